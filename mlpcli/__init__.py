@@ -1,0 +1,22 @@
+"""mlp: train, use and judge multi-layer perceptrons from the command line.
+
+From Python, `mlpcli.load("weights.npz")` gives a model with `predict` and `predict_proba`, and `mlpcli.train(config,
+df)` trains one.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlpcli.api import TrainedModel, load, train
+
+__version__ = "0.1.0"
+__all__ = ["TrainedModel", "__version__", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line imports this package first; `mlp --help` must not pay for pandas.
+    if name in ("TrainedModel", "load", "train"):
+        from mlpcli import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'mlpcli' has no attribute {name!r}")

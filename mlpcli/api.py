@@ -1,0 +1,104 @@
+"""mlpcli from Python: train on a data frame, load a model, predict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
+from mlpcli.data.tables import table_from_frame
+from mlpcli.data.targets import ClassTarget, NumberTarget
+from mlpcli.errors import Diverged, MlpError
+from mlpcli.model import Model
+from mlpcli.storage.atomic import write_file
+from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.training.loop import NonFiniteLoss
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.preparation import prepare
+
+
+class TrainedModel:
+    """A model, as `load` and `train` give it; inputs are frames with the columns it was trained on, in any order."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def predict(self, rows: pd.DataFrame) -> "pd.Series[Any] | pd.DataFrame":
+        """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
+        table = table_from_frame(rows)
+        answers, _ = self._model.answers(table)
+        columns = {name: pd.Series(values, index=rows.index) for name, values in self._model.columns(answers).items()}
+        if len(columns) == 1:
+            return next(iter(columns.values())).rename(self._model.target.names[0])
+        return pd.DataFrame(columns)
+
+    def predict_proba(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Probabilities (n_rows, n_classes) in the order of `classes`; for yes/no targets of yes (n_rows, n_targets).
+
+        Raises MlpError for a model of amounts.
+        """
+        if isinstance(self._model.target, NumberTarget):
+            raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
+        answers, _ = self._model.answers(table_from_frame(rows))
+        return answers
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class labels as they stood in the data; empty for a model that is not of classes."""
+        target = self._model.target
+        return target.labels if isinstance(target, ClassTarget) else ()
+
+    @property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """W1 (N, n), b1 (N,), W2 (M, N), b2 (M,), ... as in the formula; copies."""
+        parameters = self._model.parameters
+        named: dict[str, NDArray[Any]] = {}
+        for number, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True), start=1):
+            named[f"W{number}"], named[f"b{number}"] = W.copy(), b.copy()
+        return named
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Sizes n, N, ..., M."""
+        return self._model.network.sizes
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Scores of the training, `validation.log_loss` and so on; None where one is not defined."""
+        return dict(self._model.scores)
+
+    def save(self, path: str) -> None:
+        """Write weights.npz; raises OutputError."""
+        write_file(path, encode_model(self._model))
+
+
+def load(path: str) -> TrainedModel:
+    """Read a model file; raises ModelFileError."""
+    return TrainedModel(load_model(path))
+
+
+def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> TrainedModel:
+    """Train what a config (a mapping, or the path of a YAML file) says and return the model; no file is written.
+
+    `rows` take the place of `data.train`, which may then be left out. Raises ConfigError, DataError and Diverged.
+    """
+    prepared = prepare(_loaded(config, rows is not None), None if rows is None else table_from_frame(rows))
+    state = fresh_state(prepared)
+    try:
+        with blas_threads(prepared.n_threads):
+            for _ in epochs(prepared, state, lambda: False):
+                pass
+    except NonFiniteLoss as fault:
+        raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.") from fault
+    return TrainedModel(finished(prepared, state).model)
+
+
+def _loaded(config: Mapping[str, Any] | str, has_rows: bool) -> LoadedConfig:
+    if isinstance(config, str):
+        return load_config(config)
+    if has_rows and isinstance(config.get("data"), Mapping):
+        config = {**config, "data": {"train": "(data frame)", **config["data"]}}
+    return config_from_mapping(config)

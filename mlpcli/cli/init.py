@@ -1,0 +1,38 @@
+"""`mlp init`."""
+
+from typing import Annotated
+
+import typer
+
+from mlpcli.cli.options import Delimiter, Encoding, Quiet
+
+
+def init(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="CSV file to train on.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", metavar="COLUMN", help="Column to predict; repeatable; else the last column."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+    ] = "-",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    quiet: Quiet = False,
+) -> None:
+    """Read a CSV file and write a config for it, with every choice visible and commented.
+
+    Example: mlp init data/penguins.csv --target species -o penguins.yaml
+    """
+    from mlpcli.cli.init_summary import init_summary
+    from mlpcli.cli.render import Screen
+    from mlpcli.workflows.init import init as run_init
+    from mlpcli.workflows.init import write_config
+
+    starter = run_init(data, tuple(target or ()), delimiter, encoding)
+    if output != "-":
+        write_config(starter, output, force)
+    init_summary(Screen(quiet), starter, output)
+    if output == "-":
+        typer.echo(starter.text, nl=False)

@@ -1,0 +1,42 @@
+"""What `mlp init` says it found."""
+
+from mlpcli.cli.render import Screen, count, listed
+from mlpcli.data.profiles import ColumnProfile
+from mlpcli.workflows.init import Starter
+
+KINDS = ("number", "code", "category", "yes_no", "date")
+MOST_CLASSES = 10
+
+
+def init_summary(screen: Screen, starter: Starter, output: str) -> None:
+    """Rows, target, columns by what they hold, what was dropped and why, and the next command."""
+    for note in starter.notes:
+        screen.warn(note)
+    n_rows, n_columns = starter.table.frame.shape
+    guessed = " (the last column; another one: --target)" if starter.is_target_guessed else ""
+    shape = f"{count(n_rows, 'row')}, {count(n_columns, 'column')}"
+    screen.say(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")
+    for kind in KINDS:
+        columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
+        if columns:
+            screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}")
+    for profile in starter.profiles:
+        if profile.drop_reason:
+            screen.say(f"  {'dropped':<11}{profile.name}: {profile.drop_reason}")
+    if output != "-":
+        screen.say(f"Wrote {output}. Next: mlp train {output}")
+
+
+def _target(starter: Starter) -> str:
+    if starter.task == "classification":
+        shown = [f"{label} {n}" for label, n in list(starter.class_counts.items())[:MOST_CLASSES]]
+        more = ", ..." if len(starter.class_counts) > MOST_CLASSES else ""
+        codes = f"; {starter.task_reason}" if "whole numbers" in starter.task_reason else ""
+        return f"{len(starter.class_counts)} classes ({', '.join(shown)}{more}){codes}"
+    return f"{starter.task} ({starter.task_reason})"
+
+
+def _described(profile: ColumnProfile) -> str:
+    parts = [str(profile.n_distinct)] if profile.role == "category" else []
+    parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
+    return f"{profile.name} ({', '.join(parts)})" if parts else profile.name

@@ -1,0 +1,125 @@
+"""The program `mlp`: its verbs, and how it ends.
+
+Exit codes: 0 done, 1 a gate failed, 2 wrong input, 3 training diverged, 130 and 143 interrupted, 141 the reader of our
+output closed the pipe, 70 a bug in mlpcli: the only case that shows a traceback.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+
+from mlpcli import __version__
+from mlpcli.cli.check import check
+from mlpcli.cli.escaping import printable
+from mlpcli.cli.evaluate import evaluate
+from mlpcli.cli.init import init
+from mlpcli.cli.inspect import inspect
+from mlpcli.cli.predict import predict
+from mlpcli.cli.train import train
+from mlpcli.errors import MlpError
+
+BUG = 70
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+
+# What a full disk behind `> file` answers.
+CANNOT_TAKE_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+app = typer.Typer(
+    name="mlp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init)
+app.command("check")(check)
+app.command("train")(train)
+app.command("predict")(predict)
+app.command("eval")(evaluate)
+app.command("inspect")(inspect)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mlp {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Start with: mlp init DATA.csv --target COLUMN -o config.yaml")
+def mlp(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Train, use and judge a multi-layer perceptron on CSV files."""
+
+
+def main() -> NoReturn:
+    """Run the program and end the process with its exit code."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us (`>&-`)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        else:
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the program; returns its exit code."""
+    try:
+        # Not standalone: Typer then hands us its usage errors, which are shown like ours.
+        code = app(arguments, prog_name="mlp", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except MlpError as error:
+        _say(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        return _abandon_output(CLOSED_PIPE)
+    except SystemExit as ending:
+        # Typer and rich end with 1 when a pipe closes, which would look like a failed gate.
+        if isinstance(ending.__context__, BrokenPipeError):
+            return _abandon_output(CLOSED_PIPE)
+        raise
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted.")
+        return INTERRUPTED
+    except MemoryError:
+        _say("not enough memory for this data. Use fewer rows or columns (data.features), or a larger machine.")
+        return MlpError.exit_code
+    except Exception as error:  # the outermost border: a bug must never look like a failed gate
+        return _end_with(error)
+
+
+def _end_with(error: Exception) -> int:
+    """Explain an error that is not an `MlpError`; returns the exit code."""
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of Typer's
+        message = error.format_message()
+        if message:  # without one it has shown the help
+            command = getattr(getattr(error, "ctx", None), "command_path", "mlp")
+            _say(f"{message.rstrip('.')}. See: {command} --help")
+        return MlpError.exit_code
+    if isinstance(error, OSError) and error.filename is None and error.errno in CANNOT_TAKE_MORE:
+        _say(f"the output cannot be written: {error.strerror}. Choose another place for it.")
+        return _abandon_output(MlpError.exit_code)
+    traceback.print_exception(error)
+    _say(f"this is a bug in mlpcli {__version__}, not a mistake of yours. Please report the lines above.")
+    return BUG
+
+
+def _abandon_output(code: int) -> int:
+    """Send what is left in the buffers nowhere: Python would fail once more when it flushes them at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    return code
+
+
+def _say(text: str) -> None:
+    """Write a message to standard error."""
+    sys.stderr.write(printable(text) + "\n")

@@ -1,0 +1,121 @@
+"""What `mlp inspect` shows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
+from mlpcli.cli.summaries import MAIN_METRICS, describe_target
+from mlpcli.data.columns import Column
+from mlpcli.data.targets import ClassTarget
+from mlpcli.nn.parameters import count_parameters
+from mlpcli.storage.records import to_plain
+from mlpcli.workflows.inspect import Inspection
+
+MOST_COLUMNS = 40
+
+
+def inspect_summary(screen: Screen, inspection: Inspection) -> None:
+    """Network, layers, columns, scores and record; that it is shown at all means that the file is sound."""
+    model = inspection.model
+    sizes, target = model.network.sizes, model.target
+    parameters = count(count_parameters(sizes), "parameter")
+    screen.answer(f"{inspection.path} · {size(inspection.n_bytes)} · {' -> '.join(map(str, sizes))} · {parameters}")
+    screen.answer(f"target    {listed(target.names)} · {target.task} · {describe_target(target)}")
+    if isinstance(target, ClassTarget):
+        screen.answer(f"classes   {listed(target.labels, 20)}")
+    if model.weight_column:
+        screen.answer(f"weights   sample weights in column {model.weight_column}")
+    screen.answer()
+    rows: list[Row] = [("layer", "W", "parameters", "activation", "std of W", "largest |W|")]
+    rows += [
+        (str(of.number), f"{of.n_out} x {of.n_in}", str(of.n_parameters), of.activation, number(of.weight_std),
+         number(of.weight_largest))
+        for of in inspection.layers
+    ]  # fmt: skip
+    _lines(screen, rows, text_columns=(0, 3))
+    screen.answer()
+    columns = model.preprocessor.columns
+    rows = [("column", "read as", "inputs", "treatment")]
+    rows += [(of.name, of.role, str(of.n_inputs), _treatment(of)) for of in columns[:MOST_COLUMNS]]
+    _lines(screen, rows, text_columns=(0, 1, 3))
+    if len(columns) > MOST_COLUMNS:
+        screen.answer(f"and {len(columns) - MOST_COLUMNS} more columns (--json shows all)")
+    _show_scores(screen, inspection)
+    _show_record(screen, inspection)
+    screen.answer("all numbers are finite")
+
+
+def inspect_json(inspection: Inspection) -> dict[str, Any]:
+    """Everything in the header, and the summary of each layer."""
+    model = inspection.model
+    return {
+        "path": inspection.path,
+        "bytes": inspection.n_bytes,
+        "layers": [to_plain(layer) for layer in inspection.layers],
+        "sizes": model.network.sizes,
+        "n_parameters": count_parameters(model.network.sizes),
+        "activation": model.network.activation,
+        "output_activation": model.network.output_activation,
+        "target": to_plain(model.target),
+        "task": model.target.task,
+        "columns": [to_plain(column) for column in model.preprocessor.columns],
+        "inputs": model.preprocessor.feature_names,
+        "weight_column": model.weight_column,
+        "scores": dict(model.scores),
+        "record": dict(model.record),
+        "seconds": inspection.seconds,
+        "is_finite": True,
+    }
+
+
+def _treatment(column: Column) -> str:
+    parts = []
+    if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
+        unit = " days since 1970" if column.role == "date" else ""
+        parts.append(f"{column.minimum:g} to {column.maximum:g}{unit}")
+    if column.levels:
+        parts.append(listed(column.levels, 6))
+    parts += ["missing"] if column.has_missing_level else []
+    parts += ["other"] if column.has_other_level else []
+    if column.n_missing:
+        parts.append(f"{column.n_missing} missing in training")
+    if column.flag_of:
+        parts.append("with a flag" if column.flag_of == column.name else f"flag shared with {column.flag_of}")
+    return ", ".join(parts)
+
+
+def _show_scores(screen: Screen, inspection: Inspection) -> None:
+    scores: dict[str, dict[str, float | None]] = {}
+    for key, value in inspection.model.scores.items():
+        part, _, metric = key.partition(".")
+        scores.setdefault(part, {})[metric] = value
+    if not scores:
+        return
+    screen.answer()
+    rows: list[Row] = [("", *scores)]
+    metrics = MAIN_METRICS[inspection.model.target.task]
+    rows += [(metric, *(number(of.get(metric)) for of in scores.values())) for metric in metrics]
+    _lines(screen, rows)
+
+
+def _show_record(screen: Screen, inspection: Inspection) -> None:
+    record = inspection.model.record
+    data = record.get("data", {})
+    versions, of_parts = record.get("versions", {}), record.get("rows", {})
+    rows = {
+        "trained on": f"{data.get('name', '?')} · {', '.join(f'{n} {part}' for part, n in of_parts.items())}",
+        "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
+        "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
+        "seed": f"{record.get('seed', '?')} · {record.get('threads', '?')} BLAS threads",
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+    if inspection.seconds is not None:
+        rows["duration"] = duration(inspection.seconds)
+    screen.answer()
+    for name, text in rows.items():
+        screen.answer(f"{name:<12}{text}")
+
+
+def _lines(screen: Screen, rows: list[Row], text_columns: Sequence[int] = (0,)) -> None:
+    for line in aligned(rows, text_columns=text_columns):
+        screen.answer(line)

@@ -1,0 +1,42 @@
+"""`mlp predict`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mlpcli.cli.escaping import printable
+from mlpcli.cli.options import Delimiter, Encoding, Quiet, Weights
+
+
+def predict(
+    weights: Weights,
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="CSV file, or - for standard input.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+    ] = "-",
+    proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
+    keep: Annotated[str, typer.Option("--keep", metavar="COLUMNS", help="Input columns to copy: id,name or all.")] = "",
+    raw: Annotated[bool, typer.Option("--raw", help="Write the network's outputs as they are.")] = False,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    quiet: Quiet = False,
+) -> None:
+    """Predict the target of each row of a CSV file, in the same order.
+
+    Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
+    """
+    from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
+    from mlpcli.workflows.predict import predict as run_prediction
+
+    kept = tuple(dict.fromkeys(name.strip() for name in keep.split(",") if name.strip()))
+    request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding)
+    if output == "-":
+        summary = run_prediction(request, sys.stdout.buffer.write)
+        sys.stdout.flush()
+    else:
+        summary = predict_to_file(request, output)
+    odd = describe_counts(summary.counts)
+    for line in (*summary.notes, *([odd] if odd else [])):
+        if not quiet:
+            typer.echo(printable(line), err=True)

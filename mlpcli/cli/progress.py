@@ -1,0 +1,115 @@
+"""A training as it is watched: a live line on a terminal, a few plain lines elsewhere."""
+
+from time import monotonic
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlpcli.cli.render import Screen, count, listed, number
+from mlpcli.data.targets import ClassTarget
+from mlpcli.nn.parameters import count_parameters
+from mlpcli.training.loop import EpochReport
+from mlpcli.training.state import TrainingState
+from mlpcli.workflows.preparation import Prepared
+
+REFRESH_SECONDS = 0.1
+PLAIN_SECONDS = 30.0
+PLAIN_LINES = 10
+
+
+class TrainingView:
+    """Shows what is trained, then epoch after epoch."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._progress: Progress | None = None
+        self._last_shown = 0.0
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+        self._screen.warn(text)
+
+    def prepared(self, prepared: Prepared, from_epoch: int) -> None:
+        """Three lines on data, network and training; then the live line begins."""
+        for name, text in (
+            ("data", describe_data(prepared)),
+            ("network", describe_network(prepared)),
+            ("training", describe_training(prepared)),
+        ):
+            self._screen.say(f"{name:<10}{text}")
+        if from_epoch:
+            self._screen.say(f"{'resumed':<10}after epoch {from_epoch}")
+        self._metric, self._epochs = prepared.metric, prepared.plan.epochs
+        self._last_shown = monotonic()
+        if self._screen.stderr.is_terminal and not self._screen.is_quiet:
+            self._progress = Progress(
+                TextColumn("epoch {task.completed:>4}/{task.total}"),
+                BarColumn(bar_width=24),
+                TimeRemainingColumn(),
+                TextColumn("left   {task.fields[losses]}"),
+                console=self._screen.stderr,
+                transient=True,
+            )
+            self._task = self._progress.add_task("", total=self._epochs, completed=from_epoch, losses="")
+            self._progress.start()
+
+    def epoch(self, report: EpochReport, state: TrainingState) -> None:
+        """Show an epoch, unless the last one shown is too close."""
+        now = monotonic()
+        is_last = report.epoch == self._epochs
+        if self._progress is not None:
+            if now - self._last_shown >= REFRESH_SECONDS or is_last:
+                self._last_shown = now
+                self._progress.update(self._task, completed=report.epoch, losses=self._losses(report, state))
+            return
+        step = max(1, self._epochs // PLAIN_LINES)
+        if report.epoch in (1, self._epochs) or report.epoch % step == 0 or now - self._last_shown >= PLAIN_SECONDS:
+            self._last_shown = now
+            self._screen.say(f"epoch {report.epoch:>4}/{self._epochs}   {self._losses(report, state)}")
+
+    def ended(self) -> None:
+        """Give the terminal back."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _losses(self, report: EpochReport, state: TrainingState) -> str:
+        text = f"loss {number(report.train_loss)}"
+        if report.validation_loss is None:
+            return text
+        text += f"   validation: loss {number(report.validation_loss)}"
+        if self._metric != "loss":
+            text += f", {self._metric} {number(report.score)}"
+        if state.best_score is not None:
+            text += f" (best {number(state.best_score)} at {state.best_epoch})"
+        return text
+
+
+def describe_data(prepared: Prepared) -> str:
+    """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
+    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in prepared.parts)
+    n_rows = sum(len(part.truth) for part in prepared.parts)
+    target = prepared.target
+    of = f"{len(target.labels)} classes" if isinstance(target, ClassTarget) else f"target {listed(target.names)}"
+    n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
+    return f"{count(n_rows, 'row')}: {sizes} · {count(n_columns, 'column')} -> {count(n_inputs, 'input')} · {of}"
+
+
+def describe_network(prepared: Prepared) -> str:
+    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`."""
+    network = prepared.network
+    hidden = f"{network.activation}, " if network.n_layers > 1 else ""
+    dropout = f" · dropout {network.dropout:g}" if network.dropout else ""
+    sizes = " -> ".join(map(str, network.sizes))
+    parameters = count(count_parameters(network.sizes), "parameter")
+    return f"{sizes} · {hidden}{network.output_activation} · {parameters}{dropout}"
+
+
+def describe_training(prepared: Prepared) -> str:
+    """`sgd 0.05, momentum 0.9, cosine · batch 32 · cross_entropy`."""
+    plan = prepared.plan
+    rule = [f"{plan.optimizer.name} {plan.optimizer.learning_rate:g}"]
+    momentum = getattr(plan.optimizer, "momentum", 0.0)
+    rule += [f"momentum {momentum:g}"] if momentum else []
+    rule += [f"weight decay {plan.optimizer.weight_decay:g}"] if plan.optimizer.weight_decay else []
+    rule += [plan.schedule.name] if plan.schedule.name != "constant" else []
+    return f"{', '.join(rule)} · batch {plan.batch_size} · {plan.loss.name}"

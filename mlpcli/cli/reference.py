@@ -1,0 +1,177 @@
+"""docs/cli.md from the commands: every verb with its arguments, options and example, the exit codes and the metrics.
+
+`python -m mlpcli.cli.reference` prints it; a test compares the file with it. The text is made of what the commands
+declare, never of their rendered help, so the width of the terminal is nowhere in it.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from typer.main import get_command
+
+from mlpcli.cli.main import BUG, CLOSED_PIPE, app
+from mlpcli.errors import Diverged, GateMissed, Interrupted, MlpError
+from mlpcli.evaluation.metrics import METRICS
+
+_HEAD = """\
+<!-- Written by `python -m mlpcli.cli.reference` from the commands in mlpcli/cli/ and the records of the metrics. -->
+
+# Command line reference
+
+`mlp VERB --help` (or `-h`) shows the options of a verb, `mlp --version` the version. `python -m mlpcli` is `mlp`.
+
+- Standard output is the answer, standard error the conversation: `--quiet` silences the second, but not errors.
+  With `--json` the answer is one JSON document; what is not defined in it is null.
+- A lone dash is standard input, or standard output.
+- Tables are CSV or TSV, plain or compressed with gzip, bzip2, xz, zip or zstandard (the last one needs
+  `pip install "mlp-train[zstd]"`). Delimiter, encoding and header are found in the file unless given.
+- On a terminal there is colour and a live line per epoch; in a pipe there are a few plain lines.
+  `NO_COLOR` is honoured.
+- An error is one to three lines: what, where (file and line), what to do. No file is touched then.
+- `mlp --install-completion` sets up completion with the tab key for your shell, `mlp --show-completion` prints it.
+"""
+
+_EXIT_CODES = {
+    0: "Done.",
+    GateMissed.exit_code: "Done, and the answer is no: a gate (`--min`, `--max`, `expect`) was missed.",
+    MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
+    Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
+    BUG: "A bug in mlpcli. The only case with a traceback.",
+    Interrupted("").exit_code: "Interrupted by Ctrl-C. A training has saved a checkpoint and shows how to resume.",
+    CLOSED_PIPE: "The reader of the output has closed the pipe, as `head` does.",
+    143: "Ended by SIGTERM, otherwise as 130.",
+}
+
+# What the options of a verb do not say: what comes out.
+_REMARKS = {
+    "init": """\
+Without `--target` the last column is taken. Without `--output` the config goes to standard output. Columns are dropped
+that look like ids, are empty or constant, hold (nearly) unique texts, or give the target away; the reason stands beside
+each of them in the config.""",
+    "check": """\
+Every key is shown with its value and where the value comes from: the file and line, `--set`, or the default. Below it:
+the network layer by layer, the rows of each class in each part, warnings, and an estimate of memory and time.""",
+    "train": """\
+`CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
+`DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
+the same bits as if it had never stopped. A gate of `expect` that is missed is exit code 1; the run is kept.""",
+    "predict": """\
+There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
+needed, no target column. The answer stands in a column named as the target, in your own labels or units.
+
+- `--keep id,name` copies these input columns to the front; if one is named as an answer, the answer is called
+  `predicted_NAME`.
+- `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each yes/no target.
+- `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are made into
+  probabilities that sum to 1 or into amounts in the target's unit.
+
+Missing cells and levels that training never saw are treated as in training; a line on standard error counts them. A
+file named by `--output` appears when it is whole.""",
+    "eval": """\
+Rows without a target are left out and counted. If the model was trained with a column of weights, the scores are
+weighted and the column must be there. A gate names a score of the table [below](#metrics) and is met at the bound
+itself; a score that is not defined meets no gate.""",
+    "inspect": """\
+To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
+error.""",
+}
+
+_METRICS_HEAD = """\
+## Metrics
+
+These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`. In metrics.json
+they follow the part they were measured on: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
+ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one yes/no
+column (`roc_auc[late]`); for amounts only where there are several outputs. The log loss is in nats. Weighted or not,
+the numbers are those of scikit-learn's functions.
+"""
+
+
+def reference_text() -> str:
+    """The whole of docs/cli.md."""
+    return "\n".join([_HEAD, *_verbs(), *_exit_codes(), *_metrics()])
+
+
+def _verbs() -> Iterator[str]:
+    # What Typer makes is a Click command, its own or the library's, by version: nothing to import for the type.
+    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    yield "| verb | what it does |"
+    yield "|---|---|"
+    for name, command in commands.items():
+        yield f"| [{name}](#mlp-{name}) | {_sentence(command)} |"
+    yield ""
+    for name, command in commands.items():
+        yield from _verb(name, command)
+
+
+def _verb(name: str, command: Any) -> Iterator[str]:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    yield f"## mlp {name}\n"
+    yield f"{_sentence(command)}\n"
+    yield "```text"
+    yield " ".join(["mlp", name, *map(_usage, arguments), "[OPTIONS]"])
+    yield "```\n"
+    yield f"Example: `{_example(command)}`\n"
+    yield "| argument or option | meaning |"
+    yield "|---|---|"
+    for one in arguments:
+        yield f"| `{one.metavar}` | {_cell(one.help)} |"
+    for one in options:
+        yield f"| {_spelling(one)} | {_cell(one.help)}{_default(one)} |"
+    yield f"\n{_REMARKS[name]}\n"
+
+
+def _sentence(command: Any) -> str:
+    return str(command.help).partition("\n")[0]
+
+
+def _example(command: Any) -> str:
+    return str(command.help).partition("Example: ")[2].strip()
+
+
+def _usage(argument: Any) -> str:
+    name = str(argument.metavar)
+    return name if argument.required else f"[{name}]"
+
+
+def _spelling(option: Any) -> str:
+    """`--output FILE`, `-o FILE`."""
+    value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
+    return ", ".join(f"`{spelled}{value}`" for spelled in option.opts)
+
+
+def _default(option: Any) -> str:
+    """The default where it is more than the absence of the option."""
+    default = option.default
+    return f" Default: `{default}`." if isinstance(default, str | int) and default not in (False, "") else ""
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes\n"
+    yield "| code | meaning |"
+    yield "|---:|---|"
+    for code, meaning in _EXIT_CODES.items():
+        yield f"| {code} | {meaning} |"
+    yield ""
+
+
+def _metrics() -> Iterator[str]:
+    yield _METRICS_HEAD
+    yield "| metric | of the whole | per `[NAME]` | better | meaning |"
+    yield "|---|---|---|---|---|"
+    for metric in METRICS.values():
+        whole = ", ".join(metric.together) + " of two classes" * metric.needs_two_classes
+        better = "higher" if metric.higher_is_better else "lower"
+        yield f"| `{metric.name}` | {whole} | {', '.join(metric.each)} | {better} | {_cell(metric.doc)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    """Text for a cell of a Markdown table, where | would end the cell and < would begin a tag."""
+    return text.replace("|", r"\|").replace("<", r"\<")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_text())

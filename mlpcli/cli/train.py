@@ -1,0 +1,46 @@
+"""`mlp train`."""
+
+import shlex
+
+import typer
+
+from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings, config_overrides
+
+
+def train(
+    config: Config,
+    settings: Settings = None,
+    output: Output = None,
+    seed: Seed = None,
+    resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint of an unfinished run."),
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train a network and write weights, metrics and history into a run folder.
+
+    Example: mlp train configs/penguins.yaml --set training.epochs=50
+    """
+    from mlpcli.cli.progress import TrainingView
+    from mlpcli.cli.render import Screen
+    from mlpcli.cli.summaries import refuse_missed
+    from mlpcli.cli.train_summary import train_json, train_summary
+    from mlpcli.config.loading import load_config
+    from mlpcli.workflows.train import train as run_training
+
+    loaded = load_config(config, config_overrides(settings, output, seed))
+    screen = Screen(quiet)
+    result = run_training(loaded, TrainingView(screen), resume, _resume_command(config, settings, output, seed))
+    if json:
+        screen.json(train_json(result))
+    else:
+        train_summary(screen, result)
+    refuse_missed(result.outcome.verdicts)
+
+
+def _resume_command(config: str, settings: list[str] | None, output: str | None, seed: int | None) -> str:
+    words = ["mlp", "train", config]
+    for setting in settings or []:
+        words += ["--set", setting]
+    words += ["--output", output] if output is not None else []
+    words += ["--seed", str(seed)] if seed is not None else []
+    return shlex.join([*words, "--resume"])

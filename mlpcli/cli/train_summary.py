@@ -1,0 +1,53 @@
+"""What `mlp train` shows when the work is done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlpcli.cli.render import Row, Screen, count, duration, number
+from mlpcli.cli.summaries import MAIN_METRICS, gates_json, show_verdicts
+from mlpcli.evaluation.scores import find_metric
+from mlpcli.workflows.train import TrainResult, flat_metrics
+
+
+def train_summary(screen: Screen, result: TrainResult) -> None:
+    """Scores against the baseline, gates, where the files are, and what to type next."""
+    outcome = result.outcome
+    parts = list(outcome.scores)
+    task = result.prepared.task
+    names = list(MAIN_METRICS[task])
+    if result.prepared.metric not in ("loss", *names):
+        names.append(result.prepared.metric)
+    rows: list[Row] = [("", *parts)]
+    rows += [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in names]
+    screen.answer()
+    screen.answer_table(rows)
+    show_verdicts(screen, outcome.verdicts)
+    if _is_no_better(outcome.scores, result.prepared.task):
+        screen.warn("the model is no better than the constant baseline, which ignores the inputs.")
+    ending = f"Stopped after epoch {outcome.epochs}: {outcome.stop_reason}. " if outcome.stop_reason else ""
+    kept = f"Best epoch {outcome.best_epoch}." if outcome.best_score is not None else "The last epoch is kept."
+    done = ending or f"{count(outcome.epochs, 'epoch')}. "
+    screen.answer(f"{done}{kept} {duration(result.seconds)}")
+    weights = f"{result.folder}/weights.npz"
+    screen.answer(f"{weights} · metrics.json · history.csv")
+    screen.say(f"Next: mlp eval {weights} NEW.csv    or    mlp predict {weights} NEW.csv")
+
+
+def train_json(result: TrainResult) -> dict[str, Any]:
+    """The metrics, the folder, and the gates."""
+    return {
+        "output": result.folder,
+        "weights": f"{result.folder}/weights.npz",
+        "layers": result.prepared.network.sizes,
+        "gates": gates_json(result.outcome.verdicts),
+        "passed": result.outcome.passed,
+        "metrics": flat_metrics(result.outcome, result.seconds),
+    }
+
+
+def _is_no_better(scores: Mapping[str, Mapping[str, float]], task: str) -> bool:
+    """Whether the last scored part does not beat the constant baseline in the task's first loss-like metric."""
+    metric = {"classification": "log_loss", "regression": "rmse", "multilabel": "log_loss"}[task]
+    last = list(scores)[-2]
+    model, constant = scores[last][metric], scores["constant"][metric]
+    return model <= constant if find_metric(metric).higher_is_better else model >= constant

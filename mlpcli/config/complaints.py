@@ -1,0 +1,235 @@
+"""Validation errors of pydantic as lines a user can act on.
+
+Pydantic's locations name the union member it tried as well as the key (`training.optimizer.sgd.momentum`). Walking the
+schema along with each location tells the two apart, and gives what is allowed there.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from mlpcli.config.parsing import parse_scalar
+from mlpcli.config.shapes import Shape, all_keys, allowed, is_options, part_defaults, part_name, part_shapes, shape_of
+from mlpcli.config.tree import Path, Tree, escaped, path_text, shortened, shown
+from mlpcli.errors import ConfigError
+
+MAX_LINES = 3
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One error of pydantic, `loc` being what is left of its location."""
+
+    kind: str
+    loc: tuple[str | int, ...]
+    text: str
+
+    def inside(self) -> "_Fault":
+        return _Fault(self.kind, self.loc[1:], self.text)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong at a path, put into words only if it is among the first: a wrong file can have thousands."""
+
+    path: Path
+    say: Callable[[], str]
+
+
+def config_error(error: ValidationError, schema: type, tree: Tree) -> ConfigError:
+    """The faults of `tree`, one line each in the order they stand in the file, the first few of them."""
+    faults = [
+        _Fault(one["type"], one["loc"], str(one.get("ctx", {}).get("error", one["msg"])))
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+    found = list(_Complaints(schema, tree).at(shape_of(schema), tree.root, (), faults))
+    ranks = {path: rank for rank, path in enumerate(tree.places)}
+    found.sort(key=lambda complaint: ranks.get(complaint.path, len(ranks)))
+    lines = [tree.message(complaint.path, complaint.say()) for complaint in found[:MAX_LINES]]
+    more = f" (and {len(found) - MAX_LINES} more)" if len(found) > MAX_LINES else ""
+    return ConfigError("\n".join(lines) + more)
+
+
+class _Complaints:
+    """Follows faults through the schema."""
+
+    def __init__(self, schema: type, tree: Tree) -> None:
+        self.schema = schema
+        self.tree = tree
+
+    def at(self, shape: Shape, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+        """The complaints about `value`, to which the locations of all `faults` lead."""
+        here = [fault for fault in faults if not fault.loc]
+        deeper = [fault for fault in faults if fault.loc]
+        said = [fault for fault in here if fault.kind in ("value_error", "assertion_error")]
+        for fault in said:
+            yield Complaint(path, partial(str, fault.text))
+        if len(said) < len(here):
+            yield self.wrong(shape, value, path)
+        elif deeper:
+            yield from self.below(shape, value, path, deeper)
+
+    def below(self, shape: Shape, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+        """The same for faults that all have a location left."""
+        (leaf, *others) = shape.members
+        if others:
+            yield from self.in_union(shape, value, path, faults)
+        elif leaf.is_union:
+            yield from self.below(leaf, value, path, faults)
+        elif is_options(leaf.kind):
+            yield from self.in_part(leaf.kind, value, path, faults)
+        elif any(fault.kind == "missing" for fault in faults):  # a list that is too short
+            yield self.wrong(shape, value, path)
+        else:
+            items = get_args(leaf.kind)
+            for key, inner in _by_first(faults).items():
+                is_list = get_origin(leaf.kind) is tuple
+                item = (
+                    items[key]
+                    if is_list and isinstance(key, int) and items[-1] is not Ellipsis
+                    else items[0 if is_list else 1]
+                )
+                yield from self.at(shape_of(item), _get(value, key), (*path, key), inner)
+
+    def in_union(self, shape: Shape, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+        """Pydantic tried every member; follow the one the user seems to mean, or else say what the members are."""
+        for label, inner in _by_first(faults).items():
+            member = _member(shape, str(label))
+            if (
+                member
+                and any(fault.loc or fault.kind == "value_error" for fault in inner)
+                and _resembles(member, value)
+            ):
+                yield from self.at(member, value, path, inner)
+                return
+        yield self.wrong(shape, value, path)
+
+    def in_part(self, part: type, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+        shapes = part_shapes(part)
+        for key, inner in _by_first(faults).items():
+            inner_path = (*path, key)
+            kinds = {fault.kind for fault in inner if not fault.loc}
+            if str(key) not in shapes:
+                yield Complaint(inner_path, partial(self.unknown, part, str(key), path))
+            elif "missing" in kinds:
+                yield Complaint(inner_path, partial(_must_be_given, shapes[str(key)]))
+            else:
+                yield from self.at(shapes[str(key)], _get(value, key), inner_path, inner)
+
+    def wrong(self, shape: Shape, value: Any, path: Path) -> Complaint:
+        """A value of the wrong kind or out of range."""
+        if isinstance(value, dict) and shape.choices and "name" in value:
+            value, path = value["name"], (*path, "name")
+        return Complaint(path, partial(self.must_be, shape, value, path))
+
+    def must_be(self, shape: Shape, value: Any, path: Path) -> str:
+        """What to say of a value that is not allowed."""
+        place = self.tree.places.get(path)
+        source = place.source if place else None
+        is_infinite = isinstance(value, float) and value - value != 0
+        got = f"{shown(value, source)}{' (not finite)' if is_infinite else ''}"
+        return f"must be {allowed(shape)}, got {got}.{_advice(shape, value, source)}"
+
+    def unknown(self, part: type, key: str, path: Path) -> str:
+        """What to say of a key that `part` does not have."""
+        keys = list(part_shapes(part))
+        elsewhere = [path_text(known) for known in all_keys(self.schema) if nearest(key, known[-1:], cutoff=0.85)]
+        elsewhere = [known for known in dict.fromkeys(elsewhere) if not known.startswith(f"{path_text(path)}.")]
+        meant = nearest(key, keys, cutoff=0.8) or " or ".join(elsewhere[:2]) or nearest(key, keys)
+        if meant:
+            return f"unknown key. Did you mean {meant}?"
+        has = f"{part_name(part)} has" if part_name(part) else "Known here:"
+        return f"unknown key. {has} {', '.join(keys)}."
+
+
+def nearest(text: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The spelling among `known` that `text` seems to mean (lr means learning_rate), or an empty text."""
+    plain = text[:100].lower().replace("-", "_").replace(" ", "_")
+    names = list(known)
+    for name in names:
+        if name == plain or ("_" in name and plain == "".join(word[:1] for word in name.split("_"))):
+            return name
+    return next(iter(get_close_matches(plain, names, 1, cutoff)), "")
+
+
+def _by_first(faults: list[_Fault]) -> dict[str | int, list[_Fault]]:
+    groups: dict[str | int, list[_Fault]] = defaultdict(list)
+    for fault in faults:
+        groups[fault.loc[0]].append(fault.inside())
+    return groups
+
+
+def _must_be_given(shape: Shape) -> str:
+    """What to say of a key that is missing; of a section also what it must hold at the least."""
+    needed = [key for part in shape.parts for key in part_shapes(part) if key not in part_defaults(part)]
+    having = f", with {' and '.join(needed)}" if needed else ""
+    return f"must be given{having}. {shape.doc}".rstrip()
+
+
+def _get(value: Any, key: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    if isinstance(value, list) and isinstance(key, int):
+        return value[key]
+    return value  # a short form: one text for a list of one, a name for a part
+
+
+def _member(shape: Shape, label: str) -> Shape | None:
+    """The member of a union that pydantic's `label` stands for, if anything can be wrong inside it."""
+    for member in shape.members:
+        if is_options(member.kind) and label in (part_name(member.kind), member.kind.__name__):
+            return member
+        if member.is_tagged and label.startswith("tagged-union"):
+            return member
+        if (origin := get_origin(member.kind)) in (dict, tuple) and label.startswith(origin.__name__):
+            return member
+    return None
+
+
+def _resembles(member: Shape, value: Any) -> bool:
+    """Whether `value` is meant to be this member: a mapping for a part, a list for a list, a name for its part."""
+    if isinstance(value, str):
+        return value in member.choices
+    return isinstance(value, list if get_origin(member.kind) is tuple else dict)
+
+
+def _advice(shape: Shape, value: Any, source: str | None) -> str:
+    """What to write instead, where it can be guessed."""
+    kinds = {get_origin(leaf.kind) or leaf.kind for leaf in shape.leaves}
+    if isinstance(value, str):
+        return _advice_for_text(value, shape, kinds)
+    if isinstance(value, dict):
+        named = [part_name(part) for part in shape.parts if value.keys() <= part_shapes(part).keys()]
+        return f" Give it a name: {{name: {named[0]}, ...}}." if named and named[0] else ""
+    is_scalar = isinstance(value, int | float)
+    text = shortened(escaped(source)) if source else shown(value)
+    takes_text = str in kinds or any(leaf.takes_one_text for leaf in shape.leaves)
+    if is_scalar and takes_text and not kinds & {int, float}:
+        return f' Quote it: "{text}".'
+    if is_scalar and tuple in kinds:
+        return f" Write it in brackets: [{text}]."
+    return ""
+
+
+def _advice_for_text(value: str, shape: Shape, kinds: set[Any]) -> str:
+    if bool in kinds and value.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return f" Write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}."
+    if found := nearest(value, shape.choices):
+        return f" Did you mean {found}?"
+    if tuple in kinds and value:
+        return f" Write it in brackets: [{shortened(escaped(value))}]."
+    if kinds & {int, float} and type(_scalar(value)) in (int, float):
+        return " Write it without quotes."
+    return ""
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return parse_scalar(text)
+    except ValueError:
+        return text

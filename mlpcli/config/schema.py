@@ -1,0 +1,208 @@
+"""The config: what may stand in the YAML file, section by section, with defaults and bounds.
+
+Most parts are the very dataclasses that compute (`nn.optimizers`, `data.numeric`, ...). A union of parts is told apart
+by `name`; its short form is the name alone (`optimizer: adam`), and a mapping without a name means the default part.
+"""
+
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator
+
+from mlpcli.data.categorical import OneHot
+from mlpcli.data.columns import Role
+from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
+from mlpcli.data.tables import DEFAULT_MISSING
+from mlpcli.nn.initializers import InitializerName, Normal, Uniform
+from mlpcli.nn.losses import Loss
+from mlpcli.nn.optimizers import SGD, Optimizer
+from mlpcli.nn.schedules import Constant, Schedule
+from mlpcli.options import Setting, options
+
+
+def _named(default: str | None) -> BeforeValidator:
+    """`adam` means `{name: adam}`; a mapping without `name` takes the default's."""
+
+    def expand(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and "name" not in value and default is not None:
+            return {"name": default, **value}
+        return value
+
+    return BeforeValidator(expand)
+
+
+def _named_or_text(*texts: str) -> BeforeValidator:
+    """As `_named`, but the given texts stay what they are."""
+    named = _named(None)
+
+    def expand(value: Any) -> Any:
+        return value if isinstance(value, str) and value in texts else named.func(value)  # type: ignore[call-arg]
+
+    return BeforeValidator(expand)
+
+
+def _listed(value: Any) -> Any:
+    """One name means a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Task = Literal["auto", "classification", "regression", "multilabel"]
+HiddenActivation = Literal[
+    "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish"
+]
+OutputActivation = Literal[
+    "auto", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish",
+    "exp", "softmax",
+]  # fmt: skip
+Layer = Annotated[int, Setting("Neurons of a layer.", ge=1, le=1_000_000)]
+Share = Annotated[float, Setting("A share of the rows.", ge=0, lt=1)]
+
+
+@options
+class RowsWhere:
+    """Rows of the training file in which a column has a given value."""
+
+    column: Annotated[str, Setting("The column to look at; it is not an input.")]
+    equals: Annotated[str | int | bool, Setting("Its value in the validation rows.")]
+
+
+@options
+class DataConfig:
+    """Where the rows come from."""
+
+    train: Annotated[
+        Names, Setting("CSV or TSV file, plain or compressed; a glob; a list of these; - is standard input.")
+    ]
+    target: Annotated[Names, Setting("The column to predict; a list gives several outputs.")]
+    features: Annotated[Names | None, Setting("Input columns; null means every other column.")] = None
+    drop: Annotated[Names, Setting("Columns that are left out.")] = ()
+    columns: Annotated[dict[str, Role], Setting("How to read a column, where the one found is wrong.")] = field(
+        default_factory=dict
+    )
+    validation: Annotated[
+        Share | str | RowsWhere | None,
+        Setting(
+            "Rows that choose the best epoch: a share (stratified for classes), a file, {column, equals}, or null."
+        ),
+    ] = 0.2
+    test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None
+    weight: Annotated[str | None, Setting("A column of sample weights.")] = None
+    delimiter: Annotated[str | None, Setting("Field separator; null finds it.")] = None
+    encoding: Annotated[str | None, Setting("Text encoding; null finds it.")] = None
+    header: Annotated[bool | None, Setting("Whether the first line names the columns; null finds it.")] = None
+    missing: Annotated[tuple[str, ...], Setting("Cell texts that mean a missing value.")] = DEFAULT_MISSING
+
+
+@options
+class PreprocessConfig:
+    """How cells become numbers; everything is fitted on the training rows alone."""
+
+    numeric: Annotated[
+        Annotated[Scaler, Discriminator("name")], _named("standardize"), Setting("Scaling of number columns.")
+    ] = Standardize()
+    missing: Annotated[
+        Annotated[MissingPolicy, Discriminator("name")], _named("median"), Setting("What stands for a missing number.")
+    ] = MedianFill()
+    categorical: Annotated[OneHot, _named("onehot"), Setting("Coding of text columns.")] = OneHot()
+    target: Annotated[
+        Literal["auto", "standardize", "none"],
+        Setting("Scaling of regression targets; auto standardizes unless the loss or the output needs the raw scale."),
+    ] = "auto"
+
+
+@options
+class ModelConfig:
+    """The network n -> N -> ... -> M."""
+
+    layers: Annotated[
+        tuple[Literal["auto"] | Layer, ...],
+        Setting("Sizes from inputs to outputs; auto at either end comes from the data."),
+    ] = ("auto", 64, 64, "auto")
+    activation: Annotated[HiddenActivation, Setting("Activation of the hidden layers.")] = "relu"
+    output_activation: Annotated[
+        OutputActivation, Setting("Activation of the last layer; auto is the loss's canonical partner.")
+    ] = "auto"
+    initializer: Annotated[
+        InitializerName | Annotated[Normal | Uniform, Discriminator("name")],
+        _named_or_text(
+            "auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
+        ),
+        Setting("How weights start; auto goes by the activation."),
+    ] = "auto"
+    dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
+
+
+@options
+class EarlyStopping:
+    """Which epoch is kept, and when to stop waiting for a better one."""
+
+    metric: Annotated[
+        str, Setting("Metric on the validation rows; loss is the validation loss; auto goes by the task.")
+    ] = "auto"
+    patience: Annotated[int | None, Setting("Epochs without gain before stopping; null never stops early.", ge=1)] = (
+        None
+    )
+    min_gain: Annotated[float, Setting("Smallest change that counts as a gain.", ge=0)] = 0.0
+
+
+@options
+class TrainingConfig:
+    """How the weights are fitted."""
+
+    loss: Annotated[
+        Literal["auto"] | Annotated[Loss, Discriminator("name")],
+        _named_or_text("auto"),
+        Setting("The cost function; auto is cross_entropy, binary_cross_entropy (yes/no columns) or squared_error."),
+    ] = "auto"
+    class_weights: Annotated[
+        Literal["balanced"] | dict[str, Annotated[float, Setting("Weight of a class.", ge=0)]] | None,
+        Setting("Weight of each class: balanced (inverse frequency) or a map from class to weight."),
+    ] = None
+    optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], _named("sgd"), Setting("The update rule.")] = (
+        SGD()
+    )
+    schedule: Annotated[
+        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The learning rate over time.")
+    ] = Constant()
+    batch_size: Annotated[int, Setting("Rows per step.", ge=1)] = 32
+    epochs: Annotated[int, Setting("Passes over the training rows.", ge=1)] = 100
+    gradient_clip: Annotated[float | None, Setting("Largest norm of the whole gradient; null does not clip.", gt=0)] = (
+        None
+    )
+    early_stopping: Annotated[EarlyStopping | None, Setting("Choice of the best epoch; null keeps the last one.")] = (
+        EarlyStopping()
+    )
+    seed: Annotated[int, Setting("Feeds every random choice.", ge=0, le=2**63 - 1)] = 0
+    dtype: Annotated[Literal["float32", "float64"], Setting("Precision of the network.")] = "float32"
+    threads: Annotated[
+        Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
+        Setting("Threads of the matrix products; auto goes by their size."),
+    ] = "auto"
+
+
+@options
+class ExpectConfig:
+    """Gates checked at the end of training, on the test file or else the validation rows."""
+
+    min: Annotated[dict[str, float], Setting("Metrics that must reach a value.")] = field(default_factory=dict)
+    max: Annotated[dict[str, float], Setting("Metrics that must stay at or below a value.")] = field(
+        default_factory=dict
+    )
+
+
+@options
+class Config:
+    """The whole file."""
+
+    data: Annotated[DataConfig, Setting("Where the rows come from.")]
+    task: Annotated[Task, Setting("What is predicted; auto goes by the target column.")] = "auto"
+    preprocess: Annotated[PreprocessConfig, Setting("How cells become numbers.")] = PreprocessConfig()
+    model: Annotated[ModelConfig, Setting("The network.")] = ModelConfig()
+    training: Annotated[TrainingConfig, Setting("How the weights are fitted.")] = TrainingConfig()
+    expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
+    output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None

@@ -1,0 +1,159 @@
+"""The config as the user wrote it, before validation: plain values, and where each of them stands.
+
+A path is a tuple of keys and list positions, `("model", "layers", 1)`; as text it is `model.layers[1]`.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from json import dumps
+from numbers import Integral, Real
+from os import PathLike, fspath
+from typing import Any
+
+from mlpcli.errors import ConfigError
+
+Path = tuple[str | int, ...]
+
+MAX_DEPTH = 20
+MAX_VALUES = 50_000  # an honest config has dozens; aliases can make billions out of a few lines
+MAX_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one value comes from."""
+
+    where: str  # begins a message: "penguins.yaml:14" or "--set training.epochs=x"
+    origin: str  # the short form for a list of origins: "penguins.yaml:14" or "--set"
+    source: str | None = None  # the text of a scalar as written, so that 01 is shown as 01
+    key: Path = ()  # the path that `where` already names, if it does
+
+
+@dataclass
+class Tree:
+    """A mapping of plain values (dict, list, str, int, float, bool, None) with the place of every path in it."""
+
+    name: str  # of the file, for messages
+    root: dict[str, Any] = field(default_factory=dict)
+    places: dict[Path, Place] = field(default_factory=dict)
+
+    def place(self, path: Path) -> Place:
+        """The place of `path`, or of the nearest thing around it that was written, or the file as a whole."""
+        for end in range(len(path), 0, -1):
+            if found := self.places.get(path[:end]):
+                return found
+        return Place(self.name, self.name)
+
+    def message(self, path: Path, text: str) -> str:
+        """One line: where, which key, what is wrong with it."""
+        place = self.place(path)
+        key = "" if not path or path == place.key else f"{shown_path(path)}: "
+        return f"{place.where}: {key}{text}"
+
+    def forget(self, path: Path) -> None:
+        """Drop the places of `path` and of everything below it."""
+        for known in [known for known in self.places if known[: len(path)] == path]:
+            del self.places[known]
+
+
+def tree_from_mapping(mapping: Mapping[Any, Any], name: str) -> Tree:
+    """The tree of a mapping made in Python; tuples, NumPy numbers and path objects become plain values.
+
+    Raises ConfigError for values that no YAML file could hold.
+    """
+    tree = Tree(name)
+    root = _plain(mapping, (), tree)
+    if not isinstance(root, dict):
+        raise ConfigError(f"{name}: must be a mapping, got {shown(root)}.")
+    tree.root = root
+    return tree
+
+
+def _plain(value: Any, path: Path, tree: Tree) -> Any:
+    if path:
+        tree.places[path] = Place(tree.name, tree.name)
+    if len(path) > MAX_DEPTH or len(tree.places) > MAX_VALUES:
+        raise ConfigError(f"{tree.name}: holds too many values or refers to itself.")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, str | PathLike):
+        text = fspath(value)
+        if isinstance(text, str):
+            refuse_unwritable(text, tree.message(path, ""))
+            return str(text)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, (*path, str(key)), tree) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, i), tree) for i, item in enumerate(value)]
+    raise ConfigError(tree.message(path, f"a {type(value).__name__} cannot stand in a config."))
+
+
+def refuse_unwritable(text: str, where: str) -> None:
+    """Raise ConfigError for characters that no file name, column or label can hold (NUL, half a surrogate pair)."""
+    if re.search("[\0\ud800-\udfff]", text):
+        raise ConfigError(f"{where.rstrip(': ')}: {shown(text)} holds a character that is not text.")
+
+
+def path_text(path: Path) -> str:
+    """`model.layers[1]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def shown_path(path: Path) -> str:
+    """`path_text` fit for a message: control characters escaped, shortened."""
+    return shortened(escaped(path_text(path)))
+
+
+def shown(value: Any, source: str | None = None) -> str:
+    """A value as the user would write it in YAML, on one line, escaped and shortened; `source` is what stood there."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, list | dict):
+        is_empty = not value
+        kind = "list" if isinstance(value, list) else "mapping"
+        return f"an empty {kind}" if is_empty else f"the {kind} {shortened(escaped(_flow(value)))}"
+    return shortened(escaped(source if source else _scalar(value)))
+
+
+def escaped(text: str) -> str:
+    """`text` with everything a terminal could act on (control and format characters, line ends) as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shortened(text: str, limit: int = MAX_SHOWN) -> str:
+    """`text`, or its beginning and an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _quoted(text: str) -> str:
+    return f"'{shortened(escaped(text[:1000]))}'"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    if isinstance(value, int) and abs(value) > 10**MAX_SHOWN:
+        return f"a number of {len(hex(value)) * 6 // 5} digits or so"
+    return dumps(value)
+
+
+def _flow(value: Any) -> str:
+    """Flow style without needless quotes; stops early, since only the beginning is shown."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list | dict):
+        return _scalar(value)
+    parts: list[str] = []
+    for item in value.items() if isinstance(value, dict) else value:
+        parts.append(f"{item[0]}: {_flow(item[1])}" if isinstance(value, dict) else _flow(item))
+        if sum(map(len, parts)) > MAX_SHOWN:
+            break
+    text = ", ".join(parts)
+    return f"{{{text}}}" if isinstance(value, dict) else f"[{text}]"

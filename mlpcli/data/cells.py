@@ -1,0 +1,136 @@
+"""The cells of one column as numbers or as texts, whatever the dtype of the frame.
+
+Frames from files have float64, int64 and object columns (texts with NaN). Frames from Python may hold anything else:
+categories, strings, nullable numbers, booleans, dates. Each distinct value is converted once, never each cell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int64]
+Values = NDArray[np.float64]
+Series: TypeAlias = "pd.Series[Any]"
+
+# Texts that mean "missing" among numbers, besides the table's own markers.
+NUMBER_BLANKS = frozenset({"none", "-", "."})
+
+
+@dataclass(frozen=True)
+class TextCells:
+    """A column of texts: `texts[codes[row]]` is the cell, code -1 a missing cell; the texts are distinct."""
+
+    texts: tuple[str, ...]
+    codes: Codes
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many cells hold each text."""
+        return np.bincount(self.codes + 1, minlength=len(self.texts) + 1)[1:]
+
+    @property
+    def n_missing(self) -> int:
+        """How many cells are missing."""
+        return int(np.count_nonzero(self.codes < 0))
+
+    def translated(self, table: NDArray[np.generic], missing: object) -> NDArray[np.generic]:
+        """`table` (one value per text) looked up for each cell, with `missing` where there is none."""
+        return np.append(table, np.asarray([missing], table.dtype))[self.codes]
+
+
+@dataclass(frozen=True)
+class NumberCells:
+    """A column of numbers (NaN: missing), and the first cell that is none: `bad_row` is -1 when all are numbers."""
+
+    values: Values
+    bad_row: int = -1
+    bad_text: str = ""
+
+
+def is_number_dtype(series: Series) -> bool:
+    """Whether the frame holds numbers here (a boolean is none)."""
+    return pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype)
+
+
+def holds_numbers(series: Series) -> bool:
+    """Whether the cells are numbers or categories that are."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return pd.api.types.is_numeric_dtype(series.dtype.categories.dtype)
+    return is_number_dtype(series)
+
+
+def is_date_dtype(series: Series) -> bool:
+    """Whether the frame holds dates here."""
+    return pd.api.types.is_datetime64_any_dtype(series.dtype)
+
+
+def number_text(number: float) -> str:
+    """The shortest text of a number, the same whether it came as 3, 3.0 or 3e0."""
+    is_whole = abs(number) < 2**53 and number == round(number)
+    return str(int(number)) if is_whole else repr(float(number))
+
+
+def canonical_number(text: str) -> str:
+    """A text of a number as `number_text` spells it; any other text as it is."""
+    try:
+        return number_text(float(text))
+    except ValueError:
+        return text
+
+
+def parse_numbers(texts: Sequence[str]) -> tuple[Values, NDArray[np.bool_]]:
+    """The numbers the texts stand for (NaN for "None", "-" and "."), and which of the texts are no numbers."""
+    numbers = pd.to_numeric(pd.Series(list(texts), dtype=object), errors="coerce").to_numpy(np.float64)
+    unknown = np.isnan(numbers)
+    for position in np.flatnonzero(unknown).tolist():
+        unknown[position] = texts[position].lower() not in NUMBER_BLANKS
+    return numbers, unknown
+
+
+def text_cells(series: Series) -> TextCells:
+    """The column as texts without surrounding blanks; an empty text is a missing cell."""
+    values: Any = series
+    if is_number_dtype(series):
+        is_whole = series.dtype.kind in "iu" and isinstance(series.dtype, np.dtype)
+        values = series.to_numpy() if is_whole else series.to_numpy(np.float64, na_value=np.nan)
+    codes, distinct = pd.factorize(values)
+    if is_date_dtype(series):
+        texts = [value.isoformat() for value in distinct]
+    else:
+        texts = [_text(value) for value in distinct.tolist()]
+    return _merged(codes.astype(np.int64, copy=False), texts)
+
+
+def number_cells(series: Series) -> NumberCells:
+    """The column as float64, texts of numbers included."""
+    if is_number_dtype(series) or pd.api.types.is_bool_dtype(series.dtype):
+        if series.dtype.kind in "iufb":
+            return NumberCells(series.to_numpy(np.float64))
+        return NumberCells(series.to_numpy(np.float64, na_value=np.nan))
+    cells = text_cells(series)
+    numbers, unknown = parse_numbers(cells.texts)
+    values = cells.translated(numbers, np.nan).astype(np.float64, copy=False)
+    if not unknown.any():
+        return NumberCells(values)
+    bad_row = int(np.argmax(cells.translated(unknown, False)))
+    return NumberCells(values, bad_row, cells.texts[cells.codes[bad_row]])
+
+
+def _text(value: object) -> str:
+    """A text without surrounding blanks; a number in its one spelling, so 3 and 3.0 agree."""
+    if isinstance(value, float):
+        return number_text(value)
+    return str(value).strip()
+
+
+def _merged(codes: Codes, texts: Sequence[str]) -> TextCells:
+    """Codes over the distinct texts that occur, "" taken as missing."""
+    distinct = {text: position for position, text in enumerate(dict.fromkeys(text for text in texts if text))}
+    if len(distinct) == len(texts):
+        return TextCells(tuple(distinct), codes)
+    table = np.asarray([distinct.get(text, -1) for text in texts] + [-1], np.int64)
+    return TextCells(tuple(distinct), table[codes])

@@ -1,0 +1,138 @@
+"""One input column: what it is, and how it was fitted."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from mlpcli.data.categorical import sort_levels
+from mlpcli.data.cells import Series, TextCells, is_date_dtype, is_number_dtype, number_text, parse_numbers, text_cells
+from mlpcli.data.dates import cycle_names, find_date_formats
+
+Role = Literal["number", "category", "yes_no", "date"]
+
+# Pairs of texts read as no and yes, in any case.
+YES_NO_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0", "1"))
+
+_LEADING_ZERO = re.compile(r"^[+-]?0\d")
+# More digits than a float64 holds: the text is a name, not an amount.
+_LONG_DIGITS = re.compile(r"^\d{16,}$")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input column as it was fitted.
+
+    `levels` are the levels with an input of their own (category) or the texts of no and yes (yes_no). `flag_of` names
+    the column whose missing flag this one shares (itself, mostly), "" when it has none. `minimum` and `maximum` are of
+    the training rows, of a date as day number from 1970-01-01.
+    """
+
+    name: str
+    role: Role
+    levels: tuple[str, ...] = ()
+    has_number_levels: bool = False
+    has_missing_level: bool = False
+    has_other_level: bool = False
+    date_format: str = ""
+    has_time: bool = False
+    flag_of: str = ""
+    refuses_missing: bool = False
+    n_missing: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs of the network this column feeds, a flag it shares with an earlier column not counted."""
+        flag = 1 if self.flag_of == self.name else 0
+        match self.role:
+            case "number":
+                return 1 + flag
+            case "date":
+                return 1 + len(cycle_names(self.has_time)) + flag
+            case "yes_no":
+                return 1
+            case "category":
+                return len(self.levels) + self.has_missing_level + self.has_other_level
+
+
+def find_role(series: Series) -> Role:
+    """What a column holds, judged by its dtype and its distinct values; 0 and 1 are numbers like others."""
+    if is_number_dtype(series):
+        return "number"
+    return find_text_role(series, text_cells(series))
+
+
+def find_text_role(series: Series, cells: TextCells) -> Role:
+    """What a column that is not made of numbers holds; `cells` are its texts."""
+    if is_date_dtype(series):
+        return "date"
+    if not cells.texts:
+        return "category"
+    if find_yes_no(cells.texts) is not None:
+        return "yes_no"
+    # Whoever hands over categories has said what their numbers are.
+    if not isinstance(series.dtype, pd.CategoricalDtype):
+        if are_numbers(cells.texts):
+            return "number"
+        if find_date_formats(cells.texts):
+            return "date"
+    return "category"
+
+
+def find_yes_no(texts: Sequence[str]) -> tuple[str, str] | None:
+    """The words for no and yes that the texts are spelled with, if both occur and nothing else does."""
+    # Every word and its capitals: more distinct texts than this cannot all be two words.
+    if len(texts) > 16:
+        return None
+    folded = {text.casefold() for text in texts}
+    pair = next((pair for pair in YES_NO_WORDS if folded == set(pair)), None)
+    if pair is None:
+        return None
+    no, yes = (next(text for text in sorted(texts) if text.casefold() == word) for word in pair)
+    return no, yes
+
+
+def complete_yes_no(texts: Sequence[str]) -> tuple[str, str] | None:
+    """Texts of no and yes for a column the user calls yes/no: words for it, or any two texts in their order."""
+    if (words := find_yes_no(texts)) is not None:
+        return words
+    if len(texts) == 1:
+        word = texts[0].casefold()
+        pair = next((pair for pair in YES_NO_WORDS if word in pair), None)
+        if pair is None:
+            return None
+        return (texts[0], pair[1]) if word == pair[0] else (pair[0], texts[0])
+    if len(texts) != 2:
+        return None
+    first, second = sort_levels(texts)
+    return first, second
+
+
+def are_numbers(texts: Sequence[str]) -> bool:
+    """Whether every text is an amount: a number, and not digits with a leading zero (01) or too many to count with."""
+    values, unknown = parse_numbers(texts)
+    if unknown.any() or np.isnan(values).all():
+        return False
+    return not any(_LEADING_ZERO.match(text) or _LONG_DIGITS.match(text) for text in texts)
+
+
+def yes_no_sign(levels: Sequence[str], text: str) -> float:
+    """-1 for no, +1 for yes, NaN for neither.
+
+    Case does not matter, nor how a number is spelled (1.0); levels that are words for it stand for all such words.
+    """
+    if text in levels:
+        return -1.0 if text == levels[0] else 1.0
+    no, yes = (level.casefold() for level in levels)
+    folded = text.casefold()
+    values, unknown = parse_numbers([folded])
+    if not unknown[0] and not np.isnan(values[0]):
+        folded = number_text(values[0])
+    pairs = YES_NO_WORDS if (no, yes) in YES_NO_WORDS else ((no, yes),)
+    signs = {word: sign for pair in pairs for word, sign in zip(pair, (-1.0, 1.0), strict=True)}
+    return signs.get(folded, np.nan)

@@ -1,0 +1,145 @@
+"""Numbers to inputs: how a column is scaled, and what stands in for its missing cells.
+
+A scaler looks at the known values of one training column and answers `(center, scale)`; an input is
+`(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.options import Setting, options
+
+Values = NDArray[np.float64]
+
+# Above this size a sum of squares leaves the range of float64, so the column is measured in units of its largest value.
+_LARGE = 1e100
+
+
+@options
+class Standardize:
+    """Mean 0 and standard deviation 1 over the training rows."""
+
+    name: Literal["standardize"] = "standardize"
+
+    def measure(self, values: Values) -> tuple[float, float]:
+        """Mean and standard deviation (of the population) of `values` (n_known,)."""
+        unit = _unit(values)
+        # Rounding must not carry the mean out of the range: equal values are then exactly 0.
+        center = float(np.clip(np.mean(values / unit) * unit, values.min(), values.max()))
+        scale = float(np.std(values / unit)) * unit
+        return center, _usable(scale, values)
+
+
+@options
+class Robust:
+    """Median 0 and interquartile range 1: outliers do not set the scale."""
+
+    name: Literal["robust"] = "robust"
+
+    def measure(self, values: Values) -> tuple[float, float]:
+        """Median and interquartile range of `values`; half the range when most of the values are one and the same."""
+        unit = _unit(values)
+        low, median, high = (float(quartile) for quartile in np.quantile(values / unit, (0.25, 0.5, 0.75)))
+        scale = _usable((high - low) * unit, values)
+        if high == low:
+            scale = _usable(_half_range(values), values)
+        return median * unit, scale
+
+
+@options
+class MinMax:
+    """Smallest training value 0, largest 1."""
+
+    name: Literal["minmax"] = "minmax"
+
+    def measure(self, values: Values) -> tuple[float, float]:
+        """Smallest value and range of `values`."""
+        low, high = float(values.min()), float(values.max())
+        return low, _usable(high - low, values)
+
+
+@options
+class Divide:
+    """Every number divided by the same constant, whatever the column holds: pixels by 255."""
+
+    name: Literal["divide"] = "divide"
+    by: Annotated[float, Setting("The divisor.", gt=0)] = 255.0
+
+    def measure(self, values: Values) -> tuple[float, float]:
+        """Center 0 and the divisor."""
+        return 0.0, float(self.by)
+
+
+@options
+class NoScaling:
+    """Numbers as they are."""
+
+    name: Literal["none"] = "none"
+
+    def measure(self, values: Values) -> tuple[float, float]:
+        """Center 0, scale 1."""
+        return 0.0, 1.0
+
+
+Scaler = Standardize | Robust | MinMax | Divide | NoScaling
+
+Flag = Annotated[bool, Setting("Give each column with missing training cells an input that is 1 where it is missing.")]
+
+
+@options
+class MedianFill:
+    """A missing number is taken as the median of the training rows."""
+
+    name: Literal["median"] = "median"
+    flag: Flag = True
+
+
+@options
+class MeanFill:
+    """A missing number is taken as the mean of the training rows."""
+
+    name: Literal["mean"] = "mean"
+    flag: Flag = True
+
+
+@options
+class RefuseMissing:
+    """A missing cell in any input column is an error, in training and afterwards."""
+
+    name: Literal["error"] = "error"
+
+
+MissingPolicy = MedianFill | MeanFill | RefuseMissing
+
+
+def fit_scaler(scaler: Scaler, values: Values) -> tuple[float, float]:
+    """Center and scale of one column (n_rows,) with NaN where a cell is missing; (0, 1) when nothing is known."""
+    known = values[~np.isnan(values)]
+    return scaler.measure(known) if len(known) else (0.0, 1.0)
+
+
+def fit_fill(missing: MissingPolicy, values: Values) -> float:
+    """What stands in for a missing cell of one column (n_rows,) with NaN; 0 when nothing is known."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return 0.0
+    unit = _unit(known)
+    middle = np.mean if isinstance(missing, MeanFill) else np.median
+    return float(middle(known / unit)) * unit
+
+
+def _unit(values: Values) -> float:
+    largest = float(np.abs(values).max())
+    return largest if largest > _LARGE else 1.0
+
+
+def _half_range(values: Values) -> float:
+    return float(values.max() / 2 - values.min() / 2)
+
+
+def _usable(scale: float, values: Values) -> float:
+    """The scale, or 1 when it is nothing but the rounding of equal values."""
+    rounding = 1000 * np.finfo(np.float64).eps * float(np.abs(values).max())
+    return scale if scale > rounding and np.isfinite(scale) and np.isfinite(1.0 / scale) else 1.0

@@ -1,0 +1,206 @@
+"""One file, from its text to frames: pandas parses the cells of the rows that `records` has proved complete."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlpcli.data.cells import NUMBER_BLANKS, Series, parse_numbers, text_cells
+from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
+from mlpcli.data.encoding import Digest, TextBlocks
+from mlpcli.data.faults import infinite, not_a_number
+from mlpcli.data.records import LineMap, RowStream
+from mlpcli.data.sources import Source, open_source
+from mlpcli.errors import DataError
+
+# Before 3.1 pandas' default converter is off by a last digit now and then.
+IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
+PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a caller wants of a table.
+
+    read_as_text: columns besides whose types pandas must not guess. guesses: whether it may guess any.
+    """
+
+    format: TableFormat
+    text_columns: frozenset[str]
+    number_columns: frozenset[str]
+    wanted: frozenset[str] | None
+    read_as_text: frozenset[str] = frozenset()
+    guesses: bool = True
+
+    def text_names(self, dialect: Dialect) -> set[str]:
+        """The columns that are read as text: those asked for, and those in whose first rows a word is seen."""
+        if not self.guesses:
+            return set(dialect.names) - self.number_columns
+        missing = self.format.missing_texts
+        columns = zip(dialect.names, zip(*dialect.sample, strict=False), strict=False)
+        words = {name for name, cells in columns if any(not is_figure(cell) for cell in cells if cell not in missing)}
+        return (words | self.text_columns | self.read_as_text) - self.number_columns
+
+
+class OpenTable:
+    """A file that is being read; `notes` and `format` are final when all of it is."""
+
+    def __init__(self, source: Source, plan: Plan, digest: Digest | None = None) -> None:
+        self._plan = plan
+        stream = open_source(source)
+        try:
+            self._text = TextBlocks(stream, plan.format.encoding, digest)
+            self.dialect = find_dialect(self._text, plan.format)
+            self.lines = LineMap(self._text.name, self.dialect.first_line)
+            start, n_fields = self.dialect.rows, len(self.dialect.names)
+            self._rows = RowStream(self._text, start, self.dialect.delimiter, n_fields, self.lines)
+        except BaseException:
+            stream.close()
+            raise
+
+    def __enter__(self) -> "OpenTable":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self._text.name
+
+    @property
+    def format(self) -> TableFormat:
+        """How the file is written, as found."""
+        found = self.dialect
+        return TableFormat(found.delimiter, self._text.encoding, found.has_header, self._plan.format.missing)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was guessed so far."""
+        return (*self.dialect.notes, *self._text.notes)
+
+    def frames(self, chunk_rows: int | None = None) -> Iterator[pd.DataFrame]:
+        """The rows in frames of `chunk_rows` (None: in one) with the wanted columns; one frame if there are no rows."""
+        wanted = self._plan.wanted
+        names = [name for name in self.dialect.names if wanted is None or name in wanted]
+        if self._rows.is_empty and self._rows.fault is None:
+            yield pd.DataFrame({name: pd.Series(dtype=object) for name in names})
+            return
+        n_rows = 0
+        # Without any wanted column one is read all the same: rows are counted by it.
+        with self._parser(names or [self.dialect.names[0]]) as parser:
+            while (frame := self._next_frame(parser, chunk_rows)) is not None:
+                n_rows += len(frame)
+                yield frame[names].reset_index(drop=True) if chunk_rows or not names else frame
+        if n_rows != self._rows.n_rows:
+            raise DataError(f"{self.name}: {self._rows.n_rows} rows, of which only {n_rows} can be read.")
+
+    def _next_frame(self, parser: Any, chunk_rows: int | None) -> pd.DataFrame | None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+                frame: pd.DataFrame | None = parser.read(chunk_rows)
+        except StopIteration:
+            frame = None
+        except pd.errors.ParserError as error:
+            raise self._rows.fault or DataError(f"{self.name}: cannot be read ({error}).") from error
+        if self._rows.fault is not None:
+            raise self._rows.fault
+        return frame
+
+    def _parser(self, names: Sequence[str]) -> Any:
+        """The pandas reader of these columns. It drops no line and knows no marker but ours."""
+        if self._rows.fault is not None:
+            raise self._rows.fault
+        dialect = self.dialect
+        texts = self._plan.text_names(dialect)
+        options: dict[str, Any] = {
+            "sep": dialect.delimiter,
+            "header": None,
+            "names": list(dialect.names),
+            "usecols": None if len(names) == len(dialect.names) else list(names),
+            "index_col": False,
+            "dtype": {name: object for name in names if name in texts},
+            "na_values": sorted(self._plan.format.missing_texts),
+            "keep_default_na": False,
+            "skipinitialspace": dialect.delimiter != " ",
+            "skip_blank_lines": False,
+            "engine": "c",
+            "iterator": True,
+            **PRECISION,
+        }
+        return pd.read_csv(self._rows, **options)  # type: ignore[call-overload]
+
+
+def has_lost_text(column: Series) -> bool:
+    """Whether pandas saw truth values, or numbers in one place and words in another: how they were spelt is lost."""
+    if column.dtype == np.bool_:
+        return True
+    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in ("string", "empty")
+
+
+def tidied(frame: pd.DataFrame, plan: Plan, where: Callable[[int], str]) -> pd.DataFrame:
+    """Bring each column to float64, int64 or text (object: str and NaN, without surrounding blanks).
+
+    `where` tells the place of a row. Raises DataError for a text in a column of numbers, and for an infinite number.
+    """
+    columns = {str(name): _tidied_column(str(name), frame[name], plan, where) for name in frame.columns}
+    changed = {name: column for name, column in columns.items() if column is not None}
+    if not changed:
+        return frame
+    kept = {name: frame[name] for name in columns if name not in changed}
+    return pd.DataFrame({name: changed.get(name, kept.get(name)) for name in columns}, index=frame.index, copy=False)
+
+
+def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int], str]) -> "Series | None":
+    """One column brought in order; None when it is."""
+    is_number = name in plan.number_columns
+    if column.dtype.kind in "iuf":
+        if column.dtype.kind == "f":
+            _check_finite(name, column.to_numpy(), where)
+        needs_float = column.dtype != np.float64 and (is_number or column.dtype != np.int64)
+        return column.astype(np.float64) if needs_float else None
+    if has_lost_text(column):
+        column = column.map(str, na_action="ignore")
+    cells = text_cells(column)
+    missing = plan.format.missing_texts
+    is_missing = np.asarray([text in missing for text in cells.texts], np.bool_)
+    may_be_number = plan.guesses and name not in plan.text_columns
+    # Most columns of words are known by their first texts, without trying to read thousands as numbers.
+    known = missing | NUMBER_BLANKS
+    is_wordy = any(not is_figure(text) and not known & {text, text.lower()} for text in cells.texts[:20])
+    if is_number or (may_be_number and not is_wordy):
+        numbers, is_unknown = parse_numbers(cells.texts)
+        is_unknown &= ~is_missing
+        if is_unknown.any() and all(_is_too_large(cells.texts[position]) for position in np.flatnonzero(is_unknown)):
+            numbers, is_unknown = np.where(is_unknown, np.inf, numbers), np.zeros_like(is_unknown)
+        if is_number and is_unknown.any():
+            row = int(np.argmax(cells.translated(is_unknown, False)))
+            raise not_a_number(where(row), name, cells.texts[cells.codes[row]])
+        if is_number or not (is_unknown.any() or np.isnan(numbers[~is_missing]).all()):
+            values = cells.translated(np.where(is_missing, np.nan, numbers), np.nan).astype(np.float64)
+            _check_finite(name, values, where)
+            return pd.Series(values, index=column.index)
+    texts = np.asarray(cells.texts, dtype=object)
+    texts[is_missing] = np.nan
+    return pd.Series(cells.translated(texts, np.nan), index=column.index, dtype=object)
+
+
+def _is_too_large(text: str) -> bool:
+    """Whether a text is a number beyond float64; before 3.1 pandas gives such as texts, later as infinity."""
+    try:
+        return math.isinf(float(text))
+    except ValueError:
+        return False
+
+
+def _check_finite(name: str, values: NDArray[np.float64], where: Callable[[int], str]) -> None:
+    is_infinite = np.isinf(values)
+    if is_infinite.any():
+        raise infinite(where(int(np.argmax(is_infinite))), name)

@@ -1,0 +1,279 @@
+"""Input columns to the network's inputs: fitted on training rows, then the same for every row, by itself.
+
+The order of the inputs is in `inputs.py`. The state holds `fill`, `center` and `scale`, float64 (n_numbers,), one entry
+per number or date, as they follow each other: input = (x - center) / scale.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+from numpy.typing import DTypeLike, NDArray
+
+from mlpcli.data.categorical import OneHot, choose_levels
+from mlpcli.data.cells import TextCells, canonical_number, holds_numbers, is_date_dtype, text_cells
+from mlpcli.data.columns import Column, Role, complete_yes_no, find_role, yes_no_sign
+from mlpcli.data.dates import cycles, find_date_formats, has_time
+from mlpcli.data.inputs import input_blocks, input_places
+from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler, fit_fill, fit_scaler
+from mlpcli.data.selection import Rows, Selection
+from mlpcli.data.tables import Table
+from mlpcli.errors import DataError
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """What was learnt of the input columns: `columns` in the order of the features, `feature_names` of the inputs."""
+
+    columns: tuple[Column, ...]
+    feature_names: tuple[str, ...]
+    state: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class TransformCounts:
+    """Cells that were missing, and cells with a level that was rare or absent in training, per column that has any."""
+
+    n_missing: dict[str, int]
+    n_unseen: dict[str, int]
+
+    def __add__(self, other: "TransformCounts") -> "TransformCounts":
+        return TransformCounts(
+            dict(Counter(self.n_missing) + Counter(other.n_missing)),
+            dict(Counter(self.n_unseen) + Counter(other.n_unseen)),
+        )
+
+
+def text_columns(preprocessor: Preprocessor) -> tuple[str, ...]:
+    """Columns to be read as texts."""
+    return tuple(column.name for column in preprocessor.columns if column.role != "number")
+
+
+def number_columns(preprocessor: Preprocessor) -> tuple[str, ...]:
+    """Columns to be read as numbers."""
+    return tuple(column.name for column in preprocessor.columns if column.role == "number")
+
+
+def fit_preprocessor(
+    table: Table | pd.DataFrame,
+    features: Sequence[str],
+    roles: Mapping[str, Role],
+    numeric: Scaler,
+    missing: MissingPolicy,
+    categorical: OneHot,
+    rows: Rows | None = None,
+) -> Preprocessor:
+    """Learn from the training rows `rows` (all rows without it); a column not in `roles` gets the role it looks like.
+
+    Roles and ways of writing (of dates, of yes and no) are found in all rows of the table, amounts and levels in the
+    training rows alone. Raises DataError for a column that is not there, is empty, or does not suit its role.
+    """
+    selection = Selection(table, rows)
+    if not features:
+        raise DataError(f"{selection.name}: no input columns are left. Check data.features and data.drop.")
+    _require(selection, features)
+    columns: list[Column] = []
+    amounts: list[tuple[float, float, float]] = []
+    flags: dict[bytes, str] = {}
+    for name in features:
+        role = roles.get(name) or find_role(selection.whole_column(name))
+        if role in ("category", "yes_no"):
+            column, is_missing = _fit_texts(selection, name, role, categorical)
+        else:
+            column, values = _fit_amounts(selection, name, role)
+            is_missing = np.isnan(values)
+            center, scale = fit_scaler(numeric, values)
+            amounts.append((fit_fill(missing, values), center, scale))
+            if column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
+                # Columns that are missing together say one thing: they share the flag of the first.
+                pattern = np.packbits(is_missing).tobytes()
+                column = replace(column, flag_of=flags.setdefault(pattern, name))
+        if isinstance(missing, RefuseMissing):
+            column = replace(column, refuses_missing=True)
+            if column.n_missing:
+                _refuse_missing(selection, name, is_missing)
+        columns.append(column)
+    names = tuple(name for _, _, inputs in input_blocks(columns) for name in inputs)
+    arrays = np.asarray(amounts, np.float64).reshape(-1, 3).T.copy()
+    return Preprocessor(tuple(columns), names, dict(zip(("fill", "center", "scale"), arrays, strict=True)))
+
+
+def transform(
+    preprocessor: Preprocessor, table: Table | pd.DataFrame, dtype: DTypeLike = np.float32, rows: Rows | None = None
+) -> tuple[NDArray[np.floating], TransformCounts]:
+    """Inputs (n_rows, n_inputs), C-contiguous, of all rows or of `rows`; and how many cells were missing or unseen.
+
+    Raises DataError for a column that is not there, and with file:line for a cell that cannot be used.
+    """
+    selection = Selection(table, rows)
+    _require(selection, [column.name for column in preprocessor.columns])
+    X = np.zeros((selection.n_rows, len(preprocessor.feature_names)), dtype)
+    counts = TransformCounts({}, {})
+    if not selection.n_rows:
+        return X, counts
+    places = input_places(preprocessor.columns)
+    amount = 0
+    for column in preprocessor.columns:
+        if column.role in ("category", "yes_no"):
+            is_missing, n_unseen = _write_texts(X, places, selection, column)
+            if n_unseen:
+                counts.n_unseen[column.name] = n_unseen
+        else:
+            fill, center, scale = (float(preprocessor.state[key][amount]) for key in ("fill", "center", "scale"))
+            is_missing = _write_amounts(X, places, selection, column, (fill, center, scale))
+            amount += 1
+        n_missing = int(np.count_nonzero(is_missing))
+        if n_missing:
+            counts.n_missing[column.name] = n_missing
+            if column.refuses_missing:
+                _refuse_missing(selection, column.name, is_missing)
+            if column.flag_of:
+                X[is_missing, places["flag", column.flag_of]] = 1.0
+    return X, counts
+
+
+def _require(selection: Selection, names: Sequence[str]) -> None:
+    lacking = [name for name in names if name not in selection]
+    if not lacking:
+        return
+    near = get_close_matches(lacking[0], selection.columns, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {_some(lacking)} are missing"
+    raise DataError(
+        f"{selection.name}: {which}.{hint} The model needs: {_some(names)} (found: {_some(selection.columns)})"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+
+def _refuse_missing(selection: Selection, name: str, is_missing: NDArray[np.bool_]) -> None:
+    raise DataError(
+        f"{selection.where(int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is error.\n"
+        "Fill the cell, leave the row out, or train with preprocess.missing: median."
+    )
+
+
+def _fit_amounts(selection: Selection, name: str, role: Role) -> tuple[Column, Values]:
+    """A column of numbers or dates, and its training values with NaN."""
+    column = Column(name, role)
+    if role == "number":
+        values = selection.numbers(name)
+    else:
+        column = replace(column, date_format=_date_format(selection, name))
+        values = selection.days(name, column.date_format)
+        column = replace(column, has_time=has_time(values))
+    is_missing = np.isnan(values)
+    if is_missing.all():
+        _refuse_empty(selection, name)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return replace(column, n_missing=int(np.count_nonzero(is_missing)), minimum=low, maximum=high), values
+
+
+def _date_format(selection: Selection, name: str) -> str:
+    series = selection.whole_column(name)
+    if is_date_dtype(series):
+        return "YYYY-MM-DD"
+    formats = find_date_formats(text_cells(series).texts)
+    if not formats:
+        raise DataError(
+            f"{selection.name}: column {name} cannot be read as dates, written one and the same way in every row\n"
+            "(YYYY-MM-DD, YYYY/MM/DD, DD.MM.YYYY, MM/DD/YYYY or DD/MM/YYYY, each with or without a time)."
+        )
+    return formats[0]
+
+
+def _refuse_empty(selection: Selection, name: str) -> None:
+    raise DataError(f"{selection.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{name}]")
+
+
+def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> tuple[Column, NDArray[np.bool_]]:
+    """A column of levels or of yes and no, and which training cells are missing."""
+    series = selection.column(name)
+    cells = text_cells(series)
+    if not cells.texts:
+        _refuse_empty(selection, name)
+    n_missing = cells.n_missing
+    if role == "yes_no":
+        texts = text_cells(selection.whole_column(name)).texts
+        levels = complete_yes_no(texts)
+        if levels is None:
+            raise DataError(
+                f"{selection.name}: column {name} is not yes/no, it holds {len(texts)} values: {_some(texts)}"
+            )
+        return Column(name, role, levels=levels, n_missing=n_missing), cells.codes < 0
+    counts = dict(zip(cells.texts, cells.counts.tolist(), strict=True))
+    kept, has_rest = choose_levels(onehot, {text: count for text, count in counts.items() if count})
+    column = Column(
+        name,
+        role,
+        levels=kept,
+        has_number_levels=holds_numbers(series),
+        has_missing_level=n_missing > 0,
+        has_other_level=has_rest,
+        n_missing=n_missing,
+    )
+    return column, cells.codes < 0
+
+
+def _write_amounts(
+    X: NDArray[np.floating],
+    places: Mapping[tuple[str, str], int],
+    selection: Selection,
+    column: Column,
+    state: tuple[float, float, float],
+) -> NDArray[np.bool_]:
+    """Write a number or a date; returns which cells are missing."""
+    fill, center, scale = state
+    is_date = column.role == "date"
+    values = selection.days(column.name, column.date_format) if is_date else selection.numbers(column.name)
+    is_missing = np.isnan(values)
+    with np.errstate(over="ignore"):
+        scaled = np.subtract(values, center)
+        scaled /= scale
+    if is_missing.any():
+        scaled[is_missing] = (fill - center) / scale
+    limit = float(np.finfo(X.dtype).max)
+    if scaled.max() > limit or scaled.min() < -limit:
+        row = int(np.argmax(np.abs(scaled)))
+        raise DataError(f"{selection.where(row)}: column {column.name}: {values[row]:g} is too large to compute with.")
+    X[:, places["amount", column.name]] = scaled
+    if is_date:
+        first = places["cycle", column.name]
+        for index, part in enumerate(cycles(values, column.has_time)):
+            X[:, first + index] = part
+    return is_missing
+
+
+def _write_texts(
+    X: NDArray[np.floating], places: Mapping[tuple[str, str], int], selection: Selection, column: Column
+) -> tuple[NDArray[np.bool_], int]:
+    """Write levels or yes and no; returns which cells are missing and how many hold a level training never saw."""
+    cells = text_cells(selection.column(column.name))
+    is_missing = cells.codes < 0
+    if column.role == "yes_no":
+        signs = np.asarray([yes_no_sign(column.levels, text) for text in cells.texts], np.float64)
+        X[:, places["sign", column.name]] = cells.translated(np.nan_to_num(signs, nan=0.0), 0.0)
+        return is_missing, _count(cells, np.isnan(signs))
+    first = places["level", column.name]
+    inputs = {level: first + index for index, level in enumerate(column.levels)}
+    spelled = [canonical_number(text) for text in cells.texts] if column.has_number_levels else cells.texts
+    nowhere = -1
+    after_levels = first + len(column.levels)
+    other = after_levels + column.has_missing_level if column.has_other_level else nowhere
+    targets = np.asarray([inputs.get(text, other) for text in spelled], np.int64)
+    hot = cells.translated(targets, after_levels if column.has_missing_level else nowhere)
+    rows = np.flatnonzero(hot != nowhere)
+    X[rows, hot[rows]] = 1.0
+    return is_missing, _count(cells, np.asarray([text not in inputs for text in spelled], np.bool_))
+
+
+def _count(cells: TextCells, is_counted: NDArray[np.bool_]) -> int:
+    """How many cells hold one of the texts that are marked."""
+    return int(cells.counts[is_counted].sum())

@@ -1,0 +1,83 @@
+"""Some rows of a table, seen column by column; what fitting and transforming read from."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlpcli.data.cells import Series, is_date_dtype, number_cells, text_cells
+from mlpcli.data.dates import days_of, parse_dates
+from mlpcli.data.tables import Table
+from mlpcli.errors import DataError
+
+Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+class Selection:
+    """Rows of a table (all of them, or some in any order); a row is counted within the selection."""
+
+    def __init__(self, table: Table | pd.DataFrame, rows: Rows | None = None) -> None:
+        self._table = None if isinstance(table, pd.DataFrame) else table
+        self._frame = table if isinstance(table, pd.DataFrame) else table.frame
+        self._rows = rows
+        self.columns = tuple(str(column) for column in self._frame.columns)
+        self._positions = {column: position for position, column in enumerate(self.columns)}
+        if len(self._positions) < len(self.columns):
+            twice = next(column for column in self.columns if self.columns.count(column) > 1)
+            raise DataError(f"{self.name}: there are two columns {twice}. Rename one of them.")
+
+    @property
+    def name(self) -> str:
+        """What messages call the table."""
+        return self._table.name if self._table is not None else "the table"
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are selected."""
+        return len(self._frame) if self._rows is None else len(self._rows)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._positions
+
+    def column(self, column: str) -> Series:
+        """The selected cells of a column; without a selection of rows nothing is copied."""
+        series = self.whole_column(column)
+        return series if self._rows is None else series.iloc[self._rows]
+
+    def whole_column(self, column: str) -> Series:
+        """All cells of a column: how a column is written does not depend on which rows were selected."""
+        return self._frame.iloc[:, self._positions[column]]
+
+    def numbers(self, column: str) -> Values:
+        """A column as float64 with NaN; a text or an infinite number in it is a DataError with its place."""
+        cells = number_cells(self.column(column))
+        if cells.bad_row >= 0:
+            raise DataError(
+                f"{self.where(cells.bad_row)}: column {column}: {cells.bad_text!r} is not a number.\n"
+                "Correct the cell; if it stands for a missing value, name it in data.missing."
+            )
+        is_infinite = np.isinf(cells.values)
+        if is_infinite.any():
+            row = int(np.argmax(is_infinite))
+            raise DataError(f"{self.where(row)}: column {column} is infinite. Correct the cell or leave it empty.")
+        return cells.values
+
+    def days(self, column: str, date_format: str) -> Values:
+        """A column as day numbers with NaN; a text that is no such date is a DataError with its place."""
+        series = self.column(column)
+        if is_date_dtype(series):
+            return days_of(series)
+        cells = text_cells(series)
+        days = parse_dates(cells.texts, date_format)
+        if np.isnan(days).any():
+            row = int(np.argmax(cells.translated(np.isnan(days), False)))
+            text = cells.texts[cells.codes[row]]
+            raise DataError(
+                f"{self.where(row)}: column {column}: {text!r} is not a date written {date_format}. Correct the cell."
+            )
+        return cells.translated(days, np.nan).astype(np.float64, copy=False)
+
+    def where(self, row: int) -> str:
+        """Place of a selected row: file:line, or its number from 0 in a frame from Python."""
+        row = int(row if self._rows is None else self._rows[row])
+        return self._table.where(row) if self._table is not None else f"row {row}"

@@ -1,0 +1,218 @@
+"""Tables in: CSV files, several of them, or standard input, as pandas frames whose every row knows its line.
+
+`sources` opens and decompresses, `encoding` makes text of bytes, `dialect` finds delimiter and header, `records` proves
+each row complete and knows its line, `parsing` has pandas parse the cells. Numbers are exact: a text that `writer` made
+of a float64 reads back as the same float64.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlpcli.data.dialect import DEFAULT_MISSING, TableFormat, decimal_comma_notes
+from mlpcli.data.encoding import Digest
+from mlpcli.data.faults import escaped_path, header_only, other_columns
+from mlpcli.data.parsing import OpenTable, Plan, has_lost_text, tidied
+from mlpcli.data.records import LineMap
+from mlpcli.data.sources import Source, find_sources, held
+
+__all__ = [
+    "CHUNK_ROWS",
+    "DEFAULT_MISSING",
+    "Part",
+    "Table",
+    "TableFormat",
+    "iter_tables",
+    "read_table",
+    "table_from_frame",
+]
+
+CHUNK_ROWS = 10_000
+AS_FOUND = TableFormat()
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of a table that come from one file: from `first_row` on, which is row `offset` of that file."""
+
+    first_row: int
+    lines: LineMap
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with column names. Numbers are float64 or int64, texts are object columns of str and NaN, index 0..n-1.
+
+    column_names: every column of the file, in its order, also those that were not wanted.
+    format: with delimiter, encoding and header as found (in the first of several files).
+    sha256: of the uncompressed bytes, all files in order; "" for a chunk.
+    notes: one sentence each, for the user: what was guessed. A later chunk has only what is new.
+    parts: where the rows come from; none for a table that was never a file.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    column_names: tuple[str, ...]
+    format: TableFormat = AS_FOUND
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    def where(self, row: int) -> str:
+        """Give "file.csv:LINE" of the line on which a row begins (0 is the first row of this table)."""
+        own = [part for part in self.parts if part.first_row <= row]
+        if not own:
+            return f"{self.name}: row {row}"
+        part = own[-1]
+        return f"{part.lines.name}:{part.lines.line(part.offset + row - part.first_row)}"
+
+
+def read_table(
+    source: str | Sequence[str],
+    format: TableFormat = AS_FOUND,
+    text_columns: Collection[str] = (),
+    wanted: Collection[str] | None = None,
+    number_columns: Collection[str] = (),
+) -> Table:
+    """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
+
+    Only the columns in `wanted` are parsed (None: all); names that the file has not are no error here. `text_columns`
+    keep their text (01, True); `number_columns` are float64; of the others those that hold nothing but numbers are
+    numbers. Raises DataError, with file and line, for all that can be wrong with a table; having no rows is.
+    """
+    sources = tuple(held(part) for part in find_sources(source))
+    plan = _plan(format, text_columns, wanted, number_columns, guesses=True)
+    digest = hashlib.sha256()
+    readings = _read_all(sources, plan, digest)
+    if not any(reading.n_rows for reading in readings):
+        raise header_only(readings[0].lines.name)
+    frame = _joined([reading.frame for reading in readings])
+    lost = [str(name) for name in frame.columns if name not in plan.number_columns and has_lost_text(frame[name])]
+    if lost:
+        readings = _read_all(sources, replace(plan, read_as_text=frozenset(lost)), None)
+        frame = _joined([reading.frame for reading in readings])
+    starts = np.cumsum([0, *(reading.n_rows for reading in readings[:-1])]).tolist()
+    table = Table(
+        frame,
+        sources[0].name if len(sources) == 1 else _shown(source),
+        readings[0].names,
+        readings[0].format,
+        digest.hexdigest(),
+        tuple(note for reading in readings for note in reading.notes),
+        tuple(Part(start, reading.lines) for start, reading in zip(starts, readings, strict=True)),
+    )
+    return replace(table, frame=tidied(frame, plan, table.where))
+
+
+def iter_tables(
+    source: str | Sequence[str],
+    format: TableFormat = AS_FOUND,
+    text_columns: Collection[str] = (),
+    wanted: Collection[str] | None = None,
+    number_columns: Collection[str] = (),
+    chunk_rows: int = CHUNK_ROWS,
+) -> Iterator[Table]:
+    """Read a table in chunks of at most `chunk_rows` rows, in constant memory; standard input is streamed.
+
+    As `read_table`, but for two things. Columns not in `number_columns` are text, whether they are in `text_columns` or
+    not: a chunk alone cannot tell what a column is. And an input without rows is one table without rows.
+    """
+    plan = _plan(format, text_columns, wanted, number_columns, guesses=False)
+    sources = find_sources(source)
+    first: OpenTable | None = None
+    is_any = False
+    for position, part in enumerate(sources, start=1):
+        with OpenTable(part, plan) as opened:
+            first = first or opened
+            _check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
+            n_rows = n_noted = 0
+            for frame in opened.frames(chunk_rows):
+                if not len(frame) and (is_any or position < len(sources)):
+                    continue
+                is_any = True
+                notes, own = opened.notes, (Part(0, opened.lines, n_rows),)
+                order = [name for name in first.dialect.names if name in frame.columns]
+                table = Table(
+                    frame[order], opened.name, first.dialect.names, opened.format, notes=notes[n_noted:], parts=own
+                )
+                yield replace(table, frame=tidied(table.frame, plan, table.where))
+                n_rows, n_noted = n_rows + len(frame), len(notes)
+
+
+def table_from_frame(frame: pd.DataFrame, name: str = "the data frame") -> Table:
+    """Give a frame that was never a file as a table; its dtypes stay, its index is left out."""
+    rows = frame.set_axis([str(column) for column in frame.columns], axis="columns").reset_index(drop=True)
+    return Table(rows, name, tuple(rows.columns))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What was read of one file."""
+
+    frame: pd.DataFrame
+    names: tuple[str, ...]
+    n_rows: int
+    lines: LineMap
+    format: TableFormat
+    notes: tuple[str, ...]
+
+
+def _plan(
+    format: TableFormat,
+    text_columns: Collection[str],
+    wanted: Collection[str] | None,
+    number_columns: Collection[str],
+    guesses: bool,
+) -> Plan:
+    numbers = frozenset(number_columns)
+    names = None if wanted is None else frozenset(wanted)
+    return Plan(format, frozenset(text_columns) - numbers, numbers, names, guesses=guesses)
+
+
+def _read_all(sources: Sequence[Source], plan: Plan, digest: Digest | None) -> list[_Reading]:
+    """Each file as one frame, all with the columns of the first."""
+    readings: list[_Reading] = []
+    for source in sources:
+        with OpenTable(source, plan, digest) as opened:
+            names = opened.dialect.names
+            if readings:
+                _check_columns(opened.name, names, readings[0].lines.name, readings[0].names)
+            (frame,) = opened.frames()
+            missing = plan.format.missing_texts
+            notes = (*opened.notes, *decimal_comma_notes(opened.name, opened.dialect, missing))
+            readings.append(_Reading(frame, names, len(frame), opened.lines, opened.format, notes))
+    return readings
+
+
+def _check_columns(name: str, names: Sequence[str], first: str, expected: Sequence[str]) -> None:
+    """Refuse a further file that has not the columns of the first, in whatever order."""
+    missing = [column for column in expected if column not in set(names)]
+    added = [column for column in names if column not in set(expected)]
+    if missing or added:
+        raise other_columns(name, first, missing, added)
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several frames; a column of more than one type becomes one of objects, for `has_lost_text` to see."""
+    filled = [frame for frame in frames if len(frame)] or [frames[0]]
+    if len(filled) == 1:
+        return filled[0]
+    columns = {name: _joined_column([frame[name] for frame in filled]) for name in frames[0].columns}
+    return pd.DataFrame(columns, columns=frames[0].columns)
+
+
+def _joined_column(columns: Sequence[Any]) -> NDArray[Any]:
+    are_numbers = all(column.dtype.kind in "iuf" for column in columns)
+    return np.concatenate([column.to_numpy() if are_numbers else column.to_numpy(object) for column in columns])
+
+
+def _shown(source: str | Sequence[str]) -> str:
+    """The name of several files together."""
+    names = [source] if isinstance(source, str) else list(source)
+    return ", ".join(escaped_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,81 @@
+"""Gates: bounds on scores that make the verdict of a run."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlpcli.errors import MlpError
+from mlpcli.evaluation.scores import explain_unknown_metric
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A score that must reach `bound` (is_minimum) or must not exceed it; `metric` is the key of a score."""
+
+    metric: str
+    bound: float
+    is_minimum: bool
+
+    @property
+    def text(self) -> str:
+        """Such as "accuracy >= 0.95"."""
+        return f"{self.metric} {'>=' if self.is_minimum else '<='} {repr(float(self.bound)).removesuffix('.0')}"
+
+    def passes(self, score: float) -> bool:
+        """Whether the score is on the right side; the bound itself is, NaN never is."""
+        return score >= self.bound if self.is_minimum else score <= self.bound
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate says of a score."""
+
+    gate: Gate
+    score: float
+    passed: bool
+
+    @property
+    def score_text(self) -> str:
+        """The score in three decimals or digits, or as many as show on which side of the bound it lies."""
+        usual = f"{self.score:.3f}" if abs(self.score) >= 0.01 or self.score == 0 else f"{self.score:.3g}"
+        texts = [usual, *(f"{self.score:.{digits}g}" for digits in range(4, 17))]
+        return next((text for text in texts if self.gate.passes(float(text)) == self.passed), repr(self.score))
+
+    @property
+    def text(self) -> str:
+        """Such as "accuracy >= 0.95: 0.986 pass" or "log_loss <= 0.1: 0.130 FAIL"."""
+        return f"{self.gate.text}: {self.score_text} {'pass' if self.passed else 'FAIL'}"
+
+
+def parse_gate(text: str, is_minimum: bool) -> Gate:
+    """Read the value of `--min` or `--max`, such as "accuracy=0.95"; raises MlpError for anything else."""
+    option, example = ("--min", "accuracy=0.95") if is_minimum else ("--max", "log_loss=0.2")
+    metric, _, number = (part.strip() for part in text.rpartition("="))
+    if not metric or not number:
+        raise MlpError(f"{option} {text}: expected METRIC=NUMBER. Write for example {option} {example}")
+    try:
+        bound = float(number)
+    except ValueError:
+        bound = math.nan
+    if not math.isfinite(bound) or "_" in number:
+        raise MlpError(f"{option} {text}: {number!r} is not a finite number. Write for example {option} {example}")
+    return Gate(metric, bound, is_minimum)
+
+
+def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> list[Gate]:
+    """Gates from bounds by metric: `make_gates({"accuracy": 0.95}, {"log_loss": 0.2})`."""
+    return [
+        *(Gate(metric, bound, is_minimum=True) for metric, bound in minimum.items()),
+        *(Gate(metric, bound, is_minimum=False) for metric, bound in maximum.items()),
+    ]
+
+
+def judge(gates: Iterable[Gate], scores: Mapping[str, float]) -> list[Verdict]:
+    """One verdict per gate, in order; raises MlpError for a gate on a metric that has no score."""
+    verdicts = []
+    for gate in gates:
+        if gate.metric not in scores:
+            raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, scores)}")
+        score = scores[gate.metric]
+        verdicts.append(Verdict(gate, score, gate.passes(score)))
+    return verdicts

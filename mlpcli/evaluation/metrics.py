@@ -1,0 +1,204 @@
+"""Every metric, one record each; the order here is the order in which scores are shown."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from mlpcli.evaluation import classes, multilabel, numbers
+from mlpcli.evaluation.averages import Floats
+
+Task: TypeAlias = Literal["classification", "regression", "multilabel"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column."""
+
+    name: str
+    doc: str
+    higher_is_better: bool = field(kw_only=True)
+    together: Mapping[Task, Callable[[Any], float]] = field(default_factory=dict)
+    each: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    needs_two_classes: bool = False
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks it can judge, together or in parts."""
+        return tuple(dict.fromkeys([*self.together, *self.each]))
+
+
+def _mean(each: Callable[[Any], Floats]) -> Callable[[Any], float]:
+    return lambda evidence: float(each(evidence).mean())
+
+
+def _largest(each: Callable[[Any], Floats]) -> Callable[[Any], float]:
+    return lambda evidence: float(each(evidence).max())
+
+
+def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], float]:
+    return lambda evidence: float(each(evidence)[1])
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "accuracy",
+            "Share of right answers.",
+            higher_is_better=True,
+            together={"classification": classes.accuracy},
+            each={"multilabel": multilabel.accuracy},
+        ),
+        Metric(
+            "subset_accuracy",
+            "Share of rows with every column right.",
+            higher_is_better=True,
+            together={"multilabel": multilabel.subset_accuracy},
+        ),
+        Metric(
+            "balanced_accuracy",
+            "Mean recall of the classes that occur in the truth.",
+            higher_is_better=True,
+            together={"classification": classes.balanced_accuracy},
+        ),
+        Metric(
+            "hamming_loss",
+            "Share of wrong answers in all columns.",
+            higher_is_better=False,
+            together={"multilabel": multilabel.hamming_loss},
+        ),
+        Metric(
+            "log_loss",
+            "Mean of -log of the probability given to the truth.",
+            higher_is_better=False,
+            together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
+        ),
+        Metric(
+            "roc_auc",
+            "Chance that a row of the class ranks above another; of more than two classes, the mean.",
+            higher_is_better=True,
+            together={"classification": classes.roc_auc, "multilabel": _mean(multilabel.roc_auc)},
+            each={"multilabel": multilabel.roc_auc},
+        ),
+        Metric(
+            "average_precision",
+            "Mean precision over the ranks of the rows of the class; mean of the classes for more than two.",
+            higher_is_better=True,
+            together={"classification": classes.average_precision, "multilabel": _mean(multilabel.average_precision)},
+        ),
+        Metric(
+            "f1_macro",
+            "Mean F1 of the classes or columns.",
+            higher_is_better=True,
+            together={"classification": classes.f1_macro, "multilabel": _mean(multilabel.f1)},
+        ),
+        Metric(
+            "f1_weighted",
+            "Mean F1 of the classes, each weighted by its share of the truth.",
+            higher_is_better=True,
+            together={"classification": classes.f1_weighted},
+        ),
+        Metric(
+            "f1_micro",
+            "F1 of yes over the answers of all columns.",
+            higher_is_better=True,
+            together={"multilabel": multilabel.f1_micro},
+        ),
+        Metric(
+            "precision_macro",
+            "Mean precision of the classes.",
+            higher_is_better=True,
+            together={"classification": classes.precision_macro},
+        ),
+        Metric(
+            "recall_macro",
+            "Mean recall of the classes.",
+            higher_is_better=True,
+            together={"classification": classes.recall_macro},
+        ),
+        Metric(
+            "mcc",
+            "Matthews correlation of truth and prediction, from -1 to 1.",
+            higher_is_better=True,
+            together={"classification": classes.mcc},
+        ),
+        Metric(
+            "brier",
+            "Mean squared error of the probabilities, summed over the classes for more than two.",
+            higher_is_better=False,
+            together={"classification": classes.brier, "multilabel": multilabel.brier},
+        ),
+        Metric(
+            "ece",
+            "Expected calibration error: how far the top probability is from the share of right answers, in 15 bins.",
+            higher_is_better=False,
+            together={"classification": classes.ece},
+        ),
+        Metric(
+            "f1",
+            "Harmonic mean of precision and recall; of the second class if there are two.",
+            higher_is_better=True,
+            together={"classification": _second_class(classes.f1)},
+            each={"classification": classes.f1, "multilabel": multilabel.f1},
+            needs_two_classes=True,
+        ),
+        Metric(
+            "precision",
+            "Share of the rows predicted as the class that are of the class; of the second class if there are two.",
+            higher_is_better=True,
+            together={"classification": _second_class(classes.precision)},
+            each={"classification": classes.precision},
+            needs_two_classes=True,
+        ),
+        Metric(
+            "recall",
+            "Share of the rows of the class that are predicted as the class; of the second class if there are two.",
+            higher_is_better=True,
+            together={"classification": _second_class(classes.recall)},
+            each={"classification": classes.recall},
+            needs_two_classes=True,
+        ),
+        Metric(
+            "rmse",
+            "Root of the mean squared error, in the unit of the target; mean of the outputs.",
+            higher_is_better=False,
+            together={"regression": _mean(numbers.rmse)},
+            each={"regression": numbers.rmse},
+        ),
+        Metric(
+            "mae",
+            "Mean absolute error, in the unit of the target; mean of the outputs.",
+            higher_is_better=False,
+            together={"regression": _mean(numbers.mae)},
+            each={"regression": numbers.mae},
+        ),
+        Metric(
+            "median_absolute_error",
+            "Median of the absolute errors, in the unit of the target; mean of the outputs.",
+            higher_is_better=False,
+            together={"regression": _mean(numbers.median_absolute_error)},
+            each={"regression": numbers.median_absolute_error},
+        ),
+        Metric(
+            "r2",
+            "Share of the variance explained, 1 at best; mean of the outputs.",
+            higher_is_better=True,
+            together={"regression": _mean(numbers.r2)},
+            each={"regression": numbers.r2},
+        ),
+        Metric(
+            "mape",
+            "Mean absolute error as a share of the truth (0.1 is 10 %); mean of the outputs.",
+            higher_is_better=False,
+            together={"regression": _mean(numbers.mape)},
+            each={"regression": numbers.mape},
+        ),
+        Metric(
+            "max_error",
+            "Largest absolute error of any row and output, whatever its weight.",
+            higher_is_better=False,
+            together={"regression": _largest(numbers.max_error)},
+            each={"regression": numbers.max_error},
+        ),
+    )
+}

@@ -1,0 +1,145 @@
+"""The scores of a prediction, all of them or one.
+
+A score has a key: the name of a metric (`f1_macro`), or a name and a part of the target in brackets: a class
+(`f1[Adelie]`), an output (`rmse[height]`) or a yes/no column (`roc_auc[late]`). A score that is not defined is NaN; so
+are all scores where no row has weight.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.classes import ClassEvidence
+from mlpcli.evaluation.metrics import METRICS, Metric, Task
+from mlpcli.evaluation.multilabel import YesNoEvidence
+from mlpcli.evaluation.numbers import NumberEvidence
+
+Evidence: TypeAlias = ClassEvidence | NumberEvidence | YesNoEvidence
+
+
+def score_classes(
+    y: NDArray[np.int64], probabilities: Floats, labels: Sequence[str], weights: Floats | None = None
+) -> dict[str, float]:
+    """All scores of class `probabilities` (n_rows, K) for the codes `y` (n_rows,); `labels` names the K classes.
+
+    The predicted class is the most probable one, the first on ties. With two classes the second is the positive one.
+    """
+    return _score_all("classification", y, probabilities, labels, weights)
+
+
+def score_numbers(
+    y: Floats, predicted: Floats, names: Sequence[str], weights: Floats | None = None
+) -> dict[str, float]:
+    """All scores of `predicted` numbers (n_rows, M) for `y` (n_rows, M); `names` names the M outputs."""
+    return _score_all("regression", y, predicted, names, weights)
+
+
+def score_multilabel(
+    y: NDArray[Any], probabilities: Floats, names: Sequence[str], weights: Floats | None = None
+) -> dict[str, float]:
+    """All scores of the `probabilities` of yes (n_rows, M) for `y` (n_rows, M) of 0 and 1; `names` names the M columns.
+
+    Yes is predicted where the probability is above 0.5.
+    """
+    return _score_all("multilabel", y, probabilities, names, weights)
+
+
+def score(
+    task: Task,
+    key: str,
+    y: NDArray[Any],
+    predicted: Floats,
+    names: Sequence[str],
+    weights: Floats | None = None,
+) -> float:
+    """The one score `key`, without the cost of the others; arrays as in the function that scores all of `task`."""
+    if not _has_weight(y, weights):
+        return np.nan
+    metric = find_metric(key)
+    evidence = _gather(task, y, predicted, weights)
+    with np.errstate(all="ignore"):
+        if key == metric.name:
+            return metric.together[task](evidence)
+        return float(metric.each[task](evidence)[_keys_of_parts(metric, names).index(key)])
+
+
+def find_metric(key: str) -> Metric:
+    """The metric of a score: `find_metric("f1[Adelie]").higher_is_better`."""
+    return METRICS[key.partition("[")[0]]
+
+
+def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The keys of all scores of a task, in the order of display.
+
+    `names` are the class labels, outputs or yes/no columns of the target; without them the names that any target of the
+    task can have, which includes `f1`, `precision` and `recall` though only targets with two classes have these.
+    """
+    together = [
+        metric.name
+        for metric in METRICS.values()
+        if task in metric.together and (names is None or len(names) == 2 or not metric.needs_two_classes)
+    ]
+    in_parts = _metrics_in_parts(task, names or ())
+    return (*together, *(f"{metric.name}[{name}]" for name in names or () for metric in in_parts))
+
+
+def explain_unknown_metric(key: str, keys: Iterable[str]) -> str:
+    """Two lines for the user who asked for a score that is not among `keys`: the nearest one, and all of them."""
+    keys = list(keys)
+    whole = [known for known in keys if "[" not in known]
+    wanted = key.strip().lower().replace("-", "_")
+    # An abbreviation first: acc is short for accuracy, though mcc is spelt more like it.
+    near = (
+        [known for known in whole if len(wanted) > 1 and known.startswith(wanted)]
+        or difflib.get_close_matches(wanted, whole, n=1)
+        or difflib.get_close_matches(key, keys, n=1)
+    )
+    in_parts = dict.fromkeys(f"{known.partition('[')[0]}[NAME]" for known in keys if "[" in known)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"unknown metric {key!r}.{hint}\nMetrics: {', '.join([*whole, *in_parts])}"
+
+
+def _score_all(
+    task: Task, y: NDArray[Any], predicted: Floats, names: Sequence[str], weights: Floats | None
+) -> dict[str, float]:
+    scores = dict.fromkeys(metric_names(task, names), np.nan)
+    if not _has_weight(y, weights):
+        return scores
+    evidence = _gather(task, y, predicted, weights)
+    # Predictions of a diverging network overflow when squared: the score is then infinite, and no gate passes it.
+    with np.errstate(all="ignore"):
+        for key in scores:
+            if "[" not in key:
+                scores[key] = METRICS[key].together[task](evidence)
+        for metric in _metrics_in_parts(task, names):
+            scores.update(zip(_keys_of_parts(metric, names), metric.each[task](evidence).tolist(), strict=True))
+    return scores
+
+
+def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
+    return len(y) > 0 and (weights is None or bool(weights.any()))
+
+
+def _gather(task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None) -> Evidence:
+    predicted = np.asarray(predicted, dtype=np.float64)
+    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+    if task == "classification":
+        return ClassEvidence(y, predicted, weights)
+    if task == "regression":
+        return NumberEvidence(y, predicted, weights)
+    return YesNoEvidence(y.astype(np.bool_), predicted, weights)
+
+
+def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:
+    """The metrics shown per class, output or column; a single output has no parts."""
+    if task == "regression" and len(names) < 2:
+        return []
+    return [metric for metric in METRICS.values() if task in metric.each]
+
+
+def _keys_of_parts(metric: Metric, names: Sequence[str]) -> list[str]:
+    return [f"{metric.name}[{name}]" for name in names]

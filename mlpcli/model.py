@@ -1,0 +1,58 @@
+"""A model: what turns rows of the user's table into answers. Preprocessor, network and the decoding of its outputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.preprocessor import Preprocessor, TransformCounts, transform
+from mlpcli.data.tables import Table, TableFormat
+from mlpcli.data.targets import Target, decode_outputs, predicted_columns
+from mlpcli.errors import DataError
+from mlpcli.nn.network import Network, predict
+from mlpcli.nn.parameters import Parameters
+
+Values = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything `predict` needs, and the record of how it was made.
+
+    `target_state` scales amounts back; `reading` says which cell texts are missing and whether tables have a header;
+    `weight_column` names the sample weights it was trained with ("" for none). `scores` and `record` are for people:
+    the model does not depend on them.
+    """
+
+    preprocessor: Preprocessor
+    network: Network
+    parameters: Parameters
+    target: Target
+    target_state: Mapping[str, Values]
+    reading: TableFormat = field(default_factory=TableFormat)
+    weight_column: str = ""
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def outputs(self, table: Table, rows: Rows | None = None) -> tuple[NDArray[Any], TransformCounts]:
+        """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit."""
+        X, counts = transform(self.preprocessor, table, self.parameters.flat.dtype, rows)
+        outputs = predict(self.network, self.parameters, X)
+        is_finite = np.isfinite(outputs).all(axis=1)
+        if not is_finite.all():
+            row = int(np.argmin(is_finite))
+            where = table.where(row if rows is None else int(rows[row]))
+            raise DataError(f"{where}: the numbers of this row are too large: the network's output is not finite.")
+        return outputs, counts
+
+    def answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
+        """Answers in the user's units (n_rows, n_classes or n_targets), see `decode_outputs`; else as `outputs`."""
+        outputs, counts = self.outputs(table, rows)
+        return decode_outputs(self.target, dict(self.target_state), outputs), counts
+
+    def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
+        """The predicted label or amount by target column."""
+        return predicted_columns(self.target, answers)

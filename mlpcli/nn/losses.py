@@ -1,0 +1,221 @@
+"""Cost functions. The cost of a batch is the weighted mean over its rows of the loss of a row.
+
+Each loss is a frozen options class with two ways in:
+
+- `values(a, y)` (n_rows,) and `gradient(a, y, out)` = d loss / d a, for any output activation through the chain rule;
+- `values_from_logits(z, y)` for its canonical partner, where logits keep the digits that probabilities lose.
+
+`partner` is that output activation. With it, d loss / d z is simply `a - y` for the three likelihoods (softmax with
+cross entropy, sigmoid with binary cross entropy, exp with Poisson): `is_likelihood` says so.
+
+Their targets must sum to 1 over softmax outputs, smoothed or not: `label_smoothing` is an option of the loss, but it is
+the target rows that are made with it.
+
+A row's loss is summed over outputs, not averaged. Logarithms of outputs are continued by their tangent below `TINY`, so
+that a pair without a guarantee of positive outputs (cross_entropy on tanh, say) still has a value and a gradient
+everywhere.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.options import Setting, options
+
+Array = NDArray[np.floating[Any]]
+
+TINY = 1e-7
+
+Smoothing = Annotated[float, Setting("Share of the target spread over all classes (Szegedy et al. 2016).", ge=0, lt=1)]
+
+
+@options
+class CrossEntropy:
+    """-sum(y log a): the negative log-likelihood of classes; its partner is softmax."""
+
+    name: Literal["cross_entropy"] = "cross_entropy"
+    label_smoothing: Smoothing = 0.0
+
+    partner: ClassVar[str] = "softmax"
+    is_likelihood: ClassVar[bool] = True
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        return _row_sums(-y * _log(a))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        np.maximum(a, TINY, out=out)
+        np.divide(y, out, out=out)
+        np.negative(out, out=out)
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row, a = softmax(z): log(sum(exp(z))) sum(y) - sum(y z), z counted from the row's largest."""
+        below = z - z.max(axis=1, keepdims=True)
+        log_sum: Array = np.log(np.exp(below).sum(axis=1))
+        return log_sum * _row_sums(y) - _row_sums(y * below)
+
+
+@options
+class BinaryCrossEntropy:
+    """-sum(y log a + (1-y) log(1-a)): yes/no outputs, each on its own; its partner is sigmoid."""
+
+    name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    label_smoothing: Smoothing = 0.0
+
+    partner: ClassVar[str] = "sigmoid"
+    is_likelihood: ClassVar[bool] = True
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        return _row_sums(-y * _log(a) - (1.0 - y) * _log(1.0 - a))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        out[...] = (1.0 - y) / np.maximum(1.0 - a, TINY) - y / np.maximum(a, TINY)
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row, a = sigmoid(z): softplus(z) - y z."""
+        # In this order: the large parts cancel before the small one is added.
+        return _row_sums((np.maximum(z, 0.0) - y * z) + np.log1p(np.exp(-np.abs(z))))
+
+
+@options
+class SquaredError:
+    """1/2 sum((a-y)^2), the textbook's quadratic cost; its partner is identity."""
+
+    name: Literal["squared_error"] = "squared_error"
+
+    partner: ClassVar[str] = "identity"
+    is_likelihood: ClassVar[bool] = False
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        return 0.5 * _row_sums(np.square(a - y))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        np.subtract(a, y, out=out)
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row; identity leaves a = z."""
+        return self.values(z, y)
+
+
+@options
+class AbsoluteError:
+    """sum(|a-y|): fits the median; its partner is identity."""
+
+    name: Literal["absolute_error"] = "absolute_error"
+
+    partner: ClassVar[str] = "identity"
+    is_likelihood: ClassVar[bool] = False
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        return _row_sums(np.abs(a - y))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        np.subtract(a, y, out=out)
+        np.sign(out, out=out)
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row; identity leaves a = z."""
+        return self.values(z, y)
+
+
+@options
+class Huber:
+    """Squared error near the target, absolute error beyond `delta` (Huber 1964); its partner is identity."""
+
+    name: Literal["huber"] = "huber"
+    delta: Annotated[float, Setting("Error at which the square turns into a line, in scaled target units.", gt=0)] = 1.0
+
+    partner: ClassVar[str] = "identity"
+    is_likelihood: ClassVar[bool] = False
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        error = np.abs(a - y)
+        near = np.minimum(error, self.delta)
+        return _row_sums(near * (error - 0.5 * near))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        np.subtract(a, y, out=out)
+        np.clip(out, -self.delta, self.delta, out=out)
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row; identity leaves a = z."""
+        return self.values(z, y)
+
+
+@options
+class Poisson:
+    """sum(a - y log a): counts, the negative log-likelihood without its constant; its partner is exp."""
+
+    name: Literal["poisson"] = "poisson"
+
+    partner: ClassVar[str] = "exp"
+    is_likelihood: ClassVar[bool] = True
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        return _row_sums(a - y * _log(a))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        np.maximum(a, TINY, out=out)
+        np.divide(y, out, out=out)
+        np.subtract(1.0, out, out=out)
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row, a = exp(z)."""
+        return _row_sums(np.exp(z) - y * z)
+
+
+@options
+class Quantile:
+    """The pinball loss: fits the given quantile of y (Koenker & Bassett 1978); its partner is identity."""
+
+    name: Literal["quantile"] = "quantile"
+    quantile: Annotated[float, Setting("The quantile to predict.", gt=0, lt=1)] = 0.5
+
+    partner: ClassVar[str] = "identity"
+    is_likelihood: ClassVar[bool] = False
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        error = y - a
+        return _row_sums(np.maximum(self.quantile * error, (self.quantile - 1.0) * error))
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        out[...] = (a > y) - self.quantile
+
+    def values_from_logits(self, z: Array, y: Array) -> Array:
+        """Loss of each row; identity leaves a = z."""
+        return self.values(z, y)
+
+
+Loss = CrossEntropy | BinaryCrossEntropy | SquaredError | AbsoluteError | Huber | Poisson | Quantile
+
+
+def row_losses(loss: Loss, output_activation: str, z: Array, a: Array, y: Array) -> Array:
+    """Loss of each row (n_rows,), from logits where the output activation is the loss's partner."""
+    if output_activation == loss.partner:
+        return loss.values_from_logits(z, y)
+    return loss.values(a, y)
+
+
+def _log(a: Array) -> Array:
+    """log(a), continued below TINY by its tangent."""
+    logs: Array = np.log(np.maximum(a, TINY)) + np.minimum(a / TINY - 1.0, 0.0)
+    return logs
+
+
+def _row_sums(values: Array) -> Array:
+    sums: Array = np.einsum("ij->i", values)
+    return sums

@@ -1,0 +1,98 @@
+"""How the learning rate moves over training: pure functions of progress, so resuming needs only the epoch.
+
+`factor(epoch, epochs)` multiplies the optimizer's learning rate. `epoch` counts from 0 and is fractional inside an
+epoch (step 5 of 10 in the third epoch is 2.5); `epochs` is the planned number. Every schedule can begin with a linear
+warm-up of `warmup` epochs; its own course then spans the epochs that remain.
+"""
+
+from math import cos, pi
+from typing import Annotated, Literal
+
+from mlpcli.options import Setting, options
+
+Warmup = Annotated[float, Setting("Epochs over which the rate first rises linearly from 0.", ge=0)]
+
+
+@options
+class Constant:
+    """The same rate throughout."""
+
+    name: Literal["constant"] = "constant"
+    warmup: Warmup = 0.0
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up."""
+        return 1.0
+
+
+@options
+class Step:
+    """The rate is multiplied by `gamma` every `every` epochs."""
+
+    name: Literal["step"] = "step"
+    every: Annotated[int, Setting("Epochs between two drops.", ge=1)] = 30
+    gamma: Annotated[float, Setting("Factor of each drop.", gt=0, le=1)] = 0.1
+    warmup: Warmup = 0.0
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up."""
+        return float(self.gamma ** int(epoch // self.every))
+
+
+@options
+class Exponential:
+    """The rate is multiplied by `gamma` once per epoch, smoothly."""
+
+    name: Literal["exponential"] = "exponential"
+    gamma: Annotated[float, Setting("Factor per epoch.", gt=0, le=1)] = 0.95
+    warmup: Warmup = 0.0
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up."""
+        return float(self.gamma**epoch)
+
+
+@options
+class Cosine:
+    """Half a cosine from the full rate down to `final` of it (Loshchilov & Hutter 2017, without restarts)."""
+
+    name: Literal["cosine"] = "cosine"
+    final: Annotated[float, Setting("Share of the rate at the end.", ge=0, le=1)] = 0.0
+    warmup: Warmup = 0.0
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up."""
+        return self.final + (1.0 - self.final) * 0.5 * (1.0 + cos(pi * min(epoch / epochs, 1.0)))
+
+
+@options
+class OneCycle:
+    """Up to the full rate and down again, both along half a cosine (Smith & Topin 2018; torch's default shape)."""
+
+    name: Literal["one_cycle"] = "one_cycle"
+    peak: Annotated[float, Setting("Share of the training after which the rate is highest.", gt=0, lt=1)] = 0.3
+    start: Annotated[float, Setting("Share of the rate at the start.", gt=0, le=1)] = 0.04
+    final: Annotated[float, Setting("Share of the rate at the end.", ge=0, le=1)] = 0.0001
+    warmup: Warmup = 0.0
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up."""
+        progress = min(epoch / epochs, 1.0)
+        if progress < self.peak:
+            return _half_cosine(self.start, 1.0, progress / self.peak)
+        return _half_cosine(1.0, self.final, (progress - self.peak) / (1.0 - self.peak))
+
+
+Schedule = Constant | Step | Exponential | Cosine | OneCycle
+
+
+def schedule_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
+    """Share of the learning rate at `epoch` (from 0, fractional) of `epochs`; in [0, 1]."""
+    remaining = epochs - schedule.warmup
+    if epoch < schedule.warmup:
+        return epoch / schedule.warmup * schedule.course(0.0, 1.0)
+    return schedule.course(epoch - schedule.warmup, remaining) if remaining > 0 else 1.0
+
+
+def _half_cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * 0.5 * (1.0 + cos(pi * progress))

@@ -1,0 +1,99 @@
+"""history.csv: one row per epoch, as pandas and DVC read it."""
+
+import contextlib
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+
+from mlpcli.errors import ModelFileError
+from mlpcli.storage.atomic import BINARY, output_error, write_file
+
+
+class History:
+    """The table under `path`, appended to row by row.
+
+    The first row's keys are the header; the first key must be `epoch`. A later row may leave keys out, never add any.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._header: list[str] = []
+        self._descriptor = -1
+
+    def append(self, row: Mapping[str, float | int | str | None]) -> None:
+        """Add one row; None and NaN become empty cells. Raises OutputError."""
+        lines: list[Sequence[object]] = []
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
+                self._header = _read_header(self._path)
+            if not self._header:
+                self._header = list(row)
+                lines.append(self._header)
+            if unknown := set(row).difference(self._header):
+                raise ValueError(f"keys that are not in the header of {self._path}: {sorted(unknown)}")
+            lines.append([_cell(row.get(name)) for name in self._header])
+            # One call per row: what a crash can tear is the last line, and `rewind` drops a line without its end.
+            rest = memoryview(_format(lines))
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def rewind(self, epoch: int) -> None:
+        """Forget the rows after `epoch`, and a last row that was cut short; a file that is not there stays so.
+
+        Raises ModelFileError for a file that is no history, OutputError if it cannot be written.
+        """
+        self.close()
+        try:
+            with open(self._path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ModelFileError(f"{self._path}: cannot be read: {error.strerror}.") from error
+        whole = text[: text.rfind("\n") + 1]
+        try:
+            rows = list(csv.reader(io.StringIO(whole, newline="")))
+            kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= epoch]
+            is_history = not rows or (rows[0][0] == "epoch" and all(len(row) == len(rows[0]) for row in kept))
+        except (csv.Error, ValueError, IndexError):
+            is_history = False
+        if not is_history:
+            raise ModelFileError(f"{self._path}: not the history of a run. Remove it and resume again.")
+        write_file(self._path, _format(kept))
+
+    def close(self) -> None:
+        """Bring the rows to the disk and let go of the file. Raises OutputError."""
+        if self._descriptor < 0:
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        try:
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def abandon(self) -> None:
+        """Let go of the file, whatever becomes of it."""
+        with contextlib.suppress(Exception):
+            self.close()
+
+
+def _read_header(path: str) -> list[str]:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _cell(value: float | int | str | None) -> object:
+    return "" if value is None or value != value else value
+
+
+def _format(rows: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")

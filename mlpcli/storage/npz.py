@@ -1,0 +1,270 @@
+"""Our file format: a plain .npz with named arrays and one array of JSON bytes named `header`.
+
+Writing is strict, so that equal models give equal bytes: entries in the given order, stored, without dates, C order,
+little-endian. Reading trusts nothing: not the directory of the zip, not the sizes it declares, not the header of an
+array, not the JSON. Memory is only spent on what the file's own size covers, and nothing in it is ever executed.
+"""
+
+import io
+import math
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from mlpcli.errors import ModelFileError, OutputError
+from mlpcli.storage.npy import Array, UnknownArrayError, encode_array, read_array_header
+from mlpcli.storage.strict_json import format_json, parse_json
+
+Kind = Literal["model", "checkpoint"]
+
+# The newest format of each kind of file: what is written, and what is read at most.
+FORMATS: dict[Kind, int] = {"model": 1, "checkpoint": 1}
+HEADER = "header"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}(?<!\.npy)")
+_MAX_DIRECTORY = 1 << 20
+_MAX_ENTRIES = 4096
+_MAX_HEADER = 16 << 20
+_MAX_TOTAL = 8 << 30
+_MAX_RATIO = 20
+_PIECE = 1 << 18
+
+_TRAIN = {"model": "Train one with: mlp train CONFIG", "checkpoint": "Start the training anew, without --resume."}
+# All that zipfile and zlib raise on hostile bytes, besides BadZipFile.
+_ZIP_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,  # NotImplementedError and RecursionError too
+    LookupError,
+    OverflowError,
+)
+
+
+class _Refused(Exception):
+    """Why a file is not read: the middle of the sentence whose beginning is its name and whose end is what to do."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason)
+        self.advice = advice
+
+
+def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
+    """Bytes of an .npz with these arrays, `header` first; equal input, the order of keys included, gives equal bytes.
+
+    The header must hold `kind` and `format` (see FORMATS) for `read_npz` to take it. Raises OutputError if it is too
+    large; ValueError for what has no place in the format (a name, a dtype, NaN in the header), which is a bug.
+    """
+    text = format_json(header)
+    if len(text) > _MAX_HEADER:
+        raise OutputError(
+            f"the header of the model takes {_size(len(text))}, more than {_size(_MAX_HEADER)}: "
+            "too many columns or category levels. Leave columns out with data.drop."
+        )
+    if HEADER in arrays or len(arrays) >= _MAX_ENTRIES:
+        raise ValueError(f"{len(arrays)} arrays; at most {_MAX_ENTRIES - 1}, and none named {HEADER!r}")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in {HEADER: np.frombuffer(text, np.uint8), **arrays}.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"not a name for an array: {name!r}")
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # the same on every system
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, encode_array(array))
+    return buffer.getvalue()
+
+
+def read_npz(path: str, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Header and arrays (without `header`, in the file's order) of one of our files.
+
+    Checks kind, format number, the zip, every checksum, dtype, shape and the JSON; not whether numbers are finite, nor
+    what the header says (`records.from_plain`). Every failure is a ModelFileError of one sentence and what to do.
+    """
+    try:
+        with _open(path, kind) as file, _open_zip(file) as archive:
+            _check_end(file, len(archive.infolist()))
+            return _read_archive(archive, os.fstat(file.fileno()).st_size, kind)
+    except _Refused as fault:
+        raise ModelFileError(f"{path}: {fault}. {fault.advice or _TRAIN[kind]}") from fault
+    except MemoryError as fault:
+        raise ModelFileError(f"{path}: needs more memory than there is. Use a machine with more of it.") from fault
+    except OSError as fault:
+        raise ModelFileError(f"{path}: cannot be read: {fault.strerror}. Check the disk.") from fault
+
+
+class _BoundedFile(io.BufferedReader):
+    """A file that refuses long reads: zipfile reads the directory at once, however long the file says it is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            size = _MAX_DIRECTORY
+        if size > _MAX_DIRECTORY:
+            raise zipfile.BadZipFile
+        return super().read(size)
+
+
+def _open(path: str, kind: Kind) -> _BoundedFile:
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            inside = os.path.join(path, "weights.npz" if kind == "model" else "checkpoint.npz")
+            raise _Refused("is a folder", f"Name the file in it: {inside}")
+        if not stat.S_ISREG(mode):
+            raise _Refused("is not a regular file", "Save it to a file first.")
+        file = _BoundedFile(io.FileIO(path))
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        partial = os.path.dirname(path) + ".partial"
+        advice = f"The run is unfinished: see {partial}" if os.path.isdir(partial) else ""
+        raise _Refused("no such file", advice) from error
+    except OSError as error:
+        raise _Refused(f"cannot be read: {error.strerror}", "Check the permissions and the disk.") from error
+    try:
+        _check_start(file, kind)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_start(file: BinaryIO, kind: Kind) -> None:
+    start = file.read(8)
+    file.seek(0)
+    if not start:
+        raise _Refused("is empty")
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        raise _Refused(f"is a pickle, which mlp never loads, not a {kind} of mlp")
+    if not b"PK\x03\x04".startswith(start[:4]):
+        raise _Refused(f"not a {kind} of mlp (not an npz file)")
+
+
+def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except _ZIP_FAULTS as error:
+        raise _damaged("not a whole zip file") from error
+
+
+def _check_end(file: BinaryIO, n_entries: int) -> None:
+    """Compare the number of entries: a wrong length in one entry of the directory can swallow those after it."""
+    file.seek(-22, os.SEEK_END)
+    end = file.read(22)
+    if end[:4] != b"PK\x05\x06" or int.from_bytes(end[10:12], "little") != n_entries:
+        raise _damaged("number of entries")
+
+
+def _read_archive(archive: zipfile.ZipFile, size: int, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
+    entries = _check_directory(archive.infolist(), size, kind)
+    # The header first: a newer format may hold what this version cannot judge.
+    header = _parse_header(_read_array(archive, HEADER, entries.pop(HEADER)), kind)
+    return header, {name: _read_array(archive, name, entry) for name, entry in entries.items()}
+
+
+def _check_directory(infos: list[zipfile.ZipInfo], size: int, kind: Kind) -> dict[str, zipfile.ZipInfo]:
+    """The entries by array name, all of them within bounds."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    if len(infos) > _MAX_ENTRIES:
+        raise _Refused(f"not a {kind} of mlp ({len(infos)} entries)")
+    for info in infos:
+        name = info.orig_filename.removesuffix(".npy")
+        if info.orig_filename != f"{name}.npy" or not _NAME.fullmatch(name):
+            raise _Refused(f"not a {kind} of mlp (it holds {_show(info.orig_filename)})")
+        if name in entries:
+            raise _damaged(f"two entries named {name}")
+        if info.flag_bits & 1:
+            raise _Refused("is encrypted, which mlp never does")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _Refused(f"{name} is compressed in a way mlp does not read")
+        if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
+            raise _damaged(f"size of {name}")
+        entries[name] = info
+    # Before memory is spent: the packed sizes must fit into the file (entries that overlap do not), and so must, within
+    # reason, the sizes they claim to unpack to.
+    if sum(info.compress_size for info in infos) > size:
+        raise _damaged("the entries are larger than the file")
+    total = sum(info.file_size for info in infos)
+    if total > min(_MAX_RATIO * size, _MAX_TOTAL):
+        raise _Refused(f"refused: {_size(size)} that unpack to {_size(total)}")
+    if HEADER not in entries:
+        raise _Refused(f"not a {kind} of mlp (no header)")
+    if entries[HEADER].file_size > _MAX_HEADER + 128:
+        raise _Refused(f"refused: a header of {_size(entries[HEADER].file_size)}")
+    return entries
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Array:
+    try:
+        with archive.open(info) as entry:
+            dtype, shape, n_read = read_array_header(entry.read)
+            if dtype.hasobject:
+                raise _Refused(f"holds a pickle ({name}), which mlp never loads")
+            # 1 for 0: the other lengths of an array without numbers must be possible too.
+            largest = math.prod(max(length, 1) for length in shape) * dtype.itemsize
+            if len(shape) > 8 or largest > _MAX_TOTAL or n_read + math.prod(shape) * dtype.itemsize != info.file_size:
+                raise _damaged(f"shape of {name}")
+            array = np.empty(shape, dtype)
+            data = array.reshape(-1).view(np.uint8)
+            position = 0
+            while piece := entry.read(_PIECE):  # to the end, where zipfile compares the checksum
+                data[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
+                position += len(piece)
+    except UnknownArrayError as error:
+        raise _damaged(f"{name} {error}") from error
+    except _ZIP_FAULTS as error:
+        raise _damaged(f"contents of {name}") from error
+    if position != data.size or (dtype == np.bool_ and data.size and data.max() > 1):
+        raise _damaged(f"contents of {name}")
+    return array
+
+
+def _parse_header(array: Array, kind: Kind) -> dict[str, Any]:
+    if array.dtype != np.uint8 or array.ndim != 1:
+        raise _Refused(f"not a {kind} of mlp (no header)")
+    try:
+        header = parse_json(array.tobytes())
+    except ValueError as error:
+        raise _damaged("the header is not JSON") from error
+    found = header.get("kind") if isinstance(header, dict) else None
+    if not isinstance(header, dict) or found not in tuple(FORMATS):
+        raise _Refused(f"not a {kind} of mlp (a header of something else)")
+    if found != kind:
+        advice = f"Name the {'weights' if kind == 'model' else 'checkpoint'}.npz beside it."
+        raise _Refused(f"is a {found}, not a {kind}", advice)
+    number = header.get("format")
+    if type(number) is not int or number < 1:
+        raise _damaged("no format number")
+    if number > FORMATS[kind]:
+        raise _Refused(
+            f"format {_show(number)} is newer than this mlp reads ({FORMATS[kind]})",
+            "Upgrade with: pip install -U mlp-train",
+        )
+    return header
+
+
+def _damaged(detail: str) -> _Refused:
+    return _Refused(f"truncated or damaged ({detail})", "Copy it again, or train anew with: mlp train CONFIG")
+
+
+def _show(value: object) -> str:
+    """A value from a hostile file as text that is short and harmless on a terminal."""
+    text = ascii(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _size(n_bytes: int) -> str:
+    size, unit = float(n_bytes), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"

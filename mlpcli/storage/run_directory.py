@@ -1,0 +1,232 @@
+"""A run is complete or it is not there: it grows in `<output>.partial/` and takes the name when it is done.
+
+Around a run `runs/x` there can be, for as long as they are needed:
+
+    runs/x.partial/    the run that grows, or one that was interrupted and can be resumed
+    runs/x.replaced/   the old run, between the moment it makes way for the new one and its removal
+    runs/x.lock        one training at a time
+
+Taking the name is two renames. A crash between them leaves `x.replaced` and a complete `x.partial` but no `x`; a crash
+after them leaves `x` and the rest of `x.replaced`. `repair`, and every `begin`, brings either to its end. Of an old run
+only the files mlp wrote are removed: whatever else stands in the folder moves into the new run.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from mlpcli.errors import ModelFileError, OutputError
+from mlpcli.storage.atomic import check_path, is_temporary, output_error, sync_folder, write_file
+from mlpcli.storage.history import History
+from mlpcli.storage.lock import Lock
+
+WEIGHTS = "weights.npz"
+CHECKPOINT = "checkpoint.npz"
+HISTORY = "history.csv"
+RUN_FILES = ("config.yaml", WEIGHTS, "metrics.json", HISTORY, CHECKPOINT)
+
+_PARTIAL, _REPLACED, _LOCK = ".partial", ".replaced", ".lock"
+
+
+class RunDirectory:
+    """The folder of one training; use it in a `with` block, which gives the lock back however the training ends.
+
+    `final` and `partial` are the paths of the complete and of the growing run. Every method raises OutputError for what
+    cannot be written.
+    """
+
+    def __init__(self, output: str) -> None:
+        check_path(output)
+        name = os.path.basename(os.path.normpath(output))
+        if name in ("", os.curdir, os.pardir) or name.endswith((_PARTIAL, _REPLACED, _LOCK)):
+            raise OutputError(f"{output}: not a name for a run. Choose another output, such as runs/penguins.")
+        # A link to a folder stays a link: what it points to is replaced.
+        self.final = os.path.realpath(output) if os.path.islink(output) else os.path.normpath(output)
+        self.partial = self.final + _PARTIAL
+        self._replaced = self.final + _REPLACED
+        self._lock = Lock(self.final + _LOCK, self.final)
+        self._history = History(os.path.join(self.partial, HISTORY))
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def begin(self, resume: bool) -> tuple[str, ...]:
+        """Take the lock, settle what a crash has left, and make `partial` ready; returns sentences to tell the user.
+
+        Fresh: an older unfinished run makes way, and a sentence says so. Resume: it is kept; without one (no
+        checkpoint) this is a ModelFileError. Then read the checkpoint and call `rewind_history`.
+        """
+        parent = os.path.dirname(self.final) or os.curdir
+        if resume and not os.path.isdir(parent):
+            raise self._nothing_to_resume()
+        try:
+            os.makedirs(parent, exist_ok=True)
+        except OSError as error:
+            raise output_error(self.final, error) from error
+        self._lock.acquire()
+        try:
+            self._check_final()
+            self._settle()
+            has_checkpoint = os.path.isfile(self.path(CHECKPOINT))
+            if resume and not has_checkpoint:
+                raise self._nothing_to_resume()
+            self._prepare(keep=resume)
+        except OSError as error:
+            self.release()
+            raise output_error(error.filename or self.final, error) from error
+        except BaseException:
+            self.release()
+            raise
+        if has_checkpoint and not resume:
+            return (f"An unfinished run in {self.partial} was replaced. To go on with one instead: --resume",)
+        return ()
+
+    def path(self, name: str) -> str:
+        """Where a file of the growing run stands."""
+        return os.path.join(self.partial, name)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one file of the growing run, whole or not at all."""
+        write_file(self.path(name), data)
+
+    def append_history(self, row: Mapping[str, float | int | str | None]) -> None:
+        """Add the row of one epoch to history.csv; the first key is `epoch`, the first row's keys are the header."""
+        self._history.append(row)
+
+    def rewind_history(self, epoch: int) -> None:
+        """Forget the rows after `epoch`, the one the checkpoint was written at."""
+        self._history.rewind(epoch)
+
+    def finish(self) -> None:
+        """Give the run its name; an old run of that name is gone afterwards. Raises ValueError without weights.npz.
+
+        When this raises, the old run is where it was and the new one in `partial`, complete; only if the last sync of
+        the parent folder failed, the new one is in place already.
+        """
+        if not os.path.isfile(self.path(WEIGHTS)):
+            raise ValueError(f"{self.partial} holds no {WEIGHTS}: the run is not complete")
+        self._history.close()
+        try:
+            sync_folder(self.partial)
+            self._take_name()
+            sync_folder(os.path.dirname(self.final))
+        except OSError as error:
+            raise output_error(self.final, error) from error
+        # The new run stands; what cannot be cleared now is cleared at the next begin.
+        with contextlib.suppress(OSError):
+            self._clear_replaced()
+        self.release()
+
+    def release(self) -> None:
+        """Let go: close the history, remove `partial` if nothing is in it, give the lock back. Safe to call twice."""
+        self._history.abandon()
+        if self._lock.is_held:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.partial)
+        self._lock.release()
+
+    def _take_name(self) -> None:
+        has_old = os.path.lexists(self.final)
+        if has_old:
+            os.rename(self.final, self._replaced)
+        try:
+            os.rename(self.partial, self.final)
+        except BaseException:
+            if has_old:
+                with contextlib.suppress(OSError):  # then `_settle` will do it
+                    os.rename(self._replaced, self.final)
+            raise
+
+    def _settle(self) -> None:
+        """Bring an interrupted `finish` to its end; raises OSError. Only with the lock."""
+        if not os.path.isdir(self._replaced):
+            return
+        if not os.path.lexists(self.final):
+            # The old run is only ever moved aside for a complete new one.
+            is_complete = os.path.isfile(self.path(WEIGHTS))
+            os.rename(self.partial if is_complete else self._replaced, self.final)
+            sync_folder(os.path.dirname(self.final))
+        if os.path.isdir(self._replaced):
+            self._clear_replaced()
+
+    def _clear_replaced(self) -> None:
+        """Remove the old run's files, hand what is not ours to the new run; raises OSError."""
+        if not os.path.isdir(self._replaced):
+            return
+        for name in os.listdir(self._replaced):
+            old, new = os.path.join(self._replaced, name), os.path.join(self.final, name)
+            if _is_ours(old) or (os.path.isfile(old) and os.path.lexists(new)):
+                os.unlink(old)
+            else:
+                os.rename(old, new)
+        os.rmdir(self._replaced)
+
+    def _check_final(self) -> None:
+        """Refuse, before the training, to replace what cannot or should not be replaced."""
+        if not os.path.lexists(self.final):
+            return
+        if not os.path.isdir(self.final):
+            raise OutputError(f"{self.final}: is a file, not the folder of a run. Choose another output.")
+        if os.path.ismount(self.final):
+            raise OutputError(f"{self.final}: is a mount point. Choose a folder inside it: {self.final}/run")
+        names = os.listdir(self.final)
+        if names and WEIGHTS not in names:
+            raise OutputError(
+                f"{self.final}: is a folder with other files, not a run of mlp (no {WEIGHTS}). Choose another output."
+            )
+
+    def _prepare(self, keep: bool) -> None:
+        """Make `partial` an empty (or a kept) folder that can be written to; raises OSError."""
+        os.makedirs(self.partial, exist_ok=True)
+        for name in os.listdir(self.partial):
+            path = self.path(name)
+            if is_temporary(name) or (not keep and _is_ours(path)):
+                os.unlink(path)
+        probe = self.path(f".mlp-{os.getpid()}.tmp")
+        try:
+            with open(probe, "wb") as file:
+                file.write(b"mlp")
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(probe)
+
+    def _nothing_to_resume(self) -> ModelFileError:
+        if os.path.isfile(os.path.join(self.final, WEIGHTS)):
+            return ModelFileError(f"{self.final}: is complete, nothing to resume. Train anew without --resume.")
+        return ModelFileError(f"{self.partial}: no checkpoint to resume from. Start without --resume.")
+
+
+def repair(output: str) -> bool:
+    """Bring an interrupted `finish` of the run `output` to its end; says whether the run is there (now).
+
+    For readers that do not find a run. Does nothing, and needs no permission, where nothing was interrupted.
+    """
+    try:
+        run = RunDirectory(output)
+    except OutputError:
+        return os.path.isdir(output)
+    with run:
+        for _ in range(20):
+            if os.path.lexists(run.final) or not os.path.isdir(run._replaced):
+                break
+            try:
+                run._lock.acquire()
+            except OutputError:
+                time.sleep(0.05)  # a training is between the two renames right now
+                continue
+            with contextlib.suppress(OSError):
+                run._settle()
+            break
+    return os.path.isdir(run.final)
+
+
+def _is_ours(path: str) -> bool:
+    name = os.path.basename(path)
+    return (name in RUN_FILES or is_temporary(name)) and (os.path.islink(path) or os.path.isfile(path))

@@ -1,0 +1,62 @@
+"""JSON as the standard has it, not as Python reads it: no NaN, no infinity, no key twice, no abyss of brackets."""
+
+import json
+import math
+from typing import Any
+
+_MAX_DEPTH = 32
+
+
+def format_json(value: Any) -> bytes:
+    """Compact ASCII bytes; keys keep their order. Raises ValueError for NaN, infinity and what cannot be read back."""
+    if _is_too_deep(value):
+        raise ValueError(f"nested deeper than {_MAX_DEPTH}")
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def parse_json(data: bytes) -> Any:
+    """The value of UTF-8 bytes from anywhere; raises ValueError and nothing else."""
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_float=_finite,
+            object_pairs_hook=_without_duplicates,
+        )
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if _is_too_deep(value):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether brackets stand deeper than allowed, found level by level and not by recursion."""
+    level: list[Any] = [value]
+    for _ in range(_MAX_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list | tuple):
+                inner += item
+        level = inner
+    return any(isinstance(item, dict | list | tuple) for item in level)
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large")
+    return number
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found

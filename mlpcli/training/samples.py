@@ -1,0 +1,69 @@
+"""Rows ready for the network: inputs, targets and weights, and the drawing of batches from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows of a table as the network sees them.
+
+    `X` is (n_rows, n_in), C-contiguous. `y` is (n_rows, n_out), or, where `class_targets` (n_classes, n_out) is given,
+    the class code (n_rows,) whose row of `class_targets` is the target. `weights` (n_rows,) is None or has mean 1.
+    """
+
+    X: Array
+    y: NDArray[Any]
+    class_targets: Array | None = None
+    weights: Array | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.X.shape[0])
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of a target row."""
+        return int((self.y if self.class_targets is None else self.class_targets).shape[1])
+
+    def targets(self, rows: slice) -> Array:
+        """Targets (n, n_out) of consecutive rows."""
+        y: Array = self.y[rows] if self.class_targets is None else self.class_targets[self.y[rows]]
+        return y
+
+
+class Batch:
+    """Buffers one batch is gathered into: `X`, `y` and `weights`, reused from step to step."""
+
+    def __init__(self, samples: Samples, max_rows: int, dtype: DTypeLike) -> None:
+        self._samples = samples
+        self._X = np.empty((max_rows, samples.X.shape[1]), dtype)
+        self._y = np.empty((max_rows, samples.n_outputs), dtype)
+        self._codes = np.empty(max_rows, np.int64)
+        self._weights = None if samples.weights is None else np.empty(max_rows, dtype)
+
+    def gather(self, rows: NDArray[np.int64]) -> tuple[Array, Array, Array | None]:
+        """Copy the given rows into the buffers; returns views (n, n_in), (n, n_out) and (n,) or None.
+
+        `mode="clip"` makes `np.take` skip its bounds check, which is most of its time; the rows are known to be valid.
+        """
+        samples, n = self._samples, rows.size
+        X, y = self._X[:n], self._y[:n]
+        np.take(samples.X, rows, axis=0, out=X, mode="clip")
+        if samples.class_targets is None:
+            np.take(samples.y, rows, axis=0, out=y, mode="clip")
+        else:
+            codes = self._codes[:n]
+            np.take(samples.y, rows, out=codes, mode="clip")
+            np.take(samples.class_targets, codes, axis=0, out=y, mode="clip")
+        if self._weights is None or samples.weights is None:
+            return X, y, None
+        weights = self._weights[:n]
+        np.take(samples.weights, rows, out=weights, mode="clip")
+        return X, y, weights

@@ -1,0 +1,35 @@
+"""Where a training stands between two epochs: everything a checkpoint must hold to go on bit for bit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass
+class TrainingState:
+    """Parameters, optimizer state and the best epoch so far.
+
+    `flat` and `best_flat` are (n_parameters,). `epoch` counts completed epochs; `best_epoch` is 0 and `best_score` None
+    until one has been scored.
+    """
+
+    flat: Array
+    optimizer: dict[str, NDArray[Any]]
+    best_flat: Array
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float | None = None
+
+    @property
+    def epochs_without_gain(self) -> int:
+        """Completed epochs since the best one."""
+        return self.epoch - self.best_epoch
+
+
+def start_state(flat: Array, optimizer: dict[str, NDArray[Any]]) -> TrainingState:
+    """The state before the first epoch."""
+    return TrainingState(flat=flat, optimizer=optimizer, best_flat=flat.copy())

@@ -1,0 +1,14 @@
+"""One seed, separate streams: changing one random choice does not shift the others.
+
+A stream is addressed, not advanced: the order of rows in epoch 7 depends on the seed and on 7 alone, so a resumed
+training draws what the uninterrupted one would have drawn, with no generator state to save.
+"""
+
+import numpy as np
+
+STREAMS = ("split", "weights", "order", "dropout", "bootstrap")
+
+
+def stream(seed: int, name: str, epoch: int = 0) -> np.random.Generator:
+    """The generator of one of STREAMS at one epoch."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), epoch)))

@@ -1,0 +1,141 @@
+"""`mlp check`: everything a training does before its first step, and what it would cost."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.duplicates import count_shared_rows
+from mlpcli.data.profiles import ColumnProfile, profile_columns
+from mlpcli.data.targets import ClassTarget
+from mlpcli.nn.network import SCORING_ROWS
+from mlpcli.nn.parameters import count_parameters
+from mlpcli.training.loop import fit
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.fitting import fresh_state
+from mlpcli.workflows.preparation import Part, Prepared, prepare
+from mlpcli.workflows.train import default_output
+
+PROBE_SECONDS = 0.3
+FEW_ROWS = 10
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A config that would train, with warnings and an estimate.
+
+    `class_counts` is by part and class; `n_bytes` is what data, network and optimizer take in memory; `seconds` is for
+    all epochs, without early stopping.
+    """
+
+    prepared: Prepared
+    profiles: tuple[ColumnProfile, ...]
+    class_counts: dict[str, dict[str, int]]
+    warnings: tuple[str, ...]
+    n_bytes: int
+    seconds: float
+    output: str
+
+
+def check(loaded: LoadedConfig) -> CheckResult:
+    """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
+    prepared = prepare(loaded)
+    config = loaded.config
+    profiles = [
+        profile
+        for profile in profile_columns(prepared.table, prepared.columns.targets, config.data.columns, prepared.task)
+        if profile.name in prepared.columns.features
+    ]
+    counts = {part.name: _class_counts(prepared, part) for part in prepared.parts}
+    warnings = _useless_columns(profiles)
+    warnings += _few_rows(counts)
+    warnings += _shared_rows(prepared)
+    n_train, n_inputs = prepared.train.samples.X.shape
+    if n_inputs > n_train:
+        warnings.append(f"{n_inputs} inputs for {n_train} training rows: expect overfitting.")
+    return CheckResult(
+        prepared,
+        tuple(profiles),
+        counts,
+        tuple(warnings),
+        _memory(prepared),
+        _time(prepared),
+        default_output(loaded),
+    )
+
+
+def _useless_columns(profiles: Sequence[ColumnProfile]) -> list[str]:
+    """A line per column that is of no use; columns with the very same fault share one."""
+    by_reason: dict[str, list[str]] = {}
+    for profile in profiles:
+        if profile.drop_reason:
+            by_reason.setdefault(profile.drop_reason, []).append(profile.name)
+    lines = []
+    for reason, names in by_reason.items():
+        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        lines.append(f"{shown}: {reason}. Leave {'it' if len(names) == 1 else 'them'} out: data.drop")
+    return lines
+
+
+def _class_counts(prepared: Prepared, part: Part) -> dict[str, int]:
+    if not isinstance(prepared.target, ClassTarget):
+        return {}
+    counted = np.bincount(part.truth, minlength=len(prepared.target.labels)).tolist()
+    return dict(zip(prepared.target.labels, counted, strict=True))
+
+
+def _few_rows(counts: dict[str, dict[str, int]]) -> list[str]:
+    few = {label: n for label, n in counts["train"].items() if n < FEW_ROWS}
+    if not few:
+        return []
+    shown = ", ".join(f"{label} {n}" for label, n in Counter(few).most_common()[:6])
+    which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
+    return [f"{which} fewer than {FEW_ROWS} training rows: {shown}"]
+
+
+def _shared_rows(prepared: Prepared) -> list[str]:
+    """Rows of validation and test whose inputs stand in the training rows too: their scores flatter."""
+    warnings = []
+    for part in prepared.parts[1:]:
+        n = count_shared_rows(prepared.train.samples.X, part.samples.X)
+        if n:
+            share = f"{n} of {len(part.truth)} {part.name} rows ({n / len(part.truth):.1%})"
+            warnings.append(f"{share} have the inputs of a training row.")
+    return warnings
+
+
+def _memory(prepared: Prepared) -> int:
+    """Bytes of the table, the inputs and targets of each part, the network's buffers and the optimizer's state."""
+    item = prepared.train.samples.X.itemsize
+    table = int(prepared.table.frame.memory_usage(deep=False).sum())
+    samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
+    widths = sum(prepared.network.sizes)
+    rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
+    n_parameters = count_parameters(prepared.network.sizes)
+    state = fresh_state(prepared).optimizer
+    vectors = 5 + sum(values.size == n_parameters for values in state.values())
+    return table + samples + rows * widths * item + vectors * n_parameters * item
+
+
+def _time(prepared: Prepared) -> float:
+    """Seconds for all epochs, from as many real steps on throwaway weights as fit into PROBE_SECONDS."""
+    state = fresh_state(prepared)
+    n_steps, started, first = 0, perf_counter(), 0.0
+
+    def is_enough() -> bool:
+        nonlocal n_steps, first
+        n_steps += 1
+        if n_steps == 2:
+            first = perf_counter()  # the first step pays for what is allocated once
+        return n_steps > 2 and perf_counter() - started > PROBE_SECONDS
+
+    with blas_threads(prepared.n_threads):
+        for _ in fit(prepared.network, prepared.plan, prepared.train.samples, state, must_stop=is_enough):
+            if perf_counter() - started > PROBE_SECONDS:
+                break
+    per_step = (perf_counter() - first) / max(n_steps - 2, 1) if first else perf_counter() - started
+    steps_per_epoch = -(-prepared.train.samples.n_rows // prepared.plan.batch_size)
+    return per_step * steps_per_epoch * prepared.plan.epochs

@@ -1,0 +1,162 @@
+"""From prepared data to a scored model, without a file: what `mlp train` and `mlpcli.train` share."""
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas
+
+from mlpcli import __version__
+from mlpcli.config.dumping import as_plain
+from mlpcli.data.targets import decode_outputs
+from mlpcli.evaluation.gates import Verdict, judge, make_gates
+from mlpcli.model import Model
+from mlpcli.nn.network import initialize, predict
+from mlpcli.nn.parameters import Parameters, view_parameters
+from mlpcli.training.loop import EpochReport, Monitor, fit
+from mlpcli.training.state import TrainingState, start_state
+from mlpcli.training.streams import stream
+from mlpcli.workflows.preparation import Part, Prepared
+from mlpcli.workflows.resolution import metric_is_gain
+from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
+
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained model and its scores.
+
+    `scores` is by part: train, validation, test, and constant (the baseline, on the last of these); `stop_reason` is
+    one sentence when the training ended early, else "".
+    """
+
+    model: Model
+    scores: Scores
+    epochs: int
+    best_epoch: int
+    best_score: float | None
+    stop_reason: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate of `expect` is met."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def fresh_state(prepared: Prepared) -> TrainingState:
+    """Initial weights and optimizer state, from the config's seed."""
+    training = prepared.loaded.config.training
+    rng = stream(training.seed, "weights")
+    parameters = initialize(prepared.network, prepared.loaded.config.model.initializer, rng, training.dtype)
+    return start_state(parameters.flat, training.optimizer.start(parameters.flat))
+
+
+def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
+    """Train epoch by epoch until the plan ends, patience runs out or `must_stop` says so; raises NonFiniteLoss."""
+    validation = prepared.validation
+    reports = fit(
+        prepared.network,
+        prepared.plan,
+        prepared.train.samples,
+        state,
+        None if validation is None else validation.samples,
+        _monitor(prepared),
+        must_stop,
+    )
+    while not stop_reason(prepared, state):
+        report = next(reports, None)
+        if report is None:
+            return
+        yield report
+
+
+def stop_reason(prepared: Prepared, state: TrainingState) -> str:
+    """Why the training should not go on before its last epoch, or ""."""
+    early_stopping = prepared.loaded.config.training.early_stopping
+    if early_stopping is None or early_stopping.patience is None or prepared.validation is None:
+        return ""
+    if state.epoch >= prepared.plan.epochs or state.epochs_without_gain < early_stopping.patience:
+        return ""
+    return f"no gain in {prepared.metric} for {early_stopping.patience} epochs"
+
+
+def finished(prepared: Prepared, state: TrainingState) -> Outcome:
+    """The model of the best epoch, scored on every part."""
+    # A metric that was never defined chose no epoch; then the last one stands.
+    kept = state.best_flat if state.best_epoch else state.flat
+    parameters = view_parameters(prepared.network.sizes, kept)
+    scores = {part.name: _score_part(prepared, part, parameters) for part in prepared.parts}
+    last = prepared.parts[-1]
+    baseline = constant_answers(
+        prepared.target, prepared.plan.loss.name, prepared.train.truth, prepared.train.weights, len(last.truth)
+    )
+    scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
+    expect = prepared.loaded.config.expect
+    verdicts = judge(make_gates(expect.min, expect.max), scores[last.name])
+    model = Model(
+        prepared.preprocessor,
+        prepared.network,
+        parameters,
+        prepared.target,
+        prepared.target_state,
+        replace(prepared.table.format, delimiter=None, encoding=None),
+        prepared.columns.weight,
+        _flat(scores),
+        _record(prepared, state),
+    )
+    return Outcome(
+        model,
+        scores,
+        state.epoch,
+        state.best_epoch or state.epoch,
+        state.best_score,
+        stop_reason(prepared, state),
+        tuple(verdicts),
+    )
+
+
+def _flat(scores: Scores) -> dict[str, float | None]:
+    """`part.metric` for every score; None, which JSON can say, where one is not defined."""
+    pairs = ((f"{part}.{name}", value) for part, of in scores.items() for name, value in of.items())
+    return {key: value if np.isfinite(value) else None for key, value in pairs}
+
+
+def _monitor(prepared: Prepared) -> Monitor | None:
+    early_stopping, validation = prepared.loaded.config.training.early_stopping, prepared.validation
+    if early_stopping is None or validation is None:
+        return None
+    metric = prepared.metric
+    measure = None
+    if metric != "loss":
+        measure = metric_of_outputs(
+            metric, prepared.target, prepared.target_state, validation.truth, validation.weights
+        )
+    return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain)
+
+
+def _score_part(prepared: Prepared, part: Part, parameters: Parameters) -> dict[str, float]:
+    outputs = predict(prepared.network, parameters, part.samples.X)
+    answers = decode_outputs(prepared.target, prepared.target_state, outputs)
+    return score_answers(prepared.target, part.truth, answers, part.weights)
+
+
+def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
+    """How the model was made; without times and machine names, so that the same training gives the same bytes."""
+    return {
+        "config": as_plain(prepared.loaded.config),
+        "seed": prepared.plan.seed,
+        "threads": prepared.n_threads,
+        "versions": {
+            "mlp": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pandas": pandas.__version__,
+        },
+        "data": {"name": prepared.table.name, "sha256": prepared.data_sha256},
+        "rows": {part.name: len(part.truth) for part in prepared.parts},
+        "epoch": state.best_epoch or state.epoch,
+        "epochs": state.epoch,
+    }

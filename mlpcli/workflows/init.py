@@ -1,0 +1,93 @@
+"""`mlp init`: look at a table and write a config for it."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlpcli.config.starter import StarterColumn, StarterData, choose_recipe, starter_yaml
+from mlpcli.data.profiles import ColumnProfile, profile_columns
+from mlpcli.data.tables import Table, TableFormat, read_table
+from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_with_target
+from mlpcli.data.tasks import resolve_task
+from mlpcli.errors import DataError, OutputError, did_you_mean
+from mlpcli.storage.atomic import write_file
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A config for a table, and what was found on the way."""
+
+    text: str
+    table: Table
+    targets: tuple[str, ...]
+    is_target_guessed: bool
+    task: str
+    task_reason: str
+    class_counts: dict[str, int]
+    profiles: tuple[ColumnProfile, ...]
+    notes: tuple[str, ...]
+
+
+def init(
+    source: str, targets: tuple[str, ...] = (), delimiter: str | None = None, encoding: str | None = None
+) -> Starter:
+    """Read a table and choose; without `targets` the last column is taken. Raises DataError."""
+    table = read_table(source, TableFormat(delimiter, encoding), targets)
+    columns = [str(name) for name in table.frame.columns]
+    is_guessed = not targets
+    if is_guessed:
+        targets = (columns[-1],)
+        # Read again: a target is read as text, so that labels such as 01 keep their form.
+        if source != "-":
+            table = read_table(source, TableFormat(delimiter, encoding), targets)
+    for name in targets:
+        if name not in columns:
+            raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, columns)}")
+    if len(columns) == len(targets):
+        raise DataError(f"{table.name}: only the target is there, no column to predict it from.")
+    task, reason = resolve_task(table, targets)
+    rows, note = rows_with_target(table, targets, task)
+    target, state = fit_target(table, targets, task, rows)
+    counts: Counter[str] = Counter()
+    if isinstance(target, ClassTarget):
+        codes = np.bincount(encode_target(target, state, table, rows).astype(np.int64), minlength=len(target.labels))
+        counts = Counter(dict(zip(target.labels, codes.tolist(), strict=True)))
+    profiles = tuple(profile_columns(table, targets, {}, task))
+    data = StarterData(
+        train=source,
+        targets=targets,
+        task=task,
+        task_reason=reason,
+        n_rows=len(rows),
+        columns=tuple(StarterColumn(one.name, one.role, _remark(one)) for one in profiles if not one.drop_reason),
+        dropped={one.name: one.drop_reason for one in profiles if one.drop_reason},
+        delimiter=delimiter,
+        encoding=encoding,
+    )
+    return Starter(
+        starter_yaml(data, choose_recipe(len(rows))),
+        table,
+        targets,
+        is_guessed,
+        task,
+        reason,
+        dict(counts.most_common()),
+        profiles,
+        (*table.notes, *([note] if note else [])),
+    )
+
+
+def write_config(starter: Starter, path: str, force: bool) -> None:
+    """Write the config; raises OutputError, also for a file that is there already unless `force`."""
+    if os.path.lexists(path) and not force:
+        raise OutputError(f"{path}: exists already. Choose another name, or replace it with --force.")
+    write_file(path, starter.text.encode())
+
+
+def _remark(profile: ColumnProfile) -> str:
+    parts = [f"{profile.n_distinct} levels"] if profile.role == "category" else []
+    parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
+    parts += [profile.note] if profile.note else []
+    return ", ".join(parts)

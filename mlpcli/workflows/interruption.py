@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM as a question that the training loop asks between two steps, so no state is torn."""
+
+import signal
+from types import FrameType, TracebackType
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class Interruption:
+    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one ends the process at once.
+
+    `was_asked()` says whether a signal came, `exit_code` which: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "Interruption":
+        for number in EXIT_CODES:
+            try:
+                self._previous[number] = signal.signal(number, self._note)
+            except ValueError:  # not in the main thread: signals stay with whoever runs us
+                return self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # it came from signal.signal
+        self._previous = {}
+
+    def was_asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """The shell's code for the signal that came: 128 plus its number."""
+        return EXIT_CODES[signal.Signals(self._signal)] if self._signal is not None else 0
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        signal.signal(number, signal.SIG_DFL)

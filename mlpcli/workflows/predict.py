@@ -1,0 +1,142 @@
+"""`mlp predict`: rows in, answers out, in the same order, chunk by chunk."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
+from mlpcli.data.tables import Table, TableFormat, iter_tables
+from mlpcli.data.targets import ClassTarget
+from mlpcli.data.writer import format_header, format_rows
+from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.model import Model
+from mlpcli.storage.atomic import AtomicFile
+from mlpcli.storage.model_file import load_model
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """What to predict and what to write.
+
+    `keep` names input columns to copy in front of the answers; ("all",) copies every column. `with_probabilities` adds
+    a column per class; `is_raw` writes the network's outputs instead of answers.
+    """
+
+    weights: str
+    source: str
+    keep: tuple[str, ...] = ()
+    with_probabilities: bool = False
+    is_raw: bool = False
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class PredictSummary:
+    """How many rows were answered, what was odd in them, and what the reader guessed."""
+
+    n_rows: int
+    counts: TransformCounts
+    notes: tuple[str, ...]
+
+
+def predict(request: PredictRequest, write: Callable[[bytes], object]) -> PredictSummary:
+    """Read, score and write in chunks, in constant memory.
+
+    Raises ModelFileError, and DataError before the first byte or in mid-stream (with the line).
+    """
+    model = load_model(request.weights)
+    if request.with_probabilities and model.target.task == "regression":
+        raise MlpError("--proba: the model predicts amounts, which have no probabilities.")
+    counts, n_rows = TransformCounts({}, {}), 0
+    notes: list[str] = []
+    for number, table in enumerate(_chunks(model, request)):
+        keep = _kept_columns(request.keep, table)
+        names, columns, chunk_counts = _answers(model, request, table)
+        if number == 0 and table.format.header is not False:  # a table without a header gives one without a header
+            write(format_header([*keep, *_without_clashes(names, keep)]).encode())
+        notes += table.notes
+        write(format_rows([*(table.frame[name].to_numpy() for name in keep), *columns]).encode())
+        counts += chunk_counts
+        n_rows += len(table.frame)
+    return PredictSummary(n_rows, counts, tuple(notes))
+
+
+def predict_to_file(request: PredictRequest, path: str) -> PredictSummary:
+    """The same into a file that appears when it is whole."""
+    with AtomicFile(path) as file:
+        return predict(request, file.write)
+
+
+def model_reading(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
+    """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
+    return TableFormat(delimiter, encoding, model.reading.header, model.reading.missing)
+
+
+def describe_counts(counts: TransformCounts) -> str:
+    """One line: "3 missing cells (age 2, sex 1), 1 cell unseen in training (island 1)"; "" when nothing was odd."""
+    parts = []
+    for found, one, many in (
+        (counts.n_missing, "missing cell", "missing cells"),
+        (counts.n_unseen, "cell unseen or rare in training", "cells unseen or rare in training"),
+    ):
+        if found:
+            total = sum(found.values())
+            shown = [f"{name} {count}" for name, count in list(found.items())[:6]]
+            more = [f"{len(found) - 6} more columns"] if len(found) > 6 else []
+            parts.append(f"{total} {one if total == 1 else many} ({', '.join(shown + more)})")
+    return ", ".join(parts)
+
+
+def _chunks(model: Model, request: PredictRequest) -> Iterator[Table]:
+    kept = set(request.keep)
+    # A kept column is read as text, so that it comes out as it went in.
+    texts = set(text_columns(model.preprocessor)) | kept
+    numbers = set(number_columns(model.preprocessor)) - kept
+    reading = model_reading(model, request.delimiter, request.encoding)
+    if request.keep == ("all",):
+        return iter_tables(request.source, reading)
+    return iter_tables(request.source, reading, texts, texts | numbers, numbers)
+
+
+def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
+    if keep == ("all",):
+        return list(table.frame.columns)
+    for name in keep:
+        if name not in table.frame.columns:
+            raise DataError(f"{table.name}: --keep {name}: no such column.{did_you_mean(name, table.column_names)}")
+    return list(keep)
+
+
+def _answers(
+    model: Model, request: PredictRequest, table: Table
+) -> tuple[list[str], list[NDArray[np.generic]], TransformCounts]:
+    """Names and columns of what is predicted."""
+    if request.is_raw:
+        outputs, counts = model.outputs(table)
+        return _raw_names(model), list(outputs.T), counts
+    answers, counts = model.answers(table)
+    columns = model.columns(answers)
+    dtype = model.parameters.flat.dtype
+    values = [column if column.dtype == object else column.astype(dtype) for column in columns.values()]
+    names = list(columns)
+    if request.with_probabilities:
+        target = model.target
+        of = target.labels if isinstance(target, ClassTarget) else target.names
+        names += [f"p_{name}" for name in of]
+        values += list(answers.T.astype(dtype))
+    return names, values, counts
+
+
+def _raw_names(model: Model) -> list[str]:
+    n_outputs = model.network.sizes[-1]
+    target = model.target
+    of = target.labels if isinstance(target, ClassTarget) else target.names
+    return [f"raw_{name}" for name in (of if len(of) == n_outputs else of[-n_outputs:])]
+
+
+def _without_clashes(names: list[str], keep: list[str]) -> list[str]:
+    """Predicted columns are told apart from kept ones of the same name."""
+    return [f"predicted_{name}" if name in keep else name for name in names]

@@ -1,0 +1,178 @@
+"""From what the config leaves open (`auto`) and what the data says to one network, one loss and one monitor."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.preprocessor import Preprocessor
+from mlpcli.data.targets import ClassTarget, Target
+from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
+from mlpcli.nn.network import Network
+
+Task = Literal["classification", "regression", "multilabel"]
+
+# Losses that a task can be trained with; the first is what `auto` means.
+TASK_LOSSES: dict[str, tuple[str, ...]] = {
+    "classification": ("cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber"),
+    "regression": ("squared_error", "absolute_error", "huber", "poisson", "quantile"),
+    "multilabel": ("binary_cross_entropy", "squared_error", "absolute_error", "huber"),
+}
+DEFAULT_LOSSES: dict[str, Loss] = {
+    "classification": CrossEntropy(),
+    "regression": SquaredError(),
+    "multilabel": BinaryCrossEntropy(),
+}
+
+# Output activations whose values a loss's logarithms can take.
+PROBABILITIES = ("sigmoid", "softmax")
+POSITIVES = ("exp", "softplus", "sigmoid", "softmax", "relu")
+LOSS_DOMAINS: dict[str, tuple[str, ...]] = {
+    "cross_entropy": PROBABILITIES,
+    "binary_cross_entropy": PROBABILITIES,
+    "poisson": POSITIVES,
+}
+
+
+def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
+    """The loss of the task; raises ConfigError for one that does not go with it."""
+    asked = loaded.config.training.loss
+    if isinstance(asked, str):
+        # One output can only be the probability of the second of two classes.
+        single = task == "classification" and loaded.config.model.layers[-1] == 1
+        return BinaryCrossEntropy() if single else DEFAULT_LOSSES[task]
+    if asked.name not in TASK_LOSSES[task]:
+        fitting = ", ".join(TASK_LOSSES[task])
+        raise loaded.error(
+            "training.loss", f"{asked.name} does not go with {task}. Use one of {fitting}, or set the task by task: ..."
+        )
+    return asked
+
+
+def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
+    """The activation of the last layer: the user's, or the loss's partner."""
+    asked = loaded.config.model.output_activation
+    return loss.partner if asked == "auto" else asked
+
+
+def domain_warning(loss: Loss, output_activation: str) -> str:
+    """One sentence where the outputs can leave what the loss is defined on, else ""."""
+    domain = LOSS_DOMAINS.get(loss.name, (output_activation,))
+    if output_activation in domain:
+        return ""
+    return (
+        f"{loss.name} takes logarithms of the outputs, and {output_activation} outputs can be zero or negative: "
+        f"the loss is continued by a straight line there. Its partner is {loss.partner}."
+    )
+
+
+def standardizes_target(loaded: LoadedConfig, loss: Loss, output_activation: str) -> bool:
+    """Whether a regression target is scaled: `auto` does unless counts or a bounded output need the raw numbers."""
+    asked = loaded.config.preprocess.target
+    if asked == "auto":
+        return output_activation == "identity" and not isinstance(loss, Poisson)
+    return asked == "standardize"
+
+
+def resolve_network(
+    loaded: LoadedConfig, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
+) -> Network:
+    """The network n -> N -> ... -> M; raises ConfigError where explicit sizes do not fit the data."""
+    model = loaded.config.model
+    n_inputs, n_outputs = len(preprocessor.feature_names), _natural_outputs(target, loss)
+    layers = model.layers
+    if len(layers) < 2:
+        raise loaded.error("model.layers", "needs at least the inputs and the outputs, such as [auto, 32, auto].")
+    if "auto" in layers[1:-1]:
+        raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
+    if layers[0] not in ("auto", n_inputs):
+        raise loaded.error(
+            "model.layers",
+            f"the data gives {n_inputs} inputs, layers[0] says {layers[0]} ({describe_inputs(preprocessor)}). "
+            "Write auto.",
+        )
+    if layers[-1] not in _possible_outputs(target, loss):
+        raise loaded.error(
+            "model.layers",
+            f"{describe_outputs(target)} need {n_outputs} outputs, the last size is {layers[-1]}. Write auto.",
+        )
+    if output_activation == "softmax" and layers[-1] == 1:
+        raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
+    hidden = tuple(int(size) for size in layers[1:-1])
+    sizes = (n_inputs, *hidden, n_outputs if layers[-1] == "auto" else int(layers[-1]))
+    return Network(sizes, model.activation, output_activation, model.dropout)
+
+
+def describe_inputs(preprocessor: Preprocessor) -> str:
+    """What the inputs are made of: "6 columns: 4 numbers, island -> 3, sex -> 2 + 1 missing, 1 missing flag"."""
+    columns = preprocessor.columns
+    numbers = [column for column in columns if column.role == "number"]
+    parts = [f"{len(numbers)} numbers" if len(numbers) != 1 else "1 number"] if numbers else []
+    parts += [f"{column.name} -> {column.n_inputs}" for column in columns if column.role != "number"]
+    flags = sum(column.role == "number" and column.flag_of == column.name for column in columns)
+    if flags:
+        parts.append(f"{flags} missing-value flags" if flags != 1 else "1 missing-value flag")
+    shown = parts if len(parts) <= 8 else [*parts[:7], f"{len(parts) - 7} more"]
+    return f"{len(columns)} columns: {', '.join(shown)}"
+
+
+def describe_outputs(target: Target) -> str:
+    """What the outputs stand for: "3 classes", "2 targets"."""
+    if isinstance(target, ClassTarget):
+        return f"{len(target.labels)} classes"
+    return f"{len(target.names)} {'target' if len(target.names) == 1 else 'targets'}"
+
+
+def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -> NDArray[np.floating]:
+    """Row `code` is what the outputs should be for that class (n_classes, n_outputs), smoothed if the loss asks."""
+    smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
+    if n_outputs == 1:
+        table = np.array([[0.0], [1.0]])
+        return np.asarray(table * (1.0 - smoothing) + smoothing / 2.0, dtype=dtype)
+    return np.asarray(np.eye(n_classes) * (1.0 - smoothing) + smoothing / n_classes, dtype=dtype)
+
+
+def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[str, ...]) -> str:
+    """The metric that picks the best epoch ("loss" is the validation loss); raises ConfigError for an unknown one."""
+    early_stopping = loaded.config.training.early_stopping
+    if early_stopping is None:
+        return "loss"
+    asked = early_stopping.metric
+    if asked == "auto":
+        if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
+            return "log_loss"
+        return "rmse" if isinstance(loss, SquaredError) and task == "regression" else "loss"
+    known = metric_names(task, names)
+    if asked != "loss" and asked not in known:
+        raise loaded.error("training.early_stopping.metric", explain_unknown_metric(asked, ("loss", *known)))
+    return asked
+
+
+def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> None:
+    """Raise ConfigError for a gate of `expect` on a metric that there will be no score of."""
+    known = metric_names(task, names)
+    expect = loaded.config.expect
+    for kind, gates in (("min", expect.min), ("max", expect.max)):
+        for metric in gates:
+            if metric not in known:
+                raise loaded.error(f"expect.{kind}", explain_unknown_metric(metric, known))
+
+
+def metric_is_gain(metric: str) -> bool:
+    """Whether more of the metric is better."""
+    return metric != "loss" and find_metric(metric).higher_is_better
+
+
+def _natural_outputs(target: Target, loss: Loss) -> int:
+    if not isinstance(target, ClassTarget):
+        return len(target.names)
+    is_single = isinstance(loss, BinaryCrossEntropy) and len(target.labels) == 2
+    return 1 if is_single else len(target.labels)
+
+
+def _possible_outputs(target: Target, loss: Loss) -> tuple[object, ...]:
+    if isinstance(target, ClassTarget) and len(target.labels) == 2 and not isinstance(loss, CrossEntropy):
+        return ("auto", 1, 2)
+    return ("auto", _natural_outputs(target, loss))

@@ -1,0 +1,50 @@
+"""Scores of a model on rows whose truth is known, and of the constant baseline."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.targets import ClassTarget, NumberTarget, Target, decode_outputs
+from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
+from mlpcli.evaluation.scores import score, score_classes, score_multilabel, score_numbers
+
+Values = NDArray[np.float64]
+
+
+def score_answers(
+    target: Target, truth: NDArray[Any], answers: Values, weights: Values | None = None
+) -> dict[str, float]:
+    """Every score of decoded answers, in the order of display."""
+    if isinstance(target, ClassTarget):
+        return score_classes(truth, answers, target.labels, weights)
+    if isinstance(target, NumberTarget):
+        return score_numbers(truth, answers, target.names, weights)
+    return score_multilabel(truth, answers, target.names, weights)
+
+
+def metric_of_outputs(
+    metric: str, target: Target, target_state: dict[str, Values], truth: NDArray[Any], weights: Values | None
+) -> Callable[[NDArray[Any]], float]:
+    """A function from network outputs (n_rows, n_out) to one metric, for the choice of the best epoch."""
+    names = target.labels if isinstance(target, ClassTarget) else target.names
+
+    def measure(outputs: NDArray[Any]) -> float:
+        answers = decode_outputs(target, target_state, outputs)
+        return score(target.task, metric, truth, answers, names, weights)
+
+    return measure
+
+
+def constant_answers(
+    target: Target, loss_name: str, truth: NDArray[Any], weights: Values | None, n_rows: int
+) -> Values:
+    """What someone who knows only the training targets `truth` would answer for each of `n_rows` rows."""
+    if isinstance(target, ClassTarget):
+        answer = constant_classes(truth, len(target.labels), weights)
+    elif isinstance(target, NumberTarget):
+        answer = constant_numbers(truth, loss_name, weights)
+    else:
+        answer = constant_yes_no(truth, weights)
+    return np.broadcast_to(answer, (n_rows, len(answer)))

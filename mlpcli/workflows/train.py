@@ -1,0 +1,222 @@
+"""`mlp train`: prepare, train with checkpoints, and give the run its name when it is complete."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from mlpcli.config.dumping import as_plain, dump_yaml
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.errors import DataError, Diverged, Interrupted
+from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
+from mlpcli.storage.model_file import encode_model
+from mlpcli.storage.run_directory import CHECKPOINT, WEIGHTS, RunDirectory
+from mlpcli.training.loop import EpochReport, NonFiniteLoss
+from mlpcli.training.state import TrainingState
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
+from mlpcli.workflows.interruption import Interruption
+from mlpcli.workflows.preparation import Prepared, prepare
+
+# A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
+# disk.
+CHECKPOINT_SECONDS = 5.0
+
+# Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
+# epochs is one of them only where the learning rate does not depend on it.
+FREE_TO_CHANGE = ("output", "expect", "data.test", "training.early_stopping.patience")
+OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
+
+
+class Observer(Protocol):
+    """Who watches a training: the terminal, or nobody."""
+
+    def prepared(self, prepared: Prepared, from_epoch: int) -> None:
+        """The training is about to start."""
+
+    def epoch(self, report: EpochReport, state: TrainingState) -> None:
+        """An epoch is done."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+    def ended(self) -> None:
+        """No more epochs will come."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A complete run: where it is, what came out, and how long the training took in seconds."""
+
+    prepared: Prepared
+    outcome: Outcome
+    folder: str
+    seconds: float
+
+
+def default_output(loaded: LoadedConfig) -> str:
+    """The folder of the run: `output`, or runs/<name of the config file>."""
+    return loaded.config.output or f"runs/{Path(loaded.path).stem}"
+
+
+def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "") -> TrainResult:
+    """Train what the config says, and leave a run directory.
+
+    Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
+    and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
+    """
+    prepared = prepare(loaded)
+    with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
+        for note in (*prepared.notes, *run.begin(resume)):
+            observer.note(note)
+        journal = _Journal(run, prepared)
+        state = journal.resume() if resume else fresh_state(prepared)
+        journal.start()
+        observer.prepared(prepared, state.epoch)
+        try:
+            with blas_threads(prepared.n_threads):
+                for report in epochs(prepared, state, interruption.was_asked):
+                    journal.epoch(report, state)
+                    observer.epoch(report, state)
+        except NonFiniteLoss as fault:
+            journal.save(state)
+            raise Diverged(_divergence(prepared, state, fault, run.partial)) from fault
+        finally:
+            observer.ended()
+        if interruption.was_asked():
+            journal.save(state)
+            raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
+        outcome = finished(prepared, state)
+        journal.complete(state, outcome)
+        return TrainResult(prepared, outcome, run.final, journal.seconds)
+
+
+class _Journal:
+    """What a training writes into its run directory, and when."""
+
+    def __init__(self, run: RunDirectory, prepared: Prepared) -> None:
+        self.run, self.prepared = run, prepared
+        self.config = as_plain(prepared.loaded.config)
+        self._before = 0.0
+        self._started = self._saved = perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on training, earlier sittings included."""
+        return self._before + perf_counter() - self._started
+
+    def start(self) -> None:
+        """Write the resolved config; the clock starts."""
+        self.run.write("config.yaml", dump_yaml(self.prepared.loaded.config).encode())
+        self._started = self._saved = perf_counter()
+
+    def resume(self) -> TrainingState:
+        """The state of the checkpoint; raises ConfigError or DataError when it belongs to another training."""
+        path = self.run.path(CHECKPOINT)
+        checkpoint = load_checkpoint(path, fresh_state(self.prepared))
+        free_keys: tuple[str, ...] = FREE_TO_CHANGE
+        if self.prepared.plan.schedule.name in OPEN_ENDED_SCHEDULES:
+            free_keys += ("training.epochs",)
+        for key, old, new in _differences(checkpoint.config, self.config):
+            if not any(key == free or key.startswith(free + ".") for free in free_keys):
+                raise self.prepared.loaded.error(
+                    key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
+                )
+        for name, sha256 in checkpoint.data_sha256.items():
+            if name != "test" and self.prepared.data_sha256.get(name) != sha256:
+                raise DataError(f"the {name} data is not what {path} was trained on. Restore it, or drop --resume.")
+        self._before = checkpoint.seconds
+        self.run.rewind_history(checkpoint.state.epoch)
+        return checkpoint.state
+
+    def epoch(self, report: EpochReport, state: TrainingState) -> None:
+        """Note an epoch; a checkpoint when it is time."""
+        row: dict[str, float | int | str | None] = {
+            "epoch": report.epoch,
+            "train_loss": report.train_loss,
+            "validation_loss": report.validation_loss,
+        }
+        if self.prepared.metric != "loss":
+            row[f"validation_{self.prepared.metric}"] = report.score
+        row |= {"learning_rate": report.learning_rate, "seconds": round(report.seconds, 6)}
+        self.run.append_history(row)
+        if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
+            self._checkpoint(state)
+
+    def save(self, state: TrainingState) -> None:
+        """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
+        if state.epoch:
+            self._checkpoint(state)
+            self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
+
+    def complete(self, state: TrainingState, outcome: Outcome) -> None:
+        """Write everything and give the run its name."""
+        seconds = self.seconds
+        self._checkpoint(state)
+        self.run.write(WEIGHTS, encode_model(outcome.model))
+        metrics = flat_metrics(outcome, seconds)
+        self.run.write("metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
+        self.run.finish()
+
+    def _checkpoint(self, state: TrainingState) -> None:
+        checkpoint = Checkpoint(state, self.config, self.prepared.data_sha256, self.seconds)
+        self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
+        self._saved = perf_counter()
+
+
+def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """metrics.json: one level, `part.metric` for every score, null where a score is not defined."""
+    return {
+        "epochs": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "stop_reason": outcome.stop_reason or "all epochs done",
+        "seconds": round(seconds, 3),
+        "n_parameters": int(outcome.model.parameters.flat.size),
+        **outcome.model.scores,
+    }
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Keys whose values differ, with both values."""
+    found = []
+    for key in dict.fromkeys([*old, *new]):
+        before, after, path = old.get(key), new.get(key), f"{prefix}{key}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, f"{path}.")
+        elif before != after:
+            found.append((path, before, after))
+    return found
+
+
+def _divergence(prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, partial: str) -> str:
+    """What happened, what is kept, the likely cause and what to try."""
+    text = f"training diverged at epoch {fault.epoch}: the {fault.where} loss is not finite. "
+    if state.epoch:
+        text += f"Best weights so far (epoch {state.best_epoch or state.epoch}) are in {partial}/. "
+    largest = float(np.abs(prepared.train.samples.X).max(initial=0.0))
+    if largest > 1e3:
+        return text + (
+            f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
+            "or --set preprocess.numeric=robust if a few rows are far out."
+        )
+    smaller = prepared.plan.optimizer.learning_rate / 10
+    return text + f"The learning rate is likely too high. Try --set training.optimizer.learning_rate={_short(smaller)}"
+
+
+def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:
+    if not state.epoch:
+        return "interrupted before the first epoch was done: nothing to resume."
+    command = f" Resume with: {resume_command}" if resume_command else ""
+    return (
+        f"interrupted after epoch {state.epoch}. The best weights so far (epoch {state.best_epoch or state.epoch}) "
+        f"and a checkpoint are in {partial}/.{command}"
+    )
+
+
+def _short(number: float) -> str:
+    return f"{number:.{max(1, 1 - math.floor(math.log10(number)))}f}".rstrip("0") if number < 1 else f"{number:g}"

@@ -1,0 +1,123 @@
+from typing import Literal, get_args, get_origin
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.config.dumping import as_plain, dump_yaml, flow_text, yaml_text
+from mlpcli.config.loading import config_from_mapping, load_config
+from mlpcli.config.parsing import parse_yaml
+from mlpcli.config.schema import Config
+from mlpcli.config.shapes import is_options, part_shapes, shape_of
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
+    [
+        "",
+        "1",
+        "1e-3",
+        "no",
+        "null",
+        "~",
+        "<<",
+        "=",
+        "- a",
+        "a: b",
+        "#",
+        " x ",
+        "2024-01-01",
+        "1:30",
+        "|",
+        "'",
+        '"',
+        "\n",
+        "\ufeff",
+        "\x85",
+    ]
+)
+
+
+def fits(kind, values) -> bool:
+    """Whether the options agree with each other, which some classes check when they are made."""
+    try:
+        kind(**values)
+    except ValueError:
+        return False
+    return True
+
+
+def values_of(shape):
+    """Any value that the schema allows at a place, as the loaded config holds it."""
+    if shape.is_union:
+        nothing = [st.none()] if shape.takes_null else []
+        return st.one_of(*nothing, *map(values_of, shape.members))
+    kind = shape.kind
+    if is_options(kind):
+        parts = st.fixed_dictionaries({name: values_of(inner) for name, inner in part_shapes(kind).items()})
+        return parts.filter(lambda values: fits(kind, values)).map(lambda values: kind(**values))
+    if get_origin(kind) is Literal:
+        return st.sampled_from(get_args(kind))
+    if get_origin(kind) is tuple:
+        return st.lists(values_of(shape_of(get_args(kind)[0])), max_size=3).map(tuple)
+    if get_origin(kind) is dict:
+        return st.dictionaries(TEXTS, values_of(shape_of(get_args(kind)[1])), max_size=3)
+    bounds = shape.setting.bounds if shape.setting else {}
+    low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
+    if kind is int:
+        return st.integers(low, high)
+    if kind is float:
+        exclude = {"exclude_min": "gt" in bounds, "exclude_max": "lt" in bounds}
+        return st.floats(low, high, allow_nan=False, allow_infinity=False, **exclude)
+    return {str: TEXTS, bool: st.booleans()}[kind]
+
+
+@pytest.fixture(scope="module")
+def dumped(tmp_path_factory):
+    return tmp_path_factory.mktemp("dumped") / "a.yaml"
+
+
+@settings(deadline=None, max_examples=100)
+@given(config=values_of(shape_of(Config)))
+def test_a_dumped_config_loads_as_an_equal_one(dumped, config):
+    dumped.write_text(dump_yaml(config), encoding="utf-8", newline="")
+    loaded = load_config(str(dumped))
+    assert loaded.config == config
+    assert "default" not in loaded.origins.values(), "every value is written out"
+
+
+@settings(deadline=None, max_examples=100)
+@given(TEXTS | st.lists(TEXTS, max_size=3) | st.dictionaries(TEXTS, TEXTS | st.floats(allow_nan=False), max_size=3))
+def test_yaml_written_here_means_the_same_to_other_readers(value):
+    assert parse_yaml(yaml_text({"a": value}), "a")[0] == {"a": value}
+    assert yaml.safe_load(yaml_text({"a": value})) == {"a": value}
+
+
+def test_a_dumped_config_is_sections_with_short_values_on_one_line():
+    config = config_from_mapping({"data": {"train": "a.csv", "target": "y", "drop": ["no", "01"]}}).config
+    lines = dump_yaml(config).splitlines()
+    assert lines[:5] == ["data:", "  train: [a.csv]", "  target: [y]", "  features: null", '  drop: ["no", "01"]']
+    assert "  schedule: {name: constant, warmup: 0.0}" in lines
+    assert "  layers: [auto, 64, 64, auto]" in lines
+    assert lines[-1] == "output: null"
+
+
+def test_plain_values_hold_no_tuples_and_no_dataclasses():
+    config = config_from_mapping({"data": {"train": "a.csv", "target": "y"}}).config
+    plain = as_plain(config)
+    assert plain["data"]["target"] == ["y"]
+    assert plain["training"]["optimizer"]["name"] == "sgd"
+    assert config_from_mapping(plain).config == config
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        (None, "null"),
+        ([1, "auto"], "[1, auto]"),
+        ({"a": 1e-8}, "{a: 1.0e-08}"),
+        ("x " * 200, "'" + "x " * 200 + "'"),
+    ],
+)
+def test_flow_text_is_one_line(value, text):
+    assert flow_text(value) == text

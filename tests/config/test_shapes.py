@@ -1,0 +1,86 @@
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BeforeValidator, Discriminator
+
+from mlpcli.config.shapes import all_keys, allowed, part_for, shape_at, shape_of
+from mlpcli.options import Setting, options
+
+
+@options
+class Slow:
+    name: Literal["slow"] = "slow"
+    rate: Annotated[float, Setting("Rate.", gt=0)] = 0.1
+
+
+@options
+class Fast:
+    name: Literal["fast"] = "fast"
+    boost: Annotated[int, Setting("Boost.", ge=1, le=9)] = 1
+
+
+@options
+class Plain:
+    size: int
+
+
+Part = Annotated[Slow | Fast, Discriminator("name")]
+
+
+@options
+class Whole:
+    part: Annotated[Part, Setting("A part.")] = Slow()
+    other: Annotated[Literal["auto"] | Part, Setting("Another.")] = "auto"
+    plain: Plain | None = None
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (int, "a whole number"),
+        (Annotated[float, Setting("", gt=0)], "a number greater than 0"),
+        (Annotated[float, Setting("", ge=0, lt=1)], "a number of at least 0 and below 1"),
+        (Annotated[float, Setting("", ge=0.5, le=1)], "a number from 0.5 to 1"),
+        (Annotated[int | None, Setting("", le=5)], "a whole number of at most 5 or null"),
+        (bool, "true or false"),
+        (bool | None, "true, false or null"),
+        (str, "a text"),
+        (Literal["a"], "a"),
+        (Literal["a", "b"], "one of a, b"),
+        (Literal["a"] | int, "a or a whole number"),
+        (tuple[float, float], "a list of 2 numbers"),
+        (tuple[str, ...], "a list of texts"),
+        (Annotated[tuple[str, ...], BeforeValidator(lambda value: [value])] | None, "a text, a list of texts or null"),
+        (tuple[int | Literal["auto"], ...], "a list of (auto or a whole number)"),
+        (dict[str, Annotated[float, Setting("", ge=0)]], "a mapping from texts to numbers of at least 0"),
+        (Part, "one of slow, fast"),
+        (Literal["auto"] | Part, "one of auto, slow, fast"),
+        (Plain | None, "a mapping with size or null"),
+    ],
+)
+def test_what_is_allowed_is_said_in_words(annotation, words):
+    assert allowed(shape_of(annotation)) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [("fast", Fast), ({"name": "fast"}, Fast), ({"boost": 1}, None), (5, None), ("quick", None)],
+)
+def test_a_value_means_the_part_of_its_name(value, part):
+    assert part_for(shape_of(Part), value) is part
+
+
+def test_a_path_leads_to_a_shape_through_what_is_written():
+    whole = shape_of(Whole)
+    assert shape_at(whole, ("other", "boost"), {"other": "fast"}).kind is int
+    assert shape_at(whole, ("other", "boost"), {"other": "slow"}) is None
+    assert shape_at(whole, ("plain", "size"), {}).kind is int
+    assert shape_at(whole, ("plain", "size", "x"), {}) is None
+
+
+def test_all_keys_are_those_of_every_part():
+    assert {".".join(path) for path in all_keys(Whole)} == {
+        "part", "part.name", "part.rate", "part.boost",
+        "other", "other.name", "other.rate", "other.boost",
+        "plain", "plain.size",
+    }  # fmt: skip

@@ -1,0 +1,44 @@
+"""What the tests of commands share: a folder to work in, and models that were trained once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.program import DATA, train
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer's terminal can do out of the tests."""
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, and the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """weights.npz of the textbook network on the iris flowers: 4 -> 8 -> 3."""
+    model = {"layers": [4, 8, 3], "activation": "sigmoid"}
+    training = {"epochs": 20, "optimizer": {"name": "sgd", "learning_rate": 0.5}, "batch_size": 10}
+    data = {"train": str(DATA / "iris.csv"), "target": "species"}
+    return train(tmp_path_factory.mktemp("iris"), data, training, model=model)
+
+
+@pytest.fixture(scope="session")
+def penguins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """weights.npz on the penguins: text columns and missing cells."""
+    data = {"train": str(DATA / "penguins.csv"), "target": "species", "drop": ["year"]}
+    return train(tmp_path_factory.mktemp("penguins"), data, {"epochs": 10, "optimizer": "adam"})
+
+
+@pytest.fixture(scope="session")
+def diabetes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """weights.npz of a regression."""
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
+    return train(tmp_path_factory.mktemp("diabetes"), data, {"epochs": 5})

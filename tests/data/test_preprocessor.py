@@ -1,0 +1,344 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.data.categorical import OneHot
+from mlpcli.data.numeric import Divide, MeanFill, MedianFill, MinMax, NoScaling, RefuseMissing, Robust, Standardize
+from mlpcli.data.preprocessor import TransformCounts, fit_preprocessor, number_columns, text_columns, transform
+from mlpcli.errors import DataError
+
+from .tables_by_hand import HandTable, hand_table
+
+ALL_LEVELS = OneHot(min_count=1)
+
+
+def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, rows=None):
+    return fit_preprocessor(
+        table,
+        list(getattr(table, "frame", table)),
+        roles or {},
+        numeric or Standardize(),
+        missing or MedianFill(),
+        categorical,
+        rows,
+    )
+
+
+def mixed_table(n_rows=60, seed=0):
+    """Every role, every kind of gap."""
+    rng = np.random.default_rng(seed)
+    day = rng.integers(1, 28, n_rows)
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(50, 9, n_rows),
+            "island": rng.choice(["Biscoe", "Dream", "Torgersen", "Rare"], n_rows, p=[0.4, 0.4, 0.18, 0.02]),
+            "when": [f"{d:02d}.03.2021 {d % 24:02d}:30" for d in day],
+            "smoker": rng.choice(["yes", "no"], n_rows),
+            "count": rng.integers(0, 90, n_rows),
+        }
+    ).astype({"island": object, "when": object, "smoker": object})
+    for name in ("size", "island", "when", "smoker"):
+        frame.loc[rng.choice(n_rows, 6, replace=False), name] = np.nan
+    return HandTable(frame)
+
+
+def test_inputs_stand_in_blocks_under_their_names():
+    table = hand_table(
+        island=["b", "a", np.nan],
+        size=[1.0, np.nan, 3.0],
+        when=["2020-01-01", "2020-06-01", "2021-01-01"],
+        smoker=["yes", "no", "yes"],
+    )
+    assert fit(table).feature_names == (
+        "size",
+        "when",
+        "when.year_sin",
+        "when.year_cos",
+        "when.week_sin",
+        "when.week_cos",
+        "smoker",
+        "size=(missing)",
+        "island=a",
+        "island=b",
+        "island=(missing)",
+    )
+
+
+def test_a_table_worked_by_hand():
+    table = hand_table(a=[1.0, 3.0, np.nan], b=["u", np.nan, "v"], c=["no", np.nan, "yes"])
+    preprocessor = fit(table)
+    X, counts = transform(preprocessor, table)
+    assert preprocessor.feature_names == ("a", "c", "a=(missing)", "b=u", "b=v", "b=(missing)")
+    assert X.tolist() == [[-1, -1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 1], [0, 1, 1, 0, 1, 0]]
+    assert counts == TransformCounts({"a": 1, "b": 1, "c": 1}, {})
+
+
+def test_inputs_are_float32_and_contiguous():
+    table = mixed_table()
+    preprocessor = fit(table)
+    X, _ = transform(preprocessor, table)
+    assert X.dtype == np.float32
+    assert X.flags.c_contiguous
+    assert X.shape == (60, len(preprocessor.feature_names))
+    assert X.shape[1] == sum(column.n_inputs for column in preprocessor.columns)
+    precise, _ = transform(preprocessor, table, np.float64)
+    assert precise.dtype == np.float64
+    np.testing.assert_allclose(X, precise, rtol=1e-6)
+
+
+def test_training_rows_have_mean_0_and_standard_deviation_1():
+    table = mixed_table()
+    rows = np.arange(0, 60, 2)
+    preprocessor = fit(table, missing=MeanFill(), rows=rows)
+    X, _ = transform(preprocessor, table, np.float64, rows)
+    known = X[~np.isnan(table.frame["size"].to_numpy()[rows]), 0]
+    assert known.mean() == pytest.approx(0, abs=1e-12)
+    assert known.std() == pytest.approx(1, abs=1e-12)
+    count = preprocessor.feature_names.index("count")
+    assert X[:, count].mean() == pytest.approx(0, abs=1e-12)
+    assert X[:, count].std() == pytest.approx(1, abs=1e-12)
+
+
+def test_nothing_is_learnt_from_rows_that_are_not_for_training():
+    table = mixed_table()
+    rows = np.arange(40)
+    changed = HandTable(table.frame.copy())
+    changed.frame.loc[40:, "size"] = 1e9
+    changed.frame.loc[40:, "island"] = "Elsewhere"
+    first, second = fit(table, rows=rows), fit(changed, rows=rows)
+    assert first.columns == second.columns
+    for key in ("fill", "center", "scale"):
+        assert np.array_equal(first.state[key], second.state[key])
+    only = fit(HandTable(table.frame.iloc[:40]))
+    assert only.columns == first.columns
+
+
+@settings(max_examples=25)
+@given(order=st.permutations(range(60)), size=st.integers(1, 60))
+def test_a_row_is_transformed_by_itself(order, size):
+    table = mixed_table()
+    preprocessor = fit(table)
+    X, _ = transform(preprocessor, table)
+    some = np.asarray(order[:size])
+    by_rows, _ = transform(preprocessor, table, rows=some)
+    by_frame, _ = transform(preprocessor, HandTable(table.frame.iloc[some].reset_index(drop=True)))
+    assert np.array_equal(by_rows, X[some])
+    assert np.array_equal(by_frame, X[some])
+
+
+@settings(max_examples=25)
+@given(order=st.permutations(range(60)))
+def test_what_is_learnt_does_not_depend_on_the_order_of_the_rows(order):
+    table = mixed_table()
+    first = fit(table)
+    second = fit(HandTable(table.frame.iloc[list(order)].reset_index(drop=True)))
+    assert first.columns == second.columns
+    assert first.feature_names == second.feature_names
+    for key in ("fill", "center", "scale"):
+        np.testing.assert_allclose(first.state[key], second.state[key], rtol=1e-13)
+
+
+def test_columns_are_found_by_name_in_any_order_and_others_are_ignored():
+    table = mixed_table()
+    preprocessor = fit(table)
+    shuffled = HandTable(table.frame[["count", "when", "smoker", "size", "island"]].assign(extra=1))
+    assert np.array_equal(transform(preprocessor, shuffled)[0], transform(preprocessor, table)[0])
+
+
+def test_what_was_learnt_is_plain_data_and_finite_arrays():
+    preprocessor = fit(mixed_table())
+    text = json.dumps([dataclasses.asdict(column) for column in preprocessor.columns], allow_nan=False)
+    assert len(json.loads(text)) == 5
+    assert set(preprocessor.state) == {"fill", "center", "scale"}
+    for array in preprocessor.state.values():
+        assert array.dtype == np.float64
+        assert array.shape == (3,)
+        assert np.isfinite(array).all()
+
+
+@pytest.mark.parametrize(
+    ("scaler", "expected"),
+    [(Robust(), [-1, 0, 1]), (MinMax(), [0, 0.5, 1]), (Divide(by=2.0), [0.5, 1, 1.5]), (NoScaling(), [1, 2, 3])],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_every_scaler_can_be_chosen(scaler, expected):
+    table = hand_table(x=[1, 2, 3])
+    assert transform(fit(table, numeric=scaler), table)[0][:, 0].tolist() == expected
+
+
+def test_unseen_levels_go_to_other_or_nowhere_and_are_counted():
+    new = hand_table(x=["a", "z", np.nan, "q"])
+    with_other = fit(hand_table(x=["a"] * 5 + ["b"] * 5 + ["c"]), categorical=OneHot(min_count=5))
+    assert with_other.feature_names == ("x=a", "x=b", "x=(other)")
+    X, counts = transform(with_other, new)
+    assert X.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 1]]
+    assert counts == TransformCounts({"x": 1}, {"x": 2})
+    without = fit(hand_table(x=["a", "b"]))
+    assert transform(without, new)[0].tolist() == [[1, 0], [0, 0], [0, 0], [0, 0]]
+
+
+def test_a_missing_number_where_training_had_none_gets_the_fill_and_no_flag():
+    preprocessor = fit(hand_table(x=[1.0, 2.0, 9.0]), numeric=NoScaling())
+    X, counts = transform(preprocessor, hand_table(x=[np.nan, 5.0]))
+    assert X.tolist() == [[2], [5]]
+    assert counts.n_missing == {"x": 1}
+
+
+def test_columns_that_are_missing_together_share_a_flag():
+    table = hand_table(a=[1.0, np.nan, 3.0], b=[5.0, np.nan, 7.0], c=[np.nan, 1.0, 2.0])
+    preprocessor = fit(table)
+    assert preprocessor.feature_names == ("a", "b", "c", "a=(missing)", "c=(missing)")
+    assert [column.flag_of for column in preprocessor.columns] == ["a", "a", "c"]
+    X, _ = transform(preprocessor, hand_table(a=[1.0, np.nan], b=[np.nan, 1.0], c=[1.0, 1.0]))
+    assert X[:, 3:].tolist() == [[1, 0], [1, 0]]
+
+
+def test_flags_can_be_left_out():
+    table = hand_table(a=[1.0, np.nan, 3.0])
+    assert fit(table, missing=MedianFill(flag=False)).feature_names == ("a",)
+
+
+def test_missing_cells_can_be_refused_in_training_and_afterwards():
+    with pytest.raises(DataError, match=r"^new\.csv:3: column a is missing, and preprocess\.missing is error"):
+        fit(hand_table(a=[1.0, np.nan]), missing=RefuseMissing())
+    for cells in ([1.0, 2.0], ["u", "v"], ["yes", "no"], ["2020-01-01", "2020-01-02"]):
+        preprocessor = fit(hand_table(a=cells), missing=RefuseMissing())
+        with pytest.raises(DataError, match=r"^new\.csv:4: column a is missing"):
+            transform(preprocessor, hand_table(a=[*cells, np.nan]))
+
+
+def test_a_missing_date_is_the_middle_day_at_no_place_in_the_year():
+    table = hand_table(a=["2020-01-01", "2020-01-03", "2020-01-05", np.nan])
+    X, _ = transform(fit(table), table)
+    assert X[3].tolist() == [0, 0, 0, 0, 0, 1]
+
+
+def test_the_hour_is_an_input_only_if_training_has_times():
+    with_time = fit(hand_table(a=["2020-01-01 06:00", "2020-01-02 18:00"]))
+    assert with_time.feature_names[-2:] == ("a.day_sin", "a.day_cos")
+    assert "a.day_sin" not in fit(hand_table(a=["2020-01-01", "2020-01-02"])).feature_names
+
+
+def test_the_way_of_writing_dates_is_found_in_all_rows():
+    table = hand_table(a=["01/02/2020", "03/04/2020", "25/12/2020"])
+    preprocessor = fit(table, rows=np.array([0, 1]))
+    assert preprocessor.columns[0].date_format == "DD/MM/YYYY"
+    transform(preprocessor, table)
+
+
+def test_categories_of_numbers_agree_in_every_spelling():
+    preprocessor = fit(hand_table(zone=[1, 2, 10]), roles={"zone": "category"})
+    assert preprocessor.columns[0].levels == ("1", "2", "10")
+    for cells in (["1", "10"], ["1.0", "10.0"], ["01", "10"], [1, 10], [1.0, 10.0]):
+        X, counts = transform(preprocessor, hand_table(zone=cells))
+        assert X.tolist() == [[1, 0, 0], [0, 0, 1]]
+        assert counts.n_unseen == {}
+
+
+def test_texts_of_digits_keep_their_zeros():
+    preprocessor = fit(hand_table(zip=["01", "1", "02"]))
+    assert preprocessor.columns[0].levels == ("01", "1", "02")
+    assert transform(preprocessor, hand_table(zip=["1"]))[0].tolist() == [[0, 1, 0]]
+
+
+def test_yes_and_no_are_understood_in_other_words_and_anything_else_is_unseen():
+    preprocessor = fit(hand_table(x=["yes", "no"]))
+    X, counts = transform(preprocessor, hand_table(x=["YES", "0", "perhaps", np.nan]))
+    assert X[:, 0].tolist() == [1, -1, 0, 0]
+    assert counts == TransformCounts({"x": 1}, {"x": 1})
+
+
+@pytest.mark.parametrize("dtype", ["category", "string", object])
+def test_frames_from_python_give_the_same_inputs(dtype):
+    table = hand_table(x=["a", "b", np.nan, "a"])
+    preprocessor = fit(table)
+    frame = table.frame.astype({"x": dtype})
+    assert np.array_equal(transform(preprocessor, frame)[0], transform(preprocessor, table)[0])
+    assert fit(frame).columns == preprocessor.columns
+
+
+def test_dates_and_booleans_of_a_frame_give_the_inputs_of_their_texts():
+    texts = hand_table(a=["2020-01-01 06:00", "2021-05-05 00:00"], b=["True", "False"])
+    frame = pd.DataFrame({"a": pd.to_datetime(texts.frame["a"]), "b": [True, False]})
+    preprocessor = fit(texts)
+    assert fit(frame).columns == preprocessor.columns
+    assert np.array_equal(transform(preprocessor, frame)[0], transform(preprocessor, texts)[0])
+
+
+def test_names_to_be_read_as_texts_and_as_numbers():
+    preprocessor = fit(mixed_table())
+    assert text_columns(preprocessor) == ("island", "when", "smoker")
+    assert number_columns(preprocessor) == ("size", "count")
+
+
+def test_a_column_that_is_not_there_is_an_error_that_names_it():
+    preprocessor = fit(hand_table(flipper=[1.0, 2.0], mass=[3.0, 4.0]))
+    message = r"^new\.csv: column mass is missing\. Did you mean Mass\? .*needs: flipper, mass \(found: flipper, Mass\)"
+    with pytest.raises(DataError, match=message):
+        transform(preprocessor, hand_table(flipper=[1.0], Mass=[1.0]))
+    with pytest.raises(DataError, match="columns flipper, mass are missing"):
+        transform(preprocessor, hand_table(x=[1.0]))
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([1.0, np.inf], r"^new\.csv:3: column a is infinite"),
+        (["1", "x"], r"^new\.csv:3: column a: 'x' is not a number"),
+        ([1.0, 1e300], r"^new\.csv:3: column a: 1e\+300 is too large"),
+        ([1.0, -1e300], r"^new\.csv:3: column a: -1e\+300 is too large"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_errors_with_their_line(cells, message):
+    preprocessor = fit(hand_table(a=[1.0, 2.0]))
+    with pytest.raises(DataError, match=message):
+        transform(preprocessor, hand_table(a=cells))
+
+
+@pytest.mark.parametrize(
+    ("table", "roles", "message"),
+    [
+        (hand_table(a=[np.nan, np.nan]), {}, "column a is empty in the training rows.*data.drop"),
+        (hand_table(a=[np.nan, np.nan]), {"a": "category"}, "column a is empty"),
+        (hand_table(a=["x", "y"]), {"a": "number"}, r"new\.csv:2: column a: 'x' is not a number"),
+        (hand_table(a=["x", "y"]), {"a": "date"}, "column a cannot be read as dates"),
+        (hand_table(a=["x", "y", "z"]), {"a": "yes_no"}, "column a is not yes/no, it holds 3 values: x, y, z"),
+    ],
+)
+def test_a_column_that_does_not_suit_its_role_is_an_error(table, roles, message):
+    with pytest.raises(DataError, match=message):
+        fit(table, roles=roles)
+
+
+def test_no_columns_at_all_are_an_error():
+    with pytest.raises(DataError, match="no input columns are left"):
+        fit_preprocessor(hand_table(a=[1.0]), [], {}, Standardize(), MedianFill(), OneHot())
+
+
+def test_an_empty_chunk_gives_no_rows():
+    preprocessor = fit(mixed_table())
+    X, counts = transform(preprocessor, HandTable(mixed_table().frame.iloc[:0]))
+    assert X.shape == (0, len(preprocessor.feature_names))
+    assert counts == TransformCounts({}, {})
+
+
+def test_counts_of_chunks_add_up():
+    total = TransformCounts({"a": 1}, {"b": 2}) + TransformCounts({"a": 2, "c": 1}, {})
+    assert total == TransformCounts({"a": 3, "c": 1}, {"b": 2})
+
+
+def test_a_constant_column_is_0_in_training():
+    table = hand_table(a=[0.1, 0.1, 0.1])
+    assert transform(fit(table), table)[0].tolist() == [[0], [0], [0]]
+
+
+def test_a_frame_is_not_changed():
+    table = mixed_table()
+    before = table.frame.copy()
+    transform(fit(table), table)
+    pd.testing.assert_frame_equal(table.frame, before)

@@ -1,0 +1,117 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlpcli.data.profiles import profile_columns
+
+rng = np.random.default_rng(0)
+N = 200
+TARGET = rng.choice(["a", "b", "c"], N)
+
+
+def profile(cells, name="x", roles=None, target=TARGET):
+    """Profile of one column beside an ordinary one."""
+    frame = pd.DataFrame({name: cells, "other": rng.normal(size=len(cells)), "y": target[: len(cells)]})
+    return next(found for found in profile_columns(frame, ["y"], roles or {}) if found.name == name)
+
+
+def texts(*cells):
+    return pd.Series(list(cells), dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "role"),
+    [
+        (rng.normal(size=N), "number", "number"),
+        (rng.integers(10, 90, N), "number", "number"),
+        (rng.integers(0, 5, N), "code", "number"),
+        (rng.integers(0, 2, N), "yes_no", "yes_no"),
+        (rng.choice(["yes", "no"], N).astype(object), "yes_no", "yes_no"),
+        (rng.choice(["u", "v", "w"], N).astype(object), "category", "category"),
+        (np.array([f"2020-01-{day:02d}" for day in rng.integers(1, 28, N)], dtype=object), "date", "date"),
+        (np.array([f"name {row}" for row in range(N)], dtype=object), "near_unique", "category"),
+        (np.full(N, 7), "constant", "number"),
+        (np.full(N, "x", dtype=object), "constant", "category"),
+        (np.full(N, np.nan), "empty", "number"),
+        (rng.permutation(N), "id", "number"),
+        (rng.permutation(N) + 1.0, "id", "number"),
+        (rng.permutation(1000)[:N], "number", "number"),
+        (np.arange(1825, 1825 + N), "number", "number"),
+    ],
+)
+def test_every_kind_of_column_is_told(cells, kind, role):
+    found = profile(cells)
+    assert (found.kind, found.role) == (kind, role)
+    assert bool(found.drop_reason) == (kind in ("near_unique", "constant", "empty", "id", "leak"))
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "ID", "customer_id", "PassengerId", "customerID", "Unnamed: 0", "uuid", "row_id"]
+)
+def test_whole_numbers_with_the_name_of_an_id_are_ids(name):
+    assert profile(rng.permutation(10**6)[:N], name).kind == "id"
+
+
+@pytest.mark.parametrize("name", ["paid", "width", "idle", "monkey", "valid"])
+def test_names_that_only_end_like_an_id_are_no_ids(name):
+    assert profile(rng.permutation(10**6)[:N], name).kind == "number"
+
+
+def test_fractions_are_never_ids():
+    assert profile(rng.normal(size=N), "id").kind == "number"
+
+
+def test_an_only_input_that_counts_the_rows_is_kept():
+    frame = pd.DataFrame({"x": np.arange(N), "y": np.arange(N) ** 2})
+    (found,) = profile_columns(frame, ["y"], {})
+    assert (found.kind, found.drop_reason) == ("number", "")
+
+
+def test_one_value_and_gaps_are_not_constant():
+    found = profile(texts(*["x"] * 100, *[np.nan] * 100))
+    assert (found.kind, found.n_missing, found.drop_reason) == ("category", 100, "")
+
+
+def test_counts_and_examples_are_given():
+    found = profile(texts("u", "v", np.nan, *["u"] * 50))
+    assert (found.n_rows, found.n_distinct, found.n_missing, found.examples) == (53, 2, 1, ("u", "v"))
+
+
+def test_examples_of_numbers_are_short():
+    assert profile([2.0, 3.5, 2.0, 1.0, 9.0]).examples == ("2", "3.5", "1")
+
+
+def test_texts_of_numbers_are_numbers():
+    found = profile(texts(*["19.5", " ", "20"] * 30))
+    assert (found.kind, found.role, found.n_missing) == ("number", "number", 30)
+
+
+def test_a_role_given_by_the_user_is_kept():
+    assert profile(rng.integers(0, 5, N), roles={"x": "category"}).kind == "category"
+    assert profile(rng.permutation(N), roles={"x": "number"}).drop_reason == ""
+    assert profile(rng.integers(0, 2, N), roles={"x": "number"}).role == "number"
+
+
+def test_dates_that_can_be_read_in_two_ways_are_noted():
+    found = profile(texts(*["01/02/2020", "03/04/2021"] * 20))
+    assert found.note == "could be MM/DD/YYYY or DD/MM/YYYY, read as MM/DD/YYYY"
+
+
+def test_columns_that_give_the_target_away_are_named():
+    found = profile(np.array([f"code {label}" for label in TARGET], dtype=object))
+    assert (found.kind, found.drop_reason) == ("leak", "gives the target away (y follows from it alone)")
+    assert profile(np.where(TARGET == "a", 0.5, np.where(TARGET == "b", 1.5, 2.5))).kind == "leak"
+    amounts = rng.normal(size=N)
+    assert profile(amounts * 2 + 1, target=amounts).kind == "leak"
+    assert profile(amounts + rng.normal(size=N), target=amounts).kind == "number"
+
+
+def test_targets_are_not_profiled():
+    frame = pd.DataFrame({"y": TARGET, "x": rng.normal(size=N)})
+    assert [found.name for found in profile_columns(frame, ["y"], {})] == ["x"]
+
+
+def test_a_text_among_many_numbers_of_the_target_is_left_to_the_target():
+    target = np.array([str(number) for number in rng.normal(size=N)], dtype=object)
+    target[3] = "oops"
+    assert profile(rng.normal(size=N), target=target).kind == "number"

@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.evaluation.ranking import rank_column
+
+from .cases import weights_for
+
+
+def count_pairs(is_positive, scores, weights):
+    """ROC AUC by its definition: the chance that a positive row stands above a negative one, a tie counting half."""
+    wins = total = 0.0
+    for i in np.flatnonzero(is_positive):
+        for j in np.flatnonzero(~is_positive):
+            pair = weights[i] * weights[j]
+            wins += pair * ((scores[i] > scores[j]) + 0.5 * (scores[i] == scores[j]))
+            total += pair
+    return wins / total if total else math.nan
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=15), st.data())
+def test_roc_auc_is_the_share_of_pairs_in_the_right_order(rows, data):
+    is_positive = np.array([positive for positive, _ in rows])
+    scores = np.array([float(value) for _, value in rows])
+    weights = data.draw(weights_for(len(rows)))
+    expected = count_pairs(is_positive, scores, np.ones(len(rows)) if weights is None else weights)
+    assert rank_column(is_positive, scores, weights)[0] == pytest.approx(expected, nan_ok=True)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=15))
+def test_turning_truth_and_score_round_keeps_roc_auc(rows):
+    is_positive, scores = np.array([positive for positive, _ in rows]), np.array([value for _, value in rows])
+    turned, _ = rank_column(~is_positive, -scores, None)
+    assert rank_column(is_positive, scores, None)[0] == pytest.approx(turned, nan_ok=True)
+
+
+def test_equal_weights_change_nothing():
+    is_positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.4, 0.4, 0.1])
+    assert rank_column(is_positive, scores, np.full(4, 0.1)) == pytest.approx(rank_column(is_positive, scores, None))

@@ -1,0 +1,414 @@
+import errno
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from mlpcli.errors import ModelFileError, OutputError
+from mlpcli.storage.run_directory import RunDirectory, repair
+
+
+def train(output, text=b"new", resume=False, extra=()):
+    """A whole run; returns what `begin` had to say."""
+    with RunDirectory(str(output)) as run:
+        notes = run.begin(resume)
+        run.write("config.yaml", b"seed: 0\n")
+        run.append_history({"epoch": 1, "loss": 0.5})
+        run.write("checkpoint.npz", text)
+        run.write("weights.npz", text)
+        for name in extra:
+            run.write(name, text)
+        run.finish()
+    return notes
+
+
+def interrupt(output, text=b"half"):
+    """A run that ends after its first checkpoint."""
+    with RunDirectory(str(output)) as run:
+        run.begin(resume=False)
+        run.append_history({"epoch": 1, "loss": 0.5})
+        run.append_history({"epoch": 2, "loss": 0.4})
+        run.write("checkpoint.npz", text)
+        run.write("weights.npz", text)
+
+
+def tree(folder):
+    return sorted(
+        os.path.relpath(os.path.join(root, name), folder)
+        for root, folders, files in os.walk(folder)
+        for name in [*files, *(name + "/" for name in folders if not os.listdir(os.path.join(root, name)))]
+    )
+
+
+RUN = ["x/checkpoint.npz", "x/config.yaml", "x/history.csv", "x/weights.npz"]
+
+
+# The life of a run
+
+
+def test_a_run_is_there_only_when_it_is_finished(tmp_path):
+    output = tmp_path / "runs" / "x"
+    with RunDirectory(str(output)) as run:
+        assert run.begin(resume=False) == ()
+        assert (run.final, run.partial) == (str(output), f"{output}.partial")
+        run.write("weights.npz", b"new")
+        assert not output.exists()
+        assert run.path("weights.npz") == f"{output}.partial/weights.npz"
+        run.finish()
+        assert tree(tmp_path) == ["runs/x/weights.npz"]
+
+
+def test_a_second_run_replaces_the_first_and_nothing_is_left_beside_it(tmp_path):
+    train(tmp_path / "x", b"old")
+    assert train(tmp_path / "x", b"new") == ()
+    assert tree(tmp_path) == RUN
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"new"
+    assert (tmp_path / "x" / "history.csv").read_bytes() == b"epoch,loss\n1,0.5\n"
+
+
+def test_a_run_that_fails_leaves_the_last_good_one(tmp_path):
+    train(tmp_path / "x", b"old")
+    interrupt(tmp_path / "x")
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
+    assert tree(tmp_path) == [
+        "x.partial/checkpoint.npz",
+        "x.partial/history.csv",
+        "x.partial/weights.npz",
+        *RUN,
+    ]
+
+
+def test_a_run_that_fails_before_it_has_written_leaves_nothing(tmp_path):
+    with RunDirectory(str(tmp_path / "x")) as run:
+        run.begin(resume=False)
+    assert tree(tmp_path) == []
+
+
+def test_a_fresh_run_replaces_an_unfinished_one_and_says_so(tmp_path):
+    interrupt(tmp_path / "x")
+    assert train(tmp_path / "x") == (
+        f"An unfinished run in {tmp_path / 'x'}.partial was replaced. To go on with one instead: --resume",
+    )
+    assert tree(tmp_path) == RUN
+
+
+def test_a_resumed_run_finds_its_checkpoint_and_history(tmp_path):
+    train(tmp_path / "x", b"old")
+    interrupt(tmp_path / "x")
+    with RunDirectory(str(tmp_path / "x")) as run:
+        assert run.begin(resume=True) == ()
+        with open(run.path("checkpoint.npz"), "rb") as file:
+            assert file.read() == b"half"
+        run.rewind_history(1)
+        run.append_history({"epoch": 2, "loss": 0.25})
+        run.finish()
+    assert (tmp_path / "x" / "history.csv").read_bytes() == b"epoch,loss\n1,0.5\n2,0.25\n"
+
+
+def test_resuming_without_a_checkpoint_is_refused_and_touches_nothing(tmp_path):
+    for output in (tmp_path / "x", tmp_path / "no" / "x"):
+        with RunDirectory(str(output)) as run, pytest.raises(ModelFileError) as caught:
+            run.begin(resume=True)
+        assert str(caught.value) == f"{output}.partial: no checkpoint to resume from. Start without --resume."
+    assert tree(tmp_path) == []
+
+
+def test_resuming_a_complete_run_is_refused(tmp_path):
+    train(tmp_path / "x")
+    with RunDirectory(str(tmp_path / "x")) as run, pytest.raises(ModelFileError) as caught:
+        run.begin(resume=True)
+    assert str(caught.value) == f"{tmp_path / 'x'}: is complete, nothing to resume. Train anew without --resume."
+    assert tree(tmp_path) == RUN
+
+
+def test_a_run_without_weights_is_never_finished(tmp_path):
+    train(tmp_path / "x", b"old")
+    with RunDirectory(str(tmp_path / "x")) as run:
+        run.begin(resume=False)
+        run.write("config.yaml", b"")
+        with pytest.raises(ValueError, match=r"weights\.npz"):
+            run.finish()
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
+
+
+def test_temporaries_of_a_killed_run_are_swept(tmp_path):
+    interrupt(tmp_path / "x")
+    (tmp_path / "x.partial" / ".mlp-1-ab.tmp").write_bytes(b"half")
+    with RunDirectory(str(tmp_path / "x")) as run:
+        run.begin(resume=True)
+        run.finish()
+    assert ".mlp-1-ab.tmp" not in os.listdir(tmp_path / "x")
+
+
+def test_what_the_user_keeps_in_a_run_moves_into_the_next_one(tmp_path):
+    train(tmp_path / "x", b"old", extra=["roc.json"])
+    (tmp_path / "x" / "notes.md").write_text("mine")
+    (tmp_path / "x" / "plots").mkdir()
+    (tmp_path / "x" / "plots" / "a.png").write_bytes(b"")
+    train(tmp_path / "x", b"new", extra=["roc.json"])
+    assert tree(tmp_path) == sorted([*RUN, "x/notes.md", "x/plots/a.png", "x/roc.json"])
+    assert (tmp_path / "x" / "roc.json").read_bytes() == b"new"
+
+
+# What is refused before the training
+
+
+@pytest.mark.parametrize("output", [".", "..", "/", "x/..", "runs/x.partial", "x.lock", "x.replaced/"])
+def test_a_name_that_no_run_can_have_is_refused(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        RunDirectory(output)
+    assert str(caught.value) == f"{output}: not a name for a run. Choose another output, such as runs/penguins."
+
+
+@pytest.mark.parametrize("output", ["", "a\0b", "\ud800"])
+def test_a_text_that_can_be_no_path_is_refused(output):
+    with pytest.raises(OutputError, match="not a possible file name"):
+        RunDirectory(output)
+
+
+def test_a_slash_at_the_end_means_the_same_run(tmp_path):
+    train(f"{tmp_path}/x/", b"old")
+    train(tmp_path / "x")
+    assert tree(tmp_path) == RUN
+
+
+def begin_fails(output):
+    with RunDirectory(str(output)) as run, pytest.raises(OutputError) as caught:
+        run.begin(resume=False)
+    return str(caught.value)
+
+
+def test_a_folder_with_other_files_is_never_replaced(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "config.yaml").write_text("mine")
+    assert begin_fails(tmp_path / "x") == (
+        f"{tmp_path / 'x'}: is a folder with other files, not a run of mlp (no weights.npz). Choose another output."
+    )
+    assert tree(tmp_path) == ["x/config.yaml"]
+
+
+def test_an_empty_folder_can_become_a_run(tmp_path):
+    (tmp_path / "x").mkdir()
+    train(tmp_path / "x")
+    assert tree(tmp_path) == RUN
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    assert begin_fails(tmp_path / "x") == (
+        f"{tmp_path / 'x'}: is a file, not the folder of a run. Choose another output."
+    )
+    assert "is not a folder" in begin_fails(tmp_path / "x" / "y") or "in the way" in begin_fails(tmp_path / "x" / "y")
+    (tmp_path / "z.partial").write_text("mine")
+    assert begin_fails(tmp_path / "z") == (
+        f"{tmp_path / 'z.partial'}: cannot be written: a file of that name is in the way. "
+        "Remove it, or choose another place."
+    )
+    assert tree(tmp_path) == ["x", "z.partial"]
+
+
+def test_a_mount_point_is_refused_before_the_training(tmp_path, monkeypatch):
+    (tmp_path / "x").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == str(tmp_path / "x"))
+    assert begin_fails(tmp_path / "x") == (
+        f"{tmp_path / 'x'}: is a mount point. Choose a folder inside it: {tmp_path / 'x'}/run"
+    )
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    train(tmp_path / "disk" / "x", b"old")
+    os.symlink("disk/x", tmp_path / "link")
+    train(tmp_path / "link", b"new")
+    assert os.readlink(tmp_path / "link") == "disk/x"
+    assert (tmp_path / "link" / "weights.npz").read_bytes() == b"new"
+    assert os.listdir(tmp_path / "disk") == ["x"]
+
+
+@pytest.mark.parametrize("call", ["makedirs", "listdir"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(tmp_path, monkeypatch, call):
+    def denied(path, *args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, call, denied)
+    message = begin_fails(tmp_path / "x")
+    monkeypatch.undo()
+    assert message.endswith(f"no permission. Choose another place, or change the permissions of {tmp_path}.")
+    assert not os.path.exists(tmp_path / "x.lock")
+
+
+def test_a_full_disk_is_noticed_before_the_training(tmp_path, monkeypatch):
+    def full(descriptor, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    assert "the disk is full" in begin_fails(tmp_path / "x")
+    monkeypatch.undo()
+    train(tmp_path / "x")
+
+
+def test_two_trainings_at_once_are_refused_and_the_first_is_not_disturbed(tmp_path):
+    with RunDirectory(str(tmp_path / "x")) as first:
+        first.begin(resume=False)
+        first.write("weights.npz", b"first")
+        for resume in (False, True):
+            with RunDirectory(str(tmp_path / "x")) as second, pytest.raises(OutputError, match="another training"):
+                second.begin(resume)
+        first.finish()
+    assert tree(tmp_path) == ["x/weights.npz"]
+
+
+# Crashes
+
+
+CRASHING = """
+import os, sys
+from mlpcli.storage.run_directory import RunDirectory
+
+output, call, nth = sys.argv[1], sys.argv[2], int(sys.argv[3])
+run = RunDirectory(output)
+run.begin(resume=False)
+for name in ("config.yaml", "checkpoint.npz", "weights.npz"):
+    run.write(name, b"new")
+run.append_history({"epoch": 1})
+real, made = getattr(os, call), []
+
+def crash(*args):
+    made.append(1)
+    if len(made) == nth:
+        os._exit(9)  # as a kill or a power cut: nothing is tidied up
+    return real(*args)
+
+setattr(os, call, crash)
+run.finish()
+"""
+# Before and after the two renames, and in the middle of clearing the old run.
+CRASHES = [("rename", 1), ("rename", 2), ("unlink", 1), ("unlink", 3), ("rename", 3), ("rmdir", 1)]
+
+
+def crash(output, call, nth):
+    train(output, b"old")
+    (output / "notes.md").write_text("mine")
+    done = subprocess.run([sys.executable, "-c", CRASHING, str(output), call, str(nth)], check=False, timeout=60)
+    assert done.returncode == 9
+
+
+@pytest.mark.parametrize(("call", "nth"), CRASHES)
+def test_a_crash_in_the_last_step_is_repaired_at_the_next_begin(tmp_path, call, nth):
+    output = tmp_path / "x"
+    crash(output, call, nth)
+    with RunDirectory(str(output)) as run:
+        notes = run.begin(resume=False)
+        was_complete = (call, nth) != ("rename", 1)
+        assert (output / "weights.npz").read_bytes() == (b"new" if was_complete else b"old")
+        assert bool(notes) is not was_complete
+        assert (output / "notes.md").read_text() == "mine"
+    assert tree(tmp_path) == sorted([*RUN, "x/notes.md"])
+
+
+@pytest.mark.parametrize(("call", "nth"), CRASHES)
+def test_a_reader_finds_a_complete_run_whatever_the_crash(tmp_path, call, nth):
+    output = tmp_path / "x"
+    crash(output, call, nth)
+    assert repair(str(output))
+    assert (output / "weights.npz").read_bytes() == (b"old" if (call, nth) == ("rename", 1) else b"new")
+
+
+def test_an_old_run_without_its_successor_comes_back(tmp_path):
+    train(tmp_path / "x", b"old")
+    os.rename(tmp_path / "x", tmp_path / "x.replaced")
+    assert repair(str(tmp_path / "x"))
+    assert tree(tmp_path) == RUN
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_rename_that_fails_leaves_the_old_run_and_the_new_one_can_be_resumed(tmp_path, monkeypatch, nth):
+    output = tmp_path / "x"
+    train(output, b"old")
+    real, made = os.rename, []
+
+    def faulty(old, new):
+        made.append(1)
+        if len(made) == nth:
+            raise OSError(errno.EIO, "Input/output error")
+        real(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", faulty)
+        with pytest.raises(OutputError) as caught:
+            train(output, b"new")
+    assert str(caught.value) == f"{output}: cannot be written: Input/output error. Choose another place."
+    assert (output / "weights.npz").read_bytes() == b"old"
+    with RunDirectory(str(output)) as run:
+        run.begin(resume=True)
+        run.finish()
+    assert (output / "weights.npz").read_bytes() == b"new"
+    assert tree(tmp_path) == RUN
+
+
+def test_an_old_run_that_cannot_be_cleared_does_not_cost_the_new_one(tmp_path, monkeypatch):
+    train(tmp_path / "x", b"old")
+
+    def denied(path):
+        raise PermissionError(errno.EPERM, "Operation not permitted", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", denied)
+        train(tmp_path / "x", b"new")
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"new"
+    assert os.path.isdir(tmp_path / "x.replaced")
+    train(tmp_path / "x", b"newer")
+    assert tree(tmp_path) == RUN
+
+
+def test_a_disk_that_fills_up_leaves_the_old_run_and_the_last_checkpoint(tmp_path, monkeypatch):
+    train(tmp_path / "x", b"old")
+
+    def full(descriptor, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with RunDirectory(str(tmp_path / "x")) as run:
+        run.begin(resume=False)
+        run.write("checkpoint.npz", b"first")
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OutputError, match=r"x.partial/checkpoint.npz: cannot be written: the disk is full"):
+            run.write("checkpoint.npz", b"second")
+    assert (tmp_path / "x.partial" / "checkpoint.npz").read_bytes() == b"first"
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
+
+
+# Readers
+
+
+def test_a_reader_of_what_was_never_there_changes_nothing(tmp_path):
+    interrupt(tmp_path / "y")
+    before = tree(tmp_path)
+    assert not repair(str(tmp_path / "x"))
+    assert not repair(str(tmp_path / "y"))
+    assert repair(str(tmp_path))
+    assert not repair("")
+    assert repair(".")
+    assert tree(tmp_path) == before
+
+
+def test_a_reader_waits_for_a_training_that_is_between_its_two_renames(tmp_path, monkeypatch):
+    output = str(tmp_path / "x")
+    train(output, b"old")
+    real, found, readers = os.rename, [], []
+
+    def slow(old, new):
+        if str(old).endswith(".partial"):
+            readers.append(threading.Thread(target=lambda: found.append(repair(output))))
+            readers[0].start()
+            readers[0].join(0.1)
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", slow)
+    train(output, b"new")
+    readers[0].join(10)
+    assert found == [True]
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"new"
+    assert tree(tmp_path) == RUN

@@ -1,0 +1,51 @@
+"""How many threads the matrix products get."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from mlpcli.training import threads
+from mlpcli.training.threads import PRODUCT_WORTH_THREADS, available_cores, blas_threads, choose_threads
+
+
+def blas_pools():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_the_number_asked_for_is_used_whatever_the_size():
+    assert choose_threads(3, (2, 2), 1) == 3
+    assert choose_threads(1, (4096, 4096), 512) == 1
+
+
+@pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "expected"),
+    [
+        ((7, 64, 64, 3), 32, 1),
+        ((784, 30, 10), 10, 1),
+        ((784, 1024, 10), 128, 8),
+        ((10, 1000, 1000, 10), 32, 8),
+        ((10, 10), PRODUCT_WORTH_THREADS // 100, 8),
+        ((10, 10), PRODUCT_WORTH_THREADS // 100 - 1, 1),
+    ],
+)
+def test_auto_takes_all_cores_only_for_large_products(sizes, batch_size, expected):
+    assert choose_threads("auto", sizes, batch_size) == expected
+
+
+def test_there_is_at_least_one_core():
+    assert available_cores() >= 1
+
+
+def test_the_limit_holds_within_the_context_and_ends_with_it():
+    np.ones((4, 4)) @ np.ones((4, 4))
+    before = blas_pools()
+    with blas_threads(1):
+        assert set(blas_pools()) <= {1}
+    assert blas_pools() == before
