@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlpcli.api import TrainedModel, load, train
+    from mlpcli.errors import MlpError
 
 __version__ = "0.1.0"
-__all__ = ["TrainedModel", "__version__", "load", "train"]
+__all__ = ["MlpError", "TrainedModel", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,12 @@ def __getattr__(name: str) -> Any:
         from mlpcli import api
 
         return getattr(api, name)
+    if name == "MlpError":
+        from mlpcli.errors import MlpError
+
+        return MlpError
     raise AttributeError(f"module 'mlpcli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

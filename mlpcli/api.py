@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
 from mlpcli.data.tables import table_from_frame
 from mlpcli.data.targets import ClassTarget, NumberTarget
-from mlpcli.errors import Diverged, MlpError
+from mlpcli.errors import ConfigError, Diverged, MlpError
+from mlpcli.evaluation.gates import Verdict
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
@@ -21,19 +22,39 @@ from mlpcli.workflows.preparation import prepare
 
 
 class TrainedModel:
-    """A model, as `load` and `train` give it; inputs are frames with the columns it was trained on, in any order."""
+    """A model, as `load` and `train` give it; inputs are frames with the columns it was trained on, in any order.
 
-    def __init__(self, model: Model) -> None:
+    After `train`, `notes` holds what the user should know of the data, and `verdicts` has one entry per gate of
+    `expect`, with `passed`.
+    """
+
+    def __init__(self, model: Model, notes: tuple[str, ...] = (), verdicts: tuple[Verdict, ...] = ()) -> None:
         self._model = model
+        self.notes = notes
+        self.verdicts = verdicts
+
+    def __repr__(self) -> str:
+        shape = " -> ".join(map(str, self.layers))
+        return f"<mlpcli model of {', '.join(self._model.target.names)}: {shape}>"
 
     def predict(self, rows: pd.DataFrame) -> "pd.Series[Any] | pd.DataFrame":
         """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
         table = table_from_frame(rows)
         answers, _ = self._model.answers(table)
-        columns = {name: pd.Series(values, index=rows.index) for name, values in self._model.columns(answers).items()}
+        columns = {
+            name: pd.Series(self._as_given(values), index=rows.index)
+            for name, values in self._model.columns(answers).items()
+        }
         if len(columns) == 1:
             return next(iter(columns.values())).rename(self._model.target.names[0])
         return pd.DataFrame(columns)
+
+    def _as_given(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Labels in the type they had in the data frame that was trained on."""
+        dtype = getattr(self._model.target, "dtype", "text")
+        if dtype == "text":
+            return values
+        return values == "True" if dtype == "bool" else values.astype(np.float64).astype(dtype)
 
     def predict_proba(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_classes) in the order of `classes`; for yes/no targets of yes (n_rows, n_targets).
@@ -91,14 +112,17 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
         with blas_threads(prepared.n_threads):
             for _ in epochs(prepared, state, lambda: False):
                 pass
+            outcome = finished(prepared, state)
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.") from fault
-    return TrainedModel(finished(prepared, state).model)
+    return TrainedModel(outcome.model, prepared.notes, outcome.verdicts)
 
 
 def _loaded(config: Mapping[str, Any] | str, has_rows: bool) -> LoadedConfig:
     if isinstance(config, str):
         return load_config(config)
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"config: must be a mapping or the path of a YAML file, got {type(config).__name__}.")
     if has_rows and isinstance(config.get("data"), Mapping):
         config = {**config, "data": {"train": "(data frame)", **config["data"]}}
     return config_from_mapping(config)

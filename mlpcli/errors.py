@@ -62,10 +62,16 @@ class Interrupted(MlpError):
         self.exit_code = exit_code
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that a misspelt one may mean, or ""."""
+    names = list(known)
+    same = [one for one in names if one.casefold() == name.casefold()]
+    return next(iter(same or get_close_matches(name, names, n=1, cutoff=0.7)), "")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What a message on an unknown name ends with, led by a space: the nearest of the known names, or some of them."""
     names = list(known)
-    near = get_close_matches(name, names, n=1) or [one for one in names if one.casefold() == name.casefold()][:1]
-    if near:
-        return f" Did you mean {near[0]}?"
+    if near := nearest(name, names):
+        return f" Did you mean {near}?"
     return f" There is: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else ""

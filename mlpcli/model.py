@@ -53,6 +53,11 @@ class Model:
         outputs, counts = self.outputs(table, rows)
         return decode_outputs(self.target, dict(self.target_state), outputs), counts
 
+    @property
+    def target_scales(self) -> Values:
+        """What one unit of each output is worth in the user's units (n_targets,); ones for classes."""
+        return self.target_state.get("target_scale", np.ones(len(self.target.names)))
+
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
         """The predicted label or amount by target column."""
         return predicted_columns(self.target, answers)

@@ -1,6 +1,6 @@
 """`mlp check`."""
 
-from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings, config_overrides
+from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings
 
 
 def check(
@@ -16,6 +16,7 @@ def check(
     Example: mlp check configs/penguins.yaml
     """
     from mlpcli.cli.check_summary import check_json, check_summary
+    from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.render import Screen
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.check import check as run_check

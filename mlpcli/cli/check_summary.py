@@ -11,6 +11,7 @@ from mlpcli.workflows.check import CheckResult
 from mlpcli.workflows.resolution import describe_inputs
 
 MOST_CLASSES = 20
+MOST_CHARACTERS = 80
 
 
 def check_summary(screen: Screen, result: CheckResult) -> None:
@@ -24,7 +25,8 @@ def check_summary(screen: Screen, result: CheckResult) -> None:
     screen.answer(f"data      {describe_data(prepared)}")
     screen.answer(f"inputs    {describe_inputs(prepared.preprocessor)}")
     screen.answer(f"network   {describe_network(prepared)}")
-    choice = f"{prepared.plan.epochs} epochs · best epoch by {prepared.metric}"
+    kept = f"best epoch by {prepared.metric}" if prepared.picks_best_epoch else "last epoch kept"
+    choice = f"{prepared.plan.epochs} epochs · {kept}"
     screen.answer(f"training  {describe_training(prepared)} · {choice}")
     screen.answer(f"cost      about {duration(result.seconds)} and {size(result.n_bytes)} of memory")
     screen.answer(f"output    {result.output}")
@@ -69,7 +71,11 @@ def _three_columns(rows: list[Row]) -> list[str]:
     """Key, value and origin; a very long value moves the origin of its own line only."""
     key_width = max(len(row[0]) for row in rows)
     value_width = min(max(len(row[1]) for row in rows), 40)
-    return [f"{row[0]:<{key_width}}  {row[1]:<{value_width}}  {row[2]}" for row in rows]
+    return [f"{row[0]:<{key_width}}  {_shortened(str(row[1])):<{value_width}}  {row[2]}" for row in rows]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 5]} ... (--json shows all)"
 
 
 def _show_layers(screen: Screen, sizes: tuple[int, ...]) -> None:

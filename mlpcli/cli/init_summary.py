@@ -19,21 +19,35 @@ def init_summary(screen: Screen, starter: Starter, output: str) -> None:
     for kind in KINDS:
         columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
         if columns:
-            screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}")
-    for profile in starter.profiles:
-        if profile.drop_reason:
-            screen.say(f"  {'dropped':<11}{profile.name}: {profile.drop_reason}")
+            remark = "   (whole numbers, read as amounts)" if kind == "code" else ""
+            screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}")
+    for reason, names in _dropped(starter).items():
+        screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}")
     if output != "-":
         screen.say(f"Wrote {output}. Next: mlp train {output}")
+
+
+def _dropped(starter: Starter) -> dict[str, list[str]]:
+    """Columns that were dropped, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for profile in starter.profiles:
+        if profile.drop_reason:
+            by_reason.setdefault(profile.drop_reason, []).append(profile.name)
+    return by_reason
 
 
 def _target(starter: Starter) -> str:
     if starter.task == "classification":
         shown = [f"{label} {n}" for label, n in list(starter.class_counts.items())[:MOST_CLASSES]]
         more = ", ..." if len(starter.class_counts) > MOST_CLASSES else ""
-        codes = f"; {starter.task_reason}" if "whole numbers" in starter.task_reason else ""
+        codes = f"; {_reason(starter)}" if "whole numbers" in starter.task_reason else ""
         return f"{len(starter.class_counts)} classes ({', '.join(shown)}{more}){codes}"
-    return f"{starter.task} ({starter.task_reason})"
+    return f"{starter.task} ({_reason(starter)})"
+
+
+def _reason(starter: Starter) -> str:
+    """Why this task, without the name of the target, which stands before it."""
+    return starter.task_reason.removeprefix(f"{', '.join(starter.targets)}: ")
 
 
 def _described(profile: ColumnProfile) -> str:

@@ -102,7 +102,7 @@ def _end_with(error: Exception) -> int:
         message = error.format_message()
         if message:  # without one it has shown the help
             command = getattr(getattr(error, "ctx", None), "command_path", "mlp")
-            _say(f"{message.rstrip('.')}. See: {command} --help")
+            _say(f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {command} --help")
         return MlpError.exit_code
     if isinstance(error, OSError) and error.filename is None and error.errno in CANNOT_TAKE_MORE:
         _say(f"the output cannot be written: {error.strerror}. Choose another place for it.")

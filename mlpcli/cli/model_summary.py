@@ -6,6 +6,7 @@ from typing import Any
 from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
 from mlpcli.cli.summaries import MAIN_METRICS, describe_target
 from mlpcli.data.columns import Column
+from mlpcli.data.dates import iso_date
 from mlpcli.data.targets import ClassTarget
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.records import to_plain
@@ -71,8 +72,8 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
 def _treatment(column: Column) -> str:
     parts = []
     if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
-        unit = " days since 1970" if column.role == "date" else ""
-        parts.append(f"{column.minimum:g} to {column.maximum:g}{unit}")
+        shown = iso_date if column.role == "date" else "{:.10g}".format
+        parts.append(f"{shown(column.minimum)} to {shown(column.maximum)}")
     if column.levels:
         parts.append(listed(column.levels, 6))
     parts += ["missing"] if column.has_missing_level else []
@@ -106,7 +107,7 @@ def _show_record(screen: Screen, inspection: Inspection) -> None:
         "trained on": f"{data.get('name', '?')} · {', '.join(f'{n} {part}' for part, n in of_parts.items())}",
         "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
         "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
-        "seed": f"{record.get('seed', '?')} · {record.get('threads', '?')} BLAS threads",
+        "seed": f"{record.get('seed', '?')} · BLAS threads {record.get('threads', '?')}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
     if inspection.seconds is not None:

@@ -1,11 +1,8 @@
-"""Options that several verbs share, and what they make of the config."""
+"""Options that several verbs share."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from mlpcli.config.overrides import Override
 
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
@@ -19,15 +16,3 @@ Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; mlp in
 Weights = Annotated[str, typer.Argument(metavar="WEIGHTS", help="Model file: weights.npz of a run.")]
 Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Field separator; found if not given.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Text encoding; found if not given.")]
-
-
-def config_overrides(settings: list[str] | None, output: str | None, seed: int | None) -> "list[str | Override]":
-    """What `--set`, `--output` and `--seed` change in the config, in this order."""
-    from mlpcli.config.overrides import Override
-
-    overrides: list[str | Override] = list(settings or [])
-    if output is not None:
-        overrides.append(Override("output", output, f"--output {output}"))
-    if seed is not None:
-        overrides.append(Override("training.seed", seed, f"--seed {seed}"))
-    return overrides

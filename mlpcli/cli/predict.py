@@ -1,5 +1,6 @@
 """`mlp predict`."""
 
+import csv
 import sys
 from typing import Annotated
 
@@ -29,7 +30,9 @@ def predict(
     from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
 
-    kept = tuple(dict.fromkeys(name.strip() for name in keep.split(",") if name.strip()))
+    # As a line of CSV: a name with a comma in it stands in quotes.
+    names = next(csv.reader([keep]), [])
+    kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding)
     if output == "-":
         summary = run_prediction(request, sys.stdout.buffer.write)
@@ -39,4 +42,4 @@ def predict(
     odd = describe_counts(summary.counts)
     for line in (*summary.notes, *([odd] if odd else [])):
         if not quiet:
-            typer.echo(printable(line), err=True)
+            typer.echo(f"note  {printable(line)}", err=True)

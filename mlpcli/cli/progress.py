@@ -3,6 +3,7 @@
 from time import monotonic
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from mlpcli.cli.render import Screen, count, listed, number
 from mlpcli.data.targets import ClassTarget
@@ -14,6 +15,9 @@ from mlpcli.workflows.preparation import Prepared
 REFRESH_SECONDS = 0.1
 PLAIN_SECONDS = 30.0
 PLAIN_LINES = 10
+# Terminals at least this wide, in columns, have room for the bar, and for the best score so far.
+BAR_WIDTH = 125
+BEST_WIDTH = 100
 
 
 class TrainingView:
@@ -42,12 +46,13 @@ class TrainingView:
         self._last_shown = monotonic()
         if self._screen.stderr.is_terminal and not self._screen.is_quiet:
             self._progress = Progress(
-                TextColumn("epoch {task.completed:>4}/{task.total}"),
-                BarColumn(bar_width=24),
-                TimeRemainingColumn(),
-                TextColumn("left   {task.fields[losses]}"),
+                TextColumn("epoch {task.completed:>4}/{task.total}", table_column=Column(no_wrap=True)),
+                *([BarColumn(bar_width=24)] if self._screen.stderr.width >= BAR_WIDTH else []),
+                TimeRemainingColumn(table_column=Column(no_wrap=True)),
+                TextColumn("left   {task.fields[losses]}", table_column=Column(no_wrap=True, ratio=1)),
                 console=self._screen.stderr,
                 transient=True,
+                expand=True,
             )
             self._task = self._progress.add_task("", total=self._epochs, completed=from_epoch, losses="")
             self._progress.start()
@@ -79,7 +84,7 @@ class TrainingView:
         text += f"   validation: loss {number(report.validation_loss)}"
         if self._metric != "loss":
             text += f", {self._metric} {number(report.score)}"
-        if state.best_score is not None:
+        if state.best_score is not None and self._screen.stderr.width >= BEST_WIDTH:
             text += f" (best {number(state.best_score)} at {state.best_epoch})"
         return text
 

@@ -22,7 +22,7 @@ _HEAD = """\
 `mlp VERB --help` (or `-h`) shows the options of a verb, `mlp --version` the version. `python -m mlpcli` is `mlp`.
 
 - Standard output is the answer, standard error the conversation: `--quiet` silences the second, but not errors.
-  With `--json` the answer is one JSON document; what is not defined in it is null.
+  With `--json`, where a verb has it, the answer is one JSON document; what is not defined in it is null.
 - A lone dash is standard input, or standard output.
 - Tables are CSV or TSV, plain or compressed with gzip, bzip2, xz, zip or zstandard (the last one needs
   `pip install "mlp-train[zstd]"`). Delimiter, encoding and header are found in the file unless given.

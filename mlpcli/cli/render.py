@@ -50,7 +50,9 @@ class Screen:
 
 def aligned(rows: Sequence[Row], gap: int = 3, text_columns: Sequence[int] = (0,)) -> list[Text]:
     """Rows of cells as lines in columns: texts to the left, numbers to the right; a short row leaves its end empty."""
-    cells = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+    cells = [
+        [cell if isinstance(cell, Text) else Text(printable(cell).replace("\n", "\\n")) for cell in row] for row in rows
+    ]
     n_columns = max((len(row) for row in cells), default=0)
     widths = [max((row[i].cell_len for row in cells if len(row) > i), default=0) for i in range(n_columns)]
     lines = []
@@ -73,7 +75,7 @@ def number(value: float | None) -> str:
         return "inf" if value > 0 else "-inf"
     size = abs(value)
     if size >= 1e7 or 0.0 < size < 5e-4:
-        return f"{value:.2e}"
+        return f"{value:.0e}" if size < 1 else f"{value:.2e}"
     return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
 
 
@@ -83,7 +85,9 @@ def count(n: int, one: str, many: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """0.6 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    """0.06 s, 2.5 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

@@ -18,7 +18,7 @@ MAIN_METRICS = {
     "regression": ("rmse", "mae", "r2"),
     "multilabel": ("subset_accuracy", "hamming_loss", "log_loss", "roc_auc"),
 }
-MOST_CLASSES = 20
+MOST_CLASSES = 30
 
 
 def eval_summary(screen: Screen, result: EvalResult) -> None:

@@ -4,7 +4,7 @@ import shlex
 
 import typer
 
-from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings, config_overrides
+from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings
 
 
 def train(
@@ -20,6 +20,7 @@ def train(
 
     Example: mlp train configs/penguins.yaml --set training.epochs=50
     """
+    from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.progress import TrainingView
     from mlpcli.cli.render import Screen
     from mlpcli.cli.summaries import refuse_missed
@@ -29,7 +30,9 @@ def train(
 
     loaded = load_config(config, config_overrides(settings, output, seed))
     screen = Screen(quiet)
-    result = run_training(loaded, TrainingView(screen), resume, _resume_command(config, settings, output, seed))
+    flags = ["--quiet"] * quiet + ["--json"] * json
+    command = _resume_command(config, settings, output, seed, flags)
+    result = run_training(loaded, TrainingView(screen), resume, command)
     if json:
         screen.json(train_json(result))
     else:
@@ -37,10 +40,12 @@ def train(
     refuse_missed(result.outcome.verdicts)
 
 
-def _resume_command(config: str, settings: list[str] | None, output: str | None, seed: int | None) -> str:
+def _resume_command(
+    config: str, settings: list[str] | None, output: str | None, seed: int | None, flags: list[str]
+) -> str:
     words = ["mlp", "train", config]
     for setting in settings or []:
         words += ["--set", setting]
     words += ["--output", output] if output is not None else []
     words += ["--seed", str(seed)] if seed is not None else []
-    return shlex.join([*words, "--resume"])
+    return shlex.join([*words, "--resume", *flags])

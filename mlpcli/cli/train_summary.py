@@ -5,8 +5,16 @@ from typing import Any
 
 from mlpcli.cli.render import Row, Screen, count, duration, number
 from mlpcli.cli.summaries import MAIN_METRICS, gates_json, show_verdicts
-from mlpcli.evaluation.scores import find_metric
 from mlpcli.workflows.train import TrainResult, flat_metrics
+
+# The metric, lower being better, in which a model trained on a loss should beat the constant baseline.
+LOSS_METRICS = {
+    "cross_entropy": "log_loss",
+    "binary_cross_entropy": "log_loss",
+    "squared_error": "rmse",
+    "absolute_error": "mae",
+    "poisson": "rmse",
+}
 
 
 def train_summary(screen: Screen, result: TrainResult) -> None:
@@ -22,8 +30,9 @@ def train_summary(screen: Screen, result: TrainResult) -> None:
     screen.answer()
     screen.answer_table(rows)
     show_verdicts(screen, outcome.verdicts)
-    if _is_no_better(outcome.scores, result.prepared.task):
-        screen.warn("the model is no better than the constant baseline, which ignores the inputs.")
+    metric = LOSS_METRICS.get(result.prepared.plan.loss.name)
+    if metric is not None and _is_no_better(outcome.scores, metric):
+        screen.warn(f"in {metric} the model is no better than the constant baseline, which ignores the inputs.")
     ending = f"Stopped after epoch {outcome.epochs}: {outcome.stop_reason}. " if outcome.stop_reason else ""
     kept = f"Best epoch {outcome.best_epoch}." if outcome.best_score is not None else "The last epoch is kept."
     done = ending or f"{count(outcome.epochs, 'epoch')}. "
@@ -45,9 +54,7 @@ def train_json(result: TrainResult) -> dict[str, Any]:
     }
 
 
-def _is_no_better(scores: Mapping[str, Mapping[str, float]], task: str) -> bool:
-    """Whether the last scored part does not beat the constant baseline in the task's first loss-like metric."""
-    metric = {"classification": "log_loss", "regression": "rmse", "multilabel": "log_loss"}[task]
+def _is_no_better(scores: Mapping[str, Mapping[str, float]], metric: str) -> bool:
+    """Whether the last scored part does not beat the constant baseline."""
     last = list(scores)[-2]
-    model, constant = scores[last][metric], scores["constant"][metric]
-    return model <= constant if find_metric(metric).higher_is_better else model >= constant
+    return metric in scores[last] and scores[last][metric] >= scores["constant"][metric]

@@ -13,7 +13,7 @@ from mlpcli.data.categorical import OneHot
 from mlpcli.data.columns import Role
 from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
 from mlpcli.data.tables import DEFAULT_MISSING
-from mlpcli.nn.initializers import InitializerName, Normal, Uniform
+from mlpcli.nn.initializers import INITIALIZERS, InitializerName, Normal, Uniform
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import SGD, Optimizer
 from mlpcli.nn.schedules import Constant, Schedule
@@ -129,9 +129,7 @@ class ModelConfig:
     ] = "auto"
     initializer: Annotated[
         InitializerName | Annotated[Normal | Uniform, Discriminator("name")],
-        _named_or_text(
-            "auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
-        ),
+        _named_or_text("auto", *INITIALIZERS),
         Setting("How weights start; auto goes by the activation."),
     ] = "auto"
     dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0

@@ -4,6 +4,7 @@ Frames from files have float64, int64 and object columns (texts with NaN). Frame
 categories, strings, nullable numbers, booleans, dates. Each distinct value is converted once, never each cell.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,6 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+_LEADING_ZERO = re.compile(r"^[+-]?0\d")
+# More digits than a float64 holds.
+_LONG_DIGITS = re.compile(r"^\d{16,}$")
 
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -134,3 +139,8 @@ def _merged(codes: Codes, texts: Sequence[str]) -> TextCells:
         return TextCells(tuple(distinct), codes)
     table = np.asarray([distinct.get(text, -1) for text in texts] + [-1], np.int64)
     return TextCells(tuple(distinct), table[codes])
+
+
+def is_code(text: str) -> bool:
+    """Whether a text of digits is a name, not an amount: a leading zero (01), or more digits than a float64 holds."""
+    return _LEADING_ZERO.match(text) is not None or _LONG_DIGITS.match(text) is not None

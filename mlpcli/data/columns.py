@@ -1,6 +1,5 @@
 """One input column: what it is, and how it was fitted."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +8,16 @@ import numpy as np
 import pandas as pd
 
 from mlpcli.data.categorical import sort_levels
-from mlpcli.data.cells import Series, TextCells, is_date_dtype, is_number_dtype, number_text, parse_numbers, text_cells
+from mlpcli.data.cells import (
+    Series,
+    TextCells,
+    is_code,
+    is_date_dtype,
+    is_number_dtype,
+    number_text,
+    parse_numbers,
+    text_cells,
+)
 from mlpcli.data.dates import cycle_names, find_date_formats
 
 Role = Literal["number", "category", "yes_no", "date"]
@@ -17,9 +25,9 @@ Role = Literal["number", "category", "yes_no", "date"]
 # Pairs of texts read as no and yes, in any case.
 YES_NO_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0", "1"))
 
-_LEADING_ZERO = re.compile(r"^[+-]?0\d")
-# More digits than a float64 holds: the text is a name, not an amount.
-_LONG_DIGITS = re.compile(r"^\d{16,}$")
+# Of more distinct texts than this, a share up to STRAY_SHARE may be no numbers in a column of numbers.
+MANY_TEXTS = 20
+STRAY_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,8 @@ def find_text_role(series: Series, cells: TextCells) -> Role:
             return "number"
         if find_date_formats(cells.texts):
             return "date"
+        if _are_mostly_numbers(cells.texts):
+            return "number"
     return "category"
 
 
@@ -118,7 +128,16 @@ def are_numbers(texts: Sequence[str]) -> bool:
     values, unknown = parse_numbers(texts)
     if unknown.any() or np.isnan(values).all():
         return False
-    return not any(_LEADING_ZERO.match(text) or _LONG_DIGITS.match(text) for text in texts)
+    return not any(map(is_code, texts))
+
+
+def _are_mostly_numbers(texts: Sequence[str]) -> bool:
+    """Whether a few stray texts stand among many numbers: a mistake to be shown, not a column of words."""
+    if len(texts) <= MANY_TEXTS:
+        return False
+    values, unknown = parse_numbers(texts)
+    numbers = [text for text, is_unknown in zip(texts, unknown, strict=True) if not is_unknown]
+    return bool(unknown.mean() <= STRAY_SHARE and not np.isnan(values).all() and not any(map(is_code, numbers)))
 
 
 def yes_no_sign(levels: Sequence[str], text: str) -> float:

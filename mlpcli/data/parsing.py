@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import NUMBER_BLANKS, Series, parse_numbers, text_cells
+from mlpcli.data.cells import NUMBER_BLANKS, Series, is_code, parse_numbers, text_cells
 from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
 from mlpcli.data.encoding import Digest, TextBlocks
 from mlpcli.data.faults import infinite, not_a_number
@@ -27,7 +27,8 @@ PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
 class Plan:
     """What a caller wants of a table.
 
-    read_as_text: columns besides whose types pandas must not guess. guesses: whether it may guess any.
+    read_as_text: columns besides whose types pandas must not guess. guesses: whether it may guess any. is_verbatim: in
+    text columns only the empty cell is missing, so that NA can be written again as NA.
     """
 
     format: TableFormat
@@ -36,6 +37,13 @@ class Plan:
     wanted: frozenset[str] | None
     read_as_text: frozenset[str] = frozenset()
     guesses: bool = True
+    is_verbatim: bool = False
+
+    def missing_texts(self, name: str) -> frozenset[str]:
+        """The texts that mean a missing cell in a column."""
+        if self.is_verbatim and name not in self.number_columns:
+            return frozenset({""})
+        return self.format.missing_texts
 
     def text_names(self, dialect: Dialect) -> set[str]:
         """The columns that are read as text: those asked for, and those in whose first rows a word is seen."""
@@ -43,7 +51,12 @@ class Plan:
             return set(dialect.names) - self.number_columns
         missing = self.format.missing_texts
         columns = zip(dialect.names, zip(*dialect.sample, strict=False), strict=False)
-        words = {name for name, cells in columns if any(not is_figure(cell) for cell in cells if cell not in missing)}
+        # Digits with a leading zero are a code (01, a zip code), which as a number would lose it.
+        words = {
+            name
+            for name, cells in columns
+            if any(not is_figure(cell) or is_code(cell) for cell in cells if cell not in missing)
+        }
         return (words | self.text_columns | self.read_as_text) - self.number_columns
 
 
@@ -127,7 +140,7 @@ class OpenTable:
             "usecols": None if len(names) == len(dialect.names) else list(names),
             "index_col": False,
             "dtype": {name: object for name in names if name in texts},
-            "na_values": sorted(self._plan.format.missing_texts),
+            "na_values": {name: sorted(self._plan.missing_texts(name)) for name in names},
             "keep_default_na": False,
             "skipinitialspace": dialect.delimiter != " ",
             "skip_blank_lines": False,
@@ -169,7 +182,7 @@ def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int],
     if has_lost_text(column):
         column = column.map(str, na_action="ignore")
     cells = text_cells(column)
-    missing = plan.format.missing_texts
+    missing = plan.missing_texts(name)
     is_missing = np.asarray([text in missing for text in cells.texts], np.bool_)
     may_be_number = plan.guesses and name not in plan.text_columns
     # Most columns of words are known by their first texts, without trying to read thousands as numbers.
@@ -183,7 +196,8 @@ def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int],
         if is_number and is_unknown.any():
             row = int(np.argmax(cells.translated(is_unknown, False)))
             raise not_a_number(where(row), name, cells.texts[cells.codes[row]])
-        if is_number or not (is_unknown.any() or np.isnan(numbers[~is_missing]).all()):
+        is_amount = not (is_unknown.any() or np.isnan(numbers[~is_missing]).all() or any(map(is_code, cells.texts)))
+        if is_number or is_amount:
             values = cells.translated(np.where(is_missing, np.nan, numbers), np.nan).astype(np.float64)
             _check_finite(name, values, where)
             return pd.Series(values, index=column.index)

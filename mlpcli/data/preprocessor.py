@@ -7,7 +7,6 @@ per number or date, as they follow each other: input = (x - center) / scale.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from mlpcli.data.inputs import input_blocks, input_places
 from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler, fit_fill, fit_scaler
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, nearest
 
 Values = NDArray[np.float64]
 
@@ -141,11 +140,12 @@ def _require(selection: Selection, names: Sequence[str]) -> None:
     lacking = [name for name in names if name not in selection]
     if not lacking:
         return
-    near = get_close_matches(lacking[0], selection.columns, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    # Only a column that nothing needs can be the missing one under another name.
+    near = nearest(lacking[0], [column for column in selection.found_columns if column not in names])
+    hint = f" Did you mean {near}?" if near else ""
     which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {_some(lacking)} are missing"
     raise DataError(
-        f"{selection.name}: {which}.{hint} The model needs: {_some(names)} (found: {_some(selection.columns)})"
+        f"{selection.name}: {which}.{hint} The model needs: {_some(names)} (found: {_some(selection.found_columns)})"
     )
 
 

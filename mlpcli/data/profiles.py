@@ -76,13 +76,24 @@ def profile_columns(
             cells = _cells(selection.column(name), roles.get(name))
             profile = _profile(name, cells, is_role_given=name in roles)
             if not profile.drop_reason and any(_gives_away(cells, target) for target in targets):
-                reason = f"gives the target away ({', '.join(target_names)} follows from it alone)"
+                reason = f"gives the target away ({' or '.join(target_names)} follows from it alone)"
                 profile = replace(profile, kind="leak", drop_reason=reason)
-            profiles.append(profile)
+            profiles.append(_with_bad_cell(profile, selection))
     if all(profile.drop_reason for profile in profiles):
         # A table of nothing but x = 1, 2, 3, ... and y: then x is meant.
-        return [_kept_counter(profile) for profile in profiles]
+        return [_kept_if_possible(profile) for profile in profiles]
     return profiles
+
+
+def _with_bad_cell(profile: ColumnProfile, selection: Selection) -> ColumnProfile:
+    """A column of numbers with a text among them gets a remark that names the place."""
+    if profile.role != "number" or is_number_dtype(selection.column(profile.name)):
+        return profile
+    cells = number_cells(selection.column(profile.name))
+    if cells.bad_row < 0:
+        return profile
+    note = f"{selection.where(cells.bad_row)}: {cells.bad_text!r} is no number: correct it, or name it in data.missing"
+    return replace(profile, note=note)
 
 
 def _cells(series: Series, role: Role | None) -> _Cells:
@@ -135,7 +146,9 @@ def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) ->
     if is_id_name and found.n_distinct > (found.n_rows - found.n_missing) / 2:
         return replace(found, kind="id", drop_reason=f"named as an id ({low} to {high})")
     if _is_counter(distinct, found):
-        return replace(found, kind="id", drop_reason=f"counts the rows ({low} to {high})")
+        return replace(
+            found, kind="id", drop_reason=f"each row has a whole number of its own, like an id ({low} to {high})"
+        )
     if found.n_distinct > 2 and are_codes(distinct):
         return replace(found, kind="code", note=f"whole numbers {low} to {high}, read as amounts")
     return found
@@ -146,13 +159,17 @@ def _is_counter(distinct: Values, found: ColumnProfile) -> bool:
     if len(distinct) < found.n_rows or len(distinct) <= _MIN_ROWS:
         return False
     are_years = distinct.min() >= 1800 and distinct.max() <= 2200
-    return bool(not are_years and distinct.max() - distinct.min() < 1.5 * len(distinct))
+    is_dense = distinct.min() >= 0 and distinct.max() - distinct.min() < 1.5 * len(distinct)
+    return bool(is_dense and not are_years)
 
 
-def _kept_counter(profile: ColumnProfile) -> ColumnProfile:
-    if profile.kind == "id" and profile.role == "number" and not _ID_NAME.match(profile.name):
-        return replace(profile, kind="number", drop_reason="", note="counts the rows, kept as the only input")
-    return profile
+def _kept_if_possible(profile: ColumnProfile) -> ColumnProfile:
+    """Of a table in which nothing else is left: what may be meant as the input after all."""
+    is_counter = profile.kind == "id" and profile.role == "number" and not _ID_NAME.match(profile.name)
+    if not is_counter and profile.kind != "leak":
+        return profile
+    what = "gives the target away" if profile.kind == "leak" else "looks like an id"
+    return replace(profile, kind=profile.role, drop_reason="", note=f"{what}, kept as there is no other input")
 
 
 def _leak_targets(

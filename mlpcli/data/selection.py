@@ -20,6 +20,8 @@ class Selection:
         self._table = None if isinstance(table, pd.DataFrame) else table
         self._frame = table if isinstance(table, pd.DataFrame) else table.frame
         self._rows = rows
+        # What a message lists as found: a table may hold more columns than were read.
+        self.found_columns = tuple(map(str, self._frame.columns)) if self._table is None else self._table.column_names
         self.columns = tuple(str(column) for column in self._frame.columns)
         self._positions = {column: position for position, column in enumerate(self.columns)}
         if len(self._positions) < len(self.columns):

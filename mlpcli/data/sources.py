@@ -221,7 +221,7 @@ def _missing_fault(path: str) -> str:
     folder, name = os.path.split(path)
     if folder and not os.path.isdir(folder):
         return f"{escaped_path(path)}: no such file (there is no folder {escaped_path(folder)})."
-    near = difflib.get_close_matches(name, sorted(os.listdir(folder or os.curdir)), n=1)
+    near = difflib.get_close_matches(name, sorted(os.listdir(folder or os.curdir)), n=1, cutoff=0.75)
     hint = (
         f" Did you mean {escaped_path(os.path.join(folder, near[0]))}?"
         if near

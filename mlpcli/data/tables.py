@@ -20,6 +20,7 @@ from mlpcli.data.faults import escaped_path, header_only, other_columns
 from mlpcli.data.parsing import OpenTable, Plan, has_lost_text, tidied
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import Source, find_sources, held
+from mlpcli.errors import DataError
 
 __all__ = [
     "CHUNK_ROWS",
@@ -117,13 +118,15 @@ def iter_tables(
     wanted: Collection[str] | None = None,
     number_columns: Collection[str] = (),
     chunk_rows: int = CHUNK_ROWS,
+    is_verbatim: bool = False,
 ) -> Iterator[Table]:
     """Read a table in chunks of at most `chunk_rows` rows, in constant memory; standard input is streamed.
 
     As `read_table`, but for two things. Columns not in `number_columns` are text, whether they are in `text_columns` or
-    not: a chunk alone cannot tell what a column is. And an input without rows is one table without rows.
+    not: a chunk alone cannot tell what a column is. And an input without rows is one table without rows. With
+    `is_verbatim` texts that mean a missing cell stay in the text columns, see `mark_missing`.
     """
-    plan = _plan(format, text_columns, wanted, number_columns, guesses=False)
+    plan = replace(_plan(format, text_columns, wanted, number_columns, guesses=False), is_verbatim=is_verbatim)
     sources = find_sources(source)
     first: OpenTable | None = None
     is_any = False
@@ -145,10 +148,29 @@ def iter_tables(
                 n_rows, n_noted = n_rows + len(frame), len(notes)
 
 
+def mark_missing(table: Table) -> Table:
+    """Of a table that was read verbatim, the one in which cells with a text that means missing are missing."""
+    columns = {
+        name: column.mask(column.isin(table.format.missing_texts)) if column.dtype == object else column
+        for name, column in table.frame.items()
+    }
+    return replace(table, frame=pd.DataFrame(columns, index=table.frame.index))
+
+
 def table_from_frame(frame: pd.DataFrame, name: str = "the data frame") -> Table:
     """Give a frame that was never a file as a table; its dtypes stay, its index is left out."""
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"{name}: must be a pandas DataFrame, got {type(frame).__name__}.")
     rows = frame.set_axis([str(column) for column in frame.columns], axis="columns").reset_index(drop=True)
-    return Table(rows, name, tuple(rows.columns))
+    names = tuple(rows.columns)
+    if rows.columns.has_duplicates:
+        return Table(rows, name, names)  # refused with a better message where its columns are looked up
+    digest = hashlib.sha256("\n".join(names).encode())
+    try:
+        digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    except TypeError as error:
+        raise DataError(f"{name}: a cell is no text, number or date ({error}).") from error
+    return Table(rows, name, names, sha256=digest.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -179,6 +201,8 @@ def _read_all(sources: Sequence[Source], plan: Plan, digest: Digest | None) -> l
     """Each file as one frame, all with the columns of the first."""
     readings: list[_Reading] = []
     for source in sources:
+        if readings:  # whether there is a header is found once, in the first file
+            plan = replace(plan, format=replace(plan.format, header=readings[0].format.header))
         with OpenTable(source, plan, digest) as opened:
             names = opened.dialect.names
             if readings:

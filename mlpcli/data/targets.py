@@ -5,7 +5,6 @@ Target columns arrive as texts, so a label comes back as the user wrote it (01, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -13,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.categorical import sort_levels
-from mlpcli.data.cells import TextCells, text_cells
+from mlpcli.data.cells import Series, TextCells, text_cells
 from mlpcli.data.columns import find_yes_no, yes_no_sign
 from mlpcli.data.numeric import Standardize
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, did_you_mean
 
 Task = Literal["classification", "regression", "multilabel"]
 Values = NDArray[np.float64]
@@ -27,10 +26,14 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """One column of class labels; `labels[code]` is the user's own text."""
+    """One column of class labels; `labels[code]` is the user's own text.
+
+    `dtype` is what the labels were in a data frame from Python, "text" for those of a file.
+    """
 
     name: str
     labels: tuple[str, ...]
+    dtype: Literal["text", "int", "float", "bool"] = "text"
     kind: Literal["classes"] = "classes"
 
     @property
@@ -42,11 +45,6 @@ class ClassTarget:
     def task(self) -> Task:
         """Name of the task."""
         return "classification"
-
-    @property
-    def n_outputs(self) -> int:
-        """One output per class; two classes need one alone, the probability of the second."""
-        return 1 if len(self.labels) == 2 else len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,6 @@ class NumberTarget:
         """Name of the task."""
         return "regression"
 
-    @property
-    def n_outputs(self) -> int:
-        """One output per column."""
-        return len(self.names)
-
 
 @dataclass(frozen=True)
 class YesNoTarget:
@@ -80,11 +73,6 @@ class YesNoTarget:
     def task(self) -> Task:
         """Name of the task."""
         return "multilabel"
-
-    @property
-    def n_outputs(self) -> int:
-        """One output per column."""
-        return len(self.names)
 
 
 Target = ClassTarget | NumberTarget | YesNoTarget
@@ -107,12 +95,20 @@ def rows_with_target(
             known &= text_cells(selection.column(name)).codes >= 0
     columns = ", ".join(target_names)
     if not known.any():
-        raise DataError(f"{selection.name}: the target {columns} is missing in every row.")
+        raise DataError(f"{selection.name}: the target {columns} is missing in every row. See data.missing.")
     n_left_out = selection.n_rows - int(np.count_nonzero(known))
     verb = "row has" if n_left_out == 1 else "rows have"
     note = f"{n_left_out} {verb} no value for {columns}: left out." if n_left_out else ""
     kept = np.flatnonzero(known).astype(np.int64, copy=False)
     return (kept if rows is None else rows[kept]), note
+
+
+def _label_dtype(column: Series) -> Literal["text", "int", "float", "bool"]:
+    if pd.api.types.is_bool_dtype(column):
+        return "bool"
+    if pd.api.types.is_integer_dtype(column):
+        return "int"
+    return "float" if pd.api.types.is_float_dtype(column) else "text"
 
 
 def fit_target(
@@ -140,7 +136,7 @@ def fit_target(
     if task == "classification":
         if len(target_names) > 1:
             raise DataError("task: classification has one target column. For several yes/no columns: task: multilabel.")
-        return ClassTarget(target_names[0], levels[0]), {}
+        return ClassTarget(target_names[0], levels[0], _label_dtype(selection.column(target_names[0]))), {}
     pairs = [_yes_no_levels(selection, name, texts) for name, texts in zip(target_names, levels, strict=True)]
     return YesNoTarget(tuple(target_names), tuple(pairs)), {}
 
@@ -167,6 +163,12 @@ def encode_target(
         columns -= state["target_center"]
         columns /= state["target_scale"]
     return columns
+
+
+def true_values(target: Target, table: Table | pd.DataFrame, rows: Codes | None = None) -> Values | Codes:
+    """What answers are compared with: as `encode_target`, but amounts in the user's units."""
+    n = len(target.names)
+    return encode_target(target, {"target_center": np.zeros(n), "target_scale": np.ones(n)}, table, rows)
 
 
 def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
@@ -209,8 +211,7 @@ def _selection(table: Table | pd.DataFrame, target_names: Sequence[str], rows: C
     selection = Selection(table, rows)
     for name in target_names:
         if name not in selection:
-            near = get_close_matches(name, selection.columns, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, selection.found_columns)
             raise DataError(f"{selection.name}: the target column {name} is missing.{hint}")
     return selection
 

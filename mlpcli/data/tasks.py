@@ -14,6 +14,8 @@ from mlpcli.data.targets import Task
 from mlpcli.errors import DataError
 
 MAX_CODES = 20
+# With more distinct values nobody would think of codes.
+MOST_PLAUSIBLE_CODES = 100
 
 
 def are_codes(numbers: NDArray[np.float64]) -> bool:
@@ -42,7 +44,7 @@ def resolve_task(
             raise DataError(f"{selection.name}: the target column {name} is missing.")
         distinct[name] = text_cells(selection.column(name)).texts
         if not distinct[name]:
-            raise DataError(f"{selection.name}: the target {name} is missing in every row.")
+            raise DataError(f"{selection.name}: the target {name} is missing in every row. See data.missing.")
     if len(target_names) == 1:
         return _task_of(target_names[0], distinct[target_names[0]])
     columns = ", ".join(target_names)
@@ -66,4 +68,5 @@ def _task_of(name: str, texts: tuple[str, ...]) -> tuple[Task, str]:
     if are_codes(numbers):
         reading = f"without gaps, read as {len(numbers)} classes; write task: regression if they are amounts"
         return "classification", f"{name}: {span} {reading}"
-    return "regression", f"{name}: {span}, read as amounts; write task: classification if they are codes"
+    hint = "; write task: classification if they are codes" if len(numbers) <= MOST_PLAUSIBLE_CODES else ""
+    return "regression", f"{name}: {span}, read as amounts{hint}"

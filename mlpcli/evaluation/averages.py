@@ -17,23 +17,28 @@ def weighted_mean(values: Floats | Bools, weights: Floats | None) -> Floats:
 
 
 def weighted_median(values: Floats, weights: Floats | None) -> Floats:
-    """Median of each column of `values` (n_rows, M), as (M,).
+    """Median of each column of `values` (n_rows, M), as (M,)."""
+    return weighted_quantile(values, 0.5, weights)
 
-    With weights it is the value at which half of the weight is reached, or the mean of two neighbours where half is
-    reached exactly between them (Hyndman & Fan 1996, definition 2; scikit-learn since 1.7).
+
+def weighted_quantile(values: Floats, quantile: float, weights: Floats | None) -> Floats:
+    """A quantile, in (0, 1), of each column of `values` (n_rows, M), as (M,).
+
+    With weights it is the value at which that share of the weight is reached, or the mean of two neighbours where it is
+    reached exactly between them (Hyndman & Fan 1996, definition 2; scikit-learn's median since 1.7).
     """
     if weights is None:
-        return np.asarray(np.median(values, axis=0), dtype=np.float64)
+        return np.asarray(np.quantile(values, quantile, axis=0), dtype=np.float64)
     counted = weights > 0
-    return np.array([_median_of_column(column, weights[counted]) for column in values[counted].T])
+    return np.array([_quantile_of_column(column, quantile, weights[counted]) for column in values[counted].T])
 
 
-def _median_of_column(column: Floats, weights: Floats) -> float:
+def _quantile_of_column(column: Floats, quantile: float, weights: Floats) -> float:
     order = np.argsort(column)
     reached = np.cumsum(weights[order])
-    half = reached[-1] / 2
-    position = int(np.searchsorted(reached, half))
-    if reached[position] - half > np.finfo(np.float64).eps:
+    share = reached[-1] * quantile
+    position = int(np.searchsorted(reached, share))
+    if reached[position] - share > np.finfo(np.float64).eps:
         return float(column[order[position]])
     following = min(position + 1, len(order) - 1)
     return float(column[order[position]] + column[order[following]]) / 2

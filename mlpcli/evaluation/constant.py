@@ -6,7 +6,7 @@ A model is worth something when it beats this. Broadcast the result to the rows 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Floats, weighted_mean, weighted_median
+from mlpcli.evaluation.averages import Floats, weighted_mean, weighted_quantile
 
 
 def constant_classes(y: NDArray[np.int64], n_classes: int, weights: Floats | None = None) -> Floats:
@@ -15,9 +15,9 @@ def constant_classes(y: NDArray[np.int64], n_classes: int, weights: Floats | Non
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
 
-def constant_numbers(y: Floats, loss_name: str, weights: Floats | None = None) -> Floats:
-    """Mean of each column of `y` (n_rows, M), as (M,); the median for the loss "absolute_error", which it minimises."""
-    return weighted_median(y, weights) if loss_name == "absolute_error" else weighted_mean(y, weights)
+def constant_numbers(y: Floats, weights: Floats | None = None, quantile: float | None = None) -> Floats:
+    """Mean of each column of `y` (n_rows, M), as (M,), which a squared error suggests; or its `quantile` in (0, 1)."""
+    return weighted_mean(y, weights) if quantile is None else weighted_quantile(y, quantile, weights)
 
 
 def constant_yes_no(y: Floats, weights: Floats | None = None) -> Floats:

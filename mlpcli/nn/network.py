@@ -1,8 +1,8 @@
 """The multi-layer perceptron: z(l) = W(l) a(l-1) + b(l), a(l) = f(z(l)), and its gradient by backpropagation.
 
-Rows are samples, so a layer is `Z = A @ W.T + b`, and backwards `dW = delta.T @ A`, `dA = delta @ W`. A step allocates
-nothing: a `Workspace` holds every buffer for the largest batch, and a shorter batch uses leading rows of the same
-buffers.
+Rows are samples, so a layer is `Z = A @ W.T + b`, and backwards `dW = delta.T @ A`, `dA = delta @ W`. The forward
+and the backward pass allocate nothing: a `Workspace` holds every buffer for the largest batch, and a shorter batch uses
+leading rows of the same buffers. What a step does allocate is a few arrays as small as the outputs, for the loss.
 """
 
 from collections.abc import Iterator

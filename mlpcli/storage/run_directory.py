@@ -57,6 +57,17 @@ class RunDirectory:
     ) -> None:
         self.release()
 
+    def check(self) -> None:
+        """Raise OutputError where `begin` would, as far as can be told without touching anything."""
+        self._check_final()
+        folder = os.path.dirname(self.final) or os.curdir
+        while not os.path.lexists(folder):
+            folder = os.path.dirname(folder) or os.curdir
+        if not os.path.isdir(folder):
+            raise OutputError(f"{self.final}: cannot be written: {folder} is not a folder. Choose another output.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{self.final}: cannot be written: no permission in {folder}. Choose another output.")
+
     def begin(self, resume: bool) -> tuple[str, ...]:
         """Take the lock, settle what a crash has left, and make `partial` ready; returns sentences to tell the user.
 
@@ -125,10 +136,13 @@ class RunDirectory:
         self.release()
 
     def release(self) -> None:
-        """Let go: close the history, remove `partial` if nothing is in it, give the lock back. Safe to call twice."""
+        """Let go: close the history, remove what cannot be resumed, give the lock back. Safe to call twice."""
         self._history.abandon()
-        if self._lock.is_held:
+        if self._lock.is_held and not os.path.isfile(self.path(CHECKPOINT)):
             with contextlib.suppress(OSError):
+                for name in os.listdir(self.partial):
+                    if _is_ours(self.path(name)):
+                        os.unlink(self.path(name))
                 os.rmdir(self.partial)
         self._lock.release()
 

@@ -1,26 +1,26 @@
 """`mlp check`: everything a training does before its first step, and what it would cost."""
 
-from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.duplicates import count_shared_rows
 from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.targets import ClassTarget
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.nn.parameters import count_parameters
-from mlpcli.training.loop import fit
+from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.training.loop import NonFiniteLoss, fit
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.preparation import Part, Prepared, prepare
+from mlpcli.workflows.suspicions import shared_rows
 from mlpcli.workflows.train import default_output
 
 PROBE_SECONDS = 0.3
-FEW_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class CheckResult:
 
 def check(loaded: LoadedConfig) -> CheckResult:
     """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
+    RunDirectory(default_output(loaded)).check()
     prepared = prepare(loaded)
     config = loaded.config
     profiles = [
@@ -51,8 +52,9 @@ def check(loaded: LoadedConfig) -> CheckResult:
     ]
     counts = {part.name: _class_counts(prepared, part) for part in prepared.parts}
     warnings = _useless_columns(profiles)
-    warnings += _few_rows(counts)
-    warnings += _shared_rows(prepared)
+    if prepared.validation is not None and "validation" not in prepared.data_sha256:
+        # Held out of the training file; a file of its own is looked at by every training.
+        warnings += shared_rows("validation", prepared.train.samples.X, prepared.validation.samples.X)
     n_train, n_inputs = prepared.train.samples.X.shape
     if n_inputs > n_train:
         warnings.append(f"{n_inputs} inputs for {n_train} training rows: expect overfitting.")
@@ -87,26 +89,6 @@ def _class_counts(prepared: Prepared, part: Part) -> dict[str, int]:
     return dict(zip(prepared.target.labels, counted, strict=True))
 
 
-def _few_rows(counts: dict[str, dict[str, int]]) -> list[str]:
-    few = {label: n for label, n in counts["train"].items() if n < FEW_ROWS}
-    if not few:
-        return []
-    shown = ", ".join(f"{label} {n}" for label, n in Counter(few).most_common()[:6])
-    which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
-    return [f"{which} fewer than {FEW_ROWS} training rows: {shown}"]
-
-
-def _shared_rows(prepared: Prepared) -> list[str]:
-    """Rows of validation and test whose inputs stand in the training rows too: their scores flatter."""
-    warnings = []
-    for part in prepared.parts[1:]:
-        n = count_shared_rows(prepared.train.samples.X, part.samples.X)
-        if n:
-            share = f"{n} of {len(part.truth)} {part.name} rows ({n / len(part.truth):.1%})"
-            warnings.append(f"{share} have the inputs of a training row.")
-    return warnings
-
-
 def _memory(prepared: Prepared) -> int:
     """Bytes of the table, the inputs and targets of each part, the network's buffers and the optimizer's state."""
     item = prepared.train.samples.X.itemsize
@@ -132,7 +114,8 @@ def _time(prepared: Prepared) -> float:
             first = perf_counter()  # the first step pays for what is allocated once
         return n_steps > 2 and perf_counter() - started > PROBE_SECONDS
 
-    with blas_threads(prepared.n_threads):
+    # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
+    with blas_threads(prepared.n_threads), suppress(NonFiniteLoss):
         for _ in fit(prepared.network, prepared.plan, prepared.train.samples, state, must_stop=is_enough):
             if perf_counter() - started > PROBE_SECONDS:
                 break

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.tables import read_table
-from mlpcli.data.targets import ClassTarget, NumberTarget, encode_target, rows_with_target
+from mlpcli.data.targets import ClassTarget, rows_with_target, true_values
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.scores import metric_names
 from mlpcli.model import Model
+from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.model_file import load_model
+from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.predict import model_reading
 from mlpcli.workflows.scoring import score_answers
 from mlpcli.workflows.weights import row_weights
@@ -58,9 +60,9 @@ def evaluate(
             hint = did_you_mean(name, table.column_names)
             raise DataError(f"{table.name}: the {role} column {name} is missing.{hint}")
     rows, note = rows_with_target(table, target.names, target.task)
-    answers, counts = model.answers(table, rows)
-    raw_scale = {"target_center": np.zeros(len(target.names)), "target_scale": np.ones(len(target.names))}
-    truth = encode_target(target, raw_scale if isinstance(target, NumberTarget) else {}, table, rows)
+    with blas_threads(choose_threads("auto", model.network.sizes, SCORING_ROWS)):
+        answers, counts = model.answers(table, rows)
+    truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     scores = score_answers(target, truth, answers, row_weight)
     confusion = None

@@ -23,6 +23,9 @@ from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_
 
 Scores = dict[str, dict[str, float]]
 
+# Sections of the config that a model does not depend on.
+NOT_RECORDED = ("output", "expect")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -91,7 +94,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     scores = {part.name: _score_part(prepared, part, parameters) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(
-        prepared.target, prepared.plan.loss.name, prepared.train.truth, prepared.train.weights, len(last.truth)
+        prepared.target, prepared.plan.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
     scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
     expect = prepared.loaded.config.expect
@@ -144,9 +147,12 @@ def _score_part(prepared: Prepared, part: Part, parameters: Parameters) -> dict[
 
 
 def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
-    """How the model was made; without times and machine names, so that the same training gives the same bytes."""
+    """How the model was made; without times and places, so that the same training gives the same bytes."""
+    config = as_plain(prepared.loaded.config)
+    for key in NOT_RECORDED:
+        del config[key]
     return {
-        "config": as_plain(prepared.loaded.config),
+        "config": config,
         "seed": prepared.plan.seed,
         "threads": prepared.n_threads,
         "versions": {

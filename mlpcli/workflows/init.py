@@ -11,7 +11,7 @@ from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.tables import Table, TableFormat, read_table
 from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_with_target
 from mlpcli.data.tasks import resolve_task
-from mlpcli.errors import DataError, OutputError, did_you_mean
+from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
 
 
@@ -34,14 +34,16 @@ def init(
     source: str, targets: tuple[str, ...] = (), delimiter: str | None = None, encoding: str | None = None
 ) -> Starter:
     """Read a table and choose; without `targets` the last column is taken. Raises DataError."""
+    targets = tuple(dict.fromkeys(targets))
+    if source == "-" and not targets:
+        raise MlpError("standard input is read once: name the column to predict with --target.")
     table = read_table(source, TableFormat(delimiter, encoding), targets)
     columns = [str(name) for name in table.frame.columns]
     is_guessed = not targets
     if is_guessed:
         targets = (columns[-1],)
         # Read again: a target is read as text, so that labels such as 01 keep their form.
-        if source != "-":
-            table = read_table(source, TableFormat(delimiter, encoding), targets)
+        table = read_table(source, TableFormat(delimiter, encoding), targets)
     for name in targets:
         if name not in columns:
             raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, columns)}")
@@ -54,7 +56,14 @@ def init(
     if isinstance(target, ClassTarget):
         codes = np.bincount(encode_target(target, state, table, rows).astype(np.int64), minlength=len(target.labels))
         counts = Counter(dict(zip(target.labels, codes.tolist(), strict=True)))
+    if counts and max(counts.values()) == 1:
+        raise DataError(
+            f"{table.name}: each of the {len(rows)} rows has a {targets[0]} of its own: nothing to learn from."
+        )
     profiles = tuple(profile_columns(table, targets, {}, task))
+    if all(one.drop_reason for one in profiles):
+        reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
+        raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
     data = StarterData(
         train=source,
         targets=targets,
@@ -75,13 +84,13 @@ def init(
         reason,
         dict(counts.most_common()),
         profiles,
-        (*table.notes, *([note] if note else [])),
+        (*table.notes, *([note] if note else []), *(one.note for one in profiles if "is no number" in one.note)),
     )
 
 
 def write_config(starter: Starter, path: str, force: bool) -> None:
     """Write the config; raises OutputError, also for a file that is there already unless `force`."""
-    if os.path.lexists(path) and not force:
+    if (os.path.isfile(path) or os.path.islink(path)) and not force:
         raise OutputError(f"{path}: exists already. Choose another name, or replace it with --force.")
     write_file(path, starter.text.encode())
 

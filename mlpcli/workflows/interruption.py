@@ -7,7 +7,7 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Interruption:
-    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one ends the process at once.
+    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one raises KeyboardInterrupt.
 
     `was_asked()` says whether a signal came, `exit_code` which: 130 for SIGINT, 143 for SIGTERM.
     """
@@ -42,4 +42,4 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.default_int_handler)

@@ -1,19 +1,24 @@
 """`mlp predict`: rows in, answers out, in the same order, chunk by chunk."""
 
+import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
-from mlpcli.data.tables import Table, TableFormat, iter_tables
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.tables import Table, TableFormat, iter_tables, mark_missing
+from mlpcli.data.targets import ClassTarget, NumberTarget
 from mlpcli.data.writer import format_header, format_rows
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.model import Model
+from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
+from mlpcli.training.threads import blas_threads, choose_threads
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,17 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
     Raises ModelFileError, and DataError before the first byte or in mid-stream (with the line).
     """
     model = load_model(request.weights)
+    if request.with_probabilities and request.is_raw:
+        raise MlpError("--raw and --proba: the outputs as they are, or the probabilities made of them. Choose one.")
     if request.with_probabilities and model.target.task == "regression":
         raise MlpError("--proba: the model predicts amounts, which have no probabilities.")
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
+    n_threads = choose_threads("auto", model.network.sizes, SCORING_ROWS)
     for number, table in enumerate(_chunks(model, request)):
         keep = _kept_columns(request.keep, table)
-        names, columns, chunk_counts = _answers(model, request, table)
+        with blas_threads(n_threads):
+            names, columns, chunk_counts = _answers(model, request, mark_missing(table) if keep else table)
         if number == 0 and table.format.header is not False:  # a table without a header gives one without a header
             write(format_header([*keep, *_without_clashes(names, keep)]).encode())
         notes += table.notes
@@ -65,7 +74,9 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
 
 
 def predict_to_file(request: PredictRequest, path: str) -> PredictSummary:
-    """The same into a file that appears when it is whole."""
+    """The same into a file that appears when it is whole; raises MlpError where that would replace the input."""
+    if os.path.exists(path) and os.path.exists(request.source) and os.path.samefile(path, request.source):
+        raise MlpError(f"-o {path}: is the input itself. Name another file.")
     with AtomicFile(path) as file:
         return predict(request, file.write)
 
@@ -92,13 +103,13 @@ def describe_counts(counts: TransformCounts) -> str:
 
 def _chunks(model: Model, request: PredictRequest) -> Iterator[Table]:
     kept = set(request.keep)
-    # A kept column is read as text, so that it comes out as it went in.
+    # A kept column is read as text, and verbatim, so that it comes out as it went in but for blanks around it.
     texts = set(text_columns(model.preprocessor)) | kept
     numbers = set(number_columns(model.preprocessor)) - kept
     reading = model_reading(model, request.delimiter, request.encoding)
     if request.keep == ("all",):
-        return iter_tables(request.source, reading)
-    return iter_tables(request.source, reading, texts, texts | numbers, numbers)
+        return iter_tables(request.source, reading, is_verbatim=True)
+    return iter_tables(request.source, reading, texts, texts | numbers, numbers, is_verbatim=bool(kept))
 
 
 def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
@@ -120,7 +131,11 @@ def _answers(
     answers, counts = model.answers(table)
     columns = model.columns(answers)
     dtype = model.parameters.flat.dtype
-    values = [column if column.dtype == object else column.astype(dtype) for column in columns.values()]
+    values = list(columns.values())
+    if isinstance(model.target, NumberTarget):
+        values = [
+            _honest_digits(column, scale, dtype) for column, scale in zip(values, model.target_scales, strict=True)
+        ]
     names = list(columns)
     if request.with_probabilities:
         target = model.target
@@ -128,6 +143,13 @@ def _answers(
         names += [f"p_{name}" for name in of]
         values += list(answers.T.astype(dtype))
     return names, values, counts
+
+
+def _honest_digits(amounts: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Amounts with the digits the network has: it knows them, in units of `scale`, to the precision of its dtype."""
+    if scale == 1.0 or dtype == np.float64:
+        return amounts.astype(dtype)
+    return amounts.round(7 - math.floor(math.log10(scale)))
 
 
 def _raw_names(model: Model) -> list[str]:
@@ -139,4 +161,9 @@ def _raw_names(model: Model) -> list[str]:
 
 def _without_clashes(names: list[str], keep: list[str]) -> list[str]:
     """Predicted columns are told apart from kept ones of the same name."""
-    return [f"predicted_{name}" if name in keep else name for name in names]
+    free = []
+    for name in names:
+        while name in keep:
+            name = f"predicted_{name}"
+        free.append(name)
+    return free

@@ -12,10 +12,18 @@ from mlpcli.config.schema import RowsWhere
 from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor, transform
 from mlpcli.data.splits import split_rows
 from mlpcli.data.tables import Table
-from mlpcli.data.targets import ClassTarget, NumberTarget, Target, encode_target, fit_target, rows_with_target
+from mlpcli.data.targets import (
+    ClassTarget,
+    NumberTarget,
+    Target,
+    encode_target,
+    fit_target,
+    rows_with_target,
+    true_values,
+)
 from mlpcli.data.tasks import resolve_task
-from mlpcli.errors import DataError
-from mlpcli.nn.losses import Loss, Poisson
+from mlpcli.errors import DataError, did_you_mean
+from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.loop import Plan
 from mlpcli.training.samples import Samples
@@ -29,8 +37,10 @@ from mlpcli.workflows.resolution import (
     resolve_metric,
     resolve_network,
     resolve_output_activation,
+    schedule_notes,
     standardizes_target,
 )
+from mlpcli.workflows.suspicions import rare_classes, shared_rows
 from mlpcli.workflows.tables import (
     ColumnPlan,
     fold_rows,
@@ -82,6 +92,11 @@ class Prepared:
     train_rows: Rows = field(repr=False)
 
     @property
+    def picks_best_epoch(self) -> bool:
+        """Whether validation rows choose the epoch that is kept; else it is the last one."""
+        return self.validation is not None and self.loaded.config.training.early_stopping is not None
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The parts there are, in order."""
         return tuple(part for part in (self.train, self.validation, self.test) if part is not None)
@@ -99,6 +114,10 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     loss = resolve_loss(loaded, task)
     output_activation = resolve_output_activation(loaded, loss)
     notes += [note for note in (domain_warning(loss, output_activation),) if note]
+    if config.training.class_weights is not None and task != "classification":
+        raise loaded.error(
+            "training.class_weights", f"goes with classification only; the task is {task}. Leave it out."
+        )
     known, note = rows_with_target(table, columns.targets, task)
     notes += [f"{table.name}: {note}"] if note else []
 
@@ -113,8 +132,10 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     names = target.labels if isinstance(target, ClassTarget) else target.names
     metric = resolve_metric(loaded, task, loss, names)
     check_gates(loaded, task, names)
+    notes += schedule_notes(config.training)
 
-    make = _PartMaker(loaded, preprocessor, target, target_state, network, loss, columns)
+    has_header = table.format.header if table.parts else None
+    make = _PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
     train = make.part("train", table, train_rows)
     validation = make.part("validation", table, validation_rows) if validation_rows is not None else None
     hashes = {"train": table.sha256}
@@ -123,6 +144,11 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     test = None
     if config.data.test is not None:
         test, hashes["test"] = make.file("test", config.data.test, notes)
+    if isinstance(target, ClassTarget):
+        notes += rare_classes(target.labels, train.truth)
+    for part in (validation, test):
+        if part is not None and part.name in hashes:
+            notes += shared_rows(part.name, train.samples.X, part.samples.X)
     training = config.training
     return Prepared(
         loaded, task, reason, columns, table, preprocessor, target, target_state, network,
@@ -163,15 +189,16 @@ class _PartMaker:
         network: Network,
         loss: Loss,
         columns: ColumnPlan,
+        has_header: bool | None,
     ) -> None:
         self.loaded, self.preprocessor, self.target, self.target_state = loaded, preprocessor, target, target_state
-        self.network, self.loss, self.columns = network, loss, columns
+        self.network, self.loss, self.columns, self.has_header = network, loss, columns, has_header
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
 
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""
-        table = read_scored_table(self.loaded, source, self.preprocessor)
+        table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.has_header)
         rows, note = rows_with_target(table, self.target.names, self.target.task)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
         return self.part(name, table, rows), table.sha256
@@ -190,10 +217,11 @@ class _PartMaker:
             sample_weights = _normalized(_combined(weights, self.class_weights, codes), self.dtype)
             return Part(name, Samples(X, codes, table_of_targets, sample_weights), codes, weights)
         y = np.asarray(encode_target(self.target, self.target_state, table, rows), dtype=np.float64)
-        truth = y
+        truth = true_values(self.target, table, rows)
         if isinstance(self.target, NumberTarget):
-            truth = y * self.target_state["target_scale"] + self.target_state["target_center"]
-            self._check_counts(table, truth)
+            self._check_counts(table, np.asarray(truth, np.float64))
+        elif isinstance(self.loss, BinaryCrossEntropy):
+            y = y * (1.0 - self.loss.label_smoothing) + self.loss.label_smoothing / 2.0
         return Part(name, Samples(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights)
 
     def _check_counts(self, table: Table, truth: Values) -> None:
@@ -211,8 +239,7 @@ def _class_weights(loaded: LoadedConfig, codes: Rows, labels: Sequence[str]) -> 
         return len(codes) / (len(labels) * np.bincount(codes, minlength=len(labels)))
     unknown = [name for name in asked if name not in labels]
     if unknown:
-        known = ", ".join(labels[:8])
-        raise loaded.error("training.class_weights", f"no class {unknown[0]!r}; there are {known}.")
+        raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")
     if not any(asked.get(label, 1.0) > 0 for label in labels):
         raise loaded.error("training.class_weights", "at least one class must have a weight above 0.")
     return np.array([asked.get(label, 1.0) for label in labels])

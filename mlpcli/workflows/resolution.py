@@ -1,18 +1,18 @@
 """From what the config leaves open (`auto`) and what the data says to one network, one loss and one monitor."""
 
-from typing import Literal
+import os
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.schema import TrainingConfig
 from mlpcli.data.preprocessor import Preprocessor
-from mlpcli.data.targets import ClassTarget, Target
+from mlpcli.data.targets import ClassTarget, Target, Task
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
 from mlpcli.nn.network import Network
-
-Task = Literal["classification", "regression", "multilabel"]
+from mlpcli.nn.parameters import count_parameters
 
 # Losses that a task can be trained with; the first is what `auto` means.
 TASK_LOSSES: dict[str, tuple[str, ...]] = {
@@ -26,6 +26,9 @@ DEFAULT_LOSSES: dict[str, Loss] = {
     "multilabel": BinaryCrossEntropy(),
 }
 
+# Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
+VECTORS = 6
+
 # Output activations whose values a loss's logarithms can take.
 PROBABILITIES = ("sigmoid", "softmax")
 POSITIVES = ("exp", "softplus", "sigmoid", "softmax", "relu")
@@ -38,6 +41,7 @@ LOSS_DOMAINS: dict[str, tuple[str, ...]] = {
 
 def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
     """The loss of the task; raises ConfigError for one that does not go with it."""
+    _check_layers(loaded)
     asked = loaded.config.training.loss
     if isinstance(asked, str):
         # One output can only be the probability of the second of two classes.
@@ -73,6 +77,8 @@ def standardizes_target(loaded: LoadedConfig, loss: Loss, output_activation: str
     asked = loaded.config.preprocess.target
     if asked == "auto":
         return output_activation == "identity" and not isinstance(loss, Poisson)
+    if asked == "standardize" and isinstance(loss, Poisson):
+        raise loaded.error("preprocess.target", "poisson needs the counts as they are, not standardized. Write none.")
     return asked == "standardize"
 
 
@@ -83,10 +89,6 @@ def resolve_network(
     model = loaded.config.model
     n_inputs, n_outputs = len(preprocessor.feature_names), _natural_outputs(target, loss)
     layers = model.layers
-    if len(layers) < 2:
-        raise loaded.error("model.layers", "needs at least the inputs and the outputs, such as [auto, 32, auto].")
-    if "auto" in layers[1:-1]:
-        raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
     if layers[0] not in ("auto", n_inputs):
         raise loaded.error(
             "model.layers",
@@ -102,7 +104,32 @@ def resolve_network(
         raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
     hidden = tuple(int(size) for size in layers[1:-1])
     sizes = (n_inputs, *hidden, n_outputs if layers[-1] == "auto" else int(layers[-1]))
+    _check_memory(loaded, sizes)
     return Network(sizes, model.activation, output_activation, model.dropout)
+
+
+def _check_layers(loaded: LoadedConfig) -> None:
+    layers = loaded.config.model.layers
+    if len(layers) < 2:
+        raise loaded.error("model.layers", "needs at least the inputs and the outputs, such as [auto, 32, auto].")
+    if "auto" in layers[1:-1]:
+        raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
+
+
+def _check_memory(loaded: LoadedConfig, sizes: tuple[int, ...]) -> None:
+    """Refuse a network whose weights, gradient and optimizer state cannot fit into the machine."""
+    needed = count_parameters(sizes) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return
+    if needed > memory:
+        shape = " -> ".join(map(str, sizes))
+        raise loaded.error(
+            "model.layers",
+            f"{shape} takes about {needed / 1e9:.0f} GB to train, this machine has {memory / 1e9:.0f} GB. "
+            "Use smaller layers.",
+        )
 
 
 def describe_inputs(preprocessor: Preprocessor) -> str:
@@ -139,6 +166,10 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     early_stopping = loaded.config.training.early_stopping
     if early_stopping is None:
         return "loss"
+    if early_stopping.patience is not None and not loaded.config.data.validation:
+        raise loaded.error(
+            "training.early_stopping.patience", "needs validation rows to watch: set data.validation, or leave it out."
+        )
     asked = early_stopping.metric
     if asked == "auto":
         if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
@@ -151,13 +182,25 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
 
 
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> None:
-    """Raise ConfigError for a gate of `expect` on a metric that there will be no score of."""
+    """Raise ConfigError for gates of `expect` on an unknown metric, or without rows to judge on."""
+    config = loaded.config
     known = metric_names(task, names)
-    expect = loaded.config.expect
-    for kind, gates in (("min", expect.min), ("max", expect.max)):
+    for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric in gates:
             if metric not in known:
-                raise loaded.error(f"expect.{kind}", explain_unknown_metric(metric, known))
+                raise loaded.error(key, explain_unknown_metric(metric, known))
+        if gates and not config.data.validation and config.data.test is None:
+            raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
+
+
+def schedule_notes(training: TrainingConfig) -> list[str]:
+    """What is odd about the schedule, a sentence each."""
+    warmup = training.schedule.warmup
+    if warmup < training.epochs:
+        return []
+    return [
+        f"the warm-up of {warmup:g} epochs is not over when training ends: the full learning rate is never reached."
+    ]
 
 
 def metric_is_gain(metric: str) -> bool:

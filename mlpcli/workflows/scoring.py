@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target, decode_outputs
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.scores import score, score_classes, score_multilabel, score_numbers
+from mlpcli.nn.losses import AbsoluteError, Loss, Quantile
 
 Values = NDArray[np.float64]
 
@@ -37,14 +38,19 @@ def metric_of_outputs(
     return measure
 
 
-def constant_answers(
-    target: Target, loss_name: str, truth: NDArray[Any], weights: Values | None, n_rows: int
-) -> Values:
+def constant_answers(target: Target, loss: Loss, truth: NDArray[Any], weights: Values | None, n_rows: int) -> Values:
     """What someone who knows only the training targets `truth` would answer for each of `n_rows` rows."""
     if isinstance(target, ClassTarget):
         answer = constant_classes(truth, len(target.labels), weights)
     elif isinstance(target, NumberTarget):
-        answer = constant_numbers(truth, loss_name, weights)
+        answer = constant_numbers(truth, weights, _quantile_of(loss))
     else:
         answer = constant_yes_no(truth, weights)
     return np.broadcast_to(answer, (n_rows, len(answer)))
+
+
+def _quantile_of(loss: Loss) -> float | None:
+    """The quantile that a loss fits; None for the mean."""
+    if isinstance(loss, Quantile):
+        return loss.quantile
+    return 0.5 if isinstance(loss, AbsoluteError) else None

@@ -61,7 +61,7 @@ class TrainResult:
 
 def default_output(loaded: LoadedConfig) -> str:
     """The folder of the run: `output`, or runs/<name of the config file>."""
-    return loaded.config.output or f"runs/{Path(loaded.path).stem}"
+    return f"runs/{Path(loaded.path).stem}" if loaded.config.output is None else loaded.config.output
 
 
 def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "") -> TrainResult:
@@ -70,6 +70,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
     and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
     """
+    RunDirectory(default_output(loaded)).check()
     prepared = prepare(loaded)
     with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
         for note in (*prepared.notes, *run.begin(resume)):
@@ -91,9 +92,10 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         if interruption.was_asked():
             journal.save(state)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
-        outcome = finished(prepared, state)
-        journal.complete(state, outcome)
-        return TrainResult(prepared, outcome, run.final, journal.seconds)
+        with blas_threads(prepared.n_threads):
+            outcome = finished(prepared, state)
+        seconds = journal.complete(state, outcome)
+        return TrainResult(prepared, outcome, run.final, seconds)
 
 
 class _Journal:
@@ -127,6 +129,16 @@ class _Journal:
                 raise self.prepared.loaded.error(
                     key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
                 )
+        if checkpoint.state.epoch > self.prepared.plan.epochs:
+            raise self.prepared.loaded.error(
+                "training.epochs",
+                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
+            )
+        if checkpoint.state.epoch > self.prepared.plan.epochs:
+            raise self.prepared.loaded.error(
+                "training.epochs",
+                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
+            )
         for name, sha256 in checkpoint.data_sha256.items():
             if name != "test" and self.prepared.data_sha256.get(name) != sha256:
                 raise DataError(f"the {name} data is not what {path} was trained on. Restore it, or drop --resume.")
@@ -152,16 +164,18 @@ class _Journal:
         """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
         if state.epoch:
             self._checkpoint(state)
-            self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
+            with blas_threads(self.prepared.n_threads):
+                self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
 
-    def complete(self, state: TrainingState, outcome: Outcome) -> None:
-        """Write everything and give the run its name."""
+    def complete(self, state: TrainingState, outcome: Outcome) -> float:
+        """Write everything and give the run its name; returns the seconds that metrics.json says."""
         seconds = self.seconds
         self._checkpoint(state)
         self.run.write(WEIGHTS, encode_model(outcome.model))
         metrics = flat_metrics(outcome, seconds)
         self.run.write("metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
         self.run.finish()
+        return seconds
 
     def _checkpoint(self, state: TrainingState) -> None:
         checkpoint = Checkpoint(state, self.config, self.prepared.data_sha256, self.seconds)
@@ -204,7 +218,8 @@ def _divergence(prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, 
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
             "or --set preprocess.numeric=robust if a few rows are far out."
         )
-    smaller = prepared.plan.optimizer.learning_rate / 10
+    optimizer = prepared.plan.optimizer
+    smaller = min(optimizer.learning_rate / 10, type(optimizer)().learning_rate)
     return text + f"The learning rate is likely too high. Try --set training.optimizer.learning_rate={_short(smaller)}"
 
 

@@ -10,6 +10,10 @@ class HandTable:
     frame: pd.DataFrame
     name: str = "new.csv"
 
+    @property
+    def column_names(self):
+        return tuple(self.frame.columns)
+
     def where(self, row: int) -> str:
         return f"{self.name}:{row + 2}"
 

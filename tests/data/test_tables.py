@@ -54,7 +54,11 @@ def test_columns_are_whole_numbers_numbers_or_texts(write):
 def test_labels_keep_their_text_when_asked_for(write):
     name = write("y,z\n01,True\n1.0,FALSE\n")
     assert cells(read_table(name, text_columns=["y", "not there"])) == {"y": ["01", "1.0"], "z": ["True", "FALSE"]}
-    assert cells(read_table(name))["y"] == [1, 1]
+
+
+def test_digits_with_a_leading_zero_are_a_code_and_keep_it(write):
+    assert cells(read_table(write("y,z\n01,1\n2,0\n")))["y"] == ["01", "2"]
+    assert cells(read_table(write("y,z\n0.5,1\n0,0\n"))) == {"y": [0.5, 0.0], "z": [1, 0]}
 
 
 def test_truth_values_come_as_their_text_wherever_they_first_occur(write):
@@ -133,8 +137,10 @@ def test_an_infinite_number_is_an_error_where_numbers_were_not_asked_for_too(wri
     assert cells(read_table("t.csv", text_columns=["b"]))["b"] == ["2", "inf"]
 
 
-def test_whole_numbers_too_large_for_64_bits_are_floats(write):
-    assert cells(read_table(write("a\n18446744073709551615\n1\n"))) == {"a": [18446744073709551615.0, 1.0]}
+def test_whole_numbers_too_long_for_a_float_are_names_to_the_last_digit(write):
+    assert cells(read_table(write("a\n18446744073709551615\n1\n"))) == {"a": ["18446744073709551615", "1"]}
+    floats = read_table(write("a\n18446744073709551615\n1\n"), number_columns=["a"])
+    assert cells(floats) == {"a": [18446744073709551615.0, 1.0]}
 
 
 ROW_FAULTS = [

@@ -65,12 +65,6 @@ def test_labels_are_sorted_by_number_when_all_are_numbers():
     assert target.labels == ("01", "9", "10")
 
 
-def test_two_classes_need_one_output():
-    assert ClassTarget("y", ("a", "b")).n_outputs == 1
-    assert ClassTarget("y", ("a", "b", "c")).n_outputs == 3
-    assert NumberTarget(("a", "b"), True).n_outputs == 2
-
-
 @pytest.mark.parametrize("target", [ClassTarget("y", ("a", "b")), NumberTarget(("a",), True)])
 def test_targets_are_plain_data(target):
     assert json.loads(json.dumps(dataclasses.asdict(target)))["kind"] == target.kind

@@ -23,11 +23,11 @@ def test_no_other_constant_has_a_smaller_log_loss():
         assert loss_of(best) < loss_of(other)
 
 
-@pytest.mark.parametrize(("loss_name", "metric"), [("squared_error", "rmse"), ("absolute_error", "mae")])
+@pytest.mark.parametrize(("quantile", "metric"), [(None, "rmse"), (0.5, "mae")])
 @pytest.mark.parametrize("weights", [None, np.array([3.0, 1.0, 0.0, 1.0, 0.5])])
-def test_no_other_constant_has_a_smaller_error(loss_name, metric, weights):
+def test_no_other_constant_has_a_smaller_error(quantile, metric, weights):
     y = np.array([[1.0, 10.0], [2.0, -4.0], [2.5, 0.0], [100.0, 3.0], [7.0, 3.5]])
-    best = constant_numbers(y, loss_name, weights)
+    best = constant_numbers(y, weights, quantile)
     assert best.shape == (2,)
     least = score_numbers(y, np.broadcast_to(best, y.shape), ["a", "b"], weights)
     for shift in (-1.0, -0.1, 0.1, 1.0):
@@ -35,11 +35,12 @@ def test_no_other_constant_has_a_smaller_error(loss_name, metric, weights):
         assert all(others[f"{metric}[{name}]"] >= least[f"{metric}[{name}]"] for name in "ab")
 
 
-def test_the_constant_of_numbers_is_the_mean_or_the_median():
+def test_the_constant_of_numbers_is_the_mean_or_a_quantile():
     y = np.array([[1.0], [2.0], [9.0]])
-    assert constant_numbers(y, "huber").tolist() == [4.0]
-    assert constant_numbers(y, "absolute_error").tolist() == [2.0]
-    assert constant_numbers(y, "absolute_error", np.array([0.5, 0.5, 1.0])).tolist() == [5.5]
+    assert constant_numbers(y).tolist() == [4.0]
+    assert constant_numbers(y, quantile=0.5).tolist() == [2.0]
+    assert constant_numbers(y, np.array([0.5, 0.5, 1.0]), 0.5).tolist() == [5.5]
+    assert constant_numbers(y, np.array([1.0, 1.0, 2.0]), 0.2).tolist() == [1.0]
 
 
 def test_the_constant_of_yes_no_columns_is_the_share_of_yes():

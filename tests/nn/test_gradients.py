@@ -1,6 +1,7 @@
 """Backpropagation against central differences of the cost, in double precision: every pairing a user can write."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mlpcli.nn.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     Huber,
+    Loss,
     Poisson,
     Quantile,
     SquaredError,
@@ -30,6 +32,12 @@ LOSSES = [
 HIDDEN = [name for name, activation in ACTIVATIONS.items() if not activation.is_for_outputs_only]
 N_ROWS = 5
 MAX_ROWS = 8  # the workspace is larger than the batch, as for the last short batch of an epoch
+
+
+def test_every_loss_is_checked_here():
+    assert {loss.name for loss in LOSSES} == {loss.name for loss in get_args(Loss)}
+
+
 STEP = 1e-6
 
 

@@ -1,6 +1,7 @@
 """Every loss: values worked by hand, the gradient, and the two ways in (outputs and logits)."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mlpcli.nn.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
     Huber,
+    Loss,
     Poisson,
     Quantile,
     SquaredError,
@@ -28,6 +30,10 @@ LOSSES = {
     "quantile": Quantile(quantile=0.8),
 }
 LIKELIHOODS = [name for name, loss in LOSSES.items() if loss.is_likelihood]
+
+
+def test_every_loss_is_checked_here():
+    assert {*LOSSES} == {loss.name for loss in get_args(Loss)}
 
 
 def targets_for(name, n_rows, n_out, rng):

@@ -1,12 +1,13 @@
 """Optimizers: one step by hand, many steps against torch, and what every one of them must keep to."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from mlpcli.nn import optimizers
-from mlpcli.nn.optimizers import BLOCK, FLUSH_EVERY, NEGLIGIBLE, SGD, Adagrad, Adam, AdamW, RMSprop
+from mlpcli.nn.optimizers import BLOCK, FLUSH_EVERY, NEGLIGIBLE, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 VARIANTS = {
     "sgd": SGD(),
@@ -20,6 +21,10 @@ VARIANTS = {
     "adagrad": Adagrad(weight_decay=0.1),
 }
 DECAYING = {name: optimizer for name, optimizer in VARIANTS.items() if optimizer.weight_decay}
+
+
+def test_every_optimizer_is_checked_here():
+    assert {type(optimizer) for optimizer in VARIANTS.values()} == set(get_args(Optimizer))
 
 
 def run(optimizer, flat, grads, n_weights=0, learning_rate=0.1):

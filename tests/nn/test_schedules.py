@@ -1,14 +1,15 @@
 """The learning rate over training: known points, warm-up, and bounds that hold everywhere."""
 
 from math import cos, pi
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.nn.schedules import Constant, Cosine, Exponential, OneCycle, Step, schedule_factor
+from mlpcli.nn.schedules import Constant, Cosine, Exponential, OneCycle, Schedule, Step, schedule_factor
 
-SCHEDULES = [Constant, Step, Exponential, Cosine, OneCycle]
+SCHEDULES = get_args(Schedule)
 WARMUP = st.floats(0, 50)
 SHARE = st.floats(0.01, 1.0)
 ANY_SCHEDULE = st.one_of(

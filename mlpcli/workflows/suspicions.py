@@ -1,0 +1,30 @@
+"""What is suspicious about rows without being wrong, one sentence each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.duplicates import count_shared_rows
+
+FEW_ROWS = 10
+
+
+def rare_classes(labels: Sequence[str], codes: NDArray[np.int64]) -> list[str]:
+    """Classes with too few training rows to be learnt well."""
+    counts = np.bincount(codes, minlength=len(labels))
+    few = [f"{label} {n}" for label, n in zip(labels, counts.tolist(), strict=True) if n < FEW_ROWS]
+    if not few:
+        return []
+    which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
+    shown = ", ".join(few[:6]) + (", ..." if len(few) > 6 else "")
+    return [f"{which} fewer than {FEW_ROWS} training rows: {shown}"]
+
+
+def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
+    """Rows of a part (inputs `others`) whose inputs stand in the training rows `X` too: its scores flatter."""
+    n = count_shared_rows(X, others)
+    if not n:
+        return []
+    return [f"{n} of {len(others)} {part} rows ({n / len(others):.1%}) have the inputs of a training row."]

@@ -1,0 +1,147 @@
+"""`mlp init`: a config that trains as it is."""
+
+import pytest
+
+from mlpcli.config.loading import load_config
+from tests.program import DATA, done, mlp, write_csv
+
+
+def messy(path, n_rows=60):
+    """A table with a column of each kind."""
+    rows = [
+        (
+            1000 + i,
+            f"note {i} on row",
+            "same",
+            "",
+            ("north", "south", "east")[i % 3],
+            ("yes", "no")[i % 2],
+            f"2024-{1 + i % 12:02}-{1 + i % 28:02}",
+            i % 7 + 1,
+            "" if i % 9 == 0 else i * 0.37,
+            ("a", "b")[i % 4 == 0],
+            ("x1", "x2")[i % 4 == 0],
+        )
+        for i in range(n_rows)
+    ]
+    names = ["order_id", "note", "source", "empty", "region", "paid", "day", "grade", "amount", "label", "label_code"]
+    return write_csv(path, names, rows)
+
+
+def test_the_config_trains_without_edits_and_keeps_the_roles(folder):
+    messy(folder / "t.csv")
+    done("init", "t.csv", "--target", "label", "-o", "t.yaml")
+    config = load_config("t.yaml").config
+    assert config.data.target == ("label",)
+    assert config.data.drop == ("order_id", "note", "source", "empty", "label_code")
+    assert config.data.columns == {
+        "region": "category", "paid": "yes_no", "day": "date", "grade": "number", "amount": "number"
+    }  # fmt: skip
+    ended = done("train", "t.yaml", "--set", "training.epochs=2", "--json")
+    assert ended.document["output"] == "runs/t"
+    document = done("inspect", "runs/t/weights.npz", "--json").document
+    assert {column["name"]: column["role"] for column in document["columns"]} == config.data.columns
+
+
+def test_what_was_dropped_is_said_with_its_reason_on_screen_and_in_the_file(folder):
+    messy(folder / "t.csv")
+    ended = done("init", "t.csv", "--target", "label", "-o", "t.yaml")
+    assert ended.stdout == ""
+    text = (folder / "t.yaml").read_text()
+    for name, reason in {
+        "order_id": "named as an id (1000 to 1059)",
+        "note": "60 distinct texts in 60 rows",
+        "source": "one value only (same)",
+        "empty": "all cells are missing",
+        "label_code": "gives the target away (label follows from it alone)",
+    }.items():
+        assert f"dropped    {name}: {reason}" in ended.stderr
+        assert any(name in line and reason in line for line in text.splitlines())
+
+
+def test_the_summary_counts_rows_classes_and_missing_cells(folder):
+    ended = done("init", DATA / "penguins.csv", "--target", "species", "-o", "penguins.yaml")
+    assert ended.stderr.splitlines()[0] == (
+        "344 rows, 8 columns. Target species: 3 classes (Adelie 152, Gentoo 124, Chinstrap 68)."
+    )
+    assert "  category   island (3), sex (2, 11 missing)" in ended.stderr
+    assert ended.stderr.splitlines()[-1] == "Wrote penguins.yaml. Next: mlp train penguins.yaml"
+    assert done("init", DATA / "iris.csv", "-o", "iris.yaml", "--quiet").stderr == ""
+
+
+def test_without_a_target_the_last_column_is_taken_and_said(folder):
+    ended = done("init", DATA / "iris.csv")
+    assert "Target species (the last column; another one: --target)" in ended.stderr
+    assert "  target: species\n" in ended.stdout
+
+
+def test_without_an_output_the_config_goes_to_standard_output(folder):
+    ended = done("init", DATA / "iris.csv", "--target", "species")
+    (folder / "iris.yaml").write_text(ended.stdout)
+    assert load_config("iris.yaml").config.data.target == ("species",)
+    done("init", DATA / "iris.csv", "--target", "species", "-o", "again.yaml")
+    assert (folder / "again.yaml").read_text() == ended.stdout
+
+
+def test_a_config_that_is_there_is_not_replaced_unless_forced(folder):
+    (folder / "iris.yaml").write_text("mine")
+    ended = mlp("init", DATA / "iris.csv", "-o", "iris.yaml")
+    assert ended.code == 2
+    assert ended.stderr == "iris.yaml: exists already. Choose another name, or replace it with --force.\n"
+    assert (folder / "iris.yaml").read_text() == "mine"
+    done("init", DATA / "iris.csv", "-o", "iris.yaml", "--force")
+    assert (folder / "iris.yaml").read_text() != "mine"
+
+
+@pytest.mark.parametrize(
+    ("targets", "task"),
+    [(["progression"], "regression"), (["progression", "bmi"], "regression"), (["sex"], "classification")],
+)
+def test_the_task_is_found_and_trains(folder, targets, task):
+    options = [word for target in targets for word in ("--target", target)]
+    done("init", DATA / "diabetes.csv", *options, "-o", "d.yaml")
+    assert load_config("d.yaml").config.task == task
+    done("train", "d.yaml", "--set", "training.epochs=1", "--quiet")
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "digits", "breast_cancer", "diabetes", "penguins"])
+def test_the_samples_get_configs_that_drop_nothing(folder, name):
+    done("init", DATA / f"{name}.csv", "-o", "c.yaml")
+    assert set(load_config("c.yaml").config.data.drop) <= {"pixel_0_0", "pixel_4_0", "pixel_3_7", "pixel_4_7"}
+
+
+def test_odd_names_survive_the_way_through_yaml(folder):
+    names = ["yes", "1", "a: b", "# c", "t\ttab", "'q\"", "no", "ünï", "last"]
+    rows = [[round((i * (k + 2)) % 17 + i / 100, 2) for k in range(len(names))] for i in range(50)]
+    write_csv(folder / "t.csv", names, rows)
+    done("init", "t.csv", "--target", "no", "-o", "t.yaml")
+    config = load_config("t.yaml").config
+    assert config.data.target == ("no",)
+    assert list(config.data.columns) == [name for name in names if name != "no"]
+    done("train", "t.yaml", "--set", "training.epochs=1", "--quiet")
+
+
+def test_delimiter_and_encoding_given_are_written_into_the_config(folder):
+    text = (DATA / "iris.csv").read_text().replace(",", ";")
+    (folder / "t.csv").write_text(text, "utf-16")
+    done("init", "t.csv", "--delimiter", ";", "--encoding", "utf-16", "-o", "t.yaml")
+    config = load_config("t.yaml").config
+    assert (config.data.delimiter, config.data.encoding) == (";", "utf-16")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "specie"], "iris.csv: no column 'specie'. Did you mean species?"),
+        (
+            [word for name in ("sepal_length", "sepal_width", "petal_length", "petal_width", "species")
+             for word in ("--target", name)],
+            "only the target is there",
+        ),
+    ],
+)  # fmt: skip
+def test_a_target_that_cannot_be_is_refused_and_nothing_is_written(folder, options, message):
+    ended = mlp("init", DATA / "iris.csv", *options, "-o", "c.yaml")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert message in ended.stderr
+    assert list(folder.iterdir()) == []

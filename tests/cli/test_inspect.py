@@ -1,0 +1,48 @@
+"""`mlp inspect`: what a model file holds."""
+
+import numpy as np
+
+from mlpcli import __version__
+from tests.program import DATA, done, mlp
+
+
+def test_the_summary_shows_layers_columns_classes_scores_and_record(penguins):
+    ended = done("inspect", penguins)
+    assert ended.stderr == ""
+    assert ended.lines[0].startswith(str(penguins))
+    assert " 11 -> 64 -> 64 -> 3 " in ended.lines[0]
+    assert "classes   Adelie, Chinstrap, Gentoo" in ended.lines
+    words = [line.split() for line in ended.lines]
+    assert ["1", "64", "x", "11", "768", "relu"] in [line[:6] for line in words]
+    assert ["island", "category", "3", "Biscoe,", "Dream,", "Torgersen"] in words
+    assert any(line[:1] == ["log_loss"] and len(line) == 4 for line in words)
+    assert any(line[:1] == ["seed"] and line[1] == "0" for line in words)
+    assert f"mlp {__version__}" in ended.stdout
+    assert ended.lines[-1] == "all numbers are finite"
+
+
+def test_the_document_holds_the_whole_header(penguins):
+    document = done("inspect", penguins, "--json").document
+    assert document["sizes"] == [11, 64, 64, 3]
+    assert document["target"]["labels"] == ["Adelie", "Chinstrap", "Gentoo"]
+    assert [column["name"] for column in document["columns"]][:2] == ["island", "bill_length_mm"]
+    assert document["record"]["config"]["training"]["epochs"] == 10
+    assert document["record"]["rows"] == {"train": 275, "validation": 69}
+    assert len(document["record"]["data"]["sha256"]["train"]) == 64
+    assert 0 < document["scores"]["validation.log_loss"] < 2
+    assert document["seconds"] > 0
+    with np.load(penguins) as arrays:
+        assert document["n_parameters"] == sum(arrays[f"{name}{layer}"].size for name in "Wb" for layer in (1, 2, 3))
+        assert document["layers"][0]["weight_largest"] == np.abs(arrays["W1"]).max()
+
+
+def test_a_model_away_from_its_run_folder_has_no_duration(folder, iris):
+    (folder / "alone.npz").write_bytes(iris.read_bytes())
+    assert done("inspect", "alone.npz", "--json").document["seconds"] is None
+    assert "duration" not in done("inspect", "alone.npz").stdout
+
+
+def test_a_file_that_is_no_model_is_refused(folder):
+    ended = mlp("inspect", DATA / "iris.csv")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "not a model of mlp" in ended.stderr

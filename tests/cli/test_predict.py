@@ -1,0 +1,242 @@
+"""`mlp predict`: a row out for each row in, in the user's own words."""
+
+import csv
+import gzip
+from functools import partial
+
+import numpy as np
+import pytest
+
+from mlpcli.data import tables
+from mlpcli.workflows import predict as predict_workflow
+from tests.program import DATA, done, mlp, train, write_csv
+
+PENGUINS = DATA / "penguins.csv"
+IRIS = DATA / "iris.csv"
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def yes_no_table(path, labels, n_rows=40):
+    """Two columns of numbers; the label follows from the first."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(n_rows, 2)).round(3)
+    return write_csv(path, ["a", "b", "label"], [(*row, labels[int(row[0] > 0)]) for row in x.tolist()])
+
+
+def test_there_is_one_answer_per_row_in_the_order_of_the_rows(folder, penguins):
+    rows = read(PENGUINS)
+    shuffled = [rows[i] | {"id": str(i)} for i in np.random.default_rng(3).permutation(len(rows))]
+    write_csv(folder / "new.csv", list(shuffled[0]), [row.values() for row in shuffled])
+    ended = done("predict", penguins, "new.csv", "--keep", "id", "--proba")
+    assert [row["id"] for row in ended.rows] == [row["id"] for row in shuffled]
+    in_order = done("predict", penguins, PENGUINS, "--proba").rows
+    assert [row | {"id": ""} for row in ended.rows] == [in_order[int(row["id"])] | {"id": ""} for row in ended.rows]
+
+
+def test_the_header_names_the_target_and_nothing_else_is_written(penguins):
+    ended = done("predict", penguins, PENGUINS)
+    assert ended.lines[0] == "species"
+    assert set(ended.lines[1:]) == {"Adelie", "Chinstrap", "Gentoo"}
+    assert len(ended.lines) == 345
+    assert ended.stdout.endswith("\n")
+
+
+@pytest.mark.parametrize("labels", [("01", "02"), ("True", "False"), ("0", "1"), ("1.50", "2.0"), ("a,b", 'say "x"')])
+def test_labels_come_back_as_the_user_wrote_them(folder, labels):
+    weights = train(folder, {"train": str(yes_no_table(folder / "t.csv", labels)), "target": "label"})
+    answers = {row["label"] for row in done("predict", weights, "t.csv").rows}
+    assert answers
+    assert answers <= set(labels)
+
+
+def test_kept_columns_come_first_and_as_they_stood(folder, iris):
+    write_csv(
+        folder / "new.csv",
+        ["name", "petal_width", "petal_length", "sepal_width", "sepal_length", "id"],
+        [('O"Neil, J', "0.20", "1.4", "3.5", "5.10", "007"), ("", "2.0", "5.0", "3.0", "6.0", "1e3")],
+    )
+    rows = list(csv.reader(done("predict", iris, "new.csv", "--keep", "id,name,sepal_length").lines))
+    assert rows == [
+        ["id", "name", "sepal_length", "species"],
+        ["007", 'O"Neil, J', "5.10", "setosa"],
+        ["1e3", "", "6.0", "virginica"],
+    ]
+
+
+def test_keep_all_copies_every_column_and_the_answer_gets_a_name_of_its_own(iris):
+    ended = done("predict", iris, IRIS, "--keep", "all")
+    assert ended.lines[0] == "sepal_length,sepal_width,petal_length,petal_width,species,predicted_species"
+    assert [line.rpartition(",")[0] for line in ended.lines[1:]] == IRIS.read_text().splitlines()[1:]
+
+
+def test_keeping_a_column_that_is_not_there_names_the_nearest(iris):
+    ended = mlp("predict", iris, IRIS, "--keep", "specie")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--keep specie: no such column. Did you mean species?" in ended.stderr
+
+
+def test_probabilities_sum_to_one_and_the_largest_is_the_answer(penguins):
+    rows = done("predict", penguins, PENGUINS, "--proba").rows
+    assert list(rows[0]) == ["species", "p_Adelie", "p_Chinstrap", "p_Gentoo"]
+    for row in rows:
+        shares = {name[2:]: float(value) for name, value in row.items() if name != "species"}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+        assert max(shares, key=lambda name: shares[name]) == row["species"]
+
+
+def test_amounts_have_no_probabilities(diabetes):
+    ended = mlp("predict", diabetes, DATA / "diabetes.csv", "--proba")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--proba" in ended.stderr
+
+
+def test_raw_writes_the_outputs_before_they_become_amounts(diabetes):
+    amounts = [float(row["progression"]) for row in done("predict", diabetes, DATA / "diabetes.csv").rows]
+    raw = [float(row["raw_progression"]) for row in done("predict", diabetes, DATA / "diabetes.csv", "--raw").rows]
+    with np.load(diabetes) as arrays:
+        np.testing.assert_allclose(np.array(raw) * arrays["target_scale"] + arrays["target_center"], amounts, rtol=1e-5)
+
+
+def test_raw_writes_one_column_per_output_of_the_network(folder):
+    table = yes_no_table(folder / "t.csv", ("no", "yes"))
+    weights = train(folder, {"train": str(table), "target": "label"}, model={"layers": ["auto", 4, 1]})
+    raw = [float(row["raw_yes"]) for row in done("predict", weights, "t.csv", "--raw").rows]
+    shares = [float(row["p_yes"]) for row in done("predict", weights, "t.csv", "--proba").rows]
+    assert raw == pytest.approx(shares)
+
+
+def test_a_dash_reads_standard_input_compressed_or_not(penguins):
+    from_file = done("predict", penguins, PENGUINS).stdout
+    for data in (PENGUINS.read_bytes(), gzip.compress(PENGUINS.read_bytes())):
+        assert done("predict", penguins, "-", stdin=data).stdout == from_file
+
+
+def test_a_file_gets_what_standard_output_would(folder, penguins):
+    ended = done("predict", penguins, PENGUINS, "-o", "out.csv")
+    assert ended.stdout == ""
+    assert (folder / "out.csv").read_text() == done("predict", penguins, PENGUINS).stdout
+    assert [path.name for path in folder.iterdir()] == ["out.csv"]
+
+
+def test_a_failed_prediction_leaves_the_old_file_as_it_was(folder, iris):
+    (folder / "out.csv").write_text("old")
+    (folder / "new.csv").write_text("sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n1,2,x,4\n")
+    ended = mlp("predict", iris, "new.csv", "-o", "out.csv")
+    assert ended.code == 2
+    assert "new.csv:3: column petal_length: 'x' is not a number" in ended.stderr
+    assert (folder / "out.csv").read_text() == "old"
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_columns_are_matched_by_name_and_others_are_ignored(folder, penguins):
+    rows = read(PENGUINS)
+    names = ["unknown", *reversed(rows[0])]
+    names.remove("species")
+    write_csv(folder / "new.csv", names, [[row.get(name, "?!") for name in names] for row in rows])
+    assert done("predict", penguins, "new.csv").stdout == done("predict", penguins, PENGUINS).stdout
+
+
+def test_a_missing_column_is_named_with_what_the_model_needs(folder, penguins):
+    (folder / "new.csv").write_text("id,island,bill_length_mm,bill_depth_mm,body_mass_g,sex\n1,Dream,1,1,1,male\n")
+    ended = mlp("predict", penguins, "new.csv")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "new.csv: column flipper_length_mm is missing." in ended.stderr
+    assert "The model needs: island, bill_length_mm, " in ended.stderr
+
+
+def test_missing_and_unseen_cells_are_counted_in_one_line_on_standard_error(folder, penguins):
+    (folder / "new.csv").write_text(
+        "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex\n"
+        "Mars,39.1,18.7,181,3750,male\nDream,NA,18.7,181,,\nDream,39.1,18.7,181,3750,unknown\n"
+    )
+    ended = done("predict", penguins, "new.csv")
+    assert len(ended.rows) == 3
+    assert ended.stderr == (
+        "note  3 missing cells (bill_length_mm 1, body_mass_g 1, sex 1), "
+        "2 cells unseen or rare in training (island 1, sex 1)\n"
+    )
+    assert done("predict", penguins, "new.csv", "--quiet").stderr == ""
+
+
+def test_nothing_odd_is_nothing_to_say(iris):
+    assert done("predict", iris, IRIS).stderr == ""
+
+
+def test_a_header_without_rows_gives_a_header(folder, iris):
+    (folder / "new.csv").write_text(IRIS.read_text().splitlines()[0] + "\n")
+    assert done("predict", iris, "new.csv", "--proba").stdout == "species,p_setosa,p_versicolor,p_virginica\n"
+
+
+@pytest.mark.parametrize("chunk_rows", [7, 100, 344])
+def test_the_size_of_the_chunks_does_not_show(penguins, monkeypatch, chunk_rows):
+    whole = done("predict", penguins, PENGUINS, "--keep", "all", "--proba")
+    monkeypatch.setattr(predict_workflow, "iter_tables", partial(tables.iter_tables, chunk_rows=chunk_rows))
+    chunked = done("predict", penguins, PENGUINS, "--keep", "all", "--proba")
+    # BLAS may order its sums by the number of rows: the last digit of a float32.
+    assert [list(row.values())[:9] for row in chunked.rows] == [list(row.values())[:9] for row in whole.rows]
+    for row, expected in zip(chunked.rows, whole.rows, strict=True):
+        for name in ("p_Adelie", "p_Chinstrap", "p_Gentoo"):
+            assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-5, abs=1e-30)
+    assert chunked.stderr == whole.stderr
+
+
+def test_a_bad_row_is_an_error_with_its_line_wherever_it_stands(folder, iris, monkeypatch):
+    lines = IRIS.read_text().splitlines()
+    monkeypatch.setattr(predict_workflow, "iter_tables", partial(tables.iter_tables, chunk_rows=10))
+    for bad in ("1,2,3", "1,2,3,4,5,6", ""):
+        (folder / "new.csv").write_text("\n".join([*lines[:120], bad, *lines[120:]]) + "\n")
+        ended = mlp("predict", iris, "new.csv")
+        assert ended.code == 2
+        assert "new.csv:121: " in ended.stderr
+
+
+def test_ten_lines_of_numpy_give_what_the_program_gives(iris):
+    X = np.loadtxt(IRIS, delimiter=",", skiprows=1, usecols=range(4))
+    with np.load(iris) as model:
+        a = (X - model["input_center"]) / model["input_scale"]
+        a = 1 / (1 + np.exp(-(a @ model["W1"].T + model["b1"])))
+        z = a @ model["W2"].T + model["b2"]
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    rows = done("predict", iris, IRIS, "--proba").rows
+    names = ["setosa", "versicolor", "virginica"]
+    shares = np.array([[float(row[f"p_{name}"]) for name in names] for row in rows])
+    np.testing.assert_allclose(shares, p, rtol=2e-5)
+    assert [row["species"] for row in rows] == [names[i] for i in p.argmax(axis=1)]
+
+
+def test_several_amounts_are_several_columns(folder):
+    table = write_csv(folder / "t.csv", ["x", "u", "v"], [(i / 9, i + 0.5, -3 * i) for i in range(40)])
+    weights = train(folder, {"train": str(table), "target": ["u", "v"]})
+    ended = done("predict", weights, "t.csv")
+    assert ended.lines[0] == "u,v"
+    assert len(ended.rows) == 40
+
+
+def test_several_yes_no_columns_answer_in_their_own_words(folder):
+    rows = [(i % 10 / 10, ("no", "yes")[i % 2], ("F", "T")[i % 3 == 0]) for i in range(60)]
+    table = write_csv(folder / "t.csv", ["x", "late", "full"], rows)
+    weights = train(folder, {"train": str(table), "target": ["late", "full"]})
+    ended = done("predict", weights, "t.csv", "--proba")
+    assert ended.lines[0] == "late,full,p_late,p_full"
+    for row in ended.rows:
+        assert row["late"] == ("yes" if float(row["p_late"]) > 0.5 else "no")
+        assert row["full"] == ("T" if float(row["p_full"]) > 0.5 else "F")
+
+
+def test_a_given_delimiter_and_encoding_are_used(folder, penguins):
+    text = PENGUINS.read_text().replace(",", ";")
+    (folder / "new.csv").write_bytes(text.encode("utf-16"))
+    expected = done("predict", penguins, PENGUINS).stdout
+    assert done("predict", penguins, "new.csv", "--delimiter", ";", "--encoding", "utf-16").stdout == expected
+    assert done("predict", penguins, "new.csv").stdout == expected
+
+
+def test_a_number_too_large_to_compute_with_names_its_line(folder, iris):
+    (folder / "new.csv").write_text("sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n1,2,1e300,4\n")
+    ended = mlp("predict", iris, "new.csv")
+    assert ended.code == 2
+    assert "new.csv:3: " in ended.stderr

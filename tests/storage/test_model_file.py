@@ -1,0 +1,155 @@
+"""weights.npz: a whole model in, the same model out, and nothing else."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mlpcli.errors import ModelFileError
+from mlpcli.storage.atomic import write_file
+from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.npz import encode_npz
+from tests.program import DATA, done, mlp, train, write_csv
+
+
+def parts(path):
+    """Header and arrays of a model file."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(arrays.pop("header").tobytes()), arrays
+
+
+def reloaded(tmp_path, weights, change):
+    """Change header and arrays of a model file, and load it."""
+    header, arrays = parts(weights)
+    change(header, arrays)
+    path = tmp_path / "w.npz"
+    path.write_bytes(encode_npz(arrays, header))
+    return load_model(str(path))
+
+
+def test_a_model_comes_back_as_it_was_and_is_written_in_the_same_bytes(iris, penguins, diabetes):
+    for path in (iris, penguins, diabetes):
+        model = load_model(str(path))
+        assert encode_model(model) == path.read_bytes()
+
+
+def test_every_kind_of_target_and_column_comes_back(folder):
+    rows = [
+        (i % 7, f"2024-01-{1 + i % 28:02}", ("yes", "no")[i % 2], "xyz"[i % 3], i % 2, int(i % 3 == 0))
+        for i in range(60)
+    ]
+    write_csv(folder / "t.csv", ["n", "day", "flag", "letter", "a", "b"], rows)
+    weights = train(folder, {"train": "t.csv", "target": ["a", "b"]}, {"epochs": 1, "dtype": "float64"})
+    model = load_model(str(weights))
+    assert [column.role for column in model.preprocessor.columns] == ["number", "date", "yes_no", "category"]
+    assert model.target.names == ("a", "b")
+    assert model.parameters.flat.dtype == np.float64
+    assert encode_model(model) == weights.read_bytes()
+
+
+def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
+    header, arrays = parts(iris)
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "W1": (8, 4),
+        "b1": (8,),
+        "W2": (3, 8),
+        "b2": (3,),
+        "input_fill": (4,),
+        "input_center": (4,),
+        "input_scale": (4,),
+    }
+    assert (header["kind"], header["format"], header["dtype"]) == ("model", 1, "float32")
+    assert header["network"]["sizes"] == [4, 8, 3]
+    assert header["target"]["labels"] == ["setosa", "versicolor", "virginica"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, a: a.update(W1=a["W1"].T.copy()), "W1 is float32 (4, 8), expected float32 (8, 4)"),
+        (lambda h, a: a.update(b1=a["b1"].astype(np.float64)), "b1 is float64"),
+        (lambda h, a: a.pop("W2"), "weights and biases where 4 -> 8 -> 3 has 67"),
+        (lambda h, a: a.pop("input_fill"), "input_fill is missing"),
+        (lambda h, a: a.update(W3=a["W2"]), "weights and biases where 4 -> 8 -> 3 has 67"),
+        (lambda h, a: a.update(extra=a["b2"]), "it holds extra, which no model has"),
+        (lambda h, a: h["network"].update(sizes=[4, 10**9, 3]), "67 weights and biases where 4 -> 1000000000 -> 3"),
+        (lambda h, a: h["network"].update(sizes=[4]), "a network of sizes [4]"),
+        (lambda h, a: h["network"].update(sizes=[4, 0, 3]), "a network of sizes [4, 0, 3]"),
+        (lambda h, a: h["network"].update(activation="magic"), "an activation that this mlp does not know"),
+        (lambda h, a: h["feature_names"].pop(), "3 input names for 4 inputs"),
+        (lambda h, a: h["columns"].pop(), "the columns do not give 4 inputs"),
+        (lambda h, a: h["target"]["labels"].pop(), "3 outputs for 2 classes or targets"),
+        (lambda h, a: a["input_scale"].__setitem__(0, 0.0), "input_scale holds a scale that is not positive"),
+        (lambda h, a: a["input_scale"].__setitem__(0, -1.0), "input_scale holds a scale that is not positive"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(tmp_path, iris, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, iris, change)
+    assert f"{tmp_path}/w.npz: its parts do not fit each other: " in str(caught.value)
+    assert message in str(caught.value)
+    assert "mlp train CONFIG" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["W1", "b2", "input_center", "input_fill"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, iris, name, value):
+    with pytest.raises(ModelFileError, match=f"{name} holds numbers that are not finite"):
+        reloaded(tmp_path, iris, lambda header, arrays: arrays[name].reshape(-1).__setitem__(-1, value))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h, a: h.pop("columns"),
+        lambda h, a: h.update(surprise=1),
+        lambda h, a: h.update(dtype="float16"),
+        lambda h, a: h["network"].update(sizes="4, 8, 3"),
+        lambda h, a: h["columns"][0].update(role="magic"),
+        lambda h, a: h["target"].update(kind="magic"),
+        lambda h, a: h.update(columns=None),
+    ],
+)
+def test_a_header_that_is_not_ours_is_refused(tmp_path, iris, change):
+    with pytest.raises(ModelFileError, match=r"w\.npz"):
+        reloaded(tmp_path, iris, change)
+
+
+def test_any_single_field_of_the_header_that_is_removed_or_emptied_is_refused_or_harmless(tmp_path, penguins):
+    header, _ = parts(penguins)
+    sections = [(), *((key,) for key in header if isinstance(header[key], dict) and key not in ("record", "scores"))]
+    for section in sections:
+        for key in list(header[section[0]] if section else header):
+            for value in (None, [], {}, -1, "x"):
+
+                def change(h, a, section=section, key=key, value=value):
+                    (h[section[0]] if section else h)[key] = value
+
+                try:
+                    model = reloaded(tmp_path, penguins, change)
+                except ModelFileError:
+                    continue
+                # What loads predicts, or says why not.
+                write_file(str(tmp_path / "changed.npz"), encode_model(model))
+                ended = mlp("predict", tmp_path / "changed.npz", DATA / "penguins.csv")
+                assert ended.code in (0, 2), ended.stderr
+
+
+def test_the_scores_and_the_record_are_for_people(tmp_path, iris):
+    model = load_model(str(iris))
+    bare = dataclasses.replace(model, scores={}, record={})
+    (tmp_path / "bare.npz").write_bytes(encode_model(bare))
+    expected = done("predict", iris, DATA / "iris.csv").stdout
+    assert done("predict", tmp_path / "bare.npz", DATA / "iris.csv").stdout == expected
+    assert done("inspect", tmp_path / "bare.npz").lines[-1] == "all numbers are finite"
+
+
+def test_a_run_cut_off_between_its_two_renames_is_found(folder):
+    weights = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"})
+    expected = weights.read_bytes()
+    weights.parent.rename(folder / "run.partial")
+    (folder / "run.replaced").mkdir()
+    load_model(str(weights))
+    assert weights.read_bytes() == expected

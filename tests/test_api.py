@@ -1,0 +1,151 @@
+"""mlpcli from Python."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlpcli
+from mlpcli.errors import ConfigError, DataError, Diverged, MlpError, ModelFileError
+from tests.program import DATA, done, tree, write_config
+
+IRIS = {"data": {"target": "species"}, "training": {"epochs": 20, "optimizer": {"name": "adam", "learning_rate": 0.01}}}
+
+
+@pytest.fixture(scope="module")
+def flowers():
+    return pd.read_csv(DATA / "iris.csv")
+
+
+@pytest.fixture(scope="module")
+def model(flowers):
+    return mlpcli.train(IRIS, flowers)
+
+
+def test_a_loaded_model_predicts_what_the_program_predicts(penguins):
+    rows = pd.read_csv(DATA / "penguins.csv")
+    model = mlpcli.load(str(penguins))
+    printed = done("predict", penguins, DATA / "penguins.csv", "--proba").rows
+    assert model.predict(rows).tolist() == [row["species"] for row in printed]
+    shares = [[float(row[f"p_{name}"]) for name in model.classes] for row in printed]
+    np.testing.assert_allclose(model.predict_proba(rows), shares, rtol=1e-5, atol=1e-8)
+    assert model.classes == ("Adelie", "Chinstrap", "Gentoo")
+    assert model.layers == (11, 64, 64, 3)
+
+
+def test_the_weights_are_those_of_the_formula_and_copies(iris):
+    model = mlpcli.load(str(iris))
+    weights = model.weights
+    assert {name: array.shape for name, array in weights.items()} == {
+        "W1": (8, 4),
+        "b1": (8,),
+        "W2": (3, 8),
+        "b2": (3,),
+    }
+    with np.load(iris) as file:
+        assert all(np.array_equal(file[name], array) for name, array in weights.items())
+    weights["W1"][...] = 0
+    assert model.weights["W1"].any()
+
+
+def test_a_frame_trains_without_a_file(folder, flowers, model):
+    assert tree(folder) == {}
+    assert (model.predict(flowers) == flowers["species"]).mean() > 0.9
+    assert model.scores["validation.accuracy"] > 0.8
+    mlpcli.train({**IRIS, "training": {"epochs": 1}}, flowers)
+    assert tree(folder) == {}
+
+
+def test_a_frame_and_its_file_give_the_same_weights(folder, flowers, model):
+    path = write_config(folder / "c.yaml", {"train": str(DATA / "iris.csv"), **IRIS["data"]}, IRIS["training"])
+    from_file = mlpcli.train(str(path))
+    assert all(np.array_equal(array, from_file.weights[name]) for name, array in model.weights.items())
+    done("train", path, "-q")
+    from_command = mlpcli.load("runs/c/weights.npz")
+    assert all(np.array_equal(array, from_command.weights[name]) for name, array in model.weights.items())
+
+
+def test_a_saved_model_is_the_same_model(folder, flowers, model):
+    model.save("m.npz")
+    again = mlpcli.load("m.npz")
+    pd.testing.assert_series_equal(again.predict(flowers), model.predict(flowers))
+    assert done("predict", "m.npz", DATA / "iris.csv").lines[1:] == model.predict(flowers).tolist()
+
+
+def test_answers_keep_the_index_and_the_name_of_the_target(flowers, model):
+    some = flowers.sample(7, random_state=1)
+    answers = model.predict(some)
+    assert answers.index.equals(some.index)
+    assert answers.name == "species"
+    assert answers.tolist() == model.predict(flowers).loc[some.index].tolist()
+
+
+def test_columns_come_in_any_order_and_the_target_need_not_be_there(flowers, model):
+    turned = flowers[["petal_width", "sepal_length", "petal_length", "sepal_width"]]
+    assert model.predict(turned).equals(model.predict(flowers))
+
+
+def test_the_frame_of_the_caller_is_left_alone(flowers, model):
+    before = flowers.copy(deep=True)
+    model.predict(flowers)
+    mlpcli.train({**IRIS, "training": {"epochs": 1}}, flowers)
+    pd.testing.assert_frame_equal(flowers, before)
+
+
+def test_amounts_come_back_in_their_unit_and_have_no_probabilities(diabetes):
+    model = mlpcli.load(str(diabetes))
+    rows = pd.read_csv(DATA / "diabetes.csv")
+    printed = done("predict", diabetes, DATA / "diabetes.csv").rows
+    np.testing.assert_allclose(model.predict(rows), [float(row["progression"]) for row in printed], rtol=1e-5)
+    assert model.classes == ()
+    with pytest.raises(MlpError, match="no probabilities"):
+        model.predict_proba(rows)
+
+
+def test_several_targets_are_a_frame(flowers):
+    config = {"data": {"target": ["petal_width", "petal_length"], "drop": ["species"]}, "training": {"epochs": 2}}
+    answers = mlpcli.train(config, flowers).predict(flowers)
+    assert list(answers.columns) == ["petal_width", "petal_length"]
+    assert answers.index.equals(flowers.index)
+
+
+def test_types_that_only_frames_have_are_taken(flowers):
+    rows = pd.DataFrame(
+        {
+            "kind": pd.Categorical(["a", "b", "a", "c"] * 15),
+            "flag": pd.array([True, False, None] * 20, dtype="boolean"),
+            "count": pd.array([1, 2, None, 4] * 15, dtype="Int64"),
+            "day": pd.date_range("2024-01-01", periods=60),
+            "label": [True, False] * 30,
+        }
+    )
+    model = mlpcli.train({"data": {"target": "label"}, "training": {"epochs": 2}}, rows)
+    assert len(model.predict(rows)) == 60
+    assert set(model.classes) == {"True", "False"}
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "message"),
+    [
+        ({"data": {"target": "specie"}}, ConfigError, "Did you mean species?"),
+        ({"data": {"target": "species"}, "model": {"layer": [1]}}, ConfigError, "Did you mean layers?"),
+        ({"data": {"target": "species"}, "training": {"epochs": True}}, ConfigError, "training.epochs"),
+        ({"data": {"target": "species"}, "training": {"optimizer": {"learning_rate": 1e30}}}, Diverged, "smaller"),
+    ],
+)
+def test_mistakes_raise_our_errors(flowers, config, error, message):
+    with pytest.raises(error, match=message.replace("?", r"\?")):
+        mlpcli.train(config, flowers)
+
+
+def test_a_bad_frame_or_file_raises_our_errors(tmp_path, flowers, model):
+    with pytest.raises(DataError, match="column petal_width is missing"):
+        model.predict(flowers.drop(columns="petal_width"))
+    with pytest.raises(ModelFileError, match="no such file"):
+        mlpcli.load(str(tmp_path / "none.npz"))
+
+
+def test_what_the_package_offers_is_what_it_lists():
+    assert set(mlpcli.__all__) == {"MlpError", "TrainedModel", "__version__", "load", "train"}
+    assert all(hasattr(mlpcli, name) for name in mlpcli.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = mlpcli.lode

@@ -1,0 +1,114 @@
+"""Which epoch is kept, when a training ends by itself, and what is scored."""
+
+import numpy as np
+import pytest
+
+from mlpcli.storage.model_file import encode_model
+from mlpcli.training.state import start_state
+from mlpcli.workflows.fitting import epochs, finished, fresh_state, stop_reason
+from mlpcli.workflows.preparation import prepare
+from tests.program import DATA, write_csv
+from tests.workflows.staging import IRIS, loaded
+
+
+def fitted(prepared, must_stop=lambda: False):
+    state = fresh_state(prepared)
+    reports = list(epochs(prepared, state, must_stop))
+    return finished(prepared, state), reports
+
+
+def test_the_best_epoch_on_the_validation_rows_is_kept():
+    prepared = prepare(loaded(training={"epochs": 30, "optimizer": {"name": "sgd", "learning_rate": 1.0}}))
+    outcome, reports = fitted(prepared)
+    best = min(reports, key=lambda report: report.score)
+    assert outcome.best_epoch == best.epoch < 30
+    assert outcome.best_score == best.score
+    assert outcome.scores["validation"]["log_loss"] == pytest.approx(best.score)
+
+
+def test_a_metric_to_gain_in_is_maximised():
+    training = {"epochs": 20, "early_stopping": {"metric": "accuracy"}}
+    outcome, reports = fitted(prepare(loaded(training=training)))
+    assert outcome.best_score == max(report.score for report in reports)
+    assert outcome.scores["validation"]["accuracy"] == outcome.best_score
+
+
+def test_without_early_stopping_the_last_epoch_is_kept():
+    outcome, reports = fitted(prepare(loaded(training={"epochs": 5, "early_stopping": None})))
+    assert (outcome.best_epoch, outcome.best_score, outcome.stop_reason) == (5, None, "")
+    assert [report.epoch for report in reports] == [1, 2, 3, 4, 5]
+
+
+def test_patience_ends_the_training_and_says_why():
+    training = {"epochs": 50, "early_stopping": {"patience": 3, "min_gain": 9.0, "metric": "loss"}}
+    outcome, reports = fitted(prepare(loaded(training=training)))
+    assert len(reports) == 4
+    assert outcome.stop_reason == "no gain in loss for 3 epochs"
+
+
+def test_patience_that_runs_out_with_the_last_epoch_is_no_early_stop():
+    prepared = prepare(loaded(training={"epochs": 4, "early_stopping": {"patience": 3, "min_gain": 9.0}}))
+    outcome, reports = fitted(prepared)
+    assert len(reports) == 4
+    assert outcome.stop_reason == ""
+
+
+def test_a_metric_that_is_never_defined_keeps_the_last_epoch(folder):
+    rows = [(i % 7, "ab"[i % 3 == 0], "v" if i % 3 == 0 and i < 12 else "t") for i in range(60)]
+    write_csv(folder / "t.csv", ["x", "y", "fold"], rows)
+    data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": "v"}}
+    prepared = prepare(loaded(data, {"epochs": 4, "early_stopping": {"metric": "roc_auc"}}))
+    outcome, reports = fitted(prepared)
+    assert all(np.isnan(report.score) for report in reports)
+    assert (outcome.best_epoch, outcome.epochs) == (4, 4)
+
+
+def test_the_scores_are_of_every_part_and_of_the_baseline_on_the_last():
+    data = {**IRIS, "test": IRIS["train"]}
+    outcome, _ = fitted(prepare(loaded(data, {"epochs": 3})))
+    assert list(outcome.scores) == ["train", "validation", "test", "constant"]
+    assert outcome.scores["constant"]["accuracy"] == pytest.approx(1 / 3)
+    assert outcome.scores["constant"]["log_loss"] == pytest.approx(np.log(3))
+
+
+def test_the_baseline_of_amounts_is_the_mean_or_the_median_by_the_loss():
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression", "validation": None}
+    y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)
+    for loss, middle in (("squared_error", y.mean()), ("absolute_error", np.median(y))):
+        outcome, _ = fitted(prepare(loaded(data, {"loss": loss})))
+        assert outcome.scores["constant"]["mae"] == pytest.approx(np.abs(y - middle).mean())
+
+
+def test_gates_are_judged_on_the_last_part():
+    data = {**IRIS, "test": IRIS["train"]}
+    outcome, _ = fitted(prepare(loaded(data, expect={"min": {"accuracy": 0.0}, "max": {"log_loss": 0.0}})))
+    assert [verdict.passed for verdict in outcome.verdicts] == [True, False]
+    assert outcome.verdicts[0].score == outcome.scores["test"]["accuracy"]
+    assert not outcome.passed
+
+
+def test_equal_trainings_give_equal_bytes_and_the_record_has_no_clock():
+    first, second = (fitted(prepare(loaded()))[0].model for _ in range(2))
+    assert encode_model(first) == encode_model(second)
+    assert first.record["rows"] == {"train": 120, "validation": 30}
+    assert not {"time", "date", "seconds", "host"} & set(first.record)
+
+
+def test_separate_streams_the_weights_do_not_depend_on_the_split():
+    one = fresh_state(prepare(loaded({**IRIS, "validation": 0.2}))).flat
+    other = fresh_state(prepare(loaded({**IRIS, "validation": 0.4}))).flat
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_stop_between_two_steps_gives_the_epoch_up():
+    prepared = prepare(loaded(training={"epochs": 5}))
+    state = fresh_state(prepared)
+    asked = iter([False, False, True, True, True])
+    assert list(epochs(prepared, state, lambda: next(asked))) == []
+    np.testing.assert_array_equal(state.flat, fresh_state(prepared).flat)
+
+
+def test_there_is_no_reason_to_stop_before_the_first_epoch():
+    prepared = prepare(loaded(training={"early_stopping": {"patience": 1}}))
+    flat = np.zeros(3, np.float32)
+    assert stop_reason(prepared, start_state(flat, {})) == ""

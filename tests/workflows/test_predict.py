@@ -1,0 +1,53 @@
+"""Chunks in, chunks out."""
+
+import pytest
+
+from mlpcli.data.preprocessor import TransformCounts
+from mlpcli.errors import DataError
+from mlpcli.workflows import predict as predict_workflow
+from mlpcli.workflows.predict import PredictRequest, describe_counts, predict, predict_to_file
+from tests.program import DATA, train, write_csv
+
+
+def test_rows_are_written_while_they_are_read(iris, monkeypatch):
+    asked, iter_tables = [], predict_workflow.iter_tables
+
+    def in_chunks(*arguments, **options):
+        for table in iter_tables(*arguments, **options, chunk_rows=40):
+            asked.append(len(written))
+            yield table
+
+    written = []
+    monkeypatch.setattr(predict_workflow, "iter_tables", in_chunks)
+    summary = predict(PredictRequest(str(iris), str(DATA / "iris.csv")), written.append)
+    assert summary.n_rows == 150
+    assert b"".join(written).count(b"\n") == 151
+    assert asked == sorted(set(asked))  # each chunk was written before the next was read
+
+
+def test_a_file_appears_when_it_is_whole_and_not_at_all_otherwise(folder, iris):
+    write_csv(folder / "bad.csv", ["sepal_length", "sepal_width", "petal_length", "petal_width"], [(1, 2, 3, "x")])
+    with pytest.raises(DataError):
+        predict_to_file(PredictRequest(str(iris), "bad.csv"), "out.csv")
+    assert [path.name for path in folder.iterdir()] == ["bad.csv"]
+
+
+def test_a_table_without_a_header_gives_answers_without_one(folder):
+    text = (DATA / "iris.csv").read_text().partition("\n")[2]
+    (folder / "t.csv").write_text(text)
+    weights = train(folder, {"train": "t.csv", "target": "c5", "header": False})
+    written = []
+    predict(PredictRequest(str(weights), "t.csv"), written.append)
+    lines = b"".join(written).decode().splitlines()
+    assert len(lines) == 150
+    assert set(lines) <= {"setosa", "versicolor", "virginica"}
+
+
+def test_what_was_odd_is_one_line():
+    assert describe_counts(TransformCounts({}, {})) == ""
+    assert describe_counts(TransformCounts({"age": 1}, {})) == "1 missing cell (age 1)"
+    assert describe_counts(TransformCounts({"age": 2, "sex": 1}, {"island": 1})) == (
+        "3 missing cells (age 2, sex 1), 1 cell unseen or rare in training (island 1)"
+    )
+    many = {f"c{number}": 1 for number in range(9)}
+    assert describe_counts(TransformCounts(many, {})).endswith("c5 1, 3 more columns)")

@@ -1,0 +1,157 @@
+"""From a config and its files to rows of numbers: who trains, who validates, what weighs how much."""
+
+import numpy as np
+import pytest
+
+from mlpcli.errors import ConfigError, DataError
+from mlpcli.workflows.preparation import prepare
+from tests.program import DATA, write_csv
+from tests.workflows.staging import IRIS, loaded
+
+
+def labels_of(prepared, part):
+    return [prepared.target.labels[code] for code in part.truth]
+
+
+def test_a_share_parts_the_rows_stratified_and_by_the_seed_alone():
+    prepared = prepare(loaded())
+    assert np.bincount(prepared.train.truth).tolist() == [40, 40, 40]
+    assert np.bincount(prepared.validation.truth).tolist() == [10, 10, 10]
+    again = prepare(loaded(training={"seed": 0, "epochs": 9}, model={"layers": ["auto", 3, "auto"]}))
+    assert np.array_equal(prepared.train_rows, again.train_rows)
+    assert not np.array_equal(prepared.train_rows, prepare(loaded(training={"seed": 1})).train_rows)
+
+
+def test_the_preprocessing_is_fitted_on_the_training_rows_alone():
+    prepared = prepare(loaded())
+    X = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1, usecols=range(4))[prepared.train_rows]
+    np.testing.assert_allclose(prepared.preprocessor.state["center"], X.mean(axis=0))
+    np.testing.assert_allclose(prepared.preprocessor.state["scale"], X.std(axis=0))
+    np.testing.assert_allclose(prepared.train.samples.X.mean(axis=0), 0, atol=1e-6)
+    assert prepared.train.samples.X.dtype == np.float32
+    assert prepared.train.samples.X.flags.c_contiguous
+
+
+def test_a_validation_file_leaves_every_row_to_training(folder):
+    write_csv(folder / "v.csv", ["species", "petal_width", "petal_length", "sepal_width", "sepal_length"],
+              [("setosa", 0.2, 1.4, 3.5, 5.1)] * 4)  # fmt: skip
+    prepared = prepare(loaded({**IRIS, "validation": "v.csv", "test": "v.csv"}))
+    assert [(part.name, len(part.truth)) for part in prepared.parts] == [("train", 150), ("validation", 4), ("test", 4)]
+    assert set(prepared.data_sha256) == {"train", "validation", "test"}
+    np.testing.assert_array_equal(prepared.validation.samples.X, prepared.train.samples.X[[0] * 4])
+
+
+@pytest.mark.parametrize("equals", ["val", "VAL"])
+def test_a_fold_column_marks_the_validation_rows_and_is_no_input(folder, equals):
+    rows = [(i % 7, ("train", "Val")[i % 4 == 0], "ab"[i % 2 == (i % 4 == 0)]) for i in range(40)]
+    write_csv(folder / "t.csv", ["x", "fold", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": equals}}
+    prepared = prepare(loaded(data))
+    assert len(prepared.validation.truth) == 10
+    assert prepared.train_rows.tolist() == [i for i in range(40) if i % 4]
+    assert prepared.preprocessor.feature_names == ("x",)
+
+
+@pytest.mark.parametrize(("values", "equals"), [(["0", "1"], 1), (["False", "True"], True), (["0.5", "1"], 1)])
+def test_a_fold_of_numbers_or_booleans_is_compared_as_written(folder, values, equals):
+    rows = [(i % 7, values[i % 5 == 0], "ab"[i % 2]) for i in range(40)]
+    write_csv(folder / "t.csv", ["x", "fold", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": equals}}
+    assert len(prepare(loaded(data)).validation.truth) == 8
+
+
+@pytest.mark.parametrize("validation", [None, 0, 0.0])
+def test_without_validation_every_row_trains(validation):
+    prepared = prepare(loaded({**IRIS, "validation": validation}))
+    assert prepared.validation is None
+    assert len(prepared.train.truth) == 150
+
+
+def test_a_weights_column_reaches_the_samples_with_mean_one_and_the_scores_as_it_is(folder):
+    rows = [(i % 7, i % 5 + 1, "ab"[i % 2]) for i in range(40)]
+    write_csv(folder / "t.csv", ["x", "w", "y"], rows)
+    prepared = prepare(loaded({"train": "t.csv", "target": "y", "weight": "w", "validation": None}))
+    w = np.array([row[1] for row in rows])
+    assert prepared.train.weights.tolist() == w.tolist()
+    np.testing.assert_allclose(prepared.train.samples.weights, w / w.mean(), rtol=1e-6)
+    assert prepared.preprocessor.feature_names == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_a", "of_b"), [("balanced", 40 / (2 * 30), 40 / (2 * 10)), ({"b": 5}, 1, 5), ({"a": 2, "b": 0}, 2, 0)]
+)
+def test_class_weights_are_as_scikit_learn_has_them_up_to_their_mean(folder, asked, of_a, of_b):
+    write_csv(folder / "t.csv", ["x", "y"], [(i % 7, "ab"[i % 4 == 0]) for i in range(40)])
+    config = loaded({"train": "t.csv", "target": "y", "validation": None}, {"class_weights": asked})
+    prepared = prepare(config)
+    expected = np.where(prepared.train.truth == 0, of_a, of_b)
+    np.testing.assert_allclose(prepared.train.samples.weights, expected / expected.mean(), rtol=1e-6)
+    assert prepared.train.weights is None  # the scores do not count them
+
+
+def test_class_weights_and_row_weights_multiply(folder):
+    rows = [(i % 7, i % 5 + 1, "ab"[i % 4 == 0]) for i in range(40)]
+    write_csv(folder / "t.csv", ["x", "w", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "weight": "w", "validation": None}
+    prepared = prepare(loaded(data, {"class_weights": {"b": 3}}))
+    expected = np.array([w * (3 if y == "b" else 1) for _, w, y in rows])
+    np.testing.assert_allclose(prepared.train.samples.weights, expected / expected.mean(), rtol=1e-6)
+
+
+def test_a_regression_target_is_standardized_on_the_training_rows_and_turned_back_for_the_truth():
+    prepared = prepare(loaded({"train": str(DATA / "diabetes.csv"), "target": "progression"}))
+    y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)[prepared.train_rows]
+    np.testing.assert_allclose(prepared.target_state["target_center"], y.mean())
+    np.testing.assert_allclose(prepared.target_state["target_scale"], y.std())
+    np.testing.assert_allclose(prepared.train.truth[:, 0], y)
+    np.testing.assert_allclose(prepared.train.samples.y.mean(), 0, atol=1e-6)
+
+
+def test_counts_keep_their_scale_and_may_not_be_negative(folder):
+    write_csv(folder / "t.csv", ["x", "y"], [(i % 7, i % 4 * 1.5) for i in range(40)])
+    config = loaded({"train": "t.csv", "target": "y"}, {"loss": "poisson"}, task="regression")
+    prepared = prepare(config)
+    assert prepared.target_state["target_scale"].tolist() == [1.0]
+    assert prepared.network.output_activation == "exp"
+    write_csv(folder / "t.csv", ["x", "y"], [(i % 7, i % 4 - 1.5) for i in range(40)])
+    with pytest.raises(DataError, match=r"poisson needs targets of 0 or more; the smallest is -1\.5"):
+        prepare(config)
+
+
+def test_several_files_and_a_glob_are_one_table(folder):
+    header, *rows = (DATA / "iris.csv").read_text().splitlines()
+    for number in range(3):
+        part = "\n".join([header, *rows[number::3]])
+        (folder / f"part-{number}.csv").write_text(part + "\n")
+    for train in ("part-*.csv", ["part-0.csv", "part-1.csv", "part-2.csv"]):
+        prepared = prepare(loaded({"train": train, "target": "species"}))
+        assert len(prepared.table.frame) == 150
+
+
+def test_rows_without_a_target_are_left_out_and_noted(folder):
+    write_csv(folder / "t.csv", ["x", "y"], [(i % 7, ("a", "b", "")[i % 3]) for i in range(30)])
+    prepared = prepare(loaded({"train": "t.csv", "target": "y"}))
+    assert sum(len(part.truth) for part in prepared.parts) == 20
+    assert "t.csv: 10 rows have no value for y: left out." in prepared.notes
+
+
+def test_roles_that_the_user_gives_are_kept(folder):
+    write_csv(folder / "t.csv", ["code", "zip", "y"], [(i % 3, f"0{i % 4}", "ab"[i % 2]) for i in range(60)])
+    data = {"train": "t.csv", "target": "y", "columns": {"code": "category", "zip": "number"}}
+    columns = prepare(loaded(data)).preprocessor.columns
+    assert [(column.name, column.role) for column in columns] == [("code", "category"), ("zip", "number")]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"target": ["species", "species"]}, "names a column twice"),
+        ({"columns": {"rose": "number"}}, "no column 'rose'"),
+        ({"features": ["petal"]}, "no column 'petal'"),
+        ({"validation": {"column": "sepal", "equals": 1}}, "no column 'sepal'"),
+        ({"validation": {"column": "species", "equals": "rose"}}, "no row of"),
+    ],
+)
+def test_a_column_that_cannot_be_is_refused(data, message):
+    with pytest.raises(ConfigError, match=message):
+        prepare(loaded({**IRIS, **data}))

@@ -1,0 +1,124 @@
+"""What `auto` means, and what does not go together."""
+
+import numpy as np
+import pytest
+
+from mlpcli.errors import ConfigError
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.resolution import TASK_LOSSES, class_target_table, domain_warning, metric_is_gain
+from tests.program import DATA, write_csv
+from tests.workflows.staging import IRIS, loaded
+
+CANCER = {"train": str(DATA / "breast_cancer.csv"), "target": "diagnosis"}
+DIABETES = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
+
+
+@pytest.mark.parametrize(
+    ("data", "loss", "output_activation", "n_outputs", "metric"),
+    [
+        (IRIS, "cross_entropy", "softmax", 3, "log_loss"),
+        (CANCER, "cross_entropy", "softmax", 2, "log_loss"),
+        (DIABETES, "squared_error", "identity", 1, "rmse"),
+    ],
+)
+def test_auto_is_the_canonical_pair_of_the_task(data, loss, output_activation, n_outputs, metric):
+    prepared = prepare(loaded(data))
+    assert prepared.plan.loss.name == loss
+    assert prepared.network.output_activation == output_activation
+    assert prepared.network.sizes[-1] == n_outputs
+    assert prepared.metric == metric
+
+
+def test_several_yes_no_columns_are_sigmoids_with_binary_cross_entropy(folder):
+    write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
+    prepared = prepare(loaded({"train": "t.csv", "target": ["a", "b"]}))
+    assert (prepared.task, prepared.plan.loss.name) == ("multilabel", "binary_cross_entropy")
+    assert (prepared.network.output_activation, prepared.network.sizes[-1]) == ("sigmoid", 2)
+
+
+def test_one_output_for_two_classes_is_a_sigmoid():
+    prepared = prepare(loaded(CANCER, model={"layers": ["auto", 4, 1]}))
+    assert (prepared.plan.loss.name, prepared.network.output_activation) == ("binary_cross_entropy", "sigmoid")
+    prepared = prepare(loaded(CANCER, {"loss": "binary_cross_entropy"}))
+    assert prepared.network.sizes[-1] == 1
+
+
+@pytest.mark.parametrize("task", TASK_LOSSES)
+@pytest.mark.parametrize("loss", sorted({name for names in TASK_LOSSES.values() for name in names}))
+def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
+    targets = ["a", "b"] if task == "multilabel" else "a"
+    write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
+    config = loaded({"train": "t.csv", "target": targets, "features": ["x"]}, {"loss": loss}, task=task)
+    if loss in TASK_LOSSES[task]:
+        assert prepare(config).plan.loss.name == loss
+    else:
+        with pytest.raises(ConfigError, match=rf"{loss} does not go with {task}\. Use one of {TASK_LOSSES[task][0]}"):
+            prepare(config)
+
+
+@pytest.mark.parametrize(
+    ("sections", "is_standardized"),
+    [
+        ({}, True),
+        ({"model": {"output_activation": "sigmoid"}}, False),
+        ({"training": {"loss": "poisson"}}, False),
+        ({"training": {"loss": "huber"}}, True),
+        ({"preprocess": {"target": "none"}}, False),
+        ({"preprocess": {"target": "standardize"}, "model": {"output_activation": "tanh"}}, True),
+    ],
+)
+def test_a_target_is_standardized_where_the_output_can_follow(sections, is_standardized):
+    prepared = prepare(loaded(DIABETES, **sections))
+    assert prepared.target.is_standardized == is_standardized
+
+
+def test_a_misfit_of_inputs_says_what_they_are_made_of():
+    data = {"train": str(DATA / "penguins.csv"), "target": "species", "drop": ["year"]}
+    with pytest.raises(ConfigError) as caught:
+        prepare(loaded(data, model={"layers": [6, 8, "auto"]}))
+    assert str(caught.value) == (
+        "config: model.layers: the data gives 11 inputs, layers[0] says 6 "
+        "(6 columns: 4 numbers, island -> 3, sex -> 3, 1 missing-value flag). Write auto."
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "message"),
+    [
+        ({"layers": ["auto", 8, 1]}, {"loss": "cross_entropy"}, "2 classes need 2 outputs, the last size is 1"),
+        ({"layers": ["auto", 8, 1], "output_activation": "softmax"}, {}, "softmax over one output is always 1"),
+        ({"layers": ["auto", 8, 3]}, {}, "2 classes need 2 outputs, the last size is 3"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(model, training, message):
+    with pytest.raises(ConfigError, match=message):
+        prepare(loaded(CANCER, training, model=model))
+
+
+def test_outputs_outside_of_a_logarithm_are_warned_of():
+    assert domain_warning(CrossEntropy(), "softmax") == ""
+    assert domain_warning(SquaredError(), "relu") == ""
+    assert "Its partner is sigmoid." in domain_warning(BinaryCrossEntropy(), "tanh")
+    assert any(
+        "cross_entropy takes logarithms" in note for note in prepare(loaded(model={"output_activation": "relu"})).notes
+    )
+
+
+def test_the_metric_may_be_the_users_and_knows_its_direction():
+    prepared = prepare(loaded(training={"early_stopping": {"metric": "f1[setosa]"}}))
+    assert prepared.metric == "f1[setosa]"
+    assert metric_is_gain("f1[setosa]")
+    assert not metric_is_gain("log_loss")
+    assert not metric_is_gain("loss")
+    assert prepare(loaded(training={"early_stopping": None})).metric == "loss"
+    assert prepare(loaded(DIABETES, {"loss": "absolute_error"})).metric == "loss"
+
+
+def test_smoothed_targets_still_sum_to_one():
+    table = class_target_table(3, 3, CrossEntropy(label_smoothing=0.3), "float64")
+    np.testing.assert_allclose(table.sum(axis=1), 1)
+    np.testing.assert_allclose(np.diag(table), 0.8)
+    np.testing.assert_allclose(
+        class_target_table(2, 1, BinaryCrossEntropy(label_smoothing=0.2), "float64"), [[0.1], [0.9]]
+    )

@@ -1,0 +1,225 @@
+"""A run is complete or it is not there; what was stopped goes on to the same bits."""
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlpcli.errors import ConfigError, DataError, Diverged, Interrupted, ModelFileError, OutputError
+from mlpcli.storage import atomic
+from mlpcli.workflows import train as train_workflow
+from mlpcli.workflows.train import train
+from tests.program import DATA, tree, write_csv
+from tests.workflows.staging import IRIS, Watch, loaded
+
+WEIGHTS = Path("run/weights.npz")
+
+
+def interrupt(config, after, number=signal.SIGINT):
+    with pytest.raises(Interrupted) as caught:
+        train(config, Watch(after, number), resume_command="mlp train c.yaml --resume")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("training", "model"),
+    [
+        ({"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True}}, {}),
+        ({"optimizer": "adam", "schedule": {"name": "cosine", "warmup": 2}}, {"dropout": 0.2}),
+        ({"optimizer": "adamw", "schedule": "one_cycle", "gradient_clip": 0.1}, {}),
+        ({"optimizer": {"name": "rmsprop", "momentum": 0.5}, "schedule": "step"}, {"activation": "tanh"}),
+        ({"optimizer": "adagrad", "schedule": "exponential", "class_weights": "balanced"}, {}),
+        ({"early_stopping": {"patience": 4, "min_gain": 1.0}}, {}),  # stops itself after epoch 5
+        ({"early_stopping": None, "dtype": "float64"}, {}),
+    ],
+)
+@pytest.mark.parametrize("after", [1, 5])
+def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, training, model, after):
+    config = loaded(training={"epochs": 8, "batch_size": 16, **training}, model=model)
+    whole = train(config, Watch())
+    expected, metrics = WEIGHTS.read_bytes(), json.loads(Path("run/metrics.json").read_text())
+    interrupt(config, after)
+    watch = Watch()
+    train(config, watch, resume=True)
+    assert watch.from_epoch == after
+    assert watch.epochs == list(range(after + 1, whole.outcome.epochs + 1))
+    assert WEIGHTS.read_bytes() == expected
+    resumed = json.loads(Path("run/metrics.json").read_text())
+    assert {**resumed, "seconds": 0} == {**metrics, "seconds": 0}
+    history = Path("run/history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(1, whole.outcome.epochs + 1))]
+
+
+def test_stopping_twice_changes_nothing_either(folder):
+    config = loaded(training={"epochs": 6, "optimizer": "adam"}, model={"dropout": 0.1})
+    train(config, Watch())
+    expected = WEIGHTS.read_bytes()
+    interrupt(config, 2)
+    with pytest.raises(Interrupted):
+        train(config, Watch(4), resume=True)
+    train(config, Watch(), resume=True)
+    assert WEIGHTS.read_bytes() == expected
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_says_what_is_kept_and_how_to_go_on(folder, number, code):
+    error = interrupt(loaded(training={"epochs": 9}), 3, number)
+    assert error.exit_code == code
+    assert str(error) == (
+        "interrupted after epoch 3. The best weights so far (epoch 3) and a checkpoint are in run.partial/. "
+        "Resume with: mlp train c.yaml --resume"
+    )
+    assert sorted(tree(folder)) == [
+        "run.partial",
+        *(f"run.partial/{name}" for name in ("checkpoint.npz", "config.yaml", "history.csv", "weights.npz")),
+    ]
+
+
+def test_the_epochs_of_an_open_ended_schedule_may_grow_and_then_nothing_shows(folder):
+    train(loaded(training={"epochs": 7, "schedule": "step"}), Watch())
+    with np.load(WEIGHTS) as file:
+        expected = {name: file[name] for name in file.files if name != "header"}
+    interrupt(loaded(training={"epochs": 4, "schedule": "step"}), 3)
+    train(loaded(training={"epochs": 7, "schedule": "step"}), Watch(), resume=True)
+    with np.load(WEIGHTS) as file:
+        assert all(np.array_equal(file[name], array) for name, array in expected.items())
+
+
+def test_the_epochs_of_a_schedule_that_ends_may_not_change(folder):
+    interrupt(loaded(training={"epochs": 4, "schedule": "cosine"}), 2)
+    with pytest.raises(ConfigError, match=r"training\.epochs: .*was written with 4, the config says 7"):
+        train(loaded(training={"epochs": 7, "schedule": "cosine"}), Watch(), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"training": {"optimizer": {"name": "sgd", "learning_rate": 0.01}}}, "training.optimizer.learning_rate"),
+        ({"training": {"optimizer": "adam"}}, ""),
+        ({"training": {"seed": 1}}, "training.seed"),
+        ({"training": {"batch_size": 7}}, "training.batch_size"),
+        ({"model": {"layers": ["auto", 5, "auto"]}}, ""),
+        ({"preprocess": {"numeric": "robust"}}, "preprocess.numeric"),
+        ({"data": {**IRIS, "validation": 0.3}}, "data.validation"),
+    ],
+)
+def test_resuming_with_another_config_is_refused_and_changes_nothing(folder, change, key):
+    interrupt(loaded(training={"epochs": 4}), 2)
+    before = tree(folder)
+    training = {"epochs": 4} | change.pop("training", {})
+    with pytest.raises((ConfigError, ModelFileError)) as caught:
+        train(loaded(training=training, **change), Watch(), resume=True)
+    assert key in str(caught.value)
+    assert "--resume" in str(caught.value)
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize("change", [{"expect": {"min": {"accuracy": 0.1}}}, {"data": {**IRIS, "test": IRIS["train"]}}])
+def test_what_does_not_touch_an_epoch_may_change(folder, change):
+    interrupt(loaded(training={"epochs": 4}), 2)
+    train(loaded(training={"epochs": 4}, **change), Watch(), resume=True)
+    assert WEIGHTS.exists()
+
+
+def test_resuming_on_other_data_is_refused_and_changes_nothing(folder):
+    table = folder / "t.csv"
+    table.write_bytes((DATA / "iris.csv").read_bytes())
+    config = loaded({"train": "t.csv", "target": "species"}, {"epochs": 4})
+    interrupt(config, 2)
+    table.write_bytes(table.read_bytes().replace(b"5.1,", b"5.2,", 1))
+    before = tree(folder)
+    with pytest.raises(DataError, match=r"the train data is not what .*checkpoint\.npz was trained on"):
+        train(config, Watch(), resume=True)
+    assert tree(folder) == before
+
+
+def test_a_fresh_training_replaces_an_unfinished_one_and_says_so(folder):
+    config = loaded(training={"epochs": 4})
+    interrupt(config, 2)
+    watch = Watch()
+    train(config, watch)
+    assert any("was replaced. To go on with one instead: --resume" in note for note in watch.notes)
+    assert watch.from_epoch == 0
+
+
+def test_a_training_stopped_in_its_first_epoch_has_nothing_to_resume(folder, monkeypatch):
+    class Asked(train_workflow.Interruption):
+        def __enter__(self):
+            super().__enter__()
+            self._note(signal.SIGTERM, None)
+            return self
+
+    monkeypatch.setattr(train_workflow, "Interruption", Asked)
+    with pytest.raises(Interrupted, match="before the first epoch was done: nothing to resume") as caught:
+        train(loaded(), Watch())
+    assert caught.value.exit_code == 143
+    monkeypatch.undo()
+    with pytest.raises(ModelFileError, match="no checkpoint to resume from"):
+        train(loaded(), Watch(), resume=True)
+
+
+def test_divergence_in_the_first_epoch_keeps_no_weights_and_says_so(folder):
+    config = loaded(training={"optimizer": {"name": "sgd", "learning_rate": 1e30}, "batch_size": 8})
+    watch = Watch()
+    with pytest.raises(Diverged) as caught:
+        train(config, watch)
+    assert str(caught.value).startswith("training diverged at epoch 1: the training loss is not finite. The learning")
+    assert not list(folder.rglob("weights.npz"))
+    assert watch.has_ended
+
+
+def test_divergence_from_unscaled_inputs_advises_to_scale_them(folder):
+    rows = [(i * 1e6, i % 7 * 1e5, i % 5) for i in range(40)]
+    table = write_csv(folder / "t.csv", ["a", "b", "y"], rows)
+    config = loaded({"train": str(table), "target": "y"}, task="regression", preprocess={"numeric": "none"})
+    with pytest.raises(Diverged, match=r"The inputs reach 3\.9e\+07, .* --set preprocess\.numeric=standardize"):
+        train(config, Watch())
+
+
+@pytest.mark.parametrize("failing", ["weights.npz", "metrics.json", "checkpoint.npz"])
+def test_a_disk_that_fills_up_costs_neither_the_old_run_nor_leaves_half_a_file(folder, monkeypatch, failing):
+    train(loaded(), Watch())
+    before = tree(folder / "run")
+    replace = atomic.os.replace
+
+    def full(source, target):
+        if str(target).endswith(failing):
+            raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        train(loaded(training={"seed": 3}), Watch())
+    assert tree(folder / "run") == before
+    assert not [name for name in tree(folder) if name.endswith(".tmp")]
+
+
+def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, monkeypatch):
+    monkeypatch.setattr(train_workflow, "CHECKPOINT_SECONDS", 0.0)
+
+    class CutOff(Watch):
+        def epoch(self, report, state):
+            if report.epoch == 2:
+                monkeypatch.setattr(train_workflow, "CHECKPOINT_SECONDS", 1e9)
+            if report.epoch == 4:
+                raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        train(loaded(training={"epochs": 5}), CutOff())
+    assert Path("run.partial/history.csv").read_text().count("\n") == 5
+    watch = Watch()
+    train(loaded(training={"epochs": 5}), watch, resume=True)
+    assert (watch.from_epoch, watch.epochs) == (2, [3, 4, 5])
+    history = Path("run/history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in history[1:]] == ["1", "2", "3", "4", "5"]
+    resumed = WEIGHTS.read_bytes()
+    train(loaded(training={"epochs": 5}), Watch())
+    assert WEIGHTS.read_bytes() == resumed
+
+
+def test_the_signals_are_given_back(folder):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    train(loaded(), Watch())
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
