@@ -15,7 +15,7 @@ from mlpcli.evaluation.gates import Verdict
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.training.loop import NonFiniteLoss
+from mlpcli.training.engine import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.preparation import prepare

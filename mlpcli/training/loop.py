@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.nn.losses import Loss
-from mlpcli.nn.network import SCORING_ROWS, Network, Workspace, backward, forward, mean_loss, output_blocks
-from mlpcli.nn.optimizers import Optimizer
-from mlpcli.nn.parameters import Parameters, allocate_parameters, view_parameters
-from mlpcli.nn.schedules import Schedule, schedule_factor
-from mlpcli.training.samples import Batch, Samples
+from mlpcli.nn.network import SCORING_ROWS, Network, Workspace, mean_loss, output_blocks
+from mlpcli.nn.parameters import Parameters, view_parameters
+from mlpcli.training.engine import Engine, NonFiniteLoss, NumpyEngine, Plan
+from mlpcli.training.samples import Samples
 from mlpcli.training.state import TrainingState
-from mlpcli.training.streams import stream
 
 Array = NDArray[np.floating[Any]]
 
@@ -45,19 +43,6 @@ class Monitor:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to train: every choice resolved."""
-
-    loss: Loss
-    optimizer: Optimizer
-    schedule: Schedule
-    batch_size: int
-    epochs: int
-    gradient_clip: float | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class EpochReport:
     """What one epoch did. Losses are means over rows; `score` is the monitor's, None without validation rows."""
 
@@ -70,15 +55,6 @@ class EpochReport:
     seconds: float
 
 
-class NonFiniteLoss(Exception):
-    """The loss was NaN or infinite in this epoch; `state` still holds the epoch before."""
-
-    def __init__(self, epoch: int, where: str) -> None:
-        super().__init__(f"the {where} loss is not finite in epoch {epoch}")
-        self.epoch = epoch
-        self.where = where
-
-
 def fit(
     network: Network,
     plan: Plan,
@@ -87,15 +63,16 @@ def fit(
     validation: Samples | None = None,
     monitor: Monitor | None = None,
     must_stop: Callable[[], bool] = lambda: False,
+    engine: Engine | None = None,
 ) -> Iterator[EpochReport]:
     """Train from `state.epoch` to `plan.epochs`, reporting each epoch; `state` is updated in place.
 
     Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be `validation`
-    rows to score. `must_stop` is asked before every step;
-    once it says yes the epoch is given up and the generator ends, `state` being that of the last whole epoch. Raises
+    rows to score. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator
+    ends, `state` being that of the last whole epoch. `engine` runs the epochs, NumPy's if none is given. Raises
     NonFiniteLoss.
     """
-    epoch_runner = _EpochRunner(network, plan, train, must_stop)
+    engine = engine or NumpyEngine(network, plan, train)
     scorer = None if validation is None else _Scorer(network, plan.loss, validation)
     parameters = view_parameters(network.sizes, state.flat.copy())
     while state.epoch < plan.epochs:
@@ -103,10 +80,9 @@ def fit(
         epoch = state.epoch + 1
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             optimizer_state = {name: values.copy() for name, values in state.optimizer.items()}
-            ran = epoch_runner.run(parameters, optimizer_state, state.epoch)
-            if ran is None:
+            result = engine.run(parameters, optimizer_state, state.epoch, must_stop)
+            if result is None:
                 return
-            train_loss, learning_rate = ran
             if not np.isfinite(parameters.flat).all():
                 raise NonFiniteLoss(epoch, "training")
             validation_loss, outputs = (None, None) if scorer is None else scorer.run(parameters)
@@ -120,52 +96,15 @@ def fit(
         if is_best:
             state.best_flat[...] = parameters.flat
             state.best_epoch, state.best_score = epoch, score
-        yield EpochReport(epoch, train_loss, validation_loss, score, is_best, learning_rate, perf_counter() - started)
-
-
-class _EpochRunner:
-    """The training rows and every buffer an epoch needs."""
-
-    def __init__(self, network: Network, plan: Plan, train: Samples, must_stop: Callable[[], bool]) -> None:
-        dtype = train.X.dtype
-        self.network, self.plan, self.train, self.must_stop = network, plan, train, must_stop
-        self.batch_size = min(plan.batch_size, train.n_rows)
-        self.batch = Batch(train, self.batch_size, dtype)
-        self.workspace = Workspace(network, self.batch_size, dtype)
-        self.gradient = allocate_parameters(network.sizes, dtype)
-
-    def run(
-        self, parameters: Parameters, optimizer_state: dict[str, NDArray[Any]], epoch: int
-    ) -> tuple[float, float] | None:
-        """One pass over all rows in a fresh order; returns the mean loss and the last learning rate.
-
-        None when it had to stop half-way: `parameters` and `optimizer_state` are then worthless.
-        """
-        plan, n_rows = self.plan, self.train.n_rows
-        order = stream(plan.seed, "order", epoch).permutation(n_rows)
-        dropout_rng = stream(plan.seed, "dropout", epoch) if self.network.dropout else None
-        n_steps = math.ceil(n_rows / self.batch_size)
-        n_weights = parameters.n_weights
-        total, learning_rate = 0.0, 0.0
-        for step in range(n_steps):
-            if self.must_stop():
-                return None
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            X, y, weights = self.batch.gather(rows)
-            z, a = forward(parameters, X, self.workspace, dropout_rng)
-            loss = mean_loss(self.network, plan.loss, z, a, y, weights)
-            if not math.isfinite(loss):
-                raise NonFiniteLoss(epoch + 1, "training")
-            total += loss * rows.size
-            backward(parameters, self.gradient, X, y, plan.loss, self.workspace, weights, dropout_rng is not None)
-            if plan.gradient_clip is not None:
-                _clip(self.gradient.flat, plan.gradient_clip)
-            # The middle of the step stands for it, so that a warm-up does not waste its first step on a rate of zero.
-            learning_rate = plan.optimizer.learning_rate * schedule_factor(
-                plan.schedule, epoch + (step + 0.5) / n_steps, plan.epochs
-            )
-            plan.optimizer.update(parameters.flat, self.gradient.flat, optimizer_state, learning_rate, n_weights)
-        return total / n_rows, learning_rate
+        yield EpochReport(
+            epoch,
+            result.train_loss,
+            validation_loss,
+            score,
+            is_best,
+            result.learning_rate,
+            perf_counter() - started,
+        )
 
 
 class _Scorer:
@@ -190,12 +129,3 @@ def _monitored(monitor: Monitor | None, validation_loss: float | None, outputs: 
     if monitor is None or outputs is None:
         return None
     return validation_loss if monitor.score is None else monitor.score(outputs)
-
-
-def _clip(grad: Array, largest: float) -> None:
-    """Scale the whole gradient down to norm `largest` where it is longer (Pascanu et al. 2013)."""
-    norm = float(np.sqrt(np.dot(grad, grad)))
-    if math.isinf(norm):  # of the squares; the gradient itself may be finite
-        norm = float(np.linalg.norm(grad.astype(np.float64)))
-    if norm > largest:
-        grad *= largest / norm

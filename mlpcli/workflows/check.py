@@ -13,7 +13,8 @@ from mlpcli.data.targets import ClassTarget
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.training.loop import NonFiniteLoss, fit
+from mlpcli.training.engine import NonFiniteLoss
+from mlpcli.training.loop import fit
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.preparation import Part, Prepared, prepare

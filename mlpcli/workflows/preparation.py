@@ -25,7 +25,7 @@ from mlpcli.data.tasks import resolve_task
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
-from mlpcli.training.loop import Plan
+from mlpcli.training.engine import Plan
 from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
 from mlpcli.training.threads import choose_threads

@@ -16,7 +16,8 @@ from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, WEIGHTS, RunDirectory
-from mlpcli.training.loop import EpochReport, NonFiniteLoss
+from mlpcli.training.engine import NonFiniteLoss
+from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state

@@ -14,8 +14,9 @@ from mlpcli.nn.network import SCORING_ROWS, Network, Workspace, backward, forwar
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
 from mlpcli.nn.schedules import Constant, Cosine, OneCycle, Step, schedule_factor
-from mlpcli.training import loop
-from mlpcli.training.loop import EpochReport, Monitor, NonFiniteLoss, Plan, fit
+from mlpcli.training import engine
+from mlpcli.training.engine import NonFiniteLoss, Plan
+from mlpcli.training.loop import EpochReport, Monitor, fit
 from mlpcli.training.samples import Samples
 from mlpcli.training.state import start_state
 from mlpcli.training.streams import stream
@@ -65,7 +66,7 @@ def batches_of(monkeypatch, **more):
         return forward(parameters, X, workspace, dropout_rng)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "forward", spy)
+        patch.setattr(engine, "forward", spy)
         train(**more)
     return seen
 
@@ -132,7 +133,7 @@ def test_order_and_dropout_each_follow_the_seed(field, monkeypatch):
         return stream(seed + (name == field), name, epoch)
 
     before, _ = train()
-    monkeypatch.setattr(loop, "stream", shifted)
+    monkeypatch.setattr(engine, "stream", shifted)
     assert not np.array_equal(before.flat, train()[0].flat)
 
 
@@ -347,7 +348,7 @@ def test_a_short_gradient_is_not_clipped():
 def test_a_gradient_whose_square_overflows_is_still_clipped():
     grad = np.array([3e25, -4e25], np.float32)
     with np.errstate(over="ignore"):
-        loop._clip(grad, 10.0)
+        engine._clip(grad, 10.0)
     np.testing.assert_allclose(grad, [6.0, -8.0], rtol=1e-6)
 
 
