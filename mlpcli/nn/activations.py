@@ -225,10 +225,13 @@ def _exp_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
 
 
 def _softmax(z: Array, out: Array, scratch: Array) -> None:
-    np.subtract(z, z.max(axis=1, keepdims=True), out=out)
+    # Few columns and many rows: the maximum along the columns of a copy, and the sum as a product, take a third of the
+    # time of reductions along the rows.
+    top = np.maximum.reduce(z.T.copy(), axis=0)
+    np.subtract(z, top[:, None], out=out)
     np.maximum(out, MOST_NEGATIVE, out=out)
     np.exp(out, out=out)
-    out /= out.sum(axis=1, keepdims=True)
+    out /= np.matmul(out, np.ones(out.shape[1], out.dtype))[:, None]
 
 
 def _softmax_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:

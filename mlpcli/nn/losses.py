@@ -5,6 +5,9 @@ Each loss is a frozen options class with two ways in:
 - `values(a, y)` (n_rows,) and `gradient(a, y, out)` = d loss / d a, for any output activation through the chain rule;
 - `values_from_logits(z, y)` for its canonical partner, where logits keep the digits that probabilities lose.
 
+- `total(z, a, y, scratch)`: the sum over the rows of a batch, for that partner: what a training step reports, in few
+passes.
+
 `partner` is that output activation. With it, d loss / d z is simply `a - y` for the three likelihoods (softmax with
 cross entropy, sigmoid with binary cross entropy, exp with Poisson): `is_likelihood` says so.
 
@@ -56,6 +59,11 @@ class CrossEntropy:
         log_sum: Array = np.log(np.exp(below).sum(axis=1))
         return log_sum * _row_sums(y) - _row_sums(y * below)
 
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows; from `a`, which softmax keeps above zero."""
+        np.log(a, out=scratch)
+        return -float(np.vdot(y, scratch))
+
 
 @options
 class BinaryCrossEntropy:
@@ -80,6 +88,16 @@ class BinaryCrossEntropy:
         # In this order: the large parts cancel before the small one is added.
         return _row_sums((np.maximum(z, 0.0) - y * z) + np.log1p(np.exp(-np.abs(z))))
 
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows."""
+        np.maximum(z, 0.0, out=scratch)
+        linear = float(scratch.sum()) - float(np.vdot(y, z))
+        np.abs(z, out=scratch)
+        np.negative(scratch, out=scratch)
+        np.exp(scratch, out=scratch)
+        np.log1p(scratch, out=scratch)
+        return linear + float(scratch.sum())
+
 
 @options
 class SquaredError:
@@ -101,6 +119,11 @@ class SquaredError:
     def values_from_logits(self, z: Array, y: Array) -> Array:
         """Loss of each row; identity leaves a = z."""
         return self.values(z, y)
+
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows."""
+        np.subtract(a, y, out=scratch)
+        return 0.5 * float(np.vdot(scratch, scratch))
 
 
 @options
@@ -124,6 +147,10 @@ class AbsoluteError:
     def values_from_logits(self, z: Array, y: Array) -> Array:
         """Loss of each row; identity leaves a = z."""
         return self.values(z, y)
+
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows."""
+        return float(self.values_from_logits(z, y).sum())
 
 
 @options
@@ -151,6 +178,10 @@ class Huber:
         """Loss of each row; identity leaves a = z."""
         return self.values(z, y)
 
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows."""
+        return float(self.values_from_logits(z, y).sum())
+
 
 @options
 class Poisson:
@@ -175,6 +206,10 @@ class Poisson:
         """Loss of each row, a = exp(z)."""
         return _row_sums(np.exp(z) - y * z)
 
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows."""
+        return float(self.values_from_logits(z, y).sum())
+
 
 @options
 class Quantile:
@@ -198,6 +233,10 @@ class Quantile:
     def values_from_logits(self, z: Array, y: Array) -> Array:
         """Loss of each row; identity leaves a = z."""
         return self.values(z, y)
+
+    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
+        """Loss summed over the rows."""
+        return float(self.values_from_logits(z, y).sum())
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | SquaredError | AbsoluteError | Huber | Poisson | Quantile

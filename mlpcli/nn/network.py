@@ -79,6 +79,7 @@ class Workspace:
 
         self.network = network
         self.max_rows = max_rows
+        self.activations = tuple(ACTIVATIONS[network.activation_of(layer)] for layer in range(network.n_layers))
         widths = network.sizes[1:]
         a = tuple(batch(width) for width in widths)
         # The output keeps its z for the losses on logits; a hidden layer only where its derivative needs it.
@@ -116,20 +117,20 @@ def forward(
 ) -> tuple[Array, Array]:
     """Logits z and outputs a of the last layer, both (n_rows, n_out), as views into the workspace.
 
-    `X` is (n_rows, n_in) of the parameters' dtype; `dropout_rng` is given in training only.
+    `X` is (n_rows, n_in) of the parameters' dtype; `dropout_rng` is given in training with dropout only.
     """
-    network = workspace.network
     buffers = workspace.rows(X.shape[0])
+    last = len(parameters.W) - 1
     h = X
-    for layer, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True)):
+    for layer, activation in enumerate(workspace.activations):
         z, a = buffers.z[layer], buffers.a[layer]
-        np.matmul(h, W.T, out=z)
-        z += b
-        ACTIVATIONS[network.activation_of(layer)].apply(z, a, buffers.scratch[layer])
+        np.matmul(h, parameters.W[layer].T, out=z)
+        z += parameters.b[layer]
+        activation.apply(z, a, buffers.scratch[layer])
         h = a
-        if layer < network.n_layers - 1 and dropout_rng is not None and network.dropout:
-            h = _drop(a, buffers.kept[layer], buffers.h[layer], network.dropout, dropout_rng)
-    return buffers.z[-1], buffers.a[-1]
+        if dropout_rng is not None and layer < last:
+            h = _drop(a, buffers.kept[layer], buffers.h[layer], workspace.network.dropout, dropout_rng)
+    return buffers.z[last], buffers.a[last]
 
 
 def backward(
@@ -167,8 +168,9 @@ def backward(
         np.matmul(delta, parameters.W[layer], out=delta_below)
         if uses_dropout:
             delta_below *= buffers.kept[layer - 1]
-        activation = ACTIVATIONS[network.activation]
-        activation.backward(delta_below, buffers.z[layer - 1], buffers.a[layer - 1], buffers.scratch[layer - 1])
+        workspace.activations[layer - 1].backward(
+            delta_below, buffers.z[layer - 1], buffers.a[layer - 1], buffers.scratch[layer - 1]
+        )
 
 
 def output_blocks(
@@ -192,6 +194,16 @@ def predict(network: Network, parameters: Parameters, X: Array) -> Array:
         for rows, _, a in output_blocks(network, parameters, X, workspace):
             outputs[rows] = a
     return outputs
+
+
+def batch_loss(workspace: Workspace, loss: Loss, y: Array, row_weights: Array | None = None) -> float:
+    """The cost of the batch that `forward` has just gone through: mean of row loss times row weight."""
+    buffers = workspace.rows(y.shape[0])
+    z, a = buffers.z[-1], buffers.a[-1]
+    if row_weights is None and workspace.network.output_activation == loss.partner:
+        total: float = loss.total(z, a, y, buffers.scratch[-1])
+        return total / len(y)
+    return mean_loss(workspace.network, loss, z, a, y, row_weights)
 
 
 def mean_loss(network: Network, loss: Loss, z: Array, a: Array, y: Array, row_weights: Array | None = None) -> float:

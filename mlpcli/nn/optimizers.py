@@ -1,13 +1,16 @@
 """Optimizers: frozen options, a state of arrays, and an update of the flat parameter vector in place.
 
-Each optimizer has `start(flat) -> state` and `update(flat, grad, state, learning_rate, n_weights)`; `flat` and `grad`
-are (n_parameters,), weights first, so weight decay touches `flat[:n_weights]` only. The state is a dict of arrays: it
-is saved and restored as it is. Updates run over blocks of `BLOCK` numbers, because a block that stays in the
-second-level cache makes Adam on two million parameters a third faster than whole-vector operations.
+Each optimizer has `start(flat) -> state` and `update(block, learning_rate, step)`; `bind` lays blocks over the vectors
+and gives back one step as a function of the learning rate. `flat` and `grad` are (n_parameters,), weights first, so
+weight decay touches `flat[:n_weights]` only; a step uses up `grad`. The state is a dict of arrays: it is saved and
+restored as it is. A block of `BLOCK` numbers stays in the second-level cache, which makes Adam on two million
+parameters a third faster than operations on whole vectors; and two threads can work on different blocks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -19,6 +22,8 @@ Array = NDArray[np.floating[Any]]
 State = dict[str, NDArray[Any]]
 
 BLOCK = 32_768
+# With fewer blocks than this, handing work to another thread costs more than it brings.
+BLOCKS_WORTH_THREADS = 8
 
 # A running average decays by a constant factor and ends in denormal numbers, which are many times slower on every
 # x86 core. Sweeping what is below any useful size to zero this often is cheaper than one slow step.
@@ -49,26 +54,24 @@ class SGD:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "velocity") if self.momentum else _state(flat)
 
-    def update(self, flat: Array, grad: Array, state: State, learning_rate: float, n_weights: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int) -> None:
         """One step in place: v = momentum*v + g; flat -= learning_rate * (v, or g + momentum*v for Nesterov)."""
-        _begin_step(state)
-        for block in _blocks(flat, grad, n_weights):
-            g, step = block.grad, block.scratch
-            if self.weight_decay:
-                _add_decay(block, self.weight_decay)
-            if self.momentum:
-                v = state["velocity"][block.where]
-                v *= self.momentum
-                v += g
-                if self.nesterov:
-                    np.multiply(v, self.momentum, out=step)
-                    step += g
-                    step *= learning_rate
-                else:
-                    np.multiply(v, learning_rate, out=step)
+        g, change = block.grad, block.scratch
+        if self.weight_decay:
+            _add_decay(block, self.weight_decay)
+        if self.momentum:
+            v = block.state["velocity"]
+            v *= self.momentum
+            v += g
+            if self.nesterov:
+                np.multiply(v, self.momentum, out=change)
+                change += g
+                change *= learning_rate
             else:
-                np.multiply(g, learning_rate, out=step)
-            np.subtract(block.flat, step, out=block.flat)
+                np.multiply(v, learning_rate, out=change)
+        else:
+            np.multiply(g, learning_rate, out=change)
+        np.subtract(block.flat, change, out=block.flat)
 
 
 @options
@@ -86,13 +89,11 @@ class Adam:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, flat: Array, grad: Array, state: State, learning_rate: float, n_weights: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int) -> None:
         """One step in place."""
-        _begin_step(state)
-        for block in _blocks(flat, grad, n_weights):
-            if self.weight_decay:
-                _add_decay(block, self.weight_decay)
-            _adam_step(block, state, learning_rate, self.beta1, self.beta2, self.epsilon)
+        if self.weight_decay:
+            _add_decay(block, self.weight_decay)
+        _adam_step(block, learning_rate, step, self.beta1, self.beta2, self.epsilon)
 
 
 @options
@@ -110,12 +111,10 @@ class AdamW:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, flat: Array, grad: Array, state: State, learning_rate: float, n_weights: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int) -> None:
         """One step in place."""
-        _begin_step(state)
-        for block in _blocks(flat, grad, n_weights):
-            np.multiply(block.weights, 1.0 - learning_rate * self.weight_decay, out=block.weights)
-            _adam_step(block, state, learning_rate, self.beta1, self.beta2, self.epsilon)
+        np.multiply(block.weights, 1.0 - learning_rate * self.weight_decay, out=block.weights)
+        _adam_step(block, learning_rate, step, self.beta1, self.beta2, self.epsilon)
 
 
 @options
@@ -133,26 +132,24 @@ class RMSprop:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square", "velocity") if self.momentum else _state(flat, "square")
 
-    def update(self, flat: Array, grad: Array, state: State, learning_rate: float, n_weights: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int) -> None:
         """One step in place."""
-        _begin_step(state)
-        for block in _blocks(flat, grad, n_weights):
-            if self.weight_decay:
-                _add_decay(block, self.weight_decay)
-            step = block.scratch
-            square = state["square"][block.where]
-            _track_square(square, block.grad, self.decay, step)
-            np.sqrt(square, out=step)
-            step += self.epsilon
-            np.divide(block.grad, step, out=step)
-            if self.momentum:
-                v = state["velocity"][block.where]
-                v *= self.momentum
-                v += step
-                np.multiply(v, learning_rate, out=step)
-            else:
-                step *= learning_rate
-            np.subtract(block.flat, step, out=block.flat)
+        if self.weight_decay:
+            _add_decay(block, self.weight_decay)
+        change = block.scratch
+        square = block.state["square"]
+        _track_square(square, block.grad, self.decay, change)
+        np.sqrt(square, out=change)
+        change += self.epsilon
+        np.divide(block.grad, change, out=change)
+        if self.momentum:
+            v = block.state["velocity"]
+            v *= self.momentum
+            v += change
+            np.multiply(v, learning_rate, out=change)
+        else:
+            change *= learning_rate
+        np.subtract(block.flat, change, out=block.flat)
 
 
 @options
@@ -168,59 +165,97 @@ class Adagrad:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square_sum")
 
-    def update(self, flat: Array, grad: Array, state: State, learning_rate: float, n_weights: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int) -> None:
         """One step in place."""
-        _begin_step(state)
-        for block in _blocks(flat, grad, n_weights):
-            if self.weight_decay:
-                _add_decay(block, self.weight_decay)
-            step = block.scratch
-            square_sum = state["square_sum"][block.where]
-            np.multiply(block.grad, block.grad, out=step)
-            square_sum += step
-            np.sqrt(square_sum, out=step)
-            step += self.epsilon
-            np.divide(block.grad, step, out=step)
-            step *= learning_rate
-            np.subtract(block.flat, step, out=block.flat)
+        if self.weight_decay:
+            _add_decay(block, self.weight_decay)
+        change = block.scratch
+        square_sum = block.state["square_sum"]
+        np.multiply(block.grad, block.grad, out=change)
+        square_sum += change
+        np.sqrt(square_sum, out=change)
+        change += self.epsilon
+        np.divide(block.grad, change, out=change)
+        change *= learning_rate
+        np.subtract(block.flat, change, out=block.flat)
 
 
 Optimizer = SGD | Adam | AdamW | RMSprop | Adagrad
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
-    """One stretch of the flat vectors: views, and scratch of the same length."""
+class Block:
+    """One stretch of the flat vectors: views, the optimizer's state for it, and scratch of the same length."""
 
-    where: slice
     flat: Array
     grad: Array
     weights: Array  # the part of `flat` that is weights: decay leaves biases alone
+    state: State
     scratch: Array
 
 
-def _blocks(flat: Array, grad: Array, n_weights: int) -> Iterator[_Block]:
+def bind(
+    optimizer: Optimizer, flat: Array, grad: Array, state: State, n_weights: int, n_threads: int = 1
+) -> Callable[[float], None]:
+    """A function that takes a step with a given learning rate, from what is in `grad`, on `flat` and `state` in place.
+
+    Threads share the blocks, each with its own; how many there are does not change a bit of the result.
+    """
+    n_blocks = -(-flat.size // BLOCK)
+    n_groups = n_threads if n_blocks >= BLOCKS_WORTH_THREADS else 1
+    groups = [_blocks(flat, grad, state, n_weights, range(n, n_blocks, n_groups)) for n in range(n_groups)]
+    count = state["step"]
+
+    def run(blocks: Sequence[Block], learning_rate: float, step: int) -> None:
+        for block in blocks:
+            optimizer.update(block, learning_rate, step)
+            if step % FLUSH_EVERY == 0:
+                _flush(block)
+
+    def run_quietly(blocks: Sequence[Block], learning_rate: float, step: int) -> None:
+        with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
+            run(blocks, learning_rate, step)
+
+    def take_step(learning_rate: float) -> None:
+        step = int(count) + 1
+        count.fill(step)
+        others = [_workers(n_groups - 1).submit(run_quietly, group, learning_rate, step) for group in groups[1:]]
+        run(groups[0], learning_rate, step)
+        for other in others:
+            other.result()
+
+    return take_step
+
+
+@cache
+def _workers(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, thread_name_prefix="optimizer")
+
+
+def _blocks(flat: Array, grad: Array, state: State, n_weights: int, numbers: range) -> tuple[Block, ...]:
+    """The blocks with these numbers, on one scratch."""
     scratch = np.empty(min(BLOCK, flat.size), flat.dtype)
-    for start in range(0, flat.size, BLOCK):
-        where = slice(start, min(start + BLOCK, flat.size))
-        weights = flat[start : max(start, min(where.stop, n_weights))]
-        yield _Block(where, flat[where], grad[where], weights, scratch[: where.stop - start])
+    blocks = []
+    for number in numbers:
+        start, stop = number * BLOCK, min((number + 1) * BLOCK, flat.size)
+        own = {name: values[start:stop] for name, values in state.items() if name != "step"}
+        weights = flat[start : max(start, min(stop, n_weights))]
+        blocks.append(Block(flat[start:stop], grad[start:stop], weights, own, scratch[: stop - start]))
+    return tuple(blocks)
 
 
 def _state(flat: Array, *names: str) -> State:
     return {"step": np.zeros((), np.int64)} | {name: np.zeros_like(flat) for name in names}
 
 
-def _begin_step(state: State) -> None:
-    state["step"] += 1
-    if state["step"] % FLUSH_EVERY:
-        return
-    for name, values in state.items():
-        if name != "step":
-            values[np.abs(values) < NEGLIGIBLE] = 0.0
+def _flush(block: Block) -> None:
+    for values in block.state.values():
+        np.abs(values, out=block.scratch)
+        np.greater_equal(block.scratch, NEGLIGIBLE, out=block.scratch)
+        values *= block.scratch
 
 
-def _add_decay(block: _Block, weight_decay: float) -> None:
+def _add_decay(block: Block, weight_decay: float) -> None:
     n = block.weights.size
     np.multiply(block.weights, weight_decay, out=block.scratch[:n])
     block.grad[:n] += block.scratch[:n]
@@ -233,16 +268,16 @@ def _track_square(square: Array, grad: Array, decay: float, scratch: Array) -> N
     square += scratch
 
 
-def _adam_step(block: _Block, state: State, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> None:
-    count = int(state["step"])
-    mean, square, step = state["mean"][block.where], state["square"][block.where], block.scratch
-    np.subtract(block.grad, mean, out=step)
-    step *= 1.0 - beta1
-    mean += step
-    _track_square(square, block.grad, beta2, step)
-    np.sqrt(square, out=step)
-    step *= 1.0 / float(np.sqrt(1.0 - beta2**count))
-    step += epsilon
-    np.divide(mean, step, out=step)
-    step *= learning_rate / (1.0 - beta1**count)
-    np.subtract(block.flat, step, out=block.flat)
+def _adam_step(block: Block, learning_rate: float, step: int, beta1: float, beta2: float, epsilon: float) -> None:
+    mean, square, change = block.state["mean"], block.state["square"], block.scratch
+    np.subtract(block.grad, mean, out=change)
+    change *= 1.0 - beta1
+    mean += change
+    _track_square(square, block.grad, beta2, change)
+    # mean / c1 / (root / c2 + epsilon), with the corrections c1 and c2 taken out of the vectors: one pass less.
+    correction = float(np.sqrt(1.0 - beta2**step))
+    np.sqrt(square, out=change)
+    change += epsilon * correction
+    np.divide(mean, change, out=change)
+    change *= learning_rate * correction / (1.0 - beta1**step)
+    np.subtract(block.flat, change, out=block.flat)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.nn.losses import Loss
-from mlpcli.nn.network import Network, Workspace, backward, forward, mean_loss
-from mlpcli.nn.optimizers import Optimizer
+from mlpcli.nn.network import Network, Workspace, backward, batch_loss, forward
+from mlpcli.nn.optimizers import Optimizer, bind
 from mlpcli.nn.parameters import Parameters, allocate_parameters
 from mlpcli.nn.schedules import Schedule, schedule_factor
 from mlpcli.training.samples import Batch, Samples
@@ -31,6 +31,7 @@ class Plan:
     epochs: int
     gradient_clip: float | None = None
     seed: int = 0
+    n_threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,17 @@ class NumpyEngine:
         order = stream(plan.seed, "order", epoch).permutation(n_rows)
         dropout_rng = stream(plan.seed, "dropout", epoch) if self.network.dropout else None
         n_steps = math.ceil(n_rows / self.batch_size)
-        n_weights = parameters.n_weights
+        take_step = bind(
+            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads
+        )
         total, learning_rate = 0.0, 0.0
         for step in range(n_steps):
             if must_stop():
                 return None
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
             X, y, weights = self.batch.gather(rows)
-            z, a = forward(parameters, X, self.workspace, dropout_rng)
-            loss = mean_loss(self.network, plan.loss, z, a, y, weights)
+            forward(parameters, X, self.workspace, dropout_rng)
+            loss = batch_loss(self.workspace, plan.loss, y, weights)
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")
             total += loss * rows.size
@@ -106,7 +109,7 @@ class NumpyEngine:
             if plan.gradient_clip is not None:
                 _clip(self.gradient.flat, plan.gradient_clip)
             learning_rate = learning_rate_at(plan, epoch, step, n_steps)
-            plan.optimizer.update(parameters.flat, self.gradient.flat, optimizer_state, learning_rate, n_weights)
+            take_step(learning_rate)
         return EpochResult(total / n_rows, learning_rate)
 
 

@@ -51,19 +51,19 @@ class Batch:
     def gather(self, rows: NDArray[np.int64]) -> tuple[Array, Array, Array | None]:
         """Copy the given rows into the buffers; returns views (n, n_in), (n, n_out) and (n,) or None.
 
-        `mode="clip"` makes `np.take` skip its bounds check, which is most of its time; the rows are known to be valid.
+        `mode="clip"` makes `take` skip its bounds check, which is most of its time; the rows are known to be valid.
         """
         samples, n = self._samples, rows.size
         X, y = self._X[:n], self._y[:n]
-        np.take(samples.X, rows, axis=0, out=X, mode="clip")
+        samples.X.take(rows, axis=0, out=X, mode="clip")
         if samples.class_targets is None:
-            np.take(samples.y, rows, axis=0, out=y, mode="clip")
+            samples.y.take(rows, axis=0, out=y, mode="clip")
         else:
             codes = self._codes[:n]
-            np.take(samples.y, rows, out=codes, mode="clip")
-            np.take(samples.class_targets, codes, axis=0, out=y, mode="clip")
+            samples.y.take(rows, out=codes, mode="clip")
+            samples.class_targets.take(codes, axis=0, out=y, mode="clip")
         if self._weights is None or samples.weights is None:
             return X, y, None
         weights = self._weights[:n]
-        np.take(samples.weights, rows, out=weights, mode="clip")
+        samples.weights.take(rows, out=weights, mode="clip")
         return X, y, weights

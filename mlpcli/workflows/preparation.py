@@ -150,11 +150,12 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     training = config.training
+    n_threads = choose_threads(training.threads, network.sizes, training.batch_size)
     return Prepared(
         loaded, task, reason, columns, table, preprocessor, target, target_state, network,
         Plan(loss, training.optimizer, training.schedule, training.batch_size, training.epochs, training.gradient_clip,
-             training.seed),
-        metric, choose_threads(training.threads, network.sizes, training.batch_size),
+             training.seed, n_threads),
+        metric, n_threads,
         train, validation, test, tuple(notes), hashes, train_rows,
     )  # fmt: skip
 

@@ -190,3 +190,27 @@ def test_row_losses_come_from_logits_only_with_the_partner(name):
     nonsense = np.full_like(z, 0.5)
     np.testing.assert_array_equal(row_losses(loss, loss.partner, z, nonsense, y), loss.values_from_logits(z, y))
     np.testing.assert_array_equal(row_losses(loss, "tanh", z, nonsense, y), loss.values(nonsense, y))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_total_of_a_batch_is_the_sum_of_its_rows(name, dtype):
+    rng = np.random.default_rng(8)
+    loss = LOSSES[name]
+    z = rng.normal(size=(40, 3)).astype(dtype) * 3
+    y = targets_for(name, 40, 3, rng).astype(dtype)
+    a = outputs_of(loss.partner, z)
+    expected = float(loss.values_from_logits(z, y).sum())
+    assert loss.total(z, a, y, np.empty_like(z)) == pytest.approx(expected, rel=2e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_total_of_a_batch_is_finite_where_the_outputs_are_saturated(name):
+    loss = LOSSES[name]
+    z = np.array([[60.0, -60.0], [-60.0, 60.0]], np.float32)
+    y = np.eye(2, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        assert math.isfinite(loss.total(z, outputs_of(loss.partner, z), y, np.empty_like(z)))
+    z[0, 0] = np.nan
+    with np.errstate(invalid="ignore", over="ignore"):
+        assert not math.isfinite(loss.total(z, outputs_of(loss.partner, z), y, np.empty_like(z)))

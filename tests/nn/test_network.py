@@ -19,7 +19,7 @@ from mlpcli.nn.network import (
     output_blocks,
     predict,
 )
-from mlpcli.nn.optimizers import SGD
+from mlpcli.nn.optimizers import SGD, bind
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
 
 PEER_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
@@ -173,11 +173,12 @@ def test_a_step_allocates_no_array_of_the_batch(dropout):
     workspace, weights = Workspace(network, 256), np.ones(256, np.float32)
     optimizer = SGD(momentum=0.9)
     state = optimizer.start(parameters.flat)
+    take_step = bind(optimizer, parameters.flat, gradient.flat, state, parameters.n_weights)
 
     def step():
         forward(parameters, X, workspace, rng if dropout else None)
         backward(parameters, gradient, X, y, CrossEntropy(), workspace, weights, uses_dropout=dropout > 0)
-        optimizer.update(parameters.flat, gradient.flat, state, 0.01, parameters.n_weights)
+        take_step(0.01)
 
     step()
     tracemalloc.start()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlpcli.nn import optimizers
-from mlpcli.nn.optimizers import BLOCK, FLUSH_EVERY, NEGLIGIBLE, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from mlpcli.nn.optimizers import BLOCK, FLUSH_EVERY, NEGLIGIBLE, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, bind
 
 VARIANTS = {
     "sgd": SGD(),
@@ -27,11 +27,15 @@ def test_every_optimizer_is_checked_here():
     assert {type(optimizer) for optimizer in VARIANTS.values()} == set(get_args(Optimizer))
 
 
+def update(optimizer, flat, grad, state, learning_rate, n_weights, n_threads=1):
+    bind(optimizer, flat, grad, state, n_weights, n_threads)(learning_rate)
+
+
 def run(optimizer, flat, grads, n_weights=0, learning_rate=0.1):
     """Take one step for each of `grads`; the gradients are copied, as an update may use them up."""
     state = optimizer.start(flat)
     for grad in grads:
-        optimizer.update(flat, grad.copy(), state, learning_rate, n_weights)
+        update(optimizer, flat, grad.copy(), state, learning_rate, n_weights)
     return flat, state
 
 
@@ -73,7 +77,7 @@ def test_two_steps_are_those_worked_by_hand(optimizer, expected):
     state = optimizer.start(flat)
     seen = []
     for grad in (0.5, -0.2):
-        optimizer.update(flat, np.array([grad]), state, 0.1, n_weights=1)
+        update(optimizer, flat, np.array([grad]), state, 0.1, n_weights=1)
         seen.append(flat[0])
     np.testing.assert_allclose(seen, expected, rtol=1e-10, atol=1e-14)
 
@@ -108,7 +112,7 @@ def test_many_steps_agree_with_torch(name, dtype):
             group["lr"] = learning_rate
         weights.grad, biases.grad = torch.tensor(grad[:n_weights]), torch.tensor(grad[n_weights:])
         peer.step()
-        optimizer.update(flat, grad, state, learning_rate, n_weights)
+        update(optimizer, flat, grad, state, learning_rate, n_weights)
     expected = np.concatenate([weights.detach().numpy(), biases.detach().numpy()])
     rtol = 2e-5 if dtype == "float32" else 1e-11
     np.testing.assert_allclose(flat, expected, rtol=rtol, atol=rtol)
@@ -169,7 +173,7 @@ def test_the_state_is_arrays_that_a_copy_continues_from(name):
     state = {key: values.copy() for key, values in state.items()}
     assert all(isinstance(values, np.ndarray) for values in state.values())
     for grad in grads[13:]:
-        VARIANTS[name].update(part, grad.copy(), state, 0.1, 5)
+        update(VARIANTS[name], part, grad.copy(), state, 0.1, 5)
     np.testing.assert_array_equal(part, whole)
 
 
@@ -188,9 +192,9 @@ def test_a_memory_that_fades_never_ends_in_denormal_numbers(optimizer):
     flat = np.ones(50, np.float32)
     state = optimizer.start(flat)
     smallest = np.finfo(np.float32).tiny
-    optimizer.update(flat, np.full(50, 1e-3, np.float32), state, 0.01, 50)
+    update(optimizer, flat, np.full(50, 1e-3, np.float32), state, 0.01, 50)
     for _ in range(1500):
-        optimizer.update(flat, np.zeros(50, np.float32), state, 0.01, 50)
+        update(optimizer, flat, np.zeros(50, np.float32), state, 0.01, 50)
         for key, values in state.items():
             assert key == "step" or ((values == 0) | (np.abs(values) >= smallest)).all()
     assert all((values == 0).all() for key, values in state.items() if key != "step")
@@ -202,7 +206,7 @@ def test_only_what_is_negligible_is_flushed():
     state = optimizer.start(flat)
     state["step"][...] = FLUSH_EVERY - 1
     state["velocity"][:] = [1e-20, -1e-20, NEGLIGIBLE / 10, -NEGLIGIBLE / 10]
-    optimizer.update(flat, np.zeros(4), state, 0.1, 4)
+    update(optimizer, flat, np.zeros(4), state, 0.1, 4)
     np.testing.assert_allclose(state["velocity"], [0.9e-20, -0.9e-20, 0, 0], rtol=1e-12, atol=0)
 
 
@@ -212,5 +216,41 @@ def test_every_optimizer_descends_a_bowl(name):
     flat, target = np.array([3.0, -2.0, 5.0]), np.array([1.0, 1.0, 1.0])
     state, before = optimizer.start(flat), np.abs(flat - target).max()
     for _ in range(400):
-        optimizer.update(flat, flat - target, state, 0.1, n_weights=0)
+        update(optimizer, flat, flat - target, state, 0.1, n_weights=0)
     assert np.abs(flat - target).max() < before / 2
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_threads_share_the_work_without_changing_a_bit(name):
+    rng = np.random.default_rng(5)
+    flat = rng.normal(size=BLOCK * 9 + 7).astype(np.float32)
+    grads = [rng.normal(size=flat.size).astype(np.float32) for _ in range(3)]
+    results = []
+    for n_threads in (1, 2, 3):
+        own = flat.copy()
+        state = VARIANTS[name].start(own)
+        for grad in grads:
+            update(VARIANTS[name], own, grad.copy(), state, 0.1, BLOCK * 4, n_threads)
+        results.append([own.tobytes(), *(values.tobytes() for values in state.values())])
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_bound_optimizer_takes_the_same_steps_as_one_bound_anew():
+    rng = np.random.default_rng(6)
+    flat, other = (np.ones(10) for _ in range(2))
+    state, other_state = Adam().start(flat), Adam().start(other)
+    grad = np.empty(10)
+    take_step = bind(Adam(), flat, grad, state, 5)
+    for _ in range(20):
+        grad[...] = rng.normal(size=10)
+        update(Adam(), other, grad.copy(), other_state, 0.1, 5)
+        take_step(0.1)
+    assert np.array_equal(flat, other)
+    assert state["step"] == other_state["step"] == 20
+
+
+def test_an_overflow_in_another_thread_is_no_warning():
+    flat = np.ones(BLOCK * 9, np.float32)
+    optimizer = Adam()
+    with np.errstate(over="ignore", invalid="ignore"):
+        update(optimizer, flat, np.full_like(flat, 1e30), optimizer.start(flat), 0.1, 0, n_threads=2)
