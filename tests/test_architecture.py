@@ -29,6 +29,7 @@ LIBRARIES = {
     "cli": {"typer", "rich"},
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
+    "extras": {"numpy", "numba"},
     "storage": {"numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
@@ -43,6 +44,8 @@ LIBRARIES = {
 }
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 60
+# Numba forgets its cache by the file of the outermost compiled function: what that calls must stand with it.
+LONG = {"extras/kernels.py"}
 
 
 def module_name(path: Path) -> str:
@@ -126,6 +129,7 @@ VERBS = ("init", "check", "train", "predict", "evaluate", "inspect")
 LAZY = {
     ("__init__.py", "__getattr__"),
     *((f"cli/{verb}.py", verb) for verb in VERBS),
+    ("workflows/engines.py", "make_engine"),
 }
 
 
@@ -139,7 +143,8 @@ def test_a_verb_is_thin(verb):
 
 @every_file
 def test_a_file_is_at_most_300_lines(path):
-    assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
+    if str(path.relative_to(PACKAGE)) not in LONG:
+        assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
 
 
 @every_file

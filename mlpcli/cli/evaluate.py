@@ -27,8 +27,9 @@ def evaluate(
 
     Example: mlp eval runs/penguins/weights.npz test.csv --min accuracy=0.95 --max log_loss=0.2
     """
+    from mlpcli.cli.eval_summary import eval_json, eval_summary
     from mlpcli.cli.render import Screen
-    from mlpcli.cli.summaries import eval_json, eval_summary, refuse_missed
+    from mlpcli.cli.verdicts import refuse_missed
     from mlpcli.evaluation.gates import parse_gate
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 

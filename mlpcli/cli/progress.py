@@ -33,13 +33,15 @@ class TrainingView:
         self._screen.warn(text)
 
     def prepared(self, prepared: Prepared, from_epoch: int) -> None:
-        """Three lines on data, network and training; then the live line begins."""
+        """A line each on data, network, training and engine; then the live line begins."""
         for name, text in (
             ("data", describe_data(prepared)),
             ("network", describe_network(prepared)),
             ("training", describe_training(prepared)),
         ):
             self._screen.say(f"{name:<10}{text}")
+        if prepared.engine.reason:
+            self._screen.say(f"{'engine':<10}{prepared.engine.name}: {prepared.engine.reason}")
         if from_epoch:
             self._screen.say(f"{'resumed':<10}after epoch {from_epoch}")
         self._metric, self._epochs = prepared.metric, prepared.plan.epochs

@@ -23,8 +23,8 @@ def train(
     from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.progress import TrainingView
     from mlpcli.cli.render import Screen
-    from mlpcli.cli.summaries import refuse_missed
     from mlpcli.cli.train_summary import train_json, train_summary
+    from mlpcli.cli.verdicts import refuse_missed
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.train import train as run_training
 

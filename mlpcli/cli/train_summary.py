@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, count, duration, number
-from mlpcli.cli.summaries import MAIN_METRICS, gates_json, show_verdicts
+from mlpcli.cli.summaries import MAIN_METRICS
+from mlpcli.cli.verdicts import gates_json, show_verdicts
 from mlpcli.workflows.train import TrainResult, flat_metrics
 
 # The metric, lower being better, in which a model trained on a loss should beat the constant baseline.

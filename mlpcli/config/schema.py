@@ -181,6 +181,10 @@ class TrainingConfig:
         Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
         Setting("Threads of the matrix products; auto goes by their size."),
     ] = "auto"
+    engine: Annotated[
+        Literal["auto", "numpy", "compiled"],
+        Setting("What runs the steps: compiled needs the extra fast; auto takes it for many steps of a small network."),
+    ] = "auto"
 
 
 @options

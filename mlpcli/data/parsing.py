@@ -1,9 +1,11 @@
 """One file, from its text to frames: pandas parses the cells of the rows that `records` has proved complete."""
 
+import io
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from mlpcli.data.cells import NUMBER_BLANKS, Series, is_code, parse_numbers, tex
 from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
 from mlpcli.data.encoding import Digest, TextBlocks
 from mlpcli.data.faults import infinite, not_a_number
+from mlpcli.data.lookahead import mapped_ahead
 from mlpcli.data.records import LineMap, RowStream
 from mlpcli.data.sources import Source, open_source
 from mlpcli.errors import DataError
@@ -71,7 +74,9 @@ class OpenTable:
             self.dialect = find_dialect(self._text, plan.format)
             self.lines = LineMap(self._text.name, self.dialect.first_line)
             start, n_fields = self.dialect.rows, len(self.dialect.names)
-            self._rows = RowStream(self._text, start, self.dialect.delimiter, n_fields, self.lines)
+            # A row too short has no last cell; where that column is parsed, missing cells in it call for a closer look.
+            is_hasty = not plan.guesses and (plan.wanted is None or self.dialect.names[-1] in plan.wanted)
+            self._rows = RowStream(self._text, start, self.dialect.delimiter, n_fields, self.lines, is_hasty)
         except BaseException:
             stream.close()
             raise
@@ -98,57 +103,97 @@ class OpenTable:
         """What was guessed so far."""
         return (*self.dialect.notes, *self._text.notes)
 
-    def frames(self, chunk_rows: int | None = None) -> Iterator[pd.DataFrame]:
-        """The rows in frames of `chunk_rows` (None: in one) with the wanted columns; one frame if there are no rows."""
-        wanted = self._plan.wanted
-        names = [name for name in self.dialect.names if wanted is None or name in wanted]
+    def whole(self) -> pd.DataFrame:
+        """All rows with the wanted columns, read in one piece: pieces that are joined would be held twice."""
+        names = self._names
         if self._rows.is_empty and self._rows.fault is None:
-            yield pd.DataFrame({name: pd.Series(dtype=object) for name in names})
-            return
-        n_rows = 0
-        # Without any wanted column one is read all the same: rows are counted by it.
-        with self._parser(names or [self.dialect.names[0]]) as parser:
-            while (frame := self._next_frame(parser, chunk_rows)) is not None:
-                n_rows += len(frame)
-                yield frame[names].reset_index(drop=True) if chunk_rows or not names else frame
-        if n_rows != self._rows.n_rows:
-            raise DataError(f"{self.name}: {self._rows.n_rows} rows, of which only {n_rows} can be read.")
-
-    def _next_frame(self, parser: Any, chunk_rows: int | None) -> pd.DataFrame | None:
+            return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
+        if self._rows.fault is not None:
+            raise self._rows.fault
+        options = self._options(names or [self.dialect.names[0]]) | {"low_memory": True}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-                frame: pd.DataFrame | None = parser.read(chunk_rows)
-        except StopIteration:
-            frame = None
+                skips_blanks = self.dialect.delimiter != " "
+                frame: pd.DataFrame = pd.read_csv(self._rows, skipinitialspace=skips_blanks, **options)  # type: ignore[call-overload]
         except pd.errors.ParserError as error:
             raise self._rows.fault or DataError(f"{self.name}: cannot be read ({error}).") from error
         if self._rows.fault is not None:
             raise self._rows.fault
-        return frame
+        if len(frame) != self._rows.n_rows:
+            raise DataError(f"{self.name}: {self._rows.n_rows} rows, of which only {len(frame)} can be read.")
+        return frame if names else frame[[]]
 
-    def _parser(self, names: Sequence[str]) -> Any:
-        """The pandas reader of these columns. It drops no line and knows no marker but ours."""
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The rows with the wanted columns, in frames as they were read; one frame if there are no rows.
+
+        While one is worked on those that follow are parsed.
+        """
+        if self._rows.is_empty and self._rows.fault is None:
+            yield self.whole()
+            return
+        # Without any wanted column one is read all the same: rows are counted by it.
+        options = self._options(self._names or [self.dialect.names[0]])
+        for frame in mapped_ahead(partial(self._parsed, options), self._blocks()):
+            yield frame if self._names else frame[[]]
+
+    @property
+    def _names(self) -> list[str]:
+        wanted = self._plan.wanted
+        return [name for name in self.dialect.names if wanted is None or name in wanted]
+
+    def _blocks(self) -> "Iterator[_Block]":
+        """The text in blocks of whole rows."""
+        first_row = 0
+        for text in self._rows:
+            yield _Block(text, first_row, self._rows.n_rows - first_row, self._rows.is_proved)
+            first_row = self._rows.n_rows
         if self._rows.fault is not None:
             raise self._rows.fault
+
+    def _parsed(self, options: dict[str, Any], block: "_Block") -> pd.DataFrame:
+        # To skip blanks takes a third more time, and most blocks have none.
+        skips_blanks = self.dialect.delimiter != " " and b" " in block.text
+        try:
+            frame: pd.DataFrame = pd.read_csv(io.BytesIO(block.text), skipinitialspace=skips_blanks, **options)
+        except pd.errors.ParserError as error:
+            raise DataError(f"{self.name}: cannot be read ({error}).") from error
+        if not block.is_proved and frame.iloc[:, -1].isna().any():
+            self._rows.check_rows(block.text, block.first_row)
+        if len(frame) != block.n_rows:
+            raise DataError(f"{self.name}: {block.n_rows} rows, of which only {len(frame)} can be read.")
+        return frame
+
+    def _options(self, names: Sequence[str]) -> dict[str, Any]:
+        """How pandas reads these columns. It drops no line and knows no marker but ours."""
         dialect = self.dialect
         texts = self._plan.text_names(dialect)
-        options: dict[str, Any] = {
+        missing = {name: sorted(self._plan.missing_texts(name)) for name in names}
+        first = missing[names[0]]
+        return {
             "sep": dialect.delimiter,
             "header": None,
             "names": list(dialect.names),
-            "usecols": None if len(names) == len(dialect.names) else list(names),
+            "usecols": list(names),  # also if these are all: so pandas lets a long row pass, which is for us to tell
             "index_col": False,
-            "dtype": {name: object for name in names if name in texts},
-            "na_values": {name: sorted(self._plan.missing_texts(name)) for name in names},
+            "dtype": {name: object for name in names if name in texts} or None,  # {} makes a frame column by column
+            "na_values": first if all(markers == first for markers in missing.values()) else missing,
             "keep_default_na": False,
-            "skipinitialspace": dialect.delimiter != " ",
             "skip_blank_lines": False,
+            "low_memory": False,
             "engine": "c",
-            "iterator": True,
             **PRECISION,
         }
-        return pd.read_csv(self._rows, **options)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The text of some rows, of which the first is row `first_row` of the file; for `is_proved` see `RowStream`."""
+
+    text: bytes
+    first_row: int
+    n_rows: int
+    is_proved: bool
 
 
 def has_lost_text(column: Series) -> bool:
@@ -163,12 +208,20 @@ def tidied(frame: pd.DataFrame, plan: Plan, where: Callable[[int], str]) -> pd.D
 
     `where` tells the place of a row. Raises DataError for a text in a column of numbers, and for an infinite number.
     """
+    if len(frame.columns) and set(frame.dtypes) == {np.dtype(np.float64)} and not _has_infinite(frame.to_numpy()):
+        return frame
     columns = {str(name): _tidied_column(str(name), frame[name], plan, where) for name in frame.columns}
     changed = {name: column for name, column in columns.items() if column is not None}
     if not changed:
         return frame
-    kept = {name: frame[name] for name in columns if name not in changed}
-    return pd.DataFrame({name: changed.get(name, kept.get(name)) for name in columns}, index=frame.index, copy=False)
+    if 2 * len(changed) > len(columns):
+        kept = {name: frame[name] for name in columns if name not in changed}
+        return pd.DataFrame({n: changed.get(n, kept.get(n)) for n in columns}, index=frame.index, copy=False)
+    # The others stay together in one array, which is quick to take rows from.
+    tidy = frame.copy(deep=False)
+    for name, column in changed.items():
+        tidy[name] = column
+    return tidy
 
 
 def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int], str]) -> "Series | None":
@@ -212,6 +265,13 @@ def _is_too_large(text: str) -> bool:
         return math.isinf(float(text))
     except ValueError:
         return False
+
+
+def _has_infinite(values: NDArray[np.float64]) -> bool:
+    # Without infinities and NaN the largest and the smallest are finite, which takes no array as large again.
+    return not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))) and bool(
+        np.isinf(values).any()
+    )
 
 
 def _check_finite(name: str, values: NDArray[np.float64], where: Callable[[int], str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
+from mlpcli.data.blocks import write_numbers
 from mlpcli.data.categorical import OneHot, choose_levels
 from mlpcli.data.cells import TextCells, canonical_number, holds_numbers, is_date_dtype, text_cells
 from mlpcli.data.columns import Column, Role, complete_yes_no, find_role, yes_no_sign
@@ -117,7 +118,12 @@ def transform(
         return X, counts
     places = input_places(preprocessor.columns)
     amount = 0
+    # Most tables have only numbers, none missing: these are written together, a few rows after the other.
+    is_written = write_numbers(X, selection, preprocessor.columns, preprocessor.state)
     for column in preprocessor.columns:
+        if is_written and column.role == "number":
+            amount += 1
+            continue
         if column.role in ("category", "yes_no"):
             is_missing, n_unseen = _write_texts(X, places, selection, column)
             if n_unseen:

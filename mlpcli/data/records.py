@@ -93,11 +93,16 @@ class LineMap:
 class RowStream:
     """The rows of a text as pandas wants to read them (an object with `read`), every one with `n_fields` fields.
 
-    A fault ends the stream and waits in `fault`, since an exception must not cross the C parser; the caller raises it.
+    A fault ends the stream and waits in `fault`; the caller raises it when it is done with the rows before.
+    With `is_hasty` the rows of a block without quotes may have too few and too many fields that make up for each
+    other. `is_proved` says whether those of the block last given have not; if they may, `check_rows` finds out.
     """
 
-    def __init__(self, text: TextBlocks, start: bytes, delimiter: str, n_fields: int, lines: LineMap) -> None:
+    def __init__(
+        self, text: TextBlocks, start: bytes, delimiter: str, n_fields: int, lines: LineMap, is_hasty: bool = False
+    ) -> None:
         self.n_rows = 0
+        self.is_proved = True
         self.fault: DataError | None = None
         self._text = text
         self._name = text.name
@@ -107,6 +112,7 @@ class RowStream:
         self._delimiter = delimiter
         self._n_fields = n_fields
         self._lines = lines
+        self._is_hasty = is_hasty and n_fields > 1
         self._block = b""
         self._block = self.read()
         self.is_empty = not self._block
@@ -167,7 +173,15 @@ class RowStream:
         """The same for a block in plain order; None when it is not, or not surely."""
         signs = np.frombuffer(block, np.uint8)
         is_newline = signs == NEWLINE
-        is_delimiter = signs == ord(self._delimiter)
+        is_separator = signs == ord(self._delimiter)
+        self.is_proved = True
+        if self._is_hasty and b'"' not in block:
+            n_rows = int(np.count_nonzero(is_newline))
+            if np.count_nonzero(is_separator) == n_rows * (self._n_fields - 1):
+                self.is_proved = False
+                self.n_rows += n_rows
+                return len(block)
+        is_separator |= is_newline
         inner = np.empty(0, np.intp)
         if b'"' in block:
             is_quote = signs == QUOTE
@@ -176,42 +190,67 @@ class RowStream:
             # The parity of the quotes so far; a sum of bytes wraps at 256, which keeps it.
             is_outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == 0
             inner = np.flatnonzero(is_newline & ~is_outside)
-            is_newline &= is_outside
-            is_delimiter &= is_outside
-        ends = np.flatnonzero(is_newline) + 1
-        if not len(ends):
-            return 0
+            is_separator &= is_outside
+        separators = np.flatnonzero(is_separator)
         # What follows the last whole record is left out: it belongs to one that is still open.
-        starts = np.append(0, ends[:-1])
-        counts = np.add.reduceat(is_delimiter[: ends[-1]].view(np.uint8), starts, dtype=np.int64)
-        inner = inner[inner < ends[-1]]
-        if np.any(counts != self._n_fields - 1) or (self._n_fields == 1 and re.search(rb"(?m)^[ \t]*\n", block)):
+        is_end = signs[separators] == NEWLINE
+        n_whole = len(is_end) - int(np.argmax(is_end[::-1])) if is_end.any() else 0
+        if not n_whole:
+            return 0
+        if not _are_in_order(is_end[:n_whole], self._n_fields):
             return None
+        if self._n_fields == 1 and re.search(rb"(?m)^[ \t]*\n", block):
+            return None
+        ends = separators[self._n_fields - 1 : n_whole : self._n_fields] + 1
+        inner = inner[inner < ends[-1]]
         for row, n_extra in zip(*np.unique(np.searchsorted(ends, inner), return_counts=True), strict=True):
             self._lines.add(self.n_rows + int(row), int(n_extra))
         self.n_rows += len(ends)
         return int(ends[-1])
+
+    def check_rows(self, block: bytes, first_row: int) -> None:
+        """Find the fault in a block that is not proved, if it has one; rows count from 0. Any thread may ask."""
+        signs = np.frombuffer(block, np.uint8)
+        is_separator = signs == ord(self._delimiter)
+        is_separator |= signs == NEWLINE
+        is_end = signs[np.flatnonzero(is_separator)] == NEWLINE
+        if _are_in_order(is_end, self._n_fields):
+            return
+        for row, record in enumerate(split_records(block, self._delimiter), first_row):
+            self._check_record(block, record, self._lines.line(row))
 
     def _check_slowly(self, block: bytes) -> int:
         """The same, field by field; raises what is wrong with its line."""
         end = 0
         for record in split_records(block, self._delimiter):
             line = self._lines.line(self.n_rows)
-            n_extra = block.count(b"\n", record.start, record.end) - 1
             if record.open_quote >= 0:
                 break
-            if len(record.fields) == 1 and not block[record.start : record.end].strip():
-                raise blank_line(self._name, line)
-            if record.stray >= 0:
-                opened = line + block.count(b"\n", record.start, record.stray)
-                raise text_after_quote(self._name, line + n_extra, opened)
-            if len(record.fields) != self._n_fields:
-                raise wrong_field_count(self._name, line, len(record.fields), self._n_fields, line + n_extra)
+            n_extra = self._check_record(block, record, line)
             if n_extra:
                 self._lines.add(self.n_rows, n_extra)
             self.n_rows += 1
             end = record.end
         return end
+
+    def _check_record(self, block: bytes, record: Record, line: int) -> int:
+        """Raise what is wrong with a whole record; gives how many line ends are inside it."""
+        n_extra = block.count(b"\n", record.start, record.end) - 1
+        if len(record.fields) == 1 and not block[record.start : record.end].strip():
+            raise blank_line(self._name, line)
+        if record.stray >= 0:
+            opened = line + block.count(b"\n", record.start, record.stray)
+            raise text_after_quote(self._name, line + n_extra, opened)
+        if len(record.fields) != self._n_fields:
+            raise wrong_field_count(self._name, line, len(record.fields), self._n_fields, line + n_extra)
+        return n_extra
+
+
+def _are_in_order(is_end: NDArray[np.bool_], n_fields: int) -> bool:
+    """Whether of the separators every n-th ends a row, and no other does."""
+    is_row_end = np.zeros(n_fields, np.bool_)
+    is_row_end[-1] = True
+    return len(is_end) % n_fields == 0 and bool((is_end.reshape(-1, n_fields) == is_row_end).all())
 
 
 def _are_plain(quotes: NDArray[np.intp], signs: Bytes, delimiter: int) -> bool:

@@ -1,5 +1,7 @@
 """Some rows of a table, seen column by column; what fitting and transforming read from."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -63,6 +65,24 @@ class Selection:
             row = int(np.argmax(is_infinite))
             raise DataError(f"{self.where(row)}: column {column} is infinite. Correct the cell or leave it empty.")
         return cells.values
+
+    def plain_numbers(self, columns: Sequence[str]) -> Callable[[int, int], NDArray[np.generic]] | None:
+        """Columns of plain numbers, as a function of the first row and the one after the last; None for other columns.
+
+        It gives (n_rows, n_columns); what is in the cells is not checked.
+        """
+        positions = [self._positions[column] for column in columns]
+        dtypes = self._frame.dtypes.iloc[positions].unique()
+        if not columns or any(not isinstance(dtype, np.dtype) or dtype.kind not in "iuf" for dtype in dtypes):
+            return None
+        is_all = positions == list(range(len(self.columns)))
+
+        def cells(start: int, end: int) -> NDArray[np.generic]:
+            frame = self._frame.iloc[start:end] if self._rows is None else self._frame.iloc[self._rows[start:end]]
+            values: NDArray[np.generic] = (frame if is_all else frame.iloc[:, positions]).to_numpy()
+            return values
+
+        return cells
 
     def days(self, column: str, date_format: str) -> Values:
         """A column as day numbers with NaN; a text that is no such date is a DataError with its place."""

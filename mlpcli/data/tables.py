@@ -33,7 +33,7 @@ __all__ = [
     "table_from_frame",
 ]
 
-CHUNK_ROWS = 10_000
+CHUNK_ROWS = 32_768
 AS_FOUND = TableFormat()
 
 
@@ -135,14 +135,20 @@ def iter_tables(
             first = first or opened
             _check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
             n_rows = n_noted = 0
-            for frame in opened.frames(chunk_rows):
+            chunks = (part for frame in opened.frames() for part in _chunks(frame, chunk_rows))
+            for frame in chunks:
                 if not len(frame) and (is_any or position < len(sources)):
                     continue
                 is_any = True
                 notes, own = opened.notes, (Part(0, opened.lines, n_rows),)
                 order = [name for name in first.dialect.names if name in frame.columns]
                 table = Table(
-                    frame[order], opened.name, first.dialect.names, opened.format, notes=notes[n_noted:], parts=own
+                    frame if order == list(frame.columns) else frame[order],
+                    opened.name,
+                    first.dialect.names,
+                    opened.format,
+                    notes=notes[n_noted:],
+                    parts=own,
                 )
                 yield replace(table, frame=tidied(table.frame, plan, table.where))
                 n_rows, n_noted = n_rows + len(frame), len(notes)
@@ -207,11 +213,20 @@ def _read_all(sources: Sequence[Source], plan: Plan, digest: Digest | None) -> l
             names = opened.dialect.names
             if readings:
                 _check_columns(opened.name, names, readings[0].lines.name, readings[0].names)
-            (frame,) = opened.frames()
+            frame = opened.whole()
             missing = plan.format.missing_texts
             notes = (*opened.notes, *decimal_comma_notes(opened.name, opened.dialect, missing))
             readings.append(_Reading(frame, names, len(frame), opened.lines, opened.format, notes))
     return readings
+
+
+def _chunks(frame: pd.DataFrame, n_rows: int) -> Iterator[pd.DataFrame]:
+    """The frame in pieces of at most `n_rows` rows."""
+    if len(frame) <= n_rows:
+        yield frame
+        return
+    for start in range(0, len(frame), n_rows):
+        yield frame.iloc[start : start + n_rows].reset_index(drop=True)
 
 
 def _check_columns(name: str, names: Sequence[str], first: str, expected: Sequence[str]) -> None:

@@ -195,16 +195,22 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
 def predicted_columns(target: Target, answers: Values) -> dict[str, NDArray[np.generic]]:
     """What `mlp predict` writes, by target column: labels (object, the user's texts) or amounts (float64).
 
-    `answers` come from `decode_outputs`. A tie goes to the first class, and to no.
+    `answers` come from `decode_outputs`.
     """
-    if isinstance(target, ClassTarget):
-        return {target.name: np.asarray(target.labels, dtype=object)[answers.argmax(axis=1)]}
     if isinstance(target, NumberTarget):
         return {name: answers[:, index] for index, name in enumerate(target.names)}
     return {
-        name: np.asarray(target.levels[index], dtype=object)[(answers[:, index] > 0.5).astype(np.intp)]
-        for index, name in enumerate(target.names)
+        name: np.asarray(texts, dtype=object)[codes]
+        for name, (texts, codes) in predicted_labels(target, answers).items()
     }
+
+
+def predicted_labels(target: ClassTarget | YesNoTarget, answers: Values) -> dict[str, tuple[tuple[str, ...], Codes]]:
+    """By target column its labels, and which of them each row gets; a tie goes to the first class, and to no."""
+    if isinstance(target, ClassTarget):
+        return {target.name: (target.labels, answers.argmax(axis=1))}
+    codes = (answers > 0.5).astype(np.int64).T
+    return dict(zip(target.names, zip(target.levels, codes, strict=True), strict=True))
 
 
 def _selection(table: Table | pd.DataFrame, target_names: Sequence[str], rows: Codes | None) -> Selection:

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlpcli.data.digits import float_cells, plain_texts
 
 NEEDS_QUOTES = re.compile(r'[,"\n\r]')
 
@@ -13,6 +16,46 @@ NEEDS_QUOTES = re.compile(r'[,"\n\r]')
 def format_header(names: Sequence[str]) -> str:
     """Give one CSV line of names, with its line end."""
     return ",".join(_quoted_when_alone(_quoted(list(names)), len(names))) + "\n"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A column of few texts: the cell of a row is `texts[codes[row]]`."""
+
+    texts: Sequence[str]
+    codes: NDArray[np.integer[Any]]
+
+
+def encode_rows(columns: Sequence[NDArray[Any] | Sequence[str] | Labels]) -> bytes:
+    """Give the CSV lines of `format_rows` as UTF-8; labels and numbers of float32 without an object per cell."""
+    if not columns or not all(_is_quick(column) for column in columns):
+        return format_rows([_plain(column) for column in columns]).encode()
+    cells = []
+    for position, column in enumerate(columns):
+        end = "\n" if position == len(columns) - 1 else ","
+        if isinstance(column, Labels):
+            cells.append(_label_cells(column, end, len(columns)))
+        else:
+            cells.append(float_cells(np.asarray(column), end))
+    # Cells are as wide as the widest, filled up with NUL bytes, which now go.
+    return np.concatenate(cells, axis=1).tobytes().translate(None, b"\0")
+
+
+def _is_quick(column: NDArray[Any] | Sequence[str] | Labels) -> bool:
+    if isinstance(column, Labels):
+        return len(column.texts) < len(column.codes) and "\0" not in "".join(column.texts)
+    return isinstance(column, np.ndarray) and column.dtype == np.float32
+
+
+def _plain(column: NDArray[Any] | Sequence[str] | Labels) -> NDArray[Any] | Sequence[str]:
+    return np.asarray(column.texts, object)[column.codes] if isinstance(column, Labels) else column
+
+
+def _label_cells(column: Labels, end: str, n_columns: int) -> NDArray[np.uint8]:
+    """The cells (n_rows, width) of labels and what follows each."""
+    texts = _quoted_when_alone(_quoted(list(column.texts)), n_columns)
+    encoded = np.asarray([(text + end).encode() for text in texts])
+    return np.take(encoded.view(np.uint8).reshape(len(texts), -1), column.codes, axis=0)
 
 
 def format_rows(columns: Sequence[NDArray[Any] | Sequence[str]]) -> str:
@@ -30,13 +73,7 @@ def format_rows(columns: Sequence[NDArray[Any] | Sequence[str]]) -> str:
 def _texts(column: NDArray[Any] | Sequence[str]) -> list[str]:
     """The cells of a column as they stand in the file."""
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        # NumPy's str of a float32 is the shortest that gives this float32 back; Python's repr does it for float64.
-        is_double = column.dtype == np.float64
-        joined = "\n".join([*(map(repr, column.tolist()) if is_double else map(str, column)), ""])
-        if not is_double and "e+" in joined:
-            # NumPy writes large float32 as 1.6777216e+07, where Python writes the same decimal as 16777216.0.
-            joined = re.sub(r"\S+e\+\d+", lambda number: repr(float(number[0])), joined)
-        return joined.replace(".0\n", "\n").replace("nan\n", "\n").split("\n")[:-1]
+        return plain_texts(column)
     if isinstance(column, np.ndarray) and column.dtype.kind in "iub":
         return list(map(str, column.tolist()))
     return _quoted([_text_of(cell) for cell in column])

@@ -17,6 +17,7 @@ from mlpcli.nn.parameters import Parameters, view_parameters
 from mlpcli.training.loop import EpochReport, Monitor, fit
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
+from mlpcli.workflows.engines import engine_versions, make_engine
 from mlpcli.workflows.preparation import Part, Prepared
 from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
@@ -68,6 +69,7 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
         None if validation is None else validation.samples,
         _monitor(prepared),
         must_stop,
+        make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples),
     )
     while not stop_reason(prepared, state):
         report = next(reports, None)
@@ -155,11 +157,13 @@ def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
         "config": config,
         "seed": prepared.plan.seed,
         "threads": prepared.n_threads,
+        "engine": prepared.engine.name,
         "versions": {
             "mlp": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
             "pandas": pandas.__version__,
+            **engine_versions(prepared.engine),
         },
         "data": {"name": prepared.table.name, "sha256": prepared.data_sha256},
         "rows": {part.name: len(part.truth) for part in prepared.parts},

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.tables import Table, TableFormat, iter_tables, mark_missing
-from mlpcli.data.targets import ClassTarget, NumberTarget
-from mlpcli.data.writer import format_header, format_rows
+from mlpcli.data.targets import ClassTarget, NumberTarget, predicted_labels
+from mlpcli.data.writer import Labels, encode_rows, format_header
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.model import Model
 from mlpcli.nn.network import SCORING_ROWS
@@ -60,16 +60,16 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
     n_threads = choose_threads("auto", model.network.sizes, SCORING_ROWS)
-    for number, table in enumerate(_chunks(model, request)):
-        keep = _kept_columns(request.keep, table)
-        with blas_threads(n_threads):
+    with blas_threads(n_threads):
+        for number, table in enumerate(_chunks(model, request)):
+            keep = _kept_columns(request.keep, table)
             names, columns, chunk_counts = _answers(model, request, mark_missing(table) if keep else table)
-        if number == 0 and table.format.header is not False:  # a table without a header gives one without a header
-            write(format_header([*keep, *_without_clashes(names, keep)]).encode())
-        notes += table.notes
-        write(format_rows([*(table.frame[name].to_numpy() for name in keep), *columns]).encode())
-        counts += chunk_counts
-        n_rows += len(table.frame)
+            if number == 0 and table.format.header is not False:  # a table without a header gives one without a header
+                write(format_header([*keep, *_without_clashes(names, keep)]).encode())
+            notes += table.notes
+            write(encode_rows([*(table.frame[name].to_numpy() for name in keep), *columns]))
+            counts += chunk_counts
+            n_rows += len(table.frame)
     return PredictSummary(n_rows, counts, tuple(notes))
 
 
@@ -123,22 +123,20 @@ def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
 
 def _answers(
     model: Model, request: PredictRequest, table: Table
-) -> tuple[list[str], list[NDArray[np.generic]], TransformCounts]:
+) -> tuple[list[str], Sequence[NDArray[np.generic] | Labels], TransformCounts]:
     """Names and columns of what is predicted."""
     if request.is_raw:
         outputs, counts = model.outputs(table)
         return _raw_names(model), list(outputs.T), counts
     answers, counts = model.answers(table)
-    columns = model.columns(answers)
-    dtype = model.parameters.flat.dtype
-    values = list(columns.values())
-    if isinstance(model.target, NumberTarget):
-        values = [
-            _honest_digits(column, scale, dtype) for column, scale in zip(values, model.target_scales, strict=True)
-        ]
-    names = list(columns)
+    target, dtype = model.target, model.parameters.flat.dtype
+    values: list[NDArray[np.generic] | Labels] = []
+    if isinstance(target, NumberTarget):
+        values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
+    else:
+        values += [Labels(*column) for column in predicted_labels(target, answers).values()]
+    names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
     if request.with_probabilities:
-        target = model.target
         of = target.labels if isinstance(target, ClassTarget) else target.names
         names += [f"p_{name}" for name in of]
         values += list(answers.T.astype(dtype))

@@ -29,6 +29,7 @@ from mlpcli.training.engine import Plan
 from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
 from mlpcli.training.threads import choose_threads
+from mlpcli.workflows.engines import EngineChoice, choose_engine
 from mlpcli.workflows.resolution import (
     check_gates,
     class_target_table,
@@ -82,6 +83,7 @@ class Prepared:
     target_state: dict[str, Values]
     network: Network
     plan: Plan
+    engine: EngineChoice
     metric: str
     n_threads: int
     train: Part
@@ -151,11 +153,13 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     training = config.training
     n_threads = choose_threads(training.threads, network.sizes, training.batch_size)
+    plan = Plan(
+        loss, training.optimizer, training.schedule, training.batch_size, training.epochs, training.gradient_clip,
+        training.seed, n_threads,
+    )  # fmt: skip
     return Prepared(
-        loaded, task, reason, columns, table, preprocessor, target, target_state, network,
-        Plan(loss, training.optimizer, training.schedule, training.batch_size, training.epochs, training.gradient_clip,
-             training.seed, n_threads),
-        metric, n_threads,
+        loaded, task, reason, columns, table, preprocessor, target, target_state, network, plan,
+        choose_engine(loaded, network, plan, train.samples.n_rows), metric, n_threads,
         train, validation, test, tuple(notes), hashes, train_rows,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ CHECKPOINT_SECONDS = 5.0
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
 # epochs is one of them only where the learning rate does not depend on it.
-FREE_TO_CHANGE = ("output", "expect", "data.test", "training.early_stopping.patience")
+FREE_TO_CHANGE = ("output", "expect", "data.test", "training.early_stopping.patience", "training.engine")
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 

@@ -8,7 +8,10 @@ import pytest
 
 from tests.program import DATA, ROOT
 
-HEAVY = ("numpy", "pandas", "pydantic", "yaml", "rich", "sklearn", "scipy", "matplotlib")
+HEAVY = (
+    *("numpy", "pandas", "pydantic", "yaml", "rich", "threadpoolctl"),
+    *("numba", "scipy", "sklearn", "torch", "matplotlib"),
+)
 SCRIPT = """
 import contextlib, io, json, sys
 from mlpcli.cli.main import run
@@ -27,28 +30,38 @@ def modules_after(*arguments):
     return set(modules)
 
 
-@pytest.mark.parametrize("option", ["--version", "--help"])
-def test_version_and_help_import_no_numpy_no_pandas_and_no_pydantic(option):
-    assert modules_after(option) & {"numpy", "pandas", "pydantic", "yaml", "sklearn", "scipy", "matplotlib"} == set()
+def heavy_after(*arguments):
+    return modules_after(*arguments) & set(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["predict", "eval", "inspect"])
-def test_using_a_model_needs_nothing_that_only_configs_need(verb, iris):
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], *([verb, "-h"] for verb in ("init", "check", "train", "predict", "eval", "inspect"))],
+)
+def test_version_and_help_import_nothing_heavy(arguments):
+    assert heavy_after(*arguments) == set()
+
+
+@pytest.mark.parametrize(
+    ("verb", "heavy"),
+    [
+        ("predict", {"numpy", "pandas", "threadpoolctl"}),
+        ("eval", {"numpy", "pandas", "threadpoolctl", "rich"}),
+        ("inspect", {"numpy", "pandas", "rich"}),
+    ],
+)
+def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, heavy, iris):
     arguments = [verb, iris] if verb == "inspect" else [verb, iris, DATA / "iris.csv"]
     modules = modules_after(*arguments)
-    assert {name for name in modules if name.startswith("mlpcli.config")} == set()
-    assert modules & {"yaml", "sklearn", "scipy", "matplotlib"} == set()
-    assert ("mlpcli.cli.render" in modules) == (verb != "predict")
+    assert modules & set(HEAVY) == heavy
+    assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
+    unwanted = ("mlpcli.config", "mlpcli.extras", "mlpcli.training.loop", "mlpcli.data.profiles", "mlpcli.data.splits")
+    assert {name for name in modules if name.startswith(unwanted)} == set()
+    assert ("mlpcli.evaluation" in modules) == (verb == "eval")
 
 
-def test_the_workflows_that_use_a_model_import_no_pydantic():
-    # Newer versions of Typer import pydantic themselves, to read the command line.
-    script = (
-        "import sys, mlpcli.workflows.predict, mlpcli.workflows.evaluate, mlpcli.workflows.inspect\n"
-        f"print(sorted({set(HEAVY)!r} & set(sys.modules)))"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
-    assert ended.stdout == "['numpy', 'pandas']\n"
+def test_a_config_is_written_without_what_reads_configs():
+    assert heavy_after("init", DATA / "iris.csv") == {"numpy", "pandas", "rich"}
 
 
 @pytest.mark.parametrize("verb", ["init", "check", "train"])

@@ -178,6 +178,24 @@ def test_a_fault_far_down_is_found_before_its_row_is_given_out(write):
         list(iter_tables(name))
 
 
+@pytest.mark.parametrize("wanted", [None, ["a"], ["c"]])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["1,2", "1,2,3,4"], r"^t\.csv:152: 2 fields, expected 3"),
+        (["1,2,3,4", "1,2"], r"^t\.csv:152: 4 fields, expected 3"),
+        (["1,2,3,", "1,2"], r"^t\.csv:152: 4 fields, expected 3"),
+        (["", "1,2,3,4,5"], r"^t\.csv:152: a blank line"),
+    ],
+)
+def test_a_short_and_a_long_row_do_not_make_up_for_each_other(rows, message, wanted, write):
+    name = write("\n".join(["a,b,c", *["1,2,3"] * 150, *rows, "1,2,3"]) + "\n")
+    with pytest.raises(DataError, match=message):
+        read_table(name, wanted=wanted)
+    with pytest.raises(DataError, match=message):
+        list(iter_tables(name, wanted=wanted, number_columns=["c"]))
+
+
 def test_a_header_alone_is_an_error_for_training_and_an_empty_table_for_predicting(write):
     name = write("a,b\n")
     with pytest.raises(DataError) as caught:

@@ -1,0 +1,46 @@
+"""Work on one item while the items after it are worked on already, in threads; in order, and in bounded memory."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mlpcli.errors import DataError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_THREADS = 2
+
+
+def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Give `function` of each item, in order; at most one item more than there are threads is under way.
+
+    `items` are taken in the caller's thread, so that Ctrl-C ends a wait for them; a DataError that ends them is raised
+    when the results before it are given out. Leaving early ends the threads.
+    """
+    waiting: deque[Future[Result]] = deque()
+    n_threads = min(max(_available_cores() - 1, 1), MOST_THREADS)  # the caller works too
+    source, fault, is_done = iter(items), None, False
+    pool = ThreadPoolExecutor(n_threads)
+    try:
+        while True:
+            while not is_done and len(waiting) < n_threads + 1:
+                try:
+                    waiting.append(pool.submit(function, next(source)))
+                except StopIteration:
+                    is_done = True
+                except DataError as error:
+                    fault, is_done = error, True
+            if not waiting:
+                break
+            yield waiting.popleft().result()
+        if fault is not None:
+            raise fault
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,205 @@
+"""The compiled engine is NumPy's engine up to rounding: same state, same losses, same faults."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlpcli.extras.coverage import HIDDEN
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from mlpcli.nn.network import Network, initialize
+from mlpcli.nn.optimizers import SGD, Adam, AdamW
+from mlpcli.nn.schedules import Constant, Cosine
+from mlpcli.training.engine import NonFiniteLoss, NumpyEngine, Plan
+from mlpcli.training.loop import fit
+from mlpcli.training.samples import Samples
+from mlpcli.training.state import start_state
+from mlpcli.training.streams import stream
+
+pytest.importorskip("numba")
+
+from mlpcli.extras import compiled
+from mlpcli.extras.compiled import CompiledEngine
+
+NETWORK = Network((3, 9, 6, 3), "tanh", "softmax")
+PLAN = Plan(CrossEntropy(), SGD(learning_rate=0.1, momentum=0.9), Cosine(warmup=1.5), batch_size=16, epochs=4)
+# Room for the rounding of sums taken in another order, over a few epochs.
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
+
+
+def make_samples(loss, n_rows=150, n_outputs=3, dtype="float64", is_weighted=False):
+    """150 rows leave a last batch of 6 after nine of 16."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n_rows, 3)).astype(dtype)
+    score = X @ rng.normal(size=(3, n_outputs)) + 0.3 * rng.normal(size=(n_rows, n_outputs))
+    weights = rng.uniform(0.2, 2.0, n_rows) if is_weighted else None
+    weights = None if weights is None else (weights / weights.mean()).astype(dtype)
+    if isinstance(loss, CrossEntropy):
+        smoothed = np.eye(n_outputs, dtype=dtype) * 0.9 + 0.1 / n_outputs
+        return Samples(X, score.argmax(axis=1), smoothed.astype(dtype), weights)
+    y = score if isinstance(loss, SquaredError) else (score > 0)
+    return Samples(X, y.astype(dtype), None, weights)
+
+
+def train(engine, network, plan, samples, state=None, epochs=None):
+    dtype = samples.X.dtype
+    if state is None:
+        flat = initialize(network, "auto", stream(plan.seed, "weights"), dtype).flat
+        state = start_state(flat, plan.optimizer.start(flat))
+    reports = []
+    for report in fit(network, plan, samples, state, engine=engine(network, plan, samples)):
+        reports.append(report)
+        if report.epoch == epochs:
+            break
+    return state, reports
+
+
+def arrays(state):
+    return {"flat": state.flat, "best_flat": state.best_flat, **state.optimizer}
+
+
+def assert_same(ours, theirs, dtype):
+    (state, reports), (expected, expected_reports) = ours, theirs
+    assert state.optimizer.keys() == expected.optimizer.keys()
+    assert state.optimizer["step"] == expected.optimizer["step"]
+    for name, values in arrays(expected).items():
+        assert arrays(state)[name].dtype == values.dtype
+        largest = float(np.abs(values).max(initial=0.0))
+        np.testing.assert_allclose(arrays(state)[name], values, rtol=0, atol=TOLERANCE[dtype] * largest, err_msg=name)
+    for one, other in zip(reports, expected_reports, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=TOLERANCE[dtype], abs=1e-12)
+        assert one.learning_rate == other.learning_rate
+
+
+def assert_engines_agree(network, plan, samples):
+    dtype = str(samples.X.dtype)
+    assert_same(train(CompiledEngine, network, plan, samples), train(NumpyEngine, network, plan, samples), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_every_hidden_activation_agrees_with_numpy(activation, dtype):
+    network = replace(NETWORK, activation=activation)
+    assert_engines_agree(network, PLAN, make_samples(PLAN.loss, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+@pytest.mark.parametrize("loss", [CrossEntropy(), BinaryCrossEntropy(), SquaredError()], ids=lambda loss: loss.name)
+def test_every_loss_agrees_with_numpy(loss, n_outputs, is_weighted, dtype):
+    network = Network((3, 7, n_outputs), "tanh", loss.partner)
+    plan = replace(PLAN, loss=loss, optimizer=SGD(learning_rate=0.02, momentum=0.5))
+    assert_engines_agree(network, plan, make_samples(loss, 150, n_outputs, dtype, is_weighted))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("clip", [None, 0.05])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(learning_rate=0.2),
+        SGD(learning_rate=0.2, weight_decay=0.1),
+        SGD(learning_rate=0.05, momentum=0.9),
+        SGD(learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+        Adam(learning_rate=0.01),
+        Adam(learning_rate=0.01, beta1=0.8, beta2=0.99, epsilon=1e-3, weight_decay=0.1),
+        AdamW(learning_rate=0.01, weight_decay=0.3),
+    ],
+    ids=lambda optimizer: f"{optimizer.name}-{optimizer.weight_decay:g}",
+)
+def test_every_optimizer_agrees_with_numpy(optimizer, clip, dtype):
+    plan = replace(PLAN, optimizer=optimizer, gradient_clip=clip)
+    assert_engines_agree(NETWORK, plan, make_samples(plan.loss, dtype=dtype, is_weighted=True))
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 1, 3), (3, 4, 3), (3, 5, 2, 6, 3)])
+@pytest.mark.parametrize("batch_size", [1, 7, 128, 150, 300, 1000])
+def test_every_shape_agrees_with_numpy(sizes, batch_size):
+    # A small rate: hundreds of steps of one row each would let rounding grow.
+    plan = replace(PLAN, optimizer=SGD(learning_rate=0.01, momentum=0.9), batch_size=batch_size, epochs=2)
+    assert_engines_agree(Network(sizes, "tanh", "softmax"), plan, make_samples(plan.loss, 290))
+
+
+def test_extreme_inputs_saturate_as_in_numpy():
+    samples = make_samples(BinaryCrossEntropy())
+    samples = replace(samples, X=samples.X * 300.0)
+    for activation in HIDDEN:
+        network = Network((3, 6, 3), activation, "sigmoid")
+        plan = replace(PLAN, loss=BinaryCrossEntropy(), optimizer=SGD(learning_rate=1e-5), epochs=2)
+        assert_engines_agree(network, plan, samples)
+
+
+def test_the_same_seed_gives_the_same_bytes():
+    samples = make_samples(PLAN.loss, dtype="float32")
+    (one, _), (other, _) = (train(CompiledEngine, NETWORK, PLAN, samples) for _ in range(2))
+    assert {name: values.tobytes() for name, values in arrays(one).items()} == {
+        name: values.tobytes() for name, values in arrays(other).items()
+    }
+
+
+def test_the_size_of_the_chunks_does_not_show(monkeypatch):
+    samples = make_samples(PLAN.loss, dtype="float32")
+    whole, _ = train(CompiledEngine, NETWORK, PLAN, samples)
+    monkeypatch.setattr(compiled, "CHUNK_SECONDS", 0.0)
+    by_steps, _ = train(CompiledEngine, NETWORK, PLAN, samples)
+    assert whole.flat.tobytes() == by_steps.flat.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", [SGD(learning_rate=0.1, momentum=0.9), Adam(learning_rate=0.01), SGD()])
+@pytest.mark.parametrize(("first", "then"), [(NumpyEngine, CompiledEngine), (CompiledEngine, NumpyEngine)])
+def test_one_engine_goes_on_where_the_other_stopped(first, then, optimizer):
+    plan, samples = replace(PLAN, optimizer=optimizer), make_samples(PLAN.loss)
+    state, before = train(first, NETWORK, plan, samples, epochs=2)
+    state, after = train(then, NETWORK, plan, samples, copy.deepcopy(state))
+    assert [report.epoch for report in before + after] == [1, 2, 3, 4]
+    assert_same((state, before + after), train(NumpyEngine, NETWORK, plan, samples), "float64")
+
+
+def test_resuming_gives_the_same_bytes():
+    samples = make_samples(PLAN.loss, dtype="float32")
+    whole, _ = train(CompiledEngine, NETWORK, PLAN, samples)
+    state, _ = train(CompiledEngine, NETWORK, PLAN, samples, epochs=1)
+    state, _ = train(CompiledEngine, NETWORK, PLAN, samples, copy.deepcopy(state))
+    assert state.flat.tobytes() == whole.flat.tobytes()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_inputs_that_are_not_finite_are_raised_at_their_step(activation, bad):
+    samples = make_samples(SquaredError())
+    samples.X[17] = bad
+    samples.y[17] = bad
+    network, plan = Network((3, 6, 3), activation, "identity"), replace(PLAN, loss=SquaredError())
+    with pytest.raises(NonFiniteLoss, match="training loss is not finite in epoch 1"):
+        train(CompiledEngine, network, plan, samples)
+
+
+@pytest.mark.parametrize("activation", HIDDEN)
+def test_weights_that_are_not_a_number_never_give_a_finite_loss(activation):
+    samples = make_samples(PLAN.loss)
+    network = replace(NETWORK, activation=activation)
+    parameters = initialize(network, "auto", stream(0, "weights"), np.float64)
+    parameters.W[0][0, 0] = np.nan
+    with pytest.raises(NonFiniteLoss):
+        CompiledEngine(network, PLAN, samples).run(parameters, PLAN.optimizer.start(parameters.flat), 0, lambda: False)
+
+
+def test_a_training_that_diverges_is_raised_as_in_numpy():
+    plan = replace(PLAN, loss=SquaredError(), optimizer=SGD(learning_rate=1e3), schedule=Constant(), epochs=50)
+    faults = []
+    for engine in (NumpyEngine, CompiledEngine):
+        with pytest.raises(NonFiniteLoss) as caught:
+            train(engine, Network((3, 6, 3), "identity", "identity"), plan, make_samples(SquaredError()))
+        faults.append(caught.value.epoch)
+    assert faults[0] == faults[1]
+
+
+def test_a_stop_between_two_chunks_gives_the_epoch_up():
+    samples, answers = make_samples(PLAN.loss), iter([False, True])
+    engine = CompiledEngine(NETWORK, PLAN, samples)
+    parameters = initialize(NETWORK, "auto", stream(0, "weights"), np.float64)
+    state = PLAN.optimizer.start(parameters.flat)
+    assert engine.run(parameters, state, 0, lambda: next(answers)) is None
+    assert state["step"] == 1

@@ -1,0 +1,111 @@
+"""Which engine a training gets, and that a run may change it."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from mlpcli.errors import ConfigError, Interrupted, MlpError
+from mlpcli.storage.model_file import load_model
+from mlpcli.training.engine import NumpyEngine
+from mlpcli.workflows import engines
+from mlpcli.workflows.engines import EngineChoice, make_engine
+from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.train import train
+from tests.workflows.staging import Watch, loaded
+
+MANY = engines.STEPS_WORTH_LOADING  # epochs of a few steps each
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    monkeypatch.setattr(engines, "find_spec", lambda name: object())
+
+
+@pytest.fixture
+def not_installed(monkeypatch):
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+
+
+def chosen(training=None, model=None):
+    return prepare(loaded(training=training, model=model or {})).engine
+
+
+def test_auto_is_numpy_without_a_word_where_numba_is_not_installed(not_installed):
+    assert chosen({"epochs": MANY}) == EngineChoice("numpy")
+
+
+def test_auto_is_compiled_for_many_steps_of_a_small_network(installed):
+    choice = chosen({"epochs": MANY, "batch_size": 40}, {"layers": ["auto", 8, "auto"]})
+    assert choice == EngineChoice("compiled", "300 000 small steps")
+
+
+def test_auto_is_numpy_for_few_steps(installed):
+    assert chosen({"epochs": 10, "batch_size": 40}) == EngineChoice("numpy")
+    assert chosen({"epochs": 10, "batch_size": 40}, {"dropout": 0.2}) == EngineChoice("numpy")
+
+
+def test_auto_is_numpy_for_a_large_network(installed):
+    assert chosen({"epochs": MANY}, {"layers": ["auto", 400, 400, "auto"]}) == EngineChoice("numpy")
+
+
+def test_auto_says_what_the_compiled_engine_lacks(installed):
+    choice = chosen({"epochs": MANY}, {"dropout": 0.2})
+    assert choice == EngineChoice("numpy", "compiled would be quicker, but cannot run dropout")
+
+
+def test_numpy_is_numpy(installed):
+    assert chosen({"epochs": MANY, "engine": "numpy"}) == EngineChoice("numpy")
+
+
+def test_compiled_without_numba_is_an_error_with_the_command_that_installs_it(not_installed):
+    with pytest.raises(ConfigError, match=r'training.engine: compiled needs Numba.*pip install "mlp-train\[fast\]"'):
+        chosen({"engine": "compiled"})
+
+
+def test_compiled_on_what_it_cannot_run_is_an_error_that_names_it(installed):
+    with pytest.raises(ConfigError, match=r"training.engine: compiled cannot run the activation gelu. Write auto"):
+        chosen({"engine": "compiled"}, {"activation": "gelu"})
+
+
+def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "mlpcli.extras.compiled", None)
+    prepared = prepare(loaded())
+    with pytest.raises(MlpError, match=r"Numba cannot be used.*\n.*training.engine: numpy"):
+        make_engine(EngineChoice("compiled"), prepared.network, prepared.plan, prepared.train.samples)
+
+
+def test_the_record_of_a_model_names_its_engine(folder):
+    train(loaded(training={"engine": "numpy"}), Watch())
+    record = load_model("run/weights.npz").record
+    assert record["engine"] == "numpy"
+    assert "numba" not in record["versions"]
+
+
+def test_numpy_is_made_without_numba(monkeypatch):
+    prepared = prepare(loaded(training={"engine": "numpy"}))
+    engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
+    assert isinstance(engine, NumpyEngine)
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+@pytest.mark.parametrize(("first", "then"), [("numpy", "compiled"), ("compiled", "numpy")])
+def test_a_training_may_be_resumed_with_the_other_engine(folder, first, then):
+    def config(engine):
+        return loaded(training={"epochs": 6, "dtype": "float64", "engine": engine}, model={"activation": "tanh"})
+
+    train(config("numpy"), Watch())
+    expected = json.loads(Path("run/metrics.json").read_text())
+    with pytest.raises(Interrupted):
+        train(config(first), Watch(2))
+    watch = Watch()
+    train(config(then), watch, resume=True)
+    assert watch.epochs == [3, 4, 5, 6]
+    scores = json.loads(Path("run/metrics.json").read_text())
+    for name, value in expected.items():
+        if name != "seconds" and isinstance(value, float):
+            assert scores[name] == pytest.approx(value, rel=1e-9), name
+    record = load_model("run/weights.npz").record
+    assert record["engine"] == then
+    assert ("numba" in record["versions"]) == (then == "compiled")
