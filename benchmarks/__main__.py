@@ -1,0 +1,48 @@
+"""`python -m benchmarks steps|process|predict|startup|growth`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks import growth, predicting, process, startup
+from benchmarks.measuring import machine
+from benchmarks.printing import print_machine, write_result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Timing against peers and floors.")
+    parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth"])
+    parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
+    parser.add_argument("--full", action="store_true", help="predict, growth: 10^7 rows as well")
+    parser.add_argument("--only", metavar="NAME", help="one work, table, verb, number of rows or series")
+    parser.add_argument("--data", metavar="FOLDER", type=Path, help="process: holds NAME/{train,test}.csv.gz")
+    parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
+    asked = parser.parse_args()
+    if asked.name == "process" and asked.data is None:
+        parser.error("process needs --data FOLDER")
+    described = machine()
+    print_machine(described)
+    results = _run(asked)
+    if not results:
+        parser.error(f"nothing to measure: {asked.only or asked.data}")
+    write_result(asked.name, described, results, asked.json, asked.quick or asked.only is not None)
+
+
+def _run(asked: argparse.Namespace) -> Any:
+    match asked.name:
+        case "steps":
+            from benchmarks import steps  # NumPy only here: the parent of measured processes stays small
+
+            return steps.run(asked.quick, asked.only)
+        case "process":
+            return process.run(asked.data, asked.quick, asked.only)
+        case "predict":
+            return predicting.run(asked.quick, asked.full, asked.only)
+        case "startup":
+            return startup.run(asked.quick, asked.only)
+        case _:
+            return growth.run(asked.quick, asked.full, asked.only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Whole processes, measured from outside: seconds and peak memory of a command."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import alternate, summary
+
+LAUNCHER = Path(__file__).parent / "launcher.py"
+SCRIPTS = Path(__file__).parent / "scripts"
+MLP = str(Path(sys.executable).parent / "mlp")
+
+# Bytecode is cached, as it is wherever a program was installed: where Python is told to write none, the checkout would
+# be compiled anew in every run.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+if len(ENVIRONMENT) < len(os.environ):
+    ENVIRONMENT["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "mlp-benchmarks-bytecode")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of a command. `cpu_seconds` is of all its threads."""
+
+    seconds: float
+    peak_bytes: int
+    cpu_seconds: float
+
+
+def python(code: str) -> list[str]:
+    """The command that runs `code`."""
+    return [sys.executable, "-c", code]
+
+
+def script(name: str, *arguments: object) -> list[str]:
+    """The command that runs a file of benchmarks/scripts/."""
+    return [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+
+
+def measure(command: Sequence[str], folder: Path) -> Measured:
+    """Run `command` once in `folder`; raises RuntimeError with its last words when it fails."""
+    said = folder / "said.txt"
+    launched = subprocess.run(
+        [sys.executable, "-I", "-S", str(LAUNCHER), str(said), *command],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(launched.stdout)
+    if found.pop("exit_code"):
+        raise RuntimeError(f"{' '.join(command)}\n{said.read_text(errors='replace')[-2000:]}")
+    return Measured(**found)
+
+
+def compare(
+    commands: Mapping[str, Sequence[str]], folder: Path, repeats: int, warm_up: bool = True
+) -> dict[str, dict[str, Any]]:
+    """Seconds, processor seconds and peak memory of each command, in alternation; files and bytecode cached before."""
+    runs: dict[str, list[Measured]] = {name: [] for name in commands}
+
+    def runner(name: str) -> Callable[[], float]:
+        def once() -> float:
+            runs[name].append(measure(commands[name], folder))
+            return runs[name][-1].seconds
+
+        return once
+
+    if warm_up:
+        for command in commands.values():
+            measure(command, folder)
+    seconds = alternate({name: runner(name) for name in commands}, repeats)
+    return {
+        name: {
+            "seconds": summary(seconds[name]),
+            "cpu_seconds": summary([run.cpu_seconds for run in found]),
+            "peak_bytes": max(run.peak_bytes for run in found),
+        }
+        for name, found in runs.items()
+    }
+
+
+def without_missing(commands: Mapping[str, list[str]], needs: Mapping[str, str]) -> dict[str, list[str]]:
+    """The commands whose peer is installed; `needs` names the package of a contestant."""
+    from importlib.util import find_spec
+
+    return {name: command for name, command in commands.items() if name not in needs or find_spec(needs[name])}
+
+
+def workshop() -> AbstractContextManager[str]:
+    """A temporary folder for data and models."""
+    return tempfile.TemporaryDirectory(prefix="mlp-benchmarks-")

@@ -1,0 +1,62 @@
+"""Tables on standard output, and the JSON file."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import load
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A Markdown table: readable as it is, and ready for docs/."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = (
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return f"| {' | '.join((first, *others))} |"
+
+    print(f"\n{title}\n\n{line(header)}")
+    print(f"|{'|'.join('-' * (width + 2) if i == 0 else '-' * (width + 1) + ':' for i, width in enumerate(widths))}|")
+    for row in rows:
+        print(line(row))
+
+
+def print_machine(machine: dict[str, Any]) -> None:
+    """One line on what was measured on."""
+    versions = " · ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)
+    print(
+        f"{machine['when']} · {machine['processor']} · {machine['cores']} cores · {machine['memory_gb']} GB · "
+        f"load {machine['load_before']} · Python {machine['python']} · {versions}"
+    )
+
+
+def write_result(name: str, machine: dict[str, Any], results: Any, file: str | None, quick: bool) -> None:
+    """Write to `file`, or to benchmarks/results/NAME.json; a quick run proves nothing and is written only if asked."""
+    if file is None and quick:
+        print("\nA quick run: nothing written.")
+        return
+    path = RESULTS / f"{name}.json" if file is None else Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"benchmark": name, "quick": quick, "machine": {**machine, "load_after": load()}, "results": results}
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    print(f"\nload {document['machine']['load_after']} · {path}")
+
+
+def in_time(seconds: float) -> str:
+    """Three digits with the unit that suits."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.3g} µs" if seconds < 999.5e-6 else "1 ms"
+    return (
+        f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
+    )
+
+
+def in_memory(size: float) -> str:
+    """Megabytes."""
+    return f"{size / 1e6:.0f} MB"
