@@ -22,7 +22,7 @@ ROWS = (
     ("extras", "storage"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
-    ("errors", "options"),
+    ("errors", "options", "machine"),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -39,6 +39,7 @@ LIBRARIES = {
     "evaluation": {"numpy"},
     "errors": set(),
     "options": set(),
+    "machine": set(),
     "__main__": set(),
     "__init__": set(),
 }

@@ -28,6 +28,7 @@ def check_summary(screen: Screen, result: CheckResult) -> None:
     kept = f"best epoch by {prepared.metric}" if prepared.picks_best_epoch else "last epoch kept"
     choice = f"{prepared.plan.epochs} epochs · {kept}"
     screen.answer(f"training  {describe_training(prepared)} · {choice}")
+    screen.answer(f"engine    {prepared.engine.name}{f': {prepared.engine.reason}' if prepared.engine.reason else ''}")
     screen.answer(f"cost      about {duration(result.seconds)} and {size(result.n_bytes)} of memory")
     screen.answer(f"output    {result.output}")
     _show_layers(screen, prepared.network.sizes)

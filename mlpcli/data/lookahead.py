@@ -1,12 +1,12 @@
 """Work on one item while the items after it are worked on already, in threads; in order, and in bounded memory."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from mlpcli.errors import DataError
+from mlpcli.machine import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     when the results before it are given out. Leaving early ends the threads.
     """
     waiting: deque[Future[Result]] = deque()
-    n_threads = min(max(_available_cores() - 1, 1), MOST_THREADS)  # the caller works too
+    n_threads = min(max(available_cores() - 1, 1), MOST_THREADS)  # the caller works too
     source, fault, is_done = iter(items), None, False
     pool = ThreadPoolExecutor(n_threads)
     try:
@@ -40,7 +40,3 @@ def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> I
             raise fault
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

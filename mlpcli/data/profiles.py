@@ -32,7 +32,8 @@ class ColumnProfile:
     """One column that is not a target, as found in the table.
 
     `kind` says more than `role`: "code" is a number that may be a code, and the last five kinds are of no use as they
-    are. `drop_reason` (a short sentence without a full stop) is "" for a column to be kept, `note` is a remark on one.
+    are. `drop_reason` (a short sentence without a full stop) is "" for a column to be kept, `note` is a remark on one;
+    `fault` says with its place what training will refuse.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ColumnProfile:
     examples: tuple[str, ...]
     drop_reason: str = ""
     note: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,14 @@ def profile_columns(
 
 
 def _with_bad_cell(profile: ColumnProfile, selection: Selection) -> ColumnProfile:
-    """A column of numbers with a text among them gets a remark that names the place."""
+    """A column of numbers with a text among them gets a fault that names the place."""
     if profile.role != "number" or is_number_dtype(selection.column(profile.name)):
         return profile
     cells = number_cells(selection.column(profile.name))
     if cells.bad_row < 0:
         return profile
-    note = f"{selection.where(cells.bad_row)}: {cells.bad_text!r} is no number: correct it, or name it in data.missing"
-    return replace(profile, note=note)
+    fault = f"{selection.where(cells.bad_row)}: {cells.bad_text!r} is no number: correct it, or name it in data.missing"
+    return replace(profile, fault=fault)
 
 
 def _cells(series: Series, role: Role | None) -> _Cells:

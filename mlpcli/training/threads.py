@@ -1,11 +1,12 @@
 """How many threads the matrix products use: small products are slower on two threads than on one."""
 
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 
 from threadpoolctl import threadpool_limits
+
+from mlpcli.machine import available_cores
 
 # Multiply-adds of the largest product of a step from which a second thread pays, also on a busy machine, where
 # OpenBLAS's waiting threads cost more than they bring (measured on two cores).
@@ -18,11 +19,6 @@ def choose_threads(asked: int | str, sizes: Sequence[int], batch_size: int) -> i
         return int(asked)
     largest = max(n_in * n_out for n_in, n_out in pairwise(sizes)) * batch_size
     return available_cores() if largest >= PRODUCT_WORTH_THREADS else 1
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def blas_threads(n_threads: int) -> AbstractContextManager[object]:

@@ -84,7 +84,7 @@ def init(
         reason,
         dict(counts.most_common()),
         profiles,
-        (*table.notes, *([note] if note else []), *(one.note for one in profiles if "is no number" in one.note)),
+        (*table.notes, *([note] if note else []), *(one.fault for one in profiles if one.fault)),
     )
 
 
@@ -98,5 +98,5 @@ def write_config(starter: Starter, path: str, force: bool) -> None:
 def _remark(profile: ColumnProfile) -> str:
     parts = [f"{profile.n_distinct} levels"] if profile.role == "category" else []
     parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
-    parts += [profile.note] if profile.note else []
+    parts += [remark for remark in (profile.note, profile.fault) if remark]
     return ", ".join(parts)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from mlpcli.machine import available_cores
 from mlpcli.training import threads
-from mlpcli.training.threads import PRODUCT_WORTH_THREADS, available_cores, blas_threads, choose_threads
+from mlpcli.training.threads import PRODUCT_WORTH_THREADS, blas_threads, choose_threads
 
 
 def blas_pools():

@@ -1,0 +1,8 @@
+"""What the machine offers to this process."""
+
+import os
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
