@@ -22,8 +22,9 @@ Epoch = Callable[[], object]
 
 def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     """This project: `fit` on samples in memory, threads chosen as `mlp train` chooses them."""
+    from mlpcli.nn.initialization import initialize
     from mlpcli.nn.losses import CrossEntropy
-    from mlpcli.nn.network import Network, initialize
+    from mlpcli.nn.network import Network
     from mlpcli.nn.optimizers import SGD, Adam
     from mlpcli.nn.schedules import Constant
     from mlpcli.training.engine import NumpyEngine, Plan

@@ -54,7 +54,7 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "bytes": inspection.n_bytes,
         "layers": [to_plain(layer) for layer in inspection.layers],
         "sizes": model.network.sizes,
-        "n_parameters": count_parameters(model.network.sizes),
+        "n_parameters": count_parameters(model.network),
         "activation": model.network.activation,
         "output_activation": model.network.output_activation,
         "target": to_plain(model.target),

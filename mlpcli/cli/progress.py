@@ -107,7 +107,7 @@ def describe_network(prepared: Prepared) -> str:
     hidden = f"{network.activation}, " if network.n_layers > 1 else ""
     dropout = f" · dropout {network.dropout:g}" if network.dropout else ""
     sizes = " -> ".join(map(str, network.sizes))
-    parameters = count(count_parameters(network.sizes), "parameter")
+    parameters = count(count_parameters(network), "parameter")
     return f"{sizes} · {hidden}{network.output_activation} · {parameters}{dropout}"
 
 

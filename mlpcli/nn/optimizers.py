@@ -30,6 +30,9 @@ BLOCKS_WORTH_THREADS = 8
 FLUSH_EVERY = 16
 NEGLIGIBLE = 1e-30
 
+# The arrays of a state that have an entry for each parameter; beside them it may hold what is not the optimizer's.
+BLOCKWISE = ("velocity", "mean", "square", "square_sum")
+
 LearningRate = Annotated[float, Setting("Step size at the top of the schedule.", gt=0)]
 CoupledDecay = Annotated[
     float, Setting("L2 penalty: this times each weight is added to its gradient (no biases).", ge=0)
@@ -54,11 +57,12 @@ class SGD:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "velocity") if self.momentum else _state(flat)
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
         """One step in place: v = momentum*v + g; flat -= learning_rate * (v, or g + momentum*v for Nesterov)."""
         g, change = block.grad, block.scratch
+        learning_rate *= block.rate
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
+            _add_decay(block, self.weight_decay * decay)
         if self.momentum:
             v = block.state["velocity"]
             v *= self.momentum
@@ -89,11 +93,11 @@ class Adam:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
-        _adam_step(block, learning_rate, step, self.beta1, self.beta2, self.epsilon)
+            _add_decay(block, self.weight_decay * decay)
+        _adam_step(block, learning_rate, step, self)
 
 
 @options
@@ -111,10 +115,11 @@ class AdamW:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
-        np.multiply(block.weights, 1.0 - learning_rate * self.weight_decay, out=block.weights)
-        _adam_step(block, learning_rate, step, self.beta1, self.beta2, self.epsilon)
+        shrinking = learning_rate * block.decay_rate * self.weight_decay * decay
+        np.multiply(block.weights, 1.0 - shrinking, out=block.weights)
+        _adam_step(block, learning_rate, step, self)
 
 
 @options
@@ -132,15 +137,15 @@ class RMSprop:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square", "velocity") if self.momentum else _state(flat, "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
-        change = block.scratch
+            _add_decay(block, self.weight_decay * decay)
+        change, learning_rate = block.scratch, learning_rate * block.rate
         square = block.state["square"]
         _track_square(square, block.grad, self.decay, change)
         np.sqrt(square, out=change)
-        change += self.epsilon
+        change += self.epsilon * block.epsilon
         np.divide(block.grad, change, out=change)
         if self.momentum:
             v = block.state["velocity"]
@@ -165,16 +170,16 @@ class Adagrad:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square_sum")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
-        change = block.scratch
+            _add_decay(block, self.weight_decay * decay)
+        change, learning_rate = block.scratch, learning_rate * block.rate
         square_sum = block.state["square_sum"]
         np.multiply(block.grad, block.grad, out=change)
         square_sum += change
         np.sqrt(square_sum, out=change)
-        change += self.epsilon
+        change += self.epsilon * block.epsilon
         np.divide(block.grad, change, out=change)
         change *= learning_rate
         np.subtract(block.flat, change, out=block.flat)
@@ -183,44 +188,76 @@ class Adagrad:
 Optimizer = SGD | Adam | AdamW | RMSprop | Adagrad
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the flat vector that is trained in its own way.
+
+    `rate` multiplies the learning rate; `decay_rate` does so where the rate says how much weights shrink; `epsilon`
+    multiplies the optimizer's epsilon.
+    """
+
+    start: int
+    stop: int
+    rate: float = 1.0
+    decay_rate: float = 1.0
+    epsilon: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One stretch of the flat vectors: views, the optimizer's state for it, and scratch of the same length."""
+    """A part of the flat vectors that fits the cache: views, the optimizer's state for it, scratch of its length.
+
+    `rate`, `decay_rate` and `epsilon` are those of its stretch.
+    """
 
     flat: Array
     grad: Array
     weights: Array  # the part of `flat` that is weights: decay leaves biases alone
     state: State
     scratch: Array
+    rate: float
+    decay_rate: float
+    epsilon: float
 
 
 def bind(
-    optimizer: Optimizer, flat: Array, grad: Array, state: State, n_weights: int, n_threads: int = 1
-) -> Callable[[float], None]:
+    optimizer: Optimizer,
+    flat: Array,
+    grad: Array,
+    state: State,
+    n_weights: int,
+    n_threads: int = 1,
+    stretches: Sequence[Stretch] = (),
+) -> Callable[..., None]:
     """A function that takes a step with a given learning rate, from what is in `grad`, on `flat` and `state` in place.
 
+    Its second argument, 1 if not given, multiplies weight decay. `stretches` cover the vector; without any it is one.
     Threads share the blocks, each with its own; how many there are does not change a bit of the result.
     """
-    n_blocks = -(-flat.size // BLOCK)
-    n_groups = n_threads if n_blocks >= BLOCKS_WORTH_THREADS else 1
-    groups = [_blocks(flat, grad, state, n_weights, range(n, n_blocks, n_groups)) for n in range(n_groups)]
+    pieces = [
+        (stretch, start, min(start + BLOCK, stretch.stop))
+        for stretch in stretches or (Stretch(0, flat.size),)
+        for start in range(stretch.start, stretch.stop, BLOCK)
+    ]
+    n_groups = n_threads if len(pieces) >= BLOCKS_WORTH_THREADS else 1
+    groups = [_blocks(flat, grad, state, n_weights, pieces[n::n_groups]) for n in range(n_groups)]
     count = state["step"]
 
-    def run(blocks: Sequence[Block], learning_rate: float, step: int) -> None:
+    def run(blocks: Sequence[Block], learning_rate: float, step: int, decay: float) -> None:
         for block in blocks:
-            optimizer.update(block, learning_rate, step)
+            optimizer.update(block, learning_rate, step, decay)
             if step % FLUSH_EVERY == 0:
                 _flush(block)
 
-    def run_quietly(blocks: Sequence[Block], learning_rate: float, step: int) -> None:
+    def run_quietly(blocks: Sequence[Block], learning_rate: float, step: int, decay: float) -> None:
         with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
-            run(blocks, learning_rate, step)
+            run(blocks, learning_rate, step, decay)
 
-    def take_step(learning_rate: float) -> None:
+    def take_step(learning_rate: float, decay: float = 1.0) -> None:
         step = int(count) + 1
         count.fill(step)
-        others = [_workers(n_groups - 1).submit(run_quietly, group, learning_rate, step) for group in groups[1:]]
-        run(groups[0], learning_rate, step)
+        others = [_workers(n_groups - 1).submit(run_quietly, group, learning_rate, step, decay) for group in groups[1:]]
+        run(groups[0], learning_rate, step, decay)
         for other in others:
             other.result()
 
@@ -232,15 +269,17 @@ def _workers(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="optimizer")
 
 
-def _blocks(flat: Array, grad: Array, state: State, n_weights: int, numbers: range) -> tuple[Block, ...]:
-    """The blocks with these numbers, on one scratch."""
-    scratch = np.empty(min(BLOCK, flat.size), flat.dtype)
+def _blocks(
+    flat: Array, grad: Array, state: State, n_weights: int, pieces: Sequence[tuple[Stretch, int, int]]
+) -> tuple[Block, ...]:
+    """The blocks of these pieces (stretch, start, stop), on one scratch."""
+    scratch = np.empty(max((stop - start for _, start, stop in pieces), default=0), flat.dtype)
     blocks = []
-    for number in numbers:
-        start, stop = number * BLOCK, min((number + 1) * BLOCK, flat.size)
-        own = {name: values[start:stop] for name, values in state.items() if name != "step"}
+    for stretch, start, stop in pieces:
+        own = {name: values[start:stop] for name, values in state.items() if name in BLOCKWISE}
         weights = flat[start : max(start, min(stop, n_weights))]
-        blocks.append(Block(flat[start:stop], grad[start:stop], weights, own, scratch[: stop - start]))
+        factors = (stretch.rate, stretch.decay_rate, stretch.epsilon)
+        blocks.append(Block(flat[start:stop], grad[start:stop], weights, own, scratch[: stop - start], *factors))
     return tuple(blocks)
 
 
@@ -268,8 +307,10 @@ def _track_square(square: Array, grad: Array, decay: float, scratch: Array) -> N
     square += scratch
 
 
-def _adam_step(block: Block, learning_rate: float, step: int, beta1: float, beta2: float, epsilon: float) -> None:
+def _adam_step(block: Block, learning_rate: float, step: int, adam: Adam | AdamW) -> None:
     mean, square, change = block.state["mean"], block.state["square"], block.scratch
+    beta1, beta2, epsilon = adam.beta1, adam.beta2, adam.epsilon * block.epsilon
+    learning_rate *= block.rate
     np.subtract(block.grad, mean, out=change)
     change *= 1.0 - beta1
     mean += change

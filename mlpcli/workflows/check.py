@@ -97,7 +97,7 @@ def _memory(prepared: Prepared) -> int:
     samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
     widths = sum(prepared.network.sizes)
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
-    n_parameters = count_parameters(prepared.network.sizes)
+    n_parameters = count_parameters(prepared.network)
     state = fresh_state(prepared).optimizer
     vectors = 5 + sum(values.size == n_parameters for values in state.values())
     return table + samples + rows * widths * item + vectors * n_parameters * item

@@ -49,7 +49,7 @@ def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: in
         return EngineChoice("numpy")
     batch_size = min(plan.batch_size, n_rows)
     n_steps = math.ceil(n_rows / batch_size) * plan.epochs
-    if count_parameters(network.sizes) * batch_size > MOST_WORK or n_steps < STEPS_WORTH_LOADING:
+    if count_parameters(network) * batch_size > MOST_WORK or n_steps < STEPS_WORTH_LOADING:
         return EngineChoice("numpy")
     if missing:
         return EngineChoice("numpy", f"compiled would be quicker, but cannot run {missing}")

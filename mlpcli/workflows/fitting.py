@@ -12,7 +12,8 @@ from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
-from mlpcli.nn.network import initialize, predict
+from mlpcli.nn.initialization import initialize
+from mlpcli.nn.network import predict
 from mlpcli.nn.parameters import Parameters, view_parameters
 from mlpcli.training.loop import EpochReport, Monitor, fit
 from mlpcli.training.state import TrainingState, start_state
@@ -92,7 +93,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     """The model of the best epoch, scored on every part."""
     # A metric that was never defined chose no epoch; then the last one stands.
     kept = state.best_flat if state.best_epoch else state.flat
-    parameters = view_parameters(prepared.network.sizes, kept)
+    parameters = view_parameters(prepared.network, kept)
     scores = {part.name: _score_part(prepared, part, parameters) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(

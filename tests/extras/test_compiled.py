@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mlpcli.extras.coverage import HIDDEN
+from mlpcli.nn.initialization import initialize
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from mlpcli.nn.network import Network, initialize
+from mlpcli.nn.network import Network
 from mlpcli.nn.optimizers import SGD, Adam, AdamW
 from mlpcli.nn.schedules import Constant, Cosine
 from mlpcli.training.engine import NonFiniteLoss, NumpyEngine, Plan
