@@ -62,8 +62,9 @@ class Network:
 
     `sizes` n -> N -> ... -> M; `activation` for hidden layers and `output_activation` are keys of ACTIVATIONS;
     `dropout` is the share of hidden neurons switched off in each training step. With `learns_slopes` a hidden layer
-    gives z + s (f(z) - z), s being learnt for each neuron; with `is_normalized` its z has mean 0 and variance 1 over
-    the neurons of a row before a learnt gain and shift; with `is_residual` it adds what came in, where the sizes agree.
+    gives z + s (f(z) - z), s being learnt for each neuron; with `is_normalized` its W h has mean 0 and variance 1 over
+    the neurons of a row, times a learnt gain, before the bias; with `is_residual` it adds what came in, where the
+    sizes agree.
     """
 
     sizes: tuple[int, ...]
@@ -126,8 +127,7 @@ def tensors(network: Network) -> tuple[Tensor, ...]:
     if network.learns_slopes:
         found += [Tensor(f"slope{layer}", (widths[layer],), "slopes") for layer in range(1, n_hidden + 1)]
     if network.is_normalized:
-        for layer in range(1, n_hidden + 1):
-            found += [Tensor(f"{name}{layer}", (widths[layer],), "norm") for name in ("gain", "shift")]
+        found += [Tensor(f"gain{layer}", (widths[layer],), "norm") for layer in range(1, n_hidden + 1)]
     if front.periodic is not None and front.numbers:
         n, cosines, mixed = len(front.numbers), front.periodic.frequencies, front.periodic.outputs
         found += [Tensor("frequency", (n, cosines), "periodic"), Tensor("phase", (n, cosines), "periodic")]

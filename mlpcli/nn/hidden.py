@@ -14,10 +14,11 @@ Array = NDArray[np.floating[Any]]
 EPSILON = 1e-5
 
 
-def normalize(z: Array, gain: Array, shift: Array, normal: Array, spread: Array) -> None:
-    """Layer normalization in place (Ba et al. 2016): over the neurons of each row mean 0, variance 1, gain and shift.
+def normalize(z: Array, gain: Array, normal: Array, spread: Array) -> None:
+    """Layer normalization in place (Ba et al. 2016): over the neurons of each row mean 0 and variance 1, times gain.
 
-    `normal` (like `z`) and `spread` (..., n_rows, 1), one over the deviation, are kept for `normalize_backward`.
+    The layer's bias is the shift that belongs to it. `normal` (like `z`) and `spread` (..., n_rows, 1), one over the
+    deviation, are kept for `normalize_backward`.
     """
     np.subtract(z, z.mean(axis=-1, keepdims=True), out=normal)
     np.einsum("...ij,...ij->...i", normal, normal, out=spread[..., 0])
@@ -27,13 +28,11 @@ def normalize(z: Array, gain: Array, shift: Array, normal: Array, spread: Array)
     np.reciprocal(spread, out=spread)
     normal *= spread
     np.multiply(normal, gain[..., None, :], out=z)
-    z += shift[..., None, :]
 
 
-def normalize_backward(delta: Array, gain: Array, normal: Array, spread: Array, d_gain: Array, d_shift: Array) -> None:
-    """Turn d cost / d (normalized z) into d cost / d z in place, and give the gradients of gain and shift."""
+def normalize_backward(delta: Array, gain: Array, normal: Array, spread: Array, d_gain: Array) -> None:
+    """Turn d cost / d (normalized z) into d cost / d z in place; gives the gain's gradient, uses up `normal`."""
     np.einsum("...ij,...ij->...j", delta, normal, out=d_gain)
-    np.einsum("...ij->...j", delta, out=d_shift)
     delta *= gain[..., None, :]
     along = np.einsum("...ij,...ij->...i", delta, normal)[..., None] / delta.shape[-1]
     delta -= delta.mean(axis=-1, keepdims=True)

@@ -249,6 +249,16 @@ def row_losses(loss: Loss, output_activation: str, z: Array, a: Array, y: Array)
     return loss.values(a, y)
 
 
+def mean_row_loss(
+    loss: Loss, output_activation: str, z: Array, a: Array, y: Array, row_weights: Array | None = None
+) -> float:
+    """The batch's cost: mean of row loss times row weight."""
+    losses = row_losses(loss, output_activation, z, a, y)
+    if row_weights is not None:
+        losses = losses * row_weights
+    return float(losses.mean())
+
+
 def _log(a: Array) -> Array:
     """log(a), continued below TINY by its tangent."""
     logs: Array = np.log(np.maximum(a, TINY)) + np.minimum(a / TINY - 1.0, 0.0)

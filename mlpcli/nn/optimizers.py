@@ -220,6 +220,21 @@ class Block:
     epsilon: float
 
 
+# Takes a step on a block, given the learning rate, the number of the step (from 1) and the factor of weight decay.
+Update = Callable[[Block, float, int, float], None]
+
+
+def numpy_update(optimizer: Optimizer) -> Update:
+    """The optimizer's own update, with the sweep of denormal numbers."""
+
+    def update(block: Block, learning_rate: float, step: int, decay: float) -> None:
+        optimizer.update(block, learning_rate, step, decay)
+        if step % FLUSH_EVERY == 0:
+            _flush(block)
+
+    return update
+
+
 def bind(
     optimizer: Optimizer,
     flat: Array,
@@ -228,16 +243,20 @@ def bind(
     n_weights: int,
     n_threads: int = 1,
     stretches: Sequence[Stretch] = (),
+    update: Update | None = None,
+    block_size: int = BLOCK,
 ) -> Callable[..., None]:
     """A function that takes a step with a given learning rate, from what is in `grad`, on `flat` and `state` in place.
 
     Its second argument, 1 if not given, multiplies weight decay. `stretches` cover the vector; without any it is one.
-    Threads share the blocks, each with its own; how many there are does not change a bit of the result.
+    Threads share the blocks, each with its own; how many there are does not change a bit of the result. `update` takes
+    the step on a block of at most `block_size` numbers, `numpy_update(optimizer)` if none is given.
     """
+    update_block = update or numpy_update(optimizer)
     pieces = [
-        (stretch, start, min(start + BLOCK, stretch.stop))
+        (stretch, start, min(start + block_size, stretch.stop))
         for stretch in stretches or (Stretch(0, flat.size),)
-        for start in range(stretch.start, stretch.stop, BLOCK)
+        for start in range(stretch.start, stretch.stop, block_size)
     ]
     n_groups = n_threads if len(pieces) >= BLOCKS_WORTH_THREADS else 1
     groups = [_blocks(flat, grad, state, n_weights, pieces[n::n_groups]) for n in range(n_groups)]
@@ -245,9 +264,7 @@ def bind(
 
     def run(blocks: Sequence[Block], learning_rate: float, step: int, decay: float) -> None:
         for block in blocks:
-            optimizer.update(block, learning_rate, step, decay)
-            if step % FLUSH_EVERY == 0:
-                _flush(block)
+            update_block(block, learning_rate, step, decay)
 
     def run_quietly(blocks: Sequence[Block], learning_rate: float, step: int, decay: float) -> None:
         with np.errstate(all="ignore"):  # the caller's choice does not reach another thread

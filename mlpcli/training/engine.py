@@ -13,6 +13,7 @@ from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_loss, forward
 from mlpcli.nn.optimizers import Optimizer, bind
 from mlpcli.nn.parameters import Parameters, allocate_parameters
+from mlpcli.nn.passes import NUMPY, Passes
 from mlpcli.nn.rates import Rates, stretches
 from mlpcli.nn.schedules import Constant, Schedule, schedule_factor
 from mlpcli.training.members import MemberRows, batch_order, rows_of_members
@@ -99,17 +100,25 @@ def start_optimizer(plan: Plan, flat: Array) -> OptimizerState:
 class NumpyEngine:
     """The engine for every network, loss and optimizer; holds every buffer an epoch needs.
 
-    `folds` (n_rows,) is the member that does not train on each row, where the plan says folds.
+    `folds` (n_rows,) is the member that does not train on each row, where the plan says folds; `passes` makes what
+    stands between the matrix products.
     """
 
-    def __init__(self, network: Network, plan: Plan, train: Samples, folds: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        train: Samples,
+        folds: NDArray[np.int64] | None = None,
+        passes: Passes = NUMPY,
+    ) -> None:
         dtype = train.X.dtype
-        self.network, self.plan, self.train = network, plan, train
+        self.network, self.plan, self.train, self.passes = network, plan, train, passes
         self.rows = rows_of_members(plan.member_rows, network.members, train.n_rows, plan.seed, folds)
         self.n_rows = min(len(rows) for rows in self.rows)
         self.batch_size = min(plan.batch_size, self.n_rows)
         self.batch = Batch(train, self.batch_size * network.members, dtype)
-        self.workspace = Workspace(network, self.batch_size, dtype)
+        self.workspace = Workspace(network, self.batch_size, dtype, passes)
         self.gradient = allocate_parameters(network, dtype)
         self.stretches = stretches(network, plan.optimizer, plan.rates, plan.is_ntk)
         self._scratch = np.empty_like(self.gradient.flat) if plan.averaging else self.gradient.flat[:0]
@@ -124,7 +133,7 @@ class NumpyEngine:
         n_steps = math.ceil(n_rows / self.batch_size)
         take_step = bind(
             plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads,
-            self.stretches,
+            self.stretches, self.passes.update(plan.optimizer), self.passes.block_size,
         )  # fmt: skip
         total, learning_rate = 0.0, 0.0
         for step in range(n_steps):
