@@ -11,6 +11,7 @@ from mlpcli.nn.parameters import count_parameters
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.resolution import smoothing_of
 
 REFRESH_SECONDS = 0.1
 PLAIN_SECONDS = 30.0
@@ -119,4 +120,6 @@ def describe_training(prepared: Prepared) -> str:
     rule += [f"momentum {momentum:g}"] if momentum else []
     rule += [f"weight decay {plan.optimizer.weight_decay:g}"] if plan.optimizer.weight_decay else []
     rule += [plan.schedule.name] if plan.schedule.name != "constant" else []
-    return f"{', '.join(rule)} · batch {plan.batch_size} · {plan.loss.name}"
+    smoothing = smoothing_of(plan.loss)
+    smoothed = f", label smoothing {smoothing:g}" if smoothing else ""
+    return f"{', '.join(rule)} · batch {plan.batch_size} · {plan.loss.name}{smoothed}"

@@ -145,7 +145,16 @@ class EarlyStopping:
     patience: Annotated[int | None, Setting("Epochs without gain before stopping; null never stops early.", ge=1)] = (
         None
     )
+    patience_factor: Annotated[
+        float,
+        Setting(
+            "Lets patience grow: training stops at epoch patience_factor times the best one plus patience. 2 suits the "
+            "doubling cycles of coslog.",
+            ge=1,
+        ),
+    ] = 1.0
     min_gain: Annotated[float, Setting("Smallest change that counts as a gain.", ge=0)] = 0.0
+    ties: Annotated[Literal["first", "last"], Setting("Which of equally good epochs is the best.")] = "first"
 
 
 @options
@@ -167,7 +176,13 @@ class TrainingConfig:
     schedule: Annotated[
         Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The learning rate over time.")
     ] = Constant()
-    batch_size: Annotated[int, Setting("Rows per step.", ge=1)] = 32
+    batch_size: Annotated[
+        Literal["auto"] | Annotated[int, Setting("Rows.", ge=1)],
+        Setting(
+            "Rows per step; auto is 64 up to 1024 training rows, 128 up to 8192, 256 up to 30000, 512 up to 100000, "
+            "then 1024."
+        ),
+    ] = 32
     epochs: Annotated[int, Setting("Passes over the training rows.", ge=1)] = 100
     gradient_clip: Annotated[float | None, Setting("Largest norm of the whole gradient; null does not clip.", gt=0)] = (
         None

@@ -27,19 +27,24 @@ Array = NDArray[np.floating[Any]]
 class Monitor:
     """What decides which epoch is best: a score of the validation outputs, or the validation loss.
 
-    `score(outputs)` takes (n_rows, n_out) network outputs on the validation rows; None means the validation loss.
+    `score(outputs)` takes (n_rows, n_out) network outputs on the validation rows; None means the validation loss. Of
+    equally good epochs the first is the best, or the last.
     """
 
     name: str
     higher_is_better: bool
     score: Callable[[Array], float] | None = None
     min_gain: float = 0.0
+    keeps_last_tie: bool = False
 
     def is_gain(self, score: float, best: float | None) -> bool:
-        """Whether `score` beats the best so far by more than `min_gain`; NaN never does."""
+        """Whether `score` beats the best so far by more than `min_gain`, or by just that in a tie; NaN never does."""
         if best is None:
             return not math.isnan(score)
-        return score > best + self.min_gain if self.higher_is_better else score < best - self.min_gain
+        bound = best + self.min_gain if self.higher_is_better else best - self.min_gain
+        if score == bound:
+            return self.keeps_last_tie
+        return score > bound if self.higher_is_better else score < bound
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,10 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     early_stopping = prepared.loaded.config.training.early_stopping
     if early_stopping is None or early_stopping.patience is None or prepared.validation is None:
         return ""
-    if state.epoch >= prepared.plan.epochs or state.epochs_without_gain < early_stopping.patience:
+    last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
+    if state.epoch >= prepared.plan.epochs or state.epoch < last:
         return ""
-    return f"no gain in {prepared.metric} for {early_stopping.patience} epochs"
+    return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
 
 def finished(prepared: Prepared, state: TrainingState) -> Outcome:
@@ -140,7 +141,7 @@ def _monitor(prepared: Prepared) -> Monitor | None:
         measure = metric_of_outputs(
             metric, prepared.target, prepared.target_state, validation.truth, validation.weights
         )
-    return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain)
+    return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain, early_stopping.ties == "last")
 
 
 def _score_part(prepared: Prepared, part: Part, parameters: Parameters) -> dict[str, float]:

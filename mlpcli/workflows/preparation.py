@@ -30,6 +30,7 @@ from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
 from mlpcli.training.threads import choose_threads
 from mlpcli.workflows.engines import EngineChoice, choose_engine
+from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.resolution import (
     check_gates,
     class_target_table,
@@ -38,7 +39,9 @@ from mlpcli.workflows.resolution import (
     resolve_metric,
     resolve_network,
     resolve_output_activation,
-    schedule_notes,
+    resolve_smoothing,
+    smoothing_note,
+    smoothing_of,
     standardizes_target,
 )
 from mlpcli.workflows.suspicions import rare_classes, shared_rows
@@ -134,7 +137,8 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     names = target.labels if isinstance(target, ClassTarget) else target.names
     metric = resolve_metric(loaded, task, loss, names)
     check_gates(loaded, task, names)
-    notes += schedule_notes(config.training)
+    asked, loss = loss, resolve_smoothing(loss, metric)
+    notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
 
     has_header = table.format.header if table.parts else None
     make = _PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
@@ -152,9 +156,10 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     training = config.training
-    n_threads = choose_threads(training.threads, network.sizes, training.batch_size)
+    batch_size = resolve_batch_size(training.batch_size, train.samples.n_rows)
+    n_threads = choose_threads(training.threads, network.sizes, batch_size)
     plan = Plan(
-        loss, training.optimizer, training.schedule, training.batch_size, training.epochs, training.gradient_clip,
+        loss, training.optimizer, training.schedule, batch_size, training.epochs, training.gradient_clip,
         training.seed, n_threads,
     )  # fmt: skip
     return Prepared(
@@ -226,7 +231,8 @@ class _PartMaker:
         if isinstance(self.target, NumberTarget):
             self._check_counts(table, np.asarray(truth, np.float64))
         elif isinstance(self.loss, BinaryCrossEntropy):
-            y = y * (1.0 - self.loss.label_smoothing) + self.loss.label_smoothing / 2.0
+            smoothing = smoothing_of(self.loss)
+            y = y * (1.0 - smoothing) + smoothing / 2.0
         return Part(name, Samples(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights)
 
     def _check_counts(self, table: Table, truth: Values) -> None:

@@ -1,12 +1,12 @@
 """From what the config leaves open (`auto`) and what the data says to one network, one loss and one monitor."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema import TrainingConfig
 from mlpcli.data.preprocessor import Preprocessor
 from mlpcli.data.targets import ClassTarget, Target, Task
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
@@ -25,6 +25,9 @@ DEFAULT_LOSSES: dict[str, Loss] = {
     "regression": SquaredError(),
     "multilabel": BinaryCrossEntropy(),
 }
+
+# What `label_smoothing: auto` is where labels are judged (RealMLP's value).
+SMOOTHING = 0.1
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS = 6
@@ -53,6 +56,27 @@ def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
             "training.loss", f"{asked.name} does not go with {task}. Use one of {fitting}, or set the task by task: ..."
         )
     return asked
+
+
+def resolve_smoothing(loss: Loss, metric: str) -> Loss:
+    """The loss with a number for `label_smoothing`: smoothed targets help labels and bend probabilities."""
+    if not isinstance(loss, CrossEntropy | BinaryCrossEntropy) or loss.label_smoothing != "auto":
+        return loss
+    judges_labels = metric != "loss" and not find_metric(metric).judges_probabilities
+    return replace(loss, label_smoothing=SMOOTHING if judges_labels else 0.0)
+
+
+def smoothing_of(loss: Loss) -> float:
+    """The resolved label smoothing; 0 of a loss without one."""
+    smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
+    return 0.0 if smoothing == "auto" else smoothing
+
+
+def smoothing_note(asked: Loss, loss: Loss, metric: str) -> list[str]:
+    """A sentence where `auto` smooths: the losses shown are of smoothed targets, the probabilities less sure."""
+    if asked == loss or not smoothing_of(loss):
+        return []
+    return [f"label_smoothing auto is {smoothing_of(loss):g}: {metric} judges labels, not probabilities."]
 
 
 def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
@@ -154,7 +178,7 @@ def describe_outputs(target: Target) -> str:
 
 def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -> NDArray[np.floating]:
     """Row `code` is what the outputs should be for that class (n_classes, n_outputs), smoothed if the loss asks."""
-    smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
+    smoothing = smoothing_of(loss)
     if n_outputs == 1:
         table = np.array([[0.0], [1.0]])
         return np.asarray(table * (1.0 - smoothing) + smoothing / 2.0, dtype=dtype)
@@ -191,16 +215,6 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> Non
                 raise loaded.error(key, explain_unknown_metric(metric, known))
         if gates and not config.data.validation and config.data.test is None:
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
-
-
-def schedule_notes(training: TrainingConfig) -> list[str]:
-    """What is odd about the schedule, a sentence each."""
-    warmup = training.schedule.warmup
-    if warmup < training.epochs:
-        return []
-    return [
-        f"the warm-up of {warmup:g} epochs is not over when training ends: the full learning rate is never reached."
-    ]
 
 
 def metric_is_gain(metric: str) -> bool:

@@ -30,7 +30,10 @@ CHECKPOINT_SECONDS = 5.0
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
 # epochs is one of them only where the learning rate does not depend on it.
-FREE_TO_CHANGE = ("output", "expect", "data.test", "training.early_stopping.patience", "training.engine")
+FREE_TO_CHANGE = (
+    "output", "expect", "data.test", "training.early_stopping.patience", "training.early_stopping.patience_factor",
+    "training.engine",
+)  # fmt: skip
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
@@ -130,11 +133,6 @@ class _Journal:
                 raise self.prepared.loaded.error(
                     key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
                 )
-        if checkpoint.state.epoch > self.prepared.plan.epochs:
-            raise self.prepared.loaded.error(
-                "training.epochs",
-                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
-            )
         if checkpoint.state.epoch > self.prepared.plan.epochs:
             raise self.prepared.loaded.error(
                 "training.epochs",

@@ -248,3 +248,18 @@ def test_an_unknown_metric_is_answered_with_the_nearest_name_and_all_names(wrong
 
 def test_a_metric_like_no_other_gets_the_names_alone():
     assert explain_unknown_metric("zzz", ["rmse", "mae"]) == "unknown metric 'zzz'.\nMetrics: rmse, mae"
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [(task, name) for task in ("classification", "multilabel") for name in METRICS if task in METRICS[name].together],
+)
+def test_a_metric_judges_probabilities_or_sees_the_labels_alone(task, name):
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet([1.0, 1.0], 60), NAMES[:2]
+    y = (rng.random(60) < probabilities[:, 1]).astype(np.int64)
+    sure = np.eye(2)[probabilities.argmax(axis=1)]
+    if task == "multilabel":
+        y, sure = np.column_stack([y, 1 - y[::-1]]), (probabilities > 0.5).astype(float)
+    changes = score(task, name, y, probabilities, labels) != pytest.approx(score(task, name, y, sure, labels))
+    assert changes == METRICS[name].judges_probabilities

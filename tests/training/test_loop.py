@@ -14,7 +14,7 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from mlpcli.nn.network import SCORING_ROWS, Dropout, Network, Workspace, backward, forward, mean_loss, predict
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
-from mlpcli.nn.schedules import Constant, Cosine, OneCycle, Step, schedule_factor
+from mlpcli.nn.schedules import Constant, Cosine, CosLog, FlatCos, OneCycle, Step, schedule_factor
 from mlpcli.training import engine, members
 from mlpcli.training.engine import NonFiniteLoss, Plan
 from mlpcli.training.loop import EpochReport, Monitor, fit
@@ -73,7 +73,11 @@ def batches_of(monkeypatch, **more):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("schedule", [Cosine(warmup=1.5), OneCycle(), Step(every=2, gamma=0.5)], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "schedule",
+    [Cosine(warmup=1.5), OneCycle(), Step(every=2, gamma=0.5), FlatCos(warmup=1.5), CosLog(cycles=2)],
+    ids=lambda s: s.name,
+)
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -243,6 +247,10 @@ def test_without_validation_there_is_no_score_and_the_last_epoch_is_kept():
         ([0.1, 0.9, 0.3, 0.8, 0.5, 0.2], {"higher_is_better": True}, 2),
         ([0.5, 0.5, 0.5, 0.5, 0.5, 0.5], {"higher_is_better": True}, 1),
         ([0.50, 0.55, 0.58, 0.65, 0.7, 0.74], {"higher_is_better": True, "min_gain": 0.1}, 4),
+        ([0.5, 0.7, 0.6, 0.7, 0.7, 0.6], {"higher_is_better": True}, 2),
+        ([0.5, 0.7, 0.6, 0.7, 0.7, 0.6], {"higher_is_better": True, "keeps_last_tie": True}, 5),
+        ([3.0, 2.0, 2.0, 2.5, 2.0, math.nan], {"higher_is_better": False, "keeps_last_tie": True}, 5),
+        ([0.50, 0.75, 0.75, 1.0, 1.0, 1.0], {"higher_is_better": True, "min_gain": 0.25, "keeps_last_tie": True}, 4),
         ([math.nan, 2.0, math.nan, 3.0, math.nan, 2.5], {"higher_is_better": False}, 2),
         ([math.inf, 2.0, 3.0, 3.0, 3.0, 3.0], {"higher_is_better": False}, 2),
     ],
