@@ -19,8 +19,10 @@ def inspect_summary(screen: Screen, inspection: Inspection) -> None:
     """Network, layers, columns, scores and record; that it is shown at all means that the file is sound."""
     model = inspection.model
     sizes, target = model.network.sizes, model.target
-    parameters = count(count_parameters(sizes), "parameter")
-    screen.answer(f"{inspection.path} · {size(inspection.n_bytes)} · {' -> '.join(map(str, sizes))} · {parameters}")
+    parameters = count(count_parameters(model.network), "parameter")
+    members = f" · {model.network.members} members" if model.network.members > 1 else ""
+    shape = " -> ".join(map(str, sizes))
+    screen.answer(f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}")
     screen.answer(f"target    {listed(target.names)} · {target.task} · {describe_target(target)}")
     if isinstance(target, ClassTarget):
         screen.answer(f"classes   {listed(target.labels, 20)}")

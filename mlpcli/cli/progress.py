@@ -94,8 +94,10 @@ class TrainingView:
 
 def describe_data(prepared: Prepared) -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
-    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in prepared.parts)
-    n_rows = sum(len(part.truth) for part in prepared.parts)
+    parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
+    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in parts)
+    sizes += "" if prepared.folds is None else f" in {prepared.network.members} folds"
+    n_rows = sum(len(part.truth) for part in parts)
     target = prepared.target
     of = f"{len(target.labels)} classes" if isinstance(target, ClassTarget) else f"target {listed(target.names)}"
     n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
@@ -108,8 +110,9 @@ def describe_network(prepared: Prepared) -> str:
     hidden = f"{network.activation}, " if network.n_layers > 1 else ""
     dropout = f" · dropout {network.dropout:g}" if network.dropout else ""
     sizes = " -> ".join(map(str, network.sizes))
+    members = f" · {network.members} members" if network.members > 1 else ""
     parameters = count(count_parameters(network), "parameter")
-    return f"{sizes} · {hidden}{network.output_activation} · {parameters}{dropout}"
+    return f"{sizes} · {hidden}{network.output_activation}{members} · {parameters}{dropout}"
 
 
 def describe_training(prepared: Prepared) -> str:

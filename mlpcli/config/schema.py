@@ -13,9 +13,12 @@ from mlpcli.data.categorical import OneHot
 from mlpcli.data.columns import Role
 from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
 from mlpcli.data.tables import DEFAULT_MISSING
-from mlpcli.nn.initializers import INITIALIZERS, InitializerName, Normal, Uniform
+from mlpcli.nn.architecture import Periodic
+from mlpcli.nn.averaging import Averaging
+from mlpcli.nn.initializers import INITIALIZERS, Initializer, InitializerName
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import SGD, Optimizer
+from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Schedule
 from mlpcli.options import Setting, options
 
@@ -41,6 +44,11 @@ def _named_or_text(*texts: str) -> BeforeValidator:
         return value if isinstance(value, str) and value in texts else named.func(value)  # type: ignore[call-arg]
 
     return BeforeValidator(expand)
+
+
+def _counted(value: Any) -> Any:
+    """A number alone is the count."""
+    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _listed(value: Any) -> Any:
@@ -116,6 +124,28 @@ class PreprocessConfig:
 
 
 @options
+class Members:
+    """Networks trained side by side, whose answers are averaged; a number alone is the count."""
+
+    count: Annotated[int, Setting("How many networks.", ge=1, le=64)] = 1
+    rows: Annotated[
+        Literal["all", "bootstrap", "folds"],
+        Setting(
+            "What each trains on: all rows; as many drawn with replacement; all but its own fold, which then serves as "
+            "validation rows (data.validation must be null)."
+        ),
+    ] = "all"
+
+
+@options
+class CategoryEmbedding:
+    """A column with many levels enters as a few learnt numbers; at the end these become plain weights."""
+
+    size: Annotated[int, Setting("Learnt numbers of each level.", ge=1, le=1024)] = 8
+    above: Annotated[int, Setting("Columns with more one-hot inputs than this are embedded.", ge=1)] = 8
+
+
+@options
 class ModelConfig:
     """The network n -> N -> ... -> M."""
 
@@ -128,11 +158,30 @@ class ModelConfig:
         OutputActivation, Setting("Activation of the last layer; auto is the loss's canonical partner.")
     ] = "auto"
     initializer: Annotated[
-        InitializerName | Annotated[Normal | Uniform, Discriminator("name")],
+        InitializerName | Annotated[Initializer, Discriminator("name")],
         _named_or_text("auto", *INITIALIZERS),
         Setting("How weights start; auto goes by the activation."),
     ] = "auto"
     dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
+    members: Annotated[Members, BeforeValidator(_counted), Setting("Networks trained side by side and averaged.")] = (
+        Members()
+    )
+    parametrization: Annotated[
+        Literal["standard", "ntk"],
+        Setting("ntk slows the weights of wide layers, so that one learning rate suits every width."),
+    ] = "standard"
+    scale_inputs: Annotated[bool, Setting("A learnt factor for each input; at the end it becomes plain weights.")] = (
+        False
+    )
+    numeric_embedding: Annotated[
+        Periodic | None, _named("periodic"), Setting("Learnt cosines of each number, beside the number.")
+    ] = None
+    category_embedding: Annotated[
+        CategoryEmbedding | None, Setting("Learnt numbers in place of many one-hot inputs.")
+    ] = None
+    learn_slopes: Annotated[bool, Setting("A learnt share of the activation for each hidden neuron.")] = False
+    layer_norm: Annotated[bool, Setting("Layer normalization in each hidden layer.")] = False
+    residual: Annotated[bool, Setting("Hidden layers of equal size add what comes in to what they give.")] = False
 
 
 @options
@@ -176,6 +225,18 @@ class TrainingConfig:
     schedule: Annotated[
         Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The learning rate over time.")
     ] = Constant()
+    rates: Annotated[Rates, Setting("Factors of the learning rate by kind of parameter.")] = Rates()
+    dropout_schedule: Annotated[
+        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The dropout over time.")
+    ] = Constant()
+    weight_decay_schedule: Annotated[
+        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The weight decay over time.")
+    ] = Constant()
+    averaging: Annotated[
+        Annotated[Averaging, Discriminator("name")] | None,
+        _named("ema"),
+        Setting("An average of the weights over the steps, kept in place of the last ones."),
+    ] = None
     batch_size: Annotated[
         Literal["auto"] | Annotated[int, Setting("Rows.", ge=1)],
         Setting(

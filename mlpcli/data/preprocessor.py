@@ -34,6 +34,21 @@ class Preprocessor:
     feature_names: tuple[str, ...]
     state: dict[str, NDArray[np.float64]]
 
+    @property
+    def number_inputs(self) -> tuple[int, ...]:
+        """Which inputs are scaled numbers or dates, one for each such column."""
+        places = input_places(self.columns)
+        return tuple(places[block, name] for block, name, _ in input_blocks(self.columns) if block == "amount")
+
+    @property
+    def category_blocks(self) -> tuple[tuple[int, int], ...]:
+        """First input and the one after the last of each one-hot column; a row has at most one 1 among them."""
+        places = input_places(self.columns)
+        found = [
+            (places[block, name], len(inputs)) for block, name, inputs in input_blocks(self.columns) if block == "level"
+        ]
+        return tuple((start, start + n) for start, n in found)
+
 
 @dataclass(frozen=True)
 class TransformCounts:

@@ -22,6 +22,12 @@ OPTIMIZERS = {SGD: PLAIN, Adam: ADAM, AdamW: ADAMW}
 
 def unsupported(network: Network, plan: Plan) -> str:
     """What of this training the compiled engine lacks, in a few words; "" where it has everything."""
+    if network.members > 1:
+        return "several members"
+    if not network.is_plain:
+        return "parts beside the layers"
+    if not plan.is_plain:
+        return "rates and schedules beside the learning rate"
     if network.dropout:
         return "dropout"
     if network.n_layers > 1 and network.activation not in HIDDEN:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.architecture import Network as Network
-from mlpcli.nn.front import FrontPass
 from mlpcli.nn.hidden import mix_slopes, normalize, normalize_backward, split_slopes
 from mlpcli.nn.losses import Loss, mean_row_loss
 from mlpcli.nn.parameters import Parameters
-from mlpcli.nn.passes import NUMPY, Passes
+from mlpcli.nn.passes import Passes
+from mlpcli.nn.workspace import Buffers, by_member
+from mlpcli.nn.workspace import Workspace as Workspace
 
 Array = NDArray[np.floating[Any]]
 
@@ -33,80 +33,6 @@ class Dropout:
 
     share: float
     rng: np.random.Generator
-
-
-class _Buffers:
-    """What a batch of `n_rows` rows needs, layer by layer; all (n_rows, widths[layer + 1]), behind the members' axis.
-
-    `h` is what the next layer sees: a, or what slopes, dropout and the layer's input make of it. A name with an `s`
-    behind it holds the same arrays member by member, as the passes want them.
-    """
-
-    def __init__(self, network: Network, n_rows: int, take: Callable[[str, tuple[int, ...]], Array]) -> None:
-        leading = (network.members,) if network.members > 1 else ()
-        last, widths = network.n_layers - 1, network.widths[1:]
-
-        def layers(name: str, first: int, until: int) -> tuple[Array, ...]:
-            return tuple(
-                take(f"{name}{layer}", (*leading, widths[layer], n_rows)).swapaxes(-1, -2)
-                for layer in range(first, until)
-            )
-
-        self.a = layers("a", 0, last + 1)
-        # The output keeps its z for the losses on logits; a hidden layer only where a derivative needs it.
-        keeps_z = network.learns_slopes or ACTIVATIONS[network.activation].needs_z
-        self.z = (*(layers("z", 0, last) if keeps_z else self.a[:last]), *layers("z", last, last + 1))
-        has_own_h = network.dropout or network.is_residual or network.learns_slopes
-        self.h = layers("h", 0, last) if has_own_h else self.a[:last]
-        self.kept = layers("kept", 0, last) if network.dropout else ()
-        self.delta = layers("delta", 0, last + 1)
-        scratch = layers("scratch", 0, last + 1)
-        self.zs, self.as_, self.hs = _by_member(self.z), _by_member(self.a), _by_member(self.h)
-        self.kepts, self.deltas, self.scratches = _by_member(self.kept), _by_member(self.delta), _by_member(scratch)
-        self.excess = layers("excess", 0, last) if network.learns_slopes else ()
-        self.normal = layers("normal", 0, last) if network.is_normalized else ()
-        self.spread = tuple(np.empty((*leading, n_rows, 1), a.dtype) for a in self.normal)
-        self.passed = layers("passed", 0, last) if network.is_residual else ()
-        self.ones = np.ones(n_rows, self.a[0].dtype)  # ones @ delta sums the rows faster than delta.sum(axis=0)
-        self.front = None if network.front.is_empty else FrontPass(network, n_rows, self.a[0].dtype)
-
-
-class Workspace:
-    """Preallocated buffers for batches of up to `max_rows` rows (of each member), and who makes the passes over them.
-
-    A buffer is an (n_rows, width) view of contiguous memory in the order (width, n_rows): BLAS then works on W @ h.T in
-    place of h @ W.T, which it does up to a third quicker, and the values of one neuron lie side by side.
-    """
-
-    def __init__(self, network: Network, max_rows: int, dtype: DTypeLike = np.float32, passes: Passes = NUMPY) -> None:
-        self.network = network
-        self.max_rows = max_rows
-        self.passes = passes
-        self.activations = tuple(network.activation_of(layer) for layer in range(network.n_layers))
-        self.adds_input = tuple(network.adds_input(layer) for layer in range(network.n_layers))
-        self._dtype = dtype
-        self._pool: dict[str, Array] = {}
-        self._by_rows = {max_rows: _Buffers(network, max_rows, self._take)}
-
-    def rows(self, n_rows: int) -> _Buffers:
-        """Buffers for a batch of `n_rows` <= `max_rows`; made once for each size seen, on the same memory."""
-        if n_rows not in self._by_rows:
-            self._by_rows[n_rows] = _Buffers(self.network, n_rows, self._take)
-        return self._by_rows[n_rows]
-
-    def entries(self, layer: int, X: Array) -> Array:
-        """What layer `layer` has seen of the batch `X` that `forward` has just gone through, without dropout."""
-        buffers = self.rows(X.shape[-2])
-        if layer:
-            return _seen_above(self, buffers, layer - 1, uses_dropout=False)
-        return X if buffers.front is None else buffers.front.entries
-
-    def _take(self, name: str, shape: tuple[int, ...]) -> Array:
-        """The leading part of the buffer of that name; the largest batch, which comes first, makes it."""
-        size = int(np.prod(shape))
-        if name not in self._pool:
-            self._pool[name] = np.empty(size, self._dtype)
-        return self._pool[name][:size].reshape(shape)
 
 
 def forward(
@@ -159,13 +85,13 @@ def backward(
     network, passes, buffers = workspace.network, workspace.passes, workspace.rows(X.shape[-2])
     last = network.n_layers - 1
     inputs = X if buffers.front is None else buffers.front.entries
-    rows = zip(_members(y, 2), _members(row_weights, 1, network.members), strict=True)
+    rows = zip(by_member(y, 2), by_member(row_weights, 1, network.members), strict=True)
     views = (buffers.zs[last], buffers.as_[last], buffers.deltas[last], buffers.scratches[last])
     for (own, weights), z, a, delta, scratch in zip(rows, *views, strict=True):
         passes.output_delta(loss, network.output_activation, z, a, own, weights, delta, scratch)
     for layer in range(last, -1, -1):
         delta = buffers.delta[layer]
-        below = inputs if layer == 0 else _seen_above(workspace, buffers, layer - 1, uses_dropout)
+        below = inputs if layer == 0 else workspace.seen_above(buffers, layer - 1, uses_dropout)
         np.matmul(_transposed(delta), below, out=gradient.W[layer])
         if layer == last or not network.is_normalized:
             np.matmul(buffers.ones, delta, out=gradient.b[layer])
@@ -191,7 +117,7 @@ def _hidden_backward(
     gradient: Parameters,
     workspace: Workspace,
     layer: int,
-    buffers: _Buffers,
+    buffers: Buffers,
     uses_dropout: bool,
 ) -> None:
     """Turn the delta of what a hidden layer gives, in place, into that of its product."""
@@ -250,7 +176,7 @@ def predict(network: Network, parameters: Parameters, X: Array) -> Array:
 def batch_loss(workspace: Workspace, loss: Loss, y: Array, row_weights: Array | None = None) -> float:
     """The cost of the batch that `forward` has just gone through, the mean over its rows and the members."""
     network, buffers = workspace.network, workspace.rows(y.shape[-2])
-    rows = zip(_members(y, 2), _members(row_weights, 1, network.members), strict=True)
+    rows = zip(by_member(y, 2), by_member(row_weights, 1, network.members), strict=True)
     views = (buffers.zs[-1], buffers.as_[-1], buffers.scratches[-1])
     total = sum(
         workspace.passes.batch_loss(loss, network.output_activation, z, a, own, weights, scratch)
@@ -269,39 +195,22 @@ def _transposed(array: Array) -> Array:
     return array.T if array.ndim == 2 else array.swapaxes(1, 2)
 
 
-def _members(array: Any, ndim: int, n_members: int = 1) -> Any:
-    """An array as a tuple with one of `ndim` axes for each member; for None as many of these."""
-    if array is None:
-        return (None,) * n_members
-    return (array,) if array.ndim == ndim else tuple(array)
-
-
-def _by_member(layers: tuple[Array, ...]) -> tuple[tuple[Array, ...], ...]:
-    return tuple(_members(array, 2) for array in layers)
-
-
 def _activate(
     activate: Callable[[str, Array, Array, Array, Array], None],
     name: str,
     parameters: Parameters,
-    buffers: _Buffers,
+    buffers: Buffers,
     layer: int,
 ) -> None:
-    views = (buffers.zs[layer], _members(parameters.b[layer], 1), buffers.as_[layer], buffers.scratches[layer])
+    views = (buffers.zs[layer], by_member(parameters.b[layer], 1), buffers.as_[layer], buffers.scratches[layer])
     for z, b, a, scratch in zip(*views, strict=True):
         activate(name, z, b, a, scratch)
 
 
-def _seen_above(workspace: Workspace, buffers: _Buffers, layer: int, uses_dropout: bool) -> Array:
-    """What the layer above `layer` has seen."""
-    has_own = uses_dropout or workspace.network.learns_slopes or workspace.adds_input[layer]
-    return (buffers.h if has_own else buffers.a)[layer]
-
-
-def _drop(passes: Passes, a: Array, buffers: _Buffers, layer: int, dropout: Dropout) -> Array:
+def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropout) -> Array:
     """Inverted dropout: the kept neurons are scaled up, so that prediction needs no change."""
     kept = buffers.kept[layer]
     dropout.rng.random(dtype=kept.dtype, out=kept.swapaxes(-1, -2))
-    for part, factors, h in zip(_members(a, 2), buffers.kepts[layer], buffers.hs[layer], strict=True):
+    for part, factors, h in zip(by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], strict=True):
         passes.drop(part, factors, h, dropout.share)
     return buffers.h[layer]

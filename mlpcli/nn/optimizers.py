@@ -1,37 +1,21 @@
 """Optimizers: frozen options, a state of arrays, and an update of the flat parameter vector in place.
 
-Each optimizer has `start(flat) -> state` and `update(block, learning_rate, step)`; `bind` lays blocks over the vectors
-and gives back one step as a function of the learning rate. `flat` and `grad` are (n_parameters,), weights first, so
-weight decay touches `flat[:n_weights]` only; a step uses up `grad`. The state is a dict of arrays: it is saved and
-restored as it is. A block of `BLOCK` numbers stays in the second-level cache, which makes Adam on two million
-parameters a third faster than operations on whole vectors; and two threads can work on different blocks.
+Each optimizer has `start(flat) -> state` and `update(block, learning_rate, step, decay)`, which takes a step on one
+block of the vectors; `stepping.bind` makes a whole step of that. `flat` and `grad` are (n_parameters,), weights first,
+so weight decay touches the leading weights only; a step uses up `grad`. The state is a dict of arrays: it is saved and
+restored as it is.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.nn.blocks import Block
 from mlpcli.options import Setting, options
 
 Array = NDArray[np.floating[Any]]
 State = dict[str, NDArray[Any]]
-
-BLOCK = 32_768
-# With fewer blocks than this, handing work to another thread costs more than it brings.
-BLOCKS_WORTH_THREADS = 8
-
-# A running average decays by a constant factor and ends in denormal numbers, which are many times slower on every
-# x86 core. Sweeping what is below any useful size to zero this often is cheaper than one slow step.
-FLUSH_EVERY = 16
-NEGLIGIBLE = 1e-30
-
-# The arrays of a state that have an entry for each parameter; beside them it may hold what is not the optimizer's.
-BLOCKWISE = ("velocity", "mean", "square", "square_sum")
 
 LearningRate = Annotated[float, Setting("Step size at the top of the schedule.", gt=0)]
 CoupledDecay = Annotated[
@@ -57,7 +41,7 @@ class SGD:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "velocity") if self.momentum else _state(flat)
 
-    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place: v = momentum*v + g; flat -= learning_rate * (v, or g + momentum*v for Nesterov)."""
         g, change = block.grad, block.scratch
         learning_rate *= block.rate
@@ -93,7 +77,7 @@ class Adam:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
             _add_decay(block, self.weight_decay * decay)
@@ -115,7 +99,7 @@ class AdamW:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         shrinking = learning_rate * block.decay_rate * self.weight_decay * decay
         np.multiply(block.weights, 1.0 - shrinking, out=block.weights)
@@ -137,7 +121,7 @@ class RMSprop:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square", "velocity") if self.momentum else _state(flat, "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
             _add_decay(block, self.weight_decay * decay)
@@ -170,7 +154,7 @@ class Adagrad:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square_sum")
 
-    def update(self, block: "Block", learning_rate: float, step: int, decay: float) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
             _add_decay(block, self.weight_decay * decay)
@@ -188,127 +172,8 @@ class Adagrad:
 Optimizer = SGD | Adam | AdamW | RMSprop | Adagrad
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """A part of the flat vector that is trained in its own way.
-
-    `rate` multiplies the learning rate; `decay_rate` does so where the rate says how much weights shrink; `epsilon`
-    multiplies the optimizer's epsilon.
-    """
-
-    start: int
-    stop: int
-    rate: float = 1.0
-    decay_rate: float = 1.0
-    epsilon: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A part of the flat vectors that fits the cache: views, the optimizer's state for it, scratch of its length.
-
-    `rate`, `decay_rate` and `epsilon` are those of its stretch.
-    """
-
-    flat: Array
-    grad: Array
-    weights: Array  # the part of `flat` that is weights: decay leaves biases alone
-    state: State
-    scratch: Array
-    rate: float
-    decay_rate: float
-    epsilon: float
-
-
-# Takes a step on a block, given the learning rate, the number of the step (from 1) and the factor of weight decay.
-Update = Callable[[Block, float, int, float], None]
-
-
-def numpy_update(optimizer: Optimizer) -> Update:
-    """The optimizer's own update, with the sweep of denormal numbers."""
-
-    def update(block: Block, learning_rate: float, step: int, decay: float) -> None:
-        optimizer.update(block, learning_rate, step, decay)
-        if step % FLUSH_EVERY == 0:
-            _flush(block)
-
-    return update
-
-
-def bind(
-    optimizer: Optimizer,
-    flat: Array,
-    grad: Array,
-    state: State,
-    n_weights: int,
-    n_threads: int = 1,
-    stretches: Sequence[Stretch] = (),
-    update: Update | None = None,
-    block_size: int = BLOCK,
-) -> Callable[..., None]:
-    """A function that takes a step with a given learning rate, from what is in `grad`, on `flat` and `state` in place.
-
-    Its second argument, 1 if not given, multiplies weight decay. `stretches` cover the vector; without any it is one.
-    Threads share the blocks, each with its own; how many there are does not change a bit of the result. `update` takes
-    the step on a block of at most `block_size` numbers, `numpy_update(optimizer)` if none is given.
-    """
-    update_block = update or numpy_update(optimizer)
-    pieces = [
-        (stretch, start, min(start + block_size, stretch.stop))
-        for stretch in stretches or (Stretch(0, flat.size),)
-        for start in range(stretch.start, stretch.stop, block_size)
-    ]
-    n_groups = n_threads if len(pieces) >= BLOCKS_WORTH_THREADS else 1
-    groups = [_blocks(flat, grad, state, n_weights, pieces[n::n_groups]) for n in range(n_groups)]
-    count = state["step"]
-
-    def run(blocks: Sequence[Block], learning_rate: float, step: int, decay: float) -> None:
-        for block in blocks:
-            update_block(block, learning_rate, step, decay)
-
-    def run_quietly(blocks: Sequence[Block], learning_rate: float, step: int, decay: float) -> None:
-        with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
-            run(blocks, learning_rate, step, decay)
-
-    def take_step(learning_rate: float, decay: float = 1.0) -> None:
-        step = int(count) + 1
-        count.fill(step)
-        others = [_workers(n_groups - 1).submit(run_quietly, group, learning_rate, step, decay) for group in groups[1:]]
-        run(groups[0], learning_rate, step, decay)
-        for other in others:
-            other.result()
-
-    return take_step
-
-
-@cache
-def _workers(n: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n, thread_name_prefix="optimizer")
-
-
-def _blocks(
-    flat: Array, grad: Array, state: State, n_weights: int, pieces: Sequence[tuple[Stretch, int, int]]
-) -> tuple[Block, ...]:
-    """The blocks of these pieces (stretch, start, stop), on one scratch."""
-    scratch = np.empty(max((stop - start for _, start, stop in pieces), default=0), flat.dtype)
-    blocks = []
-    for stretch, start, stop in pieces:
-        own = {name: values[start:stop] for name, values in state.items() if name in BLOCKWISE}
-        weights = flat[start : max(start, min(stop, n_weights))]
-        factors = (stretch.rate, stretch.decay_rate, stretch.epsilon)
-        blocks.append(Block(flat[start:stop], grad[start:stop], weights, own, scratch[: stop - start], *factors))
-    return tuple(blocks)
-
-
 def _state(flat: Array, *names: str) -> State:
     return {"step": np.zeros((), np.int64)} | {name: np.zeros_like(flat) for name in names}
-
-
-def _flush(block: Block) -> None:
-    for values in block.state.values():
-        np.abs(values, out=block.scratch)
-        np.greater_equal(block.scratch, NEGLIGIBLE, out=block.scratch)
-        values *= block.scratch
 
 
 def _add_decay(block: Block, weight_decay: float) -> None:

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.nn.activations import ACTIVATIONS
+from mlpcli.nn.blocks import BLOCK
 from mlpcli.nn.losses import Loss, mean_row_loss
-from mlpcli.nn.optimizers import BLOCK, Optimizer, Update, numpy_update
+from mlpcli.nn.optimizers import Optimizer
+from mlpcli.nn.stepping import Update, numpy_update
 
 Array = NDArray[np.floating[Any]]
 

@@ -4,7 +4,8 @@ from math import prod, sqrt
 from typing import Annotated
 
 from mlpcli.nn.architecture import Network, Tensor, tensors
-from mlpcli.nn.optimizers import SGD, Optimizer, Stretch
+from mlpcli.nn.blocks import Stretch
+from mlpcli.nn.optimizers import SGD, Optimizer
 from mlpcli.options import Setting, options
 
 

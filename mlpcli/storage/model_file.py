@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from mlpcli.data.targets import ClassTarget, NumberTarget, Target
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.network import Network
+from mlpcli.nn.architecture import Network, tensors
 from mlpcli.nn.parameters import Parameters, allocate_parameters, count_parameters
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
@@ -62,6 +63,7 @@ def encode_model(model: Model) -> bytes:
     arrays: Arrays = {}
     for number, (W, b) in enumerate(zip(model.parameters.W, model.parameters.b, strict=True), start=1):
         arrays[f"W{number}"], arrays[f"b{number}"] = W, b
+    arrays |= {name: tensor for name, tensor in model.parameters.tensors.items() if name not in arrays}
     arrays |= {f"input_{name}": model.preprocessor.state[name] for name in INPUT_STATE}
     arrays |= {name: model.target_state[name] for name in TARGET_STATE if name in model.target_state}
     return encode_npz(arrays, to_plain(header))
@@ -75,7 +77,7 @@ def load_model(path: str) -> Model:
     if not os.path.lexists(path):
         repair(os.path.dirname(path))  # a training was cut off between its last two renames
     plain, arrays = read_npz(path, "model")
-    header = from_plain(_Header, plain, path)
+    header = from_plain(_Header, _upgraded(plain), path)
     _check_network(header, path)
     parameters = _take_parameters(header, arrays, path)
     n_numbers = sum(column.role in ("number", "date") for column in header.columns)
@@ -99,10 +101,24 @@ def load_model(path: str) -> Model:
     )
 
 
+def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
+    """The header of an older file as this version would have written it: what was added since, at its default."""
+    if plain["format"] == FORMATS["model"]:
+        return plain
+    plain = {**plain, "format": FORMATS["model"]}
+    if isinstance(plain.get("network"), dict):
+        added = to_plain(Network((1, 1), "identity", "identity"))
+        plain["network"] = {name: plain["network"].get(name, default) for name, default in added.items()}
+    return plain
+
+
 def _check_network(header: _Header, path: str) -> None:
     network = header.network
     if len(network.sizes) < 2 or min(network.sizes) < 1:
         raise _misfit(path, f"a network of sizes {list(network.sizes)[:8]}")
+    if network.members < 1:
+        raise _misfit(path, f"{network.members} members")
+    _check_front(network, path)
     if network.activation not in ACTIVATIONS or network.output_activation not in ACTIVATIONS:
         raise _misfit(path, "an activation that this mlp does not know")
     if len(header.feature_names) != network.sizes[0]:
@@ -115,16 +131,28 @@ def _check_network(header: _Header, path: str) -> None:
         raise _misfit(path, f"{network.sizes[-1]} outputs for {possible[0]} classes or targets")
 
 
+def _check_front(network: Network, path: str) -> None:
+    """Only inputs that exist, each once; a front that is linear was folded into W1."""
+    front = network.front
+    if front.is_scaled or front.blocks or front.embedding:
+        raise _misfit(path, "parts that should have been folded into W1")
+    if (front.periodic is None) != (not front.numbers):
+        raise _misfit(path, "cosines without numbers, or numbers without cosines")
+    is_rising = all(before < after for before, after in pairwise(front.numbers))
+    if front.numbers and not (is_rising and front.numbers[0] >= 0 and front.numbers[-1] < network.sizes[0]):
+        raise _misfit(path, "cosines of inputs that do not exist")
+
+
 def _take_parameters(header: _Header, arrays: Arrays, path: str) -> Parameters:
-    sizes = header.network.sizes
-    held = sum(array.size for name, array in arrays.items() if name[0] in "Wb")
-    if held != count_parameters(sizes):  # before memory is spent on sizes that the file does not hold
-        shape = " -> ".join(map(str, sizes))
-        raise _misfit(path, f"{held} weights and biases where {shape} has {count_parameters(sizes)}")
-    parameters = allocate_parameters(sizes, header.dtype)
-    for number, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True), start=1):
-        W[...] = _take(arrays, f"W{number}", W.shape, W.dtype, path)
-        b[...] = _take(arrays, f"b{number}", b.shape, b.dtype, path)
+    network = header.network
+    names = {tensor.name for tensor in tensors(network)}
+    held = sum(array.size for name, array in arrays.items() if name in names)
+    if held != count_parameters(network):  # before memory is spent on sizes that the file does not hold
+        shape = " -> ".join(map(str, network.sizes))
+        raise _misfit(path, f"{held} weights and biases where {shape} has {count_parameters(network)}")
+    parameters = allocate_parameters(network, header.dtype)
+    for name, tensor in parameters.tensors.items():
+        tensor[...] = _take(arrays, name, tensor.shape, tensor.dtype, path)
     return parameters
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from mlpcli.nn.averaging import Averaging, blend
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_loss, forward
-from mlpcli.nn.optimizers import Optimizer, bind
+from mlpcli.nn.optimizers import Optimizer
 from mlpcli.nn.parameters import Parameters, allocate_parameters
 from mlpcli.nn.passes import NUMPY, Passes
 from mlpcli.nn.rates import Rates, stretches
 from mlpcli.nn.schedules import Constant, Schedule, schedule_factor
+from mlpcli.nn.stepping import bind
 from mlpcli.training.members import MemberRows, batch_order, rows_of_members
 from mlpcli.training.samples import Batch, Samples
 from mlpcli.training.streams import stream

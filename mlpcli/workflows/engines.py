@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
 from mlpcli.extras.coverage import unsupported
@@ -56,10 +59,12 @@ def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: in
     return EngineChoice("compiled", f"{n_steps:,} small steps".replace(",", " "))
 
 
-def make_engine(choice: EngineChoice, network: Network, plan: Plan, train: Samples) -> Engine:
+def make_engine(
+    choice: EngineChoice, network: Network, plan: Plan, train: Samples, folds: NDArray[np.int64] | None = None
+) -> Engine:
     """The chosen engine for these rows; raises MlpError where Numba is there but does not work."""
     if choice.name == "numpy":
-        return NumpyEngine(network, plan, train)
+        return NumpyEngine(network, plan, train, folds)
     try:
         from mlpcli.extras.compiled import CompiledEngine
     except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in

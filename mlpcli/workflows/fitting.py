@@ -12,10 +12,13 @@ from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
-from mlpcli.nn.initialization import initialize
-from mlpcli.nn.network import predict
+from mlpcli.nn.folding import fold
+from mlpcli.nn.initialization import initialize_members
+from mlpcli.nn.network import Network, predict
 from mlpcli.nn.parameters import Parameters, view_parameters
+from mlpcli.training.engine import start_optimizer
 from mlpcli.training.loop import EpochReport, Monitor, fit
+from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
 from mlpcli.workflows.engines import engine_versions, make_engine
@@ -24,6 +27,9 @@ from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
 
 Scores = dict[str, dict[str, float]]
+
+# Training rows that a data-driven start of the weights looks at.
+INITIALIZER_ROWS = 4096
 
 # Sections of the config that a model does not depend on.
 NOT_RECORDED = ("output", "expect")
@@ -54,9 +60,12 @@ class Outcome:
 def fresh_state(prepared: Prepared) -> TrainingState:
     """Initial weights and optimizer state, from the config's seed."""
     training = prepared.loaded.config.training
-    rng = stream(training.seed, "weights")
-    parameters = initialize(prepared.network, prepared.loaded.config.model.initializer, rng, training.dtype)
-    return start_state(parameters.flat, training.optimizer.start(parameters.flat))
+    rngs = [stream(training.seed, "weights", member=member) for member in range(prepared.network.members)]
+    X = prepared.train.samples.X
+    sample = np.sort(stream(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
+    initializer = prepared.loaded.config.model.initializer
+    parameters = initialize_members(prepared.network, initializer, rngs, training.dtype, X[sample])
+    return start_state(parameters.flat, start_optimizer(prepared.plan, parameters.flat))
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
@@ -70,7 +79,8 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
         None if validation is None else validation.samples,
         _monitor(prepared),
         must_stop,
-        make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples),
+        make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples, prepared.folds),
+        prepared.folds,
     )
     while not stop_reason(prepared, state):
         report = next(reports, None)
@@ -94,8 +104,8 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     """The model of the best epoch, scored on every part."""
     # A metric that was never defined chose no epoch; then the last one stands.
     kept = state.best_flat if state.best_epoch else state.flat
-    parameters = view_parameters(prepared.network, kept)
-    scores = {part.name: _score_part(prepared, part, parameters) for part in prepared.parts}
+    network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
+    scores = {part.name: _score_part(prepared, part, network, parameters) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(
         prepared.target, prepared.plan.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
@@ -105,7 +115,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     verdicts = judge(make_gates(expect.min, expect.max), scores[last.name])
     model = Model(
         prepared.preprocessor,
-        prepared.network,
+        network,
         parameters,
         prepared.target,
         prepared.target_state,
@@ -144,8 +154,11 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain, early_stopping.ties == "last")
 
 
-def _score_part(prepared: Prepared, part: Part, parameters: Parameters) -> dict[str, float]:
-    outputs = predict(prepared.network, parameters, part.samples.X)
+def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
+    if part is prepared.validation and prepared.folds is not None:
+        _, outputs = Scorer(network, prepared.plan.loss, part.samples, prepared.folds).run(parameters)
+    else:
+        outputs = predict(network, parameters, part.samples.X)
     answers = decode_outputs(prepared.target, prepared.target_state, outputs)
     return score_answers(prepared.target, part.truth, answers, part.weights)
 

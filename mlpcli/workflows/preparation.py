@@ -1,7 +1,7 @@
 """Everything before the first step of training: `mlp check` stops here, `mlp train` goes on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.engine import Plan
+from mlpcli.training.members import draw_folds
 from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
 from mlpcli.training.threads import choose_threads
@@ -43,6 +44,7 @@ from mlpcli.workflows.resolution import (
     smoothing_note,
     smoothing_of,
     standardizes_target,
+    uses_folds,
 )
 from mlpcli.workflows.suspicions import rare_classes, shared_rows
 from mlpcli.workflows.tables import (
@@ -95,6 +97,7 @@ class Prepared:
     notes: tuple[str, ...]
     data_sha256: dict[str, str]
     train_rows: Rows = field(repr=False)
+    folds: Rows | None = field(repr=False)
 
     @property
     def picks_best_epoch(self) -> bool:
@@ -143,8 +146,12 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     has_header = table.format.header if table.parts else None
     make = _PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
     train = make.part("train", table, train_rows)
+    folds = None
     validation = make.part("validation", table, validation_rows) if validation_rows is not None else None
     hashes = {"train": table.sha256}
+    if uses_folds(loaded):
+        folds = _draw_folds(loaded, train, task)
+        validation = replace(train, name="validation")
     if isinstance(config.data.validation, str):
         validation, hashes["validation"] = make.file("validation", config.data.validation, notes)
     test = None
@@ -155,18 +162,34 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     for part in (validation, test):
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
-    training = config.training
-    batch_size = resolve_batch_size(training.batch_size, train.samples.n_rows)
-    n_threads = choose_threads(training.threads, network.sizes, batch_size)
-    plan = Plan(
-        loss, training.optimizer, training.schedule, batch_size, training.epochs, training.gradient_clip,
-        training.seed, n_threads,
-    )  # fmt: skip
+    plan = _plan(loaded, loss, network, train.samples.n_rows)
     return Prepared(
         loaded, task, reason, columns, table, preprocessor, target, target_state, network, plan,
-        choose_engine(loaded, network, plan, train.samples.n_rows), metric, n_threads,
-        train, validation, test, tuple(notes), hashes, train_rows,
+        choose_engine(loaded, network, plan, train.samples.n_rows), metric, plan.n_threads,
+        train, validation, test, tuple(notes), hashes, train_rows, folds,
     )  # fmt: skip
+
+
+def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Plan:
+    """How to train, with every `auto` resolved."""
+    training, model = loaded.config.training, loaded.config.model
+    batch_size = resolve_batch_size(training.batch_size, n_rows)
+    return Plan(
+        loss=loss,
+        optimizer=training.optimizer,
+        schedule=training.schedule,
+        batch_size=batch_size,
+        epochs=training.epochs,
+        gradient_clip=training.gradient_clip,
+        seed=training.seed,
+        n_threads=choose_threads(training.threads, network.sizes, batch_size),
+        rates=training.rates,
+        is_ntk=model.parametrization == "ntk",
+        dropout_schedule=training.dropout_schedule,
+        decay_schedule=training.weight_decay_schedule,
+        averaging=training.averaging,
+        member_rows=model.members.rows,
+    )
 
 
 def _split(loaded: LoadedConfig, table: Table, columns: ColumnPlan, task: str, known: Rows) -> tuple[Rows, Rows | None]:
@@ -185,6 +208,15 @@ def _split(loaded: LoadedConfig, table: Table, columns: ColumnPlan, task: str, k
     except DataError as error:
         raise DataError(f"{table.name}: {error}") from error
     return known[train], known[held_out]
+
+
+def _draw_folds(loaded: LoadedConfig, train: Part, task: str) -> Rows:
+    """The member that leaves out each training row; every class is spread over all folds."""
+    count, n_rows = loaded.config.model.members.count, len(train.truth)
+    if n_rows < 2 * count:
+        raise loaded.error("model.members.count", f"{count} folds need at least {2 * count} rows, there are {n_rows}.")
+    strata = train.truth if task == "classification" else None
+    return draw_folds(count, strata, n_rows, loaded.config.training.seed)
 
 
 class _PartMaker:

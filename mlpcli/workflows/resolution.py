@@ -10,6 +10,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.preprocessor import Preprocessor
 from mlpcli.data.targets import ClassTarget, Target, Task
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.nn.architecture import Front
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import count_parameters
@@ -40,6 +41,28 @@ LOSS_DOMAINS: dict[str, tuple[str, ...]] = {
     "binary_cross_entropy": PROBABILITIES,
     "poisson": POSITIVES,
 }
+
+
+def uses_folds(loaded: LoadedConfig) -> bool:
+    """Whether the members leave out folds of the training rows, which are then the validation rows.
+
+    Raises ConfigError where that goes with nothing else in the config.
+    """
+    members = loaded.config.model.members
+    if members.rows != "folds":
+        return False
+    if members.count < 2:
+        raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")
+    if loaded.config.data.validation:
+        raise loaded.error(
+            "data.validation", "model.members.rows: folds makes the validation rows. Write validation: null."
+        )
+    return True
+
+
+def has_validation(loaded: LoadedConfig) -> bool:
+    """Whether there will be validation rows."""
+    return bool(loaded.config.data.validation) or uses_folds(loaded)
 
 
 def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
@@ -128,8 +151,27 @@ def resolve_network(
         raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
     hidden = tuple(int(size) for size in layers[1:-1])
     sizes = (n_inputs, *hidden, n_outputs if layers[-1] == "auto" else int(layers[-1]))
-    _check_memory(loaded, sizes)
-    return Network(sizes, model.activation, output_activation, model.dropout)
+    network = Network(
+        sizes, model.activation, output_activation, model.dropout, model.members.count,
+        _front(loaded, preprocessor), model.learn_slopes, model.layer_norm, model.residual,
+    )  # fmt: skip
+    _check_memory(loaded, network)
+    return network
+
+
+def _front(loaded: LoadedConfig, preprocessor: Preprocessor) -> Front:
+    """What the config asks for before the first layer, as far as the columns have any use for it."""
+    model = loaded.config.model
+    numbers = preprocessor.number_inputs if model.numeric_embedding is not None else ()
+    embedding, blocks = model.category_embedding, preprocessor.category_blocks
+    wide = () if embedding is None else tuple(b for b in blocks if b[1] - b[0] > embedding.above)
+    return Front(
+        model.scale_inputs,
+        model.numeric_embedding if numbers else None,
+        numbers,
+        wide,
+        embedding.size if embedding is not None and wide else 0,
+    )
 
 
 def _check_layers(loaded: LoadedConfig) -> None:
@@ -140,15 +182,15 @@ def _check_layers(loaded: LoadedConfig) -> None:
         raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
 
 
-def _check_memory(loaded: LoadedConfig, sizes: tuple[int, ...]) -> None:
+def _check_memory(loaded: LoadedConfig, network: Network) -> None:
     """Refuse a network whose weights, gradient and optimizer state cannot fit into the machine."""
-    needed = count_parameters(sizes) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
+    needed = count_parameters(network) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system tells
         return
     if needed > memory:
-        shape = " -> ".join(map(str, sizes))
+        shape = " -> ".join(map(str, network.sizes))
         raise loaded.error(
             "model.layers",
             f"{shape} takes about {needed / 1e9:.0f} GB to train, this machine has {memory / 1e9:.0f} GB. "
@@ -190,7 +232,7 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     early_stopping = loaded.config.training.early_stopping
     if early_stopping is None:
         return "loss"
-    if early_stopping.patience is not None and not loaded.config.data.validation:
+    if early_stopping.patience is not None and not has_validation(loaded):
         raise loaded.error(
             "training.early_stopping.patience", "needs validation rows to watch: set data.validation, or leave it out."
         )
@@ -213,7 +255,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> Non
         for metric in gates:
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
-        if gates and not config.data.validation and config.data.test is None:
+        if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
 
 

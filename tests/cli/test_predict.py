@@ -34,7 +34,13 @@ def test_there_is_one_answer_per_row_in_the_order_of_the_rows(folder, penguins):
     ended = done("predict", penguins, "new.csv", "--keep", "id", "--proba")
     assert [row["id"] for row in ended.rows] == [row["id"] for row in shuffled]
     in_order = done("predict", penguins, PENGUINS, "--proba").rows
-    assert [row | {"id": ""} for row in ended.rows] == [in_order[int(row["id"])] | {"id": ""} for row in ended.rows]
+    for row in ended.rows:  # the last digit may depend on where in a block of the product a row stands
+        answers = {name: text for name, text in row.items() if name != "id"}
+        same = in_order[int(row["id"])]
+        assert answers.pop("species") == same["species"]
+        assert [float(text) for text in answers.values()] == pytest.approx(
+            [float(same[name]) for name in answers], 1e-5
+        )
 
 
 def test_the_header_names_the_target_and_nothing_else_is_written(penguins):

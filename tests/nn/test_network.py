@@ -20,8 +20,9 @@ from mlpcli.nn.network import (
     output_blocks,
     predict,
 )
-from mlpcli.nn.optimizers import SGD, bind
+from mlpcli.nn.optimizers import SGD
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
+from mlpcli.nn.stepping import bind
 
 PEER_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
