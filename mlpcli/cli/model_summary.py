@@ -76,6 +76,9 @@ def _treatment(column: Column) -> str:
     if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
         shown = iso_date if column.role == "date" else "{:.10g}".format
         parts.append(f"{shown(column.minimum)} to {shown(column.maximum)}")
+    parts += [f"clipped at {column.clip:g}"] if column.clip is not None else []
+    parts += [f"{column.n_quantiles} quantiles"] if column.n_quantiles else []
+    parts += [f"{column.n_bins} bins"] if column.n_bins else []
     if column.levels:
         parts.append(listed(column.levels, 6))
     parts += ["missing"] if column.has_missing_level else []

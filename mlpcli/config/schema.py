@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Discriminator
 from mlpcli.data.categorical import OneHot
 from mlpcli.data.columns import Role
 from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
+from mlpcli.data.piecewise import Encoding, NoEncoding
 from mlpcli.data.tables import DEFAULT_MISSING
 from mlpcli.nn.architecture import Periodic
 from mlpcli.nn.averaging import Averaging
@@ -116,6 +117,11 @@ class PreprocessConfig:
     missing: Annotated[
         Annotated[MissingPolicy, Discriminator("name")], _named("median"), Setting("What stands for a missing number.")
     ] = MedianFill()
+    encoding: Annotated[
+        Annotated[Encoding, Discriminator("name")],
+        _named("none"),
+        Setting("Inputs of a number beside its scaled value."),
+    ] = NoEncoding()
     categorical: Annotated[OneHot, _named("onehot"), Setting("Coding of text columns.")] = OneHot()
     target: Annotated[
         Literal["auto", "standardize", "none"],

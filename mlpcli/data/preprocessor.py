@@ -1,7 +1,6 @@
 """Input columns to the network's inputs: fitted on training rows, then the same for every row, by itself.
 
-The order of the inputs is in `inputs.py`. The state holds `fill`, `center` and `scale`, float64 (n_numbers,), one entry
-per number or date, as they follow each other: input = (x - center) / scale.
+The order of the inputs is in `inputs.py`, the state and the arithmetic of numbers and dates in `amounts.py`.
 """
 
 from collections import Counter
@@ -12,13 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.data.blocks import write_numbers
+from mlpcli.data.amounts import Amount, fit_amount, pack_amounts, unpack_amounts
+from mlpcli.data.blocks import write_amount, write_numbers
 from mlpcli.data.categorical import OneHot, choose_levels
 from mlpcli.data.cells import TextCells, canonical_number, holds_numbers, is_date_dtype, text_cells
 from mlpcli.data.columns import Column, Role, complete_yes_no, find_role, yes_no_sign
 from mlpcli.data.dates import cycles, find_date_formats, has_time
-from mlpcli.data.inputs import input_blocks, input_places
-from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler, fit_fill, fit_scaler
+from mlpcli.data.inputs import Block, input_blocks, input_names, input_places
+from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler
+from mlpcli.data.piecewise import Encoding
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
 from mlpcli.errors import DataError, nearest
@@ -38,16 +39,15 @@ class Preprocessor:
     def number_inputs(self) -> tuple[int, ...]:
         """Which inputs are scaled numbers or dates, one for each such column."""
         places = input_places(self.columns)
-        return tuple(places[block, name] for block, name, _ in input_blocks(self.columns) if block == "amount")
+        return tuple(
+            places[block, column.name].start for block, column, _ in input_blocks(self.columns) if block == "amount"
+        )
 
     @property
     def category_blocks(self) -> tuple[tuple[int, int], ...]:
         """First input and the one after the last of each one-hot column; a row has at most one 1 among them."""
-        places = input_places(self.columns)
-        found = [
-            (places[block, name], len(inputs)) for block, name, inputs in input_blocks(self.columns) if block == "level"
-        ]
-        return tuple((start, start + n) for start, n in found)
+        places = [place for (block, _), place in input_places(self.columns).items() if block == "level"]
+        return tuple((place.start, place.stop) for place in places)
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def fit_preprocessor(
     numeric: Scaler,
     missing: MissingPolicy,
     categorical: OneHot,
+    encoding: Encoding,
     rows: Rows | None = None,
 ) -> Preprocessor:
     """Learn from the training rows `rows` (all rows without it); a column not in `roles` gets the role it looks like.
@@ -93,7 +94,7 @@ def fit_preprocessor(
         raise DataError(f"{selection.name}: no input columns are left. Check data.features and data.drop.")
     _require(selection, features)
     columns: list[Column] = []
-    amounts: list[tuple[float, float, float]] = []
+    amounts: dict[str, Amount] = {}
     flags: dict[bytes, str] = {}
     for name in features:
         role = roles.get(name) or find_role(selection.whole_column(name))
@@ -102,20 +103,19 @@ def fit_preprocessor(
         else:
             column, values = _fit_amounts(selection, name, role)
             is_missing = np.isnan(values)
-            center, scale = fit_scaler(numeric, values)
-            amounts.append((fit_fill(missing, values), center, scale))
-            if column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
-                # Columns that are missing together say one thing: they share the flag of the first.
-                pattern = np.packbits(is_missing).tobytes()
-                column = replace(column, flag_of=flags.setdefault(pattern, name))
+            amounts[name] = amount = fit_amount(values, numeric, missing, encoding)
+            n_bins = max(len(amount.edges) - 1, 0)
+            column = replace(column, clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=n_bins)
+        if role != "category" and column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
+            # Columns that are missing together say one thing: they share the flag of the first.
+            pattern = np.packbits(is_missing).tobytes()
+            column = replace(column, flag_of=flags.setdefault(pattern, name))
         if isinstance(missing, RefuseMissing):
             column = replace(column, refuses_missing=True)
             if column.n_missing:
                 _refuse_missing(selection, name, is_missing)
         columns.append(column)
-    names = tuple(name for _, _, inputs in input_blocks(columns) for name in inputs)
-    arrays = np.asarray(amounts, np.float64).reshape(-1, 3).T.copy()
-    return Preprocessor(tuple(columns), names, dict(zip(("fill", "center", "scale"), arrays, strict=True)))
+    return Preprocessor(tuple(columns), input_names(columns, amounts), pack_amounts(list(amounts.values())))
 
 
 def transform(
@@ -132,21 +132,18 @@ def transform(
     if not selection.n_rows:
         return X, counts
     places = input_places(preprocessor.columns)
-    amount = 0
+    amounts = unpack_amounts(preprocessor.columns, preprocessor.state)
     # Most tables have only numbers, none missing: these are written together, a few rows after the other.
-    is_written = write_numbers(X, selection, preprocessor.columns, preprocessor.state)
+    is_written = write_numbers(X, places, selection, preprocessor.columns, amounts)
     for column in preprocessor.columns:
         if is_written and column.role == "number":
-            amount += 1
             continue
         if column.role in ("category", "yes_no"):
             is_missing, n_unseen = _write_texts(X, places, selection, column)
             if n_unseen:
                 counts.n_unseen[column.name] = n_unseen
         else:
-            fill, center, scale = (float(preprocessor.state[key][amount]) for key in ("fill", "center", "scale"))
-            is_missing = _write_amounts(X, places, selection, column, (fill, center, scale))
-            amount += 1
+            is_missing = _write_amounts(X, places, selection, column, amounts[column.name])
         n_missing = int(np.count_nonzero(is_missing))
         if n_missing:
             counts.n_missing[column.name] = n_missing
@@ -239,52 +236,47 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         has_missing_level=n_missing > 0,
         has_other_level=has_rest,
         n_missing=n_missing,
+        is_signed=onehot.binary == "one" and len(kept) == 2 and not n_missing and not has_rest,
     )
     return column, cells.codes < 0
 
 
 def _write_amounts(
     X: NDArray[np.floating],
-    places: Mapping[tuple[str, str], int],
+    places: Mapping[tuple[Block, str], slice],
     selection: Selection,
     column: Column,
-    state: tuple[float, float, float],
+    amount: Amount,
 ) -> NDArray[np.bool_]:
     """Write a number or a date; returns which cells are missing."""
-    fill, center, scale = state
     is_date = column.role == "date"
     values = selection.days(column.name, column.date_format) if is_date else selection.numbers(column.name)
     is_missing = np.isnan(values)
-    with np.errstate(over="ignore"):
-        scaled = np.subtract(values, center)
-        scaled /= scale
-    if is_missing.any():
-        scaled[is_missing] = (fill - center) / scale
-    limit = float(np.finfo(X.dtype).max)
-    if scaled.max() > limit or scaled.min() < -limit:
-        row = int(np.argmax(np.abs(scaled)))
+    row = write_amount(X, places, column.name, values, is_missing, amount)
+    if row >= 0:
         raise DataError(f"{selection.where(row)}: column {column.name}: {values[row]:g} is too large to compute with.")
-    X[:, places["amount", column.name]] = scaled
     if is_date:
-        first = places["cycle", column.name]
+        first = places["cycle", column.name].start
         for index, part in enumerate(cycles(values, column.has_time)):
             X[:, first + index] = part
     return is_missing
 
 
 def _write_texts(
-    X: NDArray[np.floating], places: Mapping[tuple[str, str], int], selection: Selection, column: Column
+    X: NDArray[np.floating], places: Mapping[tuple[Block, str], slice], selection: Selection, column: Column
 ) -> tuple[NDArray[np.bool_], int]:
     """Write levels or yes and no; returns which cells are missing and how many hold a level training never saw."""
     cells = text_cells(selection.column(column.name))
     is_missing = cells.codes < 0
-    if column.role == "yes_no":
-        signs = np.asarray([yes_no_sign(column.levels, text) for text in cells.texts], np.float64)
-        X[:, places["sign", column.name]] = cells.translated(np.nan_to_num(signs, nan=0.0), 0.0)
-        return is_missing, _count(cells, np.isnan(signs))
-    first = places["level", column.name]
-    inputs = {level: first + index for index, level in enumerate(column.levels)}
     spelled = [canonical_number(text) for text in cells.texts] if column.has_number_levels else cells.texts
+    if column.role == "yes_no" or column.is_signed:
+        known = dict(zip(column.levels, (-1.0, 1.0), strict=True))
+        found = (known.get(text, np.nan) if column.is_signed else yes_no_sign(column.levels, text) for text in spelled)
+        signs = np.asarray(list(found), np.float64)
+        X[:, places["sign", column.name]] = cells.translated(np.nan_to_num(signs, nan=0.0), 0.0)[:, None]
+        return is_missing, _count(cells, np.isnan(signs))
+    first = places["level", column.name].start
+    inputs = {level: first + index for index, level in enumerate(column.levels)}
     nowhere = -1
     after_levels = first + len(column.levels)
     other = after_levels + column.has_missing_level if column.has_other_level else nowhere

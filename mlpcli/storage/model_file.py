@@ -22,6 +22,8 @@ from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.storage.run_directory import repair
 
 INPUT_STATE = ("fill", "center", "scale")
+# One entry per number or date above; here as many as its column says, and no array where no column has any.
+KNOT_STATE = ("quantiles", "scores", "edges")
 TARGET_STATE = ("target_center", "target_scale")
 DAMAGED = "Copy it again, or train anew with: mlp train CONFIG"
 
@@ -64,7 +66,9 @@ def encode_model(model: Model) -> bytes:
     for number, (W, b) in enumerate(zip(model.parameters.W, model.parameters.b, strict=True), start=1):
         arrays[f"W{number}"], arrays[f"b{number}"] = W, b
     arrays |= {name: tensor for name, tensor in model.parameters.tensors.items() if name not in arrays}
-    arrays |= {f"input_{name}": model.preprocessor.state[name] for name in INPUT_STATE}
+    state = model.preprocessor.state
+    arrays |= {f"input_{name}": state[name] for name in INPUT_STATE}
+    arrays |= {f"input_{name}": state[name] for name in KNOT_STATE if len(state[name])}
     arrays |= {name: model.target_state[name] for name in TARGET_STATE if name in model.target_state}
     return encode_npz(arrays, to_plain(header))
 
@@ -78,10 +82,10 @@ def load_model(path: str) -> Model:
         repair(os.path.dirname(path))  # a training was cut off between its last two renames
     plain, arrays = read_npz(path, "model")
     header = from_plain(_Header, _upgraded(plain), path)
+    _check_columns(header.columns, path)
     _check_network(header, path)
     parameters = _take_parameters(header, arrays, path)
-    n_numbers = sum(column.role in ("number", "date") for column in header.columns)
-    state = {name: _take(arrays, f"input_{name}", (n_numbers,), np.float64, path) for name in INPUT_STATE}
+    state = _take_input_state(header.columns, arrays, path)
     target_state: Arrays = {}
     if isinstance(header.target, NumberTarget):
         n_targets = len(header.target.names)
@@ -107,9 +111,22 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
         return plain
     plain = {**plain, "format": FORMATS["model"]}
     if isinstance(plain.get("network"), dict):
-        added = to_plain(Network((1, 1), "identity", "identity"))
-        plain["network"] = {name: plain["network"].get(name, default) for name, default in added.items()}
+        plain["network"] = to_plain(Network((1, 1), "identity", "identity")) | plain["network"]
+    if isinstance(plain.get("columns"), list):
+        added = {"is_signed": False, "clip": None, "n_quantiles": 0, "n_bins": 0}
+        plain["columns"] = [added | column if isinstance(column, dict) else column for column in plain["columns"]]
     return plain
+
+
+def _check_columns(columns: tuple[Column, ...], path: str) -> None:
+    for column in columns:
+        is_amount = column.role in ("number", "date")
+        if not is_amount and (column.clip is not None or column.n_quantiles or column.n_bins):
+            raise _misfit(path, f"a {column.role} column that is scaled like a number")
+        if column.is_signed and column.role != "category":
+            raise _misfit(path, f"a {column.role} column with one input for two levels")
+        if (column.is_signed or column.role == "yes_no") and len(column.levels) != 2:
+            raise _misfit(path, f"{len(column.levels)} levels that share one input as -1 and 1")
 
 
 def _check_network(header: _Header, path: str) -> None:
@@ -154,6 +171,22 @@ def _take_parameters(header: _Header, arrays: Arrays, path: str) -> Parameters:
     for name, tensor in parameters.tensors.items():
         tensor[...] = _take(arrays, name, tensor.shape, tensor.dtype, path)
     return parameters
+
+
+def _take_input_state(columns: tuple[Column, ...], arrays: Arrays, path: str) -> Arrays:
+    """What was learnt of numbers and dates; the knots of each column must rise."""
+    amounts = [column for column in columns if column.role in ("number", "date")]
+    state = {name: _take(arrays, f"input_{name}", (len(amounts),), np.float64, path) for name in INPUT_STATE}
+    for name in KNOT_STATE:
+        counts = [column.n_edges if name == "edges" else column.n_quantiles for column in amounts]
+        if not sum(counts):
+            state[name] = np.zeros(0)
+            continue
+        state[name] = _take(arrays, f"input_{name}", (sum(counts),), np.float64, path)
+        for column, part in zip(amounts, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
+            if not (np.diff(part) > 0).all():  # of halves, which is what is computed with
+                raise _misfit(path, f"input_{name} does not rise (column {column.name})")
+    return state
 
 
 def _take(arrays: Arrays, name: str, shape: tuple[int, ...], dtype: Any, path: str) -> NDArray[Any]:

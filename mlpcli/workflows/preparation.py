@@ -134,8 +134,9 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     target, target_state = fit_target(table, columns.targets, task, train_rows, standardize)
     options = config.preprocess
     preprocessor = fit_preprocessor(
-        table, columns.features, config.data.columns, options.numeric, options.missing, options.categorical, train_rows
-    )
+        table, columns.features, config.data.columns, options.numeric, options.missing, options.categorical,
+        options.encoding, train_rows,
+    )  # fmt: skip
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
     names = target.labels if isinstance(target, ClassTarget) else target.names
     metric = resolve_metric(loaded, task, loss, names)

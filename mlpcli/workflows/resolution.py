@@ -199,10 +199,12 @@ def _check_memory(loaded: LoadedConfig, network: Network) -> None:
 
 
 def describe_inputs(preprocessor: Preprocessor) -> str:
-    """What the inputs are made of: "6 columns: 4 numbers, island -> 3, sex -> 2 + 1 missing, 1 missing flag"."""
+    """What the inputs are made of: "6 columns: 4 numbers, 64 bins, island -> 3, sex -> 2, 1 missing-value flag"."""
     columns = preprocessor.columns
     numbers = [column for column in columns if column.role == "number"]
     parts = [f"{len(numbers)} numbers" if len(numbers) != 1 else "1 number"] if numbers else []
+    n_bins = sum(column.n_bins for column in numbers)
+    parts += [f"{n_bins} bins"] if n_bins else []
     parts += [f"{column.name} -> {column.n_inputs}" for column in columns if column.role != "number"]
     flags = sum(column.role == "number" and column.flag_of == column.name for column in columns)
     if flags:
