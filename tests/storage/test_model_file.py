@@ -3,11 +3,14 @@
 import csv
 import dataclasses
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mlpcli.data.preprocessor import transform
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
@@ -168,6 +171,28 @@ def test_quantiles_and_bins_come_back_and_are_written_in_the_same_bytes(coded):
     assert arrays["input_quantiles"].shape == arrays["input_scores"].shape == (15 + day.n_quantiles,)
     assert arrays["input_edges"].shape == (10,)
     assert encode_model(model) == coded.read_bytes()
+
+
+@pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
+def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_path, numeric):
+    values = [(i * i % 37 / 7, "uv"[i % 2]) for i in range(50)]
+    table = write_csv(tmp_path / "t.csv", ["x", "target"], values)
+    preprocess = {"numeric": numeric, "encoding": {"name": "piecewise_linear", "bins": 3}}
+    weights = train(tmp_path, {"train": str(table), "target": "target"}, preprocess=preprocess)
+    header, arrays = parts(weights)
+    (column,) = header["columns"]
+    x = np.linspace(-1, 6, 50)
+    if column["n_quantiles"]:
+        first = np.interp(x, arrays["input_quantiles"], arrays["input_scores"])
+    else:
+        z = (x - arrays["input_center"]) / arrays["input_scale"]
+        first = z / np.sqrt(1 + (z / column["clip"]) ** 2)
+    edges = arrays["input_edges"]
+    bins = [np.clip((x - low) / (high - low), 0, 1) for low, high in pairwise(edges)]
+    X, _ = transform(load_model(str(weights)).preprocessor, pd.DataFrame({"x": x}), np.float64)
+    assert header["feature_names"][0] == "x"
+    assert column["n_bins"] == 3
+    np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,16 @@ def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, 
     assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(1, whole.outcome.epochs + 1))]
 
 
+@pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
+def test_quantiles_and_bins_are_found_again_on_resume(folder, numeric):
+    config = loaded(training={"epochs": 4}, preprocess={"numeric": numeric, "encoding": "piecewise_linear"})
+    train(config, Watch())
+    expected = WEIGHTS.read_bytes()
+    interrupt(config, 2)
+    train(config, Watch(), resume=True)
+    assert WEIGHTS.read_bytes() == expected
+
+
 def test_stopping_twice_changes_nothing_either(folder):
     config = loaded(training={"epochs": 6, "optimizer": "adam"}, model={"dropout": 0.1})
     train(config, Watch())
