@@ -71,7 +71,7 @@ def ablation(runs: Sequence[Run], whole: str, parts: Sequence[str]) -> str:
         *(f"{COLUMNS[m]} error" for m in by_metric),
         "most",
         "least",
-        "time",
+        "processor time",
     ]
     rows = []
     for part in sorted(parts, key=lambda part: -total[part]):
@@ -160,7 +160,7 @@ def _overall(runs: Sequence[Run], errors: Any, contestants: Sequence[str], again
                 f"{times[name]:.3g} x",
             ]
         )
-    header = ["", "average rank", "wins", f"error beside {against}", "worst", "better than it", "time beside it"]
+    header = ["", "average rank", "wins", f"error beside {against}", "worst", "better than it", "processor time"]
     return f"Over {_count(errors)}:\n\n{markdown_table(header, rows)}"
 
 

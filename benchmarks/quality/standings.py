@@ -82,10 +82,13 @@ def better_shares(errors: Errors, against: str) -> dict[str, float]:
 
 
 def mean_time_ratios(runs: Iterable[Mapping[str, Any]], datasets: Iterable[str], against: str) -> dict[str, float]:
-    """The geometric mean over `datasets` of the time of a contestant divided by that of `against`."""
+    """The geometric mean over `datasets` of the processor time of a contestant divided by that of `against`.
+
+    On one core with one thread that is the time on an idle machine, whatever else is going on.
+    """
     seconds: dict[Field, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        seconds[run["dataset"], "rmse"][run["contestant"]].append(run["seconds"])  # any metric of weight 1
+        seconds[run["dataset"], "rmse"][run["contestant"]].append(run["cpu_seconds"])  # any metric of weight 1
     wanted = set(datasets)
     means = {
         field: {name: mean(values) for name, values in found.items()}

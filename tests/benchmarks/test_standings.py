@@ -21,7 +21,7 @@ def run(dataset, contestant, seed=0, seconds=1.0, **scores):
         "contestant": contestant,
         "seed": seed,
         "n_test": 100,
-        "seconds": seconds,
+        "cpu_seconds": seconds,
         "scores": scores,
     }
 
