@@ -22,9 +22,9 @@ Rows = NDArray[np.int64]
 class Model:
     """Everything `predict` needs, and the record of how it was made.
 
-    `target_state` scales amounts back; `reading` says which cell texts are missing and whether tables have a header;
-    `weight_column` names the sample weights it was trained with ("" for none). `scores` and `record` are for people:
-    the model does not depend on them.
+    `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
+    says which cell texts are missing and whether tables have a header; `weight_column` names the sample weights it was
+    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them.
     """
 
     preprocessor: Preprocessor
@@ -55,9 +55,16 @@ class Model:
 
     @property
     def target_scales(self) -> Values:
-        """What one unit of each output is worth in the user's units (n_targets,); ones for classes."""
-        return self.target_state.get("target_scale", np.ones(len(self.target.names)))
+        """What one unit of each output is worth in the user's units (n_targets,); ones where that is not one number."""
+        if getattr(self.target, "transform", "none") != "standardize":
+            return np.ones(len(self.target.names))
+        return self.target_state["target_scale"]
+
+    @property
+    def threshold(self) -> Values | None:
+        """Above which probability the second of two classes (1,), or yes (n_targets,), is the answer; None for 0.5."""
+        return self.target_state.get("threshold")
 
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
         """The predicted label or amount by target column."""
-        return predicted_columns(self.target, answers)
+        return predicted_columns(self.target, answers, self.threshold)

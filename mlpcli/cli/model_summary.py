@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
-from mlpcli.cli.summaries import MAIN_METRICS, describe_target
+from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing, describe_target
 from mlpcli.data.columns import Column
 from mlpcli.data.dates import iso_date
 from mlpcli.data.targets import ClassTarget
+from mlpcli.model import Model
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.inspect import Inspection
@@ -26,6 +27,9 @@ def inspect_summary(screen: Screen, inspection: Inspection) -> None:
     screen.answer(f"target    {listed(target.names)} · {target.task} · {describe_target(target)}")
     if isinstance(target, ClassTarget):
         screen.answer(f"classes   {listed(target.labels, 20)}")
+    postprocessing = describe_postprocessing(model)
+    if postprocessing:
+        screen.answer(f"answers   {postprocessing}")
     if model.weight_column:
         screen.answer(f"weights   sample weights in column {model.weight_column}")
     screen.answer()
@@ -61,6 +65,9 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "output_activation": model.network.output_activation,
         "target": to_plain(model.target),
         "task": model.target.task,
+        "temperature": _listed(model, "temperature"),
+        "threshold": _listed(model, "threshold"),
+        "clamp": {"low": _listed(model, "target_low"), "high": _listed(model, "target_high")},
         "columns": [to_plain(column) for column in model.preprocessor.columns],
         "inputs": model.preprocessor.feature_names,
         "weight_column": model.weight_column,
@@ -69,6 +76,11 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "seconds": inspection.seconds,
         "is_finite": True,
     }
+
+
+def _listed(model: Model, name: str) -> list[float] | None:
+    values = model.target_state.get(name)
+    return None if values is None else values.tolist()
 
 
 def _treatment(column: Column) -> str:

@@ -124,8 +124,11 @@ class PreprocessConfig:
     ] = NoEncoding()
     categorical: Annotated[OneHot, _named("onehot"), Setting("Coding of text columns.")] = OneHot()
     target: Annotated[
-        Literal["auto", "standardize", "none"],
-        Setting("Scaling of regression targets; auto standardizes unless the loss or the output needs the raw scale."),
+        Literal["auto", "standardize", "none", "log", "quantile"],
+        Setting(
+            "What regression targets become for the network; log takes log(1 + y), quantile normal scores, and both "
+            "standardize then; auto standardizes unless the loss or the output needs the raw scale."
+        ),
     ] = "auto"
 
 
@@ -270,6 +273,26 @@ class TrainingConfig:
 
 
 @options
+class PostprocessConfig:
+    """What is done to the answers after the network; fitted on the validation rows when training ends."""
+
+    calibration: Annotated[
+        Literal["none", "temperature"],
+        Setting(
+            "Makes probabilities honest: temperature takes p^(1/T), divided by the sum, with the T of least log loss."
+        ),
+    ] = "none"
+    threshold: Annotated[
+        str | Annotated[float, Setting("A probability.", gt=0, lt=1)] | None,
+        Setting(
+            "Probability above which the second of two classes, or yes, is the answer: a number, or the metric that "
+            "chooses it; null means 0.5."
+        ),
+    ] = None
+    clamp: Annotated[bool, Setting("Keep regression answers within the range of the training targets.")] = False
+
+
+@options
 class ExpectConfig:
     """Gates checked at the end of training, on the test file or else the validation rows."""
 
@@ -288,5 +311,6 @@ class Config:
     preprocess: Annotated[PreprocessConfig, Setting("How cells become numbers.")] = PreprocessConfig()
     model: Annotated[ModelConfig, Setting("The network.")] = ModelConfig()
     training: Annotated[TrainingConfig, Setting("How the weights are fitted.")] = TrainingConfig()
+    postprocess: Annotated[PostprocessConfig, Setting("What is done to the answers.")] = PostprocessConfig()
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None

@@ -30,6 +30,18 @@ def fold(network: Network, parameters: Parameters) -> tuple[Network, Parameters]
     return folded, result
 
 
+def has_logits(network: Network) -> bool:
+    """Whether the outputs are probabilities of logits, as a temperature wants them."""
+    return network.output_activation in ("softmax", "sigmoid")
+
+
+def scale_logits(parameters: Parameters, factor: float) -> None:
+    """Multiply the z of the last layer, in place: p becomes p^factor, divided by the sum."""
+    last = len(parameters.W)
+    for name in (f"W{last}", f"b{last}"):
+        np.multiply(parameters.tensors[name], factor, out=parameters.tensors[name])
+
+
 def _first_weights(network: Network, parameters: Parameters) -> Array:
     """W1 (..., N, n_inputs + entries made of cosines), in double precision."""
     front, n_inputs = network.front, network.sizes[0]

@@ -24,7 +24,10 @@ from mlpcli.storage.run_directory import repair
 INPUT_STATE = ("fill", "center", "scale")
 # One entry per number or date above; here as many as its column says, and no array where no column has any.
 KNOT_STATE = ("quantiles", "scores", "edges")
-TARGET_STATE = ("target_center", "target_scale")
+TARGET_STATE = (
+    "target_center", "target_scale", "target_quantiles", "target_scores", "target_low", "target_high", "temperature",
+    "threshold",
+)  # fmt: skip
 DAMAGED = "Copy it again, or train anew with: mlp train CONFIG"
 
 Arrays = dict[str, NDArray[Any]]
@@ -86,10 +89,7 @@ def load_model(path: str) -> Model:
     _check_network(header, path)
     parameters = _take_parameters(header, arrays, path)
     state = _take_input_state(header.columns, arrays, path)
-    target_state: Arrays = {}
-    if isinstance(header.target, NumberTarget):
-        n_targets = len(header.target.names)
-        target_state = {name: _take(arrays, name, (n_targets,), np.float64, path) for name in TARGET_STATE}
+    target_state = _take_target_state(header.target, arrays, path)
     if arrays:
         raise _misfit(path, f"it holds {next(iter(arrays))}, which no model has")
     return Model(
@@ -115,6 +115,11 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     if isinstance(plain.get("columns"), list):
         added = {"is_signed": False, "clip": None, "n_quantiles": 0, "n_bins": 0}
         plain["columns"] = [added | column if isinstance(column, dict) else column for column in plain["columns"]]
+    target = plain.get("target")
+    if isinstance(target, dict) and isinstance(target.get("is_standardized"), bool):
+        kept = {key: value for key, value in target.items() if key != "is_standardized"}
+        transform = "standardize" if target["is_standardized"] else "none"
+        plain["target"] = kept | {"transform": transform, "n_quantiles": []}
     return plain
 
 
@@ -186,6 +191,41 @@ def _take_input_state(columns: tuple[Column, ...], arrays: Arrays, path: str) ->
         for column, part in zip(amounts, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
             if not (np.diff(part) > 0).all():  # of halves, which is what is computed with
                 raise _misfit(path, f"input_{name} does not rise (column {column.name})")
+    return state
+
+
+def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
+    """What makes answers of outputs; what comes after the network is there only if it was asked for."""
+    state: Arrays = {}
+
+    def take(name: str, length: int) -> NDArray[Any]:
+        state[name] = _take(arrays, name, (length,), np.float64, path)
+        return state[name]
+
+    if isinstance(target, NumberTarget):
+        n_targets = len(target.names)
+        take("target_center", n_targets)
+        take("target_scale", n_targets)
+        has_knots = target.transform == "quantile"
+        if len(target.n_quantiles) != n_targets * has_knots or min(target.n_quantiles, default=2) < 2:
+            raise _misfit(path, f"n_quantiles for {n_targets} targets to {target.transform}")
+        for name in ("target_quantiles", "target_scores") if has_knots else ():
+            knots = np.split(take(name, sum(target.n_quantiles)), np.cumsum(target.n_quantiles)[:-1])
+            if not all((one[1:] > one[:-1]).all() for one in knots):
+                raise _misfit(path, f"{name} does not rise")
+        if ("target_low" in arrays or "target_high" in arrays) and (
+            take("target_low", n_targets) > take("target_high", n_targets)
+        ).any():
+            raise _misfit(path, "target_low is above target_high")
+        return state
+    if "temperature" in arrays and take("temperature", 1)[0] <= 0.0:
+        raise _misfit(path, "the temperature is not positive")
+    if "threshold" in arrays:
+        if isinstance(target, ClassTarget) and len(target.labels) != 2:
+            raise _misfit(path, f"a threshold for {len(target.labels)} classes")
+        threshold = take("threshold", 1 if isinstance(target, ClassTarget) else len(target.names))
+        if not ((threshold > 0.0) & (threshold < 1.0)).all():
+            raise _misfit(path, "the threshold is not between 0 and 1")
     return state
 
 

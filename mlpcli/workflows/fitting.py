@@ -3,16 +3,18 @@
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas
+from numpy.typing import NDArray
 
 from mlpcli import __version__
 from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
-from mlpcli.nn.folding import fold
+from mlpcli.nn.folding import fold, has_logits, scale_logits
 from mlpcli.nn.initialization import initialize_members
 from mlpcli.nn.network import Network, predict
 from mlpcli.nn.parameters import Parameters, view_parameters
@@ -22,6 +24,7 @@ from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
 from mlpcli.workflows.engines import engine_versions, make_engine
+from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Part, Prepared
 from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
@@ -105,6 +108,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     # A metric that was never defined chose no epoch; then the last one stands.
     kept = state.best_flat if state.best_epoch else state.flat
     network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
+    prepared = _postprocessed(prepared, network, parameters)
     scores = {part.name: _score_part(prepared, part, network, parameters) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(
@@ -135,6 +139,30 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     )
 
 
+def _postprocessed(prepared: Prepared, network: Network, parameters: Parameters) -> Prepared:
+    """With the target state that is fitted on the validation rows.
+
+    A temperature fitted on rows that each member has not seen is each member's own: it goes into its logits, which is
+    to say into the weights of the last layer, before the members are averaged.
+    """
+    options, validation = prepared.loaded.config.postprocess, prepared.validation
+    if validation is None or not is_fitted(options):
+        return prepared
+    outputs = _outputs(prepared, validation, network, parameters)
+    target, state = prepared.target, prepared.target_state
+    fitted = fitted_state(options, target, state, outputs, validation.truth, validation.weights)
+    if prepared.folds is not None and "temperature" in fitted and has_logits(network):
+        scale_logits(parameters, 1.0 / float(fitted.pop("temperature")[0]))
+    return replace(prepared, target_state=fitted)
+
+
+def _outputs(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> NDArray[np.floating[Any]]:
+    """The network's outputs on a part; on folds those of the member that has not seen the row."""
+    if part is prepared.validation and prepared.folds is not None:
+        return Scorer(network, prepared.plan.loss, part.samples, prepared.folds).run(parameters)[1]
+    return predict(network, parameters, part.samples.X)
+
+
 def _flat(scores: Scores) -> dict[str, float | None]:
     """`part.metric` for every score; None, which JSON can say, where one is not defined."""
     pairs = ((f"{part}.{name}", value) for part, of in scores.items() for name, value in of.items())
@@ -155,12 +183,9 @@ def _monitor(prepared: Prepared) -> Monitor | None:
 
 
 def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
-    if part is prepared.validation and prepared.folds is not None:
-        _, outputs = Scorer(network, prepared.plan.loss, part.samples, prepared.folds).run(parameters)
-    else:
-        outputs = predict(network, parameters, part.samples.X)
+    outputs = _outputs(prepared, part, network, parameters)
     answers = decode_outputs(prepared.target, prepared.target_state, outputs)
-    return score_answers(prepared.target, part.truth, answers, part.weights)
+    return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
 def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:

@@ -134,7 +134,7 @@ def _answers(
     if isinstance(target, NumberTarget):
         values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
     else:
-        values += [Labels(*column) for column in predicted_labels(target, answers).values()]
+        values += [Labels(*column) for column in predicted_labels(target, answers, model.threshold).values()]
     names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
     if request.with_probabilities:
         of = target.labels if isinstance(target, ClassTarget) else target.names

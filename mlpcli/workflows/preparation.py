@@ -32,6 +32,7 @@ from mlpcli.training.streams import stream
 from mlpcli.training.threads import choose_threads
 from mlpcli.workflows.engines import EngineChoice, choose_engine
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
+from mlpcli.workflows.postprocessing import given_state
 from mlpcli.workflows.resolution import (
     check_gates,
     class_target_table,
@@ -41,9 +42,9 @@ from mlpcli.workflows.resolution import (
     resolve_network,
     resolve_output_activation,
     resolve_smoothing,
+    resolve_target_transform,
     smoothing_note,
     smoothing_of,
-    standardizes_target,
     uses_folds,
 )
 from mlpcli.workflows.suspicions import rare_classes, shared_rows
@@ -130,8 +131,8 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     notes += [f"{table.name}: {note}"] if note else []
 
     train_rows, validation_rows = _split(loaded, table, columns, task, known)
-    standardize = standardizes_target(loaded, loss, output_activation)
-    target, target_state = fit_target(table, columns.targets, task, train_rows, standardize)
+    transform = resolve_target_transform(loaded, loss, output_activation)
+    target, target_state = fit_target(table, columns.targets, task, train_rows, transform)
     options = config.preprocess
     preprocessor = fit_preprocessor(
         table, columns.features, config.data.columns, options.numeric, options.missing, options.categorical,
@@ -147,6 +148,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     has_header = table.format.header if table.parts else None
     make = _PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
     train = make.part("train", table, train_rows)
+    target_state = given_state(loaded, target, target_state, train.truth)
     folds = None
     validation = make.part("validation", table, validation_rows) if validation_rows is not None else None
     hashes = {"train": table.sha256}

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.preprocessor import Preprocessor
+from mlpcli.data.target_transforms import TargetTransform
 from mlpcli.data.targets import ClassTarget, Target, Task
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.architecture import Front
-from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
+from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import count_parameters
 
@@ -119,14 +120,15 @@ def domain_warning(loss: Loss, output_activation: str) -> str:
     )
 
 
-def standardizes_target(loaded: LoadedConfig, loss: Loss, output_activation: str) -> bool:
-    """Whether a regression target is scaled: `auto` does unless counts or a bounded output need the raw numbers."""
+def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation: str) -> TargetTransform:
+    """What regression targets become: `auto` standardizes unless counts or a bounded output need the raw numbers."""
     asked = loaded.config.preprocess.target
     if asked == "auto":
-        return output_activation == "identity" and not isinstance(loss, Poisson)
-    if asked == "standardize" and isinstance(loss, Poisson):
-        raise loaded.error("preprocess.target", "poisson needs the counts as they are, not standardized. Write none.")
-    return asked == "standardize"
+        is_free = output_activation == "identity" and not isinstance(loss, Poisson)
+        return "standardize" if is_free else "none"
+    if asked != "none" and isinstance(loss, Poisson):
+        raise loaded.error("preprocess.target", "poisson needs the counts as they are, not transformed. Write none.")
+    return asked
 
 
 def resolve_network(
@@ -242,7 +244,12 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     if asked == "auto":
         if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
             return "log_loss"
-        return "rmse" if isinstance(loss, SquaredError) and task == "regression" else "loss"
+        if task != "regression":
+            return "loss"
+        # Of a bent target the loss is not in the user's units, in which the best epoch is to be best.
+        is_bent = loaded.config.preprocess.target in ("log", "quantile")
+        absolute = "mae" if is_bent and isinstance(loss, AbsoluteError | Huber) else "loss"
+        return "rmse" if isinstance(loss, SquaredError) else absolute
     known = metric_names(task, names)
     if asked != "loss" and asked not in known:
         raise loaded.error("training.early_stopping.metric", explain_unknown_metric(asked, ("loss", *known)))

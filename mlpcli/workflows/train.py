@@ -12,6 +12,7 @@ import numpy as np
 
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.targets import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
@@ -23,6 +24,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
 from mlpcli.workflows.preparation import Prepared, prepare
+from mlpcli.workflows.suspicions import rarest_class
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.
@@ -61,6 +63,14 @@ class TrainResult:
     outcome: Outcome
     folder: str
     seconds: float
+
+    @property
+    def rarest_class(self) -> str:
+        """The rarest class where accuracy would hide it, with its share of the training rows; else ""."""
+        target = self.prepared.target
+        if not isinstance(target, ClassTarget):
+            return ""
+        return rarest_class(target.labels, np.bincount(self.prepared.train.truth, minlength=len(target.labels)))
 
 
 def default_output(loaded: LoadedConfig) -> str:

@@ -58,19 +58,20 @@ def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
 
 
 @pytest.mark.parametrize(
-    ("sections", "is_standardized"),
+    ("sections", "transform"),
     [
-        ({}, True),
-        ({"model": {"output_activation": "sigmoid"}}, False),
-        ({"training": {"loss": "poisson"}}, False),
-        ({"training": {"loss": "huber"}}, True),
-        ({"preprocess": {"target": "none"}}, False),
-        ({"preprocess": {"target": "standardize"}, "model": {"output_activation": "tanh"}}, True),
+        ({}, "standardize"),
+        ({"model": {"output_activation": "sigmoid"}}, "none"),
+        ({"training": {"loss": "poisson"}}, "none"),
+        ({"training": {"loss": "huber"}}, "standardize"),
+        ({"preprocess": {"target": "none"}}, "none"),
+        ({"preprocess": {"target": "log"}}, "log"),
+        ({"preprocess": {"target": "standardize"}, "model": {"output_activation": "tanh"}}, "standardize"),
     ],
 )
-def test_a_target_is_standardized_where_the_output_can_follow(sections, is_standardized):
+def test_a_target_is_standardized_where_the_output_can_follow(sections, transform):
     prepared = prepare(loaded(DIABETES, **sections))
-    assert prepared.target.is_standardized == is_standardized
+    assert prepared.target.transform == transform
 
 
 def test_a_misfit_of_inputs_says_what_they_are_made_of():
