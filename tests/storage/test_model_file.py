@@ -195,6 +195,54 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
     np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)
 
 
+def format_1(header, arrays):
+    """What the first version wrote of the same model."""
+    header["format"] = 1
+    header["target"] = {
+        "names": header["target"]["names"], "is_standardized": header["target"]["transform"] == "standardize",
+        "kind": "numbers",
+    }  # fmt: skip
+
+
+def test_a_model_of_format_1_answers_as_it_did(tmp_path, diabetes):
+    model = load_model(str(diabetes))
+    assert reloaded(tmp_path, diabetes, format_1).target == model.target
+    expected = done("predict", diabetes, DATA / "diabetes.csv").stdout
+    assert done("predict", tmp_path / "w.npz", DATA / "diabetes.csv").stdout == expected
+
+
+def test_a_format_1_header_that_is_not_ours_is_refused(tmp_path, diabetes):
+    for value in (None, 1, "x"):
+
+        def change(h, a, value=value):
+            format_1(h, a)
+            h["target"]["is_standardized"] = value
+
+        with pytest.raises(ModelFileError, match=r"w\.npz"):
+            reloaded(tmp_path, diabetes, change)
+
+
+@pytest.fixture(scope="module")
+def bent(tmp_path_factory):
+    """A clamped regression on normal scores."""
+    folder = tmp_path_factory.mktemp("bent")
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
+    return train(folder, data, preprocess={"target": "quantile"}, postprocess={"clamp": True})
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """Two classes with a temperature and a threshold."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    data = {"train": str(DATA / "breast_cancer.csv"), "target": "diagnosis"}
+    return train(folder, data, postprocess={"calibration": "temperature", "threshold": "balanced_accuracy"})
+
+
+def filled(name, *values):
+    """A change that replaces an array."""
+    return lambda header, arrays: arrays.update({name: np.array(values)})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -236,6 +284,51 @@ def test_a_file_of_format_1_answers_as_it_did_and_is_saved_in_todays_format(tmp_
         assert [row["species"] for row in found] == [row["species"] for row in expected]
         for row, known in zip(found, expected, strict=True):
             assert float(row["p_Adelie"]) == pytest.approx(float(known["p_Adelie"]), abs=1e-5)
+
+
+        (filled("temperature", 0.0), "the temperature is not positive"),
+        (filled("temperature", np.nan), "temperature holds numbers that are not finite"),
+        (filled("temperature", 1.0, 2.0), "temperature is float64 (2,), expected float64 (1,)"),
+        (filled("threshold", 0.0), "the threshold is not between 0 and 1"),
+        (filled("threshold", 1.0), "the threshold is not between 0 and 1"),
+        (filled("threshold", 0.2, 0.3), "threshold is float64 (2,), expected float64 (1,)"),
+        (filled("target_low", 0.0), "it holds target_low, which no model has"),
+    ],
+)
+def test_what_comes_after_a_network_of_classes_is_checked(tmp_path, calibrated, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, calibrated, change)
+    assert message in str(caught.value)
+
+
+def test_three_classes_have_no_threshold(tmp_path, iris):
+    with pytest.raises(ModelFileError, match="a threshold for 3 classes"):
+        reloaded(tmp_path, iris, filled("threshold", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, a: a.update(target_low=a["target_high"] + 1), "target_low is above target_high"),
+        (lambda h, a: a.pop("target_low"), "target_low is missing"),
+        (lambda h, a: a.pop("target_high"), "target_high is missing"),
+        (lambda h, a: a.pop("target_scores"), "target_scores is missing"),
+        (lambda h, a: a.update(target_scores=a["target_scores"][::-1].copy()), "target_scores does not rise"),
+        (lambda h, a: a.update(target_quantiles=0 * a["target_quantiles"]), "target_quantiles does not rise"),
+        (lambda h, a: a.update(target_quantiles=a["target_quantiles"][1:]), "target_quantiles is float64"),
+        (lambda h, a: h["target"].update(n_quantiles=[]), "n_quantiles for 1 targets to quantile"),
+        (lambda h, a: h["target"].update(n_quantiles=[1]), "n_quantiles for 1 targets to quantile"),
+        (lambda h, a: h["target"].update(n_quantiles=[-5]), "n_quantiles for 1 targets to quantile"),
+        (lambda h, a: h["target"].update(n_quantiles=[10**12]), "target_quantiles is float64"),
+        (lambda h, a: h["target"].update(transform="log", n_quantiles=[]), "it holds target_quantiles, which no model"),
+        (lambda h, a: h["target"].update(transform="magic"), "transform"),
+        (filled("temperature", 1.0), "it holds temperature, which no model has"),
+    ],
+)
+def test_what_comes_after_a_network_of_amounts_is_checked(tmp_path, bent, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, bent, change)
+    assert message in str(caught.value)
 
 
 def test_the_scores_and_the_record_are_for_people(tmp_path, iris):

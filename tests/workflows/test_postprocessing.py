@@ -97,7 +97,8 @@ def test_the_chosen_threshold_is_at_least_as_good_as_one_half(seed, metric, is_w
     probabilities, y, weights = drawn(seed, n_classes=2, n_rows=50)
     weights = weights if is_weighted else None
     threshold = choose_threshold(TWO, metric, probabilities, y, weights)
-    assert threshold.shape == (1,) and 0 < threshold[0] < 1
+    assert threshold.shape == (1,)
+    assert 0 < threshold[0] < 1
     chosen, half, none = (
         score("classification", metric, y, probabilities, TWO.labels, weights, one)
         for one in (threshold, np.array([0.5]), None)
@@ -238,7 +239,8 @@ def test_a_clamped_model_stays_in_the_range_of_the_training_targets(folder):
     table = read_table("far.csv", plain.reading)
     free, held = plain.answers(table)[0], clamped.answers(table)[0]
     assert free.min() < 0 or free.max() > 3
-    assert held.min() >= 0 and held.max() <= 3
+    assert held.min() >= 0
+    assert held.max() <= 3
     np.testing.assert_array_equal(held, np.clip(free, 0, 3))
 
 
