@@ -144,57 +144,6 @@ def test_any_single_field_of_the_header_that_is_removed_or_emptied_is_refused_or
                 assert ended.code in (0, 2), ended.stderr
 
 
-CODED = {
-    "numeric": "quantile",
-    "encoding": {"name": "piecewise_linear", "bins": 4},
-    "categorical": {"binary": "one"},
-}
-
-
-@pytest.fixture(scope="module")
-def coded(tmp_path_factory):
-    """A model whose columns have quantiles, bins, and one input for two levels."""
-    place = tmp_path_factory.mktemp("coded")
-    rows = [(i % 13, i % 2, f"2024-01-{1 + i % 28:02}", "xy"[i % 3 > 0], ("yes", "no")[i % 2]) for i in range(60)]
-    table = write_csv(place / "t.csv", ["n", "two", "day", "letter", "target"], rows)
-    return train(place, {"train": str(table), "target": "target"}, preprocess=CODED)
-
-
-def test_quantiles_and_bins_come_back_and_are_written_in_the_same_bytes(coded):
-    model = load_model(str(coded))
-    number, two, day, letter = model.preprocessor.columns
-    assert (number.n_quantiles, number.n_bins) == (13, 4)
-    assert (two.n_quantiles, two.n_bins) == (2, 0)
-    assert day.n_bins == 4
-    assert letter.is_signed
-    _, arrays = parts(coded)
-    assert arrays["input_quantiles"].shape == arrays["input_scores"].shape == (15 + day.n_quantiles,)
-    assert arrays["input_edges"].shape == (10,)
-    assert encode_model(model) == coded.read_bytes()
-
-
-@pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
-def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_path, numeric):
-    values = [(i * i % 37 / 7, "uv"[i % 2]) for i in range(50)]
-    table = write_csv(tmp_path / "t.csv", ["x", "target"], values)
-    preprocess = {"numeric": numeric, "encoding": {"name": "piecewise_linear", "bins": 3}}
-    weights = train(tmp_path, {"train": str(table), "target": "target"}, preprocess=preprocess)
-    header, arrays = parts(weights)
-    (column,) = header["columns"]
-    x = np.linspace(-1, 6, 50)
-    if column["n_quantiles"]:
-        first = np.interp(x, arrays["input_quantiles"], arrays["input_scores"])
-    else:
-        z = (x - arrays["input_center"]) / arrays["input_scale"]
-        first = z / np.sqrt(1 + (z / column["clip"]) ** 2)
-    edges = arrays["input_edges"]
-    bins = [np.clip((x - low) / (high - low), 0, 1) for low, high in pairwise(edges)]
-    X, _ = transform(load_model(str(weights)).preprocessor, pd.DataFrame({"x": x}), np.float64)
-    assert header["feature_names"][0] == "x"
-    assert column["n_bins"] == 3
-    np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)
-
-
 def format_1(header, arrays):
     """What the first version wrote of the same model."""
     header["format"] = 1
@@ -246,46 +195,6 @@ def filled(name, *values):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h, a: a.pop("input_edges"), "input_edges is missing"),
-        (lambda h, a: a.update(input_edges=a["input_edges"][:-1].copy()), "input_edges is float64 (9,), expected"),
-        (lambda h, a: a["input_edges"].__setitem__(1, -5.0), "input_edges does not rise (column n)"),
-        (lambda h, a: a["input_edges"].__setitem__(9, a["input_edges"][8]), "input_edges does not rise (column day)"),
-        (lambda h, a: a["input_quantiles"].__setitem__(14, 0.0), "input_quantiles does not rise (column two)"),
-        (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores does not rise (column n)"),
-        (lambda h, a: h["columns"][0].update(n_quantiles=12), "input_quantiles is float64"),
-        (lambda h, a: h["columns"][0].update(n_bins=3), "the columns do not give"),
-        (lambda h, a: h["columns"][0].update(is_signed=True), "a number column with one input for two levels"),
-        (lambda h, a: h["columns"][3].update(n_bins=2), "a category column that is scaled like a number"),
-        (lambda h, a: h["columns"][3].update(levels=["x"]), "1 levels that share one input as -1 and 1"),
-    ],
-)
-def test_what_was_learnt_of_the_columns_must_fit_them(tmp_path, coded, change, message):
-    with pytest.raises(ModelFileError) as caught:
-        reloaded(tmp_path, coded, change)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("value", [-1, 0.5, None])
-def test_counts_of_quantiles_and_bins_are_whole_numbers_from_0(tmp_path, coded, value):
-    for key in ("n_quantiles", "n_bins"):
-        with pytest.raises(ModelFileError, match=rf"columns\.?\[0\]\.{key}"):
-            reloaded(tmp_path, coded, lambda header, arrays, key=key: header["columns"][0].update({key: value}))
-
-
-def test_a_file_of_format_1_answers_as_it_did_and_is_saved_in_todays_format(tmp_path):
-    old = FILES / "format_1.npz"
-    assert parts(old)[0]["format"] == 1
-    model = load_model(str(old))
-    (tmp_path / "new.npz").write_bytes(encode_model(model))
-    assert parts(tmp_path / "new.npz")[0]["format"] == FORMATS["model"]
-    expected = list(csv.DictReader((FILES / "format_1_answers.csv").read_text().splitlines()))
-    for path in (old, tmp_path / "new.npz"):
-        found = done("predict", path, FILES / "format_1.csv", "--proba").rows
-        assert [row["species"] for row in found] == [row["species"] for row in expected]
-        for row, known in zip(found, expected, strict=True):
-            assert float(row["p_Adelie"]) == pytest.approx(float(known["p_Adelie"]), abs=1e-5)
-
-
         (filled("temperature", 0.0), "the temperature is not positive"),
         (filled("temperature", np.nan), "temperature holds numbers that are not finite"),
         (filled("temperature", 1.0, 2.0), "temperature is float64 (2,), expected float64 (1,)"),
@@ -329,6 +238,100 @@ def test_what_comes_after_a_network_of_amounts_is_checked(tmp_path, bent, change
     with pytest.raises(ModelFileError) as caught:
         reloaded(tmp_path, bent, change)
     assert message in str(caught.value)
+
+
+CODED = {
+    "numeric": "quantile",
+    "encoding": {"name": "piecewise_linear", "bins": 4},
+    "categorical": {"binary": "one"},
+}
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory):
+    """A model whose columns have quantiles, bins, and one input for two levels."""
+    place = tmp_path_factory.mktemp("coded")
+    rows = [(i % 13, i % 2, f"2024-01-{1 + i % 28:02}", "xy"[i % 3 > 0], ("yes", "no")[i % 2]) for i in range(60)]
+    table = write_csv(place / "t.csv", ["n", "two", "day", "letter", "target"], rows)
+    return train(place, {"train": str(table), "target": "target"}, preprocess=CODED)
+
+
+def test_quantiles_and_bins_come_back_and_are_written_in_the_same_bytes(coded):
+    model = load_model(str(coded))
+    number, two, day, letter = model.preprocessor.columns
+    assert (number.n_quantiles, number.n_bins) == (13, 4)
+    assert (two.n_quantiles, two.n_bins) == (2, 0)
+    assert day.n_bins == 4
+    assert letter.is_signed
+    _, arrays = parts(coded)
+    assert arrays["input_quantiles"].shape == arrays["input_scores"].shape == (15 + day.n_quantiles,)
+    assert arrays["input_edges"].shape == (10,)
+    assert encode_model(model) == coded.read_bytes()
+
+
+@pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
+def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_path, numeric):
+    values = [(i * i % 37 / 7, "uv"[i % 2]) for i in range(50)]
+    table = write_csv(tmp_path / "t.csv", ["x", "target"], values)
+    preprocess = {"numeric": numeric, "encoding": {"name": "piecewise_linear", "bins": 3}}
+    weights = train(tmp_path, {"train": str(table), "target": "target"}, preprocess=preprocess)
+    header, arrays = parts(weights)
+    (column,) = header["columns"]
+    x = np.linspace(-1, 6, 50)
+    if column["n_quantiles"]:
+        first = np.interp(x, arrays["input_quantiles"], arrays["input_scores"])
+    else:
+        z = (x - arrays["input_center"]) / arrays["input_scale"]
+        first = z / np.sqrt(1 + (z / column["clip"]) ** 2)
+    edges = arrays["input_edges"]
+    bins = [np.clip((x - low) / (high - low), 0, 1) for low, high in pairwise(edges)]
+    X, _ = transform(load_model(str(weights)).preprocessor, pd.DataFrame({"x": x}), np.float64)
+    assert header["feature_names"][0] == "x"
+    assert column["n_bins"] == 3
+    np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, a: a.pop("input_edges"), "input_edges is missing"),
+        (lambda h, a: a.update(input_edges=a["input_edges"][:-1].copy()), "input_edges is float64 (9,), expected"),
+        (lambda h, a: a["input_edges"].__setitem__(1, -5.0), "input_edges does not rise (column n)"),
+        (lambda h, a: a["input_edges"].__setitem__(9, a["input_edges"][8]), "input_edges does not rise (column day)"),
+        (lambda h, a: a["input_quantiles"].__setitem__(14, 0.0), "input_quantiles does not rise (column two)"),
+        (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores does not rise (column n)"),
+        (lambda h, a: h["columns"][0].update(n_quantiles=12), "input_quantiles is float64"),
+        (lambda h, a: h["columns"][0].update(n_bins=3), "the columns do not give"),
+        (lambda h, a: h["columns"][0].update(is_signed=True), "a number column with one input for two levels"),
+        (lambda h, a: h["columns"][3].update(n_bins=2), "a category column that is scaled like a number"),
+        (lambda h, a: h["columns"][3].update(levels=["x"]), "1 levels that share one input as -1 and 1"),
+    ],
+)
+def test_what_was_learnt_of_the_columns_must_fit_them(tmp_path, coded, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, coded, change)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, None])
+def test_counts_of_quantiles_and_bins_are_whole_numbers_from_0(tmp_path, coded, value):
+    for key in ("n_quantiles", "n_bins"):
+        with pytest.raises(ModelFileError, match=rf"columns\.?\[0\]\.{key}"):
+            reloaded(tmp_path, coded, lambda header, arrays, key=key: header["columns"][0].update({key: value}))
+
+
+def test_a_file_of_format_1_answers_as_it_did_and_is_saved_in_todays_format(tmp_path):
+    old = FILES / "format_1.npz"
+    assert parts(old)[0]["format"] == 1
+    model = load_model(str(old))
+    (tmp_path / "new.npz").write_bytes(encode_model(model))
+    assert parts(tmp_path / "new.npz")[0]["format"] == FORMATS["model"]
+    expected = list(csv.DictReader((FILES / "format_1_answers.csv").read_text().splitlines()))
+    for path in (old, tmp_path / "new.npz"):
+        found = done("predict", path, FILES / "format_1.csv", "--proba").rows
+        assert [row["species"] for row in found] == [row["species"] for row in expected]
+        for row, known in zip(found, expected, strict=True):
+            assert float(row["p_Adelie"]) == pytest.approx(float(known["p_Adelie"]), abs=1e-5)
 
 
 def test_the_scores_and_the_record_are_for_people(tmp_path, iris):
