@@ -5,10 +5,11 @@ by `name`; its short form is the name alone (`optimizer: adam`), and a mapping w
 """
 
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator
 
+from mlpcli.config.shorthand import counted, listed, named, named_or_text
 from mlpcli.data.categorical import OneHot
 from mlpcli.data.columns import Role
 from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
@@ -23,43 +24,7 @@ from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Schedule
 from mlpcli.options import Setting, options
 
-
-def _named(default: str | None) -> BeforeValidator:
-    """`adam` means `{name: adam}`; a mapping without `name` takes the default's."""
-
-    def expand(value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, dict) and "name" not in value and default is not None:
-            return {"name": default, **value}
-        return value
-
-    return BeforeValidator(expand)
-
-
-def _named_or_text(*texts: str) -> BeforeValidator:
-    """As `_named`, but the given texts stay what they are."""
-    named = _named(None)
-
-    def expand(value: Any) -> Any:
-        return value if isinstance(value, str) and value in texts else named.func(value)  # type: ignore[call-arg]
-
-    return BeforeValidator(expand)
-
-
-def _counted(value: Any) -> Any:
-    """A number alone is the count."""
-    return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _listed(value: Any) -> Any:
-    """One name means a list of one."""
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Task = Literal["auto", "classification", "regression", "multilabel"]
 HiddenActivation = Literal[
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish"
@@ -112,17 +77,17 @@ class PreprocessConfig:
     """How cells become numbers; everything is fitted on the training rows alone."""
 
     numeric: Annotated[
-        Annotated[Scaler, Discriminator("name")], _named("standardize"), Setting("Scaling of number columns.")
+        Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of number columns.")
     ] = Standardize()
     missing: Annotated[
-        Annotated[MissingPolicy, Discriminator("name")], _named("median"), Setting("What stands for a missing number.")
+        Annotated[MissingPolicy, Discriminator("name")], named("median"), Setting("What stands for a missing number.")
     ] = MedianFill()
     encoding: Annotated[
         Annotated[Encoding, Discriminator("name")],
-        _named("none"),
+        named("none"),
         Setting("Inputs of a number beside its scaled value."),
     ] = NoEncoding()
-    categorical: Annotated[OneHot, _named("onehot"), Setting("Coding of text columns.")] = OneHot()
+    categorical: Annotated[OneHot, named("onehot"), Setting("Coding of text columns.")] = OneHot()
     target: Annotated[
         Literal["auto", "standardize", "none", "log", "quantile"],
         Setting(
@@ -168,11 +133,11 @@ class ModelConfig:
     ] = "auto"
     initializer: Annotated[
         InitializerName | Annotated[Initializer, Discriminator("name")],
-        _named_or_text("auto", *INITIALIZERS),
+        named_or_text("auto", *INITIALIZERS),
         Setting("How weights start; auto goes by the activation."),
     ] = "auto"
     dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
-    members: Annotated[Members, BeforeValidator(_counted), Setting("Networks trained side by side and averaged.")] = (
+    members: Annotated[Members, BeforeValidator(counted), Setting("Networks trained side by side and averaged.")] = (
         Members()
     )
     parametrization: Annotated[
@@ -183,7 +148,7 @@ class ModelConfig:
         False
     )
     numeric_embedding: Annotated[
-        Periodic | None, _named("periodic"), Setting("Learnt cosines of each number, beside the number.")
+        Periodic | None, named("periodic"), Setting("Learnt cosines of each number, beside the number.")
     ] = None
     category_embedding: Annotated[
         CategoryEmbedding | None, Setting("Learnt numbers in place of many one-hot inputs.")
@@ -221,29 +186,27 @@ class TrainingConfig:
 
     loss: Annotated[
         Literal["auto"] | Annotated[Loss, Discriminator("name")],
-        _named_or_text("auto"),
+        named_or_text("auto"),
         Setting("The cost function; auto is cross_entropy, binary_cross_entropy (yes/no columns) or squared_error."),
     ] = "auto"
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Annotated[float, Setting("Weight of a class.", ge=0)]] | None,
         Setting("Weight of each class: balanced (inverse frequency) or a map from class to weight."),
     ] = None
-    optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], _named("sgd"), Setting("The update rule.")] = (
-        SGD()
-    )
+    optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], named("sgd"), Setting("The update rule.")] = SGD()
     schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The learning rate over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The learning rate over time.")
     ] = Constant()
     rates: Annotated[Rates, Setting("Factors of the learning rate by kind of parameter.")] = Rates()
     dropout_schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The dropout over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The dropout over time.")
     ] = Constant()
     weight_decay_schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The weight decay over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The weight decay over time.")
     ] = Constant()
     averaging: Annotated[
         Annotated[Averaging, Discriminator("name")] | None,
-        _named("ema"),
+        named("ema"),
         Setting("An average of the weights over the steps, kept in place of the last ones."),
     ] = None
     batch_size: Annotated[

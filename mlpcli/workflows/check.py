@@ -17,7 +17,8 @@ from mlpcli.training.engine import NonFiniteLoss
 from mlpcli.training.loop import fit
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import fresh_state
-from mlpcli.workflows.preparation import Part, Prepared, prepare
+from mlpcli.workflows.parts import Part
+from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class, shared_rows
 from mlpcli.workflows.train import default_output
 

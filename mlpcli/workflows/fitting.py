@@ -24,8 +24,9 @@ from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
 from mlpcli.workflows.engines import engine_versions, make_engine
+from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
-from mlpcli.workflows.preparation import Part, Prepared
+from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
 
