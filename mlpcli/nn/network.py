@@ -49,12 +49,12 @@ def forward(
     for layer, name in enumerate(workspace.activations):
         np.matmul(h, _transposed(parameters.W[layer]), out=buffers.z[layer])
         if layer == last:
-            _activate(passes.activate_output, name, parameters, buffers, layer)
+            _activate(passes.activate_keeping_z, name, parameters, buffers, layer)
             break
         if network.is_normalized:
             gain = parameters.tensors[f"gain{layer + 1}"]
             normalize(buffers.z[layer], gain, buffers.normal[layer], buffers.spread[layer])
-        activate = passes.activate_output if network.learns_slopes else passes.activate
+        activate = passes.activate_keeping_z if network.learns_slopes else passes.activate
         _activate(activate, name, parameters, buffers, layer)
         below, h = h, buffers.a[layer]
         if network.learns_slopes:
@@ -124,6 +124,7 @@ def _hidden_backward(
     network, passes = workspace.network, workspace.passes
     delta, through = buffers.delta[layer], buffers.deltas[layer]
     kept: tuple[Array | None, ...] = buffers.kepts[layer] if uses_dropout else (None,) * network.members
+    differentiate = passes.differentiate_at_z if network.learns_slopes else passes.differentiate
     if network.learns_slopes:
         if uses_dropout:
             delta *= buffers.kept[layer]
@@ -134,7 +135,7 @@ def _hidden_backward(
         )
     views = (buffers.zs[layer], buffers.as_[layer], buffers.scratches[layer])
     for part, factors, z, a, scratch in zip(through, kept, *views, strict=True):
-        passes.differentiate(network.activation, part, factors, z, a, scratch)
+        differentiate(network.activation, part, factors, z, a, scratch)
     if network.learns_slopes:
         delta += buffers.h[layer]
     if network.is_normalized:

@@ -30,14 +30,19 @@ class Passes(Protocol):
     def activate(self, name: str, z: Array, b: Array, a: Array, scratch: Array) -> None:
         """f(z + b) into `a`; what `differentiate` will need stays in `z`, which may be `a` itself."""
 
-    def activate_output(self, name: str, z: Array, b: Array, a: Array, scratch: Array) -> None:
-        """`z` += `b`, and f(z) into `a`; both stay for the loss."""
+    def activate_keeping_z(self, name: str, z: Array, b: Array, a: Array, scratch: Array) -> None:
+        """`z` += `b`, and f(z) into `a`, for layers of which more than the next layer sees z."""
 
     def drop(self, a: Array, kept: Array, h: Array, dropout: float) -> None:
         """`kept`, uniform in [0, 1), becomes the factors 0 or 1 / (1 - `dropout`), and `a` times these is `h`."""
 
     def differentiate(self, name: str, delta: Array, kept: Array | None, z: Array, a: Array, scratch: Array) -> None:
-        """`delta` times `kept`, where it is given, times f'; uses up `z` and `a`."""
+        """`delta` times `kept`, where it is given, times f', after `activate`; uses up `z` and `a`."""
+
+    def differentiate_at_z(
+        self, name: str, delta: Array, kept: Array | None, z: Array, a: Array, scratch: Array
+    ) -> None:
+        """The same after `activate_keeping_z`."""
 
     def batch_loss(
         self, loss: Loss, name: str, z: Array, a: Array, y: Array, row_weights: Array | None, scratch: Array
@@ -64,7 +69,7 @@ class NumpyPasses:
         z += b
         ACTIVATIONS[name].apply(z, a, scratch)
 
-    activate_output = activate
+    activate_keeping_z = activate
 
     def drop(self, a: Array, kept: Array, h: Array, dropout: float) -> None:
         """See `Passes`."""
@@ -77,6 +82,8 @@ class NumpyPasses:
         if kept is not None:
             delta *= kept
         ACTIVATIONS[name].backward(delta, z, a, scratch)
+
+    differentiate_at_z = differentiate
 
     def batch_loss(
         self, loss: Loss, name: str, z: Array, a: Array, y: Array, row_weights: Array | None, scratch: Array
