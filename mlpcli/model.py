@@ -41,9 +41,9 @@ class Model:
         """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit."""
         X, counts = transform(self.preprocessor, table, self.parameters.flat.dtype, rows)
         outputs = predict(self.network, self.parameters, X)
-        is_finite = np.isfinite(outputs).all(axis=1)
+        is_finite = np.isfinite(outputs)
         if not is_finite.all():
-            row = int(np.argmin(is_finite))
+            row = int(np.argmin(is_finite.all(axis=1)))
             where = table.where(row if rows is None else int(rows[row]))
             raise DataError(f"{where}: the numbers of this row are too large: the network's output is not finite.")
         return outputs, counts

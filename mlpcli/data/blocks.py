@@ -14,7 +14,7 @@ from mlpcli.data.selection import Selection
 Values = NDArray[np.float64]
 
 # Cells scaled at once, which stay in the cache; of a wide table this many rows, since each slice of a frame costs.
-NUMBERS_AT_ONCE = 1 << 16
+NUMBERS_AT_ONCE = 1 << 17
 FEWEST_ROWS = 1024
 # Rows of one column at once, with all its bins.
 ROWS_AT_ONCE = 1 << 12

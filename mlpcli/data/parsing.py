@@ -1,12 +1,10 @@
 """One file, from its text to frames: pandas parses the cells of the rows that `records` has proved complete."""
 
-import io
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +15,7 @@ from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
 from mlpcli.data.encoding import Digest, TextBlocks
 from mlpcli.data.faults import infinite, not_a_number
 from mlpcli.data.lookahead import mapped_ahead
+from mlpcli.data.parsers import Parsers
 from mlpcli.data.records import LineMap, RowStream
 from mlpcli.data.sources import Source, open_source
 from mlpcli.errors import DataError
@@ -24,6 +23,8 @@ from mlpcli.errors import DataError
 # Before 3.1 pandas' default converter is off by a last digit now and then.
 IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -124,38 +125,48 @@ class OpenTable:
             raise DataError(f"{self.name}: {self._rows.n_rows} rows, of which only {len(frame)} can be read.")
         return frame if names else frame[[]]
 
-    def frames(self) -> Iterator[pd.DataFrame]:
-        """The rows with the wanted columns, in frames as they were read; one frame if there are no rows.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no rows, nor anything wrong with them."""
+        return self._rows.is_empty and self._rows.fault is None
 
-        While one is worked on those that follow are parsed.
+    def map_frames(self, work: "Callable[[pd.DataFrame, Block], Result]") -> Iterator[Result]:
+        """Give `work` of the rows with the wanted columns, block by block, in order; of one block if there are none.
+
+        A block is parsed and worked on in one thread, where its numbers are still in the cache, while others are.
         """
-        if self._rows.is_empty and self._rows.fault is None:
-            yield self.whole()
+        if self.is_empty:
+            yield work(self.whole(), Block(b"", 0, 0, True, self.format, self.notes))
             return
         # Without any wanted column one is read all the same: rows are counted by it.
-        options = self._options(self._names or [self.dialect.names[0]])
-        for frame in mapped_ahead(partial(self._parsed, options), self._blocks()):
-            yield frame if self._names else frame[[]]
+        parsers = Parsers(self._options(self._names or [self.dialect.names[0]]))
+
+        def parsed_and_worked_on(block: Block) -> Result:
+            frame = self._parsed(parsers, block)
+            return work(frame if self._names else frame[[]], block)
+
+        yield from mapped_ahead(parsed_and_worked_on, self._blocks())
 
     @property
     def _names(self) -> list[str]:
         wanted = self._plan.wanted
         return [name for name in self.dialect.names if wanted is None or name in wanted]
 
-    def _blocks(self) -> "Iterator[_Block]":
+    def _blocks(self) -> "Iterator[Block]":
         """The text in blocks of whole rows."""
-        first_row = 0
+        first_row = n_noted = 0
         for text in self._rows:
-            yield _Block(text, first_row, self._rows.n_rows - first_row, self._rows.is_proved)
-            first_row = self._rows.n_rows
+            n_rows, notes = self._rows.n_rows - first_row, self.notes
+            yield Block(text, first_row, n_rows, self._rows.is_proved, self.format, notes[n_noted:])
+            first_row, n_noted = self._rows.n_rows, len(notes)
         if self._rows.fault is not None:
             raise self._rows.fault
 
-    def _parsed(self, options: dict[str, Any], block: "_Block") -> pd.DataFrame:
+    def _parsed(self, parsers: Parsers, block: "Block") -> pd.DataFrame:
         # To skip blanks takes a third more time, and most blocks have none.
         skips_blanks = self.dialect.delimiter != " " and b" " in block.text
         try:
-            frame: pd.DataFrame = pd.read_csv(io.BytesIO(block.text), skipinitialspace=skips_blanks, **options)
+            frame = parsers.frame(block.text, block.n_rows, skips_blanks)
         except pd.errors.ParserError as error:
             raise DataError(f"{self.name}: cannot be read ({error}).") from error
         if not block.is_proved and frame.iloc[:, -1].isna().any():
@@ -187,13 +198,18 @@ class OpenTable:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """The text of some rows, of which the first is row `first_row` of the file; for `is_proved` see `RowStream`."""
+class Block:
+    """The text of some rows, of which the first is row `first_row` of the file; for `is_proved` see `RowStream`.
+
+    `format` and `notes` are what is known when the block was read; the notes of earlier blocks are not among them.
+    """
 
     text: bytes
     first_row: int
     n_rows: int
     is_proved: bool
+    format: TableFormat
+    notes: tuple[str, ...]
 
 
 def has_lost_text(column: Series) -> bool:

@@ -180,7 +180,7 @@ def test_a_header_without_rows_gives_a_header(folder, iris):
 @pytest.mark.parametrize("chunk_rows", [7, 100, 344])
 def test_the_size_of_the_chunks_does_not_show(penguins, monkeypatch, chunk_rows):
     whole = done("predict", penguins, PENGUINS, "--keep", "all", "--proba")
-    monkeypatch.setattr(predict_workflow, "iter_tables", partial(tables.iter_tables, chunk_rows=chunk_rows))
+    monkeypatch.setattr(predict_workflow, "map_tables", partial(tables.map_tables, chunk_rows=chunk_rows))
     chunked = done("predict", penguins, PENGUINS, "--keep", "all", "--proba")
     # BLAS may order its sums by the number of rows: the last digit of a float32.
     assert [list(row.values())[:9] for row in chunked.rows] == [list(row.values())[:9] for row in whole.rows]
@@ -192,7 +192,7 @@ def test_the_size_of_the_chunks_does_not_show(penguins, monkeypatch, chunk_rows)
 
 def test_a_bad_row_is_an_error_with_its_line_wherever_it_stands(folder, iris, monkeypatch):
     lines = IRIS.read_text().splitlines()
-    monkeypatch.setattr(predict_workflow, "iter_tables", partial(tables.iter_tables, chunk_rows=10))
+    monkeypatch.setattr(predict_workflow, "map_tables", partial(tables.map_tables, chunk_rows=10))
     for bad in ("1,2,3", "1,2,3,4,5,6", ""):
         (folder / "new.csv").write_text("\n".join([*lines[:120], bad, *lines[120:]]) + "\n")
         ended = mlp("predict", iris, "new.csv")
