@@ -231,7 +231,9 @@ class TrainingConfig:
     ] = "auto"
     engine: Annotated[
         Literal["auto", "numpy", "compiled"],
-        Setting("What runs the steps: compiled needs the extra fast; auto takes it where a training is long enough to repay it."),
+        Setting(
+            "What runs the steps: compiled needs the extra fast; auto takes it where a training is long enough to repay it."
+        ),
     ] = "auto"
 
 
