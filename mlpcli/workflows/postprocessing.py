@@ -12,6 +12,7 @@ from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, 
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
 from mlpcli.workflows.calibration import fit_temperature
+from mlpcli.workflows.resolution import has_validation
 
 Values = NDArray[np.float64]
 State = dict[str, Values]
@@ -134,7 +135,7 @@ def _check(loaded: LoadedConfig, target: Target) -> None:
         if is_asked and not has_classes:
             raise loaded.error(f"postprocess.{key}", f"goes with probabilities; the task is {task}. Leave it out.")
         is_fitted_here = key == "calibration" or isinstance(options.threshold, str)
-        if is_asked and is_fitted_here and not loaded.config.data.validation:
+        if is_asked and is_fitted_here and not has_validation(loaded):
             raise loaded.error(
                 f"postprocess.{key}", "needs validation rows to be fitted on: set data.validation, or leave it out."
             )
