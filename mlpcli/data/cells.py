@@ -116,7 +116,11 @@ def number_cells(series: Series) -> NumberCells:
         if series.dtype.kind in "iufb":
             return NumberCells(series.to_numpy(np.float64))
         return NumberCells(series.to_numpy(np.float64, na_value=np.nan))
-    cells = text_cells(series)
+    return numbers_of(text_cells(series))
+
+
+def numbers_of(cells: TextCells) -> NumberCells:
+    """Texts as the numbers they stand for."""
     numbers, unknown = parse_numbers(cells.texts)
     values = cells.translated(numbers, np.nan).astype(np.float64, copy=False)
     if not unknown.any():

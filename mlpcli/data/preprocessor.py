@@ -5,18 +5,20 @@ per number or date, as they follow each other: input = (x - center) / scale.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.data.blocks import write_numbers
+from mlpcli.data.blocks import write_amounts, write_numbers, write_packed, write_texts
 from mlpcli.data.categorical import OneHot, choose_levels
-from mlpcli.data.cells import TextCells, canonical_number, holds_numbers, is_date_dtype, text_cells
-from mlpcli.data.columns import Column, Role, complete_yes_no, find_role, yes_no_sign
-from mlpcli.data.dates import cycles, find_date_formats, has_time
+from mlpcli.data.cells import holds_numbers, is_date_dtype
+from mlpcli.data.columns import Column, Role, complete_yes_no, find_role
+from mlpcli.data.dates import find_date_formats, has_time
+from mlpcli.data.faults import missing_cell
 from mlpcli.data.inputs import input_blocks, input_places
 from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler, fit_fill, fit_scaler
 from mlpcli.data.selection import Rows, Selection
@@ -81,7 +83,7 @@ def fit_preprocessor(
     amounts: list[tuple[float, float, float]] = []
     flags: dict[bytes, str] = {}
     for name in features:
-        role = roles.get(name) or find_role(selection.whole_column(name))
+        role = roles.get(name) or find_role(selection.whole_column(name), partial(selection.whole_texts, name))
         if role in ("category", "yes_no"):
             column, is_missing = _fit_texts(selection, name, role, categorical)
         else:
@@ -96,7 +98,7 @@ def fit_preprocessor(
         if isinstance(missing, RefuseMissing):
             column = replace(column, refuses_missing=True)
             if column.n_missing:
-                _refuse_missing(selection, name, is_missing)
+                raise missing_cell(selection.where(int(np.argmax(is_missing))), name)
         columns.append(column)
     names = tuple(name for _, _, inputs in input_blocks(columns) for name in inputs)
     arrays = np.asarray(amounts, np.float64).reshape(-1, 3).T.copy()
@@ -116,30 +118,64 @@ def transform(
     counts = TransformCounts({}, {})
     if not selection.n_rows:
         return X, counts
-    places = input_places(preprocessor.columns)
-    amount = 0
     # Most tables have only numbers, none missing: these are written together, a few rows after the other.
     is_written = write_numbers(X, selection, preprocessor.columns, preprocessor.state)
+    written = {column.name for column in preprocessor.columns if is_written and column.role == "number"}
+    _write_columns(X, preprocessor, selection, written, counts)
+    return X, counts
+
+
+def transform_and_drain(
+    preprocessor: Preprocessor, table: Table, dtype: DTypeLike, row_sets: Sequence[Rows]
+) -> list[NDArray[np.floating]]:
+    """The inputs of several sets of ascending rows, as `transform` gives them; what is packed of the table is given up.
+
+    So the numbers of a large table are never held twice.
+    """
+    if table.packed is None:
+        return [transform(preprocessor, table, dtype, rows)[0] for rows in row_sets]
+    selections = [Selection(table, rows) for rows in row_sets]
+    names = [column.name for column in preprocessor.columns]
+    _require(selections[0], names)
+    shape = len(preprocessor.feature_names)
+    Xs: list[NDArray[np.floating]] = [np.zeros((len(rows), shape), dtype) for rows in row_sets]
+    written = {name for name in names if name in table.packed}
+    # The other columns first: a column of words may be read from what is packed.
+    for X, selection in zip(Xs, selections, strict=True):
+        _write_columns(X, preprocessor, selection, written, TransformCounts({}, {}))
+    write_packed(Xs, row_sets, table.packed, preprocessor.columns, preprocessor.state, table.where)
+    return Xs
+
+
+def _write_columns(
+    X: NDArray[np.floating],
+    preprocessor: Preprocessor,
+    selection: Selection,
+    written: Collection[str],
+    counts: TransformCounts,
+) -> None:
+    """Write the columns that are not `written`, one after the other; `counts` are added to."""
+    places = input_places(preprocessor.columns)
+    amount = 0
     for column in preprocessor.columns:
-        if is_written and column.role == "number":
+        if column.name in written:
             amount += 1
             continue
         if column.role in ("category", "yes_no"):
-            is_missing, n_unseen = _write_texts(X, places, selection, column)
+            is_missing, n_unseen = write_texts(X, places, selection, column)
             if n_unseen:
                 counts.n_unseen[column.name] = n_unseen
         else:
             fill, center, scale = (float(preprocessor.state[key][amount]) for key in ("fill", "center", "scale"))
-            is_missing = _write_amounts(X, places, selection, column, (fill, center, scale))
+            is_missing = write_amounts(X, places, selection, column, (fill, center, scale))
             amount += 1
         n_missing = int(np.count_nonzero(is_missing))
         if n_missing:
             counts.n_missing[column.name] = n_missing
             if column.refuses_missing:
-                _refuse_missing(selection, column.name, is_missing)
+                raise missing_cell(selection.where(int(np.argmax(is_missing))), column.name)
             if column.flag_of:
                 X[is_missing, places["flag", column.flag_of]] = 1.0
-    return X, counts
 
 
 def _require(selection: Selection, names: Sequence[str]) -> None:
@@ -157,13 +193,6 @@ def _require(selection: Selection, names: Sequence[str]) -> None:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-
-
-def _refuse_missing(selection: Selection, name: str, is_missing: NDArray[np.bool_]) -> None:
-    raise DataError(
-        f"{selection.where(int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is error.\n"
-        "Fill the cell, leave the row out, or train with preprocess.missing: median."
-    )
 
 
 def _fit_amounts(selection: Selection, name: str, role: Role) -> tuple[Column, Values]:
@@ -186,7 +215,7 @@ def _date_format(selection: Selection, name: str) -> str:
     series = selection.whole_column(name)
     if is_date_dtype(series):
         return "YYYY-MM-DD"
-    formats = find_date_formats(text_cells(series).texts)
+    formats = find_date_formats(selection.whole_texts(name).texts)
     if not formats:
         raise DataError(
             f"{selection.name}: column {name} cannot be read as dates, written one and the same way in every row\n"
@@ -201,13 +230,12 @@ def _refuse_empty(selection: Selection, name: str) -> None:
 
 def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> tuple[Column, NDArray[np.bool_]]:
     """A column of levels or of yes and no, and which training cells are missing."""
-    series = selection.column(name)
-    cells = text_cells(series)
+    cells = selection.texts(name)
     if not cells.texts:
         _refuse_empty(selection, name)
     n_missing = cells.n_missing
     if role == "yes_no":
-        texts = text_cells(selection.whole_column(name)).texts
+        texts = selection.whole_texts(name).texts
         levels = complete_yes_no(texts)
         if levels is None:
             raise DataError(
@@ -220,66 +248,9 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         name,
         role,
         levels=kept,
-        has_number_levels=holds_numbers(series),
+        has_number_levels=holds_numbers(selection.whole_column(name)),
         has_missing_level=n_missing > 0,
         has_other_level=has_rest,
         n_missing=n_missing,
     )
     return column, cells.codes < 0
-
-
-def _write_amounts(
-    X: NDArray[np.floating],
-    places: Mapping[tuple[str, str], int],
-    selection: Selection,
-    column: Column,
-    state: tuple[float, float, float],
-) -> NDArray[np.bool_]:
-    """Write a number or a date; returns which cells are missing."""
-    fill, center, scale = state
-    is_date = column.role == "date"
-    values = selection.days(column.name, column.date_format) if is_date else selection.numbers(column.name)
-    is_missing = np.isnan(values)
-    with np.errstate(over="ignore"):
-        scaled = np.subtract(values, center)
-        scaled /= scale
-    if is_missing.any():
-        scaled[is_missing] = (fill - center) / scale
-    limit = float(np.finfo(X.dtype).max)
-    if scaled.max() > limit or scaled.min() < -limit:
-        row = int(np.argmax(np.abs(scaled)))
-        raise DataError(f"{selection.where(row)}: column {column.name}: {values[row]:g} is too large to compute with.")
-    X[:, places["amount", column.name]] = scaled
-    if is_date:
-        first = places["cycle", column.name]
-        for index, part in enumerate(cycles(values, column.has_time)):
-            X[:, first + index] = part
-    return is_missing
-
-
-def _write_texts(
-    X: NDArray[np.floating], places: Mapping[tuple[str, str], int], selection: Selection, column: Column
-) -> tuple[NDArray[np.bool_], int]:
-    """Write levels or yes and no; returns which cells are missing and how many hold a level training never saw."""
-    cells = text_cells(selection.column(column.name))
-    is_missing = cells.codes < 0
-    if column.role == "yes_no":
-        signs = np.asarray([yes_no_sign(column.levels, text) for text in cells.texts], np.float64)
-        X[:, places["sign", column.name]] = cells.translated(np.nan_to_num(signs, nan=0.0), 0.0)
-        return is_missing, _count(cells, np.isnan(signs))
-    first = places["level", column.name]
-    inputs = {level: first + index for index, level in enumerate(column.levels)}
-    spelled = [canonical_number(text) for text in cells.texts] if column.has_number_levels else cells.texts
-    nowhere = -1
-    after_levels = first + len(column.levels)
-    other = after_levels + column.has_missing_level if column.has_other_level else nowhere
-    targets = np.asarray([inputs.get(text, other) for text in spelled], np.int64)
-    hot = cells.translated(targets, after_levels if column.has_missing_level else nowhere)
-    rows = np.flatnonzero(hot != nowhere)
-    X[rows, hot[rows]] = 1.0
-    return is_missing, _count(cells, np.asarray([text not in inputs for text in spelled], np.bool_))
-
-
-def _count(cells: TextCells, is_counted: NDArray[np.bool_]) -> int:
-    """How many cells hold one of the texts that are marked."""
-    return int(cells.counts[is_counted].sum())

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.categorical import sort_levels
-from mlpcli.data.cells import Series, TextCells, text_cells
+from mlpcli.data.cells import Series, TextCells
 from mlpcli.data.columns import find_yes_no, yes_no_sign
 from mlpcli.data.numeric import Standardize
 from mlpcli.data.selection import Selection
@@ -92,7 +92,7 @@ def rows_with_target(
         if task == "regression":
             known &= ~np.isnan(selection.numbers(name))
         else:
-            known &= text_cells(selection.column(name)).codes >= 0
+            known &= selection.texts(name).codes >= 0
     columns = ", ".join(target_names)
     if not known.any():
         raise DataError(f"{selection.name}: the target {columns} is missing in every row. See data.missing.")
@@ -128,7 +128,7 @@ def fit_target(
         return _fit_numbers(selection, target_names, standardize)
     levels = []
     for name in target_names:
-        texts = text_cells(selection.column(name)).texts
+        texts = selection.texts(name).texts
         if len(texts) < 2:
             only = f"one value only ({texts[0]!r})" if texts else "no value"
             raise DataError(f"{selection.name}: the target {name} has {only} in the training rows: nothing to learn.")
@@ -253,7 +253,7 @@ def _yes_no_levels(selection: Selection, name: str, texts: Sequence[str]) -> tup
 
 
 def _class_codes(target: ClassTarget, selection: Selection) -> Codes:
-    cells = text_cells(selection.column(target.name))
+    cells = selection.texts(target.name)
     codes = {label: float(code) for code, label in enumerate(target.labels)}
     same_number = _same_number(target.labels, cells.texts)
     values = [codes.get(same_number.get(text, text), np.nan) for text in cells.texts]
@@ -261,7 +261,7 @@ def _class_codes(target: ClassTarget, selection: Selection) -> Codes:
 
 
 def _yes_no_values(levels: tuple[str, str], selection: Selection, name: str) -> Values:
-    cells = text_cells(selection.column(name))
+    cells = selection.texts(name)
     values = [(yes_no_sign(levels, text) + 1.0) / 2.0 for text in cells.texts]
     return _looked_up(selection, name, cells, values, levels, "a value")
 

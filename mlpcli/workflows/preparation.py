@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import RowsWhere
-from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor, transform
+from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor, transform, transform_and_drain
 from mlpcli.data.splits import split_rows
-from mlpcli.data.tables import Table
+from mlpcli.data.tables import Table, TableFormat
 from mlpcli.data.targets import (
     ClassTarget,
     NumberTarget,
@@ -71,13 +71,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A config and its data, resolved: all a training needs."""
+    """A config and its data, resolved: all a training needs. The table itself is not kept, only what it was."""
 
     loaded: LoadedConfig
     task: str
     task_reason: str
     columns: ColumnPlan
-    table: Table
+    table_name: str
+    table_format: TableFormat
     preprocessor: Preprocessor
     target: Target
     target_state: dict[str, Values]
@@ -107,9 +108,10 @@ class Prepared:
 def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     """Read, split, fit the preprocessing on the training rows, and resolve every `auto`.
 
-    `table` stands for `data.train` when the rows come from Python. Raises ConfigError and DataError.
+    `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
+    DataError.
     """
-    table = table or read_training_table(loaded)
+    table = table or read_training_table(loaded, packs=True)
     config, notes = loaded.config, list(table.notes)
     columns = plan_columns(loaded, table)
     task, reason = resolve_task(table, columns.targets, config.task)
@@ -138,8 +140,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
 
     has_header = table.format.header if table.parts else None
     make = _PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
-    train = make.part("train", table, train_rows)
-    validation = make.part("validation", table, validation_rows) if validation_rows is not None else None
+    train, validation = make.parts_of(table, train_rows, validation_rows)
     hashes = {"train": table.sha256}
     if isinstance(config.data.validation, str):
         validation, hashes["validation"] = make.file("validation", config.data.validation, notes)
@@ -158,7 +159,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         training.seed, n_threads,
     )  # fmt: skip
     return Prepared(
-        loaded, task, reason, columns, table, preprocessor, target, target_state, network, plan,
+        loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
         choose_engine(loaded, network, plan, train.samples.n_rows), metric, n_threads,
         train, validation, test, tuple(notes), hashes, train_rows,
     )  # fmt: skip
@@ -201,16 +202,23 @@ class _PartMaker:
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
 
+    def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
+        """The parts that stand in the training table, whose packed numbers are given up."""
+        row_sets = [rows for rows in (train_rows, validation_rows) if rows is not None]
+        Xs = transform_and_drain(self.preprocessor, table, self.dtype, row_sets)
+        train = self.part("train", table, train_rows, Xs[0])
+        return train, None if validation_rows is None else self.part("validation", table, validation_rows, Xs[1])
+
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""
         table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.has_header)
         rows, note = rows_with_target(table, self.target.names, self.target.task)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
-        return self.part(name, table, rows), table.sha256
-
-    def part(self, name: str, table: Table, rows: Rows) -> Part:
-        """The given rows of a table."""
         X, _ = transform(self.preprocessor, table, self.dtype, rows)
+        return self.part(name, table, rows, X), table.sha256
+
+    def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
+        """The given rows of a table, whose inputs are `X`."""
         weights = row_weights(table, self.columns.weight, rows) if self.columns.weight else None
         if isinstance(self.target, ClassTarget):
             codes = np.asarray(encode_target(self.target, {}, table, rows), dtype=np.int64)
