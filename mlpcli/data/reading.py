@@ -16,6 +16,7 @@ from mlpcli.data.parsing import OpenTable, Plan
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import Source
 from mlpcli.errors import DataError
+from mlpcli.machine import return_free_memory
 
 # Numbers of more cells than this are packed: fewer take hardly more memory than pandas.
 FEWEST_PACKED_CELLS = 1 << 21
@@ -64,6 +65,8 @@ def read_packed(source: Source, plan: Plan, digest: Digest, exact_columns: Colle
                 if not columns.add(frame):
                     return None
             frame, packed = columns.joined()
+            if packed is not None:
+                return_free_memory()
             notes = (*opened.notes, *decimal_comma_notes(opened.name, opened.dialect, plan.format.missing_texts))
             return [Reading(frame, opened.dialect.names, len(frame), opened.lines, opened.format, notes, packed)]
     except DataError:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas
+from numpy.typing import NDArray
 
 from mlpcli import __version__
 from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
-from mlpcli.nn.network import initialize, predict
+from mlpcli.nn.network import SCORING_ROWS, initialize, predict
 from mlpcli.nn.parameters import Parameters, view_parameters
 from mlpcli.training.loop import EpochReport, Monitor, fit
 from mlpcli.training.state import TrainingState, start_state
@@ -144,8 +145,20 @@ def _monitor(prepared: Prepared) -> Monitor | None:
 
 def _score_part(prepared: Prepared, part: Part, parameters: Parameters) -> dict[str, float]:
     outputs = predict(prepared.network, parameters, part.samples.X)
-    answers = decode_outputs(prepared.target, prepared.target_state, outputs)
+    answers = _decoded(prepared, outputs)
+    del outputs
     return score_answers(prepared.target, part.truth, answers, part.weights)
+
+
+def _decoded(prepared: Prepared, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The answers of many rows, some at a time: on the way to one there are several arrays of its size."""
+    first = decode_outputs(prepared.target, prepared.target_state, outputs[:SCORING_ROWS])
+    answers = np.empty((len(outputs), first.shape[1]))
+    answers[:SCORING_ROWS] = first
+    for start in range(SCORING_ROWS, len(outputs), SCORING_ROWS):
+        rows = slice(start, start + SCORING_ROWS)
+        answers[rows] = decode_outputs(prepared.target, prepared.target_state, outputs[rows])
+    return answers
 
 
 def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
