@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Numbers = NDArray[np.float64 | np.integer]
 
 # Cells of a block: enough of them that blocks are few, few enough that one is no weight.
-BLOCK_CELLS = 1 << 18
+BLOCK_CELLS = 1 << 20
 # Of how many rows the middle is looked for: a few that are far out do not move it.
 SAMPLE_ROWS = 63
 
@@ -50,7 +51,7 @@ class PackedNumbers:
         self.n_rows = 0
         self.blocks: list[Block] = []
         self._places = {name: place for place, name in enumerate(names)}
-        self._waiting: list[Values] = []
+        self._waiting: list[Numbers] = []
         self._n_waiting = 0
 
     def __contains__(self, name: str) -> bool:
@@ -58,15 +59,14 @@ class PackedNumbers:
 
     def add(self, frame: pd.DataFrame) -> bool:
         """Take in further rows, and say whether all cells are finite numbers or missing; `end` follows the last."""
-        columns = frame[list(self.names)]
-        if any(dtype.kind not in "iuf" for dtype in columns.dtypes.unique()):
+        values = frame[list(self.names)].to_numpy().T
+        if values.dtype.kind not in "iuf":
             return False
-        values = columns.to_numpy(np.float64).T
         self._waiting.append(values)
         self._n_waiting += len(frame)
         if self._n_waiting * len(self.names) >= BLOCK_CELLS:
             self.end()
-        return not np.isinf(values).any()
+        return values.dtype.kind != "f" or not np.isinf(values).any()
 
     def end(self) -> None:
         """Pack what waits."""
@@ -94,16 +94,19 @@ class PackedNumbers:
             yield self.blocks.pop()
 
 
-def _packed(first_row: int, parts: Sequence[Values], n_rows: int, n_columns: int) -> Block:
+def _packed(first_row: int, parts: Sequence[Numbers], n_rows: int, n_columns: int) -> Block:
     # A mapping of its own goes back to the system when the block is dropped; what the heap gave it might keep.
     memory = mmap.mmap(-1, max(4 * n_columns * n_rows, 1))
     values = np.frombuffer(memory, np.float32, n_columns * n_rows).reshape(n_columns, n_rows)
     unit, middle = np.ones((n_columns, 1)), np.zeros((n_columns, 1))
-    column = np.empty(n_rows)
     with np.errstate(over="ignore", under="ignore"):
-        for index in range(n_columns):
-            np.concatenate([part[index] for part in parts], out=column)
-            values[index] = column
+        np.concatenate(parts, axis=1, out=values, casting="unsafe")
+        ends = np.cumsum([0, *(part.shape[1] for part in parts)])
+        is_exact = np.ones(n_columns, np.bool_)
+        for part, start in zip(parts, ends, strict=False):
+            is_exact &= (values[:, start : start + part.shape[1]] == part).all(axis=1)
+        for index in np.flatnonzero(~is_exact).tolist():
+            column = np.concatenate([part[index] for part in parts]).astype(np.float64, copy=False)
             if not np.array_equal(values[index], column, equal_nan=True):
                 middle[index], unit[index] = _middle_and_unit(column)
                 column -= middle[index]

@@ -83,7 +83,7 @@ def fit_preprocessor(
     amounts: list[tuple[float, float, float]] = []
     flags: dict[bytes, str] = {}
     for name in features:
-        role = roles.get(name) or find_role(selection.whole_column(name), partial(selection.whole_texts, name))
+        role = roles.get(name) or _find_role(selection, name)
         if role in ("category", "yes_no"):
             column, is_missing = _fit_texts(selection, name, role, categorical)
         else:
@@ -176,6 +176,12 @@ def _write_columns(
                 raise missing_cell(selection.where(int(np.argmax(is_missing))), column.name)
             if column.flag_of:
                 X[is_missing, places["flag", column.flag_of]] = 1.0
+
+
+def _find_role(selection: Selection, name: str) -> Role:
+    if selection.is_packed(name):
+        return "number"
+    return find_role(selection.whole_column(name), partial(selection.whole_texts, name))
 
 
 def _require(selection: Selection, names: Sequence[str]) -> None:

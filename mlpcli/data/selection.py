@@ -60,6 +60,10 @@ class Selection:
         """All cells of a column as texts."""
         return text_cells(self.whole_column(column)) if self._table is None else self._table.text_cells(column)
 
+    def is_packed(self, column: str) -> bool:
+        """Whether a column is known to be numbers, and takes time to look at."""
+        return self._table is not None and self._table.packed is not None and column in self._table.packed
+
     def texts(self, column: str) -> TextCells:
         """The selected cells of a column as texts, which stand in the order in which they occur."""
         cells = self.whole_texts(column)

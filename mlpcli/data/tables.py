@@ -91,7 +91,8 @@ class Table:
 
     def number_cells(self, name: str) -> NumberCells | None:
         """A column of texts as numbers, which are parsed once; None for another, which is numbers already."""
-        if name in self.frame.columns and self.frame[name].dtype == object and name not in self._numbers:
+        is_packed = self.packed is not None and name in self.packed
+        if not is_packed and name not in self._numbers and self.frame[name].dtype == object:
             self._numbers[name] = numbers_of(self.text_cells(name))
         return self._numbers.get(name)
 
