@@ -1,1 +1,1 @@
-"""Timing against peers and against floors; `python -m benchmarks --help`. Never part of the tests."""
+"""Time and scores beside peers and floors; `python -m benchmarks --help`. Nothing is measured in the tests."""

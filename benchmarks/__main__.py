@@ -1,6 +1,7 @@
-"""`python -m benchmarks steps|process|predict|startup|growth`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|quality`."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ from benchmarks.printing import print_machine, write_result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Timing against peers and floors.")
+    if sys.argv[1:2] == ["quality"]:
+        from benchmarks.quality import command  # the parent of processes measured for their memory stays small
+
+        return command.main(sys.argv[2:])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Timing against peers and floors.",
+        epilog="Scores against peers: python -m benchmarks quality --help",
+    )
     parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth"])
     parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
     parser.add_argument("--full", action="store_true", help="predict, growth: 10^7 rows as well")
@@ -25,7 +34,7 @@ def main() -> None:
     results = _run(asked)
     if not results:
         parser.error(f"nothing to measure: {asked.only or asked.data}")
-    write_result(asked.name, described, results, asked.json, asked.quick or asked.only is not None)
+    return write_result(asked.name, described, results, asked.json, asked.quick or asked.only is not None)
 
 
 def _run(asked: argparse.Namespace) -> Any:

@@ -43,13 +43,18 @@ def script(name: str, *arguments: object) -> list[str]:
     return [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
 
 
-def measure(command: Sequence[str], folder: Path) -> Measured:
+def isolated(file: Path, *arguments: object) -> list[str]:
+    """The command that runs a file whose neighbours are not to be taken for the libraries it imports."""
+    return [sys.executable, "-P", str(file), *map(str, arguments)]
+
+
+def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str] = ENVIRONMENT) -> Measured:
     """Run `command` once in `folder`; raises RuntimeError with its last words when it fails."""
     said = folder / "said.txt"
     launched = subprocess.run(
         [sys.executable, "-I", "-S", str(LAUNCHER), str(said), *command],
         cwd=folder,
-        env=ENVIRONMENT,
+        env=environment,
         stdout=subprocess.PIPE,
         check=True,
     )

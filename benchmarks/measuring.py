@@ -11,7 +11,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "jax", "numba", "mlp-train")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "jax",
+    "numba",
+    "lightgbm",
+    "xgboost",
+    "pytabkit",
+    "mlp-train",
+)
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:

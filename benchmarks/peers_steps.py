@@ -22,15 +22,17 @@ Epoch = Callable[[], object]
 
 def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     """This project: `fit` on samples in memory, threads chosen as `mlp train` chooses them."""
+    from mlpcli.nn.initialization import initialize
     from mlpcli.nn.losses import CrossEntropy
-    from mlpcli.nn.network import Network, initialize
+    from mlpcli.nn.network import Network
     from mlpcli.nn.optimizers import SGD, Adam
     from mlpcli.nn.schedules import Constant
-    from mlpcli.training.engine import NumpyEngine, Plan
+    from mlpcli.training.engine import Plan
     from mlpcli.training.loop import fit
     from mlpcli.training.samples import Samples
     from mlpcli.training.state import start_state
     from mlpcli.training.threads import blas_threads, choose_threads
+    from mlpcli.workflows.engines import EngineChoice, make_engine
 
     X, y = draw_rows(work)
     network = Network(work.sizes, "relu", "softmax")
@@ -40,11 +42,7 @@ def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     plan = Plan(CrossEntropy(), chosen, Constant(), work.batch_size, epochs=1_000_000, n_threads=n_threads)
     flat = initialize(network, "auto", np.random.default_rng(0)).flat
     samples = Samples(X, y, class_targets=np.eye(work.sizes[-1], dtype=np.float32))
-    engine: Any = NumpyEngine(network, plan, samples)
-    if compiled:
-        from mlpcli.extras.compiled import CompiledEngine
-
-        engine = CompiledEngine(network, plan, samples)
+    engine = make_engine(EngineChoice("compiled" if compiled else "numpy"), network, plan, samples)
     reports = fit(network, plan, samples, start_state(flat, chosen.start(flat)), engine=engine)
     # Stays in force until the next work of this process sets its own.
     blas_threads(n_threads).__enter__()

@@ -11,7 +11,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A Markdown table: readable as it is, and ready for docs/."""
+    """A Markdown table below its title."""
+    print(f"\n{title}\n\n{markdown_table(header, rows)}")
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned: readable as it is, and ready for docs/."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -21,10 +26,8 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
         )
         return f"| {' | '.join((first, *others))} |"
 
-    print(f"\n{title}\n\n{line(header)}")
-    print(f"|{'|'.join('-' * (width + 2) if i == 0 else '-' * (width + 1) + ':' for i, width in enumerate(widths))}|")
-    for row in rows:
-        print(line(row))
+    rule = "|".join("-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths))
+    return "\n".join([line(header), f"|{rule}|", *map(line, rows)])
 
 
 def print_machine(machine: dict[str, Any]) -> None:

@@ -22,9 +22,9 @@ Rows = NDArray[np.int64]
 class Model:
     """Everything `predict` needs, and the record of how it was made.
 
-    `target_state` scales amounts back; `reading` says which cell texts are missing and whether tables have a header;
-    `weight_column` names the sample weights it was trained with ("" for none). `scores` and `record` are for people:
-    the model does not depend on them.
+    `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
+    says which cell texts are missing and whether tables have a header; `weight_column` names the sample weights it was
+    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them.
     """
 
     preprocessor: Preprocessor
@@ -41,9 +41,9 @@ class Model:
         """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit."""
         X, counts = transform(self.preprocessor, table, self.parameters.flat.dtype, rows)
         outputs = predict(self.network, self.parameters, X)
-        is_finite = np.isfinite(outputs).all(axis=1)
+        is_finite = np.isfinite(outputs)
         if not is_finite.all():
-            row = int(np.argmin(is_finite))
+            row = int(np.argmin(is_finite.all(axis=1)))
             where = table.where(row if rows is None else int(rows[row]))
             raise DataError(f"{where}: the numbers of this row are too large: the network's output is not finite.")
         return outputs, counts
@@ -55,9 +55,16 @@ class Model:
 
     @property
     def target_scales(self) -> Values:
-        """What one unit of each output is worth in the user's units (n_targets,); ones for classes."""
-        return self.target_state.get("target_scale", np.ones(len(self.target.names)))
+        """What one unit of each output is worth in the user's units (n_targets,); ones where that is not one number."""
+        if getattr(self.target, "transform", "none") != "standardize":
+            return np.ones(len(self.target.names))
+        return self.target_state["target_scale"]
+
+    @property
+    def threshold(self) -> Values | None:
+        """Above which probability the second of two classes (1,), or yes (n_targets,), is the answer; None for 0.5."""
+        return self.target_state.get("threshold")
 
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
         """The predicted label or amount by target column."""
-        return predicted_columns(self.target, answers)
+        return predicted_columns(self.target, answers, self.threshold)

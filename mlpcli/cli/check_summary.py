@@ -8,7 +8,7 @@ from mlpcli.cli.render import Row, Screen, aligned, duration, listed, size
 from mlpcli.config.dumping import as_plain, flow_text
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.workflows.check import CheckResult
-from mlpcli.workflows.resolution import describe_inputs
+from mlpcli.workflows.resolution import describe_inputs, smoothing_of
 
 MOST_CLASSES = 20
 MOST_CHARACTERS = 80
@@ -47,6 +47,9 @@ def check_json(result: CheckResult) -> dict[str, Any]:
             for key, value, origin in resolved_values(prepared.loaded, as_text=False)
         },
         "layers": prepared.network.sizes,
+        "metric": prepared.metric,
+        "batch_size": prepared.plan.batch_size,
+        "label_smoothing": smoothing_of(prepared.plan.loss),
         "inputs": prepared.preprocessor.feature_names,
         "rows": {part.name: len(part.truth) for part in prepared.parts},
         "class_counts": result.class_counts,

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
-from mlpcli.cli.summaries import MAIN_METRICS, describe_target
+from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing, describe_target
 from mlpcli.data.columns import Column
 from mlpcli.data.dates import iso_date
 from mlpcli.data.targets import ClassTarget
+from mlpcli.model import Model
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.inspect import Inspection
@@ -19,11 +20,16 @@ def inspect_summary(screen: Screen, inspection: Inspection) -> None:
     """Network, layers, columns, scores and record; that it is shown at all means that the file is sound."""
     model = inspection.model
     sizes, target = model.network.sizes, model.target
-    parameters = count(count_parameters(sizes), "parameter")
-    screen.answer(f"{inspection.path} · {size(inspection.n_bytes)} · {' -> '.join(map(str, sizes))} · {parameters}")
+    parameters = count(count_parameters(model.network), "parameter")
+    members = f" · {model.network.members} members" if model.network.members > 1 else ""
+    shape = " -> ".join(map(str, sizes))
+    screen.answer(f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}")
     screen.answer(f"target    {listed(target.names)} · {target.task} · {describe_target(target)}")
     if isinstance(target, ClassTarget):
         screen.answer(f"classes   {listed(target.labels, 20)}")
+    postprocessing = describe_postprocessing(model)
+    if postprocessing:
+        screen.answer(f"answers   {postprocessing}")
     if model.weight_column:
         screen.answer(f"weights   sample weights in column {model.weight_column}")
     screen.answer()
@@ -54,11 +60,14 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "bytes": inspection.n_bytes,
         "layers": [to_plain(layer) for layer in inspection.layers],
         "sizes": model.network.sizes,
-        "n_parameters": count_parameters(model.network.sizes),
+        "n_parameters": count_parameters(model.network),
         "activation": model.network.activation,
         "output_activation": model.network.output_activation,
         "target": to_plain(model.target),
         "task": model.target.task,
+        "temperature": _listed(model, "temperature"),
+        "threshold": _listed(model, "threshold"),
+        "clamp": {"low": _listed(model, "target_low"), "high": _listed(model, "target_high")},
         "columns": [to_plain(column) for column in model.preprocessor.columns],
         "inputs": model.preprocessor.feature_names,
         "weight_column": model.weight_column,
@@ -69,11 +78,19 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
     }
 
 
+def _listed(model: Model, name: str) -> list[float] | None:
+    values = model.target_state.get(name)
+    return None if values is None else values.tolist()
+
+
 def _treatment(column: Column) -> str:
     parts = []
     if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
         shown = iso_date if column.role == "date" else "{:.10g}".format
         parts.append(f"{shown(column.minimum)} to {shown(column.maximum)}")
+    parts += [f"clipped at {column.clip:g}"] if column.clip is not None else []
+    parts += [f"{column.n_quantiles} quantiles"] if column.n_quantiles else []
+    parts += [f"{column.n_bins} bins"] if column.n_bins else []
     if column.levels:
         parts.append(listed(column.levels, 6))
     parts += ["missing"] if column.has_missing_level else []

@@ -11,6 +11,7 @@ from mlpcli.nn.parameters import count_parameters
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.resolution import smoothing_of
 
 REFRESH_SECONDS = 0.1
 PLAIN_SECONDS = 30.0
@@ -93,8 +94,10 @@ class TrainingView:
 
 def describe_data(prepared: Prepared) -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
-    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in prepared.parts)
-    n_rows = sum(len(part.truth) for part in prepared.parts)
+    parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
+    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in parts)
+    sizes += "" if prepared.folds is None else f" in {prepared.network.members} folds"
+    n_rows = sum(len(part.truth) for part in parts)
     target = prepared.target
     of = f"{len(target.labels)} classes" if isinstance(target, ClassTarget) else f"target {listed(target.names)}"
     n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
@@ -107,8 +110,9 @@ def describe_network(prepared: Prepared) -> str:
     hidden = f"{network.activation}, " if network.n_layers > 1 else ""
     dropout = f" · dropout {network.dropout:g}" if network.dropout else ""
     sizes = " -> ".join(map(str, network.sizes))
-    parameters = count(count_parameters(network.sizes), "parameter")
-    return f"{sizes} · {hidden}{network.output_activation} · {parameters}{dropout}"
+    members = f" · {network.members} members" if network.members > 1 else ""
+    parameters = count(count_parameters(network), "parameter")
+    return f"{sizes} · {hidden}{network.output_activation}{members} · {parameters}{dropout}"
 
 
 def describe_training(prepared: Prepared) -> str:
@@ -119,4 +123,6 @@ def describe_training(prepared: Prepared) -> str:
     rule += [f"momentum {momentum:g}"] if momentum else []
     rule += [f"weight decay {plan.optimizer.weight_decay:g}"] if plan.optimizer.weight_decay else []
     rule += [plan.schedule.name] if plan.schedule.name != "constant" else []
-    return f"{', '.join(rule)} · batch {plan.batch_size} · {plan.loss.name}"
+    smoothing = smoothing_of(plan.loss)
+    smoothed = f", label smoothing {smoothing:g}" if smoothing else ""
+    return f"{', '.join(rule)} · batch {plan.batch_size} · {plan.loss.name}{smoothed}"

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, count, duration, number
-from mlpcli.cli.summaries import MAIN_METRICS
+from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing
 from mlpcli.cli.verdicts import gates_json, show_verdicts
+from mlpcli.workflows.postprocessing import is_fitted
 from mlpcli.workflows.train import TrainResult, flat_metrics
 
 # The metric, lower being better, in which a model trained on a loss should beat the constant baseline.
@@ -26,6 +27,8 @@ def train_summary(screen: Screen, result: TrainResult) -> None:
     names = list(MAIN_METRICS[task])
     if result.prepared.metric not in ("loss", *names):
         names.append(result.prepared.metric)
+    if result.rarest_class and "average_precision" not in names:
+        names.append("average_precision")
     rows: list[Row] = [("", *parts)]
     rows += [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in names]
     screen.answer()
@@ -34,6 +37,8 @@ def train_summary(screen: Screen, result: TrainResult) -> None:
     metric = LOSS_METRICS.get(result.prepared.plan.loss.name)
     if metric is not None and _is_no_better(outcome.scores, metric):
         screen.warn(f"in {metric} the model is no better than the constant baseline, which ignores the inputs.")
+    if is_fitted(result.prepared.loaded.config.postprocess):
+        screen.answer(f"Fitted on the validation rows: {describe_postprocessing(outcome.model)}")
     ending = f"Stopped after epoch {outcome.epochs}: {outcome.stop_reason}. " if outcome.stop_reason else ""
     kept = f"Best epoch {outcome.best_epoch}." if outcome.best_score is not None else "The last epoch is kept."
     done = ending or f"{count(outcome.epochs, 'epoch')}. "

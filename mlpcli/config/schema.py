@@ -5,52 +5,26 @@ by `name`; its short form is the name alone (`optimizer: adam`), and a mapping w
 """
 
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator
 
+from mlpcli.config.shorthand import counted, listed, named, named_or_text
 from mlpcli.data.categorical import OneHot
 from mlpcli.data.columns import Role
 from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
+from mlpcli.data.piecewise import Encoding, NoEncoding
 from mlpcli.data.tables import DEFAULT_MISSING
-from mlpcli.nn.initializers import INITIALIZERS, InitializerName, Normal, Uniform
+from mlpcli.nn.architecture import Periodic
+from mlpcli.nn.averaging import Averaging
+from mlpcli.nn.initializers import INITIALIZERS, Initializer, InitializerName
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import SGD, Optimizer
+from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Schedule
 from mlpcli.options import Setting, options
 
-
-def _named(default: str | None) -> BeforeValidator:
-    """`adam` means `{name: adam}`; a mapping without `name` takes the default's."""
-
-    def expand(value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, dict) and "name" not in value and default is not None:
-            return {"name": default, **value}
-        return value
-
-    return BeforeValidator(expand)
-
-
-def _named_or_text(*texts: str) -> BeforeValidator:
-    """As `_named`, but the given texts stay what they are."""
-    named = _named(None)
-
-    def expand(value: Any) -> Any:
-        return value if isinstance(value, str) and value in texts else named.func(value)  # type: ignore[call-arg]
-
-    return BeforeValidator(expand)
-
-
-def _listed(value: Any) -> Any:
-    """One name means a list of one."""
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Task = Literal["auto", "classification", "regression", "multilabel"]
 HiddenActivation = Literal[
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish"
@@ -103,16 +77,46 @@ class PreprocessConfig:
     """How cells become numbers; everything is fitted on the training rows alone."""
 
     numeric: Annotated[
-        Annotated[Scaler, Discriminator("name")], _named("standardize"), Setting("Scaling of number columns.")
+        Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of number columns.")
     ] = Standardize()
     missing: Annotated[
-        Annotated[MissingPolicy, Discriminator("name")], _named("median"), Setting("What stands for a missing number.")
+        Annotated[MissingPolicy, Discriminator("name")], named("median"), Setting("What stands for a missing number.")
     ] = MedianFill()
-    categorical: Annotated[OneHot, _named("onehot"), Setting("Coding of text columns.")] = OneHot()
+    encoding: Annotated[
+        Annotated[Encoding, Discriminator("name")],
+        named("none"),
+        Setting("Inputs of a number beside its scaled value."),
+    ] = NoEncoding()
+    categorical: Annotated[OneHot, named("onehot"), Setting("Coding of text columns.")] = OneHot()
     target: Annotated[
-        Literal["auto", "standardize", "none"],
-        Setting("Scaling of regression targets; auto standardizes unless the loss or the output needs the raw scale."),
+        Literal["auto", "standardize", "none", "log", "quantile"],
+        Setting(
+            "What regression targets become for the network; log takes log(1 + y), quantile normal scores, and both "
+            "standardize then; auto standardizes unless the loss or the output needs the raw scale."
+        ),
     ] = "auto"
+
+
+@options
+class Members:
+    """Networks trained side by side, whose answers are averaged; a number alone is the count."""
+
+    count: Annotated[int, Setting("How many networks.", ge=1, le=64)] = 1
+    rows: Annotated[
+        Literal["all", "bootstrap", "folds"],
+        Setting(
+            "What each trains on: all rows; as many drawn with replacement; all but its own fold, which then serves as "
+            "validation rows (data.validation must be null)."
+        ),
+    ] = "all"
+
+
+@options
+class CategoryEmbedding:
+    """A column with many levels enters as a few learnt numbers; at the end these become plain weights."""
+
+    size: Annotated[int, Setting("Learnt numbers of each level.", ge=1, le=1024)] = 8
+    above: Annotated[int, Setting("Columns with more one-hot inputs than this are embedded.", ge=1)] = 8
 
 
 @options
@@ -128,11 +132,30 @@ class ModelConfig:
         OutputActivation, Setting("Activation of the last layer; auto is the loss's canonical partner.")
     ] = "auto"
     initializer: Annotated[
-        InitializerName | Annotated[Normal | Uniform, Discriminator("name")],
-        _named_or_text("auto", *INITIALIZERS),
+        InitializerName | Annotated[Initializer, Discriminator("name")],
+        named_or_text("auto", *INITIALIZERS),
         Setting("How weights start; auto goes by the activation."),
     ] = "auto"
     dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
+    members: Annotated[Members, BeforeValidator(counted), Setting("Networks trained side by side and averaged.")] = (
+        Members()
+    )
+    parametrization: Annotated[
+        Literal["standard", "ntk"],
+        Setting("ntk slows the weights of wide layers, so that one learning rate suits every width."),
+    ] = "standard"
+    scale_inputs: Annotated[bool, Setting("A learnt factor for each input; at the end it becomes plain weights.")] = (
+        False
+    )
+    numeric_embedding: Annotated[
+        Periodic | None, named("periodic"), Setting("Learnt cosines of each number, beside the number.")
+    ] = None
+    category_embedding: Annotated[
+        CategoryEmbedding | None, Setting("Learnt numbers in place of many one-hot inputs.")
+    ] = None
+    learn_slopes: Annotated[bool, Setting("A learnt share of the activation for each hidden neuron.")] = False
+    layer_norm: Annotated[bool, Setting("Layer normalization in each hidden layer.")] = False
+    residual: Annotated[bool, Setting("Hidden layers of equal size add what comes in to what they give.")] = False
 
 
 @options
@@ -145,7 +168,16 @@ class EarlyStopping:
     patience: Annotated[int | None, Setting("Epochs without gain before stopping; null never stops early.", ge=1)] = (
         None
     )
+    patience_factor: Annotated[
+        float,
+        Setting(
+            "Lets patience grow: training stops at epoch patience_factor times the best one plus patience. 2 suits the "
+            "doubling cycles of coslog.",
+            ge=1,
+        ),
+    ] = 1.0
     min_gain: Annotated[float, Setting("Smallest change that counts as a gain.", ge=0)] = 0.0
+    ties: Annotated[Literal["first", "last"], Setting("Which of equally good epochs is the best.")] = "first"
 
 
 @options
@@ -154,20 +186,36 @@ class TrainingConfig:
 
     loss: Annotated[
         Literal["auto"] | Annotated[Loss, Discriminator("name")],
-        _named_or_text("auto"),
+        named_or_text("auto"),
         Setting("The cost function; auto is cross_entropy, binary_cross_entropy (yes/no columns) or squared_error."),
     ] = "auto"
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Annotated[float, Setting("Weight of a class.", ge=0)]] | None,
         Setting("Weight of each class: balanced (inverse frequency) or a map from class to weight."),
     ] = None
-    optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], _named("sgd"), Setting("The update rule.")] = (
-        SGD()
-    )
+    optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], named("sgd"), Setting("The update rule.")] = SGD()
     schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], _named("constant"), Setting("The learning rate over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The learning rate over time.")
     ] = Constant()
-    batch_size: Annotated[int, Setting("Rows per step.", ge=1)] = 32
+    rates: Annotated[Rates, Setting("Factors of the learning rate by kind of parameter.")] = Rates()
+    dropout_schedule: Annotated[
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The dropout over time.")
+    ] = Constant()
+    weight_decay_schedule: Annotated[
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The weight decay over time.")
+    ] = Constant()
+    averaging: Annotated[
+        Annotated[Averaging, Discriminator("name")] | None,
+        named("ema"),
+        Setting("An average of the weights over the steps, kept in place of the last ones."),
+    ] = None
+    batch_size: Annotated[
+        Literal["auto"] | Annotated[int, Setting("Rows.", ge=1)],
+        Setting(
+            "Rows per step; auto is 64 up to 1024 training rows, 128 up to 8192, 256 up to 30000, 512 up to 100000, "
+            "then 1024."
+        ),
+    ] = 32
     epochs: Annotated[int, Setting("Passes over the training rows.", ge=1)] = 100
     gradient_clip: Annotated[float | None, Setting("Largest norm of the whole gradient; null does not clip.", gt=0)] = (
         None
@@ -183,8 +231,28 @@ class TrainingConfig:
     ] = "auto"
     engine: Annotated[
         Literal["auto", "numpy", "compiled"],
-        Setting("What runs the steps: compiled needs the extra fast; auto takes it for many steps of a small network."),
+        Setting("What runs the steps: compiled needs the extra fast; auto takes it where a training is long enough to repay it."),
     ] = "auto"
+
+
+@options
+class PostprocessConfig:
+    """What is done to the answers after the network; fitted on the validation rows when training ends."""
+
+    calibration: Annotated[
+        Literal["none", "temperature"],
+        Setting(
+            "Makes probabilities honest: temperature takes p^(1/T), divided by the sum, with the T of least log loss."
+        ),
+    ] = "none"
+    threshold: Annotated[
+        str | Annotated[float, Setting("A probability.", gt=0, lt=1)] | None,
+        Setting(
+            "Probability above which the second of two classes, or yes, is the answer: a number, or the metric that "
+            "chooses it; null means 0.5."
+        ),
+    ] = None
+    clamp: Annotated[bool, Setting("Keep regression answers within the range of the training targets.")] = False
 
 
 @options
@@ -206,5 +274,6 @@ class Config:
     preprocess: Annotated[PreprocessConfig, Setting("How cells become numbers.")] = PreprocessConfig()
     model: Annotated[ModelConfig, Setting("The network.")] = ModelConfig()
     training: Annotated[TrainingConfig, Setting("How the weights are fitted.")] = TrainingConfig()
+    postprocess: Annotated[PostprocessConfig, Setting("What is done to the answers.")] = PostprocessConfig()
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None

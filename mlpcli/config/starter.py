@@ -45,6 +45,7 @@ class StarterData:
     dropped: Mapping[str, str]
     delimiter: str | None = None
     encoding: str | None = None
+    rarest_class: str = ""
 
 
 def choose_recipe(n_rows: int) -> StarterRecipe:
@@ -85,6 +86,7 @@ def starter_yaml(data: StarterData, recipe: StarterRecipe) -> str:
         f"  dropout: {recipe.dropout:g}                  # hidden neurons switched off at random, against overfitting",
         "training:",
         f"  loss: {_LOSSES[data.task]}",
+        *_class_weight_lines(data.rarest_class),
         f"  optimizer: {{name: adamw, learning_rate: {recipe.learning_rate:g}, weight_decay: {recipe.weight_decay:g}}}",
         "  schedule: {name: cosine, warmup: 1}   # one epoch up, then slowly down to 0",
         f"  batch_size: {recipe.batch_size}",
@@ -103,6 +105,12 @@ _VALIDATION = {
 }
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
 _METRICS = {"classification": "log_loss", "regression": "rmse", "multilabel": "log_loss"}
+
+
+def _class_weight_lines(rarest_class: str) -> list[str]:
+    if not rarest_class:
+        return []
+    return [f"  # class_weights: balanced     # finds more of the rare {_comment(rarest_class)}; its probability grows"]
 
 
 def _drop_lines(dropped: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,10 @@ class OneHot:
     name: Literal["onehot"] = "onehot"
     min_count: Annotated[int, Setting("Levels with fewer training rows share one input.", ge=1)] = 5
     max_levels: Annotated[int, Setting("At most this many levels, the most frequent, get an input.", ge=2)] = 100
+    binary: Annotated[
+        Literal["one", "two"],
+        Setting("Inputs of a column with exactly two levels and no missing cells: two as others, or one of -1 and 1."),
+    ] = "two"
 
 
 def choose_levels(onehot: OneHot, counts: Mapping[str, int]) -> tuple[tuple[str, ...], bool]:

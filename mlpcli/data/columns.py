@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from mlpcli.data.cells import (
     text_cells,
 )
 from mlpcli.data.dates import cycle_names, find_date_formats
+from mlpcli.options import Setting
 
 Role = Literal["number", "category", "yes_no", "date"]
 
@@ -34,9 +35,11 @@ STRAY_SHARE = 0.05
 class Column:
     """One input column as it was fitted.
 
-    `levels` are the levels with an input of their own (category) or the texts of no and yes (yes_no). `flag_of` names
-    the column whose missing flag this one shares (itself, mostly), "" when it has none. `minimum` and `maximum` are of
-    the training rows, of a date as day number from 1970-01-01.
+    `levels` are the levels with an input of their own (category) or the texts of no and yes (yes_no); `is_signed` says
+    that two of them share one, as -1 and 1. `flag_of` names the column whose missing flag this one shares (itself,
+    mostly), "" when it has none. `minimum` and `maximum` are of the training rows, of a date as day number from
+    1970-01-01. `clip` is the bound of the scaled value, `n_quantiles` the number of knots of a quantile scaler (0 with
+    another scaler), `n_bins` the number of inputs that a piecewise-linear encoding adds.
     """
 
     name: str
@@ -52,6 +55,15 @@ class Column:
     n_missing: int = 0
     minimum: float | None = None
     maximum: float | None = None
+    is_signed: bool = False
+    clip: Annotated[float | None, Setting("Bound.", gt=0)] = None
+    n_quantiles: Annotated[int, Setting("Knots.", ge=0)] = 0
+    n_bins: Annotated[int, Setting("Bins.", ge=0)] = 0
+
+    @property
+    def n_edges(self) -> int:
+        """How many edges its bins have."""
+        return self.n_bins + 1 if self.n_bins else 0
 
     @property
     def n_inputs(self) -> int:
@@ -59,10 +71,12 @@ class Column:
         flag = 1 if self.flag_of == self.name else 0
         match self.role:
             case "number":
-                return 1 + flag
+                return 1 + self.n_bins + flag
             case "date":
-                return 1 + len(cycle_names(self.has_time)) + flag
+                return 1 + self.n_bins + len(cycle_names(self.has_time)) + flag
             case "yes_no":
+                return 1 + flag
+            case "category" if self.is_signed:
                 return 1
             case "category":
                 return len(self.levels) + self.has_missing_level + self.has_other_level

@@ -11,7 +11,7 @@ from mlpcli.machine import available_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_THREADS = 2
+MOST_THREADS = 4  # what each works on is in memory
 
 
 def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -21,7 +21,7 @@ def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     when the results before it are given out. Leaving early ends the threads.
     """
     waiting: deque[Future[Result]] = deque()
-    n_threads = min(max(available_cores() - 1, 1), MOST_THREADS)  # the caller works too
+    n_threads = min(available_cores(), MOST_THREADS)
     source, fault, is_done = iter(items), None, False
     pool = ThreadPoolExecutor(n_threads)
     try:

@@ -2,8 +2,10 @@
 
 A scaler looks at the known values of one training column and answers `(center, scale)`; an input is
 `(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
+`Quantile` goes by knots instead: values of the column, and the input that each of them becomes.
 """
 
+from statistics import NormalDist
 from typing import Annotated, Literal
 
 import numpy as np
@@ -15,6 +17,9 @@ Values = NDArray[np.float64]
 
 # Above this size a sum of squares leaves the range of float64, so the column is measured in units of its largest value.
 _LARGE = 1e100
+
+# Values that differ by less are one knot: a slope between them would leave the range of float64.
+_NEAREST = 1e-300
 
 
 @options
@@ -38,6 +43,12 @@ class Robust:
     """Median 0 and interquartile range 1: outliers do not set the scale."""
 
     name: Literal["robust"] = "robust"
+    clip: Annotated[
+        float | None,
+        Setting(
+            "Bound that inputs z approach smoothly: z / sqrt(1 + (z / clip)^2); null leaves them as they are.", gt=0
+        ),
+    ] = None
 
     def measure(self, values: Values) -> tuple[float, float]:
         """Median and interquartile range of `values`; half the range when most of the values are one and the same."""
@@ -74,6 +85,33 @@ class Divide:
 
 
 @options
+class Quantile:
+    """Normal scores: the place of a value among the training values, as the quantile of the normal distribution."""
+
+    name: Literal["quantile"] = "quantile"
+    points: Annotated[
+        int,
+        Setting("At most this many values of a column are kept; others go by the line between two.", ge=2, le=100_000),
+    ] = 1000
+
+    def measure(self, values: Values) -> tuple[float, float]:
+        """Center 0, scale 1: scores need neither."""
+        return 0.0, 1.0
+
+    def knots(self, values: Values) -> tuple[Values, Values]:
+        """Values in rising order (at most `points`), and the normal score of each, rising too.
+
+        Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n of the normal
+        distribution. Beyond the first and the last knot the score stays what it is there.
+        """
+        values = np.sort(values)
+        kept = thinned(values, self.points)
+        ranks = np.searchsorted(values, kept, "left") + np.searchsorted(values, kept, "right")
+        shares = ranks / (2 * len(values))
+        return kept, np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
+
+
+@options
 class NoScaling:
     """Numbers as they are."""
 
@@ -84,9 +122,15 @@ class NoScaling:
         return 0.0, 1.0
 
 
-Scaler = Standardize | Robust | MinMax | Divide | NoScaling
+Scaler = Standardize | Robust | MinMax | Quantile | Divide | NoScaling
 
-Flag = Annotated[bool, Setting("Give each column with missing training cells an input that is 1 where it is missing.")]
+Flag = Annotated[
+    bool,
+    Setting(
+        "Give each column with missing training cells an input that is 1 where it is missing; "
+        "in a column of texts it is a level of its own."
+    ),
+]
 
 
 @options
@@ -117,13 +161,13 @@ MissingPolicy = MedianFill | MeanFill | RefuseMissing
 
 def fit_scaler(scaler: Scaler, values: Values) -> tuple[float, float]:
     """Center and scale of one column (n_rows,) with NaN where a cell is missing; (0, 1) when nothing is known."""
-    known = _known(values)
+    known = known_values(values)
     return scaler.measure(known) if len(known) else (0.0, 1.0)
 
 
 def fit_fill(missing: MissingPolicy, values: Values) -> float:
     """What stands in for a missing cell of one column (n_rows,) with NaN; 0 when nothing is known."""
-    known = _known(values)
+    known = known_values(values)
     if not len(known):
         return 0.0
     unit = _unit(known)
@@ -131,7 +175,8 @@ def fit_fill(missing: MissingPolicy, values: Values) -> float:
     return float(middle(_in_units(known, unit))) * unit
 
 
-def _known(values: Values) -> Values:
+def known_values(values: Values) -> Values:
+    """Those that are not missing; the very array when none is."""
     # A column of a large table is copied only where it has to be.
     is_missing = np.isnan(values)
     return values[~is_missing] if is_missing.any() else values
@@ -139,6 +184,19 @@ def _known(values: Values) -> Values:
 
 def _in_units(values: Values, unit: float) -> Values:
     return values if unit == 1.0 else values / unit
+
+
+def thinned(values: Values, most: int) -> Values:
+    """The distinct ones of sorted `values`; of more than `most` those at equal steps of rank, both ends included."""
+    distinct = _distinct(values)
+    if len(distinct) <= most:
+        return distinct
+    return _distinct(values[np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64)])
+
+
+def _distinct(values: Values) -> Values:
+    halves = values / 2  # no difference of halves is infinite
+    return np.concatenate([values[:1], values[1:][np.diff(halves) > _NEAREST]])
 
 
 def _unit(values: Values) -> float:

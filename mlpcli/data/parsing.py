@@ -1,22 +1,22 @@
 """One file, from its text to frames: pandas parses the cells of the rows that `records` has proved complete."""
 
-import io
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import NUMBER_BLANKS, Series, is_code, parse_numbers, text_cells
+from mlpcli.data.cells import NUMBER_BLANKS, Series, has_infinite, is_code, parse_numbers, text_cells
 from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
 from mlpcli.data.encoding import Digest, TextBlocks
 from mlpcli.data.faults import infinite, not_a_number
 from mlpcli.data.lookahead import mapped_ahead
+from mlpcli.data.parsers import Parsers
 from mlpcli.data.records import LineMap, RowStream
 from mlpcli.data.sources import Source, open_source
 from mlpcli.errors import DataError
@@ -25,9 +25,11 @@ from mlpcli.errors import DataError
 IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
 
-# pandas prepares each column anew for every block: in blocks of fewer rows that would take most of the time.
-FEWEST_ROWS = 2048
-MOST_JOINED = 4
+# pandas prepares each column anew for every block: of a table with many columns this many blocks are parsed as one.
+MANY_COLUMNS = 256
+JOINED_BLOCKS = 4
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -128,43 +130,54 @@ class OpenTable:
             raise DataError(f"{self.name}: {self._rows.n_rows} rows, of which only {len(frame)} can be read.")
         return frame if names else frame[[]]
 
-    def frames(self) -> Iterator[pd.DataFrame]:
-        """The rows with the wanted columns, in frames as they were read; one frame if there are no rows.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no rows, nor anything wrong with them."""
+        return self._rows.is_empty and self._rows.fault is None
 
-        While one is worked on those that follow are parsed.
+    def map_frames(self, work: "Callable[[pd.DataFrame, Block], Result]") -> Iterator[Result]:
+        """Give `work` of the rows with the wanted columns, block by block, in order; of one block if there are none.
+
+        A block is parsed and worked on in one thread, where its numbers are still in the cache, while others are.
         """
-        if self._rows.is_empty and self._rows.fault is None:
-            yield self.whole()
+        if self.is_empty:
+            yield work(self.whole(), Block(b"", 0, 0, True, self.format, self.notes))
             return
         # Without any wanted column one is read all the same: rows are counted by it.
-        options = self._options(self._names or [self.dialect.names[0]])
-        for frame in mapped_ahead(partial(self._parsed, options), self._blocks()):
-            yield frame if self._names else frame[[]]
+        parsers = Parsers(self._options(self._names or [self.dialect.names[0]]))
+
+        def parsed_and_worked_on(block: Block) -> Result:
+            frame = self._parsed(parsers, block)
+            return work(frame if self._names else frame[[]], block)
+
+        yield from mapped_ahead(parsed_and_worked_on, self._blocks())
 
     @property
     def _names(self) -> list[str]:
         wanted = self._plan.wanted
         return [name for name in self.dialect.names if wanted is None or name in wanted]
 
-    def _blocks(self) -> "Iterator[_Block]":
-        """The text in blocks of whole rows; of a table so wide that a block has few rows, several make one."""
-        first_row, texts, is_proved = 0, list[bytes](), True
-        for text in self._rows:
-            texts.append(text)
-            is_proved = is_proved and self._rows.is_proved
-            if self._rows.n_rows - first_row >= FEWEST_ROWS or len(texts) == MOST_JOINED:
-                yield _Block(b"".join(texts), first_row, self._rows.n_rows - first_row, is_proved)
-                first_row, texts, is_proved = self._rows.n_rows, [], True
-        if texts:
-            yield _Block(b"".join(texts), first_row, self._rows.n_rows - first_row, is_proved)
+    def _blocks(self) -> "Iterator[Block]":
+        """The text in blocks of whole rows."""
+        n_joined = JOINED_BLOCKS if len(self.dialect.names) >= MANY_COLUMNS else 1
+        first_row = end_row = n_noted = 0
+        texts, is_proved = list[bytes](), True
+        for text in chain(self._rows, [b""]):
+            if text:  # at a fault rows may be counted of which there is no text
+                texts.append(text)
+                end_row, is_proved = self._rows.n_rows, is_proved and self._rows.is_proved
+            if texts and (not text or len(texts) == n_joined):
+                notes = self.notes
+                yield Block(b"".join(texts), first_row, end_row - first_row, is_proved, self.format, notes[n_noted:])
+                first_row, n_noted, texts, is_proved = end_row, len(notes), [], True
         if self._rows.fault is not None:
             raise self._rows.fault
 
-    def _parsed(self, options: dict[str, Any], block: "_Block") -> pd.DataFrame:
+    def _parsed(self, parsers: Parsers, block: "Block") -> pd.DataFrame:
         # To skip blanks takes a third more time, and most blocks have none.
         skips_blanks = self.dialect.delimiter != " " and b" " in block.text
         try:
-            frame: pd.DataFrame = pd.read_csv(io.BytesIO(block.text), skipinitialspace=skips_blanks, **options)
+            frame = parsers.frame(block.text, block.n_rows, skips_blanks)
         except pd.errors.ParserError as error:
             raise DataError(f"{self.name}: cannot be read ({error}).") from error
         if not block.is_proved and frame.iloc[:, -1].isna().any():
@@ -196,13 +209,18 @@ class OpenTable:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """The text of some rows, of which the first is row `first_row` of the file; for `is_proved` see `RowStream`."""
+class Block:
+    """The text of some rows, of which the first is row `first_row` of the file; for `is_proved` see `RowStream`.
+
+    `format` and `notes` are what is known when the block was read; the notes of earlier blocks are not among them.
+    """
 
     text: bytes
     first_row: int
     n_rows: int
     is_proved: bool
+    format: TableFormat
+    notes: tuple[str, ...]
 
 
 def has_lost_text(column: Series) -> bool:
@@ -217,7 +235,7 @@ def tidied(frame: pd.DataFrame, plan: Plan, where: Callable[[int], str]) -> pd.D
 
     `where` tells the place of a row. Raises DataError for a text in a column of numbers, and for an infinite number.
     """
-    if len(frame.columns) and set(frame.dtypes) == {np.dtype(np.float64)} and not _has_infinite(frame.to_numpy()):
+    if len(frame.columns) and set(frame.dtypes) == {np.dtype(np.float64)} and not has_infinite(frame.to_numpy()):
         return frame
     columns = {str(name): _tidied_column(str(name), frame[name], plan, where) for name in frame.columns}
     changed = {name: column for name, column in columns.items() if column is not None}
@@ -274,13 +292,6 @@ def _is_too_large(text: str) -> bool:
         return math.isinf(float(text))
     except ValueError:
         return False
-
-
-def _has_infinite(values: NDArray[np.float64]) -> bool:
-    # Without infinities and NaN the largest and the smallest are finite, which takes no array as large again.
-    return not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))) and bool(
-        np.isinf(values).any()
-    )
 
 
 def _check_finite(name: str, values: NDArray[np.float64], where: Callable[[int], str]) -> None:

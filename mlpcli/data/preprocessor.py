@@ -1,7 +1,6 @@
 """Input columns to the network's inputs: fitted on training rows, then the same for every row, by itself.
 
-The order of the inputs is in `inputs.py`. The state holds `fill`, `center` and `scale`, float64 (n_numbers,), one entry
-per number or date, as they follow each other: input = (x - center) / scale.
+The order of the inputs is in `inputs.py`, the state and the arithmetic of numbers and dates in `amounts.py`.
 """
 
 from collections import Counter
@@ -13,14 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
+from mlpcli.data.amounts import Amount, fit_amount, pack_amounts, unpack_amounts
 from mlpcli.data.blocks import write_amounts, write_numbers, write_packed, write_texts
 from mlpcli.data.categorical import OneHot, choose_levels
 from mlpcli.data.cells import holds_numbers, is_date_dtype
 from mlpcli.data.columns import Column, Role, complete_yes_no, find_role
 from mlpcli.data.dates import find_date_formats, has_time
 from mlpcli.data.faults import missing_cell
-from mlpcli.data.inputs import input_blocks, input_places
-from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler, fit_fill, fit_scaler
+from mlpcli.data.inputs import input_blocks, input_names, input_places
+from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler
+from mlpcli.data.piecewise import Encoding
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
 from mlpcli.errors import DataError, nearest
@@ -35,6 +36,20 @@ class Preprocessor:
     columns: tuple[Column, ...]
     feature_names: tuple[str, ...]
     state: dict[str, NDArray[np.float64]]
+
+    @property
+    def number_inputs(self) -> tuple[int, ...]:
+        """Which inputs are scaled numbers or dates, one for each such column."""
+        places = input_places(self.columns)
+        return tuple(
+            places[block, column.name].start for block, column, _ in input_blocks(self.columns) if block == "amount"
+        )
+
+    @property
+    def category_blocks(self) -> tuple[tuple[int, int], ...]:
+        """First input and the one after the last of each one-hot column; a row has at most one 1 among them."""
+        places = [place for (block, _), place in input_places(self.columns).items() if block == "level"]
+        return tuple((place.start, place.stop) for place in places)
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,7 @@ def fit_preprocessor(
     numeric: Scaler,
     missing: MissingPolicy,
     categorical: OneHot,
+    encoding: Encoding,
     rows: Rows | None = None,
 ) -> Preprocessor:
     """Learn from the training rows `rows` (all rows without it); a column not in `roles` gets the role it looks like.
@@ -80,7 +96,7 @@ def fit_preprocessor(
         raise DataError(f"{selection.name}: no input columns are left. Check data.features and data.drop.")
     _require(selection, features)
     columns: list[Column] = []
-    amounts: list[tuple[float, float, float]] = []
+    amounts: dict[str, Amount] = {}
     flags: dict[bytes, str] = {}
     for name in features:
         role = roles.get(name) or _find_role(selection, name)
@@ -89,20 +105,19 @@ def fit_preprocessor(
         else:
             column, values = _fit_amounts(selection, name, role)
             is_missing = np.isnan(values)
-            center, scale = fit_scaler(numeric, values)
-            amounts.append((fit_fill(missing, values), center, scale))
-            if column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
-                # Columns that are missing together say one thing: they share the flag of the first.
-                pattern = np.packbits(is_missing).tobytes()
-                column = replace(column, flag_of=flags.setdefault(pattern, name))
+            amounts[name] = amount = fit_amount(values, numeric, missing, encoding)
+            n_bins = max(len(amount.edges) - 1, 0)
+            column = replace(column, clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=n_bins)
+        if role != "category" and column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
+            # Columns that are missing together say one thing: they share the flag of the first.
+            pattern = np.packbits(is_missing).tobytes()
+            column = replace(column, flag_of=flags.setdefault(pattern, name))
         if isinstance(missing, RefuseMissing):
             column = replace(column, refuses_missing=True)
             if column.n_missing:
                 raise missing_cell(selection.where(int(np.argmax(is_missing))), name)
         columns.append(column)
-    names = tuple(name for _, _, inputs in input_blocks(columns) for name in inputs)
-    arrays = np.asarray(amounts, np.float64).reshape(-1, 3).T.copy()
-    return Preprocessor(tuple(columns), names, dict(zip(("fill", "center", "scale"), arrays, strict=True)))
+    return Preprocessor(tuple(columns), input_names(columns, amounts), pack_amounts(list(amounts.values())))
 
 
 def transform(
@@ -118,10 +133,11 @@ def transform(
     counts = TransformCounts({}, {})
     if not selection.n_rows:
         return X, counts
+    amounts = unpack_amounts(preprocessor.columns, preprocessor.state)
     # Most tables have only numbers, none missing: these are written together, a few rows after the other.
-    is_written = write_numbers(X, selection, preprocessor.columns, preprocessor.state)
-    written = {column.name for column in preprocessor.columns if is_written and column.role == "number"}
-    _write_columns(X, preprocessor, selection, written, counts)
+    is_written = write_numbers(X, input_places(preprocessor.columns), selection, preprocessor.columns, amounts)
+    written = number_columns(preprocessor) if is_written else ()
+    _write_columns(X, preprocessor, amounts, selection, written, counts)
     return X, counts
 
 
@@ -134,41 +150,36 @@ def transform_and_drain(
     """
     if table.packed is None:
         return [transform(preprocessor, table, dtype, rows)[0] for rows in row_sets]
-    selections = [Selection(table, rows) for rows in row_sets]
-    names = [column.name for column in preprocessor.columns]
-    _require(selections[0], names)
-    shape = len(preprocessor.feature_names)
-    Xs: list[NDArray[np.floating]] = [np.zeros((len(rows), shape), dtype) for rows in row_sets]
-    written = {name for name in names if name in table.packed}
-    # The other columns first: a column of words may be read from what is packed.
-    for X, selection in zip(Xs, selections, strict=True):
-        _write_columns(X, preprocessor, selection, written, TransformCounts({}, {}))
-    write_packed(Xs, row_sets, table.packed, preprocessor.columns, preprocessor.state, table.where)
+    amounts = unpack_amounts(preprocessor.columns, preprocessor.state)
+    Xs: list[NDArray[np.floating]] = []
+    for rows in row_sets:
+        X = np.zeros((len(rows), len(preprocessor.feature_names)), dtype)
+        counts = TransformCounts({}, {})
+        _write_columns(X, preprocessor, amounts, Selection(table, rows), table.packed.names, counts)
+        Xs.append(X)
+    write_packed(Xs, row_sets, table.packed, preprocessor.columns, amounts, table.where)
     return Xs
 
 
 def _write_columns(
     X: NDArray[np.floating],
     preprocessor: Preprocessor,
+    amounts: Mapping[str, Amount],
     selection: Selection,
     written: Collection[str],
     counts: TransformCounts,
 ) -> None:
     """Write the columns that are not `written`, one after the other; `counts` are added to."""
     places = input_places(preprocessor.columns)
-    amount = 0
     for column in preprocessor.columns:
         if column.name in written:
-            amount += 1
             continue
         if column.role in ("category", "yes_no"):
             is_missing, n_unseen = write_texts(X, places, selection, column)
             if n_unseen:
                 counts.n_unseen[column.name] = n_unseen
         else:
-            fill, center, scale = (float(preprocessor.state[key][amount]) for key in ("fill", "center", "scale"))
-            is_missing = write_amounts(X, places, selection, column, (fill, center, scale))
-            amount += 1
+            is_missing = write_amounts(X, places, selection, column, amounts[column.name])
         n_missing = int(np.count_nonzero(is_missing))
         if n_missing:
             counts.n_missing[column.name] = n_missing
@@ -258,5 +269,6 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         has_missing_level=n_missing > 0,
         has_other_level=has_rest,
         n_missing=n_missing,
+        is_signed=onehot.binary == "one" and len(kept) == 2 and not n_missing and not has_rest,
     )
     return column, cells.codes < 0

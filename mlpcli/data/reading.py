@@ -12,11 +12,11 @@ from mlpcli.data.dialect import TableFormat, decimal_comma_notes
 from mlpcli.data.encoding import Digest
 from mlpcli.data.faults import other_columns
 from mlpcli.data.packing import PackedNumbers
-from mlpcli.data.parsing import OpenTable, Plan
+from mlpcli.data.parsing import Block, OpenTable, Plan
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import Source
 from mlpcli.errors import DataError
-from mlpcli.machine import return_free_memory
+from mlpcli.machine import return_freed_memory
 
 # Numbers of more cells than this are packed: fewer take hardly more memory than pandas.
 FEWEST_PACKED_CELLS = 1 << 21
@@ -61,16 +61,20 @@ def read_packed(source: Source, plan: Plan, digest: Digest, exact_columns: Colle
     columns = _Columns(exact_columns)
     try:
         with OpenTable(source, plan, digest) as opened:
-            for frame in opened.frames():
+            for frame in opened.map_frames(_as_parsed):
                 if not columns.add(frame):
                     return None
             frame, packed = columns.joined()
             if packed is not None:
-                return_free_memory()
+                return_freed_memory()
             notes = (*opened.notes, *decimal_comma_notes(opened.name, opened.dialect, plan.format.missing_texts))
             return [Reading(frame, opened.dialect.names, len(frame), opened.lines, opened.format, notes, packed)]
     except DataError:
         return None
+
+
+def _as_parsed(frame: pd.DataFrame, _block: Block) -> pd.DataFrame:
+    return frame
 
 
 class _Columns:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.encoding import TextBlocks
+from mlpcli.data.encoding import NEWLINE, TextBlocks
 from mlpcli.data.faults import blank_line, long_line, open_quote, text_after_quote, wrong_field_count
 from mlpcli.errors import DataError
 
-QUOTE, NEWLINE = ord('"'), ord("\n")
+QUOTE = ord('"')
 LONGEST_RECORD = 64  # MB
 
 Bytes = NDArray[np.uint8]

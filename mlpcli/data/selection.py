@@ -105,7 +105,8 @@ class Selection:
         if self._table is not None and self._table.packed is not None:
             return None
         positions = [self._positions[column] for column in columns]
-        dtypes = self._frame.dtypes.iloc[positions].unique()
+        all_dtypes = self._frame.dtypes.to_numpy()
+        dtypes = {all_dtypes[position] for position in positions}
         if not columns or any(not isinstance(dtype, np.dtype) or dtype.kind not in "iuf" for dtype in dtypes):
             return None
         is_all = positions == list(range(len(self.columns)))

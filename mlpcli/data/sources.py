@@ -134,6 +134,8 @@ class _Rejoined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        if not self._head and hasattr(self._rest, "readinto"):
+            return int(self._rest.readinto(buffer))
         size = len(buffer)
         part = self._head[:size] if self._head else self._rest.read(size)
         self._head = self._head[size:]

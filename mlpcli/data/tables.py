@@ -6,8 +6,10 @@ of a float64 reads back as the same float64.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from mlpcli.data.cells import NumberCells, Series, TextCells, numbers_of, text_c
 from mlpcli.data.dialect import DEFAULT_MISSING, TableFormat
 from mlpcli.data.faults import escaped_path, header_only
 from mlpcli.data.packing import PackedNumbers
-from mlpcli.data.parsing import OpenTable, Plan, has_lost_text, tidied
+from mlpcli.data.parsing import Block, OpenTable, Plan, has_lost_text, tidied
 from mlpcli.data.reading import check_columns, joined, read_all, read_packed
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import find_sources, held
@@ -29,12 +31,15 @@ __all__ = [
     "Table",
     "TableFormat",
     "iter_tables",
+    "map_tables",
     "read_table",
     "table_from_frame",
 ]
 
 CHUNK_ROWS = 32_768
 AS_FOUND = TableFormat()
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,22 @@ def iter_tables(
     not: a chunk alone cannot tell what a column is. And an input without rows is one table without rows. With
     `is_verbatim` texts that mean a missing cell stay in the text columns, see `mark_missing`.
     """
+    return map_tables(
+        lambda table: table, source, format, text_columns, wanted, number_columns, chunk_rows, is_verbatim
+    )
+
+
+def map_tables(
+    work: Callable[[Table], Result],
+    source: str | Sequence[str],
+    format: TableFormat = AS_FOUND,
+    text_columns: Collection[str] = (),
+    wanted: Collection[str] | None = None,
+    number_columns: Collection[str] = (),
+    chunk_rows: int = CHUNK_ROWS,
+    is_verbatim: bool = False,
+) -> Iterator[Result]:
+    """Give `work` of each table of `iter_tables`, in order; several are parsed and worked on at a time, in threads."""
     plan = replace(_plan(format, text_columns, wanted, number_columns, guesses=False), is_verbatim=is_verbatim)
     sources = find_sources(source)
     first: OpenTable | None = None
@@ -172,24 +193,39 @@ def iter_tables(
         with OpenTable(part, plan) as opened:
             first = first or opened
             check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
-            n_rows = n_noted = 0
-            chunks = (part for frame in opened.frames() for part in _chunks(frame, chunk_rows))
-            for frame in chunks:
-                if not len(frame) and (is_any or position < len(sources)):
-                    continue
-                is_any = True
-                notes, own = opened.notes, (Part(0, opened.lines, n_rows),)
-                order = [name for name in first.dialect.names if name in frame.columns]
-                table = Table(
-                    frame if order == list(frame.columns) else frame[order],
-                    opened.name,
-                    first.dialect.names,
-                    opened.format,
-                    notes=notes[n_noted:],
-                    parts=own,
-                )
-                yield replace(table, frame=tidied(table.frame, plan, table.where))
-                n_rows, n_noted = n_rows + len(frame), len(notes)
+            if opened.is_empty and (is_any or position < len(sources)):
+                continue
+            is_any = True
+            per_block = partial(_work_on_block, work, plan, first.dialect.names, opened.lines, chunk_rows)
+            for results, fault in opened.map_frames(per_block):
+                yield from results
+                if fault is not None:
+                    raise fault
+
+
+def _work_on_block(
+    work: Callable[[Table], Result],
+    plan: Plan,
+    column_names: tuple[str, ...],
+    lines: LineMap,
+    chunk_rows: int,
+    frame: pd.DataFrame,
+    block: Block,
+) -> tuple[list[Result], DataError | None]:
+    """`work` of the tables of a block, up to the first that has a fault, and this."""
+    order = [name for name in column_names if name in frame.columns]
+    ordered = frame if order == list(frame.columns) else frame[order]
+    results: list[Result] = []
+    n_rows = 0
+    try:
+        for rows in _chunks(ordered, chunk_rows):
+            notes, parts = () if results else block.notes, (Part(0, lines, block.first_row + n_rows),)
+            table = Table(rows, lines.name, column_names, block.format, notes=notes, parts=parts)
+            results.append(work(replace(table, frame=tidied(rows, plan, table.where))))
+            n_rows += len(rows)
+    except DataError as fault:
+        return results, fault
+    return results, None
 
 
 def mark_missing(table: Table) -> Table:

@@ -22,11 +22,15 @@ def confusion_matrix(
 
 @dataclass(frozen=True, eq=False)
 class ClassEvidence:
-    """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), with what several metrics share worked out once."""
+    """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), with what several metrics share worked out once.
+
+    `threshold` (1,) is for two classes: above it the second one is predicted.
+    """
 
     y: NDArray[np.int64]
     probabilities: Floats
     weights: Floats | None
+    threshold: Floats | None = None
 
     @cached_property
     def n_classes(self) -> int:
@@ -34,9 +38,16 @@ class ClassEvidence:
         return int(self.probabilities.shape[1])
 
     @cached_property
-    def predicted(self) -> NDArray[np.int64]:
+    def most_probable(self) -> NDArray[np.int64]:
         """The most probable class of each row, the first one on ties."""
         return np.asarray(self.probabilities.argmax(axis=1))
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class each row gets: the most probable one, or what the threshold says."""
+        if self.threshold is None:
+            return self.most_probable
+        return np.asarray(self.probabilities[:, 1] > self.threshold[0], dtype=np.int64)
 
     @cached_property
     def confusion(self) -> Floats:
@@ -62,7 +73,7 @@ class ClassEvidence:
 
 
 def accuracy(evidence: ClassEvidence) -> float:
-    """Share of rows whose most probable class is the true one."""
+    """Share of rows whose predicted class is the true one."""
     return float(weighted_mean(evidence.predicted == evidence.y, evidence.weights))
 
 
@@ -158,7 +169,7 @@ def ece(evidence: ClassEvidence) -> float:
     top = evidence.probabilities.max(axis=1)
     inner_edges = np.linspace(0.0, 1.0, N_CALIBRATION_BINS + 1)[1:-1]
     bins = np.searchsorted(inner_edges, top, side="left")
-    surplus = np.subtract(top, evidence.predicted == evidence.y, out=top)
+    surplus = np.subtract(top, evidence.most_probable == evidence.y, out=top)
     if evidence.weights is None:
         return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(surplus))
     gaps = np.bincount(bins, weights=evidence.weights * surplus)

@@ -20,6 +20,7 @@ class Metric:
     together: Mapping[Task, Callable[[Any], float]] = field(default_factory=dict)
     each: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     needs_two_classes: bool = False
+    judges_probabilities: bool = False  # else the answers alone: a class, yes or no, a number
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -72,6 +73,7 @@ METRICS: dict[str, Metric] = {
             "Mean of -log of the probability given to the truth.",
             higher_is_better=False,
             together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
+            judges_probabilities=True,
         ),
         Metric(
             "roc_auc",
@@ -79,12 +81,14 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"classification": classes.roc_auc, "multilabel": _mean(multilabel.roc_auc)},
             each={"multilabel": multilabel.roc_auc},
+            judges_probabilities=True,
         ),
         Metric(
             "average_precision",
             "Mean precision over the ranks of the rows of the class; mean of the classes for more than two.",
             higher_is_better=True,
             together={"classification": classes.average_precision, "multilabel": _mean(multilabel.average_precision)},
+            judges_probabilities=True,
         ),
         Metric(
             "f1_macro",
@@ -127,12 +131,14 @@ METRICS: dict[str, Metric] = {
             "Mean squared error of the probabilities, summed over the classes for more than two.",
             higher_is_better=False,
             together={"classification": classes.brier, "multilabel": multilabel.brier},
+            judges_probabilities=True,
         ),
         Metric(
             "ece",
             "Expected calibration error: how far the top probability is from the share of right answers, in 15 bins.",
             higher_is_better=False,
             together={"classification": classes.ece},
+            judges_probabilities=True,
         ),
         Metric(
             "f1",

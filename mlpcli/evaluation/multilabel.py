@@ -11,16 +11,20 @@ from mlpcli.evaluation.ranking import Rankings, rank_columns
 
 @dataclass(frozen=True, eq=False)
 class YesNoEvidence:
-    """Truth `y` (n_rows, M) and `probabilities` of yes (n_rows, M), with what several metrics share worked out once."""
+    """Truth `y` (n_rows, M) and `probabilities` of yes (n_rows, M), with what several metrics share worked out once.
+
+    `threshold` (M,) is what a probability must be above for yes; None means 0.5.
+    """
 
     y: Bools
     probabilities: Floats
     weights: Floats | None
+    threshold: Floats | None = None
 
     @cached_property
     def predicted(self) -> Bools:
-        """Yes where the probability is above 0.5, (n_rows, M)."""
-        return self.probabilities > 0.5
+        """Yes where the probability is above the threshold of its column, (n_rows, M)."""
+        return np.asarray(self.probabilities > (0.5 if self.threshold is None else self.threshold))
 
     @cached_property
     def rankings(self) -> Rankings:

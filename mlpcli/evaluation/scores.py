@@ -22,13 +22,18 @@ Evidence: TypeAlias = ClassEvidence | NumberEvidence | YesNoEvidence
 
 
 def score_classes(
-    y: NDArray[np.int64], probabilities: Floats, labels: Sequence[str], weights: Floats | None = None
+    y: NDArray[np.int64],
+    probabilities: Floats,
+    labels: Sequence[str],
+    weights: Floats | None = None,
+    threshold: Floats | None = None,
 ) -> dict[str, float]:
     """All scores of class `probabilities` (n_rows, K) for the codes `y` (n_rows,); `labels` names the K classes.
 
-    The predicted class is the most probable one, the first on ties. With two classes the second is the positive one.
+    The predicted class is the most probable one, the first on ties. With two classes the second is the positive one; it
+    is predicted where its probability is above `threshold` (1,), if there is one.
     """
-    return _score_all("classification", y, probabilities, labels, weights)
+    return _score_all("classification", y, probabilities, labels, weights, threshold)
 
 
 def score_numbers(
@@ -39,13 +44,17 @@ def score_numbers(
 
 
 def score_multilabel(
-    y: NDArray[Any], probabilities: Floats, names: Sequence[str], weights: Floats | None = None
+    y: NDArray[Any],
+    probabilities: Floats,
+    names: Sequence[str],
+    weights: Floats | None = None,
+    threshold: Floats | None = None,
 ) -> dict[str, float]:
     """All scores of the `probabilities` of yes (n_rows, M) for `y` (n_rows, M) of 0 and 1; `names` names the M columns.
 
-    Yes is predicted where the probability is above 0.5.
+    Yes is predicted where the probability is above the `threshold` (M,) of its column, or 0.5.
     """
-    return _score_all("multilabel", y, probabilities, names, weights)
+    return _score_all("multilabel", y, probabilities, names, weights, threshold)
 
 
 def score(
@@ -55,12 +64,13 @@ def score(
     predicted: Floats,
     names: Sequence[str],
     weights: Floats | None = None,
+    threshold: Floats | None = None,
 ) -> float:
     """The one score `key`, without the cost of the others; arrays as in the function that scores all of `task`."""
     if not _has_weight(y, weights):
         return np.nan
     metric = find_metric(key)
-    evidence = _gather(task, y, predicted, weights)
+    evidence = _gather(task, y, predicted, weights, threshold)
     with np.errstate(all="ignore"):
         if key == metric.name:
             return metric.together[task](evidence)
@@ -104,12 +114,17 @@ def explain_unknown_metric(key: str, keys: Iterable[str]) -> str:
 
 
 def _score_all(
-    task: Task, y: NDArray[Any], predicted: Floats, names: Sequence[str], weights: Floats | None
+    task: Task,
+    y: NDArray[Any],
+    predicted: Floats,
+    names: Sequence[str],
+    weights: Floats | None,
+    threshold: Floats | None = None,
 ) -> dict[str, float]:
     scores = dict.fromkeys(metric_names(task, names), np.nan)
     if not _has_weight(y, weights):
         return scores
-    evidence = _gather(task, y, predicted, weights)
+    evidence = _gather(task, y, predicted, weights, threshold)
     # Predictions of a diverging network overflow when squared: the score is then infinite, and no gate passes it.
     with np.errstate(all="ignore"):
         for key in scores:
@@ -124,14 +139,16 @@ def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
     return len(y) > 0 and (weights is None or bool(weights.any()))
 
 
-def _gather(task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None) -> Evidence:
+def _gather(
+    task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None, threshold: Floats | None
+) -> Evidence:
     predicted = np.asarray(predicted, dtype=np.float64)
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)
     if task == "classification":
-        return ClassEvidence(y, predicted, weights)
+        return ClassEvidence(y, predicted, weights, threshold)
     if task == "regression":
         return NumberEvidence(y, predicted, weights)
-    return YesNoEvidence(y.astype(np.bool_), predicted, weights)
+    return YesNoEvidence(y.astype(np.bool_), predicted, weights, threshold)
 
 
 def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:

@@ -1,4 +1,4 @@
-"""The compiled engine: an epoch as a few calls of one compiled loop, in place of a dozen NumPy calls per step."""
+"""The compiled engine for small networks: an epoch as a few calls of one compiled loop."""
 
 import math
 from collections.abc import Callable
@@ -7,10 +7,9 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.extras.coverage import HIDDEN, OPTIMIZERS, OUTPUTS
+from mlpcli.extras.coverage import HIDDEN, MOMENTS, OPTIMIZERS, OUTPUTS, optimizer_options
 from mlpcli.extras.kernels import TILE, run_steps
 from mlpcli.nn.network import Network
-from mlpcli.nn.optimizers import SGD, Optimizer
 from mlpcli.nn.parameters import Parameters, count_parameters
 from mlpcli.training.engine import EpochResult, NonFiniteLoss, OptimizerState, Plan, learning_rate_at
 from mlpcli.training.samples import Samples
@@ -19,12 +18,9 @@ from mlpcli.training.streams import stream
 # Seconds between two looks at `must_stop`.
 CHUNK_SECONDS = 0.05
 
-# What the loop keeps between steps, by optimizer; the names are those of the optimizer's own state.
-MOMENTS = {"sgd": ("velocity",), "adam": ("mean", "square"), "adamw": ("mean", "square")}
-
 
 class CompiledEngine:
-    """The engine for small networks; see `coverage` for what it can run.
+    """The engine for small networks; see `coverage.runs_whole_epochs` for what it can run.
 
     Results are those of NumpyEngine up to the rounding of sums; the state is the same, and either goes on where the
     other stopped.
@@ -66,7 +62,8 @@ class CompiledEngine:
             added, fault = run_steps(
                 step, after, self.batch_size, order, self._X, self._class_codes, self._targets, self._weights,
                 self._sizes, self._codes, parameters.n_weights, parameters.flat, self._gradient, self._buffers, self._y,
-                self._scratch, self._options, rates, moments, int(optimizer_state["step"]), plan.gradient_clip or 0.0,
+                self._scratch, self._options, plan.optimizer.weight_decay, rates, moments, int(optimizer_state["step"]),
+                plan.gradient_clip or 0.0,
             )  # fmt: skip
             if fault >= 0:
                 raise NonFiniteLoss(epoch + 1, "training")
@@ -87,11 +84,3 @@ class CompiledEngine:
         """Aim at CHUNK_SECONDS; at most double, for the first call of all also loads the compiled code."""
         wanted = int(CHUNK_SECONDS / max(seconds, 1e-9) * n_steps)
         self._chunk = max(1, min(wanted, 2 * self._chunk if n_steps > 1 else 64))
-
-
-def optimizer_options(optimizer: Optimizer) -> NDArray[np.float64]:
-    """Weight decay, then momentum and whether it is Nesterov's, or Adam's beta1, beta2 and epsilon."""
-    if isinstance(optimizer, SGD):
-        return np.array([optimizer.weight_decay, optimizer.momentum, float(optimizer.nesterov), 0.0])
-    beta1, beta2, epsilon = (getattr(optimizer, name) for name in ("beta1", "beta2", "epsilon"))
-    return np.array([optimizer.weight_decay, beta1, beta2, epsilon])

@@ -19,8 +19,23 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
-from mlpcli.extras.coverage import ADAMW, LEAKY_RELU, MISH, PLAIN, RELU, SIGMOID, SILU, SOFTMAX, TANH
-from mlpcli.nn.activations import LEAK, MOST_NEGATIVE, MOST_POSITIVE
+from mlpcli.extras.coverage import (
+    ADAM,
+    ADAMW,
+    ELU,
+    GELU,
+    LEAKY_RELU,
+    MISH,
+    PLAIN,
+    RELU,
+    SELU,
+    SIGMOID,
+    SILU,
+    SOFTMAX,
+    SOFTPLUS,
+    TANH,
+)
+from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, MOST_NEGATIVE, MOST_POSITIVE, SELU_ALPHA, SELU_SCALE
 
 TILE = 128
 
@@ -38,6 +53,10 @@ LN2_LOW = 1.42860682030941723212e-6
 
 def _series(r):
     """exp(r) - 1 for |r| <= ln(2) / 2: as many terms of its Taylor series as the dtype shows."""
+
+
+def _atanh_series(t):
+    """atanh(s) / s from t = s s, for t <= 1 / 9."""
 
 
 def _power_of_two(k):
@@ -73,6 +92,42 @@ def _series64(r):
     q = q * r + 1 / 6
     q = q * r + 0.5
     return q * r * r + r
+
+
+@overload(_atanh_series, jit_options={"fastmath": FUSED, "error_model": "numpy"})
+def _atanh_series_of(t):
+    if t == float32:
+        return _atanh_series32
+    return _atanh_series64
+
+
+def _atanh_series32(t):
+    q = np.float32(1 / 15) * t + np.float32(1 / 13)
+    q = q * t + np.float32(1 / 11)
+    q = q * t + np.float32(1 / 9)
+    q = q * t + np.float32(1 / 7)
+    q = q * t + np.float32(1 / 5)
+    q = q * t + np.float32(1 / 3)
+    return q * t + np.float32(1.0)
+
+
+def _atanh_series64(t):
+    q = t / 33.0 + 1 / 31
+    q = q * t + 1 / 29
+    q = q * t + 1 / 27
+    q = q * t + 1 / 25
+    q = q * t + 1 / 23
+    q = q * t + 1 / 21
+    q = q * t + 1 / 19
+    q = q * t + 1 / 17
+    q = q * t + 1 / 15
+    q = q * t + 1 / 13
+    q = q * t + 1 / 11
+    q = q * t + 1 / 9
+    q = q * t + 1 / 7
+    q = q * t + 1 / 5
+    q = q * t + 1 / 3
+    return q * t + 1.0
 
 
 @overload(_power_of_two)
@@ -194,43 +249,136 @@ def _add_products(delta, below, W, n):
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _activate(code, a, slope, n):
-    """z in `a` becomes f(z), and f'(z) goes to `slope`, over the first `n` columns."""
+def _expm1_of_negative(z, dtype):
+    """exp(z) - 1 below zero, and 0 above."""
+    x = z if z < dtype(0.0) else dtype(0.0)
+    x = dtype(MOST_NEGATIVE) if x < dtype(MOST_NEGATIVE) else x
+    s, q = _exp_parts(x, dtype)
+    return s * q + (s - dtype(1.0))
+
+
+@njit(fastmath=FUSED, error_model="numpy")
+def _log1p_of_exp(z, dtype):
+    """log(1 + exp(z)) for z <= 0, as 2 atanh(e / (2 + e)): its last digits hold for small e, too."""
+    e = _exp(dtype(MOST_NEGATIVE) if z < dtype(MOST_NEGATIVE) else z, dtype)
+    s = e / (e + dtype(2.0))
+    return dtype(2.0) * s * _atanh_series(s * s)
+
+
+@njit
+def _has_slope(code):
+    """Whether f' has to be kept, because f does not tell it."""
+    return code in (SILU, GELU, MISH)
+
+
+@njit(fastmath=FUSED, error_model="numpy")
+def _activate_simple(code, x, b, n):
+    """f(x + b) over `x`, for a derivative that comes from f."""
+    dtype = x.dtype.type
+    zero = dtype(0.0)
+    if code == RELU:
+        for r in range(n):
+            z = x[r] + b
+            x[r] = zero if z < zero else z
+    elif code == LEAKY_RELU:
+        for r in range(n):
+            z = x[r] + b
+            x[r] = z * dtype(LEAK) if z < zero else z
+    elif code == TANH:
+        for r in range(n):
+            x[r] = _tanh(x[r] + b, dtype)
+    elif code == SIGMOID:
+        for r in range(n):
+            x[r] = _sigmoid(x[r] + b, dtype)
+    elif code == ELU:
+        for r in range(n):
+            z = x[r] + b
+            x[r] = _expm1_of_negative(z, dtype) + (zero if z < zero else z)
+    elif code == SELU:
+        for r in range(n):
+            z = x[r] + b
+            below = dtype(SELU_ALPHA) * _expm1_of_negative(z, dtype)
+            x[r] = dtype(SELU_SCALE) * (below + (zero if z < zero else z))
+    elif code == SOFTPLUS:
+        for r in range(n):
+            z = x[r] + b
+            x[r] = _log1p_of_exp(-abs(z), dtype) + (zero if z < zero else z)
+    else:
+        for r in range(n):
+            x[r] += b
+
+
+@njit(fastmath=FUSED, error_model="numpy")
+def _activate_with_slope(code, x, b, slope, n):
+    """f into `x`, and f' over z in `slope`, where the one does not tell the other."""
+    dtype = x.dtype.type
+    one, half = dtype(1.0), dtype(0.5)
+    if code == SILU:
+        for r in range(n):
+            z = slope[r] + b
+            y = _sigmoid(z, dtype)
+            x[r] = z * y
+            slope[r] = y + z * y * (one - y)
+    elif code == GELU:
+        for r in range(n):
+            z = slope[r] + b
+            square = dtype(GELU_CUBE) * z * z
+            t = _tanh(dtype(GELU_ROOT) * z * (one + square), dtype)
+            share = half * (one + t)
+            x[r] = z * share
+            slope[r] = share * (one + z * (one - t) * dtype(GELU_ROOT) * (one + dtype(3.0) * square))
+    else:
+        for r in range(n):
+            z = slope[r] + b
+            t, y = _tanh_of_softplus(z, dtype), _sigmoid(z, dtype)
+            x[r] = z * t
+            slope[r] = t + z * y * (one - t * t)
+
+
+@njit(error_model="numpy")
+def _activate(code, a, b, slope, n):
+    """f(z + b) into `a` over the first `n` columns.
+
+    z stands in `a`, or in `slope` where `_has_slope`; `slope` will then hold f' for `_differentiate`.
+    """
+    for j in range(a.shape[0]):
+        if _has_slope(code):
+            _activate_with_slope(code, a[j], b[j], slope[j], n)
+        else:
+            _activate_simple(code, a[j], b[j], n)
+
+
+@njit(fastmath=FUSED, error_model="numpy")
+def _differentiate(code, d, a, slope, n):
+    """`d` *= f' over the first `n` columns, from what `_activate` left in `a` and `slope`."""
     dtype = a.dtype.type
     zero, one = dtype(0.0), dtype(1.0)
     for j in range(a.shape[0]):
-        x, f = a[j], slope[j]
+        g, x, f = d[j], a[j], slope[j]
         if code == RELU:
             for r in range(n):
-                f[r] = one if x[r] > zero else zero
-                x[r] = zero if x[r] < zero else x[r]
+                g[r] = g[r] if x[r] > zero else g[r] * zero
         elif code == LEAKY_RELU:
             for r in range(n):
-                f[r] = one if x[r] > zero else dtype(LEAK)
-                x[r] *= f[r]
+                g[r] *= one if x[r] > zero else dtype(LEAK)
         elif code == TANH:
             for r in range(n):
-                y = _tanh(x[r], dtype)
-                f[r] = one - y * y
-                x[r] = y
+                g[r] *= one - x[r] * x[r]
         elif code == SIGMOID:
             for r in range(n):
-                y = _sigmoid(x[r], dtype)
-                f[r] = y * (one - y)
-                x[r] = y
-        elif code == SILU:
+                g[r] *= x[r] * (one - x[r])
+        elif code == ELU:
             for r in range(n):
-                y = _sigmoid(x[r], dtype)
-                x[r] *= y
-                f[r] = y + x[r] * (one - y)
-        elif code == MISH:
+                g[r] *= one if x[r] > zero else x[r] + one
+        elif code == SELU:
             for r in range(n):
-                t, s = _tanh_of_softplus(x[r], dtype), _sigmoid(x[r], dtype)
-                f[r] = t + x[r] * s * (one - t * t)
-                x[r] *= t
-        else:
+                g[r] *= dtype(SELU_SCALE) if x[r] > zero else x[r] + dtype(SELU_SCALE * SELU_ALPHA)
+        elif code == SOFTPLUS:
             for r in range(n):
-                f[r] = one
+                g[r] *= -_expm1_of_negative(-x[r], dtype)
+        elif _has_slope(code):
+            for r in range(n):
+                g[r] *= f[r]
 
 
 @njit(fastmath=FUSED, error_model="numpy")
@@ -275,7 +423,7 @@ def _output(code, z, delta, y, scratch, n):
             if code == SIGMOID:
                 delta[j, r] = _sigmoid(x, dtype) - t
                 positive = x if x > dtype(0.0) else dtype(0.0)
-                losses[r] += (positive - t * x) + dtype(math.log1p(math.exp(-abs(x))))
+                losses[r] += (positive - t * x) + _log1p_of_exp(-abs(x), dtype)
             else:
                 delta[j, r] = x - t
                 losses[r] += dtype(0.5) * (x - t) * (x - t)
@@ -284,37 +432,93 @@ def _output(code, z, delta, y, scratch, n):
 @njit(error_model="numpy")
 def _sweep(values):
     for j in range(values.size):
-        if abs(values[j]) < NEGLIGIBLE:
-            values[j] = 0.0
+        values[j] = 0.0 if abs(values[j]) < NEGLIGIBLE else values[j]
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _momentum_step(flat, grad, velocity, momentum, is_nesterov, rate):
+def _momentum_step(flat, grad, velocity, decay, momentum, is_nesterov, rate):
     dtype = flat.dtype.type
-    rate, momentum = dtype(rate), dtype(momentum)
+    rate, momentum, decay = dtype(rate), dtype(momentum), dtype(decay)
     if momentum == 0:
         for j in range(flat.size):
-            flat[j] -= rate * grad[j]
+            flat[j] -= rate * (grad[j] + decay * flat[j])
     elif is_nesterov:
         for j in range(flat.size):
-            velocity[j] = momentum * velocity[j] + grad[j]
-            flat[j] -= rate * (momentum * velocity[j] + grad[j])
+            g = grad[j] + decay * flat[j]
+            velocity[j] = momentum * velocity[j] + g
+            flat[j] -= rate * (momentum * velocity[j] + g)
     else:
         for j in range(flat.size):
-            velocity[j] = momentum * velocity[j] + grad[j]
+            velocity[j] = momentum * velocity[j] + (grad[j] + decay * flat[j])
             flat[j] -= rate * velocity[j]
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _adam_step(flat, grad, mean, square, beta1, beta2, epsilon, count, rate):
+def _adam_step(flat, grad, mean, square, decay, shrinkage, beta1, beta2, epsilon, count, rate):
+    """`decay` is coupled, Adam's; `shrinkage` of `flat` before the step is AdamW's, 1 for none."""
     dtype = flat.dtype.type
-    new1, new2, kept2 = dtype(1.0 - beta1), dtype(1.0 - beta2), dtype(beta2)
+    new1, new2, kept2, decay, shrinkage = (
+        dtype(1.0 - beta1),
+        dtype(1.0 - beta2),
+        dtype(beta2),
+        dtype(decay),
+        dtype(shrinkage),
+    )
     correction = math.sqrt(1.0 - beta2**count)
     small, step = dtype(epsilon * correction), dtype(rate * correction / (1.0 - beta1**count))
     for j in range(flat.size):
-        mean[j] += new1 * (grad[j] - mean[j])
-        square[j] = kept2 * square[j] + new2 * (grad[j] * grad[j])
-        flat[j] -= step * (mean[j] / (np.sqrt(square[j]) + small))
+        g = grad[j] + decay * flat[j]
+        mean[j] += new1 * (g - mean[j])
+        square[j] = kept2 * square[j] + new2 * (g * g)
+        flat[j] = shrinkage * flat[j] - step * (mean[j] / (np.sqrt(square[j]) + small))
+
+
+@njit(fastmath=FUSED, error_model="numpy")
+def _root_step(flat, grad, square, velocity, decay, memory, addition, epsilon, momentum, rate):
+    """RMSprop's running mean of squares with `memory` m and `addition` 1 - m; Adagrad's sum has 1 for both."""
+    dtype = flat.dtype.type
+    memory, addition, decay = dtype(memory), dtype(addition), dtype(decay)
+    rate, momentum, epsilon = dtype(rate), dtype(momentum), dtype(epsilon)
+    if momentum == 0:
+        for j in range(flat.size):
+            g = grad[j] + decay * flat[j]
+            square[j] = memory * square[j] + addition * (g * g)
+            flat[j] -= rate * (g / (np.sqrt(square[j]) + epsilon))
+    else:
+        for j in range(flat.size):
+            g = grad[j] + decay * flat[j]
+            square[j] = memory * square[j] + addition * (g * g)
+            velocity[j] = momentum * velocity[j] + g / (np.sqrt(square[j]) + epsilon)
+            flat[j] -= rate * velocity[j]
+
+
+@njit(error_model="numpy")
+def _step_part(code, options, rate, decay, small, flat, grad, first, second, count):
+    """The optimizer's step on parameters that all have this weight decay."""
+    epsilon = options[2] * small
+    if code == PLAIN:
+        _momentum_step(flat, grad, first, decay, options[0], options[1] > 0, rate)
+    elif code == ADAM:
+        _adam_step(flat, grad, first, second, decay, 1.0, options[0], options[1], epsilon, count, rate)
+    elif code == ADAMW:
+        _adam_step(flat, grad, first, second, 0.0, 1.0 - decay, options[0], options[1], epsilon, count, rate)
+    else:
+        _root_step(flat, grad, first, second, decay, options[0], options[1], epsilon, options[3], rate)
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def update_block(code, options, rate, decay, small, n_weights, flat, grad, first, second, count):
+    """A step of the optimizer in one pass over parameters (n,), the first `n_weights` of which are weights.
+
+    `options` as `coverage.optimizer_options` lays them out; `decay` what is added of a weight to its gradient or, for
+    AdamW, lost of it; `small` multiplies epsilon. `first` and `second` (n,) are the optimizer's state, or empty.
+    """
+    f, s, n = min(first.size, n_weights), min(second.size, n_weights), n_weights
+    _step_part(code, options, rate, decay, small, flat[:n], grad[:n], first[:f], second[:s], count)
+    _step_part(code, options, rate, 0.0, small, flat[n:], grad[n:], first[f:], second[s:], count)
+    if count % FLUSH_EVERY == 0:
+        _sweep(first)
+        _sweep(second)
 
 
 @njit(error_model="numpy")
@@ -327,28 +531,6 @@ def _clip(grad, largest):
         factor = grad.dtype.type(largest / norm)
         for j in range(grad.size):
             grad[j] *= factor
-
-
-@njit(fastmath=FUSED, error_model="numpy")
-def _update(code, options, rate, n_weights, flat, grad, first, second, count):
-    """One step of the optimizer; `options` as `engine.optimizer_options` lays them out."""
-    dtype = flat.dtype.type
-    decay = options[0]
-    if code == ADAMW:
-        kept = dtype(1.0 - rate * decay)
-        for j in range(n_weights):
-            flat[j] *= kept
-    elif decay:
-        lost = dtype(decay)
-        for j in range(n_weights):
-            grad[j] += lost * flat[j]
-    if code == PLAIN:
-        _momentum_step(flat, grad, first, options[1], options[2] > 0, rate)
-    else:
-        _adam_step(flat, grad, first, second, options[1], options[2], options[3], count, rate)
-    if count % FLUSH_EVERY == 0:
-        _sweep(first)
-        _sweep(second)
 
 
 @njit(error_model="numpy")
@@ -380,15 +562,17 @@ def _tile(n, sizes, codes, n_weights, flat, grad, buffers, y, row_weights, n_bat
     here, weight, bias = 0, 0, n_weights
     for layer in range(n_layers):
         n_in, n_out = sizes[layer], sizes[layer + 1]
-        below, z = _layer(a, here, n_in), _layer(a, here + n_in, n_out)
+        is_last = layer == n_layers - 1
+        z_of = slope if _has_slope(codes[0]) and not is_last else a
+        below, z = _layer(a, here, n_in), _layer(z_of, here + n_in, n_out)
         for j in range(n_out):
-            b = flat[bias + j]
+            b = flat[bias + j] if is_last else dtype(0.0)
             for r in range(n):
                 z[j, r] = b
         _multiply(flat[weight : weight + n_in * n_out].reshape(n_out, n_in), below, z, n)
         here, weight, bias = here + n_in, weight + n_in * n_out, bias + n_out
-        if layer < n_layers - 1:
-            _activate(codes[0], z, _layer(slope, here, n_out), n)
+        if not is_last:
+            _activate(codes[0], _layer(a, here, n_out), flat[bias - n_out : bias], _layer(slope, here, n_out), n)
     d = _layer(delta, here, sizes[n_layers])
     _output(codes[1], _layer(a, here, sizes[n_layers]), d, y, scratch, n)
     total = 0.0
@@ -407,21 +591,19 @@ def _tile(n, sizes, codes, n_weights, flat, grad, buffers, y, row_weights, n_bat
         for j in range(n_out):
             grad[bias + j] += _dot(d[j], ones, n)
         if layer:
-            d_below, f = _layer(delta, here, n_in), _layer(slope, here, n_in)
+            d_below = _layer(delta, here, n_in)
             for i in range(n_in):
                 for r in range(n):
                     d_below[i, r] = dtype(0.0)
             _multiply(flat[weight : weight + n_in * n_out].reshape(n_out, n_in).T, d, d_below, n)
-            for i in range(n_in):
-                for r in range(n):
-                    d_below[i, r] *= f[i, r]
+            _differentiate(codes[0], d_below, below, _layer(slope, here, n_in), n)
     return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_steps(
     first_step, last_step, batch_size, order, X, class_codes, targets, weights, sizes, codes, n_weights, flat, grad,
-    buffers, y, scratch, options, rates, moments, count, clip,
+    buffers, y, scratch, options, decay, rates, moments, count, clip,
 ):  # fmt: skip
     """Steps `first_step` to `last_step` (excluded) of an epoch, on rows drawn in `order` (n_rows,).
 
@@ -452,5 +634,85 @@ def run_steps(
         if clip > 0:
             _clip(grad, clip)
         count += 1
-        _update(codes[2], options, rates[step], n_weights, flat, grad, moments[0], moments[1], count)
+        lost = decay * rates[step] if codes[2] == ADAMW else decay
+        update_block(codes[2], options, rates[step], lost, 1.0, n_weights, flat, grad, moments[0], moments[1], count)
     return total, -1
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def activate_lines(code, a, b, slope):
+    """f(z + b) into `a` (n_lines, n_rows), `b` (n_lines,).
+
+    z stands in `a`, or in `slope` (n_lines, n_rows) where f does not tell f', which will then take its place.
+    """
+    _activate(code, a, b, slope, a.shape[1])
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def differentiate_lines(code, delta, a, slope):
+    """`delta` *= f', from what `activate_lines` left in `a` and `slope`; all are (n_lines, n_rows)."""
+    _differentiate(code, delta, a, slope, a.shape[1])
+
+
+@njit(fastmath=FUSED, error_model="numpy", cache=True, nogil=True)
+def drop_lines(a, kept, h, dropout):
+    """`kept`, uniform in [0, 1), becomes the dropout factors; `h` is `a` times these."""
+    dropped, scale, zero = a.dtype.type(dropout), a.dtype.type(1.0 / (1.0 - dropout)), a.dtype.type(0.0)
+    for j in range(a.shape[0]):
+        x, u, out = a[j], kept[j], h[j]
+        for r in range(x.size):
+            u[r] = scale if u[r] >= dropped else zero
+            out[r] = x[r] * u[r]
+
+
+@njit(fastmath=FUSED, error_model="numpy", cache=True, nogil=True)
+def activate_output(code, z, b, a):
+    """`z` += `b`, then identity, sigmoid or softmax of it into `a`; (n_out, n_rows), `b` (n_out,)."""
+    dtype = z.dtype.type
+    n_out, n = z.shape
+    for j in range(n_out):
+        for r in range(n):
+            x = z[j, r] + b[j]
+            z[j, r] = x
+            a[j, r] = _sigmoid(x, dtype) if code == SIGMOID else x
+    if code == SOFTMAX:
+        largest, total = z[0].copy(), np.zeros(n, z.dtype)
+        for j in range(1, n_out):
+            for r in range(n):
+                largest[r] = largest[r] if z[j, r] <= largest[r] else z[j, r]
+        for j in range(n_out):
+            for r in range(n):
+                below = z[j, r] - largest[r]
+                e = _exp(dtype(MOST_NEGATIVE) if below < dtype(MOST_NEGATIVE) else below, dtype)
+                total[r] += e
+                a[j, r] = e
+        for j in range(n_out):
+            for r in range(n):
+                a[j, r] /= total[r]
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def sum_losses(code, z, y, row_weights, scratch):
+    """Row losses times row weights, added up: softmax, sigmoid or identity outputs with their partner.
+
+    `z`, `y` and `scratch` are (n_out, n_rows), `row_weights` (n_rows,) or empty.
+    """
+    lines = np.empty((4, z.shape[1]), z.dtype)
+    _output(code, z, scratch, y, lines, z.shape[1])
+    total = 0.0
+    for r in range(z.shape[1]):
+        total += float(lines[0, r] * row_weights[r] if row_weights.size else lines[0, r])
+    return total
+
+
+@njit(fastmath=FUSED, error_model="numpy", cache=True, nogil=True)
+def subtract_targets(a, y, row_weights, delta):
+    """(a - y) times row weight over the number of rows into `delta`; (n_out, n_rows), `row_weights` or empty."""
+    n_out, n = a.shape
+    factor = a.dtype.type(1.0 / n)
+    for j in range(n_out):
+        for r in range(n):
+            delta[j, r] = (a[j, r] - y[j, r]) * factor
+        if row_weights.size:
+            for r in range(n):
+                delta[j, r] *= row_weights[r]

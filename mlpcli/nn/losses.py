@@ -12,7 +12,7 @@ passes.
 cross entropy, sigmoid with binary cross entropy, exp with Poisson): `is_likelihood` says so.
 
 Their targets must sum to 1 over softmax outputs, smoothed or not: `label_smoothing` is an option of the loss, but it is
-the target rows that are made with it.
+the target rows that are made with it. A loss that trains has a number there: `auto` needs to know the metric.
 
 A row's loss is summed over outputs, not averaged. Logarithms of outputs are continued by their tangent below `TINY`, so
 that a pair without a guarantee of positive outputs (cross_entropy on tanh, say) still has a value and a gradient
@@ -30,7 +30,13 @@ Array = NDArray[np.floating[Any]]
 
 TINY = 1e-7
 
-Smoothing = Annotated[float, Setting("Share of the target spread over all classes (Szegedy et al. 2016).", ge=0, lt=1)]
+Smoothing = Annotated[
+    Literal["auto"] | Annotated[float, Setting("A share.", ge=0, lt=1)],
+    Setting(
+        "Share of the target spread over all classes (Szegedy et al. 2016); auto is 0.1 where the metric of early "
+        "stopping judges labels, as accuracy does, and 0 where that is the loss or judges probabilities."
+    ),
+]
 
 
 @options
@@ -247,6 +253,16 @@ def row_losses(loss: Loss, output_activation: str, z: Array, a: Array, y: Array)
     if output_activation == loss.partner:
         return loss.values_from_logits(z, y)
     return loss.values(a, y)
+
+
+def mean_row_loss(
+    loss: Loss, output_activation: str, z: Array, a: Array, y: Array, row_weights: Array | None = None
+) -> float:
+    """The batch's cost: mean of row loss times row weight."""
+    losses = row_losses(loss, output_activation, z, a, y)
+    if row_weights is not None:
+        losses = losses * row_weights
+    return float(losses.mean())
 
 
 def _log(a: Array) -> Array:

@@ -1,21 +1,25 @@
 """The multi-layer perceptron: z(l) = W(l) a(l-1) + b(l), a(l) = f(z(l)), and its gradient by backpropagation.
 
-Rows are samples, so a layer is `Z = A @ W.T + b`, and backwards `dW = delta.T @ A`, `dA = delta @ W`. The forward
-and the backward pass allocate nothing: a `Workspace` holds every buffer for the largest batch, and a shorter batch uses
-leading rows of the same buffers. What a step does allocate is a few arrays as small as the outputs, for the loss.
+Rows are samples, so a layer is `Z = A @ W.T + b`, and backwards `dW = delta.T @ A`, `dA = delta @ W`. With several
+members every array has a leading axis, and the same lines compute all members at once. The forward and the backward
+pass allocate next to nothing: a `Workspace` holds every buffer for the largest batch, and a shorter batch uses the
+leading part of the same buffers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.initializers import Normal, Uniform, draw_layer
-from mlpcli.nn.losses import Loss, row_losses
-from mlpcli.nn.parameters import Parameters, allocate_parameters
+from mlpcli.nn.architecture import Network as Network
+from mlpcli.nn.hidden import mix_slopes, normalize, normalize_backward, split_slopes
+from mlpcli.nn.losses import Loss, mean_row_loss
+from mlpcli.nn.parameters import Parameters
+from mlpcli.nn.passes import Passes
+from mlpcli.nn.workspace import Buffers, by_member
+from mlpcli.nn.workspace import Workspace as Workspace
 
 Array = NDArray[np.floating[Any]]
 
@@ -24,112 +28,42 @@ SCORING_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Network:
-    """The shape of a perceptron; with `Parameters` it is the whole function.
+class Dropout:
+    """The neurons that one training step switches off: a share of them, drawn from `rng`."""
 
-    `sizes` n -> N -> ... -> M; `activation` for hidden layers and `output_activation` are keys of ACTIVATIONS;
-    `dropout` is the share of hidden neurons switched off in each training step.
-    """
-
-    sizes: tuple[int, ...]
-    activation: str
-    output_activation: str
-    dropout: float = 0.0
-
-    @property
-    def n_layers(self) -> int:
-        """Layers with weights."""
-        return len(self.sizes) - 1
-
-    def activation_of(self, layer: int) -> str:
-        """Name of the activation behind layer `layer` (from 0)."""
-        return self.output_activation if layer == self.n_layers - 1 else self.activation
-
-
-def initialize(
-    network: Network, initializer: str | Normal | Uniform, rng: np.random.Generator, dtype: DTypeLike = np.float32
-) -> Parameters:
-    """Fresh parameters; `initializer` "auto" takes each layer's from its activation."""
-    parameters = allocate_parameters(network.sizes, dtype)
-    for layer, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True)):
-        chosen = ACTIVATIONS[network.activation_of(layer)].initializer if initializer == "auto" else initializer
-        draw_layer(chosen, W, b, rng)
-    return parameters
-
-
-@dataclass(frozen=True)
-class _Buffers:
-    """What one batch needs, layer by layer; all (n_rows, sizes[layer + 1])."""
-
-    z: tuple[Array, ...]
-    a: tuple[Array, ...]
-    h: tuple[Array, ...]  # a after dropout: what the next layer sees
-    kept: tuple[Array, ...]  # dropout factors: 0, or 1 / (1 - dropout)
-    delta: tuple[Array, ...]
-    scratch: tuple[Array, ...]
-    ones: Array  # (n_rows,): ones @ delta sums the rows faster than delta.sum(axis=0)
-
-
-class Workspace:
-    """Preallocated buffers for batches of up to `max_rows` rows."""
-
-    def __init__(self, network: Network, max_rows: int, dtype: DTypeLike = np.float32) -> None:
-        def batch(width: int) -> Array:
-            return np.empty((max_rows, width), dtype)
-
-        self.network = network
-        self.max_rows = max_rows
-        self.activations = tuple(ACTIVATIONS[network.activation_of(layer)] for layer in range(network.n_layers))
-        widths = network.sizes[1:]
-        a = tuple(batch(width) for width in widths)
-        # The output keeps its z for the losses on logits; a hidden layer only where its derivative needs it.
-        z = tuple(
-            batch(width)
-            if layer == network.n_layers - 1 or ACTIVATIONS[network.activation_of(layer)].needs_z
-            else a[layer]
-            for layer, width in enumerate(widths)
-        )
-        kept = tuple(batch(width) for width in widths[:-1]) if network.dropout else ()
-        h = tuple(batch(width) for width in widths[:-1]) if network.dropout else a[:-1]
-        delta = tuple(batch(width) for width in widths)
-        scratch = tuple(batch(width) for width in widths)
-        self._full = _Buffers(z, a, h, kept, delta, scratch, np.ones(max_rows, dtype))
-        self._by_rows = {max_rows: self._full}
-
-    def rows(self, n_rows: int) -> _Buffers:
-        """Buffers for a batch of `n_rows` <= `max_rows`; views, made once for each size seen."""
-        if n_rows not in self._by_rows:
-            full = self._full
-            self._by_rows[n_rows] = _Buffers(
-                z=_leading(full.z, n_rows),
-                a=_leading(full.a, n_rows),
-                h=_leading(full.h, n_rows),
-                kept=_leading(full.kept, n_rows),
-                delta=_leading(full.delta, n_rows),
-                scratch=_leading(full.scratch, n_rows),
-                ones=full.ones[:n_rows],
-            )
-        return self._by_rows[n_rows]
+    share: float
+    rng: np.random.Generator
 
 
 def forward(
-    parameters: Parameters, X: Array, workspace: Workspace, dropout_rng: np.random.Generator | None = None
+    parameters: Parameters, X: Array, workspace: Workspace, dropout: Dropout | None = None
 ) -> tuple[Array, Array]:
     """Logits z and outputs a of the last layer, both (n_rows, n_out), as views into the workspace.
 
-    `X` is (n_rows, n_in) of the parameters' dtype; `dropout_rng` is given in training with dropout only.
+    `X` is (n_rows, n_in) of the parameters' dtype; with members everything has a leading axis, but `X` may be without
+    one and is then the same for all. `dropout` is given in training only.
     """
-    buffers = workspace.rows(X.shape[0])
-    last = len(parameters.W) - 1
-    h = X
-    for layer, activation in enumerate(workspace.activations):
-        z, a = buffers.z[layer], buffers.a[layer]
-        np.matmul(h, parameters.W[layer].T, out=z)
-        z += parameters.b[layer]
-        activation.apply(z, a, buffers.scratch[layer])
-        h = a
-        if dropout_rng is not None and layer < last:
-            h = _drop(a, buffers.kept[layer], buffers.h[layer], workspace.network.dropout, dropout_rng)
+    network, passes, buffers = workspace.network, workspace.passes, workspace.rows(X.shape[-2])
+    last = network.n_layers - 1
+    h = X if buffers.front is None else buffers.front.forward(parameters, X)
+    for layer, name in enumerate(workspace.activations):
+        np.matmul(h, _transposed(parameters.W[layer]), out=buffers.z[layer])
+        if layer == last:
+            _activate(passes.activate_keeping_z, name, parameters, buffers, layer)
+            break
+        if network.is_normalized:
+            gain = parameters.tensors[f"gain{layer + 1}"]
+            normalize(buffers.z[layer], gain, buffers.normal[layer], buffers.spread[layer])
+        activate = passes.activate_keeping_z if network.learns_slopes else passes.activate
+        _activate(activate, name, parameters, buffers, layer)
+        below, h = h, buffers.a[layer]
+        if network.learns_slopes:
+            slope, h = parameters.tensors[f"slope{layer + 1}"], buffers.h[layer]
+            mix_slopes(buffers.z[layer], buffers.a[layer], slope, buffers.excess[layer], h)
+        if dropout is not None:
+            h = _drop(passes, h, buffers, layer, dropout)
+        if workspace.adds_input[layer]:
+            h = np.add(h, below, out=buffers.h[layer])
     return buffers.z[last], buffers.a[last]
 
 
@@ -145,31 +79,70 @@ def backward(
 ) -> None:
     """Gradient of the batch's cost into `gradient`, after `forward` on the same `X`.
 
-    The cost is the mean over the batch of row loss times row weight (weights are 1 where `row_weights` (n_rows,) is
-    None).
+    The cost of each member is the mean over its rows of row loss times row weight (weights are 1 where `row_weights`
+    (n_rows,) is None).
     """
-    network = workspace.network
-    n_rows = X.shape[0]
-    buffers = workspace.rows(n_rows)
+    network, passes, buffers = workspace.network, workspace.passes, workspace.rows(X.shape[-2])
     last = network.n_layers - 1
-    delta = buffers.delta[last]
-    _output_delta(network, loss, buffers, y)
-    if row_weights is not None:
-        delta *= row_weights[:, None]
-    delta *= 1.0 / n_rows
+    inputs = X if buffers.front is None else buffers.front.entries
+    rows = zip(by_member(y, 2), by_member(row_weights, 1, network.members), strict=True)
+    views = (buffers.zs[last], buffers.as_[last], buffers.deltas[last], buffers.scratches[last])
+    for (own, weights), z, a, delta, scratch in zip(rows, *views, strict=True):
+        passes.output_delta(loss, network.output_activation, z, a, own, weights, delta, scratch)
     for layer in range(last, -1, -1):
         delta = buffers.delta[layer]
-        below = X if layer == 0 else (buffers.h if uses_dropout else buffers.a)[layer - 1]
-        np.matmul(delta.T, below, out=gradient.W[layer])
-        np.matmul(buffers.ones, delta, out=gradient.b[layer])
+        below = inputs if layer == 0 else workspace.seen_above(buffers, layer - 1, uses_dropout)
+        np.matmul(_transposed(delta), below, out=gradient.W[layer])
+        if layer == last or not network.is_normalized:
+            np.matmul(buffers.ones, delta, out=gradient.b[layer])
         if layer == 0:
-            return
+            break
         delta_below = buffers.delta[layer - 1]
         np.matmul(delta, parameters.W[layer], out=delta_below)
+        if workspace.adds_input[layer]:
+            delta_below += buffers.passed[layer]
+        if workspace.adds_input[layer - 1]:
+            buffers.passed[layer - 1][...] = delta_below
+        _hidden_backward(parameters, gradient, workspace, layer - 1, buffers, uses_dropout)
+    if buffers.front is not None:
+        # The entries' delta takes the place of the entries, which the product above was the last to need.
+        np.matmul(buffers.delta[0], parameters.W[0], out=inputs)
+        if workspace.adds_input[0]:
+            inputs += buffers.passed[0]
+        buffers.front.backward(parameters, gradient, X, inputs)
+
+
+def _hidden_backward(
+    parameters: Parameters,
+    gradient: Parameters,
+    workspace: Workspace,
+    layer: int,
+    buffers: Buffers,
+    uses_dropout: bool,
+) -> None:
+    """Turn the delta of what a hidden layer gives, in place, into that of its product."""
+    network, passes = workspace.network, workspace.passes
+    delta, through = buffers.delta[layer], buffers.deltas[layer]
+    kept: tuple[Array | None, ...] = buffers.kepts[layer] if uses_dropout else (None,) * network.members
+    differentiate = passes.differentiate_at_z if network.learns_slopes else passes.differentiate
+    if network.learns_slopes:
         if uses_dropout:
-            delta_below *= buffers.kept[layer - 1]
-        workspace.activations[layer - 1].backward(
-            delta_below, buffers.z[layer - 1], buffers.a[layer - 1], buffers.scratch[layer - 1]
+            delta *= buffers.kept[layer]
+            kept = (None,) * network.members
+        name, through = f"slope{layer + 1}", buffers.hs[layer]
+        split_slopes(
+            delta, parameters.tensors[name], buffers.excess[layer], gradient.tensors[name], out=buffers.h[layer]
+        )
+    views = (buffers.zs[layer], buffers.as_[layer], buffers.scratches[layer])
+    for part, factors, z, a, scratch in zip(through, kept, *views, strict=True):
+        differentiate(network.activation, part, factors, z, a, scratch)
+    if network.learns_slopes:
+        delta += buffers.h[layer]
+    if network.is_normalized:
+        np.matmul(buffers.ones, delta, out=gradient.b[layer])  # the bias comes after the normalization
+        gain = f"gain{layer + 1}"
+        normalize_backward(
+            delta, parameters.tensors[gain], buffers.normal[layer], buffers.spread[layer], gradient.tensors[gain]
         )
 
 
@@ -184,54 +157,61 @@ def output_blocks(
         yield rows, z, a
 
 
+def scoring_rows(network: Network, n_rows: int) -> int:
+    """Rows of a block when `n_rows` rows are scored: all members together fill the buffers of one."""
+    return max(1, min(SCORING_ROWS // network.members, n_rows))
+
+
 def predict(network: Network, parameters: Parameters, X: Array) -> Array:
-    """Outputs (n_rows, n_out) of the network for inputs `X` (n_rows, n_in)."""
-    workspace = Workspace(network, min(SCORING_ROWS, max(X.shape[0], 1)), parameters.flat.dtype)
+    """Outputs (n_rows, n_out) of the network, the mean over its members, for inputs `X` (n_rows, n_in)."""
+    workspace = Workspace(network, scoring_rows(network, X.shape[0]), parameters.flat.dtype)
     outputs = np.empty((X.shape[0], network.sizes[-1]), parameters.flat.dtype)
     # Inputs far outside what training saw may overflow on the way, where most activations saturate; the caller looks at
     # what comes out.
     with np.errstate(over="ignore", invalid="ignore"):
         for rows, _, a in output_blocks(network, parameters, X, workspace):
-            outputs[rows] = a
+            outputs[rows] = a if network.members == 1 else a.mean(axis=0)
     return outputs
 
 
 def batch_loss(workspace: Workspace, loss: Loss, y: Array, row_weights: Array | None = None) -> float:
-    """The cost of the batch that `forward` has just gone through: mean of row loss times row weight."""
-    buffers = workspace.rows(y.shape[0])
-    z, a = buffers.z[-1], buffers.a[-1]
-    if row_weights is None and workspace.network.output_activation == loss.partner:
-        total: float = loss.total(z, a, y, buffers.scratch[-1])
-        return total / len(y)
-    return mean_loss(workspace.network, loss, z, a, y, row_weights)
+    """The cost of the batch that `forward` has just gone through, the mean over its rows and the members."""
+    network, buffers = workspace.network, workspace.rows(y.shape[-2])
+    rows = zip(by_member(y, 2), by_member(row_weights, 1, network.members), strict=True)
+    views = (buffers.zs[-1], buffers.as_[-1], buffers.scratches[-1])
+    total = sum(
+        workspace.passes.batch_loss(loss, network.output_activation, z, a, own, weights, scratch)
+        for (own, weights), z, a, scratch in zip(rows, *views, strict=True)
+    )
+    return total / network.members
 
 
 def mean_loss(network: Network, loss: Loss, z: Array, a: Array, y: Array, row_weights: Array | None = None) -> float:
     """The batch's cost: mean of row loss times row weight."""
-    losses = row_losses(loss, network.output_activation, z, a, y)
-    if row_weights is not None:
-        losses = losses * row_weights
-    return float(losses.mean())
+    return mean_row_loss(loss, network.output_activation, z, a, y, row_weights)
 
 
-def _leading(buffers: tuple[Array, ...], n_rows: int) -> tuple[Array, ...]:
-    return tuple(buffer[:n_rows] for buffer in buffers)
+def _transposed(array: Array) -> Array:
+    """Rows and columns exchanged, member by member."""
+    return array.T if array.ndim == 2 else array.swapaxes(1, 2)
 
 
-def _drop(a: Array, kept: Array, h: Array, dropout: float, rng: np.random.Generator) -> Array:
+def _activate(
+    activate: Callable[[str, Array, Array, Array, Array], None],
+    name: str,
+    parameters: Parameters,
+    buffers: Buffers,
+    layer: int,
+) -> None:
+    views = (buffers.zs[layer], by_member(parameters.b[layer], 1), buffers.as_[layer], buffers.scratches[layer])
+    for z, b, a, scratch in zip(*views, strict=True):
+        activate(name, z, b, a, scratch)
+
+
+def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropout) -> Array:
     """Inverted dropout: the kept neurons are scaled up, so that prediction needs no change."""
-    rng.random(dtype=kept.dtype, out=kept)
-    np.greater_equal(kept, dropout, out=kept)
-    kept *= 1.0 / (1.0 - dropout)
-    np.multiply(a, kept, out=h)
-    return h
-
-
-def _output_delta(network: Network, loss: Loss, buffers: _Buffers, y: Array) -> None:
-    """d loss / d z of the last layer; for a likelihood with its partner that is a - y."""
-    z, a, delta, scratch = buffers.z[-1], buffers.a[-1], buffers.delta[-1], buffers.scratch[-1]
-    if loss.is_likelihood and network.output_activation == loss.partner:
-        np.subtract(a, y, out=delta)
-        return
-    loss.gradient(a, y, delta)
-    ACTIVATIONS[network.output_activation].backward(delta, z, a, scratch)
+    kept = buffers.kept[layer]
+    dropout.rng.random(dtype=kept.dtype, out=kept.swapaxes(-1, -2))
+    for part, factors, h in zip(by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], strict=True):
+        passes.drop(part, factors, h, dropout.share)
+    return buffers.h[layer]

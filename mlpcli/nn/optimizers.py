@@ -1,34 +1,21 @@
 """Optimizers: frozen options, a state of arrays, and an update of the flat parameter vector in place.
 
-Each optimizer has `start(flat) -> state` and `update(block, learning_rate, step)`; `bind` lays blocks over the vectors
-and gives back one step as a function of the learning rate. `flat` and `grad` are (n_parameters,), weights first, so
-weight decay touches `flat[:n_weights]` only; a step uses up `grad`. The state is a dict of arrays: it is saved and
-restored as it is. A block of `BLOCK` numbers stays in the second-level cache, which makes Adam on two million
-parameters a third faster than operations on whole vectors; and two threads can work on different blocks.
+Each optimizer has `start(flat) -> state` and `update(block, learning_rate, step, decay)`, which takes a step on one
+block of the vectors; `stepping.bind` makes a whole step of that. `flat` and `grad` are (n_parameters,), weights first,
+so weight decay touches the leading weights only; a step uses up `grad`. The state is a dict of arrays: it is saved and
+restored as it is.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.nn.blocks import Block
 from mlpcli.options import Setting, options
 
 Array = NDArray[np.floating[Any]]
 State = dict[str, NDArray[Any]]
-
-BLOCK = 32_768
-# With fewer blocks than this, handing work to another thread costs more than it brings.
-BLOCKS_WORTH_THREADS = 8
-
-# A running average decays by a constant factor and ends in denormal numbers, which are many times slower on every
-# x86 core. Sweeping what is below any useful size to zero this often is cheaper than one slow step.
-FLUSH_EVERY = 16
-NEGLIGIBLE = 1e-30
 
 LearningRate = Annotated[float, Setting("Step size at the top of the schedule.", gt=0)]
 CoupledDecay = Annotated[
@@ -54,11 +41,12 @@ class SGD:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "velocity") if self.momentum else _state(flat)
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place: v = momentum*v + g; flat -= learning_rate * (v, or g + momentum*v for Nesterov)."""
         g, change = block.grad, block.scratch
+        learning_rate *= block.rate
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
+            _add_decay(block, self.weight_decay * decay)
         if self.momentum:
             v = block.state["velocity"]
             v *= self.momentum
@@ -89,11 +77,11 @@ class Adam:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
-        _adam_step(block, learning_rate, step, self.beta1, self.beta2, self.epsilon)
+            _add_decay(block, self.weight_decay * decay)
+        _adam_step(block, learning_rate, step, self)
 
 
 @options
@@ -111,10 +99,11 @@ class AdamW:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "mean", "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
-        np.multiply(block.weights, 1.0 - learning_rate * self.weight_decay, out=block.weights)
-        _adam_step(block, learning_rate, step, self.beta1, self.beta2, self.epsilon)
+        shrinking = learning_rate * block.decay_rate * self.weight_decay * decay
+        np.multiply(block.weights, 1.0 - shrinking, out=block.weights)
+        _adam_step(block, learning_rate, step, self)
 
 
 @options
@@ -132,15 +121,15 @@ class RMSprop:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square", "velocity") if self.momentum else _state(flat, "square")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
-        change = block.scratch
+            _add_decay(block, self.weight_decay * decay)
+        change, learning_rate = block.scratch, learning_rate * block.rate
         square = block.state["square"]
         _track_square(square, block.grad, self.decay, change)
         np.sqrt(square, out=change)
-        change += self.epsilon
+        change += self.epsilon * block.epsilon
         np.divide(block.grad, change, out=change)
         if self.momentum:
             v = block.state["velocity"]
@@ -165,16 +154,16 @@ class Adagrad:
         """Fresh state for parameters like `flat`."""
         return _state(flat, "square_sum")
 
-    def update(self, block: "Block", learning_rate: float, step: int) -> None:
+    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
         """One step in place."""
         if self.weight_decay:
-            _add_decay(block, self.weight_decay)
-        change = block.scratch
+            _add_decay(block, self.weight_decay * decay)
+        change, learning_rate = block.scratch, learning_rate * block.rate
         square_sum = block.state["square_sum"]
         np.multiply(block.grad, block.grad, out=change)
         square_sum += change
         np.sqrt(square_sum, out=change)
-        change += self.epsilon
+        change += self.epsilon * block.epsilon
         np.divide(block.grad, change, out=change)
         change *= learning_rate
         np.subtract(block.flat, change, out=block.flat)
@@ -183,76 +172,8 @@ class Adagrad:
 Optimizer = SGD | Adam | AdamW | RMSprop | Adagrad
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One stretch of the flat vectors: views, the optimizer's state for it, and scratch of the same length."""
-
-    flat: Array
-    grad: Array
-    weights: Array  # the part of `flat` that is weights: decay leaves biases alone
-    state: State
-    scratch: Array
-
-
-def bind(
-    optimizer: Optimizer, flat: Array, grad: Array, state: State, n_weights: int, n_threads: int = 1
-) -> Callable[[float], None]:
-    """A function that takes a step with a given learning rate, from what is in `grad`, on `flat` and `state` in place.
-
-    Threads share the blocks, each with its own; how many there are does not change a bit of the result.
-    """
-    n_blocks = -(-flat.size // BLOCK)
-    n_groups = n_threads if n_blocks >= BLOCKS_WORTH_THREADS else 1
-    groups = [_blocks(flat, grad, state, n_weights, range(n, n_blocks, n_groups)) for n in range(n_groups)]
-    count = state["step"]
-
-    def run(blocks: Sequence[Block], learning_rate: float, step: int) -> None:
-        for block in blocks:
-            optimizer.update(block, learning_rate, step)
-            if step % FLUSH_EVERY == 0:
-                _flush(block)
-
-    def run_quietly(blocks: Sequence[Block], learning_rate: float, step: int) -> None:
-        with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
-            run(blocks, learning_rate, step)
-
-    def take_step(learning_rate: float) -> None:
-        step = int(count) + 1
-        count.fill(step)
-        others = [_workers(n_groups - 1).submit(run_quietly, group, learning_rate, step) for group in groups[1:]]
-        run(groups[0], learning_rate, step)
-        for other in others:
-            other.result()
-
-    return take_step
-
-
-@cache
-def _workers(n: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n, thread_name_prefix="optimizer")
-
-
-def _blocks(flat: Array, grad: Array, state: State, n_weights: int, numbers: range) -> tuple[Block, ...]:
-    """The blocks with these numbers, on one scratch."""
-    scratch = np.empty(min(BLOCK, flat.size), flat.dtype)
-    blocks = []
-    for number in numbers:
-        start, stop = number * BLOCK, min((number + 1) * BLOCK, flat.size)
-        own = {name: values[start:stop] for name, values in state.items() if name != "step"}
-        weights = flat[start : max(start, min(stop, n_weights))]
-        blocks.append(Block(flat[start:stop], grad[start:stop], weights, own, scratch[: stop - start]))
-    return tuple(blocks)
-
-
 def _state(flat: Array, *names: str) -> State:
     return {"step": np.zeros((), np.int64)} | {name: np.zeros_like(flat) for name in names}
-
-
-def _flush(block: Block) -> None:
-    for values in block.state.values():
-        np.abs(values, out=block.scratch)
-        np.greater_equal(block.scratch, NEGLIGIBLE, out=block.scratch)
-        values *= block.scratch
 
 
 def _add_decay(block: Block, weight_decay: float) -> None:
@@ -268,8 +189,10 @@ def _track_square(square: Array, grad: Array, decay: float, scratch: Array) -> N
     square += scratch
 
 
-def _adam_step(block: Block, learning_rate: float, step: int, beta1: float, beta2: float, epsilon: float) -> None:
+def _adam_step(block: Block, learning_rate: float, step: int, adam: Adam | AdamW) -> None:
     mean, square, change = block.state["mean"], block.state["square"], block.scratch
+    beta1, beta2, epsilon = adam.beta1, adam.beta2, adam.epsilon * block.epsilon
+    learning_rate *= block.rate
     np.subtract(block.grad, mean, out=change)
     change *= 1.0 - beta1
     mean += change

@@ -1,51 +1,63 @@
-"""All weights and biases in one flat vector: W1, W2, ... first, then b1, b2, ...; `W[l]`, `b[l]` are views of it."""
+"""All that is fitted, in one flat vector: W1, W2, ... first, then b1, b2, ..., then the tensors of other parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from mlpcli.nn.architecture import Network, tensors
 
 Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The fitted numbers of a network of `sizes` n -> N -> ... -> M.
+    """The fitted numbers of a network.
 
-    `flat` is (n_parameters,); `W[l]` is (sizes[l+1], sizes[l]) and `b[l]` is (sizes[l+1],), both views of `flat`.
+    `flat` is (n_parameters,). `W[l]` is (N, n) with n = `widths[l]` entries and N = `widths[l+1]` neurons, `b[l]` is
+    (N,); `tensors` holds every array by its name in `architecture.tensors`. All are views of `flat`; with several
+    members each has a leading axis (members, ...).
     """
 
-    sizes: tuple[int, ...]
     flat: Array
+    tensors: Mapping[str, Array]
     W: tuple[Array, ...]
     b: tuple[Array, ...]
 
     @property
     def n_weights(self) -> int:
-        """How many leading entries of `flat` are weights; the rest are biases."""
+        """How many leading entries of `flat` are weights; what follows is biases and other tensors."""
         return sum(W.size for W in self.W)
 
 
-def count_parameters(sizes: Sequence[int]) -> int:
-    """Weights and biases of a network of these sizes."""
-    return sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
+def count_parameters(network: Network | Sequence[int]) -> int:
+    """Fitted numbers of a network, or of the plain network of these sizes."""
+    network = _network(network)
+    return network.members * sum(prod(tensor.shape) for tensor in tensors(network))
 
 
-def view_parameters(sizes: Sequence[int], flat: Array) -> Parameters:
-    """Lay `W` and `b` views over an existing vector of `count_parameters(sizes)` entries."""
-    weights, biases, start = [], [], 0
-    for n_in, n_out in pairwise(sizes):
-        weights.append(flat[start : start + n_in * n_out].reshape(n_out, n_in))
-        start += n_in * n_out
-    for n_out in sizes[1:]:
-        biases.append(flat[start : start + n_out])
-        start += n_out
-    return Parameters(tuple(sizes), flat, tuple(weights), tuple(biases))
+def view_parameters(network: Network | Sequence[int], flat: Array) -> Parameters:
+    """Lay views over an existing vector of `count_parameters(network)` entries."""
+    network = _network(network)
+    leading = (network.members,) if network.members > 1 else ()
+    views, start = {}, 0
+    for tensor in tensors(network):
+        size = network.members * prod(tensor.shape)
+        views[tensor.name] = flat[start : start + size].reshape(leading + tensor.shape)
+        start += size
+    layers = range(1, network.n_layers + 1)
+    return Parameters(
+        flat, views, tuple(views[f"W{layer}"] for layer in layers), tuple(views[f"b{layer}"] for layer in layers)
+    )
 
 
-def allocate_parameters(sizes: Sequence[int], dtype: DTypeLike = np.float32) -> Parameters:
+def allocate_parameters(network: Network | Sequence[int], dtype: DTypeLike = np.float32) -> Parameters:
     """Parameters of zeros."""
-    return view_parameters(sizes, np.zeros(count_parameters(sizes), dtype))
+    return view_parameters(network, np.zeros(count_parameters(network), dtype))
+
+
+def _network(network: Network | Sequence[int]) -> Network:
+    return network if isinstance(network, Network) else Network(tuple(network), "identity", "identity")

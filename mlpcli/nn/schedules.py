@@ -1,12 +1,12 @@
 """How the learning rate moves over training: pure functions of progress, so resuming needs only the epoch.
 
 `factor(epoch, epochs)` multiplies the optimizer's learning rate. `epoch` counts from 0 and is fractional inside an
-epoch (step 5 of 10 in the third epoch is 2.5); `epochs` is the planned number. Every schedule can begin with a linear
-warm-up of `warmup` epochs; its own course then spans the epochs that remain.
+epoch (step 5 of 10 in the third epoch is 2.5); `epochs` is the planned number. A schedule can begin with a linear
+warm-up of `warmup` epochs; its own course then spans the epochs that remain. One that begins at 0 itself has none.
 """
 
-from math import cos, pi
-from typing import Annotated, Literal
+from math import cos, log2, pi
+from typing import Annotated, ClassVar, Literal
 
 from mlpcli.options import Setting, options
 
@@ -83,7 +83,36 @@ class OneCycle:
         return _half_cosine(1.0, self.final, (progress - self.peak) / (1.0 - self.peak))
 
 
-Schedule = Constant | Step | Exponential | Cosine | OneCycle
+@options
+class FlatCos:
+    """The full rate for the share `flat` of the training, then half a cosine down to 0 (Holzmüller et al. 2024)."""
+
+    name: Literal["flat_cos"] = "flat_cos"
+    flat: Annotated[float, Setting("Share of the training at the full rate.", ge=0, lt=1)] = 0.5
+    warmup: Warmup = 0.0
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up."""
+        progress = min(epoch / epochs, 1.0)
+        return 1.0 if progress < self.flat else _half_cosine(1.0, 0.0, (progress - self.flat) / (1.0 - self.flat))
+
+
+@options
+class CosLog:
+    """Up from 0 and down to 0 in cycles, each twice as long as the one before (coslog4 of Holzmüller et al. 2024)."""
+
+    name: Literal["coslog"] = "coslog"
+    cycles: Annotated[int, Setting("Number of cycles; the last takes about half of the training.", ge=1, le=16)] = 4
+
+    warmup: ClassVar[float] = 0.0  # each cycle rises from 0 by itself
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """0.5 (1 - cos(2 pi log2(1 + (2^cycles - 1) t))) for the share t of the training that is done."""
+        turns = log2(1.0 + (2**self.cycles - 1) * min(epoch / epochs, 1.0))
+        return 0.5 * (1.0 - cos(2.0 * pi * turns))
+
+
+Schedule = Constant | Step | Exponential | Cosine | OneCycle | FlatCos | CosLog
 
 
 def schedule_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
@@ -92,6 +121,28 @@ def schedule_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
     if epoch < schedule.warmup:
         return epoch / schedule.warmup * schedule.course(0.0, 1.0)
     return schedule.course(epoch - schedule.warmup, remaining) if remaining > 0 else 1.0
+
+
+def stretch_ends(schedule: Schedule, epochs: int) -> tuple[float, ...]:
+    """Epochs at which waiting pays: scores stall before them and gain after, when the rate falls or a cycle ends.
+
+    The drops of `step`, the end of what is flat or rises in `flat_cos` and `one_cycle`, the cycles' ends of `coslog`.
+    """
+    remaining = epochs - schedule.warmup
+    if remaining <= 0:
+        return ()
+    match schedule:
+        case Step():
+            ends = [float(epoch) for epoch in range(schedule.every, int(remaining) + 1, schedule.every)]
+        case OneCycle():
+            ends = [schedule.peak * remaining]
+        case FlatCos():
+            ends = [schedule.flat * remaining]
+        case CosLog():
+            ends = [(2**cycle - 1) / (2**schedule.cycles - 1) * remaining for cycle in range(1, schedule.cycles + 1)]
+        case _:
+            ends = []
+    return tuple(schedule.warmup + end for end in ends)
 
 
 def _half_cosine(start: float, end: float, progress: float) -> float:

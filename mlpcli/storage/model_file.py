@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -14,14 +15,19 @@ from mlpcli.data.targets import ClassTarget, NumberTarget, Target
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.network import Network
+from mlpcli.nn.architecture import Network, tensors
 from mlpcli.nn.parameters import Parameters, allocate_parameters, count_parameters
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.storage.run_directory import repair
 
 INPUT_STATE = ("fill", "center", "scale")
-TARGET_STATE = ("target_center", "target_scale")
+# One entry per number or date above; here as many as its column says, and no array where no column has any.
+KNOT_STATE = ("quantiles", "scores", "edges")
+TARGET_STATE = (
+    "target_center", "target_scale", "target_quantiles", "target_scores", "target_low", "target_high", "temperature",
+    "threshold",
+)  # fmt: skip
 DAMAGED = "Copy it again, or train anew with: mlp train CONFIG"
 
 Arrays = dict[str, NDArray[Any]]
@@ -62,7 +68,10 @@ def encode_model(model: Model) -> bytes:
     arrays: Arrays = {}
     for number, (W, b) in enumerate(zip(model.parameters.W, model.parameters.b, strict=True), start=1):
         arrays[f"W{number}"], arrays[f"b{number}"] = W, b
-    arrays |= {f"input_{name}": model.preprocessor.state[name] for name in INPUT_STATE}
+    arrays |= {name: tensor for name, tensor in model.parameters.tensors.items() if name not in arrays}
+    state = model.preprocessor.state
+    arrays |= {f"input_{name}": state[name] for name in INPUT_STATE}
+    arrays |= {f"input_{name}": state[name] for name in KNOT_STATE if len(state[name])}
     arrays |= {name: model.target_state[name] for name in TARGET_STATE if name in model.target_state}
     return encode_npz(arrays, to_plain(header))
 
@@ -75,15 +84,12 @@ def load_model(path: str) -> Model:
     if not os.path.lexists(path):
         repair(os.path.dirname(path))  # a training was cut off between its last two renames
     plain, arrays = read_npz(path, "model")
-    header = from_plain(_Header, plain, path)
+    header = from_plain(_Header, _upgraded(plain), path)
+    _check_columns(header.columns, path)
     _check_network(header, path)
     parameters = _take_parameters(header, arrays, path)
-    n_numbers = sum(column.role in ("number", "date") for column in header.columns)
-    state = {name: _take(arrays, f"input_{name}", (n_numbers,), np.float64, path) for name in INPUT_STATE}
-    target_state: Arrays = {}
-    if isinstance(header.target, NumberTarget):
-        n_targets = len(header.target.names)
-        target_state = {name: _take(arrays, name, (n_targets,), np.float64, path) for name in TARGET_STATE}
+    state = _take_input_state(header.columns, arrays, path)
+    target_state = _take_target_state(header.target, arrays, path)
     if arrays:
         raise _misfit(path, f"it holds {next(iter(arrays))}, which no model has")
     return Model(
@@ -99,10 +105,42 @@ def load_model(path: str) -> Model:
     )
 
 
+def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
+    """The header of an older file as this version would have written it: what was added since, at its default."""
+    if plain["format"] == FORMATS["model"]:
+        return plain
+    plain = {**plain, "format": FORMATS["model"]}
+    if isinstance(plain.get("network"), dict):
+        plain["network"] = to_plain(Network((1, 1), "identity", "identity")) | plain["network"]
+    if isinstance(plain.get("columns"), list):
+        added = {"is_signed": False, "clip": None, "n_quantiles": 0, "n_bins": 0}
+        plain["columns"] = [added | column if isinstance(column, dict) else column for column in plain["columns"]]
+    target = plain.get("target")
+    if isinstance(target, dict) and isinstance(target.get("is_standardized"), bool):
+        kept = {key: value for key, value in target.items() if key != "is_standardized"}
+        transform = "standardize" if target["is_standardized"] else "none"
+        plain["target"] = kept | {"transform": transform, "n_quantiles": []}
+    return plain
+
+
+def _check_columns(columns: tuple[Column, ...], path: str) -> None:
+    for column in columns:
+        is_amount = column.role in ("number", "date")
+        if not is_amount and (column.clip is not None or column.n_quantiles or column.n_bins):
+            raise _misfit(path, f"a {column.role} column that is scaled like a number")
+        if column.is_signed and column.role != "category":
+            raise _misfit(path, f"a {column.role} column with one input for two levels")
+        if (column.is_signed or column.role == "yes_no") and len(column.levels) != 2:
+            raise _misfit(path, f"{len(column.levels)} levels that share one input as -1 and 1")
+
+
 def _check_network(header: _Header, path: str) -> None:
     network = header.network
     if len(network.sizes) < 2 or min(network.sizes) < 1:
         raise _misfit(path, f"a network of sizes {list(network.sizes)[:8]}")
+    if network.members < 1:
+        raise _misfit(path, f"{network.members} members")
+    _check_front(network, path)
     if network.activation not in ACTIVATIONS or network.output_activation not in ACTIVATIONS:
         raise _misfit(path, "an activation that this mlp does not know")
     if len(header.feature_names) != network.sizes[0]:
@@ -115,17 +153,80 @@ def _check_network(header: _Header, path: str) -> None:
         raise _misfit(path, f"{network.sizes[-1]} outputs for {possible[0]} classes or targets")
 
 
+def _check_front(network: Network, path: str) -> None:
+    """Only inputs that exist, each once; a front that is linear was folded into W1."""
+    front = network.front
+    if front.is_scaled or front.blocks or front.embedding:
+        raise _misfit(path, "parts that should have been folded into W1")
+    if (front.periodic is None) != (not front.numbers):
+        raise _misfit(path, "cosines without numbers, or numbers without cosines")
+    is_rising = all(before < after for before, after in pairwise(front.numbers))
+    if front.numbers and not (is_rising and front.numbers[0] >= 0 and front.numbers[-1] < network.sizes[0]):
+        raise _misfit(path, "cosines of inputs that do not exist")
+
+
 def _take_parameters(header: _Header, arrays: Arrays, path: str) -> Parameters:
-    sizes = header.network.sizes
-    held = sum(array.size for name, array in arrays.items() if name[0] in "Wb")
-    if held != count_parameters(sizes):  # before memory is spent on sizes that the file does not hold
-        shape = " -> ".join(map(str, sizes))
-        raise _misfit(path, f"{held} weights and biases where {shape} has {count_parameters(sizes)}")
-    parameters = allocate_parameters(sizes, header.dtype)
-    for number, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True), start=1):
-        W[...] = _take(arrays, f"W{number}", W.shape, W.dtype, path)
-        b[...] = _take(arrays, f"b{number}", b.shape, b.dtype, path)
+    network = header.network
+    names = {tensor.name for tensor in tensors(network)}
+    held = sum(array.size for name, array in arrays.items() if name in names)
+    if held != count_parameters(network):  # before memory is spent on sizes that the file does not hold
+        shape = " -> ".join(map(str, network.sizes))
+        raise _misfit(path, f"{held} weights and biases where {shape} has {count_parameters(network)}")
+    parameters = allocate_parameters(network, header.dtype)
+    for name, tensor in parameters.tensors.items():
+        tensor[...] = _take(arrays, name, tensor.shape, tensor.dtype, path)
     return parameters
+
+
+def _take_input_state(columns: tuple[Column, ...], arrays: Arrays, path: str) -> Arrays:
+    """What was learnt of numbers and dates; the knots of each column must rise."""
+    amounts = [column for column in columns if column.role in ("number", "date")]
+    state = {name: _take(arrays, f"input_{name}", (len(amounts),), np.float64, path) for name in INPUT_STATE}
+    for name in KNOT_STATE:
+        counts = [column.n_edges if name == "edges" else column.n_quantiles for column in amounts]
+        if not sum(counts):
+            state[name] = np.zeros(0)
+            continue
+        state[name] = _take(arrays, f"input_{name}", (sum(counts),), np.float64, path)
+        for column, part in zip(amounts, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
+            if not (np.diff(part) > 0).all():  # of halves, which is what is computed with
+                raise _misfit(path, f"input_{name} does not rise (column {column.name})")
+    return state
+
+
+def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
+    """What makes answers of outputs; what comes after the network is there only if it was asked for."""
+    state: Arrays = {}
+
+    def take(name: str, length: int) -> NDArray[Any]:
+        state[name] = _take(arrays, name, (length,), np.float64, path)
+        return state[name]
+
+    if isinstance(target, NumberTarget):
+        n_targets = len(target.names)
+        take("target_center", n_targets)
+        take("target_scale", n_targets)
+        has_knots = target.transform == "quantile"
+        if len(target.n_quantiles) != n_targets * has_knots or min(target.n_quantiles, default=2) < 2:
+            raise _misfit(path, f"n_quantiles for {n_targets} targets to {target.transform}")
+        for name in ("target_quantiles", "target_scores") if has_knots else ():
+            knots = np.split(take(name, sum(target.n_quantiles)), np.cumsum(target.n_quantiles)[:-1])
+            if not all((one[1:] > one[:-1]).all() for one in knots):
+                raise _misfit(path, f"{name} does not rise")
+        if ("target_low" in arrays or "target_high" in arrays) and (
+            take("target_low", n_targets) > take("target_high", n_targets)
+        ).any():
+            raise _misfit(path, "target_low is above target_high")
+        return state
+    if "temperature" in arrays and take("temperature", 1)[0] <= 0.0:
+        raise _misfit(path, "the temperature is not positive")
+    if "threshold" in arrays:
+        if isinstance(target, ClassTarget) and len(target.labels) != 2:
+            raise _misfit(path, f"a threshold for {len(target.labels)} classes")
+        threshold = take("threshold", 1 if isinstance(target, ClassTarget) else len(target.names))
+        if not ((threshold > 0.0) & (threshold < 1.0)).all():
+            raise _misfit(path, "the threshold is not between 0 and 1")
+    return state
 
 
 def _take(arrays: Arrays, name: str, shape: tuple[int, ...], dtype: Any, path: str) -> NDArray[Any]:

@@ -1,23 +1,30 @@
 """One epoch of stochastic gradient descent in NumPy, behind the interface that other engines share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.nn.averaging import Averaging, blend
 from mlpcli.nn.losses import Loss
-from mlpcli.nn.network import Network, Workspace, backward, batch_loss, forward
-from mlpcli.nn.optimizers import Optimizer, bind
+from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_loss, forward
+from mlpcli.nn.optimizers import Optimizer
 from mlpcli.nn.parameters import Parameters, allocate_parameters
-from mlpcli.nn.schedules import Schedule, schedule_factor
+from mlpcli.nn.passes import NUMPY, Passes
+from mlpcli.nn.rates import Rates, stretches
+from mlpcli.nn.schedules import Constant, Schedule, schedule_factor
+from mlpcli.nn.stepping import bind
+from mlpcli.training.members import MemberRows, batch_order, rows_of_members
 from mlpcli.training.samples import Batch, Samples
 from mlpcli.training.streams import stream
 
 Array = NDArray[np.floating[Any]]
 OptimizerState = dict[str, NDArray[Any]]
+
+ALIKE, STEADY = Rates(), Constant()
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,19 @@ class Plan:
     gradient_clip: float | None = None
     seed: int = 0
     n_threads: int = 1
+    rates: Rates = ALIKE
+    is_ntk: bool = False
+    dropout_schedule: Schedule = STEADY
+    decay_schedule: Schedule = STEADY
+    averaging: Averaging | None = None
+    member_rows: MemberRows = "all"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every parameter learns at one rate, and nothing but that rate changes over time."""
+        schedules = (self.dropout_schedule, self.decay_schedule)
+        is_steady = all(isinstance(schedule, Constant) and not schedule.warmup for schedule in schedules)
+        return self.rates == ALIKE and not self.is_ntk and is_steady and self.averaging is None
 
 
 @dataclass(frozen=True)
@@ -72,51 +92,99 @@ def learning_rate_at(plan: Plan, epoch: int, step: int, n_steps: int) -> float:
     return plan.optimizer.learning_rate * schedule_factor(plan.schedule, epoch + (step + 0.5) / n_steps, plan.epochs)
 
 
-class NumpyEngine:
-    """The engine for every network, loss and optimizer; holds every buffer an epoch needs."""
+def start_optimizer(plan: Plan, flat: Array) -> OptimizerState:
+    """What a training carries from step to step beside the parameters: the optimizer's state, and the average."""
+    average = {} if plan.averaging is None else {"average": flat.copy()}
+    return plan.optimizer.start(flat) | average
 
-    def __init__(self, network: Network, plan: Plan, train: Samples) -> None:
+
+class NumpyEngine:
+    """The engine for every network, loss and optimizer; holds every buffer an epoch needs.
+
+    `folds` (n_rows,) is the member that does not train on each row, where the plan says folds; `passes` makes what
+    stands between the matrix products.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        train: Samples,
+        folds: NDArray[np.int64] | None = None,
+        passes: Passes = NUMPY,
+    ) -> None:
         dtype = train.X.dtype
-        self.network, self.plan, self.train = network, plan, train
-        self.batch_size = min(plan.batch_size, train.n_rows)
-        self.batch = Batch(train, self.batch_size, dtype)
-        self.workspace = Workspace(network, self.batch_size, dtype)
-        self.gradient = allocate_parameters(network.sizes, dtype)
+        self.network, self.plan, self.train, self.passes = network, plan, train, passes
+        self.rows = rows_of_members(plan.member_rows, network.members, train.n_rows, plan.seed, folds)
+        self.n_rows = min(len(rows) for rows in self.rows)
+        self.batch_size = min(plan.batch_size, self.n_rows)
+        self.batch = Batch(train, self.batch_size * network.members, dtype)
+        self.workspace = Workspace(network, self.batch_size, dtype, passes)
+        self.gradient = allocate_parameters(network, dtype)
+        self.stretches = stretches(network, plan.optimizer, plan.rates, plan.is_ntk)
+        self._scratch = np.empty_like(self.gradient.flat) if plan.averaging else self.gradient.flat[:0]
 
     def run(
         self, parameters: Parameters, optimizer_state: OptimizerState, epoch: int, must_stop: Callable[[], bool]
     ) -> EpochResult | None:
         """One pass over all rows; see `Engine`."""
-        plan, n_rows = self.plan, self.train.n_rows
-        order = stream(plan.seed, "order", epoch).permutation(n_rows)
+        plan, n_rows, members = self.plan, self.n_rows, self.network.members
+        order = batch_order(self.rows, n_rows, plan.seed, epoch)
         dropout_rng = stream(plan.seed, "dropout", epoch) if self.network.dropout else None
         n_steps = math.ceil(n_rows / self.batch_size)
         take_step = bind(
-            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads
-        )
+            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads,
+            self.stretches, self.passes.update(plan.optimizer), self.passes.block_size,
+        )  # fmt: skip
         total, learning_rate = 0.0, 0.0
         for step in range(n_steps):
             if must_stop():
                 return None
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+            rows = order[..., step * self.batch_size : (step + 1) * self.batch_size]
             X, y, weights = self.batch.gather(rows)
-            forward(parameters, X, self.workspace, dropout_rng)
+            time = epoch + (step + 0.5) / n_steps
+            dropout = self._dropout(dropout_rng, time)
+            forward(parameters, X, self.workspace, dropout)
             loss = batch_loss(self.workspace, plan.loss, y, weights)
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")
             total += loss * rows.size
-            backward(parameters, self.gradient, X, y, plan.loss, self.workspace, weights, dropout_rng is not None)
+            backward(parameters, self.gradient, X, y, plan.loss, self.workspace, weights, dropout is not None)
             if plan.gradient_clip is not None:
-                _clip(self.gradient.flat, plan.gradient_clip)
+                _clip(self.gradient, members, plan.gradient_clip)
             learning_rate = learning_rate_at(plan, epoch, step, n_steps)
-            take_step(learning_rate)
-        return EpochResult(total / n_rows, learning_rate)
+            take_step(learning_rate, schedule_factor(plan.decay_schedule, time, plan.epochs))
+            self._average(parameters.flat, optimizer_state, (epoch * n_steps + step + 1), plan.epochs * n_steps)
+        return EpochResult(total / (n_rows * members), learning_rate)
+
+    def _dropout(self, rng: np.random.Generator | None, time: float) -> Dropout | None:
+        """What the step at `time` (in epochs) switches off."""
+        if rng is None:
+            return None
+        share = self.network.dropout * schedule_factor(self.plan.dropout_schedule, time, self.plan.epochs)
+        return Dropout(share, rng)
+
+    def _average(self, flat: Array, optimizer_state: OptimizerState, step: int, n_steps: int) -> None:
+        if self.plan.averaging is not None:
+            share = self.plan.averaging.share(step, step / n_steps)
+            blend(optimizer_state["average"], flat, share, self._scratch)
 
 
-def _clip(grad: Array, largest: float) -> None:
-    """Scale the whole gradient down to norm `largest` where it is longer (Pascanu et al. 2013)."""
-    norm = float(np.sqrt(np.dot(grad, grad)))
+def _clip(gradient: Parameters, n_members: int, largest: float) -> None:
+    """Scale each member's whole gradient down to norm `largest` where it is longer (Pascanu et al. 2013)."""
+    if n_members == 1:
+        np.multiply(gradient.flat, _shrinking([gradient.flat], largest), out=gradient.flat)
+        return
+    for member in range(n_members):
+        parts = [tensor[member] for tensor in gradient.tensors.values()]
+        factor = _shrinking(parts, largest)
+        for part in parts:
+            part *= factor
+
+
+def _shrinking(parts: Sequence[Array], largest: float) -> float:
+    """What the parts of a vector are multiplied with to bring its norm down to `largest`; 1 where it is shorter."""
+    norm = math.sqrt(sum(float(np.vdot(part, part)) for part in parts))
     if math.isinf(norm):  # of the squares; the gradient itself may be finite
-        norm = float(np.linalg.norm(grad.astype(np.float64)))
-    if norm > largest:
-        grad *= largest / norm
+        norm = math.sqrt(sum(float(np.square(part, dtype=np.float64).sum()) for part in parts))
+    return largest / norm if norm > largest else 1.0

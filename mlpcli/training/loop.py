@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.losses import Loss
-from mlpcli.nn.network import SCORING_ROWS, Network, Workspace, mean_loss, output_blocks
-from mlpcli.nn.parameters import Parameters, view_parameters
+from mlpcli.nn.network import Network
+from mlpcli.nn.parameters import view_parameters
 from mlpcli.training.engine import Engine, NonFiniteLoss, NumpyEngine, Plan
 from mlpcli.training.samples import Samples
+from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState
 
 Array = NDArray[np.floating[Any]]
@@ -27,19 +27,24 @@ Array = NDArray[np.floating[Any]]
 class Monitor:
     """What decides which epoch is best: a score of the validation outputs, or the validation loss.
 
-    `score(outputs)` takes (n_rows, n_out) network outputs on the validation rows; None means the validation loss.
+    `score(outputs)` takes (n_rows, n_out) network outputs on the validation rows; None means the validation loss. Of
+    equally good epochs the first is the best, or the last.
     """
 
     name: str
     higher_is_better: bool
     score: Callable[[Array], float] | None = None
     min_gain: float = 0.0
+    keeps_last_tie: bool = False
 
     def is_gain(self, score: float, best: float | None) -> bool:
-        """Whether `score` beats the best so far by more than `min_gain`; NaN never does."""
+        """Whether `score` beats the best so far by more than `min_gain`, or by just that in a tie; NaN never does."""
         if best is None:
             return not math.isnan(score)
-        return score > best + self.min_gain if self.higher_is_better else score < best - self.min_gain
+        bound = best + self.min_gain if self.higher_is_better else best - self.min_gain
+        if score == bound:
+            return self.keeps_last_tie
+        return score > bound if self.higher_is_better else score < bound
 
 
 @dataclass(frozen=True)
@@ -64,17 +69,19 @@ def fit(
     monitor: Monitor | None = None,
     must_stop: Callable[[], bool] = lambda: False,
     engine: Engine | None = None,
+    folds: NDArray[np.int64] | None = None,
 ) -> Iterator[EpochReport]:
     """Train from `state.epoch` to `plan.epochs`, reporting each epoch; `state` is updated in place.
 
     Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be `validation`
     rows to score. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator
-    ends, `state` being that of the last whole epoch. `engine` runs the epochs, NumPy's if none is given. Raises
-    NonFiniteLoss.
+    ends, `state` being that of the last whole epoch. `engine` runs the epochs, NumPy's if none is given. With `folds`
+    (n_rows,) the validation rows are the training rows, each scored by the member it names, which does not train on it.
+    Raises NonFiniteLoss.
     """
-    engine = engine or NumpyEngine(network, plan, train)
-    scorer = None if validation is None else _Scorer(network, plan.loss, validation)
-    parameters = view_parameters(network.sizes, state.flat.copy())
+    engine = engine or NumpyEngine(network, plan, train, folds)
+    scorer = None if validation is None else Scorer(network, plan.loss, validation, folds)
+    parameters = view_parameters(network, state.flat.copy())
     while state.epoch < plan.epochs:
         started = perf_counter()
         epoch = state.epoch + 1
@@ -85,7 +92,8 @@ def fit(
                 return
             if not np.isfinite(parameters.flat).all():
                 raise NonFiniteLoss(epoch, "training")
-            validation_loss, outputs = (None, None) if scorer is None else scorer.run(parameters)
+            scored = parameters if plan.averaging is None else view_parameters(network, optimizer_state["average"])
+            validation_loss, outputs = (None, None) if scorer is None else scorer.run(scored)
         if validation_loss is not None and not math.isfinite(validation_loss):
             raise NonFiniteLoss(epoch, "validation")
         score = _monitored(monitor, validation_loss, outputs)
@@ -94,7 +102,7 @@ def fit(
         state.optimizer = optimizer_state
         state.epoch = epoch
         if is_best:
-            state.best_flat[...] = parameters.flat
+            state.best_flat[...] = scored.flat
             state.best_epoch, state.best_score = epoch, score
         yield EpochReport(
             epoch,
@@ -105,24 +113,6 @@ def fit(
             result.learning_rate,
             perf_counter() - started,
         )
-
-
-class _Scorer:
-    """Validation rows and the buffers to score them in large blocks."""
-
-    def __init__(self, network: Network, loss: Loss, samples: Samples) -> None:
-        self.network, self.loss, self.samples = network, loss, samples
-        self.workspace = Workspace(network, min(SCORING_ROWS, samples.n_rows), samples.X.dtype)
-        self.outputs = np.empty((samples.n_rows, network.sizes[-1]), samples.X.dtype)
-
-    def run(self, parameters: Parameters) -> tuple[float, Array]:
-        """Mean loss, and the outputs (n_rows, n_out) in a buffer that the next call overwrites."""
-        samples, total = self.samples, 0.0
-        for rows, z, a in output_blocks(self.network, parameters, samples.X, self.workspace):
-            weights = None if samples.weights is None else samples.weights[rows]
-            total += mean_loss(self.network, self.loss, z, a, samples.targets(rows), weights) * z.shape[0]
-            self.outputs[rows] = a
-        return total / samples.n_rows, self.outputs
 
 
 def _monitored(monitor: Monitor | None, validation_loss: float | None, outputs: Array | None) -> float | None:

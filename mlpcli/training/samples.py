@@ -32,8 +32,8 @@ class Samples:
         """Width of a target row."""
         return int((self.y if self.class_targets is None else self.class_targets).shape[1])
 
-    def targets(self, rows: slice) -> Array:
-        """Targets (n, n_out) of consecutive rows."""
+    def targets(self, rows: slice | NDArray[np.int64]) -> Array:
+        """Targets (n, n_out) of these rows."""
         y: Array = self.y[rows] if self.class_targets is None else self.class_targets[self.y[rows]]
         return y
 
@@ -42,28 +42,37 @@ class Batch:
     """Buffers one batch is gathered into: `X`, `y` and `weights`, reused from step to step."""
 
     def __init__(self, samples: Samples, max_rows: int, dtype: DTypeLike) -> None:
+        """`max_rows` counts the rows of all members together."""
         self._samples = samples
         self._X = np.empty((max_rows, samples.X.shape[1]), dtype)
         self._y = np.empty((max_rows, samples.n_outputs), dtype)
         self._codes = np.empty(max_rows, np.int64)
-        self._weights = None if samples.weights is None else np.empty(max_rows, dtype)
+        self._weights = np.empty(0 if samples.weights is None else max_rows, dtype)
+        self._by_shape: dict[tuple[int, ...], tuple[Array, Array, NDArray[np.int64], Array]] = {}
 
     def gather(self, rows: NDArray[np.int64]) -> tuple[Array, Array, Array | None]:
-        """Copy the given rows into the buffers; returns views (n, n_in), (n, n_out) and (n,) or None.
+        """Copy the given rows (n,) into the buffers; returns views (n, n_in), (n, n_out) and (n,) or None.
 
-        `mode="clip"` makes `take` skip its bounds check, which is most of its time; the rows are known to be valid.
+        With rows (members, n) all of them have that leading axis. `mode="clip"` makes `take` skip its bounds check,
+        which is most of its time; the rows are known to be valid.
         """
-        samples, n = self._samples, rows.size
-        X, y = self._X[:n], self._y[:n]
+        samples = self._samples
+        if rows.shape not in self._by_shape:
+            self._by_shape[rows.shape] = self._views(rows.shape)
+        X, y, codes, weights = self._by_shape[rows.shape]
         samples.X.take(rows, axis=0, out=X, mode="clip")
         if samples.class_targets is None:
             samples.y.take(rows, axis=0, out=y, mode="clip")
         else:
-            codes = self._codes[:n]
             samples.y.take(rows, out=codes, mode="clip")
             samples.class_targets.take(codes, axis=0, out=y, mode="clip")
-        if self._weights is None or samples.weights is None:
+        if samples.weights is None:
             return X, y, None
-        weights = self._weights[:n]
         samples.weights.take(rows, out=weights, mode="clip")
         return X, y, weights
+
+    def _views(self, shape: tuple[int, ...]) -> tuple[Array, Array, NDArray[np.int64], Array]:
+        n = int(np.prod(shape))
+        X, y = self._X[:n].reshape(*shape, -1), self._y[:n].reshape(*shape, -1)
+        weights = self._weights if self._weights.size == 0 else self._weights[:n].reshape(shape)
+        return X, y, self._codes[:n].reshape(shape), weights

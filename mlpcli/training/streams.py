@@ -6,9 +6,10 @@ training draws what the uninterrupted one would have drawn, with no generator st
 
 import numpy as np
 
-STREAMS = ("split", "weights", "order", "dropout", "bootstrap")
+STREAMS = ("split", "weights", "order", "dropout", "bootstrap", "folds", "sample")
 
 
-def stream(seed: int, name: str, epoch: int = 0) -> np.random.Generator:
-    """The generator of one of STREAMS at one epoch."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), epoch)))
+def stream(seed: int, name: str, epoch: int = 0, member: int = 0) -> np.random.Generator:
+    """The generator of one of STREAMS at one epoch, for one member; the first member's is that of a single network."""
+    address = (STREAMS.index(name), epoch, member) if member else (STREAMS.index(name), epoch)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))

@@ -17,8 +17,9 @@ from mlpcli.training.engine import NonFiniteLoss
 from mlpcli.training.loop import fit
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import fresh_state
-from mlpcli.workflows.preparation import Part, Prepared, prepare
-from mlpcli.workflows.suspicions import shared_rows
+from mlpcli.workflows.parts import Part
+from mlpcli.workflows.preparation import Prepared, prepare
+from mlpcli.workflows.suspicions import rarest_class, shared_rows
 from mlpcli.workflows.tables import read_training_table
 from mlpcli.workflows.train import default_output
 
@@ -58,6 +59,10 @@ def check(loaded: LoadedConfig) -> CheckResult:
     if prepared.validation is not None and "validation" not in prepared.data_sha256:
         # Held out of the training file; a file of its own is looked at by every training.
         warnings += shared_rows("validation", prepared.train.samples.X, prepared.validation.samples.X)
+    if counts["train"] and config.training.class_weights is None:
+        rarest = rarest_class(list(counts["train"]), list(counts["train"].values()))
+        advice = "accuracy hides it. Look at balanced_accuracy and average_precision; training.class_weights: balanced"
+        warnings += [f"the rarest class is {rarest}: {advice} gives it more weight."] if rarest else []
     n_train, n_inputs = prepared.train.samples.X.shape
     if n_inputs > n_train:
         warnings.append(f"{n_inputs} inputs for {n_train} training rows: expect overfitting.")
@@ -98,7 +103,7 @@ def _memory(prepared: Prepared) -> int:
     samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
     widths = sum(prepared.network.sizes)
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
-    n_parameters = count_parameters(prepared.network.sizes)
+    n_parameters = count_parameters(prepared.network)
     state = fresh_state(prepared).optimizer
     vectors = 5 + sum(values.size == n_parameters for values in state.values())
     return samples + rows * widths * item + vectors * n_parameters * item

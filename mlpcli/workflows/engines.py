@@ -1,13 +1,20 @@
-"""Which engine runs the epochs: NumPy's, which can do everything, or the compiled one, quicker on small networks."""
+"""Which engine runs the epochs: NumPy alone, or compiled code.
+
+Of compiled code there are two kinds. Small networks get a loop over whole epochs; all others get the NumPy engine with
+compiled passes between its matrix products.
+"""
 
 import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
-from mlpcli.extras.coverage import unsupported
+from mlpcli.extras.coverage import runs_whole_epochs
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.training.engine import Engine, NumpyEngine, Plan
@@ -15,12 +22,18 @@ from mlpcli.training.samples import Samples
 
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
-# Parameters times rows of a step up to which the compiled loop wins: NumPy's calls cost more than its arithmetic there,
-# and its matrix products are the better ones above (measured: 10 times quicker at 5 thousand, equal at 2 million).
-MOST_WORK = 1_500_000
-# Steps that repay loading the compiled code: each saves about 25 us; loading takes 0.4 s, compiling (once per
-# installation and dtype) 7 s. What is in the cache has no say: it would change the last digits from run to run.
-STEPS_WORTH_LOADING = 100_000
+# Parameters times rows of a step up to which the loop over whole epochs wins: NumPy's calls cost more than its
+# arithmetic there, and its matrix products are the better ones above (measured: 10 times quicker than NumPy at 5
+# thousand, equal at a million).
+MOST_WORK = 1_000_000
+# What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
+# what these take for every parameter (SGD less than those with a root) and every hidden neuron.
+SECONDS_OF_CALLS = 25e-6
+SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
+SECONDS_PER_NEURON = 0.3e-9
+# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 10 s. What is
+# in the cache has no say: it would change the last digits from run to run.
+SECONDS_WORTH_LOADING = 2.5
 
 
 @dataclass(frozen=True)
@@ -34,38 +47,55 @@ class EngineChoice:
 def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: int) -> EngineChoice:
     """What `training.engine` comes to, the same one for the same config and data; imports nothing.
 
-    Raises ConfigError where the compiled engine is asked for and missing, or cannot run this training.
+    Raises ConfigError where the compiled engine is asked for and missing.
     """
     asked = loaded.config.training.engine
     is_installed = find_spec("numba") is not None
-    missing = unsupported(network, plan)
     if asked == "compiled":
         if not is_installed:
             raise loaded.error("training.engine", f"compiled needs Numba. Install it with: {INSTALL_HINT}")
-        if missing:
-            raise loaded.error("training.engine", f"compiled cannot run {missing}. Write auto or numpy.")
         return EngineChoice("compiled", "as the config says")
     if asked == "numpy" or not is_installed:
         return EngineChoice("numpy")
     batch_size = min(plan.batch_size, n_rows)
     n_steps = math.ceil(n_rows / batch_size) * plan.epochs
-    if count_parameters(network.sizes) * batch_size > MOST_WORK or n_steps < STEPS_WORTH_LOADING:
+    if n_steps * _seconds_spared(network, plan, batch_size) < SECONDS_WORTH_LOADING:
         return EngineChoice("numpy")
-    if missing:
-        return EngineChoice("numpy", f"compiled would be quicker, but cannot run {missing}")
-    return EngineChoice("compiled", f"{n_steps:,} small steps".replace(",", " "))
+    if _is_small(network, plan, batch_size):
+        return EngineChoice("compiled", f"{n_steps:,} small steps".replace(",", " "))
+    steps = f"{n_steps:,} steps of {count_parameters(network):,} parameters"
+    return EngineChoice("compiled", steps.replace(",", " "))
 
 
-def make_engine(choice: EngineChoice, network: Network, plan: Plan, train: Samples) -> Engine:
+def make_engine(
+    choice: EngineChoice, network: Network, plan: Plan, train: Samples, folds: NDArray[np.int64] | None = None
+) -> Engine:
     """The chosen engine for these rows; raises MlpError where Numba is there but does not work."""
     if choice.name == "numpy":
-        return NumpyEngine(network, plan, train)
+        return NumpyEngine(network, plan, train, folds)
     try:
         from mlpcli.extras.compiled import CompiledEngine
+        from mlpcli.extras.passes import CompiledPasses
     except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
         reason = next(iter(str(fault).splitlines()), "")
         raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
-    return CompiledEngine(network, plan, train)
+    if _is_small(network, plan, min(plan.batch_size, train.n_rows)):
+        return CompiledEngine(network, plan, train)
+    return NumpyEngine(network, plan, train, folds, CompiledPasses())
+
+
+def _is_small(network: Network, plan: Plan, batch_size: int) -> bool:
+    """Whether one compiled loop over everything beats NumPy's products with compiled passes between them."""
+    return runs_whole_epochs(network, plan) and count_parameters(network) * batch_size <= MOST_WORK
+
+
+def _seconds_spared(network: Network, plan: Plan, batch_size: int) -> float:
+    """What compiled code takes off a step."""
+    if _is_small(network, plan, batch_size):
+        return SECONDS_OF_CALLS
+    per_parameter = SECONDS_PER_PARAMETER if plan.optimizer.name == "sgd" else SECONDS_PER_ROOT
+    neurons = network.members * sum(network.sizes[1:-1])
+    return count_parameters(network) * per_parameter + neurons * batch_size * SECONDS_PER_NEURON
 
 
 def engine_versions(choice: EngineChoice) -> dict[str, str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.tables import read_table
-from mlpcli.data.targets import ClassTarget, rows_with_target, true_values
+from mlpcli.data.targets import ClassTarget, predicted_labels, rows_with_target, true_values
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge
@@ -64,9 +64,10 @@ def evaluate(
         answers, counts = model.answers(table, rows)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    scores = score_answers(target, truth, answers, row_weight)
+    scores = score_answers(target, truth, answers, row_weight, model.threshold)
     confusion = None
     if isinstance(target, ClassTarget):
-        confusion = confusion_matrix(truth.astype(np.int64), answers.argmax(axis=1), len(target.labels), row_weight)
+        _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
+        confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
     notes = (*table.notes, *([f"{table.name}: {note}"] if note else []))
     return EvalResult(model, len(rows), scores, tuple(judge(gates, scores)), confusion, counts, notes)

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas
@@ -13,17 +14,26 @@ from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
-from mlpcli.nn.network import SCORING_ROWS, initialize, predict
+from mlpcli.nn.folding import fold, has_logits, scale_logits
+from mlpcli.nn.initialization import initialize_members
+from mlpcli.nn.network import SCORING_ROWS, Network, predict
 from mlpcli.nn.parameters import Parameters, view_parameters
+from mlpcli.training.engine import start_optimizer
 from mlpcli.training.loop import EpochReport, Monitor, fit
+from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
 from mlpcli.workflows.engines import engine_versions, make_engine
-from mlpcli.workflows.preparation import Part, Prepared
+from mlpcli.workflows.parts import Part
+from mlpcli.workflows.postprocessing import fitted_state, is_fitted
+from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
 
 Scores = dict[str, dict[str, float]]
+
+# Training rows that a data-driven start of the weights looks at.
+INITIALIZER_ROWS = 4096
 
 # Sections of the config that a model does not depend on.
 NOT_RECORDED = ("output", "expect")
@@ -54,9 +64,12 @@ class Outcome:
 def fresh_state(prepared: Prepared) -> TrainingState:
     """Initial weights and optimizer state, from the config's seed."""
     training = prepared.loaded.config.training
-    rng = stream(training.seed, "weights")
-    parameters = initialize(prepared.network, prepared.loaded.config.model.initializer, rng, training.dtype)
-    return start_state(parameters.flat, training.optimizer.start(parameters.flat))
+    rngs = [stream(training.seed, "weights", member=member) for member in range(prepared.network.members)]
+    X = prepared.train.samples.X
+    sample = np.sort(stream(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
+    initializer = prepared.loaded.config.model.initializer
+    parameters = initialize_members(prepared.network, initializer, rngs, training.dtype, X[sample])
+    return start_state(parameters.flat, start_optimizer(prepared.plan, parameters.flat))
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
@@ -70,7 +83,8 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
         None if validation is None else validation.samples,
         _monitor(prepared),
         must_stop,
-        make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples),
+        make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples, prepared.folds),
+        prepared.folds,
     )
     while not stop_reason(prepared, state):
         report = next(reports, None)
@@ -84,17 +98,19 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     early_stopping = prepared.loaded.config.training.early_stopping
     if early_stopping is None or early_stopping.patience is None or prepared.validation is None:
         return ""
-    if state.epoch >= prepared.plan.epochs or state.epochs_without_gain < early_stopping.patience:
+    last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
+    if state.epoch >= prepared.plan.epochs or state.epoch < last:
         return ""
-    return f"no gain in {prepared.metric} for {early_stopping.patience} epochs"
+    return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
 
 def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     """The model of the best epoch, scored on every part."""
     # A metric that was never defined chose no epoch; then the last one stands.
     kept = state.best_flat if state.best_epoch else state.flat
-    parameters = view_parameters(prepared.network.sizes, kept)
-    scores = {part.name: _score_part(prepared, part, parameters) for part in prepared.parts}
+    network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
+    prepared = _postprocessed(prepared, network, parameters)
+    scores = {part.name: _score_part(prepared, part, network, parameters) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(
         prepared.target, prepared.plan.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
@@ -104,7 +120,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     verdicts = judge(make_gates(expect.min, expect.max), scores[last.name])
     model = Model(
         prepared.preprocessor,
-        prepared.network,
+        network,
         parameters,
         prepared.target,
         prepared.target_state,
@@ -124,6 +140,30 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
     )
 
 
+def _postprocessed(prepared: Prepared, network: Network, parameters: Parameters) -> Prepared:
+    """With the target state that is fitted on the validation rows.
+
+    A temperature fitted on rows that each member has not seen is each member's own: it goes into its logits, which is
+    to say into the weights of the last layer, before the members are averaged.
+    """
+    options, validation = prepared.loaded.config.postprocess, prepared.validation
+    if validation is None or not is_fitted(options):
+        return prepared
+    outputs = _outputs(prepared, validation, network, parameters)
+    target, state = prepared.target, prepared.target_state
+    fitted = fitted_state(options, target, state, outputs, validation.truth, validation.weights)
+    if prepared.folds is not None and "temperature" in fitted and has_logits(network):
+        scale_logits(parameters, 1.0 / float(fitted.pop("temperature")[0]))
+    return replace(prepared, target_state=fitted)
+
+
+def _outputs(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> NDArray[np.floating[Any]]:
+    """The network's outputs on a part; on folds those of the member that has not seen the row."""
+    if part is prepared.validation and prepared.folds is not None:
+        return Scorer(network, prepared.plan.loss, part.samples, prepared.folds).run(parameters)[1]
+    return predict(network, parameters, part.samples.X)
+
+
 def _flat(scores: Scores) -> dict[str, float | None]:
     """`part.metric` for every score; None, which JSON can say, where one is not defined."""
     pairs = ((f"{part}.{name}", value) for part, of in scores.items() for name, value in of.items())
@@ -140,14 +180,14 @@ def _monitor(prepared: Prepared) -> Monitor | None:
         measure = metric_of_outputs(
             metric, prepared.target, prepared.target_state, validation.truth, validation.weights
         )
-    return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain)
+    return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain, early_stopping.ties == "last")
 
 
-def _score_part(prepared: Prepared, part: Part, parameters: Parameters) -> dict[str, float]:
-    outputs = predict(prepared.network, parameters, part.samples.X)
+def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
+    outputs = _outputs(prepared, part, network, parameters)
     answers = _decoded(prepared, outputs)
     del outputs
-    return score_answers(prepared.target, part.truth, answers, part.weights)
+    return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
 def _decoded(prepared: Prepared, outputs: NDArray[np.floating]) -> NDArray[np.float64]:

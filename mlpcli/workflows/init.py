@@ -13,6 +13,7 @@ from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_wit
 from mlpcli.data.tasks import resolve_task
 from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
+from mlpcli.workflows.suspicions import rarest_class
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def init(
         dropped={one.name: one.drop_reason for one in profiles if one.drop_reason},
         delimiter=delimiter,
         encoding=encoding,
+        rarest_class=rarest_class(list(counts), list(counts.values())) if counts else "",
     )
     return Starter(
         starter_yaml(data, choose_recipe(len(rows))),

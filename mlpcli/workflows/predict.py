@@ -4,21 +4,25 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
-from mlpcli.data.tables import Table, TableFormat, iter_tables, mark_missing
+from mlpcli.data.tables import Table, TableFormat, map_tables, mark_missing
 from mlpcli.data.targets import ClassTarget, NumberTarget, predicted_labels
 from mlpcli.data.writer import Labels, encode_rows, format_header
 from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
+
+KEPT_MEMORY = 8 << 20  # bytes: no array of a chunk is larger
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,15 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
     n_threads = choose_threads("auto", model.network.sizes, SCORING_ROWS)
+    keep_freed_memory(KEPT_MEMORY)
     with blas_threads(n_threads):
-        for number, table in enumerate(_chunks(model, request)):
-            keep = _kept_columns(request.keep, table)
-            names, columns, chunk_counts = _answers(model, request, mark_missing(table) if keep else table)
-            if number == 0 and table.format.header is not False:  # a table without a header gives one without a header
-                write(format_header([*keep, *_without_clashes(names, keep)]).encode())
-            notes += table.notes
-            write(encode_rows([*(table.frame[name].to_numpy() for name in keep), *columns]))
-            counts += chunk_counts
-            n_rows += len(table.frame)
+        for number, chunk in enumerate(_answered_chunks(model, request)):
+            if number == 0:
+                write(chunk.header)
+            write(chunk.lines)
+            notes += chunk.notes
+            counts += chunk.counts
+            n_rows += chunk.n_rows
     return PredictSummary(n_rows, counts, tuple(notes))
 
 
@@ -101,15 +104,37 @@ def describe_counts(counts: TransformCounts) -> str:
     return ", ".join(parts)
 
 
-def _chunks(model: Model, request: PredictRequest) -> Iterator[Table]:
+@dataclass(frozen=True)
+class _Chunk:
+    """The answers to some rows, ready to be written; `header` is their first line, b"" if there shall be none."""
+
+    header: bytes
+    lines: bytes
+    n_rows: int
+    counts: TransformCounts
+    notes: tuple[str, ...]
+
+
+def _answered_chunks(model: Model, request: PredictRequest) -> Iterator[_Chunk]:
     kept = set(request.keep)
     # A kept column is read as text, and verbatim, so that it comes out as it went in but for blanks around it.
     texts = set(text_columns(model.preprocessor)) | kept
     numbers = set(number_columns(model.preprocessor)) - kept
     reading = model_reading(model, request.delimiter, request.encoding)
+    work = partial(_answered, model, request)
     if request.keep == ("all",):
-        return iter_tables(request.source, reading, is_verbatim=True)
-    return iter_tables(request.source, reading, texts, texts | numbers, numbers, is_verbatim=bool(kept))
+        return map_tables(work, request.source, reading, is_verbatim=True)
+    return map_tables(work, request.source, reading, texts, texts | numbers, numbers, is_verbatim=bool(kept))
+
+
+def _answered(model: Model, request: PredictRequest, table: Table) -> _Chunk:
+    """From the cells of a chunk to its lines; any thread may ask, and several do."""
+    keep = _kept_columns(request.keep, table)
+    names, columns, counts = _answers(model, request, mark_missing(table) if keep else table)
+    has_header = table.format.header is not False  # a table without a header gives one without a header
+    header = format_header([*keep, *_without_clashes(names, keep)]).encode() if has_header else b""
+    lines = encode_rows([*(table.frame[name].to_numpy() for name in keep), *columns])
+    return _Chunk(header, lines, len(table.frame), counts, table.notes)
 
 
 def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
@@ -134,7 +159,7 @@ def _answers(
     if isinstance(target, NumberTarget):
         values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
     else:
-        values += [Labels(*column) for column in predicted_labels(target, answers).values()]
+        values += [Labels(*column) for column in predicted_labels(target, answers, model.threshold).values()]
     names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
     if request.with_probabilities:
         of = target.labels if isinstance(target, ClassTarget) else target.names

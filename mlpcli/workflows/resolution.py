@@ -1,16 +1,18 @@
 """From what the config leaves open (`auto`) and what the data says to one network, one loss and one monitor."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema import TrainingConfig
 from mlpcli.data.preprocessor import Preprocessor
+from mlpcli.data.target_transforms import TargetTransform
 from mlpcli.data.targets import ClassTarget, Target, Task
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
-from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
+from mlpcli.nn.architecture import Front
+from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import count_parameters
 
@@ -26,6 +28,9 @@ DEFAULT_LOSSES: dict[str, Loss] = {
     "multilabel": BinaryCrossEntropy(),
 }
 
+# What `label_smoothing: auto` is where labels are judged (RealMLP's value).
+SMOOTHING = 0.1
+
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS = 6
 
@@ -37,6 +42,28 @@ LOSS_DOMAINS: dict[str, tuple[str, ...]] = {
     "binary_cross_entropy": PROBABILITIES,
     "poisson": POSITIVES,
 }
+
+
+def uses_folds(loaded: LoadedConfig) -> bool:
+    """Whether the members leave out folds of the training rows, which are then the validation rows.
+
+    Raises ConfigError where that goes with nothing else in the config.
+    """
+    members = loaded.config.model.members
+    if members.rows != "folds":
+        return False
+    if members.count < 2:
+        raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")
+    if loaded.config.data.validation:
+        raise loaded.error(
+            "data.validation", "model.members.rows: folds makes the validation rows. Write validation: null."
+        )
+    return True
+
+
+def has_validation(loaded: LoadedConfig) -> bool:
+    """Whether there will be validation rows."""
+    return bool(loaded.config.data.validation) or uses_folds(loaded)
 
 
 def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
@@ -53,6 +80,27 @@ def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
             "training.loss", f"{asked.name} does not go with {task}. Use one of {fitting}, or set the task by task: ..."
         )
     return asked
+
+
+def resolve_smoothing(loss: Loss, metric: str) -> Loss:
+    """The loss with a number for `label_smoothing`: smoothed targets help labels and bend probabilities."""
+    if not isinstance(loss, CrossEntropy | BinaryCrossEntropy) or loss.label_smoothing != "auto":
+        return loss
+    judges_labels = metric != "loss" and not find_metric(metric).judges_probabilities
+    return replace(loss, label_smoothing=SMOOTHING if judges_labels else 0.0)
+
+
+def smoothing_of(loss: Loss) -> float:
+    """The resolved label smoothing; 0 of a loss without one."""
+    smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
+    return 0.0 if smoothing == "auto" else smoothing
+
+
+def smoothing_note(asked: Loss, loss: Loss, metric: str) -> list[str]:
+    """A sentence where `auto` smooths: the losses shown are of smoothed targets, the probabilities less sure."""
+    if asked == loss or not smoothing_of(loss):
+        return []
+    return [f"label_smoothing auto is {smoothing_of(loss):g}: {metric} judges labels, not probabilities."]
 
 
 def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
@@ -72,14 +120,15 @@ def domain_warning(loss: Loss, output_activation: str) -> str:
     )
 
 
-def standardizes_target(loaded: LoadedConfig, loss: Loss, output_activation: str) -> bool:
-    """Whether a regression target is scaled: `auto` does unless counts or a bounded output need the raw numbers."""
+def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation: str) -> TargetTransform:
+    """What regression targets become: `auto` standardizes unless counts or a bounded output need the raw numbers."""
     asked = loaded.config.preprocess.target
     if asked == "auto":
-        return output_activation == "identity" and not isinstance(loss, Poisson)
-    if asked == "standardize" and isinstance(loss, Poisson):
-        raise loaded.error("preprocess.target", "poisson needs the counts as they are, not standardized. Write none.")
-    return asked == "standardize"
+        is_free = output_activation == "identity" and not isinstance(loss, Poisson)
+        return "standardize" if is_free else "none"
+    if asked != "none" and isinstance(loss, Poisson):
+        raise loaded.error("preprocess.target", "poisson needs the counts as they are, not transformed. Write none.")
+    return asked
 
 
 def resolve_network(
@@ -104,8 +153,27 @@ def resolve_network(
         raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
     hidden = tuple(int(size) for size in layers[1:-1])
     sizes = (n_inputs, *hidden, n_outputs if layers[-1] == "auto" else int(layers[-1]))
-    _check_memory(loaded, sizes)
-    return Network(sizes, model.activation, output_activation, model.dropout)
+    network = Network(
+        sizes, model.activation, output_activation, model.dropout, model.members.count,
+        _front(loaded, preprocessor), model.learn_slopes, model.layer_norm, model.residual,
+    )  # fmt: skip
+    _check_memory(loaded, network)
+    return network
+
+
+def _front(loaded: LoadedConfig, preprocessor: Preprocessor) -> Front:
+    """What the config asks for before the first layer, as far as the columns have any use for it."""
+    model = loaded.config.model
+    numbers = preprocessor.number_inputs if model.numeric_embedding is not None else ()
+    embedding, blocks = model.category_embedding, preprocessor.category_blocks
+    wide = () if embedding is None else tuple(b for b in blocks if b[1] - b[0] > embedding.above)
+    return Front(
+        model.scale_inputs,
+        model.numeric_embedding if numbers else None,
+        numbers,
+        wide,
+        embedding.size if embedding is not None and wide else 0,
+    )
 
 
 def _check_layers(loaded: LoadedConfig) -> None:
@@ -116,15 +184,15 @@ def _check_layers(loaded: LoadedConfig) -> None:
         raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
 
 
-def _check_memory(loaded: LoadedConfig, sizes: tuple[int, ...]) -> None:
+def _check_memory(loaded: LoadedConfig, network: Network) -> None:
     """Refuse a network whose weights, gradient and optimizer state cannot fit into the machine."""
-    needed = count_parameters(sizes) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
+    needed = count_parameters(network) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system tells
         return
     if needed > memory:
-        shape = " -> ".join(map(str, sizes))
+        shape = " -> ".join(map(str, network.sizes))
         raise loaded.error(
             "model.layers",
             f"{shape} takes about {needed / 1e9:.0f} GB to train, this machine has {memory / 1e9:.0f} GB. "
@@ -133,10 +201,12 @@ def _check_memory(loaded: LoadedConfig, sizes: tuple[int, ...]) -> None:
 
 
 def describe_inputs(preprocessor: Preprocessor) -> str:
-    """What the inputs are made of: "6 columns: 4 numbers, island -> 3, sex -> 2 + 1 missing, 1 missing flag"."""
+    """What the inputs are made of: "6 columns: 4 numbers, 64 bins, island -> 3, sex -> 2, 1 missing-value flag"."""
     columns = preprocessor.columns
     numbers = [column for column in columns if column.role == "number"]
     parts = [f"{len(numbers)} numbers" if len(numbers) != 1 else "1 number"] if numbers else []
+    n_bins = sum(column.n_bins for column in numbers)
+    parts += [f"{n_bins} bins"] if n_bins else []
     parts += [f"{column.name} -> {column.n_inputs}" for column in columns if column.role != "number"]
     flags = sum(column.role == "number" and column.flag_of == column.name for column in columns)
     if flags:
@@ -154,7 +224,7 @@ def describe_outputs(target: Target) -> str:
 
 def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -> NDArray[np.floating]:
     """Row `code` is what the outputs should be for that class (n_classes, n_outputs), smoothed if the loss asks."""
-    smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
+    smoothing = smoothing_of(loss)
     if n_outputs == 1:
         table = np.array([[0.0], [1.0]])
         return np.asarray(table * (1.0 - smoothing) + smoothing / 2.0, dtype=dtype)
@@ -166,7 +236,7 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     early_stopping = loaded.config.training.early_stopping
     if early_stopping is None:
         return "loss"
-    if early_stopping.patience is not None and not loaded.config.data.validation:
+    if early_stopping.patience is not None and not has_validation(loaded):
         raise loaded.error(
             "training.early_stopping.patience", "needs validation rows to watch: set data.validation, or leave it out."
         )
@@ -174,7 +244,12 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     if asked == "auto":
         if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
             return "log_loss"
-        return "rmse" if isinstance(loss, SquaredError) and task == "regression" else "loss"
+        if task != "regression":
+            return "loss"
+        # Of a bent target the loss is not in the user's units, in which the best epoch is to be best.
+        is_bent = loaded.config.preprocess.target in ("log", "quantile")
+        absolute = "mae" if is_bent and isinstance(loss, AbsoluteError | Huber) else "loss"
+        return "rmse" if isinstance(loss, SquaredError) else absolute
     known = metric_names(task, names)
     if asked != "loss" and asked not in known:
         raise loaded.error("training.early_stopping.metric", explain_unknown_metric(asked, ("loss", *known)))
@@ -189,18 +264,8 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> Non
         for metric in gates:
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
-        if gates and not config.data.validation and config.data.test is None:
+        if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
-
-
-def schedule_notes(training: TrainingConfig) -> list[str]:
-    """What is odd about the schedule, a sentence each."""
-    warmup = training.schedule.warmup
-    if warmup < training.epochs:
-        return []
-    return [
-        f"the warm-up of {warmup:g} epochs is not over when training ends: the full learning rate is never reached."
-    ]
 
 
 def metric_is_gain(metric: str) -> bool:

@@ -15,14 +15,18 @@ Values = NDArray[np.float64]
 
 
 def score_answers(
-    target: Target, truth: NDArray[Any], answers: Values, weights: Values | None = None
+    target: Target,
+    truth: NDArray[Any],
+    answers: Values,
+    weights: Values | None = None,
+    threshold: Values | None = None,
 ) -> dict[str, float]:
-    """Every score of decoded answers, in the order of display."""
+    """Every score of decoded answers, in the order of display; `threshold` as for `predicted_labels`."""
     if isinstance(target, ClassTarget):
-        return score_classes(truth, answers, target.labels, weights)
+        return score_classes(truth, answers, target.labels, weights, threshold)
     if isinstance(target, NumberTarget):
         return score_numbers(truth, answers, target.names, weights)
-    return score_multilabel(truth, answers, target.names, weights)
+    return score_multilabel(truth, answers, target.names, weights, threshold)
 
 
 def metric_of_outputs(
@@ -33,7 +37,7 @@ def metric_of_outputs(
 
     def measure(outputs: NDArray[Any]) -> float:
         answers = decode_outputs(target, target_state, outputs)
-        return score(target.task, metric, truth, answers, names, weights)
+        return score(target.task, metric, truth, answers, names, weights, target_state.get("threshold"))
 
     return measure
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlpcli.data.duplicates import count_shared_rows
 
 FEW_ROWS = 10
+RARE_SHARE = 0.1
 
 
 def rare_classes(labels: Sequence[str], codes: NDArray[np.int64]) -> list[str]:
@@ -20,6 +21,13 @@ def rare_classes(labels: Sequence[str], codes: NDArray[np.int64]) -> list[str]:
     which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
     shown = ", ".join(few[:6]) + (", ..." if len(few) > 6 else "")
     return [f"{which} fewer than {FEW_ROWS} training rows: {shown}"]
+
+
+def rarest_class(labels: Sequence[str], counts: Sequence[int] | NDArray[np.int64]) -> str:
+    """The rarest class and its share, "late (3.1%)", where accuracy would hide it; else ""."""
+    share, label = min(zip((np.asarray(counts) / max(np.sum(counts), 1)).tolist(), labels, strict=True))
+    # Of twenty equal classes each is rare, and none is rarer.
+    return f"{label} ({share:.1%})" if share < min(RARE_SHARE, 0.5 / len(labels)) else ""
 
 
 def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:

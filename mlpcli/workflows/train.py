@@ -12,8 +12,9 @@ import numpy as np
 
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.targets import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
-from mlpcli.machine import return_free_memory
+from mlpcli.machine import return_freed_memory
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, WEIGHTS, RunDirectory
@@ -24,6 +25,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
 from mlpcli.workflows.preparation import Prepared, prepare
+from mlpcli.workflows.suspicions import rarest_class
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.
@@ -31,7 +33,10 @@ CHECKPOINT_SECONDS = 5.0
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
 # epochs is one of them only where the learning rate does not depend on it.
-FREE_TO_CHANGE = ("output", "expect", "data.test", "training.early_stopping.patience", "training.engine")
+FREE_TO_CHANGE = (
+    "output", "expect", "data.test", "training.early_stopping.patience", "training.early_stopping.patience_factor",
+    "training.engine",
+)  # fmt: skip
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
@@ -60,6 +65,14 @@ class TrainResult:
     folder: str
     seconds: float
 
+    @property
+    def rarest_class(self) -> str:
+        """The rarest class where accuracy would hide it, with its share of the training rows; else ""."""
+        target = self.prepared.target
+        if not isinstance(target, ClassTarget):
+            return ""
+        return rarest_class(target.labels, np.bincount(self.prepared.train.truth, minlength=len(target.labels)))
+
 
 def default_output(loaded: LoadedConfig) -> str:
     """The folder of the run: `output`, or runs/<name of the config file>."""
@@ -74,7 +87,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     """
     RunDirectory(default_output(loaded)).check()
     prepared = prepare(loaded)
-    return_free_memory()  # of the table, before the network and its scores take theirs
+    return_freed_memory()  # of the table, before the network and its scores take theirs
     with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
@@ -132,11 +145,6 @@ class _Journal:
                 raise self.prepared.loaded.error(
                     key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
                 )
-        if checkpoint.state.epoch > self.prepared.plan.epochs:
-            raise self.prepared.loaded.error(
-                "training.epochs",
-                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
-            )
         if checkpoint.state.epoch > self.prepared.plan.epochs:
             raise self.prepared.loaded.error(
                 "training.epochs",

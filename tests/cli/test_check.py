@@ -44,6 +44,21 @@ def test_network_rows_classes_and_costs_are_shown(config):
     assert "of memory" in cost
 
 
+def test_what_is_left_open_in_the_training_is_shown_as_what_it_comes_to(config):
+    settings = [
+        "training.batch_size=auto",
+        "training.loss={name: cross_entropy, label_smoothing: auto}",
+        "training.early_stopping.metric=accuracy",
+    ]
+    asked = ["check", config, *(word for setting in settings for word in ("--set", setting))]
+    ended = done(*asked)
+    line = next(line for line in ended.lines if line.startswith("training  "))
+    assert "· batch 64 · cross_entropy, label smoothing 0.1 ·" in line
+    assert "label_smoothing auto is 0.1: accuracy judges labels, not probabilities." in ended.stderr
+    document = done(*asked, "--json").document
+    assert (document["batch_size"], document["label_smoothing"], document["metric"]) == (64, 0.1, "accuracy")
+
+
 def test_nothing_is_written(folder, config):
     before = tree(folder)
     done("check", config)

@@ -274,7 +274,10 @@ HIDDEN = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "s
 INITIALIZERS = ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "normal",
                 "uniform", "auto"]  # fmt: skip
 SCHEDULES = ["constant", "step", "exponential", "cosine", "one_cycle"]
-SCALERS = ["standardize", "robust", "minmax", "none", "{name: divide, by: 10}"]
+SCALERS = [
+    "standardize", "robust", "{name: robust, clip: 3}", "minmax", "quantile", "{name: quantile, points: 5}", "none",
+    "{name: divide, by: 10}",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -299,6 +302,8 @@ SCALERS = ["standardize", "robust", "minmax", "none", "{name: divide, by: 10}"]
         "model.layers=[auto, auto]",
         "model.layers=[4, 6, 5, 4, 3]",
         *(f"preprocess.numeric={name}" for name in SCALERS),
+        *(f"preprocess.encoding={name}" for name in ("none", "piecewise_linear", "{name: piecewise_linear, bins: 3}")),
+        "preprocess.categorical={binary: one}",
         *(f"preprocess.missing={name}" for name in ("median", "mean", "error")),
         "data.validation=null",
     ],

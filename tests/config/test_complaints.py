@@ -63,7 +63,10 @@ def test_the_nearest_spelling_is_found(key, found):
             "training.optimizer.momentum: unknown key. "
             "adam has name, learning_rate, beta1, beta2, epsilon, weight_decay.",
         ),
-        ({"qqq": 5}, "qqq: unknown key. Known here: data, task, preprocess, model, training, expect, output."),
+        (
+            {"qqq": 5},
+            "qqq: unknown key. Known here: data, task, preprocess, model, training, postprocess, expect, output.",
+        ),
     ],
 )
 def test_an_unknown_key_names_the_nearest_or_all(sections, message):
@@ -131,7 +134,7 @@ def test_an_unknown_key_names_the_nearest_or_all(sections, message):
         ),
         (
             {"early_stopping": 5},
-            "early_stopping: must be a mapping with metric, patience, min_gain or null, got 5.",
+            "early_stopping: must be a mapping with metric, patience, patience_factor, min_gain, ties or null, got 5.",
         ),
     ],
 )

@@ -10,13 +10,14 @@ from mlpcli.data.numeric import (
     MedianFill,
     MinMax,
     NoScaling,
+    Quantile,
     Robust,
     Standardize,
     fit_fill,
     fit_scaler,
 )
 
-SCALERS = (Standardize(), Robust(), MinMax(), Divide(by=255.0), NoScaling())
+SCALERS = (Standardize(), Robust(), MinMax(), Quantile(), Divide(by=255.0), NoScaling())
 numbers = st.floats(-1e150, 1e150, allow_nan=False)
 columns = arrays(np.float64, st.integers(1, 30), elements=numbers)
 
@@ -83,6 +84,49 @@ def test_missing_cells_do_not_count(scaler):
 
 def test_divide_divides():
     assert fit_scaler(Divide(by=255.0), np.array([3.0, 200.0])) == (0.0, 255.0)
+
+
+def test_normal_scores_of_distinct_values_are_the_quantiles_of_the_middles_of_their_ranks():
+    values, scores = Quantile().knots(np.array([30.0, 10.0, 20.0]))
+    assert values.tolist() == [10, 20, 30]
+    # Quantiles of the normal distribution at 1/6, 1/2 and 5/6.
+    assert scores == pytest.approx([-0.967421566101701, 0, 0.967421566101701], abs=1e-12)
+
+
+def test_equal_values_share_one_score():
+    values, scores = Quantile().knots(np.array([0.0, 0.0, 0.0, 7.0]))
+    assert values.tolist() == [0, 7]
+    # At 3/8 and 7/8.
+    assert scores == pytest.approx([-0.318639363964375, 1.15034938037601], abs=1e-12)
+    assert [knots.tolist() for knots in Quantile().knots(np.full(9, 3.5))] == [[3.5], [0]]
+
+
+@given(values=columns, points=st.integers(2, 12))
+def test_knots_are_training_values_that_rise_with_their_scores(values, points):
+    kept, scores = Quantile(points=points).knots(values)
+    assert len(kept) == len(scores) <= points
+    assert np.isin(kept, values).all()
+    assert (np.diff(kept) > 0).all()
+    assert (np.diff(scores) > 0).all()
+    assert kept[0] == values.min()
+    if len(np.unique(values)) <= points and np.diff(np.sort(values / 2)).max(initial=1) > 1e-290:
+        assert len(kept) == len(np.unique(np.where(np.abs(values) < 1e-290, 0, values)))
+
+
+@given(values=columns)
+def test_scores_do_not_depend_on_the_unit_of_a_column(values):
+    values = values[np.abs(values) > 1e-100]
+    if len(values):
+        assert np.array_equal(Quantile().knots(values)[1], Quantile().knots(values * 1024)[1])
+
+
+def test_many_values_become_normal():
+    values = np.random.default_rng(0).exponential(size=50_000)
+    knots = Quantile(points=200).knots(values)
+    scores = np.interp(values, *knots)
+    assert len(knots[0]) == 200
+    assert scores.mean() == pytest.approx(0, abs=0.01)
+    assert scores.std() == pytest.approx(1, abs=0.02)
 
 
 def test_fills_are_median_and_mean_of_the_known_cells():

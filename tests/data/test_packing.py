@@ -2,15 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.data import encoding, packing, reading
+from mlpcli.data import encoding, packing, parsing, reading
 from mlpcli.data.categorical import OneHot
 from mlpcli.data.numeric import MedianFill, RefuseMissing, Standardize
 from mlpcli.data.packing import PackedNumbers
+from mlpcli.data.piecewise import NoEncoding, PiecewiseLinear
 from mlpcli.data.preprocessor import fit_preprocessor, transform, transform_and_drain
-from mlpcli.data.tables import read_table
+from mlpcli.data.tables import iter_tables, read_table
 from mlpcli.errors import DataError
 
 MEDIAN = MedianFill()
+NO_ENCODING = NoEncoding()
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +45,8 @@ def mixed_rows(n_rows=200):
     ]
 
 
-def fitted(table, missing=MEDIAN, rows=None):
-    return fit_preprocessor(table, ["a", "b", "word"], {}, Standardize(), missing, OneHot(), rows)
+def fitted(table, missing=MEDIAN, rows=None, encoding=NO_ENCODING):
+    return fit_preprocessor(table, ["a", "b", "word"], {}, Standardize(), missing, OneHot(), encoding, rows)
 
 
 def test_numbers_that_float32_holds_come_back_as_they_were():
@@ -132,13 +134,14 @@ def test_a_faulty_row_of_a_large_table_is_told_as_ever():
         read_table("t.csv", packs=True)
 
 
-def test_inputs_of_a_packed_table_are_those_of_the_table_within_the_rounding_of_float32():
+@pytest.mark.parametrize("encoding", [NoEncoding(), PiecewiseLinear()])
+def test_inputs_of_a_packed_table_are_those_of_the_table_within_the_rounding_of_float32(encoding):
     write(mixed_rows())
     rows = [np.arange(0, 200, 2), np.setdiff1d(np.arange(200), np.arange(0, 200, 2))[5:]]
     plain = read_table("t.csv", text_columns=["y"])
-    expected = fitted(plain, rows=rows[0])
+    expected = fitted(plain, rows=rows[0], encoding=encoding)
     table = read_table("t.csv", text_columns=["y"], packs=True)
-    preprocessor = fitted(table, rows=rows[0])
+    preprocessor = fitted(table, rows=rows[0], encoding=encoding)
     assert preprocessor.feature_names == expected.feature_names
     for key, values in expected.state.items():
         np.testing.assert_allclose(preprocessor.state[key], values, rtol=1e-7)
@@ -166,3 +169,19 @@ def test_a_number_of_a_packed_table_that_is_too_large_is_an_error_with_its_line(
     preprocessor = fitted(table, rows=np.arange(100))
     with pytest.raises(DataError, match=r"t\.csv:201: column a: 1e\+300 is too large"):
         transform_and_drain(preprocessor, table, np.float32, [np.arange(100), np.arange(100, 200)])
+
+
+def test_a_table_of_many_columns_is_parsed_several_blocks_at_a_time_and_is_the_same(monkeypatch):
+    monkeypatch.setattr(encoding, "BLOCK_SIZE", 256)
+    rows = mixed_rows()
+    write(rows)
+    tables = []
+    for many in (2, 100):
+        monkeypatch.setattr(parsing, "MANY_COLUMNS", many)
+        tables.append(read_table("t.csv", packs=True))
+    for name in ("a", "b", "word", "y"):
+        np.testing.assert_array_equal(tables[0].text_cells(name).codes, tables[1].text_cells(name).codes)
+    write([*rows[:150], "1,2,x", *rows[150:]])
+    monkeypatch.setattr(parsing, "MANY_COLUMNS", 2)
+    with pytest.raises(DataError, match=r"t\.csv:152: "):
+        list(iter_tables("t.csv", number_columns=["a", "b"]))

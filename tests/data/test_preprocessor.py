@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.categorical import OneHot
-from mlpcli.data.numeric import Divide, MeanFill, MedianFill, MinMax, NoScaling, RefuseMissing, Robust, Standardize
+from mlpcli.data.numeric import (
+    Divide,
+    MeanFill,
+    MedianFill,
+    MinMax,
+    NoScaling,
+    Quantile,
+    RefuseMissing,
+    Robust,
+    Standardize,
+)
+from mlpcli.data.piecewise import NoEncoding, PiecewiseLinear
 from mlpcli.data.preprocessor import TransformCounts, fit_preprocessor, number_columns, text_columns, transform
 from mlpcli.errors import DataError
 
@@ -17,7 +28,7 @@ from .tables_by_hand import HandTable, hand_table
 ALL_LEVELS = OneHot(min_count=1)
 
 
-def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, rows=None):
+def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, encoding=None, rows=None):
     return fit_preprocessor(
         table,
         list(getattr(table, "frame", table)),
@@ -25,6 +36,7 @@ def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, r
         numeric or Standardize(),
         missing or MedianFill(),
         categorical,
+        encoding or NoEncoding(),
         rows,
     )
 
@@ -73,8 +85,8 @@ def test_a_table_worked_by_hand():
     table = hand_table(a=[1.0, 3.0, np.nan], b=["u", np.nan, "v"], c=["no", np.nan, "yes"])
     preprocessor = fit(table)
     X, counts = transform(preprocessor, table)
-    assert preprocessor.feature_names == ("a", "c", "a=(missing)", "b=u", "b=v", "b=(missing)")
-    assert X.tolist() == [[-1, -1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 1], [0, 1, 1, 0, 1, 0]]
+    assert preprocessor.feature_names == ("a", "c", "a=(missing)", "c=(missing)", "b=u", "b=v", "b=(missing)")
+    assert X.tolist() == [[-1, -1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 0, 0, 1], [0, 1, 1, 0, 0, 1, 0]]
     assert counts == TransformCounts({"a": 1, "b": 1, "c": 1}, {})
 
 
@@ -154,10 +166,10 @@ def test_what_was_learnt_is_plain_data_and_finite_arrays():
     preprocessor = fit(mixed_table())
     text = json.dumps([dataclasses.asdict(column) for column in preprocessor.columns], allow_nan=False)
     assert len(json.loads(text)) == 5
-    assert set(preprocessor.state) == {"fill", "center", "scale"}
+    shapes = {name: array.shape for name, array in preprocessor.state.items()}
+    assert shapes == {"fill": (3,), "center": (3,), "scale": (3,), "quantiles": (0,), "scores": (0,), "edges": (0,)}
     for array in preprocessor.state.values():
         assert array.dtype == np.float64
-        assert array.shape == (3,)
         assert np.isfinite(array).all()
 
 
@@ -169,6 +181,98 @@ def test_what_was_learnt_is_plain_data_and_finite_arrays():
 def test_every_scaler_can_be_chosen(scaler, expected):
     table = hand_table(x=[1, 2, 3])
     assert transform(fit(table, numeric=scaler), table)[0][:, 0].tolist() == expected
+
+
+CODINGS = [
+    {"numeric": Robust(clip=3.0)},
+    {"numeric": Quantile(points=20)},
+    {"encoding": PiecewiseLinear(bins=5)},
+    {"numeric": Quantile(), "encoding": PiecewiseLinear(), "categorical": OneHot(min_count=1, binary="one")},
+]
+
+
+@pytest.mark.parametrize("coding", CODINGS, ids=str)
+def test_numbers_written_together_and_one_by_one_are_the_same_to_the_bit(coding):
+    rng = np.random.default_rng(0)
+    n_rows = 9000  # more than one block of each
+    frame = pd.DataFrame(
+        {"a": rng.normal(size=n_rows), "b": rng.integers(0, 9, n_rows), "c": rng.exponential(size=n_rows)}
+    )
+    preprocessor = fit(frame, **coding)
+    assert preprocessor.state["fill"].shape == (3,)
+    together, _ = transform(preprocessor, frame)
+    one_by_one, _ = transform(preprocessor, pd.concat([frame, frame.iloc[:1].assign(a=np.nan)], ignore_index=True))
+    assert np.array_equal(one_by_one[:-1], together)
+
+
+@pytest.mark.parametrize("coding", CODINGS, ids=str)
+def test_every_coding_gives_finite_inputs_row_by_row(coding):
+    table = mixed_table()
+    preprocessor = fit(table, **coding)
+    X, _ = transform(preprocessor, table)
+    assert X.shape[1] == len(set(preprocessor.feature_names)) == sum(column.n_inputs for column in preprocessor.columns)
+    assert np.isfinite(X).all()
+    some = np.array([7, 3, 59])
+    assert np.array_equal(transform(preprocessor, table, rows=some)[0], X[some])
+
+
+def test_bins_stand_after_the_numbers_and_a_missing_cell_gets_those_of_its_fill():
+    table = hand_table(a=[0.0, 1.0, 2.0, 3.0, 4.0, np.nan], b=[0, 1, 0, 1, 0, 1])
+    preprocessor = fit(table, numeric=NoScaling(), encoding=PiecewiseLinear(bins=2))
+    assert preprocessor.feature_names == ("a", "b", "a[0..2]", "a[2..4]", "a=(missing)")
+    assert [column.n_bins for column in preprocessor.columns] == [2, 0]
+    X, _ = transform(preprocessor, hand_table(a=[-9.0, 1.0, 2.5, 9.0, np.nan], b=[0, 0, 0, 0, 0]))
+    assert X.tolist() == [[-9, 0, 0, 0, 0], [1, 0, 0.5, 0, 0], [2.5, 0, 1, 0.25, 0], [9, 0, 1, 1, 0], [2, 0, 1, 0, 1]]
+
+
+def test_bins_of_dates_are_named_by_dates():
+    table = hand_table(day=["2020-01-01", "2020-03-01", "2020-05-01"])
+    names = fit(table, encoding=PiecewiseLinear()).feature_names
+    assert names[:3] == ("day", "day[2020-01-01..2020-03-01]", "day[2020-03-01..2020-05-01]")
+
+
+def test_a_large_number_is_clipped_or_stays_at_the_end_where_others_are_refused():
+    table = hand_table(a=[1.0, 2.0, 4.0])
+    new = hand_table(a=[1e300, -1.7e308])
+    assert transform(fit(table, numeric=Robust(clip=3.0)), new)[0].tolist() == [[3], [-3]]
+    quantiles = transform(fit(table, numeric=Quantile()), new)[0]
+    assert quantiles.tolist() == transform(fit(table, numeric=Quantile()), hand_table(a=[4.0, 1.0]))[0].tolist()
+
+
+def test_two_levels_can_share_one_input():
+    one = OneHot(min_count=1, binary="one")
+    preprocessor = fit(hand_table(x=["m", "f", "m"], n=[1.0, 2.0, 3.0]), categorical=one)
+    assert preprocessor.feature_names == ("n", "x=m")
+    X, counts = transform(preprocessor, hand_table(x=["f", "m", np.nan, "z"], n=[2.0] * 4))
+    assert X[:, 1].tolist() == [-1, 1, 0, 0]
+    assert counts == TransformCounts({"x": 1}, {"x": 1})
+    numbers = fit(hand_table(x=[1, 2]), roles={"x": "category"}, categorical=one)
+    assert transform(numbers, hand_table(x=["2.0", "1.0"]))[0].tolist() == [[1], [-1]]
+
+
+@pytest.mark.parametrize("cells", [["m", "f", np.nan], ["m", "f", "x"], ["m", "m"], ["m"] * 5 + ["f"] * 5 + ["x"]])
+def test_other_columns_of_texts_keep_an_input_for_each_level(cells):
+    table = hand_table(x=cells)
+    one, two = (OneHot(min_count=1 + (len(cells) > 9), binary=binary) for binary in ("one", "two"))
+    assert fit(table, categorical=one).feature_names == fit(table, categorical=two).feature_names
+
+
+def test_where_the_numbers_and_the_one_hot_blocks_stand():
+    table = hand_table(
+        island=["b", "a", "c"],
+        size=[1.0, np.nan, 3.0],
+        when=["2020-01-01", "2020-06-01", "2021-01-01"],
+        sex=["m", "f", "m"],
+        kind=["u", "v", np.nan],
+        mass=[1, 2, 3],
+    )
+    preprocessor = fit(table, categorical=OneHot(min_count=1, binary="one"), encoding=PiecewiseLinear(bins=2))
+    names = preprocessor.feature_names
+    assert [names[index] for index in preprocessor.number_inputs] == ["size", "when", "mass"]
+    assert [names[start:stop] for start, stop in preprocessor.category_blocks] == [
+        ("island=a", "island=b", "island=c"),
+        ("kind=u", "kind=v", "kind=(missing)"),
+    ]
 
 
 def test_unseen_levels_go_to_other_or_nowhere_and_are_counted():
@@ -317,7 +421,7 @@ def test_a_column_that_does_not_suit_its_role_is_an_error(table, roles, message)
 
 def test_no_columns_at_all_are_an_error():
     with pytest.raises(DataError, match="no input columns are left"):
-        fit_preprocessor(hand_table(a=[1.0]), [], {}, Standardize(), MedianFill(), OneHot())
+        fit_preprocessor(hand_table(a=[1.0]), [], {}, Standardize(), MedianFill(), OneHot(), NoEncoding())
 
 
 def test_an_empty_chunk_gives_no_rows():

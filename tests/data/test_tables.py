@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data import encoding
-from mlpcli.data.tables import Table, TableFormat, iter_tables, read_table, table_from_frame
+from mlpcli.data.tables import Table, TableFormat, iter_tables, map_tables, read_table, table_from_frame
 from mlpcli.errors import DataError
 
 
@@ -358,3 +358,19 @@ def test_a_generated_table_is_read_as_it_was_written(names, n_rows, delimiter, c
     expected = np.asarray([[np.nan if x is None else x for x in row] for row in rows])
     np.testing.assert_array_equal(table.frame[names].to_numpy(np.float64), expected)
     assert set(table.frame["wört"]) == {f"é{delimiter}".strip()}
+
+
+def test_a_bad_cell_is_told_behind_the_rows_before_it(write):
+    name = write("a\n1\n2\nx\n4\n")
+    numbers = map_tables(lambda table: table.frame["a"].tolist(), name, number_columns=["a"], chunk_rows=1)
+    assert [next(numbers), next(numbers)] == [[1.0], [2.0]]
+    with pytest.raises(DataError, match=r"^t\.csv:4: "):
+        next(numbers)
+
+
+def test_a_note_comes_once_and_with_the_first_rows_it_is_about(write, monkeypatch):
+    monkeypatch.setattr(encoding, "BLOCK_SIZE", 1 << 10)
+    name = write(("a,b\n" + "1,x\n" * 1000 + "2,é\n" + "3,x\n" * 1000).encode("cp1252"))
+    notes = list(map_tables(lambda table: table.notes, name))
+    assert sum(map(len, notes)) == 1
+    assert not notes[0]

@@ -65,7 +65,7 @@ def test_labels_are_sorted_by_number_when_all_are_numbers():
     assert target.labels == ("01", "9", "10")
 
 
-@pytest.mark.parametrize("target", [ClassTarget("y", ("a", "b")), NumberTarget(("a",), True)])
+@pytest.mark.parametrize("target", [ClassTarget("y", ("a", "b")), NumberTarget(("a",), "standardize")])
 def test_targets_are_plain_data(target):
     assert json.loads(json.dumps(dataclasses.asdict(target)))["kind"] == target.kind
 
@@ -79,7 +79,7 @@ def test_targets_are_fitted_on_the_training_rows_alone():
 
 def test_amounts_can_be_left_as_they_are():
     table = hand_table(y=["1", "3"])
-    target, state = fit_target(table, ["y"], "regression", standardize=False)
+    target, state = fit_target(table, ["y"], "regression", transform="none")
     assert encode_target(target, state, table).tolist() == [[1.0], [3.0]]
 
 

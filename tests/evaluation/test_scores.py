@@ -248,3 +248,48 @@ def test_an_unknown_metric_is_answered_with_the_nearest_name_and_all_names(wrong
 
 def test_a_metric_like_no_other_gets_the_names_alone():
     assert explain_unknown_metric("zzz", ["rmse", "mae"]) == "unknown metric 'zzz'.\nMetrics: rmse, mae"
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [(task, name) for task in ("classification", "multilabel") for name in METRICS if task in METRICS[name].together],
+)
+def test_a_metric_judges_probabilities_or_sees_the_labels_alone(task, name):
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet([1.0, 1.0], 60), NAMES[:2]
+    y = (rng.random(60) < probabilities[:, 1]).astype(np.int64)
+    sure = np.eye(2)[probabilities.argmax(axis=1)]
+    if task == "multilabel":
+        y, sure = np.column_stack([y, 1 - y[::-1]]), (probabilities > 0.5).astype(float)
+    changes = score(task, name, y, probabilities, labels) != pytest.approx(score(task, name, y, sure, labels))
+    assert changes == METRICS[name].judges_probabilities
+
+
+def test_a_threshold_decides_labels_and_leaves_scores_of_probabilities_alone():
+    p = np.array([0.1, 0.3, 0.4, 0.6, 0.9])
+    y = np.array([0, 1, 0, 1, 1])
+    answers = np.column_stack([1 - p, p])
+    plain = score_classes(y, answers, ("no", "yes"))
+    low = score_classes(y, answers, ("no", "yes"), threshold=np.array([0.2]))
+    assert (plain["accuracy"], plain["recall"]) == (0.6 + 0.2, 2 / 3)
+    assert (low["accuracy"], low["recall"], low["precision"]) == (0.8, 1.0, 0.75)
+    assert low["f1[no]"] == pytest.approx(2 / 3)
+    for key in ("log_loss", "roc_auc", "average_precision", "brier", "ece"):
+        assert low[key] == plain[key]
+    assert score("classification", "recall", y, answers, ("no", "yes"), threshold=np.array([0.2])) == 1.0
+
+
+def test_a_threshold_of_one_half_is_none():
+    p = np.random.default_rng(0).uniform(0, 1, (40, 2))
+    y = p > 0.4
+    assert score_multilabel(y, p, ("a", "b")) == score_multilabel(y, p, ("a", "b"), None, np.array([0.5, 0.5]))
+    answers = np.column_stack([1 - p[:, 0], p[:, 0]])
+    codes = y[:, 0].astype(np.int64)
+    plain = score_classes(codes, answers, ("a", "b"))
+    assert plain == score_classes(codes, answers, ("a", "b"), None, np.array([0.5]))
+
+
+def test_each_column_has_a_threshold_of_its_own():
+    p, y = np.array([[0.3, 0.3], [0.6, 0.6]]), np.array([[1, 0], [1, 0]])
+    scores = score_multilabel(y, p, ("a", "b"), None, np.array([0.2, 0.9]))
+    assert (scores["accuracy[a]"], scores["accuracy[b]"], scores["subset_accuracy"]) == (1.0, 1.0, 1.0)

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from mlpcli.extras.coverage import HIDDEN
+from mlpcli.nn.initialization import initialize
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from mlpcli.nn.network import Network, initialize
-from mlpcli.nn.optimizers import SGD, Adam, AdamW
+from mlpcli.nn.network import Network
+from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.schedules import Constant, Cosine
 from mlpcli.training.engine import NonFiniteLoss, NumpyEngine, Plan
-from mlpcli.training.loop import fit
-from mlpcli.training.samples import Samples
-from mlpcli.training.state import start_state
 from mlpcli.training.streams import stream
+from tests.extras.staging import arrays, assert_same, make_samples, train
 
 pytest.importorskip("numba")
 
@@ -24,52 +23,6 @@ from mlpcli.extras.compiled import CompiledEngine
 
 NETWORK = Network((3, 9, 6, 3), "tanh", "softmax")
 PLAN = Plan(CrossEntropy(), SGD(learning_rate=0.1, momentum=0.9), Cosine(warmup=1.5), batch_size=16, epochs=4)
-# Room for the rounding of sums taken in another order, over a few epochs.
-TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
-
-
-def make_samples(loss, n_rows=150, n_outputs=3, dtype="float64", is_weighted=False):
-    """150 rows leave a last batch of 6 after nine of 16."""
-    rng = np.random.default_rng(1)
-    X = rng.normal(size=(n_rows, 3)).astype(dtype)
-    score = X @ rng.normal(size=(3, n_outputs)) + 0.3 * rng.normal(size=(n_rows, n_outputs))
-    weights = rng.uniform(0.2, 2.0, n_rows) if is_weighted else None
-    weights = None if weights is None else (weights / weights.mean()).astype(dtype)
-    if isinstance(loss, CrossEntropy):
-        smoothed = np.eye(n_outputs, dtype=dtype) * 0.9 + 0.1 / n_outputs
-        return Samples(X, score.argmax(axis=1), smoothed.astype(dtype), weights)
-    y = score if isinstance(loss, SquaredError) else (score > 0)
-    return Samples(X, y.astype(dtype), None, weights)
-
-
-def train(engine, network, plan, samples, state=None, epochs=None):
-    dtype = samples.X.dtype
-    if state is None:
-        flat = initialize(network, "auto", stream(plan.seed, "weights"), dtype).flat
-        state = start_state(flat, plan.optimizer.start(flat))
-    reports = []
-    for report in fit(network, plan, samples, state, engine=engine(network, plan, samples)):
-        reports.append(report)
-        if report.epoch == epochs:
-            break
-    return state, reports
-
-
-def arrays(state):
-    return {"flat": state.flat, "best_flat": state.best_flat, **state.optimizer}
-
-
-def assert_same(ours, theirs, dtype):
-    (state, reports), (expected, expected_reports) = ours, theirs
-    assert state.optimizer.keys() == expected.optimizer.keys()
-    assert state.optimizer["step"] == expected.optimizer["step"]
-    for name, values in arrays(expected).items():
-        assert arrays(state)[name].dtype == values.dtype
-        largest = float(np.abs(values).max(initial=0.0))
-        np.testing.assert_allclose(arrays(state)[name], values, rtol=0, atol=TOLERANCE[dtype] * largest, err_msg=name)
-    for one, other in zip(reports, expected_reports, strict=True):
-        assert one.train_loss == pytest.approx(other.train_loss, rel=TOLERANCE[dtype], abs=1e-12)
-        assert one.learning_rate == other.learning_rate
 
 
 def assert_engines_agree(network, plan, samples):
@@ -106,6 +59,10 @@ def test_every_loss_agrees_with_numpy(loss, n_outputs, is_weighted, dtype):
         Adam(learning_rate=0.01),
         Adam(learning_rate=0.01, beta1=0.8, beta2=0.99, epsilon=1e-3, weight_decay=0.1),
         AdamW(learning_rate=0.01, weight_decay=0.3),
+        RMSprop(learning_rate=0.01),
+        RMSprop(learning_rate=0.01, decay=0.9, epsilon=1e-3, momentum=0.8, weight_decay=0.1),
+        Adagrad(learning_rate=0.05),
+        Adagrad(learning_rate=0.05, epsilon=1e-3, weight_decay=0.1),
     ],
     ids=lambda optimizer: f"{optimizer.name}-{optimizer.weight_decay:g}",
 )

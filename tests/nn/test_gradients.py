@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlpcli.nn.activations import ACTIVATIONS
+from mlpcli.nn.initialization import initialize
 from mlpcli.nn.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -17,7 +18,7 @@ from mlpcli.nn.losses import (
     Quantile,
     SquaredError,
 )
-from mlpcli.nn.network import Network, Workspace, backward, forward, initialize, mean_loss
+from mlpcli.nn.network import Dropout, Network, Workspace, backward, forward, mean_loss
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
 
 LOSSES = [
@@ -60,12 +61,12 @@ def check_gradient(network, loss, is_weighted, dropout_seed=None, seed=0):
     workspace = Workspace(network, MAX_ROWS, np.float64)
 
     def cost(flat):
-        dropout_rng = None if dropout_seed is None else np.random.default_rng(dropout_seed)
-        z, a = forward(view_parameters(network.sizes, flat), X, workspace, dropout_rng)
+        dropout = None if dropout_seed is None else Dropout(network.dropout, np.random.default_rng(dropout_seed))
+        z, a = forward(view_parameters(network, flat), X, workspace, dropout)
         return mean_loss(network, loss, z, a, y, weights)
 
     cost(parameters.flat)
-    gradient = allocate_parameters(network.sizes, np.float64)
+    gradient = allocate_parameters(network, np.float64)
     backward(parameters, gradient, X, y, loss, workspace, weights, uses_dropout=dropout_seed is not None)
 
     numeric = np.empty_like(parameters.flat)
@@ -113,7 +114,7 @@ def test_the_fused_delta_of_a_likelihood_equals_the_chain_rule(loss):
     network = Network((3, 4, 3), "tanh", loss.partner)
     parameters = initialize(network, "auto", rng, np.float64)
     X, y = rng.normal(size=(N_ROWS, 3)), draw_targets(loss, 3, rng)
-    workspace, gradient = Workspace(network, N_ROWS, np.float64), allocate_parameters(network.sizes, np.float64)
+    workspace, gradient = Workspace(network, N_ROWS, np.float64), allocate_parameters(network, np.float64)
     z, a = forward(parameters, X, workspace)
     backward(parameters, gradient, X, y, loss, workspace)
 
@@ -130,7 +131,7 @@ def test_a_row_weight_of_two_counts_the_row_twice():
     X, y = rng.normal(size=(3, 2)), np.eye(2)[[0, 1, 1]]
 
     def gradient_of(rows, weights):
-        workspace, gradient = Workspace(network, len(rows), np.float64), allocate_parameters(network.sizes, np.float64)
+        workspace, gradient = Workspace(network, len(rows), np.float64), allocate_parameters(network, np.float64)
         forward(parameters, X[rows], workspace)
         backward(parameters, gradient, X[rows], y[rows], CrossEntropy(), workspace, weights)
         return gradient.flat
@@ -148,7 +149,7 @@ def test_a_short_batch_in_a_large_workspace_gives_the_gradient_of_a_workspace_of
     by_workspace = []
     for workspace in (large, Workspace(network, 7, np.float64)):
         forward(parameters, X, large)  # what an earlier, longer batch left behind must not matter
-        gradient = allocate_parameters(network.sizes, np.float64)
+        gradient = allocate_parameters(network, np.float64)
         forward(parameters, X[:7], workspace)
         backward(parameters, gradient, X[:7], y[:7], BinaryCrossEntropy(), workspace)
         by_workspace.append(gradient.flat)
@@ -163,8 +164,8 @@ def test_in_single_precision_the_gradient_agrees_with_double(activation):
     start = initialize(network, "auto", rng, np.float64).flat
     flats = {}
     for dtype in (np.float32, np.float64):
-        parameters = view_parameters(network.sizes, start.astype(dtype))
-        workspace, gradient = Workspace(network, 10, dtype), allocate_parameters(network.sizes, dtype)
+        parameters = view_parameters(network, start.astype(dtype))
+        workspace, gradient = Workspace(network, 10, dtype), allocate_parameters(network, dtype)
         forward(parameters, X.astype(dtype), workspace)
         backward(parameters, gradient, X.astype(dtype), y.astype(dtype), CrossEntropy(), workspace)
         flats[dtype] = gradient.flat
@@ -187,9 +188,9 @@ def test_a_step_of_the_textbook_network_is_the_one_worked_by_hand():
     """
     network = Network((2, 2, 1), "sigmoid", "sigmoid")
     weights, biases = [0.15, 0.20, 0.25, 0.30, 0.40, 0.45], [0.35, 0.35, 0.60]
-    parameters = view_parameters(network.sizes, np.array([*weights, *biases]))
+    parameters = view_parameters(network, np.array([*weights, *biases]))
     X, y = np.array([[0.05, 0.10]]), np.array([[0.01]])
-    workspace, gradient = Workspace(network, 1, np.float64), allocate_parameters(network.sizes, np.float64)
+    workspace, gradient = Workspace(network, 1, np.float64), allocate_parameters(network, np.float64)
     z, a = forward(parameters, X, workspace)
     assert z[0, 0] == pytest.approx(1.105905967, abs=1e-9)
     assert a[0, 0] == pytest.approx(0.751365070, abs=1e-9)

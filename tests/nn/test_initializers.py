@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mlpcli.nn.activations import ACTIVATIONS
+from mlpcli.nn.initialization import initialize
 from mlpcli.nn.initializers import INITIALIZERS, Normal, Uniform, draw_layer
-from mlpcli.nn.network import Network, Workspace, forward, initialize
+from mlpcli.nn.network import Network, Workspace, forward
 
 N_IN, N_OUT = 400, 100
 VARIANCES = {"glorot": 2 / (N_IN + N_OUT), "he": 2 / N_IN, "lecun": 1 / N_IN}

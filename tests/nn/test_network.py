@@ -7,20 +7,22 @@ import pytest
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from mlpcli.nn.activations import ACTIVATIONS
+from mlpcli.nn.initialization import initialize
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from mlpcli.nn.network import (
     SCORING_ROWS,
+    Dropout,
     Network,
     Workspace,
     backward,
     forward,
-    initialize,
     mean_loss,
     output_blocks,
     predict,
 )
-from mlpcli.nn.optimizers import SGD, bind
+from mlpcli.nn.optimizers import SGD
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
+from mlpcli.nn.stepping import bind
 
 PEER_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
@@ -29,10 +31,15 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def sizes_of(peer):
+    return (peer.coefs_[0].shape[0], *(coef.shape[1] for coef in peer.coefs_))
+
+
 def from_peer(peer):
     """Parameters of a scikit-learn network, whose `coefs_` are (n_in, n_out)."""
-    sizes = [peer.coefs_[0].shape[0], *(coef.shape[1] for coef in peer.coefs_)]
-    return view_parameters(sizes, np.concatenate([*(coef.T.ravel() for coef in peer.coefs_), *peer.intercepts_]))
+    return view_parameters(
+        sizes_of(peer), np.concatenate([*(coef.T.ravel() for coef in peer.coefs_), *peer.intercepts_])
+    )
 
 
 def step_of_peer(peer, X, y, **classes):
@@ -51,7 +58,7 @@ def plain_gradient_descent(kind, activation, n_rows):
 
 
 def our_step(network, parameters, X, y, loss):
-    workspace, gradient = Workspace(network, len(X), np.float64), allocate_parameters(network.sizes, np.float64)
+    workspace, gradient = Workspace(network, len(X), np.float64), allocate_parameters(network, np.float64)
     z, a = forward(parameters, X, workspace)
     cost = mean_loss(network, loss, z, a, y)
     backward(parameters, gradient, X, y, loss, workspace)
@@ -101,8 +108,8 @@ def test_neither_inputs_nor_parameters_are_changed():
     network = Network((3, 4, 2), "silu", "softmax", dropout=0.5)
     parameters, X, y = initialize(network, "auto", rng), rng.normal(size=(8, 3)).astype("f4"), np.eye(2, dtype="f4")
     flat, inputs, targets = parameters.flat.copy(), X.copy(), y[[0, 1] * 4]
-    workspace, gradient = Workspace(network, 8), allocate_parameters(network.sizes)
-    forward(parameters, X, workspace, rng)
+    workspace, gradient = Workspace(network, 8), allocate_parameters(network)
+    forward(parameters, X, workspace, Dropout(network.dropout, rng))
     backward(parameters, gradient, X, targets, CrossEntropy(), workspace, uses_dropout=True)
     np.testing.assert_array_equal(parameters.flat, flat)
     np.testing.assert_array_equal(X, inputs)
@@ -137,12 +144,12 @@ def test_row_weights_make_a_weighted_mean():
 
 def test_dropout_switches_off_its_share_and_scales_the_rest_up():
     network = Network((1, 2000, 1), "identity", "identity", dropout=0.25)
-    parameters = view_parameters(network.sizes, np.ones(6001, np.float64))
+    parameters = view_parameters(network, np.ones(6001, np.float64))
     parameters.W[1][...] = 1 / 2000
     parameters.b[1][...] = 0.0
     workspace = Workspace(network, 50, np.float64)
     X, rng = np.ones((50, 1)), np.random.default_rng(5)
-    _, a = forward(parameters, X, workspace, rng)
+    _, a = forward(parameters, X, workspace, Dropout(network.dropout, rng))
     n_kept = a * 0.75 / 2 * 2000
     np.testing.assert_allclose(n_kept, np.round(n_kept), rtol=1e-9)
     assert n_kept.mean() / 2000 == pytest.approx(0.75, abs=0.01)
@@ -156,7 +163,7 @@ def test_dropout_is_the_generators_and_only_in_training():
     parameters, X = initialize(network, "auto", rng), rng.normal(size=(4, 3)).astype(np.float32)
 
     def output(seed):
-        return forward(parameters, X, Workspace(network, 4), np.random.default_rng(seed))[1]
+        return forward(parameters, X, Workspace(network, 4), Dropout(0.5, np.random.default_rng(seed)))[1]
 
     np.testing.assert_array_equal(output(1), output(1))
     assert not np.array_equal(output(1), output(2))
@@ -168,7 +175,7 @@ def test_dropout_is_the_generators_and_only_in_training():
 def test_a_step_allocates_no_array_of_the_batch(dropout):
     rng = np.random.default_rng(7)
     network = Network((64, 512, 512, 4), "relu", "softmax", dropout)
-    parameters, gradient = initialize(network, "auto", rng), allocate_parameters(network.sizes)
+    parameters, gradient = initialize(network, "auto", rng), allocate_parameters(network)
     X, y = rng.normal(size=(256, 64)).astype("f4"), np.eye(4, dtype="f4")[rng.integers(4, size=256)]
     workspace, weights = Workspace(network, 256), np.ones(256, np.float32)
     optimizer = SGD(momentum=0.9)
@@ -176,7 +183,7 @@ def test_a_step_allocates_no_array_of_the_batch(dropout):
     take_step = bind(optimizer, parameters.flat, gradient.flat, state, parameters.n_weights)
 
     def step():
-        forward(parameters, X, workspace, rng if dropout else None)
+        forward(parameters, X, workspace, Dropout(dropout, rng) if dropout else None)
         backward(parameters, gradient, X, y, CrossEntropy(), workspace, weights, uses_dropout=dropout > 0)
         take_step(0.01)
 
@@ -199,7 +206,7 @@ def test_a_classifier_of_scikit_learn_gives_the_same_probabilities_loss_and_grad
     peer = plain_gradient_descent(MLPClassifier, activation, len(X))
     parameters, gradient, cost = step_of_peer(peer, X, codes, classes=np.arange(n_classes))
     is_binary = n_classes == 2
-    network = Network(parameters.sizes, activation, "sigmoid" if is_binary else "softmax")
+    network = Network(sizes_of(peer), activation, "sigmoid" if is_binary else "softmax")
     loss = BinaryCrossEntropy() if is_binary else CrossEntropy()
     y = codes[:, None].astype(float) if is_binary else np.eye(3)[codes]
     our_gradient, our_cost = our_step(network, parameters, X, y, loss)
@@ -219,7 +226,7 @@ def test_a_regressor_of_scikit_learn_gives_the_same_outputs(activation, n_out):
     peer = plain_gradient_descent(MLPRegressor, activation, len(X))
     peer.partial_fit(X, y if n_out > 1 else y[:, 0])
     parameters = from_peer(peer)
-    outputs = predict(Network(parameters.sizes, activation, "identity"), parameters, X)
+    outputs = predict(Network(sizes_of(peer), activation, "identity"), parameters, X)
     np.testing.assert_allclose(outputs, peer.predict(X).reshape(40, n_out), rtol=1e-9, atol=1e-12)
 
 
@@ -228,6 +235,6 @@ def test_a_regressor_of_scikit_learn_with_one_output_takes_the_same_step():
     X, y = rng.normal(size=(40, 4)), rng.normal(size=(40, 1))
     peer = plain_gradient_descent(MLPRegressor, "tanh", len(X))
     parameters, gradient, cost = step_of_peer(peer, X, y[:, 0])
-    our_gradient, our_cost = our_step(Network(parameters.sizes, "tanh", "identity"), parameters, X, y, SquaredError())
+    our_gradient, our_cost = our_step(Network(sizes_of(peer), "tanh", "identity"), parameters, X, y, SquaredError())
     np.testing.assert_allclose(our_gradient, gradient, rtol=1e-7, atol=1e-11)
     assert our_cost == pytest.approx(cost, rel=1e-10)

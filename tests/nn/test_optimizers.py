@@ -6,8 +6,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from mlpcli.nn import optimizers
-from mlpcli.nn.optimizers import BLOCK, FLUSH_EVERY, NEGLIGIBLE, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, bind
+from mlpcli.nn.blocks import BLOCK
+from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from mlpcli.nn.stepping import FLUSH_EVERY, NEGLIGIBLE, bind
 
 VARIANTS = {
     "sgd": SGD(),
@@ -27,15 +28,15 @@ def test_every_optimizer_is_checked_here():
     assert {type(optimizer) for optimizer in VARIANTS.values()} == set(get_args(Optimizer))
 
 
-def update(optimizer, flat, grad, state, learning_rate, n_weights, n_threads=1):
-    bind(optimizer, flat, grad, state, n_weights, n_threads)(learning_rate)
+def update(optimizer, flat, grad, state, learning_rate, n_weights, n_threads=1, **more):
+    bind(optimizer, flat, grad, state, n_weights, n_threads, **more)(learning_rate)
 
 
-def run(optimizer, flat, grads, n_weights=0, learning_rate=0.1):
+def run(optimizer, flat, grads, n_weights=0, learning_rate=0.1, **more):
     """Take one step for each of `grads`; the gradients are copied, as an update may use them up."""
     state = optimizer.start(flat)
     for grad in grads:
-        update(optimizer, flat, grad.copy(), state, learning_rate, n_weights)
+        update(optimizer, flat, grad.copy(), state, learning_rate, n_weights, **more)
     return flat, state
 
 
@@ -133,14 +134,12 @@ def test_without_decay_a_zero_gradient_moves_nothing(optimizer):
 
 @pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 77])
 @pytest.mark.parametrize("name", ["nesterov", "adam", "adamw", "rmsprop_momentum", "adagrad"])
-def test_the_bounds_of_blocks_leave_no_trace(name, n, monkeypatch):
+def test_the_bounds_of_blocks_leave_no_trace(name, n):
     rng = np.random.default_rng(1)
     start, grads = rng.normal(size=n).astype(np.float32), rng.normal(size=(2, n)).astype(np.float32)
     for n_weights in (n, BLOCK - 3, n - 5):
         in_blocks, state = run(VARIANTS[name], start.copy(), grads, n_weights)
-        with monkeypatch.context() as patch:
-            patch.setattr(optimizers, "BLOCK", n)
-            whole, whole_state = run(VARIANTS[name], start.copy(), grads, n_weights)
+        whole, whole_state = run(VARIANTS[name], start.copy(), grads, n_weights, block_size=n)
         np.testing.assert_array_equal(in_blocks, whole)
         for key in state:
             np.testing.assert_array_equal(state[key], whole_state[key])

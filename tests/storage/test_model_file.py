@@ -1,16 +1,23 @@
 """weights.npz: a whole model in, the same model out, and nothing else."""
 
+import csv
 import dataclasses
 import json
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mlpcli.data.preprocessor import transform
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.storage.npz import encode_npz
+from mlpcli.storage.npz import FORMATS, encode_npz
 from tests.program import DATA, done, mlp, train, write_csv
+
+FILES = Path(__file__).parent / "data"
 
 
 def parts(path):
@@ -60,7 +67,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         "input_center": (4,),
         "input_scale": (4,),
     }
-    assert (header["kind"], header["format"], header["dtype"]) == ("model", 1, "float32")
+    assert (header["kind"], header["format"], header["dtype"]) == ("model", 2, "float32")
     assert header["network"]["sizes"] == [4, 8, 3]
     assert header["target"]["labels"] == ["setosa", "versicolor", "virginica"]
 
@@ -72,7 +79,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         (lambda h, a: a.update(b1=a["b1"].astype(np.float64)), "b1 is float64"),
         (lambda h, a: a.pop("W2"), "weights and biases where 4 -> 8 -> 3 has 67"),
         (lambda h, a: a.pop("input_fill"), "input_fill is missing"),
-        (lambda h, a: a.update(W3=a["W2"]), "weights and biases where 4 -> 8 -> 3 has 67"),
+        (lambda h, a: a.update(W3=a["W2"]), "it holds W3, which no model has"),
         (lambda h, a: a.update(extra=a["b2"]), "it holds extra, which no model has"),
         (lambda h, a: h["network"].update(sizes=[4, 10**9, 3]), "67 weights and biases where 4 -> 1000000000 -> 3"),
         (lambda h, a: h["network"].update(sizes=[4]), "a network of sizes [4]"),
@@ -135,6 +142,196 @@ def test_any_single_field_of_the_header_that_is_removed_or_emptied_is_refused_or
                 write_file(str(tmp_path / "changed.npz"), encode_model(model))
                 ended = mlp("predict", tmp_path / "changed.npz", DATA / "penguins.csv")
                 assert ended.code in (0, 2), ended.stderr
+
+
+def format_1(header, arrays):
+    """What the first version wrote of the same model."""
+    header["format"] = 1
+    header["target"] = {
+        "names": header["target"]["names"], "is_standardized": header["target"]["transform"] == "standardize",
+        "kind": "numbers",
+    }  # fmt: skip
+
+
+def test_a_model_of_format_1_answers_as_it_did(tmp_path, diabetes):
+    model = load_model(str(diabetes))
+    assert reloaded(tmp_path, diabetes, format_1).target == model.target
+    expected = done("predict", diabetes, DATA / "diabetes.csv").stdout
+    assert done("predict", tmp_path / "w.npz", DATA / "diabetes.csv").stdout == expected
+
+
+def test_a_format_1_header_that_is_not_ours_is_refused(tmp_path, diabetes):
+    for value in (None, 1, "x"):
+
+        def change(h, a, value=value):
+            format_1(h, a)
+            h["target"]["is_standardized"] = value
+
+        with pytest.raises(ModelFileError, match=r"w\.npz"):
+            reloaded(tmp_path, diabetes, change)
+
+
+@pytest.fixture(scope="module")
+def bent(tmp_path_factory):
+    """A clamped regression on normal scores."""
+    folder = tmp_path_factory.mktemp("bent")
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
+    return train(folder, data, preprocess={"target": "quantile"}, postprocess={"clamp": True})
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """Two classes with a temperature and a threshold."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    data = {"train": str(DATA / "breast_cancer.csv"), "target": "diagnosis"}
+    return train(folder, data, postprocess={"calibration": "temperature", "threshold": "balanced_accuracy"})
+
+
+def filled(name, *values):
+    """A change that replaces an array."""
+    return lambda header, arrays: arrays.update({name: np.array(values)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (filled("temperature", 0.0), "the temperature is not positive"),
+        (filled("temperature", np.nan), "temperature holds numbers that are not finite"),
+        (filled("temperature", 1.0, 2.0), "temperature is float64 (2,), expected float64 (1,)"),
+        (filled("threshold", 0.0), "the threshold is not between 0 and 1"),
+        (filled("threshold", 1.0), "the threshold is not between 0 and 1"),
+        (filled("threshold", 0.2, 0.3), "threshold is float64 (2,), expected float64 (1,)"),
+        (filled("target_low", 0.0), "it holds target_low, which no model has"),
+    ],
+)
+def test_what_comes_after_a_network_of_classes_is_checked(tmp_path, calibrated, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, calibrated, change)
+    assert message in str(caught.value)
+
+
+def test_three_classes_have_no_threshold(tmp_path, iris):
+    with pytest.raises(ModelFileError, match="a threshold for 3 classes"):
+        reloaded(tmp_path, iris, filled("threshold", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, a: a.update(target_low=a["target_high"] + 1), "target_low is above target_high"),
+        (lambda h, a: a.pop("target_low"), "target_low is missing"),
+        (lambda h, a: a.pop("target_high"), "target_high is missing"),
+        (lambda h, a: a.pop("target_scores"), "target_scores is missing"),
+        (lambda h, a: a.update(target_scores=a["target_scores"][::-1].copy()), "target_scores does not rise"),
+        (lambda h, a: a.update(target_quantiles=0 * a["target_quantiles"]), "target_quantiles does not rise"),
+        (lambda h, a: a.update(target_quantiles=a["target_quantiles"][1:]), "target_quantiles is float64"),
+        (lambda h, a: h["target"].update(n_quantiles=[]), "n_quantiles for 1 targets to quantile"),
+        (lambda h, a: h["target"].update(n_quantiles=[1]), "n_quantiles for 1 targets to quantile"),
+        (lambda h, a: h["target"].update(n_quantiles=[-5]), "n_quantiles for 1 targets to quantile"),
+        (lambda h, a: h["target"].update(n_quantiles=[10**12]), "target_quantiles is float64"),
+        (lambda h, a: h["target"].update(transform="log", n_quantiles=[]), "it holds target_quantiles, which no model"),
+        (lambda h, a: h["target"].update(transform="magic"), "transform"),
+        (filled("temperature", 1.0), "it holds temperature, which no model has"),
+    ],
+)
+def test_what_comes_after_a_network_of_amounts_is_checked(tmp_path, bent, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, bent, change)
+    assert message in str(caught.value)
+
+
+CODED = {
+    "numeric": "quantile",
+    "encoding": {"name": "piecewise_linear", "bins": 4},
+    "categorical": {"binary": "one"},
+}
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory):
+    """A model whose columns have quantiles, bins, and one input for two levels."""
+    place = tmp_path_factory.mktemp("coded")
+    rows = [(i % 13, i % 2, f"2024-01-{1 + i % 28:02}", "xy"[i % 3 > 0], ("yes", "no")[i % 2]) for i in range(60)]
+    table = write_csv(place / "t.csv", ["n", "two", "day", "letter", "target"], rows)
+    return train(place, {"train": str(table), "target": "target"}, preprocess=CODED)
+
+
+def test_quantiles_and_bins_come_back_and_are_written_in_the_same_bytes(coded):
+    model = load_model(str(coded))
+    number, two, day, letter = model.preprocessor.columns
+    assert (number.n_quantiles, number.n_bins) == (13, 4)
+    assert (two.n_quantiles, two.n_bins) == (2, 0)
+    assert day.n_bins == 4
+    assert letter.is_signed
+    _, arrays = parts(coded)
+    assert arrays["input_quantiles"].shape == arrays["input_scores"].shape == (15 + day.n_quantiles,)
+    assert arrays["input_edges"].shape == (10,)
+    assert encode_model(model) == coded.read_bytes()
+
+
+@pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
+def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_path, numeric):
+    values = [(i * i % 37 / 7, "uv"[i % 2]) for i in range(50)]
+    table = write_csv(tmp_path / "t.csv", ["x", "target"], values)
+    preprocess = {"numeric": numeric, "encoding": {"name": "piecewise_linear", "bins": 3}}
+    weights = train(tmp_path, {"train": str(table), "target": "target"}, preprocess=preprocess)
+    header, arrays = parts(weights)
+    (column,) = header["columns"]
+    x = np.linspace(-1, 6, 50)
+    if column["n_quantiles"]:
+        first = np.interp(x, arrays["input_quantiles"], arrays["input_scores"])
+    else:
+        z = (x - arrays["input_center"]) / arrays["input_scale"]
+        first = z / np.sqrt(1 + (z / column["clip"]) ** 2)
+    edges = arrays["input_edges"]
+    bins = [np.clip((x - low) / (high - low), 0, 1) for low, high in pairwise(edges)]
+    X, _ = transform(load_model(str(weights)).preprocessor, pd.DataFrame({"x": x}), np.float64)
+    assert header["feature_names"][0] == "x"
+    assert column["n_bins"] == 3
+    np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, a: a.pop("input_edges"), "input_edges is missing"),
+        (lambda h, a: a.update(input_edges=a["input_edges"][:-1].copy()), "input_edges is float64 (9,), expected"),
+        (lambda h, a: a["input_edges"].__setitem__(1, -5.0), "input_edges does not rise (column n)"),
+        (lambda h, a: a["input_edges"].__setitem__(9, a["input_edges"][8]), "input_edges does not rise (column day)"),
+        (lambda h, a: a["input_quantiles"].__setitem__(14, 0.0), "input_quantiles does not rise (column two)"),
+        (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores does not rise (column n)"),
+        (lambda h, a: h["columns"][0].update(n_quantiles=12), "input_quantiles is float64"),
+        (lambda h, a: h["columns"][0].update(n_bins=3), "the columns do not give"),
+        (lambda h, a: h["columns"][0].update(is_signed=True), "a number column with one input for two levels"),
+        (lambda h, a: h["columns"][3].update(n_bins=2), "a category column that is scaled like a number"),
+        (lambda h, a: h["columns"][3].update(levels=["x"]), "1 levels that share one input as -1 and 1"),
+    ],
+)
+def test_what_was_learnt_of_the_columns_must_fit_them(tmp_path, coded, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, coded, change)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, None])
+def test_counts_of_quantiles_and_bins_are_whole_numbers_from_0(tmp_path, coded, value):
+    for key in ("n_quantiles", "n_bins"):
+        with pytest.raises(ModelFileError, match=rf"columns\.?\[0\]\.{key}"):
+            reloaded(tmp_path, coded, lambda header, arrays, key=key: header["columns"][0].update({key: value}))
+
+
+def test_a_file_of_format_1_answers_as_it_did_and_is_saved_in_todays_format(tmp_path):
+    old = FILES / "format_1.npz"
+    assert parts(old)[0]["format"] == 1
+    model = load_model(str(old))
+    (tmp_path / "new.npz").write_bytes(encode_model(model))
+    assert parts(tmp_path / "new.npz")[0]["format"] == FORMATS["model"]
+    expected = list(csv.DictReader((FILES / "format_1_answers.csv").read_text().splitlines()))
+    for path in (old, tmp_path / "new.npz"):
+        found = done("predict", path, FILES / "format_1.csv", "--proba").rows
+        assert [row["species"] for row in found] == [row["species"] for row in expected]
+        for row, known in zip(found, expected, strict=True):
+            assert float(row["p_Adelie"]) == pytest.approx(float(known["p_Adelie"]), abs=1e-5)
 
 
 def test_the_scores_and_the_record_are_for_people(tmp_path, iris):

@@ -9,12 +9,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from mlpcli.nn.initialization import initialize
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from mlpcli.nn.network import SCORING_ROWS, Network, Workspace, backward, forward, initialize, mean_loss, predict
+from mlpcli.nn.network import SCORING_ROWS, Dropout, Network, Workspace, backward, forward, mean_loss, predict
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.parameters import allocate_parameters, view_parameters
-from mlpcli.nn.schedules import Constant, Cosine, OneCycle, Step, schedule_factor
-from mlpcli.training import engine
+from mlpcli.nn.schedules import Constant, Cosine, CosLog, FlatCos, OneCycle, Step, schedule_factor
+from mlpcli.training import engine, members
 from mlpcli.training.engine import NonFiniteLoss, Plan
 from mlpcli.training.loop import EpochReport, Monitor, fit
 from mlpcli.training.samples import Samples
@@ -61,9 +62,9 @@ def batches_of(monkeypatch, **more):
     """The input rows of every step of a training, in order."""
     seen = []
 
-    def spy(parameters, X, workspace, dropout_rng=None):
+    def spy(parameters, X, workspace, dropout=None):
         seen.append(X.copy())
-        return forward(parameters, X, workspace, dropout_rng)
+        return forward(parameters, X, workspace, dropout)
 
     with monkeypatch.context() as patch:
         patch.setattr(engine, "forward", spy)
@@ -72,7 +73,11 @@ def batches_of(monkeypatch, **more):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("schedule", [Cosine(warmup=1.5), OneCycle(), Step(every=2, gamma=0.5)], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "schedule",
+    [Cosine(warmup=1.5), OneCycle(), Step(every=2, gamma=0.5), FlatCos(warmup=1.5), CosLog(cycles=2)],
+    ids=lambda s: s.name,
+)
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -129,11 +134,12 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
 def test_order_and_dropout_each_follow_the_seed(field, monkeypatch):
     """With the same first weights, the training changes when one of its two random choices does."""
 
-    def shifted(seed, name, epoch=0):
-        return stream(seed + (name == field), name, epoch)
+    def shifted(seed, name, epoch=0, member=0):
+        return stream(seed + (name == field), name, epoch, member)
 
     before, _ = train()
-    monkeypatch.setattr(engine, "stream", shifted)
+    for module in (engine, members):
+        monkeypatch.setattr(module, "stream", shifted)
     assert not np.array_equal(before.flat, train()[0].flat)
 
 
@@ -160,12 +166,13 @@ def test_an_epoch_is_steps_over_a_fresh_order_with_fresh_dropout():
     """Three epochs of one step each, written out."""
     samples, plan = make_samples(), replace(PLAN, optimizer=SGD(), schedule=Constant(), gradient_clip=None)
     plan = replace(plan, batch_size=50, epochs=3, seed=4)
-    parameters = view_parameters(NETWORK.sizes, fresh(NETWORK, plan).flat)
-    workspace, gradient = Workspace(NETWORK, 50), allocate_parameters(NETWORK.sizes)
+    parameters = view_parameters(NETWORK, fresh(NETWORK, plan).flat)
+    workspace, gradient = Workspace(NETWORK, 50), allocate_parameters(NETWORK)
     for epoch in range(3):
         rows = stream(4, "order", epoch).permutation(50)
         X, y = samples.X[rows], samples.class_targets[samples.y[rows]]
-        forward(parameters, X, workspace, stream(4, "dropout", epoch))
+        dropout = Dropout(NETWORK.dropout, stream(4, "dropout", epoch))
+        forward(parameters, X, workspace, dropout)
         backward(parameters, gradient, X, y, plan.loss, workspace, samples.weights[rows], uses_dropout=True)
         parameters.flat[...] -= np.float32(0.05) * gradient.flat
     state, _ = train(plan=plan, samples=samples)
@@ -194,7 +201,7 @@ def test_the_training_loss_of_a_single_batch_is_the_cost_before_the_step():
     plan = replace(PLAN, batch_size=50, epochs=1)
     start = fresh(network, plan)
     workspace = Workspace(network, 50)
-    z, a = forward(view_parameters(network.sizes, start.flat), samples.X, workspace)
+    z, a = forward(view_parameters(network, start.flat), samples.X, workspace)
     cost = mean_loss(network, plan.loss, z, a, samples.targets(slice(0, 50)), samples.weights)
     _, (report,) = train(network, plan, samples)
     assert report.train_loss == pytest.approx(cost, rel=1e-5)
@@ -212,7 +219,7 @@ def test_the_training_loss_is_a_mean_over_rows_not_over_batches():
 def test_the_validation_loss_is_the_weighted_cost_of_the_weights_that_are_kept():
     validation = make_samples(SCORING_ROWS + 900, seed=5)
     state, reports = train(validation=validation)
-    a = predict(NETWORK, view_parameters(NETWORK.sizes, state.flat), validation.X).astype(float)
+    a = predict(NETWORK, view_parameters(NETWORK, state.flat), validation.X).astype(float)
     rows = -np.log(a[np.arange(validation.n_rows), validation.y])
     assert reports[-1].validation_loss == pytest.approx((rows * validation.weights).mean(), rel=1e-4)
 
@@ -222,7 +229,7 @@ def test_the_monitor_is_given_the_outputs_of_every_validation_row_without_dropou
     monitor = Monitor("mine", higher_is_better=True, score=lambda outputs: float(seen.append(outputs.copy()) or 0))
     state, _ = train(validation=validation, monitor=monitor)
     assert len(seen) == PLAN.epochs
-    expected = predict(NETWORK, view_parameters(NETWORK.sizes, state.flat), validation.X)
+    expected = predict(NETWORK, view_parameters(NETWORK, state.flat), validation.X)
     np.testing.assert_array_equal(seen[-1], expected)
 
 
@@ -240,6 +247,10 @@ def test_without_validation_there_is_no_score_and_the_last_epoch_is_kept():
         ([0.1, 0.9, 0.3, 0.8, 0.5, 0.2], {"higher_is_better": True}, 2),
         ([0.5, 0.5, 0.5, 0.5, 0.5, 0.5], {"higher_is_better": True}, 1),
         ([0.50, 0.55, 0.58, 0.65, 0.7, 0.74], {"higher_is_better": True, "min_gain": 0.1}, 4),
+        ([0.5, 0.7, 0.6, 0.7, 0.7, 0.6], {"higher_is_better": True}, 2),
+        ([0.5, 0.7, 0.6, 0.7, 0.7, 0.6], {"higher_is_better": True, "keeps_last_tie": True}, 5),
+        ([3.0, 2.0, 2.0, 2.5, 2.0, math.nan], {"higher_is_better": False, "keeps_last_tie": True}, 5),
+        ([0.50, 0.75, 0.75, 1.0, 1.0, 1.0], {"higher_is_better": True, "min_gain": 0.25, "keeps_last_tie": True}, 4),
         ([math.nan, 2.0, math.nan, 3.0, math.nan, 2.5], {"higher_is_better": False}, 2),
         ([math.inf, 2.0, 3.0, 3.0, 3.0, 3.0], {"higher_is_better": False}, 2),
     ],
@@ -346,10 +357,10 @@ def test_a_short_gradient_is_not_clipped():
 
 
 def test_a_gradient_whose_square_overflows_is_still_clipped():
-    grad = np.array([3e25, -4e25], np.float32)
+    gradient = view_parameters((1, 1), np.array([3e25, -4e25], np.float32))
     with np.errstate(over="ignore"):
-        engine._clip(grad, 10.0)
-    np.testing.assert_allclose(grad, [6.0, -8.0], rtol=1e-6)
+        engine._clip(gradient, 1, 10.0)
+    np.testing.assert_allclose(gradient.flat, [6.0, -8.0], rtol=1e-6)
 
 
 def test_weights_count_rows_as_if_they_were_repeated():
@@ -393,7 +404,7 @@ def test_xor_can_be_learnt(activation):
     y = np.array([[0], [1], [1], [0]], np.float32)
     plan = Plan(BinaryCrossEntropy(), Adam(learning_rate=0.05), Constant(), batch_size=4, epochs=400)
     state, reports = train(network, plan, Samples(X, y))
-    outputs = predict(network, view_parameters(network.sizes, state.flat), X)
+    outputs = predict(network, view_parameters(network, state.flat), X)
     np.testing.assert_array_equal(outputs > 0.5, y == 1)
     assert reports[-1].train_loss < 0.05
 
@@ -403,7 +414,7 @@ def test_a_sine_can_be_learnt():
     X = np.linspace(-math.pi, math.pi, 200, dtype=np.float32)[:, None]
     plan = Plan(SquaredError(), Adam(learning_rate=0.01), Cosine(), batch_size=25, epochs=150)
     state, _ = train(network, plan, Samples(X, np.sin(X)))
-    outputs = predict(network, view_parameters(network.sizes, state.flat), X)
+    outputs = predict(network, view_parameters(network, state.flat), X)
     assert np.abs(outputs - np.sin(X)).max() < 0.05
 
 
@@ -412,5 +423,5 @@ def test_the_textbook_recipe_learns_sigmoid_outputs_with_squared_error():
     samples = make_samples(200)
     plan = Plan(SquaredError(), SGD(learning_rate=3.0), Constant(), batch_size=10, epochs=30)
     state, _ = train(network, plan, replace(samples, weights=None))
-    outputs = predict(network, view_parameters(network.sizes, state.flat), samples.X)
+    outputs = predict(network, view_parameters(network, state.flat), samples.X)
     assert (outputs.argmax(axis=1) == samples.y).mean() > 0.97

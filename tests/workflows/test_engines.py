@@ -15,7 +15,7 @@ from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.workflows.staging import Watch, loaded
 
-MANY = engines.STEPS_WORTH_LOADING  # epochs of a few steps each
+MANY = 100_000  # epochs of a few steps each
 
 
 @pytest.fixture
@@ -46,13 +46,16 @@ def test_auto_is_numpy_for_few_steps(installed):
     assert chosen({"epochs": 10, "batch_size": 40}, {"dropout": 0.2}) == EngineChoice("numpy")
 
 
-def test_auto_is_numpy_for_a_large_network(installed):
-    assert chosen({"epochs": MANY}, {"layers": ["auto", 400, 400, "auto"]}) == EngineChoice("numpy")
+def test_auto_is_compiled_for_a_large_network_as_soon_as_its_passes_repay_loading(installed):
+    model = {"layers": ["auto", 400, 400, "auto"]}
+    assert chosen({"epochs": 10, "batch_size": 40}, model) == EngineChoice("numpy")
+    assert chosen({"epochs": MANY, "batch_size": 40}, model).name == "compiled"
 
 
-def test_auto_says_what_the_compiled_engine_lacks(installed):
-    choice = chosen({"epochs": MANY}, {"dropout": 0.2})
-    assert choice == EngineChoice("numpy", "compiled would be quicker, but cannot run dropout")
+def test_an_optimizer_with_a_root_repays_loading_sooner(installed):
+    model, training = {"layers": ["auto", 400, 400, "auto"]}, {"epochs": 8000, "batch_size": 40}
+    assert chosen({**training, "optimizer": {"name": "sgd"}}, model).name == "numpy"
+    assert chosen({**training, "optimizer": {"name": "adam"}}, model).name == "compiled"
 
 
 def test_numpy_is_numpy(installed):
@@ -64,9 +67,21 @@ def test_compiled_without_numba_is_an_error_with_the_command_that_installs_it(no
         chosen({"engine": "compiled"})
 
 
-def test_compiled_on_what_it_cannot_run_is_an_error_that_names_it(installed):
-    with pytest.raises(ConfigError, match=r"training.engine: compiled cannot run the activation gelu. Write auto"):
-        chosen({"engine": "compiled"}, {"activation": "gelu"})
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({}, "CompiledEngine"),
+        ({"dropout": 0.2}, "NumpyEngine"),
+        ({"layers": ["auto", 400, 400, "auto"]}, "NumpyEngine"),
+    ],
+)
+def test_compiled_is_one_loop_for_small_plain_networks_and_passes_for_all_others(model, expected):
+    prepared = prepare(loaded(training={"engine": "compiled", "batch_size": 40}, model=model))
+    engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
+    assert type(engine).__name__ == expected
+    if expected == "NumpyEngine":
+        assert type(engine.passes).__name__ == "CompiledPasses"
 
 
 def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):

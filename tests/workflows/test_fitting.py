@@ -47,6 +47,46 @@ def test_patience_ends_the_training_and_says_why():
     assert outcome.stop_reason == "no gain in loss for 3 epochs"
 
 
+def stop_epoch(best_epoch, epochs=1000, **early_stopping):
+    """The first epoch after which a training stops that gained nothing since `best_epoch`."""
+    prepared = prepare(loaded(training={"epochs": epochs, "early_stopping": early_stopping}))
+    state = start_state(np.zeros(3, np.float32), {})
+    state.best_epoch = state.epoch = best_epoch
+    while state.epoch < epochs and not stop_reason(prepared, state):
+        state.epoch += 1
+    return state.epoch
+
+
+@pytest.mark.parametrize("best_epoch", [1, 2, 17, 119])
+def test_patience_grows_with_the_best_epoch_by_its_factor(best_epoch):
+    assert stop_epoch(best_epoch, patience=20) == best_epoch + 20
+    assert stop_epoch(best_epoch, patience=20, patience_factor=2.0) == 2 * best_epoch + 20
+    assert stop_epoch(best_epoch, patience=20, patience_factor=1.5) == -(-3 * best_epoch // 2) + 20
+
+
+def test_the_reason_to_stop_counts_the_epochs_that_brought_nothing():
+    prepared = prepare(loaded(training={"epochs": 99, "early_stopping": {"patience": 5, "patience_factor": 2.0}}))
+    state = start_state(np.zeros(3, np.float32), {})
+    state.best_epoch, state.epoch = 10, 25
+    assert stop_reason(prepared, state) == "no gain in log_loss for 15 epochs"
+
+
+def test_of_equally_good_epochs_the_first_is_kept_or_the_last(folder):
+    rows = [(x, "no" if x < 0 else "yes") for x in range(-30, 30) if x]
+    write_csv(folder / "t.csv", ["x", "y"], rows)
+    training = {"epochs": 12, "optimizer": {"name": "adam", "learning_rate": 0.01}}
+    best = {}
+    for ties in ("first", "last"):
+        stopping = {"metric": "accuracy", "ties": ties}
+        config = loaded({"train": "t.csv", "target": "y"}, training | {"early_stopping": stopping})
+        outcome, reports = fitted(prepare(config))
+        top = [report.epoch for report in reports if report.score == outcome.best_score]
+        assert len(top) > 1
+        best[ties] = (outcome.best_epoch, top)
+    assert best["first"][0] == best["first"][1][0]
+    assert best["last"][0] == best["last"][1][-1]
+
+
 def test_patience_that_runs_out_with_the_last_epoch_is_no_early_stop():
     prepared = prepare(loaded(training={"epochs": 4, "early_stopping": {"patience": 3, "min_gain": 9.0}}))
     outcome, reports = fitted(prepared)

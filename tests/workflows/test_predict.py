@@ -10,15 +10,15 @@ from tests.program import DATA, train, write_csv
 
 
 def test_rows_are_written_while_they_are_read(iris, monkeypatch):
-    asked, iter_tables = [], predict_workflow.iter_tables
+    asked, map_tables = [], predict_workflow.map_tables
 
     def in_chunks(*arguments, **options):
-        for table in iter_tables(*arguments, **options, chunk_rows=40):
+        for answers in map_tables(*arguments, **options, chunk_rows=40):
             asked.append(len(written))
-            yield table
+            yield answers
 
     written = []
-    monkeypatch.setattr(predict_workflow, "iter_tables", in_chunks)
+    monkeypatch.setattr(predict_workflow, "map_tables", in_chunks)
     summary = predict(PredictRequest(str(iris), str(DATA / "iris.csv")), written.append)
     assert summary.n_rows == 150
     assert b"".join(written).count(b"\n") == 151

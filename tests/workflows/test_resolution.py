@@ -6,7 +6,7 @@ import pytest
 from mlpcli.errors import ConfigError
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.resolution import TASK_LOSSES, class_target_table, domain_warning, metric_is_gain
+from mlpcli.workflows.resolution import TASK_LOSSES, class_target_table, domain_warning, metric_is_gain, smoothing_of
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -58,19 +58,20 @@ def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
 
 
 @pytest.mark.parametrize(
-    ("sections", "is_standardized"),
+    ("sections", "transform"),
     [
-        ({}, True),
-        ({"model": {"output_activation": "sigmoid"}}, False),
-        ({"training": {"loss": "poisson"}}, False),
-        ({"training": {"loss": "huber"}}, True),
-        ({"preprocess": {"target": "none"}}, False),
-        ({"preprocess": {"target": "standardize"}, "model": {"output_activation": "tanh"}}, True),
+        ({}, "standardize"),
+        ({"model": {"output_activation": "sigmoid"}}, "none"),
+        ({"training": {"loss": "poisson"}}, "none"),
+        ({"training": {"loss": "huber"}}, "standardize"),
+        ({"preprocess": {"target": "none"}}, "none"),
+        ({"preprocess": {"target": "log"}}, "log"),
+        ({"preprocess": {"target": "standardize"}, "model": {"output_activation": "tanh"}}, "standardize"),
     ],
 )
-def test_a_target_is_standardized_where_the_output_can_follow(sections, is_standardized):
+def test_a_target_is_standardized_where_the_output_can_follow(sections, transform):
     prepared = prepare(loaded(DIABETES, **sections))
-    assert prepared.target.is_standardized == is_standardized
+    assert prepared.target.transform == transform
 
 
 def test_a_misfit_of_inputs_says_what_they_are_made_of():
@@ -122,3 +123,52 @@ def test_smoothed_targets_still_sum_to_one():
     np.testing.assert_allclose(
         class_target_table(2, 1, BinaryCrossEntropy(label_smoothing=0.2), "float64"), [[0.1], [0.9]]
     )
+
+
+def smoothed(metric, data=IRIS, loss="cross_entropy", smoothing="auto"):
+    training = {"loss": {"name": loss, "label_smoothing": smoothing}, "early_stopping": {"metric": metric}}
+    return prepare(loaded(data, training))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "mcc", "f1_macro", "f1[setosa]", "recall_macro"])
+def test_smoothing_by_itself_is_on_where_labels_are_judged(metric):
+    prepared = smoothed(metric)
+    assert smoothing_of(prepared.plan.loss) == 0.1
+    assert f"label_smoothing auto is 0.1: {metric} judges labels, not probabilities." in prepared.notes
+
+
+@pytest.mark.parametrize("metric", ["auto", "loss", "log_loss", "roc_auc", "average_precision", "brier", "ece"])
+def test_smoothing_by_itself_is_off_where_probabilities_are_judged(metric):
+    prepared = smoothed(metric)
+    assert prepared.plan.loss.label_smoothing == 0.0
+    assert not any("label_smoothing" in note for note in prepared.notes)
+
+
+def test_smoothing_by_itself_is_off_where_no_metric_chooses():
+    training = {"loss": {"name": "cross_entropy", "label_smoothing": "auto"}, "early_stopping": None}
+    assert prepare(loaded(training=training)).plan.loss == CrossEntropy()
+
+
+@pytest.mark.parametrize(("metric", "smoothing"), [("accuracy", 0.0), ("accuracy", 0.3), ("log_loss", 0.3)])
+def test_smoothing_that_is_written_stays(metric, smoothing):
+    prepared = smoothed(metric, smoothing=smoothing)
+    assert smoothing_of(prepared.plan.loss) == smoothing
+    assert not any("label_smoothing" in note for note in prepared.notes)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_the_resolved_smoothing_is_what_trains(loss):
+    by_itself, written = (smoothed("accuracy", CANCER, loss, value) for value in ("auto", 0.1))
+    assert by_itself.plan == written.plan
+    for part in ("train", "validation"):
+        ours, theirs = getattr(by_itself, part).samples, getattr(written, part).samples
+        np.testing.assert_array_equal(ours.targets(slice(0, 9)), theirs.targets(slice(0, 9)))
+    assert sorted(set(by_itself.train.samples.targets(slice(0, 50)).ravel().tolist())) == pytest.approx([0.05, 0.95])
+
+
+def test_smoothing_by_itself_reaches_several_yes_no_columns(folder):
+    write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
+    data = {"train": "t.csv", "target": ["a", "b"]}
+    sure, unsure = (smoothed(metric, data, "binary_cross_entropy") for metric in ("log_loss", "f1_macro"))
+    assert set(np.unique(sure.train.samples.y)) == {0.0, 1.0}
+    np.testing.assert_allclose(np.unique(unsure.train.samples.y), [0.05, 0.95], rtol=1e-6)

@@ -33,6 +33,16 @@ def interrupt(config, after, number=signal.SIGINT):
         ({"optimizer": "adagrad", "schedule": "exponential", "class_weights": "balanced"}, {}),
         ({"early_stopping": {"patience": 4, "min_gain": 1.0}}, {}),  # stops itself after epoch 5
         ({"early_stopping": None, "dtype": "float64"}, {}),
+        ({"schedule": {"name": "coslog", "cycles": 2}, "early_stopping": {"metric": "accuracy", "ties": "last"}}, {}),
+        ({"schedule": "flat_cos", "early_stopping": {"patience": 4, "patience_factor": 2.0, "min_gain": 1.0}}, {}),
+        (
+            {
+                "batch_size": "auto",
+                "loss": {"name": "cross_entropy", "label_smoothing": "auto"},
+                "early_stopping": {"metric": "mcc"},
+            },
+            {},
+        ),
     ],
 )
 @pytest.mark.parametrize("after", [1, 5])
@@ -50,6 +60,16 @@ def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, 
     assert {**resumed, "seconds": 0} == {**metrics, "seconds": 0}
     history = Path("run/history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(1, whole.outcome.epochs + 1))]
+
+
+@pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
+def test_quantiles_and_bins_are_found_again_on_resume(folder, numeric):
+    config = loaded(training={"epochs": 4}, preprocess={"numeric": numeric, "encoding": "piecewise_linear"})
+    train(config, Watch())
+    expected = WEIGHTS.read_bytes()
+    interrupt(config, 2)
+    train(config, Watch(), resume=True)
+    assert WEIGHTS.read_bytes() == expected
 
 
 def test_stopping_twice_changes_nothing_either(folder):
@@ -100,6 +120,7 @@ def test_the_epochs_of_a_schedule_that_ends_may_not_change(folder):
         ({"training": {"optimizer": "adam"}}, ""),
         ({"training": {"seed": 1}}, "training.seed"),
         ({"training": {"batch_size": 7}}, "training.batch_size"),
+        ({"training": {"early_stopping": {"ties": "last"}}}, "training.early_stopping.ties"),
         ({"model": {"layers": ["auto", 5, "auto"]}}, ""),
         ({"preprocess": {"numeric": "robust"}}, "preprocess.numeric"),
         ({"data": {**IRIS, "validation": 0.3}}, "data.validation"),
@@ -116,10 +137,17 @@ def test_resuming_with_another_config_is_refused_and_changes_nothing(folder, cha
     assert tree(folder) == before
 
 
-@pytest.mark.parametrize("change", [{"expect": {"min": {"accuracy": 0.1}}}, {"data": {**IRIS, "test": IRIS["train"]}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expect": {"min": {"accuracy": 0.1}}},
+        {"data": {**IRIS, "test": IRIS["train"]}},
+        {"training": {"epochs": 4, "early_stopping": {"patience": 9, "patience_factor": 2.0}}},
+    ],
+)
 def test_what_does_not_touch_an_epoch_may_change(folder, change):
     interrupt(loaded(training={"epochs": 4}), 2)
-    train(loaded(training={"epochs": 4}, **change), Watch(), resume=True)
+    train(loaded(**{"training": {"epochs": 4}} | change), Watch(), resume=True)
     assert WEIGHTS.exists()
 
 

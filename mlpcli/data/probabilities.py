@@ -1,0 +1,41 @@
+"""From network outputs to probabilities, and their calibration by a temperature."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+def class_probabilities(outputs: Values, n_classes: int) -> Values:
+    """Probabilities (n_rows, n_classes) from outputs (n_rows, n_classes), or (n_rows, 1) for the second of two classes.
+
+    Rows that sum to 1 are kept; others (sigmoid outputs) are clipped at 0 and divided by their sum, or uniform when all
+    are 0.
+    """
+    if outputs.shape[1] == 1 and n_classes == 2:
+        return no_and_yes(outputs[:, 0])
+    kept = (np.abs(outputs.sum(axis=1, keepdims=True) - 1.0) <= 1e-5) & (outputs >= 0.0).all(axis=1, keepdims=True)
+    shares = np.maximum(outputs, 0.0)
+    totals = shares.sum(axis=1, keepdims=True)
+    shares = np.where(totals == 0.0, 1.0 / outputs.shape[1], shares / np.where(totals == 0.0, 1.0, totals))
+    return np.where(kept, outputs, shares)
+
+
+def no_and_yes(yes: Values) -> Values:
+    """Probabilities of no and yes on a new last axis, from those of yes, which are clipped to 0 and 1."""
+    yes = np.clip(yes, 0.0, 1.0)
+    return np.stack([1.0 - yes, yes], axis=-1)
+
+
+def tempered(probabilities: Values, temperature: float) -> Values:
+    """p^(1/T), divided by the sum over the last axis: what dividing the logits by T gives (Guo et al. 2017).
+
+    It needs no logits, so averages of several networks can be calibrated too. 0 stays 0.
+    """
+    if temperature == 1.0:
+        return probabilities
+    with np.errstate(divide="ignore"):
+        powers = np.log(probabilities) / temperature
+    powers -= powers.max(axis=-1, keepdims=True)  # the largest becomes 1: no sum is 0
+    np.exp(powers, out=powers)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -1,0 +1,90 @@
+"""How amounts become what the network learns, and back: arrays in, arrays out, one column per target.
+
+Every transform but `none` ends in mean 0 and deviation 1 over the training rows. The state holds `target_center` and
+`target_scale` (n_targets,); of `quantile` also `target_quantiles` and `target_scores`, the knots of one target after
+the other, `n_quantiles[j]` of target j.
+"""
+
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.numeric import Standardize
+
+TargetTransform = Literal["none", "standardize", "log", "quantile"]
+Values = NDArray[np.float64]
+
+MOST_QUANTILES = 1000
+
+# The largest logarithm whose exponential is a number.
+_LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
+
+
+def fit_transform(columns: Sequence[Values], transform: TargetTransform) -> tuple[dict[str, Values], tuple[int, ...]]:
+    """State and `n_quantiles` from the known training values of each target; none of these is constant.
+
+    `log` needs values of 0 or more.
+    """
+    centers, scales = np.zeros(len(columns)), np.ones(len(columns))
+    knots = [_knots(values) for values in columns] if transform == "quantile" else []
+    for index, values in enumerate(columns):
+        if transform != "none":
+            bent = np.log1p(values) if transform == "log" else values
+            bent = np.interp(bent / 2, knots[index][0] / 2, knots[index][1]) if knots else bent
+            centers[index], scales[index] = Standardize().measure(bent)
+    state = {"target_center": centers, "target_scale": scales}
+    if knots:
+        state["target_quantiles"] = np.concatenate([quantiles for quantiles, _ in knots])
+        state["target_scores"] = np.concatenate([scores for _, scores in knots])
+    return state, tuple(len(quantiles) for quantiles, _ in knots)
+
+
+def transformed(
+    values: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
+) -> Values:
+    """What the network learns for `values` (n_rows, n_targets); beyond the knots of `quantile` its ends."""
+    if transform == "log":
+        values = np.log1p(values)
+    if transform == "quantile":
+        by_target = zip(values.T, _each(n_quantiles, state), strict=True)
+        values = np.column_stack([np.interp(one / 2, knots / 2, scores) for one, (knots, scores) in by_target])
+    return (values - state["target_center"]) / state["target_scale"]
+
+
+def restored(
+    outputs: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
+) -> Values:
+    """The inverse of `transformed`: amounts in the user's units (n_rows, n_targets)."""
+    amounts = outputs * state["target_scale"] + state["target_center"]
+    if transform == "log":
+        return np.asarray(np.expm1(np.minimum(amounts, _LARGEST_LOG)))
+    if transform == "quantile":
+        by_target = zip(amounts.T, _each(n_quantiles, state), strict=True)
+        return np.column_stack([np.interp(one, scores, knots / 2) * 2 for one, (knots, scores) in by_target])
+    return amounts
+
+
+def _each(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tuple[Values, Values]]:
+    ends = np.cumsum(n_quantiles)[:-1]
+    return zip(np.split(state["target_quantiles"], ends), np.split(state["target_scores"], ends), strict=True)
+
+
+def _knots(values: Values) -> tuple[Values, Values]:
+    """Distinct values in rising order, and the normal score of each.
+
+    Equal values share the middle of their ranks: r of n, from 0, is the share (r + 1/2) / n of the normal distribution.
+    """
+    values = np.sort(values)
+    kept = values if len(values) <= MOST_QUANTILES else values[_spread(len(values), MOST_QUANTILES)]
+    kept = np.unique(kept)
+    ranks = np.searchsorted(values, kept, "left") + np.searchsorted(values, kept, "right")
+    shares = ranks / (2 * len(values))
+    return kept, np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
+
+
+def _spread(n: int, most: int) -> NDArray[np.int64]:
+    """`most` of the positions 0 to n - 1 at equal steps, both ends among them."""
+    return np.round(np.linspace(0, n - 1, most)).astype(np.int64)

@@ -1,0 +1,137 @@
+"""The shape of a perceptron: its sizes, the parts that stand beside its layers, and the tensors they are made of.
+
+Plain layers are `z = Wx + b, a = f(z)`. Beside them may stand a front (embeddings of numbers and of categories, a
+factor for each input), slopes of the activation that are learnt, layer normalization, and connections around hidden
+layers. `members` is how many such networks are trained side by side and averaged.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from mlpcli.options import Setting, options
+
+Group = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]
+GROUPS: tuple[Group, ...] = ("weights", "biases", "scale", "slopes", "norm", "periodic", "embedding")
+
+
+@options
+class Periodic:
+    """Each number also as cosines of learnt frequencies, mixed down: PBLD of RealMLP (Holzmueller et al. 2024)."""
+
+    name: Literal["periodic"] = "periodic"
+    frequencies: Annotated[int, Setting("Cosines of each number.", ge=1, le=4096)] = 16
+    outputs: Annotated[int, Setting("Inputs made of each number's cosines, beside the number itself.", ge=1)] = 3
+    sigma: Annotated[float, Setting("Deviation of the initial frequencies: how quickly inputs may wiggle.", gt=0)] = 0.1
+
+
+@dataclass(frozen=True)
+class Front:
+    """What stands between the inputs and the first layer; nothing, by default.
+
+    `numbers` are the inputs that `periodic` takes, `blocks` the (start, stop) of one-hot inputs that are replaced by
+    `embedding` learnt numbers each; `is_scaled` says that every entry to the first layer has a learnt factor.
+    """
+
+    is_scaled: bool = False
+    periodic: Periodic | None = None
+    numbers: tuple[int, ...] = ()
+    blocks: tuple[tuple[int, int], ...] = ()
+    embedding: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the inputs go to the first layer as they are."""
+        return not (self.is_scaled or self.numbers or self.blocks)
+
+    def kept(self, n_inputs: int) -> tuple[int, ...]:
+        """The inputs that go to the first layer as they are."""
+        embedded = {index for start, stop in self.blocks for index in range(start, stop)}
+        return tuple(index for index in range(n_inputs) if index not in embedded)
+
+    def width(self, n_inputs: int) -> int:
+        """Entries to the first layer: inputs as they are, then what comes of numbers, then the embeddings."""
+        n_embedded = sum(stop - start for start, stop in self.blocks)
+        n_periodic = 0 if self.periodic is None else len(self.numbers) * self.periodic.outputs
+        return n_inputs - n_embedded + n_periodic + len(self.blocks) * self.embedding
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shape of a perceptron; with `Parameters` it is the whole function.
+
+    `sizes` n -> N -> ... -> M; `activation` for hidden layers and `output_activation` are keys of ACTIVATIONS;
+    `dropout` is the share of hidden neurons switched off in each training step. With `learns_slopes` a hidden layer
+    gives z + s (f(z) - z), s being learnt for each neuron; with `is_normalized` its W h has mean 0 and variance 1 over
+    the neurons of a row, times a learnt gain, before the bias; with `is_residual` it adds what came in, where the
+    sizes agree.
+    """
+
+    sizes: tuple[int, ...]
+    activation: str
+    output_activation: str
+    dropout: float = 0.0
+    members: int = 1
+    front: Front = Front()
+    learns_slopes: bool = False
+    is_normalized: bool = False
+    is_residual: bool = False
+
+    @property
+    def n_layers(self) -> int:
+        """Layers with weights."""
+        return len(self.sizes) - 1
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Entries to each layer, and the outputs: `sizes`, but for what the front makes of the inputs."""
+        return (self.front.width(self.sizes[0]), *self.sizes[1:])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one network of layers and nothing else."""
+        has_more = self.learns_slopes or self.is_normalized or self.is_residual
+        return self.members == 1 and self.front.is_empty and not has_more
+
+    def activation_of(self, layer: int) -> str:
+        """Name of the activation behind layer `layer` (from 0)."""
+        return self.output_activation if layer == self.n_layers - 1 else self.activation
+
+    def adds_input(self, layer: int) -> bool:
+        """Whether hidden layer `layer` adds what came in."""
+        widths = self.widths
+        return self.is_residual and layer < self.n_layers - 1 and widths[layer] == widths[layer + 1]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One array of the parameters: its name, the shape it has in one member, and the group it is trained with."""
+
+    name: str
+    shape: tuple[int, ...]
+    group: Group
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs of each neuron, for a matrix of weights."""
+        return self.shape[-1]
+
+
+def tensors(network: Network) -> tuple[Tensor, ...]:
+    """Every array of the parameters, in the order in which they lie: weights first, then biases, then the rest."""
+    widths, n_hidden, front = network.widths, network.n_layers - 1, network.front
+    found = [Tensor(f"W{layer}", (n_out, n_in), "weights") for layer, (n_in, n_out) in enumerate(pairwise(widths), 1)]
+    found += [Tensor(f"b{layer}", (n_out,), "biases") for layer, n_out in enumerate(widths[1:], 1)]
+    if front.is_scaled:
+        found.append(Tensor("scale", (widths[0],), "scale"))
+    if network.learns_slopes:
+        found += [Tensor(f"slope{layer}", (widths[layer],), "slopes") for layer in range(1, n_hidden + 1)]
+    if network.is_normalized:
+        found += [Tensor(f"gain{layer}", (widths[layer],), "norm") for layer in range(1, n_hidden + 1)]
+    if front.periodic is not None and front.numbers:
+        n, cosines, mixed = len(front.numbers), front.periodic.frequencies, front.periodic.outputs
+        found += [Tensor("frequency", (n, cosines), "periodic"), Tensor("phase", (n, cosines), "periodic")]
+        found += [Tensor("mixing", (n, cosines, mixed), "periodic"), Tensor("offset", (n, mixed), "periodic")]
+    for number, (start, stop) in enumerate(front.blocks, 1):
+        found.append(Tensor(f"table{number}", (stop - start, front.embedding), "embedding"))
+    return tuple(found)

@@ -1,0 +1,51 @@
+"""Averages of the weights over training, which are kept in place of the last ones."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.options import Setting, options
+
+State = dict[str, NDArray[np.generic]]
+Array = NDArray[np.floating]
+
+
+@options
+class ExponentialAverage:
+    """A running mean that forgets: average = decay * average + (1 - decay) * weights, after each step."""
+
+    name: Literal["ema"] = "ema"
+    decay: Annotated[float, Setting("Share of the average that stays at each step.", gt=0, lt=1)] = 0.998
+
+    def share(self, step: int, progress: float) -> float:
+        """How much of the weights after step `step` (from 1) enters; early steps count more, for the start is poor."""
+        return max(1.0 - self.decay, 9.0 / (step + 9.0))
+
+
+@options
+class StochasticAverage:
+    """The plain mean of the weights after each step in the last part of training (Izmailov et al. 2018)."""
+
+    name: Literal["swa"] = "swa"
+    start: Annotated[float, Setting("Share of the training after which averaging begins.", ge=0, lt=1)] = 0.75
+
+    def share(self, step: int, progress: float) -> float:
+        """How much of the weights after step `step` enters, `progress` being the share of the training that is done."""
+        if progress <= self.start or step <= 1:
+            return 1.0
+        n_before = step * (1.0 - self.start / progress)
+        return 1.0 / max(1.0, n_before)
+
+
+Averaging = ExponentialAverage | StochasticAverage
+
+
+def blend(average: Array, flat: Array, share: float, scratch: Array) -> None:
+    """Move `average` in place towards `flat` by `share`."""
+    if share >= 1.0:
+        average[...] = flat
+        return
+    np.subtract(flat, average, out=scratch)
+    scratch *= share
+    average += scratch

@@ -1,0 +1,136 @@
+"""The rows of each part, training, validation and test, as the network sees them and as they are scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.preprocessor import Preprocessor, transform, transform_and_drain
+from mlpcli.data.tables import Table
+from mlpcli.data.targets import (
+    ClassTarget,
+    NumberTarget,
+    Target,
+    encode_target,
+    rows_with_target,
+    true_values,
+)
+from mlpcli.errors import DataError, did_you_mean
+from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
+from mlpcli.nn.network import Network
+from mlpcli.training.samples import Samples
+from mlpcli.workflows.resolution import class_target_table, smoothing_of
+from mlpcli.workflows.tables import ColumnPlan, read_scored_table
+from mlpcli.workflows.weights import row_weights
+
+Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One set of rows, for training or for scoring.
+
+    `truth` is what the answers are compared with, in the user's units: class codes (n_rows,), or numbers (n_rows,
+    n_targets). `weights` (n_rows,) come from the weight column alone; those in `samples` count class weights too.
+    """
+
+    name: str
+    samples: Samples
+    truth: NDArray[Any]
+    weights: Values | None
+
+
+class PartMaker:
+    """Turns rows of a table into a `Part`; class weights are measured on the first one made, the training part."""
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        preprocessor: Preprocessor,
+        target: Target,
+        target_state: dict[str, Values],
+        network: Network,
+        loss: Loss,
+        columns: ColumnPlan,
+        has_header: bool | None,
+    ) -> None:
+        self.loaded, self.preprocessor, self.target, self.target_state = loaded, preprocessor, target, target_state
+        self.network, self.loss, self.columns, self.has_header = network, loss, columns, has_header
+        self.dtype = loaded.config.training.dtype
+        self.class_weights: Values | None = None
+
+    def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
+        """The parts that stand in the training table, whose packed numbers are given up."""
+        row_sets = [rows for rows in (train_rows, validation_rows) if rows is not None]
+        Xs = transform_and_drain(self.preprocessor, table, self.dtype, row_sets)
+        train = self.part("train", table, train_rows, Xs[0])
+        return train, None if validation_rows is None else self.part("validation", table, validation_rows, Xs[1])
+
+    def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
+        """The part in a file of its own, and the hash of that file."""
+        table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.has_header)
+        rows, note = rows_with_target(table, self.target.names, self.target.task)
+        notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
+        X, _ = transform(self.preprocessor, table, self.dtype, rows)
+        return self.part(name, table, rows, X), table.sha256
+
+    def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
+        """The given rows of a table, whose inputs are `X`."""
+        weights = row_weights(table, self.columns.weight, rows) if self.columns.weight else None
+        if isinstance(self.target, ClassTarget):
+            codes = np.asarray(encode_target(self.target, {}, table, rows), dtype=np.int64)
+            table_of_targets = class_target_table(
+                len(self.target.labels), self.network.sizes[-1], self.loss, self.dtype
+            )
+            if name == "train":
+                self.class_weights = _class_weights(self.loaded, codes, self.target.labels)
+            sample_weights = _normalized(_combined(weights, self.class_weights, codes), self.dtype)
+            return Part(name, Samples(X, codes, table_of_targets, sample_weights), codes, weights)
+        y = np.asarray(encode_target(self.target, self.target_state, table, rows), dtype=np.float64)
+        truth = true_values(self.target, table, rows)
+        if isinstance(self.target, NumberTarget):
+            self._check_counts(table, np.asarray(truth, np.float64))
+        elif isinstance(self.loss, BinaryCrossEntropy):
+            smoothing = smoothing_of(self.loss)
+            y = y * (1.0 - smoothing) + smoothing / 2.0
+        return Part(name, Samples(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights)
+
+    def _check_counts(self, table: Table, truth: Values) -> None:
+        if isinstance(self.loss, Poisson) and truth.min() < 0.0:
+            smallest = f"the smallest is {truth.min():g}"
+            raise DataError(f"{table.name}: the loss poisson needs targets of 0 or more; {smallest}.")
+
+
+def _class_weights(loaded: LoadedConfig, codes: Rows, labels: Sequence[str]) -> Values | None:
+    """Weight of each class (n_classes,): n_rows / (n_classes * count) when balanced, as scikit-learn defines it."""
+    asked = loaded.config.training.class_weights
+    if asked is None:
+        return None
+    if asked == "balanced":
+        return len(codes) / (len(labels) * np.bincount(codes, minlength=len(labels)))
+    unknown = [name for name in asked if name not in labels]
+    if unknown:
+        raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")
+    if not any(asked.get(label, 1.0) > 0 for label in labels):
+        raise loaded.error("training.class_weights", "at least one class must have a weight above 0.")
+    return np.array([asked.get(label, 1.0) for label in labels])
+
+
+def _combined(weights: Values | None, class_weights: Values | None, codes: Rows) -> Values | None:
+    if class_weights is None:
+        return weights
+    by_row = class_weights[codes]
+    return by_row if weights is None else by_row * weights
+
+
+def _normalized(weights: Values | None, dtype: str) -> NDArray[np.floating] | None:
+    """Weights of mean 1, so that the learning rate means the same with and without them."""
+    if weights is None:
+        return None
+    if not weights.sum() > 0:
+        return np.asarray(weights, dtype=dtype)
+    return np.asarray(weights / weights.mean(), dtype=dtype)

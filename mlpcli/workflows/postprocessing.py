@@ -1,0 +1,206 @@
+"""What is done to answers after the network: temperature, decision threshold, clamp. All of it is target state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.schema import PostprocessConfig
+from mlpcli.data.probabilities import no_and_yes, tempered
+from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, decode_outputs
+from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
+
+Values = NDArray[np.float64]
+State = dict[str, Values]
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+MOST_THRESHOLDS = 200
+_NEWTON_STEPS = 50
+
+
+def given_state(loaded: LoadedConfig, target: Target, state: State, truth: NDArray[Any]) -> State:
+    """The target state with what needs no network: the range of the training targets `truth`, a given threshold.
+
+    Raises ConfigError for what does not go with the target, or needs validation rows where there are none.
+    """
+    options = loaded.config.postprocess
+    _check(loaded, target)
+    if options.clamp:
+        state = state | {"target_low": truth.min(axis=0), "target_high": truth.max(axis=0)}
+    if isinstance(options.threshold, float):
+        n = 1 if isinstance(target, ClassTarget) else len(target.names)
+        state = state | {"threshold": np.full(n, options.threshold)}
+    return state
+
+
+def is_fitted(options: PostprocessConfig) -> bool:
+    """Whether `fitted_state` has anything to do."""
+    return options.calibration == "temperature" or isinstance(options.threshold, str)
+
+
+def fitted_state(
+    options: PostprocessConfig,
+    target: Target,
+    state: State,
+    outputs: NDArray[Any],
+    truth: NDArray[Any],
+    weights: Values | None,
+) -> State:
+    """The target state with what is fitted on the validation rows: first the temperature, then the threshold.
+
+    `outputs` (n_rows, n_out) are the network's, `truth` and `weights` those of the rows.
+    """
+    if isinstance(target, NumberTarget):
+        return state
+    if options.calibration == "temperature":
+        answers = decode_outputs(target, state, outputs)
+        state = state | {"temperature": np.array([fit_temperature(answers, truth, weights)])}
+    if isinstance(options.threshold, str):
+        answers = decode_outputs(target, state, outputs)
+        state = state | {"threshold": choose_threshold(target, options.threshold, answers, truth, weights)}
+    return state
+
+
+def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
+    """The temperature of least log loss, between 0.05 and 20; 1 where nothing says otherwise.
+
+    `answers` are probabilities (n_rows, n_classes) with codes `truth` (n_rows,), or those of yes (n_rows, n_targets)
+    with `truth` of 0 and 1, for which one temperature serves all columns. Guo et al. 2017, "On Calibration of Modern
+    Neural Networks". In b = 1 / T the loss is convex, so Newton's steps, kept in a shrinking bracket, find the least;
+    where every row is right there is none, as more sureness always gains.
+    """
+    probabilities, codes = answers, truth
+    if truth.ndim == 2:
+        probabilities, codes = no_and_yes(answers).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
+        weights = None if weights is None else np.repeat(weights, truth.shape[1])
+    counted = np.ones(len(codes)) if weights is None else weights
+    # A probability of 0 stays 0 at any temperature: such a row has no say.
+    has_say = (np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0] > 0.0) & (counted > 0.0)
+    if (probabilities.argmax(axis=1) == codes)[has_say].all():
+        return 1.0
+    logs = np.log(np.maximum(probabilities[has_say], np.finfo(np.float64).tiny))
+    shares = counted[has_say] / counted[has_say].sum()
+    true_log = float(shares @ np.take_along_axis(logs, codes[has_say][:, None], axis=1)[:, 0])
+    low, high, b = 1.0 / HIGHEST_TEMPERATURE, 1.0 / LOWEST_TEMPERATURE, 1.0
+    for _ in range(_NEWTON_STEPS):
+        slope, curvature = _derivatives(logs, shares, true_log, b)
+        low, high = (low, b) if slope > 0.0 else (b, high)
+        step = b - slope / curvature if curvature > 0.0 else low
+        before, b = b, step if low < step < high else (low + high) / 2
+        if abs(b - before) <= 1e-10 * b:
+            break
+    # Of a probability near 0 the log loss counts the rounding error of 1, so what is least may not be a gain in it.
+    fitted, as_is = (
+        score("classification", "log_loss", codes, tempered(probabilities, temperature), (), weights)
+        for temperature in (1.0 / b, 1.0)
+    )
+    return 1.0 / b if fitted < as_is else 1.0
+
+
+def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tuple[float, float]:
+    """First and second derivative by b of the mean of log(sum over k of exp(b l_k)) - b l_true."""
+    shares = np.exp((logs - logs.max(axis=1, keepdims=True)) * b)
+    shares /= shares.sum(axis=1, keepdims=True)
+    means = (shares * logs).sum(axis=1)
+    spreads = (shares * (logs - means[:, None]) ** 2).sum(axis=1)
+    return float(weights @ means) - true_log, float(weights @ spreads)
+
+
+def choose_threshold(
+    target: ClassTarget | YesNoTarget, metric: str, answers: Values, truth: NDArray[Any], weights: Values | None = None
+) -> Values:
+    """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each yes/no column on its own.
+
+    Where several are best, the one nearest to 0.5. Thresholds of columns that together score less than 0.5 are not
+    taken.
+    """
+    if isinstance(target, ClassTarget):
+
+        def of_classes(threshold: Values) -> float:
+            return score(target.task, metric, truth, answers, target.labels, weights, threshold)
+
+        return np.array([_best(_candidates(answers[:, 1]), of_classes, metric)])
+    chosen = np.array(
+        [
+            _best(_candidates(answers[:, index]), _column_score(metric, answers, truth, weights, [index]), metric)
+            for index in range(len(target.names))
+        ]
+    )
+    together = _column_score(metric, answers, truth, weights, list(range(len(target.names))))
+    halves = np.full(len(chosen), 0.5)
+    sign = 1.0 if find_metric(metric).higher_is_better else -1.0
+    return chosen if sign * together(chosen) >= sign * together(halves) else halves
+
+
+def _column_score(
+    metric: str, answers: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
+) -> Callable[[Values], float]:
+    """The metric of some yes/no columns by their thresholds: over all of them, or the mean of each."""
+    names = [str(column) for column in columns]
+    has_one = "multilabel" in METRICS[metric].together
+    keys = [metric] if has_one else [f"{metric}[{name}]" for name in names]
+
+    def measured(thresholds: Values) -> float:
+        found = [
+            score("multilabel", key, truth[:, columns], answers[:, columns], names, weights, thresholds) for key in keys
+        ]
+        return float(np.mean(found))
+
+    return measured
+
+
+def _candidates(probabilities: Values) -> Values:
+    """0.5 and the middles between neighbouring probabilities, or as many of them at equal steps as is bearable."""
+    distinct = np.unique(probabilities)
+    middles = (distinct[1:] + distinct[:-1]) / 2
+    if len(middles) > MOST_THRESHOLDS:
+        middles = middles[np.round(np.linspace(0, len(middles) - 1, MOST_THRESHOLDS)).astype(np.int64)]
+    middles = np.append(middles, 0.5)
+    middles = middles[(middles > 0.0) & (middles < 1.0)]
+    return middles[np.argsort(np.abs(middles - 0.5), kind="stable")]
+
+
+def _best(candidates: Values, measure: Callable[[Values], float], metric: str) -> float:
+    """The candidate of the best score, the first of equals; 0.5 where no score is defined."""
+    sign = 1.0 if find_metric(metric).higher_is_better else -1.0
+    scores = np.array([sign * measure(candidates[[index]]) for index in range(len(candidates))])
+    if np.isnan(scores).all():
+        return 0.5
+    return float(candidates[np.nanargmax(scores)])
+
+
+def _check(loaded: LoadedConfig, target: Target) -> None:
+    options, task = loaded.config.postprocess, target.task
+    has_classes = not isinstance(target, NumberTarget)
+    if options.clamp and has_classes:
+        raise loaded.error("postprocess.clamp", f"goes with regression only; the task is {task}. Leave it out.")
+    for key, is_asked in (("calibration", options.calibration != "none"), ("threshold", options.threshold is not None)):
+        if is_asked and not has_classes:
+            raise loaded.error(f"postprocess.{key}", f"goes with probabilities; the task is {task}. Leave it out.")
+        is_fitted_here = key == "calibration" or isinstance(options.threshold, str)
+        if is_asked and is_fitted_here and not loaded.config.data.validation:
+            raise loaded.error(
+                f"postprocess.{key}", "needs validation rows to be fitted on: set data.validation, or leave it out."
+            )
+    if options.threshold is not None and isinstance(target, ClassTarget) and len(target.labels) != 2:
+        raise loaded.error(
+            "postprocess.threshold",
+            f"goes with two classes or yes/no columns; there are {len(target.labels)} classes. Leave it out.",
+        )
+    if isinstance(options.threshold, str):
+        known = threshold_metrics(target)
+        if options.threshold not in known:
+            raise loaded.error("postprocess.threshold", explain_unknown_metric(options.threshold, known))
+
+
+def threshold_metrics(target: Target) -> list[str]:
+    """The metrics that a threshold can be chosen for: those that judge labels, not probabilities."""
+    if isinstance(target, ClassTarget):
+        names = metric_names("classification", target.labels)
+        return [name for name in names if not find_metric(name).judges_probabilities]
+    return [
+        name for name, metric in METRICS.items() if "multilabel" in metric.tasks and not metric.judges_probabilities
+    ]

@@ -1,0 +1,81 @@
+"""Rows per step that go by the rows there are, and patience that does not cut a schedule short unsaid."""
+
+import re
+
+import pytest
+
+from mlpcli.workflows.pace import resolve_batch_size
+from mlpcli.workflows.preparation import prepare
+from tests.program import DATA
+from tests.workflows.staging import IRIS, loaded
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size"),
+    [
+        (1, 64), (1024, 64), (1025, 128), (8192, 128), (8193, 256), (30_000, 256), (30_001, 512), (100_000, 512),
+        (100_001, 1024), (10_000_000, 1024),
+    ],
+)  # fmt: skip
+def test_rows_per_step_go_by_the_training_rows(n_rows, batch_size):
+    assert resolve_batch_size("auto", n_rows) == batch_size
+    assert resolve_batch_size(7, n_rows) == 7
+
+
+def test_only_training_rows_count_for_the_rows_per_step():
+    data = {"train": str(DATA / "digits.csv"), "target": "digit"}
+    many, few = (prepare(loaded({**data, "validation": share}, {"batch_size": "auto"})) for share in (0.2, 0.6))
+    assert (many.train.samples.n_rows > 1024, few.train.samples.n_rows > 1024) == (True, False)
+    assert (many.plan.batch_size, few.plan.batch_size) == (128, 64)
+
+
+def notes_of(schedule, epochs, data=IRIS, **early_stopping):
+    training = {"epochs": epochs, "schedule": schedule, "early_stopping": early_stopping}
+    return [note for note in prepare(loaded(data, training)).notes if "patience" in note]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "patience", "where", "enough"),
+    [
+        ("coslog", 20, "in the middle of a cycle", 137),
+        ({"name": "coslog", "cycles": 2}, 20, "in the middle of a cycle", 171),
+        ("flat_cos", 20, "before the rate falls", 128),
+        ({"name": "flat_cos", "warmup": 56.0}, 20, "before the rate falls", 156),
+        ("one_cycle", 20, "while the rate still rises", 77),
+        ("step", 20, "before the rate drops", 30),
+    ],
+)
+def test_patience_that_can_cut_a_schedule_short_is_noted_with_what_would_be_enough(schedule, patience, where, enough):
+    (note,) = notes_of(schedule, 256, patience=patience)
+    assert where in note
+    assert f"Patience {enough} would not" in note
+    assert len(notes_of(schedule, 256, patience=enough - 1)) == 1
+    assert notes_of(schedule, 256, patience=enough) == []
+
+
+@pytest.mark.parametrize("epochs", [15, 30, 64, 100, 256, 512])
+@pytest.mark.parametrize("cycles", [1, 2, 4, 5])
+def test_patience_of_one_first_cycle_doubled_waits_for_every_cycle(epochs, cycles):
+    schedule = {"name": "coslog", "cycles": cycles}
+    first = -(-epochs // (2**cycles - 1))
+    assert notes_of(schedule, epochs, patience=first, patience_factor=2.0) == []
+    notes = notes_of(schedule, epochs, patience=1)
+    if notes and cycles > 1:
+        assert int(re.search(r"nor (\d+) with patience_factor 2", notes[0])[1]) == first
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential"])
+def test_a_rate_that_falls_from_the_start_or_never_needs_no_more_patience(schedule):
+    assert notes_of(schedule, 100, patience=1) == []
+
+
+def test_without_patience_nothing_is_cut_short_and_a_factor_does_nothing():
+    assert notes_of("coslog", 100) == []
+    assert notes_of("coslog", 100, patience_factor=2.0) == [
+        "early_stopping.patience_factor does nothing without patience."
+    ]
+
+
+def test_a_warm_up_that_never_ends_is_noted():
+    notes = prepare(loaded(training={"epochs": 3, "schedule": {"name": "flat_cos", "warmup": 3.0}})).notes
+    assert any("the warm-up of 3 epochs is not over when training ends" in note for note in notes)
