@@ -177,6 +177,13 @@ class EarlyStopping:
         ),
     ] = 1.0
     min_gain: Annotated[float, Setting("Smallest change that counts as a gain.", ge=0)] = 0.0
+    at: Annotated[
+        Literal["every_epoch", "cycle_ends"],
+        Setting(
+            "When validation rows are scored: after every epoch, or where the schedule comes to rest (the ends of "
+            "coslog's cycles, before step's drops, and the last epoch)."
+        ),
+    ] = "every_epoch"
     ties: Annotated[Literal["first", "last"], Setting("Which of equally good epochs is the best.")] = "first"
 
 
@@ -231,7 +238,7 @@ class TrainingConfig:
     ] = "auto"
     engine: Annotated[
         Literal["auto", "numpy", "compiled"],
-        Setting("What runs the steps: compiled needs the extra fast; auto takes it where a training is long enough to repay it."),
+        Setting("What runs the steps: compiled needs the extra fast; auto takes it where long trainings repay it."),
     ] = "auto"
 
 

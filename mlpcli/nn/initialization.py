@@ -36,7 +36,7 @@ def initialize(
             draw_on_data(initializer, W, b, _entries(network, parameters, X, layer), rng)
             continue
         chosen = ACTIVATIONS[network.activation_of(layer)].initializer if initializer == "auto" else initializer
-        draw_layer(chosen, W, b, rng)
+        draw_layer(chosen, W, b, rng, is_last=layer == network.n_layers - 1)
     return parameters
 
 

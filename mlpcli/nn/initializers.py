@@ -61,7 +61,18 @@ class DataDriven:
     points: Annotated[int, Setting("Training rows mixed for each bias; 0 starts biases at zero.", ge=0)] = 5
 
 
-Initializer = Normal | Uniform | DataDriven
+@options
+class ByFan:
+    """Weights scaled by the sizes of their layer, as the names alone say, with a start of its own for the rest."""
+
+    name: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
+        "lecun_normal"
+    )
+    bias_scale: Annotated[float, Setting("Standard deviation of the hidden biases; 0 starts them at zero.", ge=0)] = 0.0
+    zero_last: Annotated[bool, Setting("Start the last layer at zero: the first outputs are all alike.")] = False
+
+
+Initializer = Normal | Uniform | ByFan | DataDriven
 
 InitializerName = Literal[
     "auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
@@ -78,14 +89,19 @@ INITIALIZERS: dict[str, VarianceScaling] = {
 
 
 def draw_layer(
-    initializer: str | Normal | Uniform, W: NDArray[np.floating], b: NDArray[np.floating], rng: np.random.Generator
-) -> None:
-    """Fill `W` (n_out, n_in) and `b` (n_out,) in place; `initializer` is a key of INITIALIZERS or a fixed scale."""
-    if isinstance(initializer, str):
-        record = INITIALIZERS[initializer]
+    initializer: str | Normal | Uniform | ByFan, W: NDArray[np.floating], b: NDArray[np.floating],
+    rng: np.random.Generator, is_last: bool = False,
+) -> None:  # fmt: skip
+    """Fill `W` (n_out, n_in) and `b` (n_out,) in place; `initializer` is a key of INITIALIZERS or has options."""
+    if isinstance(initializer, ByFan) and is_last and initializer.zero_last:
+        W[...], b[...] = 0.0, 0.0
+        return
+    if isinstance(initializer, str | ByFan):
+        record = INITIALIZERS[initializer if isinstance(initializer, str) else initializer.name]
         sigma = record.scale(n_in=W.shape[1], n_out=W.shape[0])
         W[...] = _draw(rng, W.shape, sigma if record.is_normal else sigma * np.sqrt(3.0), record.is_normal)
-        b[...] = 0.0
+        bias_scale = 0.0 if isinstance(initializer, str) or is_last else initializer.bias_scale
+        b[...] = _draw(rng, b.shape, bias_scale, is_normal=True) if bias_scale else 0.0
         return
     is_normal = isinstance(initializer, Normal)
     W[...] = _draw(rng, W.shape, initializer.scale, is_normal)

@@ -28,7 +28,8 @@ class Monitor:
     """What decides which epoch is best: a score of the validation outputs, or the validation loss.
 
     `score(outputs)` takes (n_rows, n_out) network outputs on the validation rows; None means the validation loss. Of
-    equally good epochs the first is the best, or the last.
+    equally good epochs the first is the best, or the last. `judged` are the epochs (from 1) that are scored; None means
+    every one.
     """
 
     name: str
@@ -36,6 +37,11 @@ class Monitor:
     score: Callable[[Array], float] | None = None
     min_gain: float = 0.0
     keeps_last_tie: bool = False
+    judged: frozenset[int] | None = None
+
+    def judges(self, epoch: int) -> bool:
+        """Whether this epoch is scored."""
+        return self.judged is None or epoch in self.judged
 
     def is_gain(self, score: float, best: float | None) -> bool:
         """Whether `score` beats the best so far by more than `min_gain`, or by just that in a tie; NaN never does."""
@@ -93,7 +99,8 @@ def fit(
             if not np.isfinite(parameters.flat).all():
                 raise NonFiniteLoss(epoch, "training")
             scored = parameters if plan.averaging is None else view_parameters(network, optimizer_state["average"])
-            validation_loss, outputs = (None, None) if scorer is None else scorer.run(scored)
+            is_judged = monitor is None or monitor.judges(epoch)
+            validation_loss, outputs = scorer.run(scored) if scorer is not None and is_judged else (None, None)
         if validation_loss is not None and not math.isfinite(validation_loss):
             raise NonFiniteLoss(epoch, "validation")
         score = _monitored(monitor, validation_loss, outputs)

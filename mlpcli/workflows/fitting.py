@@ -24,6 +24,7 @@ from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
 from mlpcli.workflows.engines import engine_versions, make_engine
+from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Prepared
@@ -98,8 +99,9 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     early_stopping = prepared.loaded.config.training.early_stopping
     if early_stopping is None or early_stopping.patience is None or prepared.validation is None:
         return ""
+    judged = judged_epochs(prepared.loaded.config.training)
     last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
-    if state.epoch >= prepared.plan.epochs or state.epoch < last:
+    if state.epoch >= prepared.plan.epochs or state.epoch < last or (judged is not None and state.epoch not in judged):
         return ""
     return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
@@ -178,9 +180,21 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     measure = None
     if metric != "loss":
         measure = metric_of_outputs(
-            metric, prepared.target, prepared.target_state, validation.truth, validation.weights
+            metric,
+            prepared.target,
+            prepared.target_state,
+            validation.truth,
+            validation.weights,
+            is_calibrated=prepared.loaded.config.postprocess.calibration == "temperature",
         )
-    return Monitor(metric, metric_is_gain(metric), measure, early_stopping.min_gain, early_stopping.ties == "last")
+    return Monitor(
+        metric,
+        metric_is_gain(metric),
+        measure,
+        early_stopping.min_gain,
+        early_stopping.ties == "last",
+        judged_epochs(prepared.loaded.config.training),
+    )
 
 
 def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:

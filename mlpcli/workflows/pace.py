@@ -3,7 +3,7 @@
 from math import ceil
 
 from mlpcli.config.schema import TrainingConfig
-from mlpcli.nn.schedules import CosLog, stretch_ends
+from mlpcli.nn.schedules import CosLog, Step, stretch_ends
 
 # What `batch_size: auto` is up to so many training rows, and beyond the last (RealMLP's rule): many small steps where
 # rows are few, better filled ones where an epoch has enough of them.
@@ -28,6 +28,15 @@ def resolve_batch_size(asked: int | str, n_rows: int) -> int:
     return next((size for most, size in BATCH_SIZES if n_rows <= most), LARGEST_BATCH)
 
 
+def judged_epochs(training: TrainingConfig) -> frozenset[int] | None:
+    """The epochs (from 1) whose validation rows are scored; None for every one."""
+    early_stopping = training.early_stopping
+    if early_stopping is None or early_stopping.at == "every_epoch":
+        return None
+    rests = stretch_ends(training.schedule, training.epochs) if isinstance(training.schedule, CosLog | Step) else ()
+    return frozenset({max(1, min(round(end), training.epochs)) for end in rests} | {training.epochs})
+
+
 def schedule_notes(training: TrainingConfig) -> list[str]:
     """What is odd about the schedule and the patience that goes with it, a sentence each."""
     warmup = training.schedule.warmup
@@ -46,6 +55,8 @@ def _patience_note(training: TrainingConfig) -> str:
     patience, factor = stopping.patience, stopping.patience_factor
     if patience is None:
         return "" if factor == 1.0 else "early_stopping.patience_factor does nothing without patience."
+    if stopping.at == "cycle_ends":  # it is only there that patience can run out
+        return ""
     ends = stretch_ends(schedule, training.epochs)
     # Waiting begins, at the latest, with a best epoch at the end of the stretch before.
     waits = [(begin, end, end - factor * begin - ROUNDING) for begin, end in zip((0.0, *ends), ends, strict=False)]

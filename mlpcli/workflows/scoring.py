@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target, decode_outputs
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
+from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import score, score_classes, score_multilabel, score_numbers
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile
+from mlpcli.workflows.postprocessing import fit_temperature
 
 Values = NDArray[np.float64]
 
@@ -30,13 +32,26 @@ def score_answers(
 
 
 def metric_of_outputs(
-    metric: str, target: Target, target_state: dict[str, Values], truth: NDArray[Any], weights: Values | None
+    metric: str,
+    target: Target,
+    target_state: dict[str, Values],
+    truth: NDArray[Any],
+    weights: Values | None,
+    is_calibrated: bool = False,
 ) -> Callable[[NDArray[Any]], float]:
-    """A function from network outputs (n_rows, n_out) to one metric, for the choice of the best epoch."""
+    """A function from network outputs (n_rows, n_out) to one metric, for the choice of the best epoch.
+
+    With `is_calibrated` probabilities are judged as they will be once they have their temperature: an epoch that is too
+    sure of itself is not worse for that.
+    """
     names = target.labels if isinstance(target, ClassTarget) else target.names
+    finds_temperature = is_calibrated and metric in METRICS and METRICS[metric].judges_probabilities
 
     def measure(outputs: NDArray[Any]) -> float:
         answers = decode_outputs(target, target_state, outputs)
+        if finds_temperature and not isinstance(target, NumberTarget):
+            temperature = np.array([fit_temperature(answers, truth, weights)])
+            answers = decode_outputs(target, target_state | {"temperature": temperature}, outputs)
         return score(target.task, metric, truth, answers, names, weights, target_state.get("threshold"))
 
     return measure
