@@ -8,7 +8,8 @@ from mlpcli.cli.render import Row, Screen, aligned, duration, listed, size
 from mlpcli.config.dumping import as_plain, flow_text
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.workflows.check import CheckResult
-from mlpcli.workflows.resolution import describe_inputs, smoothing_of
+from mlpcli.workflows.resolution import smoothing_of
+from mlpcli.workflows.shape import describe_inputs
 
 MOST_CLASSES = 20
 MOST_CHARACTERS = 80

@@ -96,7 +96,7 @@ def describe_data(prepared: Prepared) -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
     parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
     sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in parts)
-    sizes += "" if prepared.folds is None else f" in {prepared.network.members} folds"
+    sizes += "" if prepared.folds is None else f" in {int(prepared.folds.max()) + 1} folds"
     n_rows = sum(len(part.truth) for part in parts)
     target = prepared.target
     of = f"{len(target.labels)} classes" if isinstance(target, ClassTarget) else f"target {listed(target.names)}"

@@ -109,6 +109,17 @@ class Members:
             "validation rows (data.validation must be null)."
         ),
     ] = "all"
+    folds: Annotated[
+        int | None,
+        Setting("Folds that members leave out, where several are to share one; null gives each its own.", ge=2),
+    ] = None
+    views: Annotated[
+        Literal["same", "alternate"],
+        Setting(
+            "alternate: half of the members see numbers as learnt cosines (numeric_embedding), the others as bins "
+            "(preprocess.encoding), so that their errors differ."
+        ),
+    ] = "same"
 
 
 @options

@@ -46,6 +46,12 @@ class Preprocessor:
         )
 
     @property
+    def bin_inputs(self) -> tuple[int, int]:
+        """First of the inputs that are bins of numbers and the one after the last; equal where there are none."""
+        places = [place for (block, _), place in input_places(self.columns).items() if block == "bins"]
+        return (places[0].start, places[-1].stop) if places else (0, 0)
+
+    @property
     def category_blocks(self) -> tuple[tuple[int, int], ...]:
         """First input and the one after the last of each one-hot column; a row has at most one 1 among them."""
         places = [place for (block, _), place in input_places(self.columns).items() if block == "level"]

@@ -5,7 +5,7 @@ factor for each input), slopes of the activation that are learnt, layer normaliz
 layers. `members` is how many such networks are trained side by side and averaged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -30,7 +30,9 @@ class Front:
     """What stands between the inputs and the first layer; nothing, by default.
 
     `numbers` are the inputs that `periodic` takes, `blocks` the (start, stop) of one-hot inputs that are replaced by
-    `embedding` learnt numbers each; `is_scaled` says that every entry to the first layer has a learnt factor.
+    `embedding` learnt numbers each; `is_scaled` says that every entry to the first layer has a learnt factor. Where
+    `sees_cosines` (members,) is given, a member sees the cosines but not the `bins`, the (start, stop) of inputs that
+    say the same in another way, or the other way round: what they get wrong then differs.
     """
 
     is_scaled: bool = False
@@ -38,11 +40,21 @@ class Front:
     numbers: tuple[int, ...] = ()
     blocks: tuple[tuple[int, int], ...] = ()
     embedding: int = 0
+    bins: tuple[int, int] = (0, 0)
+    sees_cosines: tuple[bool, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether the inputs go to the first layer as they are."""
         return not (self.is_scaled or self.numbers or self.blocks)
+
+    def hidden_from(self, member: int, n_inputs: int) -> slice:
+        """The entries to the first layer that a member does not see: it has the cosines, or the bins."""
+        if not self.sees_cosines:
+            return slice(0, 0)
+        n_kept = len(self.kept(n_inputs))
+        n_periodic = 0 if self.periodic is None else len(self.numbers) * self.periodic.outputs
+        return slice(*self.bins) if self.sees_cosines[member] else slice(n_kept, n_kept + n_periodic)
 
     def kept(self, n_inputs: int) -> tuple[int, ...]:
         """The inputs that go to the first layer as they are."""
@@ -92,6 +104,11 @@ class Network:
         """Whether it is one network of layers and nothing else."""
         has_more = self.learns_slopes or self.is_normalized or self.is_residual
         return self.members == 1 and self.front.is_empty and not has_more
+
+    def member(self, number: int) -> "Network":
+        """One member as a network of its own."""
+        own = self.front.sees_cosines[number : number + 1]
+        return replace(self, members=1, front=replace(self.front, sees_cosines=own))
 
     def activation_of(self, layer: int) -> str:
         """Name of the activation behind layer `layer` (from 0)."""

@@ -15,13 +15,14 @@ Array = NDArray[np.floating[Any]]
 def fold(network: Network, parameters: Parameters) -> tuple[Network, Parameters]:
     """The same function with the factors of the inputs and the embeddings of categories in W1.
 
-    An embedding of one-hot inputs is a matrix product, and so is a factor: W1 takes both in. Cosines stay. Outputs
-    agree up to rounding.
+    An embedding of one-hot inputs is a matrix product, and so is a factor: W1 takes both in, with zeros for what a
+    member does not see. Cosines stay. Outputs agree up to rounding.
     """
     front = network.front
-    if not (front.is_scaled or front.blocks):
+    if not (front.is_scaled or front.blocks or front.sees_cosines):
         return network, parameters
-    folded = replace(network, front=replace(front, is_scaled=False, blocks=(), embedding=0))
+    plain = replace(front, is_scaled=False, blocks=(), embedding=0, bins=(0, 0), sees_cosines=())
+    folded = replace(network, front=plain)
     result = allocate_parameters(folded, parameters.flat.dtype)
     for name, tensor in result.tensors.items():
         if name != "W1":
@@ -48,6 +49,8 @@ def _first_weights(network: Network, parameters: Parameters) -> Array:
     W = parameters.tensors["W1"].astype(np.float64)
     if front.is_scaled:
         W *= parameters.tensors["scale"][..., None, :]
+    for member, own in enumerate(W if network.members > 1 else W[None]):
+        own[:, front.hidden_from(member, n_inputs)] = 0.0
     kept = front.kept(n_inputs)
     n_periodic = front.width(n_inputs) - len(kept) - len(front.blocks) * front.embedding
     folded = np.empty((*W.shape[:-1], n_inputs + n_periodic))

@@ -29,6 +29,10 @@ class FrontPass:
         self._numbers = _as_slice(front.numbers)
         self.entries = np.empty((*leading, n_rows, network.widths[0]), dtype)
         self._unscaled = np.empty_like(self.entries) if front.is_scaled else self.entries
+        self._hidden: list[tuple[Any, ...]] = [
+            (*((member, slice(None)) if leading else (...,)), front.hidden_from(member, n_inputs))
+            for member in range(len(front.sees_cosines))
+        ]
         self._is_periodic = front.periodic is not None and bool(front.numbers)
         if front.periodic is not None and self._is_periodic:
             shape = (*leading, len(front.numbers), n_rows, front.periodic.frequencies)
@@ -42,6 +46,8 @@ class FrontPass:
             self._mix_cosines(parameters, X, out)
         for number, (start, stop) in enumerate(self.front.blocks):
             out[..., self._embedded(number)] = np.matmul(X[..., start:stop], parameters.tensors[f"table{number + 1}"])
+        for hidden in self._hidden:
+            out[hidden] = 0.0
         if self.front.is_scaled:
             np.multiply(out, parameters.tensors["scale"][..., None, :], out=self.entries)
         return self.entries
@@ -51,6 +57,8 @@ class FrontPass:
         if self.front.is_scaled:
             np.einsum("...ij,...ij->...j", delta, self._unscaled, out=gradient.tensors["scale"])
             delta *= parameters.tensors["scale"][..., None, :]
+        for hidden in self._hidden:
+            delta[hidden] = 0.0
         if self._is_periodic:
             self._unmix_cosines(parameters, gradient, X, delta)
         for number, (start, stop) in enumerate(self.front.blocks):

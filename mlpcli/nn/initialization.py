@@ -37,6 +37,10 @@ def initialize(
             continue
         chosen = ACTIVATIONS[network.activation_of(layer)].initializer if initializer == "auto" else initializer
         draw_layer(chosen, W, b, rng, is_last=layer == network.n_layers - 1)
+        if layer == 0:
+            hidden = network.front.hidden_from(0, network.sizes[0])
+            n_entries = network.widths[0]
+            W *= np.sqrt(n_entries / (n_entries - (hidden.stop - hidden.start)))  # spread over what it does see
     return parameters
 
 
@@ -48,8 +52,7 @@ def initialize_members(
     X: Array | None = None,
 ) -> Parameters:
     """Fresh parameters of every member, each from its own generator; as `initialize`."""
-    single = replace(network, members=1)
-    members = [initialize(single, initializer, rng, dtype, X) for rng in rngs]
+    members = [initialize(network.member(number), initializer, rng, dtype, X) for number, rng in enumerate(rngs)]
     return members[0] if network.members == 1 else join_members(network, members)
 
 
@@ -67,7 +70,7 @@ def member_of(network: Network, parameters: Parameters, number: int) -> Paramete
     if network.members == 1:
         return parameters
     return view_parameters(
-        replace(network, members=1), np.concatenate([tensor[number].ravel() for tensor in parameters.tensors.values()])
+        network.member(number), np.concatenate([tensor[number].ravel() for tensor in parameters.tensors.values()])
     )
 
 

@@ -156,7 +156,7 @@ def _check_network(header: _Header, path: str) -> None:
 def _check_front(network: Network, path: str) -> None:
     """Only inputs that exist, each once; a front that is linear was folded into W1."""
     front = network.front
-    if front.is_scaled or front.blocks or front.embedding:
+    if front.is_scaled or front.blocks or front.embedding or front.sees_cosines or front.bins != (0, 0):
         raise _misfit(path, "parts that should have been folded into W1")
     if (front.periodic is None) != (not front.numbers):
         raise _misfit(path, "cosines without numbers, or numbers without cosines")

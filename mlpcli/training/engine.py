@@ -101,7 +101,7 @@ def start_optimizer(plan: Plan, flat: Array) -> OptimizerState:
 class NumpyEngine:
     """The engine for every network, loss and optimizer; holds every buffer an epoch needs.
 
-    `folds` (n_rows,) is the member that does not train on each row, where the plan says folds; `passes` makes what
+    `folds` (n_rows,) is the fold of each row, where the plan says folds; `passes` makes what
     stands between the matrix products.
     """
 

@@ -82,7 +82,7 @@ def fit(
     Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be `validation`
     rows to score. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator
     ends, `state` being that of the last whole epoch. `engine` runs the epochs, NumPy's if none is given. With `folds`
-    (n_rows,) the validation rows are the training rows, each scored by the member it names, which does not train on it.
+    (n_rows,) the validation rows are the training rows, each scored by the members that do not train on its fold.
     Raises NonFiniteLoss.
     """
     engine = engine or NumpyEngine(network, plan, train, folds)

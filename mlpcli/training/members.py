@@ -17,8 +17,8 @@ def rows_of_members(
 ) -> tuple[Rows, ...]:
     """The training rows of each member.
 
-    "all" of them; as many drawn with replacement ("bootstrap"); or all but those of its own fold ("folds"): `folds`
-    (n_rows,) is the number of the member that leaves out each row.
+    "all" of them; as many drawn with replacement ("bootstrap"); or all but those of its own fold ("folds"): member m
+    leaves out fold m, counted in a circle where there are fewer folds than members. `folds` (n_rows,) is each row's.
     """
     if kind == "bootstrap":
         return tuple(
@@ -26,7 +26,8 @@ def rows_of_members(
             for member in range(n_members)
         )
     if kind == "folds" and folds is not None:
-        return tuple(np.flatnonzero(folds != member) for member in range(n_members))
+        n_folds = int(folds.max()) + 1
+        return tuple(np.flatnonzero(folds != member % n_folds) for member in range(n_members))
     return (np.arange(n_rows),) * n_members
 
 

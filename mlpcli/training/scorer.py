@@ -1,7 +1,6 @@
 """The loss and the outputs on validation rows, after each epoch."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,22 +18,24 @@ Array = NDArray[np.floating[Any]]
 class Scorer:
     """Rows to score and the buffers to do it in large blocks.
 
-    The outputs are the mean over the members, or, with `folds` (n_rows,), those of the member that each row names.
+    The outputs (n_rows, n_out) are the mean over the members. With `folds` (n_rows,) they are (r, n_rows, n_out): those
+    of each of the r members that have not seen a row.
     """
 
     def __init__(self, network: Network, loss: Loss, samples: Samples, folds: NDArray[np.int64] | None = None) -> None:
-        self.network, self.loss, self.samples = network, loss, samples
-        self._scored = network if folds is None else replace(network, members=1)
-        n_members = 0 if folds is None else network.members
-        self._rows = tuple(np.flatnonzero(folds == member) for member in range(n_members))
-        n_rows = max((len(rows) for rows in self._rows), default=samples.n_rows)
-        self._workspace = Workspace(self._scored, scoring_rows(self._scored, n_rows), samples.X.dtype)
-        self.outputs = np.empty((samples.n_rows, network.sizes[-1]), samples.X.dtype)
+        self.network, self.loss, self.samples, self.folds = network, loss, samples, folds
+        alone = [network] if folds is None else [network.member(number) for number in range(network.members)]
+        made = {one: Workspace(one, scoring_rows(one, samples.n_rows), samples.X.dtype) for one in alone}
+        self._workspaces = [made[one] for one in alone]
+        shape = (samples.n_rows, network.sizes[-1])
+        self.n_folds = 0 if folds is None else int(folds.max()) + 1
+        leading = () if folds is None else (network.members // self.n_folds,)
+        self.outputs = np.empty((*leading, *shape), samples.X.dtype)
 
     def run(self, parameters: Parameters) -> tuple[float, Array]:
-        """Mean loss, and the outputs (n_rows, n_out) in a buffer that the next call overwrites."""
-        total = 0.0
-        for rows, z, a in self._blocks(parameters):
+        """Mean loss, and the outputs in a buffer that the next call overwrites."""
+        total, count = 0.0, 0
+        for place, rows, z, a in self._blocks(parameters):
             weights = None if self.samples.weights is None else self.samples.weights[rows]
             y = self.samples.targets(rows)
             if a.ndim == 3:
@@ -43,16 +44,20 @@ class Scorer:
                 total += float((losses if weights is None else losses * weights).sum())
             else:
                 total += mean_loss(self.network, self.loss, z, a, y, weights) * len(a)
-            self.outputs[rows] = a
-        return total / self.samples.n_rows, self.outputs
+            count += len(a)
+            self.outputs[(*place, rows)] = a
+        return total / count, self.outputs
 
-    def _blocks(self, parameters: Parameters) -> Iterator[tuple[slice | NDArray[np.int64], Array, Array]]:
-        """Rows, logits and outputs, block after block."""
+    def _blocks(self, parameters: Parameters) -> Iterator[tuple[tuple[int, ...], Any, Array, Array]]:
+        """Where the outputs go among those of a row, the rows, their logits and outputs, block after block."""
         X = self.samples.X
-        if not self._rows:
-            yield from output_blocks(self.network, parameters, X, self._workspace)
-        for member, rows in enumerate(self._rows):
-            own = member_of(self.network, parameters, member)
-            for block in np.array_split(rows, -(-len(rows) // self._workspace.max_rows)):
-                for _, z, a in output_blocks(self._scored, own, X[block], self._workspace):
-                    yield block, z, a
+        if self.folds is None:
+            for rows, z, a in output_blocks(self.network, parameters, X, self._workspaces[0]):
+                yield (), rows, z, a
+            return
+        for member in range(self.network.members):
+            own, workspace = member_of(self.network, parameters, member), self._workspaces[member]
+            unseen = np.flatnonzero(self.folds == member % self.n_folds)
+            for block in np.array_split(unseen, -(-len(unseen) // workspace.max_rows)):
+                for _, z, a in output_blocks(workspace.network, own, X[block], workspace):
+                    yield (member // self.n_folds,), block, z, a

@@ -29,9 +29,10 @@ from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import metric_is_gain
-from mlpcli.workflows.scoring import constant_answers, metric_of_outputs, score_answers
+from mlpcli.workflows.scoring import Judge, constant_answers, score_answers
 
 Scores = dict[str, dict[str, float]]
+Rows = NDArray[np.int64]
 
 # Training rows that a data-driven start of the weights looks at.
 INITIALIZER_ROWS = 4096
@@ -151,19 +152,30 @@ def _postprocessed(prepared: Prepared, network: Network, parameters: Parameters)
     options, validation = prepared.loaded.config.postprocess, prepared.validation
     if validation is None or not is_fitted(options):
         return prepared
+    if prepared.folds is not None and options.calibration == "temperature" and has_logits(network):
+        each = _unseen(prepared, validation, prepared.folds, network, parameters)
+        scale_logits(parameters, 1.0 / _judge(prepared, validation, "log_loss").members_temperature(each))
+        options = replace(options, calibration="none")
     outputs = _outputs(prepared, validation, network, parameters)
     target, state = prepared.target, prepared.target_state
-    fitted = fitted_state(options, target, state, outputs, validation.truth, validation.weights)
-    if prepared.folds is not None and "temperature" in fitted and has_logits(network):
-        scale_logits(parameters, 1.0 / float(fitted.pop("temperature")[0]))
-    return replace(prepared, target_state=fitted)
+    return replace(
+        prepared, target_state=fitted_state(options, target, state, outputs, validation.truth, validation.weights)
+    )
 
 
 def _outputs(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> NDArray[np.floating[Any]]:
-    """The network's outputs on a part; on folds those of the member that has not seen the row."""
+    """The network's outputs on a part; on folds the mean over the members that have not seen the row."""
     if part is prepared.validation and prepared.folds is not None:
-        return Scorer(network, prepared.plan.loss, part.samples, prepared.folds).run(parameters)[1]
+        outputs: NDArray[np.floating[Any]] = _unseen(prepared, part, prepared.folds, network, parameters).mean(axis=0)
+        return outputs
     return predict(network, parameters, part.samples.X)
+
+
+def _unseen(
+    prepared: Prepared, part: Part, folds: Rows, network: Network, parameters: Parameters
+) -> NDArray[np.floating[Any]]:
+    """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
+    return Scorer(network, prepared.plan.loss, part.samples, folds).run(parameters)[1]
 
 
 def _flat(scores: Scores) -> dict[str, float | None]:
@@ -177,23 +189,25 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     if early_stopping is None or validation is None:
         return None
     metric = prepared.metric
-    measure = None
-    if metric != "loss":
-        measure = metric_of_outputs(
-            metric,
-            prepared.target,
-            prepared.target_state,
-            validation.truth,
-            validation.weights,
-            is_calibrated=prepared.loaded.config.postprocess.calibration == "temperature",
-        )
     return Monitor(
         metric,
         metric_is_gain(metric),
-        measure,
+        None if metric == "loss" else _judge(prepared, validation, metric),
         early_stopping.min_gain,
         early_stopping.ties == "last",
         judged_epochs(prepared.loaded.config.training),
+    )
+
+
+def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
+    return Judge(
+        metric,
+        prepared.target,
+        prepared.target_state,
+        validation.truth,
+        validation.weights,
+        prepared.loaded.config.postprocess.calibration == "temperature",
+        prepared.network.members,
     )
 
 

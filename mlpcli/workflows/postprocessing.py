@@ -8,17 +8,15 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import PostprocessConfig
-from mlpcli.data.probabilities import no_and_yes, tempered
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, decode_outputs
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
+from mlpcli.workflows.calibration import fit_temperature
 
 Values = NDArray[np.float64]
 State = dict[str, Values]
 
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 MOST_THRESHOLDS = 200
-_NEWTON_STEPS = 50
 
 
 def given_state(loaded: LoadedConfig, target: Target, state: State, truth: NDArray[Any]) -> State:
@@ -62,51 +60,6 @@ def fitted_state(
         answers = decode_outputs(target, state, outputs)
         state = state | {"threshold": choose_threshold(target, options.threshold, answers, truth, weights)}
     return state
-
-
-def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
-    """The temperature of least log loss, between 0.05 and 20; 1 where nothing says otherwise.
-
-    `answers` are probabilities (n_rows, n_classes) with codes `truth` (n_rows,), or those of yes (n_rows, n_targets)
-    with `truth` of 0 and 1, for which one temperature serves all columns. Guo et al. 2017, "On Calibration of Modern
-    Neural Networks". In b = 1 / T the loss is convex, so Newton's steps, kept in a shrinking bracket, find the least;
-    where every row is right there is none, as more sureness always gains.
-    """
-    probabilities, codes = answers, truth
-    if truth.ndim == 2:
-        probabilities, codes = no_and_yes(answers).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
-        weights = None if weights is None else np.repeat(weights, truth.shape[1])
-    counted = np.ones(len(codes)) if weights is None else weights
-    # A probability of 0 stays 0 at any temperature: such a row has no say.
-    has_say = (np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0] > 0.0) & (counted > 0.0)
-    if (probabilities.argmax(axis=1) == codes)[has_say].all():
-        return 1.0
-    logs = np.log(np.maximum(probabilities[has_say], np.finfo(np.float64).tiny))
-    shares = counted[has_say] / counted[has_say].sum()
-    true_log = float(shares @ np.take_along_axis(logs, codes[has_say][:, None], axis=1)[:, 0])
-    low, high, b = 1.0 / HIGHEST_TEMPERATURE, 1.0 / LOWEST_TEMPERATURE, 1.0
-    for _ in range(_NEWTON_STEPS):
-        slope, curvature = _derivatives(logs, shares, true_log, b)
-        low, high = (low, b) if slope > 0.0 else (b, high)
-        step = b - slope / curvature if curvature > 0.0 else low
-        before, b = b, step if low < step < high else (low + high) / 2
-        if abs(b - before) <= 1e-10 * b:
-            break
-    # Of a probability near 0 the log loss counts the rounding error of 1, so what is least may not be a gain in it.
-    fitted, as_is = (
-        score("classification", "log_loss", codes, tempered(probabilities, temperature), (), weights)
-        for temperature in (1.0 / b, 1.0)
-    )
-    return 1.0 / b if fitted < as_is else 1.0
-
-
-def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tuple[float, float]:
-    """First and second derivative by b of the mean of log(sum over k of exp(b l_k)) - b l_true."""
-    shares = np.exp((logs - logs.max(axis=1, keepdims=True)) * b)
-    shares /= shares.sum(axis=1, keepdims=True)
-    means = (shares * logs).sum(axis=1)
-    spreads = (shares * (logs - means[:, None]) ** 2).sum(axis=1)
-    return float(weights @ means) - true_log, float(weights @ spreads)
 
 
 def choose_threshold(

@@ -34,13 +34,13 @@ from mlpcli.workflows.resolution import (
     domain_warning,
     resolve_loss,
     resolve_metric,
-    resolve_network,
     resolve_output_activation,
     resolve_smoothing,
     resolve_target_transform,
     smoothing_note,
     uses_folds,
 )
+from mlpcli.workflows.shape import resolve_network
 from mlpcli.workflows.suspicions import rare_classes, shared_rows
 from mlpcli.workflows.tables import (
     ColumnPlan,
@@ -193,9 +193,10 @@ def _split(loaded: LoadedConfig, table: Table, columns: ColumnPlan, task: str, k
 
 
 def _draw_folds(loaded: LoadedConfig, train: Part, task: str) -> Rows:
-    """The member that leaves out each training row; every class is spread over all folds."""
-    count, n_rows = loaded.config.model.members.count, len(train.truth)
+    """The fold of each training row; every class is spread over all of them."""
+    members, n_rows = loaded.config.model.members, len(train.truth)
+    count = members.folds or members.count
     if n_rows < 2 * count:
-        raise loaded.error("model.members.count", f"{count} folds need at least {2 * count} rows, there are {n_rows}.")
+        raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {n_rows}.")
     strata = train.truth if task == "classification" else None
     return draw_folds(count, strata, n_rows, loaded.config.training.seed)

@@ -1,20 +1,15 @@
 """From what the config leaves open (`auto`) and what the data says to one network, one loss and one monitor."""
 
-import os
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.preprocessor import Preprocessor
 from mlpcli.data.target_transforms import TargetTransform
-from mlpcli.data.targets import ClassTarget, Target, Task
+from mlpcli.data.targets import Task
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
-from mlpcli.nn.architecture import Front
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
-from mlpcli.nn.network import Network
-from mlpcli.nn.parameters import count_parameters
 
 # Losses that a task can be trained with; the first is what `auto` means.
 TASK_LOSSES: dict[str, tuple[str, ...]] = {
@@ -30,9 +25,6 @@ DEFAULT_LOSSES: dict[str, Loss] = {
 
 # What `label_smoothing: auto` is where labels are judged (RealMLP's value).
 SMOOTHING = 0.1
-
-# Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
-VECTORS = 6
 
 # Output activations whose values a loss's logarithms can take.
 PROBABILITIES = ("sigmoid", "softmax")
@@ -54,6 +46,8 @@ def uses_folds(loaded: LoadedConfig) -> bool:
         return False
     if members.count < 2:
         raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")
+    if members.folds is not None and members.count % members.folds:
+        raise loaded.error("model.members.folds", f"{members.folds} does not divide the {members.count} members.")
     if loaded.config.data.validation:
         raise loaded.error(
             "data.validation", "model.members.rows: folds makes the validation rows. Write validation: null."
@@ -131,95 +125,12 @@ def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation
     return asked
 
 
-def resolve_network(
-    loaded: LoadedConfig, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
-) -> Network:
-    """The network n -> N -> ... -> M; raises ConfigError where explicit sizes do not fit the data."""
-    model = loaded.config.model
-    n_inputs, n_outputs = len(preprocessor.feature_names), _natural_outputs(target, loss)
-    layers = model.layers
-    if layers[0] not in ("auto", n_inputs):
-        raise loaded.error(
-            "model.layers",
-            f"the data gives {n_inputs} inputs, layers[0] says {layers[0]} ({describe_inputs(preprocessor)}). "
-            "Write auto.",
-        )
-    if layers[-1] not in _possible_outputs(target, loss):
-        raise loaded.error(
-            "model.layers",
-            f"{describe_outputs(target)} need {n_outputs} outputs, the last size is {layers[-1]}. Write auto.",
-        )
-    if output_activation == "softmax" and layers[-1] == 1:
-        raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
-    hidden = tuple(int(size) for size in layers[1:-1])
-    sizes = (n_inputs, *hidden, n_outputs if layers[-1] == "auto" else int(layers[-1]))
-    network = Network(
-        sizes, model.activation, output_activation, model.dropout, model.members.count,
-        _front(loaded, preprocessor), model.learn_slopes, model.layer_norm, model.residual,
-    )  # fmt: skip
-    _check_memory(loaded, network)
-    return network
-
-
-def _front(loaded: LoadedConfig, preprocessor: Preprocessor) -> Front:
-    """What the config asks for before the first layer, as far as the columns have any use for it."""
-    model = loaded.config.model
-    numbers = preprocessor.number_inputs if model.numeric_embedding is not None else ()
-    embedding, blocks = model.category_embedding, preprocessor.category_blocks
-    wide = () if embedding is None else tuple(b for b in blocks if b[1] - b[0] > embedding.above)
-    return Front(
-        model.scale_inputs,
-        model.numeric_embedding if numbers else None,
-        numbers,
-        wide,
-        embedding.size if embedding is not None and wide else 0,
-    )
-
-
 def _check_layers(loaded: LoadedConfig) -> None:
     layers = loaded.config.model.layers
     if len(layers) < 2:
         raise loaded.error("model.layers", "needs at least the inputs and the outputs, such as [auto, 32, auto].")
     if "auto" in layers[1:-1]:
         raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
-
-
-def _check_memory(loaded: LoadedConfig, network: Network) -> None:
-    """Refuse a network whose weights, gradient and optimizer state cannot fit into the machine."""
-    needed = count_parameters(network) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return
-    if needed > memory:
-        shape = " -> ".join(map(str, network.sizes))
-        raise loaded.error(
-            "model.layers",
-            f"{shape} takes about {needed / 1e9:.0f} GB to train, this machine has {memory / 1e9:.0f} GB. "
-            "Use smaller layers.",
-        )
-
-
-def describe_inputs(preprocessor: Preprocessor) -> str:
-    """What the inputs are made of: "6 columns: 4 numbers, 64 bins, island -> 3, sex -> 2, 1 missing-value flag"."""
-    columns = preprocessor.columns
-    numbers = [column for column in columns if column.role == "number"]
-    parts = [f"{len(numbers)} numbers" if len(numbers) != 1 else "1 number"] if numbers else []
-    n_bins = sum(column.n_bins for column in numbers)
-    parts += [f"{n_bins} bins"] if n_bins else []
-    parts += [f"{column.name} -> {column.n_inputs}" for column in columns if column.role != "number"]
-    flags = sum(column.role == "number" and column.flag_of == column.name for column in columns)
-    if flags:
-        parts.append(f"{flags} missing-value flags" if flags != 1 else "1 missing-value flag")
-    shown = parts if len(parts) <= 8 else [*parts[:7], f"{len(parts) - 7} more"]
-    return f"{len(columns)} columns: {', '.join(shown)}"
-
-
-def describe_outputs(target: Target) -> str:
-    """What the outputs stand for: "3 classes", "2 targets"."""
-    if isinstance(target, ClassTarget):
-        return f"{len(target.labels)} classes"
-    return f"{len(target.names)} {'target' if len(target.names) == 1 else 'targets'}"
 
 
 def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -> NDArray[np.floating]:
@@ -271,16 +182,3 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> Non
 def metric_is_gain(metric: str) -> bool:
     """Whether more of the metric is better."""
     return metric != "loss" and find_metric(metric).higher_is_better
-
-
-def _natural_outputs(target: Target, loss: Loss) -> int:
-    if not isinstance(target, ClassTarget):
-        return len(target.names)
-    is_single = isinstance(loss, BinaryCrossEntropy) and len(target.labels) == 2
-    return 1 if is_single else len(target.labels)
-
-
-def _possible_outputs(target: Target, loss: Loss) -> tuple[object, ...]:
-    if isinstance(target, ClassTarget) and len(target.labels) == 2 and not isinstance(loss, CrossEntropy):
-        return ("auto", 1, 2)
-    return ("auto", _natural_outputs(target, loss))

@@ -1,6 +1,6 @@
 """Scores of a model on rows whose truth is known, and of the constant baseline."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from mlpcli.evaluation.constant import constant_classes, constant_numbers, const
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import score, score_classes, score_multilabel, score_numbers
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile
-from mlpcli.workflows.postprocessing import fit_temperature
+from mlpcli.workflows.calibration import extrapolated, fit_members_temperature, fit_temperature
 
 Values = NDArray[np.float64]
 
@@ -31,30 +31,76 @@ def score_answers(
     return score_multilabel(truth, answers, target.names, weights, threshold)
 
 
-def metric_of_outputs(
-    metric: str,
-    target: Target,
-    target_state: dict[str, Values],
-    truth: NDArray[Any],
-    weights: Values | None,
-    is_calibrated: bool = False,
-) -> Callable[[NDArray[Any]], float]:
-    """A function from network outputs (n_rows, n_out) to one metric, for the choice of the best epoch.
+@dataclass(frozen=True)
+class Judge:
+    """Judges network outputs on rows whose `truth` is known by one metric, for the choice of the best epoch.
 
     With `is_calibrated` probabilities are judged as they will be once they have their temperature: an epoch that is too
-    sure of itself is not worse for that.
+    sure of itself is not worse for that. `n_members` networks are averaged in the end.
     """
-    names = target.labels if isinstance(target, ClassTarget) else target.names
-    finds_temperature = is_calibrated and metric in METRICS and METRICS[metric].judges_probabilities
 
-    def measure(outputs: NDArray[Any]) -> float:
-        answers = decode_outputs(target, target_state, outputs)
-        if finds_temperature and not isinstance(target, NumberTarget):
-            temperature = np.array([fit_temperature(answers, truth, weights)])
-            answers = decode_outputs(target, target_state | {"temperature": temperature}, outputs)
-        return score(target.task, metric, truth, answers, names, weights, target_state.get("threshold"))
+    metric: str
+    target: Target
+    state: dict[str, Values]
+    truth: NDArray[Any]
+    weights: Values | None
+    is_calibrated: bool = False
+    n_members: int = 1
 
-    return measure
+    def __call__(self, outputs: NDArray[Any]) -> float:
+        """The metric of outputs (n_rows, n_out).
+
+        Of the outputs of each network that has not seen a row (r, n_rows, n_out): what the mean of all members can be
+        expected to reach on rows that none of them has seen.
+        """
+        if outputs.ndim == 2:
+            return self._of_answers(self._calibrated(decode_outputs(self.target, self.state, outputs), outputs))
+        alone = float(np.mean([self(own) for own in outputs]))
+        together = alone
+        if len(outputs) > 1:
+            state = self.state
+            if self._finds_temperature:
+                state = state | {"temperature": np.array([self.members_temperature(outputs, n_members=len(outputs))])}
+            together = self._of_answers(mean_answers(self.target, state, outputs))
+        return extrapolated(alone, together, len(outputs), self.n_members)
+
+    def members_temperature(self, outputs: NDArray[Any], n_members: int | None = None) -> float:
+        """The temperature of each member's logits, from outputs as above (r, n_rows, n_out)."""
+        names = self.target.labels if isinstance(self.target, ClassTarget) else self.target.names
+
+        def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
+            state = self.state | {"temperature": np.array([temperature])}
+            answers = mean_answers(self.target, state, outputs[list(which)])
+            return score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
+
+        return fit_members_temperature(log_loss_at, len(outputs), n_members or self.n_members)
+
+    @property
+    def _finds_temperature(self) -> bool:
+        judges_probabilities = self.metric in METRICS and METRICS[self.metric].judges_probabilities
+        return self.is_calibrated and judges_probabilities and not isinstance(self.target, NumberTarget)
+
+    def _calibrated(self, answers: Values, outputs: NDArray[Any]) -> Values:
+        if not self._finds_temperature:
+            return answers
+        temperature = np.array([fit_temperature(answers, self.truth, self.weights)])
+        return decode_outputs(self.target, self.state | {"temperature": temperature}, outputs)
+
+    def _of_answers(self, answers: Values) -> float:
+        names = self.target.labels if isinstance(self.target, ClassTarget) else self.target.names
+        threshold = self.state.get("threshold")
+        return score(self.target.task, self.metric, self.truth, answers, names, self.weights, threshold)
+
+
+def mean_answers(target: Target, state: dict[str, Values], outputs: NDArray[Any]) -> Values:
+    """Answers of several networks together, from the outputs of each (r, n_rows, n_out).
+
+    Probabilities are averaged once each network's have their temperature; of amounts it is the outputs.
+    """
+    if isinstance(target, NumberTarget):
+        return decode_outputs(target, state, outputs.mean(axis=0))
+    answers: Values = np.mean([decode_outputs(target, state, own) for own in outputs], axis=0)
+    return answers
 
 
 def constant_answers(target: Target, loss: Loss, truth: NDArray[Any], weights: Values | None, n_rows: int) -> Values:

@@ -134,7 +134,8 @@ def test_an_unknown_key_names_the_nearest_or_all(sections, message):
         ),
         (
             {"early_stopping": 5},
-            "early_stopping: must be a mapping with metric, patience, patience_factor, min_gain, ties or null, got 5.",
+            "early_stopping: must be a mapping with metric, patience, patience_factor, min_gain, at, ties or null, "
+            "got 5.",
         ),
     ],
 )

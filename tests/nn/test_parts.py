@@ -24,12 +24,20 @@ EVERYTHING = Front(
     blocks=((2, 4), (4, 6)),
     embedding=2,
 )
+VIEWS = Front(
+    is_scaled=True,
+    periodic=Periodic(frequencies=3, outputs=2, sigma=0.5),
+    numbers=(0, 1),
+    bins=(2, 4),
+    sees_cosines=(True,),
+)
 SQUARE = Network((4, 4, 4, 3), "tanh", "softmax")
 PARTS = {
     "scaled inputs": replace(PLAIN, front=SCALED),
     "cosines": replace(PLAIN, front=COSINES),
     "embeddings": replace(PLAIN, front=EMBEDDED),
     "whole front": replace(PLAIN, front=EVERYTHING),
+    "views": replace(PLAIN, front=VIEWS),
     "slopes": replace(PLAIN, learns_slopes=True),
     "slopes of relu": replace(PLAIN, activation="leaky_relu", learns_slopes=True),
     "layer norm": replace(PLAIN, is_normalized=True),
@@ -46,6 +54,8 @@ N_ROWS, N_MEMBERS = 5, 3
 def draw(network, seed=0, members=1):
     """Parameters away from their special starting values, rows (members, N_ROWS, n_in) and targets."""
     rng = np.random.default_rng(seed)
+    if network.front.sees_cosines:
+        network = replace(network, front=replace(network.front, sees_cosines=(True, False, True)[:members]))
     network = replace(network, members=members)
     parameters = initialize_members(network, "auto", [np.random.default_rng(m) for m in range(members)], np.float64)
     parameters.flat[...] += rng.normal(scale=0.2, size=parameters.flat.size)
@@ -89,10 +99,10 @@ def test_members_together_do_what_each_does_alone(name):
     network = replace(network, dropout=0.0)
     weights = np.random.default_rng(3).uniform(0.5, 2.0, (N_MEMBERS, N_ROWS))
     cost, gradient = cost_and_gradient(network, parameters, X, y, weights)
-    single, costs = replace(network, members=1), []
+    costs = []
     for member in range(N_MEMBERS):
         own = member_of(network, parameters, member)
-        own_cost, own_gradient = cost_and_gradient(single, own, X[member], y[member], weights[member])
+        own_cost, own_gradient = cost_and_gradient(network.member(member), own, X[member], y[member], weights[member])
         costs.append(own_cost)
         np.testing.assert_allclose(member_of(network, gradient, member).flat, own_gradient.flat, rtol=1e-10, atol=1e-14)
     assert cost == pytest.approx(np.mean(costs), rel=1e-12)
@@ -101,13 +111,16 @@ def test_members_together_do_what_each_does_alone(name):
 @pytest.mark.parametrize("name", PARTS)
 def test_a_prediction_is_the_mean_over_the_members(name):
     network, parameters, X, _ = draw(PARTS[name], members=N_MEMBERS)
-    single = replace(network, members=1)
-    alone = [predict(single, member_of(network, parameters, member), X[0]) for member in range(N_MEMBERS)]
+    alone = [
+        predict(network.member(member), member_of(network, parameters, member), X[0]) for member in range(N_MEMBERS)
+    ]
     np.testing.assert_allclose(predict(network, parameters, X[0]), np.mean(alone, axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("members", [1, N_MEMBERS])
-@pytest.mark.parametrize("front", [SCALED, COSINES, EMBEDDED, EVERYTHING], ids=["scaled", "cosines", "table", "all"])
+@pytest.mark.parametrize(
+    "front", [SCALED, COSINES, EMBEDDED, EVERYTHING, VIEWS], ids=["scaled", "cosines", "table", "all", "views"]
+)
 def test_folding_leaves_the_function_and_takes_the_linear_parts_away(front, members):
     network, parameters, X, _ = draw(replace(PLAIN, front=front), members=members)
     X = X.reshape(-1, 6)
@@ -115,6 +128,7 @@ def test_folding_leaves_the_function_and_takes_the_linear_parts_away(front, memb
     np.testing.assert_allclose(predict(folded, plain, X), predict(network, parameters, X), rtol=1e-10)
     assert not folded.front.is_scaled
     assert not folded.front.blocks
+    assert not folded.front.sees_cosines
     assert folded.front.periodic == front.periodic
     assert folded.is_plain == (members == 1 and front.periodic is None)
 
