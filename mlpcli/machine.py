@@ -24,3 +24,12 @@ def keep_freed_memory(n_bytes: int) -> None:
         return
     mallopt(M_MMAP_THRESHOLD, n_bytes)
     mallopt(M_TRIM_THRESHOLD, 2 * n_bytes)
+
+
+def return_freed_memory() -> None:
+    """Have the C library give the system what it keeps of freed memory, where it can be asked (glibc)."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    trim(0)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.columns import Column
-from mlpcli.data.numeric import MissingPolicy, Quantile, Robust, Scaler, fit_fill, fit_scaler
+from mlpcli.data.numeric import MissingPolicy, Quantile, Robust, Scaler, fit_fill, fit_scaler, known_values
 from mlpcli.data.piecewise import Encoding
 
 Values = NDArray[np.float64]
@@ -60,7 +60,7 @@ def scale_together(
 
 def fit_amount(values: Values, numeric: Scaler, missing: MissingPolicy, encoding: Encoding) -> Amount:
     """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not."""
-    known = values[~np.isnan(values)]
+    known = known_values(values)
     center, scale = fit_scaler(numeric, known)
     none = np.zeros(0)
     quantiles, scores = numeric.knots(known) if isinstance(numeric, Quantile) else (none, none)

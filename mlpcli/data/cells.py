@@ -116,7 +116,11 @@ def number_cells(series: Series) -> NumberCells:
         if series.dtype.kind in "iufb":
             return NumberCells(series.to_numpy(np.float64))
         return NumberCells(series.to_numpy(np.float64, na_value=np.nan))
-    cells = text_cells(series)
+    return numbers_of(text_cells(series))
+
+
+def numbers_of(cells: TextCells) -> NumberCells:
+    """Texts as the numbers they stand for."""
     numbers, unknown = parse_numbers(cells.texts)
     values = cells.translated(numbers, np.nan).astype(np.float64, copy=False)
     if not unknown.any():
@@ -144,3 +148,11 @@ def _merged(codes: Codes, texts: Sequence[str]) -> TextCells:
 def is_code(text: str) -> bool:
     """Whether a text of digits is a name, not an amount: a leading zero (01), or more digits than a float64 holds."""
     return _LEADING_ZERO.match(text) is not None or _LONG_DIGITS.match(text) is not None
+
+
+def has_infinite(values: NDArray[np.float64]) -> bool:
+    """Whether a number is infinite."""
+    # Without infinities and NaN the largest and the smallest are finite, which takes no array as large again.
+    return not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))) and bool(
+        np.isinf(values).any()
+    )

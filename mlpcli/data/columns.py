@@ -1,6 +1,6 @@
 """One input column: what it is, and how it was fitted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -82,11 +82,14 @@ class Column:
                 return len(self.levels) + self.has_missing_level + self.has_other_level
 
 
-def find_role(series: Series) -> Role:
-    """What a column holds, judged by its dtype and its distinct values; 0 and 1 are numbers like others."""
+def find_role(series: Series, texts: Callable[[], TextCells] | None = None) -> Role:
+    """What a column holds, judged by its dtype and its distinct values; 0 and 1 are numbers like others.
+
+    `texts` gives its cells as texts, should they be asked for.
+    """
     if is_number_dtype(series):
         return "number"
-    return find_text_role(series, text_cells(series))
+    return find_text_role(series, text_cells(series) if texts is None else texts())
 
 
 def find_text_role(series: Series, cells: TextCells) -> Role:

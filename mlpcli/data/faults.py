@@ -141,3 +141,16 @@ def infinite(where: str, column: str) -> DataError:
     return DataError(
         f"{where}: column {escaped(column)}: an infinite value. Write a finite number, or leave the cell empty."
     )
+
+
+def missing_cell(where: str, column: str) -> DataError:
+    """A missing cell where none may be."""
+    return DataError(
+        f"{where}: column {column} is missing, and preprocess.missing is error.\n"
+        "Fill the cell, leave the row out, or train with preprocess.missing: median."
+    )
+
+
+def too_large(where: str, column: str, number: float) -> DataError:
+    """A number that leaves the range of the network's numbers once it is scaled."""
+    return DataError(f"{where}: column {column}: {number:g} is too large to compute with.")

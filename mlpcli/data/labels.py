@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import Series, TextCells, text_cells
+from mlpcli.data.cells import Series, TextCells
 from mlpcli.data.columns import find_yes_no, yes_no_sign
 from mlpcli.data.selection import Selection
 from mlpcli.errors import DataError
@@ -45,7 +45,7 @@ def yes_no_levels(selection: Selection, name: str, texts: Sequence[str]) -> tupl
 
 def class_codes(selection: Selection, name: str, labels: Sequence[str]) -> NDArray[np.int64]:
     """The place of each cell's label among `labels`; raises DataError for a missing cell and an unknown label."""
-    cells = text_cells(selection.column(name))
+    cells = selection.texts(name)
     codes = {label: float(code) for code, label in enumerate(labels)}
     same_number = _same_number(labels, cells.texts)
     values = [codes.get(same_number.get(text, text), np.nan) for text in cells.texts]
@@ -54,7 +54,7 @@ def class_codes(selection: Selection, name: str, labels: Sequence[str]) -> NDArr
 
 def yes_no_values(selection: Selection, name: str, levels: tuple[str, str]) -> Values:
     """0 for no and 1 for yes; raises DataError for a missing cell and for any other text."""
-    cells = text_cells(selection.column(name))
+    cells = selection.texts(name)
     values = [(yes_no_sign(levels, text) + 1.0) / 2.0 for text in cells.texts]
     return _looked_up(selection, name, cells, values, levels, "a value")
 

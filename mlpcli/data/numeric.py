@@ -32,8 +32,9 @@ class Standardize:
         """Mean and standard deviation (of the population) of `values` (n_known,)."""
         unit = _unit(values)
         # Rounding must not carry the mean out of the range: equal values are then exactly 0.
-        center = float(np.clip(np.mean(values / unit) * unit, values.min(), values.max()))
-        scale = float(np.std(values / unit)) * unit
+        measured = _in_units(values, unit)
+        center = float(np.clip(np.mean(measured) * unit, values.min(), values.max()))
+        scale = float(np.std(measured)) * unit
         return center, _usable(scale, values)
 
 
@@ -52,7 +53,7 @@ class Robust:
     def measure(self, values: Values) -> tuple[float, float]:
         """Median and interquartile range of `values`; half the range when most of the values are one and the same."""
         unit = _unit(values)
-        low, median, high = (float(quartile) for quartile in np.quantile(values / unit, (0.25, 0.5, 0.75)))
+        low, median, high = (float(quartile) for quartile in np.quantile(_in_units(values, unit), (0.25, 0.5, 0.75)))
         scale = _usable((high - low) * unit, values)
         if high == low:
             scale = _usable(_half_range(values), values)
@@ -160,18 +161,29 @@ MissingPolicy = MedianFill | MeanFill | RefuseMissing
 
 def fit_scaler(scaler: Scaler, values: Values) -> tuple[float, float]:
     """Center and scale of one column (n_rows,) with NaN where a cell is missing; (0, 1) when nothing is known."""
-    known = values[~np.isnan(values)]
+    known = known_values(values)
     return scaler.measure(known) if len(known) else (0.0, 1.0)
 
 
 def fit_fill(missing: MissingPolicy, values: Values) -> float:
     """What stands in for a missing cell of one column (n_rows,) with NaN; 0 when nothing is known."""
-    known = values[~np.isnan(values)]
+    known = known_values(values)
     if not len(known):
         return 0.0
     unit = _unit(known)
     middle = np.mean if isinstance(missing, MeanFill) else np.median
-    return float(middle(known / unit)) * unit
+    return float(middle(_in_units(known, unit))) * unit
+
+
+def known_values(values: Values) -> Values:
+    """Those that are not missing; the very array when none is."""
+    # A column of a large table is copied only where it has to be.
+    is_missing = np.isnan(values)
+    return values[~is_missing] if is_missing.any() else values
+
+
+def _in_units(values: Values, unit: float) -> Values:
+    return values if unit == 1.0 else values / unit
 
 
 def thinned(values: Values, most: int) -> Values:
@@ -188,7 +200,7 @@ def _distinct(values: Values) -> Values:
 
 
 def _unit(values: Values) -> float:
-    largest = float(np.abs(values).max())
+    largest = max(float(values.max()), -float(values.min()))
     return largest if largest > _LARGE else 1.0
 
 
@@ -198,5 +210,5 @@ def _half_range(values: Values) -> float:
 
 def _usable(scale: float, values: Values) -> float:
     """The scale, or 1 when it is nothing but the rounding of equal values."""
-    rounding = 1000 * np.finfo(np.float64).eps * float(np.abs(values).max())
+    rounding = 1000 * np.finfo(np.float64).eps * max(float(values.max()), -float(values.min()))
     return scale if scale > rounding and np.isfinite(scale) and np.isfinite(1.0 / scale) else 1.0

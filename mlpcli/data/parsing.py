@@ -4,13 +4,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import NUMBER_BLANKS, Series, is_code, parse_numbers, text_cells
+from mlpcli.data.cells import NUMBER_BLANKS, Series, has_infinite, is_code, parse_numbers, text_cells
 from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
 from mlpcli.data.encoding import Digest, TextBlocks
 from mlpcli.data.faults import infinite, not_a_number
@@ -23,6 +24,10 @@ from mlpcli.errors import DataError
 # Before 3.1 pandas' default converter is off by a last digit now and then.
 IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
+
+# pandas prepares each column anew for every block: of a table with many columns this many blocks are parsed as one.
+MANY_COLUMNS = 256
+JOINED_BLOCKS = 4
 
 Result = TypeVar("Result")
 
@@ -154,11 +159,17 @@ class OpenTable:
 
     def _blocks(self) -> "Iterator[Block]":
         """The text in blocks of whole rows."""
-        first_row = n_noted = 0
-        for text in self._rows:
-            n_rows, notes = self._rows.n_rows - first_row, self.notes
-            yield Block(text, first_row, n_rows, self._rows.is_proved, self.format, notes[n_noted:])
-            first_row, n_noted = self._rows.n_rows, len(notes)
+        n_joined = JOINED_BLOCKS if len(self.dialect.names) >= MANY_COLUMNS else 1
+        first_row = end_row = n_noted = 0
+        texts, is_proved = list[bytes](), True
+        for text in chain(self._rows, [b""]):
+            if text:  # at a fault rows may be counted of which there is no text
+                texts.append(text)
+                end_row, is_proved = self._rows.n_rows, is_proved and self._rows.is_proved
+            if texts and (not text or len(texts) == n_joined):
+                notes = self.notes
+                yield Block(b"".join(texts), first_row, end_row - first_row, is_proved, self.format, notes[n_noted:])
+                first_row, n_noted, texts, is_proved = end_row, len(notes), [], True
         if self._rows.fault is not None:
             raise self._rows.fault
 
@@ -224,7 +235,7 @@ def tidied(frame: pd.DataFrame, plan: Plan, where: Callable[[int], str]) -> pd.D
 
     `where` tells the place of a row. Raises DataError for a text in a column of numbers, and for an infinite number.
     """
-    if len(frame.columns) and set(frame.dtypes) == {np.dtype(np.float64)} and not _has_infinite(frame.to_numpy()):
+    if len(frame.columns) and set(frame.dtypes) == {np.dtype(np.float64)} and not has_infinite(frame.to_numpy()):
         return frame
     columns = {str(name): _tidied_column(str(name), frame[name], plan, where) for name in frame.columns}
     changed = {name: column for name, column in columns.items() if column is not None}
@@ -281,13 +292,6 @@ def _is_too_large(text: str) -> bool:
         return math.isinf(float(text))
     except ValueError:
         return False
-
-
-def _has_infinite(values: NDArray[np.float64]) -> bool:
-    # Without infinities and NaN the largest and the smallest are finite, which takes no array as large again.
-    return not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))) and bool(
-        np.isinf(values).any()
-    )
 
 
 def _check_finite(name: str, values: NDArray[np.float64], where: Callable[[int], str]) -> None:

@@ -4,20 +4,22 @@ The order of the inputs is in `inputs.py`, the state and the arithmetic of numbe
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.data.amounts import Amount, fit_amount, pack_amounts, unpack_amounts
-from mlpcli.data.blocks import write_amount, write_numbers
+from mlpcli.data.blocks import write_amounts, write_numbers, write_packed, write_texts
 from mlpcli.data.categorical import OneHot, choose_levels
-from mlpcli.data.cells import TextCells, canonical_number, holds_numbers, is_date_dtype, text_cells
-from mlpcli.data.columns import Column, Role, complete_yes_no, find_role, yes_no_sign
-from mlpcli.data.dates import cycles, find_date_formats, has_time
-from mlpcli.data.inputs import Block, input_blocks, input_names, input_places
+from mlpcli.data.cells import holds_numbers, is_date_dtype
+from mlpcli.data.columns import Column, Role, complete_yes_no, find_role
+from mlpcli.data.dates import find_date_formats, has_time
+from mlpcli.data.faults import missing_cell
+from mlpcli.data.inputs import input_blocks, input_names, input_places
 from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler
 from mlpcli.data.piecewise import Encoding
 from mlpcli.data.selection import Rows, Selection
@@ -103,7 +105,7 @@ def fit_preprocessor(
     amounts: dict[str, Amount] = {}
     flags: dict[bytes, str] = {}
     for name in features:
-        role = roles.get(name) or find_role(selection.whole_column(name))
+        role = roles.get(name) or _find_role(selection, name)
         if role in ("category", "yes_no"):
             column, is_missing = _fit_texts(selection, name, role, categorical)
         else:
@@ -119,7 +121,7 @@ def fit_preprocessor(
         if isinstance(missing, RefuseMissing):
             column = replace(column, refuses_missing=True)
             if column.n_missing:
-                _refuse_missing(selection, name, is_missing)
+                raise missing_cell(selection.where(int(np.argmax(is_missing))), name)
         columns.append(column)
     return Preprocessor(tuple(columns), input_names(columns, amounts), pack_amounts(list(amounts.values())))
 
@@ -137,27 +139,66 @@ def transform(
     counts = TransformCounts({}, {})
     if not selection.n_rows:
         return X, counts
-    places = input_places(preprocessor.columns)
     amounts = unpack_amounts(preprocessor.columns, preprocessor.state)
     # Most tables have only numbers, none missing: these are written together, a few rows after the other.
-    is_written = write_numbers(X, places, selection, preprocessor.columns, amounts)
+    is_written = write_numbers(X, input_places(preprocessor.columns), selection, preprocessor.columns, amounts)
+    written = number_columns(preprocessor) if is_written else ()
+    _write_columns(X, preprocessor, amounts, selection, written, counts)
+    return X, counts
+
+
+def transform_and_drain(
+    preprocessor: Preprocessor, table: Table, dtype: DTypeLike, row_sets: Sequence[Rows]
+) -> list[NDArray[np.floating]]:
+    """The inputs of several sets of ascending rows, as `transform` gives them; what is packed of the table is given up.
+
+    So the numbers of a large table are never held twice.
+    """
+    if table.packed is None:
+        return [transform(preprocessor, table, dtype, rows)[0] for rows in row_sets]
+    amounts = unpack_amounts(preprocessor.columns, preprocessor.state)
+    Xs: list[NDArray[np.floating]] = []
+    for rows in row_sets:
+        X = np.zeros((len(rows), len(preprocessor.feature_names)), dtype)
+        counts = TransformCounts({}, {})
+        _write_columns(X, preprocessor, amounts, Selection(table, rows), table.packed.names, counts)
+        Xs.append(X)
+    write_packed(Xs, row_sets, table.packed, preprocessor.columns, amounts, table.where)
+    return Xs
+
+
+def _write_columns(
+    X: NDArray[np.floating],
+    preprocessor: Preprocessor,
+    amounts: Mapping[str, Amount],
+    selection: Selection,
+    written: Collection[str],
+    counts: TransformCounts,
+) -> None:
+    """Write the columns that are not `written`, one after the other; `counts` are added to."""
+    places = input_places(preprocessor.columns)
     for column in preprocessor.columns:
-        if is_written and column.role == "number":
+        if column.name in written:
             continue
         if column.role in ("category", "yes_no"):
-            is_missing, n_unseen = _write_texts(X, places, selection, column)
+            is_missing, n_unseen = write_texts(X, places, selection, column)
             if n_unseen:
                 counts.n_unseen[column.name] = n_unseen
         else:
-            is_missing = _write_amounts(X, places, selection, column, amounts[column.name])
+            is_missing = write_amounts(X, places, selection, column, amounts[column.name])
         n_missing = int(np.count_nonzero(is_missing))
         if n_missing:
             counts.n_missing[column.name] = n_missing
             if column.refuses_missing:
-                _refuse_missing(selection, column.name, is_missing)
+                raise missing_cell(selection.where(int(np.argmax(is_missing))), column.name)
             if column.flag_of:
                 X[is_missing, places["flag", column.flag_of]] = 1.0
-    return X, counts
+
+
+def _find_role(selection: Selection, name: str) -> Role:
+    if selection.is_packed(name):
+        return "number"
+    return find_role(selection.whole_column(name), partial(selection.whole_texts, name))
 
 
 def _require(selection: Selection, names: Sequence[str]) -> None:
@@ -175,13 +216,6 @@ def _require(selection: Selection, names: Sequence[str]) -> None:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-
-
-def _refuse_missing(selection: Selection, name: str, is_missing: NDArray[np.bool_]) -> None:
-    raise DataError(
-        f"{selection.where(int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is error.\n"
-        "Fill the cell, leave the row out, or train with preprocess.missing: median."
-    )
 
 
 def _fit_amounts(selection: Selection, name: str, role: Role) -> tuple[Column, Values]:
@@ -204,7 +238,7 @@ def _date_format(selection: Selection, name: str) -> str:
     series = selection.whole_column(name)
     if is_date_dtype(series):
         return "YYYY-MM-DD"
-    formats = find_date_formats(text_cells(series).texts)
+    formats = find_date_formats(selection.whole_texts(name).texts)
     if not formats:
         raise DataError(
             f"{selection.name}: column {name} cannot be read as dates, written one and the same way in every row\n"
@@ -219,13 +253,12 @@ def _refuse_empty(selection: Selection, name: str) -> None:
 
 def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> tuple[Column, NDArray[np.bool_]]:
     """A column of levels or of yes and no, and which training cells are missing."""
-    series = selection.column(name)
-    cells = text_cells(series)
+    cells = selection.texts(name)
     if not cells.texts:
         _refuse_empty(selection, name)
     n_missing = cells.n_missing
     if role == "yes_no":
-        texts = text_cells(selection.whole_column(name)).texts
+        texts = selection.whole_texts(name).texts
         levels = complete_yes_no(texts)
         if levels is None:
             raise DataError(
@@ -238,61 +271,10 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         name,
         role,
         levels=kept,
-        has_number_levels=holds_numbers(series),
+        has_number_levels=holds_numbers(selection.whole_column(name)),
         has_missing_level=n_missing > 0,
         has_other_level=has_rest,
         n_missing=n_missing,
         is_signed=onehot.binary == "one" and len(kept) == 2 and not n_missing and not has_rest,
     )
     return column, cells.codes < 0
-
-
-def _write_amounts(
-    X: NDArray[np.floating],
-    places: Mapping[tuple[Block, str], slice],
-    selection: Selection,
-    column: Column,
-    amount: Amount,
-) -> NDArray[np.bool_]:
-    """Write a number or a date; returns which cells are missing."""
-    is_date = column.role == "date"
-    values = selection.days(column.name, column.date_format) if is_date else selection.numbers(column.name)
-    is_missing = np.isnan(values)
-    row = write_amount(X, places, column.name, values, is_missing, amount)
-    if row >= 0:
-        raise DataError(f"{selection.where(row)}: column {column.name}: {values[row]:g} is too large to compute with.")
-    if is_date:
-        first = places["cycle", column.name].start
-        for index, part in enumerate(cycles(values, column.has_time)):
-            X[:, first + index] = part
-    return is_missing
-
-
-def _write_texts(
-    X: NDArray[np.floating], places: Mapping[tuple[Block, str], slice], selection: Selection, column: Column
-) -> tuple[NDArray[np.bool_], int]:
-    """Write levels or yes and no; returns which cells are missing and how many hold a level training never saw."""
-    cells = text_cells(selection.column(column.name))
-    is_missing = cells.codes < 0
-    spelled = [canonical_number(text) for text in cells.texts] if column.has_number_levels else cells.texts
-    if column.role == "yes_no" or column.is_signed:
-        known = dict(zip(column.levels, (-1.0, 1.0), strict=True))
-        found = (known.get(text, np.nan) if column.is_signed else yes_no_sign(column.levels, text) for text in spelled)
-        signs = np.asarray(list(found), np.float64)
-        X[:, places["sign", column.name]] = cells.translated(np.nan_to_num(signs, nan=0.0), 0.0)[:, None]
-        return is_missing, _count(cells, np.isnan(signs))
-    first = places["level", column.name].start
-    inputs = {level: first + index for index, level in enumerate(column.levels)}
-    nowhere = -1
-    after_levels = first + len(column.levels)
-    other = after_levels + column.has_missing_level if column.has_other_level else nowhere
-    targets = np.asarray([inputs.get(text, other) for text in spelled], np.int64)
-    hot = cells.translated(targets, after_levels if column.has_missing_level else nowhere)
-    rows = np.flatnonzero(hot != nowhere)
-    X[rows, hot[rows]] = 1.0
-    return is_missing, _count(cells, np.asarray([text not in inputs for text in spelled], np.bool_))
-
-
-def _count(cells: TextCells, is_counted: NDArray[np.bool_]) -> int:
-    """How many cells hold one of the texts that are marked."""
-    return int(cells.counts[is_counted].sum())

@@ -182,7 +182,7 @@ def _leak_targets(
         return []
     if resolve_task(table, names, task)[0] == "regression":
         return [number_cells(selection.column(name)).values for name in names]
-    targets = [text_cells(selection.column(name)) for name in names]
+    targets = [selection.texts(name) for name in names]
     return [cells.codes for cells in targets if 2 <= len(cells.texts) <= len(cells.codes) / 2]
 
 

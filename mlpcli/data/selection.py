@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import Series, is_date_dtype, number_cells, text_cells
+from mlpcli.data.cells import NumberCells, Series, TextCells, is_date_dtype, number_cells, text_cells
 from mlpcli.data.dates import days_of, parse_dates
 from mlpcli.data.tables import Table
 from mlpcli.errors import DataError
@@ -21,10 +21,12 @@ class Selection:
     def __init__(self, table: Table | pd.DataFrame, rows: Rows | None = None) -> None:
         self._table = None if isinstance(table, pd.DataFrame) else table
         self._frame = table if isinstance(table, pd.DataFrame) else table.frame
-        self._rows = rows
+        # Rows that are all of them, in order, need not be copied.
+        is_all = rows is not None and len(rows) == len(self._frame) and bool((rows[1:] > rows[:-1]).all())
+        self._rows = None if is_all else rows
         # What a message lists as found: a table may hold more columns than were read.
         self.found_columns = tuple(map(str, self._frame.columns)) if self._table is None else self._table.column_names
-        self.columns = tuple(str(column) for column in self._frame.columns)
+        self.columns = tuple(map(str, self._frame.columns)) if self._table is None else self._table.read_names
         self._positions = {column: position for position, column in enumerate(self.columns)}
         if len(self._positions) < len(self.columns):
             twice = next(column for column in self.columns if self.columns.count(column) > 1)
@@ -50,11 +52,33 @@ class Selection:
 
     def whole_column(self, column: str) -> Series:
         """All cells of a column: how a column is written does not depend on which rows were selected."""
+        if self._table is not None and self._table.packed is not None:
+            return self._table.column(column)
         return self._frame.iloc[:, self._positions[column]]
+
+    def whole_texts(self, column: str) -> TextCells:
+        """All cells of a column as texts."""
+        return text_cells(self.whole_column(column)) if self._table is None else self._table.text_cells(column)
+
+    def is_packed(self, column: str) -> bool:
+        """Whether a column is known to be numbers, and takes time to look at."""
+        return self._table is not None and self._table.packed is not None and column in self._table.packed
+
+    def texts(self, column: str) -> TextCells:
+        """The selected cells of a column as texts, which stand in the order in which they occur."""
+        cells = self.whole_texts(column)
+        if self._rows is None:
+            return cells
+        codes = cells.codes[self._rows]
+        found = pd.unique(codes)
+        found = found[found >= 0]
+        new_codes = np.full(len(cells.texts) + 1, -1, np.int64)
+        new_codes[found] = np.arange(len(found))
+        return TextCells(tuple(cells.texts[code] for code in found.tolist()), new_codes[codes])
 
     def numbers(self, column: str) -> Values:
         """A column as float64 with NaN; a text or an infinite number in it is a DataError with its place."""
-        cells = number_cells(self.column(column))
+        cells = self._number_cells(column)
         if cells.bad_row >= 0:
             raise DataError(
                 f"{self.where(cells.bad_row)}: column {column}: {cells.bad_text!r} is not a number.\n"
@@ -66,11 +90,20 @@ class Selection:
             raise DataError(f"{self.where(row)}: column {column} is infinite. Correct the cell or leave it empty.")
         return cells.values
 
+    def _number_cells(self, column: str) -> NumberCells:
+        if self._table is not None:
+            whole = self._table.number_cells(column)
+            if whole is not None and (self._rows is None or whole.bad_row < 0):
+                return whole if self._rows is None else NumberCells(whole.values[self._rows])
+        return number_cells(self.column(column))
+
     def plain_numbers(self, columns: Sequence[str]) -> Callable[[int, int], NDArray[np.generic]] | None:
         """Columns of plain numbers, as a function of the first row and the one after the last; None for other columns.
 
         It gives (n_rows, n_columns); what is in the cells is not checked.
         """
+        if self._table is not None and self._table.packed is not None:
+            return None
         positions = [self._positions[column] for column in columns]
         all_dtypes = self._frame.dtypes.to_numpy()
         dtypes = {all_dtypes[position] for position in positions}
@@ -90,7 +123,7 @@ class Selection:
         series = self.column(column)
         if is_date_dtype(series):
             return days_of(series)
-        cells = text_cells(series)
+        cells = self.texts(column)
         days = parse_dates(cells.texts, date_format)
         if np.isnan(days).any():
             row = int(np.argmax(cells.translated(np.isnan(days), False)))

@@ -7,20 +7,21 @@ of a float64 reads back as the same float64.
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mlpcli.data.dialect import DEFAULT_MISSING, TableFormat, decimal_comma_notes
-from mlpcli.data.encoding import Digest
-from mlpcli.data.faults import escaped_path, header_only, other_columns
+from mlpcli.data.cells import NumberCells, Series, TextCells, numbers_of, text_cells
+from mlpcli.data.dialect import DEFAULT_MISSING, TableFormat
+from mlpcli.data.faults import escaped_path, header_only
+from mlpcli.data.packing import PackedNumbers
 from mlpcli.data.parsing import Block, OpenTable, Plan, has_lost_text, tidied
+from mlpcli.data.reading import check_columns, joined, read_all, read_packed
 from mlpcli.data.records import LineMap
-from mlpcli.data.sources import Source, find_sources, held
+from mlpcli.data.sources import find_sources, held
 from mlpcli.errors import DataError
 
 __all__ = [
@@ -59,6 +60,7 @@ class Table:
     sha256: of the uncompressed bytes, all files in order; "" for a chunk.
     notes: one sentence each, for the user: what was guessed. A later chunk has only what is new.
     parts: where the rows come from; none for a table that was never a file.
+    packed: columns of numbers that are not in the frame, see `packing`.
     """
 
     frame: pd.DataFrame
@@ -68,6 +70,36 @@ class Table:
     sha256: str = ""
     notes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    packed: PackedNumbers | None = None
+    _texts: dict[str, TextCells] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _numbers: dict[str, NumberCells] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def read_names(self) -> tuple[str, ...]:
+        """The columns that were read, in the order of the file."""
+        names = tuple(map(str, self.frame.columns))
+        if self.packed is None:
+            return names
+        return tuple(name for name in self.column_names if name in self.packed or name in names)
+
+    def column(self, name: str) -> Series:
+        """A column; one that is packed is unpacked for the occasion."""
+        if self.packed is not None and name in self.packed:
+            return pd.Series(self.packed.column(name))
+        return self.frame[name]
+
+    def text_cells(self, name: str) -> TextCells:
+        """A column as texts, which are coded once."""
+        if name not in self._texts:
+            self._texts[name] = text_cells(self.column(name))
+        return self._texts[name]
+
+    def number_cells(self, name: str) -> NumberCells | None:
+        """A column of texts as numbers, which are parsed once; None for another, which is numbers already."""
+        is_packed = self.packed is not None and name in self.packed
+        if not is_packed and name not in self._numbers and self.frame[name].dtype == object:
+            self._numbers[name] = numbers_of(self.text_cells(name))
+        return self._numbers.get(name)
 
     def where(self, row: int) -> str:
         """Give "file.csv:LINE" of the line on which a row begins (0 is the first row of this table)."""
@@ -84,24 +116,30 @@ def read_table(
     text_columns: Collection[str] = (),
     wanted: Collection[str] | None = None,
     number_columns: Collection[str] = (),
+    packs: bool = False,
+    exact_columns: Collection[str] = (),
 ) -> Table:
     """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
 
     Only the columns in `wanted` are parsed (None: all); names that the file has not are no error here. `text_columns`
     keep their text (01, True); `number_columns` are float64; of the others those that hold nothing but numbers are
-    numbers. Raises DataError, with file and line, for all that can be wrong with a table; having no rows is.
+    numbers. With `packs` those of a large table may be packed, which rounds them to float32, but for `exact_columns`.
+    Raises DataError, with file and line, for all that can be wrong with a table; having no rows is.
     """
     sources = tuple(held(part) for part in find_sources(source))
     plan = _plan(format, text_columns, wanted, number_columns, guesses=True)
     digest = hashlib.sha256()
-    readings = _read_all(sources, plan, digest)
+    readings = read_packed(sources[0], plan, digest, exact_columns) if packs and len(sources) == 1 else None
+    if readings is None:
+        digest = hashlib.sha256()
+        readings = read_all(sources, plan, digest)
     if not any(reading.n_rows for reading in readings):
         raise header_only(readings[0].lines.name)
-    frame = _joined([reading.frame for reading in readings])
+    frame = joined([reading.frame for reading in readings])
     lost = [str(name) for name in frame.columns if name not in plan.number_columns and has_lost_text(frame[name])]
     if lost:
-        readings = _read_all(sources, replace(plan, read_as_text=frozenset(lost)), None)
-        frame = _joined([reading.frame for reading in readings])
+        readings = read_all(sources, replace(plan, read_as_text=frozenset(lost)), None)
+        frame = joined([reading.frame for reading in readings])
     starts = np.cumsum([0, *(reading.n_rows for reading in readings[:-1])]).tolist()
     table = Table(
         frame,
@@ -111,6 +149,7 @@ def read_table(
         digest.hexdigest(),
         tuple(note for reading in readings for note in reading.notes),
         tuple(Part(start, reading.lines) for start, reading in zip(starts, readings, strict=True)),
+        readings[0].packed,
     )
     return replace(table, frame=tidied(frame, plan, table.where))
 
@@ -153,7 +192,7 @@ def map_tables(
     for position, part in enumerate(sources, start=1):
         with OpenTable(part, plan) as opened:
             first = first or opened
-            _check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
+            check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
             if opened.is_empty and (is_any or position < len(sources)):
                 continue
             is_any = True
@@ -214,18 +253,6 @@ def table_from_frame(frame: pd.DataFrame, name: str = "the data frame") -> Table
     return Table(rows, name, names, sha256=digest.hexdigest())
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """What was read of one file."""
-
-    frame: pd.DataFrame
-    names: tuple[str, ...]
-    n_rows: int
-    lines: LineMap
-    format: TableFormat
-    notes: tuple[str, ...]
-
-
 def _plan(
     format: TableFormat,
     text_columns: Collection[str],
@@ -238,23 +265,6 @@ def _plan(
     return Plan(format, frozenset(text_columns) - numbers, numbers, names, guesses=guesses)
 
 
-def _read_all(sources: Sequence[Source], plan: Plan, digest: Digest | None) -> list[_Reading]:
-    """Each file as one frame, all with the columns of the first."""
-    readings: list[_Reading] = []
-    for source in sources:
-        if readings:  # whether there is a header is found once, in the first file
-            plan = replace(plan, format=replace(plan.format, header=readings[0].format.header))
-        with OpenTable(source, plan, digest) as opened:
-            names = opened.dialect.names
-            if readings:
-                _check_columns(opened.name, names, readings[0].lines.name, readings[0].names)
-            frame = opened.whole()
-            missing = plan.format.missing_texts
-            notes = (*opened.notes, *decimal_comma_notes(opened.name, opened.dialect, missing))
-            readings.append(_Reading(frame, names, len(frame), opened.lines, opened.format, notes))
-    return readings
-
-
 def _chunks(frame: pd.DataFrame, n_rows: int) -> Iterator[pd.DataFrame]:
     """The frame in pieces of at most `n_rows` rows."""
     if len(frame) <= n_rows:
@@ -262,28 +272,6 @@ def _chunks(frame: pd.DataFrame, n_rows: int) -> Iterator[pd.DataFrame]:
         return
     for start in range(0, len(frame), n_rows):
         yield frame.iloc[start : start + n_rows].reset_index(drop=True)
-
-
-def _check_columns(name: str, names: Sequence[str], first: str, expected: Sequence[str]) -> None:
-    """Refuse a further file that has not the columns of the first, in whatever order."""
-    missing = [column for column in expected if column not in set(names)]
-    added = [column for column in names if column not in set(expected)]
-    if missing or added:
-        raise other_columns(name, first, missing, added)
-
-
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of several frames; a column of more than one type becomes one of objects, for `has_lost_text` to see."""
-    filled = [frame for frame in frames if len(frame)] or [frames[0]]
-    if len(filled) == 1:
-        return filled[0]
-    columns = {name: _joined_column([frame[name] for frame in filled]) for name in frames[0].columns}
-    return pd.DataFrame(columns, columns=frames[0].columns)
-
-
-def _joined_column(columns: Sequence[Any]) -> NDArray[Any]:
-    are_numbers = all(column.dtype.kind in "iuf" for column in columns)
-    return np.concatenate([column.to_numpy() if are_numbers else column.to_numpy(object) for column in columns])
 
 
 def _shown(source: str | Sequence[str]) -> str:

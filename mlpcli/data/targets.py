@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.categorical import sort_levels
-from mlpcli.data.cells import text_cells
 from mlpcli.data.labels import class_codes, label_dtype, refuse_missing, yes_no_levels, yes_no_values
 from mlpcli.data.probabilities import class_probabilities, no_and_yes, tempered
 from mlpcli.data.selection import Selection
@@ -94,7 +93,7 @@ def rows_with_target(
         if task == "regression":
             known &= ~np.isnan(selection.numbers(name))
         else:
-            known &= text_cells(selection.column(name)).codes >= 0
+            known &= selection.texts(name).codes >= 0
     columns = ", ".join(target_names)
     if not known.any():
         raise DataError(f"{selection.name}: the target {columns} is missing in every row. See data.missing.")
@@ -122,7 +121,7 @@ def fit_target(
         return _fit_numbers(selection, target_names, transform)
     levels = []
     for name in target_names:
-        texts = text_cells(selection.column(name)).texts
+        texts = selection.texts(name).texts
         if len(texts) < 2:
             only = f"one value only ({texts[0]!r})" if texts else "no value"
             raise DataError(f"{selection.name}: the target {name} has {only} in the training rows: nothing to learn.")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import number_text, parse_numbers, text_cells
+from mlpcli.data.cells import number_text, parse_numbers
 from mlpcli.data.columns import find_yes_no
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table
@@ -42,7 +42,7 @@ def resolve_task(
     for name in target_names:
         if name not in selection:
             raise DataError(f"{selection.name}: the target column {name} is missing.")
-        distinct[name] = text_cells(selection.column(name)).texts
+        distinct[name] = selection.texts(name).texts
         if not distinct[name]:
             raise DataError(f"{selection.name}: the target {name} is missing in every row. See data.missing.")
     if len(target_names) == 1:

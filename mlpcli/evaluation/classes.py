@@ -86,7 +86,9 @@ def balanced_accuracy(evidence: ClassEvidence) -> float:
 def log_loss(evidence: ClassEvidence) -> float:
     """Mean of -log of the probability of the true class, clipped to [eps, 1 - eps] of float64."""
     eps = np.finfo(np.float64).eps
-    return float(weighted_mean(-np.log(evidence.true_probability.clip(eps, 1 - eps)), evidence.weights))
+    losses = evidence.true_probability.clip(eps, 1 - eps)
+    np.log(losses, out=losses)
+    return float(weighted_mean(np.negative(losses, out=losses), evidence.weights))
 
 
 def roc_auc(evidence: ClassEvidence) -> float:
@@ -167,7 +169,8 @@ def ece(evidence: ClassEvidence) -> float:
     top = evidence.probabilities.max(axis=1)
     inner_edges = np.linspace(0.0, 1.0, N_CALIBRATION_BINS + 1)[1:-1]
     bins = np.searchsorted(inner_edges, top, side="left")
-    surplus = top - (evidence.most_probable == evidence.y)
-    weights = np.ones(len(top)) if evidence.weights is None else evidence.weights
-    gaps = np.bincount(bins, weights=weights * surplus)
-    return float(np.abs(gaps).sum() / weights.sum())
+    surplus = np.subtract(top, evidence.most_probable == evidence.y, out=top)
+    if evidence.weights is None:
+        return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(surplus))
+    gaps = np.bincount(bins, weights=evidence.weights * surplus)
+    return float(np.abs(gaps).sum() / evidence.weights.sum())

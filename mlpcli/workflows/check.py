@@ -20,6 +20,7 @@ from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class, shared_rows
+from mlpcli.workflows.tables import read_training_table
 from mlpcli.workflows.train import default_output
 
 PROBE_SECONDS = 0.3
@@ -45,11 +46,12 @@ class CheckResult:
 def check(loaded: LoadedConfig) -> CheckResult:
     """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
     RunDirectory(default_output(loaded)).check()
-    prepared = prepare(loaded)
+    table = read_training_table(loaded)
+    prepared = prepare(loaded, table)
     config = loaded.config
     profiles = [
         profile
-        for profile in profile_columns(prepared.table, prepared.columns.targets, config.data.columns, prepared.task)
+        for profile in profile_columns(table, prepared.columns.targets, config.data.columns, prepared.task)
         if profile.name in prepared.columns.features
     ]
     counts = {part.name: _class_counts(prepared, part) for part in prepared.parts}
@@ -96,16 +98,15 @@ def _class_counts(prepared: Prepared, part: Part) -> dict[str, int]:
 
 
 def _memory(prepared: Prepared) -> int:
-    """Bytes of the table, the inputs and targets of each part, the network's buffers and the optimizer's state."""
+    """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
     item = prepared.train.samples.X.itemsize
-    table = int(prepared.table.frame.memory_usage(deep=False).sum())
     samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
     widths = sum(prepared.network.sizes)
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
     n_parameters = count_parameters(prepared.network)
     state = fresh_state(prepared).optimizer
     vectors = 5 + sum(values.size == n_parameters for values in state.values())
-    return table + samples + rows * widths * item + vectors * n_parameters * item
+    return samples + rows * widths * item + vectors * n_parameters * item
 
 
 def _time(prepared: Prepared) -> float:

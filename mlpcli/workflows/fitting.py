@@ -16,7 +16,7 @@ from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.folding import fold, has_logits, scale_logits
 from mlpcli.nn.initialization import initialize_members
-from mlpcli.nn.network import Network, predict
+from mlpcli.nn.network import SCORING_ROWS, Network, predict
 from mlpcli.nn.parameters import Parameters, view_parameters
 from mlpcli.training.engine import start_optimizer
 from mlpcli.training.loop import EpochReport, Monitor, fit
@@ -127,7 +127,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
         parameters,
         prepared.target,
         prepared.target_state,
-        replace(prepared.table.format, delimiter=None, encoding=None),
+        replace(prepared.table_format, delimiter=None, encoding=None),
         prepared.columns.weight,
         _flat(scores),
         _record(prepared, state),
@@ -213,8 +213,20 @@ def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
 
 def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
     outputs = _outputs(prepared, part, network, parameters)
-    answers = decode_outputs(prepared.target, prepared.target_state, outputs)
+    answers = _decoded(prepared, outputs)
+    del outputs
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
+
+
+def _decoded(prepared: Prepared, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The answers of many rows, some at a time: on the way to one there are several arrays of its size."""
+    first = decode_outputs(prepared.target, prepared.target_state, outputs[:SCORING_ROWS])
+    answers = np.empty((len(outputs), first.shape[1]))
+    answers[:SCORING_ROWS] = first
+    for start in range(SCORING_ROWS, len(outputs), SCORING_ROWS):
+        rows = slice(start, start + SCORING_ROWS)
+        answers[rows] = decode_outputs(prepared.target, prepared.target_state, outputs[rows])
+    return answers
 
 
 def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
@@ -234,7 +246,7 @@ def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
             "pandas": pandas.__version__,
             **engine_versions(prepared.engine),
         },
-        "data": {"name": prepared.table.name, "sha256": prepared.data_sha256},
+        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256},
         "rows": {part.name: len(part.truth) for part in prepared.parts},
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,

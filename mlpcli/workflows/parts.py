@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.preprocessor import Preprocessor, transform
+from mlpcli.data.preprocessor import Preprocessor, transform, transform_and_drain
 from mlpcli.data.tables import Table
 from mlpcli.data.targets import (
     ClassTarget,
@@ -63,16 +63,23 @@ class PartMaker:
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
 
+    def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
+        """The parts that stand in the training table, whose packed numbers are given up."""
+        row_sets = [rows for rows in (train_rows, validation_rows) if rows is not None]
+        Xs = transform_and_drain(self.preprocessor, table, self.dtype, row_sets)
+        train = self.part("train", table, train_rows, Xs[0])
+        return train, None if validation_rows is None else self.part("validation", table, validation_rows, Xs[1])
+
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""
         table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.has_header)
         rows, note = rows_with_target(table, self.target.names, self.target.task)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
-        return self.part(name, table, rows), table.sha256
-
-    def part(self, name: str, table: Table, rows: Rows) -> Part:
-        """The given rows of a table."""
         X, _ = transform(self.preprocessor, table, self.dtype, rows)
+        return self.part(name, table, rows, X), table.sha256
+
+    def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
+        """The given rows of a table, whose inputs are `X`."""
         weights = row_weights(table, self.columns.weight, rows) if self.columns.weight else None
         if isinstance(self.target, ClassTarget):
             codes = np.asarray(encode_target(self.target, {}, table, rows), dtype=np.int64)

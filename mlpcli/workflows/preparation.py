@@ -9,7 +9,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import RowsWhere
 from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.splits import split_rows
-from mlpcli.data.tables import Table
+from mlpcli.data.tables import Table, TableFormat
 from mlpcli.data.targets import (
     ClassTarget,
     Target,
@@ -55,13 +55,14 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A config and its data, resolved: all a training needs."""
+    """A config and its data, resolved: all a training needs. The table itself is not kept, only what it was."""
 
     loaded: LoadedConfig
     task: str
     task_reason: str
     columns: ColumnPlan
-    table: Table
+    table_name: str
+    table_format: TableFormat
     preprocessor: Preprocessor
     target: Target
     target_state: dict[str, Values]
@@ -92,9 +93,10 @@ class Prepared:
 def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     """Read, split, fit the preprocessing on the training rows, and resolve every `auto`.
 
-    `table` stands for `data.train` when the rows come from Python. Raises ConfigError and DataError.
+    `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
+    DataError.
     """
-    table = table or read_training_table(loaded)
+    table = table or read_training_table(loaded, packs=True)
     config, notes = loaded.config, list(table.notes)
     columns = plan_columns(loaded, table)
     task, reason = resolve_task(table, columns.targets, config.task)
@@ -125,10 +127,9 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
 
     has_header = table.format.header if table.parts else None
     make = PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
-    train = make.part("train", table, train_rows)
+    train, validation = make.parts_of(table, train_rows, validation_rows)
     target_state = given_state(loaded, target, target_state, train.truth)
     folds = None
-    validation = make.part("validation", table, validation_rows) if validation_rows is not None else None
     hashes = {"train": table.sha256}
     if uses_folds(loaded):
         folds = _draw_folds(loaded, train, task)
@@ -145,7 +146,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     plan = _plan(loaded, loss, network, train.samples.n_rows)
     return Prepared(
-        loaded, task, reason, columns, table, preprocessor, target, target_state, network, plan,
+        loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
         choose_engine(loaded, network, plan, train.samples.n_rows), metric, plan.n_threads,
         train, validation, test, tuple(notes), hashes, train_rows, folds,
     )  # fmt: skip

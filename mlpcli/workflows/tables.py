@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import RowsWhere
-from mlpcli.data.cells import canonical_number, text_cells
+from mlpcli.data.cells import canonical_number
 from mlpcli.data.preprocessor import Preprocessor, number_columns, text_columns
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table, TableFormat, read_table
@@ -34,8 +34,8 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
     return TableFormat(data.delimiter, data.encoding, data.header, data.missing)
 
 
-def read_training_table(loaded: LoadedConfig) -> Table:
-    """The file or files of `data.train`."""
+def read_training_table(loaded: LoadedConfig, packs: bool = False) -> Table:
+    """The file or files of `data.train`; with `packs`, the numbers of a large table may be packed for the network."""
     data = loaded.config.data
     as_text = {name for name, role in data.columns.items() if role != "number"} | set(data.target)
     if isinstance(data.validation, RowsWhere):
@@ -44,7 +44,14 @@ def read_training_table(loaded: LoadedConfig) -> Table:
     if data.weight:
         as_number.add(data.weight)
     _check_place(loaded, "data.train", data.train)
-    return read_table(_one_or_several(data.train), table_format(loaded), as_text, number_columns=as_number - as_text)
+    return read_table(
+        _one_or_several(data.train),
+        table_format(loaded),
+        as_text,
+        number_columns=as_number - as_text,
+        packs=packs and loaded.config.training.dtype == "float32",
+        exact_columns=[data.weight] if data.weight else [],
+    )
 
 
 def read_scored_table(
@@ -62,14 +69,14 @@ def read_scored_table(
     format = replace(table_format(loaded), header=has_header)
     table = read_table(source, format, texts, wanted=numbers | texts, number_columns=numbers)
     for name in (*data.target, *([data.weight] if data.weight else [])):
-        if name not in table.frame.columns:
+        if name not in table.read_names:
             raise DataError(f"{table.name}: column {name} is missing.{did_you_mean(name, table.column_names)}")
     return table
 
 
 def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     """Who is who among the columns; raises ConfigError for a name that is not there or stands in two places."""
-    data, found = loaded.config.data, list(table.frame.columns)
+    data, found = loaded.config.data, list(table.read_names)
     fold = data.validation.column if isinstance(data.validation, RowsWhere) else ""
     _require(loaded, table, "data.target", data.target)
     _require(loaded, table, "data.drop", data.drop)
@@ -103,7 +110,7 @@ def fold_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> tuple[Rows, Row
     """Training and validation rows by the fold column."""
     validation = loaded.config.data.validation
     assert isinstance(validation, RowsWhere)
-    cells = text_cells(Selection(table, rows).column(validation.column))
+    cells = Selection(table, rows).texts(validation.column)
     wanted = canonical_number(str(validation.equals).casefold())
     is_wanted = np.asarray([canonical_number(text.casefold()) == wanted for text in cells.texts], np.bool_)
     is_held_out = np.asarray(cells.translated(is_wanted, False), np.bool_)
@@ -129,8 +136,8 @@ def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:
 
 def _require(loaded: LoadedConfig, table: Table, key: str, names: Iterable[str]) -> None:
     for name in names:
-        if name not in table.frame.columns:
-            raise loaded.error(key, f"no column {name!r} in {table.name}.{did_you_mean(name, table.frame.columns)}")
+        if name not in table.read_names:
+            raise loaded.error(key, f"no column {name!r} in {table.name}.{did_you_mean(name, table.read_names)}")
 
 
 def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...]:

@@ -14,6 +14,7 @@ from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
+from mlpcli.machine import return_freed_memory
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, WEIGHTS, RunDirectory
@@ -86,6 +87,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     """
     RunDirectory(default_output(loaded)).check()
     prepared = prepare(loaded)
+    return_freed_memory()  # of the table, before the network and its scores take theirs
     with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)

@@ -1,18 +1,13 @@
 """Tables without a file: a frame, a name, and the line of each row as if a header came first."""
 
-from dataclasses import dataclass
-
 import pandas as pd
 
+from mlpcli.data.tables import Table
 
-@dataclass(frozen=True)
-class HandTable:
-    frame: pd.DataFrame
-    name: str = "new.csv"
 
-    @property
-    def column_names(self):
-        return tuple(self.frame.columns)
+class HandTable(Table):
+    def __init__(self, frame: pd.DataFrame) -> None:
+        super().__init__(frame, "new.csv", tuple(frame.columns))
 
     def where(self, row: int) -> str:
         return f"{self.name}:{row + 2}"

@@ -5,6 +5,7 @@ import pytest
 
 from mlpcli.storage.model_file import encode_model
 from mlpcli.training.state import start_state
+from mlpcli.workflows import fitting
 from mlpcli.workflows.fitting import epochs, finished, fresh_state, stop_reason
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
@@ -152,3 +153,11 @@ def test_there_is_no_reason_to_stop_before_the_first_epoch():
     prepared = prepare(loaded(training={"early_stopping": {"patience": 1}}))
     flat = np.zeros(3, np.float32)
     assert stop_reason(prepared, start_state(flat, {})) == ""
+
+
+def test_scores_do_not_depend_on_how_many_rows_are_decoded_at_once(monkeypatch):
+    prepared = prepare(loaded(training={"epochs": 2}))
+    whole, _ = fitted(prepared)
+    monkeypatch.setattr(fitting, "SCORING_ROWS", 7)
+    in_parts, _ = fitted(prepared)
+    assert in_parts.scores == whole.scores

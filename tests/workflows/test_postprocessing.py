@@ -16,6 +16,7 @@ from mlpcli.workflows.calibration import fit_temperature
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.postprocessing import choose_threshold, fitted_state, threshold_metrics
 from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.tables import read_training_table
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -216,8 +217,7 @@ def test_a_given_threshold_needs_no_validation_rows_and_leaves_probabilities_as_
 
 def test_every_label_is_decided_by_the_threshold(late):
     outcome = fitted(loaded(late, {"epochs": 5}, postprocess={"threshold": "balanced_accuracy"}))
-    prepared = prepare(loaded(late))
-    answers, _ = outcome.model.answers(prepared.table)
+    answers, _ = outcome.model.answers(read_training_table(loaded(late)))
     labels = outcome.model.columns(answers)["late"]
     assert (labels == "y").tolist() == (answers[:, 1] > outcome.model.threshold[0]).tolist()
     assert (labels == "y").sum() > (answers[:, 1] > 0.5).sum()

@@ -125,7 +125,7 @@ def test_several_files_and_a_glob_are_one_table(folder):
         (folder / f"part-{number}.csv").write_text(part + "\n")
     for train in ("part-*.csv", ["part-0.csv", "part-1.csv", "part-2.csv"]):
         prepared = prepare(loaded({"train": train, "target": "species"}))
-        assert len(prepared.table.frame) == 150
+        assert sum(len(part.truth) for part in prepared.parts) == 150
 
 
 def test_rows_without_a_target_are_left_out_and_noted(folder):
