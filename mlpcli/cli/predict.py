@@ -35,7 +35,7 @@ def predict(
     kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding)
     if output == "-":
-        summary = run_prediction(request, sys.stdout.buffer.write)
+        summary = run_prediction(request, _write_out)
         sys.stdout.flush()
     else:
         summary = predict_to_file(request, output)
@@ -43,3 +43,10 @@ def predict(
     for line in (*summary.notes, *([odd] if odd else [])):
         if not quiet:
             typer.echo(f"note  {printable(line)}", err=True)
+
+
+def _write_out(data: bytes) -> None:
+    """Write all of it to standard output, which without a buffer (PYTHONUNBUFFERED) may take a part at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) :]

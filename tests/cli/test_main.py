@@ -80,11 +80,13 @@ def test_python_m_mlpcli_is_the_same_program():
     assert ended.stdout.decode() == f"mlp {__version__}\n"
 
 
-def test_a_closed_pipe_ends_quietly_with_141(folder, iris):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_ends_quietly_with_141(folder, iris, unbuffered):
     big = folder / "big.csv"
     header, *rows = (DATA / "iris.csv").read_text().splitlines()
     big.write_text("\n".join([header, *rows * 200]) + "\n")
-    with start("predict", iris, big, "--keep", "all", "--proba") as process:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with start("predict", iris, big, "--keep", "all", "--proba", env=environment) as process:
         assert process.stdout.readline().startswith(b"sepal_length")
         process.stdout.close()
         assert process.stderr.read() == b""
