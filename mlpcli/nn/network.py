@@ -25,6 +25,7 @@ Array = NDArray[np.floating[Any]]
 
 # Rows scored at once outside training: large enough for the matrix product, small enough for the cache.
 SCORING_ROWS = 4096
+DRAWN_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
@@ -208,10 +209,19 @@ def _activate(
         activate(name, z, b, a, scratch)
 
 
+def _draw_uniform(rng: np.random.Generator, out: Array) -> None:
+    """Fill `out` with numbers uniform in [0, 1), in steps of 2^-16: fine enough for a share, and four for each draw."""
+    flat, unit = out.reshape(-1), out.dtype.type(2.0**-16)
+    for start in range(0, flat.size, DRAWN_AT_ONCE):
+        block = flat[start : start + DRAWN_AT_ONCE]
+        draws = rng.bit_generator.random_raw(-(-block.size // 4)).view(np.uint16)
+        np.multiply(draws[: block.size], unit, out=block)
+
+
 def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropout) -> Array:
     """Inverted dropout: the kept neurons are scaled up, so that prediction needs no change."""
     kept = buffers.kept[layer]
-    dropout.rng.random(dtype=kept.dtype, out=kept.swapaxes(-1, -2))
+    _draw_uniform(dropout.rng, kept.swapaxes(-1, -2))
     for part, factors, h in zip(by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], strict=True):
         passes.drop(part, factors, h, dropout.share)
     return buffers.h[layer]
