@@ -16,6 +16,13 @@ def init(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
     ] = "-",
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME", help="strong (best scores), fast (seconds) or textbook (plain).")
+    ] = "strong",
+    time_budget: Annotated[
+        float | None,
+        typer.Option("--time-budget", metavar="SECONDS", min=0.001, help="Take the strongest recipe that fits."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
@@ -27,10 +34,14 @@ def init(
     """
     from mlpcli.cli.init_summary import init_summary
     from mlpcli.cli.render import Screen
+    from mlpcli.config.recipes import RECIPES
+    from mlpcli.errors import MlpError, did_you_mean
     from mlpcli.workflows.init import init as run_init
     from mlpcli.workflows.init import write_config
 
-    starter = run_init(data, tuple(target or ()), delimiter, encoding)
+    if recipe not in RECIPES:
+        raise MlpError(f"--recipe {recipe}: must be one of {', '.join(RECIPES)}.{did_you_mean(recipe, RECIPES)}")
+    starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, time_budget)
     if output != "-":
         write_config(starter, output, force)
     init_summary(Screen(quiet), starter, output)

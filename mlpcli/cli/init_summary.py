@@ -1,6 +1,6 @@
 """What `mlp init` says it found."""
 
-from mlpcli.cli.render import Screen, count, listed
+from mlpcli.cli.render import Screen, count, duration, listed
 from mlpcli.data.profiles import ColumnProfile
 from mlpcli.workflows.init import Starter
 
@@ -23,6 +23,10 @@ def init_summary(screen: Screen, starter: Starter, output: str) -> None:
             screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}")
     for reason, names in _dropped(starter).items():
         screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}")
+    if starter.seconds is not None:
+        members = f", {count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
+        about = f"about {duration(starter.seconds)} of training"
+        screen.say(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
     if output != "-":
         screen.say(f"Wrote {output}. Next: mlp train {output}")
 

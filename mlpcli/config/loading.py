@@ -69,6 +69,11 @@ def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedCo
     return _validated(tree, path, overrides)
 
 
+def config_from_text(text: str, name: str) -> LoadedConfig:
+    """The same for YAML that is not in a file."""
+    return _validated(parse_yaml(text, name)[1], name, ())
+
+
 def config_from_mapping(
     mapping: Mapping[str, Any], overrides: Sequence[str | Override] = (), name: str = "config"
 ) -> LoadedConfig:

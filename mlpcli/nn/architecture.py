@@ -23,6 +23,7 @@ class Periodic:
     frequencies: Annotated[int, Setting("Cosines of each number.", ge=1, le=4096)] = 16
     outputs: Annotated[int, Setting("Inputs made of each number's cosines, beside the number itself.", ge=1)] = 3
     sigma: Annotated[float, Setting("Deviation of the initial frequencies: how quickly inputs may wiggle.", gt=0)] = 0.1
+    min_distinct: Annotated[int, Setting("Columns with fewer distinct training values get no cosines.", ge=0)] = 0
 
 
 @dataclass(frozen=True)

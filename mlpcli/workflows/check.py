@@ -1,9 +1,7 @@
 """`mlp check`: everything a training does before its first step, and what it would cost."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 
@@ -13,17 +11,13 @@ from mlpcli.data.targets import ClassTarget
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.training.engine import NonFiniteLoss
-from mlpcli.training.loop import fit
-from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class, shared_rows
 from mlpcli.workflows.tables import read_training_table
+from mlpcli.workflows.timing import expected_seconds
 from mlpcli.workflows.train import default_output
-
-PROBE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
         counts,
         tuple(warnings),
         _memory(prepared),
-        _time(prepared),
+        expected_seconds(prepared),
         default_output(loaded),
     )
 
@@ -101,31 +95,9 @@ def _memory(prepared: Prepared) -> int:
     """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
     item = prepared.train.samples.X.itemsize
     samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
-    widths = sum(prepared.network.sizes)
+    widths = sum(prepared.network.widths) * prepared.network.members
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
     n_parameters = count_parameters(prepared.network)
     state = fresh_state(prepared).optimizer
     vectors = 5 + sum(values.size == n_parameters for values in state.values())
     return samples + rows * widths * item + vectors * n_parameters * item
-
-
-def _time(prepared: Prepared) -> float:
-    """Seconds for all epochs, from as many real steps on throwaway weights as fit into PROBE_SECONDS."""
-    state = fresh_state(prepared)
-    n_steps, started, first = 0, perf_counter(), 0.0
-
-    def is_enough() -> bool:
-        nonlocal n_steps, first
-        n_steps += 1
-        if n_steps == 2:
-            first = perf_counter()  # the first step pays for what is allocated once
-        return n_steps > 2 and perf_counter() - started > PROBE_SECONDS
-
-    # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
-    with blas_threads(prepared.n_threads), suppress(NonFiniteLoss):
-        for _ in fit(prepared.network, prepared.plan, prepared.train.samples, state, must_stop=is_enough):
-            if perf_counter() - started > PROBE_SECONDS:
-                break
-    per_step = (perf_counter() - first) / max(n_steps - 2, 1) if first else perf_counter() - started
-    steps_per_epoch = -(-prepared.train.samples.n_rows // prepared.plan.batch_size)
-    return per_step * steps_per_epoch * prepared.plan.epochs

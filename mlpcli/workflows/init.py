@@ -6,14 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.config.starter import StarterColumn, StarterData, choose_recipe, starter_yaml
+from mlpcli.config.loading import config_from_text
+from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, cheaper, choose_recipe
+from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.tables import Table, TableFormat, read_table
 from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_with_target
 from mlpcli.data.tasks import resolve_task
 from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
+from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.suspicions import rarest_class
+from mlpcli.workflows.timing import expected_seconds
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,23 @@ class Starter:
     class_counts: dict[str, int]
     profiles: tuple[ColumnProfile, ...]
     notes: tuple[str, ...]
+    recipe: Recipe
+    seconds: float | None = None
 
 
 def init(
-    source: str, targets: tuple[str, ...] = (), delimiter: str | None = None, encoding: str | None = None
+    source: str,
+    targets: tuple[str, ...] = (),
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    recipe: RecipeName = "strong",
+    seconds: float | None = None,
 ) -> Starter:
-    """Read a table and choose; without `targets` the last column is taken. Raises DataError."""
+    """Read a table and choose; without `targets` the last column is taken.
+
+    With `seconds` the strongest recipe whose training fits into them is taken, `recipe` or one down the ladder. Raises
+    DataError.
+    """
     targets = tuple(dict.fromkeys(targets))
     if source == "-" and not targets:
         raise MlpError("standard input is read once: name the column to predict with --target.")
@@ -65,20 +80,25 @@ def init(
     if all(one.drop_reason for one in profiles):
         reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
         raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
+    facts = Facts(
+        task,
+        len(rows),
+        sum(_is_fine(one) for one in profiles),
+        rarest_class(list(counts), list(counts.values())) if counts else "",
+    )
     data = StarterData(
         train=source,
         targets=targets,
-        task=task,
+        facts=facts,
         task_reason=reason,
-        n_rows=len(rows),
         columns=tuple(StarterColumn(one.name, one.role, _remark(one)) for one in profiles if not one.drop_reason),
         dropped={one.name: one.drop_reason for one in profiles if one.drop_reason},
         delimiter=delimiter,
         encoding=encoding,
-        rarest_class=rarest_class(list(counts), list(counts.values())) if counts else "",
     )
+    chosen, estimate = _fitting(data, choose_recipe(recipe, facts), table, seconds)
     return Starter(
-        starter_yaml(data, choose_recipe(len(rows))),
+        starter_yaml(data, chosen),
         table,
         targets,
         is_guessed,
@@ -87,7 +107,28 @@ def init(
         dict(counts.most_common()),
         profiles,
         (*table.notes, *([note] if note else []), *(one.fault for one in profiles if one.fault)),
+        chosen,
+        estimate,
     )
+
+
+def _is_fine(profile: ColumnProfile) -> bool:
+    """Whether a column is an input that takes many values."""
+    is_amount = profile.role in ("number", "date") and not profile.drop_reason
+    return is_amount and profile.n_distinct >= MANY_VALUES
+
+
+def _fitting(data: StarterData, recipe: Recipe, table: Table, seconds: float | None) -> tuple[Recipe, float | None]:
+    """The recipe, or the first one down the ladder that fits into `seconds`, and how long it is expected to take."""
+    if seconds is None:
+        return recipe, None
+    while True:
+        loaded = config_from_text(starter_yaml(data, recipe), data.train)
+        estimate = expected_seconds(prepare(loaded, table))
+        below = cheaper(recipe, data.facts)
+        if estimate <= seconds or below is None:
+            return recipe, estimate
+        recipe = below
 
 
 def write_config(starter: Starter, path: str, force: bool) -> None:

@@ -51,12 +51,13 @@ def resolve_network(
 def _front(loaded: LoadedConfig, preprocessor: Preprocessor) -> Front:
     """What the config asks for before the first layer, as far as the columns have any use for it."""
     model = loaded.config.model
-    numbers = preprocessor.number_inputs if model.numeric_embedding is not None else ()
+    cosines = model.numeric_embedding
+    numbers = () if cosines is None else preprocessor.number_inputs_with(cosines.min_distinct)
     embedding, blocks = model.category_embedding, preprocessor.category_blocks
     wide = () if embedding is None else tuple(b for b in blocks if b[1] - b[0] > embedding.above)
     return Front(
         is_scaled=model.scale_inputs,
-        periodic=model.numeric_embedding if numbers else None,
+        periodic=cosines if numbers else None,
         numbers=numbers,
         blocks=wide,
         embedding=embedding.size if embedding is not None and wide else 0,

@@ -109,7 +109,7 @@ def test_knots_are_training_values_that_rise_with_their_scores(values, points):
     assert (np.diff(kept) > 0).all()
     assert (np.diff(scores) > 0).all()
     assert kept[0] == values.min()
-    distances = np.diff(np.unique(values / 2))
+    distances = np.diff(np.unique(values) / 2)
     if len(np.unique(values)) <= points and distances.min(initial=1) > 1e-290:
         assert len(kept) == len(np.unique(values))
 

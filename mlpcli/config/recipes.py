@@ -1,0 +1,255 @@
+"""What `mlp init` chooses: each recipe as the lines of a config, every choice with its reason.
+
+`strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog, dropout and weight
+decay that end with flat_cos) in several small members on folds, some of which see numbers as cosines and some as bins.
+`fast` is one network in few epochs. `textbook` is one hidden layer, plain gradient descent, and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+RecipeName = Literal["strong", "fast", "textbook"]
+RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
+
+# Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
+MANY_VALUES = 20
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe goes by. `n_fine` counts the number columns with MANY_VALUES distinct values or more."""
+
+    task: str
+    n_rows: int
+    n_fine: int = 0
+    rarest_class: str = ""
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether the answers are probabilities."""
+        return self.task != "regression"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and pace of a recipe, chosen for the data."""
+
+    name: RecipeName
+    hidden: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    members: int = 1
+    folds: int = 1
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the config: its lines, each with a comment ("" for none)."""
+
+    name: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
+    """Sizes by rows: a small table gets more members, a large one fewer passes and larger steps."""
+    n = facts.n_rows
+    if name == "textbook":
+        return Recipe(name, (100,), 100, 32)
+    if name == "fast":
+        width = 64 if n < 2000 else 128
+        return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
+    members, folds = (8, 4) if n < 10_000 else (4, 4)
+    epochs = _by_rows(n, ((50_000, 64), (100_000, 32), (300_000, 16)), 8)
+    return Recipe(name, (128, 128, 128), epochs, _strong_batch(n * (folds - 1) // folds), members, folds)
+
+
+def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:
+    """The next recipe down the ladder, about half the time; None below the last."""
+    if recipe.name != "strong":
+        return None
+    if recipe.members > 4:
+        return replace(recipe, members=4)
+    if recipe.epochs > 16:
+        return replace(recipe, epochs=recipe.epochs // 2)
+    return choose_recipe("fast", facts)
+
+
+def sections(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+    """The config behind its data section."""
+    return {"strong": _strong, "fast": _fast, "textbook": _textbook}[recipe.name](recipe, facts)
+
+
+def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
+    """The value of data.validation, and why."""
+    if recipe.members > 1:
+        return "null", "each member leaves out a fold of the rows; these choose the epoch"
+    stratified = ", stratified by class," if facts.task == "classification" else ""
+    return "0.2", f"share of rows{stratified} that chooses the best epoch"
+
+
+def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+    alternates = facts.n_fine > 0
+    members = f"count: {recipe.members}, rows: folds, folds: {recipe.folds}"
+    views = ", views: alternate" if alternates else ""
+    preprocess = [
+        ("numeric: {name: robust, clip: 3}", "by median and quartiles; far values are drawn in smoothly"),
+        ("missing: median", "and a 0/1 input that says the cell was missing"),
+        ("categorical: {name: onehot, min_count: 2, binary: one}", "an input for each level; two levels share one"),
+    ]
+    model = [
+        (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
+        ("activation: selu", "for classes; mish for amounts")
+        if facts.predicts_classes
+        else ("activation: mish", "for amounts; selu for classes"),
+        ("dropout: 0.15", "hidden neurons switched off at random, against overfitting"),
+        (f"members: {{{members}{views}}}", "networks trained side by side and averaged"),
+        ("parametrization: ntk", "one learning rate for every width"),
+        ("scale_inputs: true", "a learnt factor for each input"),
+        (
+            "initializer: {name: lecun_normal, bias_scale: 1, zero_last: true}",
+            "neurons that bend in different places; first outputs alike",
+        ),
+    ]
+    if alternates:
+        bins = f"{{name: piecewise_linear, bins: 16, edges: target, span: 0.3, min_distinct: {MANY_VALUES}}}"
+        preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers as bins ..."))
+        cosines = f"{{name: periodic, sigma: 0.1, min_distinct: {MANY_VALUES}}}"
+        model.append((f"numeric_embedding: {cosines}", "... the other half as learnt cosines"))
+    rate = "0.04" if facts.predicts_classes else "0.07"
+    metric = "log_loss" if facts.predicts_classes else "rmse"
+    training = [
+        (f"loss: {_smoothed(facts)}", "smoothed targets, made sharp again by the calibration below")
+        if facts.predicts_classes
+        else ("loss: squared_error", ""),
+        *_class_weights(facts),
+        (
+            f"optimizer: {{name: adamw, learning_rate: {rate}, beta2: 0.95, weight_decay: 0.02}}",
+            "quick to forget, as the rate moves in cycles",
+        ),
+        ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "factors of the learning rate by kind of parameter"),
+        ("schedule: coslog", "cycles that double in length, each down to rest"),
+        ("dropout_schedule: flat_cos", "full for half of the training, then down to 0"),
+        ("weight_decay_schedule: flat_cos", ""),
+        (f"batch_size: {recipe.batch_size}", ""),
+        (f"epochs: {recipe.epochs}", ""),
+        (f"early_stopping: {{metric: {metric}, at: cycle_ends}}", "the best rest is kept"),
+        ("seed: 0", "same seed, same threads, same bytes"),
+    ]
+    after = (
+        ("calibration: temperature", "probabilities as sure as they are right")
+        if facts.predicts_classes
+        else ("clamp: true", "answers stay within the range of the training targets")
+    )
+    return (
+        Section("preprocess", tuple(preprocess)),
+        Section("model", tuple(model)),
+        Section("training", tuple(training)),
+        Section("postprocess", (after,)),
+    )
+
+
+def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+    metric = "log_loss" if facts.predicts_classes else "rmse"
+    return (
+        Section(
+            "preprocess",
+            (
+                ("numeric: {name: robust, clip: 3}", "by median and quartiles; far values are drawn in smoothly"),
+                ("missing: median", "and a 0/1 input that says the cell was missing"),
+                ("categorical: {name: onehot, min_count: 5}", "levels with fewer training rows share one input"),
+            ),
+        ),
+        Section(
+            "model",
+            (
+                (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
+                ("activation: relu", "the quickest"),
+            ),
+        ),
+        Section(
+            "training",
+            (
+                (f"loss: {_LOSSES[facts.task]}", ""),
+                *_class_weights(facts),
+                (
+                    "optimizer: {name: adamw, learning_rate: 0.004, weight_decay: 0.05}",
+                    "a rate of its own for each weight",
+                ),
+                ("schedule: {name: cosine, warmup: 1}", "one epoch up, then slowly down to 0"),
+                (f"batch_size: {recipe.batch_size}", ""),
+                (f"epochs: {recipe.epochs}", ""),
+                (
+                    f"early_stopping: {{metric: {metric}, patience: {max(5, recipe.epochs // 3)}}}",
+                    "the best epoch is kept",
+                ),
+                ("seed: 0", "same seed, same threads, same bytes"),
+            ),
+        ),
+    )
+
+
+def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+    metric = "log_loss" if facts.predicts_classes else "rmse"
+    return (
+        Section(
+            "preprocess",
+            (
+                ("numeric: standardize", "mean 0, deviation 1 over the training rows; also robust, minmax, none"),
+                ("missing: median", "and a 0/1 input that says the cell was missing; also mean, error"),
+                ("categorical: onehot", "an input for each level"),
+            ),
+        ),
+        Section(
+            "model",
+            (
+                (f"layers: {_layers(recipe)}", "n -> N -> M: inputs and outputs come from the data"),
+                ("activation: relu", "max(z, 0); also sigmoid, tanh, ..."),
+            ),
+        ),
+        Section(
+            "training",
+            (
+                (f"loss: {_LOSSES[facts.task]}", "the cost function"),
+                *_class_weights(facts),
+                ("optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}", "stochastic gradient descent"),
+                (f"batch_size: {recipe.batch_size}", "rows of each step"),
+                (f"epochs: {recipe.epochs}", "passes over the rows"),
+                (
+                    f"early_stopping: {{metric: {metric}, patience: 20}}",
+                    "the best epoch on the validation rows is kept",
+                ),
+                ("seed: 0", "same seed, same threads, same bytes"),
+            ),
+        ),
+    )
+
+
+_LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
+
+
+def _smoothed(facts: Facts) -> str:
+    return f"{{name: {_LOSSES[facts.task]}, label_smoothing: 0.1}}"
+
+
+def _class_weights(facts: Facts) -> list[tuple[str, str]]:
+    if not facts.rarest_class:
+        return []
+    return [("# class_weights: balanced", f"finds more of the rare {facts.rarest_class}; its probability grows")]
+
+
+def _layers(recipe: Recipe) -> str:
+    return f"[auto, {', '.join(map(str, recipe.hidden))}, auto]"
+
+
+def _strong_batch(n_trained: int) -> int:
+    return _by_rows(n_trained, ((1000, 64), (4000, 128), (30_000, 256), (100_000, 512)), 1024)
+
+
+def _fast_batch(n_rows: int) -> int:
+    return _by_rows(n_rows, ((1000, 32), (5000, 64), (20_000, 128), (100_000, 256)), 1024)
+
+
+def _by_rows(n_rows: int, steps: Sequence[tuple[int, int]], otherwise: int) -> int:
+    """The value of the first step that `n_rows` stays below."""
+    return next((value for below, value in steps if n_rows < below), otherwise)
