@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.columns import Column
+from mlpcli.data.edges import Guide
 from mlpcli.data.numeric import MissingPolicy, Quantile, Robust, Scaler, fit_fill, fit_scaler, known_values
-from mlpcli.data.piecewise import Encoding
+from mlpcli.data.piecewise import Encoding, PiecewiseLinear
 
 Values = NDArray[np.float64]
 
@@ -21,7 +22,10 @@ _LARGE = 1e100  # its square is finite; a clipped number this far out is at the 
 
 @dataclass(frozen=True)
 class Amount:
-    """What was learnt of one number or date; `quantiles` and `scores` are (n_quantiles,), `edges` (n_bins + 1,)."""
+    """What was learnt of one number or date; `quantiles` and `scores` are (n_quantiles,), `edges` (n_bins + 1,).
+
+    `clip` bounds the scaled value, `span` is how far the inputs of bins go to both sides of 0.
+    """
 
     fill: float
     center: float
@@ -30,6 +34,7 @@ class Amount:
     quantiles: Values
     scores: Values
     edges: Values
+    span: float | None
 
     def scaled(self, values: Values) -> Values:
         """The input of each of `values` (n_rows,)."""
@@ -58,18 +63,22 @@ def scale_together(
     return scaled
 
 
-def fit_amount(values: Values, numeric: Scaler, missing: MissingPolicy, encoding: Encoding) -> Amount:
+def fit_amount(
+    values: Values, numeric: Scaler, missing: MissingPolicy, encoding: Encoding, guide: Guide | None = None
+) -> Amount:
     """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not."""
     known = known_values(values)
     center, scale = fit_scaler(numeric, known)
     none = np.zeros(0)
     quantiles, scores = numeric.knots(known) if isinstance(numeric, Quantile) else (none, none)
     clip = numeric.clip if isinstance(numeric, Robust) else None
-    return Amount(fit_fill(missing, known), center, scale, clip, quantiles, scores, encoding.edges(known))
+    edges = encoding.find_edges(values, guide)
+    span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
+    return Amount(fit_fill(missing, known), center, scale, clip, quantiles, scores, edges, span)
 
 
 def pack_amounts(amounts: Sequence[Amount]) -> dict[str, Values]:
-    """The state of all of them, as the module's text says; `clip` is in the columns."""
+    """The state of all of them, as the module's text says; `clip` and `span` are in the columns."""
     state = {
         name: np.asarray([getattr(amount, name) for amount in amounts], np.float64)
         for name in ("fill", "center", "scale")
@@ -91,7 +100,7 @@ def unpack_amounts(columns: Sequence[Column], state: Mapping[str, Values]) -> di
         of_edges = slice(edge, edge + column.n_edges)
         amounts[column.name] = Amount(
             fill, center, scale, column.clip,
-            state["quantiles"][of_quantiles], state["scores"][of_quantiles], state["edges"][of_edges],
+            state["quantiles"][of_quantiles], state["scores"][of_quantiles], state["edges"][of_edges], column.bin_span,
         )  # fmt: skip
         quantile, edge = of_quantiles.stop, of_edges.stop
     return amounts

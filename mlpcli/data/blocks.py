@@ -118,7 +118,7 @@ def _writer_of(
             column = np.asarray(cells[:, index], np.float64)
             for first in range(0, len(column), ROWS_AT_ONCE):
                 some = slice(first, first + ROWS_AT_ONCE)
-                write_bins(rows[some, places["bins", name]], column[some], amounts[name].edges)
+                write_bins(rows[some, places["bins", name]], column[some], amounts[name].edges, amounts[name].span)
         return True
 
     return write
@@ -153,7 +153,7 @@ def write_amount(
             return start + int(np.argmax(np.abs(scaled)))
         X[some, places["amount", name]] = scaled[:, None]
         if len(amount.edges):
-            write_bins(X[some, places["bins", name]], filled, amount.edges)
+            write_bins(X[some, places["bins", name]], filled, amount.edges, amount.span)
     return -1
 
 

@@ -39,7 +39,9 @@ class Column:
     that two of them share one, as -1 and 1. `flag_of` names the column whose missing flag this one shares (itself,
     mostly), "" when it has none. `minimum` and `maximum` are of the training rows, of a date as day number from
     1970-01-01. `clip` is the bound of the scaled value, `n_quantiles` the number of knots of a quantile scaler (0 with
-    another scaler), `n_bins` the number of inputs that a piecewise-linear encoding adds.
+    another scaler), `n_bins` the number of inputs that a piecewise-linear encoding adds, which go
+    from 0 to 1, or from -`bin_span` to `bin_span`. `n_distinct` counts the distinct training values of a number or date
+    up to 1000; 0 where they were not counted.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Column:
     clip: Annotated[float | None, Setting("Bound.", gt=0)] = None
     n_quantiles: Annotated[int, Setting("Knots.", ge=0)] = 0
     n_bins: Annotated[int, Setting("Bins.", ge=0)] = 0
+    bin_span: Annotated[float | None, Setting("Span.", gt=0, le=1000)] = None
+    n_distinct: Annotated[int, Setting("Distinct values.", ge=0)] = 0
 
     @property
     def n_edges(self) -> int:

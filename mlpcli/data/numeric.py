@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.options import Setting, options
@@ -20,6 +21,9 @@ _LARGE = 1e100
 
 # Values that differ by less are one knot: a slope between them would leave the range of float64.
 _NEAREST = 1e-300
+
+# Distinct values are counted up to here.
+MOST_DISTINCT = 1000
 
 
 @options
@@ -188,15 +192,27 @@ def _in_units(values: Values, unit: float) -> Values:
 
 def thinned(values: Values, most: int) -> Values:
     """The distinct ones of sorted `values`; of more than `most` those at equal steps of rank, both ends included."""
-    distinct = _distinct(values)
+    distinct = values[is_new(values)]
     if len(distinct) <= most:
         return distinct
-    return _distinct(values[np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64)])
+    kept = values[np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64)]
+    return kept[is_new(kept)]
 
 
-def _distinct(values: Values) -> Values:
+def is_new(values: Values) -> NDArray[np.bool_]:
+    """Which of sorted `values` (n_values,) are not the one before them once more, as far as a slope can tell."""
     halves = values / 2  # no difference of halves is infinite
-    return np.concatenate([values[:1], values[1:][np.diff(halves) > _NEAREST]])
+    return np.concatenate([np.ones(len(values[:1]), np.bool_), np.diff(halves) > _NEAREST])
+
+
+def count_distinct(values: Values) -> int:
+    """How many distinct values a column (n_rows,) has, NaN not counted; MOST_DISTINCT for all above."""
+    # A few rows of a large column tell most often.
+    for some in (values[:: len(values) // 8192 + 1], values):
+        n_distinct = len(pd.unique(known_values(some)))
+        if n_distinct >= MOST_DISTINCT:
+            return MOST_DISTINCT
+    return n_distinct
 
 
 def _unit(values: Values) -> float:

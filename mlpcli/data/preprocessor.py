@@ -18,15 +18,17 @@ from mlpcli.data.categorical import OneHot, choose_levels
 from mlpcli.data.cells import holds_numbers, is_date_dtype
 from mlpcli.data.columns import Column, Role, complete_yes_no, find_role
 from mlpcli.data.dates import find_date_formats, has_time
+from mlpcli.data.edges import guide_of
 from mlpcli.data.faults import missing_cell
 from mlpcli.data.inputs import input_blocks, input_names, input_places
-from mlpcli.data.numeric import MissingPolicy, RefuseMissing, Scaler
+from mlpcli.data.numeric import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler, count_distinct
 from mlpcli.data.piecewise import Encoding
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
 from mlpcli.errors import DataError, nearest
 
 Values = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,15 @@ class Preprocessor:
     @property
     def number_inputs(self) -> tuple[int, ...]:
         """Which inputs are scaled numbers or dates, one for each such column."""
+        return self.number_inputs_with(0)
+
+    def number_inputs_with(self, min_distinct: int) -> tuple[int, ...]:
+        """Those of `number_inputs` whose columns have so many distinct training values or more; 1000 is the most."""
         places = input_places(self.columns)
         return tuple(
-            places[block, column.name].start for block, column, _ in input_blocks(self.columns) if block == "amount"
+            places[block, column.name].start
+            for block, column, _ in input_blocks(self.columns)
+            if block == "amount" and column.n_distinct >= min(min_distinct, MOST_DISTINCT)
         )
 
     @property
@@ -91,11 +99,13 @@ def fit_preprocessor(
     categorical: OneHot,
     encoding: Encoding,
     rows: Rows | None = None,
+    targets: Values | Codes | None = None,
 ) -> Preprocessor:
     """Learn from the training rows `rows` (all rows without it); a column not in `roles` gets the role it looks like.
 
     Roles and ways of writing (of dates, of yes and no) are found in all rows of the table, amounts and levels in the
-    training rows alone. Raises DataError for a column that is not there, is empty, or does not suit its role.
+    training rows alone. `targets` is what these rows are to give (`encode_target`), for an encoding that goes by it.
+    Raises DataError for a column that is not there, is empty, or does not suit its role.
     """
     selection = Selection(table, rows)
     if not features:
@@ -104,6 +114,7 @@ def fit_preprocessor(
     columns: list[Column] = []
     amounts: dict[str, Amount] = {}
     flags: dict[bytes, str] = {}
+    guide = None if targets is None else guide_of(targets)
     for name in features:
         role = roles.get(name) or _find_role(selection, name)
         if role in ("category", "yes_no"):
@@ -111,9 +122,11 @@ def fit_preprocessor(
         else:
             column, values = _fit_amounts(selection, name, role)
             is_missing = np.isnan(values)
-            amounts[name] = amount = fit_amount(values, numeric, missing, encoding)
+            amounts[name] = amount = fit_amount(values, numeric, missing, encoding, guide)
             n_bins = max(len(amount.edges) - 1, 0)
-            column = replace(column, clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=n_bins)
+            column = replace(
+                column, clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=n_bins, bin_span=amount.span
+            )
         if role != "category" and column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
             # Columns that are missing together say one thing: they share the flag of the first.
             pattern = np.packbits(is_missing).tobytes()
@@ -231,7 +244,8 @@ def _fit_amounts(selection: Selection, name: str, role: Role) -> tuple[Column, V
     if is_missing.all():
         _refuse_empty(selection, name)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    return replace(column, n_missing=int(np.count_nonzero(is_missing)), minimum=low, maximum=high), values
+    n_missing, n_distinct = int(np.count_nonzero(is_missing)), count_distinct(values)
+    return replace(column, n_missing=n_missing, minimum=low, maximum=high, n_distinct=n_distinct), values
 
 
 def _date_format(selection: Selection, name: str) -> str:

@@ -113,7 +113,7 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     if isinstance(plain.get("network"), dict):
         plain["network"] = to_plain(Network((1, 1), "identity", "identity")) | plain["network"]
     if isinstance(plain.get("columns"), list):
-        added = {"is_signed": False, "clip": None, "n_quantiles": 0, "n_bins": 0}
+        added = {"is_signed": False, "clip": None, "n_quantiles": 0, "n_bins": 0, "bin_span": None, "n_distinct": 0}
         plain["columns"] = [added | column if isinstance(column, dict) else column for column in plain["columns"]]
     target = plain.get("target")
     if isinstance(target, dict) and isinstance(target.get("is_standardized"), bool):
@@ -126,8 +126,10 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
 def _check_columns(columns: tuple[Column, ...], path: str) -> None:
     for column in columns:
         is_amount = column.role in ("number", "date")
-        if not is_amount and (column.clip is not None or column.n_quantiles or column.n_bins):
+        if not is_amount and (column.clip is not None or column.n_quantiles or column.n_bins or column.n_distinct):
             raise _misfit(path, f"a {column.role} column that is scaled like a number")
+        if column.bin_span is not None and not column.n_bins:
+            raise _misfit(path, f"a span of bins in a {column.role} column that has none")
         if column.is_signed and column.role != "category":
             raise _misfit(path, f"a {column.role} column with one input for two levels")
         if (column.is_signed or column.role == "yes_no") and len(column.levels) != 2:

@@ -113,11 +113,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     train_rows, validation_rows = _split(loaded, table, columns, task, known)
     transform = resolve_target_transform(loaded, loss, output_activation)
     target, target_state = fit_target(table, columns.targets, task, train_rows, transform)
-    options = config.preprocess
-    preprocessor = fit_preprocessor(
-        table, columns.features, config.data.columns, options.numeric, options.missing, options.categorical,
-        options.encoding, train_rows,
-    )  # fmt: skip
+    preprocessor = _fit_preprocessor(loaded, table, columns, target, target_state, train_rows)
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
     names = target.labels if isinstance(target, ClassTarget) else target.names
     metric = resolve_metric(loaded, task, loss, names)
@@ -149,6 +145,17 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
         choose_engine(loaded, network, plan, train.samples.n_rows), metric, plan.n_threads,
         train, validation, test, tuple(notes), hashes, train_rows, folds,
+    )  # fmt: skip
+
+
+def _fit_preprocessor(
+    loaded: LoadedConfig, table: Table, columns: ColumnPlan, target: Target, target_state: dict[str, Values], rows: Rows
+) -> Preprocessor:
+    options, roles = loaded.config.preprocess, loaded.config.data.columns
+    targets = encode_target(target, target_state, table, rows) if options.encoding.sees_targets else None
+    return fit_preprocessor(
+        table, columns.features, roles, options.numeric, options.missing, options.categorical,
+        options.encoding, rows, targets,
     )  # fmt: skip
 
 

@@ -55,15 +55,17 @@ def test_a_value_between_two_knots_is_on_the_line_between_them():
 
 
 @pytest.mark.parametrize("scaler", [MinMax(), Robust(clip=2.0), Quantile(points=4)], ids=lambda scaler: scaler.name)
-@pytest.mark.parametrize("encoding", [NoEncoding(), PiecewiseLinear(bins=3)], ids=lambda encoding: encoding.name)
+@pytest.mark.parametrize("encoding", [NoEncoding(), PiecewiseLinear(bins=3), PiecewiseLinear(span=0.5)], ids=str)
 def test_what_was_learnt_of_columns_comes_back_from_the_flat_state(scaler, encoding):
     rng = np.random.default_rng(0)
     tables = {"a": rng.normal(size=20), "b": np.array([0.0, 1.0]), "c": rng.normal(size=9)}
     amounts = {name: fit_amount(values, scaler, MedianFill(), encoding) for name, values in tables.items()}
     described = [Column("text", "category")]
     for name, amount in amounts.items():
-        n_bins = max(len(amount.edges) - 1, 0)
-        described.append(Column(name, "number", clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=n_bins))
+        n_bins, span = max(len(amount.edges) - 1, 0), amount.span
+        n_quantiles = len(amount.quantiles)
+        column = Column(name, "number", clip=amount.clip, n_quantiles=n_quantiles, n_bins=n_bins, bin_span=span)
+        described.append(column)
     back = unpack_amounts(described, pack_amounts(list(amounts.values())))
     assert list(back) == list(amounts)
     for name, amount in amounts.items():

@@ -28,7 +28,7 @@ from .tables_by_hand import HandTable, hand_table
 ALL_LEVELS = OneHot(min_count=1)
 
 
-def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, encoding=None, rows=None):
+def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, encoding=None, rows=None, targets=None):
     return fit_preprocessor(
         table,
         list(getattr(table, "frame", table)),
@@ -38,6 +38,7 @@ def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, e
         categorical,
         encoding or NoEncoding(),
         rows,
+        targets,
     )
 
 
@@ -187,6 +188,7 @@ CODINGS = [
     {"numeric": Robust(clip=3.0)},
     {"numeric": Quantile(points=20)},
     {"encoding": PiecewiseLinear(bins=5)},
+    {"encoding": PiecewiseLinear(bins=5, span=0.3)},
     {"numeric": Quantile(), "encoding": PiecewiseLinear(), "categorical": OneHot(min_count=1, binary="one")},
 ]
 
@@ -223,6 +225,26 @@ def test_bins_stand_after_the_numbers_and_a_missing_cell_gets_those_of_its_fill(
     assert [column.n_bins for column in preprocessor.columns] == [2, 0]
     X, _ = transform(preprocessor, hand_table(a=[-9.0, 1.0, 2.5, 9.0, np.nan], b=[0, 0, 0, 0, 0]))
     assert X.tolist() == [[-9, 0, 0, 0, 0], [1, 0, 0.5, 0, 0], [2.5, 0, 1, 0.25, 0], [9, 0, 1, 1, 0], [2, 0, 1, 0, 1]]
+
+
+def test_distinct_values_of_the_training_rows_are_counted_up_to_1000():
+    many = np.arange(9000.0)
+    table = hand_table(
+        many=many, few=many % 700, gaps=np.where(many % 2, np.nan, many % 8), text=["u", "v", "w"] * 3000
+    )
+    counts = [column.n_distinct for column in fit(table).columns]
+    assert counts == [1000, 700, 4, 0]
+    assert fit(table).number_inputs_with(5000) == (0,)
+    assert [column.n_distinct for column in fit(table, rows=np.arange(100)).columns] == [100, 100, 4, 0]
+
+
+def test_bins_can_end_where_the_targets_of_the_training_rows_change():
+    values = np.arange(50.0)
+    table = hand_table(a=np.append(values, np.full(50, 7.0)), b=np.append(values % 2, values))
+    targets = (values > 30).astype(np.int64)
+    rows, encoding = np.arange(50), PiecewiseLinear(bins=2, edges="target")
+    preprocessor = fit(table, encoding=encoding, rows=rows, targets=targets)
+    assert preprocessor.feature_names == ("a", "b", "a[0..30.5]", "a[30.5..49]")
 
 
 def test_bins_of_dates_are_named_by_dates():
@@ -269,6 +291,9 @@ def test_where_the_numbers_and_the_one_hot_blocks_stand():
     preprocessor = fit(table, categorical=OneHot(min_count=1, binary="one"), encoding=PiecewiseLinear(bins=2))
     names = preprocessor.feature_names
     assert [names[index] for index in preprocessor.number_inputs] == ["size", "when", "mass"]
+    assert [names[index] for index in preprocessor.number_inputs_with(3)] == ["when", "mass"]
+    assert preprocessor.number_inputs_with(4) == ()
+    assert preprocessor.number_inputs_with(0) == preprocessor.number_inputs
     assert [names[start:stop] for start, stop in preprocessor.category_blocks] == [
         ("island=a", "island=b", "island=c"),
         ("kind=u", "kind=v", "kind=(missing)"),

@@ -242,7 +242,7 @@ def test_what_comes_after_a_network_of_amounts_is_checked(tmp_path, bent, change
 
 CODED = {
     "numeric": "quantile",
-    "encoding": {"name": "piecewise_linear", "bins": 4},
+    "encoding": {"name": "piecewise_linear", "bins": 4, "edges": "target", "span": 0.3},
     "categorical": {"binary": "one"},
 }
 
@@ -263,17 +263,20 @@ def test_quantiles_and_bins_come_back_and_are_written_in_the_same_bytes(coded):
     assert (two.n_quantiles, two.n_bins) == (2, 0)
     assert day.n_bins == 4
     assert letter.is_signed
+    assert [column.bin_span for column in model.preprocessor.columns] == [0.3, None, 0.3, None]
+    assert [column.n_distinct for column in model.preprocessor.columns] == [13, 2, 27, 0]
     _, arrays = parts(coded)
     assert arrays["input_quantiles"].shape == arrays["input_scores"].shape == (15 + day.n_quantiles,)
     assert arrays["input_edges"].shape == (10,)
     assert encode_model(model) == coded.read_bytes()
 
 
+@pytest.mark.parametrize("span", [None, 0.3])
 @pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
-def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_path, numeric):
+def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_path, numeric, span):
     values = [(i * i % 37 / 7, "uv"[i % 2]) for i in range(50)]
     table = write_csv(tmp_path / "t.csv", ["x", "target"], values)
-    preprocess = {"numeric": numeric, "encoding": {"name": "piecewise_linear", "bins": 3}}
+    preprocess = {"numeric": numeric, "encoding": {"name": "piecewise_linear", "bins": 3, "span": span}}
     weights = train(tmp_path, {"train": str(table), "target": "target"}, preprocess=preprocess)
     header, arrays = parts(weights)
     (column,) = header["columns"]
@@ -285,6 +288,8 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
         first = z / np.sqrt(1 + (z / column["clip"]) ** 2)
     edges = arrays["input_edges"]
     bins = [np.clip((x - low) / (high - low), 0, 1) for low, high in pairwise(edges)]
+    if (s := column["bin_span"]) is not None:
+        bins = [(2 * e - 1) * s for e in bins]
     X, _ = transform(load_model(str(weights)).preprocessor, pd.DataFrame({"x": x}), np.float64)
     assert header["feature_names"][0] == "x"
     assert column["n_bins"] == 3
@@ -302,6 +307,8 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
         (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores does not rise (column n)"),
         (lambda h, a: h["columns"][0].update(n_quantiles=12), "input_quantiles is float64"),
         (lambda h, a: h["columns"][0].update(n_bins=3), "the columns do not give"),
+        (lambda h, a: h["columns"][1].update(bin_span=0.3), "a span of bins in a number column that has none"),
+        (lambda h, a: h["columns"][3].update(n_distinct=2), "a category column that is scaled like a number"),
         (lambda h, a: h["columns"][0].update(is_signed=True), "a number column with one input for two levels"),
         (lambda h, a: h["columns"][3].update(n_bins=2), "a category column that is scaled like a number"),
         (lambda h, a: h["columns"][3].update(levels=["x"]), "1 levels that share one input as -1 and 1"),
@@ -314,8 +321,8 @@ def test_what_was_learnt_of_the_columns_must_fit_them(tmp_path, coded, change, m
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, None])
-def test_counts_of_quantiles_and_bins_are_whole_numbers_from_0(tmp_path, coded, value):
-    for key in ("n_quantiles", "n_bins"):
+def test_counts_of_quantiles_bins_and_values_are_whole_numbers_from_0(tmp_path, coded, value):
+    for key in ("n_quantiles", "n_bins", "n_distinct"):
         with pytest.raises(ModelFileError, match=rf"columns\.?\[0\]\.{key}"):
             reloaded(tmp_path, coded, lambda header, arrays, key=key: header["columns"][0].update({key: value}))
 

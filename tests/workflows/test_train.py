@@ -63,8 +63,10 @@ def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, 
 
 
 @pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
-def test_quantiles_and_bins_are_found_again_on_resume(folder, numeric):
-    config = loaded(training={"epochs": 4}, preprocess={"numeric": numeric, "encoding": "piecewise_linear"})
+@pytest.mark.parametrize("edges", ["quantile", "target"])
+def test_quantiles_and_bins_are_found_again_on_resume(folder, numeric, edges):
+    encoding = {"name": "piecewise_linear", "edges": edges}
+    config = loaded(training={"epochs": 4}, preprocess={"numeric": numeric, "encoding": encoding})
     train(config, Watch())
     expected = WEIGHTS.read_bytes()
     interrupt(config, 2)
