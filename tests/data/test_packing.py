@@ -134,7 +134,7 @@ def test_a_faulty_row_of_a_large_table_is_told_as_ever():
         read_table("t.csv", packs=True)
 
 
-@pytest.mark.parametrize("encoding", [NoEncoding(), PiecewiseLinear()])
+@pytest.mark.parametrize("encoding", [NoEncoding(), PiecewiseLinear(), PiecewiseLinear(span=0.3)])
 def test_inputs_of_a_packed_table_are_those_of_the_table_within_the_rounding_of_float32(encoding):
     write(mixed_rows())
     rows = [np.arange(0, 200, 2), np.setdiff1d(np.arange(200), np.arange(0, 200, 2))[5:]]
