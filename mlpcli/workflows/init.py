@@ -50,21 +50,7 @@ def init(
     With `seconds` the strongest recipe whose training fits into them is taken, `recipe` or one down the ladder. Raises
     DataError.
     """
-    targets = tuple(dict.fromkeys(targets))
-    if source == "-" and not targets:
-        raise MlpError("standard input is read once: name the column to predict with --target.")
-    table = read_table(source, TableFormat(delimiter, encoding), targets)
-    columns = [str(name) for name in table.frame.columns]
-    is_guessed = not targets
-    if is_guessed:
-        targets = (columns[-1],)
-        # Read again: a target is read as text, so that labels such as 01 keep their form.
-        table = read_table(source, TableFormat(delimiter, encoding), targets)
-    for name in targets:
-        if name not in columns:
-            raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, columns)}")
-    if len(columns) == len(targets):
-        raise DataError(f"{table.name}: only the target is there, no column to predict it from.")
+    table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
     task, reason = resolve_task(table, targets)
     rows, note = rows_with_target(table, targets, task)
     target, state = fit_target(table, targets, task, rows)
@@ -110,6 +96,26 @@ def init(
         chosen,
         estimate,
     )
+
+
+def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> tuple[Table, tuple[str, ...], bool]:
+    """The table, the target columns, and whether these were guessed."""
+    targets = tuple(dict.fromkeys(targets))
+    if source == "-" and not targets:
+        raise MlpError("standard input is read once: name the column to predict with --target.")
+    table = read_table(source, table_format, targets)
+    columns = [str(name) for name in table.frame.columns]
+    is_guessed = not targets
+    if is_guessed:
+        targets = (columns[-1],)
+        # Read again: a target is read as text, so that labels such as 01 keep their form.
+        table = read_table(source, table_format, targets)
+    for name in targets:
+        if name not in columns:
+            raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, columns)}")
+    if len(columns) == len(targets):
+        raise DataError(f"{table.name}: only the target is there, no column to predict it from.")
+    return table, targets, is_guessed
 
 
 def _is_fine(profile: ColumnProfile) -> bool:
