@@ -38,7 +38,8 @@ def train_summary(screen: Screen, result: TrainResult) -> None:
     if metric is not None and _is_no_better(outcome.scores, metric):
         screen.warn(f"in {metric} the model is no better than the constant baseline, which ignores the inputs.")
     if is_fitted(result.prepared.loaded.config.postprocess):
-        screen.answer(f"Fitted on the validation rows: {describe_postprocessing(outcome.model)}")
+        fitted = describe_postprocessing(outcome.model) or "a temperature, which is in the weights of the last layer"
+        screen.answer(f"Fitted on the validation rows: {fitted}")
     ending = f"Stopped after epoch {outcome.epochs}: {outcome.stop_reason}. " if outcome.stop_reason else ""
     kept = f"Best epoch {outcome.best_epoch}." if outcome.best_score is not None else "The last epoch is kept."
     done = ending or f"{count(outcome.epochs, 'epoch')}. "

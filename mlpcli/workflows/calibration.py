@@ -14,8 +14,24 @@ Values = NDArray[np.float64]
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 _NEWTON_STEPS = 50
+_LEAST_LOG = -40.0  # of a probability that counts as none
 _GOLDEN = (5**0.5 - 1) / 2
 _PRECISION = 0.003  # of the logarithm of a temperature that is searched for
+
+
+def doubt(n_rows: float) -> float:
+    """The share of rows that is taken to fall on any class alike, beyond those that were seen.
+
+    It is one row: without it a few rows that are all right, or all but one, would ask for endless sureness.
+    """
+    return 1.0 / (n_rows + 1.0)
+
+
+def doubtful_log_loss(log_loss: float, probabilities: Values) -> float:
+    """The log loss of probabilities (n_rows, n_classes) with that row added."""
+    share = doubt(len(probabilities))
+    alike = -float(np.log(np.maximum(probabilities, exp(_LEAST_LOG))).mean())
+    return (1.0 - share) * log_loss + share * alike
 
 
 def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
@@ -23,8 +39,8 @@ def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None
 
     `answers` are probabilities (n_rows, n_classes) with codes `truth` (n_rows,), or those of yes (n_rows, n_targets)
     with `truth` of 0 and 1, for which one temperature serves all columns. In b = 1 / T the loss is convex, so Newton's
-    steps, kept in a shrinking bracket, find the least; where every row is right there is none, as more sureness always
-    gains.
+    steps, kept in a shrinking bracket, find the least. A row of `doubt` is added, which keeps sureness within what so
+    many rows can show; where every row is right, nothing is changed.
     """
     probabilities, codes = answers, truth
     if truth.ndim == 2:
@@ -38,6 +54,8 @@ def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None
     logs = np.log(np.maximum(probabilities[has_say], np.finfo(np.float64).tiny))
     shares = counted[has_say] / counted[has_say].sum()
     true_log = float(shares @ np.take_along_axis(logs, codes[has_say][:, None], axis=1)[:, 0])
+    share = doubt(float(counted[has_say].sum()))
+    true_log = (1.0 - share) * true_log + share * float(shares @ np.maximum(logs, _LEAST_LOG).mean(axis=1))
     low, high, b = 1.0 / HIGHEST_TEMPERATURE, 1.0 / LOWEST_TEMPERATURE, 1.0
     for _ in range(_NEWTON_STEPS):
         slope, curvature = _derivatives(logs, shares, true_log, b)

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets import ClassTarget, NumberTarget, Target, decode_outputs
+from mlpcli.data.probabilities import no_and_yes
+from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, decode_outputs
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import score, score_classes, score_multilabel, score_numbers
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile
-from mlpcli.workflows.calibration import extrapolated, fit_members_temperature, fit_temperature
+from mlpcli.workflows.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
 
 Values = NDArray[np.float64]
 
@@ -71,7 +72,9 @@ class Judge:
         def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
             state = self.state | {"temperature": np.array([temperature])}
             answers = mean_answers(self.target, state, outputs[list(which)])
-            return score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
+            log_loss = score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
+            outcomes = no_and_yes(answers).reshape(-1, 2) if isinstance(self.target, YesNoTarget) else answers
+            return doubtful_log_loss(log_loss, outcomes)
 
         return fit_members_temperature(log_loss_at, len(outputs), n_members or self.n_members)
 

@@ -12,7 +12,7 @@ from mlpcli.data.targets import ClassTarget, YesNoTarget
 from mlpcli.errors import ConfigError, DataError
 from mlpcli.evaluation.scores import score, score_classes
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.workflows.calibration import fit_temperature
+from mlpcli.workflows.calibration import doubtful_log_loss, fit_temperature
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.postprocessing import choose_threshold, fitted_state, threshold_metrics
 from mlpcli.workflows.preparation import prepare
@@ -53,10 +53,27 @@ def test_the_temperature_never_worsens_the_log_loss_it_is_fitted_on(seed, n_clas
     assert 0.05 <= temperature <= 20
     counts = np.ones(len(y)) if weights is None else weights
     is_all_right = (probabilities.argmax(axis=1) == y)[counts > 0].all()  # then more sureness always gains
-    for other in (1.0, temperature / 1.1, temperature * 1.1):
-        if 0.05 <= other <= 20 and not is_all_right:
-            best = score("classification", "log_loss", y, tempered(probabilities, temperature), (), weights)
-            assert best <= score("classification", "log_loss", y, tempered(probabilities, other), (), weights) + 1e-9
+
+    def loss(other):
+        return score("classification", "log_loss", y, tempered(probabilities, other), (), weights)
+
+    def doubtful(other):
+        return doubtful_log_loss(loss(other), tempered(probabilities, other))
+
+    assert loss(temperature) <= loss(1.0) + 1e-9
+    if temperature != 1.0 and weights is None:
+        for other in (temperature / 1.1, temperature * 1.1):
+            assert doubtful(temperature) <= doubtful(other) + 1e-9 or not 0.05 <= other <= 20
+    assert not is_all_right or temperature == 1.0
+
+
+def test_a_few_rows_that_are_nearly_all_right_do_not_ask_for_endless_sureness():
+    codes = np.arange(60) % 3
+    probabilities = np.full((60, 3), 0.04)
+    probabilities[np.arange(60), codes] = 0.92
+    probabilities[0] = [0.35, 0.4, 0.25]  # a near miss, which hardly minds how sure the others are
+    right = tempered(probabilities, fit_temperature(probabilities, codes))[1:]
+    assert 0.002 < 1 - right.max(axis=1).min() < 0.04
 
 
 @pytest.mark.parametrize("sureness", [0.5, 1.0, 2.0, 5.0])
