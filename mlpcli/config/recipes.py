@@ -14,14 +14,20 @@ RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
 
 # Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
 MANY_VALUES = 20
+# Many classes need more neurons to tell them apart.
+MANY_CLASSES = 8
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a recipe goes by. `n_fine` counts the number columns with MANY_VALUES distinct values or more."""
+    """What a recipe goes by.
+
+    `n_classes` is 0 for amounts; `n_fine` counts the number columns with MANY_VALUES distinct values or more.
+    """
 
     task: str
     n_rows: int
+    n_classes: int = 0
     n_fine: int = 0
     rarest_class: str = ""
 
@@ -61,7 +67,8 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
         return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
     members, folds = (8, 4) if n < 10_000 else (4, 4)
     epochs = _by_rows(n, ((50_000, 64), (100_000, 32), (300_000, 16)), 8)
-    return Recipe(name, (128, 128, 128), epochs, _strong_batch(n * (folds - 1) // folds), members, folds)
+    width = 256 if facts.n_classes >= MANY_CLASSES else 128
+    return Recipe(name, (width,) * 3, epochs, _strong_batch(n * (folds - 1) // folds), members, folds)
 
 
 def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:
@@ -165,6 +172,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             (
                 (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
                 ("activation: relu", "the quickest"),
+                ("dropout: 0.1", "hidden neurons switched off at random, against overfitting"),
             ),
         ),
         Section(

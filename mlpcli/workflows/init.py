@@ -69,6 +69,7 @@ def init(
     facts = Facts(
         task,
         len(rows),
+        len(counts),
         sum(_is_fine(one) for one in profiles),
         rarest_class(list(counts), list(counts.values())) if counts else "",
     )
