@@ -17,6 +17,7 @@ import typer
 from mlpcli import __version__
 from mlpcli.cli.check import check
 from mlpcli.cli.commands import Program, TextVerb, Verb
+from mlpcli.cli.compare import compare
 from mlpcli.cli.escaping import printable
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.init import init
@@ -47,6 +48,7 @@ app.command("check", cls=Verb)(check)
 app.command("train", cls=Verb)(train)
 app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
+app.command("compare", cls=TextVerb)(compare)
 app.command("inspect", cls=TextVerb)(inspect)
 
 

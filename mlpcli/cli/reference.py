@@ -34,7 +34,7 @@ _HEAD = """\
 
 _EXIT_CODES = {
     0: "Done.",
-    GateMissed.exit_code: "Done, and the answer is no: a gate (`--min`, `--max`, `expect`) was missed.",
+    GateMissed.exit_code: "Done, and the answer is no: a gate was missed, or the new model is worse.",
     MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
     Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
     BUG: "A bug in mlpcli. The only case with a traceback.",
@@ -72,6 +72,12 @@ file named by `--output` appears when it is whole.""",
 Rows without a target are left out and counted. If the model was trained with a column of weights, the scores are
 weighted and the column must be there. A gate names a score of the table [below](#metrics) and is met at the bound
 itself; a score that is not defined meets no gate.""",
+    "compare": """\
+The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
+same rows; the difference of each score stands beside its interval: percentiles of a paired bootstrap, 2000 resamples of
+the rows, always the same ones. `worse` and `better` mean that the whole interval lies on one side; for the accuracy
+McNemar's exact test must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of
+two models that are equally good the new one is called worse in about (1 - confidence) / 2 of all cases.""",
     "inspect": """\
 To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
 error.""",
