@@ -18,6 +18,7 @@ from mlpcli import __version__
 from mlpcli.cli.check import check
 from mlpcli.cli.commands import Program, TextVerb, Verb
 from mlpcli.cli.compare import compare
+from mlpcli.cli.diff import diff
 from mlpcli.cli.escaping import printable
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.init import init
@@ -50,6 +51,7 @@ app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)
 app.command("inspect", cls=TextVerb)(inspect)
+app.command("diff", cls=TextVerb)(diff)
 
 
 def _show_version(asked: bool) -> None:

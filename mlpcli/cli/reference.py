@@ -81,6 +81,11 @@ two models that are equally good the new one is called worse in about (1 - confi
     "inspect": """\
 To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
 error.""",
+    "diff": """\
+The distance of an array is the Frobenius norm of its change over that of the old array. The exit code is 0 whether or
+not the models differ, unless `--exit-code` asks. With one file the model is written out as text, a line for each value
+and each array, the same text for equal models. That makes `git diff` and `git log -p` speak of models, with two lines:
+`*.npz diff=mlp` in `.gitattributes`, and once per copy of the repository `git config diff.mlp.textconv "mlp diff"`.""",
 }
 
 _METRICS_HEAD = """\

@@ -53,11 +53,12 @@ def test_version_and_help_import_nothing_heavy(arguments):
         ("eval", {"numpy", "pandas", "threadpoolctl", "rich"}),
         ("compare", {"numpy", "pandas", "threadpoolctl", "rich"}),
         ("inspect", {"numpy", "pandas", "rich"}),
+        ("diff", {"numpy", "pandas", "rich"}),
     ],
 )
 def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, heavy, iris):
     table = DATA / "iris.csv"
-    arguments = {"inspect": [iris], "compare": [iris, iris, table]}.get(verb, [iris, table])
+    arguments = {"inspect": [iris], "diff": [iris, iris], "compare": [iris, iris, table]}.get(verb, [iris, table])
     modules = modules_after(verb, *arguments)
     assert modules & set(HEAVY) == heavy
     assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
