@@ -24,6 +24,7 @@ from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.init import init
 from mlpcli.cli.inspect import inspect
 from mlpcli.cli.predict import predict
+from mlpcli.cli.repro import repro
 from mlpcli.cli.train import train
 from mlpcli.errors import MlpError
 
@@ -52,6 +53,7 @@ app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)
 app.command("inspect", cls=TextVerb)(inspect)
 app.command("diff", cls=TextVerb)(diff)
+app.command("repro", cls=TextVerb)(repro)
 
 
 def _show_version(asked: bool) -> None:

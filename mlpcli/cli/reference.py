@@ -34,7 +34,7 @@ _HEAD = """\
 
 _EXIT_CODES = {
     0: "Done.",
-    GateMissed.exit_code: "Done, and the answer is no: a gate was missed, or the new model is worse.",
+    GateMissed.exit_code: "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes.",
     MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
     Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
     BUG: "A bug in mlpcli. The only case with a traceback.",
@@ -86,6 +86,12 @@ The distance of an array is the Frobenius norm of its change over that of the ol
 not the models differ, unless `--exit-code` asks. With one file the model is written out as text, a line for each value
 and each array, the same text for equal models. That makes `git diff` and `git log -p` speak of models, with two lines:
 `*.npz diff=mlp` in `.gitattributes`, and once per copy of the repository `git config diff.mlp.textconv "mlp diff"`.""",
+    "repro": """\
+Nothing is written. The config, the number of epochs, the seed, the number of threads and the engine are those of the
+record; the data is looked for where the config says (from the current folder), or where `--data` says. Other data is
+named by its hash and not trained on. Where the bytes are not the same, what is different is shown: versions, what the
+config came to, and the arrays that moved farthest; the last bits of a sum can differ between processors and BLAS
+libraries.""",
 }
 
 _METRICS_HEAD = """\
