@@ -55,7 +55,15 @@ the network layer by layer, the rows of each class in each part, warnings, and a
     "train": """\
 `CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
 `DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
-the same bits as if it had never stopped. A gate of `expect` that is missed is exit code 1; the run is kept.""",
+the same bits as if it had never stopped. A gate of `expect` that is missed is exit code 1; the run is kept.
+
+- `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
+  same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
+  always counts as changed.
+- `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and with exit
+  code 0; the reason is in metrics.json as `stop_reason`. The clock is looked at before each step, but the first epoch always
+  ends. The memory is the most the process has held; where more is expected the training does not start (exit code 2).
+  `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
     "predict": """\
 There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
 needed, no target column. The answer stands in a column named as the target, in your own labels or units.
