@@ -60,8 +60,8 @@ the same bits as if it had never stopped. A gate of `expect` that is missed is e
 - `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
   same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
   always counts as changed.
-- `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and with exit
-  code 0; the reason is in metrics.json as `stop_reason`. The clock is looked at before each step, but the first epoch always
+- `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
+  code 0; metrics.json says why (`stop_reason`). The clock is looked at before each step, but the first epoch always
   ends. The memory is the most the process has held; where more is expected the training does not start (exit code 2).
   `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
     "predict": """\
