@@ -91,6 +91,13 @@ def test_threads_and_engine_are_those_of_the_record_whatever_this_machine_would_
     assert ended.document["same"] is True
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_what_compiled_code_trained_is_repeated_by_compiled_code(folder, members):
+    pytest.importorskip("numba")
+    weights = train(folder, IRIS, {"epochs": 2, "engine": "compiled"}, model={"members": members})
+    assert "gave the same bytes" in done("repro", weights).stdout
+
+
 @pytest.mark.parametrize("record", [{"config": None}, {"epochs": "many"}])
 def test_a_model_without_a_record_is_refused(folder, iris, record):
     ended = mlp("repro", edited(iris, folder / "bare.npz", **record))
