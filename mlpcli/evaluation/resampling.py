@@ -105,11 +105,14 @@ def _auc(is_positive: NDArray[np.bool_], scores: Floats, counts: Floats) -> Floa
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    counts = counts[:, order]
-    positives = np.add.reduceat(counts * is_positive[order], starts, axis=1)
-    negatives = np.add.reduceat(counts * ~is_positive[order], starts, axis=1)
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    ranked_counts = np.take(counts, order, axis=1)
+    positives = ranked_counts * is_positive[order]
+    negatives = ranked_counts - positives
+    if len(starts) < len(order):  # ties, whose rows are taken together
+        positives, negatives = (np.add.reduceat(part, starts, axis=1) for part in (positives, negatives))
+    below = np.cumsum(negatives, axis=1)
+    pairs = positives.sum(axis=1) * below[:, -1]
+    below -= negatives / 2
     in_order = np.einsum("ij,ij->i", positives, below)
     shares: Floats = np.divide(in_order, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
     return shares
