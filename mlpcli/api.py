@@ -17,7 +17,9 @@ from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.engine import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import prepare
 
 
@@ -107,12 +109,13 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
     `rows` take the place of `data.train`, which may then be left out. Raises ConfigError, DataError and Diverged.
     """
     prepared = prepare(_loaded(config, rows is not None), None if rows is None else table_from_frame(rows))
-    state = fresh_state(prepared)
+    refuse_over_budget(prepared)
+    state, budget = fresh_state(prepared), Budget(prepared.loaded)
     try:
         with blas_threads(prepared.n_threads):
-            for _ in epochs(prepared, state, lambda: False):
+            for _ in epochs(prepared, state, lambda: budget.is_used_up(state.epoch)):
                 pass
-            outcome = finished(prepared, state)
+            outcome = finished(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.") from fault
     return TrainedModel(outcome.model, prepared.notes, outcome.verdicts)

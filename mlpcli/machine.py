@@ -2,6 +2,12 @@
 
 import ctypes
 import os
+import sys
+
+try:
+    import resource
+except ImportError:  # Windows has no such module
+    resource = None  # type: ignore[assignment]
 
 # Of the C library's <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -10,6 +16,20 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def available_cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory() -> int:
+    """The most memory this process has held, in bytes; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            # What the resource module says on Linux can be that of the process that started this one.
+            peak = next(line for line in file if line.startswith(b"VmHWM:"))
+        return int(peak.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError, IndexError):  # another system
+        pass
+    if resource is None:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def keep_freed_memory(n_bytes: int) -> None:

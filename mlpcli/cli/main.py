@@ -17,11 +17,14 @@ import typer
 from mlpcli import __version__
 from mlpcli.cli.check import check
 from mlpcli.cli.commands import Program, TextVerb, Verb
+from mlpcli.cli.compare import compare
+from mlpcli.cli.diff import diff
 from mlpcli.cli.escaping import printable
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.init import init
 from mlpcli.cli.inspect import inspect
 from mlpcli.cli.predict import predict
+from mlpcli.cli.repro import repro
 from mlpcli.cli.train import train
 from mlpcli.errors import MlpError
 
@@ -47,7 +50,10 @@ app.command("check", cls=Verb)(check)
 app.command("train", cls=Verb)(train)
 app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
+app.command("compare", cls=TextVerb)(compare)
 app.command("inspect", cls=TextVerb)(inspect)
+app.command("diff", cls=TextVerb)(diff)
+app.command("repro", cls=TextVerb)(repro)
 
 
 def _show_version(asked: bool) -> None:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from mlpcli.errors import MlpError
+
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
 Settings = Annotated[
@@ -16,3 +18,11 @@ Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; mlp in
 Weights = Annotated[str, typer.Argument(metavar="WEIGHTS", help="Model file: weights.npz of a run.")]
 Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Field separator; found if not given.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Text encoding; found if not given.")]
+
+
+def parse_number(option: str, text: str) -> float:
+    """The number after an option of a verb whose values Typer leaves as texts; raises MlpError."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise MlpError(f"{option} {text}: must be a number.") from error

@@ -1,6 +1,41 @@
 """What the options of the command line change in the config."""
 
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
 from mlpcli.config.overrides import Override
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What `mlp train` may take, as typed; None for what was not given."""
+
+    seconds: float | None
+    epochs_without_gain: int | None
+    memory: str | None
+
+    def overrides(self) -> list[str | Override]:
+        """What they change in the config."""
+        given: list[tuple[str, Any, str]] = [
+            ("budget.seconds", self.seconds, "--max-seconds"),
+            ("training.early_stopping.patience", self.epochs_without_gain, "--max-epochs-without-gain"),
+            ("budget.memory", self.memory, "--max-memory"),
+        ]
+        found = [Override(key, value, f"{option} {value}") for key, value, option in given if value is not None]
+        if self.epochs_without_gain is not None:  # a limit does not grow
+            text = f"--max-epochs-without-gain {self.epochs_without_gain}"
+            found.append(Override("training.early_stopping.patience_factor", 1.0, text))
+        return list(found)
+
+    def words(self) -> list[str]:
+        """The options again."""
+        named = {
+            "--max-seconds": None if self.seconds is None else f"{self.seconds:g}",
+            "--max-epochs-without-gain": self.epochs_without_gain,
+            "--max-memory": self.memory,
+        }
+        return [word for option, value in named.items() if value is not None for word in (option, str(value))]
 
 
 def config_overrides(settings: list[str] | None, output: str | None, seed: int | None) -> list[str | Override]:
@@ -11,3 +46,15 @@ def config_overrides(settings: list[str] | None, output: str | None, seed: int |
     if seed is not None:
         overrides.append(Override("training.seed", seed, f"--seed {seed}"))
     return overrides
+
+
+def resume_command(
+    config: str, settings: list[str] | None, output: str | None, seed: int | None, rest: list[str]
+) -> str:
+    """What to type to go on with an interrupted training; `rest` are further words."""
+    words = ["mlp", "train", config]
+    for setting in settings or []:
+        words += ["--set", setting]
+    words += ["--output", output] if output is not None else []
+    words += ["--seed", str(seed)] if seed is not None else []
+    return shlex.join([*words, "--resume", *rest])

@@ -34,7 +34,7 @@ _HEAD = """\
 
 _EXIT_CODES = {
     0: "Done.",
-    GateMissed.exit_code: "Done, and the answer is no: a gate (`--min`, `--max`, `expect`) was missed.",
+    GateMissed.exit_code: "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes.",
     MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
     Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
     BUG: "A bug in mlpcli. The only case with a traceback.",
@@ -55,7 +55,15 @@ the network layer by layer, the rows of each class in each part, warnings, and a
     "train": """\
 `CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
 `DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
-the same bits as if it had never stopped. A gate of `expect` that is missed is exit code 1; the run is kept.""",
+the same bits as if it had never stopped. A gate of `expect` that is missed is exit code 1; the run is kept.
+
+- `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
+  same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
+  always counts as changed.
+- `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
+  code 0; metrics.json says why (`stop_reason`). The clock is looked at before each step, but the first epoch always
+  ends. The memory is the most the process has held; where more is expected the training does not start (exit code 2).
+  `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
     "predict": """\
 There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
 needed, no target column. The answer stands in a column named as the target, in your own labels or units.
@@ -72,9 +80,26 @@ file named by `--output` appears when it is whole.""",
 Rows without a target are left out and counted. If the model was trained with a column of weights, the scores are
 weighted and the column must be there. A gate names a score of the table [below](#metrics) and is met at the bound
 itself; a score that is not defined meets no gate.""",
+    "compare": """\
+The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
+same rows; the difference of each score stands beside its interval: percentiles of a paired bootstrap, 2000 resamples of
+the rows, always the same ones. `worse` and `better` mean that the whole interval lies on one side; for the accuracy
+McNemar's exact test must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of
+two models that are equally good the new one is called worse in about (1 - confidence) / 2 of all cases.""",
     "inspect": """\
 To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
 error.""",
+    "diff": """\
+The distance of an array is the Frobenius norm of its change over that of the old array. The exit code is 0 whether or
+not the models differ, unless `--exit-code` asks. With one file the model is written out as text, a line for each value
+and each array, the same text for equal models. That makes `git diff` and `git log -p` speak of models, with two lines:
+`*.npz diff=mlp` in `.gitattributes`, and once per copy of the repository `git config diff.mlp.textconv "mlp diff"`.""",
+    "repro": """\
+Nothing is written. The config, the number of epochs, the seed, the number of threads and the engine are those of the
+record; the data is looked for where the config says (from the current folder), or where `--data` says. Other data is
+named by its hash and not trained on. Where the bytes are not the same, what is different is shown: versions, what the
+config came to, and the arrays that moved farthest; the last bits of a sum can differ between processors and BLAS
+libraries.""",
 }
 
 _METRICS_HEAD = """\

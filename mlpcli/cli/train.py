@@ -1,6 +1,6 @@
 """`mlp train`."""
 
-import shlex
+from typing import Annotated
 
 import typer
 
@@ -13,6 +13,15 @@ def train(
     output: Output = None,
     seed: Seed = None,
     resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint of an unfinished run."),
+    if_changed: bool = typer.Option(False, "--if-changed", help="Do nothing where the run is up to date."),
+    seconds: Annotated[float | None, typer.Option("--max-seconds", help="End after so long (budget.seconds).")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--max-epochs-without-gain", min=1, help="End after so many epochs without a better one."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -20,32 +29,22 @@ def train(
 
     Example: mlp train configs/penguins.yaml --set training.epochs=50
     """
-    from mlpcli.cli.overrides import config_overrides
+    from mlpcli.cli.overrides import Limits, config_overrides, resume_command
     from mlpcli.cli.progress import TrainingView
     from mlpcli.cli.render import Screen
-    from mlpcli.cli.train_summary import train_json, train_summary
-    from mlpcli.cli.verdicts import refuse_missed
+    from mlpcli.cli.train_summary import refuse_failed, train_json, train_summary
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.train import train as run_training
+    from mlpcli.workflows.train import train_if_changed
 
-    loaded = load_config(config, config_overrides(settings, output, seed))
+    limits = Limits(seconds, epochs, memory)
+    loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
     screen = Screen(quiet)
-    flags = ["--quiet"] * quiet + ["--json"] * json
-    command = _resume_command(config, settings, output, seed, flags)
-    result = run_training(loaded, TrainingView(screen), resume, command)
+    flags = [*limits.words(), *["--quiet"] * quiet, *["--json"] * json]
+    command = resume_command(config, settings, output, seed, flags)
+    result = (train_if_changed if if_changed else run_training)(loaded, TrainingView(screen), resume, command)
     if json:
         screen.json(train_json(result))
     else:
         train_summary(screen, result)
-    refuse_missed(result.outcome.verdicts)
-
-
-def _resume_command(
-    config: str, settings: list[str] | None, output: str | None, seed: int | None, flags: list[str]
-) -> str:
-    words = ["mlp", "train", config]
-    for setting in settings or []:
-        words += ["--set", setting]
-    words += ["--output", output] if output is not None else []
-    words += ["--seed", str(seed)] if seed is not None else []
-    return shlex.join([*words, "--resume", *flags])
+    refuse_failed(result)

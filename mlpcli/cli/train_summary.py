@@ -5,9 +5,11 @@ from typing import Any
 
 from mlpcli.cli.render import Row, Screen, count, duration, number
 from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing
-from mlpcli.cli.verdicts import gates_json, show_verdicts
+from mlpcli.cli.verdicts import gates_json, refuse_missed, show_verdicts
+from mlpcli.errors import GateMissed
 from mlpcli.workflows.postprocessing import is_fitted
 from mlpcli.workflows.train import TrainResult, flat_metrics
+from mlpcli.workflows.up_to_date import FinishedRun
 
 # The metric, lower being better, in which a model trained on a loss should beat the constant baseline.
 LOSS_METRICS = {
@@ -19,8 +21,11 @@ LOSS_METRICS = {
 }
 
 
-def train_summary(screen: Screen, result: TrainResult) -> None:
+def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
     """Scores against the baseline, gates, where the files are, and what to type next."""
+    if isinstance(result, FinishedRun):
+        screen.answer(f"{result.folder} is up to date: config, data and version are those of the run. Nothing to do.")
+        return
     outcome = result.outcome
     parts = list(outcome.scores)
     task = result.prepared.task
@@ -49,16 +54,33 @@ def train_summary(screen: Screen, result: TrainResult) -> None:
     screen.say(f"Next: mlp eval {weights} NEW.csv    or    mlp predict {weights} NEW.csv")
 
 
-def train_json(result: TrainResult) -> dict[str, Any]:
+def train_json(result: TrainResult | FinishedRun) -> dict[str, Any]:
     """The metrics, the folder, and the gates."""
+    if isinstance(result, FinishedRun):
+        return {
+            "output": result.folder,
+            "weights": f"{result.folder}/weights.npz",
+            "up_to_date": True,
+            "passed": not result.missed_gates,
+            "metrics": dict(result.metrics),
+        }
     return {
         "output": result.folder,
         "weights": f"{result.folder}/weights.npz",
+        "up_to_date": False,
         "layers": result.prepared.network.sizes,
         "gates": gates_json(result.outcome.verdicts),
         "passed": result.outcome.passed,
         "metrics": flat_metrics(result.outcome, result.seconds),
     }
+
+
+def refuse_failed(result: TrainResult | FinishedRun) -> None:
+    """Raise GateMissed, which ends the program with exit code 1, unless every gate is (or was) met."""
+    if isinstance(result, TrainResult):
+        refuse_missed(result.outcome.verdicts)
+    elif result.missed_gates:
+        raise GateMissed(f"{result.folder} missed when it was trained: {result.missed_gates}")
 
 
 def _is_no_better(scores: Mapping[str, Mapping[str, float]], metric: str) -> bool:

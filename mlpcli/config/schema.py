@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator
 
+from mlpcli.config.budget import BudgetConfig
 from mlpcli.config.shorthand import counted, listed, named, named_or_text
 from mlpcli.data.categorical import OneHot
 from mlpcli.data.columns import Role
@@ -294,4 +295,5 @@ class Config:
     training: Annotated[TrainingConfig, Setting("How the weights are fitted.")] = TrainingConfig()
     postprocess: Annotated[PostprocessConfig, Setting("What is done to the answers.")] = PostprocessConfig()
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
+    budget: Annotated[BudgetConfig, Setting("What a training may take.")] = BudgetConfig()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None

@@ -4,6 +4,7 @@ import bz2
 import difflib
 import glob
 import gzip
+import hashlib
 import importlib
 import io
 import lzma
@@ -121,6 +122,17 @@ def held(source: Source) -> Source:
     content = b"".join(iter(lambda: stream.read(1 << 20), b""))
     stream.close()
     return Source(source.path, content)
+
+
+def sha256_of(source: str | Sequence[str]) -> str:
+    """The hash of the uncompressed bytes of all files in order: that of the table they make, without parsing it."""
+    digest = hashlib.sha256()
+    for part in find_sources(source):
+        stream = open_source(part)
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        stream.close()
+    return digest.hexdigest()
 
 
 class _Rejoined(io.RawIOBase):

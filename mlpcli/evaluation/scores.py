@@ -70,11 +70,24 @@ def score(
     if not _has_weight(y, weights):
         return np.nan
     metric = find_metric(key)
-    evidence = _gather(task, y, predicted, weights, threshold)
+    evidence = gather(task, y, predicted, weights, threshold)
     with np.errstate(all="ignore"):
         if key == metric.name:
             return metric.together[task](evidence)
         return float(metric.each[task](evidence)[_keys_of_parts(metric, names).index(key)])
+
+
+def gather(
+    task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None, threshold: Floats | None
+) -> Evidence:
+    """What the metrics of a task look at; arrays as in the function that scores all of it."""
+    predicted = np.asarray(predicted, dtype=np.float64)
+    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+    if task == "classification":
+        return ClassEvidence(y, predicted, weights, threshold)
+    if task == "regression":
+        return NumberEvidence(y, predicted, weights)
+    return YesNoEvidence(y.astype(np.bool_), predicted, weights, threshold)
 
 
 def find_metric(key: str) -> Metric:
@@ -124,7 +137,7 @@ def _score_all(
     scores = dict.fromkeys(metric_names(task, names), np.nan)
     if not _has_weight(y, weights):
         return scores
-    evidence = _gather(task, y, predicted, weights, threshold)
+    evidence = gather(task, y, predicted, weights, threshold)
     # Predictions of a diverging network overflow when squared: the score is then infinite, and no gate passes it.
     with np.errstate(all="ignore"):
         for key in scores:
@@ -137,18 +150,6 @@ def _score_all(
 
 def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
     return len(y) > 0 and (weights is None or bool(weights.any()))
-
-
-def _gather(
-    task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None, threshold: Floats | None
-) -> Evidence:
-    predicted = np.asarray(predicted, dtype=np.float64)
-    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
-    if task == "classification":
-        return ClassEvidence(y, predicted, weights, threshold)
-    if task == "regression":
-        return NumberEvidence(y, predicted, weights)
-    return YesNoEvidence(y.astype(np.bool_), predicted, weights, threshold)
 
 
 def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:

@@ -25,7 +25,9 @@ from mlpcli.storage.lock import Lock
 WEIGHTS = "weights.npz"
 CHECKPOINT = "checkpoint.npz"
 HISTORY = "history.csv"
-RUN_FILES = ("config.yaml", WEIGHTS, "metrics.json", HISTORY, CHECKPOINT)
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
 
 _PARTIAL, _REPLACED, _LOCK = ".partial", ".replaced", ".lock"
 

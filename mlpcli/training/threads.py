@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mlpcli.machine import available_cores
 
@@ -25,3 +25,13 @@ def blas_threads(n_threads: int) -> AbstractContextManager[object]:
     """Within the context, BLAS uses at most this many threads."""
     limits: AbstractContextManager[object] = threadpool_limits(n_threads, user_api="blas")
     return limits
+
+
+def blas_name() -> str:
+    """The BLAS libraries of this process and what they were chosen for: `openblas 0.3.29 (Haswell)`."""
+    names = [
+        f"{info.get('internal_api')} {info.get('version') or '?'} ({info.get('architecture') or '?'})"
+        for info in threadpool_info()
+        if info.get("user_api") == "blas"
+    ]
+    return ", ".join(dict.fromkeys(names)) or "unknown"

@@ -8,10 +8,8 @@ import numpy as np
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.targets import ClassTarget
-from mlpcli.nn.network import SCORING_ROWS
-from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.workflows.fitting import fresh_state
+from mlpcli.workflows.memory import refuse_over_budget, training_memory
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class, shared_rows
@@ -42,6 +40,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
     RunDirectory(default_output(loaded)).check()
     table = read_training_table(loaded)
     prepared = prepare(loaded, table)
+    refuse_over_budget(prepared)
     config = loaded.config
     profiles = [
         profile
@@ -65,7 +64,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
         tuple(profiles),
         counts,
         tuple(warnings),
-        _memory(prepared),
+        training_memory(prepared),
         expected_seconds(prepared),
         default_output(loaded),
     )
@@ -89,15 +88,3 @@ def _class_counts(prepared: Prepared, part: Part) -> dict[str, int]:
         return {}
     counted = np.bincount(part.truth, minlength=len(prepared.target.labels)).tolist()
     return dict(zip(prepared.target.labels, counted, strict=True))
-
-
-def _memory(prepared: Prepared) -> int:
-    """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
-    item = prepared.train.samples.X.itemsize
-    samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
-    widths = sum(prepared.network.widths) * prepared.network.members
-    rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
-    n_parameters = count_parameters(prepared.network)
-    state = fresh_state(prepared).optimizer
-    vectors = 5 + sum(values.size == n_parameters for values in state.values())
-    return samples + rows * widths * item + vectors * n_parameters * item

@@ -38,7 +38,7 @@ Rows = NDArray[np.int64]
 INITIALIZER_ROWS = 4096
 
 # Sections of the config that a model does not depend on.
-NOT_RECORDED = ("output", "expect")
+NOT_RECORDED = ("output", "expect", "budget")
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
 
-def finished(prepared: Prepared, state: TrainingState) -> Outcome:
-    """The model of the best epoch, scored on every part."""
+def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Outcome:
+    """The model of the best epoch, scored on every part; `stopped` says what ended the training from outside."""
     # A metric that was never defined chose no epoch; then the last one stands.
     kept = state.best_flat if state.best_epoch else state.flat
     network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
@@ -138,7 +138,7 @@ def finished(prepared: Prepared, state: TrainingState) -> Outcome:
         state.epoch,
         state.best_epoch or state.epoch,
         state.best_score,
-        stop_reason(prepared, state),
+        stopped or stop_reason(prepared, state),
         tuple(verdicts),
     )
 

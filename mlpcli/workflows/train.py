@@ -17,15 +17,18 @@ from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.machine import return_freed_memory
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
-from mlpcli.storage.run_directory import CHECKPOINT, WEIGHTS, RunDirectory
+from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.engine import NonFiniteLoss
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
+from mlpcli.workflows.memory import memory_limit, refuse_over_budget
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class
+from mlpcli.workflows.up_to_date import FinishedRun, finished_run
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.
@@ -34,8 +37,8 @@ CHECKPOINT_SECONDS = 5.0
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
 # epochs is one of them only where the learning rate does not depend on it.
 FREE_TO_CHANGE = (
-    "output", "expect", "data.test", "training.early_stopping.patience", "training.early_stopping.patience_factor",
-    "training.engine",
+    "output", "expect", "budget", "data.test", "training.early_stopping.patience",
+    "training.early_stopping.patience_factor", "training.engine",
 )  # fmt: skip
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
@@ -79,6 +82,14 @@ def default_output(loaded: LoadedConfig) -> str:
     return f"runs/{Path(loaded.path).stem}" if loaded.config.output is None else loaded.config.output
 
 
+def train_if_changed(
+    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = ""
+) -> TrainResult | FinishedRun:
+    """The run that is there, if it is the one that would come out; else as `train`."""
+    found = finished_run(loaded, RunDirectory(default_output(loaded)).final)
+    return train(loaded, observer, resume, resume_command) if found is None else found
+
+
 def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "") -> TrainResult:
     """Train what the config says, and leave a run directory.
 
@@ -86,7 +97,9 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
     """
     RunDirectory(default_output(loaded)).check()
+    memory_limit(loaded)  # refuses a text that is none before the data is read
     prepared = prepare(loaded)
+    refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
     with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
         for note in (*prepared.notes, *run.begin(resume)):
@@ -94,10 +107,13 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         journal = _Journal(run, prepared)
         state = journal.resume() if resume else fresh_state(prepared)
         journal.start()
+        budget = Budget(loaded, journal.seconds)
         observer.prepared(prepared, state.epoch)
         try:
             with blas_threads(prepared.n_threads):
-                for report in epochs(prepared, state, interruption.was_asked):
+                for report in epochs(
+                    prepared, state, lambda: interruption.was_asked() or budget.is_used_up(state.epoch)
+                ):
                     journal.epoch(report, state)
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
@@ -109,7 +125,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
             journal.save(state)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
         with blas_threads(prepared.n_threads):
-            outcome = finished(prepared, state)
+            outcome = finished(prepared, state, budget.reason)
         seconds = journal.complete(state, outcome)
         return TrainResult(prepared, outcome, run.final, seconds)
 
@@ -130,7 +146,7 @@ class _Journal:
 
     def start(self) -> None:
         """Write the resolved config; the clock starts."""
-        self.run.write("config.yaml", dump_yaml(self.prepared.loaded.config).encode())
+        self.run.write(CONFIG, dump_yaml(self.prepared.loaded.config).encode())
         self._started = self._saved = perf_counter()
 
     def resume(self) -> TrainingState:
@@ -184,7 +200,7 @@ class _Journal:
         self._checkpoint(state)
         self.run.write(WEIGHTS, encode_model(outcome.model))
         metrics = flat_metrics(outcome, seconds)
-        self.run.write("metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
+        self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
         self.run.finish()
         return seconds
 
@@ -200,6 +216,7 @@ def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "stop_reason": outcome.stop_reason or "all epochs done",
+        "missed_gates": ", ".join(verdict.gate.text for verdict in outcome.verdicts if not verdict.passed),
         "seconds": round(seconds, 3),
         "n_parameters": int(outcome.model.parameters.flat.size),
         **outcome.model.scores,

@@ -36,7 +36,11 @@ def heavy_after(*arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--version"], ["--help"], *([verb, "-h"] for verb in ("init", "check", "train", "predict", "eval", "inspect"))],
+    [
+        ["--version"],
+        ["--help"],
+        *([verb, "-h"] for verb in ("init", "check", "train", "predict", "eval", "compare", "inspect")),
+    ],
 )
 def test_version_and_help_import_nothing_heavy(arguments):
     assert heavy_after(*arguments) == set()
@@ -47,17 +51,20 @@ def test_version_and_help_import_nothing_heavy(arguments):
     [
         ("predict", {"numpy", "pandas", "threadpoolctl"}),
         ("eval", {"numpy", "pandas", "threadpoolctl", "rich"}),
+        ("compare", {"numpy", "pandas", "threadpoolctl", "rich"}),
         ("inspect", {"numpy", "pandas", "rich"}),
+        ("diff", {"numpy", "pandas", "rich"}),
     ],
 )
 def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, heavy, iris):
-    arguments = [verb, iris] if verb == "inspect" else [verb, iris, DATA / "iris.csv"]
-    modules = modules_after(*arguments)
+    table = DATA / "iris.csv"
+    arguments = {"inspect": [iris], "diff": [iris, iris], "compare": [iris, iris, table]}.get(verb, [iris, table])
+    modules = modules_after(verb, *arguments)
     assert modules & set(HEAVY) == heavy
     assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
     unwanted = ("mlpcli.config", "mlpcli.extras", "mlpcli.training.loop", "mlpcli.data.profiles", "mlpcli.data.splits")
     assert {name for name in modules if name.startswith(unwanted)} == set()
-    assert ("mlpcli.evaluation" in modules) == (verb == "eval")
+    assert ("mlpcli.evaluation" in modules) == (verb in ("eval", "compare"))
 
 
 def test_a_config_is_written_without_what_reads_configs():

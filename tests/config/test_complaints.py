@@ -65,7 +65,8 @@ def test_the_nearest_spelling_is_found(key, found):
         ),
         (
             {"qqq": 5},
-            "qqq: unknown key. Known here: data, task, preprocess, model, training, postprocess, expect, output.",
+            "qqq: unknown key. "
+            "Known here: data, task, preprocess, model, training, postprocess, expect, budget, output.",
         ),
     ],
 )

@@ -1,0 +1,159 @@
+"""`mlp compare`: two models on the same rows, and whether the new one is worse."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.preprocessor import number_columns, text_columns
+from mlpcli.data.tables import Table, read_table
+from mlpcli.data.targets import ClassTarget, YesNoTarget, rows_with_target, true_values
+from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.evaluation.paired import Difference, Prediction, Truth, compare_scores
+from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
+from mlpcli.model import Model
+from mlpcli.nn.network import SCORING_ROWS
+from mlpcli.storage.model_file import load_model
+from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.workflows.predict import describe_counts, model_reading
+from mlpcli.workflows.weights import row_weights
+
+# What decides unless --metric says otherwise.
+DECISIVE = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """Which models, which rows, and what counts as worse: by more than `margin` in `metric` ("" for the usual one)."""
+
+    old: str
+    new: str
+    source: str
+    metric: str = ""
+    margin: float = 0.0
+    confidence: float = 0.95
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The difference of each score; `metric` is the one that decides."""
+
+    request: CompareRequest
+    model: Model
+    n_rows: int
+    metric: str
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def decisive(self) -> Difference:
+        """The difference that decides."""
+        return next(one for one in self.differences if one.metric == self.metric)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the new model is not significantly worse by more than the margin."""
+        return self.decisive.verdict != "worse"
+
+
+def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> CompareResult:
+    """Score both models on the rows of a table; `shown` has the metrics of each task that are compared in any case.
+
+    Raises MlpError where the models or the options do not allow it, ModelFileError and DataError.
+    """
+    if not 0.0 < request.confidence < 1.0:
+        raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
+    if not 0.0 <= request.margin < float("inf"):
+        raise MlpError(f"--margin {request.margin:g}: must be 0 or more, in the unit of the metric.")
+    old, new = load_model(request.old), load_model(request.new)
+    _refuse_other_task(request, old, new)
+    target = new.target
+    names = target.labels if isinstance(target, ClassTarget) else target.names
+    known = metric_names(target.task, names)
+    metric = request.metric or DECISIVE[target.task]
+    if metric not in known:
+        raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
+    metrics = list(dict.fromkeys([*shown[target.task], metric]))
+    weight, notes = _common_weight(old, new)
+    tables = _read(request, (old, new), weight)
+    notes += tables[1].notes
+    old_rows, _ = rows_with_target(tables[0], target.names, target.task)
+    rows, note = rows_with_target(tables[1], target.names, target.task)
+    notes += [f"{tables[1].name}: {note}"] if note else []
+    rows = np.intersect1d(old_rows, rows)  # the models may disagree on which texts mean a missing value
+    if not len(rows):
+        raise DataError(f"{tables[1].name}: no row has a target for both models. See data.missing.")
+    before, odd_before = _predicted("old", old, tables[0], rows)
+    after, odd_after = _predicted("new", new, tables[1], rows)
+    notes += odd_before + odd_after
+    weights = row_weights(tables[1], weight, rows) if weight else None
+    truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
+    found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
+    result = CompareResult(request, new, len(rows), metric, tuple(found), tuple(notes))
+    if math.isnan(result.decisive.difference):
+        raise DataError(f"{tables[1].name}: {metric} is not defined on these rows. Choose another --metric.")
+    return result
+
+
+def _predicted(role: str, model: Model, table: Table, rows: NDArray[np.int64]) -> tuple[Prediction, list[str]]:
+    """The answers of one model, and what was odd in the rows."""
+    with blas_threads(choose_threads("auto", model.network.sizes, SCORING_ROWS)):
+        answers, counts = model.answers(table, rows)
+    odd = describe_counts(counts)
+    return Prediction(answers, model.threshold), [f"{role} model: {odd}"] if odd else []
+
+
+def _refuse_other_task(request: CompareRequest, old: Model, new: Model) -> None:
+    """Raise MlpError unless both models answer the same question."""
+    before, after = old.target, new.target
+    both = f"{request.old} and {request.new}"
+    if before.task != after.task:
+        raise MlpError(f"{both}: one is for {before.task}, the other for {after.task}: nothing to compare.")
+    if before.names != after.names:
+        texts = f"{', '.join(before.names)} and {', '.join(after.names)}"
+        raise MlpError(f"{both}: their targets differ: {texts}. Compare models of the same columns.")
+    answers = [_possible(model.target) for model in (old, new)]
+    if answers[0] != answers[1]:
+        odd = sorted(set(answers[0]) ^ set(answers[1]))
+        which = f" (not in both: {', '.join(odd[:6])}{', ...' if len(odd) > 6 else ''})" if odd else ""
+        raise MlpError(f"{both}: their classes differ{which}. Train both on data with the same classes.")
+
+
+def _possible(target: Any) -> tuple[str, ...]:
+    """Every label a model can give, in order; none for amounts."""
+    if isinstance(target, ClassTarget):
+        return target.labels
+    return tuple(text for texts in target.levels for text in texts) if isinstance(target, YesNoTarget) else ()
+
+
+def _common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
+    """The column of weights that both models were trained with, and what the user should know."""
+    if old.weight_column == new.weight_column:
+        return new.weight_column, []
+    return "", ["the models were trained with different weights: the scores are not weighted."]
+
+
+def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> tuple[Table, Table]:
+    """The table as each model reads it: one and the same, unless their markers of missing cells or headers differ."""
+    readings = [model_reading(model, request.delimiter, request.encoding) for model in models]
+    texts, numbers = set(models[1].target.names), {weight} if weight else set()
+    for model in models:
+        texts |= set(text_columns(model.preprocessor))
+        numbers |= set(number_columns(model.preprocessor))
+    numbers -= texts  # what is a number for one model alone is read as text, which loses nothing
+    if readings[0] != readings[1] and request.source == "-":
+        raise MlpError("-: the models read tables differently (data.missing, data.header). Name a file.")
+    tables = [read_table(request.source, reading, texts, texts | numbers, numbers) for reading in readings[:1]]
+    if readings[0] != readings[1]:
+        tables.append(read_table(request.source, readings[1], texts, texts | numbers, numbers))
+    for name in (*models[1].target.names, *([weight] if weight else [])):
+        if name not in tables[-1].frame.columns:
+            role = "weight" if name == weight else "target"
+            hint = did_you_mean(name, tables[-1].column_names)
+            raise DataError(f"{tables[-1].name}: the {role} column {name} is missing.{hint}")
+    return tables[0], tables[-1]

@@ -1,0 +1,163 @@
+"""`mlp diff`: what a model file says, key by key, and where two of them part."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.columns import Column
+from mlpcli.model import Model
+from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.records import to_plain
+
+Array = NDArray[Any]
+Sections = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ArrayDistance:
+    """How far an array moved: ||new - old|| / ||old|| (Frobenius) and the largest change of one number.
+
+    Both are None where the shapes or the dtypes differ, or where one model has no such array (shape None).
+    """
+
+    name: str
+    old_shape: tuple[int, ...] | None
+    new_shape: tuple[int, ...] | None
+    distance: float | None
+    largest_change: float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that is not the same in both models; None where one does not have it."""
+
+    section: str
+    key: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class DiffResult:
+    """Everything in which two models differ; `arrays` has the arrays that are not equal."""
+
+    old: str
+    new: str
+    task: str
+    changes: tuple[Change, ...]
+    arrays: tuple[ArrayDistance, ...]
+    n_arrays: int
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the files hold the same model."""
+        return not self.changes and not self.arrays
+
+
+def diff(old: str, new: str) -> DiffResult:
+    """Compare two model files; raises ModelFileError."""
+    return diff_models(old, load_model(old), new, load_model(new))
+
+
+def diff_models(old_name: str, old: Model, new_name: str, new: Model) -> DiffResult:
+    """Compare two models that go by these names."""
+    arrays = [distance for distance in distances(arrays_of(old), arrays_of(new)) if distance.largest_change != 0.0]
+    changes = list(_changes(sections_of(old), sections_of(new)))
+    if not changes and not arrays and _sha256(old) != _sha256(new):  # what no section shows: the order of columns
+        changes.append(Change("file", "sha256", _sha256(old), _sha256(new)))
+    names = arrays_of(old).keys() | arrays_of(new).keys()
+    return DiffResult(old_name, new_name, new.target.task, tuple(changes), tuple(arrays), len(names))
+
+
+def text_of(weights: str) -> Iterator[str]:
+    """A model file as lines of `section.key: value`, the same for equal models; raises ModelFileError."""
+    model = load_model(weights)
+    yield f"sha256: {_sha256(model)}"
+    for section, values in sections_of(model).items():
+        for key, value in values.items():
+            yield f"{section}.{key}: {json.dumps(value, ensure_ascii=False)}".replace("\n", "\\n")
+    for name, array in arrays_of(model).items():
+        shape = " x ".join(map(str, array.shape))
+        largest = float(np.abs(array).max(initial=0.0))
+        digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+        yield f"{name}: {shape} {array.dtype}, norm {_norm(array):.6g}, largest {largest:.6g}, sha256 {digest}"
+
+
+def sections_of(model: Model) -> Sections:
+    """What the header of a model says, by section, one level of keys each."""
+    record = dict(model.record)
+    config, data = record.pop("config", {}), record.pop("data", {})
+    rows, versions = record.pop("rows", {}), record.pop("versions", {})
+    reading = {"reading": to_plain(model.reading), "weight_column": model.weight_column}
+    return {
+        "config": dict(_flat(config)),
+        "data": dict(_flat({**data, "rows": rows, **reading})),
+        "columns": {column.name: _column_text(column) for column in model.preprocessor.columns},
+        "target": dict(_flat(to_plain(model.target))),
+        "network": dict(_flat(to_plain(model.network))) | {"dtype": str(model.parameters.flat.dtype)},
+        "scores": dict(model.scores),
+        "training": dict(_flat(record)),
+        "versions": dict(_flat(versions)),
+    }
+
+
+def arrays_of(model: Model) -> dict[str, Array]:
+    """Every array of a model by its name in the file."""
+    state = {f"input_{name}": values for name, values in model.preprocessor.state.items() if len(values)}
+    return {**model.parameters.tensors, **state, **model.target_state}
+
+
+def distances(old: Mapping[str, Array], new: Mapping[str, Array]) -> Iterator[ArrayDistance]:
+    """How far each array is from its namesake."""
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name), new.get(name)
+        shapes = (None if before is None else before.shape, None if after is None else after.shape)
+        if before is None or after is None or before.shape != after.shape or before.dtype != after.dtype:
+            yield ArrayDistance(name, *shapes, None, None)
+            continue
+        change = after.astype(np.float64) - before
+        norm, moved = _norm(before), _norm(change)
+        relative = moved / norm if norm else math.inf if moved else 0.0
+        yield ArrayDistance(name, *shapes, relative, float(np.abs(change).max(initial=0.0)))
+
+
+def _changes(old: Sections, new: Sections) -> Iterator[Change]:
+    for section in old:
+        before, after = old[section], new[section]
+        for key in dict.fromkeys([*before, *after]):
+            if key not in before or key not in after or before[key] != after[key]:
+                yield Change(section, key, before.get(key), after.get(key))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys of all levels, joined by dots; a list is one value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _column_text(column: Column) -> str:
+    """`category, levels Biscoe Dream Torgersen`: what is not empty, zero or no."""
+    plain = to_plain(column)
+    parts = [
+        f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in plain.items()
+        if key not in ("name", "role") and value not in (None, False, 0, "", [])
+    ]
+    return ", ".join([plain["role"], *parts])
+
+
+def _sha256(model: Model) -> str:
+    return hashlib.sha256(encode_model(model)).hexdigest()
+
+
+def _norm(array: Array) -> float:
+    return float(np.linalg.norm(array.astype(np.float64).ravel()))

@@ -1,0 +1,52 @@
+"""What a training takes in memory, and what it may."""
+
+from mlpcli.config.budget import parse_memory
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.machine import peak_memory
+from mlpcli.nn.network import SCORING_ROWS
+from mlpcli.nn.parameters import count_parameters
+from mlpcli.workflows.fitting import fresh_state
+from mlpcli.workflows.preparation import Prepared
+
+
+def training_memory(prepared: Prepared) -> int:
+    """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
+    item = prepared.train.samples.X.itemsize
+    samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
+    widths = sum(prepared.network.widths) * prepared.network.members
+    rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
+    n_parameters = count_parameters(prepared.network)
+    state = fresh_state(prepared).optimizer
+    vectors = 5 + sum(values.size == n_parameters for values in state.values())
+    return samples + rows * widths * item + vectors * n_parameters * item
+
+
+def memory_limit(loaded: LoadedConfig) -> int | None:
+    """Bytes the process may hold, None for any number; raises ConfigError for a text that is no amount."""
+    asked = loaded.config.budget.memory
+    if asked is None:
+        return None
+    try:
+        return parse_memory(asked)
+    except ValueError as error:
+        raise loaded.error("budget.memory", f"{asked!r} is no amount of memory. Write 500MB, 2GB or 2GiB.") from error
+
+
+def refuse_over_budget(prepared: Prepared) -> None:
+    """Raise ConfigError where the training would need more memory than its budget, or has taken more already."""
+    limit = memory_limit(prepared.loaded)
+    if limit is None:
+        return
+    taken, needed = peak_memory(), training_memory(prepared)
+    if max(taken, needed) <= limit:
+        return
+    what = f"the training needs about {shown(needed)}" if needed > limit else f"reading the data took {shown(taken)}"
+    raise prepared.loaded.error(
+        "budget.memory",
+        f"{what}, the budget is {shown(limit)}. Raise it, or use fewer rows, columns or neurons.",
+    )
+
+
+def shown(n_bytes: int) -> str:
+    """`420 MB`, `2.15 GB`."""
+    return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"

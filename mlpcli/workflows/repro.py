@@ -1,0 +1,132 @@
+"""`mlp repro`: train a model again from the record inside it, and see whether the same bytes come out."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlpcli.config.loading import LoadedConfig, config_from_mapping
+from mlpcli.config.overrides import Override
+from mlpcli.errors import DataError, Diverged, ModelFileError
+from mlpcli.model import Model
+from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.training.engine import NonFiniteLoss
+from mlpcli.training.threads import blas_name, blas_threads
+from mlpcli.workflows.diff import ArrayDistance, diff_models
+from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.preparation import Prepared, prepare
+from mlpcli.workflows.train import Observer
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Something that is not as it was: what, then, and now."""
+
+    what: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True)
+class ReproResult:
+    """Whether the training gave the same bytes, and if not, what is different.
+
+    `arrays` has the arrays that came out otherwise, the farthest first. Where the data is not the same nothing was
+    trained, and `was_trained` is False.
+    """
+
+    weights: str
+    is_same: bool
+    was_trained: bool
+    n_epochs: int
+    deviations: tuple[Deviation, ...]
+    arrays: tuple[ArrayDistance, ...]
+
+
+def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
+    """Train what the record says, with its threads and engine; `data` stands for its training files.
+
+    Raises ModelFileError, ConfigError and DataError where that cannot be done, Diverged where the training fails.
+    """
+    model = load_model(weights)
+    record = model.record
+    if not isinstance(record.get("config"), dict) or not isinstance(record.get("epochs"), int):
+        raise ModelFileError(f"{weights}: holds no record of its training, which could be repeated.")
+    _check_data(weights, record["config"], data)
+    prepared = prepare(_recorded_config(weights, record, data))
+    deviations = [*_other_data(record, prepared)]
+    if deviations:
+        return ReproResult(weights, False, False, 0, tuple(deviations), ())
+    again = _trained(prepared, record["epochs"], observer)
+    again = replace(again, record=_as_recorded(again.record, record))
+    if Path(weights).read_bytes() == encode_model(again):
+        return ReproResult(weights, True, True, record["epochs"], (), ())
+    found = diff_models(weights, model, "again", again)
+    deviations = [
+        Deviation(f"{change.section} {change.key}", str(change.old), str(change.new))
+        for change in found.changes
+        if change.section != "scores"
+    ]
+    arrays = sorted(found.arrays, key=lambda one: -(one.distance or 0.0))
+    if arrays and not deviations:
+        here = f"{platform.machine()}, BLAS {blas_name()}"
+        deviations.append(Deviation("machine or BLAS", "not recorded", here))
+    if not arrays and not deviations:
+        deviations.append(Deviation("file", "written by another version", "the same arrays and values"))
+    return ReproResult(weights, False, True, record["epochs"], tuple(deviations), tuple(arrays))
+
+
+def _check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) -> None:
+    """Raise DataError where it is clear without reading that the training data is not here."""
+    recorded = config.get("data", {}).get("train", [])
+    if data:
+        return
+    if "-" in recorded:
+        raise DataError(f"{weights}: was trained on standard input. Name the data: --data FILE, or --data -")
+    for name in recorded:
+        if not os.path.exists(name) and not any(sign in name for sign in "*?["):
+            raise DataError(f"{name}: no such file; {weights} was trained on it. Name the data: --data FILE")
+
+
+def _recorded_config(weights: str, record: Mapping[str, Any], data: Sequence[str]) -> LoadedConfig:
+    """The config of the record, with the choices that `auto` came to on the machine of that time."""
+    overrides: list[str | Override] = [
+        Override(f"training.{key}", record[key], f"the record's {key}")
+        for key in ("threads", "engine")
+        if key in record
+    ]
+    if data:
+        overrides.append(Override("data.train", list(data), f"--data {' '.join(data)}"))
+    return config_from_mapping(record["config"], overrides, weights)
+
+
+def _other_data(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Deviation]:
+    recorded = record.get("data", {}).get("sha256", {})
+    for part in dict.fromkeys([*recorded, *prepared.data_sha256]):
+        then, now = recorded.get(part, "none"), prepared.data_sha256.get(part, "none")
+        if then != now:
+            yield Deviation(f"{part} data", f"sha256 {then[:16]}", f"sha256 {now[:16]}")
+
+
+def _trained(prepared: Prepared, n_epochs: int, observer: Observer) -> Model:
+    """The model after so many epochs: what ended the recorded training, a signal for one, may not come again."""
+    state = fresh_state(prepared)
+    observer.prepared(prepared, 0)
+    try:
+        with blas_threads(prepared.n_threads):
+            for report in epochs(prepared, state, lambda: False):
+                observer.epoch(report, state)
+                if report.epoch >= n_epochs:
+                    break
+            return finished(prepared, state).model
+    except NonFiniteLoss as fault:
+        raise Diverged(f"{fault}; the recorded training came to its end. Look at versions and machine.") from fault
+    finally:
+        observer.ended()
+
+
+def _as_recorded(now: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The new record with the old config and name of the data: where the file lies today makes no difference."""
+    return {**now, "config": record["config"], "data": {**now["data"], "name": record.get("data", {}).get("name")}}

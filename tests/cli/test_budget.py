@@ -1,0 +1,147 @@
+"""`mlp train --max-...`: a training that has used up what it may take keeps its best model so far."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from mlpcli.workflows import budget, memory
+from tests.program import DATA, done, mlp, tree, write_config
+
+IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}
+MB = 10**6
+
+
+@pytest.fixture
+def config(folder):
+    """A training of 4 steps an epoch."""
+    return write_config(folder / "iris.yaml", IRIS, {"epochs": 20, "batch_size": 30, "engine": "numpy"})
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """A clock on which each look is a second after the last one."""
+    monkeypatch.setattr(budget, "monotonic", itertools.count().__next__)
+
+
+def metrics_of(folder):
+    return json.loads((folder / "runs" / "iris" / "metrics.json").read_text())
+
+
+def weights_of(folder):
+    with np.load(folder / "runs" / "iris" / "weights.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files if name != "header"}
+
+
+def test_seconds_end_a_training_with_the_best_model_of_the_whole_epochs_so_far(folder, config, ticking):
+    ended = done("train", config, "--max-seconds", 10)
+    # One epoch without a look, 9 looks that let a step pass: two more epochs, and a step of the next for nothing.
+    ending = "Stopped after epoch 3: the budget of 10 s is used up. Best epoch 3."
+    assert any(line.startswith(ending) for line in ended.lines)
+    metrics = metrics_of(folder)
+    assert (metrics["epochs"], metrics["stop_reason"]) == (3, "the budget of 10 s is used up")
+    stopped = weights_of(folder)
+    done("train", config, "--set", "training.epochs=3")
+    for name, array in weights_of(folder).items():
+        np.testing.assert_array_equal(stopped[name], array)
+
+
+def test_the_first_epoch_always_ends_so_that_there_is_a_model(folder, config, ticking):
+    done("train", config, "--max-seconds", 0.001)
+    assert metrics_of(folder)["epochs"] == 1
+
+
+def test_a_budget_that_is_not_used_up_changes_no_byte(folder, config):
+    done("train", config)
+    before = (folder / "runs" / "iris" / "weights.npz").read_bytes()
+    done("train", config, "--max-seconds", 1e6, "--max-memory", "100TB")
+    assert metrics_of(folder)["stop_reason"] == "all epochs done"
+    assert (folder / "runs" / "iris" / "weights.npz").read_bytes() == before
+
+
+def test_a_stopped_training_can_be_repeated_from_its_record(folder, config, ticking):
+    done("train", config, "--max-seconds", 6)
+    assert "2 epochs gave the same bytes" in done("repro", "runs/iris/weights.npz").stdout
+
+
+def test_seconds_of_earlier_sittings_count(config, monkeypatch):
+    from mlpcli.config.loading import load_config
+
+    loaded = load_config(str(config), ["budget.seconds=10"])
+    now = [100.0]
+    monkeypatch.setattr(budget, "monotonic", lambda: now[0])
+    fresh, resumed = budget.Budget(loaded), budget.Budget(loaded, spent=8.0)
+    now[0] = 103.0
+    assert (fresh.is_used_up(5), resumed.is_used_up(5)) == (False, True)
+    now[0] = 110.0
+    assert fresh.is_used_up(5)
+
+
+def test_epochs_without_gain_end_a_training_also_where_the_config_lets_patience_grow(folder):
+    stopping = {"patience": 90, "patience_factor": 3.0, "min_gain": 100.0}
+    config = write_config(folder / "iris.yaml", IRIS, {"epochs": 50, "early_stopping": stopping})
+    ended = done("train", config, "--max-epochs-without-gain", 4)
+    assert any(line.startswith("Stopped after epoch 5: no gain in log_loss for 4 epochs.") for line in ended.lines)
+    assert metrics_of(folder)["stop_reason"] == "no gain in log_loss for 4 epochs"
+    assert metrics_of(folder)["best_epoch"] == 1
+
+
+def test_epochs_without_gain_need_rows_to_see_a_gain_on(folder):
+    config = write_config(folder / "iris.yaml", {**IRIS, "validation": None})
+    ended = mlp("train", config, "--max-epochs-without-gain", 4)
+    assert ended.code == 2
+    assert "needs validation rows" in ended.stderr
+
+
+def test_memory_that_grows_above_its_budget_ends_a_training_with_the_best_model_so_far(folder, config, monkeypatch):
+    held = itertools.chain([90 * MB, 95 * MB], itertools.repeat(130 * MB))
+    monkeypatch.setattr(budget, "peak_memory", held.__next__)
+    monkeypatch.setattr(memory, "peak_memory", lambda: 80 * MB)
+    done("train", config, "--max-memory", "100MB")
+    # Every 16th step after the first epoch is a look: the third one, after 32 steps, sees too much.
+    assert metrics_of(folder)["epochs"] == 9
+    assert metrics_of(folder)["stop_reason"] == "the process took 130 MB, its budget is 100 MB"
+
+
+def test_a_training_that_would_need_too_much_memory_does_not_start(folder, config, monkeypatch):
+    monkeypatch.setattr(memory, "peak_memory", lambda: 80 * MB)
+    before = tree(folder)
+    for verb in ("train", "check"):
+        wide = ("--set", "model.layers=[auto, 3000, 3000, auto]", "--set", "budget.memory=100MB")
+        ended = mlp(verb, config, *wide)
+        assert (ended.code, ended.stdout) == (2, "")
+        assert "--set budget.memory=100MB: the training needs about " in ended.stderr
+        assert "the budget is 100 MB" in ended.stderr
+    ended = mlp("train", config, "--max-memory", "50MB")
+    assert ended.code == 2
+    assert "--max-memory 50MB: reading the data took 80 MB, the budget is 50 MB" in ended.stderr
+    assert tree(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--max-memory", "2XB"], "'2XB' is no amount of memory. Write 500MB, 2GB or 2GiB."),
+        (["--max-memory", "0GB"], "'0GB' is no amount of memory."),
+        (["--max-memory", "-1"], "--max-memory -1: "),
+        (["--max-seconds", "0"], "--max-seconds 0"),
+        (["--max-seconds", "nan"], "must be a number greater than 0"),
+        (["--max-epochs-without-gain", "0"], "--max-epochs-without-gain"),
+        (["--set", "budget.memory=[1]"], "budget.memory"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_refused(folder, config, options, hint):
+    ended = mlp("train", config, *options)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert hint in ended.stderr
+    assert not (folder / "runs").exists()
+
+
+def test_the_command_that_resumes_carries_the_budget():
+    from mlpcli.cli.overrides import Limits, resume_command
+
+    words = Limits(2.5, 7, "2 GB").words()
+    assert resume_command("c.yaml", None, None, 3, words) == (
+        "mlp train c.yaml --seed 3 --resume --max-seconds 2.5 --max-epochs-without-gain 7 --max-memory '2 GB'"
+    )

@@ -1,0 +1,95 @@
+"""The difference of two predictions of the same rows."""
+
+from math import comb
+
+import numpy as np
+import pytest
+
+from mlpcli.evaluation import paired
+from mlpcli.evaluation.paired import Prediction, Truth, compare_scores, mcnemar
+
+
+def rights(both, only_old, only_new, neither):
+    """Which rows the old and the new prediction have right, from the four counts."""
+    old = [True] * (both + only_old) + [False] * (only_new + neither)
+    new = [True] * both + [False] * only_old + [True] * only_new + [False] * neither
+    return np.array(old), np.array(new)
+
+
+@pytest.mark.parametrize(("only_old", "only_new"), [(0, 0), (1, 0), (5, 5), (3, 12), (22, 1), (40, 60), (7, 0)])
+def test_mcnemar_is_the_two_sided_binomial_test_of_the_rows_that_one_alone_has_right(only_old, only_new):
+    n, fewer = only_old + only_new, min(only_old, only_new)
+    expected = min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
+    test = mcnemar(*rights(10, only_old, only_new, 4))
+    assert (test.only_old, test.only_new) == (only_old, only_new)
+    assert test.p == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_agrees_with_scipy_also_for_many_rows():
+    stats = pytest.importorskip("scipy.stats")
+    for only_old, only_new in ((3, 9), (480, 520), (20_000, 20_500)):
+        expected = stats.binomtest(only_old, only_old + only_new).pvalue
+        assert mcnemar(*rights(0, only_old, only_new, 0)).p == pytest.approx(expected, rel=1e-7)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_for_many_rows():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(2000, 1))
+    old, new = y + rng.normal(size=y.shape), y + rng.normal(size=y.shape)
+    (found,) = compare_scores(Truth("regression", y, ("y",)), Prediction(old), Prediction(new), ["mae"], 0.9, {})
+    differences = (np.abs(new - y) - np.abs(old - y))[:, 0]
+    half = 1.6449 * differences.std() / np.sqrt(len(y))
+    assert found.difference == pytest.approx(differences.mean())
+    assert [found.low, found.high] == pytest.approx(
+        [differences.mean() - half, differences.mean() + half], abs=half / 10
+    )
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc", "balanced_accuracy"])
+def test_of_two_equally_good_predictions_the_new_one_is_seldom_called_worse(metric, monkeypatch):
+    """By toss of a coin each row's answers change places: neither prediction is better. Half of 10 % may fail."""
+    monkeypatch.setattr(paired, "N_RESAMPLES", 300)
+    rng, n_rows, n_trials = np.random.default_rng(5), 80, 400
+    alarms = 0
+    for _ in range(n_trials):
+        y = rng.integers(0, 2, n_rows)
+        logits = 2.0 * (y - 0.5)[:, None] + rng.normal(0.0, 1.5, (n_rows, 2))
+        p = 1.0 / (1.0 + np.exp(-logits))
+        old, new = (Prediction(np.stack([1 - column, column], axis=1)) for column in p.T)
+        (found,) = compare_scores(Truth("classification", y, ("a", "b")), old, new, [metric], 0.9, {})
+        alarms += found.verdict == "worse"
+    # 5 % are expected (fewer of accuracy, whose test is exact); 8 % is three standard deviations above.
+    assert alarms <= 0.08 * n_trials
+    if metric == "log_loss":
+        assert alarms >= 0.02 * n_trials
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", -1), ("log_loss", 1), ("roc_auc", -1)])
+def test_a_prediction_that_is_worse_is_called_so_and_its_mirror_image_better(metric, sign):
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 400)
+    good, bad = (np.where(y == 1, 1.0, -1.0) * strength + rng.normal(size=400) for strength in (2.0, 0.3))
+    old, new = (Prediction(np.stack([1 - p, p], axis=1)) for p in (1 / (1 + np.exp(-z)) for z in (good, bad)))
+    truth = Truth("classification", y, ("a", "b"))
+    (worse,) = compare_scores(truth, old, new, [metric], 0.95, {})
+    (better,) = compare_scores(truth, new, old, [metric], 0.95, {})
+    assert (worse.verdict, better.verdict) == ("worse", "better")
+    assert sign * worse.difference > 0
+    assert [better.low, better.high] == pytest.approx([-worse.high, -worse.low])
+    (within,) = compare_scores(truth, old, new, [metric], 0.95, {metric: 5.0})
+    assert within.verdict == "undecided"
+
+
+def test_the_same_prediction_twice_differs_by_nothing():
+    y = np.arange(10.0)[:, None]
+    one = Prediction(y + 1.0)
+    for found in compare_scores(Truth("regression", y, ("y",)), one, one, ["rmse", "r2", "max_error"], 0.95, {}):
+        assert (found.difference, found.low, found.high, found.verdict) == (0.0, 0.0, 0.0, "undecided")
+
+
+def test_weighted_scores_have_no_mcnemar_test():
+    y = np.array([0, 1, 0, 1])
+    one = Prediction(np.eye(2)[y] * 0.8 + 0.1)
+    weights = np.array([1.0, 2.0, 0.0, 1.0])
+    (found,) = compare_scores(Truth("classification", y, ("a", "b"), weights), one, one, ["accuracy"], 0.95, {})
+    assert found.mcnemar is None
