@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import canonical_number, text_cells
+from mlpcli.data.cells import canonical_number
 from mlpcli.data.columns import Column, yes_no_sign
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
@@ -262,7 +262,7 @@ def _beyond(ordered: Values, column: Column) -> tuple[int, int]:
 
 def _level_counts(selection: Selection, column: Column, levels: Sequence[str]) -> tuple[Counts, int, dict[str, int]]:
     """Cells of each level and of all others; missing cells; and the other texts with their counts."""
-    cells = text_cells(selection.column(column.name))
+    cells = selection.texts(column.name)
     counts = np.zeros(len(levels) + 1, np.int64)
     place = {level: index for index, level in enumerate(levels)}
     others: Counter[str] = Counter()

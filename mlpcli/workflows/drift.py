@@ -33,7 +33,8 @@ FEWEST_ROWS = 50
 LEVEL = 0.001
 LARGE_INDEX = 0.25  # of the population stability index; half a standard deviation of a normal column
 LARGE_GAP = 0.05  # between shares of missing cells
-LARGE_SHARE = 0.01  # of cells beyond the range, or of levels not seen
+LARGE_SHARE = 0.01  # of cells beyond the range, or of new levels, above the usual share
+LARGE_EXCESS = 0.25  # of the usual share, which is an estimate where most levels are rare
 N_GROUPS = 10
 MOST_NAMED = 4
 MOST_REFUSED = 8
@@ -206,7 +207,8 @@ def _judge_column(
             reasons.append("distribution")
         # Of new rows alike, two in as many as there were lie beyond the least and the greatest of these.
         usual = (2, n_before - column.n_missing) if is_amount else usual_others(known)
-        if n_outside > LARGE_SHARE * n_known and not is_accident(more_often(*usual, n_outside, n_known)):
+        excess, share = n_outside / n_known - usual[0] / usual[1], usual[0] / usual[1]
+        if excess > max(LARGE_SHARE, LARGE_EXCESS * share) and not is_accident(more_often(*usual, n_outside, n_known)):
             reasons.append("range" if is_amount else "new levels")
     missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
     if seen.n_rows >= FEWEST_ROWS and abs(missing - missing_before) > LARGE_GAP:

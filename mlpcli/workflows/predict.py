@@ -24,10 +24,10 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 
-# Rows of a chunk that are held against the data contract, and stretches of rows of which every fourth is looked at
-# after the first one: enough for any verdict, and hardly any time.
+# What is held against the data contract: so many rows of a chunk, of every chunk of the first rows, and then of one
+# chunk in eight. Enough for any verdict, and hardly any time.
 SEEN_ROWS = 4096
-STRETCH = 1 << 16
+FIRST_ROWS = 1 << 13
 KEPT_MEMORY = 8 << 20  # bytes: no array of a chunk is larger
 
 
@@ -150,8 +150,7 @@ def _answered(model: Model, request: PredictRequest, table: Table) -> _Chunk:
     cells = mark_missing(table) if keep else table
     names, columns, counts = _answers(model, request, cells)
     seen = None
-    stretch = table.parts[0].offset // STRETCH if table.parts else 0
-    if request.on_drift != "ignore" and model.contract.columns and stretch % 4 == 0:
+    if request.on_drift != "ignore" and model.contract.columns and _is_looked_at(table):
         seen = see(model.contract, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
     all_names = [*keep, *_without_clashes(names, keep)]
@@ -160,6 +159,12 @@ def _answered(model: Model, request: PredictRequest, table: Table) -> _Chunk:
         all_names, written = without_formulas(all_names), [_safe(column) for column in written]
     header = format_header(all_names).encode() if has_header else b""
     return _Chunk(header, encode_rows(written), len(table.frame), counts, table.notes, seen)
+
+
+def _is_looked_at(chunk: Table) -> bool:
+    """Whether a chunk is held against the data contract: by its first row, so in every run alike, yet at no pace."""
+    first_row = chunk.parts[0].offset if chunk.parts else 0
+    return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**29  # Knuth's multiplicative hash
 
 
 def _safe(column: NDArray[Any] | Labels) -> NDArray[Any] | Labels:
