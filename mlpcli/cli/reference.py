@@ -34,7 +34,7 @@ _HEAD = """\
 
 _EXIT_CODES = {
     0: "Done.",
-    GateMissed.exit_code: "Done, and the answer is no: a gate (`--min`, `--max`, `expect`) was missed, or data drifted.",
+    GateMissed.exit_code: "Done, and the answer is no: a gate (`--min`, `--max`, `expect`) missed, or data drifted.",
     MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
     Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
     BUG: "A bug in mlpcli. The only case with a traceback.",
