@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.contract import Contract
 from mlpcli.data.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.tables import Table, TableFormat
 from mlpcli.data.targets import Target, decode_outputs, predicted_columns
@@ -24,7 +25,8 @@ class Model:
 
     `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
     says which cell texts are missing and whether tables have a header; `weight_column` names the sample weights it was
-    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them.
+    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them. `contract` is
+    what other rows are held against to see whether they look like the training rows.
     """
 
     preprocessor: Preprocessor
@@ -36,6 +38,7 @@ class Model:
     weight_column: str = ""
     scores: Mapping[str, float | None] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    contract: Contract = field(default_factory=Contract)
 
     def outputs(self, table: Table, rows: Rows | None = None) -> tuple[NDArray[Any], TransformCounts]:
         """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit."""

@@ -1,28 +1,50 @@
 """`mlp check`."""
 
-from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings
+from typing import Annotated
+
+import typer
+
+from mlpcli.cli.options import Delimiter, Encoding, Json, OnDrift, Output, Quiet, Seed, Settings
 
 
 def check(
-    config: Config,
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="YAML file; or a model file, to hold a table against.")
+    ],
+    source: Annotated[
+        str, typer.Argument(metavar="TABLE", help="With a model: CSV file to hold against its training data, or -.")
+    ] = "",
     settings: Settings = None,
     output: Output = None,
     seed: Seed = None,
+    on_drift: OnDrift = "warn",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Do everything that can fail in a training, without training, and show the resolved config.
+    """Do everything that can fail in a training, without training; or hold a table against a model's training data.
 
     Example: mlp check configs/penguins.yaml
     """
     from mlpcli.cli.check_summary import check_json, check_summary
+    from mlpcli.cli.drift_summary import check_table, is_model
     from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.render import Screen
     from mlpcli.config.loading import load_config
+    from mlpcli.errors import MlpError
     from mlpcli.workflows.check import check as run_check
 
-    result = run_check(load_config(config, config_overrides(settings, output, seed)))
     screen = Screen(quiet)
+    overrides = config_overrides(settings, output, seed)
+    if is_model(config):
+        if overrides:
+            raise MlpError(f"{config}: a model. --set, --output and --seed go with a config.")
+        check_table(screen, config, source, on_drift, delimiter, encoding, json)
+        return
+    if source:
+        raise MlpError(f"{config}: a config, with which no table is checked. Name a model: mlp check WEIGHTS TABLE")
+    result = run_check(load_config(config, overrides))
     if json:
         screen.json(check_json(result))
     else:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, Weights
+from mlpcli.cli.options import Delimiter, Encoding, Json, OnDrift, Quiet, Weights
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--max", metavar="METRIC=VALUE", help="Fail (exit 1) above this value; repeatable."),
     ] = None,
+    on_drift: OnDrift = "warn",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,
@@ -35,10 +36,12 @@ def evaluate(
 
     gates = [parse_gate(text, is_minimum=True) for text in minimum or []]
     gates += [parse_gate(text, is_minimum=False) for text in maximum or []]
-    result = run_evaluation(weights, source, gates, delimiter, encoding)
+    result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift)
     screen = Screen(quiet)
     if json:
         screen.json(eval_json(result))
     else:
         eval_summary(screen, result)
     refuse_missed(result.verdicts)
+    if result.drift is not None:
+        result.drift.refuse(on_drift)

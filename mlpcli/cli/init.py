@@ -41,7 +41,11 @@ def init(
 
     if recipe not in RECIPES:
         raise MlpError(f"--recipe {recipe}: must be one of {', '.join(RECIPES)}.{did_you_mean(recipe, RECIPES)}")
-    starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, time_budget)
+    starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe)
+    if time_budget is not None:
+        from mlpcli.workflows.time_budget import fitted_into
+
+        starter = fitted_into(starter, time_budget)
     if output != "-":
         write_config(starter, output, force)
     init_summary(Screen(quiet), starter, output)

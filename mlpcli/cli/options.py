@@ -18,6 +18,14 @@ Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; mlp in
 Weights = Annotated[str, typer.Argument(metavar="WEIGHTS", help="Model file: weights.npz of a run.")]
 Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Field separator; found if not given.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Text encoding; found if not given.")]
+OnDrift = Annotated[
+    str,
+    typer.Option(
+        "--on-drift",
+        metavar="WHAT",
+        help="When columns are not as in the training: ignore, warn, or fail (exit 1).",
+    ),
+]
 
 
 def parse_number(option: str, text: str) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlpcli.cli.escaping import printable
-from mlpcli.cli.options import Delimiter, Encoding, Quiet, Weights
+from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
 
 
 def predict(
@@ -19,6 +19,10 @@ def predict(
     proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
     keep: Annotated[str, typer.Option("--keep", metavar="COLUMNS", help="Input columns to copy: id,name or all.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Write the network's outputs as they are.")] = False,
+    safe_csv: Annotated[
+        bool, typer.Option("--safe-csv", help="Put ' before texts that a spreadsheet would take for formulas.")
+    ] = False,
+    on_drift: OnDrift = "warn",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,
@@ -33,7 +37,7 @@ def predict(
     # As a line of CSV: a name with a comma in it stands in quotes.
     names = next(csv.reader([keep]), [])
     kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-    request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding)
+    request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding, safe_csv, on_drift)
     if output == "-":
         summary = run_prediction(request, _write_out)
         sys.stdout.flush()
@@ -43,6 +47,8 @@ def predict(
     for line in (*summary.notes, *([odd] if odd else [])):
         if not quiet:
             typer.echo(f"note  {printable(line)}", err=True)
+    if summary.drift is not None:
+        summary.drift.refuse(on_drift)
 
 
 def _write_out(data: bytes) -> None:

@@ -34,7 +34,9 @@ _HEAD = """\
 
 _EXIT_CODES = {
     0: "Done.",
-    GateMissed.exit_code: "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes.",
+    GateMissed.exit_code: (
+        "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes, data that drifted."
+    ),
     MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
     Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
     BUG: "A bug in mlpcli. The only case with a traceback.",
@@ -51,7 +53,11 @@ that look like ids, are empty or constant, hold (nearly) unique texts, or give t
 each of them in the config.""",
     "check": """\
 Every key is shown with its value and where the value comes from: the file and line, `--set`, or the default. Below it:
-the network layer by layer, the rows of each class in each part, warnings, and an estimate of memory and time.""",
+the network layer by layer, the rows of each class in each part, warnings, and an estimate of memory and time.
+
+With a model file and a table, every row of the table is held against what the training rows looked like, and every
+column gets a line: [data-contract.md](data-contract.md) explains the numbers. With `--on-drift fail` a column that
+drifted is exit code 1. A file is a model by its content, whatever its name.""",
     "train": """\
 `CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
 `DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
@@ -73,13 +79,19 @@ needed, no target column. The answer stands in a column named as the target, in 
 - `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each yes/no target.
 - `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are made into
   probabilities that sum to 1 or into amounts in the target's unit.
+- `--safe-csv` is for answers that will be opened in a spreadsheet: a text that begins with `=`, `+`, `-`, `@`, a tab or
+  a line end (labels, kept columns, names of columns) gets a single quote in front. Numbers such as -1.5 stay numbers.
+  Without it every text passes through unchanged.
+- `--on-drift` says what happens when columns are not as in the training, see [data-contract.md](data-contract.md): one
+  line on standard error (`warn`), nothing (`ignore`), or exit code 1 (`fail`), after the last row is written.
 
 Missing cells and levels that training never saw are treated as in training; a line on standard error counts them. A
 file named by `--output` appears when it is whole.""",
     "eval": """\
 Rows without a target are left out and counted. If the model was trained with a column of weights, the scores are
 weighted and the column must be there. A gate names a score of the table [below](#metrics) and is met at the bound
-itself; a score that is not defined meets no gate.""",
+itself; a score that is not defined meets no gate. `--on-drift` holds the rows against the training data as `predict`
+does; with `fail` the scores are shown and the exit code is 1.""",
     "compare": """\
 The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
 same rows; the difference of each score stands beside its interval: percentiles of a paired bootstrap, 2000 resamples of

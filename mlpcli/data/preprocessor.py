@@ -110,7 +110,7 @@ def fit_preprocessor(
     selection = Selection(table, rows)
     if not features:
         raise DataError(f"{selection.name}: no input columns are left. Check data.features and data.drop.")
-    _require(selection, features)
+    require_columns(selection, features)
     columns: list[Column] = []
     amounts: dict[str, Amount] = {}
     flags: dict[bytes, str] = {}
@@ -147,7 +147,7 @@ def transform(
     Raises DataError for a column that is not there, and with file:line for a cell that cannot be used.
     """
     selection = Selection(table, rows)
-    _require(selection, [column.name for column in preprocessor.columns])
+    require_columns(selection, [column.name for column in preprocessor.columns])
     X = np.zeros((selection.n_rows, len(preprocessor.feature_names)), dtype)
     counts = TransformCounts({}, {})
     if not selection.n_rows:
@@ -214,7 +214,8 @@ def _find_role(selection: Selection, name: str) -> Role:
     return find_role(selection.whole_column(name), partial(selection.whole_texts, name))
 
 
-def _require(selection: Selection, names: Sequence[str]) -> None:
+def require_columns(selection: Selection, names: Sequence[str]) -> None:
+    """Raise DataError for a column that is not there, with the name it may have instead."""
     lacking = [name for name in names if name not in selection]
     if not lacking:
         return

@@ -11,11 +11,28 @@ from numpy.typing import NDArray
 from mlpcli.data.digits import float_cells, plain_texts
 
 NEEDS_QUOTES = re.compile(r'[,"\n\r]')
+# What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), and the amounts that are none.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+SIGNED_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def format_header(names: Sequence[str]) -> str:
     """Give one CSV line of names, with its line end."""
     return ",".join(_quoted_when_alone(_quoted(list(names)), len(names))) + "\n"
+
+
+def without_formulas(cells: Sequence[Any]) -> list[Any]:
+    """The cells, with a single quote before each text that a spreadsheet would take for a formula; -1.5 is none."""
+    return [
+        f"'{cell}"
+        if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not _is_signed_number(cell)
+        else cell
+        for cell in cells
+    ]
+
+
+def _is_signed_number(text: str) -> bool:
+    return SIGNED_NUMBER.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.columns import Column
+from mlpcli.data.contract import Contract, find_fault
 from mlpcli.data.preprocessor import Preprocessor
 from mlpcli.data.tables import TableFormat
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target
@@ -48,6 +49,7 @@ class _Header:
     weight_column: str
     scores: dict[str, float | None]
     record: dict[str, Any]
+    contract: Contract
 
 
 def encode_model(model: Model) -> bytes:
@@ -64,6 +66,7 @@ def encode_model(model: Model) -> bytes:
         weight_column=model.weight_column,
         scores=dict(model.scores),
         record=dict(model.record),
+        contract=model.contract,
     )
     arrays: Arrays = {}
     for number, (W, b) in enumerate(zip(model.parameters.W, model.parameters.b, strict=True), start=1):
@@ -86,6 +89,8 @@ def load_model(path: str) -> Model:
     plain, arrays = read_npz(path, "model")
     header = from_plain(_Header, _upgraded(plain), path)
     _check_columns(header.columns, path)
+    if fault := find_fault(header.contract, header.columns):
+        raise _misfit(path, f"a data contract {fault}")
     _check_network(header, path)
     parameters = _take_parameters(header, arrays, path)
     state = _take_input_state(header.columns, arrays, path)
@@ -102,6 +107,7 @@ def load_model(path: str) -> Model:
         header.weight_column,
         header.scores,
         header.record,
+        header.contract,
     )
 
 
@@ -109,7 +115,7 @@ def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
     """The header of an older file as this version would have written it: what was added since, at its default."""
     if plain["format"] == FORMATS["model"]:
         return plain
-    plain = {**plain, "format": FORMATS["model"]}
+    plain = {"contract": to_plain(Contract()), **plain, "format": FORMATS["model"]}
     if isinstance(plain.get("network"), dict):
         plain["network"] = to_plain(Network((1, 1), "identity", "identity")) | plain["network"]
     if isinstance(plain.get("columns"), list):

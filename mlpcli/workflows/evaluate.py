@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.contract import SAMPLE_ROWS, see
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.tables import read_table
 from mlpcli.data.targets import ClassTarget, predicted_labels, rows_with_target, true_values
@@ -17,6 +18,7 @@ from mlpcli.model import Model
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import model_reading
 from mlpcli.workflows.scoring import score_answers
 from mlpcli.workflows.weights import row_weights
@@ -33,6 +35,7 @@ class EvalResult:
     confusion: NDArray[np.float64] | None
     counts: TransformCounts
     notes: tuple[str, ...]
+    drift: DriftReport | None = None
 
     @property
     def passed(self) -> bool:
@@ -41,13 +44,19 @@ class EvalResult:
 
 
 def evaluate(
-    weights: str, source: str, gates: Sequence[Gate] = (), delimiter: str | None = None, encoding: str | None = None
+    weights: str,
+    source: str,
+    gates: Sequence[Gate] = (),
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    on_drift: str = "ignore",
 ) -> EvalResult:
     """Score a model on a table with the target columns.
 
     Raises MlpError for a gate on an unknown metric before the table is read, ModelFileError and DataError.
     """
     model = load_model(weights)
+    check_on_drift(on_drift, model)
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
     names = target.labels if isinstance(target, ClassTarget) else target.names
     judge(gates, dict.fromkeys(metric_names(target.task, names), 0.0))  # refuses an unknown metric
@@ -62,6 +71,11 @@ def evaluate(
     rows, note = rows_with_target(table, target.names, target.task)
     with blas_threads(choose_threads("auto", model.network.sizes, SCORING_ROWS)):
         answers, counts = model.answers(table, rows)
+    drift = None
+    if on_drift != "ignore":
+        known = model.contract.columns
+        seen = see(model.contract, preprocessor.columns, table, rows, SAMPLE_ROWS) if known else None
+        drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     scores = score_answers(target, truth, answers, row_weight, model.threshold)
@@ -69,5 +83,5 @@ def evaluate(
     if isinstance(target, ClassTarget):
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
         confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
-    notes = (*table.notes, *([f"{table.name}: {note}"] if note else []))
-    return EvalResult(model, len(rows), scores, tuple(judge(gates, scores)), confusion, counts, notes)
+    notes = (*table.notes, *([f"{table.name}: {note}"] if note else []), *drift_notes(drift, weights, source))
+    return EvalResult(model, len(rows), scores, tuple(judge(gates, scores)), confusion, counts, notes, drift)

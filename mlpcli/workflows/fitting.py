@@ -131,6 +131,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
         prepared.columns.weight,
         _flat(scores),
         _record(prepared, state),
+        prepared.contract,
     )
     return Outcome(
         model,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.config.loading import config_from_text
-from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, cheaper, choose_recipe
+from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.tables import Table, TableFormat, read_table
@@ -15,9 +14,7 @@ from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_wit
 from mlpcli.data.tasks import resolve_task
 from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
-from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.suspicions import rarest_class
-from mlpcli.workflows.timing import expected_seconds
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class Starter:
     class_counts: dict[str, int]
     profiles: tuple[ColumnProfile, ...]
     notes: tuple[str, ...]
+    data: StarterData
     recipe: Recipe
     seconds: float | None = None
 
@@ -43,13 +41,8 @@ def init(
     delimiter: str | None = None,
     encoding: str | None = None,
     recipe: RecipeName = "strong",
-    seconds: float | None = None,
 ) -> Starter:
-    """Read a table and choose; without `targets` the last column is taken.
-
-    With `seconds` the strongest recipe whose training fits into them is taken, `recipe` or one down the ladder. Raises
-    DataError.
-    """
+    """Read a table and choose; without `targets` the last column is taken. Raises DataError."""
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
     task, reason = resolve_task(table, targets)
     rows, note = rows_with_target(table, targets, task)
@@ -83,7 +76,7 @@ def init(
         delimiter=delimiter,
         encoding=encoding,
     )
-    chosen, estimate = _fitting(data, choose_recipe(recipe, facts), table, seconds)
+    chosen = choose_recipe(recipe, facts)
     return Starter(
         starter_yaml(data, chosen),
         table,
@@ -94,8 +87,8 @@ def init(
         dict(counts.most_common()),
         profiles,
         (*table.notes, *([note] if note else []), *(one.fault for one in profiles if one.fault)),
+        data,
         chosen,
-        estimate,
     )
 
 
@@ -123,19 +116,6 @@ def _is_fine(profile: ColumnProfile) -> bool:
     """Whether a column is an input that takes many values."""
     is_amount = profile.role in ("number", "date") and not profile.drop_reason
     return is_amount and profile.n_distinct >= MANY_VALUES
-
-
-def _fitting(data: StarterData, recipe: Recipe, table: Table, seconds: float | None) -> tuple[Recipe, float | None]:
-    """The recipe, or the first one down the ladder that fits into `seconds`, and how long it is expected to take."""
-    if seconds is None:
-        return recipe, None
-    while True:
-        loaded = config_from_text(starter_yaml(data, recipe), data.train)
-        estimate = expected_seconds(prepare(loaded, table))
-        below = cheaper(recipe, data.facts)
-        if estimate <= seconds or below is None:
-            return recipe, estimate
-        recipe = below
 
 
 def write_config(starter: Starter, path: str, force: bool) -> None:

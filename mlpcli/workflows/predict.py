@@ -3,17 +3,18 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.contract import Seen, see
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.tables import Table, TableFormat, map_tables, mark_missing
 from mlpcli.data.targets import ClassTarget, NumberTarget, predicted_labels
-from mlpcli.data.writer import Labels, encode_rows, format_header
+from mlpcli.data.writer import Labels, encode_rows, format_header, without_formulas
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
@@ -21,7 +22,12 @@ from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 
+# What is held against the data contract: so many rows of a chunk, of every chunk of the first rows, and then of one
+# chunk in eight. Enough for any verdict, and hardly any time.
+SEEN_ROWS = 4096
+FIRST_ROWS = 1 << 13
 KEPT_MEMORY = 8 << 20  # bytes: no array of a chunk is larger
 
 
@@ -30,7 +36,8 @@ class PredictRequest:
     """What to predict and what to write.
 
     `keep` names input columns to copy in front of the answers; ("all",) copies every column. `with_probabilities` adds
-    a column per class; `is_raw` writes the network's outputs instead of answers.
+    a column per class; `is_raw` writes the network's outputs instead of answers. `is_safe_csv` keeps spreadsheets from
+    taking texts for formulas. `on_drift` is one of ON_DRIFT; the caller acts on the report.
     """
 
     weights: str
@@ -40,15 +47,18 @@ class PredictRequest:
     is_raw: bool = False
     delimiter: str | None = None
     encoding: str | None = None
+    is_safe_csv: bool = False
+    on_drift: str = "ignore"
 
 
 @dataclass(frozen=True)
 class PredictSummary:
-    """How many rows were answered, what was odd in them, and what the reader guessed."""
+    """How many rows were answered, what was odd in them, what the reader guessed, and whether the data has drifted."""
 
     n_rows: int
     counts: TransformCounts
     notes: tuple[str, ...]
+    drift: DriftReport | None = None
 
 
 def predict(request: PredictRequest, write: Callable[[bytes], object]) -> PredictSummary:
@@ -61,8 +71,10 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
         raise MlpError("--raw and --proba: the outputs as they are, or the probabilities made of them. Choose one.")
     if request.with_probabilities and model.target.task == "regression":
         raise MlpError("--proba: the model predicts amounts, which have no probabilities.")
+    check_on_drift(request.on_drift, model)
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
+    seen: Seen | None = None
     n_threads = choose_threads("auto", model.network.sizes, SCORING_ROWS)
     keep_freed_memory(KEPT_MEMORY)
     with blas_threads(n_threads):
@@ -73,7 +85,11 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
             notes += chunk.notes
             counts += chunk.counts
             n_rows += chunk.n_rows
-    return PredictSummary(n_rows, counts, tuple(notes))
+            if chunk.seen is not None:
+                seen = chunk.seen if seen is None else seen + chunk.seen
+    drift = None if request.on_drift == "ignore" else judge_drift(model, seen)
+    notes += drift_notes(drift, request.weights, request.source)
+    return PredictSummary(n_rows, counts, tuple(notes), drift)
 
 
 def predict_to_file(request: PredictRequest, path: str) -> PredictSummary:
@@ -113,6 +129,7 @@ class _Chunk:
     n_rows: int
     counts: TransformCounts
     notes: tuple[str, ...]
+    seen: Seen | None
 
 
 def _answered_chunks(model: Model, request: PredictRequest) -> Iterator[_Chunk]:
@@ -130,11 +147,35 @@ def _answered_chunks(model: Model, request: PredictRequest) -> Iterator[_Chunk]:
 def _answered(model: Model, request: PredictRequest, table: Table) -> _Chunk:
     """From the cells of a chunk to its lines; any thread may ask, and several do."""
     keep = _kept_columns(request.keep, table)
-    names, columns, counts = _answers(model, request, mark_missing(table) if keep else table)
+    cells = mark_missing(table) if keep else table
+    names, columns, counts = _answers(model, request, cells)
+    seen = None
+    if request.on_drift != "ignore" and model.contract.columns and _is_looked_at(table):
+        seen = see(model.contract, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
-    header = format_header([*keep, *_without_clashes(names, keep)]).encode() if has_header else b""
-    lines = encode_rows([*(table.frame[name].to_numpy() for name in keep), *columns])
-    return _Chunk(header, lines, len(table.frame), counts, table.notes)
+    all_names = [*keep, *_without_clashes(names, keep)]
+    written = [*(table.frame[name].to_numpy() for name in keep), *columns]
+    if request.is_safe_csv:
+        all_names, written = without_formulas(all_names), [_safe(column) for column in written]
+    header = format_header(all_names).encode() if has_header else b""
+    return _Chunk(header, encode_rows(written), len(table.frame), counts, table.notes, seen)
+
+
+def _is_looked_at(chunk: Table) -> bool:
+    """Whether a chunk is held against the data contract: by its first row, so in every run alike, yet at no pace."""
+    first_row = chunk.parts[0].offset if chunk.parts else 0
+    return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**29  # Knuth's multiplicative hash
+
+
+def _safe(column: NDArray[Any] | Labels) -> NDArray[Any] | Labels:
+    """A column without texts that a spreadsheet would take for formulas."""
+    if isinstance(column, Labels):
+        return replace(column, texts=without_formulas(column.texts))
+    if column.dtype != object:
+        return column
+    safe = np.empty(len(column), object)
+    safe[:] = without_formulas(column.tolist())
+    return safe
 
 
 def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:

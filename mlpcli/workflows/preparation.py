@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import RowsWhere
+from mlpcli.data.contract import Contract, fit_contract
 from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.splits import split_rows
 from mlpcli.data.tables import Table, TableFormat
@@ -78,6 +79,7 @@ class Prepared:
     data_sha256: dict[str, str]
     train_rows: Rows = field(repr=False)
     folds: Rows | None = field(repr=False)
+    contract: Contract = field(repr=False)
 
     @property
     def picks_best_epoch(self) -> bool:
@@ -120,9 +122,9 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
-
     has_header = table.format.header if table.parts else None
     make = PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
+    contract = fit_contract(table, preprocessor.columns, train_rows)
     train, validation = make.parts_of(table, train_rows, validation_rows)
     target_state = given_state(loaded, target, target_state, train.truth)
     folds = None
@@ -144,7 +146,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     return Prepared(
         loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
         choose_engine(loaded, network, plan, train.samples.n_rows), metric, plan.n_threads,
-        train, validation, test, tuple(notes), hashes, train_rows, folds,
+        train, validation, test, tuple(notes), hashes, train_rows, folds, contract,
     )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, 
     assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
     unwanted = ("mlpcli.config", "mlpcli.extras", "mlpcli.training.loop", "mlpcli.data.profiles", "mlpcli.data.splits")
     assert {name for name in modules if name.startswith(unwanted)} == set()
-    assert ("mlpcli.evaluation" in modules) == (verb in ("eval", "compare"))
+    assert ("mlpcli.evaluation.scores" in modules) == (verb in ("eval", "compare"))
 
 
 def test_a_config_is_written_without_what_reads_configs():

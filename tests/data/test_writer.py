@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mlpcli.data.tables import TableFormat, read_table
-from mlpcli.data.writer import format_header, format_rows
+from mlpcli.data.writer import format_header, format_rows, without_formulas
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
 
@@ -65,3 +65,13 @@ def test_numbers_and_texts_read_back_as_they_were(dtype, tmp_path):
         assert [text if isinstance(text, str) else "" for text in table.frame["s"]] == texts
 
     holds()
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+a", "-a", "@x", "\tx", "\rx", "\n=1", "-", "+1-1", "-1.5x", "\uff1d1"])
+def test_a_text_that_begins_like_a_formula_gets_a_quote_in_front(cell):
+    assert without_formulas([cell, "plain"]) == [f"'{cell}", "plain"]
+
+
+@pytest.mark.parametrize("cell", ["-1.5", "+3", "-.5", "-2.", "-1e-05", "1.5", "", "a=b", None, 3.0])
+def test_numbers_and_all_other_cells_stay_as_they_are(cell):
+    assert without_formulas([cell]) == [cell]

@@ -86,7 +86,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         (lambda h, a: h["network"].update(sizes=[4, 0, 3]), "a network of sizes [4, 0, 3]"),
         (lambda h, a: h["network"].update(activation="magic"), "an activation that this mlp does not know"),
         (lambda h, a: h["feature_names"].pop(), "3 input names for 4 inputs"),
-        (lambda h, a: h["columns"].pop(), "the columns do not give 4 inputs"),
+        (lambda h, a: [h["columns"].pop(), h["contract"]["columns"].pop()], "the columns do not give 4 inputs"),
         (lambda h, a: h["target"]["labels"].pop(), "3 outputs for 2 classes or targets"),
         (lambda h, a: a["input_scale"].__setitem__(0, 0.0), "input_scale holds a scale that is not positive"),
         (lambda h, a: a["input_scale"].__setitem__(0, -1.0), "input_scale holds a scale that is not positive"),
@@ -357,3 +357,39 @@ def test_a_run_cut_off_between_its_two_renames_is_found(folder):
     (folder / "run.replaced").mkdir()
     load_model(str(weights))
     assert weights.read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(n_rows=0),
+        lambda c: c.update(n_rows=10),
+        lambda c: c.update(n_rows=10**400),
+        lambda c: c["columns"].pop(),
+        lambda c: c["columns"][0].update(edges=c["columns"][0]["edges"][::-1]),
+        lambda c: c["columns"][0].update(edges=[float(i) for i in range(20)], counts=[1] * 21),
+        lambda c: c["columns"][0]["counts"].pop(),
+        lambda c: c["columns"][0]["counts"].__setitem__(0, -1),
+        lambda c: c["columns"][0]["counts"].__setitem__(0, 10**30),
+        lambda c: c["columns"][0].update(edges=[], levels=["a"], counts=[1, 1]),
+    ],
+)
+def test_a_data_contract_that_does_not_fit_is_refused(tmp_path, iris, change):
+    with pytest.raises(ModelFileError, match="its parts do not fit each other: a data contract"):
+        reloaded(tmp_path, iris, lambda header, arrays: change(header["contract"]))
+
+
+def test_levels_of_a_data_contract_are_few_and_each_there_once(tmp_path, penguins):
+    for levels in (["a", "a"], [str(i) for i in range(101)]):
+        known = {"edges": [], "levels": levels, "counts": [1] * (len(levels) + 1)}
+
+        def change(header, arrays, known=known):
+            header["contract"]["columns"][0] = known
+
+        with pytest.raises(ModelFileError, match="a data contract that does not fit column island"):
+            reloaded(tmp_path, penguins, change)
+
+
+def test_more_missing_cells_than_rows_are_refused(tmp_path, iris):
+    with pytest.raises(ModelFileError, match="a data contract that does not fit column sepal_length"):
+        reloaded(tmp_path, iris, lambda header, arrays: header["columns"][0].update(n_missing=10**6))

@@ -1,0 +1,226 @@
+"""Whether rows look like those a model was trained on: the verdict on each column, and `mlp check MODEL TABLE`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mlpcli.data.columns import Column
+from mlpcli.data.contract import ColumnContract, Counts, Seen, see, split_counts, usual_others
+from mlpcli.data.preprocessor import number_columns, require_columns, text_columns
+from mlpcli.data.selection import Selection
+from mlpcli.data.tables import Table, TableFormat, map_tables
+from mlpcli.errors import GateMissed, MlpError, did_you_mean
+from mlpcli.evaluation.drift import (
+    chi_squared,
+    largest_distance,
+    merge_neighbours,
+    merge_rare,
+    more_often,
+    stability_index,
+)
+from mlpcli.model import Model
+from mlpcli.storage.model_file import load_model
+
+Reason = Literal["distribution", "range", "new levels", "missing cells"]
+
+ON_DRIFT = ("ignore", "warn", "fail")
+
+# Of fewer rows nothing is said: their shares are too uncertain.
+FEWEST_ROWS = 50
+# A change counts when it is both large and no accident: the p-value, times the number of columns, is below LEVEL.
+LEVEL = 0.001
+LARGE_INDEX = 0.25  # of the population stability index; half a standard deviation of a normal column
+LARGE_GAP = 0.05  # between shares of missing cells
+LARGE_SHARE = 0.01  # of cells beyond the range, or of new levels, above the usual share
+LARGE_EXCESS = 0.25  # of the usual share, which is an estimate where most levels are rare
+N_GROUPS = 10
+MOST_NAMED = 4
+MOST_REFUSED = 8
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """One column of new rows beside its training rows, with the reasons, if any, to call it another.
+
+    `missing` and `missing_before` are shares of the rows. `n_outside` counts cells beyond the training range, or with a
+    level that is not in the contract; `outside` is their share of those not missing. `index`, `distance` (Kolmogorov's;
+    None for levels) and `p_value` (corrected for the number of columns) are None for too few rows.
+    """
+
+    column: Column
+    n_rows: int
+    n_missing: int
+    missing: float
+    missing_before: float
+    n_outside: int
+    outside: float
+    low: float | None
+    high: float | None
+    unseen: dict[str, int]
+    index: float | None
+    distance: float | None
+    p_value: float | None
+    reasons: tuple[Reason, ...]
+
+    @property
+    def text(self) -> str:
+        """Such as "age (distribution: PSI 0.61; range: 12% beyond)"."""
+        told = {
+            "distribution": f"distribution: PSI {self.index or 0.0:.2f}",
+            "range": f"range: {percent(self.outside)} beyond it",
+            "new levels": f"new levels: {percent(self.outside)}",
+            "missing cells": f"missing cells: {percent(self.missing_before)} -> {percent(self.missing)}",
+        }
+        return f"{self.column.name} ({'; '.join(told[reason] for reason in self.reasons)})"
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """The verdict on every input column; no columns for a model without a data contract."""
+
+    n_rows: int
+    n_training_rows: int
+    columns: tuple[ColumnDrift, ...]
+
+    @property
+    def drifted(self) -> tuple[ColumnDrift, ...]:
+        """The columns that are not as in the training."""
+        return tuple(column for column in self.columns if column.reasons)
+
+    @property
+    def text(self) -> str:
+        """One line on the columns that drifted; "" for none."""
+        drifted = self.drifted
+        if not drifted:
+            return ""
+        more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""
+        named = ", ".join(column.text for column in drifted[:MOST_NAMED])
+        return f"{len(drifted)} of {len(self.columns)} columns are not as in the training: {named}{more}"
+
+    def refuse(self, on_drift: str) -> None:
+        """Raise GateMissed, which ends the program with exit code 1, for "fail" and columns that drifted."""
+        drifted = [column.column.name for column in self.drifted]
+        if on_drift == "fail" and drifted:
+            named = ", ".join(drifted[:MOST_REFUSED]) + (", ..." if len(drifted) > MOST_REFUSED else "")
+            raise GateMissed(f"{len(drifted)} of {len(self.columns)} columns drifted: {named}")
+
+
+@dataclass(frozen=True)
+class DriftCheck:
+    """What `mlp check MODEL TABLE` found."""
+
+    model: Model
+    report: DriftReport
+    notes: tuple[str, ...]
+
+
+def check_drift(weights: str, source: str, delimiter: str | None = None, encoding: str | None = None) -> DriftCheck:
+    """Hold every row of a table against the data contract of a model, in constant memory.
+
+    Raises ModelFileError, DataError for a column that is missing or cannot be read, MlpError for a model without one.
+    """
+    model = load_model(weights)
+    if not model.contract.columns:
+        raise MlpError(f"{weights}: {no_contract()}")
+    preprocessor = model.preprocessor
+    texts, numbers = set(text_columns(preprocessor)), set(number_columns(preprocessor))
+    reading = TableFormat(delimiter, encoding, model.reading.header, model.reading.missing)
+    seen: Seen | None = None
+    notes: tuple[str, ...] = ()
+
+    def look(table: Table) -> tuple[Seen, tuple[str, ...]]:
+        require_columns(Selection(table), [column.name for column in preprocessor.columns])
+        return see(model.contract, preprocessor.columns, table), table.notes
+
+    for found, new in map_tables(look, source, reading, texts, texts | numbers, numbers):
+        seen = found if seen is None else seen + found
+        notes += new
+    return DriftCheck(model, judge_drift(model, seen), notes)
+
+
+def check_on_drift(on_drift: str, model: Model | None = None) -> None:
+    """Raise MlpError for an unknown `--on-drift`, and for a verdict that a model without contract cannot give."""
+    if on_drift not in ON_DRIFT:
+        raise MlpError(f"--on-drift {on_drift}: no such choice.{did_you_mean(on_drift, ON_DRIFT)}")
+    if on_drift == "fail" and model is not None and not model.contract.columns:
+        raise MlpError(f"--on-drift fail: {no_contract()}")
+
+
+def no_contract() -> str:
+    """What is said of a model that does not know its training data."""
+    return "the model carries no data contract, so drift cannot be seen. Models trained from now on have one."
+
+
+def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[str]:
+    """What a report tells the user, if anything; it is None where nothing was looked at."""
+    if report is None:
+        return []
+    if not report.columns and not report.n_training_rows:
+        return [no_contract()]
+    shown = "TABLE" if source == "-" else source
+    return [f"{report.text}. All of it: mlp check {weights} {shown}"] if report.text else []
+
+
+def percent(share: float) -> str:
+    """0%, 0.3%, 12%."""
+    return f"{100 * share:.{1 if 0 < share < 0.095 else 0}f}%"
+
+
+def judge_drift(model: Model, seen: Seen | None) -> DriftReport:
+    """The verdict on what was seen; None for no rows at all, or a model without contract."""
+    contract, columns = model.contract, model.preprocessor.columns
+    if seen is None or not contract.columns:
+        return DriftReport(seen.n_rows if seen else 0, contract.n_rows, ())
+    counts = split_counts(contract, seen)
+    found = [
+        _judge_column(columns, index, contract.n_rows, contract.columns[index], counts[index], seen)
+        for index in range(len(columns))
+    ]
+    return DriftReport(seen.n_rows, contract.n_rows, tuple(found))
+
+
+def _judge_column(
+    columns: Sequence[Column], index: int, n_before: int, known: ColumnContract, now: Counts, seen: Seen
+) -> ColumnDrift:
+    column, before = columns[index], np.asarray(known.counts, np.int64)
+    is_amount = column.role in ("number", "date")
+    n_missing, n_known = int(seen.n_missing[index]), int(now.sum())
+    n_outside = int(seen.n_below[index] + seen.n_above[index]) if is_amount else int(now[-1])
+    stability = distance = p_value = None
+    reasons: list[Reason] = []
+
+    def is_accident(p: float) -> bool:
+        return p * len(columns) >= LEVEL
+
+    if n_known >= FEWEST_ROWS and before.sum():
+        if is_amount:
+            distance, p = largest_distance(before, now)
+            stability = stability_index(*merge_neighbours(before, now, N_GROUPS))
+        else:
+            merged = merge_rare(before, now)
+            _, p = chi_squared(*merged)
+            stability = stability_index(*merged)
+        p_value = min(1.0, p * len(columns))
+        if stability > LARGE_INDEX and not is_accident(p):
+            reasons.append("distribution")
+        # Of new rows alike, two in as many as there were lie beyond the least and the greatest of these.
+        usual = (2, n_before - column.n_missing) if is_amount else usual_others(known)
+        excess, share = n_outside / n_known - usual[0] / usual[1], usual[0] / usual[1]
+        if excess > max(LARGE_SHARE, LARGE_EXCESS * share) and not is_accident(more_often(*usual, n_outside, n_known)):
+            reasons.append("range" if is_amount else "new levels")
+    missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
+    if seen.n_rows >= FEWEST_ROWS and abs(missing - missing_before) > LARGE_GAP:
+        p = min(
+            more_often(column.n_missing, n_before, n_missing, seen.n_rows),
+            more_often(n_before - column.n_missing, n_before, seen.n_rows - n_missing, seen.n_rows),
+        )
+        if not is_accident(2 * p):
+            reasons.append("missing cells")
+    has_numbers = is_amount and n_known > 0
+    return ColumnDrift(
+        column, seen.n_rows, n_missing, missing, missing_before, n_outside, n_outside / max(n_known, 1),
+        float(seen.low[index]) if has_numbers else None, float(seen.high[index]) if has_numbers else None,
+        dict(seen.unseen.get(column.name, {})), stability, distance, p_value, tuple(reasons),
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""Counts before and now: the index, and tests that agree with SciPy's."""
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from mlpcli.evaluation.drift import (
+    chi_squared,
+    gamma_tail,
+    largest_distance,
+    merge_neighbours,
+    merge_rare,
+    more_often,
+    stability_index,
+)
+
+
+def counts(*values):
+    return np.asarray(values, np.int64)
+
+
+def test_the_index_of_equal_shares_is_zero_and_grows_with_the_difference():
+    before = counts(1000, 1000, 1000, 1000)
+    assert stability_index(before, counts(500, 500, 500, 500)) == pytest.approx(0.0, abs=1e-12)
+    shifts = [stability_index(before, counts(500 - d, 500, 500, 500 + d)) for d in (50, 150, 300, 500)]
+    assert shifts == sorted(shifts)
+    assert np.isfinite(shifts).all()
+
+
+def test_the_index_is_the_formula_of_the_textbooks_up_to_half_a_row():
+    before, now = counts(40_000, 30_000, 30_000), counts(20_000, 30_000, 50_000)
+    p, q = before / before.sum(), now / now.sum()
+    assert stability_index(before, now) == pytest.approx(((q - p) * np.log(q / p)).sum(), rel=1e-4)
+    assert stability_index(now, before) == pytest.approx(stability_index(before, now))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_distance_at_every_value_is_that_of_kolmogorov_and_smirnov(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=300), rng.normal(0.1 * seed, size=200)
+    edges = np.sort(np.concatenate([a, b]))
+    bins = [np.bincount(np.searchsorted(edges, x), minlength=500).astype(np.int64) for x in (a, b)]
+    distance, p = largest_distance(*bins)
+    reference = stats.ks_2samp(a, b, method="asymp")
+    assert distance == pytest.approx(reference.statistic)
+    # Stephens' correction moves the asymptotic p-value a little towards the exact one.
+    assert p == pytest.approx(reference.pvalue, rel=0.15, abs=0.01)
+
+
+def test_chi_squared_agrees_with_scipy_and_leaves_out_levels_of_nobody():
+    before, now = counts(50, 30, 0, 20), counts(35, 45, 0, 30)
+    kept = np.asarray([before, now])[:, [0, 1, 3]]
+    reference = stats.chi2_contingency(kept, correction=False)
+    assert chi_squared(before, now) == pytest.approx((reference.statistic, reference.pvalue))
+    assert chi_squared(counts(5), counts(9)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("a", [0.5, 1.0, 3.5, 50.0, 500.0])
+@pytest.mark.parametrize("ratio", [0.0, 0.01, 0.5, 0.99, 1.0, 1.01, 1.5, 4.0])
+def test_the_tail_of_the_gamma_distribution_agrees_with_scipy(a, ratio):
+    assert gamma_tail(a, a * ratio) == pytest.approx(special.gammaincc(a, a * ratio), rel=1e-9, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("k_before", "n_before", "k_now", "n_now"), [(2, 100, 9, 80), (0, 50, 3, 60), (30, 1000, 95, 2000), (1, 9, 9, 9)]
+)
+def test_more_often_is_fishers_exact_test(k_before, n_before, k_now, n_now):
+    table = [[k_now, n_now - k_now], [k_before, n_before - k_before]]
+    expected = stats.fisher_exact(table, alternative="greater").pvalue
+    assert more_often(k_before, n_before, k_now, n_now) == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_is_not_more_often_is_no_finding():
+    assert more_often(10, 100, 10, 100) == 1.0
+    assert more_often(10, 100, 0, 100) == 1.0
+    assert more_often(0, 100, 0, 100) == 1.0
+    assert more_often(2, 10**7, 10**6, 10**7) < 1e-100
+
+
+def test_merging_keeps_every_row_and_asks_for_enough_of_them():
+    rng = np.random.default_rng(0)
+    before, now = rng.integers(0, 40, 60), rng.integers(0, 40, 60)
+    for merged in (merge_rare(before, now), merge_neighbours(before, now, 10)):
+        assert [int(one.sum()) for one in merged] == [int(before.sum()), int(now.sum())]
+        assert len(merged[0]) == len(merged[1]) <= 60
+    assert len(merge_neighbours(before, now, 10)[0]) == 10
+    a, b = merge_rare(before, now)
+    expected = (a + b) * min(a.sum(), b.sum()) / (a.sum() + b.sum())
+    assert (expected[:-1] >= 5).all()
+
+
+def test_a_bin_of_most_rows_stays_by_itself_when_neighbours_are_joined():
+    merged, _ = merge_neighbours(counts(1, 1, 1, 94, 1, 1, 1), counts(1, 1, 1, 1, 1, 1, 1), 5)
+    assert 94 in merged.tolist()

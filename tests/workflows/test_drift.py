@@ -1,0 +1,124 @@
+"""Whether rows are as in the training: seldom a false alarm, and none missed that matters."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlpcli.data.categorical import OneHot
+from mlpcli.data.contract import Contract, fit_contract, see
+from mlpcli.data.numeric import MedianFill, Standardize
+from mlpcli.data.piecewise import NoEncoding
+from mlpcli.data.preprocessor import fit_preprocessor
+from mlpcli.data.tables import table_from_frame
+from mlpcli.errors import GateMissed, MlpError
+from mlpcli.workflows.drift import FEWEST_ROWS, check_on_drift, drift_notes, judge_drift
+
+
+def table(n_rows, seed):
+    """Columns of every kind, with the shapes that statistics are fooled by."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "normal": rng.normal(size=n_rows),
+            "heavy": rng.standard_cauchy(n_rows),
+            "count": rng.poisson(2, n_rows),
+            "mostly_zero": np.where(rng.random(n_rows) < 0.97, 0.0, rng.exponential(size=n_rows)),
+            "gaps": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(size=n_rows)),
+            "flag": rng.choice(["yes", "no"], n_rows, p=[0.1, 0.9]),
+            "letter": pd.Series(rng.choice(list("abcde"), n_rows)).where(rng.random(n_rows) > 0.05),
+            "many": [f"l{k}" for k in np.minimum(rng.zipf(1.3, n_rows), 10**6)],
+            "name": [f"u{k}" for k in rng.integers(0, 10**7, n_rows)],
+        }
+    )
+
+
+def learnt(frame):
+    given = table_from_frame(frame)
+    fit = fit_preprocessor(given, list(frame.columns), {}, Standardize(), MedianFill(), OneHot(), NoEncoding())
+    return SimpleNamespace(contract=fit_contract(given, fit.columns, np.arange(len(frame))), preprocessor=fit)
+
+
+def report(model, frame):
+    return judge_drift(model, see(model.contract, model.preprocessor.columns, table_from_frame(frame)))
+
+
+def drifted(found):
+    return {column.column.name: column.reasons for column in found.drifted}
+
+
+@pytest.mark.parametrize("n_rows", [50, 200, 1000])
+@pytest.mark.parametrize("n_new", [50, 300, 3000])
+def test_rows_of_the_same_source_seldom_raise_an_alarm(n_rows, n_new):
+    alarms = 0
+    for seed in range(8):
+        model = learnt(table(n_rows, seed))
+        alarms += bool(report(model, table(n_new, 1000 + seed)).drifted)
+    assert alarms == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reasons"),
+    [
+        ("normal", lambda f: f["normal"] + 2.0, ("distribution", "range")),
+        ("normal", lambda f: f["normal"] * 0.3, ("distribution",)),
+        ("normal", lambda f: f["normal"].where(f.index % 20 > 0, 50.0), ("range",)),
+        ("count", lambda f: f["count"] * 3, ("distribution", "range")),
+        ("gaps", lambda f: f["gaps"].where(f.index % 3 > 0), ("missing cells",)),
+        ("gaps", lambda f: f["gaps"].fillna(0.0), ("distribution", "missing cells")),
+        ("flag", lambda f: f["flag"].where(f.index % 2 > 0, "yes"), ("distribution",)),
+        ("letter", lambda f: f["letter"].where(f.index % 30 > 0, "z"), ("new levels",)),
+        ("many", lambda f: f["many"] + "x", ("distribution", "new levels")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_column_that_has_changed_is_named_with_the_reason_and_no_other_is(name, change, reasons):
+    model = learnt(table(1000, 0))
+    new = table(1000, 1)
+    assert drifted(report(model, new)) == {}
+    assert drifted(report(model, new.assign(**{name: change(new)}))) == {name: reasons}
+
+
+def test_of_few_rows_nothing_is_said():
+    model = learnt(table(1000, 0))
+    found = report(model, table(FEWEST_ROWS - 1, 1).assign(normal=99.0, letter="z"))
+    assert found.drifted == ()
+    assert all(column.index is None and column.p_value is None for column in found.columns)
+
+
+def test_many_columns_do_not_add_up_to_an_alarm():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(300, 300)), columns=[f"x{i}" for i in range(300)])
+    assert report(learnt(frame[:150]), frame[150:].reset_index(drop=True)).drifted == ()
+
+
+def test_a_column_without_a_cell_left_is_told_by_its_missing_cells():
+    model = learnt(table(500, 0))
+    new = table(500, 1).assign(normal=np.nan)
+    assert drifted(report(model, new)) == {"normal": ("missing cells",)}
+
+
+def test_a_model_without_a_contract_says_so_and_gives_no_verdict():
+    model = SimpleNamespace(contract=Contract(), preprocessor=SimpleNamespace(columns=()))
+    found = judge_drift(model, None)
+    assert found.columns == ()
+    assert [note.partition(",")[0] for note in drift_notes(found, "w.npz", "t.csv")] == [
+        "the model carries no data contract"
+    ]
+    check_on_drift("warn", model)
+    with pytest.raises(MlpError, match="--on-drift fail: the model carries no data contract"):
+        check_on_drift("fail", model)
+
+
+def test_the_choice_is_one_of_three():
+    with pytest.raises(MlpError, match=r"--on-drift warm: no such choice. Did you mean warn\?"):
+        check_on_drift("warm")
+
+
+def test_only_fail_refuses_and_names_the_columns():
+    model = learnt(table(500, 0))
+    found = report(model, table(500, 1).assign(normal=7.0))
+    found.refuse("warn")
+    with pytest.raises(GateMissed, match="1 of 9 columns drifted: normal"):
+        found.refuse("fail")
