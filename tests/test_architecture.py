@@ -139,7 +139,9 @@ def test_a_verb_is_thin(verb):
     lines = (PACKAGE / "cli" / f"{verb}.py").read_text("utf-8").splitlines()
     assert len(lines) <= 60
     workflows = {name for name in imports_of(PACKAGE / "cli" / f"{verb}.py") if name.startswith("mlpcli.workflows.")}
-    assert workflows == {f"mlpcli.workflows.{verb}"}
+    # With a time budget `init` trains a little, which needs all that plain `init` is spared.
+    more = {"mlpcli.workflows.time_budget"} if verb == "init" else set()
+    assert workflows == {f"mlpcli.workflows.{verb}"} | more
 
 
 @every_file

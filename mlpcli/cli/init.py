@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlpcli.cli.options import Delimiter, Encoding, Quiet
+from mlpcli.cli.options import Delimiter, Encoding, Quiet, parse_number
 
 
 def init(
@@ -20,8 +20,8 @@ def init(
         str, typer.Option("--recipe", metavar="NAME", help="strong (best scores), fast (seconds) or textbook (plain).")
     ] = "strong",
     time_budget: Annotated[
-        float | None,
-        typer.Option("--time-budget", metavar="SECONDS", min=0.001, help="Take the strongest recipe that fits."),
+        str | None,
+        typer.Option("--time-budget", metavar="SECONDS", help="Take the strongest recipe that trains in so long."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     delimiter: Delimiter = None,
@@ -45,7 +45,7 @@ def init(
     if time_budget is not None:
         from mlpcli.workflows.time_budget import fitted_into
 
-        starter = fitted_into(starter, time_budget)
+        starter = fitted_into(starter, parse_number("--time-budget", time_budget))
     if output != "-":
         write_config(starter, output, force)
     init_summary(Screen(quiet), starter, output)
