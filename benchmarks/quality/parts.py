@@ -8,11 +8,26 @@ from dataclasses import replace
 from benchmarks.quality.contestants import Contestant
 
 PARTS: dict[str, tuple[str, ...]] = {
+    "members": (
+        "model.members.count=1",
+        "model.members.rows=all",
+        "model.members.folds=null",
+        "model.members.views=same",
+        "data.validation=0.2",
+    ),
+    "folds": ("model.members.rows=all", "model.members.folds=null", "data.validation=0.2"),
+    "bins": ("model.members.views=same", "preprocess.encoding=none"),
+    "cosines": ("model.members.views=same", "model.numeric_embedding=null"),
+    "bins and cosines": ("model.members.views=same", "preprocess.encoding=none", "model.numeric_embedding=null"),
+    "smooth clip": ("preprocess.numeric=standardize",),
+    "factors of inputs": ("model.scale_inputs=false",),
+    "coslog": ("training.schedule=cosine",),
+    "choice of the epoch": ("training.early_stopping=null",),
     "dropout": ("model.dropout=0",),
-    "weight decay": ("training.optimizer={name: adam, learning_rate: 0.005}",),
-    "schedule": ("training.schedule={name: constant}",),
-    "mish": ("model.activation=relu",),
-    "early stopping": ("training.early_stopping=null",),
+    "weight decay": ("training.optimizer.weight_decay=0",),
+    "label smoothing": ("training.loss.label_smoothing=0",),
+    "temperature": ("postprocess.calibration=none",),
+    "spread of the start": ("model.initializer=lecun_normal",),
 }
 
 

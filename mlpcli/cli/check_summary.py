@@ -7,6 +7,7 @@ from mlpcli.cli.progress import describe_data, describe_network, describe_traini
 from mlpcli.cli.render import Row, Screen, aligned, duration, listed, size
 from mlpcli.config.dumping import as_plain, flow_text
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.nn.architecture import Network
 from mlpcli.workflows.check import CheckResult
 from mlpcli.workflows.resolution import smoothing_of
 from mlpcli.workflows.shape import describe_inputs
@@ -32,7 +33,7 @@ def check_summary(screen: Screen, result: CheckResult) -> None:
     screen.answer(f"engine    {prepared.engine.name}{f': {prepared.engine.reason}' if prepared.engine.reason else ''}")
     screen.answer(f"cost      about {duration(result.seconds)} and {size(result.n_bytes)} of memory")
     screen.answer(f"output    {result.output}")
-    _show_layers(screen, prepared.network.sizes)
+    _show_layers(screen, prepared.network)
     _show_classes(screen, result)
     for warning in (*prepared.notes, *result.warnings):
         screen.warn(warning)
@@ -83,9 +84,10 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 5]} ... (--json shows all)"
 
 
-def _show_layers(screen: Screen, sizes: tuple[int, ...]) -> None:
+def _show_layers(screen: Screen, network: Network) -> None:
+    """The layers of one member; what stands before them may make more of the inputs, or less."""
     rows: list[Row] = [("layer", "W", "b", "parameters")]
-    for number, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+    for number, (n_in, n_out) in enumerate(pairwise(network.widths), start=1):
         rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_out}", f"{n_out * n_in + n_out}"))
     screen.answer()
     for line in aligned(rows):

@@ -47,9 +47,10 @@ def check(loaded: LoadedConfig) -> CheckResult:
         for profile in profile_columns(table, prepared.columns.targets, config.data.columns, prepared.task)
         if profile.name in prepared.columns.features
     ]
-    counts = {part.name: _class_counts(prepared, part) for part in prepared.parts}
+    parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
+    counts = {part.name: _class_counts(prepared, part) for part in parts}
     warnings = _useless_columns(profiles)
-    if prepared.validation is not None and "validation" not in prepared.data_sha256:
+    if prepared.validation is not None and prepared.folds is None and "validation" not in prepared.data_sha256:
         # Held out of the training file; a file of its own is looked at by every training.
         warnings += shared_rows("validation", prepared.train.samples.X, prepared.validation.samples.X)
     if counts["train"] and config.training.class_weights is None:
