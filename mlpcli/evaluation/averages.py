@@ -1,4 +1,8 @@
-"""Mean, median and quotient as every metric takes them: weighted, along the rows, without a warning."""
+"""Mean, median and quotient as every metric takes them: weighted, along the rows, without a warning.
+
+`weights` is None, (n_rows,), or (R, n_rows): R resamples of the rows at a time, each with its own weights. The results
+of these stand along a leading axis, so that a metric, and with it its uncertainty, is written once.
+"""
 
 from typing import TypeAlias
 
@@ -10,15 +14,18 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 
 def weighted_mean(values: Floats | Bools, weights: Floats | None) -> Floats:
-    """Mean along the rows: (n_rows,) gives a 0-d result, (n_rows, M) gives (M,)."""
+    """Mean along the rows: (n_rows,) gives a 0-d result, (n_rows, M) gives (M,); of resamples (R,) and (R, M)."""
     if weights is None:
         return np.asarray(values.mean(axis=0), dtype=np.float64)
-    return np.asarray(weights @ values / weights.sum(), dtype=np.float64)
+    total = weights.sum(axis=-1)
+    return np.asarray(weights @ values / (total if values.ndim == 1 else total[..., None]), dtype=np.float64)
 
 
-def weighted_median(values: Floats, weights: Floats | None) -> Floats:
-    """Median of each column of `values` (n_rows, M), as (M,)."""
-    return weighted_quantile(values, 0.5, weights)
+def grouped_sums(groups: NDArray[np.int64], n_groups: int, weights: Floats | None) -> Floats:
+    """Weight of the rows of each group, (n_groups,); of resamples (R, n_groups). `groups` (n_rows,) are numbered."""
+    if weights is None or weights.ndim == 1:
+        return np.bincount(groups, weights=weights, minlength=n_groups).astype(np.float64)
+    return np.array([np.bincount(groups, weights=row, minlength=n_groups) for row in weights])
 
 
 def weighted_quantile(values: Floats, quantile: float, weights: Floats | None) -> Floats:
@@ -42,6 +49,26 @@ def _quantile_of_column(column: Floats, quantile: float, weights: Floats) -> flo
         return float(column[order[position]])
     following = min(position + 1, len(order) - 1)
     return float(column[order[position]] + column[order[following]]) / 2
+
+
+class SortedColumn:
+    """A column (n_rows,) in ascending order, for its medians under many weights."""
+
+    def __init__(self, column: Floats) -> None:
+        self.order = np.argsort(column)
+        self.values = column[self.order]
+
+    def medians(self, weights: Floats) -> Floats:
+        """The median under each row of `weights` (R, n_rows), as (R,), by the rule of `weighted_quantile`."""
+        reached = np.cumsum(weights[:, self.order], axis=1)
+        half = reached[:, -1] / 2
+        eps = np.finfo(np.float64).eps * reached[:, -1]
+        ends = [
+            [np.searchsorted(row, share) for row, share in zip(reached, shares, strict=True)]
+            for shares in (half - eps, half + eps)
+        ]
+        low, high = np.minimum(ends, len(self.values) - 1)
+        return np.asarray((self.values[low] + self.values[high]) / 2)
 
 
 def quotient(part: Floats, whole: Floats) -> Floats:

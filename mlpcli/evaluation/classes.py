@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Bools, Floats, quotient, weighted_mean
-from mlpcli.evaluation.ranking import Rankings, rank_columns
+from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, quotient, weighted_mean
+from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_columns
 
 N_CALIBRATION_BINS = 15
 
@@ -15,21 +15,20 @@ N_CALIBRATION_BINS = 15
 def confusion_matrix(
     y: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int, weights: Floats | None = None
 ) -> Floats:
-    """Weight of the rows of each truth (down) and each predicted class (across), as (K, K)."""
-    cells = np.bincount(y * n_classes + predicted, weights=weights, minlength=n_classes**2)
-    return cells.reshape(n_classes, n_classes).astype(np.float64)
+    """Weight of the rows of each truth (down) and each predicted class (across), as (K, K); of resamples (R, K, K)."""
+    cells = grouped_sums(y * n_classes + predicted, n_classes**2, weights)
+    return cells.reshape(*cells.shape[:-1], n_classes, n_classes)
 
 
 @dataclass(frozen=True, eq=False)
-class ClassEvidence:
-    """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), with what several metrics share worked out once.
+class ClassRows:
+    """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), and what follows from them whatever the weights.
 
     `threshold` (1,) is for two classes: above it the second one is predicted.
     """
 
     y: NDArray[np.int64]
     probabilities: Floats
-    weights: Floats | None
     threshold: Floats | None = None
 
     @cached_property
@@ -50,127 +49,204 @@ class ClassEvidence:
         return np.asarray(self.probabilities[:, 1] > self.threshold[0], dtype=np.int64)
 
     @cached_property
-    def confusion(self) -> Floats:
-        """The confusion matrix (K, K)."""
-        return confusion_matrix(self.y, self.predicted, self.n_classes, self.weights)
+    def is_right(self) -> Bools:
+        """Whether the predicted class is the true one, (n_rows,)."""
+        return np.asarray(self.predicted == self.y)
 
-    @cached_property
-    def occurs(self) -> Bools:
-        """Which classes some row has or is predicted to have, (K,): absent ones stay out of macro averages."""
-        return np.bincount(self.y, minlength=self.n_classes) + np.bincount(self.predicted, minlength=self.n_classes) > 0
-
-    @cached_property
+    @property
     def true_probability(self) -> Floats:
         """The probability each row gives to its true class, (n_rows,)."""
         return np.take_along_axis(self.probabilities, self.y[:, None], axis=1)[:, 0]
 
     @cached_property
+    def surprise(self) -> Floats:
+        """-log of the probability of the true class, clipped to [eps, 1 - eps] of float64, (n_rows,)."""
+        eps = np.finfo(np.float64).eps
+        values = self.true_probability.clip(eps, 1 - eps)
+        np.log(values, out=values)
+        return np.negative(values, out=values)
+
+    @cached_property
+    def squared_error(self) -> Floats:
+        """Of the probability of the class coded 1 if there are two, else summed over the classes, (n_rows,)."""
+        p = self.probabilities
+        if self.n_classes == 2:
+            return np.asarray((p[:, 1] - self.y) ** 2)
+        # sum over k of (p_k - [k = y])^2, without building the one-hot matrix
+        return np.asarray(np.einsum("nk,nk->n", p, p) - 2 * self.true_probability + 1)
+
+    @cached_property
+    def calibration(self) -> tuple[NDArray[np.int64], Floats]:
+        """The bin of each row's top probability, and by how much that exceeds being right, (n_rows,) each."""
+        top = self.probabilities.max(axis=1)
+        inner_edges = np.linspace(0.0, 1.0, N_CALIBRATION_BINS + 1)[1:-1]
+        bins = np.searchsorted(inner_edges, top, side="left")
+        return bins, np.subtract(top, self.most_probable == self.y, out=top)
+
+    @cached_property
+    def occurs(self) -> Bools:
+        """Which classes some row has or is predicted to have, (K,)."""
+        return np.bincount(self.y, minlength=self.n_classes) + np.bincount(self.predicted, minlength=self.n_classes) > 0
+
+    @cached_property
+    def is_class(self) -> Bools:
+        """Whether each row is of the class, (n_rows, K'): of the class coded 1 if there are two, else of each class."""
+        return np.asarray(self.y[:, None] == (np.array([1]) if self.n_classes == 2 else np.arange(self.n_classes)))
+
+    @cached_property
+    def ranked(self) -> list[RankedColumn]:
+        """How the probabilities rank the rows of each column of `is_class` above the others."""
+        return rank_columns(self.is_class, self.probabilities[:, 1:] if self.n_classes == 2 else self.probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEvidence:
+    """Rows and their weights, with what several metrics share worked out once."""
+
+    rows: ClassRows
+    weights: Floats | None
+
+    @cached_property
+    def confusion(self) -> Floats:
+        """The confusion matrix (K, K)."""
+        return confusion_matrix(self.rows.y, self.rows.predicted, self.rows.n_classes, self.weights)
+
+    @cached_property
+    def occurs(self) -> Bools:
+        """Which classes occur in truth or prediction, (K,): absent ones stay out of macro averages."""
+        if self.weights is None or self.weights.ndim == 1:
+            return self.rows.occurs
+        return np.asarray(self.confusion.sum(axis=-1) + self.confusion.sum(axis=-2) > 0)
+
+    @cached_property
+    def has_every_class(self) -> Bools:
+        """Whether each class occurs in the truth, 0-d."""
+        if self.weights is None or self.weights.ndim == 1:
+            return np.asarray(np.bincount(self.rows.y, minlength=self.rows.n_classes).all())
+        return np.asarray((grouped_sums(self.rows.y, self.rows.n_classes, self.weights) > 0).all(axis=-1))
+
+    @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision: of the class coded 1 if there are two, else of each class against the rest."""
-        if self.n_classes == 2:
-            return rank_columns(self.y[:, None] == 1, self.probabilities[:, 1:], self.weights)
-        return rank_columns(self.y[:, None] == np.arange(self.n_classes), self.probabilities, self.weights)
+        return measure_ranks(self.rows.ranked, self.weights)
 
 
-def accuracy(evidence: ClassEvidence) -> float:
+def weight_of_all(evidence: ClassEvidence) -> Floats:
+    """Weight of the rows of which accuracy is a share, 0-d."""
+    return np.asarray(evidence.confusion.sum())
+
+
+def weight_of_class(evidence: ClassEvidence) -> Floats:
+    """Weight of the rows of which the recall of each class is a share, (K,)."""
+    return np.asarray(evidence.confusion.sum(axis=-1))
+
+
+def weight_of_predicted(evidence: ClassEvidence) -> Floats:
+    """Weight of the rows of which the precision of each class is a share, (K,)."""
+    return np.asarray(evidence.confusion.sum(axis=-2))
+
+
+def weight_of_either(evidence: ClassEvidence) -> Floats:
+    """Weight of the rows that are of each class or predicted as it, (K,): the hits among them are F1 / (2 - F1)."""
+    return weight_of_class(evidence) + weight_of_predicted(evidence) - _hits(evidence.confusion)
+
+
+def accuracy(evidence: ClassEvidence) -> Floats:
     """Share of rows whose predicted class is the true one."""
-    return float(weighted_mean(evidence.predicted == evidence.y, evidence.weights))
+    return weighted_mean(evidence.rows.is_right, evidence.weights)
 
 
-def balanced_accuracy(evidence: ClassEvidence) -> float:
+def balanced_accuracy(evidence: ClassEvidence) -> Floats:
     """Mean recall of the classes that occur in the truth."""
-    is_true_somewhere = evidence.confusion.sum(axis=1) > 0
-    return float(recall(evidence)[is_true_somewhere].mean())
+    return _mean_of(recall(evidence), evidence.confusion.sum(axis=-1) > 0)
 
 
-def log_loss(evidence: ClassEvidence) -> float:
-    """Mean of -log of the probability of the true class, clipped to [eps, 1 - eps] of float64."""
-    eps = np.finfo(np.float64).eps
-    losses = evidence.true_probability.clip(eps, 1 - eps)
-    np.log(losses, out=losses)
-    return float(weighted_mean(np.negative(losses, out=losses), evidence.weights))
+def log_loss(evidence: ClassEvidence) -> Floats:
+    """Mean of -log of the probability of the true class."""
+    return weighted_mean(evidence.rows.surprise, evidence.weights)
 
 
-def roc_auc(evidence: ClassEvidence) -> float:
+def roc_auc(evidence: ClassEvidence) -> Floats:
     """ROC AUC; NaN where some class does not occur in the truth, or nothing else does."""
-    return float(evidence.rankings.roc_auc.mean())
+    return np.asarray(evidence.rankings.roc_auc.mean(axis=-1))
 
 
-def average_precision(evidence: ClassEvidence) -> float:
+def average_precision(evidence: ClassEvidence) -> Floats:
     """Average precision; of more than two classes NaN where one does not occur in the truth."""
-    if evidence.n_classes > 2 and not np.bincount(evidence.y, minlength=evidence.n_classes).all():
-        return np.nan
-    return float(evidence.rankings.average_precision.mean())
+    values = evidence.rankings.average_precision.mean(axis=-1)
+    return values if evidence.rows.n_classes == 2 else np.where(evidence.has_every_class, values, np.nan)
 
 
 def f1(evidence: ClassEvidence) -> Floats:
     """F1 of each class, (K,); 0 where a class is neither true nor predicted."""
     confusion = evidence.confusion
-    return quotient(2 * confusion.diagonal(), confusion.sum(axis=0) + confusion.sum(axis=1))
+    return quotient(2 * _hits(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
 
 
 def precision(evidence: ClassEvidence) -> Floats:
     """Precision of each class, (K,); 0 where a class is never predicted."""
-    return quotient(evidence.confusion.diagonal(), evidence.confusion.sum(axis=0))
+    return quotient(_hits(evidence.confusion), evidence.confusion.sum(axis=-2))
 
 
 def recall(evidence: ClassEvidence) -> Floats:
     """Recall of each class, (K,); 0 where a class does not occur in the truth."""
-    return quotient(evidence.confusion.diagonal(), evidence.confusion.sum(axis=1))
+    return quotient(_hits(evidence.confusion), evidence.confusion.sum(axis=-1))
 
 
-def f1_macro(evidence: ClassEvidence) -> float:
+def f1_macro(evidence: ClassEvidence) -> Floats:
     """Mean F1 of the classes that occur."""
-    return float(f1(evidence)[evidence.occurs].mean())
+    return _mean_of(f1(evidence), evidence.occurs)
 
 
-def f1_weighted(evidence: ClassEvidence) -> float:
+def f1_weighted(evidence: ClassEvidence) -> Floats:
     """Mean F1 of the classes, each weighted by its share of the truth."""
-    return float(weighted_mean(f1(evidence), evidence.confusion.sum(axis=1)))
+    shares = evidence.confusion.sum(axis=-1)
+    return np.asarray((f1(evidence) * shares).sum(axis=-1) / shares.sum(axis=-1))
 
 
-def precision_macro(evidence: ClassEvidence) -> float:
+def precision_macro(evidence: ClassEvidence) -> Floats:
     """Mean precision of the classes that occur."""
-    return float(precision(evidence)[evidence.occurs].mean())
+    return _mean_of(precision(evidence), evidence.occurs)
 
 
-def recall_macro(evidence: ClassEvidence) -> float:
+def recall_macro(evidence: ClassEvidence) -> Floats:
     """Mean recall of the classes that occur."""
-    return float(recall(evidence)[evidence.occurs].mean())
+    return _mean_of(recall(evidence), evidence.occurs)
 
 
-def mcc(evidence: ClassEvidence) -> float:
+def mcc(evidence: ClassEvidence) -> Floats:
     """Matthews correlation of truth and prediction for K classes (Gorodkin 2004); 0 where either has one class only."""
-    truth, predicted = evidence.confusion.sum(axis=1), evidence.confusion.sum(axis=0)
-    # Asked of the counts, not of the variance below, which rounding can keep from being exactly zero.
-    if np.count_nonzero(truth) < 2 or np.count_nonzero(predicted) < 2:
-        return 0.0
-    total = truth.sum()
-    covariance = evidence.confusion.trace() * total - truth @ predicted
-    variances = (total**2 - truth @ truth) * (total**2 - predicted @ predicted)
-    return float(covariance / np.sqrt(variances))
+    confusion = evidence.confusion
+    truth, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    total = truth.sum(axis=-1)
+    covariance = _hits(confusion).sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
+    variances = (total**2 - (truth**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    # Asked of the counts, not of the variances, which rounding can keep from being exactly zero.
+    has_one = (np.count_nonzero(truth, axis=-1) < 2) | (np.count_nonzero(predicted, axis=-1) < 2)
+    return np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, variances)))
 
 
-def brier(evidence: ClassEvidence) -> float:
+def brier(evidence: ClassEvidence) -> Floats:
     """Mean squared error of the probabilities: of the class coded 1 if there are two, else summed over the classes."""
-    p = evidence.probabilities
-    if evidence.n_classes == 2:
-        return float(weighted_mean((p[:, 1] - evidence.y) ** 2, evidence.weights))
-    # sum over k of (p_k - [k = y])^2, without building the one-hot matrix
-    errors = np.einsum("nk,nk->n", p, p) - 2 * evidence.true_probability + 1
-    return float(weighted_mean(errors, evidence.weights))
+    return weighted_mean(evidence.rows.squared_error, evidence.weights)
 
 
-def ece(evidence: ClassEvidence) -> float:
+def ece(evidence: ClassEvidence) -> Floats:
     """Expected calibration error: |accuracy - mean top probability| over 15 bins of equal width (Guo et al. 2017).
 
     Bin i holds the top probabilities in (i/15, (i+1)/15].
     """
-    top = evidence.probabilities.max(axis=1)
-    inner_edges = np.linspace(0.0, 1.0, N_CALIBRATION_BINS + 1)[1:-1]
-    bins = np.searchsorted(inner_edges, top, side="left")
-    surplus = np.subtract(top, evidence.most_probable == evidence.y, out=top)
-    if evidence.weights is None:
-        return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(surplus))
-    gaps = np.bincount(bins, weights=evidence.weights * surplus)
-    return float(np.abs(gaps).sum() / evidence.weights.sum())
+    bins, surplus = evidence.rows.calibration
+    weights = np.ones(len(bins)) if evidence.weights is None else evidence.weights
+    gaps = grouped_sums(bins, N_CALIBRATION_BINS, weights * surplus)
+    return np.asarray(np.abs(gaps).sum(axis=-1) / weights.sum(axis=-1))
+
+
+def _hits(confusion: Floats) -> Floats:
+    """Weight of the right answers of each class, (K,)."""
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _mean_of(values: Floats, counts: Bools) -> Floats:
+    """Mean of the classes that count."""
+    return np.asarray(np.where(counts, values, 0.0).sum(axis=-1) / counts.sum(axis=-1))

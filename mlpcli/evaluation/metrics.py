@@ -12,15 +12,21 @@ Task: TypeAlias = Literal["classification", "regression", "multilabel"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column."""
+    """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column.
+
+    `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
+    parts: its interval is then Wilson's. A metric without an interval (`has_interval`) says nothing of other rows.
+    """
 
     name: str
     doc: str
     higher_is_better: bool = field(kw_only=True)
-    together: Mapping[Task, Callable[[Any], float]] = field(default_factory=dict)
+    together: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     each: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     needs_two_classes: bool = False
     judges_probabilities: bool = False  # else the answers alone: a class, yes or no, a number
+    share_of: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    has_interval: bool = True
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -28,16 +34,16 @@ class Metric:
         return tuple(dict.fromkeys([*self.together, *self.each]))
 
 
-def _mean(each: Callable[[Any], Floats]) -> Callable[[Any], float]:
-    return lambda evidence: float(each(evidence).mean())
+def _mean(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    return lambda evidence: each(evidence).mean(axis=-1)
 
 
-def _largest(each: Callable[[Any], Floats]) -> Callable[[Any], float]:
-    return lambda evidence: float(each(evidence).max())
+def _largest(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    return lambda evidence: each(evidence).max(axis=-1)
 
 
-def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], float]:
-    return lambda evidence: float(each(evidence)[1])
+def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    return lambda evidence: each(evidence)[..., 1]
 
 
 METRICS: dict[str, Metric] = {
@@ -49,12 +55,14 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"classification": classes.accuracy},
             each={"multilabel": multilabel.accuracy},
+            share_of={"classification": classes.weight_of_all, "multilabel": multilabel.weight_of_all},
         ),
         Metric(
             "subset_accuracy",
             "Share of rows with every column right.",
             higher_is_better=True,
             together={"multilabel": multilabel.subset_accuracy},
+            share_of={"multilabel": multilabel.weight_of_all},
         ),
         Metric(
             "balanced_accuracy",
@@ -146,6 +154,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"classification": _second_class(classes.f1)},
             each={"classification": classes.f1, "multilabel": multilabel.f1},
+            share_of={"classification": classes.weight_of_either, "multilabel": multilabel.weight_of_either},
             needs_two_classes=True,
         ),
         Metric(
@@ -154,6 +163,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"classification": _second_class(classes.precision)},
             each={"classification": classes.precision},
+            share_of={"classification": classes.weight_of_predicted},
             needs_two_classes=True,
         ),
         Metric(
@@ -162,6 +172,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"classification": _second_class(classes.recall)},
             each={"classification": classes.recall},
+            share_of={"classification": classes.weight_of_class},
             needs_two_classes=True,
         ),
         Metric(
@@ -205,6 +216,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"regression": _largest(numbers.max_error)},
             each={"regression": numbers.max_error},
+            has_interval=False,
         ),
     )
 }

@@ -6,19 +6,18 @@ from functools import cached_property
 import numpy as np
 
 from mlpcli.evaluation.averages import Bools, Floats, quotient, weighted_mean
-from mlpcli.evaluation.ranking import Rankings, rank_columns
+from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_columns
 
 
 @dataclass(frozen=True, eq=False)
-class YesNoEvidence:
-    """Truth `y` (n_rows, M) and `probabilities` of yes (n_rows, M), with what several metrics share worked out once.
+class YesNoRows:
+    """Truth `y` (n_rows, M) and `probabilities` of yes (n_rows, M), and what follows from them whatever the weights.
 
     `threshold` (M,) is what a probability must be above for yes; None means 0.5.
     """
 
     y: Bools
     probabilities: Floats
-    weights: Floats | None
     threshold: Floats | None = None
 
     @cached_property
@@ -27,38 +26,77 @@ class YesNoEvidence:
         return np.asarray(self.probabilities > (0.5 if self.threshold is None else self.threshold))
 
     @cached_property
+    def is_right(self) -> Bools:
+        """Whether each answer is right, (n_rows, M)."""
+        return np.asarray(self.predicted == self.y)
+
+    @cached_property
+    def surprise(self) -> Floats:
+        """-log of the probability of the truth, clipped to [eps, 1 - eps] of float64, (n_rows, M)."""
+        eps = np.finfo(np.float64).eps
+        true_probability = np.where(self.y, self.probabilities, 1 - self.probabilities)
+        return np.asarray(-np.log(true_probability.clip(eps, 1 - eps)))
+
+    @cached_property
+    def squared_error(self) -> Floats:
+        """Of the probabilities, (n_rows, M)."""
+        return np.asarray((self.probabilities - self.y) ** 2)
+
+    @cached_property
+    def ranked(self) -> list[RankedColumn]:
+        """How the probabilities of each column rank yes above no."""
+        return rank_columns(self.y, self.probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class YesNoEvidence:
+    """Rows and their weights, with what several metrics share worked out once."""
+
+    rows: YesNoRows
+    weights: Floats | None
+
+    @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision of each column."""
-        return rank_columns(self.y, self.probabilities, self.weights)
+        return measure_ranks(self.rows.ranked, self.weights)
 
     @cached_property
     def hits_and_claims(self) -> tuple[Floats, Floats]:
         """Shares of rows per column, (M,) each: truly predicted yes; yes in the truth plus yes in the prediction."""
-        hits = weighted_mean(self.y & self.predicted, self.weights)
-        claims = weighted_mean(self.y, self.weights) + weighted_mean(self.predicted, self.weights)
-        return hits, claims
+        rows, weights = self.rows, self.weights
+        hits = weighted_mean(rows.y & rows.predicted, weights)
+        return hits, weighted_mean(rows.y, weights) + weighted_mean(rows.predicted, weights)
 
 
-def subset_accuracy(evidence: YesNoEvidence) -> float:
+def weight_of_all(evidence: YesNoEvidence) -> Floats:
+    """Weight of the rows of which accuracy is a share, (M,)."""
+    n_rows, n_columns = evidence.rows.y.shape
+    return np.full(n_columns, n_rows if evidence.weights is None else evidence.weights.sum(), dtype=np.float64)
+
+
+def weight_of_either(evidence: YesNoEvidence) -> Floats:
+    """Weight of the rows with yes in truth or prediction, (M,): the hits among them are F1 / (2 - F1)."""
+    return weighted_mean(evidence.rows.y | evidence.rows.predicted, evidence.weights) * weight_of_all(evidence)
+
+
+def subset_accuracy(evidence: YesNoEvidence) -> Floats:
     """Share of rows with every column right (scikit-learn's accuracy_score for several columns)."""
-    return float(weighted_mean((evidence.predicted == evidence.y).all(axis=1), evidence.weights))
+    return weighted_mean(np.asarray(evidence.rows.is_right.all(axis=1)), evidence.weights)
 
 
 def accuracy(evidence: YesNoEvidence) -> Floats:
     """Share of right answers in each column, (M,)."""
-    return weighted_mean(evidence.predicted == evidence.y, evidence.weights)
+    return weighted_mean(evidence.rows.is_right, evidence.weights)
 
 
-def hamming_loss(evidence: YesNoEvidence) -> float:
+def hamming_loss(evidence: YesNoEvidence) -> Floats:
     """Share of wrong answers among all columns."""
-    return float(weighted_mean((evidence.predicted != evidence.y).mean(axis=1), evidence.weights))
+    return weighted_mean((~evidence.rows.is_right).mean(axis=1), evidence.weights)
 
 
-def log_loss(evidence: YesNoEvidence) -> float:
-    """Mean over the columns of the log loss of each, clipped to [eps, 1 - eps] of float64."""
-    eps = np.finfo(np.float64).eps
-    true_probability = np.where(evidence.y, evidence.probabilities, 1 - evidence.probabilities)
-    return float(weighted_mean(-np.log(true_probability.clip(eps, 1 - eps)), evidence.weights).mean())
+def log_loss(evidence: YesNoEvidence) -> Floats:
+    """Mean over the columns of the log loss of each."""
+    return np.asarray(weighted_mean(evidence.rows.surprise, evidence.weights).mean(axis=-1))
 
 
 def roc_auc(evidence: YesNoEvidence) -> Floats:
@@ -77,12 +115,12 @@ def f1(evidence: YesNoEvidence) -> Floats:
     return quotient(2 * hits, claims)
 
 
-def f1_micro(evidence: YesNoEvidence) -> float:
+def f1_micro(evidence: YesNoEvidence) -> Floats:
     """F1 of yes over the answers of all columns."""
     hits, claims = evidence.hits_and_claims
-    return float(quotient(2 * hits.sum(), claims.sum()))
+    return quotient(2 * hits.sum(axis=-1), claims.sum(axis=-1))
 
 
-def brier(evidence: YesNoEvidence) -> float:
+def brier(evidence: YesNoEvidence) -> Floats:
     """Mean squared error of the probabilities, over all columns."""
-    return float(weighted_mean((evidence.probabilities - evidence.y) ** 2, evidence.weights).mean())
+    return np.asarray(weighted_mean(evidence.rows.squared_error, evidence.weights).mean(axis=-1))

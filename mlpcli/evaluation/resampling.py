@@ -1,136 +1,103 @@
-"""Scores of many bootstrap resamples of the same rows at once.
+"""The bootstrap: what scores other rows, drawn like these, would have given.
 
-A resample is told by how often it holds each row: `counts` (n_resamples, n_rows). What a metric sums over rows becomes
-one matrix product. A metric with no such form here is scored resample by resample, the counts being its weights.
+Rows are drawn with replacement and keep their weights: a resample is the rows at hand with other weights, `count x
+weight`. So the metrics score many resamples at a time, and nothing that follows from a row alone is computed twice.
 """
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import Floats
-from mlpcli.evaluation.classes import ClassEvidence
-from mlpcli.evaluation.metrics import Task
-from mlpcli.evaluation.multilabel import YesNoEvidence
-from mlpcli.evaluation.numbers import NumberEvidence
 
-# Numbers of a block of counts: a few of these arrays fit into the memory of a small machine.
-BLOCK_SIZE = 2_000_000
-
-Resampled: TypeAlias = Callable[[Any, Floats], Floats]
-
-
-def draw_counts(n_rows: int, n_resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Blocks (n, n_rows) of counts: each resample draws `n_rows` rows with replacement."""
-    size = max(1, min(n_resamples, BLOCK_SIZE // n_rows))
-    for start in range(0, n_resamples, size):
-        n = min(size, n_resamples - start)
-        drawn = rng.integers(0, n_rows, (n, n_rows))
-        drawn += np.arange(n)[:, None] * n_rows
-        yield np.bincount(drawn.ravel(), minlength=n * n_rows).reshape(n, n_rows).astype(np.float64)
+MOST_REPLICATES, FEWEST_REPLICATES = 1000, 200
+# Rows x replicates that a run may take; a ranked column is worth RANKING of them, as its resamples are summed in order.
+AFFORDABLE_NUMBERS = 5e7
+RANKING = 4
+JACKKNIFE_GROUPS = 100
+BLOCK_NUMBERS = 1 << 17  # weights of resamples that are scored at a time: they stay in the cache
+STEEPEST = 0.15  # of an acceleration: beyond it the formula turns back
+NORMAL = NormalDist()
 
 
-def _mean(values_of: Callable[[Any], NDArray[Any]]) -> Resampled:
-    """A metric that is the mean of one number per row."""
+@dataclass(frozen=True)
+class Resampled:
+    """Scores by key: of `replicates` (R, ...), and without each group of rows of a jackknife, `left_out` (G, ...)."""
 
-    def resampled(evidence: Any, counts: Floats) -> Floats:
-        means: Floats = counts @ values_of(evidence).astype(np.float64) / counts.sum(axis=1)
-        return means
-
-    return resampled
+    replicates: dict[str, Floats]
+    left_out: dict[str, Floats]
 
 
-def _log_loss(probability: Floats) -> Floats:
-    eps = np.finfo(np.float64).eps
-    losses: Floats = -np.log(probability.clip(eps, 1 - eps))
-    return losses
+def resample(
+    evidence: Any, measures: dict[str, Callable[[Any], Floats]], n_replicates: int, rng: np.random.Generator
+) -> Resampled:
+    """What each of `measures` gives for resamples of the evidence."""
+    n_rows = len(evidence.rows.y)
+    weights = np.ones(n_rows) if evidence.weights is None else evidence.weights
+    left_out = _measure(evidence, measures, weights, _groups_left_out(n_rows, rng))
+    return Resampled(_measure(evidence, measures, weights, _draws(n_rows, n_replicates, rng)), left_out)
 
 
-def _yes_no_log_loss(evidence: YesNoEvidence) -> Floats:
-    losses = _log_loss(np.where(evidence.y, evidence.probabilities, 1 - evidence.probabilities))
-    means: Floats = losses.mean(axis=1)
-    return means
+def replicates_for(n_rows: int, n_ranked: int) -> int:
+    """How many resamples are quick: a thousand; of many rows fewer, most of all where `n_ranked` columns are ranked."""
+    affordable = int(AFFORDABLE_NUMBERS / (max(n_rows, 1) * (1 + RANKING * n_ranked)))
+    return min(max(affordable, FEWEST_REPLICATES), MOST_REPLICATES)
 
 
-def _balanced_accuracy(evidence: ClassEvidence, counts: Floats) -> Floats:
-    """Mean recall of the classes that a resample holds."""
-    is_of = (evidence.y[:, None] == np.arange(evidence.n_classes)).astype(np.float64)
-    is_hit = is_of * (evidence.predicted == evidence.y)[:, None]
-    n_of, n_hit = counts @ is_of, counts @ is_hit
-    is_there = n_of > 0
-    recall = np.divide(n_hit, n_of, out=np.zeros_like(n_of), where=is_there)
-    means: Floats = recall.sum(axis=1) / is_there.sum(axis=1)
-    return means
+def bca(score: float, replicates: Floats, left_out: Floats, z: float) -> tuple[float, float]:
+    """Ends of the bias-corrected and accelerated interval (Efron 1987); NaN where most resamples do not define it.
+
+    `z` is the normal quantile of the upper end. The interval holds the score in any case.
+    """
+    n_asked = len(replicates)
+    replicates, left_out = replicates[np.isfinite(replicates)], left_out[np.isfinite(left_out)]
+    if 2 * len(replicates) < n_asked or len(left_out) < 2:
+        return math.nan, math.nan
+    below = (np.count_nonzero(replicates < score) + np.count_nonzero(replicates <= score)) / (2 * len(replicates))
+    least = 0.5 / len(replicates)
+    bias = NORMAL.inv_cdf(min(max(below, least), 1 - least))
+    distance = left_out.mean() - left_out
+    spread = 6 * float(distance @ distance) ** 1.5
+    acceleration = min(max(float((distance**3).sum()) / spread, -STEEPEST), STEEPEST) if spread > 0 else 0.0
+    levels = [_level(bias, acceleration, end) for end in (-z, z)]
+    low, high = np.quantile(replicates, levels).tolist()
+    return min(low, score), max(high, score)
 
 
-def _rmse(evidence: NumberEvidence, counts: Floats) -> Floats:
-    squares = counts @ evidence.distance**2 / counts.sum(axis=1, keepdims=True)
-    means: Floats = np.sqrt(squares).mean(axis=1)
-    return means
+def _level(bias: float, acceleration: float, end: float) -> float:
+    shrunk = 1 - acceleration * (bias + end)
+    return NORMAL.cdf(bias + (bias + end) / shrunk) if shrunk > 0 else float(end > 0)
 
 
-def _r2(evidence: NumberEvidence, counts: Floats) -> Floats:
-    """Share of the variance explained; NaN where an output of a resample is constant."""
-    total = counts.sum(axis=1, keepdims=True)
-    y = evidence.y - evidence.y.mean(axis=0)  # differences of large squares would lose their digits
-    variance = counts @ y**2 / total - (counts @ y / total) ** 2
-    residual = counts @ evidence.distance**2 / total
-    is_constant = variance <= 1e-12 * np.maximum(y.var(axis=0), np.finfo(np.float64).tiny)
-    explained = 1 - residual / np.where(is_constant, np.nan, variance)
-    means: Floats = explained.mean(axis=1)
-    return means
+def _draws(n_rows: int, n_replicates: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """How often each row is drawn, (R, n_rows), in blocks; what is drawn does not depend on their size."""
+    n_together = max(1, BLOCK_NUMBERS // n_rows)
+    for first in range(0, n_replicates, n_together):
+        n = min(n_together, n_replicates - first)
+        counts = [np.bincount(rng.integers(n_rows, size=n_rows), minlength=n_rows) for _ in range(n)]
+        yield np.array(counts, dtype=np.float64)
 
 
-def _class_auc(evidence: ClassEvidence, counts: Floats) -> Floats:
-    if evidence.n_classes == 2:
-        return _auc(evidence.y == 1, evidence.probabilities[:, 1], counts)
-    columns = [_auc(evidence.y == k, evidence.probabilities[:, k], counts) for k in range(evidence.n_classes)]
-    means: Floats = np.mean(columns, axis=0)
-    return means
+def _groups_left_out(n_rows: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """Which rows stay when a group is left out, (G, n_rows), in blocks: single rows, or hundredths drawn at random."""
+    n_groups = min(n_rows, JACKKNIFE_GROUPS)
+    group = rng.permutation(n_rows) % n_groups
+    n_together = max(1, BLOCK_NUMBERS // n_rows)
+    for first in range(0, n_groups, n_together):
+        left_out = np.arange(first, min(first + n_together, n_groups))
+        yield (group != left_out[:, None]).astype(np.float64)
 
 
-def _yes_no_auc(evidence: YesNoEvidence, counts: Floats) -> Floats:
-    columns = [
-        _auc(is_yes, probability, counts)
-        for is_yes, probability in zip(evidence.y.T, evidence.probabilities.T, strict=True)
-    ]
-    means: Floats = np.mean(columns, axis=0)
-    return means
-
-
-def _auc(is_positive: NDArray[np.bool_], scores: Floats, counts: Floats) -> Floats:
-    """Share of pairs of a positive and a negative in order, a tie counting half; NaN without such a pair."""
-    order = np.argsort(scores, kind="stable")
-    ranked = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    ranked_counts = np.take(counts, order, axis=1)
-    positives = ranked_counts * is_positive[order]
-    negatives = ranked_counts - positives
-    if len(starts) < len(order):  # ties, whose rows are taken together
-        positives, negatives = (np.add.reduceat(part, starts, axis=1) for part in (positives, negatives))
-    below = np.cumsum(negatives, axis=1)
-    pairs = positives.sum(axis=1) * below[:, -1]
-    below -= negatives / 2
-    in_order = np.einsum("ij,ij->i", positives, below)
-    shares: Floats = np.divide(in_order, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
-    return shares
-
-
-RESAMPLED: dict[tuple[Task, str], Resampled] = {
-    ("classification", "accuracy"): _mean(lambda evidence: evidence.predicted == evidence.y),
-    ("classification", "log_loss"): _mean(lambda evidence: _log_loss(evidence.true_probability)),
-    ("classification", "balanced_accuracy"): _balanced_accuracy,
-    ("classification", "roc_auc"): _class_auc,
-    ("multilabel", "subset_accuracy"): _mean(lambda evidence: (evidence.predicted == evidence.y).all(axis=1)),
-    ("multilabel", "hamming_loss"): _mean(lambda evidence: (evidence.predicted != evidence.y).mean(axis=1)),
-    ("multilabel", "log_loss"): _mean(_yes_no_log_loss),
-    ("multilabel", "roc_auc"): _yes_no_auc,
-    ("regression", "mae"): _mean(lambda evidence: evidence.distance.mean(axis=1)),
-    ("regression", "mape"): _mean(
-        lambda evidence: (evidence.distance / np.maximum(np.abs(evidence.y), np.finfo(np.float64).eps)).mean(axis=1)
-    ),
-    ("regression", "rmse"): _rmse,
-    ("regression", "r2"): _r2,
-}
+def _measure(
+    evidence: Any, measures: dict[str, Callable[[Any], Floats]], weights: Floats, blocks: Iterator[Floats]
+) -> dict[str, Floats]:
+    found: dict[str, list[Floats]] = {key: [] for key in measures}
+    for counts in blocks:
+        resampled = replace(evidence, weights=counts * weights)
+        for key, measure in measures.items():
+            found[key].append(measure(resampled))
+    return {key: np.concatenate(values) for key, values in found.items()}

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import Floats
-from mlpcli.evaluation.classes import ClassEvidence
+from mlpcli.evaluation.classes import ClassEvidence, ClassRows
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
-from mlpcli.evaluation.multilabel import YesNoEvidence
-from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
+from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
 
 Evidence: TypeAlias = ClassEvidence | NumberEvidence | YesNoEvidence
 
@@ -73,21 +73,8 @@ def score(
     evidence = gather(task, y, predicted, weights, threshold)
     with np.errstate(all="ignore"):
         if key == metric.name:
-            return metric.together[task](evidence)
-        return float(metric.each[task](evidence)[_keys_of_parts(metric, names).index(key)])
-
-
-def gather(
-    task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None, threshold: Floats | None
-) -> Evidence:
-    """What the metrics of a task look at; arrays as in the function that scores all of it."""
-    predicted = np.asarray(predicted, dtype=np.float64)
-    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
-    if task == "classification":
-        return ClassEvidence(y, predicted, weights, threshold)
-    if task == "regression":
-        return NumberEvidence(y, predicted, weights)
-    return YesNoEvidence(y.astype(np.bool_), predicted, weights, threshold)
+            return float(metric.together[task](evidence))
+        return float(metric.each[task](evidence)[keys_of_parts(metric, names).index(key)])
 
 
 def find_metric(key: str) -> Metric:
@@ -142,14 +129,27 @@ def _score_all(
     with np.errstate(all="ignore"):
         for key in scores:
             if "[" not in key:
-                scores[key] = METRICS[key].together[task](evidence)
+                scores[key] = float(METRICS[key].together[task](evidence))
         for metric in _metrics_in_parts(task, names):
-            scores.update(zip(_keys_of_parts(metric, names), metric.each[task](evidence).tolist(), strict=True))
+            scores.update(zip(keys_of_parts(metric, names), metric.each[task](evidence).tolist(), strict=True))
     return scores
 
 
 def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
     return len(y) > 0 and (weights is None or bool(weights.any()))
+
+
+def gather(
+    task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None, threshold: Floats | None
+) -> Evidence:
+    """What the metrics of a task ask: arrays as in the function that scores all of it."""
+    predicted = np.asarray(predicted, dtype=np.float64)
+    weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+    if task == "classification":
+        return ClassEvidence(ClassRows(y, predicted, threshold), weights)
+    if task == "regression":
+        return NumberEvidence(NumberRows(y, predicted), weights)
+    return YesNoEvidence(YesNoRows(y.astype(np.bool_), predicted, threshold), weights)
 
 
 def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:
@@ -159,5 +159,6 @@ def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:
     return [metric for metric in METRICS.values() if task in metric.each]
 
 
-def _keys_of_parts(metric: Metric, names: Sequence[str]) -> list[str]:
+def keys_of_parts(metric: Metric, names: Sequence[str]) -> list[str]:
+    """The keys of a metric's scores per class, output or column."""
     return [f"{metric.name}[{name}]" for name in names]

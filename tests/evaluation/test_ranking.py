@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.ranking import rank_column
+from mlpcli.evaluation.ranking import RankedColumn
 
 from .cases import weights_for
 
@@ -28,17 +28,17 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order(rows, data):
     scores = np.array([float(value) for _, value in rows])
     weights = data.draw(weights_for(len(rows)))
     expected = count_pairs(is_positive, scores, np.ones(len(rows)) if weights is None else weights)
-    assert rank_column(is_positive, scores, weights)[0] == pytest.approx(expected, nan_ok=True)
+    assert RankedColumn(is_positive, scores).measure(weights)[0] == pytest.approx(expected, nan_ok=True)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=15))
 def test_turning_truth_and_score_round_keeps_roc_auc(rows):
     is_positive, scores = np.array([positive for positive, _ in rows]), np.array([value for _, value in rows])
-    turned, _ = rank_column(~is_positive, -scores, None)
-    assert rank_column(is_positive, scores, None)[0] == pytest.approx(turned, nan_ok=True)
+    turned, _ = RankedColumn(~is_positive, -scores).measure(None)
+    assert RankedColumn(is_positive, scores).measure(None)[0] == pytest.approx(turned, nan_ok=True)
 
 
 def test_equal_weights_change_nothing():
-    is_positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.4, 0.4, 0.1])
-    assert rank_column(is_positive, scores, np.full(4, 0.1)) == pytest.approx(rank_column(is_positive, scores, None))
+    column = RankedColumn(np.array([True, False, True, False]), np.array([0.9, 0.4, 0.4, 0.1]))
+    np.testing.assert_allclose(column.measure(np.full(4, 0.1)), column.measure(None))
