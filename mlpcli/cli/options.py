@@ -26,6 +26,29 @@ OnDrift = Annotated[
         help="When columns are not as in the training: ignore, warn, or fail (exit 1).",
     ),
 ]
+Scored = Annotated[str, typer.Argument(metavar="TEST", help="CSV file with the target column, or -.")]
+
+Minimum = Annotated[
+    list[str] | None,
+    typer.Option("--min", metavar="METRIC=VALUE", help="Fail (exit 1) below this value; repeatable."),
+]
+Maximum = Annotated[
+    list[str] | None,
+    typer.Option("--max", metavar="METRIC=VALUE", help="Fail (exit 1) above this value; repeatable."),
+]
+Confidence = Annotated[
+    str, typer.Option("--confidence", metavar="SHARE", help="How often an interval is to hold the true score.")
+]
+Replicates = Annotated[
+    str, typer.Option("--replicates", metavar="N", help="Resamples of the rows; 1000, or fewer of many rows.")
+]
+By = Annotated[
+    str, typer.Option("--by", metavar="COLUMNS", help="Score the groups of each of these columns, too: region,sex.")
+]
+Cross = Annotated[bool, typer.Option("--cross", help="Score each combination of the columns of --by.")]
+Each = Annotated[bool, typer.Option("--each", help="Have every gate hold in each group of --by as well.")]
+JUnit = Annotated[str, typer.Option("--junit", metavar="FILE", help="Write the gates as test cases (JUnit XML).")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Write the answer as Markdown, for a pull request.")]
 
 
 def parse_number(option: str, text: str) -> float:

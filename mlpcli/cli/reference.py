@@ -89,9 +89,10 @@ Missing cells and levels that training never saw are treated as in training; a l
 file named by `--output` appears when it is whole.""",
     "eval": """\
 Rows without a target are left out and counted. If the model was trained with a column of weights, the scores are
-weighted and the column must be there. A gate names a score of the table [below](#metrics) and is met at the bound
-itself; a score that is not defined meets no gate. `--on-drift` holds the rows against the training data as `predict`
-does; with `fail` the scores are shown and the exit code is 1.""",
+weighted and the column must be there. A gate names a score of the table [below](#metrics), or an end of its interval
+(`roc_auc.low`), and is met at the bound itself; what is not defined meets no gate. How intervals are made, what groups
+there are and what a CI job is told: [verdicts.md](verdicts.md). `--on-drift` holds the rows against the training data
+as `predict` does; with `fail` the scores are shown and the exit code is 1.""",
     "compare": """\
 The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
 same rows; the difference of each score stands beside its interval: percentiles of a paired bootstrap, 2000 resamples of
@@ -117,7 +118,8 @@ libraries.""",
 _METRICS_HEAD = """\
 ## Metrics
 
-These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`. In metrics.json
+These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`; in gates also with
+`.low` or `.high`, the ends of the interval, but for `max_error`, which has none. In metrics.json
 they follow the part they were measured on: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
 ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one yes/no
 column (`roc_auc[late]`); for amounts only where there are several outputs. The log loss is in nats. Weighted or not,

@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.text import Text
@@ -16,6 +16,18 @@ from rich.text import Text
 from mlpcli.cli.escaping import printable
 
 Row = Sequence[str | Text]
+
+
+class Interval(Protocol):
+    """Two ends, as `evaluation.intervals` has them: not every verb that renders numbers imports that."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
 
 
 class Screen:
@@ -77,6 +89,13 @@ def number(value: float | None) -> str:
     if size >= 1e7 or 0.0 < size < 5e-4:
         return f"{value:.0e}" if size < 1 else f"{value:.2e}"
     return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
+
+
+def interval(ends: Interval | None) -> str:
+    """`[0.922, 0.997]`; "" where there is none, or none that is defined."""
+    if ends is None or math.isnan(ends.low) or math.isnan(ends.high):
+        return ""
+    return f"[{number(ends.low)}, {number(ends.high)}]"
 
 
 def count(n: int, one: str, many: str = "") -> str:

@@ -4,13 +4,6 @@ from mlpcli.cli.render import listed, number
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target
 from mlpcli.model import Model
 
-# What the table after a training shows; metrics.json has every score.
-MAIN_METRICS = {
-    "classification": ("accuracy", "balanced_accuracy", "log_loss", "roc_auc"),
-    "regression": ("rmse", "mae", "r2"),
-    "multilabel": ("subset_accuracy", "hamming_loss", "log_loss", "roc_auc"),
-}
-
 
 def describe_target(target: Target) -> str:
     """`3 classes`, `target price`, `targets a, b`."""

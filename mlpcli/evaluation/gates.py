@@ -28,11 +28,12 @@ class Gate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate says of a score."""
+    """What a gate says of a score; `where` names the group of rows, "" for all of them."""
 
     gate: Gate
     score: float
     passed: bool
+    where: str = ""
 
     @property
     def score_text(self) -> str:
@@ -42,9 +43,14 @@ class Verdict:
         return next((text for text in texts if self.gate.passes(float(text)) == self.passed), repr(self.score))
 
     @property
+    def name(self) -> str:
+        """Such as "accuracy >= 0.95" or "accuracy >= 0.95 in region = north"."""
+        return f"{self.gate.text} in {self.where}" if self.where else self.gate.text
+
+    @property
     def text(self) -> str:
         """Such as "accuracy >= 0.95: 0.986 pass" or "log_loss <= 0.1: 0.130 FAIL"."""
-        return f"{self.gate.text}: {self.score_text} {'pass' if self.passed else 'FAIL'}"
+        return f"{self.name}: {self.score_text} {'pass' if self.passed else 'FAIL'}"
 
 
 def parse_gate(text: str, is_minimum: bool) -> Gate:
@@ -70,12 +76,12 @@ def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> li
     ]
 
 
-def judge(gates: Iterable[Gate], scores: Mapping[str, float]) -> list[Verdict]:
+def judge(gates: Iterable[Gate], scores: Mapping[str, float], where: str = "") -> list[Verdict]:
     """One verdict per gate, in order; raises MlpError for a gate on a metric that has no score."""
     verdicts = []
     for gate in gates:
         if gate.metric not in scores:
-            raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, scores)}")
+            raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, list(scores))}")
         score = scores[gate.metric]
-        verdicts.append(Verdict(gate, score, gate.passes(score)))
+        verdicts.append(Verdict(gate, score, gate.passes(score), where))
     return verdicts

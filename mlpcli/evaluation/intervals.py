@@ -22,9 +22,8 @@ from mlpcli.evaluation.metrics import METRICS, Metric, Task
 from mlpcli.evaluation.numbers import NumberEvidence
 from mlpcli.evaluation.ranking import RankedColumn
 from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
-from mlpcli.evaluation.scores import Evidence, find_metric, keys_of_parts
+from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
 
-ENDS = (".low", ".high")
 SAME = 1e-12  # relative spread of numbers that differ by rounding alone
 
 
@@ -50,6 +49,9 @@ class Certainty:
     def z(self) -> float:
         """The quantile of the normal distribution at the upper end."""
         return NORMAL.inv_cdf((1 + self.confidence) / 2)
+
+
+USUAL = Certainty()
 
 
 def score_intervals(
@@ -83,6 +85,17 @@ def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
         for key, interval in intervals.items()
         for end, value in zip(ENDS, (interval.low, interval.high), strict=True)
     }
+
+
+def without_end(key: str) -> str:
+    """The score that a gate is about: `roc_auc` of `roc_auc.low`."""
+    return next((key.removesuffix(end) for end in ENDS if key.endswith(end)), key)
+
+
+def gate_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
+    """All that a gate may be about: the scores of a target, and the ends of their intervals."""
+    scores = metric_names(task, names)
+    return (*scores, *(key + end for key in scores if find_metric(key).has_interval for end in ENDS))
 
 
 def wilson(share: float, n_rows: float, z: float) -> Interval:

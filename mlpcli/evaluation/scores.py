@@ -6,7 +6,7 @@ are all scores where no row has weight.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +17,8 @@ from mlpcli.evaluation.classes import ClassEvidence, ClassRows
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
 from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
 from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
+
+ENDS = (".low", ".high")  # of an interval, as a gate names them: `roc_auc.low`
 
 Evidence: TypeAlias = ClassEvidence | NumberEvidence | YesNoEvidence
 
@@ -97,9 +99,12 @@ def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, .
     return (*together, *(f"{metric.name}[{name}]" for name in names or () for metric in in_parts))
 
 
-def explain_unknown_metric(key: str, keys: Iterable[str]) -> str:
+def explain_unknown_metric(key: str, keys: Sequence[str]) -> str:
     """Two lines for the user who asked for a score that is not among `keys`: the nearest one, and all of them."""
-    keys = list(keys)
+    known_ends = [known for known in keys if known.endswith(ENDS)]
+    keys = [known for known in keys if not known.endswith(ENDS)]
+    if known_ends and "." in key.rpartition("]")[2]:
+        keys += known_ends
     whole = [known for known in keys if "[" not in known]
     wanted = key.strip().lower().replace("-", "_")
     # An abbreviation first: acc is short for accuracy, though mcc is spelt more like it.
@@ -110,7 +115,9 @@ def explain_unknown_metric(key: str, keys: Iterable[str]) -> str:
     )
     in_parts = dict.fromkeys(f"{known.partition('[')[0]}[NAME]" for known in keys if "[" in known)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"unknown metric {key!r}.{hint}\nMetrics: {', '.join([*whole, *in_parts])}"
+    listed = [*(known for known in whole if not known.endswith(ENDS)), *in_parts]
+    of_ends = f"; NAME{ENDS[0]} and NAME{ENDS[1]} are the ends of its interval" if known_ends else ""
+    return f"unknown metric {key!r}.{hint}\nMetrics: {', '.join(listed)}{of_ends}"
 
 
 def _score_all(

@@ -2,39 +2,48 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.contract import SAMPLE_ROWS, see
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
+from mlpcli.data.selection import Selection
 from mlpcli.data.tables import read_table
 from mlpcli.data.targets import ClassTarget, predicted_labels, rows_with_target, true_values
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge
-from mlpcli.evaluation.scores import metric_names
+from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.workflows.certainty import Answered, Scored
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import model_reading
-from mlpcli.workflows.scoring import score_answers
+from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
 from mlpcli.workflows.weights import row_weights
 
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Scores, the verdict of each gate, and for classes the confusion matrix (rows truth, columns predicted)."""
+    """Scores, the verdict of each gate, and for classes the confusion matrix (rows truth, columns predicted).
+
+    `verdicts` are of all rows first, then of each group, where gates are to hold there too.
+    """
 
     model: Model
     n_rows: int
-    scores: dict[str, float]
+    scored: Scored
     verdicts: tuple[Verdict, ...]
     confusion: NDArray[np.float64] | None
     counts: TransformCounts
     notes: tuple[str, ...]
+    certainty: Certainty
+    slice_tables: tuple[SliceTable, ...]
+    seconds: float
     drift: DriftReport | None = None
 
     @property
@@ -50,19 +59,23 @@ def evaluate(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_drift: str = "ignore",
+    certainty: Certainty = USUAL,
+    by: By = UNDIVIDED,
 ) -> EvalResult:
-    """Score a model on a table with the target columns.
+    """Score a model on a table with the target columns, and on the groups of its rows.
 
     Raises MlpError for a gate on an unknown metric before the table is read, ModelFileError and DataError.
     """
+    started = perf_counter()
     model = load_model(weights)
     check_on_drift(on_drift, model)
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
     names = target.labels if isinstance(target, ClassTarget) else target.names
-    judge(gates, dict.fromkeys(metric_names(target.task, names), 0.0))  # refuses an unknown metric
+    judge(gates, dict.fromkeys(gate_names(target.task, names), 0.0))  # refuses an unknown metric
     numbers = {*number_columns(preprocessor), *([weight] if weight else [])}
     texts = {*text_columns(preprocessor), *target.names}
-    table = read_table(source, model_reading(model, delimiter, encoding), texts, texts | numbers, numbers)
+    wanted = texts | numbers | set(by.columns)
+    table = read_table(source, model_reading(model, delimiter, encoding), texts, wanted, numbers)
     for name in (*target.names, *([weight] if weight else [])):
         if name not in table.frame.columns:
             role = "target" if name in target.names else "weight"
@@ -78,10 +91,14 @@ def evaluate(
         drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    scores = score_answers(target, truth, answers, row_weight, model.threshold)
+    answered = Answered(target, truth, answers, row_weight, model.threshold)
+    scored = answered.score(certainty)
+    tables = slice_tables(by, Selection(table, rows), answered, gates, certainty)
+    verdicts = (*judge(gates, scored.judged), *(one for of in tables for part in of.slices for one in part.verdicts))
     confusion = None
     if isinstance(target, ClassTarget):
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
         confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
     notes = (*table.notes, *([f"{table.name}: {note}"] if note else []), *drift_notes(drift, weights, source))
-    return EvalResult(model, len(rows), scores, tuple(judge(gates, scores)), confusion, counts, notes, drift)
+    seconds = perf_counter() - started
+    return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)

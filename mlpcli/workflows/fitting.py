@@ -23,6 +23,7 @@ from mlpcli.training.loop import EpochReport, Monitor, fit
 from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
+from mlpcli.workflows.certainty import Answered
 from mlpcli.workflows.engines import engine_versions, make_engine
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
@@ -119,8 +120,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
         prepared.target, prepared.plan.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
     scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
-    expect = prepared.loaded.config.expect
-    verdicts = judge(make_gates(expect.min, expect.max), scores[last.name])
+    verdicts = _verdicts(prepared, network, parameters, scores[last.name])
     model = Model(
         prepared.preprocessor,
         network,
@@ -228,6 +228,18 @@ def _decoded(prepared: Prepared, outputs: NDArray[np.floating]) -> NDArray[np.fl
         rows = slice(start, start + SCORING_ROWS)
         answers[rows] = decode_outputs(prepared.target, prepared.target_state, outputs[rows])
     return answers
+
+
+def _verdicts(prepared: Prepared, network: Network, parameters: Parameters, scores: dict[str, float]) -> list[Verdict]:
+    """What the gates of `expect` say of the last part; intervals are made where one asks for an end of them."""
+    expect, last = prepared.loaded.config.expect, prepared.parts[-1]
+    gates = make_gates(expect.min, expect.max)
+    if all(gate.metric in scores for gate in gates):
+        return judge(gates, scores)
+    answers = _decoded(prepared, _outputs(prepared, last, network, parameters))
+    threshold = prepared.target_state.get("threshold")
+    answered = Answered(prepared.target, last.truth, answers, last.weights, threshold)
+    return answered.judge(gates, prepared.plan.seed)
 
 
 def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.target_transforms import TargetTransform
 from mlpcli.data.targets import Task
+from mlpcli.evaluation.intervals import gate_names
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 
@@ -170,7 +171,7 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> None:
     """Raise ConfigError for gates of `expect` on an unknown metric, or without rows to judge on."""
     config = loaded.config
-    known = metric_names(task, names)
+    known = gate_names(task, names)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric in gates:
             if metric not in known:

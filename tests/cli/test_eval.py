@@ -120,7 +120,7 @@ def test_a_gate_that_cannot_be_judged_ends_with_2_before_anything_is_read(pengui
 
 def test_the_summary_shows_scores_parts_and_confusion(penguins):
     ended = done("eval", penguins, PENGUINS)
-    assert ended.lines[0] == "344 rows · 3 classes"
+    assert ended.lines[0] == "344 rows · 3 classes · intervals at 0.95"
     first_words = [line.split()[0] for line in ended.lines if line]
     assert first_words[1:3] == ["accuracy", "balanced_accuracy"]
     start = first_words.index("confusion")

@@ -1,0 +1,46 @@
+"""What the options of `mlp eval` ask for, read from their texts."""
+
+import csv
+import math
+from collections.abc import Sequence
+
+from mlpcli.errors import MlpError
+from mlpcli.evaluation.gates import Gate, parse_gate
+from mlpcli.evaluation.intervals import Certainty
+from mlpcli.workflows.slices import By
+
+FEWEST, MOST = 20, 1_000_000
+
+
+def read_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:
+    """Gates of `--min` and `--max`, in this order."""
+    return [
+        *(parse_gate(text, is_minimum=True) for text in minimum or ()),
+        *(parse_gate(text, is_minimum=False) for text in maximum or ()),
+    ]
+
+
+def read_certainty(confidence: str, replicates: str) -> Certainty:
+    """`--confidence` and `--replicates`; raises MlpError for what is no share, or no number of resamples."""
+    try:
+        share = float(confidence)
+    except ValueError:
+        share = math.nan
+    if not 0.5 <= share < 1.0:
+        raise MlpError(f"--confidence {confidence}: must be a share from 0.5 to below 1, for example 0.95.")
+    if not replicates:
+        return Certainty(share)
+    if not (replicates.isascii() and replicates.isdigit() and FEWEST <= int(replicates) <= MOST):
+        raise MlpError(f"--replicates {replicates}: must be a whole number from {FEWEST} to {MOST}.")
+    return Certainty(share, int(replicates))
+
+
+def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> By:
+    """`--by`, `--cross` and `--each`; raises MlpError where one of them lacks what it is about."""
+    # As a line of CSV: a name with a comma in it stands in quotes.
+    names = tuple(dict.fromkeys(name.strip() for name in next(csv.reader([columns]), []) if name.strip()))
+    if is_crossed and len(names) < 2:
+        raise MlpError("--cross: needs several columns. Write for example --by region,sex --cross")
+    if is_gated and not (names and gates):
+        raise MlpError("--each: needs groups and gates. Write for example --by region --min accuracy=0.8 --each")
+    return By(names, is_crossed, is_gated)

@@ -1,0 +1,62 @@
+"""Scores with their intervals, and gates that ask for an end of one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.targets import ClassTarget, Target
+from mlpcli.evaluation.gates import Gate, Verdict, judge
+from mlpcli.evaluation.intervals import USUAL, Certainty, Interval, interval_ends, score_intervals, without_end
+from mlpcli.evaluation.scores import gather
+from mlpcli.training.streams import stream
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.scoring import score_answers
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores, and the intervals of some or all of them."""
+
+    scores: dict[str, float]
+    intervals: dict[str, Interval]
+
+    @property
+    def judged(self) -> dict[str, float]:
+        """What a gate may ask of: the scores, and the ends of the intervals (`roc_auc.low`)."""
+        return self.scores | interval_ends(self.intervals)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Rows with their truth and what a model answered, decoded; `weights` and `threshold` as for `score_answers`."""
+
+    target: Target
+    truth: NDArray[Any]
+    answers: Values
+    weights: Values | None
+    threshold: Values | None
+
+    def score(self, certainty: Certainty, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
+        """Every score, and the interval of each, or of those in `keys`."""
+        target = self.target
+        scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
+        names = target.labels if isinstance(target, ClassTarget) else target.names
+        wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
+        evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
+        with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
+            rng = stream(seed, "bootstrap")
+            return Scored(scores, score_intervals(target.task, evidence, names, wanted, certainty, rng))
+
+    def only(self, rows: NDArray[np.bool_]) -> "Answered":
+        """Some of the rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights)
+
+    def judge(self, gates: Sequence[Gate], seed: int) -> list[Verdict]:
+        """What gates say of these rows, with intervals of the usual certainty where they ask for them."""
+        return judge(gates, self.score(USUAL, [without_end(gate.metric) for gate in gates], seed).judged)

@@ -1,0 +1,92 @@
+"""Scores of groups of rows: where a model is good on the whole, and not in some part."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlpcli.data.groups import Groups, cross_groups, group_rows
+from mlpcli.data.selection import Selection
+from mlpcli.evaluation.gates import Gate, Verdict, judge
+from mlpcli.evaluation.intervals import Certainty, without_end
+from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
+from mlpcli.evaluation.scores import find_metric
+from mlpcli.workflows.certainty import Answered, Scored
+from mlpcli.workflows.headlines import MAIN_METRICS
+
+FEW_ROWS = 30
+REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enough
+
+
+@dataclass(frozen=True)
+class By:
+    """Which columns make groups, each on its own or crossed; `is_gated` has every gate hold in every group."""
+
+    columns: tuple[str, ...] = ()
+    is_crossed: bool = False
+    is_gated: bool = False
+
+
+UNDIVIDED = By()
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The scores of one group, with intervals of the main metrics and of those a gate names."""
+
+    name: str
+    n_rows: int
+    scored: Scored
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether there are too few rows to say much."""
+        return self.n_rows < FEW_ROWS
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """The groups of one column, or of several that are crossed, the worst in `metric` first."""
+
+    columns: tuple[str, ...]
+    metric: str
+    slices: tuple[Slice, ...]
+
+
+def slice_tables(
+    by: By, selection: Selection, answered: Answered, gates: Sequence[Gate], certainty: Certainty
+) -> tuple[SliceTable, ...]:
+    """A table for each column of `by`, or one for all of them crossed; raises DataError for a column without groups."""
+    if by.is_crossed and by.columns:
+        return (_slice_table(by, by.columns, cross_groups(selection, by.columns), answered, gates, certainty),)
+    return tuple(
+        _slice_table(by, (column,), group_rows(selection, column), answered, gates, certainty) for column in by.columns
+    )
+
+
+def _slice_table(
+    by: By, columns: tuple[str, ...], groups: Groups, answered: Answered, gates: Sequence[Gate], certainty: Certainty
+) -> SliceTable:
+    task = answered.target.task
+    gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []
+    metric = gated[0] if gated else MAIN_METRICS[task][0]
+    keys = tuple(dict.fromkeys([*MAIN_METRICS[task], *gated]))
+    if certainty.replicates is None:
+        affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
+        n_ranked = 0 if task == "regression" else answered.answers.shape[1]
+        certainty = replace(certainty, replicates=min(affordable, replicates_for(len(answered.truth), n_ranked)))
+    slices = []
+    for code, name in enumerate(groups.names):
+        rows = groups.codes == code
+        scored = answered.only(rows).score(certainty, keys)
+        verdicts = judge(gates, scored.judged, name) if by.is_gated else []
+        slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(verdicts)))
+    sign = 1 if find_metric(metric).higher_is_better else -1
+
+    def badness(one: Slice) -> tuple[bool, float, str]:
+        score = one.scored.scores[metric]
+        return (math.isnan(score), 0.0 if math.isnan(score) else sign * score, one.name)
+
+    return SliceTable(columns, metric, tuple(sorted(slices, key=badness)))
