@@ -119,7 +119,7 @@ _METRICS_HEAD = """\
 ## Metrics
 
 These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`; in gates also with
-`.low` or `.high`, the ends of the interval, but for `max_error`, which has none. In metrics.json
+`.low` or `.high`, the ends of the interval, but for `ece` and `max_error`, which have none. In metrics.json
 they follow the part they were measured on: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
 ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one yes/no
 column (`roc_auc[late]`); for amounts only where there are several outputs. The log loss is in nats. Weighted or not,

@@ -15,7 +15,8 @@ class Metric:
     """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column.
 
     `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
-    parts: its interval is then Wilson's. A metric without an interval (`has_interval`) says nothing of other rows.
+    parts: its interval is then Wilson's. `has_interval` is false where no way to one holds the true score as often as it
+    says: a largest error, and an absolute difference that only chance keeps from zero.
     """
 
     name: str
@@ -147,6 +148,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"classification": classes.ece},
             judges_probabilities=True,
+            has_interval=False,
         ),
         Metric(
             "f1",

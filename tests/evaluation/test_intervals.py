@@ -1,0 +1,272 @@
+"""Intervals against known values, against other ways to the same number, and by how often they hold the truth."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.evaluation import resampling
+from mlpcli.evaluation.intervals import Certainty, gate_names, interval_ends, score_intervals, wilson
+from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.ranking import RankedColumn
+from mlpcli.evaluation.scores import gather, score_classes, score_multilabel, score_numbers
+
+from .cases import class_cases, number_cases, weights_for, yes_no_cases
+
+Z = Certainty(0.95).z
+SCORE_ALL = {"classification": score_classes, "regression": score_numbers, "multilabel": score_multilabel}
+NAMES = ("a", "b [c]", "x=1", "d.low")
+QUICK = Certainty(0.95, 100)
+brisk = settings(max_examples=40, deadline=None)
+
+
+def intervals_of(task, y, predicted, weights=None, seed=0, certainty=QUICK, keys=None):
+    """Scores of a task, and their intervals."""
+    names = NAMES[: predicted.shape[1]]
+    scores = SCORE_ALL[task](y, predicted, names, weights)
+    wanted = scores if keys is None else {key: scores[key] for key in keys}
+    evidence = gather(task, y, predicted, weights, None)
+    return scores, score_intervals(task, evidence, names, wanted, certainty, np.random.default_rng(seed))
+
+
+def drawn_classes(rng, n_rows, n_classes=2, sharpness=1.5):
+    """Probabilities that are right about themselves: y is drawn from them."""
+    p = np.exp(sharpness * rng.normal(size=(n_rows, n_classes)))
+    p /= p.sum(axis=1, keepdims=True)
+    y = (p.cumsum(axis=1) < rng.random((n_rows, 1))).sum(axis=1).clip(0, n_classes - 1)
+    return y, p
+
+
+@pytest.mark.parametrize(
+    ("n_right", "n_rows", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_gives_the_published_intervals(n_right, n_rows, low, high):
+    """Newcombe 1998, table I, method 3."""
+    interval = wilson(n_right / n_rows, n_rows, Z)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_of_no_rows_is_everything():
+    assert (wilson(0.0, 0.0, Z).low, wilson(0.0, 0.0, Z).high) == (0.0, 1.0)
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+def test_wilson_turns_round_with_the_question(n_right, n_rows):
+    n_right = min(n_right, n_rows)
+    one, other = wilson(n_right / n_rows, n_rows, Z), wilson(1 - n_right / n_rows, n_rows, Z)
+    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low), abs=1e-12)
+
+
+def delong_by_definition(is_positive, scores, weights):
+    """DeLong et al. 1988, pair by pair, with weighted placements."""
+    positive, negative = np.flatnonzero(is_positive), np.flatnonzero(~is_positive)
+    kernel = (scores[positive][:, None] > scores[negative]) + 0.5 * (scores[positive][:, None] == scores[negative])
+    variance = 0.0
+    pairs = ((kernel, weights[positive], weights[negative]), (kernel.T, weights[negative], weights[positive]))
+    for matrix, own, others in pairs:
+        placements = matrix @ others / others.sum()
+        share = own / own.sum()
+        n = 1 / (share**2).sum()
+        variance += (share**2 * (placements - share @ placements) ** 2).sum() * n / (n - 1)
+    return variance
+
+
+@brisk
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_size=20), st.data())
+def test_the_variance_of_roc_auc_is_that_of_all_pairs(rows, data):
+    is_positive = np.array([True, True, False, False, *(positive for positive, _ in rows)])
+    scores = np.array([1.0, 2.0, 1.0, 3.0, *(float(value) for _, value in rows)])
+    weights = data.draw(st.none() | st.lists(st.integers(1, 5), min_size=len(scores), max_size=len(scores)))
+    column = RankedColumn(is_positive, scores)
+    given_weights = None if weights is None else np.array(weights, dtype=float)
+    expected = delong_by_definition(is_positive, scores, np.ones(len(scores)) if weights is None else given_weights)
+    assert column.auc_variance(given_weights) == pytest.approx(expected)
+
+
+CASES = {"classification": class_cases(), "regression": number_cases(), "multilabel": yes_no_cases()}
+
+
+@pytest.mark.parametrize("task", CASES)
+@brisk
+@given(st.data())
+def test_resamples_score_as_the_rows_that_they_repeat(task, data):
+    y, predicted, _ = data.draw(CASES[task].filter(lambda case: len(case[0]) > 1))
+    n_rows = len(y)
+    draws = data.draw(st.lists(st.lists(st.integers(0, n_rows - 1), min_size=n_rows, max_size=n_rows), min_size=3))
+    counts = np.array([np.bincount(rows, minlength=n_rows) for rows in draws], dtype=float)
+    together = gather(task, y, predicted, counts, None)
+    for metric in (metric for metric in METRICS.values() if metric.has_interval):
+        for measure in (of[task] for of in (metric.together, metric.each) if task in of):
+            if metric.needs_two_classes and predicted.shape[1] != 2 and measure is metric.together.get(task):
+                continue
+            with np.errstate(all="ignore"):
+                found = measure(together)
+                alone = [measure(gather(task, y[rows], predicted[rows], None, None)) for rows in draws]
+            np.testing.assert_allclose(found, alone, rtol=1e-7, atol=1e-9, err_msg=metric.name)
+
+
+@pytest.mark.parametrize("task", CASES)
+@brisk
+@given(st.data())
+def test_an_interval_holds_its_score_and_one_that_is_not_defined_has_none(task, data):
+    y, predicted, weights = data.draw(CASES[task])
+    scores, intervals = intervals_of(task, y, predicted, weights, certainty=Certainty(0.9, 20))
+    assert set(intervals) == {key for key in scores if not key.startswith(("max_error", "ece"))}
+    for key, interval in intervals.items():
+        if math.isnan(interval.low):
+            assert math.isnan(interval.high), key
+        else:
+            assert interval.low - 1e-12 <= scores[key] <= interval.high + 1e-12, key
+
+
+def simulate(task, n_rows, draw, key, true_value, n_simulations=300):
+    """Share of samples whose interval holds the true value."""
+    rng, held = np.random.default_rng(7), 0
+    for number in range(n_simulations):
+        y, predicted = draw(rng, n_rows)
+        _, intervals = intervals_of(task, y, predicted, None, number, Certainty(0.95, 200), [key])
+        held += intervals[key].low <= true_value <= intervals[key].high
+    return held / n_simulations
+
+
+def drawn_numbers(rng, n_rows):
+    y = rng.normal(size=(n_rows, 1))
+    return y, y + 0.5 * rng.normal(size=(n_rows, 1))
+
+
+@pytest.mark.parametrize(
+    ("task", "draw", "key", "n_rows"),
+    [
+        ("classification", drawn_classes, "accuracy", 60),
+        ("classification", drawn_classes, "f1", 60),
+        ("classification", drawn_classes, "recall", 60),
+        ("classification", drawn_classes, "roc_auc", 60),
+        ("classification", drawn_classes, "log_loss", 100),
+        ("classification", drawn_classes, "balanced_accuracy", 100),
+        ("classification", drawn_classes, "mcc", 100),
+        ("classification", drawn_classes, "average_precision", 300),
+        ("regression", drawn_numbers, "rmse", 100),
+        ("regression", drawn_numbers, "r2", 100),
+        ("regression", drawn_numbers, "median_absolute_error", 100),
+    ],
+)
+def test_95_of_100_intervals_hold_the_true_score(task, draw, key, n_rows):
+    y, predicted = draw(np.random.default_rng(1), 400_000)
+    names = NAMES[: predicted.shape[1]]
+    true_value = SCORE_ALL[task](y, predicted, names)[key]
+    # 300 samples of a rate of 0.95 stray by 0.013; the bootstrap itself is right to about 1 / n_rows.
+    assert 0.91 <= simulate(task, n_rows, draw, key, true_value) <= 0.985
+
+
+def test_bca_agrees_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    y = np.zeros((60, 1))
+    predicted = rng.exponential(size=(60, 1))  # skewed, so that bias and acceleration matter
+    theirs = stats.bootstrap(
+        (predicted[:, 0],), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
+    ).confidence_interval
+    _, ours = intervals_of("regression", y, predicted, certainty=Certainty(0.95, 20_000), keys=["mae"])
+    assert (ours["mae"].low, ours["mae"].high) == pytest.approx(tuple(theirs), rel=0.01)
+
+
+def test_the_same_seed_gives_the_same_interval_whatever_the_size_of_the_blocks(monkeypatch):
+    y, p = drawn_classes(np.random.default_rng(0), 80, 3)
+    _, before = intervals_of("classification", y, p)
+    _, again = intervals_of("classification", y, p)
+    _, other = intervals_of("classification", y, p, seed=1)
+    monkeypatch.setattr(resampling, "BLOCK_NUMBERS", 200)
+    _, in_blocks = intervals_of("classification", y, p)
+    assert before == again
+    assert before["log_loss"] != other["log_loss"]
+    for key, interval in in_blocks.items():
+        assert (interval.low, interval.high) == pytest.approx((before[key].low, before[key].high), rel=1e-9), key
+
+
+def test_more_confidence_is_a_wider_interval():
+    y, p = drawn_classes(np.random.default_rng(0), 200)
+    _, narrow = intervals_of("classification", y, p, certainty=Certainty(0.8, 500))
+    _, wide = intervals_of("classification", y, p, certainty=Certainty(0.99, 500))
+    assert all(wide[key].low < narrow[key].low and narrow[key].high < wide[key].high for key in wide)
+
+
+@brisk
+@given(class_cases())
+def test_only_the_ratios_of_weights_matter(case):
+    y, p, weights = case
+    weights = np.ones(len(y)) if weights is None else weights
+    _, ours = intervals_of("classification", y, p, weights, certainty=Certainty(0.95, 20))
+    _, doubled = intervals_of("classification", y, p, 4 * weights, certainty=Certainty(0.95, 20))
+    for key, interval in ours.items():
+        assert (interval.low, interval.high) == pytest.approx((doubled[key].low, doubled[key].high), nan_ok=True), key
+
+
+def test_weights_of_one_change_nothing():
+    y, p = drawn_classes(np.random.default_rng(3), 50, 3)
+    _, without = intervals_of("classification", y, p)
+    _, given_ones = intervals_of("classification", y, p, np.ones(50))
+    for key, interval in without.items():
+        assert (interval.low, interval.high) == pytest.approx((given_ones[key].low, given_ones[key].high)), key
+
+
+def test_perfect_answers_are_not_perfectly_sure():
+    y = np.array([0] * 14 + [1] * 20 + [2] * 30)
+    scores, intervals = intervals_of("classification", y, np.eye(3)[y])
+    rarest = wilson(1.0, 14, Z)
+    for key in ("balanced_accuracy", "roc_auc", "average_precision", "f1_macro", "mcc", "recall[a]"):
+        assert scores[key] == 1.0
+        assert (intervals[key].low, intervals[key].high) == pytest.approx((rarest.low, 1.0), abs=1e-9)
+    two, p = np.repeat([0, 1], [9, 40]), np.linspace(0, 1, 49)
+    _, intervals = intervals_of("classification", two, np.column_stack([1 - p, p]))
+    assert intervals["roc_auc"].low == pytest.approx(wilson(1.0, 9, Z).low)
+
+
+def test_one_row_tells_nothing_that_a_share_does_not():
+    scores, intervals = intervals_of("classification", np.array([1]), np.array([[0.2, 0.8]]))
+    assert intervals["accuracy"] == wilson(1.0, 1.0, Z)
+    assert math.isnan(intervals["log_loss"].low)
+    assert math.isnan(scores["roc_auc"])
+    assert math.isnan(intervals["roc_auc"].high)
+
+
+def test_one_positive_row_gives_no_interval_of_roc_auc():
+    _, intervals = intervals_of(
+        "classification", np.array([1, 0, 0, 0]), np.array([[1 - p, p] for p in (5, 3, 6, 1)]) / 9
+    )
+    assert math.isnan(intervals["roc_auc"].low)
+
+
+def test_equal_scores_for_all_rows_give_an_interval_around_a_half():
+    y = np.array([0, 1] * 20)
+    scores, intervals = intervals_of("classification", y, np.full((40, 2), 0.5))
+    assert scores["roc_auc"] == 0.5
+    assert not intervals["roc_auc"].low < 0.5 - 1e-9  # no pair is in order, in any resample: the variance vanishes
+
+
+def test_many_rows_are_drawn_less_often():
+    assert resampling.replicates_for(100, 1) == 1000
+    assert resampling.replicates_for(10**6, 10) == 200
+    assert 200 < resampling.replicates_for(10**5, 0) < 1000
+
+
+def test_gates_may_name_the_ends_of_every_interval_and_of_no_other():
+    names = gate_names("regression", ["y"])
+    assert {"rmse.low", "rmse.high", "max_error"} <= set(names)
+    assert "max_error.low" not in names
+    _, intervals = intervals_of("regression", np.arange(9.0)[:, None], np.arange(9.0)[:, None] + 1)
+    assert set(interval_ends(intervals)) <= set(names)
+
+
+@brisk
+@given(st.data())
+def test_weighted_medians_of_resamples_are_those_of_the_rows_they_repeat(data):
+    values = np.array(data.draw(st.lists(st.integers(-5, 5), min_size=2, max_size=20)), dtype=float)
+    weights = data.draw(weights_for(len(values)))
+    if weights is not None:
+        from_one = intervals_of("regression", np.zeros((len(values), 1)), values[:, None], weights)[0]
+        evidence = gather("regression", np.zeros((len(values), 1)), values[:, None], weights[None], None)
+        found = METRICS["median_absolute_error"].together["regression"](evidence)
+        assert found[0] == pytest.approx(from_one["median_absolute_error"])
