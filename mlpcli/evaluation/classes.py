@@ -1,5 +1,6 @@
 """The metrics of one target column with K classes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,7 +65,7 @@ class ClassRows:
         eps = np.finfo(np.float64).eps
         values = self.true_probability.clip(eps, 1 - eps)
         np.log(values, out=values)
-        return np.negative(values, out=values)
+        return np.asarray(np.negative(values, out=values))
 
     @cached_property
     def squared_error(self) -> Floats:
@@ -93,10 +94,14 @@ class ClassRows:
         """Whether each row is of the class, (n_rows, K'): of the class coded 1 if there are two, else of each class."""
         return np.asarray(self.y[:, None] == (np.array([1]) if self.n_classes == 2 else np.arange(self.n_classes)))
 
-    @cached_property
-    def ranked(self) -> list[RankedColumn]:
+    def rank(self) -> Iterator[RankedColumn]:
         """How the probabilities rank the rows of each column of `is_class` above the others."""
         return rank_columns(self.is_class, self.probabilities[:, 1:] if self.n_classes == 2 else self.probabilities)
+
+    @cached_property
+    def ranked(self) -> list[RankedColumn]:
+        """The same, kept for many weights."""
+        return list(self.rank())
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +133,8 @@ class ClassEvidence:
     @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision: of the class coded 1 if there are two, else of each class against the rest."""
-        return measure_ranks(self.rows.ranked, self.weights)
+        is_once = self.weights is None or self.weights.ndim == 1
+        return measure_ranks(self.rows.rank() if is_once else self.rows.ranked, self.weights)
 
 
 def weight_of_all(evidence: ClassEvidence) -> Floats:

@@ -15,7 +15,7 @@ class Metric:
     """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column.
 
     `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
-    parts: its interval is then Wilson's. `has_interval` is false where no way to one holds the true score as often as it
+    parts: its interval is then Wilson's. `has_interval` is false where none would hold the true score as often as it
     says: a largest error, and an absolute difference that only chance keeps from zero.
     """
 

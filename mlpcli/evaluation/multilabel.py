@@ -1,5 +1,6 @@
 """The metrics of M yes/no target columns predicted together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,10 +43,14 @@ class YesNoRows:
         """Of the probabilities, (n_rows, M)."""
         return np.asarray((self.probabilities - self.y) ** 2)
 
-    @cached_property
-    def ranked(self) -> list[RankedColumn]:
+    def rank(self) -> Iterator[RankedColumn]:
         """How the probabilities of each column rank yes above no."""
         return rank_columns(self.y, self.probabilities)
+
+    @cached_property
+    def ranked(self) -> list[RankedColumn]:
+        """The same, kept for many weights."""
+        return list(self.rank())
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,8 @@ class YesNoEvidence:
     @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision of each column."""
-        return measure_ranks(self.rows.ranked, self.weights)
+        is_once = self.weights is None or self.weights.ndim == 1
+        return measure_ranks(self.rows.rank() if is_once else self.rows.ranked, self.weights)
 
     @cached_property
     def hits_and_claims(self) -> tuple[Floats, Floats]:

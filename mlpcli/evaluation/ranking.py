@@ -5,6 +5,7 @@ below a positive (a tie counts half; Mann & Whitney 1947), average precision of 
 it (the step-wise sum without interpolation, as in scikit-learn).
 """
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -101,12 +102,12 @@ def _variance_of_mean(values: Floats, weights: Floats) -> float:
     return float(share**2 @ (values - share @ values) ** 2 * n / (n - 1)) if n > 1 else np.nan
 
 
-def rank_columns(is_positive: Bools, scores: Floats) -> list[RankedColumn]:
-    """Rank each column of `scores` (n_rows, K) by the same column of `is_positive` (n_rows, K)."""
-    return [RankedColumn(is_positive[:, k], scores[:, k]) for k in range(scores.shape[1])]
+def rank_columns(is_positive: Bools, scores: Floats) -> Iterator[RankedColumn]:
+    """Rank each column of `scores` (n_rows, K) by the same column of `is_positive` (n_rows, K), one after the other."""
+    return (RankedColumn(is_positive[:, k], scores[:, k]) for k in range(scores.shape[1]))
 
 
-def measure_ranks(ranked: list[RankedColumn], weights: Floats | None) -> Rankings:
+def measure_ranks(ranked: Iterable[RankedColumn], weights: Floats | None) -> Rankings:
     """The two metrics of each column."""
     columns = [column.measure(weights) for column in ranked]
     return Rankings(*(np.stack(values, axis=-1) for values in zip(*columns, strict=True)))
