@@ -24,6 +24,8 @@ from mlpcli.evaluation.ranking import RankedColumn
 from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
 from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
 
+RANKING = frozenset({"roc_auc", "average_precision"})  # the resampled ones that must rank the rows
+MOST_RANKED = 500_000  # probabilities, beyond which these have an interval only if replicates are asked for
 SAME = 1e-12  # relative spread of numbers that differ by rounding alone
 
 
@@ -73,6 +75,8 @@ def score_intervals(
         analytic = _analytic(task, evidence, parts, defined, certainty.z)
         others = {key: score for key, score in defined.items() if key not in analytic}
         found |= analytic
+        if certainty.replicates is None and _is_slow_to_rank(evidence):
+            others = {key: score for key, score in others.items() if key not in RANKING}
         if others and len(evidence.rows.y) > 1:
             found |= _bootstrapped(task, evidence, parts, others, certainty, rng)
     return found
@@ -153,6 +157,13 @@ def _wilson_of_f1(score: float, n_rows: float, z: float) -> Interval:
     return Interval(2 * ends.low / (1 + ends.low), 2 * ends.high / (1 + ends.high))
 
 
+def _is_slow_to_rank(evidence: Evidence) -> bool:
+    """Whether ranking resamples would take far longer than all the rest."""
+    if isinstance(evidence, NumberEvidence):
+        return False
+    return evidence.rows.probabilities.size > MOST_RANKED
+
+
 def _bootstrapped(
     task: Task,
     evidence: Evidence,
@@ -164,8 +175,7 @@ def _bootstrapped(
     metrics = {key: find_metric(key) for key in scores}
     measures = {key: metric.together[task] for key, metric in metrics.items() if key not in parts}
     measures |= {f"{metric.name}[]": metric.each[task] for key, metric in metrics.items() if key in parts}
-    is_ranking = any(metric.name in ("roc_auc", "average_precision") for metric in metrics.values())
-    n_ranked = 0 if isinstance(evidence, NumberEvidence) or not is_ranking else len(evidence.rows.ranked)
+    n_ranked = 0 if isinstance(evidence, NumberEvidence) or RANKING.isdisjoint(scores) else len(evidence.rows.ranked)
     n_replicates = certainty.replicates or replicates_for(len(evidence.rows.y), n_ranked)
     resampled = resample(evidence, measures, n_replicates, rng)
     found = {}

@@ -38,8 +38,10 @@ def resample(
     """What each of `measures` gives for resamples of the evidence."""
     n_rows = len(evidence.rows.y)
     weights = np.ones(n_rows) if evidence.weights is None else evidence.weights
-    left_out = _measure(evidence, measures, weights, _groups_left_out(n_rows, rng))
-    return Resampled(_measure(evidence, measures, weights, _draws(n_rows, n_replicates, rng)), left_out)
+    # A resample of K classes is a confusion matrix as well.
+    n_together = max(1, BLOCK_NUMBERS // max(n_rows, getattr(evidence.rows, "n_classes", 1) ** 2))
+    left_out = _measure(evidence, measures, weights, _groups_left_out(n_rows, n_together, rng))
+    return Resampled(_measure(evidence, measures, weights, _draws(n_rows, n_replicates, n_together, rng)), left_out)
 
 
 def replicates_for(n_rows: int, n_ranked: int) -> int:
@@ -73,20 +75,18 @@ def _level(bias: float, acceleration: float, end: float) -> float:
     return NORMAL.cdf(bias + (bias + end) / shrunk) if shrunk > 0 else float(end > 0)
 
 
-def _draws(n_rows: int, n_replicates: int, rng: np.random.Generator) -> Iterator[Floats]:
+def _draws(n_rows: int, n_replicates: int, n_together: int, rng: np.random.Generator) -> Iterator[Floats]:
     """How often each row is drawn, (R, n_rows), in blocks; what is drawn does not depend on their size."""
-    n_together = max(1, BLOCK_NUMBERS // n_rows)
     for first in range(0, n_replicates, n_together):
         n = min(n_together, n_replicates - first)
         counts = [np.bincount(rng.integers(n_rows, size=n_rows), minlength=n_rows) for _ in range(n)]
         yield np.array(counts, dtype=np.float64)
 
 
-def _groups_left_out(n_rows: int, rng: np.random.Generator) -> Iterator[Floats]:
+def _groups_left_out(n_rows: int, n_together: int, rng: np.random.Generator) -> Iterator[Floats]:
     """Which rows stay when a group is left out, (G, n_rows), in blocks: single rows, or hundredths drawn at random."""
     n_groups = min(n_rows, JACKKNIFE_GROUPS)
     group = rng.permutation(n_rows) % n_groups
-    n_together = max(1, BLOCK_NUMBERS // n_rows)
     for first in range(0, n_groups, n_together):
         left_out = np.arange(first, min(first + n_together, n_groups))
         yield (group != left_out[:, None]).astype(np.float64)

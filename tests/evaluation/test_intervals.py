@@ -253,6 +253,15 @@ def test_many_rows_are_drawn_less_often():
     assert 200 < resampling.replicates_for(10**5, 0) < 1000
 
 
+def test_so_many_rows_that_ranking_resamples_is_slow_need_to_be_asked_for(monkeypatch):
+    monkeypatch.setattr("mlpcli.evaluation.intervals.MOST_RANKED", 100)
+    y, p = drawn_classes(np.random.default_rng(0), 50, 3)
+    _, unasked = intervals_of("classification", y, p, certainty=Certainty(0.95))
+    _, asked = intervals_of("classification", y, p)
+    assert {key for key in asked if math.isnan(unasked[key].low)} == {"roc_auc", "average_precision"}
+    assert not any(math.isnan(interval.low) for interval in asked.values())
+
+
 def test_gates_may_name_the_ends_of_every_interval_and_of_no_other():
     names = gate_names("regression", ["y"])
     assert {"rmse.low", "rmse.high", "max_error"} <= set(names)
