@@ -29,7 +29,7 @@ def compare(
     """
     from mlpcli.cli.compare_summary import compare_json, compare_markdown, compare_summary, refuse_worse
     from mlpcli.cli.render import Screen
-    from mlpcli.workflows.headlines import MAIN_METRICS
+    from mlpcli.cli.summaries import MAIN_METRICS
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
 

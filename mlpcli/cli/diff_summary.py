@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, aligned, count, listed, number
-from mlpcli.workflows.headlines import MAIN_METRICS
+from mlpcli.cli.summaries import MAIN_METRICS
 from mlpcli.errors import GateMissed
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.diff import ArrayDistance, Change, DiffResult

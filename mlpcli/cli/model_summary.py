@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
-from mlpcli.cli.summaries import describe_postprocessing, describe_target
+from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing, describe_target
 from mlpcli.data.columns import Column
 from mlpcli.data.dates import iso_date
 from mlpcli.data.targets import ClassTarget
 from mlpcli.model import Model
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.records import to_plain
-from mlpcli.workflows.headlines import MAIN_METRICS
 from mlpcli.workflows.inspect import Inspection
 
 MOST_COLUMNS = 40

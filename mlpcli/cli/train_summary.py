@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpcli.cli.render import Row, Screen, count, duration, number
-from mlpcli.cli.summaries import describe_postprocessing
+from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing
 from mlpcli.cli.verdicts import gates_json, refuse_missed, show_verdicts
 from mlpcli.errors import GateMissed
-from mlpcli.workflows.headlines import MAIN_METRICS
 from mlpcli.workflows.postprocessing import is_fitted
 from mlpcli.workflows.train import TrainResult, flat_metrics
 from mlpcli.workflows.up_to_date import FinishedRun

@@ -5,7 +5,7 @@ The rows are resampled in pairs, so what makes a row hard for both predictions d
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import Bools, Floats
 from mlpcli.evaluation.metrics import Task
-from mlpcli.evaluation.resampling import RESAMPLED, draw_counts
-from mlpcli.evaluation.scores import find_metric, gather, score
+from mlpcli.evaluation.resampling import draw_counts
+from mlpcli.evaluation.scores import find_metric, gather, measure_of, score
 
 N_RESAMPLES = 2000
 
@@ -107,19 +107,15 @@ def _resampled_differences(truth: Truth, old: Prediction, new: Prediction, metri
     """`new - old` of each metric in every resample, (N_RESAMPLES,); NaN where a resample does not define it."""
     rng = np.random.default_rng(0)
     found: dict[str, list[Floats]] = {metric: [] for metric in metrics}
-    evidences = [gather(truth.task, truth.y, one.answers, None, one.threshold) for one in (old, new)]
+    evidences = [gather(truth.task, truth.y, one.answers, truth.weights, one.threshold) for one in (old, new)]
+    measures = {metric: measure_of(truth.task, metric, truth.names) for metric in metrics}
     for counts in draw_counts(len(truth.y), N_RESAMPLES, rng):
         weights = counts if truth.weights is None else counts * truth.weights
-        for metric in metrics:
-            resampled = RESAMPLED.get((truth.task, metric))
+        resampled = [replace(evidence, weights=weights) for evidence in evidences]
+        for metric, measure in measures.items():
             with np.errstate(all="ignore"):
-                if resampled is not None:
-                    before, after = (resampled(evidence, weights) for evidence in evidences)
-                else:
-                    before, after = (
-                        np.array([_score(truth, metric, one, row) for row in weights]) for one in (old, new)
-                    )
-                found[metric].append(after - before)
+                before, after = (measure(evidence) for evidence in resampled)
+                found[metric].append(np.broadcast_to(after - before, len(counts)))
     return {metric: np.concatenate(blocks) for metric, blocks in found.items()}
 
 
@@ -137,5 +133,5 @@ def _score(truth: Truth, metric: str, prediction: Prediction, weights: Floats | 
 
 def _is_right(truth: Truth, prediction: Prediction) -> Bools:
     evidence: Any = gather(truth.task, truth.y, prediction.answers, None, prediction.threshold)
-    right: Bools = (evidence.predicted == evidence.y).reshape(len(truth.y), -1).all(axis=1)
+    right: Bools = evidence.rows.is_right.reshape(len(truth.y), -1).all(axis=1)
     return right

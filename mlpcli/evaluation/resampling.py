@@ -41,7 +41,9 @@ def resample(
     # A resample of K classes is a confusion matrix as well.
     n_together = max(1, BLOCK_NUMBERS // max(n_rows, getattr(evidence.rows, "n_classes", 1) ** 2))
     left_out = _measure(evidence, measures, weights, _groups_left_out(n_rows, n_together, rng))
-    return Resampled(_measure(evidence, measures, weights, _draws(n_rows, n_replicates, n_together, rng)), left_out)
+    return Resampled(
+        _measure(evidence, measures, weights, draw_counts(n_rows, n_replicates, rng, n_together)), left_out
+    )
 
 
 def replicates_for(n_rows: int, n_ranked: int) -> int:
@@ -75,8 +77,11 @@ def _level(bias: float, acceleration: float, end: float) -> float:
     return NORMAL.cdf(bias + (bias + end) / shrunk) if shrunk > 0 else float(end > 0)
 
 
-def _draws(n_rows: int, n_replicates: int, n_together: int, rng: np.random.Generator) -> Iterator[Floats]:
+def draw_counts(
+    n_rows: int, n_replicates: int, rng: np.random.Generator, n_together: int | None = None
+) -> Iterator[Floats]:
     """How often each row is drawn, (R, n_rows), in blocks; what is drawn does not depend on their size."""
+    n_together = n_together or max(1, BLOCK_NUMBERS // n_rows)
     for first in range(0, n_replicates, n_together):
         n = min(n_together, n_replicates - first)
         counts = [np.bincount(rng.integers(n_rows, size=n_rows), minlength=n_rows) for _ in range(n)]

@@ -6,7 +6,7 @@ are all scores where no row has weight.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,12 +71,18 @@ def score(
     """The one score `key`, without the cost of the others; arrays as in the function that scores all of `task`."""
     if not _has_weight(y, weights):
         return np.nan
-    metric = find_metric(key)
     evidence = gather(task, y, predicted, weights, threshold)
     with np.errstate(all="ignore"):
-        if key == metric.name:
-            return float(metric.together[task](evidence))
-        return float(metric.each[task](evidence)[keys_of_parts(metric, names).index(key)])
+        return float(measure_of(task, key, names)(evidence))
+
+
+def measure_of(task: Task, key: str, names: Sequence[str]) -> Callable[[Any], Floats]:
+    """The function of the evidence that gives a score, 0-d, or (R,) of resamples."""
+    metric = find_metric(key)
+    if key == metric.name:
+        return metric.together[task]
+    part = keys_of_parts(metric, names).index(key)
+    return lambda evidence: np.asarray(metric.each[task](evidence)[..., part])
 
 
 def find_metric(key: str) -> Metric:

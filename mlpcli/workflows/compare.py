@@ -93,7 +93,8 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     notes += odd_before + odd_after
     weights = row_weights(tables[1], weight, rows) if weight else None
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
-    found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
+    with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
+        found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
     result = CompareResult(request, new, len(rows), metric, tuple(found), tuple(notes))
     if math.isnan(result.decisive.difference):
         raise DataError(f"{tables[1].name}: {metric} is not defined on these rows. Choose another --metric.")
