@@ -278,12 +278,12 @@ class PostprocessConfig:
 class ExpectConfig:
     """Gates checked at the end of training, on the test file or else the validation rows."""
 
-    min: Annotated[
-        dict[str, float], Setting("Metrics, or ends of their intervals (roc_auc.low), that must reach a value.")
-    ] = field(default_factory=dict)
-    max: Annotated[
-        dict[str, float], Setting("Metrics, or ends of their intervals, that must stay at or below a value.")
-    ] = field(default_factory=dict)
+    min: Annotated[dict[str, float], Setting("Metrics, or ends of intervals (roc_auc.low), to reach.")] = field(
+        default_factory=dict
+    )
+    max: Annotated[dict[str, float], Setting("Metrics, or ends of intervals, not to exceed.")] = field(
+        default_factory=dict
+    )
 
 
 @options
