@@ -276,14 +276,10 @@ class PostprocessConfig:
 
 @options
 class ExpectConfig:
-    """Gates checked at the end of training, on the test file or else the validation rows."""
+    """Gates on scores or the ends of their intervals, checked after training on the test file or else the validation rows."""
 
-    min: Annotated[dict[str, float], Setting("Metrics, or ends of intervals (roc_auc.low), to reach.")] = field(
-        default_factory=dict
-    )
-    max: Annotated[dict[str, float], Setting("Metrics, or ends of intervals, not to exceed.")] = field(
-        default_factory=dict
-    )
+    min: Annotated[dict[str, float], Setting("Least of a metric, or of roc_auc.low.")] = field(default_factory=dict)
+    max: Annotated[dict[str, float], Setting("Most of a metric, or of log_loss.high.")] = field(default_factory=dict)
 
 
 @options
