@@ -276,7 +276,7 @@ class PostprocessConfig:
 
 @options
 class ExpectConfig:
-    """Gates on scores or ends of their intervals, judged after training on the test file or else the validation rows."""
+    """Gates on scores or ends of intervals, checked after training on the test file or else the validation rows."""
 
     min: Annotated[dict[str, float], Setting("Least of a metric, or of roc_auc.low.")] = field(default_factory=dict)
     max: Annotated[dict[str, float], Setting("Most of a metric, or of log_loss.high.")] = field(default_factory=dict)
