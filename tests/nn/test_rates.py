@@ -16,7 +16,9 @@ from mlpcli.nn.rates import Rates, stretches
 from mlpcli.nn.stepping import bind
 
 PLAIN = Network((5, 7, 4, 3), "tanh", "softmax")
-FRONT = Front(is_scaled=True, periodic=Periodic(frequencies=3, outputs=2), numbers=(0, 1), blocks=((2, 5),), embedding=2)
+FRONT = Front(
+    is_scaled=True, periodic=Periodic(frequencies=3, outputs=2), numbers=(0, 1), blocks=((2, 5),), embedding=2
+)
 WHOLE = replace(PLAIN, front=FRONT, learns_slopes=True, is_normalized=True)
 OPTIMIZERS = [SGD(momentum=0.9, weight_decay=0.1), Adam(weight_decay=0.1), AdamW(), RMSprop(momentum=0.5), Adagrad()]
 
