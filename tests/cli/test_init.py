@@ -3,7 +3,7 @@
 import pytest
 
 from mlpcli.config.loading import load_config
-from mlpcli.workflows import init as workflow
+from mlpcli.workflows import time_budget as workflow
 from tests.program import DATA, done, mlp, write_csv
 
 
@@ -169,8 +169,8 @@ def test_every_recipe_trains_for_every_task_as_it_is_written(folder, recipe, tas
     options = [word for target in targets for word in ("--target", target)]
     done("init", source, *options, "--recipe", recipe, "-o", "t.yaml")
     assert load_config("t.yaml").config.task == task
-    ended = done("train", "t.yaml", "--set", "training.epochs=2", "--json", "--quiet")
-    assert ended.document["epochs"] == 2
+    done("train", "t.yaml", "--set", "training.epochs=2", "--quiet")
+    assert '"epochs": 2' in (folder / "runs/t/metrics.json").read_text()
     assert len(done("predict", "runs/t/weights.npz", source).rows) > 70
     members = done("inspect", "runs/t/weights.npz", "--json").document["record"]["config"]["model"]["members"]["count"]
     assert members == (8 if recipe == "strong" else 1)
@@ -184,11 +184,11 @@ def test_a_recipe_that_is_none_is_refused_with_those_there_are(folder):
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("budget", ["0", "-1", "soon"])
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "soon"])
 def test_a_time_budget_is_a_number_of_seconds(folder, budget):
     ended = mlp("init", DATA / "iris.csv", "--time-budget", budget)
     assert ended.code == 2
-    assert "--time-budget" in ended.stderr
+    assert ended.stderr.startswith(f"--time-budget {budget}: must be ")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_without_a_time_budget_nothing_is_timed(folder, monkeypatch):
     assert "about" not in ended.stderr
 
 
-@pytest.mark.parametrize("n_rows", [3, 5, 8, 12])
+@pytest.mark.parametrize("n_rows", [4, 5, 8, 12])
 def test_a_table_of_few_rows_gets_a_config_that_trains(folder, n_rows):
     write_csv(folder / "t.csv", ["x", "z", "y"], [(i * 0.7, i % 3, "ab"[i % 2]) for i in range(n_rows)])
     done("init", "t.csv", "-o", "t.yaml")

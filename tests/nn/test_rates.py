@@ -1,6 +1,7 @@
 """Rates by kind of parameter: what they freeze, how they lie over the vector, and what NTK makes of them."""
 
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_stretches_cover_the_vector_once_and_neighbours_differ(network, rates, i
     parts = stretches(network, AdamW(), rates, is_ntk)
     assert parts[0].start == 0
     assert parts[-1].stop == count_parameters(network)
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         assert before.stop == after.start > before.start
         assert (before.rate, before.decay_rate, before.epsilon) != (after.rate, after.decay_rate, after.epsilon)
 
@@ -146,7 +147,7 @@ def test_a_step_does_not_depend_on_where_the_vector_is_cut(optimizer):
         flat, grad = rng.normal(size=100), rng.normal(size=100)
         ends.append((flat, grad))
         flat, grad = ends[0][0].copy(), ends[0][1].copy()
-        parts = [Stretch(begin, end) for begin, end in zip(cuts, cuts[1:], strict=False)]
+        parts = [Stretch(begin, end) for begin, end in pairwise(cuts)]
         take_step = bind(optimizer, flat, grad, optimizer.start(flat), 60, 1, parts)
         for _ in range(3):
             take_step(0.1)

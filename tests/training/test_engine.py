@@ -211,12 +211,10 @@ def test_members_stopped_at_any_epoch_and_continued_end_in_the_same_bits(rows, a
 
 
 def test_only_the_judged_epochs_are_scored_and_one_of_them_is_kept():
-    judged, n_scored = frozenset({2, 4, 6}), []
-    monitor = Monitor(
-        "mine", higher_is_better=True, judged=judged, score=lambda outputs: float(-len(n_scored) + bool(n_scored.append(0)))
-    )  # fmt: skip
+    falling = iter([3.0, 2.0, 1.0])
+    monitor = Monitor("mine", higher_is_better=True, judged=frozenset({2, 4, 6}), score=lambda outputs: next(falling))
     state, reports = train(plan=replace(PLAN, epochs=6), validation=make_samples(20, seed=2), monitor=monitor)
-    assert len(n_scored) == 3
+    assert list(falling) == []
     assert [report.epoch for report in reports if report.score is not None] == [2, 4, 6]
     assert [report.epoch for report in reports if report.validation_loss is not None] == [2, 4, 6]
     assert [report.epoch for report in reports if report.is_best] == [2]

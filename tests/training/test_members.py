@@ -1,4 +1,4 @@
-"""Which rows each member trains on: folds that leave every row out evenly, draws with replacement, orders of their own."""
+"""Which rows each member trains on: folds that leave each out evenly, draws with replacement, orders of their own."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Validation scores of several members: the mean of their outputs, and on folds only of those that have not seen a row."""
+"""Validation scores of members: of the mean of their outputs, on folds of those that have not seen a row."""
 
 import numpy as np
 import pytest

@@ -140,7 +140,10 @@ def test_the_first_member_starts_as_a_single_network_would():
 
 
 def test_every_fold_has_members_of_both_views():
-    model = {"members": {"count": 8, "rows": "folds", "folds": 4, "views": "alternate"}, "numeric_embedding": "periodic"}
+    model = {
+        "members": {"count": 8, "rows": "folds", "folds": 4, "views": "alternate"},
+        "numeric_embedding": "periodic",
+    }
     network = prepare(loaded(FOLDED, model=model, preprocess=BINS)).network
     sees = network.front.sees_cosines
     assert sorted(sees) == [False] * 4 + [True] * 4
@@ -161,7 +164,11 @@ def test_views_of_columns_with_few_values_are_the_same_for_all(folder):
 
 
 def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
-    write_csv(folder / "t.csv", ["few", "many", "y"], [("ab"[i % 2], "cdefg"[i % 5], "no yes".split()[i % 3 > 0]) for i in range(60)])
+    write_csv(
+        folder / "t.csv",
+        ["few", "many", "y"],
+        [("ab"[i % 2], "cdefg"[i % 5], ("no", "yes")[i % 3 > 0]) for i in range(60)],
+    )
     data = {"train": "t.csv", "target": "y"}
     network = prepare(loaded(data, model={"category_embedding": {"size": 3, "above": 4}})).network
     assert network.front.blocks == ((2, 7),)
