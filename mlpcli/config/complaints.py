@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from mlpcli.config.parsing import parse_scalar
-from mlpcli.config.shapes import Shape, all_keys, allowed, is_options, part_defaults, part_name, part_shapes, shape_of
+from mlpcli.config.shapes import Shape, all_keys, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
 from mlpcli.config.tree import Path, Tree, escaped, path_text, shortened, shown
 from mlpcli.errors import ConfigError
 
@@ -143,7 +143,7 @@ class _Complaints:
         meant = nearest(key, keys, cutoff=0.8) or " or ".join(elsewhere[:2]) or nearest(key, keys)
         if meant:
             return f"unknown key. Did you mean {meant}?"
-        has = f"{part_name(part)} has" if part_name(part) else "Known here:"
+        has = f"{' | '.join(part_names(part))} has" if part_names(part) else "Known here:"
         return f"unknown key. {has} {', '.join(keys)}."
 
 
@@ -182,7 +182,7 @@ def _get(value: Any, key: str | int) -> Any:
 def _member(shape: Shape, label: str) -> Shape | None:
     """The member of a union that pydantic's `label` stands for, if anything can be wrong inside it."""
     for member in shape.members:
-        if is_options(member.kind) and label in (part_name(member.kind), member.kind.__name__):
+        if is_options(member.kind) and label in (*part_names(member.kind), member.kind.__name__):
             return member
         if member.is_tagged and label.startswith("tagged-union"):
             return member
@@ -204,8 +204,8 @@ def _advice(shape: Shape, value: Any, source: str | None) -> str:
     if isinstance(value, str):
         return _advice_for_text(value, shape, kinds)
     if isinstance(value, dict):
-        named = [part_name(part) for part in shape.parts if value.keys() <= part_shapes(part).keys()]
-        return f" Give it a name: {{name: {named[0]}, ...}}." if named and named[0] else ""
+        names = [part_names(part) for part in shape.parts if value.keys() <= part_shapes(part).keys()]
+        return f" Give it a name: {{name: {names[0][0]}, ...}}." if names and names[0] else ""
     is_scalar = isinstance(value, int | float)
     text = shortened(escaped(source)) if source else shown(value)
     takes_text = str in kinds or any(leaf.takes_one_text for leaf in shape.leaves)

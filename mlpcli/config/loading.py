@@ -16,7 +16,7 @@ from mlpcli.config.dumping import as_plain
 from mlpcli.config.overrides import Override, apply_overrides
 from mlpcli.config.parsing import parse_yaml
 from mlpcli.config.schema import Config
-from mlpcli.config.shapes import Shape, is_options, part_defaults, part_for, part_name, part_shapes, shape_of
+from mlpcli.config.shapes import Shape, is_options, part_defaults, part_for, part_names, part_shapes, shape_of
 from mlpcli.config.tree import Path, Place, Tree, escaped, path_text, shown, tree_from_mapping
 from mlpcli.errors import ConfigError
 
@@ -103,7 +103,7 @@ def _completed(shape: Shape, value: Any, default: Any = None) -> Any:
     A section with nothing in it (`training:`) is an empty mapping. A part without a name takes the other values of the
     default along with its name, so that `--set training.optimizer.learning_rate=0.1` changes that and nothing else.
     """
-    if value is None and not shape.takes_null and is_options(shape.kind) and not part_name(shape.kind):
+    if value is None and not shape.takes_null and is_options(shape.kind) and not part_names(shape.kind):
         value = {}
     if not isinstance(value, dict) or not shape.parts:
         return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpcli.config.parsing import parse_flow, parse_scalar
-from mlpcli.config.shapes import Shape, part_name, shape_at, shape_of
+from mlpcli.config.shapes import Shape, part_names, shape_at, shape_of
 from mlpcli.config.tree import Path, Place, Tree, escaped, refuse_unwritable, shortened, shown, shown_path
 from mlpcli.errors import ConfigError
 
@@ -88,7 +88,7 @@ def _as_mapping(value: Any, path: Path, tree: Tree, override: Override, root: Sh
     if value is None:
         return {}
     shape = shape_at(root, path, tree.root)
-    if shape and isinstance(value, str) and value in map(part_name, shape.parts):
+    if shape and isinstance(value, str) and any(value in part_names(part) for part in shape.parts):
         if place:
             tree.places[(*path, "name")] = place
         return {"name": value}

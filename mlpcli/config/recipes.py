@@ -66,6 +66,7 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
         width = 64 if n < 2000 else 128
         return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
     members, folds = (8, 4) if n < 10_000 else (4, 4)
+    folds = folds if n >= 2 * folds else 2
     epochs = _by_rows(n, ((50_000, 64), (100_000, 32), (300_000, 16)), 8)
     width = 256 if facts.n_classes >= MANY_CLASSES else 128
     return Recipe(name, (width,) * 3, epochs, _strong_batch(n * (folds - 1) // folds), members, folds)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlpcli.config.dumping import as_plain, flow_text
 from mlpcli.config.schema import Config
-from mlpcli.config.shapes import Shape, allowed, is_options, part_defaults, part_name, part_shapes, shape_of
+from mlpcli.config.shapes import Shape, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
 
 _HEAD = """\
 <!-- Written by `python -m mlpcli.config.reference` from mlpcli/config/schema.py and the parts it names. -->
@@ -50,7 +50,7 @@ def _section(key: str, shape: Shape, default: Any = None) -> Iterator[str]:
         inner_key = f"{key}.{name}" if key else name
         if not inner.parts:
             continue
-        if any(part_name(one) for one in inner.parts):
+        if any(part_names(one) for one in inner.parts):
             yield from _parts(inner_key, inner, defaults.get(name))
         else:
             yield from _section(inner_key, inner, defaults.get(name))
@@ -61,7 +61,7 @@ def _parts(key: str, shape: Shape, default: Any) -> Iterator[str]:
     yield f"## {key}\n"
     yield f"{shape.doc} Default: `{flow_text(as_plain(default))}`.\n"
     for part in shape.parts:
-        yield f"### {key}: {part_name(part)}\n"
+        yield f"### {key}: {', '.join(part_names(part))}\n"
         yield f"{(part.__doc__ or '').strip().splitlines()[0]}\n"
         if len(part_shapes(part)) > 1:
             yield from _table("", part, {}, without=("name",))

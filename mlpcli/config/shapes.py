@@ -67,9 +67,9 @@ class Shape:
         for leaf in self.leaves:
             if get_origin(leaf.kind) is Literal:
                 texts += map(str, get_args(leaf.kind))
-            elif is_options(leaf.kind) and (name := part_name(leaf.kind)):
-                texts.append(name)
-        return tuple(texts)
+            elif is_options(leaf.kind):
+                texts += part_names(leaf.kind)
+        return tuple(dict.fromkeys(texts))
 
     @property
     def doc(self) -> str:
@@ -95,12 +95,12 @@ def is_options(kind: Any) -> bool:
     return isinstance(kind, type) and is_dataclass(kind)
 
 
-def part_name(part: type) -> str:
-    """The `name` that stands for an options class, or an empty text."""
+def part_names(part: type) -> tuple[str, ...]:
+    """The values of `name` that stand for an options class; of most it is one, of a section none."""
     if "name" not in part_shapes(part):
-        return ""
+        return ()
     name = part_shapes(part)["name"]
-    return str(get_args(name.kind)[0]) if get_origin(name.kind) is Literal else ""
+    return tuple(map(str, get_args(name.kind))) if get_origin(name.kind) is Literal else ()
 
 
 @cache
@@ -132,9 +132,9 @@ def part_for(shape: Shape, value: Any) -> type | None:
     """The options class that `value` (as written) means at a place, if it means one."""
     name = value.get("name") if isinstance(value, dict) else value
     for part in shape.parts:
-        if part_name(part) and name == part_name(part):
+        if name in part_names(part):
             return part
-    unnamed: list[type] = [part for part in shape.parts if not part_name(part)]
+    unnamed: list[type] = [part for part in shape.parts if not part_names(part)]
     if unnamed and isinstance(value, dict):
         return unnamed[0]
     return shape.parts[0] if len(shape.parts) == 1 else None

@@ -1,5 +1,6 @@
 """Averages of the weights over training, which are kept in place of the last ones."""
 
+from math import floor
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ class ExponentialAverage:
     name: Literal["ema"] = "ema"
     decay: Annotated[float, Setting("Share of the average that stays at each step.", gt=0, lt=1)] = 0.998
 
-    def share(self, step: int, progress: float) -> float:
+    def share(self, step: int, n_steps: int) -> float:
         """How much of the weights after step `step` (from 1) enters; early steps count more, for the start is poor."""
         return max(1.0 - self.decay, 9.0 / (step + 9.0))
 
@@ -30,12 +31,9 @@ class StochasticAverage:
     name: Literal["swa"] = "swa"
     start: Annotated[float, Setting("Share of the training after which averaging begins.", ge=0, lt=1)] = 0.75
 
-    def share(self, step: int, progress: float) -> float:
-        """How much of the weights after step `step` enters, `progress` being the share of the training that is done."""
-        if progress <= self.start or step <= 1:
-            return 1.0
-        n_before = step * (1.0 - self.start / progress)
-        return 1.0 / max(1.0, n_before)
+    def share(self, step: int, n_steps: int) -> float:
+        """How much of the weights after step `step` (from 1) of `n_steps` enters; until it begins, all of them."""
+        return 1.0 / max(1, step - floor(self.start * n_steps))
 
 
 Averaging = ExponentialAverage | StochasticAverage

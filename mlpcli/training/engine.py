@@ -166,7 +166,7 @@ class NumpyEngine:
 
     def _average(self, flat: Array, optimizer_state: OptimizerState, step: int, n_steps: int) -> None:
         if self.plan.averaging is not None:
-            share = self.plan.averaging.share(step, step / n_steps)
+            share = self.plan.averaging.share(step, n_steps)
             blend(optimizer_state["average"], flat, share, self._scratch)
 
 

@@ -111,7 +111,7 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
 def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Outcome:
     """The model of the best epoch, scored on every part; `stopped` says what ended the training from outside."""
     # A metric that was never defined chose no epoch; then the last one stands.
-    kept = state.best_flat if state.best_epoch else state.flat
+    kept = (state.best_flat if state.best_epoch else state.flat).copy()  # a temperature goes into these weights
     network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
     prepared = _postprocessed(prepared, network, parameters)
     scores = {part.name: _score_part(prepared, part, network, parameters) for part in prepared.parts}

@@ -44,6 +44,8 @@ def uses_folds(loaded: LoadedConfig) -> bool:
     """
     members = loaded.config.model.members
     if members.rows != "folds":
+        if members.folds is not None:
+            raise loaded.error("model.members.folds", "goes with members.rows: folds only. Leave it out.")
         return False
     if members.count < 2:
         raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")

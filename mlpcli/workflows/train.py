@@ -15,6 +15,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.machine import return_freed_memory
+from mlpcli.nn.averaging import StochasticAverage
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
@@ -35,7 +36,7 @@ from mlpcli.workflows.up_to_date import FinishedRun, finished_run
 CHECKPOINT_SECONDS = 5.0
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
-# epochs is one of them only where the learning rate does not depend on it.
+# epochs is one of them only where nothing in an epoch depends on it.
 FREE_TO_CHANGE = (
     "output", "expect", "budget", "data.test", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.engine",
@@ -154,7 +155,7 @@ class _Journal:
         path = self.run.path(CHECKPOINT)
         checkpoint = load_checkpoint(path, fresh_state(self.prepared))
         free_keys: tuple[str, ...] = FREE_TO_CHANGE
-        if self.prepared.plan.schedule.name in OPEN_ENDED_SCHEDULES:
+        if _is_open_ended(self.prepared):
             free_keys += ("training.epochs",)
         for key, old, new in _differences(checkpoint.config, self.config):
             if not any(key == free or key.startswith(free + ".") for free in free_keys):
@@ -221,6 +222,15 @@ def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "n_parameters": int(outcome.model.parameters.flat.size),
         **outcome.model.scores,
     }
+
+
+def _is_open_ended(prepared: Prepared) -> bool:
+    """Whether an epoch is the same however many are planned."""
+    plan, early_stopping = prepared.plan, prepared.loaded.config.training.early_stopping
+    schedules = (plan.schedule, plan.dropout_schedule, plan.decay_schedule)
+    judges_the_last = early_stopping is not None and early_stopping.at == "cycle_ends"
+    averages_the_end = isinstance(plan.averaging, StochasticAverage)
+    return all(one.name in OPEN_ENDED_SCHEDULES for one in schedules) and not (judges_the_last or averages_the_end)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:

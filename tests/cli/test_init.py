@@ -3,6 +3,7 @@
 import pytest
 
 from mlpcli.config.loading import load_config
+from mlpcli.workflows import time_budget as workflow
 from tests.program import DATA, done, mlp, write_csv
 
 
@@ -145,3 +146,77 @@ def test_a_target_that_cannot_be_is_refused_and_nothing_is_written(folder, optio
     assert (ended.code, ended.stdout) == (2, "")
     assert message in ended.stderr
     assert list(folder.iterdir()) == []
+
+
+TABLES = {
+    "classification": ("penguins.csv", ["species"]),
+    "regression": ("diabetes.csv", ["progression"]),
+    "multilabel": ("labels.csv", ["a", "b"]),
+}
+
+
+def labels_table(path):
+    rows = [(i % 23 / 7, "uvw"[i % 3], ("yes", "no")[i % 2], ("yes", "no")[i % 5 > 1]) for i in range(80)]
+    write_csv(path, ["x", "letter", "a", "b"], rows)
+
+
+@pytest.mark.parametrize("task", TABLES)
+@pytest.mark.parametrize("recipe", ["strong", "fast", "textbook"])
+def test_every_recipe_trains_for_every_task_as_it_is_written(folder, recipe, task):
+    name, targets = TABLES[task]
+    labels_table(folder / "labels.csv")
+    source = folder / name if task == "multilabel" else DATA / name
+    options = [word for target in targets for word in ("--target", target)]
+    done("init", source, *options, "--recipe", recipe, "-o", "t.yaml")
+    assert load_config("t.yaml").config.task == task
+    done("train", "t.yaml", "--set", "training.epochs=2", "--quiet")
+    assert '"epochs": 2' in (folder / "runs/t/metrics.json").read_text()
+    assert len(done("predict", "runs/t/weights.npz", source).rows) > 70
+    members = done("inspect", "runs/t/weights.npz", "--json").document["record"]["config"]["model"]["members"]["count"]
+    assert members == (8 if recipe == "strong" else 1)
+
+
+def test_a_recipe_that_is_none_is_refused_with_those_there_are(folder):
+    ended = mlp("init", DATA / "iris.csv", "--recipe", "stong", "-o", "c.yaml")
+    assert ended.code == 2
+    assert ended.stderr == "--recipe stong: must be one of strong, fast, textbook. Did you mean strong?\n"
+    assert mlp("init", DATA / "iris.csv", "--recipe", "nonsense").code == 2
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "soon"])
+def test_a_time_budget_is_a_number_of_seconds(folder, budget):
+    ended = mlp("init", DATA / "iris.csv", "--time-budget", budget)
+    assert ended.code == 2
+    assert ended.stderr.startswith(f"--time-budget {budget}: must be ")
+
+
+@pytest.mark.parametrize(
+    ("budget", "recipe", "members", "epochs"),
+    [("1000", "strong", 8, 64), ("300", "strong", 4, 64), ("150", "strong", 4, 32), ("70", "strong", 4, 16),
+     ("69", "fast", 1, 30), ("0.001", "fast", 1, 30)],
+)  # fmt: skip
+def test_a_time_budget_takes_the_strongest_recipe_that_fits(folder, monkeypatch, budget, recipe, members, epochs):
+    def seconds(prepared):
+        return float(prepared.network.members * prepared.plan.epochs + 6)
+
+    monkeypatch.setattr(workflow, "expected_seconds", seconds)
+    ended = done("init", DATA / "iris.csv", "--target", "species", "--time-budget", budget, "-o", "c.yaml")
+    config = load_config("c.yaml").config
+    assert (config.model.members.count, config.training.epochs) == (members, epochs)
+    assert f"# Recipe {recipe};" in (folder / "c.yaml").read_text()
+    shown = f"{members} members, {epochs} epochs" if members > 1 else f"{epochs} epochs"
+    assert f"Recipe {recipe}, {shown}: about " in ended.stderr
+
+
+def test_without_a_time_budget_nothing_is_timed(folder, monkeypatch):
+    monkeypatch.delattr(workflow, "expected_seconds")
+    ended = done("init", DATA / "iris.csv", "-o", "c.yaml")
+    assert "about" not in ended.stderr
+
+
+@pytest.mark.parametrize("n_rows", [4, 5, 8, 12])
+def test_a_table_of_few_rows_gets_a_config_that_trains(folder, n_rows):
+    write_csv(folder / "t.csv", ["x", "z", "y"], [(i * 0.7, i % 3, "ab"[i % 2]) for i in range(n_rows)])
+    done("init", "t.csv", "-o", "t.yaml")
+    done("train", "t.yaml", "--set", "training.epochs=2", "--quiet")

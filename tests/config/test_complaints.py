@@ -230,3 +230,42 @@ def test_any_values_are_a_config_or_at_most_three_printable_lines(value):
         lines = str(error).split("\n")
     assert len(lines) <= 3
     assert all(line.startswith("a.yaml: ") and line.isprintable() and "tagged-union" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "message"),
+    [
+        (
+            {"name": "lecun_normal", "bias_scal": 1},
+            "model.initializer.bias_scal: unknown key. Did you mean bias_scale?",
+        ),
+        (
+            {"name": "he_normal", "bias_scale": -1},
+            "model.initializer.bias_scale: must be a number of at least 0, got -1.",
+        ),
+        ({"name": "data_driven", "points": -1}, "model.initializer.points: must be a whole number of at least 0"),
+        ({"name": "he_norm", "bias_scale": 1}, "got 'he_norm'. Did you mean he_normal?"),
+        ({"zero_last": True}, "Give it a name: {name: glorot_uniform, ...}."),
+    ],
+)
+def test_a_part_of_several_names_is_found_by_each_of_them(initializer, message):
+    text = fault_of(model={"initializer": initializer})
+    assert message in text
+    assert text.count("glorot_uniform,") <= 2
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"model": {"members": 0}}, "model.members.count: must be a whole number from 1 to 64, got 0."),
+        ({"model": {"members": {"cout": 4}}}, "model.members.cout: unknown key. Did you mean count?"),
+        ({"model": {"numeric_embedding": {"sigma": 0}}}, "sigma: must be a number greater than 0, got 0."),
+        ({"model": {"parametrization": "NTK"}}, "Did you mean ntk?"),
+        ({"training": {"rates": {"bias": 1}}}, "training.rates.bias: unknown key. Did you mean biases?"),
+        ({"training": {"averaging": "emma"}}, "must be one of ema, swa or null, got 'emma'. Did you mean ema?"),
+        ({"training": {"averaging": {"decay": 2}}}, "must be a number greater than 0 and below 1, got 2."),
+        ({"training": {"early_stopping": {"at": "cycle_end"}}}, "Did you mean cycle_ends?"),
+    ],
+)
+def test_the_parts_beside_the_layers_are_checked_like_all_others(sections, message):
+    assert message in fault_of(**sections)

@@ -5,7 +5,7 @@ import pytest
 
 from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.initialization import initialize
-from mlpcli.nn.initializers import INITIALIZERS, Normal, Uniform, draw_layer
+from mlpcli.nn.initializers import INITIALIZERS, ByFan, DataDriven, Normal, Uniform, draw_layer, draw_on_data
 from mlpcli.nn.network import Network, Workspace, forward
 
 N_IN, N_OUT = 400, 100
@@ -103,3 +103,41 @@ def test_a_signal_neither_dies_nor_explodes_in_a_deep_network(activation):
     X = rng.normal(size=(300, 200))
     _, a = forward(initialize(network, "auto", rng, np.float64), X, Workspace(network, 300, np.float64))
     assert 0.1 < np.sqrt(np.square(a).mean()) < 3.0
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_a_name_with_options_draws_the_weights_of_the_name_alone(name):
+    W, b = draw(ByFan(name=name))
+    np.testing.assert_array_equal(W, draw(name)[0])
+    np.testing.assert_array_equal(b, 0.0)
+    W, b = draw(ByFan(name=name, bias_scale=2.0))
+    np.testing.assert_array_equal(W, draw(name)[0])
+    assert b.std() == pytest.approx(2.0, rel=0.25)
+
+
+def test_only_hidden_biases_are_spread_and_only_the_last_layer_starts_at_zero():
+    network = Network((6, 40, 30, 3), "selu", "softmax")
+    spread = initialize(network, ByFan(bias_scale=1.0), np.random.default_rng(0), np.float64)
+    assert [bool(b.any()) for b in spread.b] == [True, True, False]
+    assert spread.W[2].any()
+    zeroed = initialize(network, ByFan(bias_scale=1.0, zero_last=True), np.random.default_rng(0), np.float64)
+    assert [bool(W.any()) for W in zeroed.W] == [True, True, False]
+    assert not zeroed.b[2].any()
+    for layer in (0, 1):
+        np.testing.assert_array_equal(zeroed.W[layer], spread.W[layer])
+    X = np.random.default_rng(1).normal(size=(9, 6))
+    _, a = forward(zeroed, X, Workspace(network, 9, np.float64))
+    np.testing.assert_allclose(a, 1 / 3, rtol=1e-12)
+
+
+def test_the_bias_of_a_data_driven_start_is_a_mixture_of_rows():
+    """The bend w h + b = 0 passes through a convex mixture of the rows, for each neuron."""
+    h = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 4))
+    W, b = np.empty((200, 4)), np.empty(200)
+    draw_on_data(DataDriven(points=5), W, b, h, np.random.default_rng(1))
+    products = h @ W.T
+    assert (products.min(axis=0) < -b).all()
+    assert (-b < products.max(axis=0)).all()
+    draw_on_data(DataDriven(points=1), W, b, h, np.random.default_rng(1))
+    products = h @ W.T
+    assert np.abs(products + b).min(axis=0).max() < 1e-12  # of one row: that row itself

@@ -393,3 +393,116 @@ def test_levels_of_a_data_contract_are_few_and_each_there_once(tmp_path, penguin
 def test_more_missing_cells_than_rows_are_refused(tmp_path, iris):
     with pytest.raises(ModelFileError, match="a data contract that does not fit column sepal_length"):
         reloaded(tmp_path, iris, lambda header, arrays: header["columns"][0].update(n_missing=10**6))
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory):
+    """Three members with cosines, slopes and layer normalization."""
+    folder = tmp_path_factory.mktemp("members")
+    model = {
+        "layers": ["auto", 6, 6, "auto"], "members": 3, "numeric_embedding": {"frequencies": 4, "outputs": 2},
+        "learn_slopes": True, "layer_norm": True, "residual": True, "scale_inputs": True,
+    }  # fmt: skip
+    return train(folder, {"train": str(DATA / "iris.csv"), "target": "species"}, model=model)
+
+
+def test_members_and_the_parts_beside_the_layers_come_back_and_are_written_in_the_same_bytes(members):
+    model, (header, arrays) = load_model(str(members)), parts(members)
+    assert encode_model(model) == members.read_bytes()
+    assert header["network"]["members"] == 3
+    assert header["network"]["front"]["numbers"] == [0, 1, 2, 3]
+    shapes = {name: array.shape for name, array in arrays.items()}
+    assert shapes["W1"] == (3, 6, 4 + 4 * 2)
+    assert shapes["frequency"] == (3, 4, 4)
+    assert shapes["mixing"] == (3, 4, 4, 2)
+    assert shapes["slope2"] == shapes["gain1"] == (3, 6)
+    assert "scale" not in shapes
+
+
+def in_front(**changes):
+    return lambda header, arrays: header["network"]["front"].update(changes)
+
+
+def in_network(**changes):
+    return lambda header, arrays: header["network"].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (in_front(is_scaled=True), "parts that should have been folded into W1"),
+        (in_front(blocks=[[0, 2]]), "parts that should have been folded into W1"),
+        (in_front(embedding=3), "parts that should have been folded into W1"),
+        (in_front(bins=[1, 2]), "parts that should have been folded into W1"),
+        (in_front(sees_cosines=[True, False, True]), "parts that should have been folded into W1"),
+        (in_front(periodic=None), "cosines without numbers, or numbers without cosines"),
+        (in_front(numbers=[]), "cosines without numbers, or numbers without cosines"),
+        (in_front(numbers=[0, 1, 2, 4]), "cosines of inputs that do not exist"),
+        (in_front(numbers=[-1, 1, 2, 3]), "cosines of inputs that do not exist"),
+        (in_front(numbers=[0, 2, 1, 3]), "cosines of inputs that do not exist"),
+        (in_front(numbers=[0, 0, 1, 2]), "cosines of inputs that do not exist"),
+        (in_front(numbers=[0, 1, 2]), "weights and biases where"),
+        (lambda h, a: h["network"]["front"]["periodic"].update(frequencies=5), "weights and biases where"),
+        (lambda h, a: h["network"]["front"]["periodic"].update(outputs=10**9), "weights and biases where"),
+        (in_network(members=0), "0 members"),
+        (in_network(members=-3), "-3 members"),
+        (in_network(members=1), "weights and biases where"),
+        (in_network(members=10**12), "weights and biases where"),
+        (in_network(learns_slopes=False), "it holds slope1, which no model has"),
+        (in_network(is_normalized=False), "it holds gain1, which no model has"),
+        (lambda h, a: a.pop("slope1"), "weights and biases where"),
+        (lambda h, a: a.update(phase=a["phase"].reshape(3, 16)), "phase is float32 (3, 16), expected float32 (3, 4"),
+        (lambda h, a: a.update(W1=a["W1"].reshape(18, 12)), "W1 is float32 (18, 12), expected float32 (3, 6, 12)"),
+    ],
+)  # fmt: skip
+def test_members_and_a_front_that_do_not_fit_the_arrays_are_refused(tmp_path, members, change, message):
+    with pytest.raises(ModelFileError) as caught:
+        reloaded(tmp_path, members, change)
+    assert f"{tmp_path}/w.npz: its parts do not fit each other: " in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, [], {}, 0.5, [[1]], True])
+def test_any_field_of_the_front_that_is_damaged_is_refused_or_harmless(tmp_path, members, value):
+    header, _ = parts(members)
+    front = header["network"]["front"]
+    fields = [(front, key) for key in front] + [(front["periodic"], key) for key in front["periodic"]]
+    for owner, key in fields:
+        is_inner = owner is not front
+
+        def change(h, a, key=key, is_inner=is_inner):
+            place = h["network"]["front"]
+            (place["periodic"] if is_inner else place)[key] = value
+
+        try:
+            model = reloaded(tmp_path, members, change)
+        except ModelFileError:
+            continue
+        write_file(str(tmp_path / "changed.npz"), encode_model(model))
+        ended = mlp("predict", tmp_path / "changed.npz", DATA / "iris.csv")
+        assert ended.code in (0, 2), (key, ended.stderr)
+
+
+@pytest.mark.parametrize("name", ["frequency", "offset", "slope1", "gain2", "W3"])
+def test_members_with_numbers_that_are_not_finite_are_refused(tmp_path, members, name):
+    with pytest.raises(ModelFileError, match=f"{name} holds numbers that are not finite"):
+        reloaded(tmp_path, members, lambda h, a: a[name].reshape(-1).__setitem__(-1, np.nan))
+
+
+def test_a_reader_gets_the_answers_of_members_from_the_arrays_as_documented(tmp_path):
+    model = {"layers": ["auto", 5, "auto"], "members": 2, "numeric_embedding": "periodic", "activation": "tanh"}
+    weights = train(tmp_path, {"train": str(DATA / "iris.csv"), "target": "species"}, model=model)
+    _, a = parts(weights)
+    table = pd.read_csv(DATA / "iris.csv")
+    x = (table.iloc[:, :4].to_numpy() - a["input_center"]) / a["input_scale"]
+    found = []
+    for member in range(2):
+        f, p, m, o = (a[name][member] for name in ("frequency", "phase", "mixing", "offset"))
+        cosines = [np.cos(2 * np.pi * x[:, [k]] * f[k] + p[k]) @ m[k] + o[k] for k in range(4)]
+        h = np.tanh(np.hstack([x, *cosines]) @ a["W1"][member].T + a["b1"][member])
+        z = h @ a["W2"][member].T + a["b2"][member]
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        found.append(e / e.sum(axis=1, keepdims=True))
+    rows = done("predict", weights, DATA / "iris.csv", "--proba").rows
+    expected = [[float(row[f"p_{label}"]) for label in ("setosa", "versicolor", "virginica")] for row in rows]
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=2e-6)

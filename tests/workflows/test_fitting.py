@@ -161,3 +161,15 @@ def test_scores_do_not_depend_on_how_many_rows_are_decoded_at_once(monkeypatch):
     monkeypatch.setattr(fitting, "SCORING_ROWS", 7)
     in_parts, _ = fitted(prepared)
     assert in_parts.scores == whole.scores
+
+
+def test_epochs_are_judged_where_the_schedule_rests_and_training_stops_only_there():
+    stopping = {"at": "cycle_ends", "patience": 1, "min_gain": 9.0, "metric": "loss"}
+    training = {"epochs": 30, "schedule": {"name": "coslog", "cycles": 4}, "early_stopping": stopping}
+    outcome, reports = fitted(prepare(loaded(training=training)))
+    assert [report.epoch for report in reports if report.score is not None] == [2, 6]
+    assert (outcome.best_epoch, outcome.epochs) == (2, 6)
+    assert outcome.stop_reason == "no gain in loss for 4 epochs"
+    patient = {**training, "early_stopping": {"at": "cycle_ends", "metric": "loss"}}
+    _, reports = fitted(prepare(loaded(training=patient)))
+    assert [report.epoch for report in reports if report.score is not None] == [2, 6, 14, 30]

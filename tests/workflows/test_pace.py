@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlpcli.workflows.pace import resolve_batch_size
+from mlpcli.workflows.pace import judged_epochs, resolve_batch_size
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA
 from tests.workflows.staging import IRIS, loaded
@@ -79,3 +79,25 @@ def test_without_patience_nothing_is_cut_short_and_a_factor_does_nothing():
 def test_a_warm_up_that_never_ends_is_noted():
     notes = prepare(loaded(training={"epochs": 3, "schedule": {"name": "flat_cos", "warmup": 3.0}})).notes
     assert any("the warm-up of 3 epochs is not over when training ends" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "expected"),
+    [
+        ({"name": "coslog", "cycles": 4}, 64, {4, 13, 30, 64}),
+        ({"name": "coslog", "cycles": 4}, 1, {1}),
+        ({"name": "coslog", "cycles": 4}, 3, {1, 3}),
+        ({"name": "step", "every": 3}, 10, {3, 6, 9, 10}),
+        ({"name": "step", "every": 30}, 10, {10}),
+        ("constant", 7, {7}),
+        ("cosine", 7, {7}),
+        ("flat_cos", 8, {8}),
+    ],
+)
+def test_the_judged_epochs_are_those_at_which_the_schedule_rests_and_the_last(schedule, epochs, expected):
+    training = {"epochs": epochs, "schedule": schedule}
+    assert (
+        judged_epochs(loaded(training={**training, "early_stopping": {"at": "cycle_ends"}}).config.training) == expected
+    )
+    assert judged_epochs(loaded(training=training).config.training) is None
+    assert judged_epochs(loaded(training={**training, "early_stopping": None}).config.training) is None

@@ -35,6 +35,18 @@ def interrupt(config, after, number=signal.SIGINT):
         ({"early_stopping": None, "dtype": "float64"}, {}),
         ({"schedule": {"name": "coslog", "cycles": 2}, "early_stopping": {"metric": "accuracy", "ties": "last"}}, {}),
         ({"schedule": "flat_cos", "early_stopping": {"patience": 4, "patience_factor": 2.0, "min_gain": 1.0}}, {}),
+        ({"optimizer": "adamw", "averaging": "ema", "weight_decay_schedule": "cosine"}, {"learn_slopes": True}),
+        ({"averaging": {"name": "swa", "start": 0.3}}, {"members": {"count": 2, "rows": "bootstrap"}}),
+        (
+            {"optimizer": "adamw", "dropout_schedule": "flat_cos", "rates": {"biases": 0.1, "scale": 6.0}},
+            {
+                "members": 3,
+                "parametrization": "ntk",
+                "scale_inputs": True,
+                "dropout": 0.3,
+                "initializer": "data_driven",
+            },
+        ),
         (
             {
                 "batch_size": "auto",
@@ -60,6 +72,50 @@ def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, 
     assert {**resumed, "seconds": 0} == {**metrics, "seconds": 0}
     history = Path("run/history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(1, whole.outcome.epochs + 1))]
+
+
+FOLDED = {"count": 4, "rows": "folds", "folds": 2}
+
+
+@pytest.mark.parametrize("averaging", [None, "ema", {"name": "swa", "start": 0.2}])
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_members_on_folds_resume_to_the_same_bytes(folder, averaging, after):
+    config = loaded(
+        {**IRIS, "validation": None},
+        {
+            "epochs": 6, "optimizer": "adamw", "schedule": {"name": "coslog", "cycles": 2}, "averaging": averaging,
+            "dropout_schedule": "flat_cos", "weight_decay_schedule": "flat_cos",
+            "early_stopping": {"at": "cycle_ends"},
+        },
+        model={"members": {**FOLDED, "views": "alternate"}, "dropout": 0.2, "numeric_embedding": "periodic"},
+        preprocess={"encoding": {"name": "piecewise_linear", "bins": 3}},
+        postprocess={"calibration": "temperature"},
+    )  # fmt: skip
+    train(config, Watch())
+    expected, history = WEIGHTS.read_bytes(), Path("run/history.csv").read_text()
+    interrupt(config, after)
+    train(config, Watch(), resume=True)
+    assert WEIGHTS.read_bytes() == expected
+    columns = [
+        [line.split(",")[:4] for line in text.splitlines()] for text in (history, Path("run/history.csv").read_text())
+    ]
+    assert columns[0] == columns[1]
+
+
+def test_the_checkpoint_of_a_finished_training_has_the_weights_without_their_temperature(folder):
+    """A temperature of members goes into the weights of the model, not into those that training goes on from."""
+    data, model = {**IRIS, "validation": None}, {"members": FOLDED}
+    flats, outcomes = [], []
+    for calibration in ("none", "temperature"):
+        config = loaded(
+            data, {"epochs": 3, "early_stopping": None}, model=model, postprocess={"calibration": calibration}
+        )
+        outcomes.append(train(config, Watch()).outcome)
+        with np.load("run/checkpoint.npz") as file:
+            flats.append(file["best_flat"])
+    np.testing.assert_array_equal(*flats)
+    last = [outcome.model.parameters.tensors["W3"] for outcome in outcomes]
+    assert not np.allclose(*last)
 
 
 @pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
@@ -107,6 +163,22 @@ def test_the_epochs_of_an_open_ended_schedule_may_grow_and_then_nothing_shows(fo
     train(loaded(training={"epochs": 7, "schedule": "step"}), Watch(), resume=True)
     with np.load(WEIGHTS) as file:
         assert all(np.array_equal(file[name], array) for name, array in expected.items())
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"dropout_schedule": "flat_cos"},
+        {"weight_decay_schedule": "cosine"},
+        {"averaging": "swa"},
+        {"early_stopping": {"at": "cycle_ends"}},
+    ],
+    ids=lambda ending: next(iter(ending)),
+)
+def test_the_epochs_may_not_change_where_anything_else_goes_by_them(folder, ending):
+    interrupt(loaded(training={"epochs": 4, **ending}), 2)
+    with pytest.raises(ConfigError, match=r"training\.epochs: .*was written with 4, the config says 7"):
+        train(loaded(training={"epochs": 7, **ending}), Watch(), resume=True)
 
 
 def test_the_epochs_of_a_schedule_that_ends_may_not_change(folder):

@@ -1,0 +1,69 @@
+"""A model of several members in every verb that reads one."""
+
+import numpy as np
+import pytest
+
+from mlpcli.nn.initialization import member_of
+from mlpcli.nn.network import predict
+from mlpcli.storage.model_file import load_model
+from tests.program import DATA, done, train, write_config
+
+MODEL = {
+    "layers": ["auto", 8, "auto"], "members": {"count": 4, "rows": "folds", "folds": 2}, "scale_inputs": True,
+    "category_embedding": {"size": 2, "above": 2}, "numeric_embedding": "periodic",
+}  # fmt: skip
+PENGUINS = {"train": str(DATA / "penguins.csv"), "target": "species", "drop": ["year"], "validation": None}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("members")
+    training = {"epochs": 8, "optimizer": "adam", "averaging": "ema"}
+    return train(folder, PENGUINS, training, model=MODEL, postprocess={"calibration": "temperature"})
+
+
+def test_what_is_predicted_is_the_mean_of_the_members(model):
+    rows = done("predict", model, DATA / "penguins.csv", "--proba").rows
+    assert len(rows) == 344
+    found = np.array([[float(row[f"p_{name}"]) for name in ("Adelie", "Chinstrap", "Gentoo")] for row in rows])
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
+    loaded = load_model(str(model))
+    X = np.random.default_rng(0).normal(size=(9, loaded.network.sizes[0])).astype(np.float32)
+    each = [
+        predict(loaded.network.member(m), member_of(loaded.network, loaded.parameters, m), X)
+        for m in range(loaded.network.members)
+    ]
+    np.testing.assert_allclose(predict(loaded.network, loaded.parameters, X), np.mean(each, axis=0), rtol=1e-5)
+    assert not np.allclose(each[0], each[1], atol=1e-3)
+
+
+def test_eval_scores_it_and_inspect_shows_its_members(model):
+    scores = done("eval", model, DATA / "penguins.csv", "--min", "accuracy=0.5", "--json").document
+    assert scores["passed"] is True
+    shown = done("inspect", model).stdout
+    assert "4 members" in shown
+    document = done("inspect", model, "--json").document
+    with np.load(model) as file:
+        size = sum(file[name].size for name in file.files if name != "header" and not name.startswith("input_"))
+    assert document["n_parameters"] == size
+    assert document["record"]["config"]["model"]["members"] == {
+        "count": 4, "rows": "folds", "folds": 2, "views": "same"
+    }  # fmt: skip
+
+
+def test_check_says_how_many_members_and_folds_there_will_be(folder):
+    shown = done("check", write_config(folder / "c.yaml", PENGUINS, model=MODEL)).stdout
+    assert "344 train in 2 folds" in shown
+    assert "4 members" in shown
+
+
+def test_training_says_so_too_and_the_history_has_the_score_of_rows_left_out(folder):
+    config = write_config(
+        folder / "c.yaml", PENGUINS, {"epochs": 3, "early_stopping": {"at": "cycle_ends"}}, model=MODEL
+    )
+    ended = done("train", config, "--output", "run")
+    assert "4 members" in ended.stderr + ended.stdout
+    lines = (folder / "run/history.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    scored = [dict(zip(columns, line.split(","), strict=True))["validation_log_loss"] for line in lines[1:]]
+    assert [bool(text) for text in scored] == [False, False, True]  # a constant rate rests at the end alone

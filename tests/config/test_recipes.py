@@ -1,0 +1,109 @@
+"""Recipes: what each chooses for a table, and that every line of its text is read back as it is written."""
+
+import re
+from itertools import pairwise
+
+import pytest
+import yaml
+
+from mlpcli.config.loading import config_from_text
+from mlpcli.config.recipes import RECIPES, Facts, cheaper, choose_recipe, sections
+from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
+
+TASKS = ("classification", "regression", "multilabel")
+ROWS = (10, 300, 3000, 30_000, 200_000, 2_000_000)
+
+
+def text_of(recipe, facts):
+    columns = (StarterColumn("x", "number", ""),)
+    return starter_yaml(StarterData("t.csv", ("y",), facts, "because", columns, {}), recipe)
+
+
+@pytest.mark.parametrize("n_fine", [0, 3])
+@pytest.mark.parametrize("n_rows", ROWS)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_line_of_a_recipe_is_read_back_as_written(name, task, n_rows, n_fine):
+    facts = Facts(
+        task,
+        n_rows,
+        3 if task == "classification" else 0,
+        n_fine,
+        "b (3 of 90 rows)" if task == "classification" else "",
+    )
+    recipe = choose_recipe(name, facts)
+    text = text_of(recipe, facts)
+    loaded = config_from_text(text, "t.yaml")
+    for section in sections(recipe, facts):
+        for line, _ in section.lines:
+            key = line.lstrip("# ").partition(":")[0]
+            if line.startswith("#"):
+                continue
+            written = yaml.safe_load(line)[key]
+            resolved = getattr(getattr(loaded.config, section.name), key)
+            if isinstance(written, dict):
+                for inner, value in written.items():
+                    assert getattr(resolved, inner) == value, line
+            elif hasattr(resolved, "name"):
+                assert resolved.name == written, line
+            else:
+                assert (list(resolved) if isinstance(written, list) else resolved) == written, line
+    config = loaded.config
+    assert config.training.epochs == recipe.epochs
+    assert config.training.batch_size == recipe.batch_size
+    assert config.model.members.count == recipe.members
+    assert config.model.layers == ("auto", *recipe.hidden, "auto")
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_line_in_a_comment_is_one_that_could_be_taken(name, task):
+    facts = Facts(task, 300, rarest_class="b (3 of 90 rows)" if task == "classification" else "")
+    text = text_of(choose_recipe(name, facts), facts)
+    assert ("# class_weights: balanced" in text) == (task == "classification")
+    taken = re.sub(r"^  # class_weights: balanced( *)#.*$", r"  class_weights: balanced", text, flags=re.M)
+    expected = "balanced" if task == "classification" else None
+    assert config_from_text(taken, "t.yaml").config.training.class_weights == expected
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_names_itself_and_the_others(name):
+    second = text_of(choose_recipe(name, Facts("regression", 300)), Facts("regression", 300)).splitlines()[1]
+    others = [other for other in RECIPES if other != name]
+    assert second == f"# Recipe {name}; the others are {others[0]} and {others[1]}."
+
+
+def cost(recipe, n_rows):
+    """Products of a training: rows, epochs, members and weights between the hidden layers."""
+    n_trained = n_rows * (1 - 1 / recipe.folds) if recipe.members > 1 else n_rows
+    weights = sum(before * after for before, after in pairwise((20, *recipe.hidden, 1)))
+    return recipe.epochs * recipe.members * weights * n_trained
+
+
+@pytest.mark.parametrize("n_rows", ROWS)
+def test_each_rung_of_the_ladder_costs_less_and_it_ends(n_rows):
+    facts = Facts("regression", n_rows, n_fine=3)
+    ladder = [choose_recipe("strong", facts)]
+    while (below := cheaper(ladder[-1], facts)) is not None:
+        ladder.append(below)
+        assert len(ladder) < 20
+    costs = [cost(recipe, n_rows) for recipe in ladder]
+    assert all(after < before for before, after in pairwise(costs)), list(zip(ladder, costs, strict=True))
+    assert ladder[-1] == choose_recipe("fast", facts)
+    assert cheaper(choose_recipe("textbook", facts), facts) is None
+
+
+@pytest.mark.parametrize("n_rows", ROWS)
+def test_members_are_dealt_evenly_over_folds(n_rows):
+    recipe = choose_recipe("strong", Facts("classification", n_rows))
+    while recipe is not None and recipe.members > 1:
+        assert recipe.members % recipe.folds == 0
+        recipe = cheaper(recipe, Facts("classification", n_rows))
+
+
+def test_views_alternate_only_where_numbers_have_many_values():
+    for n_fine, expected in ((0, "same"), (2, "alternate")):
+        facts = Facts("regression", 500, n_fine=n_fine)
+        config = config_from_text(text_of(choose_recipe("strong", facts), facts), "t.yaml").config
+        assert config.model.members.views == expected
+        assert (config.model.numeric_embedding is not None) == bool(n_fine)

@@ -1,0 +1,129 @@
+"""Temperatures of members, and what a figure comes to for the mean of more of them."""
+
+import numpy as np
+import pytest
+
+from mlpcli.data.targets import ClassTarget, NumberTarget
+from mlpcli.evaluation.scores import score
+from mlpcli.workflows.calibration import extrapolated, fit_members_temperature
+from mlpcli.workflows.scoring import Judge, mean_answers
+
+LABELS = ClassTarget("y", ("a", "b", "c"))
+
+
+def test_the_squared_error_of_more_members_is_foretold_exactly():
+    """Errors with a part that all share and a part of each member's own: every pair is as alike as every other."""
+    rng = np.random.default_rng(0)
+    n_members, n_rows = 8, 40
+    own = np.linalg.qr(rng.normal(size=(n_rows, n_members + 1)))[0].T  # orthogonal, of equal length
+    errors = 3.0 * own[-1] + own[:n_members]
+    errors_of = [np.mean([np.square(errors[list(which)].mean(axis=0)).mean() for which in group]) for group in (
+        [(m,) for m in range(8)], [(0, 1), (2, 3)], [(0, 1, 2)], [tuple(range(8))],
+    )]  # fmt: skip
+    alone, two, three, eight = errors_of
+    assert extrapolated(alone, two, 2, 8) == pytest.approx(eight, rel=1e-12)
+    assert extrapolated(alone, three, 3, 8) == pytest.approx(eight, rel=1e-12)
+    assert extrapolated(alone, two, 2, 2) == two
+    assert extrapolated(alone, alone, 1, 8) == alone
+
+
+def random_case(n_networks=2, n_rows=400, seed=0, sharpness=4.0):
+    """Classes, and the outputs of networks that are right about them but far too sure."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n_rows, 3))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = np.array([rng.choice(3, p=row) for row in shares])
+    each = sharpness * (logits + rng.normal(scale=0.5, size=(n_networks, n_rows, 3)))
+    outputs = np.exp(each - each.max(axis=-1, keepdims=True))
+    return outputs / outputs.sum(axis=-1, keepdims=True), truth
+
+
+def log_loss_of(outputs, truth, temperature=None):
+    state = {} if temperature is None else {"temperature": np.array([temperature])}
+    return score("classification", "log_loss", truth, mean_answers(LABELS, state, outputs), LABELS.labels)
+
+
+def test_members_that_are_too_sure_get_a_temperature_that_gains():
+    outputs, truth = random_case()
+    judge = Judge("log_loss", LABELS, {}, truth, None, is_calibrated=True, n_members=2)
+    temperature = judge.members_temperature(outputs)
+    assert 2.0 < temperature < 6.0
+    assert log_loss_of(outputs, truth, temperature) < log_loss_of(outputs, truth) - 0.1
+    others = [log_loss_of(outputs, truth, factor * temperature) for factor in (0.9, 1.1)]
+    assert log_loss_of(outputs, truth, temperature) < min(others)
+
+
+def test_more_members_make_each_surer_as_their_mean_is_less_so():
+    outputs, truth = random_case()
+    judge = Judge("log_loss", LABELS, {}, truth, None, is_calibrated=True)
+    temperatures = [judge.members_temperature(outputs, n_members=n) for n in (2, 4, 16)]
+    assert temperatures == sorted(temperatures, reverse=True)
+    assert temperatures[0] > temperatures[-1]
+
+
+def test_the_temperature_found_is_the_one_of_least_loss():
+    def loss(temperature, which):
+        return abs(np.log(temperature) - np.log(0.3 if len(which) == 1 else 0.2))
+
+    assert fit_members_temperature(loss, 1, 1) == pytest.approx(0.3, rel=0.01)
+    assert fit_members_temperature(loss, 4, 4) == pytest.approx(0.2, rel=0.01)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_a_temperature_leaves_the_ranks_of_two_classes_and_every_choice_alone(temperature):
+    outputs, truth = random_case(n_networks=1, sharpness=1.0)
+    two, state = ClassTarget("y", ("a", "b")), {"temperature": np.array([temperature])}
+    halves = outputs[..., :2] / outputs[..., :2].sum(axis=-1, keepdims=True)
+    codes = (truth == 1).astype(np.int64)
+    plain, tempered = (mean_answers(two, one, halves) for one in ({}, state))
+    assert not np.allclose(plain, tempered)
+    for metric in ("roc_auc", "average_precision", "accuracy"):
+        scores = [score("classification", metric, codes, answers, two.labels) for answers in (plain, tempered)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-12), metric
+    judges = [Judge("roc_auc", two, {}, codes, None, is_calibrated)(halves) for is_calibrated in (False, True)]
+    assert judges[0] == pytest.approx(judges[1], abs=1e-12)
+    of_three = [mean_answers(LABELS, one, outputs).argmax(axis=1) for one in ({}, state)]
+    np.testing.assert_array_equal(*of_three)
+
+
+def test_an_epoch_that_is_too_sure_is_judged_with_its_temperature():
+    outputs, truth = random_case(n_networks=1)
+    sure, softer = (Judge("log_loss", LABELS, {}, truth, None, is_calibrated)(outputs[0]) for is_calibrated in (0, 1))
+    assert softer < sure - 0.1
+    again = random_case(n_networks=1, sharpness=1.0)[0]
+    assert Judge("log_loss", LABELS, {}, truth, None, is_calibrated=True)(again[0]) == pytest.approx(softer, rel=1e-4)
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True])
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "brier"])
+def test_what_several_networks_are_judged_by_is_the_mean_of_all_members(metric, is_calibrated):
+    """The law of `extrapolated`, between one network and the mean of both, for eight members."""
+    outputs, truth = random_case()
+    judge = Judge(metric, LABELS, {}, truth, None, is_calibrated, n_members=8)
+    alone = np.mean([judge(own) for own in outputs])
+    two = Judge(metric, LABELS, {}, truth, None, is_calibrated, n_members=2)(outputs)
+    assert judge(outputs) == pytest.approx(alone + (two - alone) * (1 - 1 / 8) / (1 - 1 / 2), rel=1e-12)
+    if not is_calibrated:
+        together = score("classification", metric, truth, outputs.mean(axis=0), LABELS.labels)
+        assert two == pytest.approx(together, rel=1e-12)
+
+
+def test_amounts_are_averaged_before_they_are_decoded():
+    target = NumberTarget(("y",), "log", ())
+    state = {"target_center": np.array([0.5]), "target_scale": np.array([2.0])}
+    outputs = np.array([[[0.0], [1.0]], [[2.0], [-1.0]]])
+    expected = np.expm1(np.array([[1.0], [0.0]]) * 2.0 + 0.5)
+    np.testing.assert_allclose(mean_answers(target, state, outputs), expected, rtol=1e-12)
+
+
+def test_the_squared_error_of_independent_members_is_judged_as_it_will_be():
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=(4000, 1))
+    state = {"target_center": np.zeros(1), "target_scale": np.ones(1)}
+    target = NumberTarget(("y",), "none", ())
+    each = truth + 0.5 * rng.normal(size=(1, 4000, 1)) + rng.normal(size=(8, 4000, 1))
+    judge = Judge("r2", target, state, truth, None, n_members=8)  # a straight line in the squared error
+    reached = 1.0 - np.square(each.mean(axis=0) - truth).mean() / truth.var()
+    assert judge(each) == pytest.approx(reached, rel=1e-9)
+    assert judge(each[:2]) == pytest.approx(reached, abs=0.05)
+    assert reached - Judge("r2", target, state, truth, None, n_members=2)(each[:2]) > 0.2

@@ -1,0 +1,178 @@
+"""The network of a config and its data: members, what stands before the layers, and what does not go together."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mlpcli.errors import ConfigError
+from mlpcli.nn.initialization import member_of
+from mlpcli.nn.network import predict
+from mlpcli.nn.parameters import view_parameters
+from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.preparation import prepare
+from tests.program import DATA, write_csv
+from tests.workflows.staging import IRIS, loaded
+
+FOLDED = {**IRIS, "validation": None}
+BINS = {"encoding": {"name": "piecewise_linear", "bins": 3}}
+
+
+@pytest.mark.parametrize(
+    ("data", "sections", "message"),
+    [
+        (
+            IRIS, {"model": {"members": {"count": 4, "rows": "folds"}}},
+            "data.validation: model.members.rows: folds makes the validation rows. Write validation: null.",
+        ),
+        (
+            FOLDED, {"model": {"members": {"count": 4, "rows": "folds", "folds": 3}}},
+            "model.members.folds: 3 does not divide the 4 members.",
+        ),
+        (
+            FOLDED, {"model": {"members": {"rows": "folds"}}},
+            "model.members.rows: folds need at least 2 members. Set model.members.count.",
+        ),
+        (
+            IRIS, {"model": {"members": {"count": 4, "folds": 2}}},
+            "model.members.folds: goes with members.rows: folds only. Leave it out.",
+        ),
+        (
+            IRIS, {"model": {"members": {"count": 2, "views": "alternate"}}},
+            "model.members.views: alternate needs model.numeric_embedding and preprocess.encoding: piecewise_linear.",
+        ),
+        (
+            IRIS, {"model": {"members": {"count": 2, "views": "alternate"}}, "preprocess": BINS},
+            "model.members.views: alternate needs model.numeric_embedding",
+        ),
+        (
+            IRIS, {"model": {"members": {"count": 2, "views": "alternate"}, "numeric_embedding": "periodic"}},
+            "and preprocess.encoding: piecewise_linear.",
+        ),
+        (
+            FOLDED, {"postprocess": {"calibration": "temperature"}},
+            "postprocess.calibration: needs validation rows to be fitted on: set data.validation, or leave it out.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_names_the_key_and_what_to_do(data, sections, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        prepare(loaded(data, **sections))
+
+
+def test_folds_of_too_few_rows_are_refused(folder):
+    write_csv(folder / "t.csv", ["x", "y"], [(i, "ab"[i % 2]) for i in range(7)])
+    model = {"members": {"count": 4, "rows": "folds"}}
+    with pytest.raises(ConfigError, match=r"model\.members: 4 folds need at least 8 rows, there are 7\."):
+        prepare(loaded({"train": "t.csv", "target": "y", "validation": None}, model=model))
+
+
+def outcome_of(config):
+    prepared = prepare(config)
+    state = fresh_state(prepared)
+    list(epochs(prepared, state, lambda: False))
+    return prepared, state, finished(prepared, state)
+
+
+def test_folds_are_validation_rows_for_calibration_threshold_gates_and_the_choice_of_the_epoch(folder):
+    rng = np.random.default_rng(0)
+    rows = [(round(x, 3), "no" if x + rng.normal() < 0.5 else "yes") for x in rng.normal(size=120)]
+    write_csv(folder / "t.csv", ["x", "y"], rows)
+    prepared, _, outcome = outcome_of(
+        loaded(
+            {"train": "t.csv", "target": "y", "validation": None},
+            {"epochs": 6, "early_stopping": {"patience": 2}, "optimizer": "adam"},
+            model={"members": {"count": 4, "rows": "folds", "folds": 2}},
+            postprocess={"calibration": "temperature", "threshold": "f1"},
+            expect={"min": {"accuracy": 0.01}},
+        )
+    )
+    assert prepared.picks_best_epoch
+    assert list(outcome.scores) == ["train", "validation", "constant"]
+    assert outcome.passed
+    assert 0.0 < outcome.model.target_state["threshold"][0] < 1.0
+    assert "temperature" not in outcome.model.target_state  # it is in the weights of the members
+    np.testing.assert_array_equal(np.bincount(prepared.folds), [60, 60])
+    for code in (0, 1):
+        assert np.ptp(np.bincount(prepared.folds[prepared.train.truth == code])) <= 1
+
+
+def test_the_temperature_of_members_is_worth_its_log_loss_on_rows_that_none_has_seen():
+    """Trained to be far too sure, on labels of which every tenth is wrong."""
+    model = {"members": {"count": 4, "rows": "folds", "folds": 2}}
+    training = {"epochs": 60, "optimizer": {"name": "adam", "learning_rate": 0.03}, "early_stopping": None}
+    data = {"train": str(DATA / "diabetes.csv"), "target": "sex", "validation": None}
+    plain, tempered = (
+        outcome_of(loaded(data, training, model=model, task="classification", postprocess={"calibration": kind}))[2]
+        for kind in ("none", "temperature")
+    )
+    assert tempered.scores["validation"]["log_loss"] < plain.scores["validation"]["log_loss"] - 0.05
+    assert tempered.scores["train"]["log_loss"] != plain.scores["train"]["log_loss"]
+
+
+def test_finishing_twice_gives_the_same_model():
+    config = loaded(
+        FOLDED, model={"members": {"count": 2, "rows": "folds"}}, postprocess={"calibration": "temperature"}
+    )
+    prepared, state, outcome = outcome_of(config)
+    again = finished(prepared, state)
+    np.testing.assert_array_equal(again.model.parameters.flat, outcome.model.parameters.flat)
+    assert again.scores == outcome.scores
+
+
+def test_members_on_all_rows_are_validated_by_the_mean_of_their_answers():
+    prepared, state, outcome = outcome_of(loaded(IRIS, {"epochs": 3, "early_stopping": None}, model={"members": 3}))
+    assert prepared.folds is None
+    parameters, part = view_parameters(prepared.network, state.flat), prepared.validation
+    each = [
+        predict(prepared.network.member(m), member_of(prepared.network, parameters, m), part.samples.X)
+        for m in range(3)
+    ]
+    right = np.mean(each, axis=0)[np.arange(len(part.truth)), part.truth]
+    assert outcome.scores["validation"]["log_loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
+
+
+def test_the_first_member_starts_as_a_single_network_would():
+    alone = fresh_state(prepare(loaded(IRIS))).flat
+    prepared = prepare(loaded(IRIS, model={"members": 3}))
+    together = view_parameters(prepared.network, fresh_state(prepared).flat)
+    np.testing.assert_array_equal(member_of(prepared.network, together, 0).flat, alone)
+
+
+def test_every_fold_has_members_of_both_views():
+    model = {
+        "members": {"count": 8, "rows": "folds", "folds": 4, "views": "alternate"},
+        "numeric_embedding": "periodic",
+    }
+    network = prepare(loaded(FOLDED, model=model, preprocess=BINS)).network
+    sees = network.front.sees_cosines
+    assert sorted(sees) == [False] * 4 + [True] * 4
+    assert all(sees[member] != sees[member + 4] for member in range(4))
+    assert network.front.bins == (4, 4 + 12)
+
+
+def test_views_of_columns_with_few_values_are_the_same_for_all(folder):
+    write_csv(folder / "t.csv", ["x", "y"], [(i % 3, "ab"[i % 2]) for i in range(40)])
+    encoding = {"name": "piecewise_linear", "min_distinct": 20}
+    model = {
+        "members": {"count": 2, "views": "alternate"}, "numeric_embedding": {"name": "periodic", "min_distinct": 20},
+    }  # fmt: skip
+    network = prepare(loaded({"train": "t.csv", "target": "y"}, model=model, preprocess={"encoding": encoding})).network
+    assert network.front.sees_cosines == ()
+    assert network.front.periodic is None
+    assert network.front.is_empty
+
+
+def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
+    write_csv(
+        folder / "t.csv",
+        ["few", "many", "y"],
+        [("ab"[i % 2], "cdefg"[i % 5], ("no", "yes")[i % 3 > 0]) for i in range(60)],
+    )
+    data = {"train": "t.csv", "target": "y"}
+    network = prepare(loaded(data, model={"category_embedding": {"size": 3, "above": 4}})).network
+    assert network.front.blocks == ((2, 7),)
+    assert (network.sizes[0], network.widths[0]) == (7, 2 + 3)
+    none = prepare(loaded(data, model={"category_embedding": {"above": 5}})).network
+    assert none.front.is_empty
+    assert none.front.embedding == 0
