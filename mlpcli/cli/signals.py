@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM outside of a training: the work ends at once, what is half written goes, and no traceback shows."""
+"""Ctrl-C and SIGTERM outside of a training: the work ends at once, nothing half written stays, no traceback shows."""
 
 import os
 import signal

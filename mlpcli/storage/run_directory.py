@@ -123,6 +123,8 @@ class RunDirectory:
         When this raises, the old run is where it was and the new one in `partial`, complete; only if the last sync of
         the parent folder failed, the new one is in place already.
         """
+        if not os.path.isdir(self.partial):
+            raise OutputError(f"{self.partial}: was removed while the training went on. Train again.")
         if not os.path.isfile(self.path(WEIGHTS)):
             raise ValueError(f"{self.partial} holds no {WEIGHTS}: the run is not complete")
         self._history.close()

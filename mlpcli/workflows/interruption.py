@@ -7,8 +7,9 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Interruption:
-    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one does what it did before, or raises
-    KeyboardInterrupt. A signal that is ignored stays so.
+    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one ends the program.
+
+    The second is left to who handled it before, else it raises KeyboardInterrupt. A signal that is ignored stays so.
 
     `was_asked()` says whether a signal came, `exit_code` which: 130 for SIGINT, 143 for SIGTERM.
     """

@@ -48,16 +48,19 @@ def test_a_signal_that_python_drops_comes_again(signals):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.001)
 
-    cleared = Cleared()
-    with pytest.raises(KeyboardInterrupt):
-        del cleared
+    def clear_and_wait():
+        Cleared()
         time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        clear_and_wait()
     assert signals.exit_code == 143
 
 
 def test_a_signal_that_is_ignored_stays_so():
     script = (
-        "import signal\nfrom mlpcli.cli.signals import Signals\nfrom mlpcli.workflows.interruption import Interruption\n"
+        "import signal\nfrom mlpcli.cli.signals import Signals\n"
+        "from mlpcli.workflows.interruption import Interruption\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\nSignals().listen()\n"
         "with Interruption():\n    print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)\n"
     )

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -131,6 +132,18 @@ def test_a_run_without_weights_is_never_finished(tmp_path):
         with pytest.raises(ValueError, match=r"weights\.npz"):
             run.finish()
     assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
+
+
+def test_a_run_that_was_removed_before_its_last_step_is_an_output_error(tmp_path):
+    train(tmp_path / "x", b"old")
+    with RunDirectory(str(tmp_path / "x")) as run:
+        run.begin(resume=False)
+        run.write("weights.npz", b"new")
+        shutil.rmtree(run.partial)
+        with pytest.raises(OutputError, match=r"x\.partial: was removed while the training went on"):
+            run.finish()
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
+    assert tree(tmp_path) == RUN
 
 
 def test_temporaries_of_a_killed_run_are_swept(tmp_path):
