@@ -19,7 +19,7 @@ from mlpcli.cli.check import check
 from mlpcli.cli.commands import Program, TextVerb, Verb
 from mlpcli.cli.compare import compare
 from mlpcli.cli.diff import diff
-from mlpcli.cli.escaping import printable
+from mlpcli.cli.escaping import printable, shortened
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.init import init
 from mlpcli.cli.inspect import inspect
@@ -151,4 +151,4 @@ def _abandon_output(code: int) -> int:
 
 def _say(text: str) -> None:
     """Write a message to standard error."""
-    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.write(shortened(printable(text)) + "\n")
