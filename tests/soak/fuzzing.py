@@ -49,7 +49,9 @@ class Laboratory:
         self.config = dump_yaml(load_config(str(self.folder / "c.yaml")).config)
         self.models = {name: self._model(name) for name in ("iris", "penguins")}
         self.checkpoint = self._checkpoint()
-        self.tables = {name: (self.folder / f"{name}.csv").read_bytes()[:3000].rpartition(b"\n")[0] for name in self.models}
+        self.tables = {
+            name: (self.folder / f"{name}.csv").read_bytes()[:3000].rpartition(b"\n")[0] for name in self.models
+        }
         (self.folder / "y.yaml").write_text(TABLE_CONFIG)
         self._before = tree(self.folder)
 
@@ -69,7 +71,9 @@ class Laboratory:
             path.unlink()
         return (self.folder / "runs" / "cut.partial" / "checkpoint.npz").read_bytes()
 
-    def attempt(self, files: Mapping[str, bytes], *arguments: str, codes: tuple[int, ...] = (0, 2), **limits: int) -> Ending:
+    def attempt(
+        self, files: Mapping[str, bytes], *arguments: str, codes: tuple[int, ...] = (0, 2), **limits: int
+    ) -> Ending:
         """Put files into the folder, run a verb, judge its end, and bring the folder back to what it was."""
         self.n_tried += 1
         for name, data in files.items():
@@ -208,7 +212,9 @@ def scribbled(draw: st.DrawFn, data: bytes) -> bytes:
                 row = row or [b""]
     found = b"\n".join(b",".join(row) for row in rows)
     if not draw(st.integers(0, 9)):
-        found = found.decode("utf-8", "replace").encode(draw(st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "cp500"])))
+        found = found.decode("utf-8", "replace").encode(
+            draw(st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "utf-7"]))
+        )
     return draw(damaged(found)) if not draw(st.integers(0, 5)) else found
 
 
@@ -234,7 +240,9 @@ def fuzz_checkpoint(laboratory: Laboratory, data: bytes) -> None:
 def fuzz_config(laboratory: Laboratory, data: bytes, verb: str) -> None:
     """A damaged config for check and train."""
     options = ("-o", "runs/x", "--set", "training.epochs=1") if verb == "train" else ()
-    laboratory.attempt({"f.yaml": data}, verb, "f.yaml", "-q", *options, codes=(0, 1, 2, 3) if verb == "train" else (0, 2))
+    laboratory.attempt(
+        {"f.yaml": data}, verb, "f.yaml", "-q", *options, codes=(0, 1, 2, 3) if verb == "train" else (0, 2)
+    )
 
 
 def fuzz_table(laboratory: Laboratory, name: str, data: bytes, verb: str) -> None:

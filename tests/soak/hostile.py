@@ -159,7 +159,9 @@ CONFIGS: Mapping[str, bytes] = {
     "a hundred thousand values in a list": b"data: {train: [" + b"t.csv," * 100_000 + b"], target: species}\n",
     "a number of a megabyte": b"training: {epochs: " + b"9" * 1_000_000 + b"}\n",
     "a layer of a terabyte": b"data: {train: t.csv, target: species}\nmodel: {layers: [auto, 250000000000, auto]}\n",
-    "a million layers": b"data: {train: t.csv, target: species}\nmodel: {layers: [auto" + b", 1" * 1_000_000 + b", auto]}\n",
+    "a million layers": b"data: {train: t.csv, target: species}\nmodel: {layers: [auto"
+    + b", 1" * 1_000_000
+    + b", auto]}\n",
     "NUL bytes": b"data: {train: \0}\n",
     "UTF-16 without a mark": "data: {train: t.csv}\n".encode("utf-16-le"),
 }

@@ -94,7 +94,9 @@ def train_twice_at_once(theatre: Theatre, nurseries: tuple[Nursery, Nursery], ra
     return bool(refused)
 
 
-def readers_during_training(theatre: Theatre, nurseries: tuple[Nursery, Nursery], n_trainings: int) -> Iterator[int]:
+def readers_during_training(
+    theatre: Theatre, nurseries: tuple[Nursery, Nursery], n_trainings: int, n_readers: int = 4
+) -> Iterator[int]:
     """Read a run with predict and eval while trainings replace it: each reader sees one whole version.
 
     Gives 1 per reader that was right.
@@ -104,7 +106,7 @@ def readers_during_training(theatre: Theatre, nurseries: tuple[Nursery, Nursery]
     answers = {seed: _answers(stage, reader, seed) for seed in (OLD_SEED, NEW_SEED, OTHER_SEED)}
     for number in range(n_trainings):
         trainer.start(Job(stage.command((NEW_SEED, OTHER_SEED)[number % 2]), str(stage.folder)))
-        for _ in range(4):
+        for _ in range(n_readers):
             for verb, options in (("predict", ()), ("eval", ("--json",))):
                 ending = reader.mlp(stage.folder, verb, "runs/r/weights.npz", "t.csv", "--quiet", *options)
                 assert ending.code == 0, ending

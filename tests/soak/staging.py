@@ -18,7 +18,7 @@ from tests.soak.children import Ending, Nursery
 CONFIG = """\
 data: {train: t.csv, target: species}
 model: {layers: [auto, 8, auto], dropout: 0.1}
-training: {epochs: 3, optimizer: adam, threads: 1}
+training: {epochs: EPOCHS, optimizer: adam, threads: 1}
 output: runs/r
 """
 RUN_FILES = ["checkpoint.npz", "config.yaml", "history.csv", "metrics.json", "weights.npz"]
@@ -33,6 +33,7 @@ class Stage:
     folder: Path
     runs: dict[int, dict[str, Any]]
     has_old: bool
+    config: str
 
     @property
     def run(self) -> Path:
@@ -49,12 +50,13 @@ class Stage:
 class Theatre:
     """Sets stages: the old and the new run are trained once, every stage is a copy."""
 
-    def __init__(self, scratch: Path, nursery: Nursery) -> None:
+    def __init__(self, scratch: Path, nursery: Nursery, n_epochs: int = 2) -> None:
+        self.config = CONFIG.replace("EPOCHS", str(n_epochs))
         self._scratch, self._n_stages = scratch, 0
         self.bare = scratch / "bare"
         self.bare.mkdir(parents=True)
         shutil.copy(DATA / "iris.csv", self.bare / "t.csv")
-        (self.bare / "c.yaml").write_text(CONFIG)
+        (self.bare / "c.yaml").write_text(self.config)
         self.runs: dict[int, dict[str, Any]] = {}
         for seed in (OTHER_SEED, NEW_SEED, OLD_SEED):
             ending = nursery.mlp(self.bare, "train", "c.yaml", "--quiet", "--seed", seed)
@@ -74,7 +76,7 @@ class Theatre:
         shutil.copytree(self.bare, folder)
         if has_old:
             shutil.copytree(self._old, folder / "runs")
-        return Stage(folder, self.runs, has_old)
+        return Stage(folder, self.runs, has_old, self.config)
 
 
 def contents(run: Path) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def check_names(stage: Stage) -> None:
         elif path.name in KEPT:
             assert path.read_bytes() == KEPT[path.name]
     assert (stage.folder / "t.csv").read_bytes() == (DATA / "iris.csv").read_bytes()
-    assert (stage.folder / "c.yaml").read_text() == CONFIG
+    assert (stage.folder / "c.yaml").read_text() == stage.config
 
 
 def check_clean(stage: Stage, seed: int = NEW_SEED) -> None:
