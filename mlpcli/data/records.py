@@ -53,7 +53,9 @@ def split_records(block: bytes, delimiter: str, start: int = 0) -> Iterator[Reco
             if b'"' not in line:
                 position = len(block) if end < 0 else end + 1
                 found = line.split(mark)
-                yield Record(begin, position, found if is_blank or b" " not in line else [field.lstrip(b" ") for field in found])
+                if b" " in line and not is_blank:
+                    found = [field.lstrip(b" ") for field in found]
+                yield Record(begin, position, found)
                 begin = position
                 continue
         match = pattern.match(block, position)

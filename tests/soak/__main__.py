@@ -1,7 +1,7 @@
 """Attack the program for as long as you like: `python -m tests.soak --minutes 10 --seed 1`.
 
-Each campaign runs for its share of the time, and at least once through what it has a list of. The figures stand on
-standard output; the first attack that succeeds ends with exit code 1 and says how to repeat it.
+Each campaign goes once through what it has a list of, and then on at random for its share of the time. The figures
+stand on standard output; an attack that succeeds ends its campaign, is shown, and makes the exit code 1.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> int:
         seconds = 60.0 * options.minutes * shares[name] / (sum(shares.values()) or 1.0)
         folder = scratch / name.replace(" ", "-")
         with Nursery(folder / "first") as nursery, Nursery(folder / "second") as second:
-            place = Place(folder / "work", options.seed, started + seconds, nursery, second)
+            place = Place(folder / "work", options.seed, seconds, nursery, second)
             place.scratch.mkdir()
             try:
                 CAMPAIGNS[name][0](place)

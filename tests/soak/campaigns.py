@@ -3,7 +3,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,12 @@ from tests.soak.children import Nursery
 from tests.soak.fuzzing import FUZZERS, Laboratory, try_config, try_table
 from tests.soak.hostile import CONFIGS, TABLES
 from tests.soak.kills import (
-    calls_of, interrupt_at_random, kill_at_call, kill_at_random, readers_during_training, train_twice_at_once,
+    calls_of,
+    interrupt_at_random,
+    kill_at_call,
+    kill_at_random,
+    readers_during_training,
+    train_twice_at_once,
 )  # fmt: skip
 from tests.soak.long_runs import DAY, train_for_long
 from tests.soak.staging import Theatre
@@ -28,14 +33,17 @@ class Place:
 
     scratch: Path
     seed: int
-    deadline: float
+    seconds: float
     nursery: Nursery
     second: Nursery
     figures: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() > self.deadline
+    def rounds(self) -> Iterator[int]:
+        """Count until the time is over; what is done once and for all, before, does not count."""
+        started, number = time.monotonic(), 0
+        while time.monotonic() - started < self.seconds:
+            yield number
+            number += 1
 
     def note(self, what: str, n: int = 1) -> None:
         self.figures[what] += n
@@ -51,7 +59,7 @@ def kills(place: Place) -> None:
             kill_at_call(theatre, place.nursery, has_old, nth)
             place.note("kills at a call on the disk")
     theatre = Theatre(place.scratch / "long", place.nursery, LONG_EPOCHS)
-    while not place.is_over:
+    for _ in place.rounds():
         place.note("kills at a random moment", kill_at_random(theatre, place.nursery, chance))
 
 
@@ -59,7 +67,7 @@ def interruptions(place: Place) -> None:
     """Ctrl-C and SIGTERM at random moments."""
     chance = random.Random(place.seed)
     theatre = Theatre(place.scratch, place.nursery, LONG_EPOCHS)
-    while not place.is_over:
+    for _ in place.rounds():
         is_saved = interrupt_at_random(theatre, place.nursery, chance)
         place.note(
             "signals with a training to resume" if is_saved else "signals before the first epoch or after the last"
@@ -87,7 +95,7 @@ def faults(place: Place) -> None:
     for nth in range(1, n_calls + 1):
         vanish_at_call(theatre, place.nursery, nth, chance.choice(VICTIMS))
         place.note("folders that vanished")
-    while not place.is_over:
+    for _ in place.rounds():
         nth, has_old = chance.randint(1, n_calls), chance.random() < 0.7
         fail_at_call(theatre, place.nursery, has_old, nth, chance.choice(CODES), chance.random() < 0.3)
         place.note("calls on the disk that failed")
@@ -98,12 +106,10 @@ def crowds(place: Place) -> None:
     chance = random.Random(place.seed)
     theatre = Theatre(place.scratch, place.nursery)
     nurseries = (place.nursery, place.second)
-    while not place.is_over:
+    for _ in place.rounds():
         is_refused = train_twice_at_once(theatre, nurseries, chance)
         place.note("second trainings refused" if is_refused else "second trainings that came after the first")
-        if place.is_over:
-            break
-        n_reads = sum(readers_during_training(theatre, nurseries, 10))
+        n_reads = sum(readers_during_training(theatre, nurseries, 3))
         place.note("reads during a training, each of one whole version", n_reads)
 
 
@@ -122,10 +128,8 @@ def fuzz(name: str) -> Callable[[Place], None]:
 
     def run(place: Place) -> None:
         laboratory = Laboratory(place.scratch, place.nursery)
-        number = place.seed
-        while not place.is_over:
-            FUZZERS[name](laboratory, EXAMPLES, number)
-            number += 1
+        for number in place.rounds():
+            FUZZERS[name](laboratory, EXAMPLES, place.seed + number)
         place.note(f"inputs fuzzed: {name}", laboratory.n_tried)
 
     return run

@@ -104,7 +104,7 @@ class Nursery:
 
 def serve(streams: Sequence[str]) -> None:
     """Fork a child per line of standard input until it ends."""
-    import mlpcli.cli.main  # noqa: F401
+    import mlpcli.cli.main
     import mlpcli.workflows.check
     import mlpcli.workflows.evaluate
     import mlpcli.workflows.init

@@ -19,7 +19,17 @@ from tests.program import DATA, tree
 from tests.soak.children import Ending, Nursery
 from tests.soak.faults import Trouble
 from tests.soak.hostile import (
-    ARRAYS, CELLS, CONFIGS, ENTRY_NAMES, JSON_VALUES, RAW_HEADERS, TABLES, YAML_VALUES, archive, entries_of, header_of,
+    ARRAYS,
+    CELLS,
+    CONFIGS,
+    ENTRY_NAMES,
+    JSON_VALUES,
+    RAW_HEADERS,
+    TABLES,
+    YAML_VALUES,
+    archive,
+    entries_of,
+    header_of,
     with_header,
 )  # fmt: skip
 from tests.soak.staging import check_message

@@ -8,7 +8,12 @@ from tests.soak.children import Nursery
 from tests.soak.fuzzing import FUZZERS, Laboratory, try_config, try_table
 from tests.soak.hostile import CONFIGS
 from tests.soak.kills import (
-    calls_of, interrupt_at_random, kill_at_call, kill_at_random, readers_during_training, train_twice_at_once,
+    calls_of,
+    interrupt_at_random,
+    kill_at_call,
+    kill_at_random,
+    readers_during_training,
+    train_twice_at_once,
 )  # fmt: skip
 from tests.soak.long_runs import DAY, train_for_long
 from tests.soak.staging import Theatre
