@@ -194,7 +194,10 @@ class RunDirectory:
             raise OutputError(f"{self.final}: is a file, not the folder of a run. Choose another output.")
         if os.path.ismount(self.final):
             raise OutputError(f"{self.final}: is a mount point. Choose a folder inside it: {self.final}/run")
-        names = os.listdir(self.final)
+        try:
+            names = os.listdir(self.final)
+        except OSError as error:
+            raise output_error(self.final, error) from error
         if names and WEIGHTS not in names:
             raise OutputError(
                 f"{self.final}: is a folder with other files, not a run of mlp (no {WEIGHTS}). Choose another output."

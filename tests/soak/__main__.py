@@ -12,6 +12,8 @@ import time
 import traceback
 from pathlib import Path
 
+import pytest
+
 from tests.soak.campaigns import CAMPAIGNS, Place
 from tests.soak.children import Nursery
 
@@ -36,7 +38,7 @@ def main() -> int:
             place.scratch.mkdir()
             try:
                 CAMPAIGNS[name][0](place)
-            except Exception:
+            except (Exception, pytest.fail.Exception):
                 n_lost += 1
                 traceback.print_exc()
                 print(f"repeat it with: python -m tests.soak --only '{name}' --seed {options.seed}", file=sys.stderr)

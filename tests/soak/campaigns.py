@@ -83,7 +83,7 @@ def faults(place: Place) -> None:
         for k in range(len(data)):
             fail_at_byte(place.scratch / "bytes", data, k, code)
             place.note("writes cut off at a byte")
-    for k in range(60):
+    for k in range(50):
         fail_in_history(place.scratch, rows, k, CODES[0])
         place.note("writes cut off at a byte")
     theatre = Theatre(place.scratch / "stages", place.nursery)

@@ -36,15 +36,16 @@ CELLS = (
 
 # What a value of a header of a model file may be replaced by.
 JSON_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 3.5, 1e308, -1e308, 5e-324, 10**30, 2**63, -(2**63), "", "x", ESCAPE, "relu", "float64",
-    "a" * 10_000, "../../etc/passwd", [], {}, [[]], [None], [1, 2], [0], ["x"], {"x": 1}, {"name": "relu"}, [[1, 2], [3]],
-    {"kind": "classes"}, [10**9, 10**9], "%s%n", "{0.__class__}", "\x00",
+    None, True, False, 0, -1, 1, 2, 3.5, 1e308, -1e308, 5e-324, 10**30, 2**63, -(2**63), "", "x", ESCAPE, "relu",
+    "float64", "a" * 10_000, "../../etc/passwd", [], {}, [[]], [None], [1, 2], [0], ["x"], {"x": 1}, {"name": "relu"},
+    [[1, 2], [3]], {"kind": "classes"}, [10**9, 10**9], "%s%n", "{0.__class__}", "\x00",
 )  # fmt: skip
 
 RAW_HEADERS = (
     b"", b"{}", b"[]", b"null", b"NaN", b'{"format": NaN}', b'{"format": 1e999}', b"[" * 100_000, b'{"a":' * 5000,
     b'{"kind":"model","format":' + b"9" * 5000 + b"}", b'{"kind":"model","kind":"model","format":1}', b"\xff\xfe\x00",
-    b'"\\ud800"', b'{"kind":"model","format":true}', b'{"kind":"checkpoint","format":1}', b'{"kind":"model","format":2}',
+    b'"\\ud800"', b'{"kind":"model","format":true}', b'{"kind":"checkpoint","format":1}',
+    b'{"kind":"model","format":2}',
 )  # fmt: skip
 
 ENTRY_NAMES = (

@@ -223,6 +223,19 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
     assert tree(tmp_path) == ["x", "z.partial"]
 
 
+def test_a_run_that_cannot_be_looked_into_is_refused_before_the_training(tmp_path, monkeypatch):
+    train(tmp_path / "x")
+
+    def unreadable(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", unreadable)
+    with RunDirectory(str(tmp_path / "x")) as run:
+        for attempt in (run.check, lambda: run.begin(resume=False)):
+            with pytest.raises(OutputError, match="no permission"):
+                attempt()
+
+
 def test_a_mount_point_is_refused_before_the_training(tmp_path, monkeypatch):
     (tmp_path / "x").mkdir()
     monkeypatch.setattr(os.path, "ismount", lambda path: path == str(tmp_path / "x"))
