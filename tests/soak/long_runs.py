@@ -4,6 +4,7 @@ import gc
 import os
 import tracemalloc
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -69,10 +70,10 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
         }
     )
     growth = Growth(folder / "run.partial" / "history.csv")
-    written = []
+    written: Counter[str] = Counter()
 
     def note_write(path: str, data: bytes) -> None:
-        written.append(os.path.basename(path))
+        written[os.path.basename(path)] += 1
         atomic.write_file(path, data)
 
     # A disk that syncs takes longer than an epoch does; whether it was asked to is tested elsewhere.
@@ -89,7 +90,7 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
     assert len(growth.sizes) == n_epochs
     assert (folder / "run" / "history.csv").read_bytes().count(b"\n") == n_epochs + 1
     assert len({handles for _, handles in growth.samples}) == 1, growth.samples
-    # What grows is the array of sizes above, and what is noted of each checkpoint.
+    # What grows is the array of sizes above.
     first, last = growth.samples[0][0], growth.samples[-1][0]
     assert last - first < 100_000 + 20 * n_epochs, growth.samples
-    return written.count("checkpoint.npz")
+    return written["checkpoint.npz"]
