@@ -49,16 +49,20 @@ class Place:
         self.figures[what] += n
 
 
-def kills(place: Place) -> None:
-    """SIGKILL at every call on the disk, then at random moments until the time is over."""
-    chance = random.Random(place.seed)
-    theatre = Theatre(place.scratch / "short", place.nursery)
+def kills_at_calls(place: Place) -> None:
+    """SIGKILL at every call on the disk."""
+    theatre = Theatre(place.scratch, place.nursery)
     for has_old in (True, False):
         n_calls = len(calls_of(theatre, place.nursery, has_old))
         for nth in range(1, n_calls + 1):
             kill_at_call(theatre, place.nursery, has_old, nth)
             place.note("kills at a call on the disk")
-    theatre = Theatre(place.scratch / "long", place.nursery, LONG_EPOCHS)
+
+
+def kills_at_random(place: Place) -> None:
+    """SIGKILL at any moment."""
+    chance = random.Random(place.seed)
+    theatre = Theatre(place.scratch, place.nursery, LONG_EPOCHS)
     for _ in place.rounds():
         place.note("kills at a random moment", kill_at_random(theatre, place.nursery, chance))
 
@@ -143,7 +147,8 @@ def long_runs(place: Place) -> None:
 
 # Each with its share of the time.
 CAMPAIGNS: dict[str, tuple[Callable[[Place], None], float]] = {
-    "kills": (kills, 0.3),
+    "kills at calls": (kills_at_calls, 0.0),
+    "kills at random": (kills_at_random, 0.3),
     "interruptions": (interruptions, 0.1),
     "faults": (faults, 0.2),
     "crowds": (crowds, 0.1),
