@@ -16,6 +16,9 @@ code 70).
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# Characters of a name that is listed in a message.
+LONGEST_NAME = 60
+
 
 class MlpError(Exception):
     """A mistake the user can repair; `str(error)` is the whole message."""
@@ -74,4 +77,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     if near := nearest(name, names):
         return f" Did you mean {near}?"
-    return f" There is: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else ""
+    shown = [one if len(one) <= LONGEST_NAME else one[: LONGEST_NAME - 3] + "..." for one in names[:8]]
+    return f" There is: {', '.join(shown)}{', ...' if len(names) > 8 else ''}." if names else ""

@@ -129,7 +129,7 @@ def test_the_two_commands_are_those_that_are_promised():
 
 def test_every_shell_block_is_run_or_is_an_installation():
     for block in (block for page in PAGES for block in blocks_of(page)):
-        assert block.language in ("sh", "python", "text", "mermaid", "yaml", ""), block
+        assert block.language in ("sh", "python", "text", "mermaid", "yaml", "make", ""), block
         assert block.language != "sh" or block.page == README
         assert block.language not in ("sh", "python") or block.is_run or "pip install" in block.text, block
 

@@ -19,12 +19,13 @@ from mlpcli.cli.check import check
 from mlpcli.cli.commands import Program, TextVerb, Verb
 from mlpcli.cli.compare import compare
 from mlpcli.cli.diff import diff
-from mlpcli.cli.escaping import printable
+from mlpcli.cli.escaping import printable, shortened
 from mlpcli.cli.evaluate import evaluate
 from mlpcli.cli.init import init
 from mlpcli.cli.inspect import inspect
 from mlpcli.cli.predict import predict
 from mlpcli.cli.repro import repro
+from mlpcli.cli.signals import Signals
 from mlpcli.cli.train import train
 from mlpcli.errors import MlpError
 
@@ -38,6 +39,7 @@ GARBAGE_THRESHOLD = 50_000
 # What a full disk behind `> file` answers.
 CANNOT_TAKE_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
+signals = Signals()
 app = typer.Typer(
     name="mlp",
     cls=Program,
@@ -83,6 +85,7 @@ def main() -> NoReturn:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         else:
             stream.reconfigure(errors="backslashreplace")
+    signals.listen()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -91,6 +94,8 @@ def run(arguments: list[str]) -> int:
     try:
         # Not standalone: Typer then hands us its usage errors, which are shown like ours.
         code = app(arguments or ["--help"], prog_name="mlp", standalone_mode=False)
+        if code == INTERRUPTED:  # Typer makes an exit of KeyboardInterrupt, without a word
+            return _interrupted()
         sys.stdout.flush()
         if not arguments:
             return MlpError.exit_code
@@ -106,8 +111,7 @@ def run(arguments: list[str]) -> int:
             return _abandon_output(CLOSED_PIPE)
         raise
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted.")
-        return INTERRUPTED
+        return _interrupted()
     except MemoryError:
         _say("not enough memory for this data. Use fewer rows or columns (data.features), or a larger machine.")
         return MlpError.exit_code
@@ -117,6 +121,8 @@ def run(arguments: list[str]) -> int:
 
 def _end_with(error: Exception) -> int:
     """Explain an error that is not an `MlpError`; returns the exit code."""
+    if signals.exit_code:  # some libraries wrap KeyboardInterrupt into an error of their own
+        return _interrupted()
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of Typer's
         message = error.format_message()
         command = getattr(getattr(error, "ctx", None), "command_path", "mlp")
@@ -130,6 +136,11 @@ def _end_with(error: Exception) -> int:
     return BUG
 
 
+def _interrupted() -> int:
+    _say("interrupted.")
+    return signals.exit_code or INTERRUPTED
+
+
 def _abandon_output(code: int) -> int:
     """Send what is left in the buffers nowhere: Python would fail once more when it flushes them at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -140,4 +151,4 @@ def _abandon_output(code: int) -> int:
 
 def _say(text: str) -> None:
     """Write a message to standard error."""
-    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.write(shortened(printable(text)) + "\n")

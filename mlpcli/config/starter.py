@@ -72,7 +72,7 @@ def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
     listed = columns
     lines = ["  columns:"]
     if len(columns) > _MOST_LISTED and numbers:
-        listed = [column for column in columns if column not in numbers]
+        listed = [column for column in columns if column.role != "number" or column.remark]
         names = ", ".join(_comment(column.name) for column in numbers[:3])
         lines = [f"  # {len(numbers)} columns hold numbers: {names}, ...", *(lines if listed else [])]
     return lines + [

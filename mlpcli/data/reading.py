@@ -119,8 +119,9 @@ class _Columns:
 
 def check_columns(name: str, names: Sequence[str], first: str, expected: Sequence[str]) -> None:
     """Refuse a further file that has not the columns of the first, in whatever order."""
-    missing = [column for column in expected if column not in set(names)]
-    added = [column for column in names if column not in set(expected)]
+    found, wanted = frozenset(names), frozenset(expected)
+    missing = [column for column in expected if column not in found]
+    added = [column for column in names if column not in wanted]
     if missing or added:
         raise other_columns(name, first, missing, added)
 

@@ -45,7 +45,19 @@ def split_records(block: bytes, delimiter: str, start: int = 0) -> Iterator[Reco
     fields: list[bytes] = []
     open_quote_at = stray = -1
     begin = position = start
+    mark, is_blank = delimiter.encode(), delimiter == " "
     while position < len(block) or fields:
+        if not fields:  # most records hold no quote: their fields are found at once
+            end = block.find(b"\n", begin)
+            line = block[begin:] if end < 0 else block[begin:end]
+            if b'"' not in line:
+                position = len(block) if end < 0 else end + 1
+                found = line.split(mark)
+                if b" " in line and not is_blank:
+                    found = [field.lstrip(b" ") for field in found]
+                yield Record(begin, position, found)
+                begin = position
+                continue
         match = pattern.match(block, position)
         assert match is not None  # the pattern matches anything
         content, closing, trailing, plain, separator = match.groups()

@@ -76,6 +76,9 @@ class YesNoTarget:
         return "multilabel"
 
 
+# Squares of larger amounts, summed over the rows, are no longer finite.
+LARGEST_AMOUNT = 1e150
+
 Target = ClassTarget | NumberTarget | YesNoTarget
 State = dict[str, Values]
 
@@ -91,7 +94,7 @@ def rows_with_target(
     known = np.ones(selection.n_rows, np.bool_)
     for name in target_names:
         if task == "regression":
-            known &= ~np.isnan(selection.numbers(name))
+            known &= ~np.isnan(_amounts(selection, name))
         else:
             known &= selection.texts(name).codes >= 0
     columns = ", ".join(target_names)
@@ -102,6 +105,17 @@ def rows_with_target(
     note = f"{n_left_out} {verb} no value for {columns}: left out." if n_left_out else ""
     kept = np.flatnonzero(known).astype(np.int64, copy=False)
     return (kept if rows is None else rows[kept]), note
+
+
+def _amounts(selection: Selection, name: str) -> Values:
+    values = selection.numbers(name)
+    if (np.abs(values) > LARGEST_AMOUNT).any():
+        row = int(np.argmax(np.abs(values) > LARGEST_AMOUNT))
+        raise DataError(
+            f"{selection.where(row)}: the target {name} is {values[row]:g}: its square is too large to compute with.\n"
+            "Correct the cell, or write the target in another unit."
+        )
+    return values
 
 
 def fit_target(

@@ -57,11 +57,11 @@ class Lock:
             return
         descriptor, self._descriptor = self._descriptor, -1
         if os.name == "nt":  # where an open file cannot be removed
-            os.close(descriptor)
+            _close(descriptor)
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         if os.name != "nt":  # removed while still held: nobody can take the old file for the lock
-            os.close(descriptor)
+            _close(descriptor)
 
     def _claim(self, descriptor: int) -> None:
         """Lock an open file and sign it; leaves `_descriptor` unset when the holder removed the file meanwhile."""
@@ -90,6 +90,11 @@ class Lock:
         return OutputError(
             f"{self._subject}: another training{who} writes here. Wait for it, or choose another place with --output."
         )
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # the work is done: nothing is lost with a lock
+        os.close(descriptor)
 
 
 def _is_alive(owner: list[str]) -> bool:

@@ -123,6 +123,8 @@ class RunDirectory:
         When this raises, the old run is where it was and the new one in `partial`, complete; only if the last sync of
         the parent folder failed, the new one is in place already.
         """
+        if not os.path.isdir(self.partial):
+            raise OutputError(f"{self.partial}: was removed while the training went on. Train again.")
         if not os.path.isfile(self.path(WEIGHTS)):
             raise ValueError(f"{self.partial} holds no {WEIGHTS}: the run is not complete")
         self._history.close()
@@ -192,7 +194,10 @@ class RunDirectory:
             raise OutputError(f"{self.final}: is a file, not the folder of a run. Choose another output.")
         if os.path.ismount(self.final):
             raise OutputError(f"{self.final}: is a mount point. Choose a folder inside it: {self.final}/run")
-        names = os.listdir(self.final)
+        try:
+            names = os.listdir(self.final)
+        except OSError as error:
+            raise output_error(self.final, error) from error
         if names and WEIGHTS not in names:
             raise OutputError(
                 f"{self.final}: is a folder with other files, not a run of mlp (no {WEIGHTS}). Choose another output."

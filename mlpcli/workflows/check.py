@@ -42,10 +42,11 @@ def check(loaded: LoadedConfig) -> CheckResult:
     prepared = prepare(loaded, table)
     refuse_over_budget(prepared)
     config = loaded.config
+    features = frozenset(prepared.columns.features)
     profiles = [
         profile
         for profile in profile_columns(table, prepared.columns.targets, config.data.columns, prepared.task)
-        if profile.name in prepared.columns.features
+        if profile.name in features
     ]
     parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
     counts = {part.name: _class_counts(prepared, part) for part in parts}

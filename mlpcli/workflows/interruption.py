@@ -7,7 +7,9 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Interruption:
-    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one raises KeyboardInterrupt.
+    """Within the `with` block a first SIGINT or SIGTERM is only noted; a second one ends the program.
+
+    The second is left to who handled it before, else it raises KeyboardInterrupt. A signal that is ignored stays so.
 
     `was_asked()` says whether a signal came, `exit_code` which: 130 for SIGINT, 143 for SIGTERM.
     """
@@ -18,6 +20,8 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         for number in EXIT_CODES:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                continue
             try:
                 self._previous[number] = signal.signal(number, self._note)
             except ValueError:  # not in the main thread: signals stay with whoever runs us
@@ -42,4 +46,5 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        signal.signal(number, signal.default_int_handler)
+        before = self._previous.get(number)
+        signal.signal(number, before if callable(before) else signal.default_int_handler)

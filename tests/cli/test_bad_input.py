@@ -397,3 +397,15 @@ def test_a_full_disk_leaves_nothing_half_written_under_the_final_name(folder, ir
     assert ended.code == 2
     assert "the disk is full" in ended.stderr
     assert not (folder / "runs" / "c").exists()
+
+
+def test_names_and_cells_of_megabytes_do_not_make_a_message_of_megabytes(folder):
+    (folder / "t.csv").write_text("a" * 3_000_000 + ",b\n" + "1,2\n" * 20)
+    write_config(folder / "c.yaml", {"train": "t.csv", "target": "y"})
+    message = refused(folder, "check", "c.yaml")
+    assert "no column 'y' in t.csv. There is: aaa" in message
+    assert len(message) < 300
+    (folder / "t.csv").write_text("b,y\n" + "1,2\n" * 20 + "2," + "x" * 3_000_000 + "\n")
+    message = refused(folder, "train", "c.yaml", "--set", "task=regression")
+    assert "t.csv:22: " in message
+    assert len(message) < 600

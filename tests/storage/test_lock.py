@@ -119,3 +119,19 @@ def test_a_disk_that_is_full_leaves_no_lock_held(tmp_path, monkeypatch):
     mine = Lock(path, "runs/x")
     mine.acquire()
     mine.release()
+
+
+def test_a_disk_that_fails_when_the_lock_is_given_back_costs_nothing(tmp_path, monkeypatch):
+    mine = Lock(str(tmp_path / "x.lock"), "runs/x")
+    mine.acquire()
+    real = os.close
+
+    def faulty(descriptor: int) -> None:
+        real(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", faulty)
+        mine.release()
+    assert not mine.is_held
+    assert os.listdir(tmp_path) == []

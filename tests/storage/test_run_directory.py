@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -133,6 +134,18 @@ def test_a_run_without_weights_is_never_finished(tmp_path):
     assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
 
 
+def test_a_run_that_was_removed_before_its_last_step_is_an_output_error(tmp_path):
+    train(tmp_path / "x", b"old")
+    with RunDirectory(str(tmp_path / "x")) as run:
+        run.begin(resume=False)
+        run.write("weights.npz", b"new")
+        shutil.rmtree(run.partial)
+        with pytest.raises(OutputError, match=r"x\.partial: was removed while the training went on"):
+            run.finish()
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
+    assert tree(tmp_path) == RUN
+
+
 def test_temporaries_of_a_killed_run_are_swept(tmp_path):
     interrupt(tmp_path / "x")
     (tmp_path / "x.partial" / ".mlp-1-ab.tmp").write_bytes(b"half")
@@ -208,6 +221,19 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
         "Remove it, or choose another place."
     )
     assert tree(tmp_path) == ["x", "z.partial"]
+
+
+def test_a_run_that_cannot_be_looked_into_is_refused_before_the_training(tmp_path, monkeypatch):
+    train(tmp_path / "x")
+
+    def unreadable(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", unreadable)
+    with RunDirectory(str(tmp_path / "x")) as run:
+        for attempt in (run.check, lambda: run.begin(resume=False)):
+            with pytest.raises(OutputError, match="no permission"):
+                attempt()
 
 
 def test_a_mount_point_is_refused_before_the_training(tmp_path, monkeypatch):

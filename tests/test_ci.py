@@ -1,0 +1,68 @@
+"""The examples of docs/ci.md, run as a pipeline runs them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.program import ROOT
+from tests.test_docs import DOCS, blocks_of
+
+BLOCKS = {block.language: block.text for block in blocks_of(DOCS / "ci.md")}
+
+
+@pytest.fixture
+def run(folder):
+    """Runs a shell command in a checkout that has `mlp` on its path."""
+    for name in ("data", "configs"):
+        shutil.copytree(ROOT / name, folder / name)
+    program = folder / "bin" / "mlp"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mlpcli "$@"\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+    def in_shell(command):
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    if shutil.which("bash") is None:
+        pytest.skip("the examples are for a shell")
+    return in_shell
+
+
+def test_the_steps_of_the_workflow_run_in_order_and_leave_what_is_uploaded(folder, run):
+    steps = yaml.safe_load(BLOCKS["yaml"])["jobs"]["train"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands[0] == "pip install mlp-train"
+    for command in commands[1:]:
+        ended = run(command)
+        assert ended.returncode == 0, ended
+    assert json.loads((folder / "verdict.json").read_text())["passed"] is True
+    for path in steps[-1]["with"]["path"].split():
+        assert (folder / path).exists()
+    missed = run(commands[-1].replace("accuracy=0.9", "accuracy=1.01"))
+    assert missed.returncode == 1
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_make_trains_once_and_again_when_the_config_changes(folder, run):
+    (folder / "Makefile").write_text(BLOCKS["make"] + "\n")
+    assert run("make -s all answers.csv").returncode == 0
+    verdict = folder / "runs" / "penguins" / "verdict.json"
+    assert json.loads(verdict.read_text())["passed"] is True
+    assert (folder / "answers.csv").read_text().count("\n") == 345
+    assert run("make -q all answers.csv").returncode == 0
+    config = folder / "configs" / "penguins.yaml"
+    os.utime(config)
+    assert run("make -q all").returncode == 1
+    config.write_text(config.read_text() + "\nunknown: 1\n")
+    before = verdict.read_bytes()
+    assert run("make -s all").returncode == 2
+    assert verdict.read_bytes() == before
