@@ -174,7 +174,7 @@ def transform_and_drain(
     for rows in row_sets:
         X = np.zeros((len(rows), len(preprocessor.feature_names)), dtype)
         counts = TransformCounts({}, {})
-        _write_columns(X, preprocessor, amounts, Selection(table, rows), table.packed.names, counts)
+        _write_columns(X, preprocessor, amounts, Selection(table, rows), frozenset(table.packed.names), counts)
         Xs.append(X)
     write_packed(Xs, row_sets, table.packed, preprocessor.columns, amounts, table.where)
     return Xs
@@ -220,7 +220,8 @@ def require_columns(selection: Selection, names: Sequence[str]) -> None:
     if not lacking:
         return
     # Only a column that nothing needs can be the missing one under another name.
-    near = nearest(lacking[0], [column for column in selection.found_columns if column not in names])
+    needed = frozenset(names)
+    near = nearest(lacking[0], [column for column in selection.found_columns if column not in needed])
     hint = f" Did you mean {near}?" if near else ""
     which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {_some(lacking)} are missing"
     raise DataError(

@@ -74,12 +74,10 @@ class Disk:
 
     def _write(self, descriptor: int, data: Any) -> int:
         if descriptor not in self._open:
-            written: int = self._real["write"](descriptor, data)
-            return written
+            return int(self._real["write"](descriptor, data))
         half = memoryview(data)[: len(data) // 2]
         self._count("write", self._open[descriptor], lambda: self._real["write"](descriptor, half))
-        written = self._real["write"](descriptor, data)
-        return written
+        return int(self._real["write"](descriptor, data))
 
     def _fsync(self, descriptor: int) -> None:
         if descriptor in self._open:

@@ -80,7 +80,7 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
     clock = Clock(simulated_seconds / n_epochs)
     with (
         mock.patch.object(train_workflow, "perf_counter", clock),
-        mock.patch.object(os, "fsync", lambda descriptor: None),
+        mock.patch.object(os, "fsync"),
         mock.patch("mlpcli.storage.run_directory.write_file", note_write),
     ):
         train_workflow.train(loaded, growth)
