@@ -76,11 +76,14 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
         written[os.path.basename(path)] += 1
         atomic.write_file(path, data)
 
+    def leave_unsynced(descriptor: int) -> None:
+        pass
+
     # A disk that syncs takes longer than an epoch does; whether it was asked to is tested elsewhere.
     clock = Clock(simulated_seconds / n_epochs)
     with (
         mock.patch.object(train_workflow, "perf_counter", clock),
-        mock.patch.object(os, "fsync"),
+        mock.patch.object(os, "fsync", leave_unsynced),
         mock.patch("mlpcli.storage.run_directory.write_file", note_write),
     ):
         train_workflow.train(loaded, growth)
