@@ -23,7 +23,7 @@ from tests.soak.staging import Theatre
 from tests.soak.storage_faults import CODES, fail_at_byte, fail_at_call, fail_in_history, vanish_at_call
 
 VICTIMS = ("runs", "runs/r.partial")
-LONG_EPOCHS, LONGER_EPOCHS = 12, 10_000
+LONG_EPOCHS, LONGER_EPOCHS = 60, 10_000
 EXAMPLES = 200
 
 
