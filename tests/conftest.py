@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.program import DATA, train
+
+# How long an example takes is the machine's affair: a busy one must not fail a test.
+settings.register_profile("mlpcli", deadline=None)
+settings.load_profile("mlpcli")
 
 
 @pytest.fixture(autouse=True)
