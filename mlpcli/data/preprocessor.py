@@ -174,7 +174,7 @@ def transform_and_drain(
     for rows in row_sets:
         X = np.zeros((len(rows), len(preprocessor.feature_names)), dtype)
         counts = TransformCounts({}, {})
-        _write_columns(X, preprocessor, amounts, Selection(table, rows), frozenset(table.packed.names), counts)
+        _write_columns(X, preprocessor, amounts, Selection(table, rows), table.packed.names, counts)
         Xs.append(X)
     write_packed(Xs, row_sets, table.packed, preprocessor.columns, amounts, table.where)
     return Xs
@@ -189,9 +189,9 @@ def _write_columns(
     counts: TransformCounts,
 ) -> None:
     """Write the columns that are not `written`, one after the other; `counts` are added to."""
-    places = input_places(preprocessor.columns)
+    places, done = input_places(preprocessor.columns), frozenset(written)
     for column in preprocessor.columns:
-        if column.name in written:
+        if column.name in done:
             continue
         if column.role in ("category", "yes_no"):
             is_missing, n_unseen = write_texts(X, places, selection, column)
