@@ -60,6 +60,8 @@ def drift_summary(screen: Screen, found: DriftCheck) -> None:
     screen.answer()
     drifted = len(report.drifted)
     verdict = f"{drifted} of {n_columns} drifted" if drifted else f"{n_columns} as in the training"
+    if report.n_rows < FEWEST_ROWS and not drifted:
+        verdict = f"no verdict on {n_columns}"
     screen.answer(verdict)
 
 

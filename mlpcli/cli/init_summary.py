@@ -27,6 +27,8 @@ def init_summary(screen: Screen, starter: Starter, output: str) -> None:
         members = f", {count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
         about = f"about {duration(starter.seconds)} of training"
         screen.say(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
+        if starter.budget is not None and starter.seconds > starter.budget:
+            screen.warn(f"no recipe trains in {duration(starter.budget)}: this is the quickest. Lower training.epochs.")
     if output != "-":
         screen.say(f"Wrote {output}. Next: mlp train {output}")
 

@@ -167,7 +167,7 @@ class ModelConfig:
     ] = None
     learn_slopes: Annotated[bool, Setting("A learnt share of the activation for each hidden neuron.")] = False
     layer_norm: Annotated[bool, Setting("Layer normalization in each hidden layer.")] = False
-    residual: Annotated[bool, Setting("Hidden layers of equal size add what comes in to what they give.")] = False
+    residual: Annotated[bool, Setting("Hidden layers behind the first add what comes in, where sizes agree.")] = False
 
 
 @options

@@ -38,6 +38,8 @@ class Verdict:
     @property
     def score_text(self) -> str:
         """The score in three decimals or digits, or as many as show on which side of the bound it lies."""
+        if math.isnan(self.score):
+            return "-"
         usual = f"{self.score:.3f}" if abs(self.score) >= 0.01 or self.score == 0 else f"{self.score:.3g}"
         texts = [usual, *(f"{self.score:.{digits}g}" for digits in range(4, 17))]
         return next((text for text in texts if self.gate.passes(float(text)) == self.passed), repr(self.score))

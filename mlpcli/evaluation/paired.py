@@ -17,6 +17,8 @@ from mlpcli.evaluation.resampling import draw_counts
 from mlpcli.evaluation.scores import find_metric, gather, measure_of, score
 
 N_RESAMPLES = 2000
+# Resamples of fewer rows say nothing of rows that were not seen: of a single one, all are alike.
+FEWEST_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def compare_scores(
         is_gain, bound = find_metric(metric).higher_is_better, margin.get(metric, 0.0)
         worst, best = (low, high) if is_gain else (-high, -low)
         verdict: Literal["better", "worse", "undecided"] = "undecided"
-        if test is None or test.p < 1.0 - confidence:
+        if len(truth.y) >= FEWEST_ROWS and (test is None or test.p < 1.0 - confidence):
             verdict = "worse" if best < -bound else "better" if worst > bound else "undecided"
         compared.append(Difference(metric, before, after, low, high, verdict, test))
     return compared

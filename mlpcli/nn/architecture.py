@@ -116,9 +116,9 @@ class Network:
         return self.output_activation if layer == self.n_layers - 1 else self.activation
 
     def adds_input(self, layer: int) -> bool:
-        """Whether hidden layer `layer` adds what came in."""
+        """Whether hidden layer `layer` adds what came in; never the first, whose inputs may be folded away."""
         widths = self.widths
-        return self.is_residual and layer < self.n_layers - 1 and widths[layer] == widths[layer + 1]
+        return self.is_residual and 0 < layer < self.n_layers - 1 and widths[layer] == widths[layer + 1]
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,6 @@ def backward(
     if buffers.front is not None:
         # The entries' delta takes the place of the entries, which the product above was the last to need.
         np.matmul(buffers.delta[0], parameters.W[0], out=inputs)
-        if workspace.adds_input[0]:
-            inputs += buffers.passed[0]
         buffers.front.backward(parameters, gradient, X, inputs)
 
 

@@ -18,6 +18,7 @@ from mlpcli.model import Model
 from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.architecture import Network, tensors
 from mlpcli.nn.parameters import Parameters, allocate_parameters, count_parameters
+from mlpcli.storage.model_record import fault_of_record
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.storage.run_directory import repair
@@ -92,6 +93,8 @@ def load_model(path: str) -> Model:
     if fault := find_fault(header.contract, header.columns):
         raise _misfit(path, f"a data contract {fault}")
     _check_network(header, path)
+    if fault := fault_of_record(header.record):
+        raise _misfit(path, fault)
     parameters = _take_parameters(header, arrays, path)
     state = _take_input_state(header.columns, arrays, path)
     target_state = _take_target_state(header.target, arrays, path)

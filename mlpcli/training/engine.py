@@ -48,10 +48,11 @@ class Plan:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every parameter learns at one rate, and nothing but that rate changes over time."""
+        """Whether all rows train every parameter at one rate, and nothing but that rate changes over time."""
         schedules = (self.dropout_schedule, self.decay_schedule)
         is_steady = all(isinstance(schedule, Constant) and not schedule.warmup for schedule in schedules)
-        return self.rates == ALIKE and not self.is_ntk and is_steady and self.averaging is None
+        has_own_rows = self.member_rows != "all"
+        return self.rates == ALIKE and not (self.is_ntk or has_own_rows) and is_steady and self.averaging is None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mlpcli.data.preprocessor import number_columns, text_columns
 from mlpcli.data.tables import Table, read_table
 from mlpcli.data.targets import ClassTarget, YesNoTarget, rows_with_target, true_values
 from mlpcli.errors import DataError, MlpError, did_you_mean
-from mlpcli.evaluation.paired import Difference, Prediction, Truth, compare_scores
+from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.nn.network import SCORING_ROWS
@@ -92,6 +92,8 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     after, odd_after = _predicted("new", new, tables[1], rows)
     notes += odd_before + odd_after
     weights = row_weights(tables[1], weight, rows) if weight else None
+    if len(rows) < FEWEST_ROWS:
+        notes.append(f"fewer than {FEWEST_ROWS} rows: too few to say that one model is better")
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
     with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
         found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})

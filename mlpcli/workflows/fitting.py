@@ -111,7 +111,9 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
 def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Outcome:
     """The model of the best epoch, scored on every part; `stopped` says what ended the training from outside."""
     # A metric that was never defined chose no epoch; then the last one stands.
-    kept = (state.best_flat if state.best_epoch else state.flat).copy()  # a temperature goes into these weights
+    kept = (
+        state.best_flat if state.best_epoch else state.optimizer.get("average", state.flat)
+    ).copy()  # a temperature goes into these weights
     network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
     prepared = _postprocessed(prepared, network, parameters)
     scores = {part.name: _score_part(prepared, part, network, parameters) for part in prepared.parts}
@@ -153,7 +155,10 @@ def _postprocessed(prepared: Prepared, network: Network, parameters: Parameters)
     options, validation = prepared.loaded.config.postprocess, prepared.validation
     if validation is None or not is_fitted(options):
         return prepared
-    if prepared.folds is not None and options.calibration == "temperature" and has_logits(network):
+    is_shares = (
+        network.output_activation == "sigmoid" and prepared.target.task == "classification" and network.sizes[-1] > 1
+    )
+    if prepared.folds is not None and options.calibration == "temperature" and has_logits(network) and not is_shares:
         each = _unseen(prepared, validation, prepared.folds, network, parameters)
         scale_logits(parameters, 1.0 / _judge(prepared, validation, "log_loss").members_temperature(each))
         options = replace(options, calibration="none")

@@ -33,6 +33,7 @@ class Starter:
     data: StarterData
     recipe: Recipe
     seconds: float | None = None
+    budget: float | None = None
 
 
 def init(

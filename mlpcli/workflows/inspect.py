@@ -14,7 +14,7 @@ from mlpcli.storage.model_file import load_model
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer: its sizes, parameters, activation, and how large its weights are."""
+    """One layer: its sizes, parameters (of all members), activation, and how large its weights are."""
 
     number: int
     n_in: int
@@ -43,8 +43,8 @@ def inspect(weights: str) -> Inspection:
     layers = tuple(
         LayerSummary(
             number=index + 1,
-            n_in=W.shape[1],
-            n_out=W.shape[0],
+            n_in=W.shape[-1],
+            n_out=W.shape[-2],
             n_parameters=W.size + b.size,
             activation=network.activation_of(index),
             weight_std=float(np.std(W, dtype=np.float64)),

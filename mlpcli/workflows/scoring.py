@@ -1,6 +1,7 @@
 """Scores of a model on rows whose truth is known, and of the constant baseline."""
 
 from dataclasses import dataclass
+from math import exp, log
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from mlpcli.data.probabilities import no_and_yes
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, decode_outputs
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.scores import score, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile
 from mlpcli.workflows.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
 
@@ -63,7 +64,10 @@ class Judge:
             if self._finds_temperature:
                 state = state | {"temperature": np.array([self.members_temperature(outputs, n_members=len(outputs))])}
             together = self._of_answers(mean_answers(self.target, state, outputs))
-        return extrapolated(alone, together, len(outputs), self.n_members)
+        if find_metric(self.metric).higher_is_better or min(alone, together) <= 0.0:
+            return extrapolated(alone, together, len(outputs), self.n_members)
+        # By ratios, so that what is expected of a loss stays above 0.
+        return exp(extrapolated(log(alone), log(together), len(outputs), self.n_members))
 
     def members_temperature(self, outputs: NDArray[Any], n_members: int | None = None) -> float:
         """The temperature of each member's logits, from outputs as above (r, n_rows, n_out)."""

@@ -21,5 +21,5 @@ def fitted_into(starter: Starter, seconds: float) -> Starter:
         estimate = expected_seconds(prepare(config_from_text(text, starter.data.train), starter.table))
         below = cheaper(recipe, starter.data.facts)
         if estimate <= seconds or below is None:
-            return replace(starter, text=text, recipe=recipe, seconds=estimate)
+            return replace(starter, text=text, recipe=recipe, seconds=estimate, budget=seconds)
         recipe = below

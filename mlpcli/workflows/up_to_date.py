@@ -57,6 +57,6 @@ def _sources(config: Config) -> Iterator[tuple[str, str | tuple[str, ...]]]:
         sources["validation"] = config.data.validation
     for part, source in sources.items():
         if source is not None:
-            if "-" in source:
+            if "-" in ((source,) if isinstance(source, str) else source):
                 raise ValueError("standard input")
             yield part, source

@@ -217,3 +217,13 @@ def test_squared_error_over_members_is_the_mean_of_their_costs():
     workspace = Workspace(network, 1, np.float64)
     forward(parameters, X, workspace)
     assert batch_loss(workspace, SquaredError(), np.zeros((2, 1, 1))) == pytest.approx((0.5 + 4.5) / 2)
+
+
+@pytest.mark.parametrize("front", [SCALED, EMBEDDED, VIEWS], ids=["scaled", "table", "views"])
+def test_folding_leaves_a_residual_network_as_it_is_whatever_the_first_layer_sees(front):
+    network = Network((front.width(6), 1), "identity", "identity")  # how wide the first hidden layer would have to be
+    for width in (6, network.sizes[0]):
+        network = Network((6, width, width, 3), "mish", "softmax", front=front, is_residual=True)
+        network, parameters, X, _ = draw(network)
+        folded, plain = fold(network, parameters)
+        np.testing.assert_allclose(predict(folded, plain, X), predict(network, parameters, X), rtol=1e-10)

@@ -506,3 +506,21 @@ def test_a_reader_gets_the_answers_of_members_from_the_arrays_as_documented(tmp_
     rows = done("predict", weights, DATA / "iris.csv", "--proba").rows
     expected = [[float(row[f"p_{label}"]) for label in ("setosa", "versicolor", "virginica")] for row in rows]
     np.testing.assert_allclose(np.mean(found, axis=0), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(data=0),
+        lambda record: record.update(versions=[1]),
+        lambda record: record.update(epochs=-5),
+        lambda record: record.update(threads=True),
+        lambda record: record["data"].update(sha256={"train": 3}),
+        lambda record: record["config"].update(data="-"),
+        lambda record: record["config"]["data"].update(train=[1]),
+        lambda record: record.update(rows={"train": "many"}),
+    ],
+)
+def test_a_record_of_the_wrong_kind_is_refused_before_anyone_reads_it(tmp_path, iris, change):
+    with pytest.raises(ModelFileError, match="record"):
+        reloaded(tmp_path, iris, lambda header, arrays: change(header["record"]))

@@ -97,12 +97,15 @@ def test_an_epoch_that_is_too_sure_is_judged_with_its_temperature():
 @pytest.mark.parametrize("is_calibrated", [False, True])
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy", "brier"])
 def test_what_several_networks_are_judged_by_is_the_mean_of_all_members(metric, is_calibrated):
-    """The law of `extrapolated`, between one network and the mean of both, for eight members."""
+    """The law of `extrapolated`, between one network and the mean of both, for eight members; of losses by ratios."""
     outputs, truth = random_case()
     judge = Judge(metric, LABELS, {}, truth, None, is_calibrated, n_members=8)
     alone = np.mean([judge(own) for own in outputs])
     two = Judge(metric, LABELS, {}, truth, None, is_calibrated, n_members=2)(outputs)
-    assert judge(outputs) == pytest.approx(alone + (two - alone) * (1 - 1 / 8) / (1 - 1 / 2), rel=1e-12)
+    share = (1 - 1 / 8) / (1 - 1 / 2)
+    expected = alone + (two - alone) * share if metric == "accuracy" else alone * (two / alone) ** share
+    assert judge(outputs) == pytest.approx(expected, rel=1e-12)
+    assert judge(outputs) > 0
     if not is_calibrated:
         together = score("classification", metric, truth, outputs.mean(axis=0), LABELS.labels)
         assert two == pytest.approx(together, rel=1e-12)

@@ -1,0 +1,47 @@
+"""The record of a model file, how it was made: read by people and by `mlp repro`, so its types are checked as well."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_KINDS: dict[str, type] = {
+    "config": dict,
+    "seed": int,
+    "threads": int,
+    "engine": str,
+    "versions": dict,
+    "data": dict,
+    "rows": dict,
+    "epoch": int,
+    "epochs": int,
+}
+_LEAST = {"seed": 0, "threads": 1, "epoch": 1, "epochs": 1}
+
+
+def fault_of_record(record: Mapping[str, Any]) -> str:
+    """What is wrong with the record of a model, in a few words; "" for nothing. What is missing is not asked for."""
+    for key, kind in _KINDS.items():
+        if key in record and not _is(record[key], kind):
+            return f"record.{key} is no {kind.__name__}"
+    for key, least in _LEAST.items():
+        if record.get(key, least) < least:
+            return f"record.{key} is {record[key]}"
+    data, config = record.get("data", {}), record.get("config", {})
+    hashes, source = data.get("sha256", {}), config.get("data", {})
+    if (
+        not _is(data.get("name", ""), str)
+        or not _is(hashes, dict)
+        or not all(_is(text, str) for text in hashes.values())
+    ):
+        return "record.data holds no name and hashes"
+    if not all(_is(version, str) for version in record.get("versions", {}).values()):
+        return "record.versions holds what is no version"
+    if not all(_is(count, int) for count in record.get("rows", {}).values()):
+        return "record.rows holds what is no number of rows"
+    trained_on: Any = source.get("train", []) if _is(source, dict) else None
+    if not _is(trained_on, list) or not all(_is(name, str) for name in trained_on):
+        return "record.config.data names no files"
+    return ""
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
