@@ -141,7 +141,10 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         ("weight_decay_schedule: flat_cos", ""),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
-        (f"early_stopping: {{metric: {metric}, at: cycle_ends}}", "the best rest is kept"),
+        (
+            f"early_stopping: {{metric: {metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}",
+            "the best rest is kept",
+        ),
         ("seed: 0", "same seed, same threads, same bytes"),
     ]
     after = (
