@@ -126,6 +126,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         model.append((f"numeric_embedding: {cosines}", "... the other half as learnt cosines"))
     rate = "0.04" if facts.predicts_classes else "0.07"
     metric = "log_loss" if facts.predicts_classes else "rmse"
+    stopping = f"{{metric: {metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     training = [
         (f"loss: {_smoothed(facts)}", "smoothed targets, made sharp again by the calibration below")
         if facts.predicts_classes
@@ -141,10 +142,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         ("weight_decay_schedule: flat_cos", ""),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
-        (
-            f"early_stopping: {{metric: {metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}",
-            "the best rest is kept",
-        ),
+        (f"early_stopping: {stopping}", "the best rest is kept"),
         ("seed: 0", "same seed, same threads, same bytes"),
     ]
     after = (
