@@ -105,14 +105,11 @@ class Quantile:
     def knots(self, values: Values) -> tuple[Values, Values]:
         """Values in rising order (at most `points`), and the normal score of each, rising too.
 
-        Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n of the normal
-        distribution. Beyond the first and the last knot the score stays what it is there.
+        Beyond the first and the last knot the score stays what it is there.
         """
         values = np.sort(values)
         kept = thinned(values, self.points)
-        ranks = np.searchsorted(values, kept, "left") + np.searchsorted(values, kept, "right")
-        shares = ranks / (2 * len(values))
-        return kept, np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
+        return kept, normal_scores(values, kept)
 
 
 @options
@@ -190,12 +187,27 @@ def _in_units(values: Values, unit: float) -> Values:
     return values if unit == 1.0 else values / unit
 
 
+def normal_scores(values: Values, kept: Values) -> Values:
+    """The quantile of the normal distribution at the place of each of `kept` among the sorted `values`.
+
+    Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n.
+    """
+    ranks = np.searchsorted(values, kept, "left") + np.searchsorted(values, kept, "right")
+    shares = ranks / (2 * len(values))
+    return np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
+
+
+def at_equal_steps(values: Values, most: int) -> Values:
+    """`most` of the sorted `values` at equal steps of rank, both ends included."""
+    return np.asarray(values[np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64)])
+
+
 def thinned(values: Values, most: int) -> Values:
     """The distinct ones of sorted `values`; of more than `most` those at equal steps of rank, both ends included."""
     distinct = values[is_new(values)]
     if len(distinct) <= most:
         return distinct
-    kept = values[np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64)]
+    kept = at_equal_steps(values, most)
     return kept[is_new(kept)]
 
 

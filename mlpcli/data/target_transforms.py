@@ -6,13 +6,12 @@ the other, `n_quantiles[j]` of target j.
 """
 
 from collections.abc import Iterator, Sequence
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.numeric import Standardize
+from mlpcli.data.numeric import Standardize, at_equal_steps, normal_scores
 
 TargetTransform = Literal["none", "standardize", "log", "quantile"]
 Values = NDArray[np.float64]
@@ -73,18 +72,7 @@ def _each(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tu
 
 
 def _knots(values: Values) -> tuple[Values, Values]:
-    """Distinct values in rising order, and the normal score of each.
-
-    Equal values share the middle of their ranks: r of n, from 0, is the share (r + 1/2) / n of the normal distribution.
-    """
+    """Distinct values in rising order, and the normal score of each."""
     values = np.sort(values)
-    kept = values if len(values) <= MOST_QUANTILES else values[_spread(len(values), MOST_QUANTILES)]
-    kept = np.unique(kept)
-    ranks = np.searchsorted(values, kept, "left") + np.searchsorted(values, kept, "right")
-    shares = ranks / (2 * len(values))
-    return kept, np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
-
-
-def _spread(n: int, most: int) -> NDArray[np.int64]:
-    """`most` of the positions 0 to n - 1 at equal steps, both ends among them."""
-    return np.round(np.linspace(0, n - 1, most)).astype(np.int64)
+    kept = np.unique(values if len(values) <= MOST_QUANTILES else at_equal_steps(values, MOST_QUANTILES))
+    return kept, normal_scores(values, kept)

@@ -165,6 +165,11 @@ def encode_target(
     return transformed(np.asarray(values, np.float64), target.transform, target.n_quantiles, state)
 
 
+def answer_names(target: Target) -> tuple[str, ...]:
+    """What the columns of answers stand for: the labels of classes, else the targets."""
+    return target.labels if isinstance(target, ClassTarget) else target.names
+
+
 def true_values(target: Target, table: Table | pd.DataFrame, rows: Codes | None = None) -> Values | Codes:
     """What answers are compared with: as `encode_target`, but amounts in the user's units."""
     selection = _selection(table, target.names, rows)

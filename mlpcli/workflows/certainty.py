@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets import ClassTarget, Target
+from mlpcli.data.targets import Target, answer_names
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import USUAL, Certainty, Interval, interval_ends, score_intervals, without_end
 from mlpcli.evaluation.scores import gather
@@ -45,7 +45,7 @@ class Answered:
         """Every score, and the interval of each, or of those in `keys`."""
         target = self.target
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
-        names = target.labels if isinstance(target, ClassTarget) else target.names
+        names = answer_names(target)
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
         evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import number_columns, text_columns
 from mlpcli.data.tables import Table, read_table
-from mlpcli.data.targets import ClassTarget, YesNoTarget, rows_with_target, true_values
+from mlpcli.data.targets import ClassTarget, YesNoTarget, answer_names, rows_with_target, true_values
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
@@ -73,7 +73,7 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     old, new = load_model(request.old), load_model(request.new)
     _refuse_other_task(request, old, new)
     target = new.target
-    names = target.labels if isinstance(target, ClassTarget) else target.names
+    names = answer_names(target)
     known = metric_names(target.task, names)
     metric = request.metric or DECISIVE[target.task]
     if metric not in known:

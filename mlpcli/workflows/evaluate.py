@@ -11,7 +11,7 @@ from mlpcli.data.contract import SAMPLE_ROWS, see
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import read_table
-from mlpcli.data.targets import ClassTarget, predicted_labels, rows_with_target, true_values
+from mlpcli.data.targets import ClassTarget, answer_names, predicted_labels, rows_with_target, true_values
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge
@@ -70,7 +70,7 @@ def evaluate(
     model = load_model(weights)
     check_on_drift(on_drift, model)
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
-    names = target.labels if isinstance(target, ClassTarget) else target.names
+    names = answer_names(target)
     judge(gates, dict.fromkeys(gate_names(target.task, names), 0.0))  # refuses an unknown metric
     numbers = {*number_columns(preprocessor), *([weight] if weight else [])}
     texts = {*text_columns(preprocessor), *target.names}

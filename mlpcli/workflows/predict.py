@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlpcli.data.contract import Seen, see
 from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
 from mlpcli.data.tables import Table, TableFormat, map_tables, mark_missing
-from mlpcli.data.targets import ClassTarget, NumberTarget, predicted_labels
+from mlpcli.data.targets import ClassTarget, NumberTarget, answer_names, predicted_labels
 from mlpcli.data.writer import Labels, encode_rows, format_header, without_formulas
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.machine import keep_freed_memory
@@ -203,7 +203,7 @@ def _answers(
         values += [Labels(*column) for column in predicted_labels(target, answers, model.threshold).values()]
     names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
     if request.with_probabilities:
-        of = target.labels if isinstance(target, ClassTarget) else target.names
+        of = answer_names(target)
         names += [f"p_{name}" for name in of]
         values += list(answers.T.astype(dtype))
     return names, values, counts
@@ -219,7 +219,7 @@ def _honest_digits(amounts: NDArray[Any], scale: float, dtype: np.dtype[Any]) ->
 def _raw_names(model: Model) -> list[str]:
     n_outputs = model.network.sizes[-1]
     target = model.target
-    of = target.labels if isinstance(target, ClassTarget) else target.names
+    of = answer_names(target)
     return [f"raw_{name}" for name in (of if len(of) == n_outputs else of[-n_outputs:])]
 
 

@@ -11,13 +11,7 @@ from mlpcli.data.contract import Contract, fit_contract
 from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.splits import split_rows
 from mlpcli.data.tables import Table, TableFormat
-from mlpcli.data.targets import (
-    ClassTarget,
-    Target,
-    encode_target,
-    fit_target,
-    rows_with_target,
-)
+from mlpcli.data.targets import ClassTarget, Target, answer_names, encode_target, fit_target, rows_with_target
 from mlpcli.data.tasks import resolve_task
 from mlpcli.errors import DataError
 from mlpcli.nn.losses import Loss
@@ -117,7 +111,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     target, target_state = fit_target(table, columns.targets, task, train_rows, transform)
     preprocessor = _fit_preprocessor(loaded, table, columns, target, target_state, train_rows)
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
-    names = target.labels if isinstance(target, ClassTarget) else target.names
+    names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
     check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.probabilities import no_and_yes
-from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, decode_outputs
+from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, answer_names, decode_outputs
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
@@ -71,7 +71,7 @@ class Judge:
 
     def members_temperature(self, outputs: NDArray[Any], n_members: int | None = None) -> float:
         """The temperature of each member's logits, from outputs as above (r, n_rows, n_out)."""
-        names = self.target.labels if isinstance(self.target, ClassTarget) else self.target.names
+        names = answer_names(self.target)
 
         def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
             state = self.state | {"temperature": np.array([temperature])}
@@ -94,7 +94,7 @@ class Judge:
         return decode_outputs(self.target, self.state | {"temperature": temperature}, outputs)
 
     def _of_answers(self, answers: Values) -> float:
-        names = self.target.labels if isinstance(self.target, ClassTarget) else self.target.names
+        names = answer_names(self.target)
         threshold = self.state.get("threshold")
         return score(self.target.task, self.metric, self.truth, answers, names, self.weights, threshold)
 
