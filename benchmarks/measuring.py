@@ -20,6 +20,7 @@ PACKAGES = (
     "numba",
     "lightgbm",
     "xgboost",
+    "catboost",
     "pytabkit",
     "mlp-train",
 )
