@@ -52,13 +52,13 @@ def forward(
     for layer, name in enumerate(workspace.activations):
         np.matmul(h, _transposed(parameters.W[layer]), out=buffers.z[layer])
         if layer == last:
-            _activate(passes.activate_keeping_z, name, parameters, buffers, layer)
+            _activate(passes.activate_keeping_z, name, by_member(parameters.b[layer], 1), buffers, layer)
             break
         if network.is_normalized:
             gain = parameters.tensors[f"gain{layer + 1}"]
             normalize(buffers.z[layer], gain, buffers.normal[layer], buffers.spread[layer])
         activate = passes.activate_keeping_z if network.learns_slopes else passes.activate
-        _activate(activate, name, parameters, buffers, layer)
+        _activate(activate, name, (parameters.b[layer].reshape(-1),), buffers, layer)
         below, h = h, buffers.a[layer]
         if network.learns_slopes:
             slope, h = parameters.tensors[f"slope{layer + 1}"], buffers.h[layer]
@@ -124,12 +124,12 @@ def _hidden_backward(
     """Turn the delta of what a hidden layer gives, in place, into that of its product."""
     network, passes = workspace.network, workspace.passes
     delta, through = buffers.delta[layer], buffers.deltas[layer]
-    kept: tuple[Array | None, ...] = buffers.kepts[layer] if uses_dropout else (None,) * network.members
+    kept: tuple[Array | None] = buffers.kepts[layer] if uses_dropout else (None,)
     differentiate = passes.differentiate_at_z if network.learns_slopes else passes.differentiate
     if network.learns_slopes:
         if uses_dropout:
             delta *= buffers.kept[layer]
-            kept = (None,) * network.members
+            kept = (None,)
         name, through = f"slope{layer + 1}", buffers.hs[layer]
         split_slopes(
             delta, parameters.tensors[name], buffers.excess[layer], gradient.tensors[name], out=buffers.h[layer]
@@ -199,19 +199,19 @@ def _transposed(array: Array) -> Array:
 def _activate(
     activate: Callable[[str, Array, Array, Array, Array], None],
     name: str,
-    parameters: Parameters,
+    biases: tuple[Array, ...],
     buffers: Buffers,
     layer: int,
 ) -> None:
-    views = (buffers.zs[layer], by_member(parameters.b[layer], 1), buffers.as_[layer], buffers.scratches[layer])
+    views = (buffers.zs[layer], biases, buffers.as_[layer], buffers.scratches[layer])
     for z, b, a, scratch in zip(*views, strict=True):
         activate(name, z, b, a, scratch)
 
 
 def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropout) -> Array:
     """Inverted dropout: the kept neurons are scaled up, so that prediction needs no change."""
-    views = (by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], dropout.rngs)
-    for part, factors, h, rng in zip(*views, strict=True):
+    views = (by_member(array, 2) for array in (a, buffers.kept[layer], buffers.h[layer]))
+    for part, factors, h, rng in zip(*views, dropout.rngs, strict=True):
         n_rows, width = part.shape
         at_once = max(1, DRAWN_AT_ONCE // n_rows)
         for start in range(0, width, at_once):
