@@ -1,16 +1,91 @@
 """Mean, median and quotient as every metric takes them: weighted, along the rows, without a warning.
 
+What follows from many rows is taken block by block, so that it is never held of all of them; but of resamples at once,
+which ask for it again and again.
+
 `weights` is None, (n_rows,), or (R, n_rows): R resamples of the rows at a time, each with its own weights. The results
 of these stand along a leading axis, so that a metric, and with it its uncertainty, is written once.
 """
 
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Protocol, Self, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
+
+# Predictions of a block of rows: they stay in the cache.
+BLOCK_CELLS = 1 << 17
+FEWEST_ROWS = 1 << 10
+
+
+class Predicted(Protocol):
+    """Predictions (n_rows, K): an array, or what makes them block by block, as float64."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_rows, K)."""
+
+    def __getitem__(self, rows: slice, /) -> Floats:
+        """Those of some rows."""
+
+
+class Rows(Protocol):
+    """Rows that can be taken block by block."""
+
+    def blocks(self) -> Iterator[tuple[slice, Self]]:
+        """Which rows a block has, and these rows alone."""
+
+
+AnyRows = TypeVar("AnyRows", bound=Rows)
+
+
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Blocks of the rows of predictions of this shape."""
+    n_rows = max(FEWEST_ROWS, BLOCK_CELLS // max(shape[1], 1))
+    return (slice(start, min(start + n_rows, shape[0])) for start in range(0, shape[0], n_rows))
+
+
+def is_resampled(weights: Floats | None) -> TypeGuard[Floats]:
+    """Whether the weights are those of resamples."""
+    return weights is not None and weights.ndim > 1
+
+
+def mean_of(rows: AnyRows, weights: Floats | None, values_of: Callable[[AnyRows], Floats | Bools]) -> Floats:
+    """`weighted_mean` of the values that follow from each row."""
+    if is_resampled(weights):
+        return weighted_mean(values_of(rows), weights)
+    total, n_rows = np.zeros(()), 0
+    for some, block in rows.blocks():
+        values = values_of(block)
+        total = total + (values.sum(axis=0) if weights is None else weights[some] @ values)
+        n_rows += len(values)
+    return np.asarray(total / (n_rows if weights is None else weights.sum()), dtype=np.float64)
+
+
+def sums_of(
+    rows: AnyRows,
+    weights: Floats | None,
+    n_groups: int,
+    groups_of: Callable[[AnyRows], NDArray[np.int64]],
+    values_of: Callable[[AnyRows], Floats] | None = None,
+) -> Floats:
+    """`grouped_sums` of groups that follow from each row; each counts for its value, if `values_of` is given."""
+
+    def sums(some: AnyRows, own: Floats | None) -> Floats:
+        if values_of is not None:
+            values = values_of(some)
+            own = values if own is None else own * values
+        return grouped_sums(groups_of(some), n_groups, own)
+
+    if is_resampled(weights):
+        return sums(rows, weights)
+    total = np.zeros(n_groups)
+    for some, block in rows.blocks():
+        total += sums(block, None if weights is None else weights[some])
+    return total
 
 
 def weighted_mean(values: Floats | Bools, weights: Floats | None) -> Floats:

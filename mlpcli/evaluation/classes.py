@@ -7,18 +7,36 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, quotient, weighted_mean
-from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_columns
+from mlpcli.evaluation.averages import (
+    Bools,
+    Floats,
+    Predicted,
+    grouped_sums,
+    is_resampled,
+    mean_of,
+    quotient,
+    row_blocks,
+    sums_of,
+)
+from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
 
 N_CALIBRATION_BINS = 15
 
 
 def confusion_matrix(
-    y: NDArray[np.int64], predicted: NDArray[np.int64], n_classes: int, weights: Floats | None = None
+    y: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int, weights: Floats | None = None
 ) -> Floats:
     """Weight of the rows of each truth (down) and each predicted class (across), as (K, K); of resamples (R, K, K)."""
-    cells = grouped_sums(y * n_classes + predicted, n_classes**2, weights)
-    return cells.reshape(*cells.shape[:-1], n_classes, n_classes)
+    return _matrix(grouped_sums(_cells(y, predicted, n_classes), n_classes**2, weights), n_classes)
+
+
+def _cells(y: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
+    """The cell of the matrix in which each row counts, (n_rows,)."""
+    return np.asarray(y.astype(np.int64, copy=False) * n_classes + predicted)
+
+
+def _matrix(sums: Floats, n_classes: int) -> Floats:
+    return sums.reshape(*sums.shape[:-1], n_classes, n_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +46,19 @@ class ClassRows:
     `threshold` (1,) is for two classes: above it the second one is predicted.
     """
 
-    y: NDArray[np.int64]
-    probabilities: Floats
+    y: NDArray[np.integer]
+    probabilities: Predicted
     threshold: Floats | None = None
+
+    def blocks(self) -> Iterator[tuple[slice, "ClassRows"]]:
+        """See `averages.Rows`."""
+        for some in row_blocks(self.probabilities.shape):
+            yield some, ClassRows(self.y[some], self.probabilities[some], self.threshold)
+
+    @cached_property
+    def p(self) -> Floats:
+        """The probabilities as one array."""
+        return self.probabilities[:]
 
     @cached_property
     def n_classes(self) -> int:
@@ -40,14 +68,14 @@ class ClassRows:
     @cached_property
     def most_probable(self) -> NDArray[np.int64]:
         """The most probable class of each row, the first one on ties."""
-        return np.asarray(self.probabilities.argmax(axis=1))
+        return np.asarray(self.p.argmax(axis=1))
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The class each row gets: the most probable one, or what the threshold says."""
         if self.threshold is None:
             return self.most_probable
-        return np.asarray(self.probabilities[:, 1] > self.threshold[0], dtype=np.int64)
+        return np.asarray(self.p[:, 1] > self.threshold[0], dtype=np.int64)
 
     @cached_property
     def is_right(self) -> Bools:
@@ -57,7 +85,7 @@ class ClassRows:
     @property
     def true_probability(self) -> Floats:
         """The probability each row gives to its true class, (n_rows,)."""
-        return np.take_along_axis(self.probabilities, self.y[:, None], axis=1)[:, 0]
+        return np.take_along_axis(self.p, self.y[:, None], axis=1)[:, 0]
 
     @cached_property
     def surprise(self) -> Floats:
@@ -70,7 +98,7 @@ class ClassRows:
     @cached_property
     def squared_error(self) -> Floats:
         """Of the probability of the class coded 1 if there are two, else summed over the classes, (n_rows,)."""
-        p = self.probabilities
+        p = self.p
         if self.n_classes == 2:
             return np.asarray((p[:, 1] - self.y) ** 2)
         # sum over k of (p_k - [k = y])^2, without building the one-hot matrix
@@ -79,24 +107,34 @@ class ClassRows:
     @cached_property
     def calibration(self) -> tuple[NDArray[np.int64], Floats]:
         """The bin of each row's top probability, and by how much that exceeds being right, (n_rows,) each."""
-        top = self.probabilities.max(axis=1)
+        top = self.p.max(axis=1)
         inner_edges = np.linspace(0.0, 1.0, N_CALIBRATION_BINS + 1)[1:-1]
         bins = np.searchsorted(inner_edges, top, side="left")
         return bins, np.subtract(top, self.most_probable == self.y, out=top)
 
+    def confusion(self, weights: Floats | None) -> Floats:
+        """The confusion matrix (K, K); of resamples (R, K, K)."""
+        n = self.n_classes
+        return _matrix(sums_of(self, weights, n**2, lambda rows: _cells(rows.y, rows.predicted, n)), n)
+
     @cached_property
-    def occurs(self) -> Bools:
-        """Which classes some row has or is predicted to have, (K,)."""
-        return np.bincount(self.y, minlength=self.n_classes) + np.bincount(self.predicted, minlength=self.n_classes) > 0
+    def counts(self) -> Floats:
+        """The confusion matrix of rows that all count as one, whatever their weight."""
+        return self.confusion(None)
 
     @cached_property
     def is_class(self) -> Bools:
         """Whether each row is of the class, (n_rows, K'): of the class coded 1 if there are two, else of each class."""
         return np.asarray(self.y[:, None] == (np.array([1]) if self.n_classes == 2 else np.arange(self.n_classes)))
 
+    @property
+    def ranking(self) -> Floats:
+        """The probabilities by which the columns of `is_class` are ranked, (n_rows, K')."""
+        return self.p[:, 1:] if self.n_classes == 2 else self.p
+
     def rank(self) -> Iterator[RankedColumn]:
         """How the probabilities rank the rows of each column of `is_class` above the others."""
-        return rank_columns(self.is_class, self.probabilities[:, 1:] if self.n_classes == 2 else self.probabilities)
+        return rank_columns(self.is_class, self.ranking)
 
     @cached_property
     def ranked(self) -> list[RankedColumn]:
@@ -114,27 +152,28 @@ class ClassEvidence:
     @cached_property
     def confusion(self) -> Floats:
         """The confusion matrix (K, K)."""
-        return confusion_matrix(self.rows.y, self.rows.predicted, self.rows.n_classes, self.weights)
+        return self.rows.counts if self.weights is None else self.rows.confusion(self.weights)
 
     @cached_property
     def occurs(self) -> Bools:
         """Which classes occur in truth or prediction, (K,): absent ones stay out of macro averages."""
-        if self.weights is None or self.weights.ndim == 1:
-            return self.rows.occurs
-        return np.asarray(self.confusion.sum(axis=-1) + self.confusion.sum(axis=-2) > 0)
+        counts = self.confusion if is_resampled(self.weights) else self.rows.counts
+        return np.asarray(counts.sum(axis=-1) + counts.sum(axis=-2) > 0)
 
     @cached_property
     def has_every_class(self) -> Bools:
         """Whether each class occurs in the truth, 0-d."""
-        if self.weights is None or self.weights.ndim == 1:
-            return np.asarray(np.bincount(self.rows.y, minlength=self.rows.n_classes).all())
-        return np.asarray((grouped_sums(self.rows.y, self.rows.n_classes, self.weights) > 0).all(axis=-1))
+        counts = self.confusion if is_resampled(self.weights) else self.rows.counts
+        return np.asarray((counts.sum(axis=-1) > 0).all(axis=-1))
 
     @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision: of the class coded 1 if there are two, else of each class against the rest."""
-        is_once = self.weights is None or self.weights.ndim == 1
-        return measure_ranks(self.rows.rank() if is_once else self.rows.ranked, self.weights)
+        rows = self.rows
+        if self.weights is None:
+            n = 1 if rows.n_classes == 2 else rows.n_classes
+            return rank_blocks(len(rows.y), n, lambda: ((own.is_class, own.ranking) for _, own in rows.blocks()))
+        return measure_ranks(rows.ranked if is_resampled(self.weights) else rows.rank(), self.weights)
 
 
 def weight_of_all(evidence: ClassEvidence) -> Floats:
@@ -159,7 +198,7 @@ def weight_of_either(evidence: ClassEvidence) -> Floats:
 
 def accuracy(evidence: ClassEvidence) -> Floats:
     """Share of rows whose predicted class is the true one."""
-    return weighted_mean(evidence.rows.is_right, evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_right)
 
 
 def balanced_accuracy(evidence: ClassEvidence) -> Floats:
@@ -169,7 +208,7 @@ def balanced_accuracy(evidence: ClassEvidence) -> Floats:
 
 def log_loss(evidence: ClassEvidence) -> Floats:
     """Mean of -log of the probability of the true class."""
-    return weighted_mean(evidence.rows.surprise, evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.surprise)
 
 
 def roc_auc(evidence: ClassEvidence) -> Floats:
@@ -234,7 +273,7 @@ def mcc(evidence: ClassEvidence) -> Floats:
 
 def brier(evidence: ClassEvidence) -> Floats:
     """Mean squared error of the probabilities: of the class coded 1 if there are two, else summed over the classes."""
-    return weighted_mean(evidence.rows.squared_error, evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.squared_error)
 
 
 def ece(evidence: ClassEvidence) -> Floats:
@@ -242,10 +281,12 @@ def ece(evidence: ClassEvidence) -> Floats:
 
     Bin i holds the top probabilities in (i/15, (i+1)/15].
     """
-    bins, surplus = evidence.rows.calibration
-    weights = np.ones(len(bins)) if evidence.weights is None else evidence.weights
-    gaps = grouped_sums(bins, N_CALIBRATION_BINS, weights * surplus)
-    return np.asarray(np.abs(gaps).sum(axis=-1) / weights.sum(axis=-1))
+    rows, weights = evidence.rows, evidence.weights
+    gaps = sums_of(
+        rows, weights, N_CALIBRATION_BINS, lambda some: some.calibration[0], lambda some: some.calibration[1]
+    )
+    total = len(rows.y) if weights is None else weights.sum(axis=-1)
+    return np.asarray(np.abs(gaps).sum(axis=-1) / total)
 
 
 def _hits(confusion: Floats) -> Floats:

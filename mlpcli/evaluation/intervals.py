@@ -161,7 +161,7 @@ def _is_slow_to_rank(evidence: Evidence) -> bool:
     """Whether ranking resamples would take far longer than all the rest."""
     if isinstance(evidence, NumberEvidence):
         return False
-    return evidence.rows.probabilities.size > MOST_RANKED
+    return math.prod(evidence.rows.probabilities.shape) > MOST_RANKED
 
 
 def _bootstrapped(

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, quotient, weighted_mean
-from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_columns
+from mlpcli.evaluation.averages import Bools, Floats, Predicted, is_resampled, mean_of, quotient, row_blocks
+from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +18,23 @@ class YesNoRows:
     """
 
     y: Bools
-    probabilities: Floats
+    probabilities: Predicted
     threshold: Floats | None = None
+
+    def blocks(self) -> Iterator[tuple[slice, "YesNoRows"]]:
+        """See `averages.Rows`."""
+        for some in row_blocks(self.probabilities.shape):
+            yield some, YesNoRows(self.y[some], self.probabilities[some], self.threshold)
+
+    @cached_property
+    def p(self) -> Floats:
+        """The probabilities as one array."""
+        return self.probabilities[:]
 
     @cached_property
     def predicted(self) -> Bools:
         """Yes where the probability is above the threshold of its column, (n_rows, M)."""
-        return np.asarray(self.probabilities > (0.5 if self.threshold is None else self.threshold))
+        return np.asarray(self.p > (0.5 if self.threshold is None else self.threshold))
 
     @cached_property
     def is_right(self) -> Bools:
@@ -35,17 +45,17 @@ class YesNoRows:
     def surprise(self) -> Floats:
         """-log of the probability of the truth, clipped to [eps, 1 - eps] of float64, (n_rows, M)."""
         eps = np.finfo(np.float64).eps
-        true_probability = np.where(self.y, self.probabilities, 1 - self.probabilities)
+        true_probability = np.where(self.y, self.p, 1 - self.p)
         return np.asarray(-np.log(true_probability.clip(eps, 1 - eps)))
 
     @cached_property
     def squared_error(self) -> Floats:
         """Of the probabilities, (n_rows, M)."""
-        return np.asarray((self.probabilities - self.y) ** 2)
+        return np.asarray((self.p - self.y) ** 2)
 
     def rank(self) -> Iterator[RankedColumn]:
         """How the probabilities of each column rank yes above no."""
-        return rank_columns(self.y, self.probabilities)
+        return rank_columns(self.y, self.p)
 
     @cached_property
     def ranked(self) -> list[RankedColumn]:
@@ -63,15 +73,17 @@ class YesNoEvidence:
     @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision of each column."""
-        is_once = self.weights is None or self.weights.ndim == 1
-        return measure_ranks(self.rows.rank() if is_once else self.rows.ranked, self.weights)
+        rows = self.rows
+        if self.weights is None:
+            return rank_blocks(len(rows.y), rows.y.shape[1], lambda: ((own.y, own.p) for _, own in rows.blocks()))
+        return measure_ranks(rows.ranked if is_resampled(self.weights) else rows.rank(), self.weights)
 
     @cached_property
     def hits_and_claims(self) -> tuple[Floats, Floats]:
         """Shares of rows per column, (M,) each: truly predicted yes; yes in the truth plus yes in the prediction."""
         rows, weights = self.rows, self.weights
-        hits = weighted_mean(rows.y & rows.predicted, weights)
-        return hits, weighted_mean(rows.y, weights) + weighted_mean(rows.predicted, weights)
+        hits = mean_of(rows, weights, lambda some: some.y & some.predicted)
+        return hits, mean_of(rows, weights, lambda some: some.y) + mean_of(rows, weights, lambda some: some.predicted)
 
 
 def weight_of_all(evidence: YesNoEvidence) -> Floats:
@@ -82,27 +94,28 @@ def weight_of_all(evidence: YesNoEvidence) -> Floats:
 
 def weight_of_either(evidence: YesNoEvidence) -> Floats:
     """Weight of the rows with yes in truth or prediction, (M,): the hits among them are F1 / (2 - F1)."""
-    return weighted_mean(evidence.rows.y | evidence.rows.predicted, evidence.weights) * weight_of_all(evidence)
+    either = mean_of(evidence.rows, evidence.weights, lambda rows: rows.y | rows.predicted)
+    return either * weight_of_all(evidence)
 
 
 def subset_accuracy(evidence: YesNoEvidence) -> Floats:
     """Share of rows with every column right (scikit-learn's accuracy_score for several columns)."""
-    return weighted_mean(np.asarray(evidence.rows.is_right.all(axis=1)), evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: np.asarray(rows.is_right.all(axis=1)))
 
 
 def accuracy(evidence: YesNoEvidence) -> Floats:
     """Share of right answers in each column, (M,)."""
-    return weighted_mean(evidence.rows.is_right, evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_right)
 
 
 def hamming_loss(evidence: YesNoEvidence) -> Floats:
     """Share of wrong answers among all columns."""
-    return weighted_mean((~evidence.rows.is_right).mean(axis=1), evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: (~rows.is_right).mean(axis=1))
 
 
 def log_loss(evidence: YesNoEvidence) -> Floats:
     """Mean over the columns of the log loss of each."""
-    return np.asarray(weighted_mean(evidence.rows.surprise, evidence.weights).mean(axis=-1))
+    return np.asarray(mean_of(evidence.rows, evidence.weights, lambda rows: rows.surprise).mean(axis=-1))
 
 
 def roc_auc(evidence: YesNoEvidence) -> Floats:
@@ -129,4 +142,4 @@ def f1_micro(evidence: YesNoEvidence) -> Floats:
 
 def brier(evidence: YesNoEvidence) -> Floats:
     """Mean squared error of the probabilities, over all columns."""
-    return np.asarray(weighted_mean(evidence.rows.squared_error, evidence.weights).mean(axis=-1))
+    return np.asarray(mean_of(evidence.rows, evidence.weights, lambda rows: rows.squared_error).mean(axis=-1))

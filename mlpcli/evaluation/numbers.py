@@ -1,11 +1,21 @@
 """The metrics of M target columns that are numbers: each function gives one value per output, (M,)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats, SortedColumn, weighted_mean, weighted_quantile
+from mlpcli.evaluation.averages import (
+    Floats,
+    Predicted,
+    SortedColumn,
+    is_resampled,
+    mean_of,
+    row_blocks,
+    weighted_mean,
+    weighted_quantile,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,12 +23,18 @@ class NumberRows:
     """Truth `y` and `predicted`, both (n_rows, M), and what follows from them whatever the weights."""
 
     y: Floats
-    predicted: Floats
+    predicted: Predicted
+
+    def blocks(self) -> Iterator[tuple[slice, "NumberRows"]]:
+        """See `averages.Rows`."""
+        for some in row_blocks(self.predicted.shape):
+            yield some, NumberRows(self.y[some], self.predicted[some])
 
     @cached_property
     def distance(self) -> Floats:
         """Absolute error of each row and output, (n_rows, M)."""
-        return np.abs(self.predicted - self.y)
+        distance = self.predicted[:] - self.y
+        return np.abs(distance, out=distance)
 
     @cached_property
     def squared_error(self) -> Floats:
@@ -51,20 +67,23 @@ class NumberEvidence:
 
 def rmse(evidence: NumberEvidence) -> Floats:
     """Root of the mean squared error."""
-    return np.sqrt(weighted_mean(evidence.rows.squared_error, evidence.weights))
+    return np.sqrt(mean_of(evidence.rows, evidence.weights, lambda rows: rows.squared_error))
 
 
 def mae(evidence: NumberEvidence) -> Floats:
     """Mean absolute error."""
-    return weighted_mean(evidence.rows.distance, evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.distance)
 
 
 def median_absolute_error(evidence: NumberEvidence) -> Floats:
     """Median of the absolute errors."""
-    weights = evidence.weights
-    if weights is None or weights.ndim == 1:
-        return weighted_quantile(evidence.rows.distance, 0.5, weights)
-    return np.stack([column.medians(weights) for column in evidence.rows.sorted_distances], axis=-1)
+    rows, weights = evidence.rows, evidence.weights
+    if not is_resampled(weights):
+        distance = np.empty(rows.y.shape)
+        for some, block in rows.blocks():
+            distance[some] = block.distance
+        return weighted_quantile(distance, 0.5, weights)
+    return np.stack([column.medians(weights) for column in rows.sorted_distances], axis=-1)
 
 
 def r2(evidence: NumberEvidence) -> Floats:
@@ -76,9 +95,10 @@ def r2(evidence: NumberEvidence) -> Floats:
     y, weights = evidence.rows.y, evidence.weights
     if len(y) < 2:
         return np.full(y.shape[1] if weights is None else (*weights.shape[:-1], y.shape[1]), np.nan)
-    residual = weighted_mean(evidence.rows.squared_error, weights)
-    if weights is None or weights.ndim == 1:
-        variance = weighted_mean((y - weighted_mean(y, weights)) ** 2, weights)
+    residual = mean_of(evidence.rows, weights, lambda rows: rows.squared_error)
+    if not is_resampled(weights):
+        mean = mean_of(evidence.rows, weights, lambda rows: rows.y)
+        variance = mean_of(evidence.rows, weights, lambda rows: np.asarray((rows.y - mean) ** 2))
         counted = y if weights is None else y[weights > 0]
         is_constant = (counted.min(axis=0) == counted.max(axis=0)) | (variance == 0)
     else:
@@ -91,9 +111,9 @@ def r2(evidence: NumberEvidence) -> Floats:
 
 def mape(evidence: NumberEvidence) -> Floats:
     """Mean absolute error as a share of the truth (0.1 is 10 %)."""
-    return weighted_mean(evidence.rows.share, evidence.weights)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.share)
 
 
 def max_error(evidence: NumberEvidence) -> Floats:
     """Largest absolute error of any row, whatever its weight."""
-    return np.asarray(evidence.rows.distance.max(axis=0))
+    return np.asarray(np.max([block.distance.max(axis=0) for _, block in evidence.rows.blocks()], axis=0))

@@ -5,7 +5,8 @@ below a positive (a tie counts half; Mann & Whitney 1947), average precision of 
 it (the step-wise sum without interpolation, as in scikit-learn).
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -16,6 +17,11 @@ from mlpcli.evaluation.averages import Bools, Floats, quotient
 
 Positions = NDArray[np.intp]
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
+
+# Of rows that come in blocks: how often they are gone through, each time for some of the columns.
+MOST_PASSES = 8
+# Sorted scores that are looked up at once.
+LOOKED_UP = 1 << 16
 
 
 class Rankings(NamedTuple):
@@ -62,16 +68,16 @@ class RankedColumn:
 
         ROC AUC is NaN where there are only positives or only negatives; average precision is 0 without a positive row.
         """
+        if weights is None:
+            return _measure_sorted(self.positives, self.negatives)
         own, up_to_positive = self._weight_up_to(weights, 0)
         _, up_to_negative = self._weight_up_to(weights, 1)
         total, n_negative = up_to_positive[..., -1], up_to_negative[..., -1]
         below = up_to_negative[..., self.negatives_below]
-        halfway = (below + up_to_negative[..., self.negatives_not_above]) / 2
+        not_above = up_to_negative[..., self.negatives_not_above]
         at_or_above = total[..., None] - up_to_positive[..., self.positives_below]
         precision = quotient(at_or_above, at_or_above + n_negative[..., None] - below)
-        pairs = total * n_negative
-        auc = np.where(pairs > 0, (own * halfway).sum(axis=-1) / np.where(pairs > 0, pairs, 1.0), np.nan)
-        return auc, quotient((own * precision).sum(axis=-1), total)
+        return _means((own * (below + not_above) / 2).sum(axis=-1), (own * precision).sum(axis=-1), total, n_negative)
 
     def auc_variance(self, weights: Floats | None) -> float:
         """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN with fewer than two rows of a kind.
@@ -96,6 +102,27 @@ class RankedColumn:
         return own, np.concatenate([start, np.cumsum(own, axis=-1)], axis=-1)
 
 
+def _measure_sorted(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
+    """The same from the sorted scores of rows that all count as one, looked up some at a time."""
+    halfway_sum = precision_sum = 0.0
+    for start in range(0, len(positives), LOOKED_UP):
+        own = positives[start : start + LOOKED_UP]
+        below, not_above = (np.searchsorted(negatives, own, side=side) for side in _SIDES)
+        at_or_above = len(positives) - np.searchsorted(positives, own, side="left")
+        halfway_sum += float(((below + not_above) / 2).sum())
+        precision_sum += float((at_or_above / (at_or_above + len(negatives) - below)).sum())
+    return _means(
+        *(np.asarray(part, np.float64) for part in (halfway_sum, precision_sum, len(positives), len(negatives)))
+    )
+
+
+def _means(halfway_sum: Floats, precision_sum: Floats, total: Floats, n_negative: Floats) -> tuple[Floats, Floats]:
+    """ROC AUC and average precision from sums over positives of weight `total`, among negatives of `n_negative`."""
+    pairs = total * n_negative
+    auc = np.where(pairs > 0, halfway_sum / np.where(pairs > 0, pairs, 1.0), np.nan)
+    return auc, quotient(precision_sum, total)
+
+
 def _variance_of_mean(values: Floats, weights: Floats) -> float:
     share = weights / weights.sum()
     n = 1 / (share @ share)
@@ -111,3 +138,35 @@ def measure_ranks(ranked: Iterable[RankedColumn], weights: Floats | None) -> Ran
     """The two metrics of each column."""
     columns = [column.measure(weights) for column in ranked]
     return Rankings(*(np.stack(values, axis=-1) for values in zip(*columns, strict=True)))
+
+
+def rank_blocks(n_rows: int, n_columns: int, blocks: Callable[[], Iterable[tuple[Bools, Floats]]]) -> Rankings:
+    """The two metrics of each column, where all rows count as one; what is held is the scores of a few columns.
+
+    `blocks` goes through the rows: which are positive, and their scores, (n, n_columns) each.
+    """
+    n_together = math.ceil(n_columns / MOST_PASSES)
+    found = []
+    for first in range(0, n_columns, n_together):
+        columns = range(first, min(first + n_together, n_columns))
+        found += [_measure_sorted(*sides) for sides in _sorted_sides(n_rows, columns, blocks())]
+    return Rankings(*(np.stack(values, axis=-1) for values in zip(*found, strict=True)))
+
+
+def _sorted_sides(
+    n_rows: int, columns: range, blocks: Iterable[tuple[Bools, Floats]]
+) -> Iterator[tuple[Floats, Floats]]:
+    """The scores of positive and of negative rows of each column, sorted: both in one array, from either end of it."""
+    held = np.empty((len(columns), n_rows))
+    ends = [(0, n_rows)] * len(columns)
+    for is_positive, scores in blocks:
+        for place, column in enumerate(columns):
+            is_own, own, (low, high) = is_positive[:, column], scores[:, column], ends[place]
+            n_positive = int(np.count_nonzero(is_own))
+            ends[place] = low + n_positive, high - (len(own) - n_positive)
+            held[place, low : ends[place][0]] = own[is_own]
+            held[place, ends[place][1] : high] = own[~is_own]
+    for scores, (end, _) in zip(held, ends, strict=True):
+        scores[:end].sort()
+        scores[end:].sort()
+        yield scores[:end], scores[end:]

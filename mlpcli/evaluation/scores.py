@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.averages import Floats, Predicted
 from mlpcli.evaluation.classes import ClassEvidence, ClassRows
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
 from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
@@ -24,8 +24,8 @@ Evidence: TypeAlias = ClassEvidence | NumberEvidence | YesNoEvidence
 
 
 def score_classes(
-    y: NDArray[np.int64],
-    probabilities: Floats,
+    y: NDArray[np.integer],
+    probabilities: Predicted,
     labels: Sequence[str],
     weights: Floats | None = None,
     threshold: Floats | None = None,
@@ -39,7 +39,7 @@ def score_classes(
 
 
 def score_numbers(
-    y: Floats, predicted: Floats, names: Sequence[str], weights: Floats | None = None
+    y: Floats, predicted: Predicted, names: Sequence[str], weights: Floats | None = None
 ) -> dict[str, float]:
     """All scores of `predicted` numbers (n_rows, M) for `y` (n_rows, M); `names` names the M outputs."""
     return _score_all("regression", y, predicted, names, weights)
@@ -47,7 +47,7 @@ def score_numbers(
 
 def score_multilabel(
     y: NDArray[Any],
-    probabilities: Floats,
+    probabilities: Predicted,
     names: Sequence[str],
     weights: Floats | None = None,
     threshold: Floats | None = None,
@@ -63,7 +63,7 @@ def score(
     task: Task,
     key: str,
     y: NDArray[Any],
-    predicted: Floats,
+    predicted: Predicted,
     names: Sequence[str],
     weights: Floats | None = None,
     threshold: Floats | None = None,
@@ -129,7 +129,7 @@ def explain_unknown_metric(key: str, keys: Sequence[str]) -> str:
 def _score_all(
     task: Task,
     y: NDArray[Any],
-    predicted: Floats,
+    predicted: Predicted,
     names: Sequence[str],
     weights: Floats | None,
     threshold: Floats | None = None,
@@ -153,16 +153,17 @@ def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
 
 
 def gather(
-    task: Task, y: NDArray[Any], predicted: Floats, weights: Floats | None, threshold: Floats | None
+    task: Task, y: NDArray[Any], predicted: Predicted, weights: Floats | None, threshold: Floats | None
 ) -> Evidence:
     """What the metrics of a task ask: arrays as in the function that scores all of it."""
-    predicted = np.asarray(predicted, dtype=np.float64)
+    if isinstance(predicted, np.ndarray):  # else it gives float64 by itself
+        predicted = np.asarray(predicted, dtype=np.float64)
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)
     if task == "classification":
         return ClassEvidence(ClassRows(y, predicted, threshold), weights)
     if task == "regression":
         return NumberEvidence(NumberRows(y, predicted), weights)
-    return YesNoEvidence(YesNoRows(y.astype(np.bool_), predicted, threshold), weights)
+    return YesNoEvidence(YesNoRows(y.astype(np.bool_, copy=False), predicted, threshold), weights)
 
 
 def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:

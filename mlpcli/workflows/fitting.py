@@ -16,7 +16,7 @@ from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.folding import fold, has_logits, scale_logits
 from mlpcli.nn.initialization import initialize_members
-from mlpcli.nn.network import SCORING_ROWS, Network, predict
+from mlpcli.nn.network import Network, predict
 from mlpcli.nn.parameters import Parameters, view_parameters
 from mlpcli.training.engine import start_optimizer
 from mlpcli.training.loop import EpochReport, Monitor, fit
@@ -30,7 +30,7 @@ from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import metric_is_gain
-from mlpcli.workflows.scoring import Judge, constant_answers, score_answers
+from mlpcli.workflows.scoring import Decoded, Judge, constant_answers, score_answers
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
@@ -219,20 +219,8 @@ def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
 
 def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
     outputs = _outputs(prepared, part, network, parameters)
-    answers = _decoded(prepared, outputs)
-    del outputs
+    answers = Decoded(prepared.target, prepared.target_state, outputs)
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
-
-
-def _decoded(prepared: Prepared, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The answers of many rows, some at a time: on the way to one there are several arrays of its size."""
-    first = decode_outputs(prepared.target, prepared.target_state, outputs[:SCORING_ROWS])
-    answers = np.empty((len(outputs), first.shape[1]))
-    answers[:SCORING_ROWS] = first
-    for start in range(SCORING_ROWS, len(outputs), SCORING_ROWS):
-        rows = slice(start, start + SCORING_ROWS)
-        answers[rows] = decode_outputs(prepared.target, prepared.target_state, outputs[rows])
-    return answers
 
 
 def _verdicts(prepared: Prepared, network: Network, parameters: Parameters, scores: dict[str, float]) -> list[Verdict]:
@@ -241,7 +229,7 @@ def _verdicts(prepared: Prepared, network: Network, parameters: Parameters, scor
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores)
-    answers = _decoded(prepared, _outputs(prepared, last, network, parameters))
+    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, last, network, parameters))
     threshold = prepared.target_state.get("threshold")
     answered = Answered(prepared.target, last.truth, answers, last.weights, threshold)
     return answered.judge(gates, prepared.plan.seed)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.probabilities import no_and_yes
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, answer_names, decode_outputs
+from mlpcli.evaluation.averages import Predicted
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
@@ -18,10 +19,28 @@ from mlpcli.workflows.calibration import doubtful_log_loss, extrapolated, fit_me
 Values = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """The answers of network `outputs`, made of some rows at a time: those of all are never held."""
+
+    target: Target
+    state: dict[str, Values]
+    outputs: NDArray[np.floating[Any]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_rows, n_classes or n_targets)."""
+        return len(self.outputs), len(answer_names(self.target))
+
+    def __getitem__(self, rows: slice, /) -> Values:
+        """Those of some rows."""
+        return decode_outputs(self.target, self.state, self.outputs[rows])
+
+
 def score_answers(
     target: Target,
     truth: NDArray[Any],
-    answers: Values,
+    answers: Predicted,
     weights: Values | None = None,
     threshold: Values | None = None,
 ) -> dict[str, float]:
@@ -56,7 +75,7 @@ class Judge:
         expected to reach on rows that none of them has seen.
         """
         if outputs.ndim == 2:
-            return self._of_answers(self._calibrated(decode_outputs(self.target, self.state, outputs), outputs))
+            return self._of_answers(Decoded(self.target, self._calibrated(outputs), outputs))
         alone = float(np.mean([self(own) for own in outputs]))
         together = alone
         if len(outputs) > 1:
@@ -87,13 +106,14 @@ class Judge:
         judges_probabilities = self.metric in METRICS and METRICS[self.metric].judges_probabilities
         return self.is_calibrated and judges_probabilities and not isinstance(self.target, NumberTarget)
 
-    def _calibrated(self, answers: Values, outputs: NDArray[Any]) -> Values:
+    def _calibrated(self, outputs: NDArray[Any]) -> dict[str, Values]:
+        """The state of the target, with the temperature if these outputs get one."""
         if not self._finds_temperature:
-            return answers
-        temperature = np.array([fit_temperature(answers, self.truth, self.weights)])
-        return decode_outputs(self.target, self.state | {"temperature": temperature}, outputs)
+            return self.state
+        answers = decode_outputs(self.target, self.state, outputs)
+        return self.state | {"temperature": np.array([fit_temperature(answers, self.truth, self.weights)])}
 
-    def _of_answers(self, answers: Values) -> float:
+    def _of_answers(self, answers: Predicted) -> float:
         names = answer_names(self.target)
         threshold = self.state.get("threshold")
         return score(self.target.task, self.metric, self.truth, answers, names, self.weights, threshold)

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from mlpcli.data.targets import ClassTarget, NumberTarget, YesNoTarget, decode_outputs
+from mlpcli.workflows.scoring import Decoded
+
+OUTPUTS = np.random.default_rng(0).random((20, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("target", "state"),
+    [
+        (ClassTarget("y", ("a", "b")), {"temperature": np.array([1.5])}),
+        (YesNoTarget(("y", "z"), (("no", "yes"), ("no", "yes"))), {}),
+        (NumberTarget(("y", "z"), "standardize"), {"target_center": np.ones(2), "target_scale": np.array([2.0, 0.3])}),
+    ],
+)
+def test_answers_decoded_some_at_a_time_are_those_of_all(target, state):
+    answers, decoded = decode_outputs(target, state, OUTPUTS), Decoded(target, state, OUTPUTS)
+    assert decoded.shape == answers.shape
+    assert np.array_equal(decoded[3:11], answers[3:11])
+    assert np.array_equal(decoded[:], answers)
+
+
+def test_a_single_output_answers_for_both_classes():
+    decoded = Decoded(ClassTarget("y", ("a", "b")), {}, OUTPUTS[:, :1])
+    assert decoded.shape == (20, 2)
+    assert decoded[:5].sum(axis=1).tolist() == [1.0] * 5
