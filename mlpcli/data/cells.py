@@ -7,7 +7,7 @@ categories, strings, nullable numbers, booleans, dates. Each distinct value is c
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,13 @@ _LEADING_ZERO = re.compile(r"^[+-]?0\d")
 # More digits than a float64 holds.
 _LONG_DIGITS = re.compile(r"^\d{16,}$")
 
-Codes = NDArray[np.int64]
+Codes = NDArray[np.signedinteger[Any]]
 Values = NDArray[np.float64]
 Series: TypeAlias = "pd.Series[Any]"
+Looked = TypeVar("Looked", bound=np.generic)
+
+# Rows whose distinct values are looked for together.
+FACTORIZED_AT_ONCE = 1 << 16
 
 # Texts that mean "missing" among numbers, besides the table's own markers.
 NUMBER_BLANKS = frozenset({"none", "-", "."})
@@ -27,7 +31,10 @@ NUMBER_BLANKS = frozenset({"none", "-", "."})
 
 @dataclass(frozen=True)
 class TextCells:
-    """A column of texts: `texts[codes[row]]` is the cell, code -1 a missing cell; the texts are distinct."""
+    """A column of texts: `texts[codes[row]]` is the cell, code -1 a missing cell; the texts are distinct.
+
+    The codes are of `code_dtype`.
+    """
 
     texts: tuple[str, ...]
     codes: Codes
@@ -42,7 +49,7 @@ class TextCells:
         """How many cells are missing."""
         return int(np.count_nonzero(self.codes < 0))
 
-    def translated(self, table: NDArray[np.generic], missing: object) -> NDArray[np.generic]:
+    def translated(self, table: NDArray[Looked], missing: object) -> NDArray[Looked]:
         """`table` (one value per text) looked up for each cell, with `missing` where there is none."""
         return np.append(table, np.asarray([missing], table.dtype))[self.codes]
 
@@ -54,6 +61,11 @@ class NumberCells:
     values: Values
     bad_row: int = -1
     bad_text: str = ""
+
+
+def code_dtype(n_codes: int) -> "np.dtype[np.signedinteger[Any]]":
+    """The smallest type for codes from -1 to `n_codes`, which has room for one more than there are."""
+    return np.dtype(np.min_scalar_type(-n_codes - 1))
 
 
 def is_number_dtype(series: Series) -> bool:
@@ -101,13 +113,24 @@ def text_cells(series: Series) -> TextCells:
     values: Any = series
     if is_number_dtype(series):
         is_whole = series.dtype.kind in "iu" and isinstance(series.dtype, np.dtype)
-        values = series.to_numpy() if is_whole else series.to_numpy(np.float64, na_value=np.nan)
-    codes, distinct = pd.factorize(values)
-    if is_date_dtype(series):
-        texts = [value.isoformat() for value in distinct]
-    else:
-        texts = [_text(value) for value in distinct.tolist()]
-    return _merged(codes.astype(np.int64, copy=False), texts)
+        values = pd.Series(series.to_numpy() if is_whole else series.to_numpy(np.float64, na_value=np.nan), copy=False)
+    codes, distinct = _factorized(values)
+    spelled = pd.Timestamp.isoformat if is_date_dtype(series) else _text
+    return _merged(codes, [spelled(value) for value in distinct])
+
+
+def _factorized(values: Series) -> tuple[Codes, list[Any]]:
+    """The place of each value among the distinct ones, -1 where it is missing, and these as they occur.
+
+    Taken some rows at a time: pandas makes room for as many distinct values as there are rows.
+    """
+    places: dict[Any, int] = {}
+    parts: list[Codes] = []
+    for start in range(0, len(values), FACTORIZED_AT_ONCE):
+        own, distinct = pd.factorize(values.iloc[start : start + FACTORIZED_AT_ONCE])
+        table = [places.setdefault(value, len(places)) for value in distinct.tolist()]
+        parts.append(np.asarray([*table, -1], code_dtype(len(places)))[own])
+    return np.concatenate([np.zeros(0, code_dtype(len(places))), *parts]), list(places)
 
 
 def number_cells(series: Series) -> NumberCells:
@@ -141,7 +164,7 @@ def _merged(codes: Codes, texts: Sequence[str]) -> TextCells:
     distinct = {text: position for position, text in enumerate(dict.fromkeys(text for text in texts if text))}
     if len(distinct) == len(texts):
         return TextCells(tuple(distinct), codes)
-    table = np.asarray([distinct.get(text, -1) for text in texts] + [-1], np.int64)
+    table = np.asarray([distinct.get(text, -1) for text in texts] + [-1], code_dtype(len(distinct)))
     return TextCells(tuple(distinct), table[codes])
 
 

@@ -33,7 +33,7 @@ def group_rows(selection: Selection, column: str) -> Groups:
         )
     series = selection.column(column)
     cells = text_cells(series)
-    names, codes = list(cells.texts), cells.codes
+    names, codes = list(cells.texts), cells.codes.astype(np.int64)
     if holds_numbers(series) and len(names) > MOST_NUMBERS:
         names, codes = _quartiles(selection.numbers(column))
     if len(names) > MOST_GROUPS:

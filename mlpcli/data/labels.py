@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import Series, TextCells
+from mlpcli.data.cells import Codes, Series, TextCells, code_dtype
 from mlpcli.data.columns import find_yes_no, yes_no_sign
 from mlpcli.data.selection import Selection
 from mlpcli.errors import DataError
@@ -43,28 +43,34 @@ def yes_no_levels(selection: Selection, name: str, texts: Sequence[str]) -> tupl
     return texts[0], texts[1]
 
 
-def class_codes(selection: Selection, name: str, labels: Sequence[str]) -> NDArray[np.int64]:
+def class_codes(selection: Selection, name: str, labels: Sequence[str]) -> Codes:
     """The place of each cell's label among `labels`; raises DataError for a missing cell and an unknown label."""
     cells = selection.texts(name)
-    codes = {label: float(code) for code, label in enumerate(labels)}
+    codes = {label: code for code, label in enumerate(labels)}
     same_number = _same_number(labels, cells.texts)
-    values = [codes.get(same_number.get(text, text), np.nan) for text in cells.texts]
-    return _looked_up(selection, name, cells, values, labels, "a class").astype(np.int64)
+    found = np.asarray([codes.get(same_number.get(text, text), -1) for text in cells.texts], code_dtype(len(labels)))
+    _refuse_unknown(selection, name, cells, found < 0, labels, "a class")
+    return cells.translated(found, -1)
 
 
 def yes_no_values(selection: Selection, name: str, levels: tuple[str, str]) -> Values:
     """0 for no and 1 for yes; raises DataError for a missing cell and for any other text."""
     cells = selection.texts(name)
-    values = [(yes_no_sign(levels, text) + 1.0) / 2.0 for text in cells.texts]
-    return _looked_up(selection, name, cells, values, levels, "a value")
+    values = np.asarray([(yes_no_sign(levels, text) + 1.0) / 2.0 for text in cells.texts], np.float64)
+    _refuse_unknown(selection, name, cells, np.isnan(values), levels, "a value")
+    return cells.translated(values, np.nan)
 
 
-def _looked_up(
-    selection: Selection, name: str, cells: TextCells, values: list[float], known: Sequence[str], what: str
-) -> Values:
-    """The value of each cell's text (`values`, one per text); NaN is an error with the place of the cell."""
+def _refuse_unknown(
+    selection: Selection,
+    name: str,
+    cells: TextCells,
+    is_unknown: NDArray[np.bool_],
+    known: Sequence[str],
+    what: str,
+) -> None:
+    """Raise DataError with the place of the first missing cell, or of the first whose text is one that `is_unknown`."""
     refuse_missing(selection, name, cells.codes < 0)
-    is_unknown = np.isnan(np.asarray(values, np.float64))
     if is_unknown.any():
         row = int(np.argmax(cells.translated(is_unknown, False)))
         text = cells.texts[cells.codes[row]]
@@ -73,7 +79,6 @@ def _looked_up(
             f"{selection.where(row)}: {name} is {text!r}, {what} training never saw (it saw {some}).\n"
             "Correct the cell, leave the row out, or train on rows that have it."
         )
-    return cells.translated(np.asarray(values, np.float64), np.nan).astype(np.float64, copy=False)
 
 
 def _same_number(labels: Sequence[str], texts: Sequence[str]) -> dict[str, str]:

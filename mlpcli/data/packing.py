@@ -8,6 +8,7 @@ would have been up to the last bit or two of float32.
 import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ class Block:
     unit: Values
     middle: Values
 
-    def cells(self, columns: "slice | NDArray[np.int64]", rows: "slice | NDArray[np.int64]") -> Values:
+    def cells(self, columns: "slice | NDArray[np.int64]", rows: "slice | NDArray[np.signedinteger[Any]]") -> Values:
         """The numbers (n_columns, n_rows) of some columns and rows, counted within the block."""
         values: Values = self.values[columns][:, rows].astype(np.float64)
         values *= self.unit[columns]
@@ -75,12 +76,17 @@ class PackedNumbers:
             self.blocks.append(_packed(first, self._waiting, self._n_waiting, len(self.names)))
             self._waiting, self._n_waiting = [], 0
 
-    def column(self, name: str) -> Values:
-        """All cells of a column (n_rows,)."""
+    def column(self, name: str, rows: "NDArray[np.signedinteger[Any]] | None" = None) -> Values:
+        """All cells of a column (n_rows,), or those of ascending `rows`."""
         place = self._places[name]
-        values = np.empty(self.n_rows)
+        column = slice(place, place + 1)
+        values = np.empty(self.n_rows if rows is None else len(rows))
         for block in self.blocks:
-            values[block.first_row : block.end_row] = block.cells(slice(place, place + 1), slice(None))[0]
+            if rows is None:
+                values[block.first_row : block.end_row] = block.cells(column, slice(None))[0]
+            else:
+                first, end = np.searchsorted(rows, (block.first_row, block.end_row)).tolist()
+                values[first:end] = block.cells(column, rows[first:end] - block.first_row)[0]
         return values
 
     def places(self, names: Sequence[str]) -> NDArray[np.int64]:

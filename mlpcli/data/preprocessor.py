@@ -4,7 +4,7 @@ The order of the inputs is in `inputs.py`, the state and the arithmetic of numbe
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -115,18 +115,13 @@ def fit_preprocessor(
     amounts: dict[str, Amount] = {}
     flags: dict[bytes, str] = {}
     guide = None if targets is None else guide_of(targets)
+    fit = partial(fit_amount, numeric=numeric, missing=missing, encoding=encoding, guide=guide)
     for name in features:
         role = roles.get(name) or _find_role(selection, name)
         if role in ("category", "yes_no"):
             column, is_missing = _fit_texts(selection, name, role, categorical)
         else:
-            column, values = _fit_amounts(selection, name, role)
-            is_missing = np.isnan(values)
-            amounts[name] = amount = fit_amount(values, numeric, missing, encoding, guide)
-            n_bins = max(len(amount.edges) - 1, 0)
-            column = replace(
-                column, clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=n_bins, bin_span=amount.span
-            )
+            column, amounts[name], is_missing = _fit_amounts(selection, name, role, fit)
         if role != "category" and column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
             # Columns that are missing together say one thing: they share the flag of the first.
             pattern = np.packbits(is_missing).tobytes()
@@ -233,8 +228,10 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def _fit_amounts(selection: Selection, name: str, role: Role) -> tuple[Column, Values]:
-    """A column of numbers or dates, and its training values with NaN."""
+def _fit_amounts(
+    selection: Selection, name: str, role: Role, fit: Callable[[Values], Amount]
+) -> tuple[Column, Amount, NDArray[np.bool_]]:
+    """A column of numbers or dates, what is learnt of its training values, and which cells are missing."""
     column = Column(name, role)
     if role == "number":
         values = selection.numbers(name)
@@ -247,7 +244,12 @@ def _fit_amounts(selection: Selection, name: str, role: Role) -> tuple[Column, V
         _refuse_empty(selection, name)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     n_missing, n_distinct = int(np.count_nonzero(is_missing)), count_distinct(values)
-    return replace(column, n_missing=n_missing, minimum=low, maximum=high, n_distinct=n_distinct), values
+    amount = fit(values)
+    column = replace(
+        column, n_missing=n_missing, minimum=low, maximum=high, n_distinct=n_distinct,
+        clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=max(len(amount.edges) - 1, 0), bin_span=amount.span,
+    )  # fmt: skip
+    return column, amount, is_missing
 
 
 def _date_format(selection: Selection, name: str) -> str:

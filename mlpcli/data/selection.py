@@ -1,6 +1,7 @@
 """Some rows of a table, seen column by column; what fitting and transforming read from."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,13 @@ from mlpcli.data.dates import days_of, parse_dates
 from mlpcli.data.tables import Table
 from mlpcli.errors import DataError
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.signedinteger[Any]]
 Values = NDArray[np.float64]
+
+
+def row_dtype(n_rows: int) -> "np.dtype[np.signedinteger[Any]]":
+    """The type for places of rows of a table."""
+    return np.dtype(np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64)
 
 
 class Selection:
@@ -21,8 +27,9 @@ class Selection:
     def __init__(self, table: Table | pd.DataFrame, rows: Rows | None = None) -> None:
         self._table = None if isinstance(table, pd.DataFrame) else table
         self._frame = table if isinstance(table, pd.DataFrame) else table.frame
+        self._is_ascending = rows is not None and bool((rows[1:] > rows[:-1]).all())
         # Rows that are all of them, in order, need not be copied.
-        is_all = rows is not None and len(rows) == len(self._frame) and bool((rows[1:] > rows[:-1]).all())
+        is_all = rows is not None and len(rows) == len(self._frame) and self._is_ascending
         self._rows = None if is_all else rows
         # What a message lists as found: a table may hold more columns than were read.
         self.found_columns = tuple(map(str, self._frame.columns)) if self._table is None else self._table.column_names
@@ -72,7 +79,7 @@ class Selection:
         codes = cells.codes[self._rows]
         found = pd.unique(codes)
         found = found[found >= 0]
-        new_codes = np.full(len(cells.texts) + 1, -1, np.int64)
+        new_codes = np.full(len(cells.texts) + 1, -1, cells.codes.dtype)
         new_codes[found] = np.arange(len(found))
         return TextCells(tuple(cells.texts[code] for code in found.tolist()), new_codes[codes])
 
@@ -92,6 +99,8 @@ class Selection:
 
     def _number_cells(self, column: str) -> NumberCells:
         if self._table is not None:
+            if self._table.packed is not None and column in self._table.packed and self._is_ascending:
+                return NumberCells(self._table.packed.column(column, self._rows))
             whole = self._table.number_cells(column)
             if whole is not None and (self._rows is None or whole.bad_row < 0):
                 return whole if self._rows is None else NumberCells(whole.values[self._rows])

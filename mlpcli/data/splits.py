@@ -1,35 +1,49 @@
 """Which rows are for training and which are held out."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.selection import row_dtype
 from mlpcli.errors import DataError
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.signedinteger[Any]]
+
+# Rows that are dealt out at a time.
+DEALT_AT_ONCE = 1 << 16
 
 
-def split_rows(
-    n_rows: int, share: float, strata: NDArray[np.int64] | None, rng: np.random.Generator
-) -> tuple[Rows, Rows]:
+def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.random.Generator) -> tuple[Rows, Rows]:
     """Part the rows into training and validation, both sorted; `share` in (0, 1) goes to validation.
 
     With `strata` (n_rows,), a class code per row, each class gives its share (largest remainder) and keeps at least one
     row in training. Raises DataError when no row can be held out.
     """
-    codes = np.zeros(n_rows, np.int64) if strata is None else strata
+    codes = np.zeros(n_rows, np.int8) if strata is None else strata
     sizes = np.bincount(codes)
     spare = np.maximum(sizes - 1, 0)
     if not spare.sum():
         what = "a single row" if n_rows == 1 else "no class with two rows" if n_rows else "no rows"
         raise DataError(f"{what}: nothing can be held out for validation. Add rows, or name a file: data.validation.")
     wanted = min(max(round(n_rows * share), 1), int(spare.sum()))
-    taken = _largest_remainder(sizes, spare, wanted)
-    order = rng.permutation(n_rows)
-    # A stable sort by class leaves each class in the shuffled order; its first rows are held out.
-    by_class = order[np.argsort(codes[order], kind="stable")]
-    place = np.arange(n_rows) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    held_out = place < np.repeat(taken, sizes)
-    return np.sort(by_class[~held_out]), np.sort(by_class[held_out])
+    wanted_of = _largest_remainder(sizes, spare, wanted)
+    order = np.arange(n_rows, dtype=row_dtype(n_rows))
+    rng.shuffle(order)
+    is_held_out = np.zeros(n_rows, np.bool_)
+    for start in range(0, n_rows, DEALT_AT_ONCE):
+        # A stable sort by class leaves each class in the shuffled order; its first rows are held out.
+        some = order[start : start + DEALT_AT_ONCE]
+        by_class = some[np.argsort(codes[some], kind="stable")]
+        sizes = np.bincount(codes[some], minlength=len(wanted_of))
+        place = np.arange(len(some)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        is_held_out[by_class[place < np.repeat(wanted_of, sizes)]] = True
+        wanted_of = np.maximum(wanted_of - sizes, 0)
+    return _rows_where(~is_held_out), _rows_where(is_held_out)
+
+
+def _rows_where(is_wanted: NDArray[np.bool_]) -> Rows:
+    return np.flatnonzero(is_wanted).astype(row_dtype(len(is_wanted)))
 
 
 def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:

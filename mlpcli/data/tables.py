@@ -85,7 +85,7 @@ class Table:
     def column(self, name: str) -> Series:
         """A column; one that is packed is unpacked for the occasion."""
         if self.packed is not None and name in self.packed:
-            return pd.Series(self.packed.column(name))
+            return pd.Series(self.packed.column(name), copy=False)
         return self.frame[name]
 
     def text_cells(self, name: str) -> TextCells:

@@ -12,16 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.categorical import sort_levels
+from mlpcli.data.cells import Codes
 from mlpcli.data.labels import class_codes, label_dtype, refuse_missing, yes_no_levels, yes_no_values
 from mlpcli.data.probabilities import class_probabilities, no_and_yes, tempered
-from mlpcli.data.selection import Selection
+from mlpcli.data.selection import Rows, Selection, row_dtype
 from mlpcli.data.tables import Table
 from mlpcli.data.target_transforms import TargetTransform, fit_transform, restored, transformed
 from mlpcli.errors import DataError, did_you_mean
 
 Task = Literal["classification", "regression", "multilabel"]
 Values = NDArray[np.float64]
-Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ State = dict[str, Values]
 
 
 def rows_with_target(
-    table: Table | pd.DataFrame, target_names: Sequence[str], task: Task, rows: Codes | None = None
-) -> tuple[Codes, str]:
+    table: Table | pd.DataFrame, target_names: Sequence[str], task: Task, rows: Rows | None = None
+) -> tuple[Rows, str]:
     """Rows (of `rows`, of all) where no target is missing, and one sentence for the user ("" when none is).
 
     Raises DataError when no row is left, or when a numeric target holds a text.
@@ -103,7 +103,7 @@ def rows_with_target(
     n_left_out = selection.n_rows - int(np.count_nonzero(known))
     verb = "row has" if n_left_out == 1 else "rows have"
     note = f"{n_left_out} {verb} no value for {columns}: left out." if n_left_out else ""
-    kept = np.flatnonzero(known).astype(np.int64, copy=False)
+    kept = np.flatnonzero(known).astype(row_dtype(selection.n_rows), copy=False)
     return (kept if rows is None else rows[kept]), note
 
 
@@ -122,7 +122,7 @@ def fit_target(
     table: Table | pd.DataFrame,
     target_names: Sequence[str],
     task: Task,
-    rows: Codes | None = None,
+    rows: Rows | None = None,
     transform: TargetTransform = "standardize",
 ) -> tuple[Target, State]:
     """Describe the targets from the training rows `rows`; `transform` is of amounts.
@@ -149,9 +149,9 @@ def fit_target(
 
 
 def encode_target(
-    target: Target, state: State, table: Table | pd.DataFrame, rows: Codes | None = None
+    target: Target, state: State, table: Table | pd.DataFrame, rows: Rows | None = None
 ) -> Values | Codes:
-    """What the network is to give: int64 class codes (n_rows,), or float64 (n_rows, n_targets) amounts or 0 and 1.
+    """What the network is to give: class codes (n_rows,), or float64 amounts or 0 and 1 (n_rows, n_targets).
 
     Raises DataError with the place for a missing cell (see `rows_with_target`), a class that training never saw, and a
     text among numbers.
@@ -170,7 +170,7 @@ def answer_names(target: Target) -> tuple[str, ...]:
     return target.labels if isinstance(target, ClassTarget) else target.names
 
 
-def true_values(target: Target, table: Table | pd.DataFrame, rows: Codes | None = None) -> Values | Codes:
+def true_values(target: Target, table: Table | pd.DataFrame, rows: Rows | None = None) -> Values | Codes:
     """What answers are compared with: as `encode_target`, but amounts in the user's units."""
     selection = _selection(table, target.names, rows)
     if isinstance(target, ClassTarget):
@@ -231,7 +231,7 @@ def predicted_labels(
     return dict(zip(target.names, zip(target.levels, codes, strict=True), strict=True))
 
 
-def _selection(table: Table | pd.DataFrame, target_names: Sequence[str], rows: Codes | None) -> Selection:
+def _selection(table: Table | pd.DataFrame, target_names: Sequence[str], rows: Rows | None) -> Selection:
     selection = Selection(table, rows)
     for name in target_names:
         if name not in selection:

@@ -17,7 +17,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 # Predictions of a block of rows: they stay in the cache.
-BLOCK_CELLS = 1 << 17
+BLOCK_CELLS = 1 << 15
 FEWEST_ROWS = 1 << 10
 
 

@@ -21,7 +21,7 @@ _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 # Of rows that come in blocks: how often they are gone through, each time for some of the columns.
 MOST_PASSES = 8
 # Sorted scores that are looked up at once.
-LOOKED_UP = 1 << 16
+LOOKED_UP = 1 << 14
 
 
 class Rankings(NamedTuple):

@@ -15,8 +15,8 @@ MemberRows = Literal["all", "bootstrap", "folds"]
 
 def rows_of_members(
     kind: MemberRows, n_members: int, n_rows: int, seed: int, folds: Rows | None = None
-) -> tuple[Rows, ...]:
-    """The training rows of each member.
+) -> tuple[Rows | int, ...]:
+    """The training rows of each member; their number alone stands for all of them.
 
     "all" of them; as many drawn with replacement ("bootstrap"); or all but those of its own fold ("folds"): member m
     leaves out fold m, counted in a circle where there are fewer folds than members. `folds` (n_rows,) is each row's.
@@ -29,18 +29,18 @@ def rows_of_members(
     if kind == "folds" and folds is not None:
         n_folds = int(folds.max()) + 1
         return tuple(np.flatnonzero(folds != member % n_folds) for member in range(n_members))
-    return (np.arange(n_rows),) * n_members
+    return (n_rows,) * n_members
 
 
 @dataclass(frozen=True)
 class EpochRows:
     """What members train on in an epoch: `n_rows` of the rows of each, in an order of its own.
 
-    `members` are their numbers, which tell their streams apart; `rows` are in the same order.
+    `members` are their numbers, which tell their streams apart; `rows`, see `rows_of_members`, are in the same order.
     """
 
     members: tuple[int, ...]
-    rows: tuple[Rows, ...]
+    rows: tuple[Rows | int, ...]
     n_rows: int
 
     def of(self, members: Sequence[int]) -> "EpochRows":
@@ -60,7 +60,8 @@ class EpochRows:
 def epoch_rows(kind: MemberRows, n_members: int, n_rows: int, seed: int, folds: Rows | None = None) -> EpochRows:
     """Of all members of a network; every one takes as many rows as the one with the fewest has."""
     rows = rows_of_members(kind, n_members, n_rows, seed, folds)
-    return EpochRows(tuple(range(n_members)), rows, min(len(own) for own in rows))
+    fewest = min(own if isinstance(own, int) else len(own) for own in rows)
+    return EpochRows(tuple(range(n_members)), rows, fewest)
 
 
 def draw_folds(n_folds: int, strata: Rows | None, n_rows: int, seed: int) -> Rows:

@@ -46,7 +46,7 @@ class Batch:
         self._samples = samples
         self._X = np.empty((max_rows, samples.X.shape[1]), dtype)
         self._y = np.empty((max_rows, samples.n_outputs), dtype)
-        self._codes = np.empty(max_rows, np.int64)
+        self._codes = np.empty(max_rows, np.int64 if samples.class_targets is None else samples.y.dtype)
         self._weights = np.empty(0 if samples.weights is None else max_rows, dtype)
         self._by_shape: dict[tuple[int, ...], tuple[Array, Array, NDArray[np.int64], Array]] = {}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpcli.data.preprocessor import number_columns, text_columns
+from mlpcli.data.selection import Rows
 from mlpcli.data.tables import Table, read_table
 from mlpcli.data.targets import ClassTarget, YesNoTarget, answer_names, rows_with_target, true_values
 from mlpcli.errors import DataError, MlpError, did_you_mean
@@ -85,7 +85,8 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     old_rows, _ = rows_with_target(tables[0], target.names, target.task)
     rows, note = rows_with_target(tables[1], target.names, target.task)
     notes += [f"{tables[1].name}: {note}"] if note else []
-    rows = np.intersect1d(old_rows, rows)  # the models may disagree on which texts mean a missing value
+    # The models may disagree on which texts mean a missing value.
+    rows = np.asarray(np.intersect1d(old_rows, rows), rows.dtype)
     if not len(rows):
         raise DataError(f"{tables[1].name}: no row has a target for both models. See data.missing.")
     before, odd_before = _predicted("old", old, tables[0], rows)
@@ -103,7 +104,7 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     return result
 
 
-def _predicted(role: str, model: Model, table: Table, rows: NDArray[np.int64]) -> tuple[Prediction, list[str]]:
+def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The answers of one model, and what was odd in the rows."""
     with blas_threads(choose_threads("auto", model.network.sizes, SCORING_ROWS)):
         answers, counts = model.answers(table, rows)

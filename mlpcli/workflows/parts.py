@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.cells import Codes, code_dtype
 from mlpcli.data.preprocessor import Preprocessor, transform, transform_and_drain
+from mlpcli.data.selection import Rows
 from mlpcli.data.tables import Table
 from mlpcli.data.targets import (
     ClassTarget,
@@ -26,7 +28,6 @@ from mlpcli.workflows.resolution import class_target_table, smoothing_of
 from mlpcli.workflows.tables import ColumnPlan, read_scored_table
 from mlpcli.workflows.weights import row_weights
 
-Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 
@@ -82,7 +83,7 @@ class PartMaker:
         """The given rows of a table, whose inputs are `X`."""
         weights = row_weights(table, self.columns.weight, rows) if self.columns.weight else None
         if isinstance(self.target, ClassTarget):
-            codes = np.asarray(encode_target(self.target, {}, table, rows), dtype=np.int64)
+            codes = np.asarray(encode_target(self.target, {}, table, rows), code_dtype(len(self.target.labels)))
             table_of_targets = class_target_table(
                 len(self.target.labels), self.network.sizes[-1], self.loss, self.dtype
             )
@@ -105,7 +106,7 @@ class PartMaker:
             raise DataError(f"{table.name}: the loss poisson needs targets of 0 or more; {smallest}.")
 
 
-def _class_weights(loaded: LoadedConfig, codes: Rows, labels: Sequence[str]) -> Values | None:
+def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str]) -> Values | None:
     """Weight of each class (n_classes,): n_rows / (n_classes * count) when balanced, as scikit-learn defines it."""
     asked = loaded.config.training.class_weights
     if asked is None:
@@ -120,7 +121,7 @@ def _class_weights(loaded: LoadedConfig, codes: Rows, labels: Sequence[str]) -> 
     return np.array([asked.get(label, 1.0) for label in labels])
 
 
-def _combined(weights: Values | None, class_weights: Values | None, codes: Rows) -> Values | None:
+def _combined(weights: Values | None, class_weights: Values | None, codes: Codes) -> Values | None:
     if class_weights is None:
         return weights
     by_row = class_weights[codes]

@@ -71,7 +71,6 @@ class Prepared:
     test: Part | None
     notes: tuple[str, ...]
     data_sha256: dict[str, str]
-    train_rows: Rows = field(repr=False)
     folds: Rows | None = field(repr=False)
     contract: Contract = field(repr=False)
 
@@ -145,7 +144,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     return Prepared(
         loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
         choose_engine(loaded, network, plan, train.samples.n_rows), metric, plan.n_threads,
-        train, validation, test, tuple(notes), hashes, train_rows, folds, contract,
+        train, validation, test, tuple(notes), hashes, folds, contract,
     )  # fmt: skip
 
 
@@ -192,7 +191,7 @@ def _split(loaded: LoadedConfig, table: Table, columns: ColumnPlan, task: str, k
     strata = None
     if task == "classification":
         target, state = fit_target(table, columns.targets, "classification", known)
-        strata = np.asarray(encode_target(target, state, table, known), dtype=np.int64)
+        strata = encode_target(target, state, table, known)
     try:
         train, held_out = split_rows(len(known), validation, strata, stream(loaded.config.training.seed, "split"))
     except DataError as error:

@@ -14,7 +14,7 @@ from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
-from mlpcli.machine import return_freed_memory
+from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.nn.averaging import StochasticAverage
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
@@ -34,6 +34,9 @@ from mlpcli.workflows.up_to_date import FinishedRun, finished_run
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.
 CHECKPOINT_SECONDS = 5.0
+
+# Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
+KEPT_MEMORY = 1 << 22
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
 # epochs is one of them only where nothing in an epoch depends on it.
@@ -97,6 +100,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
     and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
     """
+    keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
     memory_limit(loaded)  # refuses a text that is none before the data is read
     prepared = prepare(loaded)

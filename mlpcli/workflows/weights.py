@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.selection import Selection
+from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
 from mlpcli.errors import DataError
 
 
-def row_weights(table: Table, column: str, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+def row_weights(table: Table, column: str, rows: Rows | None = None) -> NDArray[np.float64]:
     """Sample weights of the given rows (all rows without them); raises DataError for one missing or negative."""
     selection = Selection(table, rows)
     weights = selection.numbers(column)

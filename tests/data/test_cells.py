@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpcli.data import cells
 from mlpcli.data.cells import canonical_number, number_cells, number_text, parse_numbers, text_cells
 
 
 def as_texts(series):
-    cells = text_cells(series)
-    return [cells.texts[code] if code >= 0 else None for code in cells.codes]
+    found = text_cells(series)
+    return [found.texts[code] if code >= 0 else None for code in found.codes]
 
 
 SAME_NUMBERS = [
@@ -94,3 +95,19 @@ def test_words_are_no_numbers_but_dashes_among_numbers_are_missing():
 def test_the_first_cell_that_is_no_number_is_named():
     cells = number_cells(pd.Series(["1", "x", "2", "y"], dtype=object))
     assert (cells.bad_row, cells.bad_text) == (1, "x")
+
+
+def test_texts_stand_in_the_order_in_which_they_occur_however_many_rows_are_looked_at_at_once(monkeypatch):
+    series = pd.Series(["b", "a", None, "c", "a", " b", "", "d", "c"], dtype=object)
+    whole = text_cells(series)
+    monkeypatch.setattr(cells, "FACTORIZED_AT_ONCE", 2)
+    in_parts = text_cells(series)
+    assert in_parts.texts == whole.texts == ("b", "a", "c", "d")
+    assert in_parts.codes.tolist() == whole.codes.tolist() == [0, 1, -1, 2, 1, 0, -1, 3, 2]
+
+
+@pytest.mark.parametrize(("n_texts", "dtype"), [(127, np.int8), (128, np.int16), (40_000, np.int32)])
+def test_codes_have_the_smallest_type_with_room_for_one_more(n_texts, dtype):
+    codes = text_cells(pd.Series([str(number) for number in range(n_texts)], dtype=object)).codes
+    assert codes.dtype == dtype
+    assert (codes + 1).max() == n_texts

@@ -56,6 +56,13 @@ def test_numbers_that_float32_holds_come_back_as_they_were():
         assert np.array_equal(numbers.column(name), np.asarray(values, float), equal_nan=True)
 
 
+@pytest.mark.parametrize("rows", [[], [0], [3, 4, 20, 49], range(50)])
+def test_some_rows_of_a_column_are_taken_from_their_blocks(rows):
+    numbers = packed(x=np.random.default_rng(5).random(50), y=np.arange(50))
+    rows = np.asarray(rows, np.int32)
+    assert np.array_equal(numbers.column("x", rows), numbers.column("x")[rows])
+
+
 def test_whole_numbers_near_each_other_come_back_however_large():
     values = 10**12 + np.arange(50) * 3
     assert np.array_equal(packed(x=values).column("x"), values)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mlpcli.data import splits
 from mlpcli.data.splits import split_rows
 from mlpcli.errors import DataError
 
@@ -14,7 +15,7 @@ seeds = st.integers(0, 2**32)
 def test_a_split_parts_the_rows_and_has_the_share_asked_for(n_rows, share, seed):
     train, validation = split_rows(n_rows, share, None, np.random.default_rng(seed))
     assert sorted([*train, *validation]) == list(range(n_rows))
-    assert train.dtype == validation.dtype == np.int64
+    assert train.dtype == validation.dtype == np.int32
     assert (np.diff(train) > 0).all()
     assert (np.diff(validation) > 0).all()
     assert len(validation) == min(max(round(n_rows * share), 1), n_rows - 1)
@@ -34,6 +35,20 @@ def test_a_stratified_split_parts_the_rows_and_leaves_every_class_in_training(co
     unbounded = np.floor(quotas) < np.bincount(codes) - 1
     if unbounded[np.bincount(codes) > 0].all():
         assert (np.abs(taken - quotas) < 1).all()
+
+
+@given(codes=st.lists(st.integers(0, 3), min_size=2, max_size=60), seed=seeds)
+def test_held_out_are_the_first_of_each_class_in_an_order_that_is_drawn_once(codes, seed):
+    codes = np.asarray(codes, np.int8)
+    assume(np.bincount(codes).max() > 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "DEALT_AT_ONCE", 7)
+        _, validation = split_rows(len(codes), 0.3, codes, np.random.default_rng(seed))
+    order = np.random.default_rng(seed).permutation(len(codes))
+    for code in range(4):
+        of_class = order[codes[order] == code]
+        n_held_out = int(np.count_nonzero(codes[validation] == code))
+        assert sorted(of_class[:n_held_out].tolist()) == validation[codes[validation] == code].tolist()
 
 
 def test_each_class_gives_its_share():

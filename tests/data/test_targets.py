@@ -30,7 +30,7 @@ def test_class_labels_make_the_round_trip(labels):
     table = hand_table(y=labels)
     target, state = fit_target(table, ["y"], "classification")
     codes = encode_target(target, state, table)
-    assert codes.dtype == np.int64
+    assert codes.dtype == np.int8
     probabilities = np.eye(len(target.labels))[codes]
     assert predicted_columns(target, probabilities)["y"].tolist() == labels
 

@@ -52,9 +52,10 @@ def test_a_bootstrap_draws_as_many_rows_with_replacement_and_others_for_each_mem
     assert not np.array_equal(rows_of_members("bootstrap", 1, n_rows, seed=6)[0], rows[0])
 
 
-def test_all_rows_go_to_every_member():
-    for own in rows_of_members("all", 3, 7, seed=0):
-        np.testing.assert_array_equal(own, np.arange(7))
+def test_all_rows_go_to_every_member_and_are_not_listed():
+    assert rows_of_members("all", 3, 7, seed=0) == (7, 7, 7)
+    order = epoch_rows("all", 1, 7, seed=0).order(seed=1, epoch=2)
+    np.testing.assert_array_equal(order, EpochRows((0,), (np.arange(7),), 7).order(seed=1, epoch=2))
 
 
 def test_each_member_has_an_order_of_its_own_and_the_first_that_of_a_single_network():

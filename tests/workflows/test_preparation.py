@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from mlpcli.data.splits import split_rows
 from mlpcli.errors import ConfigError, DataError
+from mlpcli.training.streams import stream
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
@@ -13,18 +15,24 @@ def labels_of(prepared, part):
     return [prepared.target.labels[code] for code in part.truth]
 
 
+def training_rows(strata):
+    """Those that the default share and seed leave for training."""
+    return split_rows(len(strata), 0.2, strata, stream(0, "split"))[0]
+
+
 def test_a_share_parts_the_rows_stratified_and_by_the_seed_alone():
     prepared = prepare(loaded())
     assert np.bincount(prepared.train.truth).tolist() == [40, 40, 40]
     assert np.bincount(prepared.validation.truth).tolist() == [10, 10, 10]
     again = prepare(loaded(training={"seed": 0, "epochs": 9}, model={"layers": ["auto", 3, "auto"]}))
-    assert np.array_equal(prepared.train_rows, again.train_rows)
-    assert not np.array_equal(prepared.train_rows, prepare(loaded(training={"seed": 1})).train_rows)
+    assert np.array_equal(prepared.train.samples.X, again.train.samples.X)
+    assert not np.array_equal(prepared.train.samples.X, prepare(loaded(training={"seed": 1})).train.samples.X)
 
 
 def test_the_preprocessing_is_fitted_on_the_training_rows_alone():
     prepared = prepare(loaded())
-    X = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1, usecols=range(4))[prepared.train_rows]
+    X = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1, usecols=range(4))
+    X = X[training_rows(np.repeat([0, 1, 2], 50))]
     np.testing.assert_allclose(prepared.preprocessor.state["center"], X.mean(axis=0))
     np.testing.assert_allclose(prepared.preprocessor.state["scale"], X.std(axis=0))
     np.testing.assert_allclose(prepared.train.samples.X.mean(axis=0), 0, atol=1e-6)
@@ -48,7 +56,8 @@ def test_a_fold_column_marks_the_validation_rows_and_is_no_input(folder, equals)
     data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": equals}}
     prepared = prepare(loaded(data))
     assert len(prepared.validation.truth) == 10
-    assert prepared.train_rows.tolist() == [i for i in range(40) if i % 4]
+    x = prepared.train.samples.X[:, 0] * prepared.preprocessor.state["scale"] + prepared.preprocessor.state["center"]
+    np.testing.assert_allclose(x, [i % 7 for i in range(40) if i % 4], atol=1e-6)
     assert prepared.preprocessor.feature_names == ("x",)
 
 
@@ -100,7 +109,8 @@ def test_class_weights_and_row_weights_multiply(folder):
 
 def test_a_regression_target_is_standardized_on_the_training_rows_and_turned_back_for_the_truth():
     prepared = prepare(loaded({"train": str(DATA / "diabetes.csv"), "target": "progression"}))
-    y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)[prepared.train_rows]
+    y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)
+    y = y[training_rows(np.zeros(len(y), np.int64))]
     np.testing.assert_allclose(prepared.target_state["target_center"], y.mean())
     np.testing.assert_allclose(prepared.target_state["target_scale"], y.std())
     np.testing.assert_allclose(prepared.train.truth[:, 0], y)
