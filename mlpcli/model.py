@@ -1,7 +1,7 @@
 """A model: what turns rows of the user's table into answers. Preprocessor, network and the decoding of its outputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from mlpcli.data.contract import Contract
 from mlpcli.data.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.tables import Table, TableFormat
 from mlpcli.data.targets import Target, decode_outputs, predicted_columns
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 from mlpcli.nn.network import Network, predict
 from mlpcli.nn.parameters import Parameters

@@ -5,14 +5,16 @@ bound or a sentence is written once. `Setting` speaks to pydantic without import
 finds for a method named `__get_pydantic_core_schema__`, and reads `__pydantic_config__` from the class.
 """
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
+
+from mlpcli.dataclass import dataclass
 
 Options = TypeVar("Options")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Setting:
     """Documentation and bounds of one field: `Annotated[float, Setting("Step size.", gt=0)]`."""
 

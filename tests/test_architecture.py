@@ -23,6 +23,7 @@ ROWS = (
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
     ("errors", "options", "machine"),
+    ("dataclass",),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -38,6 +39,7 @@ LIBRARIES = {
     "nn": {"numpy"},
     "evaluation": {"numpy"},
     "errors": set(),
+    "dataclass": set(),
     "options": set(),
     "machine": set(),
     "__main__": set(),

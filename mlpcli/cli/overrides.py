@@ -1,10 +1,10 @@
 """What the options of the command line change in the config."""
 
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 from mlpcli.config.overrides import Override
+from mlpcli.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ schema along with each location tells the two apart, and gives what is allowed t
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, get_args, get_origin
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from mlpcli.config.parsing import parse_scalar
 from mlpcli.config.shapes import Shape, all_keys, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
 from mlpcli.config.tree import Path, Tree, escaped, path_text, shortened, shown
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import ConfigError
 
 MAX_LINES = 3

@@ -4,7 +4,7 @@ import codecs
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,6 +18,7 @@ from mlpcli.config.parsing import parse_yaml
 from mlpcli.config.schema import Config
 from mlpcli.config.shapes import Shape, is_options, part_defaults, part_for, part_names, part_shapes, shape_of
 from mlpcli.config.tree import Path, Place, Tree, escaped, path_text, shown, tree_from_mapping
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import ConfigError
 
 MAX_BYTES = 256 * 1024  # a config is a page; this bounds the time that reading a wrong file can take

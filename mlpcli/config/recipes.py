@@ -6,8 +6,10 @@ decay that end with flat_cos) in several small members on folds, some of which s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from mlpcli.dataclass import dataclass
 
 RecipeName = Literal["strong", "fast", "textbook"]
 RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")

@@ -1,13 +1,14 @@
 """What the schema allows at a place, read from its annotations: for messages, `--set` and docs/config.md."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BeforeValidator, Discriminator
 
+from mlpcli.dataclass import dataclass
 from mlpcli.options import Setting
 
 

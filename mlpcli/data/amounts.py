@@ -5,7 +5,6 @@ number or date; `quantiles` and `scores`, of each column its `n_quantiles`; `edg
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from mlpcli.data.columns import Column
 from mlpcli.data.edges import Guide
 from mlpcli.data.numeric import MissingPolicy, Quantile, Robust, Scaler, fit_fill, fit_scaler, known_values
 from mlpcli.data.piecewise import Encoding, PiecewiseLinear
+from mlpcli.dataclass import dataclass
 
 Values = NDArray[np.float64]
 

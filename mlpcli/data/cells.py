@@ -6,12 +6,13 @@ categories, strings, nullable numbers, booleans, dates. Each distinct value is c
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from mlpcli.dataclass import dataclass
 
 _LEADING_ZERO = re.compile(r"^[+-]?0\d")
 # More digits than a float64 holds.

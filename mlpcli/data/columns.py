@@ -1,7 +1,6 @@
 """One input column: what it is, and how it was fitted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from mlpcli.data.cells import (
     text_cells,
 )
 from mlpcli.data.dates import cycle_names, find_date_formats
+from mlpcli.dataclass import dataclass
 from mlpcli.options import Setting
 
 Role = Literal["number", "category", "yes_no", "date"]

@@ -7,7 +7,7 @@ docs/data-contract.md describes what is made of the counts.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +17,7 @@ from mlpcli.data.cells import canonical_number
 from mlpcli.data.columns import Column, yes_no_sign
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
+from mlpcli.dataclass import dataclass
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]

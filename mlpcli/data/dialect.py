@@ -12,7 +12,6 @@ Header: the first line holds names, unless it looks like the rows below it. "Fig
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from mlpcli.data.encoding import TextBlocks
@@ -27,6 +26,7 @@ from mlpcli.data.faults import (
     wrong_delimiter,
 )
 from mlpcli.data.records import LONGEST_RECORD, Record, split_records
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")

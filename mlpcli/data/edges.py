@@ -5,12 +5,12 @@ sums of squares, so one formula serves: with s the sum of a target column over t
 """
 
 import heapq
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.numeric import Standardize, is_new
+from mlpcli.dataclass import dataclass
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]

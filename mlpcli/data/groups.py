@@ -1,7 +1,6 @@
 """Rows in groups by what a column holds: each text or number, quartiles of many numbers, and the missing cells."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.cells import holds_numbers, text_cells
 from mlpcli.data.selection import Selection
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, did_you_mean
 
 MOST_NUMBERS = 10  # distinct ones that are groups of their own

@@ -7,11 +7,12 @@ would have been up to the last bit or two of float32.
 
 import mmap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from mlpcli.dataclass import dataclass
 
 Values = NDArray[np.float64]
 Numbers = NDArray[np.float64 | np.integer]

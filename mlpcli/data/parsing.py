@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from mlpcli.data.lookahead import mapped_ahead
 from mlpcli.data.parsers import Parsers
 from mlpcli.data.records import LineMap, RowStream
 from mlpcli.data.sources import Source, open_source
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 
 # Before 3.1 pandas' default converter is off by a last digit now and then.

@@ -5,7 +5,7 @@ The order of the inputs is in `inputs.py`, the state and the arithmetic of numbe
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -25,6 +25,7 @@ from mlpcli.data.numeric import MOST_DISTINCT, MissingPolicy, RefuseMissing, Sca
 from mlpcli.data.piecewise import Encoding
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, nearest
 
 Values = NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from mlpcli.data.leaks import is_copy, levels_give_classes_away, number_gives_cl
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table
 from mlpcli.data.tasks import are_codes, resolve_task
+from mlpcli.dataclass import dataclass
 
 Kind = Literal["number", "code", "category", "yes_no", "date", "id", "near_unique", "constant", "empty", "leak"]
 

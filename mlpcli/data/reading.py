@@ -1,7 +1,7 @@
 """Files as frames: each of them in one piece, or block by block with the numbers of a large one packed."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from mlpcli.data.packing import PackedNumbers
 from mlpcli.data.parsing import Block, OpenTable, Plan
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import Source
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 from mlpcli.machine import return_freed_memory
 

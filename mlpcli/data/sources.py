@@ -13,10 +13,10 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from mlpcli.data.faults import escaped_path, listed
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 
 HEAD_SIZE = 512

@@ -7,7 +7,7 @@ of a float64 reads back as the same float64.
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from mlpcli.data.parsing import Block, OpenTable, Plan, has_lost_text, tidied
 from mlpcli.data.reading import check_columns, joined, read_all, read_packed
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import find_sources, held
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 
 __all__ = [

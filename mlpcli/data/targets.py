@@ -4,7 +4,6 @@ Target columns arrive as texts, so a label comes back as the user wrote it (01, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from mlpcli.data.probabilities import class_probabilities, no_and_yes, tempered
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table
 from mlpcli.data.target_transforms import TargetTransform, fit_transform, restored, transformed
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, did_you_mean
 
 Task = Literal["classification", "regression", "multilabel"]

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.digits import float_cells, plain_texts
+from mlpcli.dataclass import dataclass
 
 NEEDS_QUOTES = re.compile(r'[,"\n\r]')
 # What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), and the amounts that are none.

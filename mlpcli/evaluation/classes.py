@@ -1,12 +1,12 @@
 """The metrics of one target column with K classes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, quotient, weighted_mean
 from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_columns
 

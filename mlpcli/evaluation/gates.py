@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.scores import explain_unknown_metric
 

@@ -12,10 +12,11 @@ not defined itself.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.averages import Bools, Floats, quotient
 from mlpcli.evaluation.classes import ClassEvidence
 from mlpcli.evaluation.metrics import METRICS, Metric, Task

@@ -1,9 +1,10 @@
 """Every metric, one record each; the order here is the order in which scores are shown."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation import classes, multilabel, numbers
 from mlpcli.evaluation.averages import Floats
 

@@ -1,11 +1,11 @@
 """The metrics of M yes/no target columns predicted together."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.averages import Bools, Floats, quotient, weighted_mean
 from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_columns
 

@@ -1,10 +1,10 @@
 """The metrics of M target columns that are numbers: each function gives one value per output, (M,)."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.averages import Floats, SortedColumn, weighted_mean, weighted_quantile
 
 

@@ -5,12 +5,13 @@ The rows are resampled in pairs, so what makes a row hard for both predictions d
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.averages import Bools, Floats
 from mlpcli.evaluation.metrics import Task
 from mlpcli.evaluation.resampling import draw_counts

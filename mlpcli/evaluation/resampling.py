@@ -6,12 +6,13 @@ weight`. So the metrics score many resamples at a time, and nothing that follows
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.averages import Floats
 
 MOST_REPLICATES, FEWEST_REPLICATES = 1000, 200

@@ -6,11 +6,12 @@ allocated here. Where `needs_z` is false the derivative comes from `a` alone, an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlpcli.dataclass import dataclass
 
 Array = NDArray[np.floating[Any]]
 

@@ -5,10 +5,11 @@ factor for each input), slopes of the activation that are learnt, layer normaliz
 layers. `members` is how many such networks are trained side by side and averaged.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
+from mlpcli.dataclass import dataclass
 from mlpcli.options import Setting, options
 
 Group = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]

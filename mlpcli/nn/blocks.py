@@ -4,12 +4,14 @@ A block of `BLOCK` numbers stays in the second-level cache, which makes Adam on 
 than operations on whole vectors; and two threads can work on different blocks.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlpcli.dataclass import dataclass
 
 Array = NDArray[np.floating[Any]]
 
@@ -33,7 +35,7 @@ class Stretch:
     epsilon: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Block:
     """A part of the flat vectors that fits the cache: views, the optimizer's state for it, scratch of its length.
 

@@ -4,12 +4,12 @@ Glorot & Bengio 2010 (fan_in + fan_out), He et al. 2015 (fan_in, gain 2), LeCun 
 start at zero, except where a fixed `bias_scale` is asked for, or where the data says how to start.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.options import Setting, options
 
 # A neuron whose input varies less than this over the data is left at its own scale.

@@ -7,12 +7,12 @@ leading part of the same buffers.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.nn.architecture import Network as Network
 from mlpcli.nn.hidden import mix_slopes, normalize, normalize_backward, split_slopes
 from mlpcli.nn.losses import Loss, mean_row_loss

@@ -1,13 +1,13 @@
 """All that is fitted, in one flat vector: W1, W2, ... first, then b1, b2, ..., then the tensors of other parts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.nn.architecture import Network, tensors
 
 Array = NDArray[np.floating[Any]]

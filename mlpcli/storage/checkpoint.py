@@ -1,10 +1,10 @@
 """checkpoint.npz: where a training stands, so that it can go on bit for bit."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain

@@ -1,7 +1,6 @@
 """weights.npz: one file that holds a whole model. docs/file-format.md describes it for readers without mlpcli."""
 
 import os
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from mlpcli.data.contract import Contract, find_fault
 from mlpcli.data.preprocessor import Preprocessor
 from mlpcli.data.tables import TableFormat
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import ACTIVATIONS

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.nn.averaging import Averaging, blend
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_loss, forward

@@ -6,13 +6,13 @@ ends in the same bits as one that never stopped.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.dataclass import dataclass
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import view_parameters
 from mlpcli.training.engine import Engine, NonFiniteLoss, NumpyEngine, Plan

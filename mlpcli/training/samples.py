@@ -1,10 +1,11 @@
 """Rows ready for the network: inputs, targets and weights, and the drawing of batches from them."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from mlpcli.dataclass import dataclass
 
 Array = NDArray[np.floating[Any]]
 

@@ -1,13 +1,14 @@
 """Scores with their intervals, and gates that ask for an end of one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets import Target, answer_names
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import USUAL, Certainty, Interval, interval_ends, score_intervals, without_end
 from mlpcli.evaluation.scores import gather

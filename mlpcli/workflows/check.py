@@ -1,13 +1,13 @@
 """`mlp check`: everything a training does before its first step, and what it would cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.targets import ClassTarget
+from mlpcli.dataclass import dataclass
 from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.workflows.memory import refuse_over_budget, training_memory
 from mlpcli.workflows.parts import Part

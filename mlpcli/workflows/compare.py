@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.preprocessor import number_columns, text_columns
 from mlpcli.data.tables import Table, read_table
 from mlpcli.data.targets import ClassTarget, YesNoTarget, answer_names, rows_with_target, true_values
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names

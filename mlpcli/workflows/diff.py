@@ -4,13 +4,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.columns import Column
+from mlpcli.dataclass import dataclass
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.storage.records import to_plain

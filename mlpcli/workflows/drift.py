@@ -1,7 +1,6 @@
 """Whether rows look like those a model was trained on: the verdict on each column, and `mlp check MODEL TABLE`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from mlpcli.data.contract import ColumnContract, Counts, Seen, see, split_counts
 from mlpcli.data.preprocessor import number_columns, require_columns, text_columns
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table, TableFormat, map_tables
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (
     chi_squared,

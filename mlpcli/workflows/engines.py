@@ -5,7 +5,6 @@ compiled passes between its matrix products.
 """
 
 import math
-from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import MlpError
 from mlpcli.extras.coverage import runs_whole_epochs
 from mlpcli.nn.network import Network

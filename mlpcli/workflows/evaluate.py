@@ -1,7 +1,6 @@
 """`mlp eval`: scores on rows whose truth is known, and the verdict of the gates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -12,6 +11,7 @@ from mlpcli.data.preprocessor import TransformCounts, number_columns, text_colum
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import read_table
 from mlpcli.data.targets import ClassTarget, answer_names, predicted_labels, rows_with_target, true_values
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge

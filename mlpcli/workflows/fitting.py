@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlpcli import __version__
 from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets import decode_outputs
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.folding import fold, has_logits, scale_logits

@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.tables import Table, TableFormat, read_table
 from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_with_target
 from mlpcli.data.tasks import resolve_task
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.suspicions import rarest_class

@@ -2,12 +2,12 @@
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlpcli.dataclass import dataclass
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 

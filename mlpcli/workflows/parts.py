@@ -1,7 +1,6 @@
 """The rows of each part, training, validation and test, as the network sees them and as they are scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from mlpcli.data.targets import (
     rows_with_target,
     true_values,
 )
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network

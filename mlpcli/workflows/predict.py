@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlpcli.data.preprocessor import TransformCounts, number_columns, text_colum
 from mlpcli.data.tables import Table, TableFormat, map_tables, mark_missing
 from mlpcli.data.targets import ClassTarget, NumberTarget, answer_names, predicted_labels
 from mlpcli.data.writer import Labels, encode_rows, format_header, without_formulas
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model

@@ -1,6 +1,6 @@
 """Everything before the first step of training: `mlp check` stops here, `mlp train` goes on."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from mlpcli.data.splits import split_rows
 from mlpcli.data.tables import Table, TableFormat
 from mlpcli.data.targets import ClassTarget, Target, answer_names, encode_target, fit_target, rows_with_target
 from mlpcli.data.tasks import resolve_task
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network

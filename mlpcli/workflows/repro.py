@@ -3,12 +3,13 @@
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlpcli.config.loading import LoadedConfig, config_from_mapping
 from mlpcli.config.overrides import Override
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, Diverged, ModelFileError
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model, load_model

@@ -1,6 +1,5 @@
 """Scores of a model on rows whose truth is known, and of the constant baseline."""
 
-from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.probabilities import no_and_yes
 from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, answer_names, decode_outputs
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mlpcli.data.groups import Groups, cross_groups, group_rows
 from mlpcli.data.selection import Selection
+from mlpcli.dataclass import dataclass
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import Certainty, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from mlpcli.data.cells import canonical_number
 from mlpcli.data.preprocessor import Preprocessor, number_columns, text_columns
 from mlpcli.data.selection import Selection
 from mlpcli.data.tables import Table, TableFormat, read_table
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, did_you_mean
 
 Rows = NDArray[np.int64]

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ import numpy as np
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets import ClassTarget
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.machine import return_freed_memory
 from mlpcli.nn.averaging import StochasticAverage

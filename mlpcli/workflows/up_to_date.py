@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mlpcli import __version__
 from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.schema import Config
 from mlpcli.data.sources import sha256_of
+from mlpcli.dataclass import dataclass
 from mlpcli.errors import MlpError
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
