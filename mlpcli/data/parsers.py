@@ -37,20 +37,19 @@ class _Parser:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        self._text = b""
+        self._text = io.BytesIO()
         self._reader: Any = None
 
-    def read(self, _size: int = -1) -> bytes:
-        """What pandas reads."""
-        text, self._text = self._text, b""
-        return text
+    def read(self, size: int = -1) -> bytes:
+        """What pandas reads: no more than it asks for, since it makes room for as many cells as there are bytes."""
+        return self._text.read(size)
 
     def __iter__(self) -> "_Parser":
         return self  # pandas takes for a file what it could iterate over
 
     def frame(self, text: bytes, n_rows: int) -> pd.DataFrame:
         """The cells of the rows."""
-        self._text = text
+        self._text = io.BytesIO(text)
         if self._reader is None:
             self._reader = pd.read_csv(self, iterator=True, **self._options)  # type: ignore[call-overload]
         frame: pd.DataFrame = self._reader.read(n_rows)
