@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +27,15 @@ PACKAGES = (
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """What each contestant measures, `repeats` times in turns; each round begins with another one.
+    """What each contestant measures, `repeats` times in turns; each round has an order of its own, drawn from a seed.
 
-    So a disturbance of the machine hits all of them alike, and none always follows the same other.
+    So a disturbance of the machine hits all of them alike, and none always follows the same other, whose threads may
+    still spin and whose data fills the caches.
     """
     found: dict[str, list[float]] = {name: [] for name in contestants}
-    names = list(contestants)
-    for turn in range(repeats):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
+    drawn = random.Random(0)
+    for _ in range(repeats):
+        for name in drawn.sample(list(contestants), len(contestants)):
             found[name].append(contestants[name]())
     return found
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from benchmarks.measuring import product_peak
 from benchmarks.works import LEARNING_RATE, MOMENTUM, Work, draw_rows
 
 Epoch = Callable[[], object]
+
+# Threads that wait for work spin before they sleep, those of OpenBLAS and OpenMP for up to 0.2 s.
+PAUSE_SECONDS = 0.25
 
 
 def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
@@ -236,7 +239,8 @@ def _serve(peer: str, pipe: Any) -> None:
                     fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
                 pipe.send(fault)
             case ("run", at_least):
-                epoch()  # not timed: the caches are full of another peer, whose waiting threads may still spin
+                sleep(PAUSE_SECONDS)  # until the threads of the peer before sleep
+                epoch()  # not timed: the caches are full of another peer's data
                 n_epochs, started = 0, perf_counter()
                 while n_epochs == 0 or perf_counter() - started < at_least:
                     epoch()
