@@ -246,7 +246,9 @@ class TrainingConfig:
     dtype: Annotated[Literal["float32", "float64"], Setting("Precision of the network.")] = "float32"
     threads: Annotated[
         Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
-        Setting("Threads of the matrix products; auto goes by their size."),
+        Setting(
+            "Threads that share the members, or those of the matrix products; auto goes by the cores and the size."
+        ),
     ] = "auto"
     engine: Annotated[
         Literal["auto", "numpy", "compiled"],

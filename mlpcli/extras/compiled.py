@@ -30,6 +30,7 @@ class CompiledEngine:
         dtype, sizes = train.X.dtype, network.sizes
         self.plan, self.n_rows = plan, train.n_rows
         self.batch_size = min(plan.batch_size, train.n_rows)
+        self.n_steps, self.steps_taken = math.ceil(self.n_rows / self.batch_size), 0
         self._sizes = np.array(sizes, np.int64)
         hidden = HIDDEN.get(network.activation, HIDDEN["identity"])  # of no account without hidden layers
         self._codes = np.array([hidden, OUTPUTS[plan.loss.name], OPTIMIZERS[type(plan.optimizer)]], np.int64)
@@ -49,9 +50,8 @@ class CompiledEngine:
         self, parameters: Parameters, optimizer_state: OptimizerState, epoch: int, must_stop: Callable[[], bool]
     ) -> EpochResult | None:
         """One pass over all rows; see `Engine`."""
-        plan = self.plan
+        plan, n_steps = self.plan, self.n_steps
         order = stream(plan.seed, "order", epoch).permutation(self.n_rows)
-        n_steps = math.ceil(self.n_rows / self.batch_size)
         rates = np.array([learning_rate_at(plan, epoch, step, n_steps) for step in range(n_steps)])
         moments = self._moments(optimizer_state)
         total, step = 0.0, 0
@@ -68,10 +68,11 @@ class CompiledEngine:
             if fault >= 0:
                 raise NonFiniteLoss(epoch + 1, "training")
             optimizer_state["step"] += after - step
+            self.steps_taken += after - step
             total += added
             self._adapt(after - step, perf_counter() - started)
             step = after
-        return EpochResult(total / self.n_rows, float(rates[-1]))
+        return EpochResult((total / self.n_rows,), float(rates[-1]))
 
     def _moments(self, optimizer_state: OptimizerState) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """The two arrays that the loop updates; an empty one for each that this optimizer does without."""

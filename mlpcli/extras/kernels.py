@@ -655,13 +655,13 @@ def differentiate_lines(code, delta, a, slope):
 
 
 @njit(fastmath=FUSED, error_model="numpy", cache=True, nogil=True)
-def drop_lines(a, kept, h, dropout):
-    """`kept`, uniform in [0, 1), becomes the dropout factors; `h` is `a` times these."""
-    dropped, scale, zero = a.dtype.type(dropout), a.dtype.type(1.0 / (1.0 - dropout)), a.dtype.type(0.0)
+def drop_lines(a, draws, kept, h, lowest, factor):
+    """`kept` becomes 0 where `draws` are below `lowest`, else `factor`; `h` is `a` times it."""
+    scale, zero = a.dtype.type(factor), a.dtype.type(0.0)
     for j in range(a.shape[0]):
-        x, u, out = a[j], kept[j], h[j]
+        x, drawn, u, out = a[j], draws[j], kept[j], h[j]
         for r in range(x.size):
-            u[r] = scale if u[r] >= dropped else zero
+            u[r] = scale if drawn[r] >= lowest else zero
             out[r] = x[r] * u[r]
 
 

@@ -13,7 +13,7 @@ from mlpcli.extras.coverage import HIDDEN, IDENTITY, MOMENTS, OPTIMIZERS, OUTPUT
 from mlpcli.nn.blocks import Block
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import AdamW, Optimizer
-from mlpcli.nn.passes import NumpyPasses
+from mlpcli.nn.passes import Draws, NumpyPasses, lowest_kept
 from mlpcli.nn.stepping import Update
 
 Array = NDArray[np.floating[Any]]
@@ -39,9 +39,9 @@ class CompiledPasses(NumpyPasses):
         else:
             super().activate_keeping_z(name, z, b, a, scratch)
 
-    def drop(self, a: Array, kept: Array, h: Array, dropout: float) -> None:
+    def drop(self, a: Array, draws: Draws, kept: Array, h: Array, dropout: float) -> None:
         """See `Passes`."""
-        kernels.drop_lines(a.T, kept.T, h.T, dropout)
+        kernels.drop_lines(a.T, draws.T, kept.T, h.T, lowest_kept(dropout), 1.0 / (1.0 - dropout))
 
     def differentiate(self, name: str, delta: Array, kept: Array | None, z: Array, a: Array, scratch: Array) -> None:
         """See `Passes`."""

@@ -5,6 +5,7 @@ factor for each input), slopes of the activation that are learnt, layer normaliz
 layers. `members` is how many such networks are trained side by side and averaged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -33,7 +34,8 @@ class Front:
     `numbers` are the inputs that `periodic` takes, `blocks` the (start, stop) of one-hot inputs that are replaced by
     `embedding` learnt numbers each; `is_scaled` says that every entry to the first layer has a learnt factor. Where
     `sees_cosines` (members,) is given, a member sees the cosines but not the `bins`, the (start, stop) of inputs that
-    say the same in another way, or the other way round: what they get wrong then differs.
+    say the same in another way, or the other way round: what they get wrong then differs. What none of the members
+    sees is no entry to the first layer; what only some see takes groups of members, see `nn.groups`.
     """
 
     is_scaled: bool = False
@@ -49,24 +51,26 @@ class Front:
         """Whether the inputs go to the first layer as they are."""
         return not (self.is_scaled or self.numbers or self.blocks)
 
-    def hidden_from(self, member: int, n_inputs: int) -> slice:
-        """The entries to the first layer that a member does not see: it has the cosines, or the bins."""
-        if not self.sees_cosines:
-            return slice(0, 0)
-        n_kept = len(self.kept(n_inputs))
-        n_periodic = 0 if self.periodic is None else len(self.numbers) * self.periodic.outputs
-        return slice(*self.bins) if self.sees_cosines[member] else slice(n_kept, n_kept + n_periodic)
+    @property
+    def has_cosines(self) -> bool:
+        """Whether a member sees cosines."""
+        is_seen = not self.sees_cosines or any(self.sees_cosines)
+        return self.periodic is not None and bool(self.numbers) and is_seen
+
+    @property
+    def n_periodic(self) -> int:
+        """Entries made of cosines."""
+        return len(self.numbers) * self.periodic.outputs if self.periodic is not None and self.has_cosines else 0
 
     def kept(self, n_inputs: int) -> tuple[int, ...]:
         """The inputs that go to the first layer as they are."""
-        embedded = {index for start, stop in self.blocks for index in range(start, stop)}
-        return tuple(index for index in range(n_inputs) if index not in embedded)
+        ranges = [*self.blocks, self.bins] if self.sees_cosines and all(self.sees_cosines) else self.blocks
+        left_out = {index for start, stop in ranges for index in range(start, stop)}
+        return tuple(index for index in range(n_inputs) if index not in left_out)
 
     def width(self, n_inputs: int) -> int:
         """Entries to the first layer: inputs as they are, then what comes of numbers, then the embeddings."""
-        n_embedded = sum(stop - start for start, stop in self.blocks)
-        n_periodic = 0 if self.periodic is None else len(self.numbers) * self.periodic.outputs
-        return n_inputs - n_embedded + n_periodic + len(self.blocks) * self.embedding
+        return len(self.kept(n_inputs)) + self.n_periodic + len(self.blocks) * self.embedding
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,14 @@ class Network:
         has_more = self.learns_slopes or self.is_normalized or self.is_residual
         return self.members == 1 and self.front.is_empty and not has_more
 
+    def part(self, members: Sequence[int]) -> "Network":
+        """Some of the members as a network of their own."""
+        own = tuple(self.front.sees_cosines[member] for member in members if self.front.sees_cosines)
+        return replace(self, members=len(members), front=replace(self.front, sees_cosines=own))
+
     def member(self, number: int) -> "Network":
         """One member as a network of its own."""
-        own = self.front.sees_cosines[number : number + 1]
-        return replace(self, members=1, front=replace(self.front, sees_cosines=own))
+        return self.part((number,))
 
     def activation_of(self, layer: int) -> str:
         """Name of the activation behind layer `layer` (from 0)."""
@@ -146,7 +154,7 @@ def tensors(network: Network) -> tuple[Tensor, ...]:
         found += [Tensor(f"slope{layer}", (widths[layer],), "slopes") for layer in range(1, n_hidden + 1)]
     if network.is_normalized:
         found += [Tensor(f"gain{layer}", (widths[layer],), "norm") for layer in range(1, n_hidden + 1)]
-    if front.periodic is not None and front.numbers:
+    if front.periodic is not None and front.has_cosines:
         n, cosines, mixed = len(front.numbers), front.periodic.frequencies, front.periodic.outputs
         found += [Tensor("frequency", (n, cosines), "periodic"), Tensor("phase", (n, cosines), "periodic")]
         found += [Tensor("mixing", (n, cosines, mixed), "periodic"), Tensor("offset", (n, mixed), "periodic")]

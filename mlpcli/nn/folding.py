@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.architecture import Network
+from mlpcli.nn.architecture import Front, Network
+from mlpcli.nn.groups import member_of
 from mlpcli.nn.parameters import Parameters, allocate_parameters
 
 Array = NDArray[np.floating[Any]]
@@ -21,13 +22,14 @@ def fold(network: Network, parameters: Parameters) -> tuple[Network, Parameters]
     front = network.front
     if not (front.is_scaled or front.blocks or front.sees_cosines):
         return network, parameters
-    plain = replace(front, is_scaled=False, blocks=(), embedding=0, bins=(0, 0), sees_cosines=())
+    plain = Front(periodic=front.periodic, numbers=front.numbers) if front.has_cosines else Front()
     folded = replace(network, front=plain)
     result = allocate_parameters(folded, parameters.flat.dtype)
     for name, tensor in result.tensors.items():
         if name != "W1":
             tensor[...] = parameters.tensors[name]
-    result.tensors["W1"][...] = _first_weights(network, parameters)
+    each = [_first_weights(network, parameters, member) for member in range(network.members)]
+    result.tensors["W1"][...] = each if network.members > 1 else each[0]
     return folded, result
 
 
@@ -43,21 +45,18 @@ def scale_logits(parameters: Parameters, factor: float) -> None:
         np.multiply(parameters.tensors[name], factor, out=parameters.tensors[name])
 
 
-def _first_weights(network: Network, parameters: Parameters) -> Array:
-    """W1 (..., N, n_inputs + entries made of cosines), in double precision."""
-    front, n_inputs = network.front, network.sizes[0]
-    W = parameters.tensors["W1"].astype(np.float64)
-    if front.is_scaled:
-        W *= parameters.tensors["scale"][..., None, :]
-    for member, own in enumerate(W if network.members > 1 else W[None]):
-        own[:, front.hidden_from(member, n_inputs)] = 0.0
-    kept = front.kept(n_inputs)
-    n_periodic = front.width(n_inputs) - len(kept) - len(front.blocks) * front.embedding
-    folded = np.empty((*W.shape[:-1], n_inputs + n_periodic))
-    folded[..., list(kept)] = W[..., : len(kept)]
-    folded[..., n_inputs:] = W[..., len(kept) : len(kept) + n_periodic]
-    for number, (start, stop) in enumerate(front.blocks):
-        first = len(kept) + n_periodic + number * front.embedding
-        table = parameters.tensors[f"table{number + 1}"].astype(np.float64)
-        folded[..., start:stop] = W[..., first : first + front.embedding] @ table.swapaxes(-1, -2)
+def _first_weights(network: Network, parameters: Parameters, member: int) -> Array:
+    """W1 (N, n_inputs + entries made of cosines) of a member, in double precision; zeros for what it does not see."""
+    own, tensors = network.member(member).front, member_of(network, parameters, member).tensors
+    n_inputs, n_periodic = network.sizes[0], own.n_periodic
+    W = tensors["W1"].astype(np.float64)
+    if own.is_scaled:
+        W *= tensors["scale"]
+    kept = own.kept(n_inputs)
+    folded = np.zeros((len(W), n_inputs + network.front.n_periodic))
+    folded[:, list(kept)] = W[:, : len(kept)]
+    folded[:, n_inputs : n_inputs + n_periodic] = W[:, len(kept) : len(kept) + n_periodic]
+    for number, (start, stop) in enumerate(own.blocks):
+        first = len(kept) + n_periodic + number * own.embedding
+        folded[:, start:stop] = W[:, first : first + own.embedding] @ tensors[f"table{number + 1}"].astype(np.float64).T
     return folded

@@ -21,19 +21,15 @@ class FrontPass:
     """Forward and backward through the front for batches of one number of rows; what backward needs is kept."""
 
     def __init__(self, network: Network, n_rows: int, dtype: DTypeLike) -> None:
-        n_inputs = network.sizes[0]
         front, leading = network.front, (network.members,) if network.members > 1 else ()
+        kept = front.kept(network.sizes[0])
         self.front = front
-        self._kept = _as_slice(front.kept(n_inputs))
-        self._n_kept = len(front.kept(n_inputs))
+        self._kept = _runs(kept)
+        self._n_kept = len(kept)
         self._numbers = _as_slice(front.numbers)
         self.entries = np.empty((*leading, n_rows, network.widths[0]), dtype)
         self._unscaled = np.empty_like(self.entries) if front.is_scaled else self.entries
-        self._hidden: list[tuple[Any, ...]] = [
-            (*((member, slice(None)) if leading else (...,)), front.hidden_from(member, n_inputs))
-            for member in range(len(front.sees_cosines))
-        ]
-        self._is_periodic = front.periodic is not None and bool(front.numbers)
+        self._is_periodic = front.has_cosines
         if front.periodic is not None and self._is_periodic:
             shape = (*leading, len(front.numbers), n_rows, front.periodic.frequencies)
             self._angles, self._cosines = np.empty(shape, dtype), np.empty(shape, dtype)
@@ -41,13 +37,12 @@ class FrontPass:
     def forward(self, parameters: Parameters, X: Array) -> Array:
         """The entries to the first layer (n_rows, widths[0]) for inputs `X` (n_rows, n_in)."""
         out = self._unscaled
-        out[..., : self._n_kept] = X[..., self._kept]
+        for entries, inputs in self._kept:
+            out[..., entries] = X[..., inputs]
         if self._is_periodic:
             self._mix_cosines(parameters, X, out)
         for number, (start, stop) in enumerate(self.front.blocks):
             out[..., self._embedded(number)] = np.matmul(X[..., start:stop], parameters.tensors[f"table{number + 1}"])
-        for hidden in self._hidden:
-            out[hidden] = 0.0
         if self.front.is_scaled:
             np.multiply(out, parameters.tensors["scale"][..., None, :], out=self.entries)
         return self.entries
@@ -57,8 +52,6 @@ class FrontPass:
         if self.front.is_scaled:
             np.einsum("...ij,...ij->...j", delta, self._unscaled, out=gradient.tensors["scale"])
             delta *= parameters.tensors["scale"][..., None, :]
-        for hidden in self._hidden:
-            delta[hidden] = 0.0
         if self._is_periodic:
             self._unmix_cosines(parameters, gradient, X, delta)
         for number, (start, stop) in enumerate(self.front.blocks):
@@ -99,6 +92,18 @@ class FrontPass:
         x = X[..., self._numbers].swapaxes(-1, -2)
         np.einsum("...ij,...i->...j", self._cosines, x, out=gradient.tensors["frequency"])
         gradient.tensors["frequency"][...] *= 2.0 * pi
+
+
+def _runs(kept: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """Which entries are which inputs, a pair of slices for each run of neighbours: a slice copies quickest."""
+    runs: list[tuple[slice, slice]] = []
+    for place, index in enumerate(kept):
+        if runs and runs[-1][1].stop == index:
+            entries, inputs = runs.pop()
+            runs.append((slice(entries.start, place + 1), slice(inputs.start, index + 1)))
+        else:
+            runs.append((slice(place, place + 1), slice(index, index + 1)))
+    return runs
 
 
 def _as_slice(indexes: tuple[int, ...]) -> Any:

@@ -9,9 +9,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.architecture import Network
+from mlpcli.nn.groups import join_members
 from mlpcli.nn.initializers import DataDriven, Initializer, draw_layer, draw_on_data
 from mlpcli.nn.network import Workspace, forward
-from mlpcli.nn.parameters import Parameters, allocate_parameters, view_parameters
+from mlpcli.nn.parameters import Parameters, allocate_parameters
 
 Array = NDArray[np.floating[Any]]
 
@@ -37,10 +38,6 @@ def initialize(
             continue
         chosen = ACTIVATIONS[network.activation_of(layer)].initializer if initializer == "auto" else initializer
         draw_layer(chosen, W, b, rng, is_last=layer == network.n_layers - 1)
-        if layer == 0:
-            hidden = network.front.hidden_from(0, network.sizes[0])
-            n_entries = network.widths[0]
-            W *= np.sqrt(n_entries / (n_entries - (hidden.stop - hidden.start)))  # spread over what it does see
     return parameters
 
 
@@ -54,24 +51,6 @@ def initialize_members(
     """Fresh parameters of every member, each from its own generator; as `initialize`."""
     members = [initialize(network.member(number), initializer, rng, dtype, X) for number, rng in enumerate(rngs)]
     return members[0] if network.members == 1 else join_members(network, members)
-
-
-def join_members(network: Network, members: list[Parameters]) -> Parameters:
-    """One vector of the parameters of several members."""
-    joined = allocate_parameters(network, members[0].flat.dtype)
-    for name, tensor in joined.tensors.items():
-        for number, member in enumerate(members):
-            tensor[number] = member.tensors[name]
-    return joined
-
-
-def member_of(network: Network, parameters: Parameters, number: int) -> Parameters:
-    """The parameters of one member, as a network of its own (a copy)."""
-    if network.members == 1:
-        return parameters
-    return view_parameters(
-        network.member(number), np.concatenate([tensor[number].ravel() for tensor in parameters.tensors.values()])
-    )
 
 
 def _fill_other_parts(network: Network, parameters: Parameters, rng: np.random.Generator) -> None:

@@ -8,6 +8,7 @@ leading part of the same buffers.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from mlpcli.nn.architecture import Network as Network
 from mlpcli.nn.hidden import mix_slopes, normalize, normalize_backward, split_slopes
 from mlpcli.nn.losses import Loss, mean_row_loss
 from mlpcli.nn.parameters import Parameters
-from mlpcli.nn.passes import Passes
+from mlpcli.nn.passes import Draws, Passes
 from mlpcli.nn.workspace import Buffers, by_member
 from mlpcli.nn.workspace import Workspace as Workspace
 
@@ -25,15 +26,16 @@ Array = NDArray[np.floating[Any]]
 
 # Rows scored at once outside training: large enough for the matrix product, small enough for the cache.
 SCORING_ROWS = 4096
+# Numbers drawn for dropout at once: an array that stays in the first-level cache.
 DRAWN_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """The neurons that one training step switches off: a share of them, drawn from `rng`."""
+    """The neurons that one training step switches off: a share of them, drawn from the generator of each member."""
 
     share: float
-    rng: np.random.Generator
+    rngs: tuple[np.random.Generator, ...]
 
 
 def forward(
@@ -173,16 +175,15 @@ def predict(network: Network, parameters: Parameters, X: Array) -> Array:
     return outputs
 
 
-def batch_loss(workspace: Workspace, loss: Loss, y: Array, row_weights: Array | None = None) -> float:
-    """The cost of the batch that `forward` has just gone through, the mean over its rows and the members."""
+def batch_losses(workspace: Workspace, loss: Loss, y: Array, row_weights: Array | None = None) -> list[float]:
+    """Each member's cost of the batch that `forward` has just gone through, the mean over its rows."""
     network, buffers = workspace.network, workspace.rows(y.shape[-2])
     rows = zip(by_member(y, 2), by_member(row_weights, 1, network.members), strict=True)
     views = (buffers.zs[-1], buffers.as_[-1], buffers.scratches[-1])
-    total = sum(
+    return [
         workspace.passes.batch_loss(loss, network.output_activation, z, a, own, weights, scratch)
         for (own, weights), z, a, scratch in zip(rows, *views, strict=True)
-    )
-    return total / network.members
+    ]
 
 
 def mean_loss(network: Network, loss: Loss, z: Array, a: Array, y: Array, row_weights: Array | None = None) -> float:
@@ -207,19 +208,20 @@ def _activate(
         activate(name, z, b, a, scratch)
 
 
-def _draw_uniform(rng: np.random.Generator, out: Array) -> None:
-    """Fill `out` with numbers uniform in [0, 1), in steps of 2^-16: fine enough for a share, and four for each draw."""
-    flat, unit = out.reshape(-1), out.dtype.type(2.0**-16)
-    for start in range(0, flat.size, DRAWN_AT_ONCE):
-        block = flat[start : start + DRAWN_AT_ONCE]
-        draws = rng.bit_generator.random_raw(-(-block.size // 4)).view(np.uint16)
-        np.multiply(draws[: block.size], unit, out=block)
-
-
 def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropout) -> Array:
     """Inverted dropout: the kept neurons are scaled up, so that prediction needs no change."""
-    kept = buffers.kept[layer]
-    _draw_uniform(dropout.rng, kept.swapaxes(-1, -2))
-    for part, factors, h in zip(by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], strict=True):
-        passes.drop(part, factors, h, dropout.share)
+    views = (by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], dropout.rngs)
+    for part, factors, h, rng in zip(*views, strict=True):
+        n_rows, width = part.shape
+        at_once = max(1, DRAWN_AT_ONCE // n_rows)
+        for start in range(0, width, at_once):
+            neurons = slice(start, min(start + at_once, width))
+            draws = _draw(rng, (neurons.stop - start, n_rows)).T
+            passes.drop(part[:, neurons], draws, factors[:, neurons], h[:, neurons], dropout.share)
     return buffers.h[layer]
+
+
+def _draw(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
+    """Whole numbers uniform below 2^16, four from each number of the generator."""
+    size = prod(shape)
+    return rng.bit_generator.random_raw(-(-size // 4)).view(np.uint16)[:size].reshape(shape)

@@ -18,6 +18,12 @@ from mlpcli.nn.optimizers import Optimizer
 from mlpcli.nn.stepping import Update, numpy_update
 
 Array = NDArray[np.floating[Any]]
+Draws = NDArray[np.uint16]  # uniform whole numbers: in steps of 2^-16, fine enough for a share
+
+
+def lowest_kept(dropout: float) -> np.uint16:
+    """Draws from here on keep their neuron; the largest always does."""
+    return np.uint16(min(round(dropout * 2**16), 2**16 - 1))
 
 
 class Passes(Protocol):
@@ -33,8 +39,8 @@ class Passes(Protocol):
     def activate_keeping_z(self, name: str, z: Array, b: Array, a: Array, scratch: Array) -> None:
         """`z` += `b`, and f(z) into `a`, for layers of which more than the next layer sees z."""
 
-    def drop(self, a: Array, kept: Array, h: Array, dropout: float) -> None:
-        """`kept`, uniform in [0, 1), becomes the factors 0 or 1 / (1 - `dropout`), and `a` times these is `h`."""
+    def drop(self, a: Array, draws: Draws, kept: Array, h: Array, dropout: float) -> None:
+        """`kept` becomes 0 where `draws` / 2^16 is below `dropout`, else 1 / (1 - `dropout`); `a` times it is `h`."""
 
     def differentiate(self, name: str, delta: Array, kept: Array | None, z: Array, a: Array, scratch: Array) -> None:
         """`delta` times `kept`, where it is given, times f', after `activate`; uses up `z` and `a`."""
@@ -71,9 +77,9 @@ class NumpyPasses:
 
     activate_keeping_z = activate
 
-    def drop(self, a: Array, kept: Array, h: Array, dropout: float) -> None:
+    def drop(self, a: Array, draws: Draws, kept: Array, h: Array, dropout: float) -> None:
         """See `Passes`."""
-        np.greater_equal(kept, dropout, out=kept)
+        np.greater_equal(draws, lowest_kept(dropout), out=kept)
         kept *= 1.0 / (1.0 - dropout)
         np.multiply(a, kept, out=h)
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from mlpcli.nn.averaging import Averaging, blend
 from mlpcli.nn.losses import Loss
-from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_loss, forward
+from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_losses, forward
 from mlpcli.nn.optimizers import Optimizer
 from mlpcli.nn.parameters import Parameters, allocate_parameters
 from mlpcli.nn.passes import NUMPY, Passes
 from mlpcli.nn.rates import Rates, stretches
 from mlpcli.nn.schedules import Constant, Schedule, schedule_factor
 from mlpcli.nn.stepping import bind
-from mlpcli.training.members import MemberRows, batch_order, rows_of_members
+from mlpcli.training.members import EpochRows, MemberRows, epoch_rows
 from mlpcli.training.samples import Batch, Samples
 from mlpcli.training.streams import stream
 
@@ -57,10 +57,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch of training was like: mean loss over the rows, and the last learning rate."""
+    """What an epoch of training was like: each member's mean loss over its rows, and the last learning rate."""
 
-    train_loss: float
+    losses: tuple[float, ...]
     learning_rate: float
+
+    @property
+    def train_loss(self) -> float:
+        """The mean over the members."""
+        return sum(self.losses) / len(self.losses)
 
 
 class NonFiniteLoss(Exception):
@@ -73,7 +78,13 @@ class NonFiniteLoss(Exception):
 
 
 class Engine(Protocol):
-    """Runs epochs over the training rows it was made for."""
+    """Runs epochs of `n_steps` steps over the training rows it was made for; `steps_taken` counts all it has taken."""
+
+    n_steps: int
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps since it was made, those of a given-up epoch too."""
 
     def run(
         self, parameters: Parameters, optimizer_state: OptimizerState, epoch: int, must_stop: Callable[[], bool]
@@ -102,8 +113,7 @@ def start_optimizer(plan: Plan, flat: Array) -> OptimizerState:
 class NumpyEngine:
     """The engine for every network, loss and optimizer; holds every buffer an epoch needs.
 
-    `folds` (n_rows,) is the fold of each row, where the plan says folds; `passes` makes what
-    stands between the matrix products.
+    `rows` are what each member trains on, all rows if not given; `passes` makes what stands between the products.
     """
 
     def __init__(
@@ -111,14 +121,14 @@ class NumpyEngine:
         network: Network,
         plan: Plan,
         train: Samples,
-        folds: NDArray[np.int64] | None = None,
+        rows: EpochRows | None = None,
         passes: Passes = NUMPY,
     ) -> None:
         dtype = train.X.dtype
         self.network, self.plan, self.train, self.passes = network, plan, train, passes
-        self.rows = rows_of_members(plan.member_rows, network.members, train.n_rows, plan.seed, folds)
-        self.n_rows = min(len(rows) for rows in self.rows)
-        self.batch_size = min(plan.batch_size, self.n_rows)
+        self.rows = rows or epoch_rows("all", network.members, train.n_rows, plan.seed)
+        self.batch_size = min(plan.batch_size, self.rows.n_rows)
+        self.n_steps, self.steps_taken = math.ceil(self.rows.n_rows / self.batch_size), 0
         self.batch = Batch(train, self.batch_size * network.members, dtype)
         self.workspace = Workspace(network, self.batch_size, dtype, passes)
         self.gradient = allocate_parameters(network, dtype)
@@ -129,41 +139,41 @@ class NumpyEngine:
         self, parameters: Parameters, optimizer_state: OptimizerState, epoch: int, must_stop: Callable[[], bool]
     ) -> EpochResult | None:
         """One pass over all rows; see `Engine`."""
-        plan, n_rows, members = self.plan, self.n_rows, self.network.members
-        order = batch_order(self.rows, n_rows, plan.seed, epoch)
-        dropout_rng = stream(plan.seed, "dropout", epoch) if self.network.dropout else None
-        n_steps = math.ceil(n_rows / self.batch_size)
+        plan, n_steps = self.plan, self.n_steps
+        order = self.rows.order(plan.seed, epoch)
+        dropout_rngs = tuple(stream(plan.seed, "dropout", epoch, member) for member in self.rows.members)
         take_step = bind(
             plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads,
             self.stretches, self.passes.update(plan.optimizer), self.passes.block_size,
         )  # fmt: skip
-        total, learning_rate = 0.0, 0.0
+        totals, learning_rate = np.zeros(self.network.members), 0.0
         for step in range(n_steps):
             if must_stop():
                 return None
             rows = order[..., step * self.batch_size : (step + 1) * self.batch_size]
             X, y, weights = self.batch.gather(rows)
             time = epoch + (step + 0.5) / n_steps
-            dropout = self._dropout(dropout_rng, time)
+            dropout = self._dropout(dropout_rngs, time)
             forward(parameters, X, self.workspace, dropout)
-            loss = batch_loss(self.workspace, plan.loss, y, weights)
-            if not math.isfinite(loss):
+            losses = batch_losses(self.workspace, plan.loss, y, weights)
+            if not all(map(math.isfinite, losses)):
                 raise NonFiniteLoss(epoch + 1, "training")
-            total += loss * rows.size
+            totals += np.multiply(losses, rows.shape[-1])
             backward(parameters, self.gradient, X, y, plan.loss, self.workspace, weights, dropout is not None)
             if plan.gradient_clip is not None:
-                _clip(self.gradient, members, plan.gradient_clip)
+                _clip(self.gradient, self.network.members, plan.gradient_clip)
             learning_rate = learning_rate_at(plan, epoch, step, n_steps)
             take_step(learning_rate, schedule_factor(plan.decay_schedule, time, plan.epochs))
             self._average(parameters.flat, optimizer_state, (epoch * n_steps + step + 1), plan.epochs * n_steps)
-        return EpochResult(total / (n_rows * members), learning_rate)
+            self.steps_taken += 1
+        return EpochResult(tuple((totals / self.rows.n_rows).tolist()), learning_rate)
 
-    def _dropout(self, rng: np.random.Generator | None, time: float) -> Dropout | None:
+    def _dropout(self, rngs: tuple[np.random.Generator, ...], time: float) -> Dropout | None:
         """What the step at `time` (in epochs) switches off."""
-        if rng is None:
+        if not self.network.dropout:
             return None
         share = self.network.dropout * schedule_factor(self.plan.dropout_schedule, time, self.plan.epochs)
-        return Dropout(share, rng)
+        return Dropout(share, rngs)
 
     def _average(self, flat: Array, optimizer_state: OptimizerState, step: int, n_steps: int) -> None:
         if self.plan.averaging is not None:
@@ -172,12 +182,12 @@ class NumpyEngine:
 
 
 def _clip(gradient: Parameters, n_members: int, largest: float) -> None:
-    """Scale each member's whole gradient down to norm `largest` where it is longer (Pascanu et al. 2013)."""
-    if n_members == 1:
-        np.multiply(gradient.flat, _shrinking([gradient.flat], largest), out=gradient.flat)
-        return
+    """Scale each member's whole gradient down to norm `largest` where it is longer (Pascanu et al. 2013).
+
+    The squares are added up tensor by tensor, so that a member has the same norm alone and among others.
+    """
     for member in range(n_members):
-        parts = [tensor[member] for tensor in gradient.tensors.values()]
+        parts = [tensor[member] if n_members > 1 else tensor for tensor in gradient.tensors.values()]
         factor = _shrinking(parts, largest)
         for part in parts:
             part *= factor

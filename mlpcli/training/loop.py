@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import view_parameters
-from mlpcli.training.engine import Engine, NonFiniteLoss, NumpyEngine, Plan
+from mlpcli.training.engine import Engine, NonFiniteLoss, Plan
+from mlpcli.training.groups import numpy_engine
 from mlpcli.training.samples import Samples
 from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState
@@ -85,7 +86,7 @@ def fit(
     (n_rows,) the validation rows are the training rows, each scored by the members that do not train on its fold.
     Raises NonFiniteLoss.
     """
-    engine = engine or NumpyEngine(network, plan, train, folds)
+    engine = engine or numpy_engine(network, plan, train, folds)
     scorer = None if validation is None else Scorer(network, plan.loss, validation, folds)
     parameters = view_parameters(network, state.flat.copy())
     while state.epoch < plan.epochs:

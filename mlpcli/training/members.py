@@ -1,6 +1,7 @@
 """Which rows each member trains on, and in which order: members differ by more than their first weights."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,10 +32,35 @@ def rows_of_members(
     return (np.arange(n_rows),) * n_members
 
 
-def batch_order(rows: Sequence[Rows], n_rows: int, seed: int, epoch: int) -> Rows:
-    """The first `n_rows` of each member's rows in the order of this epoch: (n_rows,), or (members, n_rows)."""
-    orders = [stream(seed, "order", epoch, member).permutation(own)[:n_rows] for member, own in enumerate(rows)]
-    return orders[0] if len(orders) == 1 else np.stack(orders)
+@dataclass(frozen=True)
+class EpochRows:
+    """What members train on in an epoch: `n_rows` of the rows of each, in an order of its own.
+
+    `members` are their numbers, which tell their streams apart; `rows` are in the same order.
+    """
+
+    members: tuple[int, ...]
+    rows: tuple[Rows, ...]
+    n_rows: int
+
+    def of(self, members: Sequence[int]) -> "EpochRows":
+        """Those of some of the members."""
+        places = [self.members.index(member) for member in members]
+        return EpochRows(tuple(members), tuple(self.rows[place] for place in places), self.n_rows)
+
+    def order(self, seed: int, epoch: int) -> Rows:
+        """The rows in the order of this epoch: (n_rows,), or (members, n_rows)."""
+        orders = [
+            stream(seed, "order", epoch, member).permutation(own)[: self.n_rows]
+            for member, own in zip(self.members, self.rows, strict=True)
+        ]
+        return orders[0] if len(orders) == 1 else np.stack(orders)
+
+
+def epoch_rows(kind: MemberRows, n_members: int, n_rows: int, seed: int, folds: Rows | None = None) -> EpochRows:
+    """Of all members of a network; every one takes as many rows as the one with the fewest has."""
+    rows = rows_of_members(kind, n_members, n_rows, seed, folds)
+    return EpochRows(tuple(range(n_members)), rows, min(len(own) for own in rows))
 
 
 def draw_folds(n_folds: int, strata: Rows | None, n_rows: int, seed: int) -> Rows:

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.initialization import member_of
+from mlpcli.nn.groups import Group, split_members
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network, Workspace, mean_loss, output_blocks, scoring_rows
-from mlpcli.nn.parameters import Parameters
+from mlpcli.nn.parameters import Parameters, view_parameters
 from mlpcli.training.samples import Samples
 
 Array = NDArray[np.floating[Any]]
+# Where the outputs go among those of a row, the rows, their logits if they have any, and the outputs.
+Scored = tuple[tuple[int, ...], Any, Array | None, Array]
 
 
 class Scorer:
@@ -24,22 +26,22 @@ class Scorer:
 
     def __init__(self, network: Network, loss: Loss, samples: Samples, folds: NDArray[np.int64] | None = None) -> None:
         self.network, self.loss, self.samples, self.folds = network, loss, samples, folds
-        alone = [network] if folds is None else [network.member(number) for number in range(network.members)]
-        made = {one: Workspace(one, scoring_rows(one, samples.n_rows), samples.X.dtype) for one in alone}
-        self._workspaces = [made[one] for one in alone]
-        shape = (samples.n_rows, network.sizes[-1])
+        each = tuple(Group(network, (number,)) for number in range(network.members))
+        self._groups = split_members(network) if folds is None else each
+        block = min(scoring_rows(group.network, samples.n_rows) for group in self._groups)
+        networks = {group.network for group in self._groups}
+        self._workspaces = {one: Workspace(one, block, samples.X.dtype) for one in networks}
         self.n_folds = 0 if folds is None else int(folds.max()) + 1
         leading = () if folds is None else (network.members // self.n_folds,)
-        self.outputs = np.empty((*leading, *shape), samples.X.dtype)
+        self.outputs = np.empty((*leading, samples.n_rows, network.sizes[-1]), samples.X.dtype)
 
     def run(self, parameters: Parameters) -> tuple[float, Array]:
         """Mean loss, and the outputs in a buffer that the next call overwrites."""
         total, count = 0.0, 0
-        for place, rows, z, a in self._blocks(parameters):
+        for place, rows, z, a in self._of_all(parameters) if self.folds is None else self._of_unseen(parameters):
             weights = None if self.samples.weights is None else self.samples.weights[rows]
             y = self.samples.targets(rows)
-            if a.ndim == 3:
-                a = a.mean(axis=0)
+            if z is None:
                 losses = self.loss.values(a, y)
                 total += float((losses if weights is None else losses * weights).sum())
             else:
@@ -48,16 +50,29 @@ class Scorer:
             self.outputs[(*place, rows)] = a
         return total / count, self.outputs
 
-    def _blocks(self, parameters: Parameters) -> Iterator[tuple[tuple[int, ...], Any, Array, Array]]:
-        """Where the outputs go among those of a row, the rows, their logits and outputs, block after block."""
-        X = self.samples.X
-        if self.folds is None:
-            for rows, z, a in output_blocks(self.network, parameters, X, self._workspaces[0]):
+    def _of_all(self, parameters: Parameters) -> Iterator[Scored]:
+        """The mean over all members, block after block; logits have no mean that would say anything."""
+        for blocks in zip(*(self._outputs(group, parameters, self.samples.X) for group in self._groups), strict=True):
+            rows, z, a = blocks[0]
+            if self.network.members == 1:
                 yield (), rows, z, a
-            return
-        for member in range(self.network.members):
-            own, workspace = member_of(self.network, parameters, member), self._workspaces[member]
+            else:
+                total = sum(a.sum(axis=0) if a.ndim == 3 else a for _, _, a in blocks)
+                yield (), rows, None, np.asarray(total / self.network.members)
+
+    def _of_unseen(self, parameters: Parameters) -> Iterator[Scored]:
+        """Those of each member on the rows that it has not seen."""
+        assert self.folds is not None
+        for member, group in enumerate(self._groups):
             unseen = np.flatnonzero(self.folds == member % self.n_folds)
-            for block in np.array_split(unseen, -(-len(unseen) // workspace.max_rows)):
-                for _, z, a in output_blocks(workspace.network, own, X[block], workspace):
-                    yield (member // self.n_folds,), block, z, a
+            for rows, z, a in self._outputs(group, parameters, self.samples.X[unseen]):
+                yield (member // self.n_folds,), unseen[rows], z, a
+
+    def _outputs(self, group: Group, parameters: Parameters, X: Array) -> Iterator[tuple[slice, Array, Array]]:
+        network = group.network
+        own = view_parameters(network, group.take(parameters.flat)) if group.members != self._everyone else parameters
+        return output_blocks(network, own, X, self._workspaces[network])
+
+    @property
+    def _everyone(self) -> tuple[int, ...]:
+        return tuple(range(self.network.members))

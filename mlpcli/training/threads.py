@@ -1,4 +1,4 @@
-"""How many threads the matrix products use: small products are slower on two threads than on one."""
+"""How many threads a training uses: members are shared among them, and small products are slower on two than on one."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -7,6 +7,7 @@ from itertools import pairwise
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mlpcli.machine import available_cores
+from mlpcli.nn.network import Network
 
 # Multiply-adds of the largest product of a step from which a second thread pays, also on a busy machine, where
 # OpenBLAS's waiting threads cost more than they bring (measured on two cores).
@@ -19,6 +20,18 @@ def choose_threads(asked: int | str, sizes: Sequence[int], batch_size: int) -> i
         return int(asked)
     largest = max(n_in * n_out for n_in, n_out in pairwise(sizes)) * batch_size
     return available_cores() if largest >= PRODUCT_WORTH_THREADS else 1
+
+
+def training_threads(asked: int | str, network: Network, batch_size: int) -> int:
+    """The same for a training; several members are shared among as many threads as there are cores."""
+    if asked == "auto" and network.members > 1:
+        return min(available_cores(), network.members)
+    return choose_threads(asked, network.sizes, batch_size)
+
+
+def product_threads(network: Network, n_threads: int) -> int:
+    """How many threads a matrix product of the training gets: with several members the threads share these."""
+    return 1 if network.members > 1 else n_threads
 
 
 def blas_threads(n_threads: int) -> AbstractContextManager[object]:

@@ -17,7 +17,8 @@ from mlpcli.errors import MlpError
 from mlpcli.extras.coverage import runs_whole_epochs
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import count_parameters
-from mlpcli.training.engine import Engine, NumpyEngine, Plan
+from mlpcli.training.engine import Engine, Plan
+from mlpcli.training.groups import numpy_engine
 from mlpcli.training.samples import Samples
 
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
@@ -27,10 +28,12 @@ INSTALL_HINT = 'pip install "mlp-train[fast]"'
 # thousand, equal at a million).
 MOST_WORK = 1_000_000
 # What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
-# what these take for every parameter (SGD less than those with a root) and every hidden neuron.
+# what these take for every parameter (SGD less than those with a root) and every hidden neuron, most where the
+# activation is made of many operations.
 SECONDS_OF_CALLS = 25e-6
 SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
-SECONDS_PER_NEURON = 0.3e-9
+SECONDS_PER_NEURON = {"mish": 6e-9, "gelu": 4e-9, "silu": 3.5e-9, "selu": 3e-9}
+SECONDS_PER_SIMPLE_NEURON = 0.6e-9
 # To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 10 s. What is
 # in the cache has no say: it would change the last digits from run to run.
 SECONDS_WORTH_LOADING = 2.5
@@ -72,7 +75,7 @@ def make_engine(
 ) -> Engine:
     """The chosen engine for these rows; raises MlpError where Numba is there but does not work."""
     if choice.name == "numpy":
-        return NumpyEngine(network, plan, train, folds)
+        return numpy_engine(network, plan, train, folds)
     try:
         from mlpcli.extras.compiled import CompiledEngine
         from mlpcli.extras.passes import CompiledPasses
@@ -81,7 +84,7 @@ def make_engine(
         raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
     if _is_small(network, plan, min(plan.batch_size, train.n_rows)):
         return CompiledEngine(network, plan, train)
-    return NumpyEngine(network, plan, train, folds, CompiledPasses())
+    return numpy_engine(network, plan, train, folds, CompiledPasses())
 
 
 def _is_small(network: Network, plan: Plan, batch_size: int) -> bool:
@@ -95,7 +98,8 @@ def _seconds_spared(network: Network, plan: Plan, batch_size: int) -> float:
         return SECONDS_OF_CALLS
     per_parameter = SECONDS_PER_PARAMETER if plan.optimizer.name == "sgd" else SECONDS_PER_ROOT
     neurons = network.members * sum(network.sizes[1:-1])
-    return count_parameters(network) * per_parameter + neurons * batch_size * SECONDS_PER_NEURON
+    per_neuron = SECONDS_PER_NEURON.get(network.activation, SECONDS_PER_SIMPLE_NEURON)
+    return count_parameters(network) * per_parameter + neurons * batch_size * per_neuron
 
 
 def engine_versions(choice: EngineChoice) -> dict[str, str]:

@@ -19,7 +19,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.engine import Plan
 from mlpcli.training.members import draw_folds
 from mlpcli.training.streams import stream
-from mlpcli.training.threads import choose_threads
+from mlpcli.training.threads import product_threads, training_threads
 from mlpcli.workflows.engines import EngineChoice, choose_engine
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
@@ -79,6 +79,11 @@ class Prepared:
     def picks_best_epoch(self) -> bool:
         """Whether validation rows choose the epoch that is kept; else it is the last one."""
         return self.validation is not None and self.loaded.config.training.early_stopping is not None
+
+    @property
+    def product_threads(self) -> int:
+        """How many threads each matrix product of the training gets."""
+        return product_threads(self.network, self.n_threads)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -167,7 +172,7 @@ def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Pl
         epochs=training.epochs,
         gradient_clip=training.gradient_clip,
         seed=training.seed,
-        n_threads=choose_threads(training.threads, network.sizes, batch_size),
+        n_threads=training_threads(training.threads, network, batch_size),
         rates=training.rates,
         is_ntk=model.parametrization == "ntk",
         dropout_schedule=training.dropout_schedule,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.nn.initialization import member_of
+from mlpcli.nn.groups import member_of
 from mlpcli.nn.network import predict
 from mlpcli.storage.model_file import load_model
 from tests.program import DATA, done, train, write_config

@@ -179,7 +179,8 @@ def wait_for(path, process, n_bytes=1):
 
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_that_was_interrupted_and_resumed_ends_in_the_same_bytes(folder, config, signal_number, code):
-    options = ["--set", "training.optimizer=adam", "--set", "model.dropout=0.1", "--set", "training.threads=1"]
+    settings = ("training.optimizer=adam", "model.dropout=0.1", "training.threads=1", "training.engine=numpy")
+    options = [word for setting in settings for word in ("--set", setting)]
     done("train", config, *options, "--quiet")
     run = folder / "runs" / "iris"
     before = tree(run)

@@ -39,7 +39,7 @@ def test_standardized_columns_have_mean_0_and_standard_deviation_1_or_0(values):
     scaled = (values - center) / scale
     if values.min() == values.max():
         assert (scaled == 0).all()
-    elif scale != 1.0:
+    elif scale != 1.0 and np.ptp(values) > 1e-150:  # squares of smaller distances are denormal
         assert scaled.mean() == pytest.approx(0.0, abs=1e-2)
         assert scaled.std() == pytest.approx(1.0, abs=1e-2)
 

@@ -61,7 +61,7 @@ def check_gradient(network, loss, is_weighted, dropout_seed=None, seed=0):
     workspace = Workspace(network, MAX_ROWS, np.float64)
 
     def cost(flat):
-        dropout = None if dropout_seed is None else Dropout(network.dropout, np.random.default_rng(dropout_seed))
+        dropout = None if dropout_seed is None else Dropout(network.dropout, (np.random.default_rng(dropout_seed),))
         z, a = forward(view_parameters(network, flat), X, workspace, dropout)
         return mean_loss(network, loss, z, a, y, weights)
 

@@ -109,7 +109,7 @@ def test_neither_inputs_nor_parameters_are_changed():
     parameters, X, y = initialize(network, "auto", rng), rng.normal(size=(8, 3)).astype("f4"), np.eye(2, dtype="f4")
     flat, inputs, targets = parameters.flat.copy(), X.copy(), y[[0, 1] * 4]
     workspace, gradient = Workspace(network, 8), allocate_parameters(network)
-    forward(parameters, X, workspace, Dropout(network.dropout, rng))
+    forward(parameters, X, workspace, Dropout(network.dropout, (rng,)))
     backward(parameters, gradient, X, targets, CrossEntropy(), workspace, uses_dropout=True)
     np.testing.assert_array_equal(parameters.flat, flat)
     np.testing.assert_array_equal(X, inputs)
@@ -149,7 +149,7 @@ def test_dropout_switches_off_its_share_and_scales_the_rest_up():
     parameters.b[1][...] = 0.0
     workspace = Workspace(network, 50, np.float64)
     X, rng = np.ones((50, 1)), np.random.default_rng(5)
-    _, a = forward(parameters, X, workspace, Dropout(network.dropout, rng))
+    _, a = forward(parameters, X, workspace, Dropout(network.dropout, (rng,)))
     n_kept = a * 0.75 / 2 * 2000
     np.testing.assert_allclose(n_kept, np.round(n_kept), rtol=1e-9)
     assert n_kept.mean() / 2000 == pytest.approx(0.75, abs=0.01)
@@ -163,7 +163,7 @@ def test_dropout_is_the_generators_and_only_in_training():
     parameters, X = initialize(network, "auto", rng), rng.normal(size=(4, 3)).astype(np.float32)
 
     def output(seed):
-        return forward(parameters, X, Workspace(network, 4), Dropout(0.5, np.random.default_rng(seed)))[1]
+        return forward(parameters, X, Workspace(network, 4), Dropout(0.5, (np.random.default_rng(seed),)))[1]
 
     np.testing.assert_array_equal(output(1), output(1))
     assert not np.array_equal(output(1), output(2))
@@ -183,7 +183,7 @@ def test_a_step_allocates_no_array_of_the_batch(dropout):
     take_step = bind(optimizer, parameters.flat, gradient.flat, state, parameters.n_weights)
 
     def step():
-        forward(parameters, X, workspace, Dropout(dropout, rng) if dropout else None)
+        forward(parameters, X, workspace, Dropout(dropout, (rng,)) if dropout else None)
         backward(parameters, gradient, X, y, CrossEntropy(), workspace, weights, uses_dropout=dropout > 0)
         take_step(0.01)
 

@@ -7,10 +7,11 @@ import pytest
 
 from mlpcli.nn.architecture import Front, Network, Periodic
 from mlpcli.nn.folding import fold
-from mlpcli.nn.initialization import initialize, initialize_members, member_of
+from mlpcli.nn.groups import member_of
+from mlpcli.nn.initialization import initialize, initialize_members
 from mlpcli.nn.initializers import DataDriven
 from mlpcli.nn.losses import CrossEntropy, SquaredError
-from mlpcli.nn.network import Dropout, Workspace, backward, batch_loss, forward, predict
+from mlpcli.nn.network import Dropout, Workspace, backward, batch_losses, forward, predict
 from mlpcli.nn.parameters import allocate_parameters, count_parameters, view_parameters
 
 PLAIN = Network((6, 4, 4, 3), "mish", "softmax")
@@ -37,7 +38,8 @@ PARTS = {
     "cosines": replace(PLAIN, front=COSINES),
     "embeddings": replace(PLAIN, front=EMBEDDED),
     "whole front": replace(PLAIN, front=EVERYTHING),
-    "views": replace(PLAIN, front=VIEWS),
+    "sees cosines, no bins": replace(PLAIN, front=VIEWS),
+    "sees bins, no cosines": replace(PLAIN, front=replace(VIEWS, sees_cosines=(False,))),
     "slopes": replace(PLAIN, learns_slopes=True),
     "slopes of relu": replace(PLAIN, activation="leaky_relu", learns_slopes=True),
     "layer norm": replace(PLAIN, is_normalized=True),
@@ -55,7 +57,7 @@ def draw(network, seed=0, members=1):
     """Parameters away from their special starting values, rows (members, N_ROWS, n_in) and targets."""
     rng = np.random.default_rng(seed)
     if network.front.sees_cosines:
-        network = replace(network, front=replace(network.front, sees_cosines=(True, False, True)[:members]))
+        network = replace(network, front=replace(network.front, sees_cosines=network.front.sees_cosines * members))
     network = replace(network, members=members)
     parameters = initialize_members(network, "auto", [np.random.default_rng(m) for m in range(members)], np.float64)
     parameters.flat[...] += rng.normal(scale=0.2, size=parameters.flat.size)
@@ -68,9 +70,9 @@ def draw(network, seed=0, members=1):
 def cost_and_gradient(network, parameters, X, y, weights=None, seed=None):
     workspace = Workspace(network, N_ROWS + 3, np.float64)
     gradient = allocate_parameters(network, np.float64)
-    dropout = None if seed is None else Dropout(network.dropout, np.random.default_rng(seed))
+    dropout = None if seed is None else Dropout(network.dropout, (np.random.default_rng(seed),))
     forward(parameters, X, workspace, dropout)
-    cost = batch_loss(workspace, CrossEntropy(), y, weights)
+    cost = np.mean(batch_losses(workspace, CrossEntropy(), y, weights))
     backward(parameters, gradient, X, y, CrossEntropy(), workspace, weights, uses_dropout=seed is not None)
     return cost, gradient
 
@@ -115,6 +117,19 @@ def test_a_prediction_is_the_mean_over_the_members(name):
         predict(network.member(member), member_of(network, parameters, member), X[0]) for member in range(N_MEMBERS)
     ]
     np.testing.assert_allclose(predict(network, parameters, X[0]), np.mean(alone, axis=0), rtol=1e-12)
+
+
+def test_members_that_see_the_numbers_in_different_ways_are_folded_into_one_network():
+    front = replace(VIEWS, sees_cosines=(True, False, True))
+    network, X = replace(PLAIN, members=N_MEMBERS, front=front), np.random.default_rng(0).normal(size=(N_ROWS, 6))
+    parameters = initialize_members(network, "auto", [np.random.default_rng(m) for m in range(N_MEMBERS)], np.float64)
+    folded, plain = fold(network, parameters)
+    each = [predict(network.member(m), member_of(network, parameters, m), X) for m in range(N_MEMBERS)]
+    np.testing.assert_allclose(predict(folded, plain, X), np.mean(each, axis=0), rtol=1e-10)
+    bins, cosines = slice(2, 4), slice(6, None)
+    for member, sees_cosines in enumerate(front.sees_cosines):
+        assert not plain.W[0][member][:, bins if sees_cosines else cosines].any()
+        assert plain.W[0][member][:, cosines if sees_cosines else bins].all()
 
 
 @pytest.mark.parametrize("members", [1, N_MEMBERS])
@@ -210,13 +225,13 @@ def test_shared_rows_go_to_every_member():
     np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_squared_error_over_members_is_the_mean_of_their_costs():
+def test_each_member_has_the_cost_of_its_own_outputs():
     network = Network((2, 1), "identity", "identity", members=2)
     parameters = view_parameters(network, np.array([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]))
     X = np.array([[1.0, 3.0]])
     workspace = Workspace(network, 1, np.float64)
     forward(parameters, X, workspace)
-    assert batch_loss(workspace, SquaredError(), np.zeros((2, 1, 1))) == pytest.approx((0.5 + 4.5) / 2)
+    assert batch_losses(workspace, SquaredError(), np.zeros((2, 1, 1))) == pytest.approx([0.5, 4.5])
 
 
 @pytest.mark.parametrize("front", [SCALED, EMBEDDED, VIEWS], ids=["scaled", "table", "views"])

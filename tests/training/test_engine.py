@@ -9,7 +9,8 @@ import pytest
 
 from mlpcli.nn.architecture import Front, Network
 from mlpcli.nn.averaging import ExponentialAverage, StochasticAverage
-from mlpcli.nn.initialization import initialize_members, member_of
+from mlpcli.nn.groups import member_of
+from mlpcli.nn.initialization import initialize_members
 from mlpcli.nn.losses import CrossEntropy, SquaredError
 from mlpcli.nn.network import Workspace, backward, forward, predict
 from mlpcli.nn.optimizers import SGD, Adam, AdamW

@@ -171,7 +171,7 @@ def test_an_epoch_is_steps_over_a_fresh_order_with_fresh_dropout():
     for epoch in range(3):
         rows = stream(4, "order", epoch).permutation(50)
         X, y = samples.X[rows], samples.class_targets[samples.y[rows]]
-        dropout = Dropout(NETWORK.dropout, stream(4, "dropout", epoch))
+        dropout = Dropout(NETWORK.dropout, (stream(4, "dropout", epoch),))
         forward(parameters, X, workspace, dropout)
         backward(parameters, gradient, X, y, plan.loss, workspace, samples.weights[rows], uses_dropout=True)
         parameters.flat[...] -= np.float32(0.05) * gradient.flat

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.training.members import batch_order, draw_folds, rows_of_members
+from mlpcli.training.members import EpochRows, draw_folds, epoch_rows, rows_of_members
 from mlpcli.training.streams import stream
 
 
@@ -58,16 +58,23 @@ def test_all_rows_go_to_every_member():
 
 
 def test_each_member_has_an_order_of_its_own_and_the_first_that_of_a_single_network():
-    rows = rows_of_members("all", 3, 20, seed=0)
-    order = batch_order(rows, 20, seed=4, epoch=2)
+    rows = epoch_rows("all", 3, 20, seed=0)
+    order = rows.order(seed=4, epoch=2)
     np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(20), (3, 1)))
     assert len({tuple(own) for own in order}) == 3
-    np.testing.assert_array_equal(order[0], batch_order(rows[:1], 20, seed=4, epoch=2))
+    np.testing.assert_array_equal(order[0], epoch_rows("all", 1, 20, seed=0).order(seed=4, epoch=2))
     np.testing.assert_array_equal(order[0], stream(4, "order", 2).permutation(20))
 
 
+def test_some_of_the_members_have_the_orders_they_have_among_all():
+    rows = epoch_rows("folds", 6, 31, seed=0, folds=draw_folds(3, None, 31, seed=0))
+    among_all = rows.order(seed=1, epoch=5)
+    np.testing.assert_array_equal(rows.of((4, 1)).order(seed=1, epoch=5), among_all[[4, 1]])
+    np.testing.assert_array_equal(rows.of((5,)).order(seed=1, epoch=5), among_all[5])
+
+
 def test_members_with_rows_to_spare_take_turns_in_leaving_some_out():
-    rows = (np.arange(9), np.arange(1, 9))
-    orders = [batch_order(rows, 8, seed=0, epoch=epoch) for epoch in range(30)]
+    rows = EpochRows((0, 1), (np.arange(9), np.arange(1, 9)), 8)
+    orders = [rows.order(seed=0, epoch=epoch) for epoch in range(30)]
     assert all(order.shape == (2, 8) for order in orders)
     assert len({tuple(set(range(9)) - set(order[0])) for order in orders}) > 3

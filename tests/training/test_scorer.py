@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlpcli.nn.initialization import initialize_members, member_of
+from mlpcli.nn.groups import member_of
+from mlpcli.nn.initialization import initialize_members
 from mlpcli.nn.losses import CrossEntropy
 from mlpcli.nn.network import Network, predict
 from mlpcli.training import scorer as scorer_module

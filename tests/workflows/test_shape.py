@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlpcli.errors import ConfigError
-from mlpcli.nn.initialization import member_of
+from mlpcli.nn.groups import member_of
 from mlpcli.nn.network import predict
 from mlpcli.nn.parameters import view_parameters
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
