@@ -1,0 +1,168 @@
+"""The second half of a shared step: each thread makes the gradient of its neurons' weights and steps on them.
+
+What is not a weight (biases, and the tensors of other parts) is the first thread's: little work, for which it adds up
+the gradients that the parts of the rows gave, in their order.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mlpcli.nn.averaging import blend
+from mlpcli.nn.blocks import Block, Stretch, lay_blocks
+from mlpcli.nn.network import Network
+from mlpcli.nn.parameters import Parameters, allocate_parameters
+from mlpcli.nn.passes import Passes
+from mlpcli.nn.rates import stretches
+from mlpcli.training.crew import Crew
+from mlpcli.training.engine import OptimizerState, Plan, clip
+
+Array = NDArray[np.floating[Any]]
+
+# Weights whose gradient is made at once: few enough to be in the cache still when the optimizer comes to them, and
+# enough for BLAS to be at its best.
+WEIGHTS_AT_ONCE = 131_072
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Entries (n_rows, n_in) and delta (n_rows, n_out) of every layer, for the rows of a batch."""
+
+    entries: tuple[Array, ...]
+    deltas: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What changes from step to step: learning rate, factor of weight decay, share of the weights in their average."""
+
+    learning_rate: float
+    decay: float
+    averaged: float
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Weights of some neurons of a layer: `gradient` (n_neurons, n_in), and the blocks with the averages of each."""
+
+    layer: int
+    neurons: slice
+    gradient: Array
+    blocks: tuple[tuple[Block, Array | None], ...]
+
+
+def parts_of(n: int, n_parts: int) -> list[slice]:
+    """`n` things in parts as equal as can be, in order; empty ones where there are too few."""
+    return [slice(*ends) for ends in pairwise(n * part // n_parts for part in range(n_parts + 1))]
+
+
+class Neurons:
+    """All parameters of a network, shared by threads, and the optimizer that moves them.
+
+    A clipped gradient must be whole before anything moves. Without a clip there is none but that of the weights at
+    hand.
+    """
+
+    def __init__(self, network: Network, plan: Plan, passes: Passes, n_threads: int, dtype: DTypeLike) -> None:
+        self._plan, self._n_threads = plan, n_threads
+        self._update, self._block_size = passes.update(plan.optimizer), passes.block_size
+        self._stretches = stretches(network, plan.optimizer, plan.rates, plan.is_ntk)
+        self._gradient = allocate_parameters(network, dtype)  # pages that nobody writes to take no memory
+        self._n_weights = self._gradient.n_weights
+
+    def lay(self, parameters: Parameters, optimizer_state: OptimizerState) -> None:
+        """Get ready for steps on these vectors, in place."""
+        self._count = optimizer_state["step"]
+        self._pieces = [self._pieces_of(place, parameters, optimizer_state) for place in range(self._n_threads)]
+        rest = list(_cuts(self._stretches, self._n_weights, parameters.flat.size, self._block_size))
+        self._rest = self._blocks(rest, parameters, optimizer_state)
+
+    def step(self, crew: Crew, layers: Layers, gradients: Sequence[Parameters], factors: Factors) -> None:
+        """One step, from what the first half of it has left; `gradients` are those of the parts of the rows."""
+        count = int(self._count) + 1
+        self._count.fill(count)
+        is_clipped = self._plan.gradient_clip is not None
+
+        def make_gradient(place: int) -> None:
+            if place == 0:
+                self._add_up(gradients)
+            for piece in self._pieces[place]:
+                delta = layers.deltas[piece.layer].T[piece.neurons]
+                np.matmul(delta, layers.entries[piece.layer], out=piece.gradient)
+                if not is_clipped:
+                    self._move(piece.blocks, count, factors)
+            if place == 0 and not is_clipped:
+                self._move(self._rest, count, factors)
+
+        def move(place: int) -> None:
+            for piece in self._pieces[place]:
+                self._move(piece.blocks, count, factors)
+            if place == 0:
+                self._move(self._rest, count, factors)
+
+        crew.run(make_gradient)
+        if self._plan.gradient_clip is not None:
+            clip(self._gradient, 1, self._plan.gradient_clip)
+            crew.run(move)
+
+    def _add_up(self, gradients: Sequence[Parameters]) -> None:
+        rest, (first, *others) = self._gradient.flat[self._n_weights :], gradients
+        rest[...] = first.flat[self._n_weights :]
+        for other in others:
+            rest += other.flat[self._n_weights :]
+
+    def _move(self, blocks: Sequence[tuple[Block, Array | None]], count: int, factors: Factors) -> None:
+        for block, average in blocks:
+            self._update(block, factors.learning_rate, count, factors.decay)
+            if average is not None:
+                blend(average, block.flat, factors.averaged, block.scratch)
+
+    def _pieces_of(self, place: int, parameters: Parameters, optimizer_state: OptimizerState) -> list[_Piece]:
+        """One thread's neurons of each layer, in pieces."""
+        found, start = [], 0
+        for layer, W in enumerate(parameters.W):
+            n_out, n_in = W.shape
+            own, at_once = parts_of(n_out, self._n_threads)[place], max(1, WEIGHTS_AT_ONCE // n_in)
+            for first in range(own.start, own.stop, at_once):
+                neurons = slice(first, min(first + at_once, own.stop))
+                ends = (start + first * n_in, start + neurons.stop * n_in)
+                found.append((layer, neurons, list(_cuts(self._stretches, *ends, self._block_size))))
+            start += W.size
+        laid = iter(self._blocks([cut for *_, cuts in found for cut in cuts], parameters, optimizer_state))
+        largest = max((cuts[-1][2] - cuts[0][1] for *_, cuts in found), default=0)
+        at_hand = np.empty(0 if self._plan.gradient_clip is not None else largest, parameters.flat.dtype)
+        pieces = []
+        for layer, neurons, cuts in found:
+            start, stop = cuts[0][1], cuts[-1][2]
+            gradient = self._gradient.flat[start:stop] if self._plan.gradient_clip is not None else at_hand[: stop - start]
+            blocks = tuple(
+                (replace(block, grad=gradient[cut[1] - start : cut[2] - start]), average)
+                for cut, (block, average) in zip(cuts, laid, strict=False)
+            )
+            pieces.append(_Piece(layer, neurons, gradient.reshape(neurons.stop - neurons.start, -1), blocks))
+        return pieces
+
+    def _blocks(
+        self, cuts: Sequence[tuple[Stretch, int, int]], parameters: Parameters, optimizer_state: OptimizerState
+    ) -> list[tuple[Block, Array | None]]:
+        """Blocks of the vectors and of the average, if there is one."""
+        average = optimizer_state.get("average")
+        blocks = lay_blocks(parameters.flat, self._gradient.flat, optimizer_state, self._n_weights, cuts)
+        return [
+            (block, None if average is None else average[start:stop])
+            for block, (_, start, stop) in zip(blocks, cuts, strict=True)
+        ]
+
+
+def _cuts(
+    stretches: Sequence[Stretch], start: int, stop: int, block_size: int
+) -> Iterator[tuple[Stretch, int, int]]:
+    """The flat vector from `start` to `stop` in parts of one stretch and at most `block_size` numbers."""
+    for stretch in stretches:
+        end = min(stop, stretch.stop)
+        for first in range(max(start, stretch.start), end, block_size):
+            yield stretch, first, min(first + block_size, end)
