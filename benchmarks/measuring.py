@@ -21,6 +21,7 @@ PACKAGES = (
     "numba",
     "lightgbm",
     "xgboost",
+    "catboost",
     "pytabkit",
     "mlp-train",
 )

@@ -58,6 +58,7 @@ CONTESTANTS = {
         Contestant("sklearn-es", needs="sklearn"),
         Contestant("lightgbm", needs="lightgbm"),
         Contestant("xgboost", needs="xgboost"),
+        Contestant("catboost", needs="catboost"),
         Contestant("realmlp-td-s", needs="pytabkit"),
         Contestant("realmlp-td", needs="pytabkit"),
     )

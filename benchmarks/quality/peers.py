@@ -15,18 +15,39 @@ import pandas as pd
 
 
 def read(train: str, test: str, target: str, task: str) -> tuple[pd.DataFrame, Any, pd.DataFrame]:
-    """Inputs and target of the training rows, inputs of the test rows; texts are categories of the training rows."""
+    """Inputs and target of the training rows, inputs of the test rows; yes/no columns are numbers."""
     tables = [pd.read_csv(file, na_values=["?"], skipinitialspace=True) for file in (train, test)]
     X, X_test = (table.drop(columns=target) for table in tables)
     for name in X.columns:
         if pd.api.types.is_bool_dtype(X[name]):
             X[name], X_test[name] = X[name].astype(int), X_test[name].astype(float)
-        elif not pd.api.types.is_numeric_dtype(X[name]):
-            levels = pd.CategoricalDtype(sorted(X[name].dropna().astype(str).unique()))
-            X[name], X_test[name] = (table[name].map(str, na_action="ignore").astype(levels) for table in (X, X_test))
     kind = str if task == "classification" else float
     y = pd.read_csv(train, usecols=[target], dtype=kind, keep_default_na=False)[target]
     return X, y.str.strip().to_numpy(str) if task == "classification" else y.to_numpy(), X_test
+
+
+def texts_of(X: pd.DataFrame) -> list[str]:
+    """The columns that are no numbers."""
+    return [name for name in X.columns if not pd.api.types.is_numeric_dtype(X[name])]
+
+
+def categorize(X: pd.DataFrame, X_test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Texts are categories of the training rows; one that is not among them is missing."""
+    X, X_test = X.copy(), X_test.copy()
+    for name in texts_of(X):
+        levels = pd.CategoricalDtype(sorted(X[name].dropna().astype(str).unique()))
+        for table in (X, X_test):
+            texts = table[name].map(str, na_action="ignore")
+            table[name] = texts.where(texts.isin(levels.categories)).astype(levels)
+    return X, X_test
+
+
+def spell_out(X: pd.DataFrame, X_test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Texts stay texts, and a missing one is a level of its own, for those that refuse it."""
+    X, X_test = X.copy(), X_test.copy()
+    for name in texts_of(X):
+        X[name], X_test[name] = (table[name].map(str, na_action="ignore").fillna("") for table in (X, X_test))
+    return X, X_test
 
 
 def fill(X: pd.DataFrame, X_test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -80,6 +101,13 @@ def xgboost(task: str, seed: int) -> Any:
     return kind(random_state=seed, n_jobs=1, enable_categorical=True)
 
 
+def catboost(task: str, seed: int) -> Any:
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    kind = CatBoostClassifier if task == "classification" else CatBoostRegressor
+    return kind(random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False)
+
+
 def realmlp_td(task: str, seed: int) -> Any:
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
@@ -99,6 +127,7 @@ PEERS: dict[str, Callable[[str, int], Any]] = {
     "sklearn-es": sklearn_es,
     "lightgbm": lightgbm,
     "xgboost": xgboost,
+    "catboost": catboost,
     "realmlp-td-s": realmlp_td_s,
     "realmlp-td": realmlp_td,
 }
@@ -107,9 +136,14 @@ PEERS: dict[str, Callable[[str, int], Any]] = {
 def main(name: str, train: str, test: str, target: str, task: str, seed: str, answers: str) -> None:
     warnings.simplefilter("ignore")  # the defaults of scikit-learn stop before they converge, and say so
     X, y, X_test = read(train, test, target, task)
+    model = PEERS[name](task, int(seed))
+    if name == "catboost":
+        X, X_test = spell_out(X, X_test)
+        model.set_params(cat_features=texts_of(X))
+    else:
+        X, X_test = categorize(X, X_test)
     if name.startswith("realmlp"):
         X, X_test = fill(X, X_test)
-    model = PEERS[name](task, int(seed))
     classes, codes = np.unique(y, return_inverse=True) if task == "classification" else (None, y)
     started = perf_counter()
     model.fit(X, codes)

@@ -21,7 +21,7 @@ from benchmarks.quality.standings import (
 
 Run = Mapping[str, Any]
 COLUMNS = {"accuracy": "accuracy", "log_loss": "log loss", "ece": "ECE", "rmse": "RMSE"}
-NAMED = ("numpy", "pandas", "numba", "scikit-learn", "lightgbm", "xgboost", "torch", "pytabkit")
+NAMED = ("numpy", "pandas", "numba", "scikit-learn", "lightgbm", "xgboost", "catboost", "torch", "pytabkit")
 PAGE = """\
 # How good
 
