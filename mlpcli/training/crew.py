@@ -29,7 +29,7 @@ class Crew:
             other.thread.join()
 
     def run(self, work: Callable[[int], None]) -> None:
-        """`work(0)` here and `work(1)`, `work(2)`, ... in the others, to the end of all; raises what one of them did."""
+        """`work(0)` here and `work(1)`, `work(2)`, ... in the others, to the end of all; raises what one raised."""
         for other in self._others:
             other.begin(work)
         try:

@@ -143,7 +143,7 @@ class NumpyEngine:
         order = self.rows.order(plan.seed, epoch)
         dropout_rngs = tuple(stream(plan.seed, "dropout", epoch, member) for member in self.rows.members)
         take_step = bind(
-            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads,
+            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights,
             self.stretches, self.passes.update(plan.optimizer), self.passes.block_size,
         )  # fmt: skip
         totals, learning_rate = np.zeros(self.network.members), 0.0

@@ -22,6 +22,7 @@ from mlpcli.training.crew import Crew
 from mlpcli.training.engine import OptimizerState, Plan, clip
 
 Array = NDArray[np.floating[Any]]
+Cut = tuple[Stretch, int, int]  # a part of the flat vector: what it is a part of, start and stop
 
 # Weights whose gradient is made at once: few enough to be in the cache still when the optimizer comes to them, and
 # enough for BLAS to be at its best.
@@ -69,6 +70,7 @@ class Neurons:
 
     def __init__(self, network: Network, plan: Plan, passes: Passes, n_threads: int, dtype: DTypeLike) -> None:
         self._plan, self._n_threads = plan, n_threads
+        self._is_clipped = plan.gradient_clip is not None
         self._update, self._block_size = passes.update(plan.optimizer), passes.block_size
         self._stretches = stretches(network, plan.optimizer, plan.rates, plan.is_ntk)
         self._gradient = allocate_parameters(network, dtype)  # pages that nobody writes to take no memory
@@ -85,7 +87,6 @@ class Neurons:
         """One step, from what the first half of it has left; `gradients` are those of the parts of the rows."""
         count = int(self._count) + 1
         self._count.fill(count)
-        is_clipped = self._plan.gradient_clip is not None
 
         def make_gradient(place: int) -> None:
             if place == 0:
@@ -93,9 +94,9 @@ class Neurons:
             for piece in self._pieces[place]:
                 delta = layers.deltas[piece.layer].T[piece.neurons]
                 np.matmul(delta, layers.entries[piece.layer], out=piece.gradient)
-                if not is_clipped:
+                if not self._is_clipped:
                     self._move(piece.blocks, count, factors)
-            if place == 0 and not is_clipped:
+            if place == 0 and not self._is_clipped:
                 self._move(self._rest, count, factors)
 
         def move(place: int) -> None:
@@ -123,31 +124,36 @@ class Neurons:
 
     def _pieces_of(self, place: int, parameters: Parameters, optimizer_state: OptimizerState) -> list[_Piece]:
         """One thread's neurons of each layer, in pieces."""
-        found, start = [], 0
+        found = list(self._neurons_of(place, parameters))
+        all_cuts = [cut for _, _, cuts in found for cut in cuts]
+        laid = iter(self._blocks(all_cuts, parameters, optimizer_state))
+        largest = max((cuts[-1][2] - cuts[0][1] for _, _, cuts in found), default=0)
+        at_hand = np.empty(0 if self._is_clipped else largest, parameters.flat.dtype)
+        pieces = []
+        for layer, neurons, cuts in found:
+            first, last = cuts[0][1], cuts[-1][2]
+            gradient = self._gradient.flat[first:last] if self._is_clipped else at_hand[: last - first]
+            blocks = []
+            for _, start, stop in cuts:
+                block, average = next(laid)
+                blocks.append((replace(block, grad=gradient[start - first : stop - first]), average))
+            pieces.append(_Piece(layer, neurons, gradient.reshape(neurons.stop - neurons.start, -1), tuple(blocks)))
+        return pieces
+
+    def _neurons_of(self, place: int, parameters: Parameters) -> Iterator[tuple[int, slice, list[Cut]]]:
+        """Layer, neurons, and how their weights are cut into blocks, of each piece."""
+        before = 0
         for layer, W in enumerate(parameters.W):
             n_out, n_in = W.shape
             own, at_once = parts_of(n_out, self._n_threads)[place], max(1, WEIGHTS_AT_ONCE // n_in)
             for first in range(own.start, own.stop, at_once):
-                neurons = slice(first, min(first + at_once, own.stop))
-                ends = (start + first * n_in, start + neurons.stop * n_in)
-                found.append((layer, neurons, list(_cuts(self._stretches, *ends, self._block_size))))
-            start += W.size
-        laid = iter(self._blocks([cut for *_, cuts in found for cut in cuts], parameters, optimizer_state))
-        largest = max((cuts[-1][2] - cuts[0][1] for *_, cuts in found), default=0)
-        at_hand = np.empty(0 if self._plan.gradient_clip is not None else largest, parameters.flat.dtype)
-        pieces = []
-        for layer, neurons, cuts in found:
-            start, stop = cuts[0][1], cuts[-1][2]
-            gradient = self._gradient.flat[start:stop] if self._plan.gradient_clip is not None else at_hand[: stop - start]
-            blocks = tuple(
-                (replace(block, grad=gradient[cut[1] - start : cut[2] - start]), average)
-                for cut, (block, average) in zip(cuts, laid, strict=False)
-            )
-            pieces.append(_Piece(layer, neurons, gradient.reshape(neurons.stop - neurons.start, -1), blocks))
-        return pieces
+                last = min(first + at_once, own.stop)
+                ends = (before + first * n_in, before + last * n_in)
+                yield layer, slice(first, last), list(_cuts(self._stretches, *ends, self._block_size))
+            before += W.size
 
     def _blocks(
-        self, cuts: Sequence[tuple[Stretch, int, int]], parameters: Parameters, optimizer_state: OptimizerState
+        self, cuts: Sequence[Cut], parameters: Parameters, optimizer_state: OptimizerState
     ) -> list[tuple[Block, Array | None]]:
         """Blocks of the vectors and of the average, if there is one."""
         average = optimizer_state.get("average")
@@ -158,9 +164,7 @@ class Neurons:
         ]
 
 
-def _cuts(
-    stretches: Sequence[Stretch], start: int, stop: int, block_size: int
-) -> Iterator[tuple[Stretch, int, int]]:
+def _cuts(stretches: Sequence[Stretch], start: int, stop: int, block_size: int) -> Iterator[Cut]:
     """The flat vector from `start` to `stop` in parts of one stretch and at most `block_size` numbers."""
     for stretch in stretches:
         end = min(stop, stretch.stop)

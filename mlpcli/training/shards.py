@@ -35,9 +35,7 @@ Array = NDArray[np.floating[Any]]
 class ShardedEngine:
     """The engine for one network on `plan.n_threads` threads; arguments as of `NumpyEngine`."""
 
-    def __init__(
-        self, network: Network, plan: Plan, train: Samples, rows: EpochRows, passes: Passes = NUMPY
-    ) -> None:
+    def __init__(self, network: Network, plan: Plan, train: Samples, rows: EpochRows, passes: Passes = NUMPY) -> None:
         dtype = train.X.dtype
         self.network, self.plan, self.rows = network, plan, rows
         self.batch_size = min(plan.batch_size, rows.n_rows)
@@ -139,9 +137,7 @@ class _Shard:
         self._loss, self._has_front = plan.loss, not network.front.is_empty
         self._workspace = Workspace(network, max_rows, dtype, passes)
 
-    def run(
-        self, parameters: Parameters, whole: _WholeBatch, rows: Rows, own: slice, dropout: Dropout | None
-    ) -> None:
+    def run(self, parameters: Parameters, whole: _WholeBatch, rows: Rows, own: slice, dropout: Dropout | None) -> None:
         """Forward and backward with those of the batch's `rows` that are its `own`; none in a very short batch."""
         self.loss, self.n_rows = 0.0, own.stop - own.start
         if not self.n_rows:
