@@ -1,7 +1,9 @@
 """The second half of a shared step: each thread makes the gradient of its neurons' weights and steps on them.
 
-What is not a weight (biases, and the tensors of other parts) is the first thread's: little work, for which it adds up
-the gradients that the parts of the rows gave, in their order.
+What one thread has written costs another one more to read than what it wrote itself, so of each layer the less is
+exchanged: either entries and delta of the rows, of which the gradient of some neurons is made in one product, or the
+gradients that each part of the rows gave, to be added up in their order. What is not a weight (biases, and the tensors
+of other parts) is little work, the first thread's, and added up too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,10 +50,14 @@ class Factors:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Weights of some neurons of a layer: `gradient` (n_neurons, n_in), and the blocks with the averages of each."""
+    """Weights of some neurons of a layer, which are `place` in the vector.
+
+    `gradient` (n_neurons, n_in) is where their gradient goes, `blocks` have an average each, if there is one.
+    """
 
     layer: int
     neurons: slice
+    place: slice
     gradient: Array
     blocks: tuple[tuple[Block, Array | None], ...]
 
@@ -61,6 +67,11 @@ def parts_of(n: int, n_parts: int) -> list[slice]:
     return [slice(*ends) for ends in pairwise(n * part // n_parts for part in range(n_parts + 1))]
 
 
+def adds_gradients(W: Array, n_rows: int, n_threads: int) -> bool:
+    """Whether exchanging the gradients of these weights is less than exchanging `n_rows` rows of their entries."""
+    return len(W) < n_rows * (n_threads - 1)
+
+
 class Neurons:
     """All parameters of a network, shared by threads, and the optimizer that moves them.
 
@@ -68,13 +79,16 @@ class Neurons:
     hand.
     """
 
-    def __init__(self, network: Network, plan: Plan, passes: Passes, n_threads: int, dtype: DTypeLike) -> None:
+    def __init__(
+        self, network: Network, plan: Plan, passes: Passes, batch_size: int, n_threads: int, dtype: DTypeLike
+    ) -> None:
         self._plan, self._n_threads = plan, n_threads
         self._is_clipped = plan.gradient_clip is not None
         self._update, self._block_size = passes.update(plan.optimizer), passes.block_size
         self._stretches = stretches(network, plan.optimizer, plan.rates, plan.is_ntk)
         self._gradient = allocate_parameters(network, dtype)  # pages that nobody writes to take no memory
         self._n_weights = self._gradient.n_weights
+        self.adds_gradients = tuple(adds_gradients(W, batch_size, n_threads) for W in self._gradient.W)
 
     def lay(self, parameters: Parameters, optimizer_state: OptimizerState) -> None:
         """Get ready for steps on these vectors, in place."""
@@ -90,10 +104,14 @@ class Neurons:
 
         def make_gradient(place: int) -> None:
             if place == 0:
-                self._add_up(gradients)
+                rest = slice(self._n_weights, None)
+                _add_up(gradients, rest, self._gradient.flat[rest])
             for piece in self._pieces[place]:
-                delta = layers.deltas[piece.layer].T[piece.neurons]
-                np.matmul(delta, layers.entries[piece.layer], out=piece.gradient)
+                if self.adds_gradients[piece.layer]:
+                    _add_up(gradients, piece.place, piece.gradient.reshape(-1))
+                else:
+                    delta = layers.deltas[piece.layer].T[piece.neurons]
+                    np.matmul(delta, layers.entries[piece.layer], out=piece.gradient)
                 if not self._is_clipped:
                     self._move(piece.blocks, count, factors)
             if place == 0 and not self._is_clipped:
@@ -109,12 +127,6 @@ class Neurons:
         if self._plan.gradient_clip is not None:
             clip(self._gradient, 1, self._plan.gradient_clip)
             crew.run(move)
-
-    def _add_up(self, gradients: Sequence[Parameters]) -> None:
-        rest, (first, *others) = self._gradient.flat[self._n_weights :], gradients
-        rest[...] = first.flat[self._n_weights :]
-        for other in others:
-            rest += other.flat[self._n_weights :]
 
     def _move(self, blocks: Sequence[tuple[Block, Array | None]], count: int, factors: Factors) -> None:
         for block, average in blocks:
@@ -137,7 +149,8 @@ class Neurons:
             for _, start, stop in cuts:
                 block, average = next(laid)
                 blocks.append((replace(block, grad=gradient[start - first : stop - first]), average))
-            pieces.append(_Piece(layer, neurons, gradient.reshape(neurons.stop - neurons.start, -1), tuple(blocks)))
+            shaped = gradient.reshape(neurons.stop - neurons.start, -1)
+            pieces.append(_Piece(layer, neurons, slice(first, last), shaped, tuple(blocks)))
         return pieces
 
     def _neurons_of(self, place: int, parameters: Parameters) -> Iterator[tuple[int, slice, list[Cut]]]:
@@ -162,6 +175,14 @@ class Neurons:
             (block, None if average is None else average[start:stop])
             for block, (_, start, stop) in zip(blocks, cuts, strict=True)
         ]
+
+
+def _add_up(gradients: Sequence[Parameters], place: slice, out: Array) -> None:
+    first, *others = (gradient.flat[place] for gradient in gradients)
+    if not others:
+        out[...] = first
+    for number, other in enumerate(others):
+        np.add(out if number else first, other, out=out)
 
 
 def _cuts(stretches: Sequence[Stretch], start: int, stop: int, block_size: int) -> Iterator[Cut]:

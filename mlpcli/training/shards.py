@@ -2,13 +2,13 @@
 
 A step has two halves, and all threads are through with the first before the second begins:
 
-1. Each thread gathers its rows of the batch and goes forward and backward through the layers with them. Of each layer
-   it leaves the entries and the delta where those of the whole batch lie side by side.
-2. Each thread makes the gradient of its neurons' weights, from the whole batch, and takes the optimizer's step on them:
-   piece after piece, each of which is still in the cache then (`neurons.py`).
+1. Each thread gathers its rows of the batch and goes forward and backward through the layers with them. Of a layer it
+   leaves the gradient that its rows give; or the entries and the delta, where those of the whole batch lie in order.
+2. Each thread makes of these the gradient of its neurons' weights and takes the optimizer's step on them, piece after
+   piece, each of which is still in the cache then (`neurons.py`).
 
-So no gradients are added but those of biases and what else is small. BLAS has one thread: nobody waits by spinning. For
-a given number of threads the result is always the same to the bit; another number rounds in another way.
+BLAS has one thread: nobody waits by spinning. For a given number of threads the result is always the same to the bit;
+another number rounds in another way.
 """
 
 import math
@@ -42,10 +42,9 @@ class ShardedEngine:
         self.n_threads = min(plan.n_threads, self.batch_size)
         self.n_steps, self.steps_taken = math.ceil(rows.n_rows / self.batch_size), 0
         self._whole = _WholeBatch(network, train, self.batch_size)
-        self._shards = [
-            _Shard(network, plan, -(-self.batch_size // self.n_threads), dtype, passes) for _ in range(self.n_threads)
-        ]
-        self._neurons = Neurons(network, plan, passes, self.n_threads, dtype)
+        self._neurons = Neurons(network, plan, passes, self.batch_size, self.n_threads, dtype)
+        most, adds = -(-self.batch_size // self.n_threads), self._neurons.adds_gradients
+        self._shards = [_Shard(network, plan, adds, most, dtype, passes) for _ in range(self.n_threads)]
 
     def run(
         self, parameters: Parameters, optimizer_state: OptimizerState, epoch: int, must_stop: Callable[[], bool]
@@ -129,12 +128,20 @@ class _WholeBatch:
 
 
 class _Shard:
-    """One thread's part of the rows: its buffers, its gradient of what is not a weight, its mean loss."""
+    """One thread's part of the rows: its buffers, its mean loss, its gradient but for what the whole batch gives."""
 
-    def __init__(self, network: Network, plan: Plan, max_rows: int, dtype: DTypeLike, passes: Passes) -> None:
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        adds_gradients: tuple[bool, ...],
+        max_rows: int,
+        dtype: DTypeLike,
+        passes: Passes,
+    ) -> None:
         self.gradient = allocate_parameters(network, dtype)
         self.loss, self.n_rows = 0.0, 0
-        self._loss, self._has_front = plan.loss, not network.front.is_empty
+        self._loss, self._has_front, self._adds_gradients = plan.loss, not network.front.is_empty, adds_gradients
         self._workspace = Workspace(network, max_rows, dtype, passes)
 
     def run(self, parameters: Parameters, whole: _WholeBatch, rows: Rows, own: slice, dropout: Dropout | None) -> None:
@@ -145,6 +152,9 @@ class _Shard:
         kept, workspace = whole.part(len(rows), own), self._workspace
 
         def keep(layer: int, delta: Array, entries: Array) -> None:
+            if self._adds_gradients[layer]:
+                np.matmul(delta.T, entries, out=self.gradient.W[layer])
+                return
             kept.deltas[layer][...] = delta
             if layer or self._has_front:
                 kept.entries[layer][...] = entries

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mlpcli.nn.architecture import Front, Network, Periodic
@@ -25,10 +26,16 @@ def sharded(network, plan, samples):
 
 
 def assert_like_one_thread(network=NETWORK, plan=PLAN, samples=None, n_threads=(2, 3)):
+    """Whether the gradients of a layer are exchanged, or its entries."""
     samples = samples or make_samples(plan.loss, is_weighted=True)
     alone = train(NumpyEngine, network, plan, samples)
     for n in n_threads:
-        assert_same(train(sharded, network, replace(plan, n_threads=n), samples), alone, "float64")
+        for adds in (None, True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                if adds is not None:
+                    patch.setattr(neurons, "adds_gradients", lambda *_, adds=adds: adds)
+                shared = train(sharded, network, replace(plan, n_threads=n), samples)
+            assert_same(shared, alone, "float64")
 
 
 PARTS = {
@@ -85,6 +92,13 @@ def test_pieces_may_be_smaller_than_a_layer_and_larger_than_a_block(monkeypatch)
     monkeypatch.setattr(neurons, "WEIGHTS_AT_ONCE", 50)
     assert_like_one_thread()
     assert_like_one_thread(plan=replace(PLAN, is_ntk=True))
+
+
+def test_of_a_layer_the_less_is_exchanged():
+    """784 entries of 100 neurons: their gradient is as much as 100 rows; each of two threads needs half of either."""
+    W = np.empty((100, 784))
+    assert neurons.adds_gradients(W, 101, 2)
+    assert not neurons.adds_gradients(W, 100, 2)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
