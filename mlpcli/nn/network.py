@@ -58,13 +58,13 @@ def forward(
     for layer, name in enumerate(workspace.activations):
         np.matmul(h, _transposed(parameters.W[layer]), out=buffers.z[layer])
         if layer == last:
-            _activate(passes.activate_keeping_z, name, parameters, buffers, layer)
+            _activate(passes.activate_keeping_z, name, by_member(parameters.b[layer], 1), buffers, layer)
             break
         if network.is_normalized:
             gain = parameters.tensors[f"gain{layer + 1}"]
             normalize(buffers.z[layer], gain, buffers.normal[layer], buffers.spread[layer])
         activate = passes.activate_keeping_z if network.learns_slopes else passes.activate
-        _activate(activate, name, parameters, buffers, layer)
+        _activate(activate, name, (parameters.b[layer].reshape(-1),), buffers, layer)
         below, h = h, buffers.a[layer]
         if network.learns_slopes:
             slope, h = parameters.tensors[f"slope{layer + 1}"], buffers.h[layer]
@@ -138,12 +138,12 @@ def _hidden_backward(
     """Turn the delta of what a hidden layer gives, in place, into that of its product."""
     network, passes = workspace.network, workspace.passes
     delta, through = buffers.delta[layer], buffers.deltas[layer]
-    kept: tuple[Array | None, ...] = buffers.kepts[layer] if uses_dropout else (None,) * network.members
+    kept: tuple[Array | None] = buffers.kepts[layer] if uses_dropout else (None,)
     differentiate = passes.differentiate_at_z if network.learns_slopes else passes.differentiate
     if network.learns_slopes:
         if uses_dropout:
             delta *= buffers.kept[layer]
-            kept = (None,) * network.members
+            kept = (None,)
         name, through = f"slope{layer + 1}", buffers.hs[layer]
         split_slopes(
             delta, parameters.tensors[name], buffers.excess[layer], gradient.tensors[name], out=buffers.h[layer]
@@ -213,11 +213,11 @@ def _transposed(array: Array) -> Array:
 def _activate(
     activate: Callable[[str, Array, Array, Array, Array], None],
     name: str,
-    parameters: Parameters,
+    biases: tuple[Array, ...],
     buffers: Buffers,
     layer: int,
 ) -> None:
-    views = (buffers.zs[layer], by_member(parameters.b[layer], 1), buffers.as_[layer], buffers.scratches[layer])
+    views = (buffers.zs[layer], biases, buffers.as_[layer], buffers.scratches[layer])
     for z, b, a, scratch in zip(*views, strict=True):
         activate(name, z, b, a, scratch)
 
@@ -227,8 +227,8 @@ def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropo
     if dropout.drawn:
         passes.drop(a, dropout.drawn[layer], buffers.kept[layer], buffers.h[layer], dropout.share)
         return buffers.h[layer]
-    views = (by_member(a, 2), buffers.kepts[layer], buffers.hs[layer], dropout.rngs)
-    for part, factors, h, rng in zip(*views, strict=True):
+    views = (by_member(array, 2) for array in (a, buffers.kept[layer], buffers.h[layer]))
+    for part, factors, h, rng in zip(*views, dropout.rngs, strict=True):
         for neurons, draws in draw(rng, *part.shape):
             passes.drop(part[:, neurons], draws, factors[:, neurons], h[:, neurons], dropout.share)
     return buffers.h[layer]

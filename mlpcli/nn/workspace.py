@@ -1,6 +1,7 @@
 """The buffers that forward and backward pass work in, made once for a training."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ class Buffers:
     """What a batch of `n_rows` rows needs, layer by layer; all (n_rows, widths[layer + 1]), behind the members' axis.
 
     `h` is what the next layer sees: a, or what slopes, dropout and the layer's input make of it. A name with an `s`
-    behind it holds the same arrays member by member, as the passes want them.
+    behind it holds the same arrays as the passes want them: of a hidden layer the neurons of all members side by side,
+    of the last layer those of each member, for a softmax ends at its member.
     """
 
     def __init__(self, network: Network, n_rows: int, take: Callable[[str, tuple[int, ...]], Array]) -> None:
@@ -40,9 +42,11 @@ class Buffers:
         self.kept = layers("kept", 0, last) if network.dropout else ()
         self.delta = layers("delta", 0, last + 1)
         scratch = layers("scratch", 0, last + 1)
-        self.zs, self.as_, self.hs = (_layers_by_member(arrays) for arrays in (self.z, self.a, self.h))
-        self.kepts, self.deltas = _layers_by_member(self.kept), _layers_by_member(self.delta)
-        self.scratches = _layers_by_member(scratch)
+        self.zs, self.as_, self.deltas, self.scratches = (
+            (*map(_side_by_side, arrays[:last]), by_member(arrays[last], 2))
+            for arrays in (self.z, self.a, self.delta, scratch)
+        )
+        self.hs, self.kepts = (tuple(map(_side_by_side, arrays)) for arrays in (self.h, self.kept))
         self.excess = layers("excess", 0, last) if network.learns_slopes else ()
         self.normal = layers("normal", 0, last) if network.is_normalized else ()
         self.spread = tuple(np.empty((*leading, n_rows, 1), a.dtype) for a in self.normal)
@@ -101,5 +105,7 @@ def by_member(array: Any, ndim: int, n_members: int = 1) -> Any:
     return (array,) if array.ndim == ndim else tuple(array)
 
 
-def _layers_by_member(layers: tuple[Array, ...]) -> tuple[tuple[Array, ...], ...]:
-    return tuple(by_member(array, 2) for array in layers)
+def _side_by_side(array: Array) -> tuple[Array]:
+    """The one array (n_rows, members x width) of a buffer (members, n_rows, width), on the same memory."""
+    lines = array.swapaxes(-1, -2)
+    return (lines.reshape(prod(lines.shape[:-1]), lines.shape[-1]).T,)
