@@ -13,7 +13,7 @@ from mlpcli.nn.network import Network
 # waiting threads cost more than they bring (measured on two cores).
 PRODUCT_WORTH_THREADS = 30_000_000
 # Multiply-adds of a step of training from which threads that share its rows pay (measured: docs/performance.md).
-STEP_WORTH_THREADS = 16_000_000
+STEP_WORTH_THREADS = 25_000_000
 
 
 def choose_threads(asked: int | str, sizes: Sequence[int], batch_size: int) -> int:
