@@ -193,8 +193,8 @@ def test_a_time_budget_is_a_number_of_seconds(folder, budget):
 
 @pytest.mark.parametrize(
     ("budget", "recipe", "members", "epochs"),
-    [("1000", "strong", 8, 64), ("300", "strong", 4, 64), ("150", "strong", 4, 32), ("70", "strong", 4, 16),
-     ("69", "fast", 1, 30), ("0.001", "fast", 1, 30)],
+    [("1000", "strong", 8, 48), ("300", "strong", 4, 48), ("150", "strong", 4, 24), ("54", "strong", 4, 12),
+     ("53", "fast", 1, 30), ("0.001", "fast", 1, 30)],
 )  # fmt: skip
 def test_a_time_budget_takes_the_strongest_recipe_that_fits(folder, monkeypatch, budget, recipe, members, epochs):
     def seconds(prepared):
