@@ -12,8 +12,9 @@ from mlpcli.nn.network import Network
 # Multiply-adds of the largest product from which a second thread of BLAS pays, also on a busy machine, where OpenBLAS's
 # waiting threads cost more than they bring (measured on two cores).
 PRODUCT_WORTH_THREADS = 30_000_000
-# Multiply-adds of a step of training from which threads that share its rows pay (measured: docs/performance.md).
-STEP_WORTH_THREADS = 25_000_000
+# Multiply-adds of a step of training from which threads share it: they cost little there on a machine that others keep
+# busy too (measured: docs/performance.md).
+STEP_WORTH_THREADS = 100_000_000
 
 
 def choose_threads(asked: int | str, sizes: Sequence[int], batch_size: int) -> int:
