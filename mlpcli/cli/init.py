@@ -52,10 +52,7 @@ def init(
     if time_budget is not None:
         from mlpcli.workflows.time_budget import fitted_into
 
-        seconds = parse_number("--time-budget", time_budget)
-        if not seconds > 0:
-            raise MlpError(f"--time-budget {time_budget}: must be greater than 0.")
-        starter = fitted_into(starter, seconds)
+        starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
     init_summary(Screen(quiet), starter, output)
