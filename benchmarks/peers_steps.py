@@ -34,21 +34,20 @@ def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     from mlpcli.training.loop import fit
     from mlpcli.training.samples import Samples
     from mlpcli.training.state import start_state
-    from mlpcli.training.threads import blas_threads, choose_threads
+    from mlpcli.training.threads import blas_threads, training_threads
     from mlpcli.workflows.engines import EngineChoice, make_engine
 
     X, y = draw_rows(work)
     network = Network(work.sizes, "relu", "softmax")
     chosen = SGD(learning_rate=LEARNING_RATE, momentum=MOMENTUM) if optimizer == "sgd" else Adam()
     chosen = replace(chosen, learning_rate=LEARNING_RATE)
-    n_threads = choose_threads("auto", work.sizes, work.batch_size)
+    n_threads = training_threads("auto", network, work.batch_size)
     plan = Plan(CrossEntropy(), chosen, Constant(), work.batch_size, epochs=1_000_000, n_threads=n_threads)
     flat = initialize(network, "auto", np.random.default_rng(0)).flat
     samples = Samples(X, y, class_targets=np.eye(work.sizes[-1], dtype=np.float32))
     engine = make_engine(EngineChoice("compiled" if compiled else "numpy"), network, plan, samples)
     reports = fit(network, plan, samples, start_state(flat, chosen.start(flat)), engine=engine)
-    # Stays in force until the next work of this process sets its own.
-    blas_threads(n_threads).__enter__()
+    blas_threads(1).__enter__()  # for the life of this process
     return lambda: next(reports)
 
 

@@ -112,7 +112,7 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
     refuse_over_budget(prepared)
     state, budget = fresh_state(prepared), Budget(prepared.loaded)
     try:
-        with blas_threads(prepared.product_threads):
+        with blas_threads(1):
             for _ in epochs(prepared, state, lambda: budget.is_used_up(state.epoch)):
                 pass
             outcome = finished(prepared, state, budget.reason)

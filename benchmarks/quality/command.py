@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmarks.measuring import machine
 from benchmarks.printing import RESULTS, in_time, print_machine
+from benchmarks.quality.changes import CHANGES, changed
 from benchmarks.quality.contestants import CONTESTANTS, DEFAULT, Contestant, compete
 from benchmarks.quality.ledger import Ledger
-from benchmarks.quality.parts import PARTS, without
 from benchmarks.quality.report import ablation, scores_in_words, standings, write_page
 from benchmarks.quality.splits import Split, find_splits
 
@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> None:
     try:
         splits, left_out = find_splits(asked.folder, asked.datasets)
         ledger = Ledger(asked.json, "ablation" if is_ablation else "quality", described)
-        contestants = _parts_of(asked) if is_ablation else [CONTESTANTS[name] for name in asked.contestants]
+        contestants = _changes_of(asked) if is_ablation else [CONTESTANTS[name] for name in asked.contestants]
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if left_out:
@@ -60,8 +60,10 @@ def _parse(words: Sequence[str], is_ablation: bool) -> tuple[argparse.Namespace,
     parser.add_argument("--datasets", type=_names, default=[], metavar="A,B", help="only these")
     if is_ablation:
         recipes = [one.name for one in CONTESTANTS.values() if one.needs is None]
-        parser.add_argument("--recipe", choices=recipes, default="strong", help="whose parts (default: strong)")
-        parser.add_argument("--parts", type=_names, default=list(PARTS), metavar="A,B", help=f"of {', '.join(PARTS)}")
+        parser.add_argument("--recipe", choices=recipes, default="strong", help="which one (default: strong)")
+        parser.add_argument(
+            "--changes", type=_names, default=list(CHANGES), metavar="A,B", help=f"of {', '.join(CHANGES)}"
+        )
         parser.add_argument("--again", action="store_true", help="measure all asked for anew: the recipe has changed")
         parser.set_defaults(contestants=[], against="")
     else:
@@ -77,7 +79,7 @@ def _parse(words: Sequence[str], is_ablation: bool) -> tuple[argparse.Namespace,
     asked = parser.parse_args(words)
     strangers = [one for one in (*asked.contestants, asked.against) if one and one not in CONTESTANTS]
     strangers += [] if is_ablation else [one for one in asked.again if one not in asked.contestants]
-    strangers += [part for part in getattr(asked, "parts", ()) if part not in PARTS]
+    strangers += [change for change in getattr(asked, "changes", ()) if change not in CHANGES]
     if strangers:
         parser.error(f"unknown: {', '.join(strangers)}")
     return asked, parser
@@ -87,11 +89,11 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _parts_of(asked: argparse.Namespace) -> list[Contestant]:
-    """The whole recipe, then it without each part."""
+def _changes_of(asked: argparse.Namespace) -> list[Contestant]:
+    """The recipe, then it with each change."""
     recipe = CONTESTANTS[asked.recipe]
-    wanted = {f"{recipe.name} without {part}" for part in asked.parts}
-    return [recipe, *(one for one in without(recipe) if one.name in wanted)]
+    wanted = {f"{recipe.name} {change}" for change in asked.changes}
+    return [recipe, *(one for one in changed(recipe) if one.name in wanted)]
 
 
 def _pin(core: int | None) -> list[int] | None:

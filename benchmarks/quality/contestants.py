@@ -95,8 +95,9 @@ def compete(contestant: Contestant, split: Split, seed: int) -> dict[str, Any]:
 
 def _run_mlp(contestant: Contestant, split: Split, seed: int, folder: Path) -> tuple[Answers, dict[str, Any]]:
     recipe = ["--recipe", contestant.recipe] if contestant.recipe else []
-    begin = [MLP, "init", str(split.train), "--target", split.target, "--output", "config.yaml", "--quiet", *recipe]
-    changes = [word for change in (f"task={split.task}", *contestant.overrides) for word in ("--set", change)]
+    what = ["--target", split.target, "--task", split.task]
+    begin = [MLP, "init", str(split.train), *what, "--output", "config.yaml", "--quiet", *recipe]
+    changes = [word for change in contestant.overrides for word in ("--set", change)]
     train = [MLP, "train", "config.yaml", "--output", "run", "--seed", str(seed), "--quiet", *changes]
     proba = ["--proba"] if split.task == "classification" else []
     predict = [MLP, "predict", "run/weights.npz", str(split.test), "--output", "answers.csv", "--quiet", *proba]

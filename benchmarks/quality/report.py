@@ -65,7 +65,7 @@ def ablation(runs: Sequence[Run], whole: str, parts: Sequence[str]) -> str:
     spread = spread_over_seeds(runs, [whole, *parts], whole)
     times = mean_time_ratios(runs, {dataset for dataset, _ in errors}, whole)
     header = [
-        "taken out",
+        "changed",
         "all errors",
         "± seeds",
         *(f"{COLUMNS[m]} error" for m in by_metric),
@@ -79,7 +79,7 @@ def ablation(runs: Sequence[Run], whole: str, parts: Sequence[str]) -> str:
         least = min(ratios, key=lambda field: ratios[field][part])
         rows.append(
             [
-                part.removeprefix(f"{whole} without "),
+                part.removeprefix(f"{whole} "),
                 _percent(total[part]),
                 f"{100 * spread[part]:.2f}" if spread else "",
                 *(_percent(found[part]) for found in by_metric.values()),
@@ -88,7 +88,7 @@ def ablation(runs: Sequence[Run], whole: str, parts: Sequence[str]) -> str:
             ]
         )
     title = (
-        f"Change of the error when a part of `{whole}` is taken out: above 0 the part helps.\n"
+        f"The error of `{whole}` when one thing is changed: above 0 it is better as it is.\n"
         f"Geometric mean over {_count(errors)}."
     )
     return "\n\n".join([title, markdown_table(header, rows), *_remarks(absent, left_out)])

@@ -19,6 +19,10 @@ def init(
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME", help="strong (best scores), fast (seconds) or textbook (plain).")
     ] = "strong",
+    task: Annotated[
+        str,
+        typer.Option("--task", metavar="NAME", help="classification, regression or multilabel; else the target tells."),
+    ] = "auto",
     time_budget: Annotated[
         str | None,
         typer.Option("--time-budget", metavar="SECONDS", help="Take the strongest recipe that trains in so long."),
@@ -35,20 +39,20 @@ def init(
     from mlpcli.cli.init_summary import init_summary
     from mlpcli.cli.render import Screen
     from mlpcli.config.recipes import RECIPES
+    from mlpcli.data.tasks import TASKS
     from mlpcli.errors import MlpError, did_you_mean
     from mlpcli.workflows.init import init as run_init
     from mlpcli.workflows.init import write_config
 
     if recipe not in RECIPES:
         raise MlpError(f"--recipe {recipe}: must be one of {', '.join(RECIPES)}.{did_you_mean(recipe, RECIPES)}")
-    starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe)
+    if task not in TASKS:
+        raise MlpError(f"--task {task}: must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
+    starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task)
     if time_budget is not None:
         from mlpcli.workflows.time_budget import fitted_into
 
-        seconds = parse_number("--time-budget", time_budget)
-        if not seconds > 0:
-            raise MlpError(f"--time-budget {time_budget}: must be greater than 0.")
-        starter = fitted_into(starter, seconds)
+        starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
     init_summary(Screen(quiet), starter, output)

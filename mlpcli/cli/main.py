@@ -34,7 +34,11 @@ INTERRUPTED = 130
 CLOSED_PIPE = 141
 
 # Objects made since the last search for garbage that start the next one; Python's own number is 700 or 2000.
-GARBAGE_THRESHOLD = 50_000
+GARBAGE_THRESHOLD = 200_000
+
+# For how long a thread of OpenBLAS waits for work before it sleeps, as a power of two, in cycles: half a millisecond
+# instead of a tenth of a second, for which every start would keep a second core busy.
+BLAS_PATIENCE = "20"
 
 # What a full disk behind `> file` answers.
 CANNOT_TAKE_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -75,10 +79,11 @@ def mlp(
 
 def main() -> NoReturn:
     """Run the program and end the process with its exit code."""
-    # Importing pandas makes tens of thousands of objects that stay: looking through them for garbage, again and again
+    # What a verb imports is 120 to 150 thousand objects that stay: looking through them for garbage, again and again
     # while they come and once more at the end, is a fifth of the time of a small job.
     gc.set_threshold(GARBAGE_THRESHOLD)
     atexit.register(gc.freeze)
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", BLAS_PATIENCE)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started us (`>&-`)

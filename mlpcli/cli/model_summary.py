@@ -124,7 +124,7 @@ def _show_record(screen: Screen, inspection: Inspection) -> None:
         "trained on": f"{data.get('name', '?')} · {', '.join(f'{n} {part}' for part, n in of_parts.items())}",
         "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
         "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
-        "seed": f"{record.get('seed', '?')} · BLAS threads {record.get('threads', '?')}",
+        "seed": f"{record.get('seed', '?')} · threads {record.get('threads', '?')}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
     if inspection.seconds is not None:

@@ -51,9 +51,12 @@ JUnit = Annotated[str, typer.Option("--junit", metavar="FILE", help="Write the g
 Markdown = Annotated[bool, typer.Option("--markdown", help="Write the answer as Markdown, for a pull request.")]
 
 
-def parse_number(option: str, text: str) -> float:
+def parse_number(option: str, text: str, above: float | None = None) -> float:
     """The number after an option of a verb whose values Typer leaves as texts; raises MlpError."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError as error:
         raise MlpError(f"{option} {text}: must be a number.") from error
+    if above is not None and not number > above:
+        raise MlpError(f"{option} {text}: must be greater than {above:g}.")
+    return number

@@ -1,7 +1,8 @@
 """What `mlp init` chooses: each recipe as the lines of a config, every choice with its reason.
 
-`strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog, dropout and weight
-decay that end with flat_cos) in several small members on folds, some of which see numbers as cosines and some as bins.
+`strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog) in several small
+members on folds, some of which see numbers as cosines and some as bins. Where members are averaged, dropout and weight
+decay bring nothing more (docs/quality.md).
 `fast` is one network in few epochs. `textbook` is one hidden layer, plain gradient descent, and nothing else.
 """
 
@@ -67,7 +68,7 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
         return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
     members, folds = (8, 4) if n < 10_000 else (4, 4)
     folds = folds if n >= 2 * folds else 2
-    epochs = _by_rows(n, ((50_000, 64), (100_000, 32), (300_000, 16)), 8)
+    epochs = _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
     width = 256 if facts.n_classes >= MANY_CLASSES else 128
     return Recipe(name, (width,) * 3, epochs, _strong_batch(n * (folds - 1) // folds), members, folds)
 
@@ -110,7 +111,6 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         ("activation: selu", "for classes; mish for amounts")
         if facts.predicts_classes
         else ("activation: mish", "for amounts; selu for classes"),
-        ("dropout: 0.15", "hidden neurons switched off at random, against overfitting"),
         (f"members: {{{members}{views}}}", "networks trained side by side and averaged"),
         ("parametrization: ntk", "one learning rate for every width"),
         ("scale_inputs: true", "a learnt factor for each input"),
@@ -133,13 +133,11 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         else ("loss: squared_error", ""),
         *_class_weights(facts),
         (
-            f"optimizer: {{name: adamw, learning_rate: {rate}, beta2: 0.95, weight_decay: 0.02}}",
+            f"optimizer: {{name: adam, learning_rate: {rate}, beta2: 0.95}}",
             "quick to forget, as the rate moves in cycles",
         ),
         ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "factors of the learning rate by kind of parameter"),
         ("schedule: coslog", "cycles that double in length, each down to rest"),
-        ("dropout_schedule: flat_cos", "full for half of the training, then down to 0"),
-        ("weight_decay_schedule: flat_cos", ""),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
         (f"early_stopping: {stopping}", "the best rest is kept"),

@@ -15,7 +15,9 @@ MOST_THREADS = 4  # what each works on is in memory
 
 
 def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Give `function` of each item, in order; at most one item more than there are threads is under way.
+    """Give `function` of each item, in order; at most two items more than there are threads are under way.
+
+    One of them is the item that is due, while the caller is busy with it; the other waits for the next free thread.
 
     `items` are taken in the caller's thread, so that Ctrl-C ends a wait for them; a DataError that ends them is raised
     when the results before it are given out. Leaving early ends the threads.
@@ -26,7 +28,7 @@ def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     pool = ThreadPoolExecutor(n_threads)
     try:
         while True:
-            while not is_done and len(waiting) < n_threads + 1:
+            while not is_done and len(waiting) < n_threads + 2:
                 try:
                     waiting.append(pool.submit(function, next(source)))
                 except StopIteration:

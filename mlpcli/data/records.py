@@ -161,11 +161,12 @@ class RowStream:
             end = len(data)
         else:
             end = (data.find(b"\n", filled) + 1 or data.rfind(b"\n", 0, filled) + 1) if filled else 0
-        end = self._check(data[:end])
-        self._waiting = data[end:]
+        self._waiting, data = data[end:], data[:end]
+        end = self._check(data)
+        self._waiting = data[end:] + self._waiting
         if self._waiting and (self._is_last or len(self._waiting) > LONGEST_RECORD << 20):
             self._raise_open_record(self._waiting)
-        return data[:end]
+        return data if end == len(data) else data[:end]
 
     def _raise_open_record(self, data: bytes) -> None:
         line = self._lines.line(self.n_rows)

@@ -6,9 +6,8 @@ pass allocate next to nothing: a `Workspace` holds every buffer for the largest 
 leading part of the same buffers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,8 @@ from mlpcli.nn.workspace import Buffers, by_member
 from mlpcli.nn.workspace import Workspace as Workspace
 
 Array = NDArray[np.floating[Any]]
+# Takes the number of a layer (from 0), its delta (n_rows, n_out) and its entries (n_rows, n_in).
+Keep = Callable[[int, Array, Array], None]
 
 # Rows scored at once outside training: large enough for the matrix product, small enough for the cache.
 SCORING_ROWS = 4096
@@ -32,10 +33,15 @@ DRAWN_AT_ONCE = 16_384
 
 @dataclass(frozen=True)
 class Dropout:
-    """The neurons that one training step switches off: a share of them, drawn from the generator of each member."""
+    """The neurons that one training step switches off: a share of them, drawn from the generator of each member.
+
+    `drawn` (n_rows, n_out) of each hidden layer is what was drawn before, by `draw`, for rows that are a part of the
+    step's.
+    """
 
     share: float
     rngs: tuple[np.random.Generator, ...]
+    drawn: Sequence[Draws] = ()
 
 
 def forward(
@@ -79,11 +85,14 @@ def backward(
     workspace: Workspace,
     row_weights: Array | None = None,
     uses_dropout: bool = False,
+    share: float = 1.0,
+    keep: Keep | None = None,
 ) -> None:
     """Gradient of the batch's cost into `gradient`, after `forward` on the same `X`.
 
     The cost of each member is the mean over its rows of row loss times row weight (weights are 1 where `row_weights`
-    (n_rows,) is None).
+    (n_rows,) is None). Rows that are a `share` of the step's give that much of its gradient. `keep` gets the delta and
+    the entries of each layer in place of the product that makes the gradient of its weights of them.
     """
     network, passes, buffers = workspace.network, workspace.passes, workspace.rows(X.shape[-2])
     last = network.n_layers - 1
@@ -92,10 +101,15 @@ def backward(
     views = (buffers.zs[last], buffers.as_[last], buffers.deltas[last], buffers.scratches[last])
     for (own, weights), z, a, delta, scratch in zip(rows, *views, strict=True):
         passes.output_delta(loss, network.output_activation, z, a, own, weights, delta, scratch)
+    if share != 1.0:
+        np.multiply(buffers.delta[last], share, out=buffers.delta[last])
     for layer in range(last, -1, -1):
         delta = buffers.delta[layer]
         below = inputs if layer == 0 else workspace.seen_above(buffers, layer - 1, uses_dropout)
-        np.matmul(_transposed(delta), below, out=gradient.W[layer])
+        if keep is None:
+            np.matmul(_transposed(delta), below, out=gradient.W[layer])
+        else:
+            keep(layer, delta, below)
         if layer == last or not network.is_normalized:
             np.matmul(buffers.ones, delta, out=gradient.b[layer])
         if layer == 0:
@@ -210,18 +224,20 @@ def _activate(
 
 def _drop(passes: Passes, a: Array, buffers: Buffers, layer: int, dropout: Dropout) -> Array:
     """Inverted dropout: the kept neurons are scaled up, so that prediction needs no change."""
+    if dropout.drawn:
+        passes.drop(a, dropout.drawn[layer], buffers.kept[layer], buffers.h[layer], dropout.share)
+        return buffers.h[layer]
     views = (by_member(array, 2) for array in (a, buffers.kept[layer], buffers.h[layer]))
     for part, factors, h, rng in zip(*views, dropout.rngs, strict=True):
-        n_rows, width = part.shape
-        at_once = max(1, DRAWN_AT_ONCE // n_rows)
-        for start in range(0, width, at_once):
-            neurons = slice(start, min(start + at_once, width))
-            draws = _draw(rng, (neurons.stop - start, n_rows)).T
+        for neurons, draws in draw(rng, *part.shape):
             passes.drop(part[:, neurons], draws, factors[:, neurons], h[:, neurons], dropout.share)
     return buffers.h[layer]
 
 
-def _draw(rng: np.random.Generator, shape: tuple[int, int]) -> Draws:
-    """Whole numbers uniform below 2^16, four from each number of the generator."""
-    size = prod(shape)
-    return rng.bit_generator.random_raw(-(-size // 4)).view(np.uint16)[:size].reshape(shape)
+def draw(rng: np.random.Generator, n_rows: int, width: int) -> Iterator[tuple[slice, Draws]]:
+    """Whole numbers (n_rows, n) uniform below 2^16, four from each number of the generator, some neurons at a time."""
+    at_once = max(1, DRAWN_AT_ONCE // n_rows)
+    for start in range(0, width, at_once):
+        neurons = slice(start, min(start + at_once, width))
+        size = (neurons.stop - start) * n_rows
+        yield neurons, rng.bit_generator.random_raw(-(-size // 4)).view(np.uint16)[:size].reshape(-1, n_rows).T

@@ -92,7 +92,7 @@ class Workspace:
 
     def _take(self, name: str, shape: tuple[int, ...]) -> Array:
         """The leading part of the buffer of that name; the largest batch, which comes first, makes it."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         if name not in self._pool:
             self._pool[name] = np.empty(size, self._dtype)
         return self._pool[name][:size].reshape(shape)

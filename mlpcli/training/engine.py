@@ -143,7 +143,7 @@ class NumpyEngine:
         order = self.rows.order(plan.seed, epoch)
         dropout_rngs = tuple(stream(plan.seed, "dropout", epoch, member) for member in self.rows.members)
         take_step = bind(
-            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights, plan.n_threads,
+            plan.optimizer, parameters.flat, self.gradient.flat, optimizer_state, parameters.n_weights,
             self.stretches, self.passes.update(plan.optimizer), self.passes.block_size,
         )  # fmt: skip
         totals, learning_rate = np.zeros(self.network.members), 0.0
@@ -161,7 +161,7 @@ class NumpyEngine:
             totals += np.multiply(losses, rows.shape[-1])
             backward(parameters, self.gradient, X, y, plan.loss, self.workspace, weights, dropout is not None)
             if plan.gradient_clip is not None:
-                _clip(self.gradient, self.network.members, plan.gradient_clip)
+                clip(self.gradient, self.network.members, plan.gradient_clip)
             learning_rate = learning_rate_at(plan, epoch, step, n_steps)
             take_step(learning_rate, schedule_factor(plan.decay_schedule, time, plan.epochs))
             self._average(parameters.flat, optimizer_state, (epoch * n_steps + step + 1), plan.epochs * n_steps)
@@ -181,7 +181,7 @@ class NumpyEngine:
             blend(optimizer_state["average"], flat, share, self._scratch)
 
 
-def _clip(gradient: Parameters, n_members: int, largest: float) -> None:
+def clip(gradient: Parameters, n_members: int, largest: float) -> None:
     """Scale each member's whole gradient down to norm `largest` where it is longer (Pascanu et al. 2013).
 
     The squares are added up tensor by tensor, so that a member has the same norm alone and among others.

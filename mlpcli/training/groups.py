@@ -18,6 +18,7 @@ from mlpcli.nn.passes import NUMPY, Passes
 from mlpcli.training.engine import Engine, EpochResult, NumpyEngine, OptimizerState, Plan
 from mlpcli.training.members import epoch_rows
 from mlpcli.training.samples import Samples
+from mlpcli.training.shards import ShardedEngine
 
 
 def numpy_engine(
@@ -30,7 +31,8 @@ def numpy_engine(
     """The engine for a network of any number of members; `folds` (n_rows,) is the fold of each row, if any."""
     rows = epoch_rows(plan.member_rows, network.members, train.n_rows, plan.seed, folds)
     if network.members == 1:
-        return NumpyEngine(network, plan, train, rows, passes)
+        kind = NumpyEngine if plan.n_threads == 1 else ShardedEngine
+        return kind(network, plan, train, rows, passes)
     alone = replace(plan, n_threads=1)
     groups = split_members(network, plan.n_threads)
     engines = [NumpyEngine(group.network, alone, train, rows.of(group.members), passes) for group in groups]

@@ -48,18 +48,18 @@ class Batch:
         self._y = np.empty((max_rows, samples.n_outputs), dtype)
         self._codes = np.empty(max_rows, np.int64 if samples.class_targets is None else samples.y.dtype)
         self._weights = np.empty(0 if samples.weights is None else max_rows, dtype)
-        self._by_shape: dict[tuple[int, ...], tuple[Array, Array, NDArray[np.int64], Array]] = {}
+        self._by_place: dict[tuple[int, tuple[int, ...]], tuple[Array, Array, NDArray[np.int64], Array]] = {}
 
-    def gather(self, rows: NDArray[np.int64]) -> tuple[Array, Array, Array | None]:
+    def gather(self, rows: NDArray[np.int64], first: int = 0) -> tuple[Array, Array, Array | None]:
         """Copy the given rows (n,) into the buffers; returns views (n, n_in), (n, n_out) and (n,) or None.
 
-        With rows (members, n) all of them have that leading axis. `mode="clip"` makes `take` skip its bounds check,
-        which is most of its time; the rows are known to be valid.
+        They are laid from the buffers' row `first` on. With rows (members, n) all of them have that leading axis.
+        `mode="clip"` makes `take` skip its bounds check, which is most of its time; the rows are known to be valid.
         """
-        samples = self._samples
-        if rows.shape not in self._by_shape:
-            self._by_shape[rows.shape] = self._views(rows.shape)
-        X, y, codes, weights = self._by_shape[rows.shape]
+        samples, place = self._samples, (first, rows.shape)
+        if place not in self._by_place:
+            self._by_place[place] = self._views(first, rows.shape)
+        X, y, codes, weights = self._by_place[place]
         samples.X.take(rows, axis=0, out=X, mode="clip")
         if samples.class_targets is None:
             samples.y.take(rows, axis=0, out=y, mode="clip")
@@ -71,8 +71,12 @@ class Batch:
         samples.weights.take(rows, out=weights, mode="clip")
         return X, y, weights
 
-    def _views(self, shape: tuple[int, ...]) -> tuple[Array, Array, NDArray[np.int64], Array]:
-        n = int(np.prod(shape))
-        X, y = self._X[:n].reshape(*shape, -1), self._y[:n].reshape(*shape, -1)
-        weights = self._weights if self._weights.size == 0 else self._weights[:n].reshape(shape)
-        return X, y, self._codes[:n].reshape(shape), weights
+    def inputs(self, n_rows: int) -> Array:
+        """The first `n_rows` rows of inputs that were gathered last, of whoever gathered them."""
+        return self._X[:n_rows]
+
+    def _views(self, first: int, shape: tuple[int, ...]) -> tuple[Array, Array, NDArray[np.int64], Array]:
+        place = slice(first, first + int(np.prod(shape)))
+        X, y = self._X[place].reshape(*shape, -1), self._y[place].reshape(*shape, -1)
+        weights = self._weights if self._weights.size == 0 else self._weights[place].reshape(shape)
+        return X, y, self._codes[place].reshape(shape), weights

@@ -42,10 +42,14 @@ def init(
     delimiter: str | None = None,
     encoding: str | None = None,
     recipe: RecipeName = "strong",
+    task: str = "auto",
 ) -> Starter:
-    """Read a table and choose; without `targets` the last column is taken. Raises DataError."""
+    """Read a table and choose; without `targets` the last column is taken, `task` "auto" is told by the targets.
+
+    Raises DataError.
+    """
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
-    task, reason = resolve_task(table, targets)
+    task, reason = resolve_task(table, targets, task, say="--task")
     rows, note = rows_with_target(table, targets, task)
     target, state = fit_target(table, targets, task, rows)
     counts: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.engine import Plan
 from mlpcli.training.members import draw_folds
 from mlpcli.training.streams import stream
-from mlpcli.training.threads import product_threads, training_threads
+from mlpcli.training.threads import training_threads
 from mlpcli.workflows.engines import EngineChoice, choose_engine
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
@@ -78,11 +78,6 @@ class Prepared:
     def picks_best_epoch(self) -> bool:
         """Whether validation rows choose the epoch that is kept; else it is the last one."""
         return self.validation is not None and self.loaded.config.training.early_stopping is not None
-
-    @property
-    def product_threads(self) -> int:
-        """How many threads each matrix product of the training gets."""
-        return product_threads(self.network, self.n_threads)
 
     @property
     def parts(self) -> tuple[Part, ...]:

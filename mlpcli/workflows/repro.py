@@ -115,7 +115,7 @@ def _trained(prepared: Prepared, n_epochs: int, observer: Observer) -> Model:
     state = fresh_state(prepared)
     observer.prepared(prepared, 0)
     try:
-        with blas_threads(prepared.product_threads):
+        with blas_threads(1):
             for report in epochs(prepared, state, lambda: False):
                 observer.epoch(report, state)
                 if report.epoch >= n_epochs:

@@ -27,7 +27,7 @@ def expected_seconds(prepared: Prepared) -> float:
         return engine.steps_taken > first_steps and perf_counter() - started > PROBE_SECONDS
 
     # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
-    with blas_threads(prepared.product_threads), suppress(NonFiniteLoss):
+    with blas_threads(1), suppress(NonFiniteLoss):
         for _ in fit(prepared.network, plan, samples, state, must_stop=is_enough, engine=engine):
             if perf_counter() - started > PROBE_SECONDS:
                 break

@@ -115,7 +115,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         budget = Budget(loaded, journal.seconds)
         observer.prepared(prepared, state.epoch)
         try:
-            with blas_threads(prepared.product_threads):
+            with blas_threads(1):
                 for report in epochs(
                     prepared, state, lambda: interruption.was_asked() or budget.is_used_up(state.epoch)
                 ):
@@ -129,7 +129,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         if interruption.was_asked():
             journal.save(state)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
-        with blas_threads(prepared.product_threads):
+        with blas_threads(1):
             outcome = finished(prepared, state, budget.reason)
         seconds = journal.complete(state, outcome)
         return TrainResult(prepared, outcome, run.final, seconds)
@@ -196,7 +196,7 @@ class _Journal:
         """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
         if state.epoch:
             self._checkpoint(state)
-            with blas_threads(self.prepared.product_threads):
+            with blas_threads(1):
                 self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
 
     def complete(self, state: TrainingState, outcome: Outcome) -> float:

@@ -86,8 +86,12 @@ def test_a_number_that_comes_out_otherwise_is_found_and_laid_to_the_machine(fold
     assert mlp("repro", "odd.npz").code == 1
 
 
-def test_threads_and_engine_are_those_of_the_record_whatever_this_machine_would_choose(folder, iris):
-    ended = mlp("repro", edited(iris, folder / "two.npz", threads=2), "--json")
+def test_threads_and_engine_are_those_of_the_record_whatever_this_machine_would_choose(folder):
+    weights = train(folder, IRIS, {"epochs": 3, "threads": 2})
+    model = load_model(str(weights))
+    assert model.record["threads"] == 2
+    config = {**model.record["config"], "training": {**model.record["config"]["training"], "threads": "auto"}}
+    ended = mlp("repro", edited(weights, folder / "two.npz", config=config), "--json")
     assert ended.document["same"] is True
 
 

@@ -47,3 +47,13 @@ def test_threads_that_ask_at_a_time_get_each_its_own_rows():
     for number, frames in found.items():
         assert len(frames) == 20
         assert all((frame["a"] == number).all() and len(frame) == 50 for frame in frames)
+
+
+def test_a_block_longer_than_what_pandas_reads_at_once_is_read_whole_even_where_it_cuts_a_letter():
+    parsers = Parsers({**OPTIONS, "dtype": {"a": object}})
+    row = "äöü,0.25\n".encode()
+    for n_rows in (100_000, 3, 90_001):
+        frame = parsers.frame(row * n_rows, n_rows, skips_blanks=False)
+        assert len(frame) == n_rows
+        assert (frame["a"] == "äöü").all()
+        assert (frame["b"] == 0.25).all()

@@ -19,6 +19,8 @@ from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Cosine
 from mlpcli.nn.stepping import bind
 from mlpcli.training.engine import NonFiniteLoss, NumpyEngine, Plan
+from mlpcli.training.members import epoch_rows
+from mlpcli.training.shards import ShardedEngine
 from tests.extras.staging import arrays, assert_same, make_samples, train
 
 pytest.importorskip("numba")
@@ -144,21 +146,32 @@ def test_the_same_seed_gives_the_same_bytes():
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.name}-{optimizer.weight_decay:g}")
-def test_the_number_of_threads_does_not_change_a_bit(optimizer):
+def test_the_size_of_a_block_does_not_change_a_bit(optimizer):
     rng, passes = np.random.default_rng(0), CompiledPasses()
     size = 9 * passes.block_size + 77
     start, grad = rng.normal(size=size).astype(np.float32), rng.normal(size=size).astype(np.float32)
     found = []
-    for n_threads in (1, 2, 3):
+    for block_size in (passes.block_size, passes.block_size // 5, 2 * size):
         flat, state = start.copy(), optimizer.start(start)
         take_step = bind(
-            optimizer, flat, grad.copy(), state, size - 1000, n_threads, (Stretch(0, size),),
-            passes.update(optimizer), passes.block_size,
+            optimizer, flat, grad.copy(), state, size - 1000, (Stretch(0, size),),
+            passes.update(optimizer), block_size,
         )  # fmt: skip
         for _ in range(2):
             take_step(0.01)
         found.append([flat.tobytes(), *(values.tobytes() for values in state.values())])
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_threads_that_share_a_step_agree_with_numpy_on_one(activation, dropout):
+    def sharded(network, plan, samples):
+        rows = epoch_rows("all", 1, samples.n_rows, plan.seed)
+        return ShardedEngine(network, replace(plan, n_threads=2), samples, rows, CompiledPasses())
+
+    network, samples = replace(NETWORK, activation=activation, dropout=dropout), make_samples(PLAN.loss)
+    assert_same(train(sharded, network, PLAN, samples), train(NumpyEngine, network, PLAN, samples), "float64")
 
 
 def test_running_averages_never_end_in_denormal_numbers():

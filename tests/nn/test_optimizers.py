@@ -28,8 +28,8 @@ def test_every_optimizer_is_checked_here():
     assert {type(optimizer) for optimizer in VARIANTS.values()} == set(get_args(Optimizer))
 
 
-def update(optimizer, flat, grad, state, learning_rate, n_weights, n_threads=1, **more):
-    bind(optimizer, flat, grad, state, n_weights, n_threads, **more)(learning_rate)
+def update(optimizer, flat, grad, state, learning_rate, n_weights, **more):
+    bind(optimizer, flat, grad, state, n_weights, **more)(learning_rate)
 
 
 def run(optimizer, flat, grads, n_weights=0, learning_rate=0.1, **more):
@@ -220,16 +220,16 @@ def test_every_optimizer_descends_a_bowl(name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_threads_share_the_work_without_changing_a_bit(name):
+def test_the_size_of_a_block_does_not_change_a_bit(name):
     rng = np.random.default_rng(5)
     flat = rng.normal(size=BLOCK * 9 + 7).astype(np.float32)
     grads = [rng.normal(size=flat.size).astype(np.float32) for _ in range(3)]
     results = []
-    for n_threads in (1, 2, 3):
+    for block_size in (BLOCK, BLOCK // 5, 10 * BLOCK):
         own = flat.copy()
         state = VARIANTS[name].start(own)
         for grad in grads:
-            update(VARIANTS[name], own, grad.copy(), state, 0.1, BLOCK * 4, n_threads)
+            update(VARIANTS[name], own, grad.copy(), state, 0.1, BLOCK * 4, block_size=block_size)
         results.append([own.tobytes(), *(values.tobytes() for values in state.values())])
     assert results[0] == results[1] == results[2]
 
@@ -246,10 +246,3 @@ def test_a_bound_optimizer_takes_the_same_steps_as_one_bound_anew():
         take_step(0.1)
     assert np.array_equal(flat, other)
     assert state["step"] == other_state["step"] == 20
-
-
-def test_an_overflow_in_another_thread_is_no_warning():
-    flat = np.ones(BLOCK * 9, np.float32)
-    optimizer = Adam()
-    with np.errstate(over="ignore", invalid="ignore"):
-        update(optimizer, flat, np.full_like(flat, 1e30), optimizer.start(flat), 0.1, 0, n_threads=2)

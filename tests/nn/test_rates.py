@@ -41,7 +41,7 @@ def trained(network, parameters, optimizer, rates=None, is_ntk=False, n_steps=12
     moved = view_parameters(network, parameters.flat.copy())
     gradient, workspace = allocate_parameters(network, np.float64), Workspace(network, 6, np.float64)
     parts = stretches(network, optimizer, rates or Rates(), is_ntk)
-    take_step = bind(optimizer, moved.flat, gradient.flat, optimizer.start(moved.flat), moved.n_weights, 1, parts)
+    take_step = bind(optimizer, moved.flat, gradient.flat, optimizer.start(moved.flat), moved.n_weights, parts)
     for X, y in batches(network, n_steps):
         forward(moved, X, workspace)
         backward(moved, gradient, X, y, CrossEntropy(), workspace)
@@ -148,7 +148,7 @@ def test_a_step_does_not_depend_on_where_the_vector_is_cut(optimizer):
         ends.append((flat, grad))
         flat, grad = ends[0][0].copy(), ends[0][1].copy()
         parts = [Stretch(begin, end) for begin, end in pairwise(cuts)]
-        take_step = bind(optimizer, flat, grad, optimizer.start(flat), 60, 1, parts)
+        take_step = bind(optimizer, flat, grad, optimizer.start(flat), 60, parts)
         for _ in range(3):
             take_step(0.1)
         results.append(flat)

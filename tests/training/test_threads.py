@@ -5,8 +5,16 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from mlpcli.machine import available_cores
+from mlpcli.nn.network import Network
 from mlpcli.training import threads
-from mlpcli.training.threads import PRODUCT_WORTH_THREADS, blas_threads, choose_threads
+from mlpcli.training.threads import (
+    PRODUCT_WORTH_THREADS,
+    STEP_WORTH_THREADS,
+    blas_threads,
+    choose_threads,
+    step_work,
+    training_threads,
+)
 
 
 def blas_pools():
@@ -38,6 +46,25 @@ def test_the_number_asked_for_is_used_whatever_the_size():
 )
 def test_auto_takes_all_cores_only_for_large_products(sizes, batch_size, expected):
     assert choose_threads("auto", sizes, batch_size) == expected
+
+
+def network(*sizes, members=1):
+    return Network(sizes, "relu", "softmax", members=members)
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_a_training_shares_its_members_or_its_steps_where_these_are_large():
+    assert training_threads("auto", network(4, 16, 3), 32) == 1
+    assert training_threads("auto", network(784, 1024, 1024, 10), 128) == 8
+    assert training_threads("auto", network(4, 16, 3, members=5), 32) == 5
+    assert training_threads("auto", network(10, 10), STEP_WORTH_THREADS // 200) == 8
+    assert training_threads("auto", network(10, 10), STEP_WORTH_THREADS // 200 - 1) == 1
+    assert training_threads(3, network(4, 16, 3), 32) == 3
+
+
+def test_the_work_of_a_step_is_that_of_its_matrix_products():
+    """Forward once, backward twice, less the gradient of the inputs."""
+    assert step_work(network(5, 7, 2), 10) == 10 * (2 * 5 * 7 + 3 * 7 * 2)
 
 
 def test_there_is_at_least_one_core():
