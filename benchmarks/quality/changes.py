@@ -1,6 +1,7 @@
 """What each part of the recipe is worth: what `--set` takes it out, and what puts in what the recipe does without.
 
-A change whose key the config does not know fails and is reported; the others go on.
+A change whose key the config does not know fails and is reported; the others go on. The numbers are for `strong` on tables
+of fewer than 10,000 rows, where it has 48 epochs and 8 members.
 """
 
 from dataclasses import replace
@@ -36,8 +37,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         "training.optimizer.weight_decay=0.02",
         "training.weight_decay_schedule=flat_cos",
     ),
-    "with twice the epochs": ("training.epochs=96", "training.early_stopping.patience=24"),
-    "with twice the members": ("model.members.count=16",),
+    "with 96 epochs": ("training.epochs=96", "training.early_stopping.patience=24"),
+    "with 16 members": ("model.members.count=16",),
 }
 
 

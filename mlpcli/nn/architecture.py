@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from mlpcli.options import Setting, options
 
-Group = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]
-GROUPS: tuple[Group, ...] = ("weights", "biases", "scale", "slopes", "norm", "periodic", "embedding")
+Kind = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]
+KINDS: tuple[Kind, ...] = ("weights", "biases", "scale", "slopes", "norm", "periodic", "embedding")
 
 
 @options
@@ -131,11 +131,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One array of the parameters: its name, the shape it has in one member, and the group it is trained with."""
+    """One array of the parameters: its name, the shape it has in one member, and what kind of parameter it is."""
 
     name: str
     shape: tuple[int, ...]
-    group: Group
+    kind: Kind
 
     @property
     def fan_in(self) -> int:

@@ -28,7 +28,7 @@ def stretches(network: Network, optimizer: Optimizer, rates: Rates, is_ntk: bool
     start = 0
     for tensor in tensors(network):
         stop = start + network.members * prod(tensor.shape)
-        rate: float = getattr(rates, tensor.group)
+        rate: float = getattr(rates, tensor.kind)
         slowing, epsilon = _ntk(tensor, optimizer) if is_ntk else (1.0, 1.0)
         factors = (rate * slowing, rate, epsilon)
         last = found[-1] if found else None
@@ -46,7 +46,7 @@ def _ntk(tensor: Tensor, optimizer: Optimizer) -> tuple[float, float]:
     The gradient of v is that of w over sqrt(fan_in). Steps that divide by the size of the gradient lose this factor, so
     w moves 1 / sqrt(fan_in) as far as v; plain gradient steps keep it, which makes 1 / fan_in.
     """
-    if tensor.group != "weights":
+    if tensor.kind != "weights":
         return 1.0, 1.0
     if isinstance(optimizer, SGD):
         return 1.0 / tensor.fan_in, 1.0

@@ -5,68 +5,68 @@ busy machine a step takes longer, but not many times longer, as it does where th
 """
 
 from collections.abc import Callable
-from threading import Lock, Thread
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
 
 import numpy as np
 
+from mlpcli.errors import MlpError
+
+Work = Callable[[int], None]
+
 
 class Crew:
-    """The caller's thread and `n` - 1 others; these live within the context."""
+    """The caller's thread and `n` - 1 others; these live within the context, which what a part raises must end."""
 
     def __init__(self, n: int) -> None:
         self._others = [_Other(place) for place in range(1, n)]
 
     def __enter__(self) -> "Crew":
-        for other in self._others:
-            other.thread.start()
+        for number, other in enumerate(self._others):
+            try:
+                other.thread.start()
+            except RuntimeError as error:
+                self._end(self._others[:number])
+                raise MlpError(f"the system gives no more than {number + 1} threads: lower training.threads") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        for other in self._others:
-            other.begin(None)
-        for other in self._others:
-            other.thread.join()
+        self._end(self._others)
 
-    def run(self, work: Callable[[int], None]) -> None:
+    def run(self, work: Work) -> None:
         """`work(0)` here and `work(1)`, `work(2)`, ... in the others, to the end of all; raises what one raised."""
         for other in self._others:
-            other.begin(work)
-        try:
-            work(0)
-        finally:
-            for other in self._others:
-                other.ended.acquire()
-        for other in self._others:
-            if other.fault is not None:
-                raise other.fault
+            other.todo.put(work)
+        work(0)
+        faults = [other.ended.get() for other in self._others]
+        for fault in faults:
+            if fault is not None:
+                raise fault
+
+    @staticmethod
+    def _end(others: "list[_Other]") -> None:
+        """Let them end what they have begun; that holds wherever in `run` Ctrl-C came."""
+        for other in others:
+            other.todo.put(None)
+        for other in others:
+            other.thread.join()
 
 
 class _Other:
-    """One thread beside the caller's: a lock that it waits for to begin, and one that it opens at the end."""
+    """One thread beside the caller's: what it is to do, None for nothing more, and how each part ended."""
 
     def __init__(self, place: int) -> None:
-        self.place = place
-        self.fault: BaseException | None = None
-        self.ended, self._begun = Lock(), Lock()
-        self.ended.acquire()
-        self._begun.acquire()
-        self._work: Callable[[int], None] | None = None
-        self.thread = Thread(target=self._serve, name=f"step-{place}", daemon=True)
+        self.todo: SimpleQueue[Work | None] = SimpleQueue()
+        self.ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.thread = Thread(target=self._serve, args=(place,), name=f"step-{place}", daemon=True)
 
-    def begin(self, work: Callable[[int], None] | None) -> None:
-        """Let it do `work`, or end with None."""
-        self._work = work
-        self._begun.release()
-
-    def _serve(self) -> None:
+    def _serve(self, place: int) -> None:
         with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
-            while True:
-                self._begun.acquire()
-                if self._work is None:
-                    return
+            while (work := self.todo.get()) is not None:
                 try:
-                    self._work(self.place)
+                    work(place)
                 except BaseException as fault:  # the caller's to raise
-                    self.fault = fault
-                self.ended.release()
+                    self.ended.put(fault)
+                else:
+                    self.ended.put(None)

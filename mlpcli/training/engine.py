@@ -125,7 +125,7 @@ class NumpyEngine:
         passes: Passes = NUMPY,
     ) -> None:
         dtype = train.X.dtype
-        self.network, self.plan, self.train, self.passes = network, plan, train, passes
+        self.network, self.plan, self.passes = network, plan, passes
         self.rows = rows or epoch_rows("all", network.members, train.n_rows, plan.seed)
         self.batch_size = min(plan.batch_size, self.rows.n_rows)
         self.n_steps, self.steps_taken = math.ceil(self.rows.n_rows / self.batch_size), 0

@@ -5,8 +5,9 @@ share nothing during an epoch, so threads meet once for each, and their number d
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,16 +57,23 @@ class GroupedEngine:
         self, parameters: Parameters, optimizer_state: OptimizerState, epoch: int, must_stop: Callable[[], bool]
     ) -> EpochResult | None:
         """One pass over all rows of each member; see `Engine`."""
+        is_over = Event()
 
         def run_group(group: Group, engine: Engine) -> EpochResult | None:
             with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
-                return _run_group(group, engine, parameters, optimizer_state, epoch, must_stop)
+                return _run_group(
+                    group, engine, parameters, optimizer_state, epoch, lambda: is_over.is_set() or must_stop()
+                )
 
         if self._threads is None:
             results = [run_group(*pair) for pair in zip(self.groups, self.engines, strict=True)]
         else:
             futures = [self._threads.submit(run_group, *pair) for pair in zip(self.groups, self.engines, strict=True)]
-            wait(futures)  # no thread is left behind where one of them fails
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:  # one has failed, or Ctrl-C came: the others need not go on to the end of their epoch
+                is_over.set()
+                wait(futures)
             results = [future.result() for future in futures]
         whole = [result for result in results if result is not None]
         if len(whole) < len(self.groups):

@@ -67,9 +67,12 @@ def parts_of(n: int, n_parts: int) -> list[slice]:
     return [slice(*ends) for ends in pairwise(n * part // n_parts for part in range(n_parts + 1))]
 
 
-def adds_gradients(W: Array, n_rows: int, n_threads: int) -> bool:
-    """Whether exchanging the gradients of these weights is less than exchanging `n_rows` rows of their entries."""
-    return len(W) < n_rows * (n_threads - 1)
+def adds_gradients(W: Array, n_rows: int) -> bool:
+    """Whether exchanging gradients of these weights (n_out, n_in) is less than exchanging rows of their entries.
+
+    All but one of the threads give a whole gradient away; all but one need the entries of all `n_rows` rows.
+    """
+    return len(W) < n_rows
 
 
 class Neurons:
@@ -88,7 +91,7 @@ class Neurons:
         self._stretches = stretches(network, plan.optimizer, plan.rates, plan.is_ntk)
         self._gradient = allocate_parameters(network, dtype)  # pages that nobody writes to take no memory
         self._n_weights = self._gradient.n_weights
-        self.adds_gradients = tuple(adds_gradients(W, batch_size, n_threads) for W in self._gradient.W)
+        self.adds_gradients = tuple(adds_gradients(W, batch_size) for W in self._gradient.W)
 
     def lay(self, parameters: Parameters, optimizer_state: OptimizerState) -> None:
         """Get ready for steps on these vectors, in place."""

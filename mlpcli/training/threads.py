@@ -7,38 +7,42 @@ from itertools import pairwise
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mlpcli.machine import available_cores
-from mlpcli.nn.network import Network
+from mlpcli.nn.network import SCORING_ROWS, Network
 
 # Multiply-adds of the largest product from which a second thread of BLAS pays, also on a busy machine, where OpenBLAS's
 # waiting threads cost more than they bring (measured on two cores).
 PRODUCT_WORTH_THREADS = 30_000_000
-# Multiply-adds of a step of training from which threads share it: they cost little there on a machine that others keep
-# busy too (measured: docs/performance.md).
-STEP_WORTH_THREADS = 100_000_000
+# Of the multiply-adds of a step, what each of the threads that share it must have, and of its rows (measured on two:
+# docs/performance.md).
+SHARE_WORTH_A_THREAD = 50_000_000
+ROWS_WORTH_A_THREAD = 32
+# Multiply-adds of a step of one member from which members run beside each other: below, nearly all of a step is Python,
+# which only one thread runs at a time.
+MEMBER_WORTH_A_THREAD = 1_000_000
 
 
-def choose_threads(asked: int | str, sizes: Sequence[int], batch_size: int) -> int:
-    """Threads of BLAS for blocks of rows: the user's number, or for "auto" one unless the largest product is large."""
-    if asked != "auto":
-        return int(asked)
-    largest = max(n_in * n_out for n_in, n_out in pairwise(sizes)) * batch_size
+def choose_threads(sizes: Sequence[int]) -> int:
+    """Threads of BLAS for blocks of rows that are scored: one unless the largest product is large."""
+    largest = max(n_in * n_out for n_in, n_out in pairwise(sizes)) * SCORING_ROWS
     return available_cores() if largest >= PRODUCT_WORTH_THREADS else 1
 
 
 def training_threads(asked: int | str, network: Network, batch_size: int) -> int:
-    """Threads of a training: the user's number, or for "auto" as many as there are cores, where they have enough to do.
+    """Threads of a training: the user's number, or for "auto" as many of the cores as have enough to do.
 
     They share the members or, of a single one, each step; a matrix product has one thread.
     """
     if asked != "auto":
         return int(asked)
     if network.members > 1:
-        return min(available_cores(), network.members)
-    return available_cores() if step_work(network, batch_size) >= STEP_WORTH_THREADS else 1
+        is_worth_it = step_work(network, batch_size) >= MEMBER_WORTH_A_THREAD
+        return min(available_cores(), network.members) if is_worth_it else 1
+    most = min(step_work(network, batch_size) // SHARE_WORTH_A_THREAD, batch_size // ROWS_WORTH_A_THREAD)
+    return max(1, min(available_cores(), most))
 
 
 def step_work(network: Network, batch_size: int) -> int:
-    """Multiply-adds of the matrix products of a step: three for each layer, but two for the first."""
+    """Multiply-adds of the matrix products of a step of one member: three for each layer, but two for the first."""
     products = [n_in * n_out for n_in, n_out in pairwise(network.widths)]
     return batch_size * (3 * sum(products) - products[0])
 

@@ -15,7 +15,6 @@ from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.model import Model
-from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.predict import describe_counts, model_reading
@@ -106,7 +105,7 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
 
 def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The answers of one model, and what was odd in the rows."""
-    with blas_threads(choose_threads("auto", model.network.sizes, SCORING_ROWS)):
+    with blas_threads(choose_threads(model.network.sizes)):
         answers, counts = model.answers(table, rows)
     odd = describe_counts(counts)
     return Prediction(answers, model.threshold), [f"{role} model: {odd}"] if odd else []

@@ -17,7 +17,6 @@ from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
-from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.certainty import Answered, Scored
@@ -82,7 +81,7 @@ def evaluate(
             hint = did_you_mean(name, table.column_names)
             raise DataError(f"{table.name}: the {role} column {name} is missing.{hint}")
     rows, note = rows_with_target(table, target.names, target.task)
-    with blas_threads(choose_threads("auto", model.network.sizes, SCORING_ROWS)):
+    with blas_threads(choose_threads(model.network.sizes)):
         answers, counts = model.answers(table, rows)
     drift = None
     if on_drift != "ignore":

@@ -49,7 +49,7 @@ def init(
     Raises DataError.
     """
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
-    task, reason = resolve_task(table, targets, task, say="--task")
+    task, reason = resolve_task(table, targets, task, say="mlp init --task")
     rows, note = rows_with_target(table, targets, task)
     target, state = fit_target(table, targets, task, rows)
     counts: Counter[str] = Counter()

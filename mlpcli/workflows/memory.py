@@ -11,13 +11,18 @@ from mlpcli.workflows.preparation import Prepared
 
 def training_memory(prepared: Prepared) -> int:
     """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
-    item = prepared.train.samples.X.itemsize
+    item, n_members, n_threads = prepared.train.samples.X.itemsize, prepared.network.members, prepared.n_threads
     samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
-    widths = sum(prepared.network.widths) * prepared.network.members
+    widths = sum(prepared.network.widths) * n_members
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
     n_parameters = count_parameters(prepared.network)
-    state = fresh_state(prepared).optimizer
-    vectors = 5 + sum(values.size == n_parameters for values in state.values())
+    n_states = sum(values.size == n_parameters for values in fresh_state(prepared).optimizer.values())
+    vectors = 5 + n_states
+    if n_members > 1:
+        vectors += 1 + n_states  # each group of members works on a copy of its own
+    elif n_threads > 1:
+        vectors += n_threads  # each thread has a gradient of its rows,
+        rows += prepared.plan.batch_size * 2  # and what they exchange is laid side by side
     return samples + rows * widths * item + vectors * n_parameters * item
 
 

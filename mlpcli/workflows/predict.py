@@ -18,7 +18,6 @@ from mlpcli.data.writer import Labels, encode_rows, format_header, without_formu
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
-from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
@@ -75,7 +74,7 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
     seen: Seen | None = None
-    n_threads = choose_threads("auto", model.network.sizes, SCORING_ROWS)
+    n_threads = choose_threads(model.network.sizes)
     keep_freed_memory(KEPT_MEMORY)
     with blas_threads(n_threads):
         for number, chunk in enumerate(_answered_chunks(model, request)):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mlpcli.nn.architecture import GROUPS, Front, Network, Periodic, tensors
+from mlpcli.nn.architecture import KINDS, Front, Network, Periodic, tensors
 from mlpcli.nn.blocks import Stretch
 from mlpcli.nn.initialization import initialize_members
 from mlpcli.nn.losses import CrossEntropy
@@ -90,27 +90,27 @@ def test_ntk_as_rates_is_the_parametrization_by_v_over_the_root_of_the_inputs(op
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.name)
-@pytest.mark.parametrize("group", GROUPS)
-def test_a_rate_of_0_freezes_its_group_and_no_other(group, optimizer):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rate_of_0_freezes_its_kind_and_no_other(kind, optimizer):
     parameters = start(WHOLE)
-    moved = trained(WHOLE, parameters, optimizer, Rates(**{group: 0.0}), is_ntk=True, n_steps=3)
+    moved = trained(WHOLE, parameters, optimizer, Rates(**{kind: 0.0}), is_ntk=True, n_steps=3)
     for tensor in tensors(WHOLE):
         is_still = np.array_equal(moved.tensors[tensor.name], parameters.tensors[tensor.name])
-        assert is_still == (tensor.group == group), tensor
+        assert is_still == (tensor.kind == kind), tensor
 
 
-def test_every_group_of_tensors_has_a_rate():
-    assert {tensor.group for tensor in tensors(WHOLE)} == set(GROUPS) == {field.name for field in fields(Rates)}
+def test_every_kind_of_parameter_has_a_rate():
+    assert {tensor.kind for tensor in tensors(WHOLE)} == set(KINDS) == {field.name for field in fields(Rates)}
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_a_rate_of_half_is_half_the_step(group):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rate_of_half_is_half_the_step(kind):
     parameters, optimizer = start(WHOLE), SGD(learning_rate=0.1)
     whole = trained(WHOLE, parameters, optimizer, n_steps=1).flat - parameters.flat
-    half = trained(WHOLE, parameters, optimizer, Rates(**{group: 0.5}), n_steps=1).flat - parameters.flat
+    half = trained(WHOLE, parameters, optimizer, Rates(**{kind: 0.5}), n_steps=1).flat - parameters.flat
     factors = view_parameters(WHOLE, np.ones(whole.size))
     for tensor in tensors(WHOLE):
-        if tensor.group == group:
+        if tensor.kind == kind:
             factors.tensors[tensor.name][...] = 0.5
     np.testing.assert_allclose(half, whole * factors.flat, rtol=1e-9, atol=1e-15)
 

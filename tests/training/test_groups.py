@@ -1,6 +1,7 @@
 """Members in groups on threads: as many threads as one likes, the same bits."""
 
-import threading
+import time
+from concurrent.futures import wait
 from dataclasses import replace
 from itertools import islice
 
@@ -9,12 +10,14 @@ import pytest
 
 from mlpcli.nn.architecture import Front, Network, Periodic
 from mlpcli.nn.averaging import ExponentialAverage
+from mlpcli.nn.groups import Group
 from mlpcli.nn.initialization import initialize_members
 from mlpcli.nn.losses import CrossEntropy
-from mlpcli.nn.optimizers import SGD, AdamW
+from mlpcli.nn.optimizers import AdamW
 from mlpcli.nn.parameters import view_parameters
 from mlpcli.nn.rates import Rates
-from mlpcli.nn.schedules import Constant, CosLog, FlatCos
+from mlpcli.nn.schedules import CosLog, FlatCos
+from mlpcli.training import groups
 from mlpcli.training.engine import NonFiniteLoss, Plan, start_optimizer
 from mlpcli.training.groups import GroupedEngine, numpy_engine
 from mlpcli.training.loop import fit
@@ -81,6 +84,7 @@ def test_a_group_of_members_trains_as_it_does_among_all():
         view_parameters(first, alone.flat), alone.optimizer, 0, lambda: False
     )
     assert from_all.losses[0] == from_first.losses[0]
+    np.testing.assert_array_equal(Group(NETWORK, (0,)).take(state.flat), alone.flat)
     assert len(set(from_all.losses)) == NETWORK.members
 
 
@@ -106,10 +110,36 @@ def test_a_training_goes_on_from_a_copy_of_its_state_bit_for_bit():
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_one_diverging_group_ends_the_training_and_leaves_no_thread_at_work(n_threads):
-    plan = replace(PLAN, optimizer=SGD(learning_rate=1e30), schedule=Constant(), gradient_clip=None, averaging=None,
-                   n_threads=n_threads)  # fmt: skip
+def test_one_diverging_group_ends_the_others_in_the_middle_of_their_epoch(n_threads):
+    """One member's first weights are not finite; those beside it have an epoch of many steps before them."""
+    plan = replace(PLAN, batch_size=1, member_rows="all", n_threads=n_threads)
+    samples, state = make_samples(3000), fresh(plan=plan)
+    view_parameters(NETWORK, state.flat).W[1][0] = np.nan
+    engine = numpy_engine(NETWORK, plan, samples)
     with pytest.raises(NonFiniteLoss, match="training loss is not finite in epoch 1"):
-        train(plan)
-    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("members")]
-    assert len(names) <= n_threads * 2
+        list(fit(NETWORK, plan, samples, state, engine=engine))
+    taken = engine.steps_taken
+    assert taken < 1500
+    time.sleep(0.05)
+    assert engine.steps_taken == taken
+
+
+def test_an_interrupt_ends_every_group(monkeypatch):
+    plan = replace(PLAN, batch_size=1, member_rows="all", n_threads=2)
+    samples, state = make_samples(3000), fresh(plan=plan)
+    engine = numpy_engine(NETWORK, plan, samples)
+    waits = []
+
+    def interrupted(futures, return_when=groups.FIRST_EXCEPTION):
+        waits.append(return_when)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(futures)
+
+    monkeypatch.setattr(groups, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(fit(NETWORK, plan, samples, state, engine=engine))
+    taken = engine.steps_taken
+    assert taken < engine.n_steps // 2
+    time.sleep(0.05)
+    assert engine.steps_taken == taken

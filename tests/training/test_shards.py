@@ -95,10 +95,10 @@ def test_pieces_may_be_smaller_than_a_layer_and_larger_than_a_block(monkeypatch)
 
 
 def test_of_a_layer_the_less_is_exchanged():
-    """784 entries of 100 neurons: their gradient is as much as 100 rows; each of two threads needs half of either."""
+    """784 entries of 100 neurons: their gradient is as much as 100 rows."""
     W = np.empty((100, 784))
-    assert neurons.adds_gradients(W, 101, 2)
-    assert not neurons.adds_gradients(W, 100, 2)
+    assert neurons.adds_gradients(W, 101)
+    assert not neurons.adds_gradients(W, 100)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])

@@ -8,8 +8,7 @@ from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
 from mlpcli.training import threads
 from mlpcli.training.threads import (
-    PRODUCT_WORTH_THREADS,
-    STEP_WORTH_THREADS,
+    SHARE_WORTH_A_THREAD,
     blas_threads,
     choose_threads,
     step_work,
@@ -27,25 +26,12 @@ def eight_cores(monkeypatch):
 
 
 @pytest.mark.usefixtures("eight_cores")
-def test_the_number_asked_for_is_used_whatever_the_size():
-    assert choose_threads(3, (2, 2), 1) == 3
-    assert choose_threads(1, (4096, 4096), 512) == 1
-
-
-@pytest.mark.usefixtures("eight_cores")
 @pytest.mark.parametrize(
-    ("sizes", "batch_size", "expected"),
-    [
-        ((7, 64, 64, 3), 32, 1),
-        ((784, 30, 10), 10, 1),
-        ((784, 1024, 10), 128, 8),
-        ((10, 1000, 1000, 10), 32, 8),
-        ((10, 10), PRODUCT_WORTH_THREADS // 100, 8),
-        ((10, 10), PRODUCT_WORTH_THREADS // 100 - 1, 1),
-    ],
+    ("sizes", "expected"),
+    [((7, 64, 64, 3), 1), ((784, 30, 10), 8), ((10, 100, 100, 10), 8), ((10, 85, 85, 10), 1)],
 )
-def test_auto_takes_all_cores_only_for_large_products(sizes, batch_size, expected):
-    assert choose_threads("auto", sizes, batch_size) == expected
+def test_rows_are_scored_on_all_cores_only_where_products_are_large(sizes, expected):
+    assert choose_threads(sizes) == expected
 
 
 def network(*sizes, members=1):
@@ -55,11 +41,20 @@ def network(*sizes, members=1):
 @pytest.mark.usefixtures("eight_cores")
 def test_a_training_shares_its_members_or_its_steps_where_these_are_large():
     assert training_threads("auto", network(4, 16, 3), 32) == 1
-    assert training_threads("auto", network(784, 1024, 1024, 10), 128) == 8
-    assert training_threads("auto", network(4, 16, 3, members=5), 32) == 5
-    assert training_threads("auto", network(10, 10), STEP_WORTH_THREADS // 200) == 8
-    assert training_threads("auto", network(10, 10), STEP_WORTH_THREADS // 200 - 1) == 1
+    assert training_threads("auto", network(784, 1024, 1024, 10), 256) == 8
+    assert training_threads("auto", network(20, 128, 128, 3, members=5), 64) == 5
+    assert training_threads("auto", network(4, 16, 3, members=5), 32) == 1
     assert training_threads(3, network(4, 16, 3), 32) == 3
+
+
+@pytest.mark.usefixtures("eight_cores")
+def test_each_thread_that_shares_a_step_has_enough_work_and_enough_rows():
+    batch = 2 * SHARE_WORTH_A_THREAD // 200
+    assert training_threads("auto", network(10, 10), batch) == 2
+    assert training_threads("auto", network(10, 10), batch - 1) == 1
+    assert training_threads("auto", network(784, 1024, 1024, 10), 128) == 4
+    assert training_threads("auto", network(784, 1024, 1024, 10), 1024) == 8
+    assert training_threads("auto", network(4096, 4096, 4096), 40) == 1
 
 
 def test_the_work_of_a_step_is_that_of_its_matrix_products():
