@@ -75,8 +75,11 @@ class Dialect:
     notes: tuple[str, ...]
 
 
-def find_dialect(text: TextBlocks, format: TableFormat) -> Dialect:
-    """Look at the beginning of a text; what was read of it is handed on in `rows`."""
+def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] = ()) -> Dialect:
+    """Look at the beginning of a text; what was read of it is handed on in `rows`.
+
+    Where the first line holds all the names in `named`, which somebody gave to columns, it is the header.
+    """
     given = None if format.delimiter is None else checked_delimiter(format.delimiter)
     head, n_skipped = _head(text)
     line = 1 + n_skipped
@@ -94,7 +97,8 @@ def find_dialect(text: TextBlocks, format: TableFormat) -> Dialect:
             raise wrong_delimiter(text.name, line, given, better, n_fields)
     has_header = format.header
     if has_header is None:
-        has_header = looks_like_header(cells[0], cells[1:], format.missing_texts)
+        is_named = bool(named) and set(named) <= set(cells[0])
+        has_header = is_named or looks_like_header(cells[0], cells[1:], format.missing_texts)
     if not has_header:
         n_columns = Counter(map(len, cells)).most_common(1)[0][0]
         names = tuple(f"c{position}" for position in range(1, n_columns + 1))

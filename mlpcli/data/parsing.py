@@ -77,7 +77,7 @@ class OpenTable:
         stream = open_source(source)
         try:
             self._text = TextBlocks(stream, plan.format.encoding, digest)
-            self.dialect = find_dialect(self._text, plan.format)
+            self.dialect = find_dialect(self._text, plan.format, plan.text_columns)
             self.lines = LineMap(self._text.name, self.dialect.first_line)
             start, n_fields = self.dialect.rows, len(self.dialect.names)
             # A row too short has no last cell; where that column is parsed, missing cells in it call for a closer look.

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM as a question that the training loop asks between two steps, so no state is torn."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -17,6 +19,7 @@ class Interruption:
     def __init__(self) -> None:
         self._signal: int | None = None
         self._previous: dict[int, object] = {}
+        self._stops_at_once = False
 
     def __enter__(self) -> "Interruption":
         for number in EXIT_CODES:
@@ -44,7 +47,20 @@ class Interruption:
         """The shell's code for the signal that came: 128 plus its number."""
         return EXIT_CODES[signal.Signals(self._signal)] if self._signal is not None else 0
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, where nobody asks and no state can be torn, a first signal raises KeyboardInterrupt."""
+        self._stops_at_once = True
+        try:
+            if self.was_asked():
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._stops_at_once = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
         before = self._previous.get(number)
         signal.signal(number, before if callable(before) else signal.default_int_handler)
+        if self._stops_at_once:
+            raise KeyboardInterrupt

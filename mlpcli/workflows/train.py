@@ -129,8 +129,14 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         if interruption.was_asked():
             journal.save(state)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
-        with blas_threads(1):
-            outcome = finished(prepared, state, budget.reason)
+        try:
+            with blas_threads(1), interruption.at_once():
+                outcome = finished(prepared, state, budget.reason)
+        except KeyboardInterrupt:
+            if not interruption.was_asked():
+                raise
+            journal.checkpoint(state)
+            raise Interrupted(_unscored(run.partial, resume_command), interruption.exit_code) from None
         seconds = journal.complete(state, outcome)
         return TrainResult(prepared, outcome, run.final, seconds)
 
@@ -190,26 +196,27 @@ class _Journal:
         row |= {"learning_rate": report.learning_rate, "seconds": round(report.seconds, 6)}
         self.run.append_history(row)
         if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
-            self._checkpoint(state)
+            self.checkpoint(state)
 
     def save(self, state: TrainingState) -> None:
         """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
         if state.epoch:
-            self._checkpoint(state)
+            self.checkpoint(state)
             with blas_threads(1):
                 self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
 
     def complete(self, state: TrainingState, outcome: Outcome) -> float:
         """Write everything and give the run its name; returns the seconds that metrics.json says."""
         seconds = self.seconds
-        self._checkpoint(state)
+        self.checkpoint(state)
         self.run.write(WEIGHTS, encode_model(outcome.model))
         metrics = flat_metrics(outcome, seconds)
         self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
         self.run.finish()
         return seconds
 
-    def _checkpoint(self, state: TrainingState) -> None:
+    def checkpoint(self, state: TrainingState) -> None:
+        """Keep all that it takes to go on."""
         checkpoint = Checkpoint(state, self.config, self.prepared.data_sha256, self.seconds)
         self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
         self._saved = perf_counter()
@@ -273,6 +280,11 @@ def _interruption(state: TrainingState, partial: str, resume_command: str) -> st
         f"interrupted after epoch {state.epoch}. The best weights so far (epoch {state.best_epoch or state.epoch}) "
         f"and a checkpoint are in {partial}/.{command}"
     )
+
+
+def _unscored(partial: str, resume_command: str) -> str:
+    command = f" Resume with: {resume_command}" if resume_command else ""
+    return f"interrupted after the last epoch, before the scores were there. A checkpoint is in {partial}/.{command}"
 
 
 def _short(number: float) -> str:

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,8 @@ from mlpcli.errors import DataError
 AS_FOUND = TableFormat()
 
 
-def look_at(text, format=AS_FOUND):
-    return find_dialect(TextBlocks(ByteStream("t.csv", io.BytesIO(text.encode())), None), format)
+def look_at(text, format=AS_FOUND, named=()):
+    return find_dialect(TextBlocks(ByteStream("t.csv", io.BytesIO(text.encode())), None), format, named)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,15 @@ HEADERS = [
 @pytest.mark.parametrize(("text", "has_header", "why"), HEADERS, ids=[why for _, _, why in HEADERS])
 def test_a_header_is_found_by_rule(text, has_header, why):
     assert look_at(text).has_header is has_header
+
+
+def test_a_first_line_with_the_names_that_were_asked_for_is_a_header_whatever_it_looks_like():
+    text = "p,x,y\np,x,k\nq,x,y\n"
+    assert look_at(text).names == ("c1", "c2", "c3")
+    assert look_at(text, named=["y"]).names == ("p", "x", "y")
+    assert look_at(text, named=["x", "p"]).has_header
+    assert not look_at(text, named=["y", "z"]).has_header
+    assert not look_at(text, replace(AS_FOUND, header=False), named=["y"]).has_header
 
 
 def test_without_a_header_columns_are_numbered_and_a_note_says_so():

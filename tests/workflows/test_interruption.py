@@ -23,6 +23,15 @@ def test_a_first_signal_is_only_noted(number, code):
     assert signal.getsignal(number) == before
 
 
+def test_where_it_ends_at_once_a_first_signal_does_so_whether_it_comes_now_or_came_before():
+    with Interruption() as interruption:
+        with pytest.raises(KeyboardInterrupt), interruption.at_once():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.exit_code == 143
+        with pytest.raises(KeyboardInterrupt), interruption.at_once():
+            raise AssertionError("went on")
+
+
 def test_a_second_signal_ends_the_process_at_once():
     script = (
         "import os, signal\n"

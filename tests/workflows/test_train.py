@@ -155,6 +155,33 @@ def test_an_interruption_says_what_is_kept_and_how_to_go_on(folder, number, code
     ]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_scores_are_taken_ends_at_once_and_the_rest_can_be_made_up_for(
+    folder, monkeypatch, number, code
+):
+    config = loaded(training={"epochs": 3})
+    train(config, Watch())
+    expected = WEIGHTS.read_bytes()
+
+    def slow(*_):
+        signal.raise_signal(number)
+        raise AssertionError("went on")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_workflow, "finished", slow)
+        with pytest.raises(Interrupted) as caught:
+            train(config, Watch(), resume_command="mlp train c.yaml --resume")
+    assert caught.value.exit_code == code
+    assert str(caught.value) == (
+        "interrupted after the last epoch, before the scores were there. A checkpoint is in run.partial/. "
+        "Resume with: mlp train c.yaml --resume"
+    )
+    assert WEIGHTS.read_bytes() == expected  # the last good run is still there
+    train(config, Watch(), resume=True)
+    assert WEIGHTS.read_bytes() == expected
+    assert not Path("run.partial").exists()
+
+
 def test_the_epochs_of_an_open_ended_schedule_may_grow_and_then_nothing_shows(folder):
     train(loaded(training={"epochs": 7, "schedule": "step"}), Watch())
     with np.load(WEIGHTS) as file:
