@@ -59,6 +59,12 @@ class Group:
         for of_whole, of_group, columns in self._pairs(vector, own):
             of_whole[..., columns] = of_group
 
+    def of(self, parameters: Parameters) -> Parameters:
+        """The group's part of the parameters of the whole: these themselves where it has all members, else a copy."""
+        if len(self.members) == self.whole.members:
+            return parameters
+        return view_parameters(self.network, self.take(parameters.flat))
+
     def _pairs(self, vector: Array, own: Array) -> Iterator[tuple[Array, Array, Any]]:
         """Each tensor of each member in the whole and in the group, and the columns of the one that are the other."""
         whole, part = view_parameters(self.whole, vector).tensors, view_parameters(self.network, own).tensors
@@ -90,6 +96,5 @@ def join_members(network: Network, members: Sequence[Parameters]) -> Parameters:
 
 
 def member_of(network: Network, parameters: Parameters, number: int) -> Parameters:
-    """The parameters of one member, as a network of its own (a copy)."""
-    group = Group(network, (number,))
-    return view_parameters(group.network, group.take(parameters.flat))
+    """The parameters of one member, as a network of its own."""
+    return Group(network, (number,)).of(parameters)

@@ -104,6 +104,30 @@ def learning_rate_at(plan: Plan, epoch: int, step: int, n_steps: int) -> float:
     return plan.optimizer.learning_rate * schedule_factor(plan.schedule, epoch + (step + 0.5) / n_steps, plan.epochs)
 
 
+@dataclass(frozen=True)
+class Factors:
+    """What changes from step to step.
+
+    The learning rate, the factor of weight decay, that of dropout, and the share of the weights in their average.
+    """
+
+    learning_rate: float
+    decay: float
+    dropout: float
+    averaged: float
+
+
+def factors_at(plan: Plan, epoch: int, step: int, n_steps: int) -> Factors:
+    """Those of a step (from 0) of `n_steps` in an epoch (from 0); schedules go by the middle of the step."""
+    time, averaging = epoch + (step + 0.5) / n_steps, plan.averaging
+    return Factors(
+        learning_rate_at(plan, epoch, step, n_steps),
+        schedule_factor(plan.decay_schedule, time, plan.epochs),
+        schedule_factor(plan.dropout_schedule, time, plan.epochs),
+        0.0 if averaging is None else averaging.share(epoch * n_steps + step + 1, plan.epochs * n_steps),
+    )
+
+
 def start_optimizer(plan: Plan, flat: Array) -> OptimizerState:
     """What a training carries from step to step beside the parameters: the optimizer's state, and the average."""
     average = {} if plan.averaging is None else {"average": flat.copy()}
@@ -152,8 +176,8 @@ class NumpyEngine:
                 return None
             rows = order[..., step * self.batch_size : (step + 1) * self.batch_size]
             X, y, weights = self.batch.gather(rows)
-            time = epoch + (step + 0.5) / n_steps
-            dropout = self._dropout(dropout_rngs, time)
+            factors = factors_at(plan, epoch, step, n_steps)
+            dropout = Dropout(self.network.dropout * factors.dropout, dropout_rngs) if self.network.dropout else None
             forward(parameters, X, self.workspace, dropout)
             losses = batch_losses(self.workspace, plan.loss, y, weights)
             if not all(map(math.isfinite, losses)):
@@ -162,23 +186,12 @@ class NumpyEngine:
             backward(parameters, self.gradient, X, y, plan.loss, self.workspace, weights, dropout is not None)
             if plan.gradient_clip is not None:
                 clip(self.gradient, self.network.members, plan.gradient_clip)
-            learning_rate = learning_rate_at(plan, epoch, step, n_steps)
-            take_step(learning_rate, schedule_factor(plan.decay_schedule, time, plan.epochs))
-            self._average(parameters.flat, optimizer_state, (epoch * n_steps + step + 1), plan.epochs * n_steps)
+            learning_rate = factors.learning_rate
+            take_step(learning_rate, factors.decay)
+            if plan.averaging is not None:
+                blend(optimizer_state["average"], parameters.flat, factors.averaged, self._scratch)
             self.steps_taken += 1
         return EpochResult(tuple((totals / self.rows.n_rows).tolist()), learning_rate)
-
-    def _dropout(self, rngs: tuple[np.random.Generator, ...], time: float) -> Dropout | None:
-        """What the step at `time` (in epochs) switches off."""
-        if not self.network.dropout:
-            return None
-        share = self.network.dropout * schedule_factor(self.plan.dropout_schedule, time, self.plan.epochs)
-        return Dropout(share, rngs)
-
-    def _average(self, flat: Array, optimizer_state: OptimizerState, step: int, n_steps: int) -> None:
-        if self.plan.averaging is not None:
-            share = self.plan.averaging.share(step, n_steps)
-            blend(optimizer_state["average"], flat, share, self._scratch)
 
 
 def clip(gradient: Parameters, n_members: int, largest: float) -> None:

@@ -21,7 +21,7 @@ from mlpcli.nn.parameters import Parameters, allocate_parameters
 from mlpcli.nn.passes import Passes
 from mlpcli.nn.rates import stretches
 from mlpcli.training.crew import Crew
-from mlpcli.training.engine import OptimizerState, Plan, clip
+from mlpcli.training.engine import Factors, OptimizerState, Plan, clip
 
 Array = NDArray[np.floating[Any]]
 Cut = tuple[Stretch, int, int]  # a part of the flat vector: what it is a part of, start and stop
@@ -37,15 +37,6 @@ class Layers:
 
     entries: tuple[Array, ...]
     deltas: tuple[Array, ...]
-
-
-@dataclass(frozen=True)
-class Factors:
-    """What changes from step to step: learning rate, factor of weight decay, share of the weights in their average."""
-
-    learning_rate: float
-    decay: float
-    averaged: float
 
 
 @dataclass(frozen=True)

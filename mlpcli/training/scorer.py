@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mlpcli.nn.groups import Group, split_members
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network, Workspace, mean_loss, output_blocks, scoring_rows
-from mlpcli.nn.parameters import Parameters, view_parameters
+from mlpcli.nn.parameters import Parameters
 from mlpcli.training.samples import Samples
 
 Array = NDArray[np.floating[Any]]
@@ -69,10 +69,4 @@ class Scorer:
                 yield (member // self.n_folds,), unseen[rows], z, a
 
     def _outputs(self, group: Group, parameters: Parameters, X: Array) -> Iterator[tuple[slice, Array, Array]]:
-        network = group.network
-        own = view_parameters(network, group.take(parameters.flat)) if group.members != self._everyone else parameters
-        return output_blocks(network, own, X, self._workspaces[network])
-
-    @property
-    def _everyone(self) -> tuple[int, ...]:
-        return tuple(range(self.network.members))
+        return output_blocks(group.network, group.of(parameters), X, self._workspaces[group.network])

@@ -21,11 +21,10 @@ from numpy.typing import DTypeLike, NDArray
 from mlpcli.nn.network import Dropout, Network, Workspace, backward, batch_losses, draw, forward
 from mlpcli.nn.parameters import Parameters, allocate_parameters
 from mlpcli.nn.passes import NUMPY, Draws, Passes
-from mlpcli.nn.schedules import schedule_factor
 from mlpcli.training.crew import Crew
-from mlpcli.training.engine import EpochResult, NonFiniteLoss, OptimizerState, Plan, learning_rate_at
+from mlpcli.training.engine import EpochResult, Factors, NonFiniteLoss, OptimizerState, Plan, factors_at
 from mlpcli.training.members import EpochRows, Rows
-from mlpcli.training.neurons import Factors, Layers, Neurons, parts_of
+from mlpcli.training.neurons import Layers, Neurons, parts_of
 from mlpcli.training.samples import Batch, Samples
 from mlpcli.training.streams import stream
 
@@ -60,29 +59,25 @@ class ShardedEngine:
                 if must_stop():
                     return None
                 rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-                time = epoch + (step + 0.5) / n_steps
-                loss = self._pass_rows(crew, parameters, rows, time, dropout_rng)
+                factors = factors_at(plan, epoch, step, n_steps)
+                loss = self._pass_rows(crew, parameters, rows, factors, dropout_rng)
                 if not math.isfinite(loss):
                     raise NonFiniteLoss(epoch + 1, "training")
                 total += loss * len(rows)
-                learning_rate = learning_rate_at(plan, epoch, step, n_steps)
-                decay = schedule_factor(plan.decay_schedule, time, plan.epochs)
-                averaging, steps = plan.averaging, plan.epochs * n_steps
-                averaged = averaging.share(epoch * n_steps + step + 1, steps) if averaging else 0.0
+                learning_rate = factors.learning_rate
                 gradients = [shard.gradient for shard in self._shards if shard.n_rows]
-                factors = Factors(learning_rate, decay, averaged)
                 self._neurons.step(crew, self._whole.layers(len(rows)), gradients, factors)
                 self.steps_taken += 1
         return EpochResult((total / self.rows.n_rows,), learning_rate)
 
     def _pass_rows(
-        self, crew: Crew, parameters: Parameters, rows: Rows, time: float, rng: np.random.Generator
+        self, crew: Crew, parameters: Parameters, rows: Rows, factors: Factors, rng: np.random.Generator
     ) -> float:
         """The first half of a step; returns the batch's cost."""
         parts = parts_of(len(rows), self.n_threads)
         dropouts: list[Dropout | None] = [None] * self.n_threads
         if self.network.dropout:
-            share = self.network.dropout * schedule_factor(self.plan.dropout_schedule, time, self.plan.epochs)
+            share = self.network.dropout * factors.dropout
             dropouts = [Dropout(share, (rng,), drawn) for drawn in _draw_parts(self.network, rng, parts)]
 
         def pass_part(place: int) -> None:

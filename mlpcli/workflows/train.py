@@ -275,16 +275,21 @@ def _divergence(prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, 
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:
     if not state.epoch:
         return "interrupted before the first epoch was done: nothing to resume."
-    command = f" Resume with: {resume_command}" if resume_command else ""
     return (
         f"interrupted after epoch {state.epoch}. The best weights so far (epoch {state.best_epoch or state.epoch}) "
-        f"and a checkpoint are in {partial}/.{command}"
+        f"and a checkpoint are in {partial}/.{_how_to_resume(resume_command)}"
     )
 
 
 def _unscored(partial: str, resume_command: str) -> str:
-    command = f" Resume with: {resume_command}" if resume_command else ""
-    return f"interrupted after the last epoch, before the scores were there. A checkpoint is in {partial}/.{command}"
+    return (
+        f"interrupted after the last epoch, before the scores were there. A checkpoint is in {partial}/."
+        f"{_how_to_resume(resume_command)}"
+    )
+
+
+def _how_to_resume(command: str) -> str:
+    return f" Resume with: {command}" if command else ""
 
 
 def _short(number: float) -> str:
