@@ -16,9 +16,9 @@ PRODUCT_WORTH_THREADS = 30_000_000
 # docs/performance.md).
 SHARE_WORTH_A_THREAD = 50_000_000
 ROWS_WORTH_A_THREAD = 32
-# Multiply-adds of a step of one member from which members run beside each other: below, nearly all of a step is Python,
-# which only one thread runs at a time.
-MEMBER_WORTH_A_THREAD = 1_000_000
+# Multiply-adds of a step of one member from which members run beside each other: below, most of a step is Python, which
+# only one thread runs at a time (measured: docs/performance.md).
+MEMBER_WORTH_A_THREAD = 2_000_000
 
 
 def choose_threads(sizes: Sequence[int]) -> int:
