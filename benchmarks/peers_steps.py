@@ -34,18 +34,19 @@ def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     from mlpcli.training.loop import fit
     from mlpcli.training.samples import Samples
     from mlpcli.training.state import start_state
-    from mlpcli.training.threads import blas_threads, training_threads
-    from mlpcli.workflows.engines import EngineChoice, make_engine
+    from mlpcli.training.threads import blas_threads
+    from mlpcli.workflows.engines import EngineChoice, make_engine, plan_threads
 
     X, y = draw_rows(work)
     network = Network(work.sizes, "relu", "softmax")
     chosen = SGD(learning_rate=LEARNING_RATE, momentum=MOMENTUM) if optimizer == "sgd" else Adam()
     chosen = replace(chosen, learning_rate=LEARNING_RATE)
-    n_threads = training_threads("auto", network, work.batch_size)
-    plan = Plan(CrossEntropy(), chosen, Constant(), work.batch_size, epochs=1_000_000, n_threads=n_threads)
+    choice = EngineChoice("compiled" if compiled else "numpy")
+    plan = Plan(CrossEntropy(), chosen, Constant(), work.batch_size, epochs=1_000_000)
+    plan = replace(plan, n_threads=plan_threads("auto", choice, network, plan, X.dtype))
     flat = initialize(network, "auto", np.random.default_rng(0)).flat
     samples = Samples(X, y, class_targets=np.eye(work.sizes[-1], dtype=np.float32))
-    engine = make_engine(EngineChoice("compiled" if compiled else "numpy"), network, plan, samples)
+    engine = make_engine(choice, network, plan, samples)
     reports = fit(network, plan, samples, start_state(flat, chosen.start(flat)), engine=engine)
     blas_threads(1).__enter__()  # for the life of this process
     return lambda: next(reports)

@@ -29,7 +29,7 @@ LIBRARIES = {
     "cli": {"typer", "rich"},
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
-    "extras": {"numpy", "numba"},
+    "extras": {"llvmlite", "numba", "numpy", "threadpoolctl"},
     "storage": {"numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},

@@ -1,49 +1,56 @@
-"""The compiled engine for small networks: an epoch as a few calls of one compiled loop."""
+"""The compiled engine: an epoch as a few calls of one compiled loop."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.extras.arguments import LINE, Blas, Buffers, Data, Rules, Shape, Share, State, Team
 from mlpcli.extras.coverage import HIDDEN, MOMENTS, OPTIMIZERS, OUTPUTS, optimizer_options
-from mlpcli.extras.kernels import TILE, run_steps
+from mlpcli.extras.foreign import NO_BLAS, find_nap
+from mlpcli.extras.kernels import run_steps
 from mlpcli.nn.network import Network
-from mlpcli.nn.parameters import Parameters, count_parameters
+from mlpcli.nn.parameters import Parameters
+from mlpcli.training.crew import Crew
 from mlpcli.training.engine import EpochResult, NonFiniteLoss, OptimizerState, Plan, learning_rate_at
+from mlpcli.training.neurons import parts_of
 from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
 
+Array = NDArray[np.floating[Any]]
+
 # Seconds between two looks at `must_stop`.
 CHUNK_SECONDS = 0.05
+# Weights of a layer from which threads share its neurons and not the rows: half of them, in float32, fill the half of a
+# second-level cache, and what each thread reads of them counts more than one meeting more.
+WEIGHTS_BY_NEURONS = 262_144
+# Weights whose gradient is made at once: it must still be in the cache when the optimizer comes to it, and BLAS is at
+# its best with many.
+WEIGHTS_AT_ONCE = 524_288
 
 
 class CompiledEngine:
-    """The engine for small networks; see `coverage.runs_whole_epochs` for what it can run.
+    """The engine that runs whole epochs compiled; see `coverage.runs_whole_epochs` for what it can run.
 
-    Results are those of NumpyEngine up to the rounding of sums; the state is the same, and either goes on where the
-    other stopped.
+    Products are BLAS's, whose address is given; or, without one, loops that one thread runs. Results are those of
+    NumpyEngine up to the rounding of sums; the state is the same, and either goes on where the other stopped.
     """
 
-    def __init__(self, network: Network, plan: Plan, train: Samples) -> None:
-        dtype, sizes = train.X.dtype, network.sizes
+    def __init__(self, network: Network, plan: Plan, train: Samples, blas: Blas = NO_BLAS) -> None:
+        dtype = train.X.dtype
         self.plan, self.n_rows = plan, train.n_rows
         self.batch_size = min(plan.batch_size, train.n_rows)
         self.n_steps, self.steps_taken = math.ceil(self.n_rows / self.batch_size), 0
-        self._sizes = np.array(sizes, np.int64)
-        hidden = HIDDEN.get(network.activation, HIDDEN["identity"])  # of no account without hidden layers
-        self._codes = np.array([hidden, OUTPUTS[plan.loss.name], OPTIMIZERS[type(plan.optimizer)]], np.int64)
-        self._options = optimizer_options(plan.optimizer)
-        by_class = train.class_targets is not None
-        self._X = np.ascontiguousarray(train.X)
-        self._class_codes = np.ascontiguousarray(train.y if by_class else (), np.int64)
-        self._targets = np.ascontiguousarray(train.class_targets if by_class else train.y, dtype)
-        self._weights = np.ascontiguousarray(() if train.weights is None else train.weights, dtype)
-        self._gradient = np.empty(count_parameters(sizes), dtype)
-        self._buffers = tuple(np.empty(sum(sizes) * TILE, dtype) for _ in range(3))
-        self._y = np.empty((sizes[-1], TILE), dtype)
-        self._scratch = np.empty((6, TILE), dtype)
+        n_threads = min(plan.n_threads, self.batch_size) if blas.address else 1
+        self._blas, self._team = blas, Team(n_threads, np.zeros(2 * LINE, np.int64), find_nap())
+        self._data, self._shape = _data(train), _shape(network, plan, n_threads)
+        self._buffers = _buffers(network.sizes, self.batch_size, n_threads, dtype)
+        is_whole = plan.gradient_clip is not None
+        self._shares = [_share(place, network.sizes, n_threads, is_whole, dtype) for place in range(n_threads)]
         self._chunk = 1  # steps that take about CHUNK_SECONDS
 
     def run(
@@ -53,35 +60,102 @@ class CompiledEngine:
         plan, n_steps = self.plan, self.n_steps
         order = stream(plan.seed, "order", epoch).permutation(self.n_rows)
         rates = np.array([learning_rate_at(plan, epoch, step, n_steps) for step in range(n_steps)])
-        moments = self._moments(optimizer_state)
+        rules = Rules(
+            OPTIMIZERS[type(plan.optimizer)], optimizer_options(plan.optimizer), float(plan.optimizer.weight_decay),
+            rates, float(plan.gradient_clip or 0.0),
+        )  # fmt: skip
+        state = self._state(parameters, optimizer_state)
         total, step = 0.0, 0
-        while step < n_steps:
-            if must_stop():
-                return None
-            after, started = min(step + self._chunk, n_steps), perf_counter()
-            added, fault = run_steps(
-                step, after, self.batch_size, order, self._X, self._class_codes, self._targets, self._weights,
-                self._sizes, self._codes, parameters.n_weights, parameters.flat, self._gradient, self._buffers, self._y,
-                self._scratch, self._options, plan.optimizer.weight_decay, rates, moments, int(optimizer_state["step"]),
-                plan.gradient_clip or 0.0,
-            )  # fmt: skip
-            if fault >= 0:
-                raise NonFiniteLoss(epoch + 1, "training")
-            optimizer_state["step"] += after - step
-            self.steps_taken += after - step
-            total += added
-            self._adapt(after - step, perf_counter() - started)
-            step = after
+        with Crew(self._team.n_threads) as crew:
+            while step < n_steps:
+                if must_stop():
+                    return None
+                after, started = min(step + self._chunk, n_steps), perf_counter()
+                added, fault = self._run_steps(crew, step, after, order, rules, state, int(optimizer_state["step"]))
+                if fault >= 0:
+                    raise NonFiniteLoss(epoch + 1, "training")
+                optimizer_state["step"] += after - step
+                self.steps_taken += after - step
+                total += added
+                self._adapt(after - step, perf_counter() - started)
+                step = after
         return EpochResult((total / self.n_rows,), float(rates[-1]))
 
-    def _moments(self, optimizer_state: OptimizerState) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """The two arrays that the loop updates; an empty one for each that this optimizer does without."""
-        empty = np.empty(0, self._gradient.dtype)
+    def _run_steps(
+        self, crew: Crew, first: int, last: int, order: NDArray[np.int64], rules: Rules, state: State, count: int
+    ) -> tuple[float, int]:
+        """The steps from `first` on to `last`, of all threads; see `run_steps`."""
+        results: list[tuple[float, int]] = [(0.0, -1)] * self._team.n_threads
+        self._team.meeting[:] = 0
+
+        def run(place: int) -> None:
+            results[place] = run_steps(
+                self._shares[place], self._team, self._blas, first, last, self.batch_size, order, self._data,
+                self._shape, rules, state, self._buffers, count,
+            )  # fmt: skip
+
+        try:
+            crew.run(run)
+        except BaseException:  # one thread has not come, so that the others would wait for ever
+            self._team.meeting[LINE] = 1
+            raise
+        return results[0]
+
+    def _state(self, parameters: Parameters, optimizer_state: OptimizerState) -> State:
+        """The arrays that the loop updates; an empty one for each that this optimizer does without."""
+        empty = np.empty(0, parameters.flat.dtype)
         kept = [optimizer_state[name] for name in MOMENTS[self.plan.optimizer.name] if name in optimizer_state]
-        first, second = (*kept, empty, empty)[:2]
-        return first, second
+        return State(parameters.flat, *(*kept, empty, empty)[:2])
 
     def _adapt(self, n_steps: int, seconds: float) -> None:
         """Aim at CHUNK_SECONDS; at most double, for the first call of all also loads the compiled code."""
         wanted = int(CHUNK_SECONDS / max(seconds, 1e-9) * n_steps)
         self._chunk = max(1, min(wanted, 2 * self._chunk if n_steps > 1 else 64))
+
+
+def _data(train: Samples) -> Data:
+    by_class, dtype = train.class_targets is not None, train.X.dtype
+    return Data(
+        np.ascontiguousarray(train.X),
+        np.ascontiguousarray(train.y if by_class else (), np.int64),
+        np.ascontiguousarray(train.class_targets if by_class else train.y, dtype),
+        np.ascontiguousarray(() if train.weights is None else train.weights, dtype),
+    )
+
+
+def _shape(network: Network, plan: Plan, n_threads: int) -> Shape:
+    sizes = network.sizes
+    n_weights = [n_in * n_out for n_in, n_out in pairwise(sizes)]
+    hidden = HIDDEN.get(network.activation, HIDDEN["identity"])  # of no account without hidden layers
+    return Shape(
+        np.array(sizes, np.int64),
+        hidden,
+        OUTPUTS[plan.loss.name],
+        np.array([0, *accumulate(sizes[1:-1])], np.int64),
+        np.array([0, *accumulate(n_weights[:-1])], np.int64),
+        np.array([*accumulate(sizes[1:-1], initial=sum(n_weights))], np.int64),
+        np.array([n_threads > 1 and n >= WEIGHTS_BY_NEURONS for n in n_weights]),
+    )
+
+
+def _buffers(sizes: Sequence[int], batch_size: int, n_threads: int, dtype: "np.dtype[Any]") -> Buffers:
+    a, slope, delta = (np.empty(batch_size * sum(sizes[1:]), dtype) for _ in range(3))
+    inputs, y = np.empty(batch_size * sizes[0], dtype), np.empty(batch_size * sizes[-1], dtype)
+    return Buffers(inputs, a, slope, delta, y, np.empty((6, batch_size), dtype), np.zeros((2, n_threads)))
+
+
+def _share(place: int, sizes: Sequence[int], n_threads: int, is_whole: bool, dtype: "np.dtype[Any]") -> Share:
+    """The neurons of each layer that are a thread's, in pieces, the top layer first.
+
+    What is moved last is read first in the next step, and may still be in the cache. `is_whole` gives the gradient of
+    each piece a place of its own.
+    """
+    pieces, at, largest = [], 0, 0
+    for layer, (n_in, n_out) in reversed(list(enumerate(pairwise(sizes)))):
+        own, most = parts_of(n_out, n_threads)[place], max(1, WEIGHTS_AT_ONCE // n_in)
+        for first in range(own.start, own.stop, most):
+            last = min(first + most, own.stop)
+            pieces.append((layer, first, last, at))
+            size = (last - first) * (n_in + 1)
+            at, largest = at + size * is_whole, max(largest, size)
+    return Share(place, np.array(pieces, np.int64).reshape(-1, 4), np.empty(at if is_whole else largest, dtype))

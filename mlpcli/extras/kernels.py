@@ -1,8 +1,13 @@
-"""Steps of gradient descent as one compiled loop: Numba, and nothing but plain loops over numbers.
+"""Steps of gradient descent as one compiled loop: Numba, plain loops over numbers, and BLAS for large products.
 
-Batches are held turned over, (n_features, n_rows): the innermost loop of every product then runs over the rows, which
-are many and contiguous however narrow a layer is, and the compiler makes vector instructions of it. A batch is taken in
-tiles of at most `TILE` rows, so that all layers of a tile stay in the cache; gradients add up over the tiles.
+Batches are held turned over, (n_features, n_rows): the innermost loop of every pass then runs over the rows, which are
+many and contiguous however narrow a layer is, and the compiler makes vector instructions of it. Products of small
+networks are loops of that kind, too; of large ones they are BLAS's, called by its address.
+
+Threads may share a step. Each goes forward and backward with a part of the rows; or, in a layer of many weights, for a
+part of the neurons, so that each thread reads but a part of the weights. Then it makes the gradients of a part of the
+neurons' weights, and moves these. Threads meet where one needs what another has made; results do not depend on which
+is first.
 
 All of it stands in one file because Numba's cache looks at the file of the outermost function alone: a change anywhere
 else would not be seen. Constants are cast to the dtype of the arrays, for Numba would compute with float64 otherwise.
@@ -11,7 +16,7 @@ and infinity do is left alone. Division is NumPy's: the check for zero that Pyth
 """
 
 # Types are Numba's to find; the one function that is called from outside has its shapes in its docstring.
-# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg"
 
 import math
 
@@ -19,11 +24,13 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
+from mlpcli.extras.arguments import LINE
 from mlpcli.extras.coverage import (
     ADAM,
     ADAMW,
     ELU,
     GELU,
+    IDENTITY,
     LEAKY_RELU,
     MISH,
     PLAIN,
@@ -35,9 +42,11 @@ from mlpcli.extras.coverage import (
     SOFTPLUS,
     TANH,
 )
+from mlpcli.extras.intrinsics import atomic_add, atomic_load, call_gemm32, call_gemm64, call_nap
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, MOST_NEGATIVE, MOST_POSITIVE, SELU_ALPHA, SELU_SCALE
 
-TILE = 128
+MOST_SPINS = 10_000  # some 30 us
+NAP = 20  # in the unit of the system's call: microseconds on POSIX
 
 # As in nn.optimizers: running averages are swept before they become denormal numbers.
 FLUSH_EVERY = 16
@@ -180,9 +189,11 @@ def _tanh_of_softplus(z, dtype):
 
 
 @njit(fastmath=SUMS, error_model="numpy")
-def _multiply(W, below, out, n):
-    """`out` += W @ below over the first `n` columns, in blocks of 4 x 4 weights: few loads for each product."""
+def _multiply(W, below, out):
+    """`out` = W @ below, in blocks of 4 x 4 weights: few loads for each product."""
     n_out, n_in = W.shape
+    n = out.shape[1]
+    out[:] = W.dtype.type(0.0)
     blocks_out, blocks_in = n_out - n_out % 4, n_in - n_in % 4
     for j in range(0, blocks_out, 4):
         z0, z1, z2, z3 = out[j], out[j + 1], out[j + 2], out[j + 3]
@@ -199,8 +210,8 @@ def _multiply(W, below, out, n):
                 z2[r] += (w0 * b0 + w1 * b1) + (w2 * b2 + w3 * b3)
                 z3[r] += (x0 * b0 + x1 * b1) + (x2 * b2 + x3 * b3)
     for j in range(n_out):
-        z0, start = out[j], blocks_in if j < blocks_out else 0
-        for i in range(start, blocks_in, 4):
+        z0, first = out[j], blocks_in if j < blocks_out else 0
+        for i in range(first, blocks_in, 4):
             a0, a1, a2, a3 = below[i], below[i + 1], below[i + 2], below[i + 3]
             u0, u1, u2, u3 = W[j, i], W[j, i + 1], W[j, i + 2], W[j, i + 3]
             for r in range(n):
@@ -212,19 +223,28 @@ def _multiply(W, below, out, n):
 
 
 @njit(fastmath=SUMS, error_model="numpy")
-def _dot(a, b, n):
+def _sum(a):
     total = a.dtype.type(0.0)
-    for r in range(n):
+    for r in range(a.size):
+        total += a[r]
+    return total
+
+
+@njit(fastmath=SUMS, error_model="numpy")
+def _dot(a, b):
+    total = a.dtype.type(0.0)
+    for r in range(a.size):
         total += a[r] * b[r]
     return total
 
 
 @njit(fastmath=SUMS, error_model="numpy")
-def _add_products(delta, below, W, n):
-    """`W` += delta @ below.T over the first `n` columns, in blocks of 2 x 4 sums."""
-    n_out, n_in = W.shape
+def _multiply_turned(delta, below, out):
+    """`out` = delta @ below.T, in blocks of 2 x 4 sums."""
+    n_out, n_in = out.shape
+    n = delta.shape[1]
     blocks_out, blocks_in = n_out - n_out % 2, n_in - n_in % 4
-    zero = W.dtype.type(0.0)
+    zero = out.dtype.type(0.0)
     for j in range(0, blocks_out, 2):
         d0, d1 = delta[j], delta[j + 1]
         for i in range(0, blocks_in, 4):
@@ -241,11 +261,11 @@ def _add_products(delta, below, W, n):
                 t2 += e * b2
                 t3 += e * b3
             for k, s, t in ((i, s0, t0), (i + 1, s1, t1), (i + 2, s2, t2), (i + 3, s3, t3)):
-                W[j, k] += s
-                W[j + 1, k] += t
+                out[j, k] = s
+                out[j + 1, k] = t
     for j in range(n_out):
         for i in range(blocks_in if j < blocks_out else 0, n_in):
-            W[j, i] += _dot(delta[j], below[i], n)
+            out[j, i] = _dot(delta[j], below[i])
 
 
 @njit(fastmath=FUSED, error_model="numpy")
@@ -272,9 +292,9 @@ def _has_slope(code):
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _activate_simple(code, x, b, n):
+def _activate_simple(code, x, b):
     """f(x + b) over `x`, for a derivative that comes from f."""
-    dtype = x.dtype.type
+    dtype, n = x.dtype.type, x.size
     zero = dtype(0.0)
     if code == RELU:
         for r in range(n):
@@ -309,9 +329,9 @@ def _activate_simple(code, x, b, n):
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _activate_with_slope(code, x, b, slope, n):
+def _activate_with_slope(code, x, b, slope):
     """f into `x`, and f' over z in `slope`, where the one does not tell the other."""
-    dtype = x.dtype.type
+    dtype, n = x.dtype.type, x.size
     one, half = dtype(1.0), dtype(0.5)
     if code == SILU:
         for r in range(n):
@@ -336,25 +356,28 @@ def _activate_with_slope(code, x, b, slope, n):
 
 
 @njit(error_model="numpy")
-def _activate(code, a, b, slope, n):
-    """f(z + b) into `a` over the first `n` columns.
+def _activate(code, a, b, slope, lines, columns):
+    """f(z + b) into `a`, in these lines and columns, which are pairs of start and stop.
 
     z stands in `a`, or in `slope` where `_has_slope`; `slope` will then hold f' for `_differentiate`.
     """
-    for j in range(a.shape[0]):
+    start, stop = columns
+    for j in range(lines[0], lines[1]):
         if _has_slope(code):
-            _activate_with_slope(code, a[j], b[j], slope[j], n)
+            _activate_with_slope(code, a[j][start:stop], b[j], slope[j][start:stop])
         else:
-            _activate_simple(code, a[j], b[j], n)
+            _activate_simple(code, a[j][start:stop], b[j])
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _differentiate(code, d, a, slope, n):
-    """`d` *= f' over the first `n` columns, from what `_activate` left in `a` and `slope`."""
+def _differentiate(code, d, a, slope, lines, columns):
+    """`d` *= f' in these lines and columns, from what `_activate` left in `a` and `slope`."""
     dtype = a.dtype.type
     zero, one = dtype(0.0), dtype(1.0)
-    for j in range(a.shape[0]):
-        g, x, f = d[j], a[j], slope[j]
+    start, stop = columns
+    n = stop - start
+    for j in range(lines[0], lines[1]):
+        g, x, f = d[j][start:stop], a[j][start:stop], slope[j][start:stop]
         if code == RELU:
             for r in range(n):
                 g[r] = g[r] if x[r] > zero else g[r] * zero
@@ -382,43 +405,45 @@ def _differentiate(code, d, a, slope, n):
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _softmax(z, delta, y, scratch, n):
+def _softmax(z, delta, y, scratch, columns):
     """softmax(z) - y into `delta`, and the cross entropy of each row into `scratch[0]`."""
     dtype = z.dtype.type
     losses, largest, total, mass = scratch[0], scratch[1], scratch[2], scratch[3]
-    for r in range(n):
+    start, stop = columns
+    for r in range(start, stop):
         largest[r] = z[0, r]
         total[r] = losses[r] = mass[r] = dtype(0.0)
     for j in range(1, z.shape[0]):
-        for r in range(n):
+        for r in range(start, stop):
             largest[r] = largest[r] if z[j, r] <= largest[r] else z[j, r]
     for j in range(z.shape[0]):
-        for r in range(n):
+        for r in range(start, stop):
             below = z[j, r] - largest[r]
             losses[r] -= y[j, r] * below
             mass[r] += y[j, r]
             e = _exp(dtype(MOST_NEGATIVE) if below < dtype(MOST_NEGATIVE) else below, dtype)
             total[r] += e
             delta[j, r] = e
-    for r in range(n):
+    for r in range(start, stop):
         losses[r] += dtype(math.log(total[r])) * mass[r]
     for j in range(z.shape[0]):
-        for r in range(n):
+        for r in range(start, stop):
             delta[j, r] = delta[j, r] / total[r] - y[j, r]
 
 
 @njit(fastmath=FUSED, error_model="numpy")
-def _output(code, z, delta, y, scratch, n):
+def _output(code, z, delta, y, scratch, columns):
     """d loss / d z into `delta`, and the loss of each row into `scratch[0]`, for an output with its partner."""
     dtype = z.dtype.type
     losses = scratch[0]
+    start, stop = columns
     if code == SOFTMAX:
-        _softmax(z, delta, y, scratch, n)
+        _softmax(z, delta, y, scratch, columns)
         return
-    for r in range(n):
+    for r in range(start, stop):
         losses[r] = dtype(0.0)
     for j in range(z.shape[0]):
-        for r in range(n):
+        for r in range(start, stop):
             x, t = z[j, r], y[j, r]
             if code == SIGMOID:
                 delta[j, r] = _sigmoid(x, dtype) - t
@@ -521,121 +546,261 @@ def update_block(code, options, rate, decay, small, n_weights, flat, grad, first
         _sweep(second)
 
 
-@njit(error_model="numpy")
-def _clip(grad, largest):
-    squares = 0.0
-    for j in range(grad.size):
-        squares += float(grad[j]) * float(grad[j])
-    norm = math.sqrt(squares)
-    if norm > largest:
-        factor = grad.dtype.type(largest / norm)
-        for j in range(grad.size):
-            grad[j] *= factor
+@njit
+def _part(n, place, n_threads):
+    return n * place // n_threads, n * (place + 1) // n_threads
 
 
 @njit(error_model="numpy")
-def _gather(rows, X, codes, targets, below, y):
-    """The inputs and targets of `rows`, turned over."""
-    for r in range(rows.size):
-        row = rows[r]
-        for i in range(X.shape[1]):
-            below[i, r] = X[row, i]
-        of = codes[row] if codes.size else row
-        for j in range(targets.shape[1]):
-            y[j, r] = targets[of, j]
+def _meet(team):
+    """Wait until all threads are here; whether they go on.
 
-
-@njit(error_model="numpy")
-def _layer(buffer, start, n_rows):
-    return buffer[start * TILE : (start + n_rows) * TILE].reshape(n_rows, TILE)
-
-
-@njit(error_model="numpy")
-def _tile(n, sizes, codes, n_weights, flat, grad, buffers, y, row_weights, n_batch, scratch):
-    """Forward and backward over the first `n` columns of a tile; adds to `grad`, returns the sum of the losses.
-
-    `buffers` are activations (inputs first), slopes and deltas, each layer's rows behind those of the layer below.
+    Spinning is for the moment that others take on cores of their own; where they have none, it would keep them from it.
     """
-    a, slope, delta = buffers
-    dtype, ones = flat.dtype.type, scratch[5]
-    n_layers = sizes.size - 1
-    here, weight, bias = 0, 0, n_weights
-    for layer in range(n_layers):
-        n_in, n_out = sizes[layer], sizes[layer + 1]
-        is_last = layer == n_layers - 1
-        z_of = slope if _has_slope(codes[0]) and not is_last else a
-        below, z = _layer(a, here, n_in), _layer(z_of, here + n_in, n_out)
-        for j in range(n_out):
-            b = flat[bias + j] if is_last else dtype(0.0)
-            for r in range(n):
-                z[j, r] = b
-        _multiply(flat[weight : weight + n_in * n_out].reshape(n_out, n_in), below, z, n)
-        here, weight, bias = here + n_in, weight + n_in * n_out, bias + n_out
-        if not is_last:
-            _activate(codes[0], _layer(a, here, n_out), flat[bias - n_out : bias], _layer(slope, here, n_out), n)
-    d = _layer(delta, here, sizes[n_layers])
-    _output(codes[1], _layer(a, here, sizes[n_layers]), d, y, scratch, n)
-    total = 0.0
-    for r in range(n):
-        factor = row_weights[r]
-        total += float(scratch[0, r] * factor)
-        scratch[0, r] = factor * dtype(1.0 / n_batch)
-    for j in range(sizes[n_layers]):
-        for r in range(n):
-            d[j, r] *= scratch[0, r]
-    for layer in range(n_layers - 1, -1, -1):
-        n_in, n_out = sizes[layer], sizes[layer + 1]
-        here, weight, bias = here - n_in, weight - n_in * n_out, bias - n_out
-        d, below = _layer(delta, here + n_in, n_out), _layer(a, here, n_in)
-        _add_products(d, below, grad[weight : weight + n_in * n_out].reshape(n_out, n_in), n)
-        for j in range(n_out):
-            grad[bias + j] += _dot(d[j], ones, n)
-        if layer:
-            d_below = _layer(delta, here, n_in)
+    if team.n_threads == 1:
+        return True
+    wanted = (atomic_add(team.meeting, 0, 1) // team.n_threads + 1) * team.n_threads
+    spins = 0
+    while atomic_load(team.meeting, 0) < wanted:
+        if atomic_load(team.meeting, LINE):
+            return False
+        spins += 1
+        if spins > MOST_SPINS:
+            call_nap(team.nap, NAP)
+    return True
+
+
+@njit(error_model="numpy")
+def _layout(A):
+    """Whether a matrix lies in memory turned over, and how far it is from one of its lines there to the next."""
+    if A.strides[1] == A.itemsize:
+        return False, max(A.strides[0] // A.itemsize, A.shape[1])
+    return True, max(A.strides[1] // A.itemsize, A.shape[0])
+
+
+@njit(error_model="numpy")
+def multiply_blas(blas, A, B, out):
+    """`out` (m, n) = `A` (m, k) @ `B` (k, n); the factors may be turned over, and all be parts of larger arrays."""
+    if out.size == 0:
+        return
+    (turns_a, step_a), (turns_b, step_b), (_, step) = _layout(A), _layout(B), _layout(out)
+    (m, n), k = out.shape, A.shape[1]
+    if blas.is_wide:
+        call_gemm64(blas.address, turns_a, turns_b, m, n, k, A, step_a, B, step_b, out, step)
+    else:
+        call_gemm32(blas.address, turns_a, turns_b, m, n, k, A, step_a, B, step_b, out, step)
+
+
+@njit(error_model="numpy")
+def _panel(buffer, start, n_lines, n):
+    """A layer's lines (n_lines, n) in a buffer of which `start` lines lie before them."""
+    return buffer[start * n : (start + n_lines) * n].reshape(n_lines, n)
+
+
+@njit(error_model="numpy")
+def _entries(layer, shape, buffers, n):
+    """What a layer sees, (n_in, n): the inputs, turned over by `_gather`, or what the layer below it gives."""
+    if layer:
+        return _panel(buffers.a, shape.neurons[layer - 1], shape.sizes[layer], n)
+    return _panel(buffers.inputs, 0, shape.sizes[0], n)
+
+
+@njit(error_model="numpy")
+def _entries_blas(layer, shape, buffers, n):
+    """The same where `_gather` has left the inputs as rows."""
+    if layer:
+        return _entries(layer, shape, buffers, n)[:, :n]
+    return buffers.inputs[: n * shape.sizes[0]].reshape(n, shape.sizes[0]).T[:, :n]
+
+
+@njit(error_model="numpy")
+def _gather(rows, blas, data, buffers, columns):
+    """Inputs, targets and weights of those of the batch's `rows` that these columns are."""
+    X, codes, n = data.X, data.class_codes, rows.size
+    n_in, n_out = X.shape[1], data.targets.shape[1]
+    y, row_weights = _panel(buffers.y, 0, n_out, n), buffers.scratch[4]
+    for r in range(columns[0], columns[1]):
+        source, row = X[rows[r]], rows[r]
+        if blas.address:
+            place = buffers.inputs[r * n_in : (r + 1) * n_in]
             for i in range(n_in):
-                for r in range(n):
-                    d_below[i, r] = dtype(0.0)
-            _multiply(flat[weight : weight + n_in * n_out].reshape(n_out, n_in).T, d, d_below, n)
-            _differentiate(codes[0], d_below, below, _layer(slope, here, n_in), n)
-    return total
+                place[i] = source[i]
+        else:
+            for i in range(n_in):
+                buffers.inputs[i * n + r] = source[i]
+        of = codes[row] if codes.size else row
+        for j in range(n_out):
+            y[j, r] = data.targets[of, j]
+        row_weights[r] = data.weights[row] if data.weights.size else 1.0
+
+
+@njit(error_model="numpy")
+def _forward(place, team, blas, shape, flat, buffers, n):
+    """Every layer's a, the last one's z + b; whether the threads go on."""
+    n_layers, was_by_neurons = shape.sizes.size - 1, False
+    for layer in range(n_layers):
+        n_in, n_out, by_neurons = shape.sizes[layer], shape.sizes[layer + 1], shape.by_neurons[layer]
+        if (by_neurons or was_by_neurons) and not _meet(team):
+            return False
+        was_by_neurons = by_neurons
+        (j, end_j), (r, end_r) = (0, n_out), (0, n)
+        if by_neurons:
+            j, end_j = _part(n_out, place, team.n_threads)
+        else:
+            r, end_r = _part(n, place, team.n_threads)
+        code = IDENTITY if layer == n_layers - 1 else shape.hidden
+        above, weight, bias = shape.neurons[layer], shape.weights[layer], shape.biases[layer]
+        W = flat[weight : weight + n_in * n_out].reshape(n_out, n_in)
+        a, slope = _panel(buffers.a, above, n_out, n), _panel(buffers.slope, above, n_out, n)
+        z = slope if _has_slope(code) else a
+        if blas.address:
+            below = _entries_blas(layer, shape, buffers, n)
+            multiply_blas(blas, W[j:end_j, :n_in], below[:, r:end_r], z[j:end_j, r:end_r])
+        else:
+            _multiply(W, _entries(layer, shape, buffers, n), z)
+        _activate(code, a, flat[bias : bias + n_out], slope, (j, end_j), (r, end_r))
+    return not was_by_neurons or _meet(team)
+
+
+@njit(error_model="numpy")
+def _judge(place, team, shape, buffers, n):
+    """d cost / d z of the outputs for the thread's rows; leaves the sum of their losses."""
+    n_out, dtype = shape.sizes[-1], buffers.a.dtype.type
+    start, stop = _part(n, place, team.n_threads)
+    z, delta = _panel(buffers.a, shape.neurons[-1], n_out, n), _panel(buffers.delta, shape.neurons[-1], n_out, n)
+    losses, factors, row_weights = buffers.scratch[0], buffers.scratch[1], buffers.scratch[4]
+    _output(shape.output, z, delta, _panel(buffers.y, 0, n_out, n), buffers.scratch, (start, stop))
+    total = 0.0
+    for r in range(start, stop):
+        total += float(losses[r] * row_weights[r])
+        factors[r] = row_weights[r] * dtype(1.0 / n)
+    for j in range(n_out):
+        for r in range(start, stop):
+            delta[j, r] *= factors[r]
+    buffers.sums[0, place] = total
+
+
+@njit(error_model="numpy")
+def _backward(place, team, blas, shape, flat, buffers, n):
+    """Every layer's delta; whether the threads go on, all of them then through with it."""
+    was_by_neurons = False
+    for layer in range(shape.sizes.size - 2, 0, -1):
+        n_in, n_out, by_neurons = shape.sizes[layer], shape.sizes[layer + 1], shape.by_neurons[layer]
+        if (by_neurons or was_by_neurons) and not _meet(team):
+            return False
+        was_by_neurons = by_neurons
+        (i, end_i), (r, end_r) = (0, n_in), (0, n)
+        if by_neurons:
+            i, end_i = _part(n_in, place, team.n_threads)
+        else:
+            r, end_r = _part(n, place, team.n_threads)
+        weight, below = shape.weights[layer], shape.neurons[layer - 1]
+        W = flat[weight : weight + n_in * n_out].reshape(n_out, n_in)
+        delta = _panel(buffers.delta, shape.neurons[layer], n_out, n)
+        out = _panel(buffers.delta, below, n_in, n)
+        a, slope = _panel(buffers.a, below, n_in, n), _panel(buffers.slope, below, n_in, n)
+        if blas.address:
+            multiply_blas(blas, W[:n_out, i:end_i].T, delta[:, r:end_r], out[i:end_i, r:end_r])
+        else:
+            _multiply(W.T, delta, out)
+        _differentiate(shape.hidden, out, a, slope, (i, end_i), (r, end_r))
+    return _meet(team)
+
+
+@njit(error_model="numpy")
+def _fill_gradient(piece, blas, shape, buffers, gradient, n):
+    """The gradient of a piece's weights and biases; returns where it lies."""
+    layer, first, last, at = piece[0], piece[1], piece[2], piece[3]
+    n_in, n_out = shape.sizes[layer], shape.sizes[layer + 1]
+    biases = at + (last - first) * n_in
+    delta = _panel(buffers.delta, shape.neurons[layer], n_out, n)[first:last]
+    out = gradient[at:biases].reshape(last - first, n_in)
+    if blas.address:
+        multiply_blas(blas, delta[:, :n], _entries_blas(layer, shape, buffers, n).T, out[:, :n_in])
+    else:
+        _multiply_turned(delta, _entries(layer, shape, buffers, n), out)
+    for j in range(last - first):
+        gradient[biases + j] = _sum(delta[j])
+    return gradient[at : biases + last - first]
+
+
+@njit(error_model="numpy")
+def _move(piece, shape, rules, state, gradient, step, count):
+    """The optimizer's step on a piece's weights and biases."""
+    layer, first, last, n_in = piece[0], piece[1], piece[2], shape.sizes[piece[0]]
+    rate, decay = rules.rates[step], rules.decay
+    if rules.code == ADAMW:
+        decay *= rate
+    n_weights = (last - first) * n_in
+    for start, size, at, lost in (
+        (shape.weights[layer] + first * n_in, n_weights, 0, decay),
+        (shape.biases[layer] + first, last - first, n_weights, 0.0),
+    ):
+        stop = start + size
+        old, older = state.first[start:stop], state.second[start:stop]
+        grad = gradient[at : at + size]
+        _step_part(rules.code, rules.options, rate, lost, 1.0, state.flat[start:stop], grad, old, older, count)
+        if count % FLUSH_EVERY == 0:
+            _sweep(old)
+            _sweep(older)
+
+
+@njit(error_model="numpy")
+def _descend(share, team, blas, shape, rules, state, buffers, n, step, count):
+    """Gradients of the thread's pieces, and the steps on them; whether the threads go on.
+
+    Without a clip, a piece's gradient is still in the cache when the step comes to it.
+    """
+    squares = 0.0
+    for number in range(len(share.pieces)):
+        piece = share.pieces[number]
+        gradient = _fill_gradient(piece, blas, shape, buffers, share.gradient, n)
+        if rules.clip == 0:
+            _move(piece, shape, rules, state, gradient, step, count)
+        else:
+            for value in gradient:
+                squares += float(value) * float(value)
+    if rules.clip > 0:
+        buffers.sums[1, share.place] = squares
+        if not _meet(team):
+            return False
+        norm = math.sqrt(buffers.sums[1].sum())
+        factor = state.flat.dtype.type(rules.clip / norm if norm > rules.clip else 1.0)
+        for number in range(len(share.pieces)):
+            piece = share.pieces[number]
+            size = (piece[2] - piece[1]) * (shape.sizes[piece[0]] + 1)
+            gradient = share.gradient[piece[3] : piece[3] + size]
+            gradient *= factor
+            _move(piece, shape, rules, state, gradient, step, count)
+    return _meet(team)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_steps(
-    first_step, last_step, batch_size, order, X, class_codes, targets, weights, sizes, codes, n_weights, flat, grad,
-    buffers, y, scratch, options, decay, rates, moments, count, clip,
+    share, team, blas, first_step, last_step, batch_size, order, data, shape, rules, state, buffers, count
 ):  # fmt: skip
-    """Steps `first_step` to `last_step` (excluded) of an epoch, on rows drawn in `order` (n_rows,).
+    """Steps `first_step` to `last_step` (excluded) of an epoch, on rows drawn in `order` (n_rows,): one thread's share.
 
-    `X` (n_rows, n_in); `targets` (n_rows, n_out), or by class with `class_codes` (n_rows,), else empty; `weights`
-    (n_rows,) or empty; `codes` hidden activation, output and optimizer; `y` (n_out, TILE), `scratch` (6, TILE); `rates`
-    the learning rate of each step; `count` steps taken before; `clip` 0 for none. Returns the sum of the losses of the
-    rows seen, and the step at which it stopped being finite, else -1.
+    All threads of the team must call it at the same time. `count` is the number of steps taken before. Returns the sum
+    of the losses of the rows seen, and the step at which it stopped being finite, else -1; both the same in all.
     """
     total = 0.0
-    inputs = _layer(buffers[0], 0, sizes[0])
-    row_weights = scratch[4]
-    scratch[5, :] = 1.0
     for step in range(first_step, last_step):
-        start, stop = step * batch_size, min((step + 1) * batch_size, order.size)
-        grad[:] = 0.0
-        loss = 0.0
-        for tile in range(start, stop, TILE):
-            rows = order[tile : min(tile + TILE, stop)]
-            _gather(rows, X, class_codes, targets, inputs, y)
-            for r in range(rows.size):
-                row_weights[r] = weights[rows[r]] if weights.size else 1.0
-            loss += _tile(
-                rows.size, sizes, codes, n_weights, flat, grad, buffers, y, row_weights, stop - start, scratch
-            )
+        rows = order[step * batch_size : min((step + 1) * batch_size, order.size)]
+        n, place = rows.size, share.place
+        _gather(rows, blas, data, buffers, _part(n, place, team.n_threads))
+        if not _forward(place, team, blas, shape, state.flat, buffers, n):
+            break
+        _judge(place, team, shape, buffers, n)
+        if not _backward(place, team, blas, shape, state.flat, buffers, n):
+            break
+        loss = buffers.sums[0].sum()
         if not math.isfinite(loss):
             return total, step
         total += loss
-        if clip > 0:
-            _clip(grad, clip)
         count += 1
-        lost = decay * rates[step] if codes[2] == ADAMW else decay
-        update_block(codes[2], options, rates[step], lost, 1.0, n_weights, flat, grad, moments[0], moments[1], count)
+        if not _descend(share, team, blas, shape, rules, state, buffers, n, step, count):
+            break
     return total, -1
 
 
@@ -645,13 +810,13 @@ def activate_lines(code, a, b, slope):
 
     z stands in `a`, or in `slope` (n_lines, n_rows) where f does not tell f', which will then take its place.
     """
-    _activate(code, a, b, slope, a.shape[1])
+    _activate(code, a, b, slope, (0, a.shape[0]), (0, a.shape[1]))
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
 def differentiate_lines(code, delta, a, slope):
     """`delta` *= f', from what `activate_lines` left in `a` and `slope`; all are (n_lines, n_rows)."""
-    _differentiate(code, delta, a, slope, a.shape[1])
+    _differentiate(code, delta, a, slope, (0, a.shape[0]), (0, a.shape[1]))
 
 
 @njit(fastmath=FUSED, error_model="numpy", cache=True, nogil=True)
@@ -698,7 +863,7 @@ def sum_losses(code, z, y, row_weights, scratch):
     `z`, `y` and `scratch` are (n_out, n_rows), `row_weights` (n_rows,) or empty.
     """
     lines = np.empty((4, z.shape[1]), z.dtype)
-    _output(code, z, scratch, y, lines, z.shape[1])
+    _output(code, z, scratch, y, lines, (0, z.shape[1]))
     total = 0.0
     for r in range(z.shape[1]):
         total += float(lines[0, r] * row_weights[r] if row_weights.size else lines[0, r])

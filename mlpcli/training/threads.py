@@ -13,8 +13,9 @@ from mlpcli.nn.network import SCORING_ROWS, Network
 # waiting threads cost more than they bring (measured on two cores).
 PRODUCT_WORTH_THREADS = 30_000_000
 # Of the multiply-adds of a step, what each of the threads that share it must have, and of its rows (measured on two:
-# docs/performance.md).
+# docs/performance.md). Compiled threads meet in a tenth of the time.
 SHARE_WORTH_A_THREAD = 50_000_000
+SHARE_WORTH_A_COMPILED_THREAD = 10_000_000
 ROWS_WORTH_A_THREAD = 32
 # Multiply-adds of a step of one member from which members run beside each other: below, most of a step is Python, which
 # only one thread runs at a time (measured: docs/performance.md).
@@ -27,17 +28,20 @@ def choose_threads(sizes: Sequence[int]) -> int:
     return available_cores() if largest >= PRODUCT_WORTH_THREADS else 1
 
 
-def training_threads(asked: int | str, network: Network, batch_size: int) -> int:
+def training_threads(
+    asked: int | str, network: Network, batch_size: int, worth_a_thread: int = SHARE_WORTH_A_THREAD
+) -> int:
     """Threads of a training: the user's number, or for "auto" as many of the cores as have enough to do.
 
-    They share the members or, of a single one, each step; a matrix product has one thread.
+    They share the members or, of a single one, each step, of which each must have `worth_a_thread` multiply-adds; a
+    matrix product has one thread.
     """
     if asked != "auto":
         return int(asked)
     if network.members > 1:
         is_worth_it = step_work(network, batch_size) >= MEMBER_WORTH_A_THREAD
         return min(available_cores(), network.members) if is_worth_it else 1
-    most = min(step_work(network, batch_size) // SHARE_WORTH_A_THREAD, batch_size // ROWS_WORTH_A_THREAD)
+    most = min(step_work(network, batch_size) // worth_a_thread, batch_size // ROWS_WORTH_A_THREAD)
     return max(1, min(available_cores(), most))
 
 

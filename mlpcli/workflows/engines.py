@@ -1,36 +1,39 @@
 """Which engine runs the epochs: NumPy alone, or compiled code.
 
-Of compiled code there are two kinds. Small networks get a loop over whole epochs; all others get the NumPy engine with
-compiled passes between its matrix products.
+Of compiled code there are two kinds: a loop over whole epochs, which calls BLAS itself, for all that it can run; and
+the NumPy engine with compiled passes between its matrix products for the rest.
 """
 
 import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
 from mlpcli.extras.coverage import runs_whole_epochs
+from mlpcli.extras.foreign import NO_BLAS, find_blas
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.training.engine import Engine, Plan
 from mlpcli.training.groups import numpy_engine
 from mlpcli.training.samples import Samples
+from mlpcli.training.threads import SHARE_WORTH_A_COMPILED_THREAD, training_threads
 
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
-# Parameters times rows of a step up to which the loop over whole epochs wins: NumPy's calls cost more than its
-# arithmetic there, and its matrix products are the better ones above (measured: 10 times quicker than NumPy at 5
-# thousand, equal at a million).
-MOST_WORK = 1_000_000
+# Parameters times rows of a step up to which the loop over whole epochs wins where it finds no BLAS to call: NumPy's
+# calls cost more than its arithmetic there, and its matrix products are the better ones above (measured: 10 times
+# quicker than NumPy at 5 thousand, equal at a million).
+MOST_WORK_WITHOUT_BLAS = 1_000_000
 # What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
 # what these take for every parameter (SGD less than those with a root) and every hidden neuron, most where the
 # activation is made of many operations.
-SECONDS_OF_CALLS = 25e-6
+SECONDS_OF_CALLS = 50e-6
 SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
 SECONDS_PER_NEURON = {"mish": 6e-9, "gelu": 4e-9, "silu": 3.5e-9, "selu": 3e-9}
 SECONDS_PER_SIMPLE_NEURON = 0.6e-9
@@ -64,10 +67,15 @@ def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: in
     n_steps = math.ceil(n_rows / batch_size) * plan.epochs
     if n_steps * _seconds_spared(network, plan, batch_size) < SECONDS_WORTH_LOADING:
         return EngineChoice("numpy")
-    if _is_small(network, plan, batch_size):
-        return EngineChoice("compiled", f"{n_steps:,} small steps".replace(",", " "))
     steps = f"{n_steps:,} steps of {count_parameters(network):,} parameters"
     return EngineChoice("compiled", steps.replace(",", " "))
+
+
+def plan_threads(asked: int | str, choice: EngineChoice, network: Network, plan: Plan, dtype: DTypeLike) -> int:
+    """How many threads the chosen engine gets: the user's number, or for "auto" as many as pay."""
+    if choice.name == "compiled" and _runs_whole_epochs(network, plan, plan.batch_size, np.dtype(dtype)):
+        return training_threads(asked, network, plan.batch_size, SHARE_WORTH_A_COMPILED_THREAD)
+    return training_threads(asked, network, plan.batch_size)
 
 
 def make_engine(
@@ -82,24 +90,25 @@ def make_engine(
     except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
         reason = next(iter(str(fault).splitlines()), "")
         raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
-    if _is_small(network, plan, min(plan.batch_size, train.n_rows)):
-        return CompiledEngine(network, plan, train)
+    if _runs_whole_epochs(network, plan, min(plan.batch_size, train.n_rows), train.X.dtype):
+        return CompiledEngine(network, plan, train, find_blas(train.X.dtype))
     return numpy_engine(network, plan, train, folds, CompiledPasses())
 
 
-def _is_small(network: Network, plan: Plan, batch_size: int) -> bool:
-    """Whether one compiled loop over everything beats NumPy's products with compiled passes between them."""
-    return runs_whole_epochs(network, plan) and count_parameters(network) * batch_size <= MOST_WORK
+def _runs_whole_epochs(network: Network, plan: Plan, batch_size: int, dtype: np.dtype[Any]) -> bool:
+    """Whether one compiled loop can run everything, and beats NumPy's products with compiled passes between them."""
+    if not runs_whole_epochs(network, plan):
+        return False
+    return count_parameters(network) * batch_size <= MOST_WORK_WITHOUT_BLAS or find_blas(dtype) != NO_BLAS
 
 
 def _seconds_spared(network: Network, plan: Plan, batch_size: int) -> float:
     """What compiled code takes off a step."""
-    if _is_small(network, plan, batch_size):
-        return SECONDS_OF_CALLS
     per_parameter = SECONDS_PER_PARAMETER if plan.optimizer.name == "sgd" else SECONDS_PER_ROOT
     neurons = network.members * sum(network.sizes[1:-1])
     per_neuron = SECONDS_PER_NEURON.get(network.activation, SECONDS_PER_SIMPLE_NEURON)
-    return count_parameters(network) * per_parameter + neurons * batch_size * per_neuron
+    of_passes = count_parameters(network) * per_parameter + neurons * batch_size * per_neuron
+    return of_passes + SECONDS_OF_CALLS if runs_whole_epochs(network, plan) else of_passes
 
 
 def engine_versions(choice: EngineChoice) -> dict[str, str]:

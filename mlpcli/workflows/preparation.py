@@ -19,8 +19,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.engine import Plan
 from mlpcli.training.members import draw_folds
 from mlpcli.training.streams import stream
-from mlpcli.training.threads import training_threads
-from mlpcli.workflows.engines import EngineChoice, choose_engine
+from mlpcli.workflows.engines import EngineChoice, choose_engine, plan_threads
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import given_state
@@ -136,10 +135,12 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     plan = _plan(loaded, loss, network, train.samples.n_rows)
+    engine = choose_engine(loaded, network, plan, train.samples.n_rows)
+    threads, dtype = config.training.threads, train.samples.X.dtype
+    plan = replace(plan, n_threads=plan_threads(threads, engine, network, plan, dtype))
     return Prepared(
         loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
-        choose_engine(loaded, network, plan, train.samples.n_rows), metric, plan.n_threads,
-        train, validation, test, tuple(notes), hashes, folds, contract,
+        engine, metric, plan.n_threads, train, validation, test, tuple(notes), hashes, folds, contract,
     )  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def _fit_preprocessor(
 
 
 def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Plan:
-    """How to train, with every `auto` resolved."""
+    """How to train, with every `auto` resolved but the threads, which depend on the engine."""
     training, model = loaded.config.training, loaded.config.model
     batch_size = resolve_batch_size(training.batch_size, n_rows)
     return Plan(
@@ -166,7 +167,6 @@ def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Pl
         epochs=training.epochs,
         gradient_clip=training.gradient_clip,
         seed=training.seed,
-        n_threads=training_threads(training.threads, network, batch_size),
         rates=training.rates,
         is_ntk=model.parametrization == "ntk",
         dropout_schedule=training.dropout_schedule,

@@ -20,14 +20,48 @@ pytest.importorskip("numba")
 
 from mlpcli.extras import compiled
 from mlpcli.extras.compiled import CompiledEngine
+from mlpcli.extras.foreign import NO_BLAS, find_blas
 
 NETWORK = Network((3, 9, 6, 3), "tanh", "softmax")
 PLAN = Plan(CrossEntropy(), SGD(learning_rate=0.1, momentum=0.9), Cosine(warmup=1.5), batch_size=16, epochs=4)
 
 
+def with_blas(network, plan, samples):
+    blas = find_blas(samples.X.dtype)
+    if blas == NO_BLAS:
+        pytest.skip("NumPy's BLAS has no product by a known name")
+    return CompiledEngine(network, plan, samples, blas)
+
+
+def by_neurons(network, plan, samples):
+    """Every layer is large, and moved in pieces of a few neurons."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "WEIGHTS_BY_NEURONS", 1)
+        patch.setattr(compiled, "WEIGHTS_AT_ONCE", 20)
+        return with_blas(network, plan, samples)
+
+
+def mixed(network, plan, samples):
+    """Layers shared by neurons and by rows lie on one another."""
+    engine = with_blas(network, plan, samples)
+    engine._shape.by_neurons[::2] = True
+    return engine
+
+
+WAYS = {
+    "loops": (CompiledEngine, 1),
+    "BLAS": (with_blas, 1),
+    "threads by rows": (with_blas, 3),
+    "threads by neurons": (by_neurons, 2),
+    "threads by both": (mixed, 2),
+}
+
+
 def assert_engines_agree(network, plan, samples):
-    dtype = str(samples.X.dtype)
-    assert_same(train(CompiledEngine, network, plan, samples), train(NumpyEngine, network, plan, samples), dtype)
+    expected = train(NumpyEngine, network, plan, samples)
+    for engine, n_threads in WAYS.values():
+        ours = train(engine, network, replace(plan, n_threads=n_threads), samples)
+        assert_same(ours, expected, str(samples.X.dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -88,19 +122,24 @@ def test_extreme_inputs_saturate_as_in_numpy():
         assert_engines_agree(network, plan, samples)
 
 
-def test_the_same_seed_gives_the_same_bytes():
-    samples = make_samples(PLAN.loss, dtype="float32")
-    (one, _), (other, _) = (train(CompiledEngine, NETWORK, PLAN, samples) for _ in range(2))
+every_way = pytest.mark.parametrize(("engine", "n_threads"), WAYS.values(), ids=WAYS)
+
+
+@every_way
+def test_the_same_seed_gives_the_same_bytes(engine, n_threads):
+    plan, samples = replace(PLAN, n_threads=n_threads), make_samples(PLAN.loss, dtype="float32")
+    (one, _), (other, _) = (train(engine, NETWORK, plan, samples) for _ in range(2))
     assert {name: values.tobytes() for name, values in arrays(one).items()} == {
         name: values.tobytes() for name, values in arrays(other).items()
     }
 
 
-def test_the_size_of_the_chunks_does_not_show(monkeypatch):
-    samples = make_samples(PLAN.loss, dtype="float32")
-    whole, _ = train(CompiledEngine, NETWORK, PLAN, samples)
+@every_way
+def test_the_size_of_the_chunks_does_not_show(monkeypatch, engine, n_threads):
+    plan, samples = replace(PLAN, n_threads=n_threads), make_samples(PLAN.loss, dtype="float32")
+    whole, _ = train(engine, NETWORK, plan, samples)
     monkeypatch.setattr(compiled, "CHUNK_SECONDS", 0.0)
-    by_steps, _ = train(CompiledEngine, NETWORK, PLAN, samples)
+    by_steps, _ = train(engine, NETWORK, plan, samples)
     assert whole.flat.tobytes() == by_steps.flat.tobytes()
 
 
@@ -114,11 +153,12 @@ def test_one_engine_goes_on_where_the_other_stopped(first, then, optimizer):
     assert_same((state, before + after), train(NumpyEngine, NETWORK, plan, samples), "float64")
 
 
-def test_resuming_gives_the_same_bytes():
-    samples = make_samples(PLAN.loss, dtype="float32")
-    whole, _ = train(CompiledEngine, NETWORK, PLAN, samples)
-    state, _ = train(CompiledEngine, NETWORK, PLAN, samples, epochs=1)
-    state, _ = train(CompiledEngine, NETWORK, PLAN, samples, copy.deepcopy(state))
+@every_way
+def test_resuming_gives_the_same_bytes(engine, n_threads):
+    plan, samples = replace(PLAN, n_threads=n_threads), make_samples(PLAN.loss, dtype="float32")
+    whole, _ = train(engine, NETWORK, plan, samples)
+    state, _ = train(engine, NETWORK, plan, samples, epochs=1)
+    state, _ = train(engine, NETWORK, plan, samples, copy.deepcopy(state))
     assert state.flat.tobytes() == whole.flat.tobytes()
 
 
@@ -129,8 +169,9 @@ def test_inputs_that_are_not_finite_are_raised_at_their_step(activation, bad):
     samples.X[17] = bad
     samples.y[17] = bad
     network, plan = Network((3, 6, 3), activation, "identity"), replace(PLAN, loss=SquaredError())
-    with pytest.raises(NonFiniteLoss, match="training loss is not finite in epoch 1"):
-        train(CompiledEngine, network, plan, samples)
+    for engine, n_threads in WAYS.values():
+        with pytest.raises(NonFiniteLoss, match="training loss is not finite in epoch 1"):
+            train(engine, network, replace(plan, n_threads=n_threads), samples)
 
 
 @pytest.mark.parametrize("activation", HIDDEN)
@@ -160,3 +201,29 @@ def test_a_stop_between_two_chunks_gives_the_epoch_up():
     state = PLAN.optimizer.start(parameters.flat)
     assert engine.run(parameters, state, 0, lambda: next(answers)) is None
     assert state["step"] == 1
+
+
+def test_a_thread_that_does_not_come_keeps_no_other_waiting(monkeypatch):
+    """Ctrl-C may end the caller's part before it begins; the others are at the first meeting then."""
+
+    def interrupted(share, *arguments):
+        if share.place == 0:
+            raise KeyboardInterrupt
+        return run_steps(share, *arguments)
+
+    run_steps = compiled.run_steps
+    monkeypatch.setattr(compiled, "run_steps", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(with_blas, NETWORK, replace(PLAN, n_threads=3), make_samples(PLAN.loss))
+
+
+def test_without_blas_there_is_one_thread():
+    engine = CompiledEngine(NETWORK, replace(PLAN, n_threads=4), make_samples(PLAN.loss))
+    assert engine._team.n_threads == 1
+
+
+def test_a_batch_may_have_fewer_rows_than_there_are_threads():
+    for batch_size in (1, 3):
+        plan = replace(PLAN, batch_size=batch_size, optimizer=SGD(learning_rate=0.01), n_threads=5, epochs=2)
+        samples = make_samples(PLAN.loss, n_rows=7)
+        assert_same(train(with_blas, NETWORK, plan, samples), train(NumpyEngine, NETWORK, plan, samples), "float64")

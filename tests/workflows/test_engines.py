@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 
 from mlpcli.errors import ConfigError, Interrupted, MlpError
+from mlpcli.extras.foreign import NO_BLAS
+from mlpcli.nn.losses import CrossEntropy
+from mlpcli.nn.network import Network
+from mlpcli.nn.optimizers import SGD
+from mlpcli.nn.schedules import Constant
 from mlpcli.storage.model_file import load_model
-from mlpcli.training.engine import NumpyEngine
+from mlpcli.training import threads
+from mlpcli.training.engine import NumpyEngine, Plan
 from mlpcli.workflows import engines
-from mlpcli.workflows.engines import EngineChoice, make_engine
+from mlpcli.workflows.engines import EngineChoice, make_engine, plan_threads
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.workflows.staging import Watch, loaded
@@ -38,7 +44,7 @@ def test_auto_is_numpy_without_a_word_where_numba_is_not_installed(not_installed
 
 def test_auto_is_compiled_for_many_steps_of_a_small_network(installed):
     choice = chosen({"epochs": MANY, "batch_size": 40}, {"layers": ["auto", 8, "auto"]})
-    assert choice == EngineChoice("compiled", "300 000 small steps")
+    assert choice == EngineChoice("compiled", "300 000 steps of 67 parameters")
 
 
 def test_auto_is_numpy_for_few_steps(installed):
@@ -53,7 +59,7 @@ def test_auto_is_compiled_for_a_large_network_as_soon_as_its_passes_repay_loadin
 
 
 def test_an_optimizer_with_a_root_repays_loading_sooner(installed):
-    model, training = {"layers": ["auto", 400, 400, "auto"]}, {"epochs": 8000, "batch_size": 40}
+    model, training = {"layers": ["auto", 400, 400, "auto"]}, {"epochs": 5000, "batch_size": 40}
     assert chosen({**training, "optimizer": {"name": "sgd"}}, model).name == "numpy"
     assert chosen({**training, "optimizer": {"name": "adam"}}, model).name == "compiled"
 
@@ -73,15 +79,35 @@ def test_compiled_without_numba_is_an_error_with_the_command_that_installs_it(no
     [
         ({}, "CompiledEngine"),
         ({"dropout": 0.2}, "NumpyEngine"),
-        ({"layers": ["auto", 400, 400, "auto"]}, "NumpyEngine"),
+        ({"layers": ["auto", 400, 400, "auto"]}, "CompiledEngine"),
     ],
 )
-def test_compiled_is_one_loop_for_small_plain_networks_and_passes_for_all_others(model, expected):
+def test_compiled_is_one_loop_for_plain_networks_and_passes_for_all_others(model, expected):
     prepared = prepare(loaded(training={"engine": "compiled", "batch_size": 40}, model=model))
     engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
     assert type(engine).__name__ == expected
     if expected == "NumpyEngine":
         assert type(engine.passes).__name__ == "CompiledPasses"
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+@pytest.mark.parametrize(("hidden", "expected"), [(8, "CompiledEngine"), (40_000, "NumpyEngine")])
+def test_without_a_product_of_blas_only_small_networks_run_whole(monkeypatch, hidden, expected):
+    monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS)
+    model = {"layers": ["auto", hidden, "auto"]}
+    prepared = prepare(loaded(training={"engine": "compiled", "batch_size": 40}, model=model))
+    engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
+    assert type(engine).__name__ == expected
+
+
+@pytest.mark.parametrize(("engine", "product", "expected"), [("numpy", 1, 1), ("compiled", 1, 3), ("compiled", 0, 1)])
+def test_compiled_threads_share_smaller_steps(monkeypatch, engine, product, expected):
+    """A step of 31 million multiply-adds; without BLAS, or in NumPy, threads meet by way of Python."""
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+    monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS._replace(address=product))
+    network, plan = Network((784, 100, 10), "relu", "softmax"), Plan(CrossEntropy(), SGD(), Constant(), 200, 10)
+    assert plan_threads("auto", EngineChoice(engine), network, plan, "float32") == expected
+    assert plan_threads(2, EngineChoice(engine), network, plan, "float32") == 2
 
 
 def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):
