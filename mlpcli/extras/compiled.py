@@ -71,19 +71,20 @@ class CompiledEngine:
                 if must_stop():
                     return None
                 after, started = min(step + self._chunk, n_steps), perf_counter()
-                added, fault = self._run_steps(crew, step, after, order, rules, state, int(optimizer_state["step"]))
+                count = int(optimizer_state["step"])
+                total, fault = self._run_steps(crew, step, after, order, rules, state, count, total)
                 if fault >= 0:
                     raise NonFiniteLoss(epoch + 1, "training")
                 optimizer_state["step"] += after - step
                 self.steps_taken += after - step
-                total += added
                 self._adapt(after - step, perf_counter() - started)
                 step = after
         return EpochResult((total / self.n_rows,), float(rates[-1]))
 
     def _run_steps(
-        self, crew: Crew, first: int, last: int, order: NDArray[np.int64], rules: Rules, state: State, count: int
-    ) -> tuple[float, int]:
+        self, crew: Crew, first: int, last: int, order: NDArray[np.int64], rules: Rules, state: State, count: int,
+        total: float,
+    ) -> tuple[float, int]:  # fmt: skip
         """The steps from `first` on to `last`, of all threads; see `run_steps`."""
         results: list[tuple[float, int]] = [(0.0, -1)] * self._team.n_threads
         self._team.meeting[:] = 0
@@ -91,7 +92,7 @@ class CompiledEngine:
         def run(place: int) -> None:
             results[place] = run_steps(
                 self._shares[place], self._team, self._blas, first, last, self.batch_size, order, self._data,
-                self._shape, rules, state, self._buffers, count,
+                self._shape, rules, state, self._buffers, count, total,
             )  # fmt: skip
 
         try:

@@ -777,14 +777,14 @@ def _descend(share, team, blas, shape, rules, state, buffers, n, step, count):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_steps(
-    share, team, blas, first_step, last_step, batch_size, order, data, shape, rules, state, buffers, count
+    share, team, blas, first_step, last_step, batch_size, order, data, shape, rules, state, buffers, count, total
 ):  # fmt: skip
     """Steps `first_step` to `last_step` (excluded) of an epoch, on rows drawn in `order` (n_rows,): one thread's share.
 
-    All threads of the team must call it at the same time. `count` is the number of steps taken before. Returns the sum
-    of the losses of the rows seen, and the step at which it stopped being finite, else -1; both the same in all.
+    All threads of the team must call it at the same time. `count` is the number of steps taken before, `total` the sum
+    of the losses of the rows seen before. Returns that sum as it is then, and the step at which it stopped being
+    finite, else -1; both the same in all.
     """
-    total = 0.0
     for step in range(first_step, last_step):
         rows = order[step * batch_size : min((step + 1) * batch_size, order.size)]
         n, place = rows.size, share.place

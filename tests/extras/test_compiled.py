@@ -136,11 +136,13 @@ def test_the_same_seed_gives_the_same_bytes(engine, n_threads):
 
 @every_way
 def test_the_size_of_the_chunks_does_not_show(monkeypatch, engine, n_threads):
-    plan, samples = replace(PLAN, n_threads=n_threads), make_samples(PLAN.loss, dtype="float32")
-    whole, _ = train(engine, NETWORK, plan, samples)
+    plan, samples = replace(PLAN, n_threads=n_threads, batch_size=2), make_samples(PLAN.loss, dtype="float32")
+    monkeypatch.setattr(compiled, "CHUNK_SECONDS", 60.0)
+    whole, reports = train(engine, NETWORK, plan, samples)
     monkeypatch.setattr(compiled, "CHUNK_SECONDS", 0.0)
-    by_steps, _ = train(engine, NETWORK, plan, samples)
+    by_steps, reports_by_steps = train(engine, NETWORK, plan, samples)
     assert whole.flat.tobytes() == by_steps.flat.tobytes()
+    assert [report.train_loss for report in reports] == [report.train_loss for report in reports_by_steps]
 
 
 @pytest.mark.parametrize("optimizer", [SGD(learning_rate=0.1, momentum=0.9), Adam(learning_rate=0.01), SGD()])
