@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_bytes(engine, n_threads):
 
 @every_way
 def test_the_size_of_the_chunks_does_not_show(monkeypatch, engine, n_threads):
-    plan, samples = replace(PLAN, n_threads=n_threads, batch_size=2), make_samples(PLAN.loss, dtype="float32")
+    plan, samples = replace(PLAN, n_threads=n_threads, batch_size=2), make_samples(PLAN.loss)
     monkeypatch.setattr(compiled, "CHUNK_SECONDS", 60.0)
     whole, reports = train(engine, NETWORK, plan, samples)
     monkeypatch.setattr(compiled, "CHUNK_SECONDS", 0.0)
