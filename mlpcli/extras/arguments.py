@@ -12,15 +12,22 @@ BoolArray = NDArray[np.bool_]
 LINE = 16  # numbers between two counters, so that they are never on the same line of a cache
 
 
+class Nap(NamedTuple):
+    """The address of a function that lets a thread sleep, and for how long, in that function's unit."""
+
+    address: int
+    duration: int
+
+
 class Team(NamedTuple):
-    """The threads that share a step: how many, where they count themselves, and the address of what lets one sleep.
+    """The threads that share a step: how many, where they count themselves, and how they wait.
 
     `meeting` (2 x LINE,) holds at 0 how many have come to a meeting so far, and at LINE whether all are to go home.
     """
 
     n_threads: int
     meeting: IntArray
-    nap: int
+    nap: Nap
 
 
 class Blas(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from mlpcli.extras.arguments import Blas
+from mlpcli.extras.arguments import Blas, Nap
 
 NO_BLAS = Blas(0, False)
 # Names of the product of single precision, and whether its integers have 64 bits: NumPy's wheels, older ones, others.
@@ -27,11 +27,11 @@ def find_blas(dtype: "np.dtype[Any]") -> Blas:
     return NO_BLAS
 
 
-def find_nap() -> int:
-    """The address of the function by which a thread gives its core away for a moment: one number in, one out."""
+def find_nap() -> Nap:
+    """The function by which a thread gives its core away: for 20 us, or on Windows to whoever waits for it."""
     if os.name == "posix":
-        return _address(None, "usleep")
-    return _address("kernel32", "Sleep")
+        return Nap(_address(None, "usleep"), 20)
+    return Nap(_address("kernel32", "Sleep"), 0)
 
 
 def _libraries() -> list[str]:

@@ -46,7 +46,6 @@ from mlpcli.extras.intrinsics import atomic_add, atomic_load, call_gemm32, call_
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, MOST_NEGATIVE, MOST_POSITIVE, SELU_ALPHA, SELU_SCALE
 
 MOST_SPINS = 10_000  # some 30 us
-NAP = 20  # in the unit of the system's call: microseconds on POSIX
 
 # As in nn.optimizers: running averages are swept before they become denormal numbers.
 FLUSH_EVERY = 16
@@ -566,7 +565,7 @@ def _meet(team):
             return False
         spins += 1
         if spins > MOST_SPINS:
-            call_nap(team.nap, NAP)
+            call_nap(team.nap.address, team.nap.duration)
     return True
 
 

@@ -46,5 +46,5 @@ def test_a_library_that_cannot_be_opened_has_no_product(monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="the C library is found another way")
 def test_the_nap_is_a_function_that_returns():
-    function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint)(find_nap())
-    assert function(1) == 0
+    nap = find_nap()
+    assert ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint)(nap.address)(nap.duration) == 0
