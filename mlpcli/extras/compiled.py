@@ -9,10 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.extras.arguments import LINE, Blas, Buffers, Data, Rules, Shape, Share, State, Team
 from mlpcli.extras.coverage import HIDDEN, MOMENTS, OPTIMIZERS, OUTPUTS, optimizer_options
 from mlpcli.extras.foreign import NO_BLAS, find_nap
 from mlpcli.extras.kernels import run_steps
+from mlpcli.extras.loops.arguments import (
+    LINE,
+    SCRATCH_LINES,
+    Blas,
+    Buffers,
+    Data,
+    Rules,
+    Shape,
+    Share,
+    State,
+    Steps,
+    Team,
+)
 from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import Parameters
 from mlpcli.training.crew import Crew
@@ -20,6 +32,7 @@ from mlpcli.training.engine import EpochResult, NonFiniteLoss, OptimizerState, P
 from mlpcli.training.neurons import parts_of
 from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
+from mlpcli.training.threads import step_work
 
 Array = NDArray[np.floating[Any]]
 
@@ -30,7 +43,10 @@ CHUNK_SECONDS = 0.05
 WEIGHTS_BY_NEURONS = 262_144
 # Weights whose gradient is made at once: it must still be in the cache when the optimizer comes to it, and BLAS is at
 # its best with many.
-WEIGHTS_AT_ONCE = 524_288
+WEIGHTS_OF_A_PIECE = 524_288
+# Multiply-adds of a step that a thread must have, however many threads the user asks for: on a busy machine, meetings
+# take longer than these.
+LEAST_WORK_OF_A_THREAD = 1_000_000
 
 
 class CompiledEngine:
@@ -45,8 +61,11 @@ class CompiledEngine:
         self.plan, self.n_rows = plan, train.n_rows
         self.batch_size = min(plan.batch_size, train.n_rows)
         self.n_steps, self.steps_taken = math.ceil(self.n_rows / self.batch_size), 0
-        n_threads = min(plan.n_threads, self.batch_size) if blas.address else 1
-        self._blas, self._team = blas, Team(n_threads, np.zeros(2 * LINE, np.int64), find_nap())
+        nap, n_threads = find_nap(), 1
+        if blas.address and nap.address:
+            pay = step_work(network, self.batch_size) // LEAST_WORK_OF_A_THREAD
+            n_threads = max(1, min(plan.n_threads, self.batch_size, pay))
+        self._blas, self._team = blas, Team(n_threads, np.zeros(2 * LINE, np.int64), nap)
         self._data, self._shape = _data(train), _shape(network, plan, n_threads)
         self._buffers = _buffers(network.sizes, self.batch_size, n_threads, dtype)
         is_whole = plan.gradient_clip is not None
@@ -71,8 +90,8 @@ class CompiledEngine:
                 if must_stop():
                     return None
                 after, started = min(step + self._chunk, n_steps), perf_counter()
-                count = int(optimizer_state["step"])
-                total, fault = self._run_steps(crew, step, after, order, rules, state, count, total)
+                steps = Steps(step, after, self.batch_size, order, int(optimizer_state["step"]), total)
+                total, fault = self._share_out(crew, steps, rules, state)
                 if fault >= 0:
                     raise NonFiniteLoss(epoch + 1, "training")
                 optimizer_state["step"] += after - step
@@ -81,26 +100,31 @@ class CompiledEngine:
                 step = after
         return EpochResult((total / self.n_rows,), float(rates[-1]))
 
-    def _run_steps(
-        self, crew: Crew, first: int, last: int, order: NDArray[np.int64], rules: Rules, state: State, count: int,
-        total: float,
-    ) -> tuple[float, int]:  # fmt: skip
-        """The steps from `first` on to `last`, of all threads; see `run_steps`."""
-        results: list[tuple[float, int]] = [(0.0, -1)] * self._team.n_threads
+    def _share_out(self, crew: Crew, steps: Steps, rules: Rules, state: State) -> tuple[float, int]:
+        """Have all threads take these steps; returns what `run_steps` does."""
+        results = [(steps.total, -1)] * self._team.n_threads
         self._team.meeting[:] = 0
 
-        def run(place: int) -> None:
-            results[place] = run_steps(
-                self._shares[place], self._team, self._blas, first, last, self.batch_size, order, self._data,
-                self._shape, rules, state, self._buffers, count, total,
-            )  # fmt: skip
+        def take_part(place: int) -> None:
+            try:
+                results[place] = run_steps(
+                    self._shares[place], self._team, self._blas, steps, self._data, self._shape, rules, state,
+                    self._buffers,
+                )  # fmt: skip
+            except BaseException:
+                self._send_home()
+                raise
 
         try:
-            crew.run(run)
-        except BaseException:  # one thread has not come, so that the others would wait for ever
-            self._team.meeting[LINE] = 1
+            crew.run(take_part)
+        except BaseException:
+            self._send_home()
             raise
         return results[0]
+
+    def _send_home(self) -> None:
+        """Let no thread wait for one that does not come any more."""
+        self._team.meeting[LINE] = 1
 
     def _state(self, parameters: Parameters, optimizer_state: OptimizerState) -> State:
         """The arrays that the loop updates; an empty one for each that this optimizer does without."""
@@ -142,7 +166,7 @@ def _shape(network: Network, plan: Plan, n_threads: int) -> Shape:
 def _buffers(sizes: Sequence[int], batch_size: int, n_threads: int, dtype: "np.dtype[Any]") -> Buffers:
     a, slope, delta = (np.empty(batch_size * sum(sizes[1:]), dtype) for _ in range(3))
     inputs, y = np.empty(batch_size * sizes[0], dtype), np.empty(batch_size * sizes[-1], dtype)
-    return Buffers(inputs, a, slope, delta, y, np.empty((6, batch_size), dtype), np.zeros((2, n_threads)))
+    return Buffers(inputs, a, slope, delta, y, np.empty((SCRATCH_LINES, batch_size), dtype), np.zeros((2, n_threads)))
 
 
 def _share(place: int, sizes: Sequence[int], n_threads: int, is_whole: bool, dtype: "np.dtype[Any]") -> Share:
@@ -153,7 +177,7 @@ def _share(place: int, sizes: Sequence[int], n_threads: int, is_whole: bool, dty
     """
     pieces, at, largest = [], 0, 0
     for layer, (n_in, n_out) in reversed(list(enumerate(pairwise(sizes)))):
-        own, most = parts_of(n_out, n_threads)[place], max(1, WEIGHTS_AT_ONCE // n_in)
+        own, most = parts_of(n_out, n_threads)[place], max(1, WEIGHTS_OF_A_PIECE // n_in)
         for first in range(own.start, own.stop, most):
             last = min(first + most, own.stop)
             pieces.append((layer, first, last, at))

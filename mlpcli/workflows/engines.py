@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -37,7 +36,7 @@ SECONDS_OF_CALLS = 50e-6
 SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
 SECONDS_PER_NEURON = {"mish": 6e-9, "gelu": 4e-9, "silu": 3.5e-9, "selu": 3e-9}
 SECONDS_PER_SIMPLE_NEURON = 0.6e-9
-# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 10 s. What is
+# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 15 s. What is
 # in the cache has no say: it would change the last digits from run to run.
 SECONDS_WORTH_LOADING = 2.5
 
@@ -63,9 +62,8 @@ def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: in
         return EngineChoice("compiled", "as the config says")
     if asked == "numpy" or not is_installed:
         return EngineChoice("numpy")
-    batch_size = min(plan.batch_size, n_rows)
-    n_steps = math.ceil(n_rows / batch_size) * plan.epochs
-    if n_steps * _seconds_spared(network, plan, batch_size) < SECONDS_WORTH_LOADING:
+    n_steps = math.ceil(n_rows / plan.batch_size) * plan.epochs
+    if n_steps * _seconds_spared(network, plan, loaded.config.training.dtype) < SECONDS_WORTH_LOADING:
         return EngineChoice("numpy")
     steps = f"{n_steps:,} steps of {count_parameters(network):,} parameters"
     return EngineChoice("compiled", steps.replace(",", " "))
@@ -73,7 +71,7 @@ def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: in
 
 def plan_threads(asked: int | str, choice: EngineChoice, network: Network, plan: Plan, dtype: DTypeLike) -> int:
     """How many threads the chosen engine gets: the user's number, or for "auto" as many as pay."""
-    if choice.name == "compiled" and _runs_whole_epochs(network, plan, plan.batch_size, np.dtype(dtype)):
+    if runs_compiled_epochs(choice, network, plan, dtype):
         return training_threads(asked, network, plan.batch_size, SHARE_WORTH_A_COMPILED_THREAD)
     return training_threads(asked, network, plan.batch_size)
 
@@ -90,25 +88,30 @@ def make_engine(
     except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
         reason = next(iter(str(fault).splitlines()), "")
         raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
-    if _runs_whole_epochs(network, plan, min(plan.batch_size, train.n_rows), train.X.dtype):
+    if runs_compiled_epochs(choice, network, plan, train.X.dtype):
         return CompiledEngine(network, plan, train, find_blas(train.X.dtype))
     return numpy_engine(network, plan, train, folds, CompiledPasses())
 
 
-def _runs_whole_epochs(network: Network, plan: Plan, batch_size: int, dtype: np.dtype[Any]) -> bool:
+def runs_compiled_epochs(choice: EngineChoice, network: Network, plan: Plan, dtype: DTypeLike) -> bool:
+    """Whether the choice comes to one compiled loop over whole epochs, and not to NumPy's with compiled passes."""
+    return choice.name == "compiled" and _pays_as_one_loop(network, plan, dtype)
+
+
+def _pays_as_one_loop(network: Network, plan: Plan, dtype: DTypeLike) -> bool:
     """Whether one compiled loop can run everything, and beats NumPy's products with compiled passes between them."""
     if not runs_whole_epochs(network, plan):
         return False
-    return count_parameters(network) * batch_size <= MOST_WORK_WITHOUT_BLAS or find_blas(dtype) != NO_BLAS
+    return count_parameters(network) * plan.batch_size <= MOST_WORK_WITHOUT_BLAS or find_blas(dtype) != NO_BLAS
 
 
-def _seconds_spared(network: Network, plan: Plan, batch_size: int) -> float:
+def _seconds_spared(network: Network, plan: Plan, dtype: DTypeLike) -> float:
     """What compiled code takes off a step."""
     per_parameter = SECONDS_PER_PARAMETER if plan.optimizer.name == "sgd" else SECONDS_PER_ROOT
     neurons = network.members * sum(network.sizes[1:-1])
     per_neuron = SECONDS_PER_NEURON.get(network.activation, SECONDS_PER_SIMPLE_NEURON)
-    of_passes = count_parameters(network) * per_parameter + neurons * batch_size * per_neuron
-    return of_passes + SECONDS_OF_CALLS if runs_whole_epochs(network, plan) else of_passes
+    of_passes = count_parameters(network) * per_parameter + neurons * plan.batch_size * per_neuron
+    return of_passes + SECONDS_OF_CALLS if _pays_as_one_loop(network, plan, dtype) else of_passes
 
 
 def engine_versions(choice: EngineChoice) -> dict[str, str]:

@@ -5,13 +5,15 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.nn.parameters import count_parameters
+from mlpcli.workflows.engines import runs_compiled_epochs
 from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
 
 def training_memory(prepared: Prepared) -> int:
     """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
-    item, n_members, n_threads = prepared.train.samples.X.itemsize, prepared.network.members, prepared.n_threads
+    dtype, n_members, n_threads = prepared.train.samples.X.dtype, prepared.network.members, prepared.n_threads
+    item = dtype.itemsize
     samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
     widths = sum(prepared.network.widths) * n_members
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
@@ -20,7 +22,7 @@ def training_memory(prepared: Prepared) -> int:
     vectors = 5 + n_states
     if n_members > 1:
         vectors += 1 + n_states  # each group of members works on a copy of its own
-    elif n_threads > 1:
+    elif n_threads > 1 and not runs_compiled_epochs(prepared.engine, prepared.network, prepared.plan, dtype):
         vectors += n_threads  # each thread has a gradient of its rows,
         rows += prepared.plan.batch_size * 2  # and what they exchange is laid side by side
     return samples + rows * widths * item + vectors * n_parameters * item

@@ -158,7 +158,7 @@ def _fit_preprocessor(
 def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Plan:
     """How to train, with every `auto` resolved but the threads, which depend on the engine."""
     training, model = loaded.config.training, loaded.config.model
-    batch_size = resolve_batch_size(training.batch_size, n_rows)
+    batch_size = min(resolve_batch_size(training.batch_size, n_rows), n_rows)
     return Plan(
         loss=loss,
         optimizer=training.optimizer,

@@ -29,7 +29,7 @@ def expected_seconds(prepared: Prepared) -> float:
     # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
     with blas_threads(1), suppress(NonFiniteLoss):
         for _ in fit(prepared.network, plan, samples, state, must_stop=is_enough, engine=engine):
-            if perf_counter() - started > PROBE_SECONDS:
+            if is_enough():
                 break
     n_steps, since = engine.steps_taken - first_steps, first or started
     per_step = (perf_counter() - since) / max(n_steps, 1)

@@ -12,6 +12,7 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from mlpcli.nn.network import Network
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.schedules import Constant, Cosine
+from mlpcli.training.crew import Crew
 from mlpcli.training.engine import NonFiniteLoss, NumpyEngine, Plan
 from mlpcli.training.streams import stream
 from tests.extras.staging import arrays, assert_same, make_samples, train
@@ -21,6 +22,7 @@ pytest.importorskip("numba")
 from mlpcli.extras import compiled
 from mlpcli.extras.compiled import CompiledEngine
 from mlpcli.extras.foreign import NO_BLAS, find_blas
+from mlpcli.extras.loops.arguments import Blas
 
 NETWORK = Network((3, 9, 6, 3), "tanh", "softmax")
 PLAN = Plan(CrossEntropy(), SGD(learning_rate=0.1, momentum=0.9), Cosine(warmup=1.5), batch_size=16, epochs=4)
@@ -30,14 +32,16 @@ def with_blas(network, plan, samples):
     blas = find_blas(samples.X.dtype)
     if blas == NO_BLAS:
         pytest.skip("NumPy's BLAS has no product by a known name")
-    return CompiledEngine(network, plan, samples, blas)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "LEAST_WORK_OF_A_THREAD", 1)
+        return CompiledEngine(network, plan, samples, blas)
 
 
 def by_neurons(network, plan, samples):
     """Every layer is large, and moved in pieces of a few neurons."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "WEIGHTS_BY_NEURONS", 1)
-        patch.setattr(compiled, "WEIGHTS_AT_ONCE", 20)
+        patch.setattr(compiled, "WEIGHTS_OF_A_PIECE", 20)
         return with_blas(network, plan, samples)
 
 
@@ -205,18 +209,40 @@ def test_a_stop_between_two_chunks_gives_the_epoch_up():
     assert state["step"] == 1
 
 
-def test_a_thread_that_does_not_come_keeps_no_other_waiting(monkeypatch):
-    """Ctrl-C may end the caller's part before it begins; the others are at the first meeting then."""
+@pytest.mark.parametrize(("missing", "fault"), [(0, KeyboardInterrupt), (1, MemoryError), (2, MemoryError)])
+def test_a_thread_that_does_not_come_keeps_no_other_waiting(monkeypatch, missing, fault):
+    """The others are at the first meeting then."""
 
     def interrupted(share, *arguments):
-        if share.place == 0:
-            raise KeyboardInterrupt
+        if share.place == missing:
+            raise fault
         return run_steps(share, *arguments)
 
     run_steps = compiled.run_steps
     monkeypatch.setattr(compiled, "run_steps", interrupted)
+    with pytest.raises(fault):
+        train(with_blas, NETWORK, replace(PLAN, n_threads=3), make_samples(PLAN.loss))
+
+
+def test_a_caller_that_is_interrupted_before_its_part_keeps_no_other_waiting(monkeypatch):
+    class Interrupted(Crew):
+        def run(self, work):
+            for other in self._others:
+                other.todo.put(work)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiled, "Crew", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(with_blas, NETWORK, replace(PLAN, n_threads=3), make_samples(PLAN.loss))
+
+
+def test_threads_that_would_have_next_to_nothing_to_do_are_not_begun():
+    """However many are asked for: two for a million multiply-adds each."""
+    network, samples = Network((3, 500, 500, 3), "tanh", "softmax"), make_samples(PLAN.loss)
+    plan = replace(PLAN, n_threads=8, batch_size=3)
+    for n_rows, expected in ((1, 1), (3, 2), (150, 8)):
+        engine = CompiledEngine(network, replace(plan, batch_size=n_rows), samples, Blas(1, True))
+        assert engine._team.n_threads == expected
 
 
 def test_without_blas_there_is_one_thread():

@@ -1,7 +1,8 @@
-"""What compiled loops call by address: found where it is, and left alone where it is not."""
+"""What compiled loops call by address: NumPy's own, proved, and nothing where it is not found."""
 
 import ctypes
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,39 +10,73 @@ import pytest
 from mlpcli.extras import foreign
 from mlpcli.extras.foreign import NO_BLAS, find_blas, find_nap
 
+PACKAGES = Path(np.__file__).parent.parent
+OWN, SCIPYS, SYSTEM = PACKAGES / "numpy.libs" / "b.so", PACKAGES / "scipy.libs" / "a.so", Path("/usr/lib/libblas.so")
+INSIDE = PACKAGES / "numpy" / ".dylibs" / "c.dylib"
+
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    find_blas.cache_clear()
+    foreign._find_blas.cache_clear()
     yield
-    find_blas.cache_clear()
+    foreign._find_blas.cache_clear()
 
 
-def test_numpys_own_library_comes_before_those_of_other_packages(monkeypatch):
-    libraries = [{"user_api": "blas", "filepath": path} for path in ("/lib/scipy.libs/a.so", "/lib/numpy.libs/b.so")]
-    asked = []
-    monkeypatch.setattr(foreign, "threadpool_info", lambda: [{"user_api": "openmp", "filepath": "omp"}, *libraries])
-    monkeypatch.setattr(foreign, "_address", lambda path, name: asked.append((path, name)) or 5)
-    assert find_blas(np.dtype("float32")) == (5, True)
-    assert find_blas(np.dtype("float64")) == (5, True)
-    assert asked == [("/lib/numpy.libs/b.so", f"scipy_cblas_{letter}gemm64_") for letter in "sd"]
+@pytest.fixture
+def with_libraries(monkeypatch):
+    """Says which libraries are loaded; each has any function, by its name, that multiplies."""
+
+    def load(*paths, names=foreign.NAMES):
+        pools = [{"user_api": "blas", "filepath": str(path)} for path in paths]
+        monkeypatch.setattr(foreign, "threadpool_info", lambda: [{"user_api": "openmp", "filepath": "omp"}, *pools])
+        known = {name.format(letter) for name in names for letter in "sd"}
+        monkeypatch.setattr(foreign, "_function", lambda path, name: (path, name) if name in known else None)
+        monkeypatch.setattr(foreign, "_multiplies", lambda *_: True)
+        monkeypatch.setattr(foreign, "_address", lambda function: function)
+
+    return load
 
 
-def test_integers_have_32_bits_where_the_name_does_not_say_64(monkeypatch):
-    monkeypatch.setattr(foreign, "threadpool_info", lambda: [{"user_api": "blas", "filepath": "mkl"}])
-    monkeypatch.setattr(foreign, "_address", lambda path, name: 7 if name == "cblas_sgemm" else 0)
-    assert find_blas(np.dtype("float32")) == (7, False)
-    assert find_blas(np.dtype("float64")) == NO_BLAS
+@pytest.mark.parametrize(
+    ("loaded", "chosen"),
+    [
+        ((SCIPYS, OWN), OWN),
+        ((INSIDE, SCIPYS), INSIDE),
+        ((SYSTEM,), SYSTEM),
+        ((SCIPYS,), None),  # NumPy's own, macOS's Accelerate perhaps, is not among them
+        ((SCIPYS, SYSTEM), None),
+        ((), None),
+    ],
+)
+def test_the_library_is_numpys_own_or_the_only_one(with_libraries, loaded, chosen):
+    with_libraries(*loaded)
+    found = find_blas("float32")
+    assert found == (NO_BLAS if chosen is None else ((str(chosen), "scipy_cblas_sgemm64_"), True))
 
 
-def test_a_library_that_is_not_known_has_no_product(monkeypatch):
-    monkeypatch.setattr(foreign, "threadpool_info", lambda: [])
-    assert find_blas(np.dtype("float32")) == NO_BLAS
+def test_integers_have_32_bits_where_the_name_does_not_say_64(with_libraries):
+    with_libraries(SYSTEM, names=["cblas_{}gemm"])
+    assert find_blas(np.float64) == ((str(SYSTEM), "cblas_dgemm"), False)
+
+
+def test_a_function_that_does_not_multiply_is_not_believed(with_libraries, monkeypatch):
+    with_libraries(OWN)
+    monkeypatch.setattr(foreign, "_multiplies", lambda *_: False)
+    assert find_blas("float32") == NO_BLAS
+
+
+def test_a_product_is_proved_with_its_own_numbers():
+    """A function of the same arguments that does nothing, and one that is there."""
+    nothing = ctypes.CFUNCTYPE(None)(lambda: None)
+    assert not foreign._multiplies(nothing, True, np.dtype("float32"))
+    blas = find_blas("float32")
+    if blas != NO_BLAS:
+        assert foreign._multiplies(ctypes.CFUNCTYPE(None)(blas.address), blas.is_wide, np.dtype("float32"))
 
 
 def test_a_library_that_cannot_be_opened_has_no_product(monkeypatch):
-    monkeypatch.setattr(foreign, "threadpool_info", lambda: [{"user_api": "blas", "filepath": "/no/such/library"}])
-    assert find_blas(np.dtype("float32")) == NO_BLAS
+    monkeypatch.setattr(foreign, "_numpys_library", lambda: "/no/such/library")
+    assert find_blas("float32") == NO_BLAS
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the C library is found another way")

@@ -1,5 +1,7 @@
 """BLAS called by its address multiplies as NumPy does, however its factors lie in memory."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,11 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from mlpcli.extras.foreign import NO_BLAS, find_blas
-from mlpcli.extras.kernels import multiply_blas
+from mlpcli.extras.loops.arguments import Blas
+from mlpcli.extras.loops.products import multiply_blas
 
 sizes = st.integers(1, 9)
+WHOLE, REAL = {True: ctypes.c_int64, False: ctypes.c_int32}, {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
 
 def laid(draw, shape, rng):
@@ -23,9 +27,8 @@ def laid(draw, shape, rng):
     return array.T if "turned" in kind else array
 
 
-@pytest.mark.filterwarnings("ignore::hypothesis.errors.NonInteractiveExampleWarning")
 @settings(deadline=None, max_examples=150)
-@given(data=st.data(), m=st.integers(0, 9), n=sizes, k=sizes, seed=st.integers(0, 99))
+@given(data=st.data(), m=st.integers(0, 9), n=st.integers(0, 9), k=sizes, seed=st.integers(0, 99))
 def test_products_are_numpys(data, m, n, k, seed):
     rng = np.random.default_rng(seed)
     A, B = laid(data.draw, (m, k), rng), laid(data.draw, (k, n), rng)
@@ -37,3 +40,16 @@ def test_products_are_numpys(data, m, n, k, seed):
     np.testing.assert_array_equal(whole[1:-1, 1:-1], A @ B)
     whole[1:-1, 1:-1] = np.nan
     assert np.isnan(whole).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_blas_is_called_with_integers_of_its_width(is_wide, dtype):
+    """A function in its place, which keeps what it was given."""
+    seen, whole, real, enum = [], WHOLE[is_wide], REAL[dtype], ctypes.c_int
+    kinds = (enum, enum, enum, whole, whole, whole, real, ctypes.c_void_p, whole, ctypes.c_void_p, whole, real)
+    function = ctypes.CFUNCTYPE(None, *kinds, ctypes.c_void_p, whole)(lambda *given: seen.append(given))
+    A, B, C = np.zeros((7, 9), dtype)[:5, :4], np.zeros((6, 8), dtype)[:, :4].T, np.zeros((5, 11), dtype)[:, :6]
+    multiply_blas(Blas(ctypes.cast(function, ctypes.c_void_p).value, is_wide), A, B, C)
+    a, b, c = A.ctypes.data, B.ctypes.data, C.ctypes.data
+    assert seen == [(101, 111, 112, 5, 6, 4, 1.0, a, 9, b, 8, 0.0, c, 11)]

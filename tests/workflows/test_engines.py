@@ -17,6 +17,7 @@ from mlpcli.training import threads
 from mlpcli.training.engine import NumpyEngine, Plan
 from mlpcli.workflows import engines
 from mlpcli.workflows.engines import EngineChoice, make_engine, plan_threads
+from mlpcli.workflows.memory import training_memory
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.workflows.staging import Watch, loaded
@@ -108,6 +109,24 @@ def test_compiled_threads_share_smaller_steps(monkeypatch, engine, product, expe
     network, plan = Network((784, 100, 10), "relu", "softmax"), Plan(CrossEntropy(), SGD(), Constant(), 200, 10)
     assert plan_threads("auto", EngineChoice(engine), network, plan, "float32") == expected
     assert plan_threads(2, EngineChoice(engine), network, plan, "float32") == 2
+
+
+def test_a_batch_larger_than_the_table_is_no_more_work_than_the_table(installed, monkeypatch):
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+    for engine in ("numpy", "compiled"):
+        prepared = prepare(loaded(training={"batch_size": 10_000_000, "threads": "auto", "engine": engine}))
+        assert prepared.plan.batch_size == prepared.train.samples.n_rows
+        assert prepared.n_threads == 1
+
+
+def test_threads_of_compiled_steps_take_no_memory_of_their_own(installed, monkeypatch):
+    monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS._replace(address=1))
+    needed = {}
+    for engine in ("numpy", "compiled"):
+        for n_threads in (1, 4):
+            prepared = prepare(loaded(training={"threads": n_threads, "engine": engine}))
+            needed[engine, n_threads] = training_memory(prepared)
+    assert needed["numpy", 4] > needed["numpy", 1] == needed["compiled", 1] == needed["compiled", 4]
 
 
 def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):

@@ -1,11 +1,7 @@
 """What compiled loops need and Python has no word for: calls by address, and counters that threads share.
 
-Each is one or two machine instructions, written in LLVM's language. Whoever changes them must also touch `kernels.py`:
-Numba keeps compiled code by the file of the function that is called from outside.
+Each is one or two machine instructions, written in LLVM's language.
 """
-
-# Numba's ways of declaring an intrinsic have no types.
-# mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 from llvmlite import ir
 from numba import types

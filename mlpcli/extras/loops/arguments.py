@@ -10,6 +10,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 LINE = 16  # numbers between two counters, so that they are never on the same line of a cache
+# Lines of `Buffers.scratch`; FACTORS, row weights over the number of rows, when the losses need it no more.
+LOSSES, FACTORS, ROW_WEIGHTS, SCRATCH_LINES = 0, 1, 4, 5
 
 
 class Nap(NamedTuple):
@@ -53,8 +55,8 @@ class Data(NamedTuple):
 class Shape(NamedTuple):
     """Of a network: its sizes, the codes of its activations, and where everything of a layer begins.
 
-    Of each layer, `neurons` counts those of the layers below it but for the inputs, `weights` and `biases` are places
-    in the parameter vector. Where `by_neurons`, its neurons are shared out, going forward and backward, else the rows.
+    `neurons` is where a layer's lines begin in `Buffers.a`, `slope` and `delta`; `weights` and `biases` are places in
+    the parameter vector. Threads share the neurons of a layer where `by_neurons`, else the rows.
     """
 
     sizes: IntArray
@@ -88,8 +90,8 @@ class Buffers(NamedTuple):
     """What the threads share.
 
     `inputs` (batch_size x n_in,); `a`, `slope` and `delta` (batch_size x all neurons,), each layer's behind those of
-    the layer below; `y` (n_out x batch_size,), `scratch` (6, batch_size); `sums` (2, n_threads): of losses, and of
-    squares of gradients.
+    the layer below; `y` (n_out x batch_size,), `scratch` (SCRATCH_LINES, batch_size); `sums` (2, n_threads): of losses,
+    and of squares of gradients.
     """
 
     inputs: FloatArray
@@ -99,6 +101,21 @@ class Buffers(NamedTuple):
     y: FloatArray
     scratch: FloatArray
     sums: FloatArray
+
+
+class Steps(NamedTuple):
+    """Which steps of an epoch to take: `first` to `last` (excluded), on the rows drawn in `order` (n_rows,).
+
+    `taken` is the number of steps that the optimizer took before, `total` the sum of the losses of the epoch's rows
+    before.
+    """
+
+    first: int
+    last: int
+    batch_size: int
+    order: IntArray
+    taken: int
+    total: float
 
 
 class Share(NamedTuple):

@@ -1,0 +1,1 @@
+"""What the compiled functions are made of: Numba, loops over numbers, and calls of BLAS."""
