@@ -44,6 +44,23 @@ class Block:
         return values
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some rows on their way into a block: `values` (n_columns, n_rows) are `cells` in float32.
+
+    `is_exact` (n_columns,) says where they are the same; `cells` is None where they are in all columns.
+    """
+
+    values: NDArray[np.float32]
+    is_exact: NDArray[np.bool_]
+    cells: Numbers | None
+
+    def column(self, index: int) -> Values:
+        """A column in float64, to the bit."""
+        values: Values = (self.values if self.cells is None else self.cells)[index].astype(np.float64)
+        return values
+
+
 class PackedNumbers:
     """Columns of finite numbers and NaN, in blocks of consecutive rows; read, and then released block by block."""
 
@@ -52,28 +69,39 @@ class PackedNumbers:
         self.n_rows = 0
         self.blocks: list[Block] = []
         self._places = {name: place for place, name in enumerate(names)}
-        self._waiting: list[Numbers] = []
+        self._waiting: list[Part] = []
         self._n_waiting = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def add(self, frame: pd.DataFrame) -> bool:
-        """Take in further rows, and say whether all cells are finite numbers or missing; `end` follows the last."""
-        values = frame[list(self.names)].to_numpy().T
-        if values.dtype.kind not in "iuf":
-            return False
-        self._waiting.append(values)
-        self._n_waiting += len(frame)
+    def part(self, frame: pd.DataFrame) -> Part | None:
+        """Rows made ready for `add`, any thread may ask; None unless all cells are finite numbers or missing."""
+        cells = frame[list(self.names)].to_numpy().T
+        if cells.dtype.kind not in "iuf" or (cells.dtype.kind == "f" and np.isinf(cells).any()):
+            return None
+        values = _memory(*cells.shape) if cells.size >= BLOCK_CELLS else np.empty(cells.shape, np.float32)
+        with np.errstate(over="ignore", under="ignore"):
+            np.copyto(values, cells, casting="unsafe")
+        is_exact = np.ones(len(cells), np.bool_)
+        if not np.can_cast(cells.dtype, np.float32):
+            is_exact = (values == cells).all(axis=1)
+            for index in np.flatnonzero(~is_exact).tolist():
+                is_exact[index] = np.array_equal(values[index], cells[index], equal_nan=cells.dtype.kind == "f")
+        return Part(values, is_exact, None if is_exact.all() else cells)
+
+    def add(self, part: Part) -> None:
+        """Take in further rows; `end` follows the last."""
+        self._waiting.append(part)
+        self._n_waiting += part.values.shape[1]
         if self._n_waiting * len(self.names) >= BLOCK_CELLS:
             self.end()
-        return values.dtype.kind != "f" or not np.isinf(values).any()
 
     def end(self) -> None:
         """Pack what waits."""
         if self._n_waiting:
             first, self.n_rows = self.n_rows, self.n_rows + self._n_waiting
-            self.blocks.append(_packed(first, self._waiting, self._n_waiting, len(self.names)))
+            self.blocks.append(_packed(first, self._waiting))
             self._waiting, self._n_waiting = [], 0
 
     def column(self, name: str, rows: "NDArray[np.signedinteger[Any]] | None" = None) -> Values:
@@ -100,24 +128,28 @@ class PackedNumbers:
             yield self.blocks.pop()
 
 
-def _packed(first_row: int, parts: Sequence[Numbers], n_rows: int, n_columns: int) -> Block:
+def _memory(n_columns: int, n_rows: int) -> NDArray[np.float32]:
     # A mapping of its own goes back to the system when the block is dropped; what the heap gave it might keep.
     memory = mmap.mmap(-1, max(4 * n_columns * n_rows, 1))
-    values = np.frombuffer(memory, np.float32, n_columns * n_rows).reshape(n_columns, n_rows)
+    return np.frombuffer(memory, np.float32, n_columns * n_rows).reshape(n_columns, n_rows)
+
+
+def _packed(first_row: int, parts: Sequence[Part]) -> Block:
+    n_columns, n_rows = len(parts[0].values), sum(part.values.shape[1] for part in parts)
+    if len(parts) == 1 and n_columns * n_rows >= BLOCK_CELLS:
+        values = parts[0].values
+    else:
+        values = _memory(n_columns, n_rows)
+        np.concatenate([part.values for part in parts], axis=1, out=values)
     unit, middle = np.ones((n_columns, 1)), np.zeros((n_columns, 1))
+    is_exact = np.all([part.is_exact for part in parts], axis=0)
     with np.errstate(over="ignore", under="ignore"):
-        np.concatenate(parts, axis=1, out=values, casting="unsafe")
-        ends = np.cumsum([0, *(part.shape[1] for part in parts)])
-        is_exact = np.ones(n_columns, np.bool_)
-        for part, start in zip(parts, ends, strict=False):
-            is_exact &= (values[:, start : start + part.shape[1]] == part).all(axis=1)
         for index in np.flatnonzero(~is_exact).tolist():
-            column = np.concatenate([part[index] for part in parts]).astype(np.float64, copy=False)
-            if not np.array_equal(values[index], column, equal_nan=True):
-                middle[index], unit[index] = _middle_and_unit(column)
-                column -= middle[index]
-                column /= unit[index]
-                values[index] = column
+            column = np.concatenate([part.column(index) for part in parts])
+            middle[index], unit[index] = _middle_and_unit(column)
+            column -= middle[index]
+            column /= unit[index]
+            values[index] = column
     return Block(first_row, first_row + n_rows, values, unit, middle)
 
 

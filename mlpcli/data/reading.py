@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlpcli.data.dialect import TableFormat, decimal_comma_notes
 from mlpcli.data.encoding import Digest
 from mlpcli.data.faults import other_columns
-from mlpcli.data.packing import PackedNumbers
+from mlpcli.data.packing import PackedNumbers, Part
 from mlpcli.data.parsing import Block, OpenTable, Plan
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import Source
@@ -60,9 +60,9 @@ def read_packed(source: Source, plan: Plan, digest: Digest, exact_columns: Colle
     """
     columns = _Columns(exact_columns)
     try:
-        with OpenTable(source, plan, digest) as opened:
-            for frame in opened.map_frames(_as_parsed):
-                if not columns.add(frame):
+        with OpenTable(source, plan, digest, in_blocks=True) as opened:
+            for rows in opened.map_frames(columns.parted):
+                if not columns.add(rows):
                     return None
             frame, packed = columns.joined()
             if packed is not None:
@@ -73,8 +73,12 @@ def read_packed(source: Source, plan: Plan, digest: Digest, exact_columns: Colle
         return None
 
 
-def _as_parsed(frame: pd.DataFrame, _block: Block) -> pd.DataFrame:
-    return frame
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows: their columns that are not packed, and the others (None: they cannot be)."""
+
+    frame: pd.DataFrame
+    numbers: Part | None
 
 
 class _Columns:
@@ -86,21 +90,29 @@ class _Columns:
         self._packed: PackedNumbers | None = None
         self._n_cells = 0
 
-    def add(self, frame: pd.DataFrame) -> bool:
+    def parted(self, frame: pd.DataFrame, _block: Block) -> pd.DataFrame | _Rows:
+        """The rows of a block made ready for `add`, as far as is known which columns are packed; any thread may ask."""
+        packed = self._packed
+        return frame if packed is None else _parted(packed, frame)
+
+    def add(self, rows: pd.DataFrame | _Rows) -> bool:
         """Take in further rows; False when they cannot be packed with those before."""
-        self._frames.append(frame)
-        self._n_cells += frame.size
         if self._packed is not None:
-            return self._pack(self._packed, [frame])
+            return self._pack(self._packed, rows)
+        assert isinstance(rows, pd.DataFrame)
+        self._frames.append(rows)
+        self._n_cells += rows.size
         if self._n_cells < FEWEST_PACKED_CELLS:
             return True
         names = [
             name
-            for name in frame.columns
+            for name in rows.columns
             if name not in self._exact and all(part[name].dtype.kind in "iuf" for part in self._frames)
         ]
-        self._packed = PackedNumbers(names) if names else None
-        return self._packed is None or self._pack(self._packed, self._frames)
+        if not names:
+            return True
+        frames, self._frames, self._packed = self._frames, [], PackedNumbers(names)
+        return all(self._pack(self._packed, frame) for frame in frames)
 
     def joined(self) -> tuple[pd.DataFrame, PackedNumbers | None]:
         """What is not packed as one frame, and what is."""
@@ -110,11 +122,17 @@ class _Columns:
         frame = joined(self._frames) if len(self._frames[0].columns) else pd.DataFrame(index=range(self._packed.n_rows))
         return frame, self._packed
 
-    def _pack(self, packed: PackedNumbers, frames: Sequence[pd.DataFrame]) -> bool:
-        is_plain = all(packed.add(frame) for frame in frames)
-        rest = [frame.drop(columns=list(packed.names)) for frame in frames]
-        self._frames[-len(rest) :] = rest
-        return is_plain
+    def _pack(self, packed: PackedNumbers, rows: pd.DataFrame | _Rows) -> bool:
+        parted = rows if isinstance(rows, _Rows) else _parted(packed, rows)
+        self._frames.append(parted.frame)
+        if parted.numbers is None:
+            return False
+        packed.add(parted.numbers)
+        return True
+
+
+def _parted(packed: PackedNumbers, frame: pd.DataFrame) -> _Rows:
+    return _Rows(frame.drop(columns=list(packed.names)), packed.part(frame))
 
 
 def check_columns(name: str, names: Sequence[str], first: str, expected: Sequence[str]) -> None:

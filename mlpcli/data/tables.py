@@ -18,10 +18,11 @@ from mlpcli.data.cells import NumberCells, Series, TextCells, numbers_of, text_c
 from mlpcli.data.dialect import DEFAULT_MISSING, TableFormat
 from mlpcli.data.faults import escaped_path, header_only
 from mlpcli.data.packing import PackedNumbers
-from mlpcli.data.parsing import Block, OpenTable, Plan, has_lost_text, tidied
+from mlpcli.data.parsing import Block, OpenTable, Plan
 from mlpcli.data.reading import check_columns, joined, read_all, read_packed
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import find_sources, held
+from mlpcli.data.tidying import has_lost_text, tidied
 from mlpcli.errors import DataError
 
 __all__ = [
@@ -190,7 +191,7 @@ def map_tables(
     first: OpenTable | None = None
     is_any = False
     for position, part in enumerate(sources, start=1):
-        with OpenTable(part, plan) as opened:
+        with OpenTable(part, plan, in_blocks=True) as opened:
             first = first or opened
             check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
             if opened.is_empty and (is_any or position < len(sources)):
