@@ -64,9 +64,17 @@ def scale_together(
 
 
 def fit_amount(
-    values: Values, numeric: Scaler, missing: MissingPolicy, encoding: Encoding, guide: Guide | None = None
+    values: Values,
+    numeric: Scaler,
+    missing: MissingPolicy,
+    encoding: Encoding,
+    guide: Guide | None = None,
+    ordered: Values | None = None,
 ) -> Amount:
-    """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not."""
+    """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not.
+
+    `ordered` are the known ones in rising order, where they are at hand.
+    """
     known = known_values(values)
     center, scale = fit_scaler(numeric, known)
     none = np.zeros(0)
@@ -74,7 +82,7 @@ def fit_amount(
     clip = numeric.clip if isinstance(numeric, Robust) else None
     edges = encoding.find_edges(values, guide)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
-    return Amount(fit_fill(missing, known), center, scale, clip, quantiles, scores, edges, span)
+    return Amount(fit_fill(missing, known, ordered), center, scale, clip, quantiles, scores, edges, span)
 
 
 def pack_amounts(amounts: Sequence[Amount]) -> dict[str, Values]:

@@ -28,6 +28,7 @@ class Block:
     """Rows `first_row` to `end_row` of all columns: cell = `values` * `unit` + `middle`, in float64.
 
     `values` is float32 (n_columns, n_rows), C-contiguous; `unit` (a power of two) and `middle` are (n_columns, 1).
+    With `is_plain` they are 1 and 0.
     """
 
     first_row: int
@@ -35,13 +36,25 @@ class Block:
     values: NDArray[np.float32]
     unit: Values
     middle: Values
+    is_plain: bool
 
-    def cells(self, columns: "slice | NDArray[np.int64]", rows: "slice | NDArray[np.signedinteger[Any]]") -> Values:
-        """The numbers (n_columns, n_rows) of some columns and rows, counted within the block."""
-        values: Values = self.values[columns][:, rows].astype(np.float64)
-        values *= self.unit[columns]
-        values += self.middle[columns]
-        return values
+    def cells(
+        self,
+        columns: "slice | NDArray[np.int64]",
+        rows: "slice | NDArray[np.signedinteger[Any]]",
+        out: Values | None = None,
+    ) -> Values:
+        """The numbers (n_columns, n_rows) of some columns and rows, counted within the block; in `out`, if given."""
+        if isinstance(columns, np.ndarray) and isinstance(rows, np.ndarray):
+            values = self.values[columns[:, None], rows]
+        else:
+            values = self.values[columns, rows]
+        cells: Values = np.empty(values.shape) if out is None else out
+        cells[...] = values
+        if not self.is_plain:
+            cells *= self.unit[columns]
+            cells += self.middle[columns]
+        return cells
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,8 @@ class PackedNumbers:
         values = _memory(*cells.shape) if cells.size >= BLOCK_CELLS else np.empty(cells.shape, np.float32)
         with np.errstate(over="ignore", under="ignore"):
             np.copyto(values, cells, casting="unsafe")
+            if cells.dtype.kind == "f":
+                values += 0.0  # there is one zero, however it was written
         is_exact = np.ones(len(cells), np.bool_)
         if not np.can_cast(cells.dtype, np.float32):
             is_exact = (values == cells).all(axis=1)
@@ -106,15 +121,27 @@ class PackedNumbers:
 
     def column(self, name: str, rows: "NDArray[np.signedinteger[Any]] | None" = None) -> Values:
         """All cells of a column (n_rows,), or those of ascending `rows`."""
-        place = self._places[name]
-        column = slice(place, place + 1)
-        values = np.empty(self.n_rows if rows is None else len(rows))
+        return next(self.columns([name], rows))
+
+    def columns(self, names: Sequence[str], rows: "NDArray[np.signedinteger[Any]] | None" = None) -> Iterator[Values]:
+        """The same of one column after the other; narrow ones are unpacked several at a time."""
+        n_rows = self.n_rows if rows is None else len(rows)
+        n_at_once = max(1, BLOCK_CELLS // max(n_rows, 1))
+        for start in range(0, len(names), n_at_once):
+            places = self.places(names[start : start + n_at_once])
+            is_run = bool((np.diff(places) == 1).all())
+            yield from self._columns(slice(places[0], places[-1] + 1) if is_run else places, len(places), rows)
+
+    def _columns(
+        self, places: "slice | NDArray[np.int64]", n_places: int, rows: "NDArray[np.signedinteger[Any]] | None"
+    ) -> Values:
+        values = np.empty((n_places, self.n_rows if rows is None else len(rows)))
         for block in self.blocks:
             if rows is None:
-                values[block.first_row : block.end_row] = block.cells(column, slice(None))[0]
+                block.cells(places, slice(None), values[:, block.first_row : block.end_row])
             else:
                 first, end = np.searchsorted(rows, (block.first_row, block.end_row)).tolist()
-                values[first:end] = block.cells(column, rows[first:end] - block.first_row)[0]
+                block.cells(places, rows[first:end] - block.first_row, values[:, first:end])
         return values
 
     def places(self, names: Sequence[str]) -> NDArray[np.int64]:
@@ -150,7 +177,7 @@ def _packed(first_row: int, parts: Sequence[Part]) -> Block:
             column -= middle[index]
             column /= unit[index]
             values[index] = column
-    return Block(first_row, first_row + n_rows, values, unit, middle)
+    return Block(first_row, first_row + n_rows, values, unit, middle, bool(is_exact.all()))
 
 
 def _middle_and_unit(column: Values) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Some rows of a table, seen column by column; what fitting and transforming read from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.cells import NumberCells, Series, TextCells, is_date_dtype, number_cells, text_cells
 from mlpcli.data.dates import days_of, parse_dates
 from mlpcli.data.tables import Table
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, nearest
 
 Rows = NDArray[np.signedinteger[Any]]
 Values = NDArray[np.float64]
@@ -83,6 +83,15 @@ class Selection:
         new_codes[found] = np.arange(len(found))
         return TextCells(tuple(cells.texts[code] for code in found.tolist()), new_codes[codes])
 
+    def each_numbers(self, columns: Sequence[str]) -> Iterator[Values]:
+        """`numbers` of one column after the other, which of packed ones takes less time than one by one."""
+        if self._table is None or self._table.packed is None or not self._is_ascending:
+            yield from map(self.numbers, columns)
+            return
+        packed = self._table.packed.columns([name for name in columns if name in self._table.packed], self._rows)
+        for name in columns:
+            yield next(packed) if name in self._table.packed else self.numbers(name)
+
     def numbers(self, column: str) -> Values:
         """A column as float64 with NaN; a text or an infinite number in it is a DataError with its place."""
         cells = self._number_cells(column)
@@ -146,3 +155,22 @@ class Selection:
         """Place of a selected row: file:line, or its number from 0 in a frame from Python."""
         row = int(row if self._rows is None else self._rows[row])
         return self._table.where(row) if self._table is not None else f"row {row}"
+
+
+def require_columns(selection: Selection, names: Sequence[str]) -> None:
+    """Raise DataError for a column that is not there, with the name it may have instead."""
+    lacking = [name for name in names if name not in selection]
+    if not lacking:
+        return
+    # Only a column that nothing needs can be the missing one under another name.
+    needed = frozenset(names)
+    near = nearest(lacking[0], [column for column in selection.found_columns if column not in needed])
+    hint = f" Did you mean {near}?" if near else ""
+    which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {some_of(lacking)} are missing"
+    found = some_of(selection.found_columns)
+    raise DataError(f"{selection.name}: {which}.{hint} The model needs: {some_of(names)} (found: {found})")
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of many names, as messages list them."""
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

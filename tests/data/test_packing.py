@@ -65,6 +65,23 @@ def test_some_rows_of_a_column_are_taken_from_their_blocks(rows):
     assert np.array_equal(numbers.column("x", rows), numbers.column("x")[rows])
 
 
+@pytest.mark.parametrize("names", ["abc", "ca", "b", ""])
+@pytest.mark.parametrize("rows", [None, [0, 3, 4, 20, 49], range(50)])
+def test_columns_one_after_the_other_are_those_asked_for_one_by_one(names, rows):
+    rng = np.random.default_rng(7)
+    numbers = packed(a=rng.random(50), b=np.arange(50), c=-rng.random(50))
+    rows = None if rows is None else np.asarray(rows)
+    found = list(numbers.columns(list(names), rows))
+    assert len(found) == len(names)
+    for name, values in zip(names, found, strict=True):
+        np.testing.assert_array_equal(values, numbers.column(name, rows))
+
+
+def test_zero_is_zero_whatever_its_sign():
+    zeros = packed(x=np.asarray([-0.0, 0.0, 1.0])).column("x")
+    assert not np.signbit(zeros).any()
+
+
 def test_whole_numbers_near_each_other_come_back_however_large():
     values = 10**12 + np.arange(50) * 3
     assert np.array_equal(packed(x=values).column("x"), values)
@@ -228,3 +245,16 @@ def test_a_packed_table_is_the_same_to_the_bit_whatever_the_number_of_threads(ro
         for name in table.packed.names:
             assert table.packed.column(name).tobytes() == tables[0].packed.column(name).tobytes()
         pd.testing.assert_frame_equal(table.frame, tables[0].frame)
+
+
+@pytest.mark.parametrize("rows", [np.arange(200), np.arange(0, 200, 3), np.arange(50, 150)])
+def test_inputs_of_a_packed_table_do_not_depend_on_the_number_of_threads(rows, monkeypatch):
+    write(mixed_rows())
+    found = []
+    for n_cores in (1, 3):
+        monkeypatch.setattr(lookahead, "available_cores", lambda n_cores=n_cores: n_cores)
+        table = read_table("t.csv", text_columns=["y"], packs=True)
+        others = np.setdiff1d(np.arange(200), rows)
+        found.append(transform_and_drain(fitted(table, rows=rows), table, np.float32, [rows, others]))
+    for one, other in zip(*found, strict=True):
+        assert one.tobytes() == other.tobytes()
