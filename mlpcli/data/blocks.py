@@ -75,7 +75,7 @@ def write_packed(
                 for column, values in zip(numbers, cells, strict=True):
                     _write_with_missing(written, places, column, values, amounts[column.name], some, where)
 
-    for _ in mapped_ahead(write_piece, _pieces(Xs, row_sets, packed)):
+    for _ in mapped_ahead(write_piece, _pieces(Xs, row_sets, packed), n_waiting=0):  # each holds a block
         pass
 
 

@@ -1,7 +1,7 @@
 """One file, from its text to frames: pandas parses the cells of the rows that `records` has proved complete."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
@@ -67,7 +67,10 @@ class Plan:
 
 
 class OpenTable:
-    """A file that is being read, `in_blocks` by `map_frames`; `notes` and `format` are final when all of it is."""
+    """A file that is being read, `in_blocks` by `map_frames`; `notes` and `format` are final when all of it is.
+
+    The columns `text_names` are read as texts, of the others pandas guesses the type.
+    """
 
     def __init__(self, source: Source, plan: Plan, digest: Digest | None = None, in_blocks: bool = False) -> None:
         self._plan = plan
@@ -75,6 +78,7 @@ class OpenTable:
         try:
             self._text = TextBlocks(stream, plan.format.encoding, digest)
             self.dialect = find_dialect(self._text, plan.format, plan.text_columns)
+            self.text_names = plan.text_names(self.dialect)
             self.lines = LineMap(self._text.name, self.dialect.first_line)
             start, n_fields = self.dialect.rows, len(self.dialect.names)
             # A row too short has no last cell; where that column is parsed, missing cells in it call for a closer look.
@@ -113,8 +117,7 @@ class OpenTable:
             return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
         if self._rows.fault is not None:
             raise self._rows.fault
-        texts = self._plan.text_names(self.dialect)
-        options = self._options(names or [self.dialect.names[0]], texts) | {"low_memory": True}
+        options = self._options(names or [self.dialect.names[0]]) | {"low_memory": True}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", pd.errors.DtypeWarning)
@@ -143,8 +146,7 @@ class OpenTable:
             return
         # Without any wanted column one is read all the same: rows are counted by it.
         names = self._names or [self.dialect.names[0]]
-        texts = self._plan.text_names(self.dialect)
-        parsers, whole_frames = Parsers(self._options(names, texts)), self._whole_frames(names, texts)
+        parsers, whole_frames = Parsers(self._options(names)), self._whole_frames(names)
 
         def parsed_and_worked_on(block: Block) -> Result:
             frame = whole_frames.frame(block.text) if whole_frames is not None else None
@@ -188,13 +190,13 @@ class OpenTable:
             raise DataError(f"{self.name}: {block.n_rows} rows, of which only {len(frame)} can be read.")
         return frame
 
-    def _whole_frames(self, names: Sequence[str], texts: Collection[str]) -> WholeFrames | None:
+    def _whole_frames(self, names: Sequence[str]) -> WholeFrames | None:
         """What parses blocks of whole numbers; None where some of them mean a missing cell."""
         if any(text.isdecimal() for name in names for text in self._plan.missing_texts(name)):
             return None
-        return WholeFrames(self.dialect.delimiter, self.dialect.names, names, texts)
+        return WholeFrames(self.dialect.delimiter, self.dialect.names, names, self.text_names)
 
-    def _options(self, names: Sequence[str], texts: Collection[str]) -> dict[str, Any]:
+    def _options(self, names: Sequence[str]) -> dict[str, Any]:
         """How pandas reads these columns. It drops no line and knows no marker but ours."""
         dialect = self.dialect
         missing = {name: sorted(self._plan.missing_texts(name)) for name in names}
@@ -205,7 +207,8 @@ class OpenTable:
             "names": list(dialect.names),
             "usecols": list(names),  # also if these are all: so pandas lets a long row pass, which is for us to tell
             "index_col": False,
-            "dtype": {name: object for name in names if name in texts} or None,  # {} makes a frame column by column
+            "dtype": {name: object for name in names if name in self.text_names}
+            or None,  # {} makes a frame column by column
             "na_values": first if all(markers == first for markers in missing.values()) else missing,
             "keep_default_na": False,
             "skip_blank_lines": False,

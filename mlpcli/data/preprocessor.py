@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.data.amounts import Amount, fit_amount, pack_amounts, unpack_amounts
+from mlpcli.data.amounts import Amount, Spread, fit_amount, pack_amounts, unpack_amounts
 from mlpcli.data.blocks import write_amounts, write_numbers, write_packed, write_texts
 from mlpcli.data.categorical import OneHot, choose_levels
 from mlpcli.data.cells import holds_numbers, is_date_dtype
@@ -21,7 +21,7 @@ from mlpcli.data.dates import find_date_formats, has_time
 from mlpcli.data.edges import guide_of
 from mlpcli.data.faults import missing_cell
 from mlpcli.data.inputs import input_blocks, input_names, input_places
-from mlpcli.data.numeric import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler, count_distinct, known_and_sorted
+from mlpcli.data.numeric import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler
 from mlpcli.data.piecewise import Encoding
 from mlpcli.data.selection import Rows, Selection, require_columns, some_of
 from mlpcli.data.tables import Table
@@ -207,12 +207,12 @@ def _write_columns(
 
 
 def _find_role(selection: Selection, name: str) -> Role:
-    if selection.is_packed(name):
-        return "number"
-    return find_role(selection.whole_column(name), partial(selection.whole_texts, name))
+    return find_role(selection.no_cells(name), partial(selection.whole_texts, name))
 
 
-def _fit_dates(selection: Selection, name: str, fit: Callable[..., Amount]) -> tuple[Column, Amount, NDArray[np.bool_]]:
+def _fit_dates(
+    selection: Selection, name: str, fit: Callable[[Values], tuple[Amount, Spread]]
+) -> tuple[Column, Amount, NDArray[np.bool_]]:
     """A column of dates, as `_fit_amounts`."""
     date_format = _date_format(selection, name)
     values = selection.days(name, date_format)
@@ -221,25 +221,22 @@ def _fit_dates(selection: Selection, name: str, fit: Callable[..., Amount]) -> t
 
 
 def _fit_amounts(
-    selection: Selection, column: Column, values: Values, fit: Callable[..., Amount]
+    selection: Selection, column: Column, values: Values, fit: Callable[[Values], tuple[Amount, Spread]]
 ) -> tuple[Column, Amount, NDArray[np.bool_]]:
     """A column of numbers or dates, what is learnt of its training values, and which cells are missing."""
-    # Sorted once for all that goes by order: a median and a table of distinct values take several times as long.
-    ordered = known_and_sorted(values)
-    if not len(ordered):
+    if np.isnan(values).all():
         _refuse_empty(selection, column.name)
-    n_missing, low, high = len(values) - len(ordered), float(ordered[0]), float(ordered[-1])
-    n_distinct, amount = count_distinct(ordered), fit(values, ordered=ordered)
+    amount, spread = fit(values)
+    n_missing = len(values) - spread.n_known
     column = replace(
-        column, n_missing=n_missing, minimum=low, maximum=high, n_distinct=n_distinct,
+        column, n_missing=n_missing, minimum=spread.low, maximum=spread.high, n_distinct=spread.n_distinct,
         clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=max(len(amount.edges) - 1, 0), bin_span=amount.span,
     )  # fmt: skip
     return column, amount, np.isnan(values)
 
 
 def _date_format(selection: Selection, name: str) -> str:
-    series = selection.whole_column(name)
-    if is_date_dtype(series):
+    if is_date_dtype(selection.no_cells(name)):
         return "YYYY-MM-DD"
     formats = find_date_formats(selection.whole_texts(name).texts)
     if not formats:
@@ -274,7 +271,7 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         name,
         role,
         levels=kept,
-        has_number_levels=holds_numbers(selection.whole_column(name)),
+        has_number_levels=holds_numbers(selection.no_cells(name)),
         has_missing_level=n_missing > 0,
         has_other_level=has_rest,
         n_missing=n_missing,

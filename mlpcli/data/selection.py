@@ -34,8 +34,9 @@ class Selection:
         # What a message lists as found: a table may hold more columns than were read.
         self.found_columns = tuple(map(str, self._frame.columns)) if self._table is None else self._table.column_names
         self.columns = tuple(map(str, self._frame.columns)) if self._table is None else self._table.read_names
-        self._positions = {column: position for position, column in enumerate(self.columns)}
-        if len(self._positions) < len(self.columns):
+        self._names = frozenset(self.columns)
+        self._positions = {str(column): position for position, column in enumerate(self._frame.columns)}
+        if len(self._names) < len(self.columns):
             twice = next(column for column in self.columns if self.columns.count(column) > 1)
             raise DataError(f"{self.name}: there are two columns {twice}. Rename one of them.")
 
@@ -50,7 +51,7 @@ class Selection:
         return len(self._frame) if self._rows is None else len(self._rows)
 
     def __contains__(self, column: str) -> bool:
-        return column in self._positions
+        return column in self._names
 
     def column(self, column: str) -> Series:
         """The selected cells of a column; without a selection of rows nothing is copied."""
@@ -59,9 +60,15 @@ class Selection:
 
     def whole_column(self, column: str) -> Series:
         """All cells of a column: how a column is written does not depend on which rows were selected."""
-        if self._table is not None and self._table.packed is not None:
+        if self._table is not None and self._table.is_apart(column):
             return self._table.column(column)
         return self._frame.iloc[:, self._positions[column]]
+
+    def no_cells(self, column: str) -> Series:
+        """None of the cells of a column, for whoever asks for its type; nothing is unpacked for that."""
+        if self._table is not None and self._table.is_apart(column):
+            return pd.Series(dtype=np.float64 if self.is_packed(column) else object)
+        return self.whole_column(column).iloc[:0]
 
     def whole_texts(self, column: str) -> TextCells:
         """All cells of a column as texts."""
@@ -120,14 +127,14 @@ class Selection:
 
         It gives (n_rows, n_columns); what is in the cells is not checked.
         """
-        if self._table is not None and self._table.packed is not None:
+        if any(column not in self._positions for column in columns):
             return None
         positions = [self._positions[column] for column in columns]
         all_dtypes = self._frame.dtypes.to_numpy()
         dtypes = {all_dtypes[position] for position in positions}
         if not columns or any(not isinstance(dtype, np.dtype) or dtype.kind not in "iuf" for dtype in dtypes):
             return None
-        is_all = positions == list(range(len(self.columns)))
+        is_all = positions == list(range(len(self._positions)))
 
         def cells(start: int, end: int) -> NDArray[np.generic]:
             frame = self._frame.iloc[start:end] if self._rows is None else self._frame.iloc[self._rows[start:end]]
@@ -138,9 +145,8 @@ class Selection:
 
     def days(self, column: str, date_format: str) -> Values:
         """A column as day numbers with NaN; a text that is no such date is a DataError with its place."""
-        series = self.column(column)
-        if is_date_dtype(series):
-            return days_of(series)
+        if is_date_dtype(self.no_cells(column)):
+            return days_of(self.column(column))
         cells = self.texts(column)
         days = parse_dates(cells.texts, date_format)
         if np.isnan(days).any():

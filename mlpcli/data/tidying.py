@@ -1,13 +1,13 @@
 """Columns as pandas parsed them, brought to the few types that a table has."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import NUMBER_BLANKS, Series, has_infinite, is_code, parse_numbers, text_cells
+from mlpcli.data.cells import NUMBER_BLANKS, Series, TextCells, has_infinite, is_code, parse_numbers, text_cells
 from mlpcli.data.dialect import is_figure
 from mlpcli.data.faults import infinite, not_a_number
 from mlpcli.data.parsing import Plan
@@ -55,12 +55,37 @@ def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int],
     if has_lost_text(column):
         column = column.map(str, na_action="ignore")
     cells = text_cells(column)
+    tidy = _tidied_texts(name, cells, plan, where)
+    if isinstance(tidy, TextCells):
+        return tidy.series.set_axis(column.index)
+    return pd.Series(tidy, index=column.index)
+
+
+def with_texts(
+    frame: pd.DataFrame, coded: Mapping[str, TextCells], plan: Plan, where: Callable[[int], str]
+) -> tuple[pd.DataFrame, dict[str, TextCells]]:
+    """The frame with those of the coded columns that turn out to hold numbers, and the others, brought in order."""
+    whole, texts = frame.copy(deep=False), dict[str, TextCells]()
+    for name, cells in coded.items():
+        tidy = _tidied_texts(name, cells, plan, where)
+        if isinstance(tidy, TextCells):
+            texts[name] = tidy
+        else:
+            whole[name] = tidy
+    return whole, texts
+
+
+def _tidied_texts(
+    name: str, cells: TextCells, plan: Plan, where: Callable[[int], str]
+) -> TextCells | NDArray[np.float64]:
+    """A column of texts without those that mean a missing cell, or the numbers that it turns out to hold."""
     missing = plan.missing_texts(name)
     is_missing = np.asarray([text in missing for text in cells.texts], np.bool_)
     may_be_number = plan.guesses and name not in plan.text_columns
     # Most columns of words are known by their first texts, without trying to read thousands as numbers.
     known = missing | NUMBER_BLANKS
     is_wordy = any(not is_figure(text) and not known & {text, text.lower()} for text in cells.texts[:20])
+    is_number = name in plan.number_columns
     if is_number or (may_be_number and not is_wordy):
         numbers, is_unknown = parse_numbers(cells.texts)
         is_unknown &= ~is_missing
@@ -73,10 +98,8 @@ def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int],
         if is_number or is_amount:
             values = cells.translated(np.where(is_missing, np.nan, numbers), np.nan).astype(np.float64)
             _check_finite(name, values, where)
-            return pd.Series(values, index=column.index)
-    texts = np.asarray(cells.texts, dtype=object)
-    texts[is_missing] = np.nan
-    return pd.Series(cells.translated(texts, np.nan), index=column.index, dtype=object)
+            return values
+    return cells.without(missing)
 
 
 def _is_too_large(text: str) -> bool:

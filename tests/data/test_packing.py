@@ -133,7 +133,8 @@ def test_the_numbers_of_a_large_table_are_packed_and_its_texts_are_not():
     table = read_table("t.csv", text_columns=["y"], packs=True)
     assert table.packed is not None
     assert table.packed.names == ("a", "b")
-    assert list(table.frame.columns) == ["word", "y"]
+    assert list(table.coded) == ["word", "y"]
+    assert list(table.frame.columns) == []
     assert table.read_names == table.column_names == ("a", "b", "word", "y")
     plain = read_table("t.csv", text_columns=["y"])
     assert plain.packed is None
