@@ -89,14 +89,17 @@ class PackedNumbers:
         cells = frame[list(self.names)].to_numpy().T
         if cells.dtype.kind not in "iuf" or (cells.dtype.kind == "f" and np.isinf(cells).any()):
             return None
+        is_whole = np.can_cast(cells.dtype, np.float32)
+        if (
+            not is_whole and _differ(cells[:, :SAMPLE_ROWS]).all()
+        ):  # most tables of measurements are known by a few rows
+            return Part(cells, np.zeros(len(cells), np.bool_))
+        is_exact = np.ones(len(cells), np.bool_) if is_whole else ~_differ(cells)
+        if not is_exact.all():
+            return Part(cells, is_exact)
         values = _memory(*cells.shape) if cells.size >= BLOCK_CELLS else np.empty(cells.shape, np.float32)
         _round(cells, values)
-        is_exact = np.ones(len(cells), np.bool_)
-        if not np.can_cast(cells.dtype, np.float32):
-            is_exact = (values == cells).all(axis=1)
-            for index in np.flatnonzero(~is_exact).tolist():
-                is_exact[index] = np.array_equal(values[index], cells[index], equal_nan=cells.dtype.kind == "f")
-        return Part(values, is_exact) if is_exact.all() else Part(cells, is_exact)
+        return Part(values, is_exact)
 
     def add(self, part: Part) -> None:
         """Take in further rows; `end` follows the last."""
@@ -155,6 +158,16 @@ def _memory(n_columns: int, n_rows: int) -> NDArray[np.float32]:
     # A mapping of its own goes back to the system when the block is dropped; what the heap gave it might keep.
     memory = mmap.mmap(-1, max(4 * n_columns * n_rows, 1))
     return np.frombuffer(memory, np.float32, n_columns * n_rows).reshape(n_columns, n_rows)
+
+
+def _differ(cells: Numbers) -> NDArray[np.bool_]:
+    """Of which columns (n_columns, n_rows) float32 does not hold all known cells."""
+    with np.errstate(over="ignore", under="ignore"):
+        is_other = cells.astype(np.float32) != cells
+    differ: NDArray[np.bool_] = is_other.any(axis=1)
+    if differ.any() and cells.dtype.kind == "f":
+        differ[differ] = (is_other & ~np.isnan(cells))[differ].any(axis=1)
+    return differ
 
 
 def _round(cells: Numbers, values: NDArray[np.float32]) -> None:
