@@ -21,7 +21,7 @@ Numbers = NDArray[np.floating | np.integer]
 
 # Cells of a block: enough of them that blocks are few, few enough that one is no weight.
 BLOCK_CELLS = 1 << 20
-# Of how many rows the middle is looked for: a few that are far out do not move it.
+# Rows among which the middle is looked for (a few that are far out do not move it), and that are looked at first.
 SAMPLE_ROWS = 63
 
 
@@ -90,9 +90,8 @@ class PackedNumbers:
         if cells.dtype.kind not in "iuf" or (cells.dtype.kind == "f" and np.isinf(cells).any()):
             return None
         is_whole = np.can_cast(cells.dtype, np.float32)
-        if (
-            not is_whole and _differ(cells[:, :SAMPLE_ROWS]).all()
-        ):  # most tables of measurements are known by a few rows
+        # Most tables of measurements are known by a few rows.
+        if not is_whole and _differ(cells[:, :SAMPLE_ROWS]).all():
             return Part(cells, np.zeros(len(cells), np.bool_))
         is_exact = np.ones(len(cells), np.bool_) if is_whole else ~_differ(cells)
         if not is_exact.all():
