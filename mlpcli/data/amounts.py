@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from mlpcli.data.columns import Column
 from mlpcli.data.edges import Guide
-from mlpcli.data.numeric import MissingPolicy, Quantile, Robust, Scaler, fit_fill, fit_scaler, known_values
+from mlpcli.data.numeric import (
+    MissingPolicy,
+    Quantile,
+    Robust,
+    Scaler,
+    count_distinct,
+    fit_fill,
+    fit_scaler,
+    known_values,
+)
 from mlpcli.data.piecewise import Encoding, PiecewiseLinear
 
 Values = NDArray[np.float64]
@@ -63,9 +72,19 @@ def scale_together(
     return scaled
 
 
+@dataclass(frozen=True)
+class Spread:
+    """The known training values of one number or date: how many, the least, the greatest, how many distinct ones."""
+
+    n_known: int
+    low: float
+    high: float
+    n_distinct: int
+
+
 def fit_amount(
     values: Values, numeric: Scaler, missing: MissingPolicy, encoding: Encoding, guide: Guide | None = None
-) -> Amount:
+) -> tuple[Amount, Spread]:
     """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not."""
     known = known_values(values)
     center, scale = fit_scaler(numeric, known)
@@ -74,7 +93,11 @@ def fit_amount(
     clip = numeric.clip if isinstance(numeric, Robust) else None
     edges = encoding.find_edges(values, guide)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
-    return Amount(fit_fill(missing, known), center, scale, clip, quantiles, scores, edges, span)
+    # Sorted once for all that follows: a median and a table of distinct values take several times as long.
+    ordered = np.sort(known)
+    spread = Spread(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
+    fill = fit_fill(missing, known, ordered)
+    return Amount(fill, center, scale, clip, quantiles, scores, edges, span), spread
 
 
 def pack_amounts(amounts: Sequence[Amount]) -> dict[str, Values]:

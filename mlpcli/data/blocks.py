@@ -4,7 +4,8 @@ Numbers are scaled together, a block of rows after the other, while the block is
 or too large they are written one by one, as are dates and columns of texts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,6 +16,8 @@ from mlpcli.data.columns import Column, yes_no_sign
 from mlpcli.data.dates import cycles
 from mlpcli.data.faults import missing_cell, too_large
 from mlpcli.data.inputs import Block, input_places
+from mlpcli.data.lookahead import mapped_ahead
+from mlpcli.data.packing import Block as PackedBlock
 from mlpcli.data.packing import PackedNumbers
 from mlpcli.data.piecewise import write_bins
 from mlpcli.data.selection import Selection
@@ -62,17 +65,42 @@ def write_packed(
     write = _writer_of([column.name for column in numbers], amounts, places, Xs[0].dtype)
     positions = packed.places([column.name for column in numbers])
     taken = slice(None) if np.array_equal(positions, np.arange(len(packed.names))) else positions
-    n_at_once = max(FEWEST_ROWS, NUMBERS_AT_ONCE // len(numbers))
+    n_at_once = max(1, NUMBERS_AT_ONCE // len(numbers))
+
+    def write_piece(piece: "_Piece") -> None:
+        for start in range(0, len(piece.rows), n_at_once):
+            some = piece.rows[start : start + n_at_once]
+            cells, written = piece.block.cells(taken, piece.within(some)), piece.X[start : start + n_at_once]
+            if not write(written, cells.T):
+                for column, values in zip(numbers, cells, strict=True):
+                    _write_with_missing(written, places, column, values, amounts[column.name], some, where)
+
+    for _ in mapped_ahead(write_piece, _pieces(Xs, row_sets, packed), n_waiting=0):  # each holds a block
+        pass
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows of a block, and the inputs they are written into."""
+
+    block: PackedBlock
+    X: NDArray[np.floating]
+    rows: NDArray[np.int64]
+
+    def within(self, rows: NDArray[np.int64]) -> "slice | NDArray[np.int64]":
+        """Some of these rows, counted from the first of the block; what follows each other is not copied."""
+        first, last = (int(row) - self.block.first_row for row in rows[[0, -1]])
+        return slice(first, last + 1) if last - first + 1 == len(rows) else rows - self.block.first_row
+
+
+def _pieces(
+    Xs: Sequence[NDArray[np.floating]], row_sets: Sequence[NDArray[np.int64]], packed: PackedNumbers
+) -> Iterator[_Piece]:
     for block in packed.drain():
         for X, rows in zip(Xs, row_sets, strict=True):
             first, end = np.searchsorted(rows, (block.first_row, block.end_row)).tolist()
-            for start in range(first, end, n_at_once):
-                some = rows[start : min(start + n_at_once, end)]
-                cells = block.cells(taken, some - block.first_row)
-                written = X[start : start + len(some)]
-                if not write(written, cells.T):
-                    for column, values in zip(numbers, cells, strict=True):
-                        _write_with_missing(written, places, column, values, amounts[column.name], some, where)
+            if first < end:
+                yield _Piece(block, X[first:end], rows[first:end])
 
 
 def _write_with_missing(

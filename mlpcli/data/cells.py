@@ -5,7 +5,7 @@ categories, strings, nullable numbers, booleans, dates. Each distinct value is c
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -52,6 +52,15 @@ class TextCells:
     def translated(self, table: NDArray[Looked], missing: object) -> NDArray[Looked]:
         """`table` (one value per text) looked up for each cell, with `missing` where there is none."""
         return np.append(table, np.asarray([missing], table.dtype))[self.codes]
+
+    @property
+    def series(self) -> Series:
+        """The cells as a frame has them, NaN where they are missing."""
+        return pd.Series(self.translated(np.asarray(self.texts, object), np.nan), dtype=object, copy=False)
+
+    def without(self, missing: Collection[str]) -> "TextCells":
+        """The cells, of which those with one of some texts are missing."""
+        return _merged(self.codes, ["" if text in missing else text for text in self.texts])
 
 
 @dataclass(frozen=True)
@@ -114,23 +123,42 @@ def text_cells(series: Series) -> TextCells:
     if is_number_dtype(series):
         is_whole = series.dtype.kind in "iu" and isinstance(series.dtype, np.dtype)
         values = pd.Series(series.to_numpy() if is_whole else series.to_numpy(np.float64, na_value=np.nan), copy=False)
-    codes, distinct = _factorized(values)
-    spelled = pd.Timestamp.isoformat if is_date_dtype(series) else _text
-    return _merged(codes, [spelled(value) for value in distinct])
-
-
-def _factorized(values: Series) -> tuple[Codes, list[Any]]:
-    """The place of each value among the distinct ones, -1 where it is missing, and these as they occur.
-
-    Taken some rows at a time: pandas makes room for as many distinct values as there are rows.
-    """
-    places: dict[Any, int] = {}
-    parts: list[Codes] = []
+    coder = Coder()
     for start in range(0, len(values), FACTORIZED_AT_ONCE):
-        own, distinct = pd.factorize(values.iloc[start : start + FACTORIZED_AT_ONCE])
-        table = [places.setdefault(value, len(places)) for value in distinct.tolist()]
-        parts.append(np.asarray([*table, -1], code_dtype(len(places)))[own])
-    return np.concatenate([np.zeros(0, code_dtype(len(places))), *parts]), list(places)
+        coder.add(coded(values.iloc[start : start + FACTORIZED_AT_ONCE]))
+    return coder.cells(pd.Timestamp.isoformat if is_date_dtype(series) else _text)
+
+
+@dataclass(frozen=True)
+class CodedRows:
+    """Some rows of a column: `distinct[codes[row]]` is the value, code -1 a missing cell."""
+
+    codes: Codes
+    distinct: tuple[Any, ...]
+
+
+def coded(values: Series) -> CodedRows:
+    """Some rows; pandas makes room for as many distinct values as there are rows, so they should not be too many."""
+    codes, distinct = pd.factorize(values)
+    return CodedRows(codes.astype(code_dtype(len(distinct))), tuple(distinct.tolist()))
+
+
+class Coder:
+    """Puts the rows of a column together, part by part; the distinct values stand in the order in which they occur."""
+
+    def __init__(self) -> None:
+        self._places: dict[Any, int] = {}
+        self._parts: list[Codes] = []
+
+    def add(self, rows: CodedRows) -> None:
+        """Take in further rows."""
+        table = [self._places.setdefault(value, len(self._places)) for value in rows.distinct]
+        self._parts.append(np.asarray([*table, -1], code_dtype(len(self._places)))[rows.codes])
+
+    def cells(self, spelled: Callable[[Any], str]) -> TextCells:
+        """All rows, of each distinct value the text; an empty one is a missing cell."""
+        codes = np.concatenate([np.zeros(0, code_dtype(len(self._places))), *self._parts])
+        return _merged(codes, [spelled(value) for value in self._places])
 
 
 def number_cells(series: Series) -> NumberCells:

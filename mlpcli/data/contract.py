@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.cells import canonical_number
 from mlpcli.data.columns import Column, yes_no_sign
+from mlpcli.data.numeric import known_and_sorted
 from mlpcli.data.selection import Rows, Selection
 from mlpcli.data.tables import Table
 
@@ -98,7 +99,14 @@ def fit_contract(table: Table, columns: Sequence[Column], rows: Rows) -> Contrac
     selection = Selection(table, rows[spread_rows(len(rows), SAMPLE_ROWS)])
     n_texts = sum(column.role in ("category", "yes_no") for column in columns)
     most_levels = min(MOST_LEVELS, MOST_LEVELS_TOGETHER // max(n_texts, 1))
-    return Contract(len(rows), tuple(_fit_column(selection, column, most_levels) for column in columns))
+    numbers = selection.each_numbers([column.name for column in columns if column.role == "number"])
+    fitted = (
+        _fit_amounts(next(numbers) if column.role == "number" else selection.days(column.name, column.date_format))
+        if column.role in ("number", "date")
+        else _fit_texts(selection, column, most_levels)
+        for column in columns
+    )
+    return Contract(len(rows), tuple(fitted))
 
 
 def spread_rows(n_rows: int, most: int) -> Rows:
@@ -184,11 +192,13 @@ def find_fault(contract: Contract, columns: Sequence[Column]) -> str:
     return ""
 
 
-def _fit_column(selection: Selection, column: Column, most_levels: int) -> ColumnContract:
-    if column.role in ("number", "date"):
-        ordered = _ordered(selection, column)
-        edges = _edges(ordered)
-        return ColumnContract(edges=edges, counts=tuple(_binned(ordered, edges).tolist()))
+def _fit_amounts(values: Values) -> ColumnContract:
+    ordered = known_and_sorted(values)
+    edges = _edges(ordered)
+    return ColumnContract(edges=edges, counts=tuple(_binned(ordered, edges).tolist()))
+
+
+def _fit_texts(selection: Selection, column: Column, most_levels: int) -> ColumnContract:
     levels = column.levels
     if column.role == "category":
         _, _, found = _level_counts(selection, column, ())
@@ -203,8 +213,8 @@ def _fit_column(selection: Selection, column: Column, most_levels: int) -> Colum
 def _ordered(selection: Selection, column: Column) -> Values:
     """The numbers or days of a column, ascending, without the missing cells."""
     is_date = column.role == "date"
-    return _known(
-        np.sort(selection.days(column.name, column.date_format) if is_date else selection.numbers(column.name))
+    return known_and_sorted(
+        selection.days(column.name, column.date_format) if is_date else selection.numbers(column.name)
     )
 
 

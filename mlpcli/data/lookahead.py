@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 MOST_THREADS = 4  # what each works on is in memory
 
 
-def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Give `function` of each item, in order; at most two items more than there are threads are under way.
+def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_waiting: int = 2) -> Iterator[Result]:
+    """Give `function` of each item, in order; at most `n_waiting` items more than there are threads are under way.
 
-    One of them is the item that is due, while the caller is busy with it; the other waits for the next free thread.
+    Of two, one is the item that is due, while the caller is busy with it; the other waits for the next free thread.
 
     `items` are taken in the caller's thread, so that Ctrl-C ends a wait for them; a DataError that ends them is raised
     when the results before it are given out. Leaving early ends the threads.
@@ -28,7 +28,7 @@ def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     pool = ThreadPoolExecutor(n_threads)
     try:
         while True:
-            while not is_done and len(waiting) < n_threads + 2:
+            while not is_done and len(waiting) < n_threads + n_waiting:
                 try:
                     waiting.append(pool.submit(function, next(source)))
                 except StopIteration:

@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.machine import return_freed_memory
+
 Values = NDArray[np.float64]
-Numbers = NDArray[np.float64 | np.integer]
+Numbers = NDArray[np.floating | np.integer]
 
 # Cells of a block: enough of them that blocks are few, few enough that one is no weight.
 BLOCK_CELLS = 1 << 20
-# Of how many rows the middle is looked for: a few that are far out do not move it.
+# Rows among which the middle is looked for (a few that are far out do not move it), and that are looked at first.
 SAMPLE_ROWS = 63
 
 
@@ -28,6 +30,7 @@ class Block:
     """Rows `first_row` to `end_row` of all columns: cell = `values` * `unit` + `middle`, in float64.
 
     `values` is float32 (n_columns, n_rows), C-contiguous; `unit` (a power of two) and `middle` are (n_columns, 1).
+    With `is_plain` they are 1 and 0.
     """
 
     first_row: int
@@ -35,13 +38,36 @@ class Block:
     values: NDArray[np.float32]
     unit: Values
     middle: Values
+    is_plain: bool
 
-    def cells(self, columns: "slice | NDArray[np.int64]", rows: "slice | NDArray[np.signedinteger[Any]]") -> Values:
-        """The numbers (n_columns, n_rows) of some columns and rows, counted within the block."""
-        values: Values = self.values[columns][:, rows].astype(np.float64)
-        values *= self.unit[columns]
-        values += self.middle[columns]
-        return values
+    def cells(
+        self,
+        columns: "slice | NDArray[np.int64]",
+        rows: "slice | NDArray[np.signedinteger[Any]]",
+        out: Values | None = None,
+    ) -> Values:
+        """The numbers (n_columns, n_rows) of some columns and rows, counted within the block; in `out`, if given."""
+        if isinstance(columns, np.ndarray) and isinstance(rows, np.ndarray):
+            values = self.values[columns[:, None], rows]
+        else:
+            values = self.values[columns, rows]
+        cells: Values = np.empty(values.shape) if out is None else out
+        cells[...] = values
+        if not self.is_plain:
+            cells *= self.unit[columns]
+            cells += self.middle[columns]
+        return cells
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows on their way into a block: `cells` (n_columns, n_rows), in float32 where that holds all of them.
+
+    `is_exact` (n_columns,) says of which columns it does.
+    """
+
+    cells: Numbers
+    is_exact: NDArray[np.bool_]
 
 
 class PackedNumbers:
@@ -52,41 +78,68 @@ class PackedNumbers:
         self.n_rows = 0
         self.blocks: list[Block] = []
         self._places = {name: place for place, name in enumerate(names)}
-        self._waiting: list[Numbers] = []
+        self._waiting: list[Part] = []
         self._n_waiting = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def add(self, frame: pd.DataFrame) -> bool:
-        """Take in further rows, and say whether all cells are finite numbers or missing; `end` follows the last."""
-        values = frame[list(self.names)].to_numpy().T
-        if values.dtype.kind not in "iuf":
-            return False
-        self._waiting.append(values)
-        self._n_waiting += len(frame)
+    def part(self, frame: pd.DataFrame) -> Part | None:
+        """Rows made ready for `add`, any thread may ask; None unless all cells are finite numbers or missing."""
+        cells = frame[list(self.names)].to_numpy().T
+        if cells.dtype.kind not in "iuf" or (cells.dtype.kind == "f" and np.isinf(cells).any()):
+            return None
+        is_whole = np.can_cast(cells.dtype, np.float32)
+        # Most tables of measurements are known by a few rows.
+        if not is_whole and _differ(cells[:, :SAMPLE_ROWS]).all():
+            return Part(cells, np.zeros(len(cells), np.bool_))
+        is_exact = np.ones(len(cells), np.bool_) if is_whole else ~_differ(cells)
+        if not is_exact.all():
+            return Part(cells, is_exact)
+        values = _memory(*cells.shape) if cells.size >= BLOCK_CELLS else np.empty(cells.shape, np.float32)
+        _round(cells, values)
+        return Part(values, is_exact)
+
+    def add(self, part: Part) -> None:
+        """Take in further rows; `end` follows the last."""
+        self._waiting.append(part)
+        self._n_waiting += part.cells.shape[1]
         if self._n_waiting * len(self.names) >= BLOCK_CELLS:
             self.end()
-        return values.dtype.kind != "f" or not np.isinf(values).any()
 
     def end(self) -> None:
         """Pack what waits."""
         if self._n_waiting:
             first, self.n_rows = self.n_rows, self.n_rows + self._n_waiting
-            self.blocks.append(_packed(first, self._waiting, self._n_waiting, len(self.names)))
+            self.blocks.append(_packed(first, self._waiting))
+            is_narrow = len(self._waiting) > 1
             self._waiting, self._n_waiting = [], 0
+            if is_narrow:  # of many small arrays much of the heap stays behind, a fifth of the numbers of 14 columns
+                return_freed_memory()
 
     def column(self, name: str, rows: "NDArray[np.signedinteger[Any]] | None" = None) -> Values:
         """All cells of a column (n_rows,), or those of ascending `rows`."""
-        place = self._places[name]
-        column = slice(place, place + 1)
-        values = np.empty(self.n_rows if rows is None else len(rows))
+        return next(self.columns([name], rows))
+
+    def columns(self, names: Sequence[str], rows: "NDArray[np.signedinteger[Any]] | None" = None) -> Iterator[Values]:
+        """The same of one column after the other; narrow ones are unpacked several at a time."""
+        n_rows = self.n_rows if rows is None else len(rows)
+        n_at_once = max(1, BLOCK_CELLS // max(n_rows, 1))
+        for start in range(0, len(names), n_at_once):
+            places = self.places(names[start : start + n_at_once])
+            is_run = bool((np.diff(places) == 1).all())
+            yield from self._columns(slice(places[0], places[-1] + 1) if is_run else places, len(places), rows)
+
+    def _columns(
+        self, places: "slice | NDArray[np.int64]", n_places: int, rows: "NDArray[np.signedinteger[Any]] | None"
+    ) -> Values:
+        values = np.empty((n_places, self.n_rows if rows is None else len(rows)))
         for block in self.blocks:
             if rows is None:
-                values[block.first_row : block.end_row] = block.cells(column, slice(None))[0]
+                block.cells(places, slice(None), values[:, block.first_row : block.end_row])
             else:
                 first, end = np.searchsorted(rows, (block.first_row, block.end_row)).tolist()
-                values[first:end] = block.cells(column, rows[first:end] - block.first_row)[0]
+                block.cells(places, rows[first:end] - block.first_row, values[:, first:end])
         return values
 
     def places(self, names: Sequence[str]) -> NDArray[np.int64]:
@@ -100,25 +153,48 @@ class PackedNumbers:
             yield self.blocks.pop()
 
 
-def _packed(first_row: int, parts: Sequence[Numbers], n_rows: int, n_columns: int) -> Block:
+def _memory(n_columns: int, n_rows: int) -> NDArray[np.float32]:
     # A mapping of its own goes back to the system when the block is dropped; what the heap gave it might keep.
     memory = mmap.mmap(-1, max(4 * n_columns * n_rows, 1))
-    values = np.frombuffer(memory, np.float32, n_columns * n_rows).reshape(n_columns, n_rows)
-    unit, middle = np.ones((n_columns, 1)), np.zeros((n_columns, 1))
+    return np.frombuffer(memory, np.float32, n_columns * n_rows).reshape(n_columns, n_rows)
+
+
+def _differ(cells: Numbers) -> NDArray[np.bool_]:
+    """Of which columns (n_columns, n_rows) float32 does not hold all known cells."""
     with np.errstate(over="ignore", under="ignore"):
-        np.concatenate(parts, axis=1, out=values, casting="unsafe")
-        ends = np.cumsum([0, *(part.shape[1] for part in parts)])
-        is_exact = np.ones(n_columns, np.bool_)
-        for part, start in zip(parts, ends, strict=False):
-            is_exact &= (values[:, start : start + part.shape[1]] == part).all(axis=1)
+        is_other = cells.astype(np.float32) != cells
+    differ: NDArray[np.bool_] = is_other.any(axis=1)
+    if differ.any() and cells.dtype.kind == "f":
+        differ[differ] = (is_other & ~np.isnan(cells))[differ].any(axis=1)
+    return differ
+
+
+def _round(cells: Numbers, values: NDArray[np.float32]) -> None:
+    with np.errstate(over="ignore", under="ignore"):
+        np.copyto(values, cells, casting="unsafe")
+    if cells.dtype.kind == "f":
+        values += 0.0  # there is one zero, however it was written
+
+
+def _packed(first_row: int, parts: Sequence[Part]) -> Block:
+    n_columns, n_rows = len(parts[0].cells), sum(part.cells.shape[1] for part in parts)
+    is_exact = np.all([part.is_exact for part in parts], axis=0)
+    unit, middle = np.ones((n_columns, 1)), np.zeros((n_columns, 1))
+    if len(parts) == 1 and n_columns * n_rows >= BLOCK_CELLS and is_exact.all():
+        values = np.asarray(parts[0].cells, np.float32)  # which has a memory of its own already
+    else:
+        values, end = _memory(n_columns, n_rows), 0
+        for part in parts:
+            start, end = end, end + part.cells.shape[1]
+            _round(part.cells, values[:, start:end])
+    with np.errstate(over="ignore", under="ignore"):
         for index in np.flatnonzero(~is_exact).tolist():
-            column = np.concatenate([part[index] for part in parts]).astype(np.float64, copy=False)
-            if not np.array_equal(values[index], column, equal_nan=True):
-                middle[index], unit[index] = _middle_and_unit(column)
-                column -= middle[index]
-                column /= unit[index]
-                values[index] = column
-    return Block(first_row, first_row + n_rows, values, unit, middle)
+            column = np.concatenate([part.cells[index] for part in parts]).astype(np.float64, copy=False)
+            middle[index], unit[index] = _middle_and_unit(column)
+            column -= middle[index]
+            column /= unit[index]
+            values[index] = column
+    return Block(first_row, first_row + n_rows, values, unit, middle, bool(is_exact.all()))
 
 
 def _middle_and_unit(column: Values) -> tuple[float, float]:

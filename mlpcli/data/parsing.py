@@ -1,24 +1,21 @@
 """One file, from its text to frames: pandas parses the cells of the rows that `records` has proved complete."""
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mlpcli.data.cells import NUMBER_BLANKS, Series, has_infinite, is_code, parse_numbers, text_cells
+from mlpcli.data.cells import is_code
 from mlpcli.data.dialect import Dialect, TableFormat, find_dialect, is_figure
 from mlpcli.data.encoding import Digest, TextBlocks
-from mlpcli.data.faults import infinite, not_a_number
 from mlpcli.data.lookahead import mapped_ahead
 from mlpcli.data.parsers import Parsers
 from mlpcli.data.records import LineMap, RowStream
 from mlpcli.data.sources import Source, open_source
+from mlpcli.data.whole_numbers import WholeFrames
 from mlpcli.errors import DataError
 
 # Before 3.1 pandas' default converter is off by a last digit now and then.
@@ -70,18 +67,22 @@ class Plan:
 
 
 class OpenTable:
-    """A file that is being read; `notes` and `format` are final when all of it is."""
+    """A file that is being read, `in_blocks` by `map_frames`; `notes` and `format` are final when all of it is.
 
-    def __init__(self, source: Source, plan: Plan, digest: Digest | None = None) -> None:
+    The columns `text_names` are read as texts, of the others pandas guesses the type.
+    """
+
+    def __init__(self, source: Source, plan: Plan, digest: Digest | None = None, in_blocks: bool = False) -> None:
         self._plan = plan
         stream = open_source(source)
         try:
             self._text = TextBlocks(stream, plan.format.encoding, digest)
             self.dialect = find_dialect(self._text, plan.format, plan.text_columns)
+            self.text_names = plan.text_names(self.dialect)
             self.lines = LineMap(self._text.name, self.dialect.first_line)
             start, n_fields = self.dialect.rows, len(self.dialect.names)
             # A row too short has no last cell; where that column is parsed, missing cells in it call for a closer look.
-            is_hasty = not plan.guesses and (plan.wanted is None or self.dialect.names[-1] in plan.wanted)
+            is_hasty = in_blocks and (plan.wanted is None or self.dialect.names[-1] in plan.wanted)
             self._rows = RowStream(self._text, start, self.dialect.delimiter, n_fields, self.lines, is_hasty)
         except BaseException:
             stream.close()
@@ -144,10 +145,13 @@ class OpenTable:
             yield work(self.whole(), Block(b"", 0, 0, True, self.format, self.notes))
             return
         # Without any wanted column one is read all the same: rows are counted by it.
-        parsers = Parsers(self._options(self._names or [self.dialect.names[0]]))
+        names = self._names or [self.dialect.names[0]]
+        parsers, whole_frames = Parsers(self._options(names)), self._whole_frames(names)
 
         def parsed_and_worked_on(block: Block) -> Result:
-            frame = self._parsed(parsers, block)
+            frame = whole_frames.frame(block.text) if whole_frames is not None else None
+            if frame is None:
+                frame = self._parsed(parsers, block)
             return work(frame if self._names else frame[[]], block)
 
         yield from mapped_ahead(parsed_and_worked_on, self._blocks())
@@ -186,10 +190,15 @@ class OpenTable:
             raise DataError(f"{self.name}: {block.n_rows} rows, of which only {len(frame)} can be read.")
         return frame
 
+    def _whole_frames(self, names: Sequence[str]) -> WholeFrames | None:
+        """What parses blocks of whole numbers; None where some of them mean a missing cell."""
+        if any(text.isdecimal() for name in names for text in self._plan.missing_texts(name)):
+            return None
+        return WholeFrames(self.dialect.delimiter, self.dialect.names, names, self.text_names)
+
     def _options(self, names: Sequence[str]) -> dict[str, Any]:
         """How pandas reads these columns. It drops no line and knows no marker but ours."""
         dialect = self.dialect
-        texts = self._plan.text_names(dialect)
         missing = {name: sorted(self._plan.missing_texts(name)) for name in names}
         first = missing[names[0]]
         return {
@@ -198,7 +207,8 @@ class OpenTable:
             "names": list(dialect.names),
             "usecols": list(names),  # also if these are all: so pandas lets a long row pass, which is for us to tell
             "index_col": False,
-            "dtype": {name: object for name in names if name in texts} or None,  # {} makes a frame column by column
+            "dtype": {name: object for name in names if name in self.text_names}
+            or None,  # {} makes a frame column by column
             "na_values": first if all(markers == first for markers in missing.values()) else missing,
             "keep_default_na": False,
             "skip_blank_lines": False,
@@ -221,80 +231,3 @@ class Block:
     is_proved: bool
     format: TableFormat
     notes: tuple[str, ...]
-
-
-def has_lost_text(column: Series) -> bool:
-    """Whether pandas saw truth values, or numbers in one place and words in another: how they were spelt is lost."""
-    if column.dtype == np.bool_:
-        return True
-    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in ("string", "empty")
-
-
-def tidied(frame: pd.DataFrame, plan: Plan, where: Callable[[int], str]) -> pd.DataFrame:
-    """Bring each column to float64, int64 or text (object: str and NaN, without surrounding blanks).
-
-    `where` tells the place of a row. Raises DataError for a text in a column of numbers, and for an infinite number.
-    """
-    if len(frame.columns) and set(frame.dtypes) == {np.dtype(np.float64)} and not has_infinite(frame.to_numpy()):
-        return frame
-    columns = {str(name): _tidied_column(str(name), frame[name], plan, where) for name in frame.columns}
-    changed = {name: column for name, column in columns.items() if column is not None}
-    if not changed:
-        return frame
-    if 2 * len(changed) > len(columns):
-        kept = {name: frame[name] for name in columns if name not in changed}
-        return pd.DataFrame({n: changed.get(n, kept.get(n)) for n in columns}, index=frame.index, copy=False)
-    # The others stay together in one array, which is quick to take rows from.
-    tidy = frame.copy(deep=False)
-    for name, column in changed.items():
-        tidy[name] = column
-    return tidy
-
-
-def _tidied_column(name: str, column: Series, plan: Plan, where: Callable[[int], str]) -> "Series | None":
-    """One column brought in order; None when it is."""
-    is_number = name in plan.number_columns
-    if column.dtype.kind in "iuf":
-        if column.dtype.kind == "f":
-            _check_finite(name, column.to_numpy(), where)
-        needs_float = column.dtype != np.float64 and (is_number or column.dtype != np.int64)
-        return column.astype(np.float64) if needs_float else None
-    if has_lost_text(column):
-        column = column.map(str, na_action="ignore")
-    cells = text_cells(column)
-    missing = plan.missing_texts(name)
-    is_missing = np.asarray([text in missing for text in cells.texts], np.bool_)
-    may_be_number = plan.guesses and name not in plan.text_columns
-    # Most columns of words are known by their first texts, without trying to read thousands as numbers.
-    known = missing | NUMBER_BLANKS
-    is_wordy = any(not is_figure(text) and not known & {text, text.lower()} for text in cells.texts[:20])
-    if is_number or (may_be_number and not is_wordy):
-        numbers, is_unknown = parse_numbers(cells.texts)
-        is_unknown &= ~is_missing
-        if is_unknown.any() and all(_is_too_large(cells.texts[position]) for position in np.flatnonzero(is_unknown)):
-            numbers, is_unknown = np.where(is_unknown, np.inf, numbers), np.zeros_like(is_unknown)
-        if is_number and is_unknown.any():
-            row = int(np.argmax(cells.translated(is_unknown, False)))
-            raise not_a_number(where(row), name, cells.texts[cells.codes[row]])
-        is_amount = not (is_unknown.any() or np.isnan(numbers[~is_missing]).all() or any(map(is_code, cells.texts)))
-        if is_number or is_amount:
-            values = cells.translated(np.where(is_missing, np.nan, numbers), np.nan).astype(np.float64)
-            _check_finite(name, values, where)
-            return pd.Series(values, index=column.index)
-    texts = np.asarray(cells.texts, dtype=object)
-    texts[is_missing] = np.nan
-    return pd.Series(cells.translated(texts, np.nan), index=column.index, dtype=object)
-
-
-def _is_too_large(text: str) -> bool:
-    """Whether a text is a number beyond float64; before 3.1 pandas gives such as texts, later as infinity."""
-    try:
-        return math.isinf(float(text))
-    except ValueError:
-        return False
-
-
-def _check_finite(name: str, values: NDArray[np.float64], where: Callable[[int], str]) -> None:
-    is_infinite = np.isinf(values)
-    if is_infinite.any():
-        raise infinite(where(int(np.argmax(is_infinite))), name)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.data.amounts import Amount, fit_amount, pack_amounts, unpack_amounts
+from mlpcli.data.amounts import Amount, Spread, fit_amount, pack_amounts, unpack_amounts
 from mlpcli.data.blocks import write_amounts, write_numbers, write_packed, write_texts
 from mlpcli.data.categorical import OneHot, choose_levels
 from mlpcli.data.cells import holds_numbers, is_date_dtype
@@ -21,11 +21,11 @@ from mlpcli.data.dates import find_date_formats, has_time
 from mlpcli.data.edges import guide_of
 from mlpcli.data.faults import missing_cell
 from mlpcli.data.inputs import input_blocks, input_names, input_places
-from mlpcli.data.numeric import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler, count_distinct
+from mlpcli.data.numeric import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler
 from mlpcli.data.piecewise import Encoding
-from mlpcli.data.selection import Rows, Selection
+from mlpcli.data.selection import Rows, Selection, require_columns, some_of
 from mlpcli.data.tables import Table
-from mlpcli.errors import DataError, nearest
+from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -116,13 +116,16 @@ def fit_preprocessor(
     flags: dict[bytes, str] = {}
     guide = None if targets is None else guide_of(targets)
     fit = partial(fit_amount, numeric=numeric, missing=missing, encoding=encoding, guide=guide)
+    roles = {name: roles.get(name) or _find_role(selection, name) for name in features}
+    numbers = selection.each_numbers([name for name in features if roles[name] == "number"])
     for name in features:
-        role = roles.get(name) or _find_role(selection, name)
-        if role in ("category", "yes_no"):
-            column, is_missing = _fit_texts(selection, name, role, categorical)
+        if roles[name] in ("category", "yes_no"):
+            column, is_missing = _fit_texts(selection, name, roles[name], categorical)
+        elif roles[name] == "date":
+            column, amounts[name], is_missing = _fit_dates(selection, name, fit)
         else:
-            column, amounts[name], is_missing = _fit_amounts(selection, name, role, fit)
-        if role != "category" and column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
+            column, amounts[name], is_missing = _fit_amounts(selection, Column(name, "number"), next(numbers), fit)
+        if column.role != "category" and column.n_missing and not isinstance(missing, RefuseMissing) and missing.flag:
             # Columns that are missing together say one thing: they share the flag of the first.
             pattern = np.packbits(is_missing).tobytes()
             column = replace(column, flag_of=flags.setdefault(pattern, name))
@@ -204,57 +207,36 @@ def _write_columns(
 
 
 def _find_role(selection: Selection, name: str) -> Role:
-    if selection.is_packed(name):
-        return "number"
-    return find_role(selection.whole_column(name), partial(selection.whole_texts, name))
+    return find_role(selection.no_cells(name), partial(selection.whole_texts, name))
 
 
-def require_columns(selection: Selection, names: Sequence[str]) -> None:
-    """Raise DataError for a column that is not there, with the name it may have instead."""
-    lacking = [name for name in names if name not in selection]
-    if not lacking:
-        return
-    # Only a column that nothing needs can be the missing one under another name.
-    needed = frozenset(names)
-    near = nearest(lacking[0], [column for column in selection.found_columns if column not in needed])
-    hint = f" Did you mean {near}?" if near else ""
-    which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {_some(lacking)} are missing"
-    raise DataError(
-        f"{selection.name}: {which}.{hint} The model needs: {_some(names)} (found: {_some(selection.found_columns)})"
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+def _fit_dates(
+    selection: Selection, name: str, fit: Callable[[Values], tuple[Amount, Spread]]
+) -> tuple[Column, Amount, NDArray[np.bool_]]:
+    """A column of dates, as `_fit_amounts`."""
+    date_format = _date_format(selection, name)
+    values = selection.days(name, date_format)
+    column = Column(name, "date", date_format=date_format, has_time=has_time(values))
+    return _fit_amounts(selection, column, values, fit)
 
 
 def _fit_amounts(
-    selection: Selection, name: str, role: Role, fit: Callable[[Values], Amount]
+    selection: Selection, column: Column, values: Values, fit: Callable[[Values], tuple[Amount, Spread]]
 ) -> tuple[Column, Amount, NDArray[np.bool_]]:
     """A column of numbers or dates, what is learnt of its training values, and which cells are missing."""
-    column = Column(name, role)
-    if role == "number":
-        values = selection.numbers(name)
-    else:
-        column = replace(column, date_format=_date_format(selection, name))
-        values = selection.days(name, column.date_format)
-        column = replace(column, has_time=has_time(values))
-    is_missing = np.isnan(values)
-    if is_missing.all():
-        _refuse_empty(selection, name)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    n_missing, n_distinct = int(np.count_nonzero(is_missing)), count_distinct(values)
-    amount = fit(values)
+    if np.isnan(values).all():
+        _refuse_empty(selection, column.name)
+    amount, spread = fit(values)
+    n_missing = len(values) - spread.n_known
     column = replace(
-        column, n_missing=n_missing, minimum=low, maximum=high, n_distinct=n_distinct,
+        column, n_missing=n_missing, minimum=spread.low, maximum=spread.high, n_distinct=spread.n_distinct,
         clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=max(len(amount.edges) - 1, 0), bin_span=amount.span,
     )  # fmt: skip
-    return column, amount, is_missing
+    return column, amount, np.isnan(values)
 
 
 def _date_format(selection: Selection, name: str) -> str:
-    series = selection.whole_column(name)
-    if is_date_dtype(series):
+    if is_date_dtype(selection.no_cells(name)):
         return "YYYY-MM-DD"
     formats = find_date_formats(selection.whole_texts(name).texts)
     if not formats:
@@ -280,7 +262,7 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         levels = complete_yes_no(texts)
         if levels is None:
             raise DataError(
-                f"{selection.name}: column {name} is not yes/no, it holds {len(texts)} values: {_some(texts)}"
+                f"{selection.name}: column {name} is not yes/no, it holds {len(texts)} values: {some_of(texts)}"
             )
         return Column(name, role, levels=levels, n_missing=n_missing), cells.codes < 0
     counts = dict(zip(cells.texts, cells.counts.tolist(), strict=True))
@@ -289,7 +271,7 @@ def _fit_texts(selection: Selection, name: str, role: Role, onehot: OneHot) -> t
         name,
         role,
         levels=kept,
-        has_number_levels=holds_numbers(selection.whole_column(name)),
+        has_number_levels=holds_numbers(selection.no_cells(name)),
         has_missing_level=n_missing > 0,
         has_other_level=has_rest,
         n_missing=n_missing,

@@ -1,17 +1,18 @@
-"""Files as frames: each of them in one piece, or block by block with the numbers of a large one packed."""
+"""Files as frames: each of them in one piece, or block by block, texts coded and the numbers of a large one packed."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.data.cells import CodedRows, Coder, TextCells, coded
 from mlpcli.data.dialect import TableFormat, decimal_comma_notes
 from mlpcli.data.encoding import Digest
 from mlpcli.data.faults import other_columns
-from mlpcli.data.packing import PackedNumbers
+from mlpcli.data.packing import PackedNumbers, Part
 from mlpcli.data.parsing import Block, OpenTable, Plan
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import Source
@@ -33,6 +34,7 @@ class Reading:
     format: TableFormat
     notes: tuple[str, ...]
     packed: PackedNumbers | None = None
+    coded: Mapping[str, TextCells] = field(default_factory=dict)
 
 
 def read_all(sources: Sequence[Source], plan: Plan, digest: Digest | None) -> list[Reading]:
@@ -53,68 +55,102 @@ def read_all(sources: Sequence[Source], plan: Plan, digest: Digest | None) -> li
 
 
 def read_packed(source: Source, plan: Plan, digest: Digest, exact_columns: Collection[str]) -> list[Reading] | None:
-    """One file read block by block, the numbers of a large table packed.
+    """One file read block by block, its texts coded, the numbers of a large table packed.
 
     None where numbers are not plain numbers from the first row to the last, and for a faulty file: the way through one
     whole frame knows what to do and to say.
     """
-    columns = _Columns(exact_columns)
     try:
-        with OpenTable(source, plan, digest) as opened:
-            for frame in opened.map_frames(_as_parsed):
-                if not columns.add(frame):
+        with OpenTable(source, plan, digest, in_blocks=True) as opened:
+            columns = _Columns(opened.text_names, exact_columns)
+            for rows in opened.map_frames(columns.parted):
+                if not columns.add(rows):
                     return None
             frame, packed = columns.joined()
             if packed is not None:
                 return_freed_memory()
             notes = (*opened.notes, *decimal_comma_notes(opened.name, opened.dialect, plan.format.missing_texts))
-            return [Reading(frame, opened.dialect.names, len(frame), opened.lines, opened.format, notes, packed)]
+            reading = Reading(frame, opened.dialect.names, columns.n_rows, opened.lines, opened.format, notes, packed)
+            return [replace(reading, coded=columns.texts())]
     except DataError:
         return None
 
 
-def _as_parsed(frame: pd.DataFrame, _block: Block) -> pd.DataFrame:
-    return frame
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows: texts coded, numbers packed (None: they cannot be) if it was known which, and all others."""
+
+    n_cells: int
+    texts: Mapping[str, CodedRows]
+    frame: pd.DataFrame
+    is_packed: bool = False
+    numbers: Part | None = None
 
 
 class _Columns:
-    """The frames of a file, of which the numbers are packed once there are many."""
+    """The rows of a file, of which the texts are coded, and the numbers packed once there are many."""
 
-    def __init__(self, exact: Collection[str]) -> None:
+    def __init__(self, texts: Collection[str], exact: Collection[str]) -> None:
+        self.n_rows = 0
         self._exact = exact
+        self._texts = texts
+        self._coders: dict[str, Coder] = {}
         self._frames: list[pd.DataFrame] = []
         self._packed: PackedNumbers | None = None
         self._n_cells = 0
 
-    def add(self, frame: pd.DataFrame) -> bool:
+    def parted(self, frame: pd.DataFrame, _block: Block) -> _Rows:
+        """The rows of a block made ready for `add`; any thread may ask."""
+        texts = {name: coded(frame[name]) for name in frame.columns if name in self._texts}
+        rows = _Rows(frame.size, texts, frame.drop(columns=list(texts)))
+        packed = self._packed
+        return rows if packed is None else _packed(packed, rows)
+
+    def add(self, rows: _Rows) -> bool:
         """Take in further rows; False when they cannot be packed with those before."""
-        self._frames.append(frame)
-        self._n_cells += frame.size
+        self.n_rows += len(rows.frame)
+        self._n_cells += rows.n_cells
+        for name, texts in rows.texts.items():
+            self._coders.setdefault(name, Coder()).add(texts)
         if self._packed is not None:
-            return self._pack(self._packed, [frame])
+            return self._pack(self._packed, rows)
+        self._frames.append(rows.frame)
         if self._n_cells < FEWEST_PACKED_CELLS:
             return True
         names = [
             name
-            for name in frame.columns
+            for name in rows.frame.columns
             if name not in self._exact and all(part[name].dtype.kind in "iuf" for part in self._frames)
         ]
-        self._packed = PackedNumbers(names) if names else None
-        return self._packed is None or self._pack(self._packed, self._frames)
+        if not names:
+            return True
+        frames, self._frames, self._packed = self._frames, [], PackedNumbers(names)
+        return all(self._pack(self._packed, _Rows(0, {}, frame)) for frame in frames)
 
     def joined(self) -> tuple[pd.DataFrame, PackedNumbers | None]:
-        """What is not packed as one frame, and what is."""
-        if self._packed is None:
-            return joined(self._frames), None
-        self._packed.end()
-        frame = joined(self._frames) if len(self._frames[0].columns) else pd.DataFrame(index=range(self._packed.n_rows))
+        """The columns that are neither coded nor packed as one frame, and those that are packed."""
+        if self._packed is not None:
+            self._packed.end()
+        frame = joined(self._frames) if len(self._frames[0].columns) else pd.DataFrame(index=range(self.n_rows))
         return frame, self._packed
 
-    def _pack(self, packed: PackedNumbers, frames: Sequence[pd.DataFrame]) -> bool:
-        is_plain = all(packed.add(frame) for frame in frames)
-        rest = [frame.drop(columns=list(packed.names)) for frame in frames]
-        self._frames[-len(rest) :] = rest
-        return is_plain
+    def texts(self) -> dict[str, TextCells]:
+        """The columns that are coded."""
+        return {name: coder.cells(str.strip) for name, coder in self._coders.items()}
+
+    def _pack(self, packed: PackedNumbers, rows: _Rows) -> bool:
+        if not rows.is_packed:
+            rows = _packed(packed, rows)
+        self._frames.append(rows.frame)
+        if rows.numbers is None:
+            return False
+        packed.add(rows.numbers)
+        return True
+
+
+def _packed(packed: PackedNumbers, rows: _Rows) -> _Rows:
+    rest = rows.frame.drop(columns=list(packed.names))
+    return replace(rows, frame=rest, is_packed=True, numbers=packed.part(rows.frame))
 
 
 def check_columns(name: str, names: Sequence[str], first: str, expected: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ of a float64 reads back as the same float64.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -18,10 +18,11 @@ from mlpcli.data.cells import NumberCells, Series, TextCells, numbers_of, text_c
 from mlpcli.data.dialect import DEFAULT_MISSING, TableFormat
 from mlpcli.data.faults import escaped_path, header_only
 from mlpcli.data.packing import PackedNumbers
-from mlpcli.data.parsing import Block, OpenTable, Plan, has_lost_text, tidied
+from mlpcli.data.parsing import Block, OpenTable, Plan
 from mlpcli.data.reading import check_columns, joined, read_all, read_packed
 from mlpcli.data.records import LineMap
 from mlpcli.data.sources import find_sources, held
+from mlpcli.data.tidying import has_lost_text, tidied, with_texts
 from mlpcli.errors import DataError
 
 __all__ = [
@@ -61,6 +62,7 @@ class Table:
     notes: one sentence each, for the user: what was guessed. A later chunk has only what is new.
     parts: where the rows come from; none for a table that was never a file.
     packed: columns of numbers that are not in the frame, see `packing`.
+    coded: columns of texts that are not in the frame.
     """
 
     frame: pd.DataFrame
@@ -71,33 +73,40 @@ class Table:
     notes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     packed: PackedNumbers | None = None
+    coded: Mapping[str, TextCells] = field(default_factory=dict)
     _texts: dict[str, TextCells] = field(default_factory=dict, init=False, repr=False, compare=False)
     _numbers: dict[str, NumberCells] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def read_names(self) -> tuple[str, ...]:
         """The columns that were read, in the order of the file."""
-        names = tuple(map(str, self.frame.columns))
-        if self.packed is None:
-            return names
-        return tuple(name for name in self.column_names if name in self.packed or name in names)
+        names = frozenset(map(str, self.frame.columns))
+        return tuple(name for name in self.column_names if name in names or self.is_apart(name))
+
+    def is_apart(self, name: str) -> bool:
+        """Whether a column is not in the frame."""
+        return name in self.coded or (self.packed is not None and name in self.packed)
 
     def column(self, name: str) -> Series:
-        """A column; one that is packed is unpacked for the occasion."""
+        """A column; one that is packed or coded is made for the occasion."""
         if self.packed is not None and name in self.packed:
             return pd.Series(self.packed.column(name), copy=False)
+        if name in self.coded:
+            return self.coded[name].series.rename(name)
         return self.frame[name]
 
     def text_cells(self, name: str) -> TextCells:
         """A column as texts, which are coded once."""
+        if name in self.coded:
+            return self.coded[name]
         if name not in self._texts:
             self._texts[name] = text_cells(self.column(name))
         return self._texts[name]
 
     def number_cells(self, name: str) -> NumberCells | None:
         """A column of texts as numbers, which are parsed once; None for another, which is numbers already."""
-        is_packed = self.packed is not None and name in self.packed
-        if not is_packed and name not in self._numbers and self.frame[name].dtype == object:
+        is_text = name in self.coded or (not self.is_apart(name) and self.frame[name].dtype == object)
+        if is_text and name not in self._numbers:
             self._numbers[name] = numbers_of(self.text_cells(name))
         return self._numbers.get(name)
 
@@ -151,7 +160,8 @@ def read_table(
         tuple(Part(start, reading.lines) for start, reading in zip(starts, readings, strict=True)),
         readings[0].packed,
     )
-    return replace(table, frame=tidied(frame, plan, table.where))
+    frame, texts = with_texts(tidied(frame, plan, table.where), readings[0].coded, plan, table.where)
+    return replace(table, frame=frame, coded=texts)
 
 
 def iter_tables(
@@ -190,7 +200,7 @@ def map_tables(
     first: OpenTable | None = None
     is_any = False
     for position, part in enumerate(sources, start=1):
-        with OpenTable(part, plan) as opened:
+        with OpenTable(part, plan, in_blocks=True) as opened:
             first = first or opened
             check_columns(opened.name, opened.dialect.names, first.name, first.dialect.names)
             if opened.is_empty and (is_any or position < len(sources)):

@@ -143,7 +143,7 @@ def fit_target(
     if task == "classification":
         if len(target_names) > 1:
             raise DataError("task: classification has one target column. For several yes/no columns: task: multilabel.")
-        return ClassTarget(target_names[0], levels[0], label_dtype(selection.column(target_names[0]))), {}
+        return ClassTarget(target_names[0], levels[0], label_dtype(selection.no_cells(target_names[0]))), {}
     levels_of = [yes_no_levels(selection, name, texts) for name, texts in zip(target_names, levels, strict=True)]
     return YesNoTarget(tuple(target_names), tuple(levels_of)), {}
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlpcli.data.columns import Column
 from mlpcli.data.contract import ColumnContract, Counts, Seen, see, split_counts, usual_others
-from mlpcli.data.preprocessor import number_columns, require_columns, text_columns
-from mlpcli.data.selection import Selection
+from mlpcli.data.preprocessor import number_columns, text_columns
+from mlpcli.data.selection import Selection, require_columns
 from mlpcli.data.tables import Table, TableFormat, map_tables
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (

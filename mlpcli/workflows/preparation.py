@@ -14,6 +14,7 @@ from mlpcli.data.tables import Table, TableFormat
 from mlpcli.data.targets import ClassTarget, Target, answer_names, encode_target, fit_target, rows_with_target
 from mlpcli.data.tasks import resolve_task
 from mlpcli.errors import DataError
+from mlpcli.machine import return_freed_memory
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network
 from mlpcli.training.engine import Plan
@@ -105,6 +106,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     notes += [f"{table.name}: {note}"] if note else []
 
     train_rows, validation_rows = _split(loaded, table, columns, task, known)
+    return_freed_memory()  # of finding rows, before columns are unpacked
     transform = resolve_target_transform(loaded, loss, output_activation)
     target, target_state = fit_target(table, columns.targets, task, train_rows, transform)
     preprocessor = _fit_preprocessor(loaded, table, columns, target, target_state, train_rows)

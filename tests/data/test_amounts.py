@@ -33,13 +33,13 @@ def test_the_smooth_clip_keeps_the_order_and_the_bound_of_any_numbers(values, cl
 def test_a_missing_number_stays_missing_when_scaled():
     values = np.array([np.nan, 1.0])
     assert np.isnan(scale_together(values, 0.0, 1.0, 3.0)).tolist() == [True, False]
-    amount = fit_amount(np.array([1.0, 2.0]), Quantile(), MedianFill(), NoEncoding())
+    amount, _ = fit_amount(np.array([1.0, 2.0]), Quantile(), MedianFill(), NoEncoding())
     assert np.isnan(amount.scaled(values)).tolist() == [True, False]
 
 
 @given(values=columns, others=columns, points=st.integers(2, 9))
 def test_normal_scores_keep_the_order_of_any_numbers_and_stay_between_those_of_the_ends(values, others, points):
-    amount = fit_amount(values, Quantile(points=points), MedianFill(), NoEncoding())
+    amount, _ = fit_amount(values, Quantile(points=points), MedianFill(), NoEncoding())
     scores = amount.scaled(np.sort(np.concatenate([values, others])))
     assert np.isfinite(scores).all()
     assert (np.diff(scores) >= -1e-9).all()
@@ -49,7 +49,7 @@ def test_normal_scores_keep_the_order_of_any_numbers_and_stay_between_those_of_t
 
 
 def test_a_value_between_two_knots_is_on_the_line_between_them():
-    amount = fit_amount(np.array([0.0, 4.0]), Quantile(), MedianFill(), NoEncoding())
+    amount, _ = fit_amount(np.array([0.0, 4.0]), Quantile(), MedianFill(), NoEncoding())
     low, high = amount.scores
     assert amount.scaled(np.array([-5.0, 1.0, 99.0])) == pytest.approx([low, low + (high - low) / 4, high])
 
@@ -59,7 +59,7 @@ def test_a_value_between_two_knots_is_on_the_line_between_them():
 def test_what_was_learnt_of_columns_comes_back_from_the_flat_state(scaler, encoding):
     rng = np.random.default_rng(0)
     tables = {"a": rng.normal(size=20), "b": np.array([0.0, 1.0]), "c": rng.normal(size=9)}
-    amounts = {name: fit_amount(values, scaler, MedianFill(), encoding) for name, values in tables.items()}
+    amounts = {name: fit_amount(values, scaler, MedianFill(), encoding)[0] for name, values in tables.items()}
     described = [Column("text", "category")]
     for name, amount in amounts.items():
         n_bins, span = max(len(amount.edges) - 1, 0), amount.span

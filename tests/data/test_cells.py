@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data import cells
-from mlpcli.data.cells import canonical_number, number_cells, number_text, parse_numbers, text_cells
+from mlpcli.data.cells import Coder, canonical_number, coded, number_cells, number_text, parse_numbers, text_cells
 
 
 def as_texts(series):
@@ -111,3 +113,34 @@ def test_codes_have_the_smallest_type_with_room_for_one_more(n_texts, dtype):
     codes = text_cells(pd.Series([str(number) for number in range(n_texts)], dtype=object)).codes
     assert codes.dtype == dtype
     assert (codes + 1).max() == n_texts
+
+
+@given(
+    cells=st.lists(st.sampled_from(["a", "b", " a", "", " ", "NA", "1", None]), max_size=30),
+    cuts=st.lists(st.integers(0, 30), max_size=4),
+)
+def test_a_column_coded_part_by_part_is_the_one_coded_as_a_whole(cells, cuts):
+    ends = sorted({0, len(cells), *(cut for cut in cuts if cut < len(cells))})
+    coder = Coder()
+    for start, end in pairwise(ends):
+        coder.add(coded(pd.Series(cells[start:end], dtype=object)))
+    found, expected = coder.cells(str.strip), text_cells(pd.Series(cells, dtype=object))
+    assert found.texts == expected.texts
+    assert found.codes.tolist() == expected.codes.tolist()
+
+
+@given(cells=st.lists(st.sampled_from(["a", "b", "NA", "?", None]), max_size=30))
+def test_cells_without_some_texts_are_missing_there_and_elsewhere_as_they_were(cells):
+    found = text_cells(pd.Series(cells, dtype=object)).without({"NA", "?"})
+    kept = [None if cell in ("NA", "?") else cell for cell in cells]
+    expected = text_cells(pd.Series(kept, dtype=object))
+    assert (found.texts, found.codes.tolist()) == (expected.texts, expected.codes.tolist())
+    assert [cell if isinstance(cell, str) else None for cell in found.series] == kept
+
+
+def test_there_is_room_for_one_code_more_than_there_are_texts():
+    coder = Coder()
+    for start in range(0, 1000, 90):
+        coder.add(coded(pd.Series([str(number) for number in range(start, start + 90)], dtype=object)))
+    cells = coder.cells(str)
+    assert [cells.texts[code] for code in cells.codes.tolist()] == [str(number) for number in range(1080)]

@@ -13,8 +13,10 @@ from mlpcli.data.numeric import (
     Quantile,
     Robust,
     Standardize,
+    count_distinct,
     fit_fill,
     fit_scaler,
+    known_and_sorted,
 )
 
 SCALERS = (Standardize(), Robust(), MinMax(), Quantile(), Divide(by=255.0), NoScaling())
@@ -134,6 +136,30 @@ def test_fills_are_median_and_mean_of_the_known_cells():
     values = np.array([1.0, np.nan, 2.0, 9.0])
     assert fit_fill(MedianFill(), values) == 2.0
     assert fit_fill(MeanFill(), values) == 4.0
+
+
+@given(values=arrays(np.float64, st.integers(1, 30), elements=st.floats(allow_nan=False, allow_infinity=False)))
+def test_a_median_is_the_middle_of_the_values_in_whatever_order_they_come(values):
+    fill = fit_fill(MedianFill(), values)
+    assert fit_fill(MedianFill(), np.append(values, np.nan)) == fill
+    assert fit_fill(MedianFill(), values, known_and_sorted(values)) == fill
+    if np.abs(values).max() < 1e100:
+        assert fill == np.median(values)
+    else:  # the mean of two may be beyond the range
+        assert np.isfinite(fill)
+
+
+@given(values=arrays(np.float64, st.integers(1, 30), elements=st.sampled_from([np.nan, -1.5, -0.0, 0.0, 1e-300, 7.0])))
+def test_distinct_values_are_counted_and_missing_ones_are_not(values):
+    ordered = known_and_sorted(values)
+    assert ordered.tolist() == sorted(value for value in values.tolist() if value == value)
+    if len(ordered):
+        assert count_distinct(ordered) == len(set(ordered.tolist()))
+
+
+def test_distinct_values_are_counted_up_to_a_thousand():
+    assert count_distinct(np.arange(999.0)) == 999
+    assert count_distinct(np.arange(5000.0)) == 1000
 
 
 def test_a_column_without_any_value_is_filled_with_0():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.data import encoding, packing, parsing, reading
+from mlpcli.data import encoding, lookahead, packing, parsing, reading
 from mlpcli.data.categorical import OneHot
 from mlpcli.data.numeric import MedianFill, RefuseMissing, Standardize
 from mlpcli.data.packing import PackedNumbers
@@ -26,7 +26,9 @@ def packed(**columns):
     frame = pd.DataFrame(columns)
     numbers = PackedNumbers(list(frame.columns))
     for start in range(0, len(frame), 7):
-        assert numbers.add(frame.iloc[start : start + 7])
+        part = numbers.part(frame.iloc[start : start + 7])
+        assert part is not None
+        numbers.add(part)
     numbers.end()
     return numbers
 
@@ -63,6 +65,23 @@ def test_some_rows_of_a_column_are_taken_from_their_blocks(rows):
     assert np.array_equal(numbers.column("x", rows), numbers.column("x")[rows])
 
 
+@pytest.mark.parametrize("names", ["abc", "ca", "b", ""])
+@pytest.mark.parametrize("rows", [None, [0, 3, 4, 20, 49], range(50)])
+def test_columns_one_after_the_other_are_those_asked_for_one_by_one(names, rows):
+    rng = np.random.default_rng(7)
+    numbers = packed(a=rng.random(50), b=np.arange(50), c=-rng.random(50))
+    rows = None if rows is None else np.asarray(rows)
+    found = list(numbers.columns(list(names), rows))
+    assert len(found) == len(names)
+    for name, values in zip(names, found, strict=True):
+        np.testing.assert_array_equal(values, numbers.column(name, rows))
+
+
+def test_zero_is_zero_whatever_its_sign():
+    zeros = packed(x=np.asarray([-0.0, 0.0, 1.0])).column("x")
+    assert not np.signbit(zeros).any()
+
+
 def test_whole_numbers_near_each_other_come_back_however_large():
     values = 10**12 + np.arange(50) * 3
     assert np.array_equal(packed(x=values).column("x"), values)
@@ -86,7 +105,21 @@ def test_the_ends_of_the_range_of_float64_can_be_packed():
 
 def test_infinite_numbers_are_not_packed():
     numbers = PackedNumbers(["x"])
-    assert not numbers.add(pd.DataFrame({"x": [1.0, np.inf]}))
+    assert numbers.part(pd.DataFrame({"x": [1.0, np.inf]})) is None
+
+
+@pytest.mark.parametrize("n_rows", [1, 9, 70])  # parts that are few rows, many in a block, a block each
+def test_parts_of_any_length_make_the_same_columns(n_rows):
+    frame = pd.DataFrame({"x": np.random.default_rng(6).random(200), "gaps": np.where(np.arange(200) % 3, 1.5, np.nan)})
+    numbers = PackedNumbers(list(frame.columns))
+    for start in range(0, len(frame), n_rows):
+        part = numbers.part(frame.iloc[start : start + n_rows])
+        assert part is not None
+        numbers.add(part)
+    numbers.end()
+    assert numbers.n_rows == 200
+    np.testing.assert_allclose(numbers.column("x"), frame["x"], rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(numbers.column("gaps"), frame["gaps"])
 
 
 def test_drained_blocks_are_gone():
@@ -100,7 +133,8 @@ def test_the_numbers_of_a_large_table_are_packed_and_its_texts_are_not():
     table = read_table("t.csv", text_columns=["y"], packs=True)
     assert table.packed is not None
     assert table.packed.names == ("a", "b")
-    assert list(table.frame.columns) == ["word", "y"]
+    assert list(table.coded) == ["word", "y"]
+    assert list(table.frame.columns) == []
     assert table.read_names == table.column_names == ("a", "b", "word", "y")
     plain = read_table("t.csv", text_columns=["y"])
     assert plain.packed is None
@@ -192,3 +226,36 @@ def test_a_table_of_many_columns_is_parsed_several_blocks_at_a_time_and_is_the_s
     monkeypatch.setattr(parsing, "MANY_COLUMNS", 2)
     with pytest.raises(DataError, match=r"t\.csv:152: "):
         list(iter_tables("t.csv", number_columns=["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    "rows", [mixed_rows(3000), [f"{row % 7},{row % 256},{row % 3},{row % 2}" for row in range(3000)]]
+)
+def test_a_packed_table_is_the_same_to_the_bit_whatever_the_number_of_threads(rows, monkeypatch):
+    monkeypatch.setattr(encoding, "BLOCK_SIZE", 512)
+    write(rows)
+    tables = []
+    for n_cores in (1, 2, 4):
+        monkeypatch.setattr(lookahead, "available_cores", lambda n_cores=n_cores: n_cores)
+        tables.append(read_table("t.csv", text_columns=["y"], packs=True))
+    for table in tables[1:]:
+        assert (table.sha256, table.packed.names) == (tables[0].sha256, tables[0].packed.names)
+        assert [block.first_row for block in table.packed.blocks] == [
+            block.first_row for block in tables[0].packed.blocks
+        ]
+        for name in table.packed.names:
+            assert table.packed.column(name).tobytes() == tables[0].packed.column(name).tobytes()
+        pd.testing.assert_frame_equal(table.frame, tables[0].frame)
+
+
+@pytest.mark.parametrize("rows", [np.arange(200), np.arange(0, 200, 3), np.arange(50, 150)])
+def test_inputs_of_a_packed_table_do_not_depend_on_the_number_of_threads(rows, monkeypatch):
+    write(mixed_rows())
+    found = []
+    for n_cores in (1, 3):
+        monkeypatch.setattr(lookahead, "available_cores", lambda n_cores=n_cores: n_cores)
+        table = read_table("t.csv", text_columns=["y"], packs=True)
+        others = np.setdiff1d(np.arange(200), rows)
+        found.append(transform_and_drain(fitted(table, rows=rows), table, np.float32, [rows, others]))
+    for one, other in zip(*found, strict=True):
+        assert one.tobytes() == other.tobytes()

@@ -374,3 +374,46 @@ def test_a_note_comes_once_and_with_the_first_rows_it_is_about(write, monkeypatc
     notes = list(map_tables(lambda table: table.notes, name))
     assert sum(map(len, notes)) == 1
     assert not notes[0]
+
+
+SOME_CELLS = st.sampled_from(
+    ["1", "2", "2.5", "01", "NA", "", " a", "a", "b c", "None", "-", "True", '"q,1"', "x", "1e999"]
+)
+
+
+@pytest.mark.parametrize("texts", [[], ["b"], ["a", "b"]])
+@pytest.mark.parametrize("numbers", [[], ["c"]])
+@given(rows=st.lists(st.tuples(SOME_CELLS, SOME_CELLS, st.sampled_from(["1", "2.5", ""])), min_size=1, max_size=25))
+def test_a_table_read_in_blocks_is_the_one_read_in_one_piece(rows, texts, numbers):
+    with open("t.csv", "w", encoding="utf-8") as file:
+        file.write("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows))
+
+    def found(packs):
+        try:
+            table = read_table("t.csv", TableFormat(header=True), texts, number_columns=numbers, packs=packs)
+        except DataError as error:
+            return str(error)
+        columns = {name: table.column(name) for name in table.read_names}
+        coded = {name: (table.text_cells(name).texts, table.text_cells(name).codes.tolist()) for name in columns}
+        parsed = {name: table.number_cells(name) for name in columns}
+        return (
+            table,
+            pd.DataFrame(columns),
+            coded,
+            {name: cells.values.tolist() for name, cells in parsed.items() if cells},
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "BLOCK_SIZE", 64)
+        blocks, whole = found(packs=True), found(packs=False)
+    if isinstance(whole, str):
+        assert blocks == whole
+        return
+    pd.testing.assert_frame_equal(blocks[1], whole[1])
+    assert blocks[2] == whole[2]
+    np.testing.assert_equal(blocks[3], whole[3])
+    assert (blocks[0].sha256, blocks[0].notes, blocks[0].read_names) == (
+        whole[0].sha256,
+        whole[0].notes,
+        whole[0].read_names,
+    )
