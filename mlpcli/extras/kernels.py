@@ -19,7 +19,7 @@ from mlpcli.extras.loops.optimizing import FLUSH_EVERY, move, sweep
 from mlpcli.extras.loops.steps import descend, gather, go_backward, go_forward, judge
 from mlpcli.nn.activations import MOST_NEGATIVE
 
-SOURCES = "d5a3031db44dca08"
+SOURCES = "9f7cb73381663151"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

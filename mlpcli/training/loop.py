@@ -89,17 +89,22 @@ def fit(
     engine = engine or numpy_engine(network, plan, train, folds)
     scorer = None if validation is None else Scorer(network, plan.loss, validation, folds)
     parameters = view_parameters(network, state.flat.copy())
+    working = {name: values.copy() for name, values in state.optimizer.items()}
+    keeps_the_last = monitor is None and plan.averaging is None
+    if keeps_the_last:
+        state.best_flat = state.flat
     while state.epoch < plan.epochs:
         started = perf_counter()
         epoch = state.epoch + 1
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            optimizer_state = {name: values.copy() for name, values in state.optimizer.items()}
-            result = engine.run(parameters, optimizer_state, state.epoch, must_stop)
+            for name, values in state.optimizer.items():
+                working[name][...] = values
+            result = engine.run(parameters, working, state.epoch, must_stop)
             if result is None:
                 return
             if not np.isfinite(parameters.flat).all():
                 raise NonFiniteLoss(epoch, "training")
-            scored = parameters if plan.averaging is None else view_parameters(network, optimizer_state["average"])
+            scored = parameters if plan.averaging is None else view_parameters(network, working["average"])
             is_judged = monitor is None or monitor.judges(epoch)
             validation_loss, outputs = scorer.run(scored) if scorer is not None and is_judged else (None, None)
         if validation_loss is not None and not math.isfinite(validation_loss):
@@ -107,10 +112,11 @@ def fit(
         score = _monitored(monitor, validation_loss, outputs)
         is_best = monitor is None or (score is not None and monitor.is_gain(score, state.best_score))
         state.flat[...] = parameters.flat
-        state.optimizer = optimizer_state
+        state.optimizer, working = working, state.optimizer
         state.epoch = epoch
         if is_best:
-            state.best_flat[...] = scored.flat
+            if not keeps_the_last:
+                state.best_flat[...] = scored.flat
             state.best_epoch, state.best_score = epoch, score
         yield EpochReport(
             epoch,

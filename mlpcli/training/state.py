@@ -13,8 +13,8 @@ Array = NDArray[np.floating[Any]]
 class TrainingState:
     """Parameters, optimizer state and the best epoch so far.
 
-    `flat` and `best_flat` are (n_parameters,). `epoch` counts completed epochs; `best_epoch` is 0 and `best_score` None
-    until one has been scored.
+    `flat` and `best_flat` are (n_parameters,), the same array where the last epoch is always the best one. `epoch`
+    counts completed epochs; `best_epoch` is 0 and `best_score` None until one has been scored.
     """
 
     flat: Array

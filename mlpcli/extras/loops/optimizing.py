@@ -87,5 +87,6 @@ def move(code, options, rate, decay, small, flat, grad, first, second, count):
 @njit(error_model="numpy")
 def sweep(values):
     """Set to zero what is too small to count, before it becomes so small that it is slow."""
+    smallest, zero = values.dtype.type(NEGLIGIBLE), values.dtype.type(0.0)
     for j in range(values.size):
-        values[j] = 0.0 if abs(values[j]) < NEGLIGIBLE else values[j]
+        values[j] = zero if abs(values[j]) < smallest else values[j]
