@@ -122,6 +122,22 @@ def test_parts_of_any_length_make_the_same_columns(n_rows):
     np.testing.assert_array_equal(numbers.column("gaps"), frame["gaps"])
 
 
+@pytest.mark.parametrize("n_rows", [1, 5, 62, 63, 64, 126, 127, 300])
+@pytest.mark.parametrize("at_once", [1, 500, 1 << 16])
+def test_a_column_among_others_is_packed_as_if_it_were_alone(monkeypatch, n_rows, at_once):
+    monkeypatch.setattr(packing, "CELLS_AT_ONCE", at_once)
+    monkeypatch.setattr(packing, "BLOCK_CELLS", 1 << 20)  # one block of rows, however many columns
+    rng = np.random.default_rng(7)
+    columns = {f"x{place}": rng.normal(size=n_rows) * 10.0 ** rng.integers(-300, 300) for place in range(9)}
+    columns |= {"small": np.full(n_rows, 1e-60), "missing": np.full(n_rows, np.nan)}
+    columns["far"] = 1.7e308 * rng.choice([-1, 1], n_rows)
+    columns["gaps"] = np.where(np.arange(n_rows) % 2, 0.1, np.nan)
+    together = packed(**columns)
+    for name, values in columns.items():
+        alone = packed(**{name: values}).column(name)
+        assert together.column(name).tobytes() == alone.tobytes(), name
+
+
 def test_drained_blocks_are_gone():
     numbers = packed(x=np.arange(200.0))
     assert [block.first_row for block in numbers.drain()] == [0, 70, 140]
