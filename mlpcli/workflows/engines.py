@@ -5,6 +5,8 @@ the NumPy engine with compiled passes between its matrix products for the rest.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -36,7 +38,7 @@ SECONDS_OF_CALLS = 50e-6
 SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
 SECONDS_PER_NEURON = {"mish": 6e-9, "gelu": 4e-9, "silu": 3.5e-9, "selu": 3e-9}
 SECONDS_PER_SIMPLE_NEURON = 0.6e-9
-# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 15 s. What is
+# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 20 s. What is
 # in the cache has no say: it would change the last digits from run to run.
 SECONDS_WORTH_LOADING = 2.5
 
@@ -82,15 +84,31 @@ def make_engine(
     """The chosen engine for these rows; raises MlpError where Numba is there but does not work."""
     if choice.name == "numpy":
         return numpy_engine(network, plan, train, folds)
-    try:
+    with _numba_works():
         from mlpcli.extras.compiled import CompiledEngine
         from mlpcli.extras.passes import CompiledPasses
-    except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
-        reason = next(iter(str(fault).splitlines()), "")
-        raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
     if runs_compiled_epochs(choice, network, plan, train.X.dtype):
         return CompiledEngine(network, plan, train, find_blas(train.X.dtype))
     return numpy_engine(network, plan, train, folds, CompiledPasses())
+
+
+def compiling_note(choice: EngineChoice) -> tuple[str, ...]:
+    """What to say before the first training that is compiled: nothing else will come for a while."""
+    if choice.name == "numpy":
+        return ()
+    with _numba_works():
+        from mlpcli.extras.passes import is_compiled
+    return () if is_compiled() else ("compiling, once, takes half a minute; pressing Ctrl-C twice ends it",)
+
+
+@contextmanager
+def _numba_works() -> Iterator[None]:
+    """Within, what loading Numba raises becomes an MlpError."""
+    try:
+        yield
+    except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
+        reason = next(iter(str(fault).splitlines()), "")
+        raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
 
 
 def runs_compiled_epochs(choice: EngineChoice, network: Network, plan: Plan, dtype: DTypeLike) -> bool:

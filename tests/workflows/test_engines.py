@@ -1,8 +1,10 @@
 """Which engine a training gets, and that a run may change it."""
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,6 +136,28 @@ def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):
     prepared = prepare(loaded())
     with pytest.raises(MlpError, match=r"Numba cannot be used.*\n.*training.engine: numpy"):
         make_engine(EngineChoice("compiled"), prepared.network, prepared.plan, prepared.train.samples)
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+def test_a_training_that_has_to_be_compiled_first_says_so(folder, monkeypatch):
+    passes = pytest.importorskip("mlpcli.extras.passes")
+    for engine, is_there, expected in (("compiled", False, 1), ("compiled", True, 0), ("numpy", False, 0)):
+        monkeypatch.setattr(passes, "is_compiled", lambda there=is_there: there)
+        watch = Watch()
+        train(loaded(training={"engine": engine}), watch)
+        assert sum("compiling, once" in note for note in watch.notes) == expected
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+def test_compiled_code_is_known_by_its_file(folder, monkeypatch):
+    passes = pytest.importorskip("mlpcli.extras.passes")
+    monkeypatch.setattr(passes.kernels, "run_steps", SimpleNamespace(stats=SimpleNamespace(cache_path=str(Path.cwd()))))
+    assert not passes.is_compiled()
+    kept = Path("kernels.run_steps-30.py313.nbi")
+    kept.touch()
+    assert passes.is_compiled()
+    os.utime(kept, (0, 0))  # of an earlier version
+    assert not passes.is_compiled()
 
 
 def test_the_record_of_a_model_names_its_engine(folder):
