@@ -201,22 +201,16 @@ def _packed(first_row: int, parts: Sequence[Part]) -> Block:
 
 
 def _middles_and_units(cells: Values) -> tuple[Values, Values]:
-    """What `_middle_and_unit` says of each column; all at once where no cell is missing and no distance infinite."""
+    """Of each column (n_rows,) a value in the midst of the others, and a power of two near their largest distance."""
     n_rows = cells.shape[1]
     sample = np.sort(cells[:, :: max(1, n_rows // SAMPLE_ROWS)], axis=1)
     middles = sample[:, min(n_rows, SAMPLE_ROWS) // 2].copy()
     largest = np.maximum(np.abs(cells.max(axis=1) - middles), np.abs(cells.min(axis=1) - middles))
     units = np.ldexp(1.0, np.maximum(np.frexp(largest)[1], -1000))
-    for index in np.flatnonzero(~np.isfinite(largest)).tolist():
-        middles[index], units[index] = _middle_and_unit(cells[index])
+    is_endless = np.isinf(largest)  # the range of float64 from end to end
+    middles[is_endless] = 0.0
+    units[is_endless] = 2.0 ** (np.frexp(np.abs(cells[is_endless]).max(axis=1, initial=0.0))[1] - 1.0)
+    for index in np.flatnonzero(np.isnan(largest)).tolist():
+        known = cells[index][~np.isnan(cells[index])]
+        (middles[index],), (units[index],) = _middles_and_units(known[np.newaxis])
     return middles, units
-
-
-def _middle_and_unit(column: Values) -> tuple[float, float]:
-    """A value in the midst of the others, and a power of two near their largest distance from it."""
-    known = column[~np.isnan(column)]
-    middle = float(np.sort(known[:: max(1, len(known) // SAMPLE_ROWS)])[min(len(known), SAMPLE_ROWS) // 2])
-    largest = max(abs(float(known.max()) - middle), abs(float(known.min()) - middle))
-    if not np.isfinite(largest):  # the range of float64 from end to end
-        return 0.0, float(2.0 ** (np.frexp(np.abs(known).max())[1] - 1))
-    return middle, float(np.ldexp(1.0, max(int(np.frexp(largest)[1]), -1000)))

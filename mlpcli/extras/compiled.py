@@ -1,7 +1,8 @@
 """The compiled engine: an epoch as a few calls of one compiled loop."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from time import perf_counter
 from typing import Any
@@ -106,25 +107,24 @@ class CompiledEngine:
         self._team.meeting[:] = 0
 
         def take_part(place: int) -> None:
-            try:
+            with self._all_or_none():
                 results[place] = run_steps(
                     self._shares[place], self._team, self._blas, steps, self._data, self._shape, rules, state,
                     self._buffers,
                 )  # fmt: skip
-            except BaseException:
-                self._send_home()
-                raise
 
-        try:
+        with self._all_or_none():  # Ctrl-C may come before the caller's own part
             crew.run(take_part)
-        except BaseException:
-            self._send_home()
-            raise
         return results[0]
 
-    def _send_home(self) -> None:
-        """Let no thread wait for one that does not come any more."""
-        self._team.meeting[LINE] = 1
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """Within, whatever is raised sends all threads home: none waits for one that does not come any more."""
+        try:
+            yield
+        except BaseException:
+            self._team.meeting[LINE] = 1
+            raise
 
     def _state(self, parameters: Parameters, optimizer_state: OptimizerState) -> State:
         """The arrays that the loop updates; an empty one for each that this optimizer does without."""

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 from threadpoolctl import threadpool_info
 
-from mlpcli.extras.loops.arguments import Blas, Nap
+from mlpcli.extras.loops.arguments import AS_IT_IS, ROW_MAJOR, Blas, Nap
 
 NO_BLAS = Blas(0, False)
 # Names of the product of single or double precision, and whether its integers have 64 bits: NumPy's wheels, older ones,
 # others.
 NAMES = {"scipy_cblas_{}gemm64_": True, "cblas_{}gemm64_": True, "scipy_cblas_{}gemm": False, "cblas_{}gemm": False}
-ROW_MAJOR, AS_IT_IS = 101, 111  # as in cblas.h
 
 
 def find_blas(dtype: DTypeLike) -> Blas:

@@ -15,11 +15,11 @@ from mlpcli.extras.loops.arguments import LOSSES, SCRATCH_LINES
 from mlpcli.extras.loops.elementary import FUSED, exp, sigmoid
 from mlpcli.extras.loops.lines import activate, differentiate, judge_lines
 from mlpcli.extras.loops.meetings import part_of
-from mlpcli.extras.loops.optimizing import FLUSH_EVERY, move, sweep
+from mlpcli.extras.loops.optimizing import move
 from mlpcli.extras.loops.steps import descend, gather, go_backward, go_forward, judge
 from mlpcli.nn.activations import MOST_NEGATIVE
 
-SOURCES = "9f7cb73381663151"
+SOURCES = "6f826e264503a481"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -59,9 +59,6 @@ def update_block(code, options, rate, decay, small, n_weights, flat, grad, first
     f, s, n = min(first.size, n_weights), min(second.size, n_weights), n_weights
     move(code, options, rate, decay, small, flat[:n], grad[:n], first[:f], second[:s], count)
     move(code, options, rate, 0.0, small, flat[n:], grad[n:], first[f:], second[s:], count)
-    if count % FLUSH_EVERY == 0:
-        sweep(first)
-        sweep(second)
 
 
 @njit(error_model="numpy", cache=True, nogil=True)

@@ -89,7 +89,7 @@ def fit(
     engine = engine or numpy_engine(network, plan, train, folds)
     scorer = None if validation is None else Scorer(network, plan.loss, validation, folds)
     parameters = view_parameters(network, state.flat.copy())
-    working = {name: values.copy() for name, values in state.optimizer.items()}
+    working = {name: np.empty_like(values) for name, values in state.optimizer.items()}
     keeps_the_last = monitor is None and plan.averaging is None
     if keeps_the_last:
         state.best_flat = state.flat

@@ -8,7 +8,8 @@ PACKAGE = ROOT / "mlpcli"
 
 
 def digest():
-    files = [*(PACKAGE / "extras/loops").glob("*.py"), PACKAGE / "extras/coverage.py", PACKAGE / "nn/activations.py"]
+    others = [PACKAGE / name for name in ("extras/coverage.py", "nn/activations.py", "nn/stepping.py")]
+    files = [*(PACKAGE / "extras/loops").glob("*.py"), *others]
     texts = b"".join(path.name.encode() + path.read_bytes() for path in sorted(files))
     return hashlib.sha256(texts).hexdigest()[:16]
 

@@ -10,6 +10,8 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 LINE = 16  # numbers between two counters, so that they are never on the same line of a cache
+# Of the constants in cblas.h.
+ROW_MAJOR, AS_IT_IS, TURNED_OVER = 101, 111, 112
 # Lines of `Buffers.scratch`; FACTORS, row weights over the number of rows, when the losses need it no more.
 LOSSES, FACTORS, ROW_WEIGHTS, SCRATCH_LINES = 0, 1, 4, 5
 

@@ -8,8 +8,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Of the constants in cblas.h.
-ROW_MAJOR, AS_IT_IS, TURNED_OVER = 101, 111, 112
+from mlpcli.extras.loops.arguments import AS_IT_IS, ROW_MAJOR, TURNED_OVER
+
 WORD_BYTES = 8
 
 

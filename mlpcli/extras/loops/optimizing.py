@@ -7,10 +7,7 @@ from numba import njit
 
 from mlpcli.extras.coverage import ADAM, ADAMW, PLAIN
 from mlpcli.extras.loops.elementary import FUSED
-
-# As in nn.stepping: running averages are swept before they become denormal numbers.
-FLUSH_EVERY = 16
-NEGLIGIBLE = 1e-30
+from mlpcli.nn.stepping import FLUSH_EVERY, NEGLIGIBLE
 
 
 @njit(fastmath=FUSED, error_model="numpy")
@@ -71,6 +68,14 @@ def _root_step(flat, grad, square, velocity, decay, memory, addition, epsilon, m
 
 
 @njit(error_model="numpy")
+def _sweep(values):
+    """Set to zero what is too small to count, before it becomes so small that it is slow."""
+    smallest, zero = values.dtype.type(NEGLIGIBLE), values.dtype.type(0.0)
+    for j in range(values.size):
+        values[j] = zero if abs(values[j]) < smallest else values[j]
+
+
+@njit(error_model="numpy")
 def move(code, options, rate, decay, small, flat, grad, first, second, count):
     """The optimizer's step on parameters that all have this weight decay."""
     epsilon = options[2] * small
@@ -82,11 +87,6 @@ def move(code, options, rate, decay, small, flat, grad, first, second, count):
         _adam_step(flat, grad, first, second, 0.0, 1.0 - decay, options[0], options[1], epsilon, count, rate)
     else:
         _root_step(flat, grad, first, second, decay, options[0], options[1], epsilon, options[3], rate)
-
-
-@njit(error_model="numpy")
-def sweep(values):
-    """Set to zero what is too small to count, before it becomes so small that it is slow."""
-    smallest, zero = values.dtype.type(NEGLIGIBLE), values.dtype.type(0.0)
-    for j in range(values.size):
-        values[j] = zero if abs(values[j]) < smallest else values[j]
+    if count % FLUSH_EVERY == 0:
+        _sweep(first)
+        _sweep(second)

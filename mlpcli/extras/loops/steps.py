@@ -17,7 +17,7 @@ from mlpcli.extras.coverage import ADAMW, IDENTITY
 from mlpcli.extras.loops.arguments import FACTORS, LOSSES, ROW_WEIGHTS
 from mlpcli.extras.loops.lines import activate, differentiate, has_slope, judge_lines
 from mlpcli.extras.loops.meetings import meet, part_of
-from mlpcli.extras.loops.optimizing import FLUSH_EVERY, move, sweep
+from mlpcli.extras.loops.optimizing import move
 from mlpcli.extras.loops.products import add_up, add_up_squares, multiply, multiply_blas, multiply_turned
 
 
@@ -25,6 +25,14 @@ from mlpcli.extras.loops.products import add_up, add_up_squares, multiply, multi
 def _panel(buffer, start, n_lines, n):
     """A layer's lines (n_lines, n) in a buffer of which `start` lines lie before them."""
     return buffer[start * n : (start + n_lines) * n].reshape(n_lines, n)
+
+
+@njit(error_model="numpy")
+def _area(by_neurons, n_lines, n, place, team):
+    """The thread's part of a layer's panel, as lines and columns from start to stop: some lines, or some columns."""
+    if by_neurons:
+        return part_of(n_lines, place, team.n_threads), (0, n)
+    return (0, n_lines), part_of(n, place, team.n_threads)
 
 
 @njit(error_model="numpy")
@@ -73,11 +81,7 @@ def go_forward(place, team, blas, shape, flat, buffers, n):
         if (by_neurons or was_by_neurons) and not meet(team):
             return False
         was_by_neurons = by_neurons
-        (j, end_j), (r, end_r) = (0, n_out), (0, n)
-        if by_neurons:
-            j, end_j = part_of(n_out, place, team.n_threads)
-        else:
-            r, end_r = part_of(n, place, team.n_threads)
+        (j, end_j), (r, end_r) = _area(by_neurons, n_out, n, place, team)
         code = IDENTITY if layer == n_layers - 1 else shape.hidden
         above, weight, bias = shape.neurons[layer], shape.weights[layer], shape.biases[layer]
         W = flat[weight : weight + n_in * n_out].reshape(n_out, n_in)
@@ -119,11 +123,7 @@ def go_backward(place, team, blas, shape, flat, buffers, n):
         if (by_neurons or was_by_neurons) and not meet(team):
             return False
         was_by_neurons = by_neurons
-        (i, end_i), (r, end_r) = (0, n_in), (0, n)
-        if by_neurons:
-            i, end_i = part_of(n_in, place, team.n_threads)
-        else:
-            r, end_r = part_of(n, place, team.n_threads)
+        (i, end_i), (r, end_r) = _area(by_neurons, n_in, n, place, team)
         weight, below = shape.weights[layer], shape.neurons[layer - 1]
         W = flat[weight : weight + n_in * n_out].reshape(n_out, n_in)
         delta = _panel(buffers.delta, shape.neurons[layer], n_out, n)
@@ -167,12 +167,8 @@ def _move_piece(piece, shape, rules, state, gradient, step, count):
         (shape.biases[layer] + first, last - first, n_weights, 0.0),
     ):
         stop = start + size
-        old, older = state.first[start:stop], state.second[start:stop]
-        grad = gradient[at : at + size]
-        move(rules.code, rules.options, rate, lost, 1.0, state.flat[start:stop], grad, old, older, count)
-        if count % FLUSH_EVERY == 0:
-            sweep(old)
-            sweep(older)
+        flat, old, older = state.flat[start:stop], state.first[start:stop], state.second[start:stop]
+        move(rules.code, rules.options, rate, lost, 1.0, flat, gradient[at : at + size], old, older, count)
 
 
 @njit(error_model="numpy")
