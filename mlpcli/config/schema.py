@@ -247,7 +247,7 @@ class TrainingConfig:
     threads: Annotated[
         Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
         Setting(
-            "The most threads that share the members, or the steps of a single network; auto goes by the cores and work."
+            "Most threads that share the members, or the steps of a single network; auto goes by the cores and the work."
         ),
     ] = "auto"
     engine: Annotated[
