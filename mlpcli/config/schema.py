@@ -246,9 +246,7 @@ class TrainingConfig:
     dtype: Annotated[Literal["float32", "float64"], Setting("Precision of the network.")] = "float32"
     threads: Annotated[
         Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
-        Setting(
-            "Most threads that share the members, or the steps of a single network; auto goes by the cores and the work."
-        ),
+        Setting("Most threads that share the members, or the steps of a single network; auto goes by cores and work."),
     ] = "auto"
     engine: Annotated[
         Literal["auto", "numpy", "compiled"],
