@@ -199,12 +199,17 @@ def _without_spread(evidence: Evidence, metric: Metric, score: float, z: float) 
     """The interval of a score that every resample has too."""
     if isinstance(evidence, NumberEvidence):
         return Interval(score, score)
-    near = round(score)
-    if metric.name == "log_loss" or abs(score - near) > SAME or (metric.name == "mcc" and near < 1):
-        return UNKNOWN
     is_class = evidence.rows.is_class if isinstance(evidence, ClassEvidence) else evidence.rows.y
+    # Squared errors that are summed over classes come to 2 where all are sure and wrong.
+    largest = 2 if metric.name == "brier" and is_class.shape[1] > 1 and isinstance(evidence, ClassEvidence) else 1
+    near = round(score)
+    if metric.name == "log_loss" or abs(score - near) > SAME or near not in (0, largest):
+        return UNKNOWN
+    if metric.name == "mcc" and near < 1:
+        return UNKNOWN
     counts = [_effective_rows(evidence.weights, of) for column in is_class.T for of in (column, ~column)]
-    return wilson(float(near), min((n for n in counts if n > 0), default=0.0), z)
+    of_share = wilson(near / largest, min((n for n in counts if n > 0), default=0.0), z)
+    return Interval(largest * of_share.low, largest * of_share.high)
 
 
 def _effective_rows(weights: Floats | None, mask: Bools) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.evaluation import resampling
-from mlpcli.evaluation.intervals import Certainty, gate_names, interval_ends, score_intervals, wilson
+from mlpcli.evaluation.intervals import Certainty, Interval, gate_names, interval_ends, score_intervals, wilson
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.ranking import RankedColumn
 from mlpcli.evaluation.scores import gather, score_classes, score_multilabel, score_numbers
@@ -251,6 +251,15 @@ def test_many_rows_are_drawn_less_often():
     assert resampling.replicates_for(100, 1) == 1000
     assert resampling.replicates_for(10**6, 10) == 200
     assert 200 < resampling.replicates_for(10**5, 0) < 1000
+
+
+@pytest.mark.parametrize(("y", "brier"), [([0, 0, 0], 2.0), ([2, 2, 2], 0.0)])
+def test_squared_errors_of_three_classes_are_a_share_of_two(y, brier):
+    y, sure = np.array(y), np.array([[0.0, 0.0, 1.0]] * 3)
+    scores, intervals = intervals_of("classification", y, sure, keys=["brier"])
+    share = wilson(brier / 2, 3, QUICK.z)
+    assert scores["brier"] == brier
+    assert intervals["brier"] == Interval(2 * share.low, 2 * share.high)
 
 
 def test_so_many_rows_that_ranking_resamples_is_slow_need_to_be_asked_for(monkeypatch):
