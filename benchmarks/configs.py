@@ -12,6 +12,7 @@ def write_config(
     epochs: int,
     batch_size: int = 256,
     scale: str = "standardize",
+    engine: str = "auto",
 ) -> Path:
     """Adam at 0.001, relu, all rows trained on, every epoch run; `scale` is preprocess.numeric."""
     layers = ", ".join(map(str, ["auto", *hidden, "auto"]))
@@ -24,6 +25,7 @@ training:
   optimizer: {{name: adam, learning_rate: 0.001}}
   batch_size: {batch_size}
   epochs: {epochs}
+  engine: {engine}
   early_stopping: null
 """
     )

@@ -19,8 +19,7 @@ from mlpcli.data.numeric import (
     Scaler,
     count_distinct,
     fit_fill,
-    fit_scaler,
-    known_values,
+    sort_known,
 )
 from mlpcli.data.piecewise import Encoding, PiecewiseLinear
 
@@ -85,18 +84,19 @@ class Spread:
 def fit_amount(
     values: Values, numeric: Scaler, missing: MissingPolicy, encoding: Encoding, guide: Guide | None = None
 ) -> tuple[Amount, Spread]:
-    """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not."""
-    known = known_values(values)
-    center, scale = fit_scaler(numeric, known)
-    none = np.zeros(0)
-    quantiles, scores = numeric.knots(known) if isinstance(numeric, Quantile) else (none, none)
-    clip = numeric.clip if isinstance(numeric, Robust) else None
+    """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not.
+
+    Uses up `values`: what is learnt is learnt of them in rising order, so that the rows may come in any.
+    """
     edges = encoding.find_edges(values, guide)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
-    # Sorted once for all that follows: a median and a table of distinct values take several times as long.
-    ordered = np.sort(known)
+    ordered = sort_known(values)  # in place: the column of a large table is not copied
+    center, scale = numeric.measure(ordered)
+    none = np.zeros(0)
+    quantiles, scores = numeric.knots(ordered) if isinstance(numeric, Quantile) else (none, none)
+    clip = numeric.clip if isinstance(numeric, Robust) else None
     spread = Spread(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
-    fill = fit_fill(missing, known, ordered)
+    fill = fit_fill(missing, ordered)
     return Amount(fill, center, scale, clip, quantiles, scores, edges, span), spread
 
 

@@ -98,7 +98,7 @@ def _pieces(
 ) -> Iterator[_Piece]:
     for block in packed.drain():
         for X, rows in zip(Xs, row_sets, strict=True):
-            first, end = np.searchsorted(rows, (block.first_row, block.end_row)).tolist()
+            first, end = block.places_of(rows)
             if first < end:
                 yield _Piece(block, X[first:end], rows[first:end])
 

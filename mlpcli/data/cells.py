@@ -5,7 +5,7 @@ categories, strings, nullable numbers, booleans, dates. Each distinct value is c
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -24,6 +24,8 @@ Looked = TypeVar("Looked", bound=np.generic)
 
 # Rows whose distinct values are looked for together.
 FACTORIZED_AT_ONCE = 1 << 16
+# Codes that are counted or looked up together.
+LOOKED_UP_AT_ONCE = 1 << 16
 
 # Texts that mean "missing" among numbers, besides the table's own markers.
 NUMBER_BLANKS = frozenset({"none", "-", "."})
@@ -42,7 +44,7 @@ class TextCells:
     @property
     def counts(self) -> NDArray[np.int64]:
         """How many cells hold each text."""
-        return np.bincount(self.codes + 1, minlength=len(self.texts) + 1)[1:]
+        return count_codes(self.codes, len(self.texts))
 
     @property
     def n_missing(self) -> int:
@@ -51,7 +53,11 @@ class TextCells:
 
     def translated(self, table: NDArray[Looked], missing: object) -> NDArray[Looked]:
         """`table` (one value per text) looked up for each cell, with `missing` where there is none."""
-        return np.append(table, np.asarray([missing], table.dtype))[self.codes]
+        whole = np.append(table, np.asarray([missing], table.dtype))
+        found = np.empty(len(self.codes), whole.dtype)
+        for some in _stretches(self.codes):
+            found[some] = whole[self.codes[some]]
+        return found
 
     @property
     def series(self) -> Series:
@@ -75,6 +81,20 @@ class NumberCells:
 def code_dtype(n_codes: int) -> "np.dtype[np.signedinteger[Any]]":
     """The smallest type for codes from -1 to `n_codes`, which has room for one more than there are."""
     return np.dtype(np.min_scalar_type(-n_codes - 1))
+
+
+def count_codes(codes: Codes, n_codes: int) -> NDArray[np.int64]:
+    """How many cells have each of the codes from 0 on; -1 is a missing cell."""
+    counts = np.zeros(n_codes + 1, np.int64)
+    for some in _stretches(codes):
+        counts += np.bincount(codes[some] + 1, minlength=n_codes + 1)
+    return counts[1:]
+
+
+def _stretches(codes: Codes) -> Iterator[slice]:
+    """The cells of a column some at a time: NumPy looks things up by int64, eight times as long as most codes."""
+    for start in range(0, len(codes), LOOKED_UP_AT_ONCE):
+        yield slice(start, start + LOOKED_UP_AT_ONCE)
 
 
 def is_number_dtype(series: Series) -> bool:

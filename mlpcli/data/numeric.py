@@ -1,10 +1,11 @@
 """Numbers to inputs: how a column is scaled, and what stands in for its missing cells.
 
-A scaler looks at the known values of one training column and answers `(center, scale)`; an input is
+A scaler looks at the known values of one training column, in rising order, and answers `(center, scale)`; an input is
 `(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
 `Quantile` goes by knots instead: values of the column, and the input that each of them becomes.
 """
 
+import math
 from statistics import NormalDist
 from typing import Annotated, Literal
 
@@ -20,6 +21,9 @@ _LARGE = 1e100
 
 # Values that differ by less are one knot: a slope between them would leave the range of float64.
 _NEAREST = 1e-300
+
+# Values whose squares are added up at once: a long column needs no array of its length for them.
+_SQUARED_AT_ONCE = 1 << 17
 
 # Distinct values are counted up to here.
 MOST_DISTINCT = 1000
@@ -37,8 +41,7 @@ class Standardize:
         # Rounding must not carry the mean out of the range: equal values are then exactly 0.
         measured = _in_units(values, unit)
         center = float(np.clip(np.mean(measured) * unit, values.min(), values.max()))
-        scale = float(np.std(measured)) * unit
-        return center, _usable(scale, values)
+        return center, _usable(_deviation(measured) * unit, values)
 
 
 @options
@@ -56,7 +59,7 @@ class Robust:
     def measure(self, values: Values) -> tuple[float, float]:
         """Median and interquartile range of `values`; half the range when most of the values are one and the same."""
         unit = _unit(values)
-        low, median, high = (float(quartile) for quartile in np.quantile(_in_units(values, unit), (0.25, 0.5, 0.75)))
+        low, median, high = (_quantile(_in_units(values, unit), share) for share in (0.25, 0.5, 0.75))
         scale = _usable((high - low) * unit, values)
         if high == low:
             scale = _usable(_half_range(values), values)
@@ -106,7 +109,6 @@ class Quantile:
 
         Beyond the first and the last knot the score stays what it is there.
         """
-        values = np.sort(values)
         kept = thinned(values, self.points)
         return kept, normal_scores(values, kept)
 
@@ -161,38 +163,46 @@ MissingPolicy = MedianFill | MeanFill | RefuseMissing
 
 def fit_scaler(scaler: Scaler, values: Values) -> tuple[float, float]:
     """Center and scale of one column (n_rows,) with NaN where a cell is missing; (0, 1) when nothing is known."""
-    known = known_values(values)
-    return scaler.measure(known) if len(known) else (0.0, 1.0)
+    ordered = known_and_sorted(values)
+    return scaler.measure(ordered) if len(ordered) else (0.0, 1.0)
 
 
-def fit_fill(missing: MissingPolicy, values: Values, ordered: Values | None = None) -> float:
-    """What stands in for a missing cell of one column (n_rows,) with NaN; 0 when nothing is known.
-
-    `ordered` are the known values in rising order, where they are at hand.
-    """
-    known = known_values(values)
-    if not len(known):
+def fit_fill(missing: MissingPolicy, ordered: Values) -> float:
+    """What stands in for a missing cell of a column whose known values (n_known,) rise; 0 when there are none."""
+    if not len(ordered):
         return 0.0
+    unit = _unit(ordered)
     if isinstance(missing, MeanFill):
-        unit = _unit(known)
-        return float(np.mean(_in_units(known, unit))) * unit
-    ordered = np.sort(known) if ordered is None else ordered
+        return float(np.mean(_in_units(ordered, unit))) * unit
     middle = ordered[[(len(ordered) - 1) // 2, len(ordered) // 2]]
-    unit = _unit(ordered[[0, -1]])
     return float(np.mean(_in_units(middle, unit))) * unit
-
-
-def known_values(values: Values) -> Values:
-    """Those that are not missing; the very array when none is."""
-    # A column of a large table is copied only where it has to be.
-    is_missing = np.isnan(values)
-    return values[~is_missing] if is_missing.any() else values
 
 
 def known_and_sorted(values: Values) -> Values:
     """Those that are not missing, in rising order."""
-    ordered = np.sort(values)
-    return ordered[: np.searchsorted(ordered, np.nan)]
+    return sort_known(values.copy())
+
+
+def sort_known(values: Values) -> Values:
+    """The same in place: a view of the very array, whose missing cells come last then."""
+    values.sort()
+    return values[: np.searchsorted(values, np.nan)]
+
+
+def _deviation(values: Values) -> float:
+    """Standard deviation of the population."""
+    mean, squares = np.mean(values), 0.0
+    for start in range(0, len(values), _SQUARED_AT_ONCE):
+        distances = values[start : start + _SQUARED_AT_ONCE] - mean
+        squares += float(np.multiply(distances, distances, out=distances).sum())
+    return math.sqrt(squares / len(values))
+
+
+def _quantile(ordered: Values, share: float) -> float:
+    """As `np.quantile`, of sorted values, and so without a copy of them all."""
+    place = (len(ordered) - 1) * share
+    first = int(place)
+    return float(np.quantile(ordered[first : first + 2], place - first))
 
 
 def _in_units(values: Values, unit: float) -> Values:

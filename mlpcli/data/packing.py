@@ -42,6 +42,12 @@ class Block:
     middle: Values
     is_plain: bool
 
+    def places_of(self, rows: "NDArray[np.signedinteger[Any]]") -> tuple[int, int]:
+        """Of ascending rows of the table the first that lies in this block, and the one after the last."""
+        ends = np.asarray((self.first_row, self.end_row), rows.dtype)  # of another type, all rows would be copied
+        first, end = np.searchsorted(rows, ends).tolist()
+        return first, end
+
     def cells(
         self,
         columns: "slice | NDArray[np.int64]",
@@ -140,7 +146,7 @@ class PackedNumbers:
             if rows is None:
                 block.cells(places, slice(None), values[:, block.first_row : block.end_row])
             else:
-                first, end = np.searchsorted(rows, (block.first_row, block.end_row)).tolist()
+                first, end = block.places_of(rows)
                 block.cells(places, rows[first:end] - block.first_row, values[:, first:end])
         return values
 

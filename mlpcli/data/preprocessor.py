@@ -223,8 +223,12 @@ def _fit_dates(
 def _fit_amounts(
     selection: Selection, column: Column, values: Values, fit: Callable[[Values], tuple[Amount, Spread]]
 ) -> tuple[Column, Amount, NDArray[np.bool_]]:
-    """A column of numbers or dates, what is learnt of its training values, and which cells are missing."""
-    if np.isnan(values).all():
+    """A column of numbers or dates, what is learnt of its training values, and which cells are missing.
+
+    Uses up `values`.
+    """
+    is_missing = np.isnan(values)
+    if is_missing.all():
         _refuse_empty(selection, column.name)
     amount, spread = fit(values)
     n_missing = len(values) - spread.n_known
@@ -232,7 +236,7 @@ def _fit_amounts(
         column, n_missing=n_missing, minimum=spread.low, maximum=spread.high, n_distinct=spread.n_distinct,
         clip=amount.clip, n_quantiles=len(amount.quantiles), n_bins=max(len(amount.edges) - 1, 0), bin_span=amount.span,
     )  # fmt: skip
-    return column, amount, np.isnan(values)
+    return column, amount, is_missing
 
 
 def _date_format(selection: Selection, name: str) -> str:

@@ -91,13 +91,16 @@ class Selection:
         return TextCells(tuple(cells.texts[code] for code in found.tolist()), new_codes[codes])
 
     def each_numbers(self, columns: Sequence[str]) -> Iterator[Values]:
-        """`numbers` of one column after the other, which of packed ones takes less time than one by one."""
+        """`numbers` of one column after the other, which of packed ones takes less time than one by one.
+
+        The caller may write to the arrays.
+        """
         if self._table is None or self._table.packed is None or not self._is_ascending:
-            yield from map(self.numbers, columns)
+            yield from (self.numbers(column).copy() for column in columns)
             return
         packed = self._table.packed.columns([name for name in columns if name in self._table.packed], self._rows)
         for name in columns:
-            yield next(packed) if name in self._table.packed else self.numbers(name)
+            yield next(packed) if name in self._table.packed else self.numbers(name).copy()
 
     def numbers(self, column: str) -> Values:
         """A column as float64 with NaN; a text or an infinite number in it is a DataError with its place."""

@@ -103,7 +103,8 @@ def rows_with_target(
     n_left_out = selection.n_rows - int(np.count_nonzero(known))
     verb = "row has" if n_left_out == 1 else "rows have"
     note = f"{n_left_out} {verb} no value for {columns}: left out." if n_left_out else ""
-    kept = np.flatnonzero(known).astype(row_dtype(selection.n_rows), copy=False)
+    dtype = row_dtype(selection.n_rows)
+    kept = np.flatnonzero(known).astype(dtype, copy=False) if n_left_out else np.arange(selection.n_rows, dtype=dtype)
     return (kept if rows is None else rows[kept]), note
 
 

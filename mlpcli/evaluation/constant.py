@@ -6,12 +6,14 @@ A model is worth something when it beats this. Broadcast the result to the rows 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Floats, weighted_mean, weighted_quantile
+from mlpcli.evaluation.averages import Floats, row_blocks, weighted_mean, weighted_quantile
 
 
-def constant_classes(y: NDArray[np.int64], n_classes: int, weights: Floats | None = None) -> Floats:
+def constant_classes(y: NDArray[np.integer], n_classes: int, weights: Floats | None = None) -> Floats:
     """Share of each class in the codes `y` (n_rows,), as (K,): the constant probabilities of least log loss."""
-    counts = np.bincount(y, weights=weights, minlength=n_classes)
+    counts = np.zeros(n_classes)
+    for some in row_blocks((len(y), 1)):
+        counts += np.bincount(y[some], weights=None if weights is None else weights[some], minlength=n_classes)
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
 

@@ -102,7 +102,7 @@ class RankedColumn:
         return own, np.concatenate([start, np.cumsum(own, axis=-1)], axis=-1)
 
 
-def _measure_sorted(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
+def _measure_sorted(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """The same from the sorted scores of rows that all count as one, looked up some at a time."""
     halfway_sum = precision_sum = 0.0
     for start in range(0, len(positives), LOOKED_UP):
@@ -155,11 +155,17 @@ def rank_blocks(n_rows: int, n_columns: int, blocks: Callable[[], Iterable[tuple
 
 def _sorted_sides(
     n_rows: int, columns: range, blocks: Iterable[tuple[Bools, Floats]]
-) -> Iterator[tuple[Floats, Floats]]:
+) -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
     """The scores of positive and of negative rows of each column, sorted: both in one array, from either end of it."""
-    held = np.empty((len(columns), n_rows))
+    held: NDArray[np.floating] = np.empty((0, 0))
     ends = [(0, n_rows)] * len(columns)
     for is_positive, scores in blocks:
+        # What a network gives in float32 is held in float32: half the memory, and sorted in half the time.
+        is_short = bool((scores.astype(np.float32) == scores).all())
+        if not held.size:
+            held = np.empty((len(columns), n_rows), np.float32 if is_short else np.float64)
+        elif held.dtype == np.float32 and not is_short:
+            held = held.astype(np.float64)
         for place, column in enumerate(columns):
             is_own, own, (low, high) = is_positive[:, column], scores[:, column], ends[place]
             n_positive = int(np.count_nonzero(is_own))

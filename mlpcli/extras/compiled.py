@@ -30,6 +30,7 @@ from mlpcli.nn.network import Network
 from mlpcli.nn.parameters import Parameters
 from mlpcli.training.crew import Crew
 from mlpcli.training.engine import EpochResult, NonFiniteLoss, OptimizerState, Plan, learning_rate_at
+from mlpcli.training.members import shuffled
 from mlpcli.training.neurons import parts_of
 from mlpcli.training.samples import Samples
 from mlpcli.training.streams import stream
@@ -78,7 +79,7 @@ class CompiledEngine:
     ) -> EpochResult | None:
         """One pass over all rows; see `Engine`."""
         plan, n_steps = self.plan, self.n_steps
-        order = stream(plan.seed, "order", epoch).permutation(self.n_rows)
+        order = shuffled(self.n_rows, stream(plan.seed, "order", epoch), few=0)
         rates = np.array([learning_rate_at(plan, epoch, step, n_steps) for step in range(n_steps)])
         rules = Rules(
             OPTIMIZERS[type(plan.optimizer)], optimizer_options(plan.optimizer), float(plan.optimizer.weight_decay),
@@ -142,7 +143,7 @@ def _data(train: Samples) -> Data:
     by_class, dtype = train.class_targets is not None, train.X.dtype
     return Data(
         np.ascontiguousarray(train.X),
-        np.ascontiguousarray(train.y if by_class else (), np.int64),
+        np.ascontiguousarray(train.y if by_class else (), np.int32),
         np.ascontiguousarray(train.class_targets if by_class else train.y, dtype),
         np.ascontiguousarray(() if train.weights is None else train.weights, dtype),
     )

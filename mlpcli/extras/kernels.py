@@ -19,7 +19,7 @@ from mlpcli.extras.loops.optimizing import move
 from mlpcli.extras.loops.steps import descend, gather, go_backward, go_forward, judge
 from mlpcli.nn.activations import MOST_NEGATIVE
 
-SOURCES = "6f826e264503a481"
+SOURCES = "8b2d5ad1f9a80a2a"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

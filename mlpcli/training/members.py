@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.training.streams import stream
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.signedinteger[Any]]
+# NumPy looks rows up by int64, which int32 must be turned into at every step; of many rows it takes half the memory.
+FEW_ROWS = 1 << 20
+
 MemberRows = Literal["all", "bootstrap", "folds"]
 
 
@@ -51,10 +54,22 @@ class EpochRows:
     def order(self, seed: int, epoch: int) -> Rows:
         """The rows in the order of this epoch: (n_rows,), or (members, n_rows)."""
         orders = [
-            stream(seed, "order", epoch, member).permutation(own)[: self.n_rows]
+            shuffled(own, stream(seed, "order", epoch, member))[: self.n_rows]
             for member, own in zip(self.members, self.rows, strict=True)
         ]
         return orders[0] if len(orders) == 1 else np.stack(orders)
+
+
+def shuffled(rows: Rows | int, rng: np.random.Generator, few: int = FEW_ROWS) -> Rows:
+    """The rows, or all from 0 up to their number, in an order that `rng` draws, whatever the type.
+
+    More than `few` are int32, where that holds them.
+    """
+    if not isinstance(rows, int):
+        return rng.permutation(rows)
+    order: Rows = np.arange(rows, dtype=np.int32 if few < rows <= np.iinfo(np.int32).max else np.int64)
+    rng.shuffle(order)
+    return order
 
 
 def epoch_rows(kind: MemberRows, n_members: int, n_rows: int, seed: int, folds: Rows | None = None) -> EpochRows:

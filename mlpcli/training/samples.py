@@ -50,13 +50,14 @@ class Batch:
         self._weights = np.empty(0 if samples.weights is None else max_rows, dtype)
         self._by_place: dict[tuple[int, tuple[int, ...]], tuple[Array, Array, NDArray[np.int64], Array]] = {}
 
-    def gather(self, rows: NDArray[np.int64], first: int = 0) -> tuple[Array, Array, Array | None]:
+    def gather(self, rows: NDArray[np.signedinteger[Any]], first: int = 0) -> tuple[Array, Array, Array | None]:
         """Copy the given rows (n,) into the buffers; returns views (n, n_in), (n, n_out) and (n,) or None.
 
         They are laid from the buffers' row `first` on. With rows (members, n) all of them have that leading axis.
         `mode="clip"` makes `take` skip its bounds check, which is most of its time; the rows are known to be valid.
         """
         samples, place = self._samples, (first, rows.shape)
+        rows = rows.astype(np.intp, copy=False)  # which each `take` would do
         if place not in self._by_place:
             self._by_place[place] = self._views(first, rows.shape)
         X, y, codes, weights = self._by_place[place]

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.cells import count_codes
 from mlpcli.data.profiles import ColumnProfile, profile_columns
 from mlpcli.data.targets import ClassTarget
 from mlpcli.storage.run_directory import RunDirectory
@@ -88,5 +87,5 @@ def _useless_columns(profiles: Sequence[ColumnProfile]) -> list[str]:
 def _class_counts(prepared: Prepared, part: Part) -> dict[str, int]:
     if not isinstance(prepared.target, ClassTarget):
         return {}
-    counted = np.bincount(part.truth, minlength=len(prepared.target.labels)).tolist()
+    counted = count_codes(part.truth, len(prepared.target.labels)).tolist()
     return dict(zip(prepared.target.labels, counted, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.cells import Codes, code_dtype
+from mlpcli.data.cells import Codes, code_dtype, count_codes
 from mlpcli.data.preprocessor import Preprocessor, transform, transform_and_drain
 from mlpcli.data.selection import Rows
 from mlpcli.data.tables import Table
@@ -112,7 +112,7 @@ def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str]) ->
     if asked is None:
         return None
     if asked == "balanced":
-        return len(codes) / (len(labels) * np.bincount(codes, minlength=len(labels)))
+        return len(codes) / (len(labels) * count_codes(codes, len(labels)))
     unknown = [name for name in asked if name not in labels]
     if unknown:
         raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.cells import Codes, count_codes
 from mlpcli.data.duplicates import count_shared_rows
 
 FEW_ROWS = 10
 RARE_SHARE = 0.1
 
 
-def rare_classes(labels: Sequence[str], codes: NDArray[np.int64]) -> list[str]:
+def rare_classes(labels: Sequence[str], codes: Codes) -> list[str]:
     """Classes with too few training rows to be learnt well."""
-    counts = np.bincount(codes, minlength=len(labels))
+    counts = count_codes(codes, len(labels))
     few = [f"{label} {n}" for label, n in zip(labels, counts.tolist(), strict=True) if n < FEW_ROWS]
     if not few:
         return []

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.cells import count_codes
 from mlpcli.data.targets import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.machine import keep_freed_memory, return_freed_memory
@@ -79,7 +80,7 @@ class TrainResult:
         target = self.prepared.target
         if not isinstance(target, ClassTarget):
             return ""
-        return rarest_class(target.labels, np.bincount(self.prepared.train.truth, minlength=len(target.labels)))
+        return rarest_class(target.labels, count_codes(self.prepared.train.truth, len(target.labels)))
 
 
 def default_output(loaded: LoadedConfig) -> str:

@@ -74,10 +74,11 @@ def test_predictions_may_come_block_by_block(case):
     assert score_all(y, InBlocks(predicted), names) == score_all(y, predicted, names)
 
 
-def test_scoring_two_classes_holds_nine_bytes_for_each_further_row():
+@pytest.mark.parametrize(("dtype", "n_bytes"), [(np.float64, 9), (np.float32, 5)])
+def test_scoring_two_classes_holds_a_score_and_a_byte_for_each_further_row(dtype, n_bytes):
     def peak(n_rows):
         y, p = classes(2, n_rows)
-        y, p = y.astype(np.uint8), InBlocks(p)
+        y, p = y.astype(np.uint8), InBlocks(p.astype(dtype).astype(np.float64))
         tracemalloc.start()
         score_classes(y, p, NAMES[:2])
         try:
@@ -86,4 +87,4 @@ def test_scoring_two_classes_holds_nine_bytes_for_each_further_row():
             tracemalloc.stop()
 
     fewer, more = 200_000, 600_000
-    assert peak(more) - peak(fewer) < 9 * (more - fewer)
+    assert peak(more) - peak(fewer) < n_bytes * (more - fewer)

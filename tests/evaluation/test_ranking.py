@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.ranking import RankedColumn
+from mlpcli.evaluation.ranking import RankedColumn, rank_blocks
 
 from .cases import weights_for
 
@@ -42,3 +42,11 @@ def test_turning_truth_and_score_round_keeps_roc_auc(rows):
 def test_equal_weights_change_nothing():
     column = RankedColumn(np.array([True, False, True, False]), np.array([0.9, 0.4, 0.4, 0.1]))
     np.testing.assert_allclose(column.measure(np.full(4, 0.1)), column.measure(None))
+
+
+def test_scores_that_float32_does_not_hold_are_ranked_after_some_that_it_does():
+    scores = np.array([[0.5], [0.25], [0.1], [0.1 + 1e-12]])
+    is_positive = np.array([[True], [False], [False], [True]])
+    blocks = [(is_positive[:2], scores[:2]), (is_positive[2:], scores[2:])]
+    found = rank_blocks(4, 1, lambda: blocks)
+    assert found.roc_auc == RankedColumn(is_positive[:, 0], scores[:, 0]).measure(None)[0] == 0.75

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.training.members import EpochRows, draw_folds, epoch_rows, rows_of_members
+from mlpcli.training.members import EpochRows, draw_folds, epoch_rows, rows_of_members, shuffled
 from mlpcli.training.streams import stream
 
 
@@ -79,3 +79,11 @@ def test_members_with_rows_to_spare_take_turns_in_leaving_some_out():
     orders = [rows.order(seed=0, epoch=epoch) for epoch in range(30)]
     assert all(order.shape == (2, 8) for order in orders)
     assert len({tuple(set(range(9)) - set(order[0])) for order in orders}) > 3
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 9, 1000])
+def test_the_order_is_the_same_in_either_type(n_rows):
+    long, short = (shuffled(n_rows, stream(3, "order", 1), few) for few in (n_rows, 0))
+    assert (long.dtype, short.dtype) == (np.int64, np.int32)
+    np.testing.assert_array_equal(long, short)
+    np.testing.assert_array_equal(long, stream(3, "order", 1).permutation(n_rows))

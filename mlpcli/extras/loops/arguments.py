@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
+RowArray = NDArray[np.signedinteger[Any]]  # int32, unless there are more rows than that holds
+CodeArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 
 LINE = 16  # numbers between two counters, so that they are never on the same line of a cache
@@ -49,7 +51,7 @@ class Data(NamedTuple):
     """
 
     X: FloatArray
-    class_codes: IntArray
+    class_codes: CodeArray
     targets: FloatArray
     weights: FloatArray
 
@@ -115,7 +117,7 @@ class Steps(NamedTuple):
     first: int
     last: int
     batch_size: int
-    order: IntArray
+    order: RowArray
     taken: int
     total: float
 
