@@ -136,10 +136,11 @@ class OpenTable:
         """Whether there are no rows, nor anything wrong with them."""
         return self._rows.is_empty and self._rows.fault is None
 
-    def map_frames(self, work: "Callable[[pd.DataFrame, Block], Result]") -> Iterator[Result]:
+    def map_frames(self, work: "Callable[[pd.DataFrame, Block], Result]", n_joined: int = 1) -> Iterator[Result]:
         """Give `work` of the rows with the wanted columns, block by block, in order; of one block if there are none.
 
-        A block is parsed and worked on in one thread, where its numbers are still in the cache, while others are.
+        A block is parsed and worked on in one thread, where its numbers are still in the cache, while others are. It is
+        as long as `n_joined` of those that are read, or longer.
         """
         if self.is_empty:
             yield work(self.whole(), Block(b"", 0, 0, True, self.format, self.notes))
@@ -154,16 +155,16 @@ class OpenTable:
                 frame = self._parsed(parsers, block)
             return work(frame if self._names else frame[[]], block)
 
-        yield from mapped_ahead(parsed_and_worked_on, self._blocks())
+        yield from mapped_ahead(parsed_and_worked_on, self._blocks(n_joined))
 
     @property
     def _names(self) -> list[str]:
         wanted = self._plan.wanted
         return [name for name in self.dialect.names if wanted is None or name in wanted]
 
-    def _blocks(self) -> "Iterator[Block]":
+    def _blocks(self, n_joined: int) -> "Iterator[Block]":
         """The text in blocks of whole rows."""
-        n_joined = JOINED_BLOCKS if len(self.dialect.names) >= MANY_COLUMNS else 1
+        n_joined = max(n_joined, JOINED_BLOCKS if len(self.dialect.names) >= MANY_COLUMNS else 1)
         first_row = end_row = n_noted = 0
         texts, is_proved = list[bytes](), True
         for text in chain(self._rows, [b""]):

@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 CHUNK_ROWS = 32_768
+# Blocks of text that are worked on as one: each takes a thousand calls of pandas and NumPy, and between two of them a
+# thread needs the interpreter's lock.
+BLOCKS_OF_A_CHUNK = 2
 AS_FOUND = TableFormat()
 
 Result = TypeVar("Result")
@@ -207,7 +210,7 @@ def map_tables(
                 continue
             is_any = True
             per_block = partial(_work_on_block, work, plan, first.dialect.names, opened.lines, chunk_rows)
-            for results, fault in opened.map_frames(per_block):
+            for results, fault in opened.map_frames(per_block, BLOCKS_OF_A_CHUNK):
                 yield from results
                 if fault is not None:
                     raise fault

@@ -48,6 +48,8 @@ def whole_numbers(text: bytes, delimiter: str, n_fields: int, texts: Sequence[in
 
     None where a cell is anything but one to MOST_DIGITS digits, or a row has more or fewer than `n_fields`.
     """
+    if b"." in text:  # told at the first of them, before anything is made of the bytes
+        return None
     parts: list[tuple[Numbers, Widths]] = []
     start = 0
     while start < len(text):
