@@ -1,8 +1,9 @@
 """Numbers to inputs: how a column is scaled, and what stands in for its missing cells.
 
-A scaler looks at the known values of one training column, in rising order, and answers `(center, scale)`; an input is
-`(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
-`Quantile` goes by knots instead: values of the column, and the input that each of them becomes.
+A scaler looks at the known values of one training column, in rising order (but for `Standardize`, which takes them in
+any), and answers `(center, scale)`; an input is `(x - center) / scale`, computed in float64. A column that carries no
+information gets scale 1, so nothing divides by 0. `Quantile` goes by knots instead: values of the column, and the input
+that each of them becomes.
 """
 
 import math
@@ -56,13 +57,13 @@ class Robust:
         ),
     ] = None
 
-    def measure(self, values: Values) -> tuple[float, float]:
-        """Median and interquartile range of `values`; half the range when most of the values are one and the same."""
-        unit = _unit(values)
-        low, median, high = (_quantile(_in_units(values, unit), share) for share in (0.25, 0.5, 0.75))
-        scale = _usable((high - low) * unit, values)
+    def measure(self, ordered: Values) -> tuple[float, float]:
+        """Median and interquartile range of sorted values; half the range when most of them are one and the same."""
+        unit = _unit(ordered)
+        low, median, high = (_quantile(_in_units(ordered, unit), share) for share in (0.25, 0.5, 0.75))
+        scale = _usable((high - low) * unit, ordered)
         if high == low:
-            scale = _usable(_half_range(values), values)
+            scale = _usable(_half_range(ordered), ordered)
         return median * unit, scale
 
 
@@ -104,13 +105,13 @@ class Quantile:
         """Center 0, scale 1: scores need neither."""
         return 0.0, 1.0
 
-    def knots(self, values: Values) -> tuple[Values, Values]:
-        """Values in rising order (at most `points`), and the normal score of each, rising too.
+    def knots(self, ordered: Values) -> tuple[Values, Values]:
+        """Of sorted values at most `points`, rising, and the normal score of each, rising too.
 
         Beyond the first and the last knot the score stays what it is there.
         """
-        kept = thinned(values, self.points)
-        return kept, normal_scores(values, kept)
+        kept = thinned(ordered, self.points)
+        return kept, normal_scores(ordered, kept)
 
 
 @options
@@ -159,12 +160,6 @@ class RefuseMissing:
 
 
 MissingPolicy = MedianFill | MeanFill | RefuseMissing
-
-
-def fit_scaler(scaler: Scaler, values: Values) -> tuple[float, float]:
-    """Center and scale of one column (n_rows,) with NaN where a cell is missing; (0, 1) when nothing is known."""
-    ordered = known_and_sorted(values)
-    return scaler.measure(ordered) if len(ordered) else (0.0, 1.0)
 
 
 def fit_fill(missing: MissingPolicy, ordered: Values) -> float:

@@ -140,7 +140,7 @@ class OpenTable:
         """Give `work` of the rows with the wanted columns, block by block, in order; of one block if there are none.
 
         A block is parsed and worked on in one thread, where its numbers are still in the cache, while others are. It is
-        as long as `n_joined` of those that are read, or longer.
+        as long as `n_joined` of those that are read, or longer; the last one, and one before a fault, may be shorter.
         """
         if self.is_empty:
             yield work(self.whole(), Block(b"", 0, 0, True, self.format, self.notes))

@@ -5,9 +5,9 @@
 - ROC AUC of two classes or of one yes/no column: DeLong et al. 1988, on the logit scale.
 - Everything else: BCa bootstrap, see `resampling`.
 
-Where the score is 0 or 1 and so is every resample, these know nothing of what lies between; then Wilson's interval over
-the rows of the rarest class stands in. NaN is an end that is not defined: of fewer than two rows, or of a score that is
-not defined itself.
+Where the score is the least or the largest there is (0 or 1; 2 for the Brier score of more than two classes) and so is
+every resample, these know nothing of what lies between; then Wilson's interval over the rows of the rarest class stands
+in. NaN is an end that is not defined: of fewer than two rows, or of a score that is not defined itself.
 """
 
 import math

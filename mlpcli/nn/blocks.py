@@ -1,7 +1,7 @@
 """The flat vectors in parts: stretches that are trained in one way, blocks that fit the cache.
 
 A block of `BLOCK` numbers stays in the second-level cache, which makes Adam on two million parameters a third faster
-than operations on whole vectors; and two threads can work on different blocks.
+than operations on whole vectors; and two threads can work on different blocks, longer ones (`training/neurons.py`).
 """
 
 from collections.abc import Mapping, Sequence

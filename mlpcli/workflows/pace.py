@@ -41,9 +41,8 @@ def schedule_notes(training: TrainingConfig) -> list[str]:
     """What is odd about the schedule and the patience that goes with it, a sentence each."""
     warmup = training.schedule.warmup
     if warmup >= training.epochs:
-        return [
-            f"the warm-up of {warmup:g} epochs is not over when training ends: the full learning rate is never reached."
-        ]
+        length = "1 epoch" if warmup == 1 else f"{warmup:g} epochs"
+        return [f"the warm-up of {length} is not over when training ends: the full learning rate is never reached."]
     return [note for note in (_patience_note(training),) if note]
 
 

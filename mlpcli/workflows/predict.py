@@ -24,10 +24,10 @@ from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 
 # What is held against the data contract: so many rows of a chunk, of every chunk of the first rows, and then of one
-# chunk in eight. Enough for any verdict, and hardly any time.
+# chunk in four. Enough for any verdict, and hardly any time.
 SEEN_ROWS = 4096
-FIRST_ROWS = 1 << 13
-KEPT_MEMORY = 8 << 20  # bytes: no array of a chunk is larger
+FIRST_ROWS = 1 << 14
+KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _answered(model: Model, request: PredictRequest, table: Table) -> _Chunk:
 def _is_looked_at(chunk: Table) -> bool:
     """Whether a chunk is held against the data contract: by its first row, so in every run alike, yet at no pace."""
     first_row = chunk.parts[0].offset if chunk.parts else 0
-    return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**29  # Knuth's multiplicative hash
+    return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**30  # Knuth's multiplicative hash
 
 
 def _safe(column: NDArray[Any] | Labels) -> NDArray[Any] | Labels:

@@ -13,9 +13,9 @@ from mlpcli.data.numeric import (
     Quantile,
     Robust,
     Standardize,
+    _quantile,
     count_distinct,
     fit_fill,
-    fit_scaler,
     known_and_sorted,
 )
 
@@ -24,10 +24,14 @@ numbers = st.floats(-1e150, 1e150, allow_nan=False)
 columns = arrays(np.float64, st.integers(1, 30), elements=numbers)
 
 
+def measured(scaler, values):
+    return scaler.measure(known_and_sorted(values))
+
+
 @pytest.mark.parametrize("scaler", SCALERS, ids=lambda scaler: scaler.name)
 @given(values=columns)
 def test_scaling_can_be_undone(scaler, values):
-    center, scale = fit_scaler(scaler, values)
+    center, scale = measured(scaler, values)
     assert np.isfinite(center)
     assert np.isfinite(scale)
     assert scale > 0
@@ -37,7 +41,7 @@ def test_scaling_can_be_undone(scaler, values):
 
 @given(values=columns)
 def test_standardized_columns_have_mean_0_and_standard_deviation_1_or_0(values):
-    center, scale = fit_scaler(Standardize(), values)
+    center, scale = measured(Standardize(), values)
     scaled = (values - center) / scale
     if values.min() == values.max():
         assert (scaled == 0).all()
@@ -48,7 +52,7 @@ def test_standardized_columns_have_mean_0_and_standard_deviation_1_or_0(values):
 
 def test_standardize_on_ordinary_numbers():
     values = np.random.default_rng(0).normal(50, 7, 1000)
-    center, scale = fit_scaler(Standardize(), values)
+    center, scale = measured(Standardize(), values)
     scaled = (values - center) / scale
     assert scaled.mean() == pytest.approx(0, abs=1e-12)
     assert scaled.std() == pytest.approx(1, abs=1e-12)
@@ -56,40 +60,36 @@ def test_standardize_on_ordinary_numbers():
 
 @given(values=columns)
 def test_minmax_gives_0_to_1(values):
-    center, scale = fit_scaler(MinMax(), values)
+    center, scale = measured(MinMax(), values)
     scaled = (values - center) / scale
     assert scaled.min() == 0
     assert scaled.max() <= 1 + 1e-9
 
 
 def test_robust_takes_median_and_interquartile_range():
-    assert fit_scaler(Robust(), np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3.0, 2.0)
+    assert measured(Robust(), np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3.0, 2.0)
 
 
-@given(values=columns)
-def test_quartiles_are_those_of_numpy(values):
-    center, scale = fit_scaler(Robust(), values)
-    low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
-    if np.abs(values).max() < 1e100:
-        assert center == median
-        assert scale == high - low or scale == 1.0 or high == low
+@given(values=columns, share=st.floats(0, 1))
+def test_quantiles_of_sorted_values_are_those_of_numpy(values, share):
+    assert _quantile(np.sort(values), share) == np.quantile(values, share)
 
 
 def test_a_long_column_is_standardized_as_numpy_does():
     values = np.random.default_rng(0).normal(50, 7, 300_000)
-    center, scale = fit_scaler(Standardize(), values)
+    center, scale = measured(Standardize(), values)
     assert center == pytest.approx(values.mean(), rel=1e-14)
     assert scale == pytest.approx(values.std(), rel=1e-14)
 
 
 def test_robust_takes_half_the_range_when_most_values_are_equal():
-    assert fit_scaler(Robust(), np.array([0.0] * 9 + [8.0])) == (0.0, 4.0)
+    assert measured(Robust(), np.array([0.0] * 9 + [8.0])) == (0.0, 4.0)
 
 
 @pytest.mark.parametrize("scaler", [Standardize(), Robust(), MinMax()], ids=lambda scaler: scaler.name)
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0, 1e-300, 1e140])
 def test_a_constant_column_gets_scale_1(scaler, value):
-    center, scale = fit_scaler(scaler, np.full(7, value))
+    center, scale = measured(scaler, np.full(7, value))
     assert center == pytest.approx(value, rel=1e-12)
     assert scale == 1.0
 
@@ -97,11 +97,11 @@ def test_a_constant_column_gets_scale_1(scaler, value):
 @pytest.mark.parametrize("scaler", SCALERS, ids=lambda scaler: scaler.name)
 def test_missing_cells_do_not_count(scaler):
     values = np.array([1.0, 5.0, 9.0])
-    assert fit_scaler(scaler, np.array([np.nan, 1.0, 5.0, np.nan, 9.0])) == fit_scaler(scaler, values)
+    assert measured(scaler, np.array([np.nan, 1.0, 5.0, np.nan, 9.0])) == measured(scaler, values)
 
 
 def test_divide_divides():
-    assert fit_scaler(Divide(by=255.0), np.array([3.0, 200.0])) == (0.0, 255.0)
+    assert measured(Divide(by=255.0), np.array([3.0, 200.0])) == (0.0, 255.0)
 
 
 def test_normal_scores_of_distinct_values_are_the_quantiles_of_the_middles_of_their_ranks():
@@ -181,4 +181,3 @@ def test_distinct_values_are_counted_up_to_a_thousand():
 def test_a_column_without_any_value_is_filled_with_0():
     values = np.full(3, np.nan)
     assert fit_fill(MedianFill(), known_and_sorted(values)) == 0.0
-    assert fit_scaler(Standardize(), values) == (0.0, 1.0)

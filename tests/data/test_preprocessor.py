@@ -21,6 +21,7 @@ from mlpcli.data.numeric import (
 )
 from mlpcli.data.piecewise import NoEncoding, PiecewiseLinear
 from mlpcli.data.preprocessor import TransformCounts, fit_preprocessor, number_columns, text_columns, transform
+from mlpcli.data.tables import read_table
 from mlpcli.errors import DataError
 
 from .tables_by_hand import HandTable, hand_table
@@ -154,6 +155,16 @@ def test_what_is_learnt_does_not_depend_on_the_order_of_the_rows(order):
     assert first.feature_names == second.feature_names
     for key in ("fill", "center", "scale"):
         np.testing.assert_allclose(first.state[key], second.state[key], rtol=1e-13)
+
+
+def test_what_is_fitted_leaves_the_cells_in_their_order(tmp_path):
+    (tmp_path / "t.csv").write_text("t,u\n5,1\n1,1\n,2\n9,2\n2,3\n")
+    table = read_table(str(tmp_path / "t.csv"), text_columns=["t"])  # texts are parsed into numbers once
+    for rows in (None, np.array([0, 1, 2, 3, 4])):
+        fitted = fit_preprocessor(
+            table, ["t", "u"], {"t": "number"}, NoScaling(), MedianFill(flag=False), OneHot(), NoEncoding(), rows
+        )
+        assert transform(fitted, table)[0].tolist() == [[5, 1], [1, 1], [3.5, 2], [9, 2], [2, 3]]
 
 
 def test_columns_are_found_by_name_in_any_order_and_others_are_ignored():

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -17,7 +18,7 @@ from mlpcli.nn.optimizers import SGD, Adam, AdamW
 from mlpcli.nn.parameters import allocate_parameters, count_parameters, view_parameters
 from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Cosine, CosLog, FlatCos, Step
-from mlpcli.training import engine
+from mlpcli.training import engine, members
 from mlpcli.training.engine import Plan, start_optimizer
 from mlpcli.training.loop import Monitor, fit
 from mlpcli.training.members import draw_folds
@@ -283,3 +284,11 @@ def test_a_plan_is_plain_as_long_as_nothing_but_one_rate_changes():
 
 def test_the_vector_of_members_is_as_long_as_their_own_together():
     assert count_parameters(NETWORK) == 4 * count_parameters(replace(NETWORK, members=1))
+
+
+@pytest.mark.parametrize("network", [replace(NETWORK, members=1), NETWORK], ids=["one", "four"])
+def test_an_order_in_short_integers_gives_the_same_weights(network, monkeypatch):
+    long, _ = train(network)
+    monkeypatch.setattr(members, "shuffled", partial(members.shuffled, few=0))
+    short, _ = train(network)
+    assert long.flat.tobytes() == short.flat.tobytes()
