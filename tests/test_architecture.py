@@ -130,7 +130,7 @@ VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "inspect", 
 LAZY = {
     ("__init__.py", "__getattr__"),
     *((f"cli/{verb}.py", verb) for verb in VERBS),
-    ("workflows/engines.py", "compiling_note"),
+    ("workflows/engines.py", "noting_compilation"),
     ("workflows/engines.py", "make_engine"),
 }
 

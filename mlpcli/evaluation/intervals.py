@@ -21,7 +21,7 @@ from mlpcli.evaluation.classes import ClassEvidence
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
 from mlpcli.evaluation.numbers import NumberEvidence
 from mlpcli.evaluation.ranking import RankedColumn
-from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
+from mlpcli.evaluation.resampling import FEWEST_REPLICATES, NORMAL, bca, replicates_for, resample
 from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
 
 RANKING = frozenset({"roc_auc", "average_precision"})  # the resampled ones that must rank the rows
@@ -89,6 +89,15 @@ def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
         for key, interval in intervals.items()
         for end, value in zip(ENDS, (interval.low, interval.high), strict=True)
     }
+
+
+def why_unknown(key: str, score: float, certainty: Certainty, shape: tuple[int, ...]) -> str:
+    """Why a score of answers of this shape (n_rows, K) has no interval, a clause without a full stop."""
+    if not math.isfinite(score):
+        return f"{key} itself is not defined for these rows"
+    if key in RANKING and certainty.replicates is None and math.prod(shape) > MOST_RANKED:
+        return f"of so many rows it takes long, and is made where it is asked for: --replicates {FEWEST_REPLICATES}"
+    return "these rows do not tell how sure it is"
 
 
 def without_end(key: str) -> str:

@@ -3,7 +3,6 @@
 Gathering a batch, clipping a gradient and adding up its rows are left to NumPy: one call each, and as quick.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,6 @@ Array = NDArray[np.floating[Any]]
 
 KEEPING_Z = {"softmax": SOFTMAX, "sigmoid": SIGMOID, "identity": IDENTITY}
 EMPTY = {np.dtype(kind): np.empty(0, kind) for kind in ("f4", "f8")}
-
-
-def is_compiled() -> bool:
-    """Whether Numba has kept compiled code of these functions from an earlier training, of whichever kind."""
-    folder, source = kernels.run_steps.stats.cache_path, Path(kernels.__file__)
-    written = source.stat().st_mtime
-    return any(kept.stat().st_mtime >= written for kept in Path(folder or ".").glob(f"{source.stem}.*.nbi"))
 
 
 class CompiledPasses(NumpyPasses):

@@ -1,5 +1,6 @@
 """Scores with their intervals, and gates that ask for an end of one."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,15 @@ from numpy.typing import NDArray
 
 from mlpcli.data.targets import Target, answer_names
 from mlpcli.evaluation.gates import Gate, Verdict, judge
-from mlpcli.evaluation.intervals import USUAL, Certainty, Interval, interval_ends, score_intervals, without_end
+from mlpcli.evaluation.intervals import (
+    USUAL,
+    Certainty,
+    Interval,
+    interval_ends,
+    score_intervals,
+    why_unknown,
+    without_end,
+)
 from mlpcli.evaluation.scores import gather
 from mlpcli.training.streams import stream
 from mlpcli.training.threads import blas_threads
@@ -29,6 +38,16 @@ class Scored:
     def judged(self) -> dict[str, float]:
         """What a gate may ask of: the scores, and the ends of the intervals (`roc_auc.low`)."""
         return self.scores | interval_ends(self.intervals)
+
+
+def notes_on_unknown(gates: Sequence[Gate], scored: Scored, certainty: Certainty, shape: tuple[int, ...]) -> list[str]:
+    """Why gates fail that ask for the end of an interval where there is none; `shape` of the answers is (n_rows, K)."""
+    asked = [(gate, without_end(gate.metric)) for gate in gates if math.isnan(scored.judged[gate.metric])]
+    return [
+        f"gate {gate.text}: there is no interval: {why_unknown(key, scored.scores[key], certainty, shape)}."
+        for gate, key in asked
+        if key != gate.metric
+    ]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ the NumPy engine with compiled passes between its matrix products for the rest.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from mlpcli.training.groups import numpy_engine
 from mlpcli.training.samples import Samples
 from mlpcli.training.threads import SHARE_WORTH_A_COMPILED_THREAD, training_threads
 
+COMPILING = "compiling, once, takes up to half a minute; pressing Ctrl-C twice ends it"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
 # Parameters times rows of a step up to which the loop over whole epochs wins where it finds no BLAS to call: NumPy's
@@ -92,13 +93,13 @@ def make_engine(
     return numpy_engine(network, plan, train, folds, CompiledPasses())
 
 
-def compiling_note(choice: EngineChoice) -> tuple[str, ...]:
-    """What to say before the first training that is compiled: nothing else will come for a while."""
+def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:
+    """Within, `note` is given a sentence when compiling begins: nothing else will come for a while."""
     if choice.name == "numpy":
-        return ()
+        return nullcontext()
     with _numba_works():
-        from mlpcli.extras.passes import is_compiled
-    return () if is_compiled() else ("compiling, once, takes half a minute; pressing Ctrl-C twice ends it",)
+        from mlpcli.extras.compilation import told_of_compiling
+    return told_of_compiling(lambda: note(COMPILING))
 
 
 @contextmanager

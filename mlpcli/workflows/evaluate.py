@@ -19,7 +19,7 @@ from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
-from mlpcli.workflows.certainty import Answered, Scored
+from mlpcli.workflows.certainty import Answered, Scored, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import model_reading
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
@@ -99,5 +99,6 @@ def evaluate(
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
         confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
     notes = (*table.notes, *([f"{table.name}: {note}"] if note else []), *drift_notes(drift, weights, source))
+    notes += tuple(notes_on_unknown(gates, scored, certainty, answers.shape))
     seconds = perf_counter() - started
     return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)

@@ -25,7 +25,7 @@ from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
-from mlpcli.workflows.engines import compiling_note
+from mlpcli.workflows.engines import noting_compilation
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
 from mlpcli.workflows.memory import memory_limit, refuse_over_budget
@@ -109,7 +109,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
     with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
-        for note in (*prepared.notes, *run.begin(resume), *compiling_note(prepared.engine)):
+        for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
         journal = _Journal(run, prepared)
         state = journal.resume() if resume else fresh_state(prepared)
@@ -117,7 +117,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         budget = Budget(loaded, journal.seconds)
         observer.prepared(prepared, state.epoch)
         try:
-            with blas_threads(1):
+            with blas_threads(1), noting_compilation(prepared.engine, observer.note):
                 for report in epochs(
                     prepared, state, lambda: interruption.was_asked() or budget.is_used_up(state.epoch)
                 ):

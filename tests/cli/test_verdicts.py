@@ -258,3 +258,17 @@ def test_a_group_named_by_a_hostile_file_starts_no_line(folder):
     assert ended.code == 1
     assert "a\\n::error::b" in ended.stderr
     assert not [line for line in (*ended.lines, *ended.stderr.splitlines()) if line.startswith("::")]
+
+
+def test_a_gate_that_fails_for_want_of_an_interval_says_why(penguins, folder, monkeypatch):
+    monkeypatch.setattr("mlpcli.evaluation.intervals.MOST_RANKED", 1000)
+    missed = mlp("eval", penguins, PENGUINS, "--min", "roc_auc.low=0.1")
+    assert missed.code == 1
+    assert "gate roc_auc.low >= 0.1: there is no interval: of so many rows" in missed.stderr
+    assert "--replicates 200" in missed.stderr
+    asked = mlp("eval", penguins, PENGUINS, "--min", "roc_auc.low=0.1", "--replicates", "200")
+    assert (asked.code, "there is no interval" in asked.stderr) == (0, False)
+    (folder / "one.csv").write_text("".join(PENGUINS.read_text().splitlines(keepends=True)[:2]))
+    assert "roc_auc itself is not defined for these rows" in mlp(
+        "eval", penguins, folder / "one.csv", "--min", "roc_auc.low=0.1"
+    ).stderr.replace("\n", " ")

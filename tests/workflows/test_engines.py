@@ -1,10 +1,8 @@
 """Which engine a training gets, and that a run may change it."""
 
 import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +16,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training import threads
 from mlpcli.training.engine import NumpyEngine, Plan
 from mlpcli.workflows import engines
-from mlpcli.workflows.engines import EngineChoice, make_engine, plan_threads
+from mlpcli.workflows.engines import COMPILING, EngineChoice, make_engine, plan_threads
 from mlpcli.workflows.memory import training_memory
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.train import train
@@ -139,25 +137,28 @@ def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
-def test_a_training_that_has_to_be_compiled_first_says_so(folder, monkeypatch):
-    passes = pytest.importorskip("mlpcli.extras.passes")
-    for engine, is_there, expected in (("compiled", False, 1), ("compiled", True, 0), ("numpy", False, 0)):
-        monkeypatch.setattr(passes, "is_compiled", lambda there=is_there: there)
+def test_a_training_that_compiles_says_so_once(folder, monkeypatch):
+    numba, kernels = pytest.importorskip("numba"), pytest.importorskip("mlpcli.extras.kernels")
+    run_steps = kernels.run_steps
+    train(loaded(training={"engine": "compiled"}), Watch())  # now the code is on the disk, if it was not before
+
+    @numba.njit
+    def compiled_now(x):
+        return x + 1
+
+    def run_steps_of_a_new_version(*arguments):
+        compiled_now(1), compiled_now(1.0)
+        return run_steps(*arguments)
+
+    for engine, run, expected in (
+        ("numpy", run_steps_of_a_new_version, 0),
+        ("compiled", run_steps, 0),
+        ("compiled", run_steps_of_a_new_version, 1),
+    ):
+        monkeypatch.setattr("mlpcli.extras.compiled.run_steps", run)
         watch = Watch()
         train(loaded(training={"engine": engine}), watch)
-        assert sum("compiling, once" in note for note in watch.notes) == expected
-
-
-@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
-def test_compiled_code_is_known_by_its_file(folder, monkeypatch):
-    passes = pytest.importorskip("mlpcli.extras.passes")
-    monkeypatch.setattr(passes.kernels, "run_steps", SimpleNamespace(stats=SimpleNamespace(cache_path=str(Path.cwd()))))
-    assert not passes.is_compiled()
-    kept = Path("kernels.run_steps-30.py313.nbi")
-    kept.touch()
-    assert passes.is_compiled()
-    os.utime(kept, (0, 0))  # of an earlier version
-    assert not passes.is_compiled()
+        assert watch.notes.count(COMPILING) == expected
 
 
 def test_the_record_of_a_model_names_its_engine(folder):
