@@ -75,8 +75,9 @@ def score_intervals(
         analytic = _analytic(task, evidence, parts, defined, certainty.z)
         others = {key: score for key, score in defined.items() if key not in analytic}
         found |= analytic
-        if certainty.replicates is None and _is_slow_to_rank(evidence):
-            others = {key: score for key, score in others.items() if key not in RANKING}
+        if not isinstance(evidence, NumberEvidence):
+            shape = evidence.rows.probabilities.shape
+            others = {key: score for key, score in others.items() if not _is_slow_to_rank(key, certainty, shape)}
         if others and len(evidence.rows.y) > 1:
             found |= _bootstrapped(task, evidence, parts, others, certainty, rng)
     return found
@@ -95,7 +96,7 @@ def why_unknown(key: str, score: float, certainty: Certainty, shape: tuple[int, 
     """Why a score of answers of this shape (n_rows, K) has no interval, a clause without a full stop."""
     if not math.isfinite(score):
         return f"{key} itself is not defined for these rows"
-    if key in RANKING and certainty.replicates is None and math.prod(shape) > MOST_RANKED:
+    if _is_slow_to_rank(key, certainty, shape):
         return f"of so many rows it takes long, and is made where it is asked for: --replicates {FEWEST_REPLICATES}"
     return "these rows do not tell how sure it is"
 
@@ -166,11 +167,9 @@ def _wilson_of_f1(score: float, n_rows: float, z: float) -> Interval:
     return Interval(2 * ends.low / (1 + ends.low), 2 * ends.high / (1 + ends.high))
 
 
-def _is_slow_to_rank(evidence: Evidence) -> bool:
-    """Whether ranking resamples would take far longer than all the rest."""
-    if isinstance(evidence, NumberEvidence):
-        return False
-    return math.prod(evidence.rows.probabilities.shape) > MOST_RANKED
+def _is_slow_to_rank(key: str, certainty: Certainty, shape: tuple[int, ...]) -> bool:
+    """Whether a score ranks so many probabilities (n_rows, K) that its resamples must be asked for."""
+    return key in RANKING and certainty.replicates is None and math.prod(shape) > MOST_RANKED
 
 
 def _bootstrapped(
