@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|quality`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|reading|quality`."""
 
 import argparse
 import sys
@@ -20,9 +20,9 @@ def main() -> None:
         description="Timing against peers and floors.",
         epilog="Scores against peers: python -m benchmarks quality --help",
     )
-    parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth"])
+    parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth", "reading"])
     parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
-    parser.add_argument("--full", action="store_true", help="predict, growth: 10^7 rows as well")
+    parser.add_argument("--full", action="store_true", help="predict, growth, reading: 10^7 rows as well")
     parser.add_argument("--only", metavar="NAME", help="one work, table, verb, number of rows or series")
     parser.add_argument("--data", metavar="FOLDER", type=Path, help="process: holds NAME/{train,test}.csv.gz")
     parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
@@ -49,6 +49,10 @@ def _run(asked: argparse.Namespace) -> Any:
             return predicting.run(asked.quick, asked.full, asked.only)
         case "startup":
             return startup.run(asked.quick, asked.only)
+        case "reading":
+            from benchmarks import reading
+
+            return reading.run(asked.quick, asked.full, asked.only)
         case _:
             return growth.run(asked.quick, asked.full, asked.only)
 

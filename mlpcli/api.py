@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
-from mlpcli.data.tables import table_from_frame
-from mlpcli.data.targets import ClassTarget, NumberTarget
+from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.errors import ConfigError, Diverged, MlpError
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.model import Model
@@ -41,22 +41,11 @@ class TrainedModel:
 
     def predict(self, rows: pd.DataFrame) -> "pd.Series[Any] | pd.DataFrame":
         """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
-        table = table_from_frame(rows)
-        answers, _ = self._model.answers(table)
-        columns = {
-            name: pd.Series(self._as_given(values), index=rows.index)
-            for name, values in self._model.columns(answers).items()
-        }
+        answers, _ = self._model.answers(self._model.read(table_from_frame(rows)))
+        columns = {name: pd.Series(values, index=rows.index) for name, values in self._model.columns(answers).items()}
         if len(columns) == 1:
             return next(iter(columns.values())).rename(self._model.target.names[0])
         return pd.DataFrame(columns)
-
-    def _as_given(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Labels in the type they had in the data frame that was trained on."""
-        dtype = getattr(self._model.target, "dtype", "text")
-        if dtype == "text":
-            return values
-        return values == "True" if dtype == "bool" else values.astype(np.float64).astype(dtype)
 
     def predict_proba(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_classes) in the order of `classes`; for yes/no targets of yes (n_rows, n_targets).
@@ -65,7 +54,7 @@ class TrainedModel:
         """
         if isinstance(self._model.target, NumberTarget):
             raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
-        answers, _ = self._model.answers(table_from_frame(rows))
+        answers, _ = self._model.answers(self._model.read(table_from_frame(rows)))
         return answers
 
     @property
@@ -110,7 +99,7 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
     """
     prepared = prepare(_loaded(config, rows is not None), None if rows is None else table_from_frame(rows))
     refuse_over_budget(prepared)
-    state, budget = fresh_state(prepared), Budget(prepared.loaded)
+    state, budget = fresh_state(prepared), Budget(prepared.loaded, is_on_disk=prepared.plan.chunk_rows is not None)
     try:
         with blas_threads(1):
             for _ in epochs(prepared, state, lambda: budget.is_used_up(state.epoch)):

@@ -1,5 +1,6 @@
 """What the machine offers to this process."""
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -53,3 +54,17 @@ def return_freed_memory() -> None:
     except (AttributeError, OSError, TypeError):  # another C library
         return
     trim(0)
+
+
+def memory_of_machine() -> int | None:
+    """Bytes that this process may hold at most: what its container allows, else what the machine has; None: unknown."""
+    limits = []
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path, encoding="ascii") as file:
+                limits.append(int(file.read()))
+        except (OSError, ValueError):  # no container, or "max"
+            continue
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(limits, default=None)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.contract import Contract
-from mlpcli.data.preprocessor import Preprocessor, TransformCounts, transform
-from mlpcli.data.tables import Table, TableFormat
-from mlpcli.data.targets import Target, decode_outputs, predicted_columns
+from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, read_by, transform
+from mlpcli.data.reference import ReferenceProfile
+from mlpcli.data.schema.cells import NumberFormat
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.table import Table, TableFormat
+from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
 from mlpcli.nn.network import Network, predict
 from mlpcli.nn.parameters import Parameters
@@ -25,7 +27,7 @@ class Model:
 
     `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
     says which cell texts are missing and whether tables have a header; `weight_column` names the sample weights it was
-    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them. `contract` is
+    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them. `reference` is
     what other rows are held against to see whether they look like the training rows.
     """
 
@@ -38,10 +40,24 @@ class Model:
     weight_column: str = ""
     scores: Mapping[str, float | None] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
-    contract: Contract = field(default_factory=Contract)
+    reference: ReferenceProfile = field(default_factory=ReferenceProfile)
+
+    @property
+    def schemas(self) -> tuple[ColumnSchema, ...]:
+        """How every column that the model knows is read: inputs, targets, and the sample weights."""
+        number = NumberFormat(decimal=self.reading.decimal, thousands=self.reading.thousands or "")
+        weights = [ColumnSchema(self.weight_column, "number", "weights", number)] if self.weight_column else []
+        return (*self.preprocessor.schemas, *self.target.schemas, *weights)
+
+    def read(self, table: Table) -> Table:
+        """A table as it comes, its input columns cast as the training's were; raises DataError for a misfit."""
+        return read_by(self.preprocessor, table)
 
     def outputs(self, table: Table, rows: Rows | None = None) -> tuple[NDArray[Any], TransformCounts]:
-        """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit."""
+        """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit.
+
+        `table` was made by `read`.
+        """
         X, counts = transform(self.preprocessor, table, self.parameters.flat.dtype, rows)
         outputs = predict(self.network, self.parameters, X)
         is_finite = np.isfinite(outputs)

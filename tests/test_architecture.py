@@ -34,7 +34,7 @@ LIBRARIES = {
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
     "training": {"numpy", "threadpoolctl"},
-    "data": {"numpy", "pandas", "zstandard"},
+    "data": {"backports", "charset_normalizer", "numpy", "orjson", "pandas", "pyarrow", "python_calamine"},
     "nn": {"numpy"},
     "evaluation": {"numpy"},
     "errors": set(),

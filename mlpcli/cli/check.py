@@ -12,7 +12,7 @@ def check(
         str, typer.Argument(metavar="CONFIG", help="YAML file; or a model file, to hold a table against.")
     ],
     source: Annotated[
-        str, typer.Argument(metavar="TABLE", help="With a model: CSV file to hold against its training data, or -.")
+        str, typer.Argument(metavar="TABLE", help="With a model: table to compare with its training data, or -.")
     ] = "",
     settings: Settings = None,
     output: Output = None,

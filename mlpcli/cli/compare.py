@@ -10,7 +10,7 @@ from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 def compare(
     old: Annotated[str, typer.Argument(metavar="OLD", help="Model file to beat.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Model file that may take its place.")],
-    source: Annotated[str, typer.Argument(metavar="TEST", help="CSV file with the target column, or -.")],
+    source: Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")],
     metric: Annotated[
         str,
         typer.Option("--metric", help="The metric that decides; log_loss or rmse if not given.", show_default=False),

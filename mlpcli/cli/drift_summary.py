@@ -54,7 +54,7 @@ def drift_summary(screen: Screen, found: DriftCheck) -> None:
         screen.answer()
     for drift in unseen:
         texts = listed([f"{text} {n}" for text, n in drift.unseen.items()])
-        screen.answer(f"{drift.column.name}: not among the levels of the contract: {texts}")
+        screen.answer(f"{drift.column.name}: not among the levels of the reference profile: {texts}")
     if report.n_rows < FEWEST_ROWS:
         screen.warn(f"fewer than {FEWEST_ROWS} rows: too few to say whether they are as in the training")
     screen.answer()

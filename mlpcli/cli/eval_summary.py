@@ -8,7 +8,7 @@ from mlpcli.cli.markdown import eval_markdown
 from mlpcli.cli.render import Row, Screen, aligned, count, interval, number
 from mlpcli.cli.summaries import describe_target
 from mlpcli.cli.verdicts import gates_json, show_verdicts
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import MlpError
 from mlpcli.workflows.certainty import Scored
 from mlpcli.workflows.evaluate import EvalResult

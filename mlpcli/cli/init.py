@@ -8,7 +8,7 @@ from mlpcli.cli.options import Delimiter, Encoding, Quiet, parse_number
 
 
 def init(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="CSV file to train on.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Table to train on: CSV, JSON Lines, Parquet, Excel.")],
     target: Annotated[
         list[str] | None,
         typer.Option("--target", "-t", metavar="COLUMN", help="Column to predict; repeatable; else the last column."),
@@ -32,14 +32,14 @@ def init(
     encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read a CSV file and write a config for it, with every choice visible and commented.
+    """Read a table and write a config for it, with every choice visible and commented.
 
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
     from mlpcli.cli.init_summary import init_summary
     from mlpcli.cli.render import Screen
     from mlpcli.config.recipes import RECIPES
-    from mlpcli.data.tasks import TASKS
+    from mlpcli.data.schema.task import TASKS
     from mlpcli.errors import MlpError, did_you_mean
     from mlpcli.workflows.init import init as run_init
     from mlpcli.workflows.init import write_config

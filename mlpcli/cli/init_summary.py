@@ -1,10 +1,10 @@
 """What `mlp init` says it found."""
 
 from mlpcli.cli.render import Screen, count, duration, listed
-from mlpcli.data.profiles import ColumnProfile
+from mlpcli.data.schema.profile import ColumnProfile
 from mlpcli.workflows.init import Starter
 
-KINDS = ("number", "code", "category", "yes_no", "date")
+KINDS = ("number", "code", "category", "boolean", "date")
 MOST_CLASSES = 10
 
 
@@ -12,7 +12,7 @@ def init_summary(screen: Screen, starter: Starter, output: str) -> None:
     """Rows, target, columns by what they hold, what was dropped and why, and the next command."""
     for note in starter.notes:
         screen.warn(note)
-    n_rows, n_columns = starter.table.frame.shape
+    n_rows, n_columns = starter.table.n_rows, len(starter.table.columns)
     guessed = " (the last column; another one: --target)" if starter.is_target_guessed else ""
     shape = f"{count(n_rows, 'row')}, {count(n_columns, 'column')}"
     screen.say(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")

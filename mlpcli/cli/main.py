@@ -74,7 +74,7 @@ def mlp(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
     ] = False,
 ) -> None:
-    """Train, use and judge a multi-layer perceptron on CSV files."""
+    """Train, use and judge a multi-layer perceptron on tables."""
 
 
 def main() -> NoReturn:

@@ -10,7 +10,7 @@ from mlpcli.cli.escaping import on_one_line
 from mlpcli.cli.render import count, interval, number
 from mlpcli.cli.summaries import describe_target
 from mlpcli.cli.verdicts import shown_verdicts, tally
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.workflows.evaluate import EvalResult
 from mlpcli.workflows.slices import FEW_ROWS, SliceTable
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
 from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing, describe_target
-from mlpcli.data.columns import Column
-from mlpcli.data.dates import iso_date
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.schema.dates import iso_date
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.model import Model
 from mlpcli.nn.parameters import count_parameters
+from mlpcli.storage.model_file import column_record
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.inspect import Inspection
 
@@ -68,7 +69,7 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "temperature": _listed(model, "temperature"),
         "threshold": _listed(model, "threshold"),
         "clamp": {"low": _listed(model, "target_low"), "high": _listed(model, "target_high")},
-        "columns": [to_plain(column) for column in model.preprocessor.columns],
+        "columns": [column_record(column) for column in model.preprocessor.columns],
         "inputs": model.preprocessor.feature_names,
         "weight_column": model.weight_column,
         "scores": dict(model.scores),
@@ -83,7 +84,7 @@ def _listed(model: Model, name: str) -> list[float] | None:
     return None if values is None else values.tolist()
 
 
-def _treatment(column: Column) -> str:
+def _treatment(column: Feature) -> str:
     parts = []
     if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
         shown = iso_date if column.role == "date" else "{:.10g}".format
@@ -91,8 +92,9 @@ def _treatment(column: Column) -> str:
     parts += [f"clipped at {column.clip:g}"] if column.clip is not None else []
     parts += [f"{column.n_quantiles} quantiles"] if column.n_quantiles else []
     parts += [f"{column.n_bins} bins"] if column.n_bins else []
-    if column.levels:
-        parts.append(listed(column.levels, 6))
+    parts += [f"written {column.schema.date_format}"] if column.schema.date_format else []
+    if levels := column.levels or column.schema.levels:
+        parts.append(listed(levels, 6))
     parts += ["missing"] if column.has_missing_level else []
     parts += ["other"] if column.has_other_level else []
     if column.n_missing:

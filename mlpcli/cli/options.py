@@ -26,7 +26,7 @@ OnDrift = Annotated[
         help="When columns are not as in the training: ignore, warn, or fail (exit 1).",
     ),
 ]
-Scored = Annotated[str, typer.Argument(metavar="TEST", help="CSV file with the target column, or -.")]
+Scored = Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")]
 
 Minimum = Annotated[
     list[str] | None,

@@ -12,9 +12,9 @@ from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
 
 def predict(
     weights: Weights,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="CSV file, or - for standard input.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Table, or - for standard input.")],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write, by its ending; - is standard output.")
     ] = "-",
     proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
     keep: Annotated[str, typer.Option("--keep", metavar="COLUMNS", help="Input columns to copy: id,name or all.")] = "",
@@ -27,7 +27,7 @@ def predict(
     encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the target of each row of a CSV file, in the same order.
+    """Predict the target of each row of a table, in the same order.
 
     Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
     """

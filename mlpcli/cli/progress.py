@@ -6,7 +6,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from mlpcli.cli.render import Screen, count, listed, number
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState

@@ -24,8 +24,10 @@ _HEAD = """\
 - Standard output is the answer, standard error the conversation: `--quiet` silences the second, but not errors.
   With `--json`, where a verb has it, the answer is one JSON document; what is not defined in it is null.
 - A lone dash is standard input, or standard output.
-- Tables are CSV or TSV, plain or compressed with gzip, bzip2, xz, zip or zstandard (the last one needs
-  `pip install "mlp-train[zstd]"`). Delimiter, encoding and header are found in the file unless given.
+- Tables are CSV, TSV, JSON Lines, Parquet, Feather or Arrow (extra `arrow`), Excel or OpenDocument (extra `excel`). The
+  first three may be compressed. A file is recognised by its content; delimiter, encoding and header are found unless
+  given.
+  [data.md](data.md) describes how a table is read.
 - On a terminal there is colour and a live line per epoch; in a pipe there are a few plain lines.
   `NO_COLOR` is honoured.
 - An error is one to three lines: what, where (file and line), what to do. No file is touched then.
@@ -50,14 +52,16 @@ _REMARKS = {
     "init": """\
 Without `--target` the last column is taken. Without `--output` the config goes to standard output. Columns are dropped
 that look like ids, are empty or constant, hold (nearly) unique texts, or give the target away; the reason stands beside
-each of them in the config.""",
+each of them in the config. So do notes and faults; numbers in disguise get the key that reads them.""",
     "check": """\
 Every key is shown with its value and where the value comes from: the file and line, `--set`, or the default. Below it:
 the network layer by layer, the rows of each class in each part, warnings, and an estimate of memory and time.
 
-With a model file and a table, every row of the table is held against what the training rows looked like, and every
-column gets a line: [data-contract.md](data-contract.md) explains the numbers. With `--on-drift fail` a column that
-drifted is exit code 1. A file is a model by its content, whatever its name.""",
+Every column with a fault is listed, where `mlp train` shows three.
+
+With a model file and a table, every row of the table is compared with the reference profile of the training rows, and
+every column gets a line: [data-contract.md](data-contract.md) explains the numbers. With `--on-drift fail` a column
+that drifted is exit code 1. A file is a model by its content, whatever its name.""",
     "train": """\
 `CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
 `DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
@@ -69,21 +73,25 @@ the same bits as if it had never stopped. A gate of `expect` that is missed is e
 - `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
   code 0; metrics.json says why (`stop_reason`). The clock is looked at before each step, but the first epoch always
   ends. The memory is the most the process has held; where more is expected the training does not start (exit code 2).
+  A table that does not fit is trained on from disk ([data.md](data.md#larger-than-memory)).
   `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
     "predict": """\
 There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
 needed, no target column. The answer stands in a column named as the target, in your own labels or units.
 
-- `--keep id,name` copies these input columns to the front; if one is named as an answer, the answer is called
+- `-o FILE` writes by the ending: `.csv`, `.tsv`, `.jsonl`, `.ndjson` (each also with `.gz`), `.parquet`, `.feather` or
+  `.arrow`. Without an ending, and on standard output, it is CSV. Another ending is an error.
+- `--keep id,name` copies these input columns to the front, as texts; if one is named as an answer, the answer is called
   `predicted_NAME`.
-- `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each yes/no target.
+- `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each boolean target.
 - `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are made into
-  probabilities that sum to 1 or into amounts in the target's unit.
+  probabilities that sum to 1 or into numbers in the target's unit.
 - `--safe-csv` is for answers that will be opened in a spreadsheet: a text that begins with `=`, `+`, `-`, `@`, a tab or
   a line end (labels, kept columns, names of columns) gets a single quote in front. Numbers such as -1.5 stay numbers.
   Without it every text passes through unchanged.
-- `--on-drift` says what happens when columns are not as in the training, see [data-contract.md](data-contract.md): one
-  line on standard error (`warn`), nothing (`ignore`), or exit code 1 (`fail`), after the last row is written.
+- `--on-drift` says what happens when columns have drifted from the training data, see
+  [data-contract.md](data-contract.md): one line on standard error (`warn`), nothing (`ignore`), or exit code 1
+  (`fail`), after the last row is written.
 
 Missing cells and levels that training never saw are treated as in training; a line on standard error counts them. A
 file named by `--output` appears when it is whole.""",
@@ -121,7 +129,7 @@ _METRICS_HEAD = """\
 These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`; in gates also with
 `.low` or `.high`, the ends of the interval, but for `ece` and `max_error`, which have none. In metrics.json
 they follow the part they were measured on: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
-ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one yes/no
+ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one boolean
 column (`roc_auc[late]`); for amounts only where there are several outputs. The log loss is in nats. Weighted or not,
 the numbers are those of scikit-learn's functions.
 """

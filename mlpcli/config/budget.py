@@ -19,7 +19,7 @@ class BudgetConfig:
         str | Annotated[int, Setting("Bytes.", ge=1)] | None,
         Setting(
             "Most memory of the process, in bytes or as a text such as 500MB, 2GB or 2GiB; what is expected to need "
-            "more does not start. null sets no limit."
+            "more does not start, but rows that do not fit are trained on from disk. null sets no limit."
         ),
     ] = None
 

@@ -10,12 +10,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator
 
 from mlpcli.config.budget import BudgetConfig
-from mlpcli.config.shorthand import counted, listed, named, named_or_text
-from mlpcli.data.categorical import OneHot
-from mlpcli.data.columns import Role
-from mlpcli.data.numeric import MedianFill, MissingPolicy, Scaler, Standardize
-from mlpcli.data.piecewise import Encoding, NoEncoding
-from mlpcli.data.tables import DEFAULT_MISSING
+from mlpcli.config.data import DataConfig
+from mlpcli.config.shorthand import counted, named, named_or_text
+from mlpcli.data.features.bins import Encoding, NoEncoding
+from mlpcli.data.features.onehot import OneHot
+from mlpcli.data.features.scaling import MedianFill, MissingPolicy, Scaler, Standardize
 from mlpcli.nn.architecture import Periodic
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.initializers import INITIALIZERS, Initializer, InitializerName
@@ -25,7 +24,6 @@ from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Schedule
 from mlpcli.options import Setting, options
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Task = Literal["auto", "classification", "regression", "multilabel"]
 HiddenActivation = Literal[
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish"
@@ -35,42 +33,6 @@ OutputActivation = Literal[
     "exp", "softmax",
 ]  # fmt: skip
 Layer = Annotated[int, Setting("Neurons of a layer.", ge=1, le=1_000_000)]
-Share = Annotated[float, Setting("A share of the rows.", ge=0, lt=1)]
-
-
-@options
-class RowsWhere:
-    """Rows of the training file in which a column has a given value."""
-
-    column: Annotated[str, Setting("The column to look at; it is not an input.")]
-    equals: Annotated[str | int | bool, Setting("Its value in the validation rows.")]
-
-
-@options
-class DataConfig:
-    """Where the rows come from."""
-
-    train: Annotated[
-        Names, Setting("CSV or TSV file, plain or compressed; a glob; a list of these; - is standard input.")
-    ]
-    target: Annotated[Names, Setting("The column to predict; a list gives several outputs.")]
-    features: Annotated[Names | None, Setting("Input columns; null means every other column.")] = None
-    drop: Annotated[Names, Setting("Columns that are left out.")] = ()
-    columns: Annotated[dict[str, Role], Setting("How to read a column, where the one found is wrong.")] = field(
-        default_factory=dict
-    )
-    validation: Annotated[
-        Share | str | RowsWhere | None,
-        Setting(
-            "Rows that choose the best epoch: a share (stratified for classes), a file, {column, equals}, or null."
-        ),
-    ] = 0.2
-    test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None
-    weight: Annotated[str | None, Setting("A column of sample weights.")] = None
-    delimiter: Annotated[str | None, Setting("Field separator; null finds it.")] = None
-    encoding: Annotated[str | None, Setting("Text encoding; null finds it.")] = None
-    header: Annotated[bool | None, Setting("Whether the first line names the columns; null finds it.")] = None
-    missing: Annotated[tuple[str, ...], Setting("Cell texts that mean a missing value.")] = DEFAULT_MISSING
 
 
 @options
@@ -206,7 +168,7 @@ class TrainingConfig:
     loss: Annotated[
         Literal["auto"] | Annotated[Loss, Discriminator("name")],
         named_or_text("auto"),
-        Setting("The cost function; auto is cross_entropy, binary_cross_entropy (yes/no columns) or squared_error."),
+        Setting("The cost function; auto is cross_entropy, binary_cross_entropy (booleans) or squared_error."),
     ] = "auto"
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Annotated[float, Setting("Weight of a class.", ge=0)]] | None,

@@ -38,3 +38,10 @@ def listed(value: Any) -> Any:
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
+
+
+def by_role(value: Any) -> Any:
+    """A role alone says how to read a column."""
+    if isinstance(value, dict) and isinstance(value.get("missing"), list):
+        return {**value, "missing": tuple(value["missing"])}
+    return {"role": value} if isinstance(value, str) else value

@@ -79,7 +79,7 @@ class CompiledEngine:
     ) -> EpochResult | None:
         """One pass over all rows; see `Engine`."""
         plan, n_steps = self.plan, self.n_steps
-        order = shuffled(self.n_rows, stream(plan.seed, "order", epoch), few=0)
+        order = shuffled(self.n_rows, stream(plan.seed, "order", epoch), few=0, chunk_rows=plan.chunk_rows)
         rates = np.array([learning_rate_at(plan, epoch, step, n_steps) for step in range(n_steps)])
         rules = Rules(
             OPTIMIZERS[type(plan.optimizer)], optimizer_options(plan.optimizer), float(plan.optimizer.weight_decay),

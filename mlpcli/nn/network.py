@@ -26,6 +26,8 @@ Array = NDArray[np.floating[Any]]
 Keep = Callable[[int, Array, Array], None]
 
 # Rows scored at once outside training: large enough for the matrix product, small enough for the cache.
+# Rows of a block whose outputs are wanted for good.
+PREDICTED_ROWS = 512
 SCORING_ROWS = 4096
 # Numbers drawn for dropout at once: an array that stays in the first-level cache.
 DRAWN_AT_ONCE = 16_384
@@ -178,14 +180,24 @@ def scoring_rows(network: Network, n_rows: int) -> int:
 
 
 def predict(network: Network, parameters: Parameters, X: Array) -> Array:
-    """Outputs (n_rows, n_out) of the network, the mean over its members, for inputs `X` (n_rows, n_in)."""
-    workspace = Workspace(network, scoring_rows(network, X.shape[0]), parameters.flat.dtype)
+    """Outputs (n_rows, n_out) of the network, the mean over its members, for inputs `X` (n_rows, n_in).
+
+    Blocks have one size, the last one is filled up: BLAS rounds by the number of rows, and the outputs of a row must
+    not depend, not even in their last digit, on how many rows stand beside it.
+    """
+    block = max(1, PREDICTED_ROWS // network.members)
+    workspace = Workspace(network, block, parameters.flat.dtype)
     outputs = np.empty((X.shape[0], network.sizes[-1]), parameters.flat.dtype)
     # Inputs far outside what training saw may overflow on the way, where most activations saturate; the caller looks at
     # what comes out.
     with np.errstate(over="ignore", invalid="ignore"):
-        for rows, _, a in output_blocks(network, parameters, X, workspace):
-            outputs[rows] = a if network.members == 1 else a.mean(axis=0)
+        for start in range(0, X.shape[0], block):
+            rows = X[start : start + block]
+            n_rows = len(rows)
+            if n_rows < block:
+                rows = np.concatenate([rows, np.zeros((block - n_rows, X.shape[1]), X.dtype)])
+            _, a = forward(parameters, rows, workspace)
+            outputs[start : start + n_rows] = (a if network.members == 1 else a.mean(axis=0))[:n_rows]
     return outputs
 
 

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.columns import Column
-from mlpcli.data.contract import Contract, find_fault
-from mlpcli.data.preprocessor import Preprocessor
-from mlpcli.data.tables import TableFormat
-from mlpcli.data.targets import ClassTarget, NumberTarget, Target
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.preprocessor import Preprocessor
+from mlpcli.data.reference import ReferenceProfile, find_fault
+from mlpcli.data.schema.dates import DATE_FORMATS
+from mlpcli.data.table import TableFormat
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import ACTIVATIONS
@@ -43,14 +44,14 @@ class _Header:
     format: int
     network: Network
     dtype: Literal["float32", "float64"]
-    columns: tuple[Column, ...]
+    columns: tuple[Feature, ...]
     feature_names: tuple[str, ...]
     target: Target
     reading: TableFormat
     weight_column: str
     scores: dict[str, float | None]
     record: dict[str, Any]
-    contract: Contract
+    reference: ReferenceProfile
 
 
 def encode_model(model: Model) -> bytes:
@@ -67,7 +68,7 @@ def encode_model(model: Model) -> bytes:
         weight_column=model.weight_column,
         scores=dict(model.scores),
         record=dict(model.record),
-        contract=model.contract,
+        reference=model.reference,
     )
     arrays: Arrays = {}
     for number, (W, b) in enumerate(zip(model.parameters.W, model.parameters.b, strict=True), start=1):
@@ -80,6 +81,12 @@ def encode_model(model: Model) -> bytes:
     return encode_npz(arrays, to_plain(header))
 
 
+def column_record(column: Feature) -> dict[str, Any]:
+    """A column on one level: its name, role and how it is read, then what was learnt of it."""
+    plain: dict[str, Any] = to_plain(column)
+    return {**plain.pop("schema"), **plain}
+
+
 def load_model(path: str) -> Model:
     """Read and check a model file.
 
@@ -88,10 +95,10 @@ def load_model(path: str) -> Model:
     if not os.path.lexists(path):
         repair(os.path.dirname(path))  # a training was cut off between its last two renames
     plain, arrays = read_npz(path, "model")
-    header = from_plain(_Header, _upgraded(plain), path)
+    header = from_plain(_Header, plain, path)
     _check_columns(header.columns, path)
-    if fault := find_fault(header.contract, header.columns):
-        raise _misfit(path, f"a data contract {fault}")
+    if fault := find_fault(header.reference, header.columns):
+        raise _misfit(path, f"a reference profile {fault}")
     _check_network(header, path)
     if fault := fault_of_record(header.record):
         raise _misfit(path, fault)
@@ -110,39 +117,25 @@ def load_model(path: str) -> Model:
         header.weight_column,
         header.scores,
         header.record,
-        header.contract,
+        header.reference,
     )
 
 
-def _upgraded(plain: dict[str, Any]) -> dict[str, Any]:
-    """The header of an older file as this version would have written it: what was added since, at its default."""
-    if plain["format"] == FORMATS["model"]:
-        return plain
-    plain = {"contract": to_plain(Contract()), **plain, "format": FORMATS["model"]}
-    if isinstance(plain.get("network"), dict):
-        plain["network"] = to_plain(Network((1, 1), "identity", "identity")) | plain["network"]
-    if isinstance(plain.get("columns"), list):
-        added = {"is_signed": False, "clip": None, "n_quantiles": 0, "n_bins": 0, "bin_span": None, "n_distinct": 0}
-        plain["columns"] = [added | column if isinstance(column, dict) else column for column in plain["columns"]]
-    target = plain.get("target")
-    if isinstance(target, dict) and isinstance(target.get("is_standardized"), bool):
-        kept = {key: value for key, value in target.items() if key != "is_standardized"}
-        transform = "standardize" if target["is_standardized"] else "none"
-        plain["target"] = kept | {"transform": transform, "n_quantiles": []}
-    return plain
-
-
-def _check_columns(columns: tuple[Column, ...], path: str) -> None:
+def _check_columns(columns: tuple[Feature, ...], path: str) -> None:
     for column in columns:
-        is_amount = column.role in ("number", "date")
-        if not is_amount and (column.clip is not None or column.n_quantiles or column.n_bins or column.n_distinct):
+        if not column.is_numeric and (
+            column.clip is not None or column.n_quantiles or column.n_bins or column.n_distinct
+        ):
             raise _misfit(path, f"a {column.role} column that is scaled like a number")
         if column.bin_span is not None and not column.n_bins:
             raise _misfit(path, f"a span of bins in a {column.role} column that has none")
         if column.is_signed and column.role != "category":
             raise _misfit(path, f"a {column.role} column with one input for two levels")
-        if (column.is_signed or column.role == "yes_no") and len(column.levels) != 2:
-            raise _misfit(path, f"{len(column.levels)} levels that share one input as -1 and 1")
+        if column.role == "date" and column.schema.date_format not in DATE_FORMATS:
+            raise _misfit(path, f"dates written in a way this mlp does not know (column {column.name})")
+        pair = column.schema.levels if column.role == "boolean" else column.levels
+        if (column.is_signed or column.role == "boolean") and len(pair) != 2:
+            raise _misfit(path, f"{len(pair)} levels that share one input as -1 and 1")
 
 
 def _check_network(header: _Header, path: str) -> None:
@@ -189,9 +182,9 @@ def _take_parameters(header: _Header, arrays: Arrays, path: str) -> Parameters:
     return parameters
 
 
-def _take_input_state(columns: tuple[Column, ...], arrays: Arrays, path: str) -> Arrays:
+def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -> Arrays:
     """What was learnt of numbers and dates; the knots of each column must rise."""
-    amounts = [column for column in columns if column.role in ("number", "date")]
+    amounts = [column for column in columns if column.is_numeric]
     state = {name: _take(arrays, f"input_{name}", (len(amounts),), np.float64, path) for name in INPUT_STATE}
     for name in KNOT_STATE:
         counts = [column.n_edges if name == "edges" else column.n_quantiles for column in amounts]

@@ -29,7 +29,7 @@ ALIKE, STEADY = Rates(), Constant()
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train: every choice resolved."""
+    """How to train: every choice resolved. `chunk_rows` is for rows on disk, see `shuffled`."""
 
     loss: Loss
     optimizer: Optimizer
@@ -45,6 +45,7 @@ class Plan:
     decay_schedule: Schedule = STEADY
     averaging: Averaging | None = None
     member_rows: MemberRows = "all"
+    chunk_rows: int | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -150,7 +151,7 @@ class NumpyEngine:
     ) -> None:
         dtype = train.X.dtype
         self.network, self.plan, self.passes = network, plan, passes
-        self.rows = rows or epoch_rows("all", network.members, train.n_rows, plan.seed)
+        self.rows = rows or epoch_rows("all", network.members, train.n_rows, plan.seed, chunk_rows=plan.chunk_rows)
         self.batch_size = min(plan.batch_size, self.rows.n_rows)
         self.n_steps, self.steps_taken = math.ceil(self.rows.n_rows / self.batch_size), 0
         self.batch = Batch(train, self.batch_size * network.members, dtype)

@@ -30,7 +30,7 @@ def numpy_engine(
     passes: Passes = NUMPY,
 ) -> Engine:
     """The engine for a network of any number of members; `folds` (n_rows,) is the fold of each row, if any."""
-    rows = epoch_rows(plan.member_rows, network.members, train.n_rows, plan.seed, folds)
+    rows = epoch_rows(plan.member_rows, network.members, train.n_rows, plan.seed, folds, plan.chunk_rows)
     if network.members == 1:
         kind = NumpyEngine if plan.n_threads == 1 else ShardedEngine
         return kind(network, plan, train, rows, passes)

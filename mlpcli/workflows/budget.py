@@ -4,7 +4,8 @@ from time import monotonic
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
-from mlpcli.workflows.memory import memory_limit, shown
+from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
+from mlpcli.workflows.memory import shown
 
 # Steps between two looks at the memory, which cost as much as a step of a small network.
 STEPS_PER_LOOK = 16
@@ -16,8 +17,10 @@ class Budget:
     The clock starts when this is made, with the seconds of earlier sittings on it.
     """
 
-    def __init__(self, loaded: LoadedConfig, spent: float = 0.0) -> None:
+    def __init__(self, loaded: LoadedConfig, spent: float = 0.0, is_on_disk: bool = False) -> None:
         self._seconds, self._memory = loaded.config.budget.seconds, memory_limit(loaded)
+        if self._memory is not None and is_on_disk:  # then it is a budget for the rows
+            self._memory += BASE_BYTES
         self._started = monotonic() - spent
         self._n_asked = 0
         self.reason = ""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.probabilities import no_and_yes, tempered
+from mlpcli.data.targets.probabilities import no_and_yes, tempered
 from mlpcli.evaluation.scores import score
 
 Values = NDArray[np.float64]

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.cells import count_codes
-from mlpcli.data.profiles import ColumnProfile, profile_columns
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.schema.profile import ColumnProfile, profile_columns
+from mlpcli.data.schema.task import plan_targets
+from mlpcli.data.table import count_codes
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.workflows.data_store import store_options
 from mlpcli.workflows.memory import refuse_over_budget, training_memory
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class, shared_rows
-from mlpcli.workflows.tables import read_training_table
+from mlpcli.workflows.tables import read_training_table, settle, writing_of
 from mlpcli.workflows.timing import expected_seconds
 from mlpcli.workflows.train import default_output
 
@@ -37,14 +39,16 @@ class CheckResult:
 def check(loaded: LoadedConfig) -> CheckResult:
     """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
     RunDirectory(default_output(loaded)).check()
-    table = read_training_table(loaded)
+    table = read_training_table(loaded, store_options(loaded))
+    settle(loaded, table, lists_all=True)
     prepared = prepare(loaded, table)
     refuse_over_budget(prepared)
     config = loaded.config
     features = frozenset(prepared.columns.features)
+    targets = plan_targets(table, prepared.columns.targets, prepared.task, config.data.columns, writing_of(loaded))
     profiles = [
         profile
-        for profile in profile_columns(table, prepared.columns.targets, config.data.columns, prepared.task)
+        for profile in profile_columns(table, targets, config.data.columns, writing_of(loaded))
         if profile.name in features
     ]
     parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]

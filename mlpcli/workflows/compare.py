@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.preprocessor import number_columns, text_columns
-from mlpcli.data.selection import Rows
-from mlpcli.data.tables import Table, read_table
-from mlpcli.data.targets import ClassTarget, YesNoTarget, answer_names, rows_with_target, true_values
-from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.data.features.preprocessor import require_columns
+from mlpcli.data.table import Rows, Table
+from mlpcli.data.targets.encode import rows_with_target, true_values
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, answer_names
+from mlpcli.errors import DataError, MlpError
 from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.predict import describe_counts, model_reading
-from mlpcli.workflows.weights import row_weights
+from mlpcli.workflows.reading import cast_scored, read_columns, row_weights
 
 # What decides unless --metric says otherwise.
 DECISIVE = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
@@ -81,8 +81,8 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     weight, notes = _common_weight(old, new)
     tables = _read(request, (old, new), weight)
     notes += tables[1].notes
-    old_rows, _ = rows_with_target(tables[0], target.names, target.task)
-    rows, note = rows_with_target(tables[1], target.names, target.task)
+    old_rows, _ = rows_with_target(tables[0], target.names)
+    rows, note = rows_with_target(tables[1], target.names)
     notes += [f"{tables[1].name}: {note}"] if note else []
     # The models may disagree on which texts mean a missing value.
     rows = np.asarray(np.intersect1d(old_rows, rows), rows.dtype)
@@ -131,7 +131,7 @@ def _possible(target: Any) -> tuple[str, ...]:
     """Every label a model can give, in order; none for amounts."""
     if isinstance(target, ClassTarget):
         return target.labels
-    return tuple(text for texts in target.levels for text in texts) if isinstance(target, YesNoTarget) else ()
+    return tuple(text for texts in target.levels for text in texts) if isinstance(target, BooleanTarget) else ()
 
 
 def _common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
@@ -142,21 +142,18 @@ def _common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
 
 
 def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> tuple[Table, Table]:
-    """The table as each model reads it: one and the same, unless their markers of missing cells or headers differ."""
+    """The table as each model reads it, from one reading unless their markers of missing cells or headers differ."""
     readings = [model_reading(model, request.delimiter, request.encoding) for model in models]
-    texts, numbers = set(models[1].target.names), {weight} if weight else set()
-    for model in models:
-        texts |= set(text_columns(model.preprocessor))
-        numbers |= set(number_columns(model.preprocessor))
-    numbers -= texts  # what is a number for one model alone is read as text, which loses nothing
-    if readings[0] != readings[1] and request.source == "-":
+    schemas = [[schema for schema in model.schemas if weight or schema.name != model.weight_column] for model in models]
+    if readings[0] == readings[1]:
+        # What is text for one model alone is read as text, which loses nothing.
+        tables = [read_columns(request.source, readings[0], [*schemas[0], *schemas[1]])] * 2
+    elif request.source == "-":
         raise MlpError("-: the models read tables differently (data.missing, data.header). Name a file.")
-    tables = [read_table(request.source, reading, texts, texts | numbers, numbers) for reading in readings[:1]]
-    if readings[0] != readings[1]:
-        tables.append(read_table(request.source, readings[1], texts, texts | numbers, numbers))
-    for name in (*models[1].target.names, *([weight] if weight else [])):
-        if name not in tables[-1].frame.columns:
-            role = "weight" if name == weight else "target"
-            hint = did_you_mean(name, tables[-1].column_names)
-            raise DataError(f"{tables[-1].name}: the {role} column {name} is missing.{hint}")
-    return tables[0], tables[-1]
+    else:
+        tables = [read_columns(request.source, *pair) for pair in zip(readings, schemas, strict=True)]
+    found = []
+    for model, table, own in zip(models, tables, schemas, strict=True):
+        found.append(cast_scored(table, own, model.target.names, weight))
+        require_columns(found[-1], [column.name for column in model.preprocessor.columns])
+    return found[0], found[1]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.columns import Column
+from mlpcli.data.features.columns import Feature
 from mlpcli.model import Model
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model_file import column_record, encode_model, load_model
 from mlpcli.storage.records import to_plain
 
 Array = NDArray[Any]
@@ -144,13 +144,13 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-def _column_text(column: Column) -> str:
+def _column_text(column: Feature) -> str:
     """`category, levels Biscoe Dream Torgersen`: what is not empty, zero or no."""
-    plain = to_plain(column)
+    plain = column_record(column)
     parts = [
         f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in plain.items()
-        if key not in ("name", "role") and value not in (None, False, 0, "", [])
+        if key not in ("name", "role", "reason", "number") and value not in (None, False, 0, "", [])
     ]
     return ", ".join([plain["role"], *parts])
 

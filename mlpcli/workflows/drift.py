@@ -1,16 +1,15 @@
 """Whether rows look like those a model was trained on: the verdict on each column, and `mlp check MODEL TABLE`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from mlpcli.data.columns import Column
-from mlpcli.data.contract import ColumnContract, Counts, Seen, see, split_counts, usual_others
-from mlpcli.data.preprocessor import number_columns, text_columns
-from mlpcli.data.selection import Selection, require_columns
-from mlpcli.data.tables import Table, TableFormat, map_tables
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.reading.read import map_tables
+from mlpcli.data.reference import Counts, Histogram, ReferenceColumn, count_rows, split_counts, usual_others
+from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (
     chi_squared,
@@ -22,6 +21,7 @@ from mlpcli.evaluation.drift import (
 )
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
+from mlpcli.workflows.reading import is_read_as_text
 
 Reason = Literal["distribution", "range", "new levels", "missing cells"]
 
@@ -49,7 +49,7 @@ class ColumnDrift:
     None for levels) and `p_value` (corrected for the number of columns) are None for too few rows.
     """
 
-    column: Column
+    column: Feature
     n_rows: int
     n_missing: int
     missing: float
@@ -78,7 +78,7 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """The verdict on every input column; no columns for a model without a data contract."""
+    """The verdict on every input column; no columns for a model without a reference profile."""
 
     n_rows: int
     n_training_rows: int
@@ -117,40 +117,44 @@ class DriftCheck:
 
 
 def check_drift(weights: str, source: str, delimiter: str | None = None, encoding: str | None = None) -> DriftCheck:
-    """Hold every row of a table against the data contract of a model, in constant memory.
+    """Hold every row of a table against the reference profile of a model, in constant memory.
 
     Raises ModelFileError, DataError for a column that is missing or cannot be read, MlpError for a model without one.
     """
     model = load_model(weights)
-    if not model.contract.columns:
+    if not model.reference.columns:
         raise MlpError(f"{weights}: {no_contract()}")
-    preprocessor = model.preprocessor
-    texts, numbers = set(text_columns(preprocessor)), set(number_columns(preprocessor))
-    reading = TableFormat(delimiter, encoding, model.reading.header, model.reading.missing)
-    seen: Seen | None = None
+    columns = model.preprocessor.columns
+    seen: Histogram | None = None
     notes: tuple[str, ...] = ()
 
-    def look(table: Table) -> tuple[Seen, tuple[str, ...]]:
-        require_columns(Selection(table), [column.name for column in preprocessor.columns])
-        return see(model.contract, preprocessor.columns, table), table.notes
+    def look(table: Table) -> tuple[Histogram, tuple[str, ...]]:
+        return count_rows(model.reference, columns, model.read(table)), table.notes
 
-    for found, new in map_tables(look, source, reading, texts, texts | numbers, numbers):
+    names = {column.name for column in columns}
+    texts = {column.name for column in columns if is_read_as_text(column.schema)}
+    for found, new in map_tables(look, source, reading_of(model, delimiter, encoding), texts, names):
         seen = found if seen is None else seen + found
         notes += new
     return DriftCheck(model, judge_drift(model, seen), notes)
+
+
+def reading_of(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
+    """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
+    return replace(model.reading, delimiter=delimiter, encoding=encoding)
 
 
 def check_on_drift(on_drift: str, model: Model | None = None) -> None:
     """Raise MlpError for an unknown `--on-drift`, and for a verdict that a model without contract cannot give."""
     if on_drift not in ON_DRIFT:
         raise MlpError(f"--on-drift {on_drift}: no such choice.{did_you_mean(on_drift, ON_DRIFT)}")
-    if on_drift == "fail" and model is not None and not model.contract.columns:
+    if on_drift == "fail" and model is not None and not model.reference.columns:
         raise MlpError(f"--on-drift fail: {no_contract()}")
 
 
 def no_contract() -> str:
     """What is said of a model that does not know its training data."""
-    return "the model carries no data contract, so drift cannot be seen. Models trained from now on have one."
+    return "the model carries no reference profile, so drift cannot be seen. Models trained from now on have one."
 
 
 def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[str]:
@@ -168,9 +172,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.{1 if 0 < share < 0.095 else 0}f}%"
 
 
-def judge_drift(model: Model, seen: Seen | None) -> DriftReport:
+def judge_drift(model: Model, seen: Histogram | None) -> DriftReport:
     """The verdict on what was seen; None for no rows at all, or a model without contract."""
-    contract, columns = model.contract, model.preprocessor.columns
+    contract, columns = model.reference, model.preprocessor.columns
     if seen is None or not contract.columns:
         return DriftReport(seen.n_rows if seen else 0, contract.n_rows, ())
     counts = split_counts(contract, seen)
@@ -182,10 +186,10 @@ def judge_drift(model: Model, seen: Seen | None) -> DriftReport:
 
 
 def _judge_column(
-    columns: Sequence[Column], index: int, n_before: int, known: ColumnContract, now: Counts, seen: Seen
+    columns: Sequence[Feature], index: int, n_before: int, known: ReferenceColumn, now: Counts, seen: Histogram
 ) -> ColumnDrift:
     column, before = columns[index], np.asarray(known.counts, np.int64)
-    is_amount = column.role in ("number", "date")
+    is_amount = column.is_numeric
     n_missing, n_known = int(seen.n_missing[index]), int(now.sum())
     n_outside = int(seen.n_below[index] + seen.n_above[index]) if is_amount else int(now[-1])
     stability = distance = p_value = None

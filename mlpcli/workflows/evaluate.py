@@ -7,12 +7,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.contract import SAMPLE_ROWS, see
-from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
-from mlpcli.data.selection import Selection
-from mlpcli.data.tables import read_table
-from mlpcli.data.targets import ClassTarget, answer_names, predicted_labels, rows_with_target, true_values
-from mlpcli.errors import DataError, did_you_mean
+from mlpcli.data.features.preprocessor import TransformCounts, require_columns
+from mlpcli.data.reference import SAMPLE_ROWS, count_rows
+from mlpcli.data.targets.encode import rows_with_target, true_values
+from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
@@ -22,8 +20,8 @@ from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import model_reading
+from mlpcli.workflows.reading import cast_scored, read_columns, row_weights
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
-from mlpcli.workflows.weights import row_weights
 
 
 @dataclass(frozen=True)
@@ -71,28 +69,23 @@ def evaluate(
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
     names = answer_names(target)
     judge(gates, dict.fromkeys(gate_names(target.task, names), 0.0))  # refuses an unknown metric
-    numbers = {*number_columns(preprocessor), *([weight] if weight else [])}
-    texts = {*text_columns(preprocessor), *target.names}
-    wanted = texts | numbers | set(by.columns)
-    table = read_table(source, model_reading(model, delimiter, encoding), texts, wanted, numbers)
-    for name in (*target.names, *([weight] if weight else [])):
-        if name not in table.frame.columns:
-            role = "target" if name in target.names else "weight"
-            hint = did_you_mean(name, table.column_names)
-            raise DataError(f"{table.name}: the {role} column {name} is missing.{hint}")
-    rows, note = rows_with_target(table, target.names, target.task)
+    reading = model_reading(model, delimiter, encoding)
+    table = read_columns(source, reading, model.schemas, by.columns)
+    table = cast_scored(table, model.schemas, target.names, weight, by.columns)
+    require_columns(table, [column.name for column in preprocessor.columns])
+    rows, note = rows_with_target(table, target.names)
     with blas_threads(choose_threads(model.network.sizes)):
         answers, counts = model.answers(table, rows)
     drift = None
     if on_drift != "ignore":
-        known = model.contract.columns
-        seen = see(model.contract, preprocessor.columns, table, rows, SAMPLE_ROWS) if known else None
+        known = model.reference.columns
+        seen = count_rows(model.reference, preprocessor.columns, table, rows, SAMPLE_ROWS) if known else None
         drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     answered = Answered(target, truth, answers, row_weight, model.threshold)
     scored = answered.score(certainty)
-    tables = slice_tables(by, Selection(table, rows), answered, gates, certainty)
+    tables = slice_tables(by, table.take(rows), answered, gates, certainty)
     verdicts = (*judge(gates, scored.judged), *(one for of in tables for part in of.slices for one in part.verdicts))
     confusion = None
     if isinstance(target, ClassTarget):

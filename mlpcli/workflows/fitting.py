@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlpcli import __version__
 from mlpcli.config.dumping import as_plain
-from mlpcli.data.targets import decode_outputs
+from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.folding import fold, has_logits, scale_logits
@@ -24,6 +24,7 @@ from mlpcli.training.scorer import Scorer
 from mlpcli.training.state import TrainingState, start_state
 from mlpcli.training.streams import stream
 from mlpcli.workflows.certainty import Answered
+from mlpcli.workflows.data_store import SCORED_ROWS
 from mlpcli.workflows.engines import engine_versions, make_engine
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
@@ -69,7 +70,10 @@ def fresh_state(prepared: Prepared) -> TrainingState:
     training = prepared.loaded.config.training
     rngs = [stream(training.seed, "weights", member=member) for member in range(prepared.network.members)]
     X = prepared.train.samples.X
-    sample = np.sort(stream(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
+    if prepared.plan.chunk_rows is None:
+        sample = np.sort(stream(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
+    else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours
+        sample = np.arange(min(INITIALIZER_ROWS, len(X)))
     initializer = prepared.loaded.config.model.initializer
     parameters = initialize_members(prepared.network, initializer, rngs, training.dtype, X[sample])
     return start_state(parameters.flat, start_optimizer(prepared.plan, parameters.flat))
@@ -116,7 +120,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
     ).copy()  # a temperature goes into these weights
     network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
     prepared = _postprocessed(prepared, network, parameters)
-    scores = {part.name: _score_part(prepared, part, network, parameters) for part in prepared.parts}
+    scores = {part.name: _score_part(prepared, _scored(prepared, part), network, parameters) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(
         prepared.target, prepared.plan.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
@@ -133,7 +137,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
         prepared.columns.weight,
         _flat(scores),
         _record(prepared, state),
-        prepared.contract,
+        prepared.reference,
     )
     return Outcome(
         model,
@@ -217,6 +221,12 @@ def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
     )
 
 
+def _scored(prepared: Prepared, part: Part) -> Part:
+    """The rows that are scored: all, or of training rows on disk a random sample."""
+    is_sampled = prepared.plan.chunk_rows is not None and part is prepared.train and prepared.folds is None
+    return part.first(SCORED_ROWS) if is_sampled else part
+
+
 def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
     outputs = _outputs(prepared, part, network, parameters)
     answers = Decoded(prepared.target, prepared.target_state, outputs)
@@ -252,7 +262,7 @@ def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
             "pandas": pandas.__version__,
             **engine_versions(prepared.engine),
         },
-        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256},
+        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.plan.chunk_rows},
         "rows": {part.name: len(part.truth) for part in prepared.parts},
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,

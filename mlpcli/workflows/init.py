@@ -8,13 +8,21 @@ import numpy as np
 
 from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
-from mlpcli.data.profiles import ColumnProfile, profile_columns
-from mlpcli.data.tables import Table, TableFormat, read_table
-from mlpcli.data.targets import ClassTarget, encode_target, fit_target, rows_with_target
-from mlpcli.data.tasks import resolve_task
+from mlpcli.data.reading.read import read_table
+from mlpcli.data.schema.cells import NumberFormat
+from mlpcli.data.schema.column import ColumnOptions, cast_table
+from mlpcli.data.schema.disguise import yaml_of
+from mlpcli.data.schema.profile import ColumnProfile, profile_columns
+from mlpcli.data.schema.roles import decide, refuse_faults
+from mlpcli.data.schema.task import TargetPlan, plan_targets
+from mlpcli.data.table import Table, TableFormat
+from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.suspicions import rarest_class
+
+SAY_TASK = "mlp init --task"
 
 
 @dataclass(frozen=True)
@@ -49,24 +57,16 @@ def init(
     Raises DataError.
     """
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
-    task, reason = resolve_task(table, targets, task, say="mlp init --task")
-    rows, note = rows_with_target(table, targets, task)
-    target, state = fit_target(table, targets, task, rows)
-    counts: Counter[str] = Counter()
-    if isinstance(target, ClassTarget):
-        codes = np.bincount(encode_target(target, state, table, rows).astype(np.int64), minlength=len(target.labels))
-        counts = Counter(dict(zip(target.labels, codes.tolist(), strict=True)))
-    if counts and max(counts.values()) == 1:
-        raise DataError(
-            f"{table.name}: each of the {len(rows)} rows has a {targets[0]} of its own: nothing to learn from."
-        )
-    profiles = tuple(profile_columns(table, targets, {}, task))
+    plan, options = _plan_targets(table, targets, task)
+    task, reason = plan.task, plan.reason
+    counts, n_rows, note = _look_at_targets(table, plan)
+    profiles = tuple(profile_columns(table, plan, {}))
     if all(one.drop_reason for one in profiles):
         reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
         raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
     facts = Facts(
         task,
-        len(rows),
+        n_rows,
         len(counts),
         sum(_is_fine(one) for one in profiles),
         rarest_class(list(counts), list(counts.values())) if counts else "",
@@ -76,10 +76,13 @@ def init(
         targets=targets,
         facts=facts,
         task_reason=reason,
-        columns=tuple(StarterColumn(one.name, one.role, _remark(one)) for one in profiles if not one.drop_reason),
+        columns=(
+            *(StarterColumn(name, yaml_of(number), "") for name, number in options.items()),
+            *(StarterColumn(one.name, _role(one), _remark(one)) for one in profiles if not one.drop_reason),
+        ),
         dropped={one.name: one.drop_reason for one in profiles if one.drop_reason},
         delimiter=delimiter,
-        encoding=encoding,
+        encoding=encoding or _odd_encoding(table),
     )
     chosen = choose_recipe(recipe, facts)
     return Starter(
@@ -91,7 +94,12 @@ def init(
         reason,
         dict(counts.most_common()),
         profiles,
-        (*table.notes, *([note] if note else []), *(one.fault for one in profiles if one.fault)),
+        (
+            *table.notes,
+            *([note] if note else []),
+            *(finding.text for finding in plan.findings),
+            *(one.fault for one in profiles if one.fault),
+        ),
         data,
         chosen,
     )
@@ -102,19 +110,68 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     targets = tuple(dict.fromkeys(targets))
     if source == "-" and not targets:
         raise MlpError("standard input is read once: name the column to predict with --target.")
-    table = read_table(source, table_format, targets)
-    columns = [str(name) for name in table.frame.columns]
+    table = read_table(source, table_format, named=targets)
     is_guessed = not targets
-    if is_guessed:
-        targets = (columns[-1],)
-        # Read again: a target is read as text, so that labels such as 01 keep their form.
-        table = read_table(source, table_format, targets)
+    targets = targets or (table.names[-1],)
     for name in targets:
-        if name not in columns:
-            raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, columns)}")
-    if len(columns) == len(targets):
+        if name not in table.columns:
+            raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, table.names)}")
+    if len(table.names) == len(targets):
         raise DataError(f"{table.name}: only the target is there, no column to predict it from.")
     return table, targets, is_guessed
+
+
+def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[TargetPlan, dict[str, NumberFormat]]:
+    """The task, and of targets that are numbers in disguise how they are written.
+
+    Raises DataError for a target that is not what it seems to be.
+    """
+    disguised = {}
+    for name in targets:
+        number = next((found.number for found in decide(table, name)[1] if found.number is not None), None)
+        if number is not None and task != "classification":
+            disguised[name] = number
+    plan = plan_targets(table, targets, task, {name: _options(one) for name, one in disguised.items()}, say=SAY_TASK)
+    refuse_faults(plan.findings)
+    return plan, disguised
+
+
+def _options(number: NumberFormat) -> ColumnOptions:
+    return ColumnOptions(
+        role="number", prefix=number.prefix, suffix=number.suffix, decimal=number.decimal,
+        thousands=number.thousands or None, parentheses=number.parentheses,
+    )  # fmt: skip
+
+
+def _role(profile: ColumnProfile) -> str:
+    """What the config says of a column: its role, and how it is written where that is not plain."""
+    if profile.role == "number" and not profile.schema.number.is_plain:
+        return yaml_of(profile.schema.number)
+    if profile.role == "date" and " or " in profile.note:  # the cells leave it open
+        return f"{{role: date, format: {profile.schema.date_format}}}"
+    return profile.role
+
+
+def _look_at_targets(table: Table, plan: TargetPlan) -> tuple[Counter[str], int, str]:
+    """The rows of each class, the rows with a target, and a sentence where others have none."""
+    names = [schema.name for schema in plan.schemas]
+    read = cast_table(table, plan.schemas)
+    rows, note = rows_with_target(read, names)
+    target, state = fit_target(read, plan.schemas, plan.task, rows)
+    if not isinstance(target, ClassTarget):
+        return Counter(), len(rows), note
+    codes = np.bincount(encode_target(target, state, read, rows).astype(np.int64), minlength=len(target.labels))
+    counts = Counter(dict(zip(target.labels, codes.tolist(), strict=True)))
+    if max(counts.values()) == 1:
+        raise DataError(
+            f"{table.name}: each of the {len(rows)} rows has a {names[0]} of its own: nothing to learn from."
+        )
+    return counts, len(rows), note
+
+
+def _odd_encoding(table: Table) -> str | None:
+    """The encoding that was found, where a later file might be taken for another."""
+    return None if table.format.encoding in (None, "utf-8") else table.format.encoding
 
 
 def _is_fine(profile: ColumnProfile) -> bool:
@@ -133,5 +190,6 @@ def write_config(starter: Starter, path: str, force: bool) -> None:
 def _remark(profile: ColumnProfile) -> str:
     parts = [f"{profile.n_distinct} levels"] if profile.role == "category" else []
     parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
-    parts += [remark for remark in (profile.note, profile.fault) if remark]
+    remarks = [remark for remark in (profile.note, profile.fault) if remark]
+    parts += [remark.replace(f"column {profile.name}: ", "") for remark in remarks]
     return ", ".join(parts)

@@ -1,20 +1,20 @@
 """What a training takes in memory, and what it may."""
 
-from mlpcli.config.budget import parse_memory
-from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
 from mlpcli.nn.network import SCORING_ROWS
 from mlpcli.nn.parameters import count_parameters
+from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.engines import runs_compiled_epochs
 from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
 
 def training_memory(prepared: Prepared) -> int:
-    """Bytes of the inputs and targets of each part, the network's buffers and the optimizer's state."""
+    """Bytes of the inputs (in memory) and targets of each part, the network's buffers and the optimizer's state."""
     dtype, n_members, n_threads = prepared.train.samples.X.dtype, prepared.network.members, prepared.n_threads
     item = dtype.itemsize
-    samples = sum(part.samples.X.nbytes + part.samples.y.nbytes for part in prepared.parts)
+    is_on_disk = prepared.plan.chunk_rows is not None
+    samples = sum(part.samples.y.nbytes + (0 if is_on_disk else part.samples.X.nbytes) for part in prepared.parts)
     widths = sum(prepared.network.widths) * n_members
     rows = prepared.plan.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
     n_parameters = count_parameters(prepared.network)
@@ -28,23 +28,14 @@ def training_memory(prepared: Prepared) -> int:
     return samples + rows * widths * item + vectors * n_parameters * item
 
 
-def memory_limit(loaded: LoadedConfig) -> int | None:
-    """Bytes the process may hold, None for any number; raises ConfigError for a text that is no amount."""
-    asked = loaded.config.budget.memory
-    if asked is None:
-        return None
-    try:
-        return parse_memory(asked)
-    except ValueError as error:
-        raise loaded.error("budget.memory", f"{asked!r} is no amount of memory. Write 500MB, 2GB or 2GiB.") from error
-
-
 def refuse_over_budget(prepared: Prepared) -> None:
     """Raise ConfigError where the training would need more memory than its budget, or has taken more already."""
     limit = memory_limit(prepared.loaded)
     if limit is None:
         return
     taken, needed = peak_memory(), training_memory(prepared)
+    if prepared.plan.chunk_rows is not None:  # a budget for the rows, beside which the program itself needs some
+        limit += BASE_BYTES
     if max(taken, needed) <= limit:
         return
     what = f"the training needs about {shown(needed)}" if needed > limit else f"reading the data took {shown(taken)}"

@@ -1,32 +1,25 @@
 """The rows of each part, training, validation and test, as the network sees them and as they are scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.cells import Codes, code_dtype, count_codes
-from mlpcli.data.preprocessor import Preprocessor, transform, transform_and_drain
-from mlpcli.data.selection import Rows
-from mlpcli.data.tables import Table
-from mlpcli.data.targets import (
-    ClassTarget,
-    NumberTarget,
-    Target,
-    encode_target,
-    rows_with_target,
-    true_values,
-)
+from mlpcli.data.features.preprocessor import Preprocessor
+from mlpcli.data.table import Codes, Rows, Table, code_dtype, count_codes
+from mlpcli.data.targets.encode import encode_target, rows_with_target, true_values
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.samples import Samples
+from mlpcli.workflows.data_store import inputs_of
+from mlpcli.workflows.reading import row_weights
 from mlpcli.workflows.resolution import class_target_table, smoothing_of
 from mlpcli.workflows.tables import ColumnPlan, read_scored_table
-from mlpcli.workflows.weights import row_weights
 
 Values = NDArray[np.float64]
 
@@ -43,6 +36,18 @@ class Part:
     samples: Samples
     truth: NDArray[Any]
     weights: Values | None
+
+    def first(self, n_rows: int) -> "Part":
+        """Some of the rows, which of a table on disk are a random sample."""
+        if len(self.truth) <= n_rows:
+            return self
+        samples = self.samples
+        weights = None if samples.weights is None else samples.weights[:n_rows]
+        some = replace(samples, X=samples.X[:n_rows], y=samples.y[:n_rows], weights=weights)
+        return replace(
+            self, samples=some, truth=self.truth[:n_rows],
+            weights=None if self.weights is None else self.weights[:n_rows],
+        )  # fmt: skip
 
 
 class PartMaker:
@@ -65,18 +70,18 @@ class PartMaker:
         self.class_weights: Values | None = None
 
     def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
-        """The parts that stand in the training table, whose packed numbers are given up."""
+        """The parts that stand in the training table."""
         row_sets = [rows for rows in (train_rows, validation_rows) if rows is not None]
-        Xs = transform_and_drain(self.preprocessor, table, self.dtype, row_sets)
+        Xs = [inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype) for rows in row_sets]
         train = self.part("train", table, train_rows, Xs[0])
         return train, None if validation_rows is None else self.part("validation", table, validation_rows, Xs[1])
 
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""
-        table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.has_header)
-        rows, note = rows_with_target(table, self.target.names, self.target.task)
+        table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.target, self.has_header)
+        rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
-        X, _ = transform(self.preprocessor, table, self.dtype, rows)
+        X = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
         return self.part(name, table, rows, X), table.sha256
 
     def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import PostprocessConfig
-from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, decode_outputs
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, decode_outputs
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
 from mlpcli.workflows.calibration import fit_temperature
@@ -64,7 +64,11 @@ def fitted_state(
 
 
 def choose_threshold(
-    target: ClassTarget | YesNoTarget, metric: str, answers: Values, truth: NDArray[Any], weights: Values | None = None
+    target: ClassTarget | BooleanTarget,
+    metric: str,
+    answers: Values,
+    truth: NDArray[Any],
+    weights: Values | None = None,
 ) -> Values:
     """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each yes/no column on its own.
 

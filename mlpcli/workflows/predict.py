@@ -1,29 +1,34 @@
 """`mlp predict`: rows in, answers out, in the same order, chunk by chunk."""
 
+import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.contract import Seen, see
-from mlpcli.data.preprocessor import TransformCounts, number_columns, text_columns
-from mlpcli.data.tables import Table, TableFormat, map_tables, mark_missing
-from mlpcli.data.targets import ClassTarget, NumberTarget, answer_names, predicted_labels
-from mlpcli.data.writer import Labels, encode_rows, format_header, without_formulas
+from mlpcli.data.features.preprocessor import TransformCounts
+from mlpcli.data.reading.read import map_tables
+from mlpcli.data.reference import Histogram, count_rows
+from mlpcli.data.schema.column import texts_of
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, TableFormat
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
+from mlpcli.data.writing.csv import Labels, without_formulas
+from mlpcli.data.writing.table_writers import Writer, writer_for
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
-from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift, reading_of
+from mlpcli.workflows.reading import is_read_as_text
 
-# What is held against the data contract: so many rows of a chunk, of every chunk of the first rows, and then of one
+# What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one
 # chunk in four. Enough for any verdict, and hardly any time.
 SEEN_ROWS = 4096
 FIRST_ROWS = 1 << 14
@@ -60,11 +65,12 @@ class PredictSummary:
     drift: DriftReport | None = None
 
 
-def predict(request: PredictRequest, write: Callable[[bytes], object]) -> PredictSummary:
-    """Read, score and write in chunks, in constant memory.
+def predict(request: PredictRequest, write: Callable[[bytes], object], path: str = "-") -> PredictSummary:
+    """Read, score and write in chunks, in constant memory, in the format that the ending of `path` names.
 
     Raises ModelFileError, and DataError before the first byte or in mid-stream (with the line).
     """
+    writer = writer_for(path)
     model = load_model(request.weights)
     if request.with_probabilities and request.is_raw:
         raise MlpError("--raw and --proba: the outputs as they are, or the probabilities made of them. Choose one.")
@@ -73,19 +79,20 @@ def predict(request: PredictRequest, write: Callable[[bytes], object]) -> Predic
     check_on_drift(request.on_drift, model)
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
-    seen: Seen | None = None
+    seen: Histogram | None = None
     n_threads = choose_threads(model.network.sizes)
     keep_freed_memory(KEPT_MEMORY)
     with blas_threads(n_threads):
-        for number, chunk in enumerate(_answered_chunks(model, request)):
+        for number, chunk in enumerate(_answered_chunks(model, request, writer)):
             if number == 0:
-                write(chunk.header)
-            write(chunk.lines)
+                writer.begin(cast(BinaryIO, _Sink(write)), chunk.names, chunk.has_header)
+            writer.write(chunk.rows)
             notes += chunk.notes
             counts += chunk.counts
             n_rows += chunk.n_rows
             if chunk.seen is not None:
                 seen = chunk.seen if seen is None else seen + chunk.seen
+        writer.end()
     drift = None if request.on_drift == "ignore" else judge_drift(model, seen)
     notes += drift_notes(drift, request.weights, request.source)
     return PredictSummary(n_rows, counts, tuple(notes), drift)
@@ -96,12 +103,12 @@ def predict_to_file(request: PredictRequest, path: str) -> PredictSummary:
     if os.path.exists(path) and os.path.exists(request.source) and os.path.samefile(path, request.source):
         raise MlpError(f"-o {path}: is the input itself. Name another file.")
     with AtomicFile(path) as file:
-        return predict(request, file.write)
+        return predict(request, file.write, path)
 
 
 def model_reading(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
     """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
-    return TableFormat(delimiter, encoding, model.reading.header, model.reading.missing)
+    return reading_of(model, delimiter, encoding)
 
 
 def describe_counts(counts: TransformCounts) -> str:
@@ -119,50 +126,78 @@ def describe_counts(counts: TransformCounts) -> str:
     return ", ".join(parts)
 
 
+class _Sink(io.RawIOBase):
+    """What bytes are written to, as the file that writers of formats want."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write, self._n_written = write, 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._n_written
+
+    def write(self, data: Any, /) -> int:
+        self._write(bytes(data))
+        self._n_written += len(data)
+        return len(data)
+
+
 @dataclass(frozen=True)
 class _Chunk:
-    """The answers to some rows, ready to be written; `header` is their first line, b"" if there shall be none."""
+    """The answers to some rows, ready to be written under `names`."""
 
-    header: bytes
-    lines: bytes
+    names: list[str]
+    has_header: bool
+    rows: Any
     n_rows: int
     counts: TransformCounts
     notes: tuple[str, ...]
-    seen: Seen | None
+    seen: Histogram | None
 
 
-def _answered_chunks(model: Model, request: PredictRequest) -> Iterator[_Chunk]:
-    kept = set(request.keep)
-    # A kept column is read as text, and verbatim, so that it comes out as it went in but for blanks around it.
-    texts = set(text_columns(model.preprocessor)) | kept
-    numbers = set(number_columns(model.preprocessor)) - kept
-    reading = model_reading(model, request.delimiter, request.encoding)
-    work = partial(_answered, model, request)
+def _answered_chunks(model: Model, request: PredictRequest, writer: Writer) -> Iterator[_Chunk]:
+    kept = frozenset(request.keep)
+    columns = model.preprocessor.columns
+    # A kept column is read as text, so that it comes out as it went in but for blanks around it.
+    texts = {column.name for column in columns if is_read_as_text(column.schema)} | kept
+    names = {column.name for column in columns} | kept
+    reading = reading_of(model, request.delimiter, request.encoding)
+    work = partial(_answered, model, request, writer)
     if request.keep == ("all",):
-        return map_tables(work, request.source, reading, is_verbatim=True)
-    return map_tables(work, request.source, reading, texts, texts | numbers, numbers, is_verbatim=bool(kept))
+        return map_tables(work, request.source, reading, None, None)
+    return map_tables(work, request.source, reading, texts, names)
 
 
-def _answered(model: Model, request: PredictRequest, table: Table) -> _Chunk:
+def _answered(model: Model, request: PredictRequest, writer: Writer, table: Table) -> _Chunk:
     """From the cells of a chunk to its lines; any thread may ask, and several do."""
     keep = _kept_columns(request.keep, table)
-    cells = mark_missing(table) if keep else table
-    names, columns, counts = _answers(model, request, cells)
+    cells = model.read(table)
+    names, columns, counts = _answers(model, request, cells, writer.is_typed)
     seen = None
-    if request.on_drift != "ignore" and model.contract.columns and _is_looked_at(table):
-        seen = see(model.contract, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
+    if request.on_drift != "ignore" and model.reference.columns and _is_looked_at(table):
+        seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
     all_names = [*keep, *_without_clashes(names, keep)]
-    written = [*(table.frame[name].to_numpy() for name in keep), *columns]
+    written = [*(_as_read(table, name) for name in keep), *columns]
     if request.is_safe_csv:
         all_names, written = without_formulas(all_names), [_safe(column) for column in written]
-    header = format_header(all_names).encode() if has_header else b""
-    return _Chunk(header, encode_rows(written), len(table.frame), counts, table.notes, seen)
+    return _Chunk(all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen)
+
+
+def _as_read(table: Table, name: str) -> Labels | NDArray[Any]:
+    """The cells of a column: texts, of which a missing one is empty, or the numbers of a typed source."""
+    column = table.columns[name]
+    if isinstance(column, NumericColumn) and column.role != "date":
+        return column.values
+    texts = column if isinstance(column, CategoricalColumn) else texts_of(column)
+    return Labels(texts.levels, texts.codes)
 
 
 def _is_looked_at(chunk: Table) -> bool:
-    """Whether a chunk is held against the data contract: by its first row, so in every run alike, yet at no pace."""
-    first_row = chunk.parts[0].offset if chunk.parts else 0
+    """Whether a chunk is held against the profile: by its first row, so in every run alike, yet at no pace."""
+    first_row = chunk.first_row
     return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**30  # Knuth's multiplicative hash
 
 
@@ -179,15 +214,15 @@ def _safe(column: NDArray[Any] | Labels) -> NDArray[Any] | Labels:
 
 def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
     if keep == ("all",):
-        return list(table.frame.columns)
+        return list(table.names)
     for name in keep:
-        if name not in table.frame.columns:
+        if name not in table.columns:
             raise DataError(f"{table.name}: --keep {name}: no such column.{did_you_mean(name, table.column_names)}")
     return list(keep)
 
 
 def _answers(
-    model: Model, request: PredictRequest, table: Table
+    model: Model, request: PredictRequest, table: Table, is_typed: bool
 ) -> tuple[list[str], Sequence[NDArray[np.generic] | Labels], TransformCounts]:
     """Names and columns of what is predicted."""
     if request.is_raw:
@@ -198,6 +233,8 @@ def _answers(
     values: list[NDArray[np.generic] | Labels] = []
     if isinstance(target, NumberTarget):
         values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
+    elif is_typed:
+        values += list(model.columns(answers).values())
     else:
         values += [Labels(*column) for column in predicted_labels(target, answers, model.threshold).values()]
     names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
@@ -223,10 +260,10 @@ def _raw_names(model: Model) -> list[str]:
 
 
 def _without_clashes(names: list[str], keep: list[str]) -> list[str]:
-    """Predicted columns are told apart from kept ones of the same name."""
-    free = []
+    """Predicted columns are told apart from kept ones of the same name, and from each other."""
+    free: list[str] = []
     for name in names:
-        while name in keep:
-            name = f"predicted_{name}"
+        while name in keep or name in free:
+            name = f"predicted_{name}" if name in keep else f"{name}_"
         free.append(name)
     return free

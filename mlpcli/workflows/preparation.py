@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.config.data import RowsWhere
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema import RowsWhere
-from mlpcli.data.contract import Contract, fit_contract
-from mlpcli.data.preprocessor import Preprocessor, fit_preprocessor
-from mlpcli.data.splits import split_rows
-from mlpcli.data.tables import Table, TableFormat
-from mlpcli.data.targets import ClassTarget, Target, answer_names, encode_target, fit_target, rows_with_target
-from mlpcli.data.tasks import resolve_task
+from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
+from mlpcli.data.reference import ReferenceProfile
+from mlpcli.data.split import split_rows
+from mlpcli.data.table import Table, TableFormat
+from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
+from mlpcli.data.targets.target import ClassTarget, Target, answer_names
 from mlpcli.errors import DataError
 from mlpcli.machine import return_freed_memory
 from mlpcli.nn.losses import Loss
@@ -20,6 +20,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.engine import Plan
 from mlpcli.training.members import draw_folds
 from mlpcli.training.streams import stream
+from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, plan_threads
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
@@ -37,12 +38,7 @@ from mlpcli.workflows.resolution import (
 )
 from mlpcli.workflows.shape import resolve_network
 from mlpcli.workflows.suspicions import rare_classes, shared_rows
-from mlpcli.workflows.tables import (
-    ColumnPlan,
-    fold_rows,
-    plan_columns,
-    read_training_table,
-)
+from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -72,12 +68,18 @@ class Prepared:
     notes: tuple[str, ...]
     data_sha256: dict[str, str]
     folds: Rows | None = field(repr=False)
-    contract: Contract = field(repr=False)
+    reference: ReferenceProfile = field(repr=False)
 
     @property
     def picks_best_epoch(self) -> bool:
         """Whether validation rows choose the epoch that is kept; else it is the last one."""
         return self.validation is not None and self.loaded.config.training.early_stopping is not None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What must be the same when a training goes on: the data, and the order in which rows lie on disk."""
+        n_rows = self.plan.chunk_rows
+        return self.data_sha256 | ({} if n_rows is None else {"order": f"chunks of {n_rows} rows"})
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -91,10 +93,10 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
     DataError.
     """
-    table = table or read_training_table(loaded, packs=True)
-    config, notes = loaded.config, list(table.notes)
-    columns = plan_columns(loaded, table)
-    task, reason = resolve_task(table, columns.targets, config.task)
+    table = read_training_table(loaded, store_options(loaded)) if table is None else table
+    settled = settle(loaded, table)
+    table, columns, task = settled.table, settled.columns, settled.targets.task
+    config, notes = loaded.config, [*table.notes, *settled.notes]
     loss = resolve_loss(loaded, task)
     output_activation = resolve_output_activation(loaded, loss)
     notes += [note for note in (domain_warning(loss, output_activation),) if note]
@@ -102,27 +104,25 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         raise loaded.error(
             "training.class_weights", f"goes with classification only; the task is {task}. Leave it out."
         )
-    known, note = rows_with_target(table, columns.targets, task)
+    known, note = rows_with_target(table, columns.targets)
     notes += [f"{table.name}: {note}"] if note else []
 
-    train_rows, validation_rows = _split(loaded, table, columns, task, known)
-    return_freed_memory()  # of finding rows, before columns are unpacked
+    train_rows, validation_rows = _split(loaded, settled, known)
+    return_freed_memory()  # of finding rows
     transform = resolve_target_transform(loaded, loss, output_activation)
-    target, target_state = fit_target(table, columns.targets, task, train_rows, transform)
-    preprocessor = _fit_preprocessor(loaded, table, columns, target, target_state, train_rows)
+    target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform)
+    preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows)
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
     names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
     check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
-    has_header = table.format.header if table.parts else None
+    has_header = table.format.header if table.is_file else None
     make = PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
-    contract = fit_contract(table, preprocessor.columns, train_rows)
     train, validation = make.parts_of(table, train_rows, validation_rows)
     target_state = given_state(loaded, target, target_state, train.truth)
-    folds = None
-    hashes = {"train": table.sha256}
+    folds, hashes = None, {"train": table.sha256}
     if uses_folds(loaded):
         folds = _draw_folds(loaded, train, task)
         validation = replace(train, name="validation")
@@ -137,23 +137,25 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     plan = _plan(loaded, loss, network, train.samples.n_rows)
+    plan = replace(plan, chunk_rows=chunk_rows(table, train.samples.n_rows))
+    notes += disk_notes(table, train.samples.n_rows)
     engine = choose_engine(loaded, network, plan, train.samples.n_rows)
-    threads, dtype = config.training.threads, train.samples.X.dtype
-    plan = replace(plan, n_threads=plan_threads(threads, engine, network, plan, dtype))
+    threads = plan_threads(config.training.threads, engine, network, plan, train.samples.X.dtype)
+    plan = replace(plan, n_threads=threads)
     return Prepared(
-        loaded, task, reason, columns, table.name, table.format, preprocessor, target, target_state, network, plan,
-        engine, metric, plan.n_threads, train, validation, test, tuple(notes), hashes, folds, contract,
+        loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
+        network, plan, engine, metric, plan.n_threads, train, validation, test, tuple(notes), hashes, folds, reference,
     )  # fmt: skip
 
 
 def _fit_preprocessor(
-    loaded: LoadedConfig, table: Table, columns: ColumnPlan, target: Target, target_state: dict[str, Values], rows: Rows
-) -> Preprocessor:
-    options, roles = loaded.config.preprocess, loaded.config.data.columns
-    targets = encode_target(target, target_state, table, rows) if options.encoding.sees_targets else None
+    loaded: LoadedConfig, settled: TrainingTable, target: Target, target_state: dict[str, Values], rows: Rows
+) -> tuple[Preprocessor, ReferenceProfile]:
+    options = loaded.config.preprocess
+    targets = encode_target(target, target_state, settled.table, rows) if options.encoding.sees_targets else None
     return fit_preprocessor(
-        table, columns.features, roles, options.numeric, options.missing, options.categorical,
-        options.encoding, rows, targets,
+        settled.table, settled.features, options.numeric, options.missing, options.categorical, options.encoding,
+        rows, targets,
     )  # fmt: skip
 
 
@@ -178,16 +180,16 @@ def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Pl
     )
 
 
-def _split(loaded: LoadedConfig, table: Table, columns: ColumnPlan, task: str, known: Rows) -> tuple[Rows, Rows | None]:
+def _split(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None]:
     """Training rows, and validation rows of the same table or None; both among the rows with a target."""
-    validation = loaded.config.data.validation
+    validation, table = loaded.config.data.validation, settled.table
     if isinstance(validation, RowsWhere):
         return fold_rows(loaded, table, known)
     if not isinstance(validation, float) or validation == 0.0:
         return known, None
     strata = None
-    if task == "classification":
-        target, state = fit_target(table, columns.targets, "classification", known)
+    if settled.targets.task == "classification":
+        target, state = fit_target(table, settled.targets.schemas, "classification", known)
         strata = encode_target(target, state, table, known)
     try:
         train, held_out = split_rows(len(known), validation, strata, stream(loaded.config.training.seed, "split"))

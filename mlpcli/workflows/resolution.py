@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.target_transforms import TargetTransform
-from mlpcli.data.targets import Task
+from mlpcli.data.targets.target import Task
+from mlpcli.data.targets.transforms import TargetTransform
 from mlpcli.evaluation.intervals import gate_names
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.probabilities import no_and_yes
-from mlpcli.data.targets import ClassTarget, NumberTarget, Target, YesNoTarget, answer_names, decode_outputs
+from mlpcli.data.targets.probabilities import no_and_yes
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, answer_names, decode_outputs
 from mlpcli.evaluation.averages import Predicted
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
@@ -96,7 +96,7 @@ class Judge:
             state = self.state | {"temperature": np.array([temperature])}
             answers = mean_answers(self.target, state, outputs[list(which)])
             log_loss = score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
-            outcomes = no_and_yes(answers).reshape(-1, 2) if isinstance(self.target, YesNoTarget) else answers
+            outcomes = no_and_yes(answers).reshape(-1, 2) if isinstance(self.target, BooleanTarget) else answers
             return doubtful_log_loss(log_loss, outcomes)
 
         return fit_members_temperature(log_loss_at, len(outputs), n_members or self.n_members)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.piecewise import NoEncoding
-from mlpcli.data.preprocessor import Preprocessor
-from mlpcli.data.targets import ClassTarget, Target
+from mlpcli.data.features.bins import NoEncoding
+from mlpcli.data.features.preprocessor import Preprocessor
+from mlpcli.data.targets.target import ClassTarget, Target
 from mlpcli.nn.architecture import Front
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlpcli.data.groups import Groups, cross_groups, group_rows
-from mlpcli.data.selection import Selection
+from mlpcli.data.grouping import Groups, cross_groups, group_rows
+from mlpcli.data.table import Table
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import Certainty, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
@@ -56,13 +56,13 @@ class SliceTable:
 
 
 def slice_tables(
-    by: By, selection: Selection, answered: Answered, gates: Sequence[Gate], certainty: Certainty
+    by: By, table: Table, answered: Answered, gates: Sequence[Gate], certainty: Certainty
 ) -> tuple[SliceTable, ...]:
     """A table for each column of `by`, or one for all of them crossed; raises DataError for a column without groups."""
     if by.is_crossed and by.columns:
-        return (_slice_table(by, by.columns, cross_groups(selection, by.columns), answered, gates, certainty),)
+        return (_slice_table(by, by.columns, cross_groups(table, by.columns), answered, gates, certainty),)
     return tuple(
-        _slice_table(by, (column,), group_rows(selection, column), answered, gates, certainty) for column in by.columns
+        _slice_table(by, (column,), group_rows(table, column), answered, gates, certainty) for column in by.columns
     )
 
 

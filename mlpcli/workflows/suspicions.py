@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.cells import Codes, count_codes
-from mlpcli.data.duplicates import count_shared_rows
+from mlpcli.data.split import count_shared_rows
+from mlpcli.data.table import Codes, count_codes
 
 FEW_ROWS = 10
 RARE_SHARE = 0.1

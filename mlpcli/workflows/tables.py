@@ -1,21 +1,30 @@
 """The tables a config names, read and checked: which columns are inputs, targets, weights; which rows are held out."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.config.data import RowsWhere
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema import RowsWhere
-from mlpcli.data.cells import canonical_number
-from mlpcli.data.preprocessor import Preprocessor, number_columns, text_columns
-from mlpcli.data.selection import Selection
-from mlpcli.data.tables import Table, TableFormat, read_table
-from mlpcli.errors import DataError, did_you_mean
+from mlpcli.data.features.preprocessor import Preprocessor, require_columns
+from mlpcli.data.reading.building import StoreOptions
+from mlpcli.data.reading.read import read_table
+from mlpcli.data.schema.cells import canonical
+from mlpcli.data.schema.column import ColumnSchema, cast_table
+from mlpcli.data.schema.dates import DATE_FORMATS
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, refuse_faults
+from mlpcli.data.schema.task import TargetPlan, plan_targets
+from mlpcli.data.table import CategoricalColumn, Table, TableFormat
+from mlpcli.data.targets.target import Target
+from mlpcli.errors import did_you_mean
+from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 
 Rows = NDArray[np.int64]
+
+DATE_ORDERS = ("day_first", "month_first")
 
 
 @dataclass(frozen=True)
@@ -28,59 +37,114 @@ class ColumnPlan:
     fold: str
 
 
+@dataclass(frozen=True)
+class TrainingTable:
+    """The training table with every column that is used cast by its role, and what was settled about it."""
+
+    table: Table
+    columns: ColumnPlan
+    targets: TargetPlan
+    features: tuple[ColumnSchema, ...]
+    notes: tuple[str, ...]
+
+
 def table_format(loaded: LoadedConfig) -> TableFormat:
     """How the config says the tables are written."""
     data = loaded.config.data
-    return TableFormat(data.delimiter, data.encoding, data.header, data.missing)
+    for key, sign in (("decimal", data.decimal), ("thousands", data.thousands)):
+        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '+-"\n\r'):
+            raise loaded.error(f"data.{key}", f"{sign!r} is no sign between digits. Write '.' or ','.")
+    if data.decimal == data.thousands:
+        raise loaded.error("data.thousands", f"{data.thousands!r} is the decimal sign already.")
+    if data.dates is not None and data.dates not in (*DATE_ORDERS, *DATE_FORMATS):
+        hint = did_you_mean(data.dates, (*DATE_ORDERS, *DATE_FORMATS))
+        raise loaded.error("data.dates", f"{data.dates!r} is no way to write dates.{hint}")
+    return TableFormat(
+        data.delimiter, data.encoding, data.header, data.missing, data.comment, data.skip_rows, data.decimal,
+        data.thousands, data.sheet,
+    )  # fmt: skip
 
 
-def read_training_table(loaded: LoadedConfig, packs: bool = False) -> Table:
-    """The file or files of `data.train`; with `packs`, the numbers of a large table may be packed for the network."""
+def writing_of(loaded: LoadedConfig) -> Writing:
+    """How cells are written, as far as the config says so for all columns."""
     data = loaded.config.data
-    as_text = {name for name, role in data.columns.items() if role != "number"} | set(data.target)
-    if isinstance(data.validation, RowsWhere):
-        as_text.add(data.validation.column)
-    as_number = {name for name, role in data.columns.items() if role == "number"}
-    if data.weight:
-        as_number.add(data.weight)
+    return Writing(data.decimal, data.thousands, data.dates)
+
+
+def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None) -> Table:
+    """The file or files of `data.train`; large columns go where `store` says."""
+    data = loaded.config.data
+    texts = {
+        name
+        for name, column in data.columns.items()
+        if column.role not in ("number", None) or column.format or column.missing is not None
+    }
     _check_place(loaded, "data.train", data.train)
+    kept = {*data.target, data.weight or "", data.validation.column if isinstance(data.validation, RowsWhere) else ""}
+    named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
     return read_table(
         _one_or_several(data.train),
         table_format(loaded),
-        as_text,
-        number_columns=as_number - as_text,
-        packs=packs and loaded.config.training.dtype == "float32",
-        exact_columns=[data.weight] if data.weight else [],
+        texts=texts,
+        named=named,
+        store=store or StoreOptions(),
+        unwanted=set(data.drop) - kept,
     )
 
 
+def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> TrainingTable:
+    """Decide how every column of the training table that is used is read, and read it so.
+
+    Faults are raised together, three of them or, with `lists_all`, every one.
+    Raises ConfigError for names that are not there, DataError for columns that are not what they seem to be.
+    """
+    columns = plan_columns(loaded, table)
+    options, writing = loaded.config.data.columns, writing_of(loaded)
+    targets = plan_targets(table, columns.targets, loaded.config.task, options, writing)
+    findings = list(targets.findings)
+    features = []
+    for name in columns.features:
+        schema, found = decide(table, name, options.get(name, AS_FOUND), writing)
+        features.append(schema)
+        findings += found
+    refuse_faults(findings, None if lists_all else 3)
+    others = [ColumnSchema(columns.weight, "number", "weights", writing.number)] if columns.weight else []
+    others += [ColumnSchema(columns.fold, "category", "folds")] if columns.fold else []
+    read = cast_table(table, one_each([*features, *targets.schemas, *others]))
+    return TrainingTable(read, columns, targets, tuple(features), tuple(finding.text for finding in findings))
+
+
 def read_scored_table(
-    loaded: LoadedConfig, key: str, source: str | tuple[str, ...], preprocessor: Preprocessor, has_header: bool | None
+    loaded: LoadedConfig,
+    key: str,
+    source: str | tuple[str, ...],
+    preprocessor: Preprocessor,
+    target: Target,
+    has_header: bool | None,
 ) -> Table:
-    """A validation or test file (`key` says which): the columns of the model, the targets and the weight."""
+    """A validation or test file (`key` says which): the columns of the model, the targets and the weight, cast."""
     data = loaded.config.data
     if "-" in source and "-" in data.train:
         raise loaded.error(key, "standard input is data.train already. Name a file.")
-    numbers = set(number_columns(preprocessor)) | ({data.weight} if data.weight else set())
-    texts = set(text_columns(preprocessor)) | set(data.target)
     source = source if isinstance(source, str) else _one_or_several(source)
     _check_place(loaded, key, [source] if isinstance(source, str) else source)
     # Whether there is a header is found once: a few rows of a further file may look otherwise.
     format = replace(table_format(loaded), header=has_header)
-    table = read_table(source, format, texts, wanted=numbers | texts, number_columns=numbers)
-    for name in (*data.target, *([data.weight] if data.weight else [])):
-        if name not in table.read_names:
-            raise DataError(f"{table.name}: column {name} is missing.{did_you_mean(name, table.column_names)}")
+    schemas = [*preprocessor.schemas, *target.schemas]
+    if data.weight:
+        schemas.append(ColumnSchema(data.weight, "number", "weights", writing_of(loaded).number))
+    table = cast_scored(read_columns(source, format, schemas), schemas, target.names, data.weight or "")
+    require_columns(table, [schema.name for schema in preprocessor.schemas])
     return table
 
 
 def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     """Who is who among the columns; raises ConfigError for a name that is not there or stands in two places."""
-    data, found = loaded.config.data, list(table.read_names)
+    data, found = loaded.config.data, list(table.names)
     fold = data.validation.column if isinstance(data.validation, RowsWhere) else ""
     _require(loaded, table, "data.target", data.target)
-    _require(loaded, table, "data.drop", data.drop)
-    _require(loaded, table, "data.columns", data.columns)
+    _require(loaded, table, "data.drop", data.drop, table.column_names)
+    _require(loaded, table, "data.columns", data.columns, table.column_names)
     _require(loaded, table, "data.features", data.features or ())
     _require(loaded, table, "data.weight", [data.weight] if data.weight else ())
     _require(loaded, table, "data.validation.column", [fold] if fold else ())
@@ -92,8 +156,8 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     for name in data.target:
         if name in data.drop:
             raise loaded.error("data.drop", f"{name} is the target. Leave it out here.")
-        if name in data.columns:
-            raise loaded.error("data.columns", f"{name} is the target: what it is read as is set by task.")
+        if name in data.columns and data.columns[name].role in ("date", "boolean"):
+            raise loaded.error("data.columns", f"{name} is the target: only number and category say how it is read.")
     if data.features is not None:
         for name in data.features:
             if name in taken:
@@ -110,13 +174,14 @@ def fold_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> tuple[Rows, Row
     """Training and validation rows by the fold column."""
     validation = loaded.config.data.validation
     assert isinstance(validation, RowsWhere)
-    cells = Selection(table, rows).texts(validation.column)
-    wanted = canonical_number(str(validation.equals).casefold())
-    is_wanted = np.asarray([canonical_number(text.casefold()) == wanted for text in cells.texts], np.bool_)
-    is_held_out = np.asarray(cells.translated(is_wanted, False), np.bool_)
+    column = table.columns[validation.column].take(rows)
+    assert isinstance(column, CategoricalColumn)
+    wanted = canonical(str(validation.equals)).casefold()
+    is_wanted = np.asarray([level.casefold() == wanted for level in column.levels], np.bool_)
+    is_held_out = np.asarray(column.translate(is_wanted, False), np.bool_)
     if not is_held_out.any() or is_held_out.all():
         how_many = "every row" if is_held_out.all() else "no row"
-        values = ", ".join(cells.texts[:6]) + (", ..." if len(cells.texts) > 6 else "")
+        values = ", ".join(column.levels[:6]) + (", ..." if len(column.levels) > 6 else "")
         raise loaded.error(
             "data.validation",
             f"{how_many} of {table.name} has {validation.column} equal to {validation.equals} (it holds {values}).",
@@ -134,10 +199,13 @@ def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:
             )
 
 
-def _require(loaded: LoadedConfig, table: Table, key: str, names: Iterable[str]) -> None:
+def _require(
+    loaded: LoadedConfig, table: Table, key: str, names: Iterable[str], known: Sequence[str] | None = None
+) -> None:
+    known = table.names if known is None else known
     for name in names:
-        if name not in table.read_names:
-            raise loaded.error(key, f"no column {name!r} in {table.name}.{did_you_mean(name, table.read_names)}")
+        if name not in known:
+            raise loaded.error(key, f"no column {name!r} in {table.name}.{did_you_mean(name, known)}")
 
 
 def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...]:

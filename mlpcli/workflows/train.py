@@ -12,8 +12,8 @@ import numpy as np
 
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.cells import count_codes
-from mlpcli.data.targets import ClassTarget
+from mlpcli.data.table import count_codes
+from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, Diverged, Interrupted
 from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.nn.averaging import StochasticAverage
@@ -25,10 +25,11 @@ from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
+from mlpcli.workflows.data_store import memory_limit
 from mlpcli.workflows.engines import noting_compilation
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
-from mlpcli.workflows.memory import memory_limit, refuse_over_budget
+from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class
 from mlpcli.workflows.up_to_date import FinishedRun, finished_run
@@ -114,7 +115,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         journal = _Journal(run, prepared)
         state = journal.resume() if resume else fresh_state(prepared)
         journal.start()
-        budget = Budget(loaded, journal.seconds)
+        budget = Budget(loaded, journal.seconds, prepared.plan.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
@@ -180,8 +181,9 @@ class _Journal:
                 f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
             )
         for name, sha256 in checkpoint.data_sha256.items():
-            if name != "test" and self.prepared.data_sha256.get(name) != sha256:
-                raise DataError(f"the {name} data is not what {path} was trained on. Restore it, or drop --resume.")
+            if name != "test" and self.prepared.identity.get(name) != sha256:
+                what = "order of the rows on disk (budget.memory)" if name == "order" else f"{name} data"
+                raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
         self._before = checkpoint.seconds
         self.run.rewind_history(checkpoint.state.epoch)
         return checkpoint.state
@@ -219,7 +221,7 @@ class _Journal:
 
     def checkpoint(self, state: TrainingState) -> None:
         """Keep all that it takes to go on."""
-        checkpoint = Checkpoint(state, self.config, self.prepared.data_sha256, self.seconds)
+        checkpoint = Checkpoint(state, self.config, self.prepared.identity, self.seconds)
         self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
         self._saved = perf_counter()
 

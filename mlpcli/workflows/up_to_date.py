@@ -9,7 +9,7 @@ from typing import Any
 from mlpcli import __version__
 from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.schema import Config
-from mlpcli.data.sources import sha256_of
+from mlpcli.data.reading.sources import sha256_of
 from mlpcli.errors import MlpError
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS

@@ -54,7 +54,7 @@ def test_smoothing_reaches_several_yes_no_targets(folder):
         (["training.class_weights=balanced"], "goes with classification only; the task is regression"),
         (["training.loss=poisson", "preprocess.target=standardize"], "poisson needs the counts as they are"),
         (["data.drop=[progression]"], "progression is the target. Leave it out here"),
-        (["data.columns.progression=number"], "progression is the target: what it is read as"),
+        (["data.columns.progression=date"], "progression is the target: only number and category"),
         (["data.weight=progression"], "progression is the target."),
         (["data.validation=null", "expect.min.r2=0.1"], "expect.min: needs rows to judge on"),
         (["data.validation=null", "training.early_stopping.patience=3"], "needs validation rows to watch"),
@@ -116,7 +116,7 @@ def test_a_stray_text_among_numbers_is_named_not_the_reason_to_drop_the_column(f
     rows[40] = ("unknown", rows[40][1])
     write_csv(folder / "t.csv", ["x", "y"], rows)
     ended = done("init", "t.csv", "-o", "c.yaml")
-    assert "t.csv:42: 'unknown' is no number" in ended.stderr
+    assert "t.csv:42: column x: 'unknown' is not a number" in ended.stderr
     assert "t.csv:42: column x: 'unknown' is not a number" in refused("train", "c.yaml")
 
 

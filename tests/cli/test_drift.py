@@ -24,12 +24,12 @@ def moved(folder):
 
 
 @pytest.fixture
-def without_contract(folder, penguins):
+def without_profile(folder, penguins):
     """The model as an older program would have written it."""
     with np.load(penguins) as file:
         arrays = {name: file[name] for name in file.files}
     header = json.loads(arrays.pop("header").tobytes())
-    header["contract"] = {"n_rows": 0, "columns": []}
+    header["reference"] = {"n_rows": 0, "columns": []}
     path = folder / "old.npz"
     path.write_bytes(encode_npz(arrays, header))
     return path
@@ -92,7 +92,7 @@ def test_check_reports_every_column(penguins, moved):
     assert verdicts["island"].endswith("distribution, new levels")
     assert verdicts["body_mass_g"].endswith("distribution, range")
     assert verdicts["sex"].endswith("missing cells")
-    assert "island: not among the levels of the contract: Atlantis 52" in ended.lines
+    assert "island: not among the levels of the reference profile: Atlantis 52" in ended.lines
     assert ended.lines[-1] == "3 of 6 columns drifted"
     assert mlp("check", penguins, moved, "--on-drift", "fail").code == 1
     assert done("check", penguins, PENGUINS, "--on-drift", "fail").lines[-1] == "6 columns as in the training"
@@ -158,15 +158,15 @@ def test_the_verb_knows_a_model_from_a_config_and_what_goes_with_each(penguins, 
     assert done("check", renamed, PENGUINS).lines[-1] == "6 columns as in the training"
 
 
-def test_a_model_without_contract_says_so_once_and_cannot_be_a_gate(without_contract):
+def test_a_model_without_profile_says_so_once_and_cannot_be_a_gate(without_profile):
     for verb in ("predict", "eval"):
-        ended = done(verb, without_contract, PENGUINS)
-        assert ended.stderr.count("no data contract") == 1
-        assert "no data contract" not in done(verb, without_contract, PENGUINS, "--on-drift", "ignore").stderr
-        ended = mlp(verb, without_contract, PENGUINS, "--on-drift", "fail")
+        ended = done(verb, without_profile, PENGUINS)
+        assert ended.stderr.count("no reference profile") == 1
+        assert "no reference profile" not in done(verb, without_profile, PENGUINS, "--on-drift", "ignore").stderr
+        ended = mlp(verb, without_profile, PENGUINS, "--on-drift", "fail")
         assert (ended.code, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("--on-drift fail: the model carries no data contract")
-    assert "no data contract" in mlp("check", without_contract, PENGUINS).stderr
+        assert ended.stderr.startswith("--on-drift fail: the model carries no reference profile")
+    assert "no reference profile" in mlp("check", without_profile, PENGUINS).stderr
 
 
 @pytest.mark.parametrize("verb", ["predict", "eval", "check"])

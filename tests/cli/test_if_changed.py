@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from mlpcli.data.sources import sha256_of
-from mlpcli.data.tables import read_table
+from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.sources import sha256_of
 from mlpcli.storage.model_file import encode_model, load_model
 from tests.program import DATA, done, mlp, tree, write_config
 

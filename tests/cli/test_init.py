@@ -35,13 +35,15 @@ def test_the_config_trains_without_edits_and_keeps_the_roles(folder):
     config = load_config("t.yaml").config
     assert config.data.target == ("label",)
     assert config.data.drop == ("order_id", "note", "source", "empty", "label_code")
-    assert config.data.columns == {
-        "region": "category", "paid": "yes_no", "day": "date", "grade": "number", "amount": "number"
+    assert {name: column.role for name, column in config.data.columns.items()} == {
+        "region": "category", "paid": "boolean", "day": "date", "grade": "number", "amount": "number"
     }  # fmt: skip
     ended = done("train", "t.yaml", "--set", "training.epochs=2", "--json")
     assert ended.document["output"] == "runs/t"
     document = done("inspect", "runs/t/weights.npz", "--json").document
-    assert {column["name"]: column["role"] for column in document["columns"]} == config.data.columns
+    assert {column["name"]: column["role"] for column in document["columns"]} == {
+        name: column.role for name, column in config.data.columns.items()
+    }
 
 
 def test_codes_that_look_like_amounts_are_classes_where_the_task_says_so(folder):

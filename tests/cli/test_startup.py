@@ -62,7 +62,13 @@ def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, 
     modules = modules_after(verb, *arguments)
     assert modules & set(HEAVY) == heavy
     assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
-    unwanted = ("mlpcli.config", "mlpcli.extras", "mlpcli.training.loop", "mlpcli.data.profiles", "mlpcli.data.splits")
+    unwanted = (
+        "mlpcli.config",
+        "mlpcli.extras",
+        "mlpcli.training.loop",
+        "mlpcli.data.schema.profile",
+        "mlpcli.data.split",
+    )
     assert {name for name in modules if name.startswith(unwanted)} == set()
     assert ("mlpcli.evaluation.scores" in modules) == (verb in ("eval", "compare"))
 

@@ -169,11 +169,13 @@ def test_a_wrong_list_or_item_is_named(layers, message):
         ({"header": "no"}, "header: must be true, false or null, got 'no'. Write false."),
         (
             {"columns": {"age": "numbr"}},
-            "columns.age: must be one of number, category, yes_no, date, got 'numbr'. Did you mean number?",
+            "columns.age.role: must be one of number, date, boolean, category or null, got 'numbr'. "
+            "Did you mean number?",
         ),
         (
             {"columns": ["age"]},
-            "columns: must be a mapping from texts to (one of number, category, yes_no, date), got the list [age].",
+            "columns: must be a mapping from texts to (a mapping with role, prefix, suffix, decimal, thousands, "
+            "parentheses, format, missing), got the list [age].",
         ),
         (
             {"validation": -0.5},

@@ -1,22 +1,44 @@
-"""Tables without a file: a frame, a name, and the line of each row as if a header came first."""
+"""Tables without a file: rows have the lines they would have below a header, and columns are read as decided."""
+
+from dataclasses import replace
 
 import pandas as pd
 
-from mlpcli.data.tables import Table
+from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
+from mlpcli.data.schema.roles import AS_FOUND, decide
+from mlpcli.data.table import NumericColumn, Table
 
 
-class HandTable(Table):
-    def __init__(self, frame: pd.DataFrame) -> None:
-        super().__init__(frame, "new.csv", tuple(frame.columns))
-
-    def where(self, row: int) -> str:
-        return f"{self.name}:{row + 2}"
+def frame_table(frame: pd.DataFrame) -> Table:
+    """A frame as the table of a file new.csv."""
+    table = table_from_frame(frame, "new.csv")
+    return replace(table, locate=lambda row: f"new.csv:{row + 2}", is_file=True)
 
 
-def hand_table(**columns):
-    """A table as it comes from a file: numbers as numbers, texts as objects."""
+def hand_table(**columns) -> Table:
+    """A table as it comes from a file: numbers as numbers, texts as texts; None and NaN are missing cells."""
     typed = {
         name: pd.Series(cells, dtype=object if any(isinstance(cell, str) for cell in cells) else None)
         for name, cells in columns.items()
     }
-    return HandTable(pd.DataFrame(typed))
+    return frame_table(pd.DataFrame(typed))
+
+
+def schemas_of(table: Table, roles=None) -> list[ColumnSchema]:
+    """How each column is read, with the roles that are given."""
+    options = {name: ColumnOptions(role=role) for name, role in (roles or {}).items()}
+    return [decide(table, name, options.get(name, AS_FOUND))[0] for name in table.names]
+
+
+def read_as(table: Table, roles=None) -> tuple[Table, list[ColumnSchema]]:
+    """The table with its columns cast, and how."""
+    schemas = schemas_of(table, roles)
+    return cast_table(table, schemas), schemas
+
+
+def cells_of(column) -> list:
+    """The cells of a column, None where one is missing."""
+    if isinstance(column, NumericColumn):
+        return [None if cell != cell else cell for cell in column.values.tolist()]
+    return [column.levels[code] if code >= 0 else None for code in column.codes.tolist()]

@@ -1,23 +1,20 @@
 """weights.npz: a whole model in, the same model out, and nothing else."""
 
-import csv
 import dataclasses
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.data.preprocessor import transform
+from mlpcli.data.features.preprocessor import read_by, transform
+from mlpcli.data.reading.frames import table_from_frame
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.storage.npz import FORMATS, encode_npz
+from mlpcli.storage.npz import encode_npz
 from tests.program import DATA, done, mlp, train, write_csv
-
-FILES = Path(__file__).parent / "data"
 
 
 def parts(path):
@@ -50,7 +47,7 @@ def test_every_kind_of_target_and_column_comes_back(folder):
     write_csv(folder / "t.csv", ["n", "day", "flag", "letter", "a", "b"], rows)
     weights = train(folder, {"train": "t.csv", "target": ["a", "b"]}, {"epochs": 1, "dtype": "float64"})
     model = load_model(str(weights))
-    assert [column.role for column in model.preprocessor.columns] == ["number", "date", "yes_no", "category"]
+    assert [column.role for column in model.preprocessor.columns] == ["number", "date", "boolean", "category"]
     assert model.target.names == ("a", "b")
     assert model.parameters.flat.dtype == np.float64
     assert encode_model(model) == weights.read_bytes()
@@ -67,7 +64,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         "input_center": (4,),
         "input_scale": (4,),
     }
-    assert (header["kind"], header["format"], header["dtype"]) == ("model", 2, "float32")
+    assert (header["kind"], header["format"], header["dtype"]) == ("model", 3, "float32")
     assert header["network"]["sizes"] == [4, 8, 3]
     assert header["target"]["labels"] == ["setosa", "versicolor", "virginica"]
 
@@ -86,7 +83,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         (lambda h, a: h["network"].update(sizes=[4, 0, 3]), "a network of sizes [4, 0, 3]"),
         (lambda h, a: h["network"].update(activation="magic"), "an activation that this mlp does not know"),
         (lambda h, a: h["feature_names"].pop(), "3 input names for 4 inputs"),
-        (lambda h, a: [h["columns"].pop(), h["contract"]["columns"].pop()], "the columns do not give 4 inputs"),
+        (lambda h, a: [h["columns"].pop(), h["reference"]["columns"].pop()], "the columns do not give 4 inputs"),
         (lambda h, a: h["target"]["labels"].pop(), "3 outputs for 2 classes or targets"),
         (lambda h, a: a["input_scale"].__setitem__(0, 0.0), "input_scale holds a scale that is not positive"),
         (lambda h, a: a["input_scale"].__setitem__(0, -1.0), "input_scale holds a scale that is not positive"),
@@ -114,7 +111,9 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, iris, name, value):
         lambda h, a: h.update(surprise=1),
         lambda h, a: h.update(dtype="float16"),
         lambda h, a: h["network"].update(sizes="4, 8, 3"),
-        lambda h, a: h["columns"][0].update(role="magic"),
+        lambda h, a: h["columns"][0]["schema"].update(role="magic"),
+        lambda h, a: h["columns"][0]["schema"].pop("missing"),
+        lambda h, a: h["columns"][0]["schema"].update(number={}),
         lambda h, a: h["target"].update(kind="magic"),
         lambda h, a: h.update(columns=None),
     ],
@@ -144,31 +143,29 @@ def test_any_single_field_of_the_header_that_is_removed_or_emptied_is_refused_or
                 assert ended.code in (0, 2), ended.stderr
 
 
-def format_1(header, arrays):
-    """What the first version wrote of the same model."""
-    header["format"] = 1
-    header["target"] = {
-        "names": header["target"]["names"], "is_standardized": header["target"]["transform"] == "standardize",
-        "kind": "numbers",
-    }  # fmt: skip
+@pytest.mark.parametrize("value", [None, [], {}, -1, "x", ["x", "y", "z"], True])
+def test_any_field_of_how_a_column_is_read_that_is_damaged_is_refused_or_harmless(tmp_path, coded, value):
+    table = write_csv(tmp_path / "t.csv", ["n", "two", "day", "letter"], [(3, 1, "2024-01-02", "x")])
+    header, _ = parts(coded)
+    for number, column in enumerate(header["columns"]):
+        for key in column["schema"]:
+
+            def change(h, a, number=number, key=key):
+                h["columns"][number]["schema"][key] = value
+
+            try:
+                model = reloaded(tmp_path, coded, change)
+            except ModelFileError:
+                continue
+            write_file(str(tmp_path / "changed.npz"), encode_model(model))
+            ended = mlp("predict", tmp_path / "changed.npz", table)
+            assert ended.code in (0, 2), (number, key, ended.stderr)
 
 
-def test_a_model_of_format_1_answers_as_it_did(tmp_path, diabetes):
-    model = load_model(str(diabetes))
-    assert reloaded(tmp_path, diabetes, format_1).target == model.target
-    expected = done("predict", diabetes, DATA / "diabetes.csv").stdout
-    assert done("predict", tmp_path / "w.npz", DATA / "diabetes.csv").stdout == expected
-
-
-def test_a_format_1_header_that_is_not_ours_is_refused(tmp_path, diabetes):
-    for value in (None, 1, "x"):
-
-        def change(h, a, value=value):
-            format_1(h, a)
-            h["target"]["is_standardized"] = value
-
-        with pytest.raises(ModelFileError, match=r"w\.npz"):
-            reloaded(tmp_path, diabetes, change)
+def test_a_file_of_an_earlier_format_is_refused_and_it_is_said_what_to_do(tmp_path, diabetes):
+    for number in (1, 2):
+        with pytest.raises(ModelFileError, match=rf"w\.npz: format {number} is of an earlier mlp .*mlp train CONFIG"):
+            reloaded(tmp_path, diabetes, lambda header, arrays, number=number: header.update(format=number))
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +287,8 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
     bins = [np.clip((x - low) / (high - low), 0, 1) for low, high in pairwise(edges)]
     if (s := column["bin_span"]) is not None:
         bins = [(2 * e - 1) * s for e in bins]
-    X, _ = transform(load_model(str(weights)).preprocessor, pd.DataFrame({"x": x}), np.float64)
+    preprocessor = load_model(str(weights)).preprocessor
+    X, _ = transform(preprocessor, read_by(preprocessor, table_from_frame(pd.DataFrame({"x": x}))), np.float64)
     assert header["feature_names"][0] == "x"
     assert column["n_bins"] == 3
     np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)
@@ -327,20 +325,6 @@ def test_counts_of_quantiles_bins_and_values_are_whole_numbers_from_0(tmp_path, 
             reloaded(tmp_path, coded, lambda header, arrays, key=key: header["columns"][0].update({key: value}))
 
 
-def test_a_file_of_format_1_answers_as_it_did_and_is_saved_in_todays_format(tmp_path):
-    old = FILES / "format_1.npz"
-    assert parts(old)[0]["format"] == 1
-    model = load_model(str(old))
-    (tmp_path / "new.npz").write_bytes(encode_model(model))
-    assert parts(tmp_path / "new.npz")[0]["format"] == FORMATS["model"]
-    expected = list(csv.DictReader((FILES / "format_1_answers.csv").read_text().splitlines()))
-    for path in (old, tmp_path / "new.npz"):
-        found = done("predict", path, FILES / "format_1.csv", "--proba").rows
-        assert [row["species"] for row in found] == [row["species"] for row in expected]
-        for row, known in zip(found, expected, strict=True):
-            assert float(row["p_Adelie"]) == pytest.approx(float(known["p_Adelie"]), abs=1e-5)
-
-
 def test_the_scores_and_the_record_are_for_people(tmp_path, iris):
     model = load_model(str(iris))
     bare = dataclasses.replace(model, scores={}, record={})
@@ -374,24 +358,24 @@ def test_a_run_cut_off_between_its_two_renames_is_found(folder):
         lambda c: c["columns"][0].update(edges=[], levels=["a"], counts=[1, 1]),
     ],
 )
-def test_a_data_contract_that_does_not_fit_is_refused(tmp_path, iris, change):
-    with pytest.raises(ModelFileError, match="its parts do not fit each other: a data contract"):
-        reloaded(tmp_path, iris, lambda header, arrays: change(header["contract"]))
+def test_a_reference_profile_that_does_not_fit_is_refused(tmp_path, iris, change):
+    with pytest.raises(ModelFileError, match="its parts do not fit each other: a reference profile"):
+        reloaded(tmp_path, iris, lambda header, arrays: change(header["reference"]))
 
 
-def test_levels_of_a_data_contract_are_few_and_each_there_once(tmp_path, penguins):
+def test_levels_of_a_reference_profile_are_few_and_each_there_once(tmp_path, penguins):
     for levels in (["a", "a"], [str(i) for i in range(101)]):
         known = {"edges": [], "levels": levels, "counts": [1] * (len(levels) + 1)}
 
         def change(header, arrays, known=known):
-            header["contract"]["columns"][0] = known
+            header["reference"]["columns"][0] = known
 
-        with pytest.raises(ModelFileError, match="a data contract that does not fit column island"):
+        with pytest.raises(ModelFileError, match="a reference profile that does not fit column island"):
             reloaded(tmp_path, penguins, change)
 
 
 def test_more_missing_cells_than_rows_are_refused(tmp_path, iris):
-    with pytest.raises(ModelFileError, match="a data contract that does not fit column sepal_length"):
+    with pytest.raises(ModelFileError, match="a reference profile that does not fit column sepal_length"):
         reloaded(tmp_path, iris, lambda header, arrays: header["columns"][0].update(n_missing=10**6))
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.targets import ClassTarget, NumberTarget
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.evaluation.scores import score
 from mlpcli.workflows.calibration import extrapolated, fit_members_temperature
 from mlpcli.workflows.scoring import Judge, mean_answers
 
-LABELS = ClassTarget("y", ("a", "b", "c"))
+LABELS = ClassTarget(ColumnSchema("y", "category"), ("a", "b", "c"))
 
 
 def test_the_squared_error_of_more_members_is_foretold_exactly():
@@ -72,7 +73,7 @@ def test_the_temperature_found_is_the_one_of_least_loss():
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_a_temperature_leaves_the_ranks_of_two_classes_and_every_choice_alone(temperature):
     outputs, truth = random_case(n_networks=1, sharpness=1.0)
-    two, state = ClassTarget("y", ("a", "b")), {"temperature": np.array([temperature])}
+    two, state = ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {"temperature": np.array([temperature])}
     halves = outputs[..., :2] / outputs[..., :2].sum(axis=-1, keepdims=True)
     codes = (truth == 1).astype(np.int64)
     plain, tempered = (mean_answers(two, one, halves) for one in ({}, state))
@@ -112,7 +113,7 @@ def test_what_several_networks_are_judged_by_is_the_mean_of_all_members(metric, 
 
 
 def test_amounts_are_averaged_before_they_are_decoded():
-    target = NumberTarget(("y",), "log", ())
+    target = NumberTarget((ColumnSchema("y", "number"),), "log", ())
     state = {"target_center": np.array([0.5]), "target_scale": np.array([2.0])}
     outputs = np.array([[[0.0], [1.0]], [[2.0], [-1.0]]])
     expected = np.expm1(np.array([[1.0], [0.0]]) * 2.0 + 0.5)
@@ -123,7 +124,7 @@ def test_the_squared_error_of_independent_members_is_judged_as_it_will_be():
     rng = np.random.default_rng(3)
     truth = rng.normal(size=(4000, 1))
     state = {"target_center": np.zeros(1), "target_scale": np.ones(1)}
-    target = NumberTarget(("y",), "none", ())
+    target = NumberTarget((ColumnSchema("y", "number"),), "none", ())
     each = truth + 0.5 * rng.normal(size=(1, 4000, 1)) + rng.normal(size=(8, 4000, 1))
     judge = Judge("r2", target, state, truth, None, n_members=8)  # a straight line in the squared error
     reached = 1.0 - np.square(each.mean(axis=0) - truth).mean() / truth.var()

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.data.categorical import OneHot
-from mlpcli.data.contract import Contract, fit_contract, see
-from mlpcli.data.numeric import MedianFill, Standardize
-from mlpcli.data.piecewise import NoEncoding
-from mlpcli.data.preprocessor import fit_preprocessor
-from mlpcli.data.tables import table_from_frame
+from mlpcli.data.features.bins import NoEncoding
+from mlpcli.data.features.onehot import OneHot
+from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
+from mlpcli.data.features.scaling import MedianFill, Standardize
+from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reference import ReferenceProfile, count_rows
 from mlpcli.errors import GateMissed, MlpError
 from mlpcli.workflows.drift import FEWEST_ROWS, check_on_drift, drift_notes, judge_drift
+from tests.data.tables_by_hand import read_as
 
 
 def table(n_rows, seed):
@@ -35,13 +36,14 @@ def table(n_rows, seed):
 
 
 def learnt(frame):
-    given = table_from_frame(frame)
-    fit = fit_preprocessor(given, list(frame.columns), {}, Standardize(), MedianFill(), OneHot(), NoEncoding())
-    return SimpleNamespace(contract=fit_contract(given, fit.columns, np.arange(len(frame))), preprocessor=fit)
+    given, schemas = read_as(table_from_frame(frame))
+    fit, profile = fit_preprocessor(given, schemas, Standardize(), MedianFill(), OneHot(), NoEncoding())
+    return SimpleNamespace(reference=profile, preprocessor=fit)
 
 
 def report(model, frame):
-    return judge_drift(model, see(model.contract, model.preprocessor.columns, table_from_frame(frame)))
+    seen = count_rows(model.reference, model.preprocessor.columns, read_by(model.preprocessor, table_from_frame(frame)))
+    return judge_drift(model, seen)
 
 
 def drifted(found):
@@ -80,6 +82,18 @@ def test_a_column_that_has_changed_is_named_with_the_reason_and_no_other_is(name
     assert drifted(report(model, new.assign(**{name: change(new)}))) == {name: reasons}
 
 
+@pytest.mark.parametrize("n_rows", [50, 200, 3000])
+def test_a_table_never_drifts_from_itself_nor_from_its_rows_in_another_order(n_rows):
+    for seed in range(4):
+        frame = table(n_rows, seed)
+        model = learnt(frame)
+        for same in (frame, frame[::-1].reset_index(drop=True)):
+            found = report(model, same)
+            assert drifted(found) == {}
+            assert all(not column.index and column.missing == column.missing_before for column in found.columns)
+        assert drifted(report(model, pd.concat([frame, frame], ignore_index=True))) == {}
+
+
 def test_of_few_rows_nothing_is_said():
     model = learnt(table(1000, 0))
     found = report(model, table(FEWEST_ROWS - 1, 1).assign(normal=99.0, letter="z"))
@@ -99,15 +113,15 @@ def test_a_column_without_a_cell_left_is_told_by_its_missing_cells():
     assert drifted(report(model, new)) == {"normal": ("missing cells",)}
 
 
-def test_a_model_without_a_contract_says_so_and_gives_no_verdict():
-    model = SimpleNamespace(contract=Contract(), preprocessor=SimpleNamespace(columns=()))
+def test_a_model_without_a_reference_profile_says_so_and_gives_no_verdict():
+    model = SimpleNamespace(reference=ReferenceProfile(), preprocessor=SimpleNamespace(columns=()))
     found = judge_drift(model, None)
     assert found.columns == ()
     assert [note.partition(",")[0] for note in drift_notes(found, "w.npz", "t.csv")] == [
-        "the model carries no data contract"
+        "the model carries no reference profile"
     ]
     check_on_drift("warn", model)
-    with pytest.raises(MlpError, match="--on-drift fail: the model carries no data contract"):
+    with pytest.raises(MlpError, match="--on-drift fail: the model carries no reference profile"):
         check_on_drift("fail", model)
 
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.config.schema import PostprocessConfig
-from mlpcli.data.probabilities import tempered
-from mlpcli.data.tables import read_table
-from mlpcli.data.targets import ClassTarget, YesNoTarget
+from mlpcli.data.reading.read import read_table
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.targets.probabilities import tempered
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget
 from mlpcli.errors import ConfigError, DataError
 from mlpcli.evaluation.scores import score, score_classes
 from mlpcli.storage.model_file import encode_model, load_model
@@ -21,8 +22,8 @@ from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
 DIABETES = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
-TWO = ClassTarget("y", ("a", "b"))
-COLUMNS = YesNoTarget(("u", "v"), (("no", "yes"), ("no", "yes")))
+TWO = ClassTarget(ColumnSchema("y", "category"), ("a", "b"))
+COLUMNS = BooleanTarget(tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "uv"))
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mlpcli.data.preprocessor import TransformCounts
+from mlpcli.data.features.preprocessor import TransformCounts
+from mlpcli.data.reading import encoding, records, sniff
 from mlpcli.errors import DataError
 from mlpcli.workflows import predict as predict_workflow
 from mlpcli.workflows.predict import PredictRequest, describe_counts, predict, predict_to_file
@@ -11,9 +12,12 @@ from tests.program import DATA, train, write_csv
 
 def test_rows_are_written_while_they_are_read(iris, monkeypatch):
     asked, map_tables = [], predict_workflow.map_tables
+    monkeypatch.setattr(encoding, "BLOCK_SIZE", 512)
+    monkeypatch.setattr(records, "BATCH_SIZE", 1024)
+    monkeypatch.setattr(sniff, "SAMPLE_SIZE", 512)
 
     def in_chunks(*arguments, **options):
-        for answers in map_tables(*arguments, **options, chunk_rows=40):
+        for answers in map_tables(*arguments, **options):
             asked.append(len(written))
             yield answers
 
@@ -22,6 +26,7 @@ def test_rows_are_written_while_they_are_read(iris, monkeypatch):
     summary = predict(PredictRequest(str(iris), str(DATA / "iris.csv")), written.append)
     assert summary.n_rows == 150
     assert b"".join(written).count(b"\n") == 151
+    assert len(asked) > 2
     assert asked == sorted(set(asked))  # each chunk was written before the next was read
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.splits import split_rows
+from mlpcli.data.reading import encoding, records, sniff
+from mlpcli.data.split import split_rows
 from mlpcli.errors import ConfigError, DataError
 from mlpcli.training.streams import stream
 from mlpcli.workflows.preparation import prepare
@@ -165,3 +166,13 @@ def test_roles_that_the_user_gives_are_kept(folder):
 def test_a_column_that_cannot_be_is_refused(data, message):
     with pytest.raises(ConfigError, match=message):
         prepare(loaded({**IRIS, **data}))
+
+
+@pytest.mark.parametrize("size", [1 << 20, 12])
+def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks_end(folder, size, monkeypatch):
+    monkeypatch.setattr(encoding, "BLOCK_SIZE", size)
+    monkeypatch.setattr(records, "BATCH_SIZE", size)
+    monkeypatch.setattr(sniff, "SAMPLE_SIZE", size)
+    write_csv(folder / "t.csv", ["a", "y"], [("NA" if i < 30 else "xy"[i % 2], "uv"[i % 2]) for i in range(60)])
+    data = {"train": "t.csv", "target": "y", "columns": {"a": {"missing": ["-99"]}}}
+    assert prepare(loaded(data)).preprocessor.feature_names == ("a=NA", "a=x", "a=y")

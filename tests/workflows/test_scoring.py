@@ -1,18 +1,20 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.targets import ClassTarget, NumberTarget, YesNoTarget, decode_outputs
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, decode_outputs
 from mlpcli.workflows.scoring import Decoded
 
+NUMBERS = (ColumnSchema("y", "number"), ColumnSchema("z", "number"))
 OUTPUTS = np.random.default_rng(0).random((20, 2)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
     ("target", "state"),
     [
-        (ClassTarget("y", ("a", "b")), {"temperature": np.array([1.5])}),
-        (YesNoTarget(("y", "z"), (("no", "yes"), ("no", "yes"))), {}),
-        (NumberTarget(("y", "z"), "standardize"), {"target_center": np.ones(2), "target_scale": np.array([2.0, 0.3])}),
+        (ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {"temperature": np.array([1.5])}),
+        (BooleanTarget(tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "yz")), {}),
+        (NumberTarget(NUMBERS, "standardize"), {"target_center": np.ones(2), "target_scale": np.array([2.0, 0.3])}),
     ],
 )
 def test_answers_decoded_some_at_a_time_are_those_of_all(target, state):
@@ -23,6 +25,6 @@ def test_answers_decoded_some_at_a_time_are_those_of_all(target, state):
 
 
 def test_a_single_output_answers_for_both_classes():
-    decoded = Decoded(ClassTarget("y", ("a", "b")), {}, OUTPUTS[:, :1])
+    decoded = Decoded(ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {}, OUTPUTS[:, :1])
     assert decoded.shape == (20, 2)
     assert decoded[:5].sum(axis=1).tolist() == [1.0] * 5

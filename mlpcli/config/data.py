@@ -1,0 +1,73 @@
+"""The section `data` of the config: where the rows come from, and how they are read."""
+
+from dataclasses import field
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from mlpcli.config.shorthand import by_role, listed
+from mlpcli.data.schema.column import ColumnOptions
+from mlpcli.data.table import DEFAULT_MISSING
+from mlpcli.options import Setting, options
+
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Share = Annotated[float, Setting("A share of the rows.", ge=0, lt=1)]
+
+
+@options
+class RowsWhere:
+    """Rows of the training file in which a column has a given value."""
+
+    column: Annotated[str, Setting("The column to look at; it is not an input.")]
+    equals: Annotated[str | int | bool, Setting("Its value in the validation rows.")]
+
+
+@options
+class DataConfig:
+    """Where the rows come from."""
+
+    train: Annotated[
+        Names,
+        Setting(
+            "A file (CSV, TSV, JSON Lines, Parquet, Feather, Excel or ODS; text files plain or compressed); a glob; a "
+            "list of these; - is standard input."
+        ),
+    ]
+    target: Annotated[Names, Setting("The column to predict; a list gives several outputs.")]
+    features: Annotated[Names | None, Setting("Input columns; null means every other column.")] = None
+    drop: Annotated[Names, Setting("Columns that are left out.")] = ()
+    columns: Annotated[
+        dict[str, Annotated[ColumnOptions, BeforeValidator(by_role)]],
+        Setting(
+            "How to read a column, where what is found is wrong: a role (number, date, boolean, category), or a "
+            "mapping with role, prefix, suffix, decimal, thousands, parentheses, format (of dates), missing."
+        ),
+    ] = field(default_factory=dict)
+    validation: Annotated[
+        Share | str | RowsWhere | None,
+        Setting(
+            "Rows that choose the best epoch: a share (stratified for classes), a file, {column, equals}, or null."
+        ),
+    ] = 0.2
+    test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None
+    weight: Annotated[str | None, Setting("A column of sample weights.")] = None
+    delimiter: Annotated[str | None, Setting("Field separator; null finds it.")] = None
+    encoding: Annotated[str | None, Setting("Text encoding; null finds it.")] = None
+    header: Annotated[bool | None, Setting("Whether the first line names the columns; null finds it.")] = None
+    missing: Annotated[tuple[str, ...], Setting("Cell texts that mean a missing value.")] = DEFAULT_MISSING
+    decimal: Annotated[str, Setting("Decimal sign of all numbers: a point or a comma.")] = "."
+    thousands: Annotated[str | None, Setting("Sign between groups of three digits; null: none.")] = None
+    dates: Annotated[
+        str | None,
+        Setting(
+            "How dates are written: day_first, month_first, or a format such as DD/MM/YYYY; null finds it, and takes "
+            "the month first where the cells leave it open."
+        ),
+    ] = None
+    comment: Annotated[str | None, Setting("Lines that begin with this text are left out.")] = None
+    skip_rows: Annotated[int | None, Setting("Lines above the table that are left out; null finds them.", ge=0)] = None
+    sheet: Annotated[str | None, Setting("Sheet of a workbook; null is the first.")] = None
+    cache: Annotated[
+        str | None,
+        Setting("Folder of temporary data of large tables; null is that above the run."),
+    ] = None

@@ -1,0 +1,1 @@
+"""Columns to the inputs of the network."""

@@ -1,0 +1,162 @@
+"""Where the bins of a column end: at quantiles, or where a decision tree on this column alone would split it.
+
+The tree grows best first by the gain in impurity: Gini for classes, variance for numbers and booleans. Both are
+sums of squares, so one formula serves: with s the sum of a target column over the rows of a node, sum of s^2 / n.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.scaling import Standardize, is_new
+
+Values = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+# A tree looks at no more rows than this, at equal steps of their order by value and target, so that the order of the
+# rows in the table does not matter: edges move little with more.
+TREE_ROWS = 100_000
+# Sums kept of one column, (n_targets, n_splits): fewer splits are tried where there are very many classes.
+TREE_SUMS = 1 << 19
+# A leaf has at least this many rows, and this share of them.
+LEAF_ROWS = 5
+LEAF_SHARE = 0.001
+# Numbers in units of this many deviations are whole numbers, whose sums are exact in any order of the rows.
+_UNIT = 2.0**-20
+# Of the largest sum: the excess on one side that rounding alone can make.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class SplitTargets:
+    """What the trees of all columns split: the targets of the training rows.
+
+    Either `codes` (n_rows,) of more than two classes, or `numbers` (n_targets, n_rows), which are whole.
+    """
+
+    codes: Codes | None
+    numbers: Values
+
+    def order_of(self, values: Values) -> NDArray[np.int64]:
+        """The rows whose value is known, by value, and the rows a tree looks at where there are many."""
+        n_known = len(values) - int(np.count_nonzero(np.isnan(values)))
+        step = -(-n_known // TREE_ROWS) or 1
+        if step == 1:
+            return np.argsort(values, kind="stable")[:n_known]
+        keys = self.numbers if self.codes is None else self.codes[None]
+        return np.lexsort((*keys, values))[:n_known:step]
+
+
+def split_targets(targets: Values | Codes) -> SplitTargets:
+    """From class codes (n_rows,), or numbers or 0 and 1 (n_rows, n_targets)."""
+    if targets.ndim == 1 and targets.max() > 1:
+        return SplitTargets(np.asarray(targets, np.int64), np.zeros((0, len(targets))))
+    return SplitTargets(None, np.stack([_whole(column) for column in targets.reshape(len(targets), -1).T]))
+
+
+def _whole(column: NDArray[np.generic]) -> Values:
+    values = np.asarray(column, np.float64)
+    center, scale = Standardize().measure(np.sort(values))  # sorted: the same in any order of the rows
+    return np.rint((values - center) / (scale * _UNIT))
+
+
+def quantile_edges(ordered: Values, n_edges: int) -> Values:
+    """Edges at values of a sorted column (n_known,), `n_edges` or as many as it has distinct values.
+
+    Quantiles of the rows alternate with quantiles of the distinct values, so that a column of which most is zero has
+    bins elsewhere too; of a column of distinct values they are the same, and bins hold equal shares.
+    """
+    distinct = ordered[is_new(ordered)]
+    if len(distinct) <= n_edges:
+        return distinct
+    of_rows = ordered[_steps(len(ordered), n_edges)]
+    of_rows[1:-1:2] = distinct[_steps(len(distinct), n_edges)][1:-1:2]
+    return filled_up(of_rows, distinct, n_edges)
+
+
+def _steps(n_values: int, n_steps: int) -> NDArray[np.int64]:
+    return np.round(np.linspace(0, n_values - 1, n_steps)).astype(np.int64)
+
+
+def filled_up(edges: Values, distinct: Values, n_edges: int) -> Values:
+    """Edges in rising order, each once, and with them quantiles of the other `distinct` values up to `n_edges`."""
+    edges = np.sort(edges)
+    edges = edges[is_new(edges)]
+    others = distinct[~np.isin(distinct, edges)]
+    n_lacking = min(n_edges - len(edges), len(others))
+    if n_lacking <= 0:
+        return edges
+    middles = (2 * np.arange(n_lacking) + 1) * len(others) // (2 * n_lacking)
+    edges = np.sort(np.concatenate([edges, others[middles]]))
+    return edges[is_new(edges)]
+
+
+def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
+    """Edges between the leaves of a tree with at most `n_leaves`, in no order; midpoints of values next to each other.
+
+    `values` (n_rows,), NaN where a cell is missing, are of the rows that `targets` was made from.
+    """
+    order = targets.order_of(values)
+    ordered = values[order]
+    n_targets = len(targets.numbers) if targets.codes is None else int(targets.codes.max()) + 1
+    starts = np.flatnonzero(is_new(ordered))
+    n_kept = max(TREE_SUMS // n_targets, n_leaves)
+    if len(starts) > n_kept:
+        starts = starts[_steps(len(starts), n_kept)]
+    # Entry g: over all rows before group g of equal values.
+    counts = np.append(starts, len(ordered))
+    if targets.codes is None:
+        sums = np.zeros((n_targets, len(ordered) + 1))
+        np.cumsum(targets.numbers[:, order], axis=1, out=sums[:, 1:])
+        sums = sums[:, counts]
+    else:
+        group = np.repeat(np.arange(len(starts)), np.diff(counts))
+        cells = np.bincount(targets.codes[order] * len(starts) + group, minlength=n_targets * len(starts))
+        sums = np.zeros((n_targets, len(counts)))
+        np.cumsum(cells.reshape(n_targets, -1), axis=1, out=sums[:, 1:])
+    splits = starts[_grow(counts, sums, n_leaves)]
+    below, above = ordered[splits - 1], ordered[splits]
+    middles = below / 2 + above / 2
+    # Neighbours may have no number between them.
+    is_between = is_new(np.column_stack([below, middles, above]).ravel()).reshape(-1, 3)[:, 1:].all(axis=1)
+    return np.where(is_between, middles, above)
+
+
+def _grow(counts: Codes, sums: Values, n_leaves: int) -> list[int]:
+    """The groups before which leaves part; `counts` (n_groups + 1,), `sums` (n_targets, n_groups + 1)."""
+    n_rows = int(counts[-1])
+    least = max(LEAF_ROWS, int(n_rows * LEAF_SHARE))
+    smallest = (_ROUNDING * float(np.abs(sums).max())) ** 2
+    splits: list[int] = []
+    leaves: list[tuple[float, int, int, int]] = []
+
+    def add(low: int, high: int) -> None:
+        gain, split = _best_split(counts, sums, low, high, least)
+        if gain > smallest:
+            heapq.heappush(leaves, (-gain, low, split, high))
+
+    add(0, len(counts) - 1)
+    while leaves and len(splits) < n_leaves - 1:
+        _, low, split, high = heapq.heappop(leaves)
+        splits.append(split)
+        add(low, split)
+        add(split, high)
+    return splits
+
+
+def _best_split(counts: Codes, sums: Values, low: int, high: int, least: int) -> tuple[float, int]:
+    """The largest gain among the splits of groups `low` to `high` (excluded), and the first group behind the split."""
+    first = int(np.searchsorted(counts, counts[low] + least, "left"))
+    last = int(np.searchsorted(counts, counts[high] - least, "right"))
+    if first >= last:
+        return 0.0, low
+    n_all = float(counts[high] - counts[low])
+    n_left = counts[first:last] - float(counts[low])
+    # Left sum against its share of the whole: squares of small numbers, where squares of sums would cancel out.
+    excess = sums[:, first:last] - sums[:, low, None]
+    excess -= (sums[:, high] - sums[:, low])[:, None] * (n_left / n_all)
+    gains = np.einsum("ij,ij->j", excess, excess) * (n_all / (n_left * (n_all - n_left)))
+    best = int(np.argmax(gains))
+    return float(gains[best]), first + best

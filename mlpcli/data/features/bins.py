@@ -1,0 +1,114 @@
+"""Inputs beside the scaled number: how far a value fills each bin of its column, as a thermometer fills.
+
+Piecewise-linear encoding (Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
+Learning"). A network then bends at the edges from its first layer on. Unlike there, the first and the last bin are
+clipped at both sides too: beyond the training values only the scaled number goes on.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.bin_edges import SplitTargets, filled_up, quantile_edges, tree_edges
+from mlpcli.data.features.scaling import is_new
+from mlpcli.data.schema.cells import number_text
+from mlpcli.options import Setting, options
+
+Values = NDArray[np.float64]
+
+
+@options
+class NoEncoding:
+    """A number is one input, its scaled value."""
+
+    name: Literal["none"] = "none"
+
+    @property
+    def sees_targets(self) -> bool:
+        """Whether what the rows are to give decides on the edges."""
+        return False
+
+    def find_edges(self, values: Values, targets: SplitTargets | None = None) -> Values:
+        """No edges."""
+        return np.zeros(0)
+
+
+@options
+class PiecewiseLinear:
+    """Beside its scaled value an input for each bin of its range: 0 below, 1 above, linear within."""
+
+    name: Literal["piecewise_linear"] = "piecewise_linear"
+    bins: Annotated[
+        int, Setting("Bins of a column; fewer where it has fewer values, none where that leaves one.", ge=2, le=1000)
+    ] = 16
+    edges: Annotated[
+        Literal["quantile", "target"],
+        Setting(
+            "Where bins end: quantile: at quantiles of the rows and of the distinct values; target: where a decision "
+            "tree on the column splits the training targets (PLE-T), and at quantiles if these are too few."
+        ),
+    ] = "quantile"
+    span: Annotated[float | None, Setting("Inputs go from -span to span; null: from 0 to 1.", gt=0, le=1000)] = None
+    min_distinct: Annotated[int, Setting("Columns with fewer distinct training values get no bins.", ge=0)] = 3
+
+    @property
+    def sees_targets(self) -> bool:
+        """Whether what the rows are to give decides on the edges."""
+        return self.edges == "target"
+
+    def find_edges(self, values: Values, targets: SplitTargets | None = None) -> Values:
+        """Edges of the bins in rising order, from the smallest of `values` (n_rows,) to the largest; NaN is skipped.
+
+        None at all where they bound a single bin. Edges at quantiles are training values: each of them, where there
+        are no more than `bins` + 1. `targets` is of the same rows, for edges that go by the targets.
+        """
+        ordered = np.sort(values)
+        ordered = ordered[: len(ordered) - int(np.count_nonzero(np.isnan(ordered)))]
+        distinct = ordered[is_new(ordered)]
+        # One bin would repeat the value.
+        if len(distinct) < max(self.min_distinct, 3):
+            return np.zeros(0)
+        if targets is None or not self.sees_targets:
+            return quantile_edges(ordered, self.bins + 1)
+        inner = tree_edges(values, targets, self.bins)
+        return filled_up(np.concatenate([distinct[[0, -1]], inner]), distinct, self.bins + 1)
+
+
+Encoding = NoEncoding | PiecewiseLinear
+
+
+def write_bins(out: NDArray[np.floating], values: Values, edges: Values, span: float | None = None) -> None:
+    """Write e = clip((x - low) / (high - low), 0, 1) of each bin into `out` (n_rows, n_bins); `values` (n_rows,).
+
+    With `span` it is (2 e - 1) span.
+    """
+    halves = edges / 2  # no difference of halves is infinite
+    # Bin by bin, since a row of a few bins is too short for NumPy's inner loop.
+    parts = np.subtract(values / 2, halves[:-1, None])
+    with np.errstate(over="ignore"):  # far above the bin
+        parts /= np.diff(halves)[:, None]
+    np.clip(parts, 0.0, 1.0, out=parts)
+    if span is not None:
+        parts *= 2.0
+        parts -= 1.0
+        parts *= span
+    out[...] = parts.T
+
+
+def bin_names(edges: Values, is_date: bool) -> list[str]:
+    """Names of the bins: "22..37", with as many digits as tell the edges apart."""
+    for texts in _spellings(edges, is_date):
+        if len(set(texts)) == len(edges):
+            break
+    return [f"{low}..{high}" for low, high in pairwise(texts)]
+
+
+def _spellings(edges: Values, is_date: bool) -> Sequence[list[str]]:
+    """The edges as texts, shorter ones first."""
+    if not is_date:
+        return [[number_text(float(f"{edge:.{digits}g}")) for edge in edges.tolist()] for digits in (4, 6, 9, 17)]
+    seconds = np.round(edges * 86_400).astype(np.int64).astype("datetime64[s]")
+    return [np.datetime_as_string(seconds, unit=unit).tolist() for unit in ("D", "m", "s")]

@@ -1,0 +1,75 @@
+"""One input column as it was fitted, and how many inputs of the network it feeds."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.dates import cycle_names
+from mlpcli.data.table import Role
+from mlpcli.options import Setting
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input column: how its cells are read (`schema`), and what was learnt of the training rows.
+
+    `levels` are the category levels with an input of their own; `is_signed` says that two of them share one, as -1 and
+    1. `flag_of` names the column whose missing indicator this one shares (itself, mostly), "" when it has none.
+    `minimum` and `maximum` are of the training rows, of a date as days since 1970-01-01. `clip` is the bound of the
+    scaled value, `n_quantiles` the number of knots of a quantile scaler (0 with another scaler), `n_bins` the number of
+    inputs that a piecewise-linear encoding adds, which go from 0 to 1, or from -`bin_span` to `bin_span`. `n_distinct`
+    counts the distinct training values of a number or date up to 1000; 0 where they were not counted.
+    """
+
+    schema: ColumnSchema
+    levels: tuple[str, ...] = ()
+    has_missing_level: bool = False
+    has_other_level: bool = False
+    has_time: bool = False
+    flag_of: str = ""
+    refuses_missing: bool = False
+    n_missing: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    is_signed: bool = False
+    clip: Annotated[float | None, Setting("Bound.", gt=0)] = None
+    n_quantiles: Annotated[int, Setting("Knots.", ge=0)] = 0
+    n_bins: Annotated[int, Setting("Bins.", ge=0)] = 0
+    bin_span: Annotated[float | None, Setting("Span.", gt=0, le=1000)] = None
+    n_distinct: Annotated[int, Setting("Distinct values.", ge=0)] = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the column."""
+        return self.schema.name
+
+    @property
+    def role(self) -> Role:
+        """What its cells are."""
+        return self.schema.role
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it is scaled: a number or a date."""
+        return self.role in ("number", "date")
+
+    @property
+    def n_edges(self) -> int:
+        """How many edges its bins have."""
+        return self.n_bins + 1 if self.n_bins else 0
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs of the network it feeds, an indicator it shares with an earlier column not counted."""
+        flag = 1 if self.flag_of == self.name else 0
+        match self.role:
+            case "number":
+                return 1 + self.n_bins + flag
+            case "date":
+                return 1 + self.n_bins + len(cycle_names(self.has_time)) + flag
+            case "boolean":
+                return 1 + flag
+            case "category" if self.is_signed:
+                return 1
+            case "category":
+                return len(self.levels) + self.has_missing_level + self.has_other_level

@@ -1,0 +1,70 @@
+"""Which inputs of the network each column feeds, and in which order.
+
+Inputs stand in spans: numbers (of a date its day number), their bins, sine and cosine of each date's place in year,
+week and day, booleans and other pairs of levels as -1 and +1 (missing 0), missing indicators, one-hot levels. Within a
+kind the columns keep their order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from mlpcli.data.features.bins import bin_names
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.numeric import NumericFit
+from mlpcli.data.schema.dates import cycle_names
+
+Kind = Literal["numeric", "bins", "cycle", "sign", "flag", "level"]
+Spans = Mapping[tuple[Kind, str], slice]
+
+
+def input_spans(features: Sequence[Feature]) -> dict[tuple[Kind, str], slice]:
+    """The inputs of each span, by its kind and the name of its column, in order."""
+    spans, start = {}, 0
+    for kind, feature, n_inputs in _spans(features):
+        spans[kind, feature.name] = slice(start, start + n_inputs)
+        start += n_inputs
+    return spans
+
+
+def input_names(features: Sequence[Feature], fits: Mapping[str, NumericFit]) -> tuple[str, ...]:
+    """A name for each input, in order."""
+    return tuple(name for kind, feature, _ in _spans(features) for name in _names(kind, feature, fits))
+
+
+def _spans(features: Sequence[Feature]) -> Iterator[tuple[Kind, Feature, int]]:
+    numeric = [feature for feature in features if feature.is_numeric]
+    for feature in numeric:
+        yield "numeric", feature, 1
+    for feature in numeric:
+        if feature.n_bins:
+            yield "bins", feature, feature.n_bins
+    for feature in features:
+        if feature.role == "date":
+            yield "cycle", feature, len(cycle_names(feature.has_time))
+    for feature in features:
+        if feature.role == "boolean" or feature.is_signed:
+            yield "sign", feature, 1
+    for feature in features:
+        if feature.flag_of == feature.name:
+            yield "flag", feature, 1
+    for feature in features:
+        if feature.role == "category" and not feature.is_signed:
+            yield "level", feature, feature.n_inputs
+
+
+def _names(kind: Kind, feature: Feature, fits: Mapping[str, NumericFit]) -> list[str]:
+    match kind:
+        case "numeric":
+            return [feature.name]
+        case "bins":
+            spans = bin_names(fits[feature.name].edges, feature.role == "date")
+            return [f"{feature.name}[{span}]" for span in spans]
+        case "cycle":
+            return [f"{feature.name}.{part}" for part in cycle_names(feature.has_time)]
+        case "sign":
+            return [f"{feature.name}={feature.levels[1]}" if feature.is_signed else feature.name]
+        case "flag":
+            return [f"{feature.name}=(missing)"]
+        case "level":
+            extra = ["(missing)"] * feature.has_missing_level + ["(other)"] * feature.has_other_level
+            return [f"{feature.name}={level}" for level in [*feature.levels, *extra]]

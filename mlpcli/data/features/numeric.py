@@ -1,0 +1,125 @@
+"""Numbers and dates as the network gets them: what was learnt of each column, and the arithmetic from cell to input.
+
+As state, what was learnt stands in flat arrays of float64: `fill`, `center` and `scale` (n_numeric,), one entry per
+number or date; `quantiles` and `scores`, of each column its `n_quantiles`; `edges`, `n_bins` + 1 of each that has bins.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.bin_edges import SplitTargets
+from mlpcli.data.features.bins import Encoding, PiecewiseLinear
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.scaling import (
+    MissingPolicy,
+    Quantile,
+    Robust,
+    Scaler,
+    count_distinct,
+    fit_fill,
+    sort_known,
+)
+
+Values = NDArray[np.float64]
+
+_LARGE = 1e100  # its square is finite; a clipped number this far out is at the bound long since
+
+
+@dataclass(frozen=True)
+class NumericFit:
+    """What was learnt of one number or date; `quantiles` and `scores` are (n_quantiles,), `edges` (n_bins + 1,).
+
+    `fill` stands in for a missing cell, `clip` bounds the scaled value, `span` is how far the inputs of bins go to both
+    sides of 0.
+    """
+
+    fill: float
+    center: float
+    scale: float
+    clip: float | None
+    quantiles: Values
+    scores: Values
+    edges: Values
+    span: float | None
+
+    def scaled(self, values: Values) -> Values:
+        """The input of each of `values` (n_rows,)."""
+        if len(self.quantiles):
+            # Halves, so that no difference of two values is infinite.
+            return np.interp(values / 2, self.quantiles / 2, self.scores)
+        return scale(values, self.center, self.scale, self.clip)
+
+
+def scale(values: NDArray[np.generic], center: float | Values, deviation: float | Values, clip: float | None) -> Values:
+    """Centered, divided and (if asked) smoothly clipped: values of a column, or (n_columns, n_rows) of several."""
+    with np.errstate(over="ignore"):
+        scaled: Values = np.subtract(values, center, dtype=np.float64)
+        scaled /= deviation
+        if clip is None:
+            return scaled
+        scaled /= clip
+    np.clip(scaled, -_LARGE, _LARGE, out=scaled)
+    root = np.square(scaled)
+    root += 1.0
+    np.sqrt(root, out=root)
+    scaled /= root
+    scaled *= clip
+    return scaled
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """The known training values of one number or date: how many, the least, the greatest, how many distinct ones."""
+
+    n_known: int
+    low: float
+    high: float
+    n_distinct: int
+
+
+def fit_numeric(
+    values: Values, scaler: Scaler, missing: MissingPolicy, encoding: Encoding, targets: SplitTargets | None = None
+) -> tuple[NumericFit, ColumnStatistics]:
+    """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not.
+
+    Sorts `values` in place: what is learnt is learnt of them in rising order, so that the rows may come in any.
+    """
+    edges = encoding.find_edges(values, targets)
+    span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
+    ordered = sort_known(values)  # in place: the column of a large table is not copied
+    center, deviation = scaler.measure(ordered)
+    none = np.zeros(0)
+    quantiles, scores = scaler.knots(ordered) if isinstance(scaler, Quantile) else (none, none)
+    clip = scaler.clip if isinstance(scaler, Robust) else None
+    statistics = ColumnStatistics(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
+    fill = fit_fill(missing, ordered)
+    return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), statistics
+
+
+def pack_numeric(fits: Sequence[NumericFit]) -> dict[str, Values]:
+    """The state of all of them, as the module's text says; `clip` and `span` are in the columns."""
+    state = {name: np.asarray([getattr(fit, name) for fit in fits], np.float64) for name in ("fill", "center", "scale")}
+    for name in ("quantiles", "scores", "edges"):
+        state[name] = np.concatenate([np.zeros(0), *(getattr(fit, name) for fit in fits)])
+    return state
+
+
+def unpack_numeric(features: Sequence[Feature], state: Mapping[str, Values]) -> dict[str, NumericFit]:
+    """What was learnt of each number and date, by the name of its column."""
+    fits: dict[str, NumericFit] = {}
+    quantile = edge = 0
+    for feature in features:
+        if not feature.is_numeric:
+            continue
+        fill, center, deviation = (float(state[name][len(fits)]) for name in ("fill", "center", "scale"))
+        of_quantiles = slice(quantile, quantile + feature.n_quantiles)
+        of_edges = slice(edge, edge + feature.n_edges)
+        fits[feature.name] = NumericFit(
+            fill, center, deviation, feature.clip,
+            state["quantiles"][of_quantiles], state["scores"][of_quantiles], state["edges"][of_edges], feature.bin_span,
+        )  # fmt: skip
+        quantile, edge = of_quantiles.stop, of_edges.stop
+    return fits

@@ -1,0 +1,167 @@
+"""Columns, as their roles have them, written into the inputs of the network.
+
+Numbers without missing cells are scaled together, a block of rows after the other, while the block is in the cache.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.bins import write_bins
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.layout import Spans
+from mlpcli.data.features.numeric import NumericFit, scale
+from mlpcli.data.schema.dates import cycles
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
+from mlpcli.errors import DataError
+
+Inputs = NDArray[np.floating]
+Values = NDArray[np.float64]
+
+# Cells scaled at once, which stay in the cache; and the columns they are of, whose float32 fill a line of the cache. Of
+# columns on disk no more are in memory at a time.
+CELLS_AT_ONCE = 1 << 16
+COLUMNS_AT_ONCE = 16
+# Rows of one column at once, with all its bins.
+ROWS_AT_ONCE = 1 << 12
+
+
+class NumberGroup:
+    """Numbers that need nothing but scaling, a few columns that are written together."""
+
+    def __init__(self, features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> None:
+        self.features, self._spans = features, spans
+        own = [fits[one.name] for one in features]
+        self._clip = own[0].clip
+        self._fill = [fit.fill for fit in own]
+        self._center = np.asarray([fit.center for fit in own])[:, None]
+        self._deviation = np.asarray([fit.scale for fit in own])[:, None]
+        places = [spans["numeric", one.name].start for one in features]
+        is_run = places == list(range(places[0], places[0] + len(places)))
+        self._places: slice | list[int] = slice(places[0], places[-1] + 1) if is_run else places
+
+    def write(self, X: Inputs, table: Table, rows: Rows | None) -> dict[str, int]:
+        """Write them all; returns how many cells of each column are missing. Raises DataError for too large a value."""
+        columns = [table.columns[one.name] for one in self.features]
+        arrays = [column.values for column in columns if isinstance(column, NumericColumn)]
+        n_missing = np.zeros(len(arrays), np.int64)
+        n_at_once = CELLS_AT_ONCE // len(arrays)
+        buffer = np.empty((len(arrays), min(n_at_once, len(X))))
+        limit = float(np.finfo(X.dtype).max)
+        for start in range(0, len(X), n_at_once):
+            end = min(start + n_at_once, len(X))
+            cells = buffer[:, : end - start]
+            some = slice(start, end) if rows is None else rows[start:end]
+            for out, array in zip(cells, arrays, strict=True):
+                out[...] = array[some]
+            is_missing = np.isnan(cells)
+            if is_missing.any():
+                for index in np.flatnonzero(is_missing.any(axis=1)).tolist():
+                    n_missing[index] += self._fill_missing(X[start:end], index, cells[index], is_missing[index])
+            scaled = scale(cells, self._center, self._deviation, self._clip)
+            if scaled.max() > limit or scaled.min() < -limit:
+                place, row = map(int, np.unravel_index(int(np.argmax(np.abs(scaled))), scaled.shape))
+                raise _too_large(table, rows, start + row, self.features[place].name, float(cells[place, row]))
+            X[start:end, self._places] = scaled.T
+        names = [one.name for one in self.features]
+        return {name: n for name, n in zip(names, n_missing.tolist(), strict=True) if n}
+
+    def _fill_missing(self, X: Inputs, index: int, cells: Values, is_missing: NDArray[np.bool_]) -> int:
+        feature = self.features[index]
+        cells[is_missing] = self._fill[index]
+        if feature.flag_of:
+            X[is_missing, self._spans["flag", feature.flag_of]] = 1.0
+        return int(np.count_nonzero(is_missing))
+
+
+def number_groups(features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> list[NumberGroup]:
+    """The columns that are only scaled, in groups."""
+    plain = [one for one in features if one.role == "number" and not len(fits[one.name].quantiles) and not one.n_bins]
+    starts = range(0, len(plain), COLUMNS_AT_ONCE)
+    return [NumberGroup(plain[start : start + COLUMNS_AT_ONCE], fits, spans) for start in starts]
+
+
+def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit: NumericFit) -> int:
+    """Write a number or a date (n_rows,), its bins and cycles too; returns a row with too large a value, or -1."""
+    limit = float(np.finfo(X.dtype).max)
+    is_missing = np.isnan(values)
+    for start in range(0, len(values), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        filled = np.where(is_missing[some], fit.fill, values[some])
+        scaled = fit.scaled(filled)
+        if scaled.max() > limit or scaled.min() < -limit:
+            return start + int(np.argmax(np.abs(scaled)))
+        X[some, spans["numeric", feature.name]] = scaled[:, None]
+        if len(fit.edges):
+            write_bins(X[some, spans["bins", feature.name]], filled, fit.edges, fit.span)
+    if feature.role == "date":
+        first = spans["cycle", feature.name].start
+        for index, part in enumerate(cycles(values, feature.has_time)):
+            X[:, first + index] = part
+    if feature.flag_of:
+        X[is_missing, spans["flag", feature.flag_of]] = 1.0
+    return -1
+
+
+def write_levels(X: Inputs, spans: Spans, feature: Feature, column: CategoricalColumn) -> NDArray[np.bool_]:
+    """Write levels or booleans; returns which of the column's levels training never saw (n_levels,)."""
+    if feature.role == "boolean" or feature.is_signed:
+        levels = feature.schema.levels if feature.role == "boolean" else feature.levels
+        known = dict(zip(levels, (-1.0, 1.0), strict=True))
+        signs = np.asarray([known.get(text, np.nan) for text in column.levels], np.float64)
+        X[:, spans["sign", feature.name]] = column.translate(np.nan_to_num(signs, nan=0.0), 0.0)[:, None]
+        if feature.flag_of:
+            X[column.codes < 0, spans["flag", feature.flag_of]] = 1.0
+        return np.isnan(signs)
+    first = spans["level", feature.name].start
+    inputs = {level: first + index for index, level in enumerate(feature.levels)}
+    nowhere = -1
+    after_levels = first + len(feature.levels)
+    other = after_levels + feature.has_missing_level if feature.has_other_level else nowhere
+    targets = np.asarray([inputs.get(text, other) for text in column.levels], np.int64)
+    hot = column.translate(targets, after_levels if feature.has_missing_level else nowhere)
+    rows = np.flatnonzero(hot != nowhere)
+    X[rows, hot[rows]] = 1.0
+    return np.asarray([text not in inputs for text in column.levels], np.bool_)
+
+
+def write_column(
+    X: Inputs, spans: Spans, feature: Feature, fits: Mapping[str, NumericFit], table: Table, rows: Rows | None
+) -> tuple[int, int]:
+    """Write one column; returns how many cells are missing, and how many hold a level training never saw."""
+    column = table.columns[feature.name]
+    column = column if rows is None else column.take(rows)
+    n_unseen = 0
+    if isinstance(column, NumericColumn):
+        values = np.asarray(column.values, np.float64)
+        is_missing = np.isnan(values)
+        row = write_numeric(X, spans, feature, values, fits[feature.name])
+        if row >= 0:
+            raise _too_large(table, rows, row, feature.name, float(values[row]))
+    else:
+        is_missing = column.codes < 0
+        is_unseen = write_levels(X, spans, feature, column)
+        n_unseen = int(column.counts[is_unseen].sum())
+    n_missing = int(np.count_nonzero(is_missing))
+    return n_missing, n_unseen
+
+
+def refused_missing(table: Table, rows: Rows | None, name: str) -> DataError:
+    """What is said of the first missing cell of a column that must have none."""
+    column = table.columns[name] if rows is None else table.columns[name].take(rows)
+    is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
+    return DataError(
+        f"{_place(table, rows, int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is "
+        "error.\n"
+        "Fill the cell, leave the row out, or train with preprocess.missing: median."
+    )
+
+
+def _place(table: Table, rows: Rows | None, row: int) -> str:
+    return table.where(row if rows is None else int(rows[row]))
+
+
+def _too_large(table: Table, rows: Rows | None, row: int, name: str, number: float) -> DataError:
+    """A number that leaves the range of the network's numbers once it is scaled."""
+    return DataError(f"{_place(table, rows, row)}: column {name}: {number:g} is too large to compute with.")

@@ -1,0 +1,81 @@
+"""Rows in groups by what a column holds: each text or number, quartiles of many numbers, and the missing cells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.schema.column import cast_table, texts_of
+from mlpcli.data.schema.roles import decide
+from mlpcli.data.table import NumericColumn, Table
+from mlpcli.errors import DataError, did_you_mean
+
+MOST_NUMBERS = 10  # distinct ones that are groups of their own
+MOST_GROUPS = 1000
+QUARTILES = (0.25, 0.5, 0.75)
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What each group is called, such as "region = north", and the number of the group of each row, (n_rows,)."""
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+
+def group_rows(table: Table, name: str) -> Groups:
+    """The rows by one column as read; raises DataError where it is not there or holds too many values."""
+    if name not in table.columns:
+        raise DataError(f"{table.name}: --by {name}: no such column.{did_you_mean(name, table.column_names)}")
+    schema, findings = decide(table, name)
+    if schema.role != "number" or any(finding.is_fault for finding in findings):
+        schema = replace(schema, role="category")
+    column = cast_table(table, [schema]).columns[name]
+    if isinstance(column, NumericColumn):
+        values = np.asarray(column.values, np.float64)
+        if len(np.unique(values[~np.isnan(values)])) > MOST_NUMBERS:
+            return _named(name, *_quartiles(values))
+        column = texts_of(column)
+    if len(column.levels) > MOST_GROUPS:
+        raise DataError(
+            f"{table.name}: --by {name}: {len(column.levels)} values, and at most {MOST_GROUPS} groups are scored. "
+            "Choose a column with fewer."
+        )
+    return _named(name, column.levels, column.codes.astype(np.int64))
+
+
+def cross_groups(table: Table, columns: Sequence[str]) -> Groups:
+    """The rows by each combination of several columns that occurs; raises DataError for more than MOST_GROUPS."""
+    crossed = group_rows(table, columns[0])
+    for column in columns[1:]:
+        further = group_rows(table, column)
+        n = len(further.names)
+        pairs, codes = np.unique(crossed.codes * n + further.codes, return_inverse=True)
+        if len(pairs) > MOST_GROUPS:
+            raise DataError(
+                f"{table.name}: --cross: {len(pairs)} combinations of {', '.join(columns)}, and at most "
+                f"{MOST_GROUPS} groups are scored. Choose fewer columns."
+            )
+        names = [f"{crossed.names[pair // n]}, {further.names[pair % n]}" for pair in pairs.tolist()]
+        crossed = Groups(tuple(names), codes.astype(np.int64))
+    return crossed
+
+
+def _quartiles(values: NDArray[np.float64]) -> tuple[list[str], NDArray[np.int64]]:
+    is_missing = np.isnan(values)
+    edges = np.unique(np.quantile(values[~is_missing], QUARTILES))
+    texts = [f"{edge:.6g}" for edge in edges.tolist()]
+    inner = [f"over {low} to {high}" for low, high in pairwise(texts)]
+    codes = np.searchsorted(edges, values, side="left").astype(np.int64)
+    return [f"up to {texts[0]}", *inner, f"over {texts[-1]}"], np.where(is_missing, -1, codes)
+
+
+def _named(column: str, names: Sequence[str], codes: NDArray[np.int64]) -> Groups:
+    """Only groups that have rows."""
+    codes = np.where(codes < 0, len(names), codes)
+    found, dense = np.unique(codes, return_inverse=True)
+    all_names = [f"{column} = {name}" for name in (*names, MISSING)]
+    return Groups(tuple(all_names[code] for code in found.tolist()), dense.astype(np.int64))

@@ -1,0 +1,1 @@
+"""Files to tables: sources, sniffing, one reader a format."""

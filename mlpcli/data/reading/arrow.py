@@ -1,0 +1,159 @@
+"""Parquet and Arrow IPC (Feather) files by pyarrow, in batches of rows; a column takes the role of its type."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlpcli.data.reading import typed
+from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.sources import Source, held, open_stored
+from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
+from mlpcli.errors import DataError
+
+
+def load_pyarrow(name: str) -> Any:
+    """The optional package; `name` is the file that needs it."""
+    typed.load_optional(name, "pyarrow.parquet", "pyarrow", "arrow")
+    return typed.load_optional(name, "pyarrow", "pyarrow", "arrow")
+
+
+class ArrowReader:
+    """A Parquet file, an Arrow file (Feather) or an Arrow stream; see `Reader`."""
+
+    def __init__(self, source: Source, format: TableFormat) -> None:
+        self.name, self.format, self.notes = source.name, format, list[str]()
+        self._pa = load_pyarrow(self.name)
+        self._stored = open_stored(held(source))
+        try:
+            with self._readable():
+                self._magic = self._stored.read(4)
+                self._file = self._pa.PythonFile(self._stored, "r")
+                opened = self._opened()
+                self._stored_names: list[str] = (opened.schema_arrow if self._is_parquet else opened.schema).names
+            self.names = typed.checked_names(self.name, self._stored_names)
+            if not self.names:
+                raise DataError(f"{self.name}: a table without columns. Name another file.")
+        except BaseException:
+            self.close()
+            raise
+
+    def batches(self, request: Request) -> Iterator[Batch]:
+        """The rows, some ten thousand at a time."""
+        # Without any wanted column one is read all the same: rows are counted by it.
+        wanted = [place for place, name in enumerate(self.names) if request.wants(name)] or [0]
+        first = 0
+        with self._readable():
+            for rows in self._record_batches(wanted):
+                for start in range(0, rows.num_rows, typed.BATCH_ROWS):
+                    some = rows.slice(start, typed.BATCH_ROWS)
+                    yield partial(self._table, some, first, request)
+                    first += some.num_rows
+
+    def locate(self, row: int) -> str:
+        """The place of a row of the file."""
+        return f"{self.name}: row {row + 1}"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stored.close()
+
+    @property
+    def _is_parquet(self) -> bool:
+        return self._magic in (b"PAR1", b"PARE")
+
+    def _opened(self, fields: Sequence[int] = ()) -> Any:
+        """The file from its beginning; of an Arrow file some fields only."""
+        self._file.seek(0)
+        if self._is_parquet:
+            return self._pa.parquet.ParquetFile(self._file)
+        opens = self._pa.ipc.open_file if self._magic == b"ARRO" else self._pa.ipc.open_stream
+        return opens(self._file, options=self._pa.ipc.IpcReadOptions(included_fields=list(fields)))
+
+    def _record_batches(self, wanted: Sequence[int]) -> Iterator[Any]:
+        opened = self._opened(wanted)
+        if self._is_parquet:
+            return opened.iter_batches(typed.BATCH_ROWS, columns=[self._stored_names[place] for place in wanted])  # type: ignore[no-any-return]
+        return map(opened.get_batch, range(opened.num_record_batches)) if self._magic == b"ARRO" else iter(opened)
+
+    def _table(self, rows: Any, first: int, request: Request) -> Table:
+        columns = {}
+        with self._readable():
+            rows.validate(full=True)  # an Arrow file may have wild offsets, which nothing checks later
+            for name, its_name in zip(self.names, self._stored_names, strict=True):
+                if request.wants(name):
+                    array = rows.column(rows.schema.names.index(its_name))
+                    column = arrow_column(self._pa, array, request.wants_text(name))
+                    if column is None:
+                        raise unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
+                    columns[name] = column
+        return typed.batch_table(self, columns, rows.num_rows, first)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            reason = escaped(str(error).split("\n")[0].rstrip("."))
+            raise DataError(
+                f"{self.name}: damaged, cut short, or no Parquet or Arrow file ({reason}). Write it again."
+            ) from error
+
+
+def unreadable_type(where: str, its_type: object) -> DataError:
+    """A column of neither numbers, texts, booleans nor dates."""
+    return DataError(
+        f"{where}: cells of type {escaped(str(its_type))} cannot be read. Write them as "
+        "numbers or texts (a duration in seconds, a nested value in several columns), or leave the column out."
+    )
+
+
+def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:
+    """An Arrow array as a column; None if its type cannot be one."""
+    types, its_type = pa.types, array.type
+    if isinstance(its_type, pa.BaseExtensionType):
+        return arrow_column(pa, array.storage, as_text)
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    if types.is_null(its_type):
+        return typed.missing_column(len(array))
+    if types.is_boolean(its_type):
+        return typed.boolean_column(array.fill_null(False).to_numpy(zero_copy_only=False), as_text, missing)
+    if types.is_integer(its_type):
+        return typed.number_column(array.fill_null(0).to_numpy(zero_copy_only=False), as_text, missing)
+    if types.is_floating(its_type):
+        return typed.number_column(array.to_numpy(zero_copy_only=False), as_text)
+    if types.is_decimal(its_type):
+        return _decimal_column(pa, array, as_text)
+    if types.is_date(its_type) or types.is_timestamp(its_type):
+        return typed.date_column(array.to_numpy(zero_copy_only=False), as_text)  # in UTC
+    if _is_text(types, its_type):
+        encoded = array.dictionary_encode()
+        return typed.coded_column(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist())
+    return _dictionary_column(pa, array, as_text) if types.is_dictionary(its_type) else None
+
+
+def _is_text(types: Any, its_type: Any) -> bool:
+    return bool(types.is_string(its_type) or types.is_large_string(its_type) or types.is_string_view(its_type))
+
+
+def _decimal_column(pa: Any, array: Any, as_text: bool) -> Column | None:
+    # By way of texts: pyarrow's own cast does not always give the nearest float64.
+    texts = array.cast(pa.string())
+    values = texts.fill_null("nan").to_numpy(zero_copy_only=False).astype(np.float64)
+    if array.type.scale == 0 and np.any(np.abs(values) >= typed.FIRST_NAME):
+        return arrow_column(pa, texts, as_text)
+    return typed.number_column(values, as_text)
+
+
+def _dictionary_column(pa: Any, array: Any, as_text: bool) -> Column | None:
+    types, its_type = pa.types, array.type.value_type
+    if not (_is_text(types, its_type) or types.is_integer(its_type) or types.is_floating(its_type)):
+        return arrow_column(pa, array.dictionary_decode(), as_text)
+    entries = arrow_column(pa, array.dictionary, True)
+    if not isinstance(entries, CategoricalColumn):
+        return None
+    texts = [entries.levels[code] if code >= 0 else "" for code in entries.codes.tolist()]
+    return typed.coded_column(array.indices.cast(pa.int64()).fill_null(-1).to_numpy(), texts, "category")

@@ -1,0 +1,190 @@
+"""Batches of rows put together into the columns of one table, in memory or on disk."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.store import MappedFile, Segment, SpillFile, aligned
+from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, code_dtype, gather, row_dtype
+
+# Bytes of columns that stay in memory beyond a quarter of the float32 inputs that will be made of them.
+SMALL = 1 << 24
+# Levels of a column that get inputs, nearly always.
+MOST_LEVELS = 100
+# Bytes of columns that are written to disk together.
+FLUSHED_TOGETHER = 1 << 23
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where large columns go: a temporary file in `folder` (None: the system's).
+
+    With more than one bucket rows are scattered over `n_buckets(n_rows, n_numbers, n_levels)` random ones, drawn by
+    `seed`, so that rows that stand together are a random sample of the table. `n_numbers` counts columns of numbers,
+    `n_levels` the levels of all others.
+    """
+
+    folder: str | None = None
+    n_buckets: Callable[[int, int, int], int] = lambda n_rows, n_numbers, n_levels: 1
+    seed: int = 0
+
+
+class _Part:
+    """What is known of one column so far: arrays in memory, segments on disk; its first known cell decides its kind."""
+
+    def __init__(self) -> None:
+        self.role: Role | None = None
+        self.arrays: list[NDArray[Any]] = []
+        self.segments: list[Segment] = []
+        self.places: dict[str, int] | None = None  # of texts
+        self._is_known, self._n_blank = False, 0
+
+    def add(self, column: Column) -> bool:
+        """Take in a batch; False where it is of another kind than those before."""
+        is_text = isinstance(column, CategoricalColumn)
+        if _is_blank(column):
+            if not self._is_known:
+                self._n_blank += len(column)
+            else:
+                self.arrays.append(self._blanks(len(column)))
+            return True
+        if not self._is_known:
+            self._is_known, self.role, self.places = True, column.role, {} if is_text else None
+            self.arrays += [self._blanks(self._n_blank)] if self._n_blank else []
+        elif self.role != column.role or (self.places is not None) != is_text:
+            return False
+        self.arrays.append(self._code(column) if isinstance(column, CategoricalColumn) else column.values)
+        return True
+
+    def column(self, values: NDArray[Any]) -> Column:
+        """The column with these values or codes."""
+        if self.places is None:
+            return NumericColumn(values, self.role)
+        return CategoricalColumn(tuple(self.places), values, self.role)
+
+    def end(self) -> None:
+        """A column without any known cell is one of no texts."""
+        if not self._is_known:
+            self._is_known, self.places = True, {}
+            self.arrays.append(self._blanks(self._n_blank))
+
+    def _blanks(self, n_rows: int) -> NDArray[Any]:
+        return np.full(n_rows, np.nan) if self.places is None else np.full(n_rows, -1, np.int8)
+
+    def _code(self, column: CategoricalColumn) -> Codes:
+        """The codes of a batch over the texts of all batches so far."""
+        places = self.places if self.places is not None else {}
+        table = [places.setdefault(level, len(places)) for level in column.levels]
+        codes: Codes = column.translate(np.asarray(table, code_dtype(len(places))), -1)
+        return codes
+
+
+class ColumnBuilder:
+    """Takes in batches of columns in order, and gives the columns of all rows.
+
+    `mixed` are columns that were numbers in one batch and texts in another, or of two types: they must be read again
+    as texts.
+    """
+
+    def __init__(self, options: StoreOptions | None = None) -> None:
+        self.n_rows = 0
+        self.mixed: set[str] = set()
+        self._options = options
+        self._parts: dict[str, _Part] = {}
+        self._spill: SpillFile | None = None
+        self._held = 0
+        self._n_buckets = 1
+
+    def add(self, columns: Mapping[str, Column], n_rows: int) -> None:
+        """Take in the next rows."""
+        self.n_rows += n_rows
+        for name, column in columns.items():
+            if name in self.mixed:
+                continue
+            part = self._parts.setdefault(name, _Part())
+            if part.add(column):
+                self._held += part.arrays[-1].nbytes if part.arrays else 0
+            else:
+                self.mixed.add(name)
+                part.arrays, part.segments = [], []
+        if self._options is not None and self._held > self._limit():
+            self._flush()
+
+    @property
+    def n_buckets(self) -> int:
+        """Over how many buckets `build` scattered the rows."""
+        return self._n_buckets
+
+    def build(
+        self, like: NDArray[np.signedinteger] | None = None
+    ) -> tuple[dict[str, Column], NDArray[np.signedinteger] | None]:
+        """The columns of all rows, and the original number of each row (None: as they came).
+
+        With `like` the rows are put into that order.
+        """
+        for part in self._parts.values():
+            part.end()
+        order = self._order() if like is None else like
+        parts = {name: part for name, part in self._parts.items() if name not in self.mixed}
+        if self._spill is None:
+            arrays = {name: _joined(part.arrays) for name, part in parts.items()}
+            if order is not None:
+                arrays = {name: gather(array, order) for name, array in arrays.items()}
+            return {name: part.column(arrays[name]) for name, part in parts.items()}, order
+        self._flush()
+        sizes = {name: self.n_rows * _dtype(part).itemsize for name, part in parts.items()}
+        folder = self._options.folder if self._options is not None else None
+        mapped = MappedFile(folder, sum(map(aligned, sizes.values())))
+        columns: dict[str, Column] = {}
+        for name, part in parts.items():
+            values = self._spill.read(part.segments, _dtype(part))
+            columns[name] = part.column(mapped.write(values, order))
+        mapped.release()
+        self._spill.close()
+        return columns, order
+
+    def _limit(self) -> int:
+        if self._spill is not None:
+            return FLUSHED_TOGETHER
+        return SMALL + self.n_rows * len(self._parts)
+
+    def _flush(self) -> None:
+        self._spill = self._spill or SpillFile(self._options.folder if self._options else None)
+        for part in self._parts.values():
+            if part.arrays:
+                part.segments.append(self._spill.append(_joined(part.arrays)))
+                part.arrays = []
+        self._held = 0
+
+    def _order(self) -> NDArray[np.signedinteger] | None:
+        """Rows by their random bucket, within it as they came; None for one bucket."""
+        if self._spill is None or self._options is None:
+            return None
+        levels = [len(part.places) for part in self._parts.values() if part.places is not None]
+        n_numbers = len(self._parts) - len(levels)
+        n_buckets = self._options.n_buckets(self.n_rows, n_numbers, sum(min(n, MOST_LEVELS) for n in levels))
+        self._n_buckets = max(n_buckets, 1)
+        if n_buckets <= 1:
+            return None
+        rng = np.random.default_rng([self._options.seed, n_buckets])
+        buckets = rng.integers(n_buckets, size=self.n_rows, dtype=np.uint16 if n_buckets < 1 << 16 else np.uint32)
+        return np.argsort(buckets, kind="stable").astype(row_dtype(self.n_rows))
+
+
+def _is_blank(column: Column) -> bool:
+    """Whether all cells are missing: such a batch can be of any kind."""
+    if isinstance(column, CategoricalColumn):
+        return not (column.codes >= 0).any()
+    return column.values.dtype.kind == "f" and bool(np.isnan(column.values).all())
+
+
+def _joined(arrays: "list[NDArray[Any]]") -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays) if arrays else np.zeros(0)
+
+
+def _dtype(part: _Part) -> "np.dtype[np.generic]":
+    dtypes = [segment.dtype for segment in part.segments] + [array.dtype for array in part.arrays]
+    return np.result_type(*dtypes) if dtypes else np.dtype(np.float64)

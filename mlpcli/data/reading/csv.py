@@ -1,0 +1,236 @@
+"""CSV: the text parsed by pandas' C parser, a batch of whole rows at a time, in whatever thread asks for it."""
+
+import io
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlpcli.data.reading import records
+from mlpcli.data.reading.encoding import Digest, TextBlocks
+from mlpcli.data.reading.faults import REPEATED_HEADER
+from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.records import RowBatches, TextBatch, leading_zero_columns
+from mlpcli.data.reading.rows import column_name, read_cells
+from mlpcli.data.reading.sniff import find_dialect
+from mlpcli.data.reading.sources import Source, open_source
+from mlpcli.data.schema.cells import NumberFormat, is_code, parse_numbers
+from mlpcli.data.schema.disguise import point_thousands
+from mlpcli.data.table import (
+    CategoricalColumn,
+    Column,
+    NumericColumn,
+    Table,
+    TableFormat,
+    code_dtype,
+    smallest,
+    smallest_rows,
+)
+from mlpcli.errors import DataError
+
+# Before 3.1 pandas' default converter is off by a last digit now and then.
+IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
+PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
+# Whole numbers of 16 digits and more are names of something, and float64 does not keep them apart.
+LARGEST_NUMBER = 1e15
+# Of so many columns pandas hands out one by one slower than all together.
+MANY_COLUMNS = 32
+# pandas prepares each column anew for every batch: of a table with 256 columns and more, batches are longer.
+WIDE, MOST_TIMES = 256, 8
+# Rows that are looked at for being the header once more.
+MOST_LOOKED_AT = 3
+
+
+class CsvReader:
+    """One CSV file; see `Reader`. `named` are columns that somebody gave names to, which tells a header."""
+
+    def __init__(
+        self, source: Source, format: TableFormat, named: Collection[str] = (), digest: Digest | None = None
+    ) -> None:
+        self._source, self._asked, self._named = source, format, named
+        stream = open_source(source)
+        try:
+            self._text = TextBlocks(stream, format.encoding, digest)
+            self._dialect = find_dialect(self._text, format, named)
+        except BaseException:
+            stream.close()
+            raise
+        self.name, self.names = source.name, self._dialect.names
+        self._number = NumberFormat(decimal=format.decimal)
+        self._markers = sorted({marker for marker in format.missing if not _is_number(marker, self._number)} | {""})
+        self._thousands_notes = tuple(self._find_thousands())
+        # Columns known to hold texts: a batch that finds another one adds it.
+        self._texts = {
+            place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._are_texts(cells)
+        }
+
+    @property
+    def format(self) -> TableFormat:
+        """How the file is written, as found."""
+        found, asked = self._dialect, self._asked
+        return TableFormat(
+            found.delimiter, self._text.encoding, found.has_header, asked.missing, found.comment, found.skip_rows,
+            asked.decimal, asked.thousands,
+        )  # fmt: skip
+
+    @property
+    def notes(self) -> list[str]:
+        """What was guessed so far."""
+        return [*self._dialect.notes, *self._text.notes, *self._thousands_notes]
+
+    def batches(self, request: Request) -> Iterator[Batch]:
+        """The rows, about a megabyte of text at a time."""
+        # A row too short has no last cell; where that column is parsed, missing cells in it call for a closer look.
+        is_hasty = request.wants(self.names[-1])
+        size = records.BATCH_SIZE * min(max(len(self.names) // WIDE, 1), MOST_TIMES)
+        rows = RowBatches(self._text, self._dialect, is_hasty, size)
+        for batch in rows:
+            yield partial(self._table, rows, batch, request)
+
+    def locate(self, row: int) -> str:
+        """The place of a row of the file, found by going through its text again."""
+        other = CsvReader(self._source, self._asked, self._named)
+        try:
+            rows = RowBatches(other._text, other._dialect)
+            for batch in rows:
+                if row < batch.first_row + batch.n_rows:
+                    return self._place(rows, batch, row - batch.first_row)
+        finally:
+            other.close()
+        return f"{self.name}: row {row + 1}"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._text.close()
+
+    def _place(self, rows: RowBatches, batch: TextBatch, row: int) -> str:
+        return f"{self.name}:{rows.line_of(batch, row)}"
+
+    def _find_thousands(self) -> Iterator[str]:
+        """Where points may stand between thousands: in files of those who write decimals with a comma."""
+        if self._dialect.delimiter != ";" or self._number.decimal != "." or self._asked.thousands is not None:
+            return
+        for name, cells in zip(self.names, zip(*self._dialect.sample, strict=False), strict=False):
+            filled = [cell for cell in cells if cell not in self._asked.missing]
+            if point_thousands(filled, np.ones(len(filled), np.int64)):
+                example = next(cell for cell in filled if "." in cell)
+                yield (
+                    f"{self.name}: column {name}: three digits follow every point ({example}) in the first rows: "
+                    'read as decimals. If they are thousands: data.thousands: "." and data.decimal: ","'
+                )
+
+    def _are_texts(self, cells: Sequence[str]) -> bool:
+        missing = set(self._asked.missing)
+        filled = [cell for cell in cells if cell not in missing]
+        return bool(parse_numbers(filled, self._number)[1].any()) or any(map(is_code, filled))
+
+    def _table(self, rows: RowBatches, batch: TextBatch, request: Request) -> Table:
+        wanted = [place for place, name in enumerate(self.names) if request.wants(name)]
+        texts = {place for place in wanted if place in self._texts or request.wants_text(self.names[place])}
+        # Without any wanted column one is read all the same: rows are counted by it.
+        cells, n_rows = self._parsed(batch, wanted or [0], texts)
+        if not batch.is_proved and (wanted or [0])[-1] == len(self.names) - 1:
+            last = cells[len(self.names) - 1]
+            if last.dtype.kind not in "iu" and pd.isna(last).any():
+                rows.check(batch)
+        if n_rows != batch.n_rows:
+            raise DataError(f"{self.name}: {batch.n_rows} rows, of which only {n_rows} can be read.")
+        found = {place for place in wanted if place not in texts and cells[place].dtype.kind not in "iuf"}
+        found |= self._codes(batch, {place: cells[place] for place in wanted if place not in texts | found})
+        if found:
+            cells |= self._parsed(batch, sorted(found), found)[0]
+            self._texts |= found
+        columns: dict[str, Column] = {}
+        for place in wanted:
+            is_text = place in texts or place in found
+            columns[self.names[place]] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
+        self._refuse_header(rows, batch, columns)
+        return Table(
+            columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
+            notes=tuple(self.notes), first_row=batch.first_row,
+        )  # fmt: skip
+
+    def _refuse_header(self, rows: RowBatches, batch: TextBatch, columns: dict[str, Column]) -> None:
+        """Raise DataError for a row that is the header once more: each of its cells is the name of its column."""
+        found: NDArray[np.intp] | None = None
+        for name, column in columns.items():
+            if not isinstance(column, CategoricalColumn) or name not in column.levels:
+                return
+            code = column.levels.index(name)
+            found = np.flatnonzero(column.codes == code) if found is None else found[column.codes[found] == code]
+        if found is None or not self._dialect.has_header:
+            return
+        for row in found[:MOST_LOOKED_AT].tolist():  # of which other columns may hold something else
+            cells = next(islice(read_cells(io.BytesIO(batch.text), self._dialect.delimiter), row, None))
+            if all(column_name(cell, place) == self.names[place] for place, cell in enumerate(cells)):
+                raise DataError(f"{self._place(rows, batch, row)}: {REPEATED_HEADER}")
+
+    def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
+        """Which columns of numbers hold digits that are names: leading zeros, or too many to count with."""
+        found = leading_zero_columns(batch.text, self._dialect.delimiter, len(self.names)) & numbers.keys()
+        for place, values in numbers.items():
+            if values.dtype.itemsize < 8:
+                continue
+            is_small = not len(values) or (values.max() < LARGEST_NUMBER and values.min() > -LARGEST_NUMBER)
+            if not is_small and (np.abs(values.astype(np.float64)) >= LARGEST_NUMBER).any():  # NaN is not small either
+                found.add(place)
+        return found
+
+    def _parsed(
+        self, batch: TextBatch, places: Sequence[int], texts: Collection[int]
+    ) -> tuple[dict[int, NDArray[Any]], int]:
+        """The cells of some columns, those of texts as objects, and how many rows pandas found.
+
+        pandas drops no line and knows no marker but ours. It looks columns up quicker by place than by name.
+        """
+        as_text = [place for place in places if place in texts]
+        markers: Any = self._markers
+        if as_text:
+            markers = {place: [""] if place in texts else self._markers for place in places}
+        try:
+            frame: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]  # of options that are not literals
+                io.BytesIO(batch.text),
+                sep=self._dialect.delimiter,
+                header=None,
+                names=range(len(self.names)),
+                usecols=list(places),  # also if these are all: so pandas lets a long row pass, which is for us to tell
+                index_col=False,
+                dtype=dict.fromkeys(as_text, object) or None,  # {} makes a frame column by column
+                na_values=markers,
+                keep_default_na=False,
+                skip_blank_lines=False,
+                skipinitialspace=self._dialect.delimiter != " " and b" " in batch.text,
+                low_memory=False,
+                engine="c",
+                decimal=self._number.decimal,
+                **PRECISION,
+            )
+        except pd.errors.ParserError as error:
+            raise DataError(f"{self.name}: cannot be read ({error}).") from error
+        matrix = frame.to_numpy() if not as_text and len(places) > MANY_COLUMNS else None
+        if matrix is not None and matrix.dtype.kind in "if":
+            return dict(zip(places, smallest_rows(matrix.T), strict=True)), len(frame)
+        cells = {place: series.to_numpy() for place, series in zip(places, _columns(frame), strict=True)}
+        return {place: smallest(values) for place, values in cells.items()}, len(frame)
+
+
+def _columns(frame: pd.DataFrame) -> "Iterator[pd.Series[Any]]":
+    return (series for _, series in frame.items())
+
+
+def _categorical(cells: NDArray[Any]) -> CategoricalColumn:
+    """A column of texts (n_rows,), NaN where missing: without surrounding blanks, NFC."""
+    codes, distinct = pd.factorize(cells)
+    levels = [unicodedata.normalize("NFC", str(level).strip()) for level in distinct]
+    column = CategoricalColumn(tuple(levels), codes.astype(code_dtype(len(levels))))
+    return column if "" not in levels and len(set(levels)) == len(levels) else column.relabel(levels)
+
+
+def _is_number(text: str, format: NumberFormat) -> bool:
+    numbers, is_unknown = parse_numbers([text], format)
+    return not is_unknown[0] and not np.isnan(numbers[0])

@@ -1,0 +1,146 @@
+"""Sheets of workbooks (.xlsx, .xls, .xlsb, .ods) by python-calamine; the first row with cells has the names."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from xml.etree import ElementTree
+
+from mlpcli.data.reading import faults
+from mlpcli.data.reading.faults import escaped, listed, quoted
+from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.sources import Source, held, open_stored
+from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, checked_names, load_optional, object_column, text_of
+from mlpcli.data.table import Table, TableFormat
+from mlpcli.errors import DataError, did_you_mean
+
+
+class WorkbookReader:
+    """A sheet of a workbook, `format.sheet` or the first; see `Reader`. Rows and columns of the sheet count from 1."""
+
+    def __init__(self, source: Source, format: TableFormat) -> None:
+        self.name, self.format, self.notes = source.name, format, list[str]()
+        with open_stored(held(source)) as file:
+            content = file.read()
+        self._sheet = self._opened(content)
+        self._place = f"{self.name}!{escaped(self._sheet.name)}"
+        self._errors = _error_cells(content, self._sheet.name) if content.startswith(b"PK") else {}
+        self._left = 1 + (self._sheet.start or (0, 0))[1]
+        rows = self._rows(1 + (format.skip_rows or 0))
+        self._top, cells = next(((number, row) for number, row in rows if not _is_empty(row)), (0, []))
+        if not self._top:
+            raise DataError(f"{self._place}: the sheet is empty. It needs a row of column names and a row per row.")
+        names = [text_of(cell) for cell in cells]
+        if format.header is False:
+            self._top -= 1
+            names = [f"c{place}" for place in range(1, len(names) + 1)]
+        while not names[-1]:
+            names.pop()
+        self.names = checked_names(f"{self._place}!row {self._top}", names)
+        unnamed = [self.names[place] for place, name in enumerate(names) if not name]
+        if unnamed:
+            self.notes.append(f"{self._place}!row {self._top}: columns without a name: called {listed(unnamed)}.")
+
+    def batches(self, request: Request) -> Iterator[Batch]:
+        """The rows, some ten thousand at a time."""
+        batch: list[list[Any]] = []
+        n_rows, empty = 0, 0
+        for number, row in self._rows(self._top + 1):
+            if _is_empty(row):
+                empty = empty or number
+                continue
+            if empty:
+                raise DataError(f"{self._place}!row {empty}: {faults.BLANK_LINE.replace('line', 'row', 1)}")
+            if not _is_empty(row[len(self.names) :]):
+                place = next(p for p, cell in enumerate(row) if p >= len(self.names) and not _is_empty([cell]))
+                raise DataError(
+                    f"{self._place}!{_letters(self._left + place)}{number}: a cell to the right of the last column "
+                    "name. Name its column, or clear the cell."
+                )
+            batch.append(row)
+            if len(batch) == BATCH_ROWS:
+                yield partial(self._table, batch, n_rows, request)
+                n_rows, batch = n_rows + len(batch), []
+        if batch:
+            yield partial(self._table, batch, n_rows, request)
+
+    def locate(self, row: int) -> str:
+        """The place of a row of the sheet."""
+        return f"{self._place}!row {self._top + 1 + row}"
+
+    def cell(self, row: int, column: str) -> str:
+        """The place of a cell."""
+        return f"{self._place}!{_letters(self._left + self.names.index(column))}{self._top + 1 + row}"
+
+    def close(self) -> None:
+        """Nothing is open: the sheet is in memory."""
+
+    def _opened(self, content: bytes) -> Any:
+        calamine = load_optional(self.name, "python_calamine", "python-calamine", "excel")
+        try:
+            book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+            names = book.sheet_names
+            wanted = self.format.sheet
+            if wanted is not None and wanted not in names:
+                hint = did_you_mean(wanted, names)
+                raise DataError(f"{self.name}: there is no sheet {quoted(wanted)} (data.sheet).{hint}")
+            if wanted is None and len(names) > 1:
+                note = f"{self.name}: the first of {len(names)} sheets is read ({listed(names)}); see data.sheet."
+                self.notes.append(note)
+            return book.get_sheet_by_name(wanted or names[0])
+        except calamine.PasswordError as error:
+            raise DataError(f"{self.name}: locked with a password. Save a copy without one.") from error
+        except BaseException as error:
+            # A panic of calamine's Rust is no Exception.
+            if isinstance(error, DataError) or type(error).__name__ in ("KeyboardInterrupt", "SystemExit"):
+                raise
+            raise DataError(
+                f"{self.name}: the workbook is damaged or cut short ({escaped(str(error))}). Save it again."
+            ) from error
+
+    def _rows(self, first: int) -> Iterator[tuple[int, list[Any]]]:
+        """The rows of the sheet from row `first` on, with their numbers."""
+        for number, row in enumerate(self._sheet.iter_rows(), start=1):
+            if number >= first:
+                if self._errors:
+                    places = enumerate(row, self._left)
+                    row = [self._errors.get(f"{_letters(place)}{number}", cell) for place, cell in places]
+                yield number, row
+
+    def _table(self, rows: list[list[Any]], first: int, request: Request) -> Table:
+        columns = {
+            name: object_column([row[place] for row in rows], request.wants_text(name))
+            for place, name in enumerate(self.names)
+            if request.wants(name)
+        }
+        return batch_table(self, columns, len(rows), first)
+
+
+def _error_cells(content: bytes, sheet: str) -> dict[str, str]:
+    """Errors such as #DIV/0! in a sheet of an .xlsx file, by place (D7): calamine gives them as empty cells."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
+            links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+            ids = {
+                value
+                for one in book.iterfind("{*}sheets/{*}sheet") if one.get("name") == sheet
+                for key, value in one.items() if key.endswith("}id")
+            }  # fmt: skip
+            path = next(link.get("Target", "") for link in links if link.get("Id") in ids)
+            text = archive.read(path[1:] if path.startswith("/") else f"xl/{path}")
+    except (KeyError, StopIteration, ElementTree.ParseError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        return {}
+    found = re.findall(rb'<c (?=[^>]*t="e")[^>]*r="([A-Z]+\d+)"[^>]*>.*?<v>(.*?)</v>', text, re.DOTALL)
+    return {place.decode(): value.decode() for place, value in found}
+
+
+def _is_empty(cells: list[Any]) -> bool:
+    return all(isinstance(cell, str) and not cell.strip() for cell in cells)
+
+
+def _letters(number: int) -> str:
+    """The letters of a column: A, ..., Z, AA, ..."""
+    return (_letters((number - 1) // 26) if number > 26 else "") + chr(ord("A") + (number - 1) % 26)

@@ -1,0 +1,142 @@
+"""JSON Lines: one object a line, its keys the columns; what is not in an object or null is missing."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from mlpcli.data.reading.faults import LONG_LINE, escaped, fault, quoted
+from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.sources import ByteStream, Source, open_source
+from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, checked_names, object_column
+from mlpcli.data.table import Column, Table, TableFormat
+from mlpcli.errors import DataError
+
+BLOCK_SIZE = 1 << 20
+LONGEST_LINE = 64 << 20
+NAMING_LINES = 100
+LARGE = 2.0**63  # orjson makes floats of larger whole numbers
+Lines = list[tuple[int, bytes]]
+
+
+class JsonLinesReader:
+    """One JSON Lines file, compressed or not; see `Reader`. The columns are the keys of the first 100 lines."""
+
+    def __init__(self, source: Source, format: TableFormat) -> None:
+        self.name, self.format, self.notes = source.name, format, list[str]()
+        self._source = source
+        self._stream = open_source(source)
+        self._places: dict[int, Sequence[int]] = {}  # line numbers by the first row of a batch
+        try:
+            self._lines = self._batches_of_lines(self._stream)
+            self._first: Lines | None = next(self._lines, [])
+            if not self._first:
+                raise DataError(f"{self.name}: the file is empty. It needs a JSON object per line.")
+            rows = [self._parsed(line, text) for line, text in self._first[:NAMING_LINES]]
+            self._keys = tuple(dict.fromkeys(key for row in rows for key in row))
+            self.names = checked_names(self.name, self._keys)
+            if not self.names:
+                raise DataError(f"{self.name}: objects without keys. Write a key and a value per column.")
+        except BaseException:
+            self.close()
+            raise
+
+    def batches(self, request: Request) -> Iterator[Batch]:
+        """The rows, about a megabyte of text at a time."""
+        if self._first is None:
+            self.close()
+            self._stream = open_source(self._source)
+            self._first, self._lines = [], self._batches_of_lines(self._stream)
+        n_rows, first, self._first = 0, self._first, None
+        for lines in chain([first] if first else [], self._lines):
+            numbers: Sequence[int] = range(lines[0][0], lines[-1][0] + 1)
+            if len(numbers) > len(lines):  # blank lines between
+                numbers = [line for line, _ in lines]
+            self._places[n_rows] = numbers
+            yield partial(self._table, lines, n_rows, request)
+            n_rows += len(lines)
+
+    def locate(self, row: int) -> str:
+        """The place of a row of the file."""
+        first = max(first for first in list(self._places) if first <= row)
+        return f"{self.name}:{self._places[first][row - first]}"
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream.close()
+
+    def _batches_of_lines(self, stream: ByteStream) -> Iterator[Lines]:
+        """The lines that are not blank, with their numbers."""
+        rest, line, is_done = b"", 1, False
+        while not is_done:
+            block = stream.read(BLOCK_SIZE)
+            is_done = len(block) < BLOCK_SIZE
+            texts = (rest + block).split(b"\n")
+            rest = b"" if is_done else texts.pop()
+            if len(rest) > LONGEST_LINE:
+                raise fault(self.name, line + len(texts), LONG_LINE, n_megabytes=LONGEST_LINE >> 20)
+            if line == 1 and texts:
+                texts[0] = texts[0].removeprefix(b"\xef\xbb\xbf")
+            filled = [(number, text) for number, text in enumerate(texts, line) if text and not text.isspace()]
+            for start in range(0, len(filled), BATCH_ROWS):
+                yield filled[start : start + BATCH_ROWS]
+            line += len(texts)
+
+    def _parsed(self, line: int, text: bytes) -> dict[str, Any]:
+        try:
+            row = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            hint = "Write null for NaN." if b"NaN" in text else "Write one JSON object per line, in UTF-8."
+            raise DataError(f"{self.name}:{line}: no valid JSON ({escaped(error.msg)}). {hint}") from error
+        if isinstance(row, dict):
+            return row
+        raise DataError(f"{self.name}:{line}: no JSON object. Write one per line: {{'name': value, ...}}.")
+
+    def _table(self, lines: Lines, first: int, request: Request) -> Table:
+        rows = [self._parsed(line, text) for line, text in lines]
+        known = set(self._keys)
+        for (line, _), row in zip(lines, rows, strict=True):
+            if not known.issuperset(row):
+                key = next(key for key in row if key not in known)
+                raise DataError(
+                    f"{self.name}:{line}: the key {quoted(key)} is in none of the first {NAMING_LINES} lines. "
+                    "Write it in the first line (null is a missing cell), or leave it out."
+                )
+        columns = {
+            name: self._column(lines, rows, key, request.wants_text(name))
+            for name, key in zip(self.names, self._keys, strict=True)
+            if request.wants(name)
+        }
+        return batch_table(self, columns, len(rows), first)
+
+    def _column(self, lines: Lines, rows: list[dict[str, Any]], key: str, as_text: bool) -> Column:
+        cells = [row.get(key) for row in rows]
+        types = set(map(type, cells))
+        if dict in types or list in types:
+            row = next(row for row, cell in enumerate(cells) if isinstance(cell, dict | list))
+            raise DataError(
+                f"{self.name}:{lines[row][0]}: {_path(key, cells[row])}: a value inside a value. "
+                "Give each value a key of its own, or leave the column out."
+            )
+        if float in types:
+            for row, cell in enumerate(cells):
+                if type(cell) is float and abs(cell) >= LARGE:
+                    cells[row] = _exact(lines[row][1], key, cell)
+        return object_column(cells, as_text)
+
+
+def _exact(text: bytes, key: str, number: float) -> Any:
+    """A large number with all its digits."""
+    try:
+        return json.loads(text)[key]
+    except ValueError:  # thousands of digits
+        return number
+
+
+def _path(key: str, cell: Any) -> str:
+    """The first key path inside a nested value."""
+    inner = next(iter(cell), "") if isinstance(cell, dict) else None
+    return escaped(f"{key}[0]" if inner is None else f"{key}.{inner}")

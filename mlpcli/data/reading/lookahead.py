@@ -1,0 +1,42 @@
+"""Prefetch: items are worked on in threads while the caller is busy; results in order, in bounded memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mlpcli.errors import DataError
+from mlpcli.machine import available_cores
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_THREADS = 4  # what each works on is in memory
+
+
+def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_waiting: int = 2) -> Iterator[Result]:
+    """Yield `function` of each item, in order; at most `n_waiting` items more than there are threads are under way.
+
+    `items` are taken in the caller's thread, so that Ctrl-C ends a wait for them; a DataError that ends them is raised
+    after the results before it. Closing the iterator early ends the threads.
+    """
+    waiting: deque[Future[Result]] = deque()
+    n_threads = min(available_cores(), MOST_THREADS)
+    source, fault, is_done = iter(items), None, False
+    pool = ThreadPoolExecutor(n_threads)
+    try:
+        while True:
+            while not is_done and len(waiting) < n_threads + n_waiting:
+                try:
+                    waiting.append(pool.submit(function, next(source)))
+                except StopIteration:
+                    is_done = True
+                except DataError as error:
+                    fault, is_done = error, True
+            if not waiting:
+                break
+            yield waiting.popleft().result()
+        if fault is not None:
+            raise fault
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

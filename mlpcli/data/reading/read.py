@@ -1,0 +1,203 @@
+"""Tables in: files of any format, several of them, or standard input; whole, or chunk by chunk in constant memory."""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+from typing import TypeVar
+
+import numpy as np
+
+from mlpcli.data.reading import faults
+from mlpcli.data.reading.arrow import ArrowReader
+from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
+from mlpcli.data.reading.csv import CsvReader
+from mlpcli.data.reading.encoding import Digest
+from mlpcli.data.reading.excel import WorkbookReader
+from mlpcli.data.reading.faults import escaped_path, fault, other_columns
+from mlpcli.data.reading.jsonl import JsonLinesReader
+from mlpcli.data.reading.lookahead import mapped_ahead
+from mlpcli.data.reading.reader import Batch, Reader, Request
+from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source
+from mlpcli.data.table import CategoricalColumn, Table, TableFormat
+
+CHUNK_ROWS = 32_768
+AS_FOUND = TableFormat()
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where rows of a table of several files stand: `ends` are the numbers of rows up to and with each reader."""
+
+    readers: tuple[Reader, ...]
+    ends: tuple[int, ...]
+    order: "np.ndarray[tuple[int], np.dtype[np.signedinteger]] | None"
+
+    def __call__(self, row: int) -> str:
+        row = row if self.order is None else int(self.order[row])
+        part = bisect_right(self.ends, row)
+        return self.readers[part].locate(row - (self.ends[part - 1] if part else 0))
+
+
+def read_table(
+    source: str | Sequence[str],
+    format: TableFormat = AS_FOUND,
+    texts: Collection[str] = (),
+    wanted: Collection[str] | None = None,
+    named: Collection[str] = (),
+    store: StoreOptions | None = None,
+    unwanted: Collection[str] = (),
+) -> Table:
+    """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
+
+    Only the columns in `wanted` are read (None: all but `unwanted`); names that the file has not are no error here.
+    `texts` keep their texts; of the others those that hold nothing but numbers are numbers. `named` are columns that
+    somebody gave names to: a first line with all of them is a header. Large tables go to disk if `store` is given.
+    Raises DataError, with
+    file and place, for all that can be wrong with a table; having no rows is.
+    """
+    sources = tuple(held(part) for part in find_sources(source))
+    digest = hashlib.sha256()
+    request = Request(None if wanted is None else frozenset(wanted), frozenset(texts), frozenset(unwanted))
+    builder = ColumnBuilder(store)
+    readers, n_rows = _read_all(sources, format, named, request, builder, digest)
+    if not builder.n_rows:
+        raise fault(readers[0].name, None, faults.HEADER_ONLY)
+    columns, order = builder.build()
+    if builder.mixed:
+        # What is a number in one place and a text in another is a text everywhere.
+        again = Request(frozenset(builder.mixed), frozenset(builder.mixed))
+        further = ColumnBuilder(store)
+        _read_all(sources, format, named, again, further, None)
+        columns |= further.build(like=order)[0]
+    first = readers[0]
+    return Table(
+        columns,
+        builder.n_rows,
+        first.name if len(sources) == 1 else _shown(source),
+        first.names,
+        first.format,
+        _Place(tuple(readers), tuple(accumulate(n_rows)), order),
+        digest.hexdigest(),
+        tuple(dict.fromkeys(note for reader in readers for note in reader.notes)),
+        n_buckets=builder.n_buckets,
+    )
+
+
+def map_tables(
+    work: Callable[[Table], Result],
+    source: str | Sequence[str],
+    format: TableFormat = AS_FOUND,
+    texts: Collection[str] | None = (),
+    wanted: Collection[str] | None = None,
+) -> Iterator[Result]:
+    """Give `work` of the table in chunks, in order and in constant memory; several are worked on at a time, in threads.
+
+    As `read_table`, but `texts` None means all columns, and an input without rows is one table without rows. Notes are
+    those that a chunk adds. Standard input is streamed.
+    """
+    request = Request(None if wanted is None else frozenset(wanted), None if texts is None else frozenset(texts))
+    first: Reader | None = None
+    told: set[str] = set()
+    is_any = False
+    for part in find_sources(source):
+        with closing(open_reader(part, _as_first(format, first), wanted or ())) as reader:
+            first = first or reader
+            _check_columns(reader, first)
+            for table, result in mapped_ahead(partial(_work_on, work, told), reader.batches(request)):
+                is_any = is_any or table > 0
+                yield result
+    if not is_any and first is not None:
+        yield work(_empty(first, request))
+
+
+def iter_tables(
+    source: str | Sequence[str],
+    format: TableFormat = AS_FOUND,
+    texts: Collection[str] | None = (),
+    wanted: Collection[str] | None = None,
+) -> Iterator[Table]:
+    """The chunks themselves."""
+    return map_tables(lambda table: table, source, format, texts, wanted)
+
+
+def open_reader(
+    source: Source, format: TableFormat, named: Collection[str] = (), digest: Digest | None = None
+) -> Reader:
+    """The reader of a file, by what is in it."""
+    match kind_of(source):
+        case "parquet" | "arrow":
+            return ArrowReader(held(source), format)
+        case "workbook":
+            return WorkbookReader(held(source), format)
+        case "jsonl":
+            return JsonLinesReader(source, format)
+        case _:
+            return CsvReader(source, format, named, digest)
+
+
+def _read_all(
+    sources: Sequence[Source],
+    format: TableFormat,
+    named: Collection[str],
+    request: Request,
+    builder: ColumnBuilder,
+    digest: "hashlib._Hash | None",
+) -> tuple[list[Reader], list[int]]:
+    """The rows of every file into the builder; gives the closed readers and how many rows each had."""
+    readers: list[Reader] = []
+    n_rows: list[int] = []
+    for source in sources:
+        with closing(open_reader(source, _as_first(format, readers[0] if readers else None), named, digest)) as reader:
+            if digest is not None and not isinstance(reader, CsvReader):
+                with closing(open_source(source)) as stored:
+                    for part in stored.chunks():
+                        digest.update(part)
+            _check_columns(reader, readers[0] if readers else reader)
+            before = builder.n_rows
+            for table in mapped_ahead(_made, reader.batches(request)):
+                builder.add(table.columns, table.n_rows)
+            readers.append(reader)
+            n_rows.append(builder.n_rows - before)
+    return readers, n_rows
+
+
+def _made(batch: Batch) -> Table:
+    return batch()
+
+
+def _work_on(work: Callable[[Table], Result], told: set[str], batch: Batch) -> tuple[int, Result]:
+    table = batch()
+    new = tuple(note for note in table.notes if note not in told)
+    told.update(new)
+    return table.n_rows, work(replace(table, notes=new))
+
+
+def _as_first(format: TableFormat, first: Reader | None) -> TableFormat:
+    """Whether there is a header is found once, in the first file."""
+    return format if first is None else replace(format, header=first.format.header)
+
+
+def _check_columns(reader: Reader, first: Reader) -> None:
+    """Refuse a further file that has not the columns of the first, in whatever order."""
+    found, expected = frozenset(reader.names), frozenset(first.names)
+    missing = [name for name in first.names if name not in found]
+    added = [name for name in reader.names if name not in expected]
+    if missing or added:
+        raise other_columns(reader.name, first.name, missing, added)
+
+
+def _empty(reader: Reader, request: Request) -> Table:
+    columns = {name: CategoricalColumn((), np.zeros(0, np.int8)) for name in reader.names if request.wants(name)}
+    return Table(columns, 0, reader.name, reader.names, reader.format, notes=tuple(reader.notes))
+
+
+def _shown(source: str | Sequence[str]) -> str:
+    """The name of several files together."""
+    names = [source] if isinstance(source, str) else list(source)
+    return ", ".join(escaped_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

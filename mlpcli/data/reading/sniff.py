@@ -1,0 +1,297 @@
+"""How a table is written: where it begins, its delimiter, and whether its first line holds names.
+
+Delimiter: of comma, semicolon, tab and bar the one that gives the first line and most of the lines after it the same
+number of fields, two at least; of several, the one that gives more. None does: the table has one column. A first line
+"sep=;" names it.
+
+Header: the first line holds names, unless it looks like the rows below it. "Figures" are numbers, dates and times.
+- A column of figures under a first cell that is none: names. (A missing cell says nothing.)
+- Otherwise a column of figures under a figure: no names; but 0, 1, 2, 3, 4 ... is how pandas writes a frame without.
+- No column of figures: names, unless a first cell occurs twice in the first line or again in its own column. (A line
+  that equals the first one in every cell does not count.)
+
+Above the table: lines that begin with #, but for a header that does; and titles, which have one filled cell, or another
+number of fields than all lines below them and a header right below them.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from mlpcli.data.reading import faults
+from mlpcli.data.reading.encoding import NEWLINE, TextBlocks
+from mlpcli.data.reading.faults import code_points, counted, fault, quoted, shown_delimiter
+from mlpcli.data.reading.rows import LONGEST_ROW, Row, column_name, quote_fault, split_rows
+from mlpcli.data.table import TableFormat
+from mlpcli.errors import DataError
+
+DELIMITERS = (",", ";", "\t", "|")
+DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|"}
+SAMPLE_ROWS = 100
+SAMPLE_SIZE = 1 << 16
+FIGURE = re.compile(r"[+-]?(?:[\d.][\d.,:/TZ eE+-]*|inf|infinity)", re.IGNORECASE)
+SEPARATOR_LINE = re.compile(rb'"?sep=([^\w"\n\0.+-])"?[ \t]*\n', re.IGNORECASE)
+HASH_LINES = re.compile(rb"(?:[ \t]*\n)*(?:#[^\n]*\n(?:[ \t]*\n)*)+")
+MOST_TITLES = 20
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a table is written: its rows begin on line `first_line` (from 1) with the text `rows`.
+
+    sample: cells of some rows. comment and skip_rows are as asked for. notes: what was guessed.
+    """
+
+    delimiter: str
+    has_header: bool
+    names: tuple[str, ...]
+    first_line: int
+    rows: bytes
+    sample: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    comment: str | None = None
+    skip_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The first rows from an offset of the head on, by a delimiter; of them the first `n_titles` are titles."""
+
+    delimiter: str
+    offset: int
+    rows: list[Row]
+    cells: list[tuple[str, ...]]
+    n_titles: int
+
+    @property
+    def start(self) -> int:
+        """Where the table begins."""
+        return self.offset + self.rows[self.n_titles].start
+
+    @property
+    def score(self) -> tuple[float, float, int]:
+        """How well rows agree with the first one, and with each other; and how many fields they have."""
+        widths = [len(cells) for cells in self.cells[self.n_titles :]]
+        width, n_agreeing = Counter(widths).most_common(1)[0]
+        as_first = widths.count(widths[0]) / len(widths) if widths[0] > 1 else 0.0
+        agreeing = n_agreeing / len(widths) if width > 1 else 0.0
+        return (as_first, agreeing, max(widths[0], width)) if as_first or agreeing else (0.0, 0.0, 0)
+
+
+def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] = ()) -> Dialect:
+    """Look at the beginning of a text; what was read of it is handed on in `rows`.
+
+    A first line with all the names in `named`, which somebody gave to columns, is the header.
+    """
+    given = None if format.delimiter is None else checked_delimiter(format.delimiter)
+    skipped = format.skip_rows or 0
+    head = _head(text, skipped)
+    separator = SEPARATOR_LINE.match(head) if format.skip_rows != 0 else None
+    start = separator.end() if separator and not skipped else _offset_of_line(head, skipped)
+    delimiter = given or (separator[1].decode() if separator else None)
+    table = _find_table(head, start, delimiter, format, named)
+    if table is None:
+        raise fault(text.name, None, faults.SKIPPED_WHOLE if skipped else faults.EMPTY, n_lines=skipped)
+    line = 1 + head.count(b"\n", 0, table.start)
+    row, cells = table.rows[table.n_titles], table.cells[table.n_titles :]
+    if row.problem:
+        raise quote_fault(text.name, head[table.offset :], row, line, table.delimiter)
+    other = _find_table(head, start, None, format, named) if given and len(cells[0]) == 1 else None
+    if given and other is not None and (n_fields := len(other.cells[other.n_titles])) > 1:
+        values = {"given": shown_delimiter(given), "better": shown_delimiter(other.delimiter), "n_fields": n_fields}
+        raise fault(text.name, line, faults.WRONG_DELIMITER, **values)
+    has_header = format.header
+    if has_header is None:
+        is_named = bool(named) and set(named) <= set(cells[0])
+        has_header = is_named or looks_like_header(cells[0], cells[1:], format.missing)
+    if has_header:
+        _check_width(text.name, line, cells)
+        names, notes = _checked_names(text.name, line, row.cells or [])
+    else:
+        names, notes = _numbered_names(text.name, cells, is_asked=format.header is not None)
+    notes = _note_on_titles(text.name, head[start : table.start], format) + notes
+    end = table.offset + row.end if has_header else table.start
+    line = 1 + head.count(b"\n", 0, end)
+    sample = tuple(cells[has_header:])
+    return Dialect(
+        table.delimiter, has_header, names, line, head[end:], sample, notes, format.comment, format.skip_rows
+    )
+
+
+def checked_delimiter(delimiter: str) -> str:
+    """One ASCII character that can part fields; the word "tab" is understood."""
+    sign = DELIMITER_NAMES.get(delimiter, delimiter)
+    if len(sign) != 1 or not sign.isascii() or sign.isalnum() or sign in '"\n\r\0.-+':
+        raise DataError(
+            f"{quoted(delimiter)} is no delimiter. --delimiter / data.delimiter is one character, as ; or tab."
+        )
+    return sign
+
+
+def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> bool:
+    """Whether a first line holds names (the rule stands at the top of this file); `rows` are the lines below."""
+    # A header may come again where files were joined, which is an error of its own.
+    rows = [row for row in rows if list(row) != list(first)] or rows
+    over_figures = _cells_over_figures(first, rows, missing)
+    if any(not is_figure(cell) for cell in over_figures):
+        return True
+    if over_figures or (not rows and any(map(is_figure, first))):
+        counted_on = list(first[1:] if first[0] == "" else first)
+        return len(counted_on) >= 5 and counted_on == [str(number) for number in range(len(counted_on))]
+    filled = [cell for cell in first if cell]
+    recurs = any(cell and cell == row[position] for row in rows for position, cell in enumerate(first[: len(row)]))
+    return bool(filled) and len(set(filled)) == len(filled) and not recurs
+
+
+def is_figure(cell: str) -> bool:
+    """Whether a cell is a number, a date or a time."""
+    return FIGURE.fullmatch(cell) is not None
+
+
+def _head(text: TextBlocks, n_skipped: int) -> bytes:
+    """The beginning of a text, long enough for a look, with the first row whole."""
+    head = b""
+    while len(head) <= LONGEST_ROW << 20 and (block := text.read()):
+        head += block
+        start = _offset_of_line(head, n_skipped)
+        is_long = len(head) - start >= SAMPLE_SIZE and head.count(b"\n") >= n_skipped + 3
+        if is_long and any(next(split_rows(head[start:], sign)).problem != "open quote" for sign in DELIMITERS):
+            return head
+    return head if head.endswith(b"\n") or not text.is_done else head + b"\n"
+
+
+def _offset_of_line(text: bytes, number: int) -> int:
+    """Where a line (from 0) begins, or the end of the text."""
+    offset = 0
+    for _ in range(number):
+        offset = text.find(b"\n", offset) + 1 or len(text)
+    return offset
+
+
+def _find_table(
+    head: bytes, start: int, delimiter: str | None, format: TableFormat, named: Collection[str]
+) -> _Sample | None:
+    """The table below titles and lines that begin with #, by the delimiter under which its rows agree best."""
+    lines = None if format.skip_rows is not None else HASH_LINES.match(head, start)
+    offset = start if lines is None or lines.end() == len(head) else lines.end()
+    delimiters = (delimiter,) if delimiter else [sign for sign in DELIMITERS if sign.encode() in head] or [","]
+    samples = [sample for sign in delimiters if (sample := _sample(head, offset, sign, format, named)) is not None]
+    if not samples:
+        return None
+    best = max(samples, key=lambda sample: sample.score)
+    if offset > start and format.comment != "#":
+        above = max(head.rfind(b"\n#", start, offset) + 1, start)
+        with_line = _sample(head, above, best.delimiter, format, named)
+        if with_line is not None and _begins_table(with_line.cells, format, named):
+            return replace(with_line, n_titles=0)
+    return best
+
+
+def _sample(head: bytes, offset: int, delimiter: str, format: TableFormat, named: Collection[str]) -> _Sample | None:
+    """The first rows, whole ones but for the first."""
+    rows: list[Row] = []
+    for row in islice(split_rows(head[offset:], delimiter, format.comment), SAMPLE_ROWS):
+        is_whole = not row.problem and head[offset + row.end - 1] == NEWLINE
+        if rows and (not is_whole or row.end > SAMPLE_SIZE):
+            break
+        if row.cells or row.problem:
+            rows.append(row)
+    cells = [tuple(unicodedata.normalize("NFC", cell.strip()) for cell in row.cells or [""]) for row in rows]
+    n_titles = _count_titles(cells, format, named) if format.skip_rows is None and rows else 0
+    return _Sample(delimiter, offset, rows, cells, n_titles) if rows else None
+
+
+def _begins_table(cells: list[tuple[str, ...]], format: TableFormat, named: Collection[str]) -> bool:
+    """Whether a first line that begins with # is the header, or a row."""
+    first, below = cells[0], cells[1:]
+    if named and any(set(named) <= set(row) for row in cells[:2]):
+        return set(named) <= set(first)
+    if not below or len(first) != len(below[0]) or _are_names_over_figures(below[0], below[1:], format.missing):
+        return False
+    is_sentence = " " in first[0] if len(first) == 1 else first[0].startswith("# ")
+    return not is_sentence or (len(first) > 1 and _are_names_over_figures(first, below, format.missing))
+
+
+def _count_titles(cells: list[tuple[str, ...]], format: TableFormat, named: Collection[str]) -> int:
+    """How many of the first rows are titles."""
+    widths = [len(row) for row in cells]
+    width = max(set(widths), key=lambda width: (widths.count(width), width))
+    are_titles = [len(row) != width or (bool(row[0]) and not any(row[1:])) for row in cells]
+    n_titles = are_titles.index(False) if False in are_titles else 0
+    below = cells[n_titles:]
+    if width == 1 or not 0 < n_titles <= MOST_TITLES or len(below) < 2 or {*map(len, below)} != {width}:
+        return 0
+    if named and (found := [number for number in range(n_titles + 1) if set(named) <= set(cells[number])]):
+        return found[0]
+    last = cells[n_titles - 1]
+    is_header = _are_names_over_figures(below[0], below[1:], format.missing)
+    # R leaves out the first name, so that its header looks like a title; a padded title looks like a header.
+    if len(last) < width - 1:
+        looks_so = format.header is not False and looks_like_header(below[0], below[1:], format.missing)
+        is_header = is_header or looks_so or not any(last[1:])
+    return n_titles if is_header else n_titles - 1
+
+
+def _cells_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> list[str]:
+    """The cells of a first line that stand over nothing but figures."""
+    empty = {"", *missing}
+    columns = (
+        [row[place] for row in rows if place < len(row) and row[place] not in empty] for place in range(len(first))
+    )
+    figures = [bool(column) and all(map(is_figure, column)) for column in columns]
+    return [cell for cell, are_figures in zip(first, figures, strict=True) if are_figures and cell not in empty]
+
+
+def _are_names_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> bool:
+    """Whether a first line is a header beyond doubt."""
+    over_figures = _cells_over_figures(first, rows, missing)
+    return any(not is_figure(cell) and any(map(str.isalpha, cell)) for cell in over_figures)
+
+
+def _note_on_titles(name: str, above: bytes, format: TableFormat) -> tuple[str, ...]:
+    """What is said of the lines that were found above the table."""
+    lines = [line for line in above.decode().split("\n") if line.strip()]
+    n_lines = sum(not (format.comment and line.startswith(format.comment)) for line in lines)
+    left_out = f"{name}: {counted(n_lines, 'line')} above the table left out (see data.comment and data.skip_rows)."
+    return (left_out,) * bool(n_lines)
+
+
+def _numbered_names(
+    name: str, cells: Sequence[Sequence[str]], is_asked: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of columns without one, and what is said of that."""
+    n_columns = Counter(map(len, cells)).most_common(1)[0][0]
+    called = "c1" if n_columns == 1 else f"c1 to c{n_columns}"
+    note = f"{name}: no names in the first line: the columns are called {called} (see data.header)."
+    return tuple(f"c{position}" for position in range(1, n_columns + 1)), (note,) * (not is_asked)
+
+
+def _check_width(name: str, line: int, cells: Sequence[Sequence[str]]) -> None:
+    """Refuse a header that no row agrees with (one row alone is taken for the ragged one)."""
+    n_names, widths = len(cells[0]), {len(row) for row in cells[1:]}
+    if len(cells) > 2 and len(widths) == 1 and widths != {n_names}:
+        (width,) = widths
+        todo = faults.MATCH_NAMES if width < n_names else faults.UNNAMED_COLUMN
+        if width == n_names + 1 and not any(row[-1] for row in cells[1:]):
+            todo = faults.EACH_ROW_TRAILS
+        names, fields = counted(n_names, "name"), counted(width, "field")
+        raise fault(name, line, faults.HEADER_WIDTH, names=names, fields=fields, todo=todo)
+
+
+def _checked_names(name: str, line: int, cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The column names, and what is said of columns without one."""
+    names = tuple(column_name(cell, position) for position, cell in enumerate(cells))
+    places: dict[str, int] = {}
+    for place, column in enumerate(names):
+        first = places.setdefault(column, place)
+        if first != place:
+            one, other = cells[first].strip(), cells[place].strip()
+            written = "" if one == other else f" (written {code_points(one)} and {code_points(other)})"
+            values = {"first": first + 1, "second": place + 1, "column": quoted(column), "written": written}
+            raise fault(name, line, faults.SAME_NAME, **values)
+    unnamed = [place for place, cell in enumerate(cells) if not cell.strip()]
+    called = [f"column {place + 1} has no name: called {names[place]}" for place in unnamed[:3]]
+    return names, (f"{name}: {'; '.join(called)}.",) if called else ()

@@ -1,0 +1,247 @@
+"""What the training rows held, column by column, and later rows counted into the same bins.
+
+Of numbers and dates the bins lie between edges near every twentieth of the training rows, of texts a bin is a level.
+docs/data-contract.md describes what is made of the counts.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.scaling import known_and_sorted
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
+
+Counts = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+N_BINS = 20
+MOST_LEVELS = 100
+MOST_CHARACTERS = 200  # of a level
+# Bounds of what the model file is given: levels of all columns together, and columns.
+MOST_LEVELS_TOGETHER = 20_000
+MOST_COLUMNS = 5_000
+# Rows looked at in later tables: fractions of so many are known to half a percent at worst.
+SAMPLE_ROWS = 65_536
+MOST_UNSEEN = 20
+MOST_ROWS = 2**53  # that a file may speak of
+
+# What a number may differ by, relative to its size, without being another: the precision of float32.
+PRECISION = 2.0**-23
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class ReferenceColumn:
+    """What the training rows held in a column; `counts` has no missing cells in it.
+
+    A number or a date has rising `edges` and one count more: up to and with an edge, and above the last. Any other
+    column has `levels`, the count of each, and a last count of all other texts.
+    """
+
+    edges: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceProfile:
+    """What the training rows held: how many there were, and each input column; no columns for a very wide table."""
+
+    n_rows: int = 0
+    columns: tuple[ReferenceColumn, ...] = ()
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """What rows held, for each input column in its order; `a + b` is of the rows of both.
+
+    `counts` are those of the profile's bins, all columns in a row; `n_missing`, `n_below` and `n_above` the range of
+    the training rows are (n_columns,), so are `low` and `high`, infinite where there are no numbers. `unseen` counts
+    texts that are not among the levels, the most frequent of each column.
+    """
+
+    n_rows: int
+    counts: Counts
+    n_missing: Counts
+    n_below: Counts
+    n_above: Counts
+    low: Values
+    high: Values
+    unseen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def __add__(self, other: "Histogram") -> "Histogram":
+        names = dict.fromkeys([*self.unseen, *other.unseen])
+        unseen = {name: Counter(self.unseen.get(name, {})) + Counter(other.unseen.get(name, {})) for name in names}
+        return Histogram(
+            self.n_rows + other.n_rows,
+            self.counts + other.counts,
+            self.n_missing + other.n_missing,
+            self.n_below + other.n_below,
+            self.n_above + other.n_above,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+            {name: dict(texts.most_common(MOST_UNSEEN)) for name, texts in unseen.items()},
+        )
+
+
+def fit_numbers(ordered: Values) -> ReferenceColumn:
+    """The bins of known numbers or days (n_known,) in rising order."""
+    edges = _edges(ordered)
+    return ReferenceColumn(edges=edges, counts=tuple(_binned(ordered, edges).tolist()))
+
+
+def fit_levels(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
+    """The levels of a column of which the table has `n_columns` at most, and their counts."""
+    if feature.role == "boolean":
+        levels: tuple[str, ...] = feature.schema.levels
+    else:
+        found = dict(zip(column.levels, column.counts.tolist(), strict=True))
+        # Singletons estimate the rate of unseen levels (Good-Turing), so they stay among the others.
+        frequent = {text: count for text, count in found.items() if count > 1 and len(text) <= MOST_CHARACTERS}
+        most = min(MOST_LEVELS, MOST_LEVELS_TOGETHER // n_columns)
+        # Equal counts in the order of the texts, so that the order of the rows does not matter.
+        levels = tuple(sorted(frequent, key=lambda text: (-frequent[text], text))[:most])
+    counts, _, _ = _level_counts(column, levels)
+    return ReferenceColumn(levels=levels, counts=tuple(counts.tolist()))
+
+
+def reference_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceProfile:
+    """The profile of so many training rows; nothing is kept of a very wide table."""
+    return ReferenceProfile() if len(columns) > MOST_COLUMNS else ReferenceProfile(n_rows, tuple(columns))
+
+
+def spread_rows(n_rows: int, most: int) -> Rows:
+    """All rows, or `most` of them: one of each stretch, at a place in it that no period of the table keeps up with."""
+    if n_rows <= most:
+        return np.arange(n_rows)
+    number = np.arange(most)
+    return ((number + number * _GOLDEN % 1.0) * (n_rows / most)).astype(np.int64)
+
+
+def count_rows(
+    profile: ReferenceProfile, features: Sequence[Feature], table: Table, rows: Rows | None = None, most_rows: int = 0
+) -> Histogram:
+    """Count the rows of a table, all or some, into the bins of the profile; at most `most_rows` of them unless 0.
+
+    `table` was cast by the schemas of the features.
+    """
+    n_rows = table.n_rows if rows is None else len(rows)
+    if most_rows and n_rows > most_rows:
+        picked = spread_rows(n_rows, most_rows)
+        rows, n_rows = picked if rows is None else rows[picked], most_rows
+    n_columns = len(features)
+    numbers = np.zeros((3, n_columns), np.int64)
+    low, high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
+    counts: list[Counts] = []
+    unseen: dict[str, Mapping[str, int]] = {}
+    for index, (feature, known) in enumerate(zip(features, profile.columns, strict=True)):
+        column = table.columns[feature.name]
+        column = column if rows is None else column.take(rows)
+        if isinstance(column, NumericColumn):
+            ordered = known_and_sorted(np.asarray(column.values, np.float64))
+            numbers[0, index] = n_rows - len(ordered)
+            counts.append(_binned(ordered, known.edges))
+            if len(ordered):
+                low[index], high[index] = ordered[0], ordered[-1]
+                numbers[1:, index] = _beyond(ordered, feature)
+        else:
+            of_bins, numbers[0, index], others = _level_counts(column, known.levels)
+            counts.append(of_bins)
+            if others:
+                unseen[feature.name] = dict(Counter(others).most_common(MOST_UNSEEN))
+    all_counts = np.concatenate([np.zeros(0, np.int64), *counts])
+    return Histogram(n_rows, all_counts, numbers[0], numbers[1], numbers[2], low, high, unseen)
+
+
+def split_counts(profile: ReferenceProfile, histogram: Histogram) -> list[Counts]:
+    """The counts of each column."""
+    ends = np.cumsum([len(column.counts) for column in profile.columns])
+    return np.split(histogram.counts, ends[:-1])
+
+
+def usual_others(known: ReferenceColumn) -> tuple[int, int]:
+    """Of how many training rows how many would have had no level of their own, had they come later.
+
+    That is the estimate of Good and Turing: those of the rarest levels that were kept are counted in where another row
+    less would have left them out.
+    """
+    of_levels, others = known.counts[:-1], known.counts[-1]
+    least = min(of_levels, default=0)
+    if others and (least == 2 or len(of_levels) == MOST_LEVELS):
+        others += sum(count for count in of_levels if count == least)
+    return others, sum(known.counts)
+
+
+def find_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
+    """What a profile from a file does not fit these columns by; "" if it does, or says nothing of any column."""
+    if profile == ReferenceProfile():
+        return ""
+    if len(profile.columns) != len(features) or not 0 < profile.n_rows <= MOST_ROWS:
+        return f"of {len(profile.columns)} columns and {profile.n_rows} rows for {len(features)} columns"
+    for feature, known in zip(features, profile.columns, strict=True):
+        n_bins = len(known.edges if feature.is_numeric else known.levels) + 1
+        fits_role = not known.levels if feature.is_numeric else not known.edges
+        if feature.role == "boolean" and known.levels != feature.schema.levels:
+            fits_role = False
+        is_rising = all(before < after for before, after in pairwise(known.edges))
+        is_small = len(known.edges) < N_BINS and len(set(known.levels)) == len(known.levels) <= MOST_LEVELS
+        n_seen = sum(known.counts)
+        counts_fit = len(known.counts) == n_bins and min(known.counts) >= 0 and n_seen <= profile.n_rows
+        if not (fits_role and is_rising and is_small and counts_fit and 0 <= feature.n_missing <= profile.n_rows):
+            return f"that does not fit column {feature.name}"
+    return ""
+
+
+def _edges(ordered: Values) -> tuple[float, ...]:
+    """At most N_BINS - 1 edges, each in the middle between two values that follow each other.
+
+    There no rounding of a value moves it to another bin, and a value that many rows share is on one side.
+    """
+    if not len(ordered):
+        return ()
+    distinct = ordered[np.append(True, ordered[1:] > ordered[:-1])]
+    if len(distinct) > N_BINS:
+        ranks = np.arange(1, N_BINS) * len(ordered) // N_BINS
+        places, times = np.unique(np.searchsorted(distinct, ordered[ranks]), return_counts=True)
+        # A value of more than a bin has one of its own: an edge below it too.
+        places = np.union1d(places, np.maximum(places[times > 1] - 1, 0))
+    else:
+        places = np.arange(len(distinct))
+    below = distinct[places[places < len(distinct) - 1]]
+    above = distinct[places[places < len(distinct) - 1] + 1]
+    middle = below / 2 + above / 2
+    return tuple(np.where((middle > below) & (middle < above), middle, below).tolist())
+
+
+def _binned(ordered: Values, edges: Sequence[float]) -> Counts:
+    ends = np.searchsorted(ordered, np.asarray(edges, np.float64), side="right")
+    return np.diff(np.concatenate([[0], ends, [len(ordered)]])).astype(np.int64)
+
+
+def _beyond(ordered: Values, feature: Feature) -> tuple[int, int]:
+    """How many values lie below the training rows' least, and above their greatest."""
+    low, high = feature.minimum, feature.maximum
+    if low is None or high is None:
+        return 0, 0
+    n_below = np.searchsorted(ordered, low - abs(low) * PRECISION)
+    n_above = len(ordered) - np.searchsorted(ordered, high + abs(high) * PRECISION, side="right")
+    return int(n_below), int(n_above)
+
+
+def _level_counts(column: CategoricalColumn, levels: Sequence[str]) -> tuple[Counts, int, dict[str, int]]:
+    """Cells of each level and of all others; missing cells; and the other texts with their counts."""
+    counts = np.zeros(len(levels) + 1, np.int64)
+    place = {level: index for index, level in enumerate(levels)}
+    others: dict[str, int] = {}
+    for text, count in zip(column.levels, column.counts.tolist(), strict=True):
+        index = place.get(text, len(levels))
+        counts[index] += count
+        if index == len(levels) and count:
+            others[text] = count
+    return counts, int(np.count_nonzero(column.codes < 0)), others

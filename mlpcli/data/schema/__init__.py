@@ -1,0 +1,1 @@
+"""What columns hold: roles, the meaning of cells, the task."""

@@ -1,0 +1,233 @@
+"""What a text means: a number, a code, a missing cell, a word for no or yes.
+
+Two cells are the same label, level, fold or key exactly if `canonical` gives them the same text. Texts come without
+surrounding blanks.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+# Pairs of texts read as no and yes, in any case.
+BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0", "1"))
+# Texts that mean "missing" among numbers, beside the markers of the table.
+NUMBER_BLANKS = frozenset({"none", "-", "."})
+MINUS = "\u2212"
+BLANKS = " \u00a0\u2009\u202f"
+# Signs between groups of three digits, each with those that are typed for it.
+THOUSANDS = {",": ",", ".": ".", "'": "'\u2019", "\u2019": "'\u2019", **dict.fromkeys(BLANKS, BLANKS)}
+
+_SIGNS = rf"+\-{MINUS}"
+_NUMBER = re.compile(rf"[{_SIGNS}]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER_SIGNS = re.compile(r"[0-9+\-.eE]*")
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?")
+_CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{16,}})")
+_STARTS = frozenset("+-.0123456789" + MINUS)
+_TRAILING_ZEROS = re.compile(r"\.0*$")
+# Cyrillic and Greek letters that look like Latin ones.
+_LOOKALIKES = str.maketrans(
+    "АВЕКМНОРСТХУІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιν",  # noqa: RUF001
+    "ABEKMHOPCTXYIJSaeopcyxijsABEZHIKMNOPTYXoiv",
+)
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How numbers are written.
+
+    `thousands` is a key of THOUSANDS or "". `prefix` and `suffix` may be absent from a cell. With `parentheses`,
+    (117.88) is negative.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    parentheses: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as in Python."""
+        return self == PLAIN
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether a reader of files knows how to parse such numbers: nothing but a decimal sign of its own."""
+        return self == NumberFormat(decimal=self.decimal)
+
+
+PLAIN = NumberFormat()
+
+
+def is_code(text: str) -> bool:
+    """Whether digits are a name, not an amount: a leading zero, or more digits than a float64 holds."""
+    return _CODE.fullmatch(text) is not None
+
+
+def number_text(number: float) -> str:
+    """The shortest text of a number, the same whether it is written 3, 3.0 or 3e0."""
+    is_whole = abs(number) < 2**53 and number == round(number)
+    return str(int(number)) if is_whole else repr(float(number))
+
+
+def canonical(text: str) -> str:
+    """The one spelling of a cell: NFC, and of a finite number that is no code `number_text`."""
+    # Most texts are ASCII words or short digits, which are canonical; a long column has millions of them.
+    if text.isascii():
+        if text[:1] not in _STARTS or text.isdigit():
+            return text
+    else:
+        text = unicodedata.normalize("NFC", text)
+    if _NUMBER.fullmatch(text) is None or is_code(text):
+        return text
+    number = float(text.replace(MINUS, "-"))
+    return number_text(number) if math.isfinite(number) else text
+
+
+def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[Values, NDArray[np.bool_]]:
+    """The number of each text, and which texts are no numbers; both are (n_texts,).
+
+    NUMBER_BLANKS are NaN and no strays. Infinite numbers are infinite and no strays: the caller refuses them.
+    Plain numbers of equal canonical texts are equal.
+    """
+    if format.is_plain and _NUMBER_SIGNS.fullmatch("".join(texts)):
+        try:  # of these signs alone, float() reads what _NUMBER matches
+            return np.fromiter(map(float, texts), np.float64, len(texts)), np.zeros(len(texts), np.bool_)
+        except ValueError:
+            pass
+    read = _plain_number if format.is_plain else _reader(format)
+    numbers = [read(text) for text in texts]
+    for place, number in enumerate(numbers):
+        if number is None:
+            numbers[place] = _special_number(texts[place])
+    is_unknown = np.fromiter((number is None for number in numbers), np.bool_, len(texts))
+    return np.asarray(numbers, np.float64), is_unknown  # None becomes NaN
+
+
+def _plain_number(text: str) -> float | None:
+    return float(text.replace(MINUS, "-")) if _NUMBER.fullmatch(text) else None
+
+
+def _special_number(text: str) -> float | None:
+    lower = text.lower().replace(MINUS, "-")
+    if lower in NUMBER_BLANKS:
+        return np.nan
+    return float(lower) if _INFINITE.fullmatch(lower) else None
+
+
+def _reader(format: NumberFormat) -> Callable[[str], float | None]:
+    """A function that gives the number written in a format, and None for any other text."""
+    thousands, point = THOUSANDS.get(format.thousands, format.thousands), re.escape(format.decimal)
+    # No group follows a leading zero: 0,123 is a decimal.
+    grouped = rf"[1-9][0-9]{{0,2}}(?:[{re.escape(thousands)}][0-9]{{3}})+|" if thousands else ""
+    number = rf"((?:{grouped}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+)((?:[eE][+-]?[0-9]+)?)"
+    # An opening parenthesis is a sign that has to be closed.
+    sign, close = (rf"([{_SIGNS}(]?)", r"(\)?)") if format.parentheses else (f"([{_SIGNS}]?)", "()")
+    prefix, suffix = (f"(?:[{BLANKS}]*{re.escape(affix)})?" for affix in (format.prefix, format.suffix))
+    pattern = re.compile(rf"{sign}{prefix}[{BLANKS}]*{sign}{number}{close}{suffix}{close}")
+    removed = dict.fromkeys(map(ord, thousands))
+
+    def read(text: str) -> float | None:
+        if (match := pattern.fullmatch(text)) is None:
+            return None
+        outer, inner, digits, exponent, closed, closed_behind = match.groups()
+        signs = outer + inner
+        if len(signs) > 1 or signs.count("(") != len(closed + closed_behind):
+            return None
+        number = float(digits.translate(removed).replace(format.decimal, ".") + exponent)
+        return number if signs in ("", "+") else -number
+
+    return read
+
+
+def missing_mask(texts: Sequence[str], markers: frozenset[str]) -> NDArray[np.bool_]:
+    """Which texts mean a missing cell (n_texts,): "" and those equal to a marker by `canonical`."""
+    missing = {canonical(marker) for marker in markers} | {""}
+    return np.fromiter((canonical(text) in missing for text in texts), np.bool_, len(texts))
+
+
+def merged_spellings(levels: Iterable[str]) -> list[tuple[str, str]]:
+    """Up to three pairs of spellings that `canonical` merges, but for zeros after a whole number (1 and 1.0)."""
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(canonical(level), level), level) for level in levels)
+    return [(a, b) for a, b in pairs if _TRAILING_ZEROS.sub("", a) != _TRAILING_ZEROS.sub("", b)][:3]
+
+
+def differ_in_case_only(labels: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of distinct labels that differ in capitals only."""
+    groups: dict[str, dict[str, None]] = {}
+    for label in map(canonical, labels):
+        groups.setdefault(label.casefold(), {})[label] = None
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def tell_apart(text: str, known: Sequence[str]) -> str:
+    """The text in quotes; where it only looks like one of `known`, with the code points that differ."""
+    twin = None if text in known else next((other for other in known if _look(other) == _look(text)), None)
+    if twin is None:
+        return repr(text)
+    matcher = SequenceMatcher(None, [*map(str.casefold, twin)], [*map(str.casefold, text)], autojunk=False)
+    changes = [places for kind, *places in matcher.get_opcodes() if kind != "equal"]
+    added = "".join(text[start:end] for _, _, start, end in changes)
+    lacking = "" if added else "".join(twin[start:end] for start, end, _, _ in changes)
+    points = ", ".join(f"U+{ord(sign):04X}" for sign in added + lacking)
+    return f"{text!r} ({'without ' if lacking else ''}{points})" if points else repr(text)
+
+
+@lru_cache(1 << 12)
+def _look(text: str) -> str:
+    """What texts that look alike have in common."""
+    visible = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
+    return " ".join(visible.translate(_LOOKALIKES).casefold().split())
+
+
+def find_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
+    """The words for no and yes that the texts are spelled with, if both occur and nothing else does."""
+    # Every word and its capitals: more distinct texts than this cannot all be two words.
+    if len(texts) > 16:
+        return None
+    words = {canonical(text).casefold(): text for text in sorted(texts, reverse=True)}
+    return next(((words[no], words[yes]) for no, yes in BOOLEAN_WORDS if words.keys() == {no, yes}), None)
+
+
+def complete_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
+    """Texts of no and yes for a column the user calls boolean: words for it, or any two texts in their order."""
+    if (words := find_boolean(texts)) is not None:
+        return words
+    if len(texts) == 1:
+        word = canonical(texts[0]).casefold()
+        pairs = ((texts[0], yes) if word == no else (no, texts[0]) for no, yes in BOOLEAN_WORDS if word in (no, yes))
+        return next(pairs, None)
+    ordered = sort_levels(texts)
+    return (ordered[0], ordered[1]) if len(ordered) == 2 else None
+
+
+def boolean_values(levels: Sequence[str], texts: Iterable[str]) -> Values:
+    """0 for no, 1 for yes, NaN for neither (n_texts,); `levels` are the texts of no and yes.
+
+    Capitals do not matter where no level is met exactly. Levels that are words for no and yes stand for all of them.
+    """
+    no, yes = map(canonical, levels)
+    folded = (no.casefold(), yes.casefold())
+    pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
+    words = {word: float(value) for pair in pairs for value, word in enumerate(pair)}
+    exact = {no: 0.0, yes: 1.0}
+    return np.asarray([exact.get(text, words.get(text.casefold(), np.nan)) for text in map(canonical, texts)])
+
+
+def sort_levels(levels: Iterable[str]) -> tuple[str, ...]:
+    """Levels in the order of their numbers when all are finite numbers, else of their texts."""
+    ordered = sorted(levels)
+    numbers, is_unknown = parse_numbers(ordered)
+    if is_unknown.any() or not np.isfinite(numbers).all():
+        return tuple(ordered)
+    return tuple(ordered[place] for place in np.argsort(numbers, kind="stable").tolist())

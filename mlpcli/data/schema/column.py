@@ -1,0 +1,186 @@
+"""How the cells of a column are read: decided once, recorded in the model, the same for every later table."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.reading.faults import escaped, quoted
+from mlpcli.data.schema.cells import (
+    PLAIN,
+    NumberFormat,
+    boolean_values,
+    canonical,
+    missing_mask,
+    number_text,
+    parse_numbers,
+)
+from mlpcli.data.schema.dates import parse_dates
+from mlpcli.data.store import WATCH
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype
+from mlpcli.errors import DataError
+from mlpcli.options import Setting, options
+
+Where = Callable[[int], str]
+
+
+@options
+class ColumnOptions:
+    """How to read one column, where what is found is wrong; a role alone is the short form."""
+
+    role: Annotated[Role | None, Setting("number, date, boolean or category; null goes by the cells.")] = None
+    prefix: Annotated[str, Setting("Text before each number, such as $.")] = ""
+    suffix: Annotated[str, Setting("Text behind each number, such as % or kg.")] = ""
+    decimal: Annotated[str | None, Setting("Decimal sign of the numbers; null is data.decimal.")] = None
+    thousands: Annotated[str | None, Setting("Sign between groups of three digits; null is data.thousands.")] = None
+    parentheses: Annotated[bool, Setting("Whether (117.88) is negative.")] = False
+    format: Annotated[str | None, Setting("How dates are written, such as DD/MM/YYYY; null finds it.")] = None
+    missing: Annotated[tuple[str, ...] | None, Setting("Texts that mean a missing cell; null is data.missing.")] = None
+
+
+@dataclass(frozen=True)
+class ColumnSchema:
+    """How to read a column, and why.
+
+    `number` is for numbers, `date_format` for dates, `levels` (no, yes) for booleans. `missing` are texts of a missing
+    cell; None means those of the table.
+    """
+
+    name: str
+    role: Role
+    reason: str = ""
+    number: NumberFormat = PLAIN
+    date_format: str = ""
+    levels: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
+
+
+def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Where) -> Column:
+    """The column as its role has it: numbers and days (float64 or smaller), or codes of canonical texts.
+
+    `missing` are the table's texts of a missing cell, `where` gives the place of a row. A boolean has the levels
+    (no, yes) first, and after them texts that are neither. Raises DataError with the place of a cell that is not what
+    the role asks for.
+    """
+    markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
+    if schema.role in ("number", "date"):
+        return _numeric(column, schema, markers, where)
+    texts = texts_of(column) if isinstance(column, NumericColumn) else column
+    is_missing = missing_mask(texts.levels, markers)
+    names = [None if gone else canonical(text) for text, gone in zip(texts.levels, is_missing, strict=True)]
+    if schema.role == "category":
+        return texts.relabel(names)
+    return _boolean(texts, names, schema)
+
+
+def texts_of(column: NumericColumn) -> CategoricalColumn:
+    """Numbers as texts in their one spelling, days as ISO dates; `role` says what they were."""
+    distinct, codes = np.unique(np.asarray(column.values), return_inverse=True)
+    if column.role == "date":
+        stamps = np.round(distinct * 86_400).astype("datetime64[s]") if len(distinct) else distinct
+        levels = [str(stamp).replace("T00:00:00", "") for stamp in stamps]
+    else:
+        levels = [number_text(float(number)) for number in distinct.tolist()]
+    found = CategoricalColumn(
+        tuple(map(str, range(len(levels)))), codes.astype(code_dtype(len(levels))), column.role or "number"
+    )
+    is_missing = np.isnan(distinct.astype(np.float64))
+    return found.relabel([None if gone else level for level, gone in zip(levels, is_missing, strict=True)])
+
+
+def first_row_of(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
+    """The first row with one of the levels that are marked (n_levels,)."""
+    return int(np.argmax(column.translate(is_asked, False)))
+
+
+def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Where) -> NumericColumn:
+    if isinstance(column, NumericColumn):
+        if schema.role == "date" and column.role != "date":
+            row = int(np.argmin(np.isnan(np.asarray(column.values, np.float64))))
+            raise not_a_date(where(row), schema, number_text(float(column.values[row])))
+        values = column.values
+        if schema.role == "number" and column.role is None:
+            values = _without_markers(values, markers)
+    else:
+        values = _parsed(column, schema, markers, where)
+    if values.dtype.kind == "f" and not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))):
+        is_infinite = np.isinf(values)  # NaN alone also comes here
+        if is_infinite.any():
+            raise DataError(
+                f"{where(int(np.argmax(is_infinite)))}: column {escaped(schema.name)}: an infinite value. "
+                "Write a finite number, or leave the cell empty."
+            )
+    return NumericColumn(values, column.role)
+
+
+def _without_markers(values: NDArray[Any], markers: frozenset[str]) -> NDArray[Any]:
+    """Numbers that mean a missing cell as NaN."""
+    numbers, is_unknown = parse_numbers(sorted(markers))
+    numbers = numbers[~is_unknown & np.isfinite(numbers)]
+    if not len(numbers):
+        return values
+    is_missing = np.isin(values, numbers)
+    return np.where(is_missing, np.nan, values) if is_missing.any() else values
+
+
+def _parsed(
+    column: CategoricalColumn, schema: ColumnSchema, markers: frozenset[str], where: Where
+) -> NDArray[np.float64]:
+    is_missing = missing_mask(column.levels, markers)
+    if schema.role == "date":
+        numbers = parse_dates(column.levels, schema.date_format)
+        is_unknown = np.isnan(numbers) & ~is_missing
+    else:
+        numbers, is_unknown = parse_numbers(column.levels, schema.number)
+        is_unknown &= ~is_missing
+    is_unknown &= column.counts > 0
+    if is_unknown.any():
+        row = first_row_of(column, is_unknown)
+        text = column.levels[column.codes[row]]
+        raise not_a_date(where(row), schema, text) if schema.role == "date" else not_a_number(where(row), schema, text)
+    values: NDArray[np.float64] = column.translate(np.where(is_missing, np.nan, numbers), np.nan)
+    return values
+
+
+def _boolean(texts: CategoricalColumn, names: list[str | None], schema: ColumnSchema) -> CategoricalColumn:
+    signs = boolean_values(schema.levels, [name or "" for name in names])
+    others = sorted({name for name, sign in zip(names, signs.tolist(), strict=True) if name and np.isnan(sign)})
+    places = {name: place for place, name in enumerate(others, start=2)}
+    codes = [
+        -1 if not name else places[name] if np.isnan(sign) else int(sign)
+        for name, sign in zip(names, signs.tolist(), strict=True)
+    ]
+    table = np.asarray(codes, code_dtype(len(others) + 2))
+    return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role)
+
+
+def not_a_number(where: str, schema: ColumnSchema, text: str) -> DataError:
+    """A text in a column of numbers."""
+    hint = ""
+    if schema.number == PLAIN and any(sign.isdigit() for sign in text):
+        hint = f" Or say how its numbers are written (prefix, suffix, decimal, thousands): data.columns.{schema.name}."
+    return DataError(
+        f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a number.\n"
+        f"Correct the cell; if it stands for a missing value, name it in data.missing.{hint}"
+    )
+
+
+def not_a_date(where: str, schema: ColumnSchema, text: str) -> DataError:
+    """A text in a column of dates that is none, or is written otherwise."""
+    return DataError(
+        f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a date written "
+        f"{schema.date_format or 'as one'}.\n"
+        "Correct the cell, or say how dates are written: data.dates, or format in data.columns."
+    )
+
+
+def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
+    """The columns of these schemas, each as its role has it; raises DataError with the place of a misfit."""
+    missing = frozenset(table.format.missing) | {""}
+    columns: dict[str, Column] = {}
+    for schema in schemas:
+        columns[schema.name] = cast(table.columns[schema.name], schema, missing, table.where)
+        WATCH.release()  # of a column on disk
+    return table.with_columns(columns)

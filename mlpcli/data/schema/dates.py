@@ -1,0 +1,189 @@
+"""Dates in texts: which way of writing them a column follows, and their day numbers.
+
+Days are counted from 1970-01-01 as float64, the time of day as the fraction. A zone offset is taken out, so all
+times are UTC. The arithmetic is NumPy's own: it knows the years 0001 to 9999, where nanosecond timestamps end in 2262.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+Series: TypeAlias = "pd.Series[Any]"
+
+# Where several formats read all texts, the first one is used.
+DATE_FORMATS = (
+    *("YYYY-MM-DD", "YYYY/MM/DD", "YYYY.MM.DD", "DD.MM.YYYY"),
+    *("MM/DD/YYYY", "DD/MM/YYYY", "MM-DD-YYYY", "DD-MM-YYYY"),
+    *("DD MON YYYY", "DD-MON-YYYY", "MON DD, YYYY"),
+    *("DD.MM.YY", "MM/DD/YY", "DD/MM/YY", "MM-DD-YY", "DD-MM-YY", "DD-MON-YY"),
+)
+# What an order of day and month rules out; DD.MM is written in one order only.
+_OTHER_ORDER = {"day_first": ("MM/DD", "MM-DD"), "month_first": ("DD/MM", "DD-MM-")}
+
+_MONTH_NAMES = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|"
+    "nov(?:ember)?|dec(?:ember)?"
+)
+_MONTHS = {name[:3]: number for number, name in enumerate(_MONTH_NAMES.split("|"), start=1)}
+_PARTS = {
+    "YYYY": r"(?P<year>\d{4})",
+    "YY": r"(?P<year>\d{2})",
+    "MON": rf"(?P<month>{_MONTH_NAMES})\.?",
+    "MM": r"(?P<month>\d{1,2})",
+    "DD": r"(?P<day>\d{1,2})",
+    ", ": r"(?:,\s*|\s+)",
+    " ": r"\s+",
+    ".": r"\.",
+}
+_FLAGS = re.ASCII | re.IGNORECASE
+_REST = r"(?P<rest>(?:,?[T\s].*)?)"
+_PATTERNS = {
+    name: re.compile(re.sub(r"YYYY|YY|MON|MM|DD|, | |\.", lambda part: _PARTS[part[0]], name) + _REST, _FLAGS)
+    for name in DATE_FORMATS
+}
+_TIME = re.compile(
+    r",?[T\s]\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?[\s\u202f]*(?:([AP])M)?"
+    r"\s*(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?",
+    _FLAGS,
+)
+_DAY = 86_400_000_000  # microseconds
+# Texts that are tried before all of them, and texts that show which formats a column may have.
+_FIRST_TEXTS, _SAMPLE = 100, 1000
+
+
+def find_date_formats(texts: Sequence[str], order: str | None = None) -> tuple[str, ...]:
+    """Names of the formats that read every text; the first one is to be used.
+
+    `order` is "day_first" or "month_first", which decide between numbers, or the name of the only format.
+    """
+    names = _allowed(order) if len(texts) else ()
+    for size in (1, _FIRST_TEXTS, len(texts)):
+        names = tuple(name for name in names if not np.isnan(parse_dates(texts[:size], name)).any())
+    return names
+
+
+def best_date_format(
+    texts: Sequence[str], counts: Sequence[int] | NDArray[np.int64], order: str | None = None
+) -> tuple[str, NDArray[np.bool_]]:
+    """The format that reads most cells, and which texts it does not read; "" if none reads any.
+
+    `counts` are cells per text. Formats that read nothing in a sample of the texts are not tried.
+    """
+    sample = texts[:: max(1, len(texts) // _SAMPLE)]
+    best, most, is_other = "", 0, np.ones(len(texts), np.bool_)
+    for name in _allowed(order):
+        if np.isnan(parse_dates(sample, name)).all():
+            continue
+        is_unread = np.isnan(parse_dates(texts, name))
+        n_read = int(np.asarray(counts)[~is_unread].sum())
+        if n_read > most:
+            best, most, is_other = name, n_read, is_unread
+    return best, is_other
+
+
+def _allowed(order: str | None) -> tuple[str, ...]:
+    if order in DATE_FORMATS:
+        return (order,)
+    return tuple(name for name in DATE_FORMATS if not name.startswith(_OTHER_ORDER.get(order or "", ("?",))))
+
+
+def looks_like_date(text: str) -> bool:
+    """Whether a text is written as a date, even of a day that does not exist."""
+    matches = (pattern.fullmatch(text) for pattern in _PATTERNS.values())
+    return any(not match["rest"] or _TIME.fullmatch(match["rest"]) for match in matches if match)
+
+
+def has_two_digit_year(format: str) -> bool:
+    """Whether years are written without their century."""
+    return "YYYY" not in format
+
+
+def is_day_first(format: str) -> bool:
+    """Whether the day comes before the month."""
+    return format.startswith("DD")
+
+
+def parse_dates(texts: Sequence[str], format: str) -> Values:
+    """Day numbers (n_texts,), NaN for a text that is no such date."""
+    match = _PATTERNS[format].fullmatch
+    year, month, day, time = np.asarray([_fields(match(text)) for text in texts], np.int64).reshape(-1, 4).T
+    if has_two_digit_year(format):  # as POSIX has it
+        year = year + np.where(year >= 69, 1900, 2000)
+    months = (year - 1970) * 12 + month - 1
+    first, behind = (months_.astype("datetime64[M]").astype("datetime64[D]") for months_ in (months, months + 1))
+    first, n_days = first.astype(np.int64), (behind - first).astype(np.int64)
+    is_valid = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= n_days)
+    # Whole microseconds are divided once, so that a moment has the same number in every zone and in `days_of`.
+    return np.where(is_valid, ((first + day - 1) * _DAY + time) / _DAY, np.nan)
+
+
+def _fields(match: re.Match[str] | None) -> tuple[int, int, int, int]:
+    """Year, month, day and microsecond; all 0 for what is no date."""
+    if match is None or (time := _microseconds(match["rest"])) is None:
+        return 0, 0, 0, 0
+    year, month, day = match.group("year", "month", "day")
+    return int(year), int(month) if month.isdecimal() else _MONTHS[month[:3].lower()], int(day), time
+
+
+@lru_cache(1 << 17)
+def _microseconds(rest: str) -> int | None:
+    """The time of day in UTC that follows a date; None for what is no time."""
+    if (match := _TIME.fullmatch(rest)) is None:
+        return None if rest else 0
+    hours, minutes, seconds, half, sign, zone_hours, zone_minutes = match.groups("0")
+    hour, minute, second = int(hours), int(minutes), float(seconds.replace(",", "."))
+    if half != "0":
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half in "Pp" else 0)
+    if hour > 23 or minute > 59 or second >= 60:
+        return None
+    zone = int(zone_hours) * 60 + int(zone_minutes)
+    return (hour * 60 + minute - (-zone if sign == "-" else zone)) * 60_000_000 + round(second * 1_000_000)
+
+
+def days_of(series: Series) -> Values:
+    """Day numbers of a column the frame already holds as dates, NaN where missing."""
+    dates = series.dt.tz_convert("UTC").dt.tz_localize(None) if isinstance(series.dtype, pd.DatetimeTZDtype) else series
+    stamps = dates.to_numpy("datetime64[us]")
+    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / _DAY)
+
+
+def has_time(days: Values) -> bool:
+    """Whether any date has a time of day other than midnight."""
+    known = days[~np.isnan(days)]
+    return bool(np.any(known != np.floor(known)))
+
+
+def iso_date(day: float) -> str:
+    """The date of a day number, as 2024-02-29."""
+    return str(np.datetime64(int(np.floor(day)), "D"))
+
+
+def cycle_names(with_hour: bool) -> tuple[str, ...]:
+    """Names of what `cycles` gives, in order."""
+    parts = ("year", "week", "day") if with_hour else ("year", "week")
+    return tuple(f"{part}_{function}" for part in parts for function in ("sin", "cos"))
+
+
+def cycles(days: Values, with_hour: bool) -> list[Values]:
+    """Sine and cosine of the place in the year, in the week and (if asked) in the day; 0 where the date is missing.
+
+    Each is (n_rows,). December ends next to January and Sunday next to Monday, which a day number cannot say.
+    """
+    known = ~np.isnan(days)
+    whole = np.floor(np.where(known, days, 0.0))
+    dates = whole.astype(np.int64).astype("datetime64[D]")
+    day_of_year = (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
+    # 1970-01-01 was a Thursday: with 3 added, Monday is 0.
+    turns = [day_of_year / 365.25, (whole + 3) % 7 / 7]
+    if with_hour:
+        turns.append(np.where(known, days, 0.0) - whole)
+    angles = [2 * np.pi * turn for turn in turns]
+    return [np.where(known, function(angle), 0.0) for angle in angles for function in (np.sin, np.cos)]

@@ -1,0 +1,138 @@
+"""Numbers in disguise: $2,212.04, 56.3%, 12 kg, 1 234,5, (117.88).
+
+Some way of writing has to read nearly all cells. Where two ways read as many cells as other numbers (7,409), whole
+numbers below 1000 beside them speak for groups of thousands; without them the format is ambiguous.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.schema.cells import BLANKS, MINUS, NUMBER_BLANKS, PLAIN, NumberFormat, Values, is_code, parse_numbers
+
+Counts = Sequence[int] | NDArray[np.int64]
+
+# Fraction of the cells that have to be numbers, and of those in a sample of the texts.
+MOST, MOST_OF_SAMPLE = 0.95, 0.9
+SAMPLE = 10_000
+# Decimal and thousands signs, the simplest first.
+_SIGNS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+# Prefixes without a currency sign. Other letters before whole numbers make names: ID7, Q3.
+_CURRENCIES = frozenset(
+    ("%", "usd", "eur", "gbp", "chf", "jpy", "cny", "inr", "aud", "cad", "sek", "nok", "dkk", "pln", "rs", "kr", "fr")
+)
+_SIGN = rf"[+\-{MINUS}(]?"
+_LETTER = rf"[^\d\s+\-{MINUS}().,:;'\u2019\"#/\\|*=<>~_&@!?\[\]{{}}]"
+_SHAPE = re.compile(
+    rf"{_SIGN}(?P<prefix>(?:{_LETTER}{{0,3}}(?:{_LETTER}|[^\W\d_]\.))?)[{BLANKS}]*{_SIGN}"
+    rf"(?P<body>[.,]?[0-9](?:[0-9.,'\u2019{BLANKS}]*[0-9])?)(?:[eE][+-]?[0-9]+)?\)?"
+    rf"[{BLANKS}]*(?P<suffix>(?:{_LETTER}(?:{_LETTER}|/){{0,5}}(?:(?<=m)[23])?)?)\)?"
+)
+# Phone numbers and addresses of networks, should all cells be such.
+_NAME = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
+_POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\.[0-9]{{3}})*))")
+
+
+@dataclass(frozen=True)
+class Disguise:
+    """How cells are read as numbers.
+
+    `fraction` of the cells are numbers then. `example` is one that is none as it stands. `alternatives` read as many
+    cells as other numbers.
+    """
+
+    format: NumberFormat
+    fraction: float
+    example: str
+    alternatives: tuple[NumberFormat, ...] = ()
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the cells could be other numbers."""
+        return bool(self.alternatives)
+
+
+def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",") -> Disguise | None:
+    """How distinct texts, with their counts of cells, are written if nearly all are numbers; None if they are plain.
+
+    `delimiter` is of the file: a semicolon speaks for decimal commas where nothing else decides.
+    """
+    weights = np.asarray(counts, np.float64)
+    affixes = _affixes(texts, weights)
+    is_strange = parse_numbers(texts)[1]
+    if affixes is None or not is_strange.any():
+        return None
+    formats = [replace(affixes, decimal=decimal, thousands=thousands) for decimal, thousands in _SIGNS]
+    readings = {format: parse_numbers(texts, format) for format in formats}
+    fractions = {format: weights[~is_unknown].sum() / weights.sum() for format, (_, is_unknown) in readings.items()}
+    most = max(fractions.values())
+    best = {format: readings[format][0] for format in formats if fractions[format] == most}
+    if most < MOST or PLAIN in best:
+        return None
+    chosen, alternatives = _choose(best, "," if delimiter == ";" else ".")
+    is_example = is_strange & ~readings[chosen][1]
+    return Disguise(chosen, float(most), texts[int(np.argmax(is_example))], alternatives)
+
+
+def _affixes(texts: Sequence[str], weights: Values) -> NumberFormat | None:
+    """Prefix, suffix and parentheses that most cells of a sample share; None if they are no numbers with these."""
+    some = slice(None, None, max(1, len(texts) // SAMPLE))
+    shapes = zip(map(_SHAPE.fullmatch, texts[some]), weights[some].tolist(), strict=True)
+    sample = [(match, weight) for match, weight in shapes if match and not is_code(match["body"])]
+    n_cells = sum(weight for _, weight in sample)
+    if n_cells < MOST_OF_SAMPLE * weights[some].sum() or all(_NAME.fullmatch(match[0]) for match, _ in sample):
+        return None
+    prefix, suffix = (_shared((match[side], weight) for match, weight in sample) for side in ("prefix", "suffix"))
+    is_currency = prefix.lower().rstrip(".") in _CURRENCIES or "Sc" in map(unicodedata.category, prefix)
+    has_signs = len(prefix) > 1 and any(not match["body"].isdigit() for match, _ in sample)
+    if prefix and not is_currency and not has_signs:
+        return None
+    n_closed = sum(")" in match[0] for match, _ in sample)
+    return NumberFormat(prefix=prefix, suffix=suffix, parentheses=0 < n_closed < len(sample))
+
+
+def _shared(affixes: Iterable[tuple[str, float]]) -> str:
+    """The affix of at least half of the cells, else ""."""
+    totals: dict[str, float] = {}
+    for affix, weight in affixes:
+        totals[affix] = totals.get(affix, 0.0) + weight
+    most = max(totals, key=totals.__getitem__)
+    return most if 2 * totals[most] >= sum(totals.values()) else ""
+
+
+def _choose(readings: dict[NumberFormat, Values], decimal: str) -> tuple[NumberFormat, tuple[NumberFormat, ...]]:
+    """The format to be used and its alternatives; `readings` have the numbers of each, the simplest format first."""
+    simplest, *others = readings
+    numbers = readings[simplest]
+    other = next((one for one in others if not np.array_equal(numbers, readings[one], equal_nan=True)), None)
+    if other is None:
+        return simplest, ()
+    # A number without signs is the same in both.
+    whole = np.abs(numbers[numbers == readings[other]])
+    if len(whole) and whole.max() < 1000:
+        return other, ()
+    return (simplest, (other,)) if simplest.decimal == decimal else (other, (simplest,))
+
+
+def point_thousands(texts: Sequence[str], counts: Counts) -> bool:
+    """Whether 6.001 may be 6001: three digits follow every point, and whole numbers below 1000 stand beside."""
+    n_grouped = n_small = 0
+    for text, count in zip(texts, counts, strict=True):
+        match = _POINT_GROUPS.fullmatch(text)
+        if match is None and text.lower() not in NUMBER_BLANKS:
+            return False
+        n_grouped += int(count) if match and match["groups"] else 0
+        n_small += int(count) if match and match["groups"] == "" else 0
+    return n_grouped > 1 and n_small > 1  # one cell may be chance
+
+
+def yaml_of(format: NumberFormat) -> str:
+    """What stands in the config for a column written in this format: {role: number, prefix: "$"}."""
+    signs = sorted(vars(format).items() - vars(PLAIN).items())
+    entries = ["role: number", *(f"{name}: {json.dumps(sign, ensure_ascii=False)}" for name, sign in signs)]
+    return f"{{{', '.join(entries)}}}"

@@ -1,0 +1,202 @@
+"""What `mlp init` and `mlp check` say of each column: what it holds, and whether it is of use."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.schema.cells import number_text
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table, texts_of
+from mlpcli.data.schema.leaks import is_copy, levels_give_classes_away, number_gives_classes_away
+from mlpcli.data.schema.roles import AS_FOUND, Finding, Writing, decide
+from mlpcli.data.schema.task import TargetPlan, are_codes
+from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, Table, Values
+from mlpcli.errors import DataError
+
+Kind = Literal["number", "code", "category", "boolean", "date", "id", "near_unique", "constant", "empty", "leak"]
+
+_ID_NAME = re.compile(
+    r"^(?i:id|ids|index|key|uuid|guid|row_?id|row_?num(ber)?|unnamed: ?\d+)$"
+    r"|.*[_ .-](?i:id|key|uuid|guid)$|.*[a-z]I[dD]$"
+)
+# A text column with fewer known cells is too short to be called near-unique, a number column to be called a counter.
+_MIN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column that is not a target, as found in the table.
+
+    `kind` says more than the role: "code" is a number that may be a code, and the last five kinds are of no use as they
+    are. `drop_reason` (a short sentence without a full stop) is "" for a column to be kept, `note` is a remark on one;
+    `fault` says with its place what training will refuse.
+    """
+
+    schema: ColumnSchema
+    kind: Kind
+    n_rows: int
+    n_distinct: int
+    n_missing: int
+    examples: tuple[str, ...]
+    drop_reason: str = ""
+    note: str = ""
+    fault: str = ""
+
+    @property
+    def name(self) -> str:
+        """The column."""
+        return self.schema.name
+
+    @property
+    def role(self) -> Role:
+        """What its cells are read as."""
+        return self.schema.role
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The code of each cell (-1: missing) over the distinct texts or numbers, and of numbers the values."""
+
+    codes: Codes
+    texts: tuple[str, ...]
+    distinct: Values | None = None
+    values: Values | None = None
+
+
+def profile_columns(
+    table: Table,
+    targets: TargetPlan,
+    options: Mapping[str, ColumnOptions],
+    writing: Writing = Writing(),  # noqa: B008
+) -> list[ColumnProfile]:
+    """Profile every column of a table as read that is not a target, in order.
+
+    Numbers in disguise are profiled as the numbers they are.
+    """
+    names = [schema.name for schema in targets.schemas]
+    truths = _leak_targets(table, targets)
+    profiles = []
+    for name in table.names:
+        if name in names:
+            continue
+        schema, findings = decide(table, name, options.get(name, AS_FOUND), writing)
+        number = next((finding.number for finding in findings if finding.number is not None), None)
+        if number is not None:
+            schema, findings = replace(schema, role="number", number=number), []
+        cells, fault = _cells(table, schema, findings)
+        profile = _profile(schema, cells, name in options)
+        notes = [text for text in (profile.note, *_notes(findings)) if text]
+        profile = replace(profile, note="; ".join(notes), fault=fault)
+        if not profile.drop_reason and any(_gives_away(cells, truth) for truth in truths):
+            reason = f"gives the target away ({' or '.join(names)} follows from it alone)"
+            profile = replace(profile, kind="leak", drop_reason=reason)
+        profiles.append(profile)
+    if all(profile.drop_reason for profile in profiles):
+        # A table of nothing but x = 1, 2, 3, ... and y: then x is meant.
+        return [_kept_if_possible(profile) for profile in profiles]
+    return profiles
+
+
+def _notes(findings: Sequence[Finding]) -> list[str]:
+    return [finding.text for finding in findings if not finding.is_fault]
+
+
+def _cells(table: Table, schema: ColumnSchema, findings: Sequence[Finding]) -> tuple[_Cells, str]:
+    """The cells as their role has them, and what training will refuse about them."""
+    fault = next((finding.text for finding in findings if finding.is_fault), "")
+    column: Column = table.columns[schema.name]
+    if not fault:
+        try:
+            column = cast_table(table, [schema]).columns[schema.name]
+        except DataError as error:
+            fault = str(error)
+    if isinstance(column, CategoricalColumn):
+        return _Cells(column.codes, column.levels), fault
+    values = np.asarray(column.values, np.float64)
+    distinct, codes = np.unique(values, return_inverse=True)
+    n_known = int(np.count_nonzero(~np.isnan(distinct)))
+    codes = np.where(np.isnan(values), -1, codes)
+    texts = texts_of(NumericColumn(distinct[:n_known][:3], "date" if schema.role == "date" else None)).levels
+    return _Cells(codes, texts, distinct[:n_known], values), fault
+
+
+def _profile(schema: ColumnSchema, cells: _Cells, is_role_given: bool) -> ColumnProfile:
+    """Kind of one column, judged without the target."""
+    n_rows = len(cells.codes)
+    counts = np.bincount(cells.codes + 1, minlength=1)
+    n_missing, n_distinct = int(counts[0]), int(np.count_nonzero(counts[1:]))
+    found = ColumnProfile(schema, schema.role, n_rows, n_distinct, n_missing, cells.texts[:3])
+    n_known = n_rows - n_missing
+    if not n_distinct:
+        return replace(found, kind="empty", drop_reason="all cells are missing")
+    if n_distinct == 1 and not n_missing:
+        return replace(found, kind="constant", drop_reason=f"one value only ({cells.texts[0]})")
+    if is_role_given:
+        return found
+    is_id_name = _ID_NAME.match(schema.name) is not None
+    if schema.role == "category" and n_distinct > n_known / 2:
+        if n_known > _MIN_ROWS:
+            return replace(found, kind="near_unique", drop_reason=f"{n_distinct} distinct texts in {n_known} rows")
+        if is_id_name:
+            return replace(found, kind="id", drop_reason="named as an id")
+    if schema.role == "number" and cells.distinct is not None:
+        return _number_profile(found, cells.distinct, is_id_name)
+    return found
+
+
+def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) -> ColumnProfile:
+    """Tell ids, codes and booleans from amounts."""
+    if np.isinf(distinct).any() or not np.array_equal(distinct, np.round(distinct)):
+        return found
+    if np.array_equal(distinct, [0.0, 1.0]):
+        return replace(found, schema=replace(found.schema, role="boolean", levels=("0", "1")), kind="boolean")
+    low, high = number_text(distinct.min()), number_text(distinct.max())
+    if is_id_name and found.n_distinct > (found.n_rows - found.n_missing) / 2:
+        return replace(found, kind="id", drop_reason=f"named as an id ({low} to {high})")
+    if _is_counter(distinct, found):
+        return replace(
+            found, kind="id", drop_reason=f"each row has a whole number of its own, like an id ({low} to {high})"
+        )
+    if found.n_distinct > 2 and are_codes(distinct):
+        return replace(found, kind="code", note=f"whole numbers {low} to {high}, read as amounts")
+    return found
+
+
+def _is_counter(distinct: Values, found: ColumnProfile) -> bool:
+    """Whether every row has a number of its own, in a range hardly wider than the table is long; years are amounts."""
+    if len(distinct) < found.n_rows or len(distinct) <= _MIN_ROWS:
+        return False
+    are_years = distinct.min() >= 1800 and distinct.max() <= 2200
+    is_dense = distinct.min() >= 0 and distinct.max() - distinct.min() < 1.5 * len(distinct)
+    return bool(is_dense and not are_years)
+
+
+def _kept_if_possible(profile: ColumnProfile) -> ColumnProfile:
+    """Of a table in which nothing else is left: what may be meant as the input after all."""
+    is_counter = profile.kind == "id" and profile.role == "number" and not _ID_NAME.match(profile.name)
+    if not is_counter and profile.kind != "leak":
+        return profile
+    what = "gives the target away" if profile.kind == "leak" else "looks like an id"
+    return replace(profile, kind=profile.role, drop_reason="", note=f"{what}, kept as there is no other input")
+
+
+def _leak_targets(table: Table, targets: TargetPlan) -> list[NDArray[Any]]:
+    """Class codes (ints) or amounts (float64) of each target that columns are compared with."""
+    found: list[NDArray[Any]] = []
+    for column in cast_table(table, targets.schemas).columns.values():
+        if isinstance(column, NumericColumn):
+            found.append(np.asarray(column.values, np.float64))
+        elif 2 <= len(column.levels) <= len(column.codes) / 2:
+            found.append(column.codes)
+    return found
+
+
+def _gives_away(cells: _Cells, target: NDArray[Any]) -> bool:
+    if target.dtype == np.float64:
+        return cells.values is not None and is_copy(cells.values, target)
+    if cells.distinct is not None:
+        return number_gives_classes_away(cells.distinct, cells.codes, target)
+    return levels_give_classes_away(cells.codes, target)

@@ -1,0 +1,300 @@
+"""Which role a column has: decided once, on all its rows, with a reason; what the cells cannot settle is said.
+
+A typed source decides by its type. Texts are numbers if all are, dates if one format reads all, booleans if they are
+two words for no and yes; else categories. Nearly all numbers or dates with a few strays are a fault, and so are numbers
+in disguise ($2,212.04) that would make useless categories: the user says what they are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.schema.cells import (
+    NumberFormat,
+    complete_boolean,
+    find_boolean,
+    is_code,
+    merged_spellings,
+    missing_mask,
+    parse_numbers,
+)
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
+from mlpcli.data.schema.dates import best_date_format, find_date_formats, has_two_digit_year, looks_like_date
+from mlpcli.data.schema.disguise import find_number_format, yaml_of
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
+from mlpcli.errors import DataError
+
+# Cells (or distinct texts of a column with more than FEW_TEXTS) that may be strays, as a fraction.
+STRAYS = 0.05
+FEW_TEXTS = 20
+DATES_KEY = "data.dates: day_first or month_first"
+
+AS_FOUND = ColumnOptions()
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How all columns of the table are written, unless a column says otherwise; `dates` as `data.dates`."""
+
+    decimal: str = "."
+    thousands: str | None = None
+    dates: str | None = None
+
+    @property
+    def number(self) -> NumberFormat:
+        """How numbers are written."""
+        return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a column that the user has to know; a fault stops a training.
+
+    `number` is how its numbers are written, where they are in disguise.
+    """
+
+    column: str
+    text: str
+    is_fault: bool
+    number: NumberFormat | None = None
+
+
+def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
+    """Raise DataError for columns that are not what they seem to be: each with its place and what settles it."""
+    faults = [finding.text for finding in findings if finding.is_fault]
+    if not faults:
+        return
+    shown = faults[:most]
+    more = f"\n{len(faults) - len(shown)} more such columns: mlp check lists all." if len(faults) > len(shown) else ""
+    raise DataError("\n".join(shown) + more)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The texts of a column that are not missing, with the number of cells of each; `column` has them as levels."""
+
+    table: Table
+    column: CategoricalColumn
+    texts: tuple[str, ...]
+    counts: NDArray[np.int64]
+    levels: NDArray[np.int64]
+
+    @property
+    def n_cells(self) -> int:
+        return int(self.counts.sum())
+
+    def place(self, is_asked: NDArray[np.bool_]) -> str:
+        """Where the first cell with one of the marked texts stands."""
+        marked = np.zeros(len(self.column.levels), np.bool_)
+        marked[self.levels[is_asked]] = True
+        return self.table.where(first_row_of(self.column, marked))
+
+    def few(self, is_asked: NDArray[np.bool_]) -> str:
+        """The marked texts, for a message."""
+        return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
+
+
+def decide(
+    table: Table, name: str, options: ColumnOptions = AS_FOUND, writing: Writing = Writing()
+) -> tuple[ColumnSchema, list[Finding]]:
+    """How to read a column, and what the user has to know of it.
+
+    Raises DataError only where `options` ask for what the column cannot be.
+    """
+    column = table.columns[name]
+    number = NumberFormat(
+        decimal=options.decimal or writing.decimal,
+        thousands=options.thousands or writing.thousands or "",
+        prefix=options.prefix,
+        suffix=options.suffix,
+        parentheses=options.parentheses,
+    )
+    base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
+    cells = _cells(table, column, options) if isinstance(column, CategoricalColumn) else None
+    is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
+    if is_number:
+        return replace(base, role="number"), []
+    if options.role == "date" or options.format:
+        return _as_date(table, base, cells, options.format or writing.dates)
+    if options.role == "boolean":
+        return replace(base, role="boolean", levels=_boolean_levels(table, base, column, cells)), []
+    if options.role == "category":
+        return base, []
+    if column.role is not None:
+        levels = ("False", "True") if column.role == "boolean" else ()
+        written = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
+        return replace(base, role=column.role, date_format=written, levels=levels, reason="type of the source"), []
+    if cells is None:
+        return replace(base, role="number", reason="all cells are numbers"), []
+    return _by_cells(base, cells, writing)
+
+
+def _cells(table: Table, column: CategoricalColumn, options: ColumnOptions) -> _Cells:
+    markers = frozenset(table.format.missing if options.missing is None else options.missing)
+    counts = column.counts
+    levels = np.flatnonzero(~missing_mask(column.levels, markers) & (counts > 0))
+    return _Cells(table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels)
+
+
+def _by_cells(base: ColumnSchema, cells: _Cells, writing: Writing) -> tuple[ColumnSchema, list[Finding]]:
+    if not cells.texts:
+        return replace(base, reason="all cells are missing"), []
+    if (words := find_boolean(cells.texts)) is not None:
+        return replace(base, role="boolean", levels=words, reason=f"{words[0]} and {words[1]}"), []
+    numbers, is_unknown = parse_numbers(cells.texts, base.number)
+    is_number = ~is_unknown & ~np.isnan(numbers)
+    if not is_unknown.any() and is_number.any():
+        return _number_or_code(base, cells)
+    formats = find_date_formats(cells.texts, writing.dates)
+    if formats:
+        schema = replace(base, role="date", date_format=formats[0], reason=f"dates written {formats[0]}")
+        return schema, _date_notes(base.name, formats)
+    if (found := _disguised(base, cells, writing)) is not None:
+        return base, [found]
+    for found_strays in (_stray_numbers, _stray_dates):
+        result = found_strays(base, cells, is_unknown, is_number, writing)
+        if result is not None:
+            return result
+    return replace(base, reason="texts"), _category_notes(base, cells, is_number)
+
+
+def _number_or_code(base: ColumnSchema, cells: _Cells) -> tuple[ColumnSchema, list[Finding]]:
+    are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
+    are_whole = all(text.lstrip("+-").isdecimal() for text in cells.texts)
+    if not are_codes.any() or not are_whole:
+        return replace(base, role="number", reason="all cells are numbers"), []
+    code = cells.texts[int(np.argmax(are_codes))]
+    why = "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a number keeps"
+    place = cells.place(are_codes)
+    text = (
+        f"{place}: column {base.name}: {quoted(code)} {why}: read as codes (categories). "
+        f"If they are amounts: data.columns: {{{base.name}: number}}"
+    )
+    return replace(base, reason=f"codes: {code} {why}"), [Finding(base.name, text, is_fault=False)]
+
+
+def _date_notes(name: str, formats: Sequence[str]) -> list[Finding]:
+    notes = []
+    if len(formats) > 1:
+        could = " or ".join(formats)
+        notes.append(f"column {name}: dates could be {could}: read as {formats[0]}. To say which: {DATES_KEY}")
+    if has_two_digit_year(formats[0]):
+        notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")
+    return [Finding(name, note, is_fault=False) for note in notes]
+
+
+def _disguised(base: ColumnSchema, cells: _Cells, writing: Writing) -> Finding | None:
+    delimiter = cells.table.format.delimiter or ","
+    found = find_number_format(cells.texts, cells.counts, delimiter)
+    if found is None or found.format == writing.number:
+        return None
+    is_marked = np.asarray([text == found.example for text in cells.texts], np.bool_)
+    unsure = " (a comma before three digits can also be a decimal comma)" if found.is_ambiguous else ""
+    text = (
+        f"{cells.place(is_marked)}: column {base.name}: {quoted(found.example)}: its cells look like numbers{unsure}. "
+        f"To read numbers: data.columns: {{{base.name}: {yaml_of(found.format)}}}; "
+        f"to keep texts: data.columns: {{{base.name}: category}}"
+    )
+    return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format)
+
+
+def _stray_numbers(
+    base: ColumnSchema, cells: _Cells, is_unknown: NDArray[np.bool_], is_number: NDArray[np.bool_], _: Writing
+) -> tuple[ColumnSchema, list[Finding]] | None:
+    if not is_number.any() or not _are_few(cells, is_unknown):
+        return None
+    found = _strays(base.name, cells, is_unknown, "is not a number", "numbers")
+    return replace(base, role="number", reason="nearly all cells are numbers"), [found]
+
+
+def _stray_dates(
+    base: ColumnSchema, cells: _Cells, is_unknown: NDArray[np.bool_], _: NDArray[np.bool_], writing: Writing
+) -> tuple[ColumnSchema, list[Finding]] | None:
+    date_format, is_other = best_date_format(cells.texts, cells.counts, writing.dates)
+    if date_format and _are_few(cells, is_other):
+        schema = replace(base, role="date", date_format=date_format, reason="nearly all cells are dates")
+        return schema, [_strays(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
+    are_dates = np.asarray([looks_like_date(text) for text in cells.texts], np.bool_)
+    if not date_format or not _are_few(cells, ~are_dates):
+        return None
+    text = (
+        f"{cells.place(is_other)}: column {base.name}: dates written in several ways: {cells.few(~is_other)} beside "
+        f"{cells.few(is_other)}. Write them in one way, or read texts: data.columns: {{{base.name}: category}}"
+    )
+    return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
+
+
+def _are_few(cells: _Cells, is_stray: NDArray[np.bool_]) -> bool:
+    """Whether strays are few cells, or few of many distinct texts."""
+    few_cells = cells.counts[is_stray].sum() <= STRAYS * cells.n_cells
+    return bool(few_cells or (len(cells.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
+
+
+def _strays(name: str, cells: _Cells, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
+    n = int(cells.counts[is_stray].sum())
+    row = cells.place(is_stray)
+    text = cells.texts[int(cells_first(cells, is_stray))]
+    more = "" if n == 1 else f", nor are {n - 1} more ({cells.few(is_stray)})"
+    return Finding(
+        name,
+        f"{row}: column {name}: {quoted(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
+        f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
+        f"if these are texts: data.columns: {{{name}: category}}",
+        is_fault=True,
+    )
+
+
+def cells_first(cells: _Cells, is_asked: NDArray[np.bool_]) -> int:
+    """The index of the marked text that comes first in the table."""
+    marked = np.zeros(len(cells.column.levels), np.bool_)
+    marked[cells.levels[is_asked]] = True
+    code = int(cells.column.codes[first_row_of(cells.column, marked)])
+    return int(np.flatnonzero(cells.levels == code)[0])
+
+
+def _category_notes(base: ColumnSchema, cells: _Cells, is_number: NDArray[np.bool_]) -> list[Finding]:
+    notes = []
+    n = int(cells.counts[is_number].sum())
+    if 2 * n >= cells.n_cells:
+        other = cells.few(~is_number)
+        notes.append(
+            f"column {base.name}: {n} of {cells.n_cells} cells are numbers, others are not ({other}): "
+            "read as categories"
+        )
+    pairs = merged_spellings(cells.texts)
+    if pairs:
+        notes.append(f"column {base.name}: {pairs[0][0]} and {pairs[0][1]} are the same number, and one level")
+    return [Finding(base.name, note, is_fault=False) for note in notes]
+
+
+def _as_date(
+    table: Table, base: ColumnSchema, cells: _Cells | None, order: str | None
+) -> tuple[ColumnSchema, list[Finding]]:
+    if cells is None or not cells.texts:
+        return replace(base, role="date", date_format="YYYY-MM-DD"), []
+    formats = find_date_formats(cells.texts, order)
+    if formats:
+        return replace(base, role="date", date_format=formats[0]), _date_notes(base.name, formats)
+    best, _ = best_date_format(cells.texts, cells.counts, order)
+    if not best:
+        raise DataError(
+            f"{table.name}: column {base.name} cannot be read as dates: {quoted(cells.texts[0])}.\n"
+            "Known are YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and the like, each with or without a time."
+        )
+    return replace(base, role="date", date_format=best), []
+
+
+def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: _Cells | None) -> tuple[str, str]:
+    if isinstance(column, NumericColumn):
+        texts = tuple(f"{number:g}" for number in np.unique(column.values[~np.isnan(column.values)])[:9].tolist())
+    else:
+        assert cells is not None
+        texts = cells.texts
+    levels = complete_boolean(texts)
+    if levels is None:
+        found = f"it holds {len(texts)} values: {listed(texts, 8)}"
+        raise DataError(f"{table.name}: column {base.name} is not boolean, {found}")
+    return levels

@@ -1,0 +1,182 @@
+"""Which task the target columns set when the user leaves it open, and how they are read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.schema.cells import canonical, differ_in_case_only, find_boolean, missing_mask, number_text
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast, texts_of
+from mlpcli.data.schema.roles import AS_FOUND, Finding, Writing, decide
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
+from mlpcli.data.targets.encode import require_targets
+from mlpcli.data.targets.target import Task
+from mlpcli.errors import DataError
+
+TASKS: tuple[str, ...] = ("auto", *get_args(Task))
+
+MAX_CODES = 20
+# With more distinct values nobody would think of codes.
+MOST_PLAUSIBLE_CODES = 100
+# More classes than this fraction of the rows cannot be learnt; a few always may be.
+MOST_CLASSES = 0.2
+FEW_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class TargetPlan:
+    """The task, one sentence that says why, how the target columns are read, and what the user has to know of them."""
+
+    task: Task
+    reason: str
+    schemas: tuple[ColumnSchema, ...]
+    findings: tuple[Finding, ...]
+
+
+def are_codes(numbers: NDArray[np.float64]) -> bool:
+    """Whether distinct numbers are whole, run from 0 or 1 without gaps, and are at most 20."""
+    ordered = np.unique(numbers)
+    if not 0 < len(ordered) <= MAX_CODES or ordered[0] not in (0.0, 1.0):
+        return False
+    return bool(np.array_equal(ordered, ordered[0] + np.arange(len(ordered))))
+
+
+def plan_targets(
+    table: Table,
+    names: Sequence[str],
+    task: str = "auto",
+    options: Mapping[str, ColumnOptions] | None = None,
+    writing: Writing = Writing(),  # noqa: B008
+    say: str = "write task:",
+) -> TargetPlan:
+    """Settle the task and how the targets of a table as read are read; `say` is how the user can name the task.
+
+    One column: texts, two distinct values, or codes (`are_codes`) are classes, other numbers are amounts. Several
+    columns: all booleans is multilabel, else amounts. Raises DataError when a target column is not in the table, holds
+    nothing, or has too many classes to learn.
+    """
+    require_targets(table, names)
+    found = [decide(table, name, (options or {}).get(name, AS_FOUND), writing) for name in names]
+    schemas = tuple(schema for schema, _ in found)
+    findings = tuple(finding for _, of_column in found for finding in of_column)
+    distinct = {schema.name: _distinct(table, schema) for schema in schemas}
+    for name, texts in distinct.items():
+        if not texts:
+            raise DataError(f"{table.name}: the target {name} is missing in every row. See data.missing.")
+    if task == "auto":
+        task, reason = _task_of(table, schemas, distinct, findings, say)
+    else:
+        reason = "as asked"
+    if task == "regression":
+        schemas = tuple(replace(schema, role="number") for schema in schemas)
+    elif task == "multilabel":
+        schemas = tuple(_boolean(table, schema, distinct[schema.name]) for schema in schemas)
+        findings = tuple(one for one in findings if one.is_fault)
+    else:
+        schemas = tuple(replace(schema, role="category") for schema in schemas)
+        findings = tuple(one for one in findings if one.is_fault and reason != "as asked")
+        findings += tuple(
+            Finding(name, f"column {name}: classes that differ in case only: {listed(labels)}", is_fault=False)
+            for name, texts in distinct.items()
+            for labels in differ_in_case_only(texts)
+        )
+        findings += tuple(_merged_labels(table, schema.name) for schema in schemas if _merged(table, schema.name))
+    return TargetPlan(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
+
+
+def _merged(table: Table, name: str) -> list[str]:
+    """Spellings of labels that are one and the same number."""
+    column = table.columns[name]
+    if not isinstance(column, CategoricalColumn):
+        return []
+    by_label: dict[str, list[str]] = {}
+    for level, count in zip(column.levels, column.counts.tolist(), strict=True):
+        if count:
+            by_label.setdefault(canonical(level), []).append(level)
+    return next((levels for levels in by_label.values() if len(levels) > 1), [])
+
+
+def _merged_labels(table: Table, name: str) -> Finding:
+    text = f"column {name}: {listed(_merged(table, name))} are the same number, and one class"
+    return Finding(name, text, is_fault=False)
+
+
+def _task_of(
+    table: Table,
+    schemas: Sequence[ColumnSchema],
+    distinct: Mapping[str, tuple[str, ...]],
+    findings: Sequence[Finding],
+    say: str,
+) -> tuple[str, str]:
+    if len(schemas) > 1:
+        columns = ", ".join(distinct)
+        if all(find_boolean(texts) is not None for texts in distinct.values()):
+            return "multilabel", f"{columns}: booleans"
+        return "regression", f"{columns}: several columns, read as amounts"
+    (schema,), ((name, texts),) = schemas, distinct.items()
+    if len(texts) == 2 and not any(finding.is_fault for finding in findings):
+        return "classification", f"{name}: two distinct values, read as classes"
+    if schema.role != "number":
+        _refuse_many_classes(table, schema, texts, findings)
+        return "classification", f"{name}: texts, read as {len(texts)} classes"
+    if any(finding.is_fault for finding in findings):
+        return "regression", f"{name}: nearly all cells are numbers"
+    numbers = np.sort(np.asarray([float(text) for text in texts]))
+    if not np.isfinite(numbers).all() or not np.array_equal(numbers, np.round(numbers)):
+        return "regression", f"{name}: numbers, read as amounts"
+    span = f"whole numbers {number_text(numbers[0])} to {number_text(numbers[-1])}"
+    if are_codes(numbers):
+        reading = f"without gaps, read as {len(numbers)} classes; {say} regression if they are amounts"
+        return "classification", f"{name}: {span} {reading}"
+    hint = f"; {say} classification if they are codes" if len(numbers) <= MOST_PLAUSIBLE_CODES else ""
+    return "regression", f"{name}: {span}, read as amounts{hint}"
+
+
+def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
+    """The distinct cells of a target in their one spelling; of a faulty column as they are."""
+    column = table.columns[schema.name]
+    markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
+    if isinstance(column, NumericColumn):
+        known = cast(column, replace(schema, role="number"), markers, table.where)
+        assert isinstance(known, NumericColumn)
+        column = texts_of(known)
+    elif schema.role == "number":
+        try:
+            known = cast(column, schema, markers, table.where)
+        except DataError:  # strays, which are among the findings
+            pass
+        else:
+            assert isinstance(known, NumericColumn)
+            column = texts_of(known)
+    assert isinstance(column, CategoricalColumn)
+    is_there = ~missing_mask(column.levels, markers) & (column.counts > 0)
+    levels = (level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so)
+    return tuple(dict.fromkeys(map(canonical, levels)))
+
+
+def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> ColumnSchema:
+    levels = find_boolean(texts) or (tuple(sorted(texts)) if len(texts) == 2 else ())
+    if not levels:
+        found = f"{len(texts)} values ({listed(texts, 4)})" if len(texts) > 1 else f"one value only ({texts[0]!r})"
+        raise DataError(f"{table.name}: the target {schema.name} has {found}; multilabel needs booleans.")
+    return replace(schema, role="boolean", levels=levels)
+
+
+def _refuse_many_classes(
+    table: Table, schema: ColumnSchema, texts: tuple[str, ...], findings: Sequence[Finding]
+) -> None:
+    column = table.columns[schema.name]
+    n_rows = int(column.counts.sum()) if isinstance(column, CategoricalColumn) else len(column)
+    if len(texts) <= max(MOST_CLASSES * n_rows, FEW_CLASSES):
+        return
+    fault = next((finding.text for finding in findings if finding.is_fault), "")
+    if not fault and schema.role == "date":
+        fault = "They are dates, which cannot be predicted; write them as numbers."
+    fault = fault or "They look like names or free texts: name another target."
+    raise DataError(
+        f"{table.name}: the target {schema.name} has {len(texts)} classes in {n_rows} rows, such as "
+        f"{quoted(texts[0])}: too many to learn.\n{fault}"
+    )

@@ -1,0 +1,164 @@
+"""Columns on disk: arrays in an unlinked temporary file, memory-mapped, whose pages are let go of again.
+
+The file has no name (or loses it at once), so nothing stays behind whatever ends the process. A mapped array is used
+like any other; `release` drops its pages from the memory of this process, and a thread does so whenever they exceed a
+limit.
+"""
+
+import mmap
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.errors import OutputError
+
+ALIGNMENT = 64
+# Entries of an array that are written together; of any type they end at an aligned place.
+ENTRIES_AT_ONCE = 1 << 18
+# Seconds between two looks at how much is mapped.
+WATCH_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where in the file an array of one dimension stands."""
+
+    start: int
+    dtype: "np.dtype[Any]"
+    length: int
+
+
+class SpillFile:
+    """Arrays appended one after the other, read back one at a time."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._file = temporary_file(folder)
+        self._end = 0
+
+    def append(self, array: NDArray[Any]) -> Segment:
+        """Write an array (n,); raises OutputError where the disk is full."""
+        segment = Segment(self._end, array.dtype, len(array))
+        self._end += write_all(self._file, np.ascontiguousarray(array))
+        return segment
+
+    def read(self, segments: Sequence[Segment], dtype: "np.dtype[Any]") -> NDArray[Any]:
+        """The arrays of some segments as one (n,) of a type that holds them all."""
+        values = np.empty(sum(segment.length for segment in segments), dtype)
+        start = 0
+        for segment in segments:
+            self._file.seek(segment.start)
+            part = np.fromfile(self._file, segment.dtype, segment.length)
+            values[start : start + segment.length] = part
+            start += segment.length
+        return values
+
+    def close(self) -> None:
+        """Give the disk back."""
+        self._file.close()
+
+
+class MappedFile:
+    """A temporary file that is mapped as a whole once its size is known."""
+
+    def __init__(self, folder: str | None, n_bytes: int) -> None:
+        self._file = temporary_file(folder)
+        try:
+            self._file.truncate(max(n_bytes, 1))
+        except OSError as error:
+            raise OutputError(f"no room for {n_bytes / 1e9:.1f} GB of temporary data ({error.strerror}).") from error
+        self._map = mmap.mmap(self._file.fileno(), max(n_bytes, 1))
+        self._end = 0
+        WATCH.add(self)
+
+    def write(self, array: NDArray[Any], order: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Append an array (n,), its entries in another order if one is given; gives the mapped one."""
+        self._file.seek(self._end)
+        start, n_at_once = self._end, ENTRIES_AT_ONCE
+        for first in range(0, array.size, n_at_once):
+            some = slice(first, first + n_at_once)
+            self._end += write_all(self._file, array[some] if order is None else array[order[some]])
+        return np.frombuffer(self._map, array.dtype, array.size, start)
+
+    def array(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """The whole file as one array, to be written through the mapping."""
+        return np.frombuffer(self._map, dtype, int(np.prod(shape))).reshape(shape)
+
+    def release(self) -> None:
+        """Drop the pages from the memory of this process; what was written goes to the file."""
+        if hasattr(self._map, "madvise"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+class _Watch:
+    """Releases mapped files whenever they hold more memory than `limit` bytes."""
+
+    def __init__(self) -> None:
+        self.limit = 1 << 25
+        self._files: list[MappedFile] = []
+        self._thread: threading.Thread | None = None
+
+    def add(self, file: MappedFile) -> None:
+        """Watch a file from now on."""
+        self._files.append(file)
+        if self._thread is None and os.path.exists("/proc/self/statm"):
+            self._thread = threading.Thread(target=self._watch, name="mapped-pages", daemon=True)
+            self._thread.start()
+
+    def release(self) -> None:
+        """Drop the pages of all files now."""
+        for file in self._files:
+            file.release()
+
+    def _watch(self) -> None:
+        usual, pause = mapped_bytes(), threading.Event()
+        while not pause.wait(WATCH_SECONDS):
+            if mapped_bytes() - usual > self.limit:
+                self.release()
+
+
+WATCH = _Watch()
+
+
+def mapped_bytes() -> int:
+    """How much memory this process holds of mapped files, the libraries among them."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[2]) * mmap.PAGESIZE
+
+
+def temporary_file(folder: str | None) -> BinaryIO:
+    """A file without a name in the nearest folder that exists; raises OutputError."""
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    try:
+        return tempfile.TemporaryFile(dir=folder or None, buffering=0)
+    except OSError as error:
+        raise OutputError(
+            f"no temporary file can be made in {folder or tempfile.gettempdir()} ({error.strerror}). "
+            "Name a folder with room: data.cache."
+        ) from error
+
+
+def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
+    """Write the bytes of an array, up to the next aligned place; gives how many."""
+    try:
+        view = memoryview(array.reshape(-1).view(np.uint8).data)
+        while len(view):
+            view = view[file.write(view) :]
+        padding = aligned(array.nbytes) - array.nbytes
+        file.write(b"\0" * padding)
+    except OSError as error:
+        raise OutputError(
+            f"temporary data cannot be written ({error.strerror}). Name a folder with room: data.cache."
+        ) from error
+    return aligned(array.nbytes)
+
+
+def aligned(n_bytes: int) -> int:
+    """The next multiple of ALIGNMENT."""
+    return -(-n_bytes // ALIGNMENT) * ALIGNMENT

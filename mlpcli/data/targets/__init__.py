@@ -1,0 +1,1 @@
+"""Targets to what the network learns, and its outputs back to answers."""

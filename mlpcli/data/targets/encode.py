@@ -1,0 +1,206 @@
+"""Target columns of a cast table: which rows have one, what is learnt of them, and what the network is to give."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.reading.faults import listed
+from mlpcli.data.schema.cells import sort_levels, tell_apart
+from mlpcli.data.schema.column import ColumnSchema, first_row_of
+from mlpcli.data.table import CategoricalColumn, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, LabelType, NumberTarget, State, Target, Task
+from mlpcli.data.targets.transforms import TargetTransform, fit_transform, transformed
+from mlpcli.errors import DataError, did_you_mean
+
+Values = NDArray[np.float64]
+
+# Squares of larger numbers, summed over the rows, are no longer finite.
+LARGEST_NUMBER = 1e150
+
+
+def require_targets(table: Table, names: Sequence[str], role: str = "target") -> None:
+    """Raise DataError for a target column that is not in the table."""
+    for name in names:
+        if name not in table.columns:
+            hint = did_you_mean(name, table.column_names)
+            raise DataError(f"{table.name}: the {role} column {name} is missing.{hint}")
+
+
+def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = None) -> tuple[Rows, str]:
+    """Rows (of `rows`, of all) where no target is missing, and one sentence for the user ("" when none is).
+
+    `table` was cast by the schemas of the targets. Raises DataError when no row is left.
+    """
+    require_targets(table, names)
+    n_rows = table.n_rows if rows is None else len(rows)
+    each = []
+    for name in names:
+        column = table.columns[name] if rows is None else table.columns[name].take(rows)
+        if isinstance(column, NumericColumn):
+            _refuse_large(table, rows, name, column.values)
+        each.append(~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0)
+    known = np.logical_and.reduce(each)
+    columns = ", ".join(names)
+    if not known.any():
+        raise DataError(f"{table.name}: the target {columns} is missing in every row. See data.missing.")
+    n_left_out = n_rows - int(np.count_nonzero(known))
+    note = ""
+    if n_left_out:
+        verb = "row has" if n_left_out == 1 else "rows have"
+        note = f"{n_left_out} {verb} no value for {columns}: left out."
+        if len(names) > 1:
+            alone = ", ".join(f"{name} {np.count_nonzero(one)}" for name, one in zip(names, each, strict=True))
+            note += f" Rows with a value, each target alone: {alone}."
+    dtype = row_dtype(n_rows)
+    kept = np.flatnonzero(known).astype(dtype, copy=False) if n_left_out else np.arange(n_rows, dtype=dtype)
+    return (kept if rows is None else rows[kept]), note
+
+
+def fit_target(
+    table: Table,
+    schemas: Sequence[ColumnSchema],
+    task: Task,
+    rows: Rows,
+    transform: TargetTransform = "standardize",
+) -> tuple[Target, State]:
+    """Describe the targets from the training rows `rows` of a table that was cast by `schemas`.
+
+    `transform` is of numbers; the state is empty but for these. Raises DataError for a target that is constant, or of
+    the wrong sort for the task or the transform.
+    """
+    if task == "regression":
+        return _fit_numbers(table, schemas, rows, transform)
+    for schema in schemas:
+        column = table.columns[schema.name].take(rows)
+        assert isinstance(column, CategoricalColumn)
+        found = [level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count]
+        if len(found) < 2:
+            raise _constant(table, schema.name, repr(found[0]) if found else "")
+        if task == "multilabel" and len(found) > 2:
+            raise DataError(
+                f"{table.name}: the target {schema.name} has {len(found)} values ({listed(found, 4)}); "
+                "multilabel needs booleans."
+            )
+    if task == "multilabel":
+        return BooleanTarget(tuple(schemas)), {}
+    if len(schemas) > 1:
+        raise DataError("task: classification has one target column. For several booleans: task: multilabel.")
+    labels = sort_levels(found)
+    return ClassTarget(schemas[0], labels, label_type(table, schemas[0].name, labels)), {}
+
+
+def label_type(table: Table, name: str, labels: Sequence[str]) -> LabelType:
+    """What labels are in a data frame: those of a file as pandas would read them."""
+    column = table.columns[name]
+    if column.role == "boolean" or (table.is_file and {label.casefold() for label in labels} == {"false", "true"}):
+        return "bool"
+    if column.role != "number" and not table.is_file:
+        return "text"
+    try:
+        return "int" if all(float(label).is_integer() and str(int(label)) == label for label in labels) else "float"
+    except ValueError:
+        pass
+    try:
+        return "float" if all(repr(float(label)).removesuffix(".0") == label for label in labels) else "text"
+    except ValueError:
+        return "text"
+
+
+def encode_target(target: Target, state: State, table: Table, rows: Rows | None = None) -> NDArray[Any]:
+    """What the network is to give: class codes (n_rows,), or float64 numbers or 0 and 1 (n_rows, n_targets).
+
+    Raises DataError with the place for a missing cell (see `rows_with_target`) and a class that training never saw.
+    """
+    values = true_values(target, table, rows)
+    if not isinstance(target, NumberTarget):
+        return values
+    if target.transform == "log":
+        for name, column in zip(target.names, values.T, strict=True):
+            _refuse_negative(table, rows, name, column)
+    return transformed(np.asarray(values, np.float64), target.transform, target.n_quantiles, state)
+
+
+def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArray[Any]:
+    """What answers are compared with: as `encode_target`, but numbers in the user's units."""
+    require_targets(table, target.names)
+    columns = [table.columns[name] if rows is None else table.columns[name].take(rows) for name in target.names]
+    found = []
+    for name, column in zip(target.names, columns, strict=True):
+        is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
+        if is_missing.any():
+            raise DataError(f"{_place(table, rows, int(np.argmax(is_missing)))}: the target {name} is missing.")
+        if isinstance(column, NumericColumn):
+            found.append(np.asarray(column.values, np.float64))
+        elif isinstance(target, ClassTarget):
+            return _codes(table, rows, name, column, target.labels, "a class")
+        else:
+            schema = next(schema for schema in target.schemas if schema.name == name)
+            found.append(_codes(table, rows, name, column, schema.levels, "a value").astype(np.float64))
+    return np.stack(found, axis=1)
+
+
+def _codes(
+    table: Table, rows: Rows | None, name: str, column: CategoricalColumn, labels: Sequence[str], what: str
+) -> Codes:
+    """The place of each cell's label among `labels`; raises DataError for an unknown label."""
+    places = {label: place for place, label in enumerate(labels)}
+    found = np.asarray([places.get(level, -1) for level in column.levels], code_dtype(len(labels)))
+    is_unknown = (found < 0) & (column.counts > 0)
+    if is_unknown.any():
+        row = first_row_of(column, is_unknown)
+        text = column.levels[column.codes[row]]
+        raise DataError(
+            f"{_place(table, rows, row)}: {name} is {tell_apart(text, labels)}, {what} training never saw "
+            f"(it saw {listed(labels)}).\nCorrect the cell, leave the row out, or train on rows that have it."
+        )
+    codes: Codes = column.translate(found, -1)
+    return codes
+
+
+def _place(table: Table, rows: Rows | None, row: int) -> str:
+    return table.where(row if rows is None else int(rows[row]))
+
+
+def _constant(table: Table, name: str, only: str) -> DataError:
+    found = f"one value only ({only})" if only else "no value"
+    return DataError(f"{table.name}: the target {name} has {found} in the training rows: nothing to learn.")
+
+
+def _refuse_large(table: Table, rows: Rows | None, name: str, values: NDArray[Any]) -> None:
+    is_large = np.abs(values) > LARGEST_NUMBER
+    if is_large.any():
+        row = int(np.argmax(is_large))
+        raise DataError(
+            f"{_place(table, rows, row)}: the target {name} is {values[row]:g}: its square is too large to "
+            "compute with.\nCorrect the cell, or write the target in another unit."
+        )
+
+
+def _refuse_negative(table: Table, rows: Rows | None, name: str, values: Values) -> None:
+    if (values < 0.0).any():
+        row = int(np.argmax(values < 0.0))
+        raise DataError(
+            f"{_place(table, rows, row)}: the target {name} is {values[row]:g}: preprocess.target: log needs 0 or "
+            "more.\n"
+            "Correct the cell, or write preprocess.target: quantile, which takes any number."
+        )
+
+
+def _fit_numbers(
+    table: Table, schemas: Sequence[ColumnSchema], rows: Rows, transform: TargetTransform
+) -> tuple[Target, State]:
+    columns = []
+    for schema in schemas:
+        column = table.columns[schema.name].take(rows)
+        assert isinstance(column, NumericColumn)
+        values = np.asarray(column.values, np.float64)
+        known = values[~np.isnan(values)]
+        if not len(known) or known.min() == known.max():
+            raise _constant(table, schema.name, f"{known[0]:g}" if len(known) else "")
+        if transform == "log":
+            _refuse_negative(table, rows, schema.name, values)
+        columns.append(known)
+    state, n_quantiles = fit_transform(columns, transform)
+    return NumberTarget(tuple(schemas), transform, n_quantiles), state

@@ -1,0 +1,79 @@
+"""How target numbers become what the network learns, and back: arrays in, arrays out, one column per target.
+
+Every transform but `none` ends in mean 0 and deviation 1 over the training rows. The state holds `target_center` and
+`target_scale` (n_targets,); of `quantile` also `target_quantiles` and `target_scores`, the knots of one target after
+the other, `n_quantiles[j]` of target j.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.scaling import Standardize, at_equal_steps, normal_scores
+
+TargetTransform = Literal["none", "standardize", "log", "quantile"]
+Values = NDArray[np.float64]
+
+MOST_QUANTILES = 1000
+
+# The largest logarithm whose exponential is a number.
+_LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
+
+
+def fit_transform(columns: Sequence[Values], transform: TargetTransform) -> tuple[dict[str, Values], tuple[int, ...]]:
+    """State and `n_quantiles` from the known training values of each target; none of these is constant.
+
+    `log` needs values of 0 or more.
+    """
+    centers, scales = np.zeros(len(columns)), np.ones(len(columns))
+    columns = [np.sort(values) for values in columns]  # the order of the rows decides no last digit
+    knots = [_knots(values) for values in columns] if transform == "quantile" else []
+    for index, values in enumerate(columns):
+        if transform != "none":
+            known = np.log1p(values) if transform == "log" else values
+            known = np.interp(known / 2, knots[index][0] / 2, knots[index][1]) if knots else known
+            centers[index], scales[index] = Standardize().measure(known)
+    state = {"target_center": centers, "target_scale": scales}
+    if knots:
+        state["target_quantiles"] = np.concatenate([quantiles for quantiles, _ in knots])
+        state["target_scores"] = np.concatenate([scores for _, scores in knots])
+    return state, tuple(len(quantiles) for quantiles, _ in knots)
+
+
+def transformed(
+    values: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
+) -> Values:
+    """What the network learns for `values` (n_rows, n_targets); beyond the knots of `quantile` its ends."""
+    if transform == "log":
+        values = np.log1p(values)
+    if transform == "quantile":
+        by_target = zip(values.T, _each(n_quantiles, state), strict=True)
+        values = np.column_stack([np.interp(one / 2, knots / 2, scores) for one, (knots, scores) in by_target])
+    return (values - state["target_center"]) / state["target_scale"]
+
+
+def restored(
+    outputs: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
+) -> Values:
+    """The inverse of `transformed`: numbers in the user's units (n_rows, n_targets)."""
+    numbers = outputs * state["target_scale"] + state["target_center"]
+    if transform == "log":
+        return np.asarray(np.expm1(np.minimum(numbers, _LARGEST_LOG)))
+    if transform == "quantile":
+        by_target = zip(numbers.T, _each(n_quantiles, state), strict=True)
+        return np.column_stack([np.interp(one, scores, knots / 2) * 2 for one, (knots, scores) in by_target])
+    return numbers
+
+
+def _each(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tuple[Values, Values]]:
+    ends = np.cumsum(n_quantiles)[:-1]
+    return zip(np.split(state["target_quantiles"], ends), np.split(state["target_scores"], ends), strict=True)
+
+
+def _knots(values: Values) -> tuple[Values, Values]:
+    """Distinct values in rising order, and the normal score of each."""
+    values = np.sort(values)
+    kept = np.unique(values if len(values) <= MOST_QUANTILES else at_equal_steps(values, MOST_QUANTILES))
+    return kept, normal_scores(values, kept)

@@ -1,0 +1,110 @@
+"""Where the rows of a training are kept: in memory, or on disk where they would not fit."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mlpcli.config.budget import parse_memory
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.features.bins import PiecewiseLinear
+from mlpcli.data.features.preprocessor import Preprocessor, transform
+from mlpcli.data.reading.building import StoreOptions
+from mlpcli.data.store import WATCH, MappedFile
+from mlpcli.data.table import Rows, Table
+from mlpcli.machine import memory_of_machine
+from mlpcli.training.members import CHUNKS_TOGETHER
+
+# What the program itself takes: Python, NumPy, pandas, buffers.
+BASE_BYTES = 150_000_000
+FEWEST_BYTES = 32_000_000
+# Bytes in memory for each byte of the inputs: copies, targets, row numbers.
+OVERHEAD = 1.3
+# Fraction of the memory for data that mapped pages may take, and the chunks that are mixed together.
+MAPPED = 0.25
+# Cells that are transformed together, and the fewest rows: each column of them costs a few calls.
+CELLS_AT_ONCE, FEWEST_ROWS = 1 << 21, 1 << 12
+# Training rows that are scored at the end where they lie on disk: a random sample.
+SCORED_ROWS = 1_000_000
+
+
+def memory_limit(loaded: LoadedConfig) -> int | None:
+    """Bytes the process may hold, None for any number; raises ConfigError for a text that is no amount."""
+    asked = loaded.config.budget.memory
+    if asked is None:
+        return None
+    try:
+        return parse_memory(asked)
+    except ValueError as error:
+        raise loaded.error("budget.memory", f"{asked!r} is no amount of memory. Write 500MB, 2GB or 2GiB.") from error
+
+
+def memory_for_data(loaded: LoadedConfig) -> int | None:
+    """Bytes for the rows: of the budget, else of half of what the container or machine has; None: unknown."""
+    limit, machine = memory_limit(loaded), memory_of_machine()
+    if limit is None and machine is None:
+        return None
+    total = limit if limit is not None else (machine or 0) // 2
+    return max(total - BASE_BYTES, FEWEST_BYTES)
+
+
+def store_options(loaded: LoadedConfig) -> StoreOptions:
+    """Where the columns of a large training table go, and over how many buckets its rows are scattered."""
+    config = loaded.config
+    budget = memory_for_data(loaded)
+    encoding = config.preprocess.encoding
+    inputs_per_number = 1 + (encoding.bins if isinstance(encoding, PiecewiseLinear) else 0)
+    itemsize = np.dtype(config.training.dtype).itemsize
+
+    def n_buckets(n_rows: int, n_numbers: int, n_levels: int) -> int:
+        needed = n_rows * (n_numbers * inputs_per_number + n_levels) * itemsize
+        if budget is None or needed * OVERHEAD <= budget:
+            return 1
+        return math.ceil(needed * CHUNKS_TOGETHER / (MAPPED * budget))
+
+    return StoreOptions(store_folder(loaded), n_buckets, config.training.seed)
+
+
+def store_folder(loaded: LoadedConfig) -> str:
+    """The folder of temporary data: `data.cache`, or where the run will be."""
+    if loaded.config.data.cache is not None:
+        return loaded.config.data.cache
+    output = loaded.config.output or f"runs/{Path(loaded.path).stem}"
+    return os.path.dirname(os.path.abspath(output))
+
+
+def chunk_rows(table: Table, n_rows: int) -> int | None:
+    """Rows that stand together on disk, of `n_rows` training rows; None for rows in memory."""
+    return None if table.n_buckets == 1 else max(1, math.ceil(n_rows / table.n_buckets))
+
+
+def disk_notes(table: Table, n_rows: int) -> list[str]:
+    """What the user should know of `n_rows` training rows that are read from disk."""
+    if table.n_buckets == 1:
+        return []
+    return [
+        f"the rows do not fit into the memory for data: trained on from disk, in {table.n_buckets} chunks; "
+        f"the train scores are of {min(SCORED_ROWS, n_rows)} random rows."
+    ]
+
+
+def inputs_of(
+    loaded: LoadedConfig, preprocessor: Preprocessor, table: Table, rows: Rows, dtype: DTypeLike
+) -> NDArray[np.floating]:
+    """The inputs of some rows, in memory or, where the table was scattered over buckets, on disk."""
+    shape = (len(rows), len(preprocessor.feature_names))
+    if table.n_buckets == 1:
+        X: NDArray[np.floating] = np.zeros(shape, dtype)
+    else:
+        WATCH.limit = int((memory_for_data(loaded) or FEWEST_BYTES) * MAPPED)
+        X = MappedFile(store_folder(loaded), shape[0] * shape[1] * np.dtype(dtype).itemsize).array(shape, dtype)
+    # Rows far apart touch as many pages of a column on disk as those between them.
+    density = len(rows) / max(table.n_rows, 1)
+    n_at_once = max(int(density * CELLS_AT_ONCE) // max(len(preprocessor.columns), 1), FEWEST_ROWS)
+    for start in range(0, len(rows), n_at_once):
+        some = slice(start, start + n_at_once)
+        transform(preprocessor, table, dtype, rows[some], out=X[some])
+        WATCH.release()  # of columns on disk
+    return X

@@ -1,0 +1,65 @@
+"""Tables for a model that is there: read with the columns it knows, and cast as its training's were."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.reading.read import read_table
+from mlpcli.data.schema.column import ColumnSchema, cast_table
+from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
+from mlpcli.data.targets.encode import require_targets
+from mlpcli.errors import DataError
+
+
+def read_columns(
+    source: str | Sequence[str],
+    format: TableFormat,
+    schemas: Iterable[ColumnSchema],
+    further: Iterable[str] = (),
+) -> Table:
+    """The columns of `schemas` and `further` ones, as they come."""
+    wanted = list(schemas)
+    names = {schema.name for schema in wanted}
+    texts = {schema.name for schema in wanted if is_read_as_text(schema)}
+    return read_table(source, format, texts=texts, wanted=names | set(further), named=names)
+
+
+def cast_scored(
+    table: Table, schemas: Iterable[ColumnSchema], targets: Sequence[str], weight: str, further: Iterable[str] = ()
+) -> Table:
+    """The columns of `schemas` that are there, cast; `further` ones as they come, unless the model knows them.
+
+    Raises DataError where a target or the weights are missing.
+    """
+    require_targets(table, targets)
+    require_targets(table, [weight] if weight else [], "weight")
+    read = cast_table(table, [schema for schema in one_each(schemas) if schema.name in table.columns])
+    kept = {name: table.columns[name] for name in further if name in table.columns}
+    return read.with_columns({**kept, **read.columns})
+
+
+def is_read_as_text(schema: ColumnSchema) -> bool:
+    """Whether the reader should give the cells of a column as texts."""
+    return schema.role != "number" or schema.missing is not None or not schema.number.is_simple
+
+
+def one_each(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:
+    """One schema a column."""
+    return list({schema.name: schema for schema in schemas}.values())
+
+
+def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
+    """Sample weights of the given rows (all rows without them); raises DataError for one missing or negative."""
+    column = table.columns[name] if rows is None else table.columns[name].take(rows)
+    assert isinstance(column, NumericColumn)
+    weights = np.asarray(column.values, np.float64)
+    is_bad = ~(weights >= 0.0)
+    if is_bad.any():
+        row = int(np.argmax(is_bad))
+        what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
+        place = table.where(row if rows is None else int(rows[row]))
+        raise DataError(f"{place}: the weight {name} {what}. Weights must be 0 or more.")
+    if not weights.sum() > 0:
+        raise DataError(f"{table.name}: every weight {name} is 0. At least one row must count.")
+    return weights

@@ -1,0 +1,215 @@
+import datetime
+import io
+import sys
+import zipfile
+from contextlib import closing
+
+import pytest
+
+from mlpcli.data.reading import excel
+from mlpcli.data.reading.excel import WorkbookReader
+from mlpcli.data.reading.reader import Request
+from mlpcli.errors import DataError
+
+from .columns_by_hand import TEXTS, damaged, opened, whole
+
+pytest.importorskip("python_calamine")
+openpyxl = pytest.importorskip("openpyxl")
+
+DAY = datetime.date(2024, 2, 29)
+MOMENT = datetime.datetime(2024, 2, 29, 18, 0)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(sheets, name="book.xlsx"):
+        book = openpyxl.Workbook()
+        book.remove(book.active)
+        for title, rows in (sheets if isinstance(sheets, dict) else {"Sheet1": sheets}).items():
+            sheet = book.create_sheet(title)
+            for row in rows:
+                sheet.append(row)
+        path = tmp_path / name
+        book.save(path)
+        return path
+
+    return written
+
+
+def read(path, request=Request(), **format):  # noqa: B008
+    return whole(opened(WorkbookReader, path, **format), request)
+
+
+def test_cells_are_what_their_types_say(write):
+    path = write(
+        [
+            ["n", "b", "d", "s", "mixed", "none"],
+            [1, True, DAY, " a", 1, None],
+            [2.5, None, MOMENT, "e\u0301", DAY, " "],
+            [None, False, None, None, "x", None],
+        ]
+    )
+    assert read(path) == {
+        "n": (None, [1.0, 2.5, None]),
+        "b": ("boolean", ["True", None, "False"]),
+        "d": ("date", [19782.0, 19782.75, None]),
+        "s": (None, ["a", "\xe9", None]),
+        "mixed": (None, ["1", "2024-02-29", "x"]),
+        "none": (None, [None, None, None]),
+    }
+    assert read(path, TEXTS)["d"] == (None, ["2024-02-29", "2024-02-29T18:00:00", None])
+
+
+def test_times_and_errors_come_as_their_texts(write):
+    rows = [["t", "e", "n"], [datetime.time(13, 5), "#DIV/0!", 1], [datetime.timedelta(hours=30), 2, "#N/A"]]
+    assert read(write(rows)) == {
+        "t": (None, ["13:05:00", "1 day, 6:00:00"]),
+        "e": (None, ["#DIV/0!", "2"]),
+        "n": (None, ["1", "#N/A"]),
+    }
+
+
+def test_the_table_may_stand_anywhere_and_empty_cells_around_it_are_dropped(write):
+    rows = [[], [None, None, "x", "y", None], [None, None, 1, "a"], [None, None, 2, "b", " "], [None, None, " "], []]
+    path = write(rows)
+    assert read(path) == {"x": (None, [1.0, 2.0]), "y": (None, ["a", "b"])}
+    with closing(opened(WorkbookReader, path)) as reader:
+        table = next(iter(reader.batches(Request())))()
+    assert table.where(1) == reader.locate(1) == f"{path}!Sheet1!row 4"
+    assert (reader.cell(0, "x"), reader.cell(1, "y")) == (f"{path}!Sheet1!C3", f"{path}!Sheet1!D4")
+
+
+def test_a_sheet_is_named_or_the_first_is_taken_with_a_note(write):
+    path = write({"One": [["x"], [1]], "Two": [["x"], [2]]})
+    assert read(path, sheet="Two") == {"x": (None, [2.0])}
+    reader = opened(WorkbookReader, path)
+    assert whole(reader) == {"x": (None, [1.0])}
+    assert reader.notes == [f"{path}: the first of 2 sheets is read (One, Two); see data.sheet."]
+    with pytest.raises(DataError, match=r"there is no sheet 'two' \(data\.sheet\)\. Did you mean Two\?"):
+        opened(WorkbookReader, path, sheet="two")
+    assert opened(WorkbookReader, write([["x"], [1]])).notes == []
+
+
+def test_rows_can_be_skipped_and_a_sheet_can_be_without_names(write):
+    path = write([["A title"], ["x", "y"], [1, 2]])
+    assert read(path, skip_rows=1) == {"x": (None, [1.0]), "y": (None, [2.0])}
+    assert read(path, skip_rows=2, header=False) == {"c1": (None, [1.0]), "c2": (None, [2.0])}
+
+
+def test_a_column_without_a_name_is_called_by_its_place(write):
+    reader = opened(WorkbookReader, write([[None, "x"], [0, 5], [1, 6]]))
+    assert reader.names == ("Unnamed: 0", "x")
+    assert reader.notes[0].endswith("book.xlsx!Sheet1!row 1: columns without a name: called Unnamed: 0.")
+
+
+FAULTS = {
+    "book.xlsx!Sheet1: the sheet is empty. It needs a row of column names": [],
+    "book.xlsx!Sheet1!row 3: a blank row inside the data. Delete it, or write": [["x"], [1], [], [2]],
+    "book.xlsx!Sheet1!D3: a cell to the right of the last column name. Name": [
+        ["x", "y"],
+        [1, 2],
+        [3, 4, None, "note"],
+    ],
+    "book.xlsx!Sheet1!row 1: columns 1 and 3 are both named 'x'. Rename": [["x", "y", "x"], [1, 2, 3]],
+}
+
+
+@pytest.mark.parametrize(("message", "rows"), FAULTS.items())
+def test_each_fault_is_told_with_its_place(message, rows, write):
+    with pytest.raises(DataError) as error:
+        read(write(rows))
+    assert message in str(error.value)
+
+
+def test_columns_have_letters():
+    assert [excel._letters(number) for number in (1, 26, 27, 52, 703, 16384)] == ["A", "Z", "AA", "AZ", "AAA", "XFD"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_batches_of_any_size_make_the_same_columns(size, write, monkeypatch):
+    rows = [[number, number % 3 == 0 or None, DAY, "a" * (number % 4) or number] for number in range(20)]
+    path = write([["n", "b", "d", "m"], *rows])
+    expected = read(path)
+    monkeypatch.setattr(excel, "BATCH_ROWS", size)
+    assert read(path) == expected
+
+
+def test_open_document_sheets_are_read(tmp_path):
+    document = pytest.importorskip("odf.opendocument")
+    table = pytest.importorskip("odf.table")
+    text = pytest.importorskip("odf.text")
+    book = document.OpenDocumentSpreadsheet()
+    sheet = table.Table(name="S")
+    cells = [{"valuetype": "string", "shown": "x"}, {"valuetype": "float", "value": "1.5", "shown": "1.5"}]
+    cells.append({"valuetype": "float", "value": "2", "shown": "2"})
+    for options in cells:
+        row, cell = table.TableRow(), table.TableCell(**{key: options[key] for key in options if key != "shown"})
+        cell.addElement(text.P(text=options["shown"]))
+        row.addElement(cell)
+        sheet.addElement(row)
+    book.spreadsheet.addElement(sheet)
+    path = tmp_path / "book.ods"
+    book.save(str(path))
+    assert read(path) == {"x": (None, [1.5, 2.0])}
+
+
+def test_an_office_file_that_is_no_open_workbook_is_one_sentence(tmp_path):
+    path = tmp_path / "book.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    with pytest.raises(DataError, match=r"book\.xls: the workbook is damaged or cut short \(.*\)\. Save it again\."):
+        opened(WorkbookReader, path)
+
+
+def test_damaged_files_are_data_errors_or_read(write, capfd):
+    path = write([["x", "s"], *([number, "abc"] for number in range(10))])
+    content = path.read_bytes()
+    # A zip file tells most damages; of its members it does not.
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    n_refused = 0
+    for number, data in enumerate(damaged(content, 0, 100)):
+        n_refused += _is_refused(path, data)
+        name = ("xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml")[number % 3]
+        for inner in damaged(members[name], number, 1):
+            n_refused += _is_refused(path, _zipped({**members, name: inner}))
+    assert n_refused > 50
+    capfd.readouterr()  # a panic of calamine writes to stderr
+
+
+def _zipped(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _is_refused(path, data):
+    path.write_bytes(data)
+    try:
+        read(path)
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return True
+    return False
+
+
+def test_without_calamine_it_is_said_what_to_install(write, monkeypatch):
+    path = write([["x"], [1]])
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    with pytest.raises(DataError, match=r"needs the package python-calamine.*mlp-train\[excel\]"):
+        opened(WorkbookReader, path)
+
+
+def test_a_locked_workbook_is_one_sentence(write, monkeypatch):
+    calamine = pytest.importorskip("python_calamine")
+
+    class Locked:
+        @staticmethod
+        def from_filelike(file):
+            raise calamine.PasswordError("locked")
+
+    path = write([["x"], [1]])
+    monkeypatch.setattr(calamine, "CalamineWorkbook", Locked)
+    with pytest.raises(DataError, match=r"book\.xlsx: locked with a password\. Save a copy without one\."):
+        opened(WorkbookReader, path)

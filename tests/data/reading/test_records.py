@@ -1,0 +1,249 @@
+import csv
+import io
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.data.reading import encoding, records
+from mlpcli.data.reading.encoding import TextBlocks
+from mlpcli.data.reading.records import RowBatches, leading_zero_columns
+from mlpcli.data.reading.rows import split_rows
+from mlpcli.data.reading.sniff import Dialect, find_dialect
+from mlpcli.data.reading.sources import ByteStream
+from mlpcli.data.table import TableFormat
+from mlpcli.errors import DataError
+
+
+def make_dialect(n_fields, delimiter=",", comment=None):
+    names = tuple(f"c{number}" for number in range(n_fields))
+    return Dialect(delimiter, False, names, 1, b"", comment=comment)
+
+
+def open_text(data):
+    return TextBlocks(ByteStream("t.csv", io.BytesIO(data)), None)
+
+
+def read_rows(data, n_fields, delimiter=",", block_size=1 << 20, comment=None, is_quick=True, is_hasty=False):
+    """The text of the rows, their lines, and the fault; batches are checked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "BLOCK_SIZE", block_size)
+        if not is_quick:
+            patch.setattr(records, "_count_fields", lambda *_, **__: None)
+        rows = RowBatches(open_text(data), make_dialect(n_fields, delimiter, comment), is_hasty, size=2 * block_size)
+        parts, lines, fault = [], [], None
+        try:
+            for batch in rows:
+                assert batch.first_row == len(lines)
+                rows.check(batch)
+                parts.append(batch.text)
+                lines += [rows.line_of(batch, row) for row in range(batch.n_rows)]
+        except DataError as error:
+            fault = str(error)
+    return b"".join(parts), lines, fault
+
+
+def without_blanks(rows):
+    """Cells without blanks: those behind closing quotes and before delimiters are of no concern."""
+    return [[re.sub("[ \t]", "", cell) for cell in row] for row in rows]
+
+
+FAULTS = {
+    b"1,2\n1,2,3\n": (
+        "t.csv:2: 3 fields, expected 2. Quote the field or name the delimiter with --delimiter / data.delimiter."
+    ),
+    b"1,2\n1\n": (
+        "t.csv:2: 1 field, expected 2. Add what is missing (an empty field is a missing value) "
+        "or name the delimiter with --delimiter / data.delimiter."
+    ),
+    b"1,2\n1,2,3\n1\n": (
+        "t.csv:2: 3 fields, expected 2. Quote the field or name the delimiter with --delimiter / data.delimiter."
+    ),
+    b"1,2\n1,2, \n": (
+        "t.csv:2: 3 fields, expected 2. The row ends with a delimiter: delete it, "
+        "or name the delimiter with --delimiter / data.delimiter."
+    ),
+    b"1,2\n# the end\n": (
+        "t.csv:2: 1 field, expected 2, in a line that begins with #. "
+        "If it is a comment, leave such lines out with data.comment: '#'."
+    ),
+    b'1,"\n"\n1,2,"3\n4"\n': "t.csv:3: 3 fields, expected 2. A quote joins lines 3 to 4: close it on its own line.",
+    b"1,2\n\n3,4\n": "t.csv:2: a blank line inside the data. Delete it, or write the row that is missing.",
+    b"1,2\n \t\n\n3,4\n": "t.csv:2: a blank line inside the data. Delete it, or write the row that is missing.",
+    b'1,2\n3,"4\n5,6\n': (
+        't.csv:2: a quote opens here and never closes. Close it; a quote inside a quoted field is written "".'
+    ),
+    b'1,2\n"3\n",5" "", "4\n5,6': (
+        't.csv:3: a quote opens here and never closes. Close it; a quote inside a quoted field is written "".'
+    ),
+    b'1,2\n3,"4\n5,"6"\n': (
+        "t.csv:2: text follows a closing quote (on line 3). "
+        'Close the quote at the end of its field; a quote inside a field is written "".'
+    ),
+    b'1,"2"x\n': (
+        "t.csv:1: text follows a closing quote. "
+        'Close the quote at the end of its field; a quote inside a field is written "".'
+    ),
+    b'1,2\n3,4\0\n': (
+        "t.csv:2: a NUL byte. The file is damaged or no text; "
+        "if it is UTF-16, name its encoding with --encoding / data.encoding (utf-16-le or utf-16-be)."
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_hasty", [False, True])
+@pytest.mark.parametrize("is_quick", [True, False])
+@pytest.mark.parametrize("block_size", [1, 2, 3, 5, 8, 1 << 20])
+@pytest.mark.parametrize(("data", "message"), FAULTS.items())
+def test_a_fault_is_named_with_its_line_wherever_blocks_end(data, message, block_size, is_quick, is_hasty):
+    text, _, fault = read_rows(data, 2, block_size=block_size, is_quick=is_quick, is_hasty=is_hasty)
+    assert fault == message
+    assert data.startswith(text)
+
+
+def test_the_rows_before_a_fault_are_given():
+    rows = RowBatches(open_text(b"1,2\n3,4\n5\n6,7\n"), make_dialect(2))
+    batches = iter(rows)
+    assert next(batches).text == b"1,2\n3,4\n"
+    with pytest.raises(DataError, match=r"^t\.csv:3: 1 field, expected 2\."):
+        next(batches)
+    assert rows.fault is not None
+
+
+def test_short_and_long_rows_that_make_up_for_each_other_are_found_on_a_second_look():
+    rows = RowBatches(open_text(b"1,2\n3\n4,5,6\n"), make_dialect(2), is_hasty=True)
+    (batch,) = rows
+    assert (batch.n_rows, batch.is_proved) == (3, False)
+    with pytest.raises(DataError, match=r"^t\.csv:2: 1 field, expected 2\."):
+        rows.check(batch)
+    (batch,) = RowBatches(open_text(b"1,2\n3,4\n"), make_dialect(2), is_hasty=True)
+    assert not batch.is_proved
+    rows.check(batch)
+    rows = RowBatches(open_text(b"1\n\n"), make_dialect(2), is_hasty=True)
+    batch = replace(batch, text=b"1,2\n\n3,4,5\n", n_rows=3)
+    with pytest.raises(DataError, match=r"^t\.csv:2: a blank line"):
+        rows.check(batch)
+
+
+def test_a_blank_line_is_a_fault_in_a_table_of_one_column_too():
+    assert str(read_rows(b"1\n\n3\n", 1)[2]).startswith("t.csv:2: a blank line")
+    assert read_rows(b'1\n""\n3\n', 1)[1:] == ([1, 2, 3], None)
+
+
+def test_blank_lines_at_the_end_are_no_fault():
+    assert read_rows(b"1,2\n3,4\n\n  \n\n", 2, block_size=4) == (b"1,2\n3,4\n", [1, 2], None)
+    assert read_rows(b"1\t2\n\t\n\n", 2, "\t") == (b"1\t2\n\t\n", [1, 2], None)
+    assert read_rows(b"1,2\n3,4\n\n# end", 2, comment="#") == (b"1,2\n3,4\n", [1, 2], None)
+
+
+def test_quoted_line_ends_move_the_lines_of_the_rows_behind_them():
+    assert read_rows(b'1,"a\nb\n"\n2,c\n3,"d\n"\n4,e\n', 2)[1] == [1, 4, 5, 7]
+
+
+def test_a_quote_inside_an_unquoted_field_is_a_letter():
+    assert read_rows(b'5" pipe,2\n"a", "b,c" \n', 2)[1:] == ([1, 2], None)
+
+
+def test_comment_lines_are_left_out_but_not_those_inside_quotes():
+    data = b'#a "b\n1,2\n# c\n# d\n3,"\n#4"\n#\n5,6\n#e'
+    for block_size in (1, 4, 7, 1 << 20):
+        text, lines, fault = read_rows(data, 2, comment="#", block_size=block_size)
+        assert (text, lines, fault) == (b'1,2\n3,"\n#4"\n5,6\n', [2, 5, 8], None)
+
+
+def test_a_row_longer_than_any_is_refused_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(records, "LONGEST_ROW", 1)
+    fault = read_rows(b"x" * (1 << 22), 1, block_size=1 << 16)[2]
+    assert fault == "t.csv:1: a line of more than 1 MB. This is no table, or its line ends are lost."
+
+
+def test_a_field_longer_than_python_reads_by_default_is_read():
+    data = b'1,"' + b"x" * 200_000 + b'" \n'
+    assert read_rows(data, 2) == (data, [1], None)
+
+
+def test_batches_are_about_as_long_as_asked_for(monkeypatch):
+    monkeypatch.setattr(encoding, "BLOCK_SIZE", 1000)
+    data = b"1,2\n" * 5000
+    for size in (1000, 4000):
+        text = open_text(data)
+        batches = list(RowBatches(text, find_dialect(text, TableFormat(header=False)), size=size))
+        assert all(size / 2 <= len(batch.text) <= 2 * size for batch in batches[1:-1])
+        assert b"".join(batch.text for batch in batches) == data
+
+
+CELLS = [
+    "a", "", '"a"', '"a,b"', '"a\nb"', '""', '"x""y"', ' "q"', '5"', '"a" ', '"\n"', " b", '"""a"""', '"a', '"a"b', "é",
+    "#", '"\n#"', '"a""\t', '"" ,"',
+]  # fmt: skip
+ROWS = st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=3).map(",".join), min_size=1, max_size=5)
+
+
+@settings(max_examples=300)
+@given(
+    ROWS.map("\n".join) | st.text(st.sampled_from('a,"\n \t\ré#'), min_size=1, max_size=14),
+    st.integers(1, 3),
+    st.integers(1, 20),
+    st.sampled_from([None, "#"]),
+)
+def test_the_quick_check_agrees_with_the_exact_one_and_both_with_pandas(text, n_fields, block_size, comment):
+    found = read_rows(text.encode(), n_fields, block_size=block_size, comment=comment, is_hasty=True)
+    exact = read_rows(text.encode(), n_fields, comment=comment, is_quick=False)
+    assert found[2] == exact[2]
+    if found[2] is None:
+        assert found == exact
+    if exact[0]:
+        frame = pd.read_csv(
+            io.BytesIO(exact[0]), header=None, names=range(n_fields), index_col=False, dtype=object, na_filter=False,
+            skipinitialspace=True, skip_blank_lines=False,
+        )  # fmt: skip
+        cells = [row.cells for row in split_rows(exact[0], ",")]
+        assert without_blanks(frame.to_numpy().tolist()) == without_blanks(cells)
+        assert len(cells) == len(exact[1])
+
+
+WRITTEN = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=5) | st.sampled_from(
+    ["\n", '"', ","]
+)
+
+
+@given(
+    st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(WRITTEN, min_size=width, max_size=width), min_size=1)),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(",;\t|"),
+    st.integers(1, 50),
+)
+def test_a_written_table_is_read_with_the_lines_that_csv_tells(rows, quoting, delimiter, block_size):
+    file = io.StringIO(newline="")
+    csv.writer(file, quoting=quoting, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    data = file.getvalue().encode()
+    text, lines, fault = read_rows(data, len(rows[0]), delimiter, block_size)
+    reader = csv.reader(io.StringIO(data.decode(), newline="\n"), delimiter=delimiter)
+    ends = [0, *(reader.line_num for _ in reader)]
+    assert (text, lines, fault) == (data, [end + 1 for end in ends[:-1]], None)
+    assert without_blanks(row.cells for row in split_rows(text, delimiter)) == without_blanks(rows)
+
+
+CODES = st.sampled_from(
+    ["0", "01", "-01", "+00", "0.1", "10", "1e-05", "2020-01-05", "a 01", "05:00", " 07", "\t08", "x"]
+)
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CODES, min_size=width, max_size=width), min_size=1)),
+    st.sampled_from(["{}", '"{}"', ' "{}" ', 'a"{}', '"0,{}\n03"']),
+    st.sampled_from(",;|"),
+)
+def test_leading_zeros_are_found_in_the_columns_that_have_them(rows, pattern, delimiter):
+    rows = [[cell if place else pattern.format(cell) for place, cell in enumerate(row)] for row in rows]
+    text = "".join(delimiter.join(row) + "\n" for row in rows)
+    naive = {
+        place
+        for row in csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, skipinitialspace=True)
+        for place, cell in enumerate(row)
+        if re.match(r"[ \t]*[+-]?0[0-9]", cell)
+    }
+    assert leading_zero_columns(text.encode(), delimiter, len(rows[0])) == naive

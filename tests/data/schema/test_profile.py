@@ -1,0 +1,132 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlpcli.data.schema.column import ColumnOptions
+from mlpcli.data.schema.profile import profile_columns
+from mlpcli.data.schema.task import plan_targets
+from tests.data.tables_by_hand import frame_table
+
+rng = np.random.default_rng(0)
+N = 200
+TARGET = rng.choice(["a", "b", "c"], N)
+
+
+def profile(cells, name="x", roles=None, target=TARGET):
+    """Profile of one column beside an ordinary one."""
+    frame = pd.DataFrame({name: cells, "other": rng.normal(size=len(cells)), "y": target[: len(cells)]})
+    return next(found for found in profiles_of(frame, roles) if found.name == name)
+
+
+def profiles_of(frame, roles=None):
+    """Profile of each column but the target y."""
+    table = frame_table(frame)
+    options = {name: ColumnOptions(role=role) for name, role in (roles or {}).items()}
+    return profile_columns(table, plan_targets(table, ["y"]), options)
+
+
+def texts(*cells):
+    return pd.Series(list(cells), dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "role"),
+    [
+        (rng.normal(size=N), "number", "number"),
+        (rng.integers(10, 90, N), "number", "number"),
+        (rng.integers(0, 5, N), "code", "number"),
+        (rng.integers(0, 2, N), "boolean", "boolean"),
+        (rng.choice(["yes", "no"], N).astype(object), "boolean", "boolean"),
+        (rng.choice(["u", "v", "w"], N).astype(object), "category", "category"),
+        (np.array([f"2020-01-{day:02d}" for day in rng.integers(1, 28, N)], dtype=object), "date", "date"),
+        (np.array([f"name {row}" for row in range(N)], dtype=object), "near_unique", "category"),
+        (np.full(N, 7), "constant", "number"),
+        (np.full(N, "x", dtype=object), "constant", "category"),
+        (np.full(N, np.nan), "empty", "number"),
+        (rng.permutation(N), "id", "number"),
+        (rng.permutation(N) + 1.0, "id", "number"),
+        (rng.permutation(1000)[:N], "number", "number"),
+        (np.arange(1825, 1825 + N), "number", "number"),
+    ],
+)
+def test_every_kind_of_column_is_told(cells, kind, role):
+    found = profile(cells)
+    assert (found.kind, found.role) == (kind, role)
+    assert bool(found.drop_reason) == (kind in ("near_unique", "constant", "empty", "id", "leak"))
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "ID", "customer_id", "PassengerId", "customerID", "Unnamed: 0", "uuid", "row_id"]
+)
+def test_whole_numbers_with_the_name_of_an_id_are_ids(name):
+    assert profile(rng.permutation(10**6)[:N], name).kind == "id"
+
+
+@pytest.mark.parametrize("name", ["paid", "width", "idle", "monkey", "valid"])
+def test_names_that_only_end_like_an_id_are_no_ids(name):
+    assert profile(rng.permutation(10**6)[:N], name).kind == "number"
+
+
+def test_fractions_are_never_ids():
+    assert profile(rng.normal(size=N), "id").kind == "number"
+
+
+def test_an_only_input_that_counts_the_rows_is_kept():
+    frame = pd.DataFrame({"x": np.arange(N), "y": np.arange(N) ** 2})
+    (found,) = profiles_of(frame)
+    assert (found.kind, found.drop_reason) == ("number", "")
+
+
+def test_one_value_and_gaps_are_not_constant():
+    found = profile(texts(*["x"] * 100, *[np.nan] * 100))
+    assert (found.kind, found.n_missing, found.drop_reason) == ("category", 100, "")
+
+
+def test_counts_and_examples_are_given():
+    found = profile(texts("u", "v", np.nan, *["u"] * 50))
+    assert (found.n_rows, found.n_distinct, found.n_missing, found.examples) == (53, 2, 1, ("u", "v"))
+
+
+def test_examples_of_numbers_are_short():
+    assert profile([2.0, 3.5, 2.0, 1.0, 9.0]).examples == ("1", "2", "3.5")
+
+
+def test_texts_of_numbers_are_numbers():
+    found = profile(texts(*["19.5", " ", "20"] * 30))
+    assert (found.kind, found.role, found.n_missing) == ("number", "number", 30)
+
+
+def test_a_role_given_by_the_user_is_kept():
+    assert profile(rng.integers(0, 5, N), roles={"x": "category"}).kind == "category"
+    assert profile(rng.permutation(N), roles={"x": "number"}).drop_reason == ""
+    assert profile(rng.integers(0, 2, N), roles={"x": "number"}).role == "number"
+
+
+def test_dates_that_can_be_read_in_two_ways_are_noted():
+    found = profile(texts(*["01/02/2020", "03/04/2021"] * 20))
+    assert "dates could be MM/DD/YYYY or DD/MM/YYYY: read as MM/DD/YYYY" in found.note
+
+
+def test_columns_that_give_the_target_away_are_named():
+    found = profile(np.array([f"code {label}" for label in TARGET], dtype=object))
+    assert (found.kind, found.drop_reason) == ("leak", "gives the target away (y follows from it alone)")
+    assert profile(np.where(TARGET == "a", 0.5, np.where(TARGET == "b", 1.5, 2.5))).kind == "leak"
+    amounts = rng.normal(size=N)
+    assert profile(amounts * 2 + 1, target=amounts).kind == "leak"
+    assert profile(amounts + rng.normal(size=N), target=amounts).kind == "number"
+
+
+def test_targets_are_not_profiled():
+    frame = pd.DataFrame({"y": TARGET, "x": rng.normal(size=N)})
+    assert [found.name for found in profiles_of(frame)] == ["x"]
+
+
+def test_what_training_will_refuse_is_a_fault_with_its_place_and_no_reason_to_drop():
+    found = profile(texts(*map(str, rng.normal(size=N - 1)), "oops"))
+    assert (found.role, found.drop_reason) == ("number", "")
+    assert found.fault.startswith(f"new.csv:{N + 1}: column x: 'oops' is not a number; the other {N - 1} cells are")
+
+
+def test_numbers_in_disguise_are_profiled_as_the_numbers_they_are():
+    found = profile(texts(*(f"${number:,.2f}" for number in rng.uniform(0, 9000, N))))
+    assert (found.kind, found.role, found.schema.number.prefix, found.fault) == ("number", "number", "$", "")

@@ -1,0 +1,282 @@
+"""Which role a column has, whatever the order of its rows; and how it is read ever after."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.schema.column import ColumnOptions, cast_table
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, refuse_faults
+from mlpcli.errors import DataError
+from tests.data.tables_by_hand import cells_of, frame_table, hand_table
+
+
+def decided(cells, options=AS_FOUND, writing=Writing()):  # noqa: B008
+    return decide(hand_table(x=cells), "x", options, writing)
+
+
+def read(cells, options=AS_FOUND, writing=Writing(), later=None):  # noqa: B008
+    """The cells as they are read, or those of a later table."""
+    schema, findings = decided(cells, options, writing)
+    refuse_faults(findings)
+    table = hand_table(x=cells if later is None else later)
+    return cells_of(cast_table(table, [schema]).columns["x"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "role"),
+    [
+        ([1.5, 2.5, np.nan], "number"),
+        ([1, 2, 3], "number"),
+        ([0, 1, 1], "number"),
+        ([0.0, 1.0, np.nan], "number"),
+        ([0, 0, 0], "number"),
+        ([np.nan, np.nan], "number"),
+        ([True, False], "boolean"),
+        (["yes", "No", "YES", np.nan], "boolean"),
+        (["t", "f"], "boolean"),
+        (["y", "no"], "category"),
+        (["yes", "yes"], "category"),
+        (["yes", "no", "maybe"], "category"),
+        (["1.5", "", "2"], "number"),
+        (["19.5", "None", "20"], "number"),
+        (["01", "02", "10"], "category"),
+        (["0.5", "0", "-0.25"], "number"),
+        (["12345678901234567890", "12345678901234567891"], "category"),
+        (["a", "b"], "category"),
+        (["None", "-"], "category"),
+        (["2020-01-01", np.nan], "date"),
+        (["24.12.2020", "1.1.2021"], "date"),
+        (["2020-01-01", "later"], "category"),
+    ],
+)
+def test_the_role_of_a_column_is_found(cells, role):
+    schema, findings = decided(cells)
+    assert schema.role == role
+    assert schema.reason
+    assert not any(finding.is_fault for finding in findings)
+
+
+def test_types_of_the_source_speak_for_themselves():
+    frame = pd.DataFrame(
+        {
+            "day": pd.to_datetime(["2020-01-01", None, "2020-02-03"]),
+            "category": pd.Series([1, 2, 3], dtype="category"),
+            "whole": pd.Series([1, 2, None], dtype="Int64"),
+            "boolean": pd.Series([True, None, False], dtype="boolean"),
+            "text": pd.Series(["a", "b", "c"], dtype="string"),
+        }
+    )
+    table = table_from_frame(frame)
+    roles = {name: decide(table, name)[0].role for name in frame.columns}
+    assert roles == {"day": "date", "category": "category", "whole": "number", "boolean": "boolean", "text": "category"}
+
+
+@pytest.mark.parametrize(
+    ("frame", "later"),
+    [
+        ({"x": pd.to_datetime(["2020-01-01", "2020-02-03"])}, ["2020-02-03", "2020-01-01 12:00"]),
+        ({"x": [True, False]}, ["FALSE", "true"]),
+        ({"x": pd.Series([1, 20], dtype="category")}, ["20.0", "1"]),
+        ({"x": [1.5, 2.5]}, ["2.50", "15e-1"]),
+    ],
+)
+def test_what_was_typed_in_training_may_come_as_texts_later(frame, later):
+    table = table_from_frame(pd.DataFrame(frame))
+    schema, _ = decide(table, "x")
+    column, texts = (cast_table(one, [schema]).columns["x"] for one in (table, hand_table(x=later)))
+    assert type(column) is type(texts)
+    assert cells_of(texts)[0] == cells_of(column)[1]
+
+
+COLUMNS = st.sampled_from(
+    [
+        ["1", "2.5", "", "-3"],
+        ["1", "2", "007"],
+        ["1", "2", "123456789012345678"],
+        ["03/04/2024", "05/06/2024", "25/12/2024"],
+        ["2024-01-01", "2024-02-30", "2024-03-04"],
+        ["$1,200.50", "$13", "$1.25", ""],
+        ["yes", "No", "YES"],
+        ["a", "b", "A", "1", "1.0"],
+        ["1", "2", "oops"],
+        ["NA", ""],
+    ]
+)
+
+
+@settings(max_examples=100)
+@given(COLUMNS, st.integers(1, 60), st.randoms())
+def test_the_order_of_the_rows_changes_neither_the_role_nor_what_is_said(texts, repeats, random):
+    cells = texts[:1] * repeats + texts
+    schema, findings = decided(cells)
+    random.shuffle(cells)
+    again, others = decided(cells)
+    assert dataclasses.replace(again, reason="") == dataclasses.replace(schema, reason="")
+    assert [finding.is_fault for finding in others] == [finding.is_fault for finding in findings]
+    assert [finding.number for finding in others] == [finding.number for finding in findings]
+
+
+@pytest.mark.parametrize("code", ["007", "-007", "123456789012345678"])
+@pytest.mark.parametrize("row", [0, 1, 500, 999])
+def test_a_code_in_any_row_makes_codes_of_a_column_of_whole_numbers_and_is_told_with_its_place(code, row):
+    cells = [str(number) for number in range(1, 1000)]
+    cells.insert(row, code)
+    schema, (finding,) = decided(cells)
+    assert (schema.role, finding.is_fault) == ("category", False)
+    assert finding.text.startswith(f"new.csv:{row + 2}: column x: '{code}' ")
+    assert "data.columns: {x: number}" in finding.text
+
+
+def test_leading_zeros_among_fractions_are_numbers():
+    assert read(["00.5", "1.5", "07"]) == [0.5, 1.5, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("usual", "stray", "role"),
+    [
+        ([str(number) for number in range(400)], "oops", "number"),
+        ([f"{number}.5" for number in range(400)], "#VALUE!", "number"),
+        (["1", "2", "3"] * 100, "n.v.", "number"),
+        ([f"2024-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(400)], "2024-02-30", "date"),
+        ([f"2024-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(400)], "soon", "date"),
+        ([f"2024-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(400)], "03.04.2024", "date"),
+    ],
+)
+def test_a_stray_cell_among_numbers_or_dates_is_a_fault_with_its_place_and_never_another_role(usual, stray, role):
+    cells = [*usual[:50], stray, *usual[50:]]
+    schema, findings = decided(cells)
+    assert schema.role == role
+    message = rf"^new\.csv:52: column x: .*{stray}.*\n?.*data\.columns: {{x: category}}"
+    with pytest.raises(DataError, match=rf"(?s){message}"):
+        refuse_faults(findings)
+    assert read(cells, ColumnOptions(role="category")) == cells
+    assert read(cells, ColumnOptions(missing=(stray,)))[50] is None
+
+
+def test_several_strays_are_counted():
+    cells = [str(number) for number in range(400)]
+    cells[7], cells[9] = "oops", "none yet"
+    with pytest.raises(DataError, match=r"^new\.csv:9: column x: 'oops' is not a number, nor are 1 more .*398 cells"):
+        refuse_faults(decided(cells)[1])
+
+
+def test_faults_of_many_columns_are_counted_and_some_are_shown():
+    cells = [*map(str, range(400)), "oops"]
+    table = hand_table(**{f"x{index}": cells for index in range(5)})
+    findings = [finding for name in table.names for finding in decide(table, name)[1]]
+    with pytest.raises(DataError) as caught:
+        refuse_faults(findings, most=3)
+    assert str(caught.value).count("'oops'") == 3
+    assert "2 more such columns: mlp check lists all." in str(caught.value)
+
+
+def test_a_column_half_of_numbers_is_categories_and_that_is_told():
+    schema, (finding,) = decided(["1", "2", "low", "3", "high", "4"])
+    assert (schema.role, finding.is_fault) == ("category", False)
+    assert "4 of 6 cells are numbers" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("cells", "key", "options", "numbers"),
+    [
+        (["$2,212.04", "$17", "-$1.50"], '{role: number, prefix: "$", thousands: ","}',
+         {"prefix": "$", "thousands": ","}, [2212.04, 17, -1.5]),
+        (["56.3%", "7%", "100%"], '{role: number, suffix: "%"}', {"suffix": "%"}, [56.3, 7, 100]),
+        (["162,75", "1,5", "20"], '{role: number, decimal: ","}', {"decimal": ","}, [162.75, 1.5, 20]),
+        (["(117.88)", "12.10", "3"], "{role: number, parentheses: true}", {"parentheses": True}, [-117.88, 12.1, 3]),
+        (["12 kg", "7.5 kg", "80 kg"], '{role: number, suffix: "kg"}', {"suffix": "kg"}, [12, 7.5, 80]),
+    ],
+)  # fmt: skip
+def test_the_key_that_reads_numbers_in_disguise_is_named(cells, key, options, numbers):
+    _, (finding,) = decided(cells * 10)
+    assert key in finding.text
+    assert finding.text.startswith("new.csv:")
+    assert read(cells, ColumnOptions(role="number", **options)) == numbers
+
+
+@pytest.mark.parametrize("form", ["${}.50", "{}%", "{},75", "{} kg", "CHF {}"])
+def test_many_numbers_in_disguise_are_a_fault_and_few_are_a_note(form):
+    for n_distinct, is_fault in [(20, False), (21, True)]:
+        schema, (finding,) = decided([form.format(number) for number in range(1, n_distinct + 1)] * 3)
+        assert (schema.role, finding.is_fault) == ("category", is_fault)
+
+
+def test_a_minus_of_another_sign_is_a_minus():
+    assert read(["\u22121.5", "2"]) == [-1.5, 2.0]
+
+
+def test_the_writing_of_the_table_is_that_of_every_column_that_says_nothing_else():
+    writing = Writing(decimal=",", thousands=".")
+    assert read(["1.234,5", "7"], writing=writing) == [1234.5, 7.0]
+    assert read(["1.234,5", "7"], ColumnOptions(decimal=","), writing) == [1234.5, 7.0]
+    assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=","), writing) == [1.234, 7.0]
+
+
+def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():
+    cells = ["03/04/2024", "05/06/2024"]
+    schema, (finding,) = decided(cells)
+    assert (schema.date_format, finding.is_fault) == ("MM/DD/YYYY", False)
+    assert "day_first" in finding.text
+    for dates, day in [("day_first", "2024-04-03"), ("month_first", "2024-03-04"), ("DD/MM/YYYY", "2024-04-03")]:
+        schema, findings = decided(cells, writing=Writing(dates=dates))
+        assert findings == []
+        assert read(cells, writing=Writing(dates=dates))[0] == np.datetime64(day).astype(int)
+    assert read(cells, ColumnOptions(format="DD/MM/YYYY"))[0] == np.datetime64("2024-04-03").astype(int)
+    assert decided([*cells, "25/12/2024"])[1] == []
+
+
+def test_years_of_two_digits_are_told():
+    _, findings = decided(["03.04.24", "25.12.71"])
+    assert any("years of two digits" in finding.text for finding in findings)
+
+
+def test_spellings_that_are_one_level_are_told():
+    schema, findings = decided(["a", "1e1", "10", "b", "c"])
+    assert schema.role == "category"
+    assert any("are the same number, and one level" in finding.text for finding in findings)
+    assert len(set(read(["a", "1e1", "10"]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "role", "message"),
+    [
+        (["x", "y"], "number", r"new\.csv:2: column x: 'x' is not a number"),
+        (["x", "y"], "date", "column x cannot be read as dates: 'x'"),
+        (["2020-01-01", None, "2020-02-30"], "date", r"new\.csv:4: column x: '2020-02-30' is not a date written YYYY-"),
+        (["x", "y", "z"], "boolean", "column x is not boolean, it holds 3 values: x, y, z"),
+        ([1.0, np.inf], "number", r"new\.csv:3: column x: an infinite value"),
+        (["1", "1e999"], "number", r"new\.csv:3: column x: an infinite value"),
+    ],
+)
+def test_a_role_that_does_not_suit_the_cells_is_an_error_with_its_place(cells, role, message):
+    with pytest.raises(DataError, match=message):
+        read(cells, ColumnOptions(role=role))
+
+
+def test_later_cells_that_do_not_suit_the_role_are_errors_and_missing_ones_are_not():
+    assert read(["1", "2"], later=["NA", " ", "3"]) == [None, None, 3.0]
+    with pytest.raises(DataError, match=r"^new\.csv:3: column x: 'x' is not a number"):
+        read(["1", "2"], later=["3", "x"])
+    with pytest.raises(DataError, match=r"^new\.csv:3: column x: '2024-13-01' is not a date written YYYY-MM-DD"):
+        read(["2024-01-01", "2024-01-02"], later=["2024-01-01", "2024-13-01"])
+    with pytest.raises(DataError, match="is not a date written"):
+        read(["2024-01-01", "2024-01-02"], later=[20240101, 20240102])
+
+
+def test_a_marker_of_missing_cells_is_compared_as_a_cell_is():
+    options = ColumnOptions(missing=("-99",))
+    for cells in (["1", "-99", "-99.0"], [1.0, -99.0, -99.0]):
+        assert read(cells, options) == [1.0, None, None]
+    assert read(["a", "-99.0", "NA"], options) == ["a", None, "NA"]
+
+
+def test_names_of_columns_may_be_numbers_and_are_not_given_twice():
+    table = frame_table(pd.DataFrame({0: [5.0, 6.0]}))
+    assert decide(table, "0")[0].name == "0"
+    with pytest.raises(DataError, match="columns 1 and 2 are both named 'x'"):
+        frame_table(pd.DataFrame([[1, 2]], columns=["x", "x"]))

@@ -1,0 +1,274 @@
+"""What holds for every table: a cell means one thing, wherever its row stands and whatever stands beside it."""
+
+import gzip
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlpcli.config.loading import config_from_mapping
+from mlpcli.data.features.bins import NoEncoding, PiecewiseLinear
+from mlpcli.data.features.onehot import OneHot
+from mlpcli.data.features.preprocessor import fit_preprocessor, read_by, transform
+from mlpcli.data.features.scaling import Divide, MeanFill, MedianFill, MinMax, NoScaling, Quantile, Robust, Standardize
+from mlpcli.data.reading import encoding
+from mlpcli.data.reading.building import StoreOptions
+from mlpcli.data.reading.read import iter_tables, read_table
+from mlpcli.data.schema.cells import canonical
+from mlpcli.data.schema.column import cast_table
+from mlpcli.data.schema.roles import decide
+from mlpcli.data.table import Table
+from mlpcli.storage.model_file import encode_model
+from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.predict import PredictRequest
+from mlpcli.workflows.predict import predict as run_predict
+from mlpcli.workflows.preparation import prepare
+
+SCALERS = (Standardize(), Robust(), Robust(clip=3.0), MinMax(), Divide(), Quantile(points=20), NoScaling())
+ENCODINGS = (NoEncoding(), PiecewiseLinear(bins=5), PiecewiseLinear(bins=4, edges="target", span=2.0))
+MEDIAN, EVERY_LEVEL = MedianFill(), OneHot(min_count=1)
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+NUMBERS = st.one_of(
+    st.just("0"),
+    st.integers(-50, 50).map(str),
+    st.floats(-1e6, 1e6, allow_nan=False, width=32).map(lambda x: repr(round(float(x), 3))),
+    st.sampled_from(["", "NA", "1e3", "-0.0", "+7", "0.50", "1.0"]),
+)
+TEXTS = st.sampled_from(["red", "green", "blue", "", "Ünder", "NA", "a b", 'say "hi"', "x,y"])
+FLAGS = st.sampled_from(["yes", "no", "Yes", ""])
+DATES = st.dates().map(str)
+
+
+@st.composite
+def frames(draw: st.DrawFn, n_most: int = 60) -> pd.DataFrame:
+    """A table of texts as a CSV file has them, with a target."""
+    n = draw(st.integers(8, n_most))
+    columns = {
+        "number": draw(st.lists(NUMBERS, min_size=n, max_size=n)),
+        "whole": [str(value) for value in draw(st.lists(st.integers(-3, 300), min_size=n, max_size=n))],
+        "text": draw(st.lists(TEXTS, min_size=n, max_size=n)),
+        "flag": draw(st.lists(FLAGS, min_size=n, max_size=n)),
+        "day": draw(st.lists(DATES, min_size=n, max_size=n)),
+        "y": [str(value) for value in draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))],
+    }
+    columns["number"][:2], columns["text"][0], columns["y"][:2] = ["1.5", "2.25"], "red", ["0", "1"]
+    columns["flag"][:2] = ["yes", "no"]
+    return pd.DataFrame(columns)
+
+
+FEATURES = ("number", "whole", "text", "flag", "day")
+
+
+def written(frame: pd.DataFrame, path: Path) -> str:
+    frame.to_csv(path, index=False)
+    return str(path)
+
+
+def fitted(table: Table, scaler=SCALERS[0], encoding=ENCODINGS[0], missing=MEDIAN, onehot=EVERY_LEVEL):
+    schemas = [decide(table, name)[0] for name in FEATURES if name in table.columns]
+    read_as = cast_table(table, schemas)
+    targets = np.arange(table.n_rows, dtype=np.float64) % 3
+    if "y" in table.columns:
+        targets = np.asarray(table.columns["y"].values, np.float64)
+    return fit_preprocessor(read_as, schemas, scaler, missing, onehot, encoding, targets=targets)
+
+
+def inputs(preprocessor, table: Table) -> np.ndarray:
+    return transform(preprocessor, read_by(preprocessor, table), np.float32)[0]
+
+
+@SLOW
+@given(frames(), st.sampled_from(SCALERS), st.sampled_from(ENCODINGS), st.sampled_from([MedianFill(), MeanFill()]))
+def test_the_inputs_of_a_row_are_the_same_in_training_alone_and_in_any_chunk(
+    tmp_path, frame, scaler, encoding, missing
+):
+    table = read_table(written(frame, tmp_path / "a.csv"))
+    preprocessor, _ = fitted(table, scaler, encoding, missing)
+    X = inputs(preprocessor, table)
+    texts = {column.name for column in preprocessor.columns if column.role != "number"}
+    for row in {0, len(frame) // 2, len(frame) - 1}:
+        path = written(frame.iloc[[row]], tmp_path / "one.csv")
+        alone = next(iter_tables(path, preprocessor_format(table), texts, set(FEATURES)))
+        np.testing.assert_array_equal(inputs(preprocessor, alone)[0], X[row])
+
+
+def preprocessor_format(table: Table):
+    from dataclasses import replace
+
+    return replace(table.format, delimiter=None, encoding=None, header=True)
+
+
+@SLOW
+@given(frames(), st.sampled_from(SCALERS), st.sampled_from(ENCODINGS), st.randoms())
+def test_permuting_rows_permutes_inputs_and_changes_nothing_that_is_learnt(tmp_path, frame, scaler, encoding, random):
+    order = list(range(len(frame)))
+    random.shuffle(order)
+    table = read_table(written(frame, tmp_path / "a.csv"))
+    other = read_table(written(frame.iloc[order], tmp_path / "b.csv"))
+    (one, profile), (two, other_profile) = fitted(table, scaler, encoding), fitted(other, scaler, encoding)
+    assert one.columns == two.columns
+    assert one.feature_names == two.feature_names
+    assert profile == other_profile
+    for name, values in one.state.items():
+        np.testing.assert_array_equal(values, two.state[name])
+    np.testing.assert_array_equal(inputs(one, table)[order], inputs(two, other))
+
+
+@SLOW
+@given(frames(), st.integers(1, 400), st.integers(1, 7))
+def test_a_table_is_the_same_in_one_file_in_many_compressed_and_in_blocks_of_any_size(tmp_path, frame, size, n_files):
+    whole = read_table(written(frame, tmp_path / "a.csv"))
+    cuts = np.linspace(0, len(frame), n_files + 1).astype(int)
+    paths = [written(frame.iloc[a:b], tmp_path / f"part{n}.csv") for n, (a, b) in enumerate(pairwise(cuts)) if a < b]
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "BLOCK_SIZE", size)
+        patch.setattr("mlpcli.data.reading.records.BATCH_SIZE", size)
+        patch.setattr("mlpcli.data.reading.sniff.SAMPLE_SIZE", size)
+        others = [read_table(paths), read_table(str(tmp_path / "a.csv.gz")), read_table(str(tmp_path / "a.csv"))]
+    for other in others:
+        assert_same_cells(whole, other)
+
+
+@SLOW
+@given(frames())
+def test_large_tables_on_disk_hold_the_same_cells(tmp_path, frame):
+    whole = read_table(written(frame, tmp_path / "a.csv"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mlpcli.data.reading.building.SMALL", -1_000_000)
+        one = read_table(str(tmp_path / "a.csv"), store=StoreOptions(str(tmp_path)))
+        many = read_table(str(tmp_path / "a.csv"), store=StoreOptions(str(tmp_path), lambda *_: 3, seed=5))
+    assert_same_cells(whole, one)
+    rows = [int(many.where(row).rpartition(":")[2]) for row in range(many.n_rows)]
+    assert sorted(rows) == [int(whole.where(row).rpartition(":")[2]) for row in range(whole.n_rows)]
+    first = min(rows)
+    assert_same_cells(whole.take(np.asarray(rows) - first), many)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv"]
+
+
+def assert_same_cells(one: Table, other: Table) -> None:
+    schemas = [decide(one, name)[0] for name in one.names]
+    assert [decide(other, name)[0] for name in other.names] == schemas
+    for name in one.names:
+        a, b = cast_table(one, schemas).columns[name], cast_table(other, schemas).columns[name]
+        if hasattr(a, "values"):
+            np.testing.assert_array_equal(np.asarray(a.values, np.float64), np.asarray(b.values, np.float64))
+        else:
+            assert [a.levels[code] for code in a.codes] == [b.levels[code] for code in b.codes]
+
+
+@SLOW
+@given(frames(), st.sampled_from(SCALERS))
+def test_columns_dropped_added_or_moved_elsewhere_change_no_input(tmp_path, frame, scaler):
+    preprocessor, _ = fitted(read_table(written(frame, tmp_path / "a.csv")), scaler)
+    more = frame.assign(extra="z", more=range(len(frame)))[
+        ["more", "day", "y", "flag", "extra", "text", "whole", "number"]
+    ]
+    moved = read_table(written(more, tmp_path / "b.csv"), wanted=set(FEATURES))
+    np.testing.assert_array_equal(
+        inputs(preprocessor, read_table(str(tmp_path / "a.csv"))), inputs(preprocessor, moved)
+    )
+
+
+@given(st.text(max_size=12))
+def test_the_one_spelling_of_a_cell_is_its_own_spelling(text):
+    assert canonical(canonical(text.strip())) == canonical(text.strip())
+
+
+def test_zero_is_zero_and_ties_are_ties_however_long_the_table_is(tmp_path):
+    """The fault this law is for: above two million cells, equal cells became different inputs in different blocks."""
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((220_000, 10)) < 0.3, 0.0, rng.normal(1000, 1, (220_000, 10)).round(4))
+    table = read_table(
+        written(pd.DataFrame(X, columns=[f"x{n}" for n in range(10)]), tmp_path / "a.csv"), store=StoreOptions()
+    )
+    schemas = [decide(table, name)[0] for name in table.names]
+    for scaler in (Quantile(), NoScaling(), Standardize()):
+        preprocessor, _ = fit_preprocessor(table, schemas, scaler, MedianFill(), OneHot(), NoEncoding())
+        out = transform(preprocessor, table)[0]
+        for index in range(10):
+            assert len(np.unique(out[X[:, index] == 0.0, index])) == 1
+            by_value = out[np.argsort(X[:, index], kind="stable"), index]
+            assert (np.diff(by_value) >= 0).all()  # monotone
+    np.testing.assert_array_equal(np.asarray(table.columns["x3"].values), X[:, 3])  # the very float64
+
+
+def trained(table_source, **data) -> bytes:
+    loaded = config_from_mapping(
+        {
+            "data": {"train": table_source, "target": "y", "validation": 0.25, **data},
+            "task": "classification",
+            "model": {"layers": ["auto", 4, "auto"]},
+            "training": {"epochs": 2},
+        }
+    )
+    prepared = prepare(loaded)
+    state = fresh_state(prepared)
+    for _ in epochs(prepared, state, lambda: False):
+        pass
+    return finished(prepared, state).model
+
+
+def test_one_file_many_files_gzip_parquet_and_a_frame_train_the_same_weights(tmp_path):
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "a": rng.normal(size=90).round(3),
+            "n": rng.integers(0, 50, 90),
+            "c": rng.choice(["x", "y", "z"], 90),
+            "d": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 400, 90), "D"),
+            "b": rng.choice([True, False], 90),
+            "y": rng.choice(["no", "maybe", "sure"], 90),
+        }
+    )
+    frame.loc[3, "a"] = None
+    one = written(frame, tmp_path / "a.csv")
+    halves = [written(frame[:40], tmp_path / "p1.csv"), written(frame[40:], tmp_path / "p2.csv")]
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(Path(one).read_bytes()))
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_feather(tmp_path / "a.feather")
+    frame.assign(d=frame["d"].dt.strftime("%Y-%m-%d")).to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    sources = [halves, *(str(tmp_path / f"a.{ending}") for ending in ("csv.gz", "parquet", "feather", "jsonl"))]
+    model = trained(one)
+    for source in sources:
+        other = trained(source)
+        assert other.preprocessor.feature_names == model.preprocessor.feature_names, source
+        assert other.target.labels == model.target.labels
+        np.testing.assert_array_equal(other.parameters.flat, model.parameters.flat)
+
+
+@pytest.mark.parametrize("proba", [False, True])
+def test_a_row_is_answered_with_the_same_text_whatever_rows_stand_beside_it(tmp_path, proba):
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(700, 5)).round(4), columns=list("abcde"))
+    frame["y"] = (frame["a"] * 2 + frame["b"]).round(5) if not proba else rng.choice(["u", "v", "w"], 700)
+    path = written(frame, tmp_path / "a.csv")
+    loaded = config_from_mapping(
+        {
+            "data": {"train": path, "target": "y"},
+            "training": {"epochs": 2},
+            "model": {"layers": ["auto", 30, 20, "auto"]},
+        }
+    )
+    prepared = prepare(loaded)
+    state = fresh_state(prepared)
+    for _ in epochs(prepared, state, lambda: False):
+        pass
+    (tmp_path / "w.npz").write_bytes(encode_model(finished(prepared, state).model))
+
+    def answers(rows: pd.DataFrame) -> list[str]:
+        out: list[bytes] = []
+        source = written(rows, tmp_path / "rows.csv")
+        run_predict(PredictRequest(str(tmp_path / "w.npz"), source, with_probabilities=proba), out.append)
+        return b"".join(out).decode().splitlines()[1:]
+
+    whole = answers(frame)
+    assert answers(frame.iloc[[5]]) == [whole[5]]
+    assert answers(frame.iloc[300:313]) == whole[300:313]
+    assert answers(frame.iloc[::-1]) == whole[::-1]

@@ -1,0 +1,173 @@
+"""What the training rows looked like, and other rows counted into the same bins."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlpcli.data.features.bins import NoEncoding
+from mlpcli.data.features.onehot import OneHot
+from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
+from mlpcli.data.features.scaling import MedianFill, Standardize
+from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reference import (
+    MOST_COLUMNS,
+    MOST_LEVELS,
+    N_BINS,
+    SAMPLE_ROWS,
+    ReferenceProfile,
+    count_rows,
+    find_fault,
+    reference_profile,
+    split_counts,
+    spread_rows,
+    usual_others,
+)
+from tests.data.tables_by_hand import read_as
+
+
+def fitted(frame, rows=None):
+    """What was learnt of the inputs, their reference profile, and what the training rows hold by it."""
+    table, schemas = read_as(table_from_frame(pd.DataFrame(frame)))
+    fit, profile = fit_preprocessor(table, schemas, Standardize(), MedianFill(), OneHot(), NoEncoding(), rows)
+    return fit, profile, count_rows(profile, fit.columns, table)
+
+
+def counted(fit, profile, frame, rows=None):
+    """What other rows hold by the profile."""
+    table = read_by(fit, table_from_frame(pd.DataFrame(frame)))
+    return count_rows(profile, fit.columns, table, rows)
+
+
+def some_rows(n_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=n_rows)
+    numbers[::7] = np.nan
+    return {
+        "number": numbers,
+        "whole": rng.poisson(2, n_rows),
+        "letter": rng.choice(list("abc"), n_rows),
+        "flag": rng.choice(["yes", "no"], n_rows),
+        "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 90, n_rows), unit="D"),
+    }
+
+
+def test_the_training_rows_themselves_fall_into_the_bins_as_they_were_counted():
+    fit, profile, seen = fitted(some_rows(500))
+    assert profile.n_rows == seen.n_rows == 500
+    for known, counts in zip(profile.columns, split_counts(profile, seen), strict=True):
+        assert counts.tolist() == list(known.counts)
+    assert seen.n_missing.tolist() == [column.n_missing for column in fit.columns] == [72, 0, 0, 0, 0]
+    assert not seen.n_below.any()
+    assert not seen.n_above.any()
+    assert seen.unseen == {}
+
+
+def test_every_cell_is_counted_once_whatever_the_chunks():
+    fit, profile, _ = fitted(some_rows(500))
+    new = some_rows(333, seed=1)
+    whole = counted(fit, profile, new)
+    parts = [counted(fit, profile, new, np.arange(start, min(start + 100, 333))) for start in range(0, 333, 100)]
+    total = parts[0] + parts[1] + parts[2] + parts[3]
+    assert total.n_rows == 333
+    for name in ("counts", "n_missing", "n_below", "n_above", "low", "high"):
+        assert getattr(total, name).tolist() == getattr(whole, name).tolist()
+    for counts, n_missing in zip(split_counts(profile, whole), whole.n_missing, strict=True):
+        assert counts.sum() + n_missing == 333
+
+
+def test_only_the_training_rows_are_described():
+    frame = {"x": [*range(100), *([10_000] * 50)], "t": ["a", "b"] * 50 + ["z"] * 50}
+    _, profile, _ = fitted(frame, np.arange(100))
+    assert profile.n_rows == 100
+    assert max(profile.columns[0].edges) < 100
+    assert profile.columns[1].levels == ("a", "b")
+
+
+def test_edges_part_the_rows_evenly_and_never_lie_on_a_value():
+    values = np.random.default_rng(0).normal(size=4000)
+    _, profile, _ = fitted({"x": values})
+    column = profile.columns[0]
+    assert len(column.counts) == N_BINS
+    assert min(column.counts) >= 199
+    assert max(column.counts) <= 201
+    assert not set(column.edges) & set(values.tolist())
+
+
+def test_a_rounding_to_float32_moves_no_value_to_another_bin():
+    values = np.random.default_rng(0).choice([0.1, 0.3, 0.7, 1.1, 5.7], 400)
+    fit, profile, before = fitted({"x": values})
+    seen = counted(fit, profile, {"x": values.astype(np.float32).astype(np.float64)})
+    assert seen.counts.tolist() == before.counts.tolist()
+    assert not seen.n_below.any()
+    assert not seen.n_above.any()
+
+
+@pytest.mark.parametrize("rare", [0.0, 9.0])
+def test_a_value_of_nearly_all_rows_has_a_bin_of_its_own(rare):
+    values = np.full(2000, 5.0)
+    values[:60] = rare + np.linspace(0, 1, 60)
+    _, profile, _ = fitted({"x": values})
+    assert 1940 in profile.columns[0].counts
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0] * 60, [-1.7e308, 1.7e308] * 30, [5e-324, 0.0] * 30, np.nextafter(1.0, [2.0, 0.0] * 30), [0.0, 1e-300] * 30],
+)
+def test_extreme_numbers_have_rising_edges_and_lose_no_row(values):
+    fit, profile, seen = fitted({"x": np.asarray(values), "y": np.arange(60.0)})
+    assert find_fault(profile, fit.columns) == ""
+    counts = split_counts(profile, seen)[0]
+    assert counts.tolist() == list(profile.columns[0].counts)
+    assert counts.sum() == 60
+
+
+def test_texts_of_numbers_and_words_for_yes_are_the_levels_they_mean():
+    fit, profile, _ = fitted({"flag": ["yes", "no"] * 30, "letter": ["a", "b", "c"] * 20})
+    seen = counted(fit, profile, {"flag": ["YES", "1", "perhaps"], "letter": ["a", "q", None]})
+    flag, letter = split_counts(profile, seen)
+    assert flag.tolist() == [0, 2, 1]
+    assert letter.tolist() == [1, 0, 0, 1]
+    assert seen.n_missing.tolist() == [0, 1]
+    assert seen.unseen == {"flag": {"perhaps": 1}, "letter": {"q": 1}}
+
+
+def test_cells_beyond_the_range_are_counted_on_either_side():
+    fit, profile, _ = fitted({"x": np.arange(100.0)})
+    seen = counted(fit, profile, {"x": [-1.0, 0.0, 99.0, 100.0, 1e9, np.nan]})
+    assert (seen.n_below.tolist(), seen.n_above.tolist()) == ([1], [2])
+    assert (seen.low.tolist(), seen.high.tolist()) == ([-1.0], [1e9])
+
+
+def test_what_is_kept_is_bounded_whatever_the_table():
+    texts = [f"{'x' * (i % 2 * 300)}{i % 400}" for i in range(4000)]
+    _, profile, _ = fitted({"t": texts, "x": np.arange(4000.0)})
+    assert len(profile.columns[0].levels) == MOST_LEVELS
+    assert max(map(len, profile.columns[0].levels)) < 200
+    assert sum(profile.columns[0].counts) == 4000
+    assert len(profile.columns[1].edges) < N_BINS
+    assert reference_profile(4000, profile.columns * MOST_COLUMNS) == ReferenceProfile()
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    frame = pd.DataFrame(some_rows(400)).astype({"letter": object})
+    _, profile, _ = fitted(frame)
+    assert fitted(frame.sample(frac=1.0, random_state=1))[1] == profile
+
+
+def test_rows_of_a_large_table_are_spread_over_it_each_once_and_keep_no_pace():
+    rows = spread_rows(1_000_000, SAMPLE_ROWS)
+    assert len(rows) == len(set(rows.tolist())) == SAMPLE_ROWS
+    assert (np.diff(rows) > 0).all()
+    assert rows[0] >= 0
+    assert rows[-1] < 1_000_000
+    shares = np.bincount(rows % 24, minlength=24) / len(rows)
+    assert np.abs(shares - 1 / 24).max() < 0.002
+    assert spread_rows(10, 20).tolist() == list(range(10))
+
+
+def test_levels_seen_once_say_how_often_new_ones_come():
+    _, names, _ = fitted({"t": [f"n{i}" for i in range(50)], "x": np.arange(50.0)})
+    assert usual_others(names.columns[0]) == (50, 50)
+    _, few, _ = fitted({"t": ["a", "b"] * 25})
+    assert usual_others(few.columns[0]) == (0, 50)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mlpcli.data import split
+from mlpcli.data.split import split_rows
+from mlpcli.errors import DataError
+
+shares = st.floats(0.01, 0.99)
+seeds = st.integers(0, 2**32)
+
+
+@given(n_rows=st.integers(2, 300), share=shares, seed=seeds)
+def test_a_split_parts_the_rows_and_has_the_share_asked_for(n_rows, share, seed):
+    train, validation = split_rows(n_rows, share, None, np.random.default_rng(seed))
+    assert sorted([*train, *validation]) == list(range(n_rows))
+    assert train.dtype == validation.dtype == np.int32
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(validation) > 0).all()
+    assert len(validation) == min(max(round(n_rows * share), 1), n_rows - 1)
+
+
+@given(codes=st.lists(st.integers(0, 6), min_size=2, max_size=200), share=shares, seed=seeds)
+def test_a_stratified_split_parts_the_rows_and_leaves_every_class_in_training(codes, share, seed):
+    codes = np.asarray(codes, np.int64)
+    assume(np.bincount(codes).max() > 1)
+    train, validation = split_rows(len(codes), share, codes, np.random.default_rng(seed))
+    assert sorted([*train, *validation]) == list(range(len(codes)))
+    assert set(codes[train]) == set(codes)
+    n_classes = len(set(codes.tolist()))
+    assert len(validation) == min(max(round(len(codes) * share), 1), len(codes) - n_classes)
+    quotas = np.bincount(codes) * len(validation) / len(codes)
+    taken = np.bincount(codes[validation], minlength=len(quotas))
+    unbounded = np.floor(quotas) < np.bincount(codes) - 1
+    if unbounded[np.bincount(codes) > 0].all():
+        assert (np.abs(taken - quotas) < 1).all()
+
+
+@given(codes=st.lists(st.integers(0, 3), min_size=2, max_size=60), seed=seeds)
+def test_held_out_are_the_first_of_each_class_in_an_order_that_is_drawn_once(codes, seed):
+    codes = np.asarray(codes, np.int8)
+    assume(np.bincount(codes).max() > 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "DEALT_AT_ONCE", 7)
+        _, validation = split_rows(len(codes), 0.3, codes, np.random.default_rng(seed))
+    order = np.random.default_rng(seed).permutation(len(codes))
+    for code in range(4):
+        of_class = order[codes[order] == code]
+        n_held_out = int(np.count_nonzero(codes[validation] == code))
+        assert sorted(of_class[:n_held_out].tolist()) == validation[codes[validation] == code].tolist()
+
+
+def test_each_class_gives_its_share():
+    codes = np.repeat([0, 1, 2], [100, 50, 10])
+    _, validation = split_rows(160, 0.2, codes, np.random.default_rng(0))
+    assert np.bincount(codes[validation]).tolist() == [20, 10, 2]
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another():
+    first, again, other = (split_rows(100, 0.3, None, np.random.default_rng(seed))[1] for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_every_row_has_the_same_chance():
+    rng = np.random.default_rng(0)
+    counts = np.zeros(10)
+    for _ in range(2000):
+        counts[split_rows(10, 0.3, None, rng)[1]] += 1
+    np.testing.assert_allclose(counts / 2000, 0.3, atol=0.05)
+
+
+@pytest.mark.parametrize(("n_rows", "strata"), [(0, None), (1, None), (3, np.array([0, 1, 2]))])
+def test_rows_that_cannot_be_parted_are_an_error(n_rows, strata):
+    with pytest.raises(DataError, match="nothing can be held out"):
+        split_rows(n_rows, 0.5, strata, np.random.default_rng(0))
