@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, read_by, transform
 from mlpcli.data.reference import ReferenceProfile
-from mlpcli.data.schema.cells import NumberFormat
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
@@ -26,8 +25,8 @@ class Model:
     """Everything `predict` needs, and the record of how it was made.
 
     `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
-    says which cell texts are missing and whether tables have a header; `weight_column` names the sample weights it was
-    trained with ("" for none). `scores` and `record` are for people: the model does not depend on them. `reference` is
+    says which cell texts are missing and whether tables have a header; `weight` is how the sample weights it was
+    trained with are read. `scores` and `record` are for people: the model does not depend on them. `reference` is
     what other rows are held against to see whether they look like the training rows.
     """
 
@@ -37,7 +36,7 @@ class Model:
     target: Target
     target_state: Mapping[str, Values]
     reading: TableFormat = field(default_factory=TableFormat)
-    weight_column: str = ""
+    weight: ColumnSchema | None = None
     scores: Mapping[str, float | None] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     reference: ReferenceProfile = field(default_factory=ReferenceProfile)
@@ -45,9 +44,13 @@ class Model:
     @property
     def schemas(self) -> tuple[ColumnSchema, ...]:
         """How every column that the model knows is read: inputs, targets, and the sample weights."""
-        number = NumberFormat(decimal=self.reading.decimal, thousands=self.reading.thousands or "")
-        weights = [ColumnSchema(self.weight_column, "number", "weights", number)] if self.weight_column else []
+        weights = () if self.weight is None else (self.weight,)
         return (*self.preprocessor.schemas, *self.target.schemas, *weights)
+
+    @property
+    def weight_column(self) -> str:
+        """The column of sample weights, "" for none."""
+        return "" if self.weight is None else self.weight.name
 
     def read(self, table: Table) -> Table:
         """A table as it comes, its input columns cast as the training's were; raises DataError for a misfit."""

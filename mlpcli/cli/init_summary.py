@@ -30,7 +30,9 @@ def init_summary(screen: Screen, starter: Starter, output: str) -> None:
         if starter.budget is not None and starter.seconds > starter.budget:
             screen.warn(f"no recipe trains in {duration(starter.budget)}: this is the quickest. Lower training.epochs.")
     if output != "-":
-        screen.say(f"Wrote {output}. Next: mlp train {output}")
+        faults = any(profile.fault and not profile.drop_reason for profile in starter.profiles)
+        first = "settle what the notes say, then " if faults else ""
+        screen.say(f"Wrote {output}. Next: {first}mlp train {output}")
 
 
 def _dropped(starter: Starter) -> dict[str, list[str]]:

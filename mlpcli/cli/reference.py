@@ -88,7 +88,7 @@ needed, no target column. The answer stands in a column named as the target, in 
   probabilities that sum to 1 or into numbers in the target's unit.
 - `--safe-csv` is for answers that will be opened in a spreadsheet: a text that begins with `=`, `+`, `-`, `@`, a tab or
   a line end (labels, kept columns, names of columns) gets a single quote in front. Numbers such as -1.5 stay numbers.
-  Without it every text passes through unchanged.
+  Without it every text is written as it was read: without blanks around it, in the Unicode form NFC, line ends as LF.
 - `--on-drift` says what happens when columns have drifted from the training data, see
   [data-contract.md](data-contract.md): one line on standard error (`warn`), nothing (`ignore`), or exit code 1
   (`fail`), after the last row is written.

@@ -61,5 +61,13 @@ def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:
 
     Rows are compared by a 64-bit hash: two different rows have the same one with a chance of 2^-64.
     """
-    known, asked = (pd.util.hash_pandas_object(pd.DataFrame(rows), index=False).to_numpy() for rows in (X, others))
+    known, asked = (np.concatenate([_hashes(rows[some]) for some in _stretches(len(rows))]) for rows in (X, others))
     return int(np.isin(asked, known).sum())
+
+
+def _hashes(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(rows), index=False), np.uint64)
+
+
+def _stretches(n_rows: int) -> list[slice]:
+    return [slice(start, start + DEALT_AT_ONCE) for start in range(0, max(n_rows, 1), DEALT_AT_ONCE)]

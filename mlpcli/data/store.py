@@ -9,6 +9,7 @@ import mmap
 import os
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -69,12 +70,16 @@ class MappedFile:
     def __init__(self, folder: str | None, n_bytes: int) -> None:
         self._file = temporary_file(folder)
         try:
-            self._file.truncate(max(n_bytes, 1))
+            # All of it now: a mapped file that the disk has no room for would end the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file.fileno(), 0, max(n_bytes, 1))
+            else:
+                self._file.truncate(max(n_bytes, 1))
         except OSError as error:
             raise OutputError(f"no room for {n_bytes / 1e9:.1f} GB of temporary data ({error.strerror}).") from error
         self._map = mmap.mmap(self._file.fileno(), max(n_bytes, 1))
         self._end = 0
-        WATCH.add(self)
+        WATCH.add(self._map)
 
     def write(self, array: NDArray[Any], order: NDArray[Any] | None = None) -> NDArray[Any]:
         """Append an array (n,), its entries in another order if one is given; gives the mapped one."""
@@ -87,12 +92,12 @@ class MappedFile:
 
     def array(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """The whole file as one array, to be written through the mapping."""
+        self.close()
         return np.frombuffer(self._map, dtype, int(np.prod(shape))).reshape(shape)
 
-    def release(self) -> None:
-        """Drop the pages from the memory of this process; what was written goes to the file."""
-        if hasattr(self._map, "madvise"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+    def close(self) -> None:
+        """Nothing more is written: the mapping lives as long as its arrays do, and then gives the disk back."""
+        self._file.close()
 
 
 class _Watch:
@@ -100,20 +105,21 @@ class _Watch:
 
     def __init__(self) -> None:
         self.limit = 1 << 25
-        self._files: list[MappedFile] = []
+        self._files: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
 
-    def add(self, file: MappedFile) -> None:
-        """Watch a file from now on."""
-        self._files.append(file)
+    def add(self, file: mmap.mmap) -> None:
+        """Watch a mapping for as long as it is used."""
+        self._files.add(file)
         if self._thread is None and os.path.exists("/proc/self/statm"):
             self._thread = threading.Thread(target=self._watch, name="mapped-pages", daemon=True)
             self._thread.start()
 
     def release(self) -> None:
         """Drop the pages of all files now."""
-        for file in self._files:
-            file.release()
+        for file in list(self._files):
+            if hasattr(file, "madvise"):
+                file.madvise(mmap.MADV_DONTNEED)  # what was written goes to the file
 
     def _watch(self) -> None:
         usual, pause = mapped_bytes(), threading.Event()

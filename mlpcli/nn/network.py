@@ -26,9 +26,9 @@ Array = NDArray[np.floating[Any]]
 Keep = Callable[[int, Array, Array], None]
 
 # Rows scored at once outside training: large enough for the matrix product, small enough for the cache.
-# Rows of a block whose outputs are wanted for good.
-PREDICTED_ROWS = 512
 SCORING_ROWS = 4096
+# Rows of a block whose outputs are wanted for good, and its numbers of the widest layer; one network has one size.
+PREDICTED_ROWS, PREDICTED_CELLS = 2048, 1 << 17
 # Numbers drawn for dropout at once: an array that stays in the first-level cache.
 DRAWN_AT_ONCE = 16_384
 
@@ -185,7 +185,7 @@ def predict(network: Network, parameters: Parameters, X: Array) -> Array:
     Blocks have one size, the last one is filled up: BLAS rounds by the number of rows, and the outputs of a row must
     not depend, not even in their last digit, on how many rows stand beside it.
     """
-    block = max(1, PREDICTED_ROWS // network.members)
+    block = max(64, min(PREDICTED_ROWS, PREDICTED_CELLS // max(network.widths))) // network.members or 1
     workspace = Workspace(network, block, parameters.flat.dtype)
     outputs = np.empty((X.shape[0], network.sizes[-1]), parameters.flat.dtype)
     # Inputs far outside what training saw may overflow on the way, where most activations saturate; the caller looks at

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.reference import ReferenceProfile, find_fault
+from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
@@ -48,7 +49,7 @@ class _Header:
     feature_names: tuple[str, ...]
     target: Target
     reading: TableFormat
-    weight_column: str
+    weight: ColumnSchema | None
     scores: dict[str, float | None]
     record: dict[str, Any]
     reference: ReferenceProfile
@@ -65,7 +66,7 @@ def encode_model(model: Model) -> bytes:
         feature_names=model.preprocessor.feature_names,
         target=model.target,
         reading=model.reading,
-        weight_column=model.weight_column,
+        weight=model.weight,
         scores=dict(model.scores),
         record=dict(model.record),
         reference=model.reference,
@@ -114,7 +115,7 @@ def load_model(path: str) -> Model:
         header.target,
         target_state,
         header.reading,
-        header.weight_column,
+        header.weight,
         header.scores,
         header.record,
         header.reference,

@@ -89,6 +89,7 @@ class RunDirectory:
             self._settle()
             has_checkpoint = os.path.isfile(self.path(CHECKPOINT))
             if resume and not has_checkpoint:
+                self._lock.release()  # first: what lies there stays as it is
                 raise self._nothing_to_resume()
             self._prepare(keep=resume)
         except OSError as error:

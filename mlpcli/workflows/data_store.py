@@ -12,6 +12,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.bins import PiecewiseLinear
 from mlpcli.data.features.preprocessor import Preprocessor, transform
 from mlpcli.data.reading.building import StoreOptions
+from mlpcli.data.reading.lookahead import mapped_ahead
 from mlpcli.data.store import WATCH, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine
@@ -20,12 +21,13 @@ from mlpcli.training.members import CHUNKS_TOGETHER
 # What the program itself takes: Python, NumPy, pandas, buffers.
 BASE_BYTES = 150_000_000
 FEWEST_BYTES = 32_000_000
-# Bytes in memory for each byte of the inputs: copies, targets, row numbers.
+# Bytes in memory for each byte of the inputs: copies, targets, row numbers. And those of a table that is being read.
 OVERHEAD = 1.3
+READING_BYTES = 32_000_000
 # Fraction of the memory for data that mapped pages may take, and the chunks that are mixed together.
 MAPPED = 0.25
 # Cells that are transformed together, and the fewest rows: each column of them costs a few calls.
-CELLS_AT_ONCE, FEWEST_ROWS = 1 << 21, 1 << 12
+CELLS_AT_ONCE, FEWEST_ROWS = 1 << 21, 1 << 13
 # Training rows that are scored at the end where they lie on disk: a random sample.
 SCORED_ROWS = 1_000_000
 
@@ -60,7 +62,7 @@ def store_options(loaded: LoadedConfig) -> StoreOptions:
 
     def n_buckets(n_rows: int, n_numbers: int, n_levels: int) -> int:
         needed = n_rows * (n_numbers * inputs_per_number + n_levels) * itemsize
-        if budget is None or needed * OVERHEAD <= budget:
+        if budget is None or needed * OVERHEAD + READING_BYTES <= budget:
             return 1
         return math.ceil(needed * CHUNKS_TOGETHER / (MAPPED * budget))
 
@@ -103,8 +105,12 @@ def inputs_of(
     # Rows far apart touch as many pages of a column on disk as those between them.
     density = len(rows) / max(table.n_rows, 1)
     n_at_once = max(int(density * CELLS_AT_ONCE) // max(len(preprocessor.columns), 1), FEWEST_ROWS)
-    for start in range(0, len(rows), n_at_once):
-        some = slice(start, start + n_at_once)
+
+    def write(some: slice) -> None:
         transform(preprocessor, table, dtype, rows[some], out=X[some])
         WATCH.release()  # of columns on disk
+
+    slices = [slice(start, start + n_at_once) for start in range(0, len(rows), n_at_once)]
+    for _ in mapped_ahead(write, slices, n_waiting=0):
+        pass
     return X

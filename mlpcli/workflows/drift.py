@@ -132,8 +132,9 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
         return count_rows(model.reference, columns, model.read(table)), table.notes
 
     names = {column.name for column in columns}
-    texts = {column.name for column in columns if is_read_as_text(column.schema)}
-    for found, new in map_tables(look, source, reading_of(model, delimiter, encoding), texts, names):
+    reading = reading_of(model, delimiter, encoding)
+    texts = {column.name for column in columns if is_read_as_text(column.schema, reading)}
+    for found, new in map_tables(look, source, reading, texts, names):
         seen = found if seen is None else seen + found
         notes += new
     return DriftCheck(model, judge_drift(model, seen), notes)

@@ -134,7 +134,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
         prepared.target,
         prepared.target_state,
         replace(prepared.table_format, delimiter=None, encoding=None),
-        prepared.columns.weight,
+        prepared.weight,
         _flat(scores),
         _record(prepared, state),
         prepared.reference,

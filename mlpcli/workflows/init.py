@@ -12,8 +12,9 @@ from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import NumberFormat
 from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.disguise import yaml_of
+from mlpcli.data.schema.findings import refuse_faults
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
-from mlpcli.data.schema.roles import decide, refuse_faults
+from mlpcli.data.schema.roles import decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
@@ -99,6 +100,7 @@ def init(
             *([note] if note else []),
             *(finding.text for finding in plan.findings),
             *(one.fault for one in profiles if one.fault),
+            *(f"column {one.name}: {_without_name(one, one.note)}" for one in profiles if one.is_noteworthy),
         ),
         data,
         chosen,
@@ -191,5 +193,8 @@ def _remark(profile: ColumnProfile) -> str:
     parts = [f"{profile.n_distinct} levels"] if profile.role == "category" else []
     parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
     remarks = [remark for remark in (profile.note, profile.fault) if remark]
-    parts += [remark.replace(f"column {profile.name}: ", "") for remark in remarks]
-    return ", ".join(parts)
+    return ", ".join(parts + [_without_name(profile, remark) for remark in remarks])
+
+
+def _without_name(profile: ColumnProfile, remark: str) -> str:
+    return remark.replace(f"column {profile.name}: ", "")

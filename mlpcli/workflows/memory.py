@@ -30,18 +30,20 @@ def training_memory(prepared: Prepared) -> int:
 
 def refuse_over_budget(prepared: Prepared) -> None:
     """Raise ConfigError where the training would need more memory than its budget, or has taken more already."""
-    limit = memory_limit(prepared.loaded)
-    if limit is None:
+    budget = memory_limit(prepared.loaded)
+    if budget is None:
         return
     taken, needed = peak_memory(), training_memory(prepared)
-    if prepared.plan.chunk_rows is not None:  # a budget for the rows, beside which the program itself needs some
-        limit += BASE_BYTES
+    # On disk it is a budget for the rows, beside which the program itself needs some.
+    limit = budget + (BASE_BYTES if prepared.plan.chunk_rows is not None else 0)
     if max(taken, needed) <= limit:
         return
+    if needed <= limit < BASE_BYTES:
+        raise prepared.loaded.error("budget.memory", f"the program itself takes about {shown(BASE_BYTES)}. Raise it.")
     what = f"the training needs about {shown(needed)}" if needed > limit else f"reading the data took {shown(taken)}"
     raise prepared.loaded.error(
         "budget.memory",
-        f"{what}, the budget is {shown(limit)}. Raise it, or use fewer rows, columns or neurons.",
+        f"{what}, the budget is {shown(budget)}. Raise it, or use fewer rows, columns or neurons.",
     )
 
 

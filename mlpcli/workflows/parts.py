@@ -19,7 +19,7 @@ from mlpcli.training.samples import Samples
 from mlpcli.workflows.data_store import inputs_of
 from mlpcli.workflows.reading import row_weights
 from mlpcli.workflows.resolution import class_target_table, smoothing_of
-from mlpcli.workflows.tables import ColumnPlan, read_scored_table
+from mlpcli.workflows.tables import TrainingTable, read_scored_table
 
 Values = NDArray[np.float64]
 
@@ -61,11 +61,11 @@ class PartMaker:
         target_state: dict[str, Values],
         network: Network,
         loss: Loss,
-        columns: ColumnPlan,
+        settled: TrainingTable,
         has_header: bool | None,
     ) -> None:
         self.loaded, self.preprocessor, self.target, self.target_state = loaded, preprocessor, target, target_state
-        self.network, self.loss, self.columns, self.has_header = network, loss, columns, has_header
+        self.network, self.loss, self.weight, self.has_header = network, loss, settled.weight, has_header
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
 
@@ -78,7 +78,9 @@ class PartMaker:
 
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""
-        table = read_scored_table(self.loaded, f"data.{name}", source, self.preprocessor, self.target, self.has_header)
+        table = read_scored_table(
+            self.loaded, f"data.{name}", source, self.preprocessor, self.target, self.weight, self.has_header
+        )
         rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
         X = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
@@ -86,7 +88,7 @@ class PartMaker:
 
     def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
         """The given rows of a table, whose inputs are `X`."""
-        weights = row_weights(table, self.columns.weight, rows) if self.columns.weight else None
+        weights = None if self.weight is None else row_weights(table, self.weight.name, rows)
         if isinstance(self.target, ClassTarget):
             codes = np.asarray(encode_target(self.target, {}, table, rows), code_dtype(len(self.target.labels)))
             table_of_targets = class_target_table(

@@ -161,9 +161,9 @@ def _answered_chunks(model: Model, request: PredictRequest, writer: Writer) -> I
     kept = frozenset(request.keep)
     columns = model.preprocessor.columns
     # A kept column is read as text, so that it comes out as it went in but for blanks around it.
-    texts = {column.name for column in columns if is_read_as_text(column.schema)} | kept
-    names = {column.name for column in columns} | kept
     reading = reading_of(model, request.delimiter, request.encoding)
+    texts = {column.name for column in columns if is_read_as_text(column.schema, reading)} | kept
+    names = {column.name for column in columns} | kept
     work = partial(_answered, model, request, writer)
     if request.keep == ("all",):
         return map_tables(work, request.source, reading, None, None)

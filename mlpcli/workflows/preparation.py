@@ -9,6 +9,7 @@ from mlpcli.config.data import RowsWhere
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.reference import ReferenceProfile
+from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.split import split_rows
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
@@ -69,6 +70,7 @@ class Prepared:
     data_sha256: dict[str, str]
     folds: Rows | None = field(repr=False)
     reference: ReferenceProfile = field(repr=False)
+    weight: ColumnSchema | None = None
 
     @property
     def picks_best_epoch(self) -> bool:
@@ -119,7 +121,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
     has_header = table.format.header if table.is_file else None
-    make = PartMaker(loaded, preprocessor, target, target_state, network, loss, columns, has_header)
+    make = PartMaker(loaded, preprocessor, target, target_state, network, loss, settled, has_header)
     train, validation = make.parts_of(table, train_rows, validation_rows)
     target_state = given_state(loaded, target, target_state, train.truth)
     folds, hashes = None, {"train": table.sha256}
@@ -145,6 +147,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     return Prepared(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         network, plan, engine, metric, plan.n_threads, train, validation, test, tuple(notes), hashes, folds, reference,
+        settled.weight,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.schema.cells import NumberFormat
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import require_targets
@@ -21,7 +22,7 @@ def read_columns(
     """The columns of `schemas` and `further` ones, as they come."""
     wanted = list(schemas)
     names = {schema.name for schema in wanted}
-    texts = {schema.name for schema in wanted if is_read_as_text(schema)}
+    texts = {schema.name for schema in wanted if is_read_as_text(schema, format)}
     return read_table(source, format, texts=texts, wanted=names | set(further), named=names)
 
 
@@ -39,9 +40,9 @@ def cast_scored(
     return read.with_columns({**kept, **read.columns})
 
 
-def is_read_as_text(schema: ColumnSchema) -> bool:
-    """Whether the reader should give the cells of a column as texts."""
-    return schema.role != "number" or schema.missing is not None or not schema.number.is_simple
+def is_read_as_text(schema: ColumnSchema, format: TableFormat) -> bool:
+    """Whether the reader should give the cells of a column as they are written: it knows one decimal sign."""
+    return schema.role != "number" or schema.missing is not None or schema.number != NumberFormat(format.decimal)
 
 
 def one_each(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:

@@ -13,9 +13,10 @@ from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import canonical
-from mlpcli.data.schema.column import ColumnSchema, cast_table
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, refuse_faults
+from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
 from mlpcli.data.targets.target import Target
@@ -45,6 +46,7 @@ class TrainingTable:
     columns: ColumnPlan
     targets: TargetPlan
     features: tuple[ColumnSchema, ...]
+    weight: ColumnSchema | None
     notes: tuple[str, ...]
 
 
@@ -74,11 +76,7 @@ def writing_of(loaded: LoadedConfig) -> Writing:
 def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None) -> Table:
     """The file or files of `data.train`; large columns go where `store` says."""
     data = loaded.config.data
-    texts = {
-        name
-        for name, column in data.columns.items()
-        if column.role not in ("number", None) or column.format or column.missing is not None
-    }
+    texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
     kept = {*data.target, data.weight or "", data.validation.column if isinstance(data.validation, RowsWhere) else ""}
     named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
@@ -108,10 +106,29 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
         features.append(schema)
         findings += found
     refuse_faults(findings, None if lists_all else 3)
-    others = [ColumnSchema(columns.weight, "number", "weights", writing.number)] if columns.weight else []
-    others += [ColumnSchema(columns.fold, "category", "folds")] if columns.fold else []
+    weight = weight_schema(loaded, table)
+    others = [] if weight is None else [weight]
+    if columns.fold:
+        fold, _ = decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)
+        others.append(replace(fold, role="category"))
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
-    return TrainingTable(read, columns, targets, tuple(features), tuple(finding.text for finding in findings))
+    return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
+
+
+def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:
+    """How the sample weights are read; None where there are none."""
+    name, options = loaded.config.data.weight, loaded.config.data.columns
+    if not name:
+        return None
+    return replace(decide(table, name, options.get(name, AS_FOUND), writing_of(loaded))[0], role="number")
+
+
+def is_written(options: ColumnOptions, decimal: str) -> bool:
+    """Whether the cells of a column are to be read as they are written: the reader knows one decimal sign."""
+    has_own_sign = options.decimal not in (None, decimal) or bool(options.thousands)
+    has_affix = bool(options.prefix or options.suffix or options.parentheses)
+    is_text = options.role not in ("number", None) or options.format is not None or options.missing is not None
+    return has_own_sign or has_affix or is_text
 
 
 def read_scored_table(
@@ -120,19 +137,21 @@ def read_scored_table(
     source: str | tuple[str, ...],
     preprocessor: Preprocessor,
     target: Target,
+    weight: ColumnSchema | None,
     has_header: bool | None,
 ) -> Table:
     """A validation or test file (`key` says which): the columns of the model, the targets and the weight, cast."""
     data = loaded.config.data
-    if "-" in source and "-" in data.train:
+    names = (source,) if isinstance(source, str) else source
+    if "-" in names and "-" in data.train:
         raise loaded.error(key, "standard input is data.train already. Name a file.")
     source = source if isinstance(source, str) else _one_or_several(source)
     _check_place(loaded, key, [source] if isinstance(source, str) else source)
     # Whether there is a header is found once: a few rows of a further file may look otherwise.
     format = replace(table_format(loaded), header=has_header)
     schemas = [*preprocessor.schemas, *target.schemas]
-    if data.weight:
-        schemas.append(ColumnSchema(data.weight, "number", "weights", writing_of(loaded).number))
+    if weight is not None:
+        schemas.append(weight)
     table = cast_scored(read_columns(source, format, schemas), schemas, target.names, data.weight or "")
     require_columns(table, [schema.name for schema in preprocessor.schemas])
     return table
@@ -176,8 +195,10 @@ def fold_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> tuple[Rows, Row
     assert isinstance(validation, RowsWhere)
     column = table.columns[validation.column].take(rows)
     assert isinstance(column, CategoricalColumn)
-    wanted = canonical(str(validation.equals)).casefold()
-    is_wanted = np.asarray([level.casefold() == wanted for level in column.levels], np.bool_)
+    wanted = canonical(str(validation.equals))
+    is_wanted = np.asarray([level == wanted for level in column.levels], np.bool_)
+    if not is_wanted.any():  # true in YAML is True
+        is_wanted = np.asarray([level.casefold() == wanted.casefold() for level in column.levels], np.bool_)
     is_held_out = np.asarray(column.translate(is_wanted, False), np.bool_)
     if not is_held_out.any() or is_held_out.all():
         how_many = "every row" if is_held_out.all() else "no row"

@@ -115,7 +115,7 @@ def test_a_training_that_would_need_too_much_memory_does_not_start(folder, confi
         assert "the budget is 100 MB" in ended.stderr
     ended = mlp("train", config, "--max-memory", "50MB")
     assert ended.code == 2
-    assert "--max-memory 50MB: reading the data took 80 MB, the budget is 50 MB" in ended.stderr
+    assert "--max-memory 50MB: the program itself takes about 150 MB. Raise it." in ended.stderr
     assert tree(folder) == before
 
 

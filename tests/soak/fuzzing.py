@@ -4,12 +4,14 @@ Whatever the file, the program ends with 0 or 2 (3 for a training that diverges)
 time it is given. It says one to three printable lines when it refuses, and touches nothing.
 """
 
+import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -62,6 +64,7 @@ class Laboratory:
         self.tables = {
             name: (self.folder / f"{name}.csv").read_bytes()[:3000].rpartition(b"\n")[0] for name in self.models
         }
+        self.typed = [(name, data) for name in self.models for data in _in_other_formats(self.folder / f"{name}.csv")]
         (self.folder / "y.yaml").write_text(TABLE_CONFIG)
         self._before = tree(self.folder)
 
@@ -231,6 +234,16 @@ def scribbled(draw: st.DrawFn, data: bytes) -> bytes:
     return draw(damaged(found)) if not draw(st.integers(0, 5)) else found
 
 
+def _in_other_formats(path: Path) -> list[bytes]:
+    """The first rows of a table as Parquet, Feather, JSON Lines and a workbook, told apart by their content."""
+    frame = pd.read_csv(path).head(40)
+    written = [io.BytesIO() for _ in range(3)]
+    frame.to_parquet(written[0])
+    frame.to_feather(written[1])
+    frame.to_excel(written[2], index=False)
+    return [*(file.getvalue() for file in written), frame.to_json(orient="records", lines=True).encode()]
+
+
 # Who reads them
 
 
@@ -316,6 +329,15 @@ FUZZERS: Mapping[str, Examples] = {
             st.one_of(miswritten(laboratory.config), miswritten(CONFIG)), _any_of(("check", "train"))
         ),
         fuzz_config,
+    ),
+    "typed table": _fuzzer(
+        lambda laboratory: st.one_of(
+            [
+                st.tuples(st.just(name), damaged(data), _any_of(("init", "train", "predict", "eval")))
+                for name, data in laboratory.typed
+            ]
+        ),
+        fuzz_table,
     ),
     "table": _fuzzer(
         lambda laboratory: st.one_of(

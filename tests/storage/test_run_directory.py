@@ -116,6 +116,15 @@ def test_resuming_without_a_checkpoint_is_refused_and_touches_nothing(tmp_path):
     assert tree(tmp_path) == []
 
 
+def test_resuming_without_a_checkpoint_leaves_what_a_kill_has_left(tmp_path):
+    (tmp_path / "x.partial").mkdir()
+    (tmp_path / "x.partial" / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    before = tree(tmp_path)
+    with RunDirectory(str(tmp_path / "x")) as run, pytest.raises(ModelFileError):
+        run.begin(resume=True)
+    assert tree(tmp_path) == before
+
+
 def test_resuming_a_complete_run_is_refused(tmp_path):
     train(tmp_path / "x")
     with RunDirectory(str(tmp_path / "x")) as run, pytest.raises(ModelFileError) as caught:

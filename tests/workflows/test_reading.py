@@ -5,6 +5,7 @@ import pytest
 
 from mlpcli.data.schema.cells import NumberFormat
 from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 from mlpcli.workflows.reading import is_read_as_text, row_weights
 from tests.data.tables_by_hand import hand_table
@@ -14,7 +15,7 @@ from tests.data.tables_by_hand import hand_table
     ("schema", "is_text"),
     [
         (ColumnSchema("x", "number"), False),
-        (ColumnSchema("x", "number", number=NumberFormat(decimal=",")), False),
+        (ColumnSchema("x", "number", number=NumberFormat(decimal=",")), True),
         (ColumnSchema("x", "number", number=NumberFormat(prefix="$")), True),
         (ColumnSchema("x", "number", number=NumberFormat(thousands=",")), True),
         (ColumnSchema("x", "number", missing=("-99",)), True),
@@ -24,7 +25,7 @@ from tests.data.tables_by_hand import hand_table
     ],
 )
 def test_numbers_that_a_reader_knows_are_read_as_numbers_and_all_else_as_texts(schema, is_text):
-    assert is_read_as_text(schema) == is_text
+    assert is_read_as_text(schema, TableFormat()) == is_text
 
 
 def test_weights_of_chosen_rows_come_in_their_order():

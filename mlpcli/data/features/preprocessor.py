@@ -113,7 +113,7 @@ def fit_preprocessor(
         column = table.columns[schema.name]
         column = column if rows is None else column.take(rows)
         if isinstance(column, NumericColumn):
-            values = column.values.astype(np.float64, copy=rows is None)
+            values = _numbers(column, is_sorted=not encoding.sees_targets, is_copied=rows is None)
             is_missing = np.isnan(values)
             if is_missing.all():
                 raise _empty(table, schema.name)
@@ -202,6 +202,14 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
     raise DataError(
         f"{table.name}: {which}.{hint} The model needs: {listed(names)} (found: {listed(table.column_names)})"
     )
+
+
+def _numbers(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray[np.float64]:
+    values = column.values
+    if values.dtype.kind in "iu" and is_sorted:
+        # Bytes are sorted in a tenth of the time; none is missing, so no place is lost.
+        values = np.sort(values)
+    return values.astype(np.float64, copy=is_copied)
 
 
 def _empty(table: Table, name: str) -> DataError:

@@ -49,10 +49,11 @@ class NumberGroup:
         n_at_once = CELLS_AT_ONCE // len(arrays)
         buffer = np.empty((len(arrays), min(n_at_once, len(X))))
         limit = float(np.finfo(X.dtype).max)
+        first = first_of_run(rows)
         for start in range(0, len(X), n_at_once):
             end = min(start + n_at_once, len(X))
             cells = buffer[:, : end - start]
-            some = slice(start, end) if rows is None else rows[start:end]
+            some = slice(first + start, first + end) if rows is None or first >= 0 else rows[start:end]
             for out, array in zip(cells, arrays, strict=True):
                 out[...] = array[some]
             is_missing = np.isnan(cells)
@@ -73,6 +74,14 @@ class NumberGroup:
         if feature.flag_of:
             X[is_missing, self._spans["flag", feature.flag_of]] = 1.0
         return int(np.count_nonzero(is_missing))
+
+
+def first_of_run(rows: Rows | None) -> int:
+    """The first of rows that follow each other, which need not be gathered one by one; -1 for others."""
+    if rows is None:
+        return 0
+    first, n_rows = int(rows[0]), len(rows)
+    return first if int(rows[-1]) - first == n_rows - 1 and (np.diff(rows) == 1).all() else -1
 
 
 def number_groups(features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> list[NumberGroup]:

@@ -10,9 +10,12 @@ import numpy as np
 from mlpcli.data.reading import typed
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.rows import checked_names
 from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
+
+MOST_DIGITS = 15  # that float64 surely holds
 
 
 def load_pyarrow(name: str) -> Any:
@@ -34,7 +37,7 @@ class ArrowReader:
                 self._file = self._pa.PythonFile(self._stored, "r")
                 opened = self._opened()
                 self._stored_names: list[str] = (opened.schema_arrow if self._is_parquet else opened.schema).names
-            self.names = typed.checked_names(self.name, self._stored_names)
+            self.names = checked_names(self.name, None, self._stored_names)
             if not self.names:
                 raise DataError(f"{self.name}: a table without columns. Name another file.")
         except BaseException:
@@ -143,7 +146,8 @@ def _decimal_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     # By way of texts: pyarrow's own cast does not always give the nearest float64.
     texts = array.cast(pa.string())
     values = texts.fill_null("nan").to_numpy(zero_copy_only=False).astype(np.float64)
-    if array.type.scale == 0 and np.any(np.abs(values) >= typed.FIRST_NAME):
+    is_name = array.type.scale == 0 and np.any(np.abs(values) >= typed.FIRST_NAME)
+    if is_name or (as_text and array.type.precision > MOST_DIGITS):
         return arrow_column(pa, texts, as_text)
     return typed.number_column(values, as_text)
 

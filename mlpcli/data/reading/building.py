@@ -1,13 +1,14 @@
 """Batches of rows put together into the columns of one table, in memory or on disk."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.store import MappedFile, Segment, SpillFile, aligned
+from mlpcli.data.store import WATCH, MappedFile, Segment, SpillFile, aligned
 from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, code_dtype, gather, row_dtype
 
 # Bytes of columns that stay in memory beyond a quarter of the float32 inputs that will be made of them.
@@ -115,36 +116,50 @@ class ColumnBuilder:
 
     @property
     def n_buckets(self) -> int:
-        """Over how many buckets `build` scattered the rows."""
+        """Over how many buckets the order that was drawn scatters the rows."""
         return self._n_buckets
 
-    def build(
-        self, like: NDArray[np.signedinteger] | None = None
-    ) -> tuple[dict[str, Column], NDArray[np.signedinteger] | None]:
-        """The columns of all rows, and the original number of each row (None: as they came).
+    def draw_order(self) -> NDArray[np.signedinteger] | None:
+        """The rows by their random bucket, within it as they came; None for one bucket: as they came.
 
-        With `like` the rows are put into that order.
+        Of `mixed` columns the levels are not known yet: they count as many.
         """
+        if self._spill is None or self._options is None:
+            return None
+        parts = [part for name, part in self._parts.items() if name not in self.mixed]
+        levels = [min(len(part.places), MOST_LEVELS) for part in parts if part.places is not None]
+        n_numbers = len(parts) - len(levels)
+        n_levels = sum(levels) + len(self.mixed) * MOST_LEVELS
+        self._n_buckets = max(self._options.n_buckets(self.n_rows, n_numbers, n_levels), 1)
+        if self._n_buckets == 1:
+            return None
+        rng = np.random.default_rng([self._options.seed, self._n_buckets])
+        dtype = np.uint16 if self._n_buckets < 1 << 16 else np.uint32
+        buckets = rng.integers(self._n_buckets, size=self.n_rows, dtype=dtype)
+        return np.argsort(buckets, kind="stable").astype(row_dtype(self.n_rows))
+
+    def build(self, order: NDArray[np.signedinteger] | None = None) -> dict[str, Column]:
+        """The columns of all rows but the `mixed` ones, in the order given; None: as they came."""
         for part in self._parts.values():
             part.end()
-        order = self._order() if like is None else like
         parts = {name: part for name, part in self._parts.items() if name not in self.mixed}
         if self._spill is None:
             arrays = {name: _joined(part.arrays) for name, part in parts.items()}
             if order is not None:
                 arrays = {name: gather(array, order) for name, array in arrays.items()}
-            return {name: part.column(arrays[name]) for name, part in parts.items()}, order
+            return {name: part.column(arrays[name]) for name, part in parts.items()}
         self._flush()
         sizes = {name: self.n_rows * _dtype(part).itemsize for name, part in parts.items()}
         folder = self._options.folder if self._options is not None else None
-        mapped = MappedFile(folder, sum(map(aligned, sizes.values())))
-        columns: dict[str, Column] = {}
-        for name, part in parts.items():
-            values = self._spill.read(part.segments, _dtype(part))
-            columns[name] = part.column(mapped.write(values, order))
-        mapped.release()
-        self._spill.close()
-        return columns, order
+        with closing(self._spill):
+            mapped = MappedFile(folder, sum(map(aligned, sizes.values())))
+            columns: dict[str, Column] = {}
+            for name, part in parts.items():
+                values = self._spill.read(part.segments, _dtype(part))
+                columns[name] = part.column(mapped.write(values, order))
+            mapped.close()
+            WATCH.release()
+        return columns
 
     def _limit(self) -> int:
         if self._spill is not None:
@@ -158,20 +173,6 @@ class ColumnBuilder:
                 part.segments.append(self._spill.append(_joined(part.arrays)))
                 part.arrays = []
         self._held = 0
-
-    def _order(self) -> NDArray[np.signedinteger] | None:
-        """Rows by their random bucket, within it as they came; None for one bucket."""
-        if self._spill is None or self._options is None:
-            return None
-        levels = [len(part.places) for part in self._parts.values() if part.places is not None]
-        n_numbers = len(self._parts) - len(levels)
-        n_buckets = self._options.n_buckets(self.n_rows, n_numbers, sum(min(n, MOST_LEVELS) for n in levels))
-        self._n_buckets = max(n_buckets, 1)
-        if n_buckets <= 1:
-            return None
-        rng = np.random.default_rng([self._options.seed, n_buckets])
-        buckets = rng.integers(n_buckets, size=self.n_rows, dtype=np.uint16 if n_buckets < 1 << 16 else np.uint32)
-        return np.argsort(buckets, kind="stable").astype(row_dtype(self.n_rows))
 
 
 def _is_blank(column: Column) -> bool:

@@ -1,6 +1,7 @@
 """CSV: the text parsed by pandas' C parser, a batch of whole rows at a time, in whatever thread asks for it."""
 
 import io
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -42,17 +43,27 @@ LARGEST_NUMBER = 1e15
 MANY_COLUMNS = 32
 # pandas prepares each column anew for every batch: of a table with 256 columns and more, batches are longer.
 WIDE, MOST_TIMES = 256, 8
+# A number with points between thousands; of so many such cells none is a decimal of fewer or more digits.
+GROUPED, FEWEST_GROUPED = re.compile(r"-?[1-9]\d{0,2}(\.\d{3})+"), 10
 # Rows that are looked at for being the header once more.
 MOST_LOOKED_AT = 3
 
 
 class CsvReader:
-    """One CSV file; see `Reader`. `named` are columns that somebody gave names to, which tells a header."""
+    """One CSV file; see `Reader`. `named` are columns that somebody gave names to, which tells a header.
+
+    With `finds_codes` a column of digits that are names comes as texts; not where roles are known, and 007 is 7.
+    """
 
     def __init__(
-        self, source: Source, format: TableFormat, named: Collection[str] = (), digest: Digest | None = None
+        self,
+        source: Source,
+        format: TableFormat,
+        named: Collection[str] = (),
+        digest: Digest | None = None,
+        finds_codes: bool = True,
     ) -> None:
-        self._source, self._asked, self._named = source, format, named
+        self._source, self._asked, self._named, self._finds_codes = source, format, named, finds_codes
         stream = open_source(source)
         try:
             self._text = TextBlocks(stream, format.encoding, digest)
@@ -117,7 +128,8 @@ class CsvReader:
             return
         for name, cells in zip(self.names, zip(*self._dialect.sample, strict=False), strict=False):
             filled = [cell for cell in cells if cell not in self._asked.missing]
-            if point_thousands(filled, np.ones(len(filled), np.int64)):
+            are_grouped = len(filled) >= FEWEST_GROUPED and all(map(GROUPED.fullmatch, filled))
+            if are_grouped or point_thousands(filled, np.ones(len(filled), np.int64)):
                 example = next(cell for cell in filled if "." in cell)
                 yield (
                     f"{self.name}: column {name}: three digits follow every point ({example}) in the first rows: "
@@ -131,7 +143,7 @@ class CsvReader:
 
     def _table(self, rows: RowBatches, batch: TextBatch, request: Request) -> Table:
         wanted = [place for place, name in enumerate(self.names) if request.wants(name)]
-        texts = {place for place in wanted if place in self._texts or request.wants_text(self.names[place])}
+        texts = {place for place in wanted if place in self._texts or request.wants_as_written(self.names[place])}
         # Without any wanted column one is read all the same: rows are counted by it.
         cells, n_rows = self._parsed(batch, wanted or [0], texts)
         if not batch.is_proved and (wanted or [0])[-1] == len(self.names) - 1:
@@ -172,6 +184,8 @@ class CsvReader:
 
     def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
         """Which columns of numbers hold digits that are names: leading zeros, or too many to count with."""
+        if not self._finds_codes:
+            return set()
         found = leading_zero_columns(batch.text, self._dialect.delimiter, len(self.names)) & numbers.keys()
         for place, values in numbers.items():
             if values.dtype.itemsize < 8:

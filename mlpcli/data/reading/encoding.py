@@ -20,6 +20,8 @@ from mlpcli.data.reading.sources import ByteStream
 from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20
+# Bytes looked at together: they and what is made of them stay in the cache.
+SIGNS_AT_ONCE = 1 << 16
 NEWLINE = ord("\n")
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -49,6 +51,13 @@ class Digest(Protocol):
 
     def update(self, data: bytes, /) -> None:
         """Take in more bytes."""
+
+
+def count_sign(text: bytes, sign: int) -> int:
+    """How often a byte occurs: NumPy counts ten times as fast as bytes.count, of what is in the cache."""
+    signs = np.frombuffer(text, np.uint8)
+    starts = range(0, len(signs), SIGNS_AT_ONCE)
+    return sum(int(np.count_nonzero(signs[start : start + SIGNS_AT_ONCE] == sign)) for start in starts)
 
 
 class TextBlocks:
@@ -82,8 +91,7 @@ class TextBlocks:
             text = self._with_plain_line_ends(text, is_last)
             if b"\0" in text:
                 raise fault(self.name, self._n_lines + 1 + text.count(b"\n", 0, text.index(b"\0")), NUL_BYTE)
-            # NumPy counts ten times as fast as bytes.count.
-            self._n_lines += int(np.count_nonzero(np.frombuffer(text, np.uint8) == NEWLINE))
+            self._n_lines += count_sign(text, NEWLINE)
             if text:
                 return text
         return b""

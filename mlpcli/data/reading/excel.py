@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.faults import escaped, listed, quoted
 from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.rows import checked_names
 from mlpcli.data.reading.sources import Source, held, open_stored
-from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, checked_names, load_optional, object_column, text_of
+from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, load_optional, object_column, text_of
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
 
@@ -38,7 +39,7 @@ class WorkbookReader:
             names = [f"c{place}" for place in range(1, len(names) + 1)]
         while not names[-1]:
             names.pop()
-        self.names = checked_names(f"{self._place}!row {self._top}", names)
+        self.names = checked_names(f"{self._place}!row {self._top}", None, names)
         unnamed = [self.names[place] for place, name in enumerate(names) if not name]
         if unnamed:
             self.notes.append(f"{self._place}!row {self._top}: columns without a name: called {listed(unnamed)}.")
@@ -52,12 +53,13 @@ class WorkbookReader:
                 empty = empty or number
                 continue
             if empty:
-                raise DataError(f"{self._place}!row {empty}: {faults.BLANK_LINE.replace('line', 'row', 1)}")
+                what = faults.BLANK_LINE.replace("line", "row", 1)
+                raise DataError(f"{self._place}!row {empty}: {what} Leave out titles above the table: data.skip_rows.")
             if not _is_empty(row[len(self.names) :]):
                 place = next(p for p, cell in enumerate(row) if p >= len(self.names) and not _is_empty([cell]))
                 raise DataError(
                     f"{self._place}!{_letters(self._left + place)}{number}: a cell to the right of the last column "
-                    "name. Name its column, or clear the cell."
+                    "name. Name its column, clear the cell, or leave out titles above the table: data.skip_rows."
                 )
             batch.append(row)
             if len(batch) == BATCH_ROWS:

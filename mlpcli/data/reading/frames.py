@@ -13,6 +13,7 @@ from mlpcli.data.reading import typed
 from mlpcli.data.reading.arrow import arrow_column, load_pyarrow, unreadable_type
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Request
+from mlpcli.data.reading.rows import checked_names
 from mlpcli.data.table import Column, Table
 from mlpcli.errors import DataError
 
@@ -25,7 +26,7 @@ def table_from_frame(frame: pd.DataFrame, name: str = "the data frame") -> Table
     """A frame that was never a file, without its index; the hash is of its cells."""
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{name}: must be a pandas DataFrame, got {type(frame).__name__}.")
-    names = typed.checked_names(name, [str(column) for column in frame.columns])
+    names = checked_names(name, None, [str(column) for column in frame.columns])
     rows = frame.set_axis(list(names), axis="columns").reset_index(drop=True)
     columns = frame_columns(rows, Request(), name)
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogatepass"))

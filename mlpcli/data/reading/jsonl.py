@@ -1,6 +1,8 @@
 """JSON Lines: one object a line, its keys the columns; what is not in an object or null is missing."""
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -10,14 +12,16 @@ import orjson
 
 from mlpcli.data.reading.faults import LONG_LINE, escaped, fault, quoted
 from mlpcli.data.reading.reader import Batch, Request
+from mlpcli.data.reading.rows import checked_names
 from mlpcli.data.reading.sources import ByteStream, Source, open_source
-from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, checked_names, object_column
+from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, object_column
 from mlpcli.data.table import Column, Table, TableFormat
 from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20
 LONGEST_LINE = 64 << 20
 NAMING_LINES = 100
+JSON_KEY = re.compile(rb'"(?:[^"\\]|\\.)*"\s*(:?)')
 LARGE = 2.0**63  # orjson makes floats of larger whole numbers
 Lines = list[tuple[int, bytes]]
 
@@ -37,7 +41,7 @@ class JsonLinesReader:
                 raise DataError(f"{self.name}: the file is empty. It needs a JSON object per line.")
             rows = [self._parsed(line, text) for line, text in self._first[:NAMING_LINES]]
             self._keys = tuple(dict.fromkeys(key for row in rows for key in row))
-            self.names = checked_names(self.name, self._keys)
+            self.names = checked_names(self.name, None, self._keys)
             if not self.names:
                 raise DataError(f"{self.name}: objects without keys. Write a key and a value per column.")
         except BaseException:
@@ -92,8 +96,23 @@ class JsonLinesReader:
             hint = "Write null for NaN." if b"NaN" in text else "Write one JSON object per line, in UTF-8."
             raise DataError(f"{self.name}:{line}: no valid JSON ({escaped(error.msg)}). {hint}") from error
         if isinstance(row, dict):
+            if text.count(b":") != len(row):  # of pairs, or within a text
+                self._refuse_twice(line, text, row)
             return row
         raise DataError(f"{self.name}:{line}: no JSON object. Write one per line: {{'name': value, ...}}.")
+
+    def _refuse_twice(self, line: int, text: bytes, row: dict[str, Any]) -> None:
+        """Raise DataError for a key that the line holds twice."""
+        if sum(map(len, JSON_KEY.findall(text))) == len(row):
+            return
+        keys: list[str] = []
+        with contextlib.suppress(ValueError, RecursionError):  # a number of thousands of digits
+            # The pairs of the outer object come last.
+            json.loads(text, object_pairs_hook=lambda pairs: keys.__setitem__(slice(None), [key for key, _ in pairs]))
+        twice = [key for key in row if keys.count(key) > 1]
+        if twice:
+            key = quoted(twice[0])
+            raise DataError(f"{self.name}:{line}: the key {key} occurs twice. Give each value a key of its own.")
 
     def _table(self, lines: Lines, first: int, request: Request) -> Table:
         rows = [self._parsed(line, text) for line, text in lines]

@@ -56,25 +56,28 @@ def read_table(
     """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
 
     Only the columns in `wanted` are read (None: all but `unwanted`); names that the file has not are no error here.
-    `texts` keep their texts; of the others those that hold nothing but numbers are numbers. `named` are columns that
-    somebody gave names to: a first line with all of them is a header. Large tables go to disk if `store` is given.
-    Raises DataError, with
-    file and place, for all that can be wrong with a table; having no rows is.
+    Cells of `texts` come as they are written, if they are; of the others those that hold nothing but numbers are
+    numbers. `named` are columns that somebody gave names to: a first line with all of them is a header. Large tables go
+    to disk if `store` is given. Raises DataError, with file and place, for all that can be wrong with a table; having
+    no rows is.
     """
     sources = tuple(held(part) for part in find_sources(source))
     digest = hashlib.sha256()
-    request = Request(None if wanted is None else frozenset(wanted), frozenset(texts), frozenset(unwanted))
+    request = Request(
+        None if wanted is None else frozenset(wanted), unwanted=frozenset(unwanted), written=frozenset(texts)
+    )
     builder = ColumnBuilder(store)
     readers, n_rows = _read_all(sources, format, named, request, builder, digest)
     if not builder.n_rows:
         raise fault(readers[0].name, None, faults.HEADER_ONLY)
-    columns, order = builder.build()
+    order = builder.draw_order()
+    columns = builder.build(order)
     if builder.mixed:
         # What is a number in one place and a text in another is a text everywhere.
         again = Request(frozenset(builder.mixed), frozenset(builder.mixed))
         further = ColumnBuilder(store)
         _read_all(sources, format, named, again, further, None)
-        columns |= further.build(like=order)[0]
+        columns |= further.build(order)
     first = readers[0]
     return Table(
         columns,
@@ -101,12 +104,14 @@ def map_tables(
     As `read_table`, but `texts` None means all columns, and an input without rows is one table without rows. Notes are
     those that a chunk adds. Standard input is streamed.
     """
-    request = Request(None if wanted is None else frozenset(wanted), None if texts is None else frozenset(texts))
+    request = Request(
+        None if wanted is None else frozenset(wanted), written=None if texts is None else frozenset(texts)
+    )
     first: Reader | None = None
     told: set[str] = set()
     is_any = False
     for part in find_sources(source):
-        with closing(open_reader(part, _as_first(format, first), wanted or ())) as reader:
+        with closing(open_reader(part, _as_first(format, first), wanted or (), finds_codes=False)) as reader:
             first = first or reader
             _check_columns(reader, first)
             for table, result in mapped_ahead(partial(_work_on, work, told), reader.batches(request)):
@@ -127,7 +132,11 @@ def iter_tables(
 
 
 def open_reader(
-    source: Source, format: TableFormat, named: Collection[str] = (), digest: Digest | None = None
+    source: Source,
+    format: TableFormat,
+    named: Collection[str] = (),
+    digest: Digest | None = None,
+    finds_codes: bool = True,
 ) -> Reader:
     """The reader of a file, by what is in it."""
     match kind_of(source):
@@ -138,7 +147,7 @@ def open_reader(
         case "jsonl":
             return JsonLinesReader(source, format)
         case _:
-            return CsvReader(source, format, named, digest)
+            return CsvReader(source, format, named, digest, finds_codes)
 
 
 def _read_all(

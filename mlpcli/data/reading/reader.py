@@ -15,12 +15,14 @@ class Request:
     """What a caller wants of a file.
 
     `wanted` are the columns to read (None: all but `unwanted`); names that the file has not are no error here. `texts`
-    are columns whose cells are wanted as texts even where they look like numbers (None: all of them).
+    are columns whose cells are wanted as texts, whatever they are; `written` those that are wanted as they are written
+    where the source is a text, and as they are where cells have a type (None: all of them).
     """
 
     wanted: frozenset[str] | None = None
     texts: frozenset[str] | None = frozenset()
     unwanted: frozenset[str] = frozenset()
+    written: frozenset[str] | None = frozenset()
 
     def wants(self, name: str) -> bool:
         """Whether a column is to be read."""
@@ -29,6 +31,10 @@ class Request:
     def wants_text(self, name: str) -> bool:
         """Whether the cells of a column are wanted as texts."""
         return self.texts is None or name in self.texts
+
+    def wants_as_written(self, name: str) -> bool:
+        """Whether a text source is to give the cells of a column as they are written."""
+        return self.written is None or name in self.written or self.wants_text(name)
 
 
 class Reader(Protocol):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading import encoding, faults
-from mlpcli.data.reading.encoding import NEWLINE, TextBlocks
+from mlpcli.data.reading.encoding import NEWLINE, SIGNS_AT_ONCE, TextBlocks, count_sign
 from mlpcli.data.reading.faults import fault, field_count
 from mlpcli.data.reading.rows import LONGEST_ROW, Row, quote_fault, read_cells, split_rows
 from mlpcli.data.reading.sniff import Dialect
@@ -25,6 +25,7 @@ from mlpcli.errors import DataError
 
 QUOTE = ord('"')
 BATCH_SIZE = 1 << 21
+
 LEADING_ZERO = re.compile(r"[ \t+-]*0[0-9]")
 
 
@@ -106,7 +107,8 @@ class RowBatches:
             else:
                 self.fault = fault(self._name, self._line, faults.LONG_LINE, n_megabytes=LONGEST_ROW)
         self.fault = self.fault or read_fault
-        self._line += int(np.count_nonzero(np.frombuffer(data[:end], np.uint8) == NEWLINE))
+        is_plain = not batch.is_proved  # of whole lines without quotes, each a row
+        self._line += batch.n_rows if is_plain else count_sign(data[:end], NEWLINE)
         return batch
 
     def _read(self) -> tuple[bytes, DataError | None]:
@@ -156,16 +158,26 @@ class RowBatches:
         return TextBatch(b"".join(parts), self.n_rows, len(parts), self._line, True, tuple(comments)), end
 
 
+def _before_zeros(signs: NDArray[np.uint8], delimiter: int) -> NDArray[np.intp]:
+    """Where 0 and another digit follow what may end a field or stand before a number."""
+    found = []
+    for start in range(0, len(signs), SIGNS_AT_ONCE):
+        some = signs[start : start + SIGNS_AT_ONCE + 2]
+        # Line ends, quotes, blanks, signs and the comma are below the point and the digits.
+        is_found = some[:-2] < ord(".")
+        if delimiter >= ord("."):
+            is_found |= some[:-2] == delimiter
+        is_found &= some[1:-1] == ord("0")
+        is_found &= some[2:] - ord("0") < 10  # all other bytes are far above
+        if is_found.any():
+            found.append(np.flatnonzero(is_found) + start)
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
 def leading_zero_columns(text: bytes, delimiter: str, n_fields: int) -> set[int]:
     """The columns in which a cell of whole rows begins with 0 and another digit, behind blanks, a quote or a sign."""
     signs = np.frombuffer(text, np.uint8)
-    # Line ends, quotes, blanks, signs and the comma are below the point and the digits.
-    is_candidate = signs[:-2] < ord(".")
-    if ord(delimiter) >= ord("."):
-        is_candidate |= signs[:-2] == ord(delimiter)
-    is_candidate &= signs[1:-1] == ord("0")
-    is_candidate &= signs[2:] - ord("0") < 10  # all other bytes are far above
-    before = np.flatnonzero(is_candidate)
+    before = _before_zeros(signs, ord(delimiter))
     if text[:1] == b"0" and text[1:2].isdigit():
         before = np.append(-1, before)
     if not len(before):
@@ -192,8 +204,8 @@ def _count_fields(text: bytes, dialect: Dialect, is_hasty: bool) -> tuple[int, i
         return 0, 0, True
     signs, n_fields = np.frombuffer(text, np.uint8), len(dialect.names)
     if is_hasty and n_fields > 1 and b'"' not in text:
-        n_rows = int(np.count_nonzero(signs == NEWLINE))
-        if np.count_nonzero(signs == ord(dialect.delimiter)) == n_rows * (n_fields - 1):
+        n_rows = count_sign(text, NEWLINE)
+        if count_sign(text, ord(dialect.delimiter)) == n_rows * (n_fields - 1):
             return n_rows, len(text), False
     is_separator = _find_separators(text, dialect.delimiter)
     if n_fields == 1 and re.search(rb"(?m)^[ \t]*\n", text):

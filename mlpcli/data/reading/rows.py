@@ -8,12 +8,12 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.faults import fault
+from mlpcli.data.reading.faults import code_points, fault, quoted
 from mlpcli.errors import DataError
 
 LONGEST_ROW = 64  # MB
@@ -87,3 +87,18 @@ def quote_fault(name: str, text: bytes, row: Row, line: int, delimiter: str) -> 
 def column_name(cell: str, position: int) -> str:
     """The name in a cell of the header; one that is empty is named as pandas does."""
     return unicodedata.normalize("NFC", cell.strip()) or f"Unnamed: {position}"
+
+
+def checked_names(where: str, line: int | None, cells: Sequence[str]) -> tuple[str, ...]:
+    """Column names; raises DataError for two equal ones."""
+    places: dict[str, int] = {}
+    for place, cell in enumerate(cells):
+        name = column_name(cell, place)
+        first = places.setdefault(name, place)
+        if first != place:
+            one, other = cells[first].strip(), cell.strip()
+            is_same = one == other or "" in (one, other)
+            written = "" if is_same else f" (written {code_points(one)} and {code_points(other)})"
+            values = {"first": first + 1, "second": place + 1, "column": quoted(name), "written": written}
+            raise fault(where, line, faults.SAME_NAME, **values)
+    return tuple(places)

@@ -1,8 +1,9 @@
 """How a table is written: where it begins, its delimiter, and whether its first line holds names.
 
 Delimiter: of comma, semicolon, tab and bar the one that gives the first line and most of the lines after it the same
-number of fields, two at least; of several, the one that gives more. None does: the table has one column. A first line
-"sep=;" names it.
+number of fields, two at least; of several, the one that leaves fewer titles, then the one that gives more fields. But
+commas that another delimiter leaves within numbers only (0,5;1,5) are decimal signs. None does: the table has one
+column. A first line "sep=;" names it.
 
 Header: the first line holds names, unless it looks like the rows below it. "Figures" are numbers, dates and times.
 - A column of figures under a first cell that is none: names. (A missing cell says nothing.)
@@ -23,16 +24,16 @@ from itertools import islice
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.encoding import NEWLINE, TextBlocks
-from mlpcli.data.reading.faults import code_points, counted, fault, quoted, shown_delimiter
-from mlpcli.data.reading.rows import LONGEST_ROW, Row, column_name, quote_fault, split_rows
+from mlpcli.data.reading.faults import counted, fault, quoted, shown_delimiter
+from mlpcli.data.reading.rows import LONGEST_ROW, Row, checked_names, quote_fault, split_rows
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
 DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|"}
-SAMPLE_ROWS = 100
-SAMPLE_SIZE = 1 << 16
+SAMPLE_ROWS, SAMPLE_SIZE = 100, 1 << 16
 FIGURE = re.compile(r"[+-]?(?:[\d.][\d.,:/TZ eE+-]*|inf|infinity)", re.IGNORECASE)
+DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?")
 SEPARATOR_LINE = re.compile(rb'"?sep=([^\w"\n\0.+-])"?[ \t]*\n', re.IGNORECASE)
 HASH_LINES = re.compile(rb"(?:[ \t]*\n)*(?:#[^\n]*\n(?:[ \t]*\n)*)+")
 MOST_TITLES = 20
@@ -72,13 +73,20 @@ class _Sample:
         return self.offset + self.rows[self.n_titles].start
 
     @property
-    def score(self) -> tuple[float, float, int]:
-        """How well rows agree with the first one, and with each other; and how many fields they have."""
-        widths = [len(cells) for cells in self.cells[self.n_titles :]]
+    def score(self) -> tuple[float, float, int, int]:
+        """How well rows agree with the first one, and with each other; titles, fewer first; and how many fields."""
+        widths = list(map(len, self.cells[self.n_titles :]))
         width, n_agreeing = Counter(widths).most_common(1)[0]
         as_first = widths.count(widths[0]) / len(widths) if widths[0] > 1 else 0.0
         agreeing = n_agreeing / len(widths) if width > 1 else 0.0
-        return (as_first, agreeing, max(widths[0], width)) if as_first or agreeing else (0.0, 0.0, 0)
+        return (as_first, agreeing, -self.n_titles, max(widths[0], width)) if as_first or agreeing else (0.0, 0.0, 0, 0)
+
+    @property
+    def has_decimal_commas(self) -> bool:
+        """Whether all rows agree, and the commas they leave are those of numbers."""
+        cells = [cell for row in self.cells[self.n_titles :] for cell in row]
+        is_one = self.score[:2] == (1.0, 1.0) and any("," in cell for cell in cells)
+        return is_one and all(DECIMAL_COMMA.fullmatch(cell) for cell in cells if "," in cell)
 
 
 def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] = ()) -> Dialect:
@@ -109,7 +117,7 @@ def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] =
         has_header = is_named or looks_like_header(cells[0], cells[1:], format.missing)
     if has_header:
         _check_width(text.name, line, cells)
-        names, notes = _checked_names(text.name, line, row.cells or [])
+        names, notes = _names_of(text.name, line, row.cells or [])
     else:
         names, notes = _numbered_names(text.name, cells, is_asked=format.header is not None)
     notes = _note_on_titles(text.name, head[start : table.start], format) + notes
@@ -177,10 +185,13 @@ def _find_table(
     """The table below titles and lines that begin with #, by the delimiter under which its rows agree best."""
     lines = None if format.skip_rows is not None else HASH_LINES.match(head, start)
     offset = start if lines is None or lines.end() == len(head) else lines.end()
-    delimiters = (delimiter,) if delimiter else [sign for sign in DELIMITERS if sign.encode() in head] or [","]
+    possible = [sign for sign in DELIMITERS if sign.encode() in head and sign != format.decimal]
+    delimiters = (delimiter,) if delimiter else possible or [","]
     samples = [sample for sign in delimiters if (sample := _sample(head, offset, sign, format, named)) is not None]
     if not samples:
         return None
+    if any(sample.has_decimal_commas for sample in samples):
+        samples = [sample for sample in samples if sample.delimiter != ","]
     best = max(samples, key=lambda sample: sample.score)
     if offset > start and format.comment != "#":
         above = max(head.rfind(b"\n#", start, offset) + 1, start)
@@ -281,17 +292,9 @@ def _check_width(name: str, line: int, cells: Sequence[Sequence[str]]) -> None:
         raise fault(name, line, faults.HEADER_WIDTH, names=names, fields=fields, todo=todo)
 
 
-def _checked_names(name: str, line: int, cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _names_of(name: str, line: int, cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The column names, and what is said of columns without one."""
-    names = tuple(column_name(cell, position) for position, cell in enumerate(cells))
-    places: dict[str, int] = {}
-    for place, column in enumerate(names):
-        first = places.setdefault(column, place)
-        if first != place:
-            one, other = cells[first].strip(), cells[place].strip()
-            written = "" if one == other else f" (written {code_points(one)} and {code_points(other)})"
-            values = {"first": first + 1, "second": place + 1, "column": quoted(column), "written": written}
-            raise fault(name, line, faults.SAME_NAME, **values)
+    names = checked_names(name, line, cells)
     unnamed = [place for place, cell in enumerate(cells) if not cell.strip()]
     called = [f"column {place + 1} has no name: called {names[place]}" for place in unnamed[:3]]
     return names, (f"{name}: {'; '.join(called)}.",) if called else ()

@@ -11,10 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.reading import faults
-from mlpcli.data.reading.faults import code_points, fault, quoted
 from mlpcli.data.reading.reader import Reader
-from mlpcli.data.reading.rows import column_name
 from mlpcli.data.schema.cells import number_text
 from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, Table, code_dtype, count_codes
 from mlpcli.errors import DataError
@@ -39,19 +36,6 @@ def batch_table(reader: Reader, columns: Mapping[str, Column], n_rows: int, firs
     """Rows of a file from row `first` on."""
     place = (reader.name, reader.names, reader.format, lambda row: reader.locate(first + row))
     return Table(columns, n_rows, *place, notes=tuple(reader.notes), first_row=first)
-
-
-def checked_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Column names as in a CSV file; raises DataError for two equal ones."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(names):
-        first = places.setdefault(column_name(name, place), place)
-        if first != place:
-            one, other = names[first].strip(), name.strip()
-            written = "" if one == other else f" (written {code_points(one)} and {code_points(other)})"
-            values = {"first": first + 1, "second": place + 1, "column": quoted(name), "written": written}
-            raise fault(where, None, faults.SAME_NAME, **values)
-    return tuple(places)
 
 
 def text_of(cell: object) -> str:

@@ -59,11 +59,6 @@ class NumberFormat:
         """Whether numbers are written as in Python."""
         return self == PLAIN
 
-    @property
-    def is_simple(self) -> bool:
-        """Whether a reader of files knows how to parse such numbers: nothing but a decimal sign of its own."""
-        return self == NumberFormat(decimal=self.decimal)
-
 
 PLAIN = NumberFormat()
 
@@ -153,6 +148,25 @@ def missing_mask(texts: Sequence[str], markers: frozenset[str]) -> NDArray[np.bo
     """Which texts mean a missing cell (n_texts,): "" and those equal to a marker by `canonical`."""
     missing = {canonical(marker) for marker in markers} | {""}
     return np.fromiter((canonical(text) in missing for text in texts), np.bool_, len(texts))
+
+
+def marker_numbers(markers: frozenset[str], format: NumberFormat) -> Values:
+    """The numbers among markers of a missing cell, written plainly or in the format of the column."""
+    texts = sorted(markers)
+    found = [parse_numbers(texts, PLAIN), parse_numbers(texts, format)]
+    return np.unique(np.concatenate([numbers[~is_unknown & np.isfinite(numbers)] for numbers, is_unknown in found]))
+
+
+def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
+    """`canonical` of each text of a column whose numbers are written in a format of its own."""
+    if format.is_plain:
+        return [canonical(text) for text in texts]
+    numbers, is_unknown = parse_numbers(texts, format)
+    is_number = ~is_unknown & np.isfinite(numbers)
+    return [
+        number_text(number) if is_so and not is_code(text) else canonical(text)
+        for text, number, is_so in zip(texts, numbers.tolist(), is_number.tolist(), strict=True)
+    ]
 
 
 def merged_spellings(levels: Iterable[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ from mlpcli.data.schema.cells import (
     PLAIN,
     NumberFormat,
     boolean_values,
-    canonical,
+    canonical_in,
+    marker_numbers,
     missing_mask,
     number_text,
     parse_numbers,
@@ -69,7 +70,10 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: W
         return _numeric(column, schema, markers, where)
     texts = texts_of(column) if isinstance(column, NumericColumn) else column
     is_missing = missing_mask(texts.levels, markers)
-    names = [None if gone else canonical(text) for text, gone in zip(texts.levels, is_missing, strict=True)]
+    # What came as numbers is spelled already.
+    own = PLAIN if isinstance(column, NumericColumn) else schema.number
+    spelled = canonical_in(texts.levels, own)
+    names = [None if gone else text for text, gone in zip(spelled, is_missing, strict=True)]
     if schema.role == "category":
         return texts.relabel(names)
     return _boolean(texts, names, schema)
@@ -82,7 +86,8 @@ def texts_of(column: NumericColumn) -> CategoricalColumn:
         stamps = np.round(distinct * 86_400).astype("datetime64[s]") if len(distinct) else distinct
         levels = [str(stamp).replace("T00:00:00", "") for stamp in stamps]
     else:
-        levels = [number_text(float(number)) for number in distinct.tolist()]
+        # The shortest text of a float32 is not that of its float64.
+        levels = [number_text(float(str(number))) for number in distinct]
     found = CategoricalColumn(
         tuple(map(str, range(len(levels)))), codes.astype(code_dtype(len(levels))), column.role or "number"
     )
@@ -102,7 +107,7 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
             raise not_a_date(where(row), schema, number_text(float(column.values[row])))
         values = column.values
         if schema.role == "number" and column.role is None:
-            values = _without_markers(values, markers)
+            values = _without_markers(values, marker_numbers(markers, schema.number))
     else:
         values = _parsed(column, schema, markers, where)
     if values.dtype.kind == "f" and not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))):
@@ -112,13 +117,11 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
                 f"{where(int(np.argmax(is_infinite)))}: column {escaped(schema.name)}: an infinite value. "
                 "Write a finite number, or leave the cell empty."
             )
-    return NumericColumn(values, column.role)
+    return NumericColumn(values, "date" if schema.role == "date" else column.role)
 
 
-def _without_markers(values: NDArray[Any], markers: frozenset[str]) -> NDArray[Any]:
+def _without_markers(values: NDArray[Any], numbers: NDArray[np.float64]) -> NDArray[Any]:
     """Numbers that mean a missing cell as NaN."""
-    numbers, is_unknown = parse_numbers(sorted(markers))
-    numbers = numbers[~is_unknown & np.isfinite(numbers)]
     if not len(numbers):
         return values
     is_missing = np.isin(values, numbers)
@@ -135,6 +138,7 @@ def _parsed(
     else:
         numbers, is_unknown = parse_numbers(column.levels, schema.number)
         is_unknown &= ~is_missing
+        is_missing |= np.isin(numbers, marker_numbers(markers, schema.number))
     is_unknown &= column.counts > 0
     if is_unknown.any():
         row = first_row_of(column, is_unknown)

@@ -52,6 +52,7 @@ _TIME = re.compile(
     r"\s*(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?",
     _FLAGS,
 )
+_ZONE = re.compile(r":.*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$", _FLAGS)
 _DAY = 86_400_000_000  # microseconds
 # Texts that are tried before all of them, and texts that show which formats a column may have.
 _FIRST_TEXTS, _SAMPLE = 100, 1000
@@ -104,9 +105,9 @@ def has_two_digit_year(format: str) -> bool:
     return "YYYY" not in format
 
 
-def is_day_first(format: str) -> bool:
-    """Whether the day comes before the month."""
-    return format.startswith("DD")
+def has_zone(text: str) -> bool:
+    """Whether a time ends with its zone."""
+    return _ZONE.search(text) is not None
 
 
 def parse_dates(texts: Sequence[str], format: str) -> Values:

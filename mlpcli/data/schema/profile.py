@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.cells import number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table, texts_of
+from mlpcli.data.schema.findings import Finding
 from mlpcli.data.schema.leaks import is_copy, levels_give_classes_away, number_gives_classes_away
-from mlpcli.data.schema.roles import AS_FOUND, Finding, Writing, decide
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.schema.task import TargetPlan, are_codes
 from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, Table, Values
 from mlpcli.errors import DataError
@@ -44,6 +45,11 @@ class ColumnProfile:
     drop_reason: str = ""
     note: str = ""
     fault: str = ""
+
+    @property
+    def is_noteworthy(self) -> bool:
+        """Whether its note is of what the cells leave open, of a column that is kept."""
+        return bool(self.note) and not self.drop_reason and self.kind != "code"
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ two words for no and yes; else categories. Nearly all numbers or dates with a fe
 in disguise ($2,212.04) that would make useless categories: the user says what they are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,13 +17,14 @@ from mlpcli.data.schema.cells import (
     complete_boolean,
     find_boolean,
     is_code,
+    marker_numbers,
     merged_spellings,
-    missing_mask,
     parse_numbers,
 )
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
-from mlpcli.data.schema.dates import best_date_format, find_date_formats, has_two_digit_year, looks_like_date
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
+from mlpcli.data.schema.dates import best_date_format, find_date_formats, has_two_digit_year, has_zone, looks_like_date
 from mlpcli.data.schema.disguise import find_number_format, yaml_of
+from mlpcli.data.schema.findings import Cells, Finding, cells_of, strays
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.errors import DataError
 
@@ -49,54 +50,6 @@ class Writing:
         return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something about a column that the user has to know; a fault stops a training.
-
-    `number` is how its numbers are written, where they are in disguise.
-    """
-
-    column: str
-    text: str
-    is_fault: bool
-    number: NumberFormat | None = None
-
-
-def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
-    """Raise DataError for columns that are not what they seem to be: each with its place and what settles it."""
-    faults = [finding.text for finding in findings if finding.is_fault]
-    if not faults:
-        return
-    shown = faults[:most]
-    more = f"\n{len(faults) - len(shown)} more such columns: mlp check lists all." if len(faults) > len(shown) else ""
-    raise DataError("\n".join(shown) + more)
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The texts of a column that are not missing, with the number of cells of each; `column` has them as levels."""
-
-    table: Table
-    column: CategoricalColumn
-    texts: tuple[str, ...]
-    counts: NDArray[np.int64]
-    levels: NDArray[np.int64]
-
-    @property
-    def n_cells(self) -> int:
-        return int(self.counts.sum())
-
-    def place(self, is_asked: NDArray[np.bool_]) -> str:
-        """Where the first cell with one of the marked texts stands."""
-        marked = np.zeros(len(self.column.levels), np.bool_)
-        marked[self.levels[is_asked]] = True
-        return self.table.where(first_row_of(self.column, marked))
-
-    def few(self, is_asked: NDArray[np.bool_]) -> str:
-        """The marked texts, for a message."""
-        return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
-
-
 def decide(
     table: Table, name: str, options: ColumnOptions = AS_FOUND, writing: Writing = Writing()
 ) -> tuple[ColumnSchema, list[Finding]]:
@@ -113,10 +66,10 @@ def decide(
         parentheses=options.parentheses,
     )
     base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
-    cells = _cells(table, column, options) if isinstance(column, CategoricalColumn) else None
+    cells = cells_of(table, column, options) if isinstance(column, CategoricalColumn) else None
     is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
     if is_number:
-        return replace(base, role="number"), []
+        return _as_number(replace(base, role="number"), cells)
     if options.role == "date" or options.format:
         return _as_date(table, base, cells, options.format or writing.dates)
     if options.role == "boolean":
@@ -132,14 +85,15 @@ def decide(
     return _by_cells(base, cells, writing)
 
 
-def _cells(table: Table, column: CategoricalColumn, options: ColumnOptions) -> _Cells:
-    markers = frozenset(table.format.missing if options.missing is None else options.missing)
-    counts = column.counts
-    levels = np.flatnonzero(~missing_mask(column.levels, markers) & (counts > 0))
-    return _Cells(table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels)
+def _as_number(schema: ColumnSchema, cells: Cells | None) -> tuple[ColumnSchema, list[Finding]]:
+    if cells is None:
+        return schema, []
+    numbers, is_unknown = parse_numbers(cells.texts, schema.number)
+    is_unknown &= ~np.isin(numbers, marker_numbers(frozenset(cells.markers), schema.number))
+    return schema, [strays(schema.name, cells, is_unknown, "is not a number", "numbers")] if is_unknown.any() else []
 
 
-def _by_cells(base: ColumnSchema, cells: _Cells, writing: Writing) -> tuple[ColumnSchema, list[Finding]]:
+def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[ColumnSchema, list[Finding]]:
     if not cells.texts:
         return replace(base, reason="all cells are missing"), []
     if (words := find_boolean(cells.texts)) is not None:
@@ -151,7 +105,7 @@ def _by_cells(base: ColumnSchema, cells: _Cells, writing: Writing) -> tuple[Colu
     formats = find_date_formats(cells.texts, writing.dates)
     if formats:
         schema = replace(base, role="date", date_format=formats[0], reason=f"dates written {formats[0]}")
-        return schema, _date_notes(base.name, formats)
+        return schema, _date_notes(base.name, formats, cells.texts)
     if (found := _disguised(base, cells, writing)) is not None:
         return base, [found]
     for found_strays in (_stray_numbers, _stray_dates):
@@ -161,7 +115,7 @@ def _by_cells(base: ColumnSchema, cells: _Cells, writing: Writing) -> tuple[Colu
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 
-def _number_or_code(base: ColumnSchema, cells: _Cells) -> tuple[ColumnSchema, list[Finding]]:
+def _number_or_code(base: ColumnSchema, cells: Cells) -> tuple[ColumnSchema, list[Finding]]:
     are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
     are_whole = all(text.lstrip("+-").isdecimal() for text in cells.texts)
     if not are_codes.any() or not are_whole:
@@ -176,17 +130,22 @@ def _number_or_code(base: ColumnSchema, cells: _Cells) -> tuple[ColumnSchema, li
     return replace(base, reason=f"codes: {code} {why}"), [Finding(base.name, text, is_fault=False)]
 
 
-def _date_notes(name: str, formats: Sequence[str]) -> list[Finding]:
+def _date_notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Finding]:
     notes = []
     if len(formats) > 1:
         could = " or ".join(formats)
-        notes.append(f"column {name}: dates could be {could}: read as {formats[0]}. To say which: {DATES_KEY}")
+        notes.append(
+            f"column {name}: dates could be {could}: read as {formats[0]}. "
+            f"To say which: {DATES_KEY}, or format in data.columns"
+        )
     if has_two_digit_year(formats[0]):
         notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")
+    if len({has_zone(text) for text in texts}) > 1:
+        notes.append(f"column {name}: some times have a zone, the others are read as UTC")
     return [Finding(name, note, is_fault=False) for note in notes]
 
 
-def _disguised(base: ColumnSchema, cells: _Cells, writing: Writing) -> Finding | None:
+def _disguised(base: ColumnSchema, cells: Cells, writing: Writing) -> Finding | None:
     delimiter = cells.table.format.delimiter or ","
     found = find_number_format(cells.texts, cells.counts, delimiter)
     if found is None or found.format == writing.number:
@@ -202,21 +161,21 @@ def _disguised(base: ColumnSchema, cells: _Cells, writing: Writing) -> Finding |
 
 
 def _stray_numbers(
-    base: ColumnSchema, cells: _Cells, is_unknown: NDArray[np.bool_], is_number: NDArray[np.bool_], _: Writing
+    base: ColumnSchema, cells: Cells, is_unknown: NDArray[np.bool_], is_number: NDArray[np.bool_], _: Writing
 ) -> tuple[ColumnSchema, list[Finding]] | None:
     if not is_number.any() or not _are_few(cells, is_unknown):
         return None
-    found = _strays(base.name, cells, is_unknown, "is not a number", "numbers")
+    found = strays(base.name, cells, is_unknown, "is not a number", "numbers")
     return replace(base, role="number", reason="nearly all cells are numbers"), [found]
 
 
 def _stray_dates(
-    base: ColumnSchema, cells: _Cells, is_unknown: NDArray[np.bool_], _: NDArray[np.bool_], writing: Writing
+    base: ColumnSchema, cells: Cells, is_unknown: NDArray[np.bool_], _: NDArray[np.bool_], writing: Writing
 ) -> tuple[ColumnSchema, list[Finding]] | None:
     date_format, is_other = best_date_format(cells.texts, cells.counts, writing.dates)
     if date_format and _are_few(cells, is_other):
         schema = replace(base, role="date", date_format=date_format, reason="nearly all cells are dates")
-        return schema, [_strays(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
+        return schema, [strays(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
     are_dates = np.asarray([looks_like_date(text) for text in cells.texts], np.bool_)
     if not date_format or not _are_few(cells, ~are_dates):
         return None
@@ -227,35 +186,13 @@ def _stray_dates(
     return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
 
 
-def _are_few(cells: _Cells, is_stray: NDArray[np.bool_]) -> bool:
+def _are_few(cells: Cells, is_stray: NDArray[np.bool_]) -> bool:
     """Whether strays are few cells, or few of many distinct texts."""
     few_cells = cells.counts[is_stray].sum() <= STRAYS * cells.n_cells
     return bool(few_cells or (len(cells.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
 
 
-def _strays(name: str, cells: _Cells, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
-    n = int(cells.counts[is_stray].sum())
-    row = cells.place(is_stray)
-    text = cells.texts[int(cells_first(cells, is_stray))]
-    more = "" if n == 1 else f", nor are {n - 1} more ({cells.few(is_stray)})"
-    return Finding(
-        name,
-        f"{row}: column {name}: {quoted(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
-        f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
-        f"if these are texts: data.columns: {{{name}: category}}",
-        is_fault=True,
-    )
-
-
-def cells_first(cells: _Cells, is_asked: NDArray[np.bool_]) -> int:
-    """The index of the marked text that comes first in the table."""
-    marked = np.zeros(len(cells.column.levels), np.bool_)
-    marked[cells.levels[is_asked]] = True
-    code = int(cells.column.codes[first_row_of(cells.column, marked)])
-    return int(np.flatnonzero(cells.levels == code)[0])
-
-
-def _category_notes(base: ColumnSchema, cells: _Cells, is_number: NDArray[np.bool_]) -> list[Finding]:
+def _category_notes(base: ColumnSchema, cells: Cells, is_number: NDArray[np.bool_]) -> list[Finding]:
     notes = []
     n = int(cells.counts[is_number].sum())
     if 2 * n >= cells.n_cells:
@@ -271,23 +208,24 @@ def _category_notes(base: ColumnSchema, cells: _Cells, is_number: NDArray[np.boo
 
 
 def _as_date(
-    table: Table, base: ColumnSchema, cells: _Cells | None, order: str | None
+    table: Table, base: ColumnSchema, cells: Cells | None, order: str | None
 ) -> tuple[ColumnSchema, list[Finding]]:
     if cells is None or not cells.texts:
         return replace(base, role="date", date_format="YYYY-MM-DD"), []
     formats = find_date_formats(cells.texts, order)
     if formats:
-        return replace(base, role="date", date_format=formats[0]), _date_notes(base.name, formats)
-    best, _ = best_date_format(cells.texts, cells.counts, order)
+        return replace(base, role="date", date_format=formats[0]), _date_notes(base.name, formats, cells.texts)
+    best, is_other = best_date_format(cells.texts, cells.counts, order)
     if not best:
         raise DataError(
             f"{table.name}: column {base.name} cannot be read as dates: {quoted(cells.texts[0])}.\n"
             "Known are YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and the like, each with or without a time."
         )
-    return replace(base, role="date", date_format=best), []
+    found = strays(base.name, cells, is_other, f"is not a date written {best}", "dates")
+    return replace(base, role="date", date_format=best), [found]
 
 
-def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: _Cells | None) -> tuple[str, str]:
+def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: Cells | None) -> tuple[str, str]:
     if isinstance(column, NumericColumn):
         texts = tuple(f"{number:g}" for number in np.unique(column.values[~np.isnan(column.values)])[:9].tolist())
     else:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.faults import listed, quoted
 from mlpcli.data.schema.cells import canonical, differ_in_case_only, find_boolean, missing_mask, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast, texts_of
-from mlpcli.data.schema.roles import AS_FOUND, Finding, Writing, decide
+from mlpcli.data.schema.findings import Finding
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.data.targets.target import Task
@@ -77,7 +78,7 @@ def plan_targets(
         findings = tuple(one for one in findings if one.is_fault)
     else:
         schemas = tuple(replace(schema, role="category") for schema in schemas)
-        findings = tuple(one for one in findings if one.is_fault and reason != "as asked")
+        findings = tuple(one for one in findings if reason != "as asked" and (one.is_fault or one.number is not None))
         findings += tuple(
             Finding(name, f"column {name}: classes that differ in case only: {listed(labels)}", is_fault=False)
             for name, texts in distinct.items()
@@ -121,7 +122,8 @@ def _task_of(
         return "classification", f"{name}: two distinct values, read as classes"
     if schema.role != "number":
         _refuse_many_classes(table, schema, texts, findings)
-        return "classification", f"{name}: texts, read as {len(texts)} classes"
+        kind = "dates" if schema.role == "date" else "texts"
+        return "classification", f"{name}: {kind}, read as {len(texts)} classes"
     if any(finding.is_fault for finding in findings):
         return "regression", f"{name}: nearly all cells are numbers"
     numbers = np.sort(np.asarray([float(text) for text in texts]))

@@ -146,7 +146,7 @@ def test_columns_of_dotted_names_are_told_apart(write):
 
 def test_two_columns_of_one_name_and_no_columns_are_refused(write):
     path = write(pa.table([pa.array([1]), pa.array([2])], names=["x", "x "]))
-    with pytest.raises(DataError, match=r"columns 1 and 2 are both named 'x '\. Rename one of them\."):
+    with pytest.raises(DataError, match=r"columns 1 and 2 are both named 'x'\. Rename one of them\."):
         opened(ArrowReader, path)
 
 

@@ -36,7 +36,8 @@ def built(rows, cuts, options=None):
     for columns, n_rows in batches(rows, cuts):
         builder.add(columns, n_rows)
     assert builder.mixed == set()
-    return builder.build()
+    order = builder.draw_order()
+    return builder.build(order), order
 
 
 def expected(rows):
@@ -78,4 +79,4 @@ def test_a_column_of_numbers_here_and_texts_there_must_be_read_again():
     builder.add({"x": NumericColumn(np.ones(2)), "y": NumericColumn(np.ones(2))}, 2)
     builder.add({"x": text_column(["a", "1"]), "y": NumericColumn(np.ones(2))}, 2)
     assert builder.mixed == {"x"}
-    assert list(builder.build()[0]) == ["y"]
+    assert list(builder.build()) == ["y"]

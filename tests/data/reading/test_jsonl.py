@@ -90,7 +90,9 @@ FAULTS = {
     '{"x": 1}\n7\n': "t.jsonl:2: no JSON object.",
     '{"x": 1}\n{"x": {"y": [2]}}\n': "t.jsonl:2: x.y: a value inside a value. Give each value a key of its own",
     '{"x": [1]}\n': "t.jsonl:1: x[0]: a value inside a value.",
-    '{"x": 1, " x": 2}\n': "t.jsonl: columns 1 and 2 are both named ' x'",
+    '{"x": 1}\n{"x":1,"x" : 2}\n': "t.jsonl:2: the key 'x' occurs twice.",
+    '{"x": "a:b", "y": [{"z": 1}], "y": 2}\n': "t.jsonl:1: the key 'y' occurs twice.",
+    '{"x": 1, " x": 2}\n': "t.jsonl: columns 1 and 2 are both named 'x'",
 }
 
 
@@ -99,6 +101,12 @@ def test_each_fault_is_told_with_its_line(text, message, write):
     with pytest.raises(DataError) as error:
         read(write(text))
     assert message in str(error.value)
+
+
+def test_a_colon_or_a_quote_in_a_text_is_no_second_key(write):
+    cells = ["10:30", '"x":', "\\", '\\"x":1,"x":', "a"]
+    text = "".join(json.dumps({"x": cell, "y:": 1}) + "\n" for cell in cells)
+    assert read(write(text))["x"] == (None, cells)
 
 
 def test_a_nested_value_in_a_column_that_is_not_wanted_is_no_fault(write):

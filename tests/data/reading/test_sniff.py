@@ -31,6 +31,13 @@ def look_at(text, format=AS_FOUND, named=()):
         ("name;note\nx;one, two, three\ny;four\n", ";"),
         ("a\n1\n", ","),
         ("a,b,c\n1,2,3\n1,2\n3,4,5\n", ","),
+        ("x;y\n0,5;1,5\n1,5;2,25\n", ";"),
+        ("a;b;c\n1,5;3,25;2,5\n", ";"),
+        ("day;a;b\n2020-01-01;1,5;2,5\n2020-01-02;2,5;3,5\n", ";"),
+        ("A;1,5;3,25;2,5\nB;1,5;3,5;2,25\n", ";"),
+        ("1,5;3.100,25;2,5\n1,5;3,25;-2,5\n", ";"),
+        ("1,5\t3\n2,5\t4\n", "\t"),
+        ("x,y\n1,2;3\n2,3;4\n", ","),
     ],
 )
 def test_the_delimiter_is_the_one_under_which_the_lines_agree(text, delimiter):

@@ -16,7 +16,7 @@ from mlpcli.data.schema.dates import (
     find_date_formats,
     has_time,
     has_two_digit_year,
-    is_day_first,
+    has_zone,
     iso_date,
     looks_like_date,
     parse_dates,
@@ -89,7 +89,12 @@ def test_an_order_decides_between_day_and_month_and_leaves_other_dates_alone():
         assert find_date_formats(["2020-01-02"], order) == ("YYYY-MM-DD",)
         assert find_date_formats(["02.01.2020"], order) == ("DD.MM.YYYY",)
         assert find_date_formats(["2-Jan-2020"], order) == ("DD-MON-YYYY",)
-    assert [is_day_first(name) for name in ("DD/MM/YYYY", "MM/DD/YYYY", "YYYY-MM-DD")] == [True, False, False]
+
+
+def test_a_time_with_its_zone_is_told_from_one_without():
+    zoned = ["2020-01-01T10:00Z", "2020-01-01 10:00:00+02:00", "2020-01-01T10:00:00.5-0530", "1.2.2020 10:00 UTC"]
+    assert all(map(has_zone, zoned))
+    assert not any(map(has_zone, ["2020-01-01", "2020-01-01T10:00", "1-2-2020", "2-Jan-2020 10:00:00 PM", "10:00"]))
 
 
 def test_the_best_format_leaves_strays():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mlpcli.data.reading.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, cast_table
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, refuse_faults
+from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import cells_of, frame_table, hand_table
 
@@ -161,7 +162,7 @@ def test_a_stray_cell_among_numbers_or_dates_is_a_fault_with_its_place_and_never
 def test_several_strays_are_counted():
     cells = [str(number) for number in range(400)]
     cells[7], cells[9] = "oops", "none yet"
-    with pytest.raises(DataError, match=r"^new\.csv:9: column x: 'oops' is not a number, nor are 1 more .*398 cells"):
+    with pytest.raises(DataError, match=r"^new\.csv:9: column x: 'oops' is not a number, nor is 1 more .*398 cells"):
         refuse_faults(decided(cells)[1])
 
 
@@ -215,6 +216,13 @@ def test_the_writing_of_the_table_is_that_of_every_column_that_says_nothing_else
     assert read(["1.234,5", "7"], writing=writing) == [1234.5, 7.0]
     assert read(["1.234,5", "7"], ColumnOptions(decimal=","), writing) == [1234.5, 7.0]
     assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=","), writing) == [1.234, 7.0]
+
+
+def test_times_with_and_without_a_zone_in_one_column_are_told():
+    mixed = ["2020-01-01T10:00:00+02:00", "2020-01-01T10:00:00"]
+    schema, (note,) = decided(mixed)
+    assert (schema.role, note.text) == ("date", "column x: some times have a zone, the others are read as UTC")
+    assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
 
 
 def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():

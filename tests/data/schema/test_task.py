@@ -48,6 +48,13 @@ def test_the_reason_says_how_the_target_was_read_and_how_to_change_that():
     )
 
 
+def test_a_target_of_dates_or_of_numbers_in_disguise_is_told():
+    assert task_of(["2020-01-01", "2020-01-02", "2020-01-03"])[1] == "y: dates, read as 3 classes"
+    (finding,) = plan([f"{number}%" for number in range(9)]).findings
+    assert "its cells look like numbers" in finding.text
+    assert not finding.is_fault
+
+
 def test_the_user_has_the_last_word():
     assert task_of(["a", "b"], "regression")[0] == "regression"
 
