@@ -1,6 +1,7 @@
 """What holds for every table: a cell means one thing, wherever its row stands and whatever stands beside it."""
 
 import gzip
+import io
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mlpcli.data.schema.cells import canonical
 from mlpcli.data.schema.column import cast_table
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.table import Table
+from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.predict import PredictRequest
@@ -198,11 +200,12 @@ def test_zero_is_zero_and_ties_are_ties_however_long_the_table_is(tmp_path):
     np.testing.assert_array_equal(np.asarray(table.columns["x3"].values), X[:, 3])  # the very float64
 
 
-def trained(table_source, **data) -> bytes:
+def trained(table_source, scaler="standardize", **data) -> Model:
     loaded = config_from_mapping(
         {
             "data": {"train": table_source, "target": "y", "validation": 0.25, **data},
             "task": "classification",
+            "preprocess": {"numeric": scaler},
             "model": {"layers": ["auto", 4, "auto"]},
             "training": {"epochs": 2},
         }
@@ -272,3 +275,56 @@ def test_a_row_is_answered_with_the_same_text_whatever_rows_stand_beside_it(tmp_
     assert answers(frame.iloc[[5]]) == [whole[5]]
     assert answers(frame.iloc[300:313]) == whole[300:313]
     assert answers(frame.iloc[::-1]) == whole[::-1]
+
+
+ODD = {
+    "price": {"role": "number", "decimal": ",", "thousands": "."},
+    "whole": {"missing": ["-3", "7.0"]},
+    "code": "category",
+    "day": {"role": "date", "format": "YYYY-MM-DD"},
+}
+
+
+@st.composite
+def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
+    """A table whose columns need options, and cells that markers and codes are about."""
+    frame = draw(frames(30))
+    cents = draw(st.lists(st.integers(-(10**8), 10**8), min_size=len(frame), max_size=len(frame)))
+    frame["price"] = [f"{cent // 100:,}".replace(",", ".") + f",{cent % 100:02d}" for cent in cents]
+    codes = st.sampled_from(["007", "7", "7.0", "07", "12345678901234567890", "12345678901234567891", "x", ""])
+    frame["code"] = draw(st.lists(codes, min_size=len(frame), max_size=len(frame)))
+    frame.loc[0, "code"] = "007"
+    return frame
+
+
+@settings(SLOW, max_examples=15)
+@given(odd_frames(), st.sampled_from(["standardize", "quantile", "robust"]))
+def test_an_answer_hangs_on_its_row_alone_with_options_markers_kept_columns_and_other_formats(tmp_path, frame, scaler):
+    path = written(frame, tmp_path / "a.csv")
+    model = trained(path, columns=ODD, validation=None, missing=["", "NA", "1e3"], scaler=scaler)
+    (tmp_path / "w.npz").write_bytes(encode_model(model))
+    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+
+    def answers(source: str, keep: tuple[str, ...] = ()) -> list[list[str]]:
+        out: list[bytes] = []
+        run_predict(PredictRequest(str(tmp_path / "w.npz"), source, keep, with_probabilities=True), out.append)
+        answered = pd.read_csv(io.BytesIO(b"".join(out)), dtype=str, keep_default_na=False)
+        return answered[[name for name in answered.columns if name.startswith("p_")]].to_numpy().tolist()
+
+    whole = answers(path)
+    assert answers(path, ("all",)) == answers(path, ("price", "whole", "code", "day")) == whole
+    assert answers(str(tmp_path / "a.csv.gz")) == answers(str(tmp_path / "a.jsonl")) == whole
+    assert answers(written(frame.iloc[::-1], tmp_path / "b.csv")) == whole[::-1]
+    for row in (0, len(frame) - 1):
+        assert answers(written(frame.iloc[[row]], tmp_path / "one.csv")) == [whole[row]]
+
+
+@SLOW
+@given(odd_frames())
+def test_a_training_table_has_not_drifted_from_itself(tmp_path, frame):
+    path = written(frame, tmp_path / "a.csv")
+    (tmp_path / "w.npz").write_bytes(encode_model(trained(path, columns=ODD, validation=None)))
+    report = run_predict(PredictRequest(str(tmp_path / "w.npz"), path, on_drift="fail"), lambda _: None).drift
+    assert report is not None
+    assert report.drifted == ()

@@ -83,9 +83,9 @@ class _Sample:
 
     @property
     def has_decimal_commas(self) -> bool:
-        """Whether all rows agree, and the commas they leave are those of numbers."""
+        """Whether another delimiter than the comma has all rows agree, with commas left in numbers only."""
         cells = [cell for row in self.cells[self.n_titles :] for cell in row]
-        is_one = self.score[:2] == (1.0, 1.0) and any("," in cell for cell in cells)
+        is_one = self.delimiter != "," and self.score[:2] == (1.0, 1.0) and any("," in cell for cell in cells)
         return is_one and all(DECIMAL_COMMA.fullmatch(cell) for cell in cells if "," in cell)
 
 

@@ -38,6 +38,7 @@ def look_at(text, format=AS_FOUND, named=()):
         ("1,5;3.100,25;2,5\n1,5;3,25;-2,5\n", ";"),
         ("1,5\t3\n2,5\t4\n", "\t"),
         ("x,y\n1,2;3\n2,3;4\n", ","),
+        ('x,y\n"1,5",2\n"2,5",3\n', ","),
     ],
 )
 def test_the_delimiter_is_the_one_under_which_the_lines_agree(text, delimiter):
