@@ -76,6 +76,7 @@ class MappedFile:
             else:
                 self._file.truncate(max(n_bytes, 1))
         except OSError as error:
+            self._file.close()
             raise OutputError(f"no room for {n_bytes / 1e9:.1f} GB of temporary data ({error.strerror}).") from error
         self._map = mmap.mmap(self._file.fileno(), max(n_bytes, 1))
         self._end = 0
@@ -107,13 +108,15 @@ class _Watch:
         self.limit = 1 << 25
         self._files: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def add(self, file: mmap.mmap) -> None:
         """Watch a mapping for as long as it is used."""
-        self._files.add(file)
-        if self._thread is None and os.path.exists("/proc/self/statm"):
-            self._thread = threading.Thread(target=self._watch, name="mapped-pages", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._files.add(file)
+            if self._thread is None and os.path.exists("/proc/self/statm"):
+                self._thread = threading.Thread(target=self._watch, name="mapped-pages", daemon=True)
+                self._thread.start()
 
     def release(self) -> None:
         """Drop the pages of all files now."""
@@ -124,6 +127,10 @@ class _Watch:
     def _watch(self) -> None:
         usual, pause = mapped_bytes(), threading.Event()
         while not pause.wait(WATCH_SECONDS):
+            with self._lock:
+                if not self._files:
+                    self._thread = None
+                    return
             if mapped_bytes() - usual > self.limit:
                 self.release()
 

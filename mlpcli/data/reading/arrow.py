@@ -1,5 +1,6 @@
 """Parquet and Arrow IPC (Feather) files by pyarrow, in batches of rows; a column takes the role of its type."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,9 @@ from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
 
+PARQUET = (b"PAR1", b"PARE")
+# What ends an Arrow stream; without it pyarrow takes a stream that was cut between two batches for a whole one.
+STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 MOST_DIGITS = 15  # that float64 surely holds
 
 
@@ -66,7 +70,7 @@ class ArrowReader:
 
     @property
     def _is_parquet(self) -> bool:
-        return self._magic in (b"PAR1", b"PARE")
+        return self._magic in PARQUET
 
     def _opened(self, fields: Sequence[int] = ()) -> Any:
         """The file from its beginning; of an Arrow file some fields only."""
@@ -77,6 +81,10 @@ class ArrowReader:
         return opens(self._file, options=self._pa.ipc.IpcReadOptions(included_fields=list(fields)))
 
     def _record_batches(self, wanted: Sequence[int]) -> Iterator[Any]:
+        if self._magic not in (*PARQUET, b"ARRO"):
+            self._stored.seek(-len(STREAM_END), os.SEEK_END)
+            if self._stored.read() != STREAM_END:
+                raise ValueError("the stream has no end marker")
         opened = self._opened(wanted)
         if self._is_parquet:
             return opened.iter_batches(typed.BATCH_ROWS, columns=[self._stored_names[place] for place in wanted])  # type: ignore[no-any-return]
@@ -131,7 +139,8 @@ def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     if types.is_decimal(its_type):
         return _decimal_column(pa, array, as_text)
     if types.is_date(its_type) or types.is_timestamp(its_type):
-        return typed.date_column(array.to_numpy(zero_copy_only=False), as_text)  # in UTC
+        is_zoned = types.is_timestamp(its_type) and its_type.tz is not None
+        return typed.date_column(array.to_numpy(zero_copy_only=False), as_text, is_zoned)  # in UTC
     if _is_text(types, its_type):
         encoded = array.dictionary_encode()
         return typed.coded_column(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist())

@@ -17,6 +17,12 @@ from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, load_optional, ob
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
 
+# The place (D7) and text of an error such as #DIV/0!, and the place of a formula without a value.
+ERROR_CELL = re.compile(rb'<c (?=[^>]*t="e")[^>]*r="([A-Z]+\d+)"[^>]*>.*?<v>(.*?)</v>', re.DOTALL)
+UNVALUED_CELL = re.compile(  # an empty text, t="str", is a value
+    rb'<c (?![^>]*t="str")[^>]*r="([A-Z]+\d+)"[^>]*><f(?:\s[^>]*)?(?:/>|>[^<]*</f>)(?:<v\s*/>|<v></v>)?</c>'
+)
+
 
 class WorkbookReader:
     """A sheet of a workbook, `format.sheet` or the first; see `Reader`. Rows and columns of the sheet count from 1."""
@@ -27,7 +33,9 @@ class WorkbookReader:
             content = file.read()
         self._sheet = self._opened(content)
         self._place = f"{self.name}!{escaped(self._sheet.name)}"
-        self._errors = _error_cells(content, self._sheet.name) if content.startswith(b"PK") else {}
+        text = _sheet_text(content, self._sheet.name) if content.startswith(b"PK") else b""
+        self._errors = {place.decode(): error.decode() for place, error in ERROR_CELL.findall(text)}
+        self._unvalued = [place.decode() for place in UNVALUED_CELL.findall(text)]
         self._left = 1 + (self._sheet.start or (0, 0))[1]
         rows = self._rows(1 + (format.skip_rows or 0))
         self._top, cells = next(((number, row) for number, row in rows if not _is_empty(row)), (0, []))
@@ -46,6 +54,7 @@ class WorkbookReader:
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""
+        self._refuse_unvalued(request)
         batch: list[list[Any]] = []
         n_rows, empty = 0, 0
         for number, row in self._rows(self._top + 1):
@@ -71,10 +80,6 @@ class WorkbookReader:
     def locate(self, row: int) -> str:
         """The place of a row of the sheet."""
         return f"{self._place}!row {self._top + 1 + row}"
-
-    def cell(self, row: int, column: str) -> str:
-        """The place of a cell."""
-        return f"{self._place}!{_letters(self._left + self.names.index(column))}{self._top + 1 + row}"
 
     def close(self) -> None:
         """Nothing is open: the sheet is in memory."""
@@ -111,6 +116,17 @@ class WorkbookReader:
                     row = [self._errors.get(f"{_letters(place)}{number}", cell) for place, cell in places]
                 yield number, row
 
+    def _refuse_unvalued(self, request: Request) -> None:
+        """Raise DataError for formulas without their values, as a library writes them: they would come as missing."""
+        columns = {_letters(self._left + place): name for place, name in enumerate(self.names) if request.wants(name)}
+        found = [place for place in self._unvalued if place.rstrip("0123456789") in columns]
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise DataError(
+                f"{self._place}!{found[0]}: a formula without its value{more}. "
+                "Open the workbook in a spreadsheet program and save it."
+            )
+
     def _table(self, rows: list[list[Any]], first: int, request: Request) -> Table:
         columns = {
             name: object_column([row[place] for row in rows], request.wants_text(name))
@@ -120,8 +136,8 @@ class WorkbookReader:
         return batch_table(self, columns, len(rows), first)
 
 
-def _error_cells(content: bytes, sheet: str) -> dict[str, str]:
-    """Errors such as #DIV/0! in a sheet of an .xlsx file, by place (D7): calamine gives them as empty cells."""
+def _sheet_text(content: bytes, sheet: str) -> bytes:
+    """The text of a sheet of an .xlsx file: calamine gives errors and formulas without a value as empty cells."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
@@ -132,11 +148,9 @@ def _error_cells(content: bytes, sheet: str) -> dict[str, str]:
                 for key, value in one.items() if key.endswith("}id")
             }  # fmt: skip
             path = next(link.get("Target", "") for link in links if link.get("Id") in ids)
-            text = archive.read(path[1:] if path.startswith("/") else f"xl/{path}")
+            return archive.read(path[1:] if path.startswith("/") else f"xl/{path}")
     except (KeyError, StopIteration, ElementTree.ParseError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        return {}
-    found = re.findall(rb'<c (?=[^>]*t="e")[^>]*r="([A-Z]+\d+)"[^>]*>.*?<v>(.*?)</v>', text, re.DOTALL)
-    return {place.decode(): value.decode() for place, value in found}
+        return b""
 
 
 def _is_empty(cells: list[Any]) -> bool:

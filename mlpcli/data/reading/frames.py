@@ -60,8 +60,9 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
     if isinstance(dtype, pd.SparseDtype):
         return _column(where, series.astype(dtype.subtype), as_text)
     if pd.api.types.is_datetime64_any_dtype(dtype):
-        stamps = series.dt.tz_convert(None) if isinstance(dtype, pd.DatetimeTZDtype) else series
-        return typed.date_column(stamps.to_numpy(), as_text)
+        is_zoned = isinstance(dtype, pd.DatetimeTZDtype)
+        stamps = series.dt.tz_convert(None) if is_zoned else series
+        return typed.date_column(stamps.to_numpy(), as_text, is_zoned)
     if isinstance(dtype, pd.StringDtype):
         codes, distinct = pd.factorize(series)
         return typed.coded_column(codes, distinct.tolist())

@@ -48,7 +48,8 @@ def text_of(cell: object) -> str:
         return number_text(float(str(cell)))  # the shortest text of a float32 is not that of its float64
     if isinstance(cell, date | np.datetime64):
         text = str(_stamp(cell) if isinstance(cell, date) else cell)
-        return (text.rstrip("0").rstrip(".") if "." in text else text).removesuffix("T00:00:00")
+        text = (text.rstrip("0").rstrip(".") if "." in text else text).removesuffix("T00:00:00")
+        return f"{text}Z" if getattr(cell, "tzinfo", None) and "T" in text else text
     return str(cell)
 
 
@@ -80,11 +81,12 @@ def boolean_column(values: NDArray[np.bool_], as_text: bool, missing: NDArray[np
     return coded_column(codes, ["False", "True"]) if as_text else CategoricalColumn(("False", "True"), codes, "boolean")
 
 
-def date_column(stamps: NDArray[np.datetime64], as_text: bool) -> Column:
-    """Days since 1970-01-01, or ISO texts."""
+def date_column(stamps: NDArray[np.datetime64], as_text: bool, is_zoned: bool = False) -> Column:
+    """Days since 1970-01-01, or ISO texts; times that have a zone are given in UTC, and say so as texts."""
     if as_text:
         codes, distinct = pd.factorize(stamps.astype(np.int64))
-        return coded_column(codes, list(distinct.astype(stamps.dtype)))
+        texts = map(text_of, distinct.astype(stamps.dtype))
+        return coded_column(codes, [f"{text}Z" if is_zoned and "T" in text else text for text in texts])
     if stamps.dtype == "datetime64[ns]":
         stamps = stamps + np.timedelta64(500, "ns")  # dates in texts are rounded to microseconds, too
     values = stamps.astype("datetime64[us]").astype(np.int64) / DAY

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from mlpcli.data.reading import excel
-from mlpcli.data.reading.excel import WorkbookReader
+from mlpcli.data.reading.excel import UNVALUED_CELL, WorkbookReader
 from mlpcli.data.reading.reader import Request
 from mlpcli.errors import DataError
 
@@ -69,6 +69,20 @@ def test_times_and_errors_come_as_their_texts(write):
     }
 
 
+def test_a_formula_without_its_value_is_a_fault_of_a_wanted_column(write):
+    path = write([["x", "y", "z"], [1, "=A2*2", 5], [2, "=A3*2", 6], [3, None, 7]])
+    with pytest.raises(DataError, match=r"!Sheet1!B2: a formula without its value \(and 1 more\)\. Open the workbook"):
+        read(path)
+    assert read(path, Request(frozenset("xz")))["z"] == (None, [5, 6, 7])
+
+
+def test_a_formula_whose_value_is_an_empty_text_is_a_missing_cell():
+    valued = b'<c r="B2" t="str"><f>IF(A2,"","")</f><v></v></c><c r="B3"><f>A3</f><v>4</v></c>'
+    assert UNVALUED_CELL.findall(valued) == []
+    without = b'<c r="B2"><f>A2</f><v></v></c><c r="B3" s="1"><f t="shared" si="0"/><v /></c><c r="C3"><f>A3</f></c>'
+    assert UNVALUED_CELL.findall(without) == [b"B2", b"B3", b"C3"]
+
+
 def test_the_table_may_stand_anywhere_and_empty_cells_around_it_are_dropped(write):
     rows = [[], [None, None, "x", "y", None], [None, None, 1, "a"], [None, None, 2, "b", " "], [None, None, " "], []]
     path = write(rows)
@@ -76,7 +90,6 @@ def test_the_table_may_stand_anywhere_and_empty_cells_around_it_are_dropped(writ
     with closing(opened(WorkbookReader, path)) as reader:
         table = next(iter(reader.batches(Request())))()
     assert table.where(1) == reader.locate(1) == f"{path}!Sheet1!row 4"
-    assert (reader.cell(0, "x"), reader.cell(1, "y")) == (f"{path}!Sheet1!C3", f"{path}!Sheet1!D4")
 
 
 def test_a_sheet_is_named_or_the_first_is_taken_with_a_note(write):

@@ -414,12 +414,11 @@ def test_a_bad_cell_is_told_behind_the_rows_before_it(write, row_by_row):
         list(numbers)
 
 
-def test_a_note_comes_once_and_with_the_first_rows_it_is_about(write, monkeypatch):
+def test_a_note_comes_once(write, monkeypatch):
     in_batches_of(1 << 10, monkeypatch)
     name = write(("a,b\n" + "1,x\n" * 1000 + "2,café\n" + "3,x\n" * 1000).encode("cp1252"))
     notes = list(map_tables(lambda table: table.notes, name))
     assert sum(map(len, notes)) == 1
-    assert not notes[0]
 
 
 def without_markers(cells):

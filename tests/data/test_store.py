@@ -1,0 +1,67 @@
+"""Temporary columns on disk: read as they were written, without a name, and watched for as long as they are used."""
+
+import gc
+import threading
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpcli.data import store
+from mlpcli.data.store import WATCH, MappedFile, SpillFile, aligned
+from mlpcli.errors import OutputError
+
+NUMBERS = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=50)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=5))
+def test_what_is_spilled_in_parts_is_read_as_one(parts):
+    with closing(SpillFile(None)) as file:
+        segments = [file.append(np.asarray(part)) for part in parts]
+        np.testing.assert_array_equal(file.read(segments, np.dtype(np.int64)), np.concatenate(parts))
+
+
+@given(NUMBERS, st.randoms())
+def test_a_mapped_array_holds_what_was_written_in_the_order_given(numbers, random):
+    values, order = np.asarray(numbers), list(range(len(numbers)))
+    random.shuffle(order)
+    file = MappedFile(None, 2 * aligned(values.nbytes))
+    straight, mixed = file.write(values), file.write(values, np.asarray(order))
+    file.close()
+    WATCH.release()
+    np.testing.assert_array_equal(straight, values)
+    np.testing.assert_array_equal(mixed, values[order])
+
+
+def test_a_temporary_file_has_no_name(tmp_path):
+    X = MappedFile(str(tmp_path), 80).array((2, 5), np.float64)
+    X[:] = 1.5
+    assert list(tmp_path.iterdir()) == []
+    assert X.sum() == 15.0
+
+
+def test_a_disk_without_room_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse, raising=False)
+    with pytest.raises(OutputError, match=r"no room for 5\.0 GB of temporary data \(No space left on device\)"):
+        MappedFile(str(tmp_path), 5_000_000_000)
+
+
+def test_nobody_watches_once_no_file_is_mapped(monkeypatch):
+    monkeypatch.setattr(store, "WATCH_SECONDS", 0.001)
+    X = MappedFile(None, 80).array((10,), np.float64)
+    watchers = [thread for thread in threading.enumerate() if thread.name == "mapped-pages"]
+    del X
+    gc.collect()
+    until = time.monotonic() + 30
+    while any(thread.is_alive() for thread in watchers) and time.monotonic() < until:
+        time.sleep(0.001)
+    assert not any(thread.is_alive() for thread in watchers)
+    held = MappedFile(None, 80).array((10,), np.float64)
+    assert held.size == 10
+    assert (WATCH._thread is None) == (not watchers)
