@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.errors import ConfigError, Diverged, MlpError
 from mlpcli.evaluation.gates import Verdict

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from mlpcli.data.table import Rows, row_dtype
 from mlpcli.errors import DataError
 
-# Rows that are dealt out at a time.
+# Rows that are dealt out at a time, and cells that are hashed at a time.
 DEALT_AT_ONCE = 1 << 16
+HASHED_AT_ONCE = 1 << 23
 
 
 def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.random.Generator) -> tuple[Rows, Rows]:
@@ -61,13 +62,13 @@ def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:
 
     Rows are compared by a 64-bit hash: two different rows have the same one with a chance of 2^-64.
     """
-    known, asked = (np.concatenate([_hashes(rows[some]) for some in _stretches(len(rows))]) for rows in (X, others))
-    return int(np.isin(asked, known).sum())
+    return int(np.isin(_hashes(others), _hashes(X)).sum())
 
 
 def _hashes(rows: NDArray[Any]) -> NDArray[np.uint64]:
-    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(rows), index=False), np.uint64)
-
-
-def _stretches(n_rows: int) -> list[slice]:
-    return [slice(start, start + DEALT_AT_ONCE) for start in range(0, max(n_rows, 1), DEALT_AT_ONCE)]
+    hashes = np.zeros(len(rows), np.uint64)
+    n_at_once = max(HASHED_AT_ONCE // max(rows.shape[1], 1), 1)
+    for start in range(0, len(rows), n_at_once):
+        some = slice(start, start + n_at_once)
+        hashes[some] = pd.util.hash_pandas_object(pd.DataFrame(rows[some], copy=False), index=False)
+    return hashes

@@ -17,8 +17,8 @@ from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
-from mlpcli.workflows.predict import describe_counts, model_reading
-from mlpcli.workflows.reading import cast_scored, read_columns, row_weights
+from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
 
 # What decides unless --metric says otherwise.
 DECISIVE = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
@@ -143,7 +143,7 @@ def _common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
 
 def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> tuple[Table, Table]:
     """The table as each model reads it, from one reading unless their markers of missing cells or headers differ."""
-    readings = [model_reading(model, request.delimiter, request.encoding) for model in models]
+    readings = [format_of(model, request.delimiter, request.encoding) for model in models]
     schemas = [[schema for schema in model.schemas if weight or schema.name != model.weight_column] for model in models]
     if readings[0] == readings[1]:
         # What is text for one model alone is read as text, which loses nothing.

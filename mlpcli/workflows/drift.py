@@ -1,7 +1,7 @@
 """Whether rows look like those a model was trained on: the verdict on each column, and `mlp check MODEL TABLE`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Counts, Histogram, ReferenceColumn, count_rows, split_counts, usual_others
-from mlpcli.data.table import Table, TableFormat
+from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (
     chi_squared,
@@ -21,7 +21,7 @@ from mlpcli.evaluation.drift import (
 )
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
-from mlpcli.workflows.reading import is_read_as_text
+from mlpcli.workflows.reading import format_of, is_read_as_text
 
 Reason = Literal["distribution", "range", "new levels", "missing cells"]
 
@@ -132,17 +132,12 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
         return count_rows(model.reference, columns, model.read(table)), table.notes
 
     names = {column.name for column in columns}
-    reading = reading_of(model, delimiter, encoding)
+    reading = format_of(model, delimiter, encoding)
     texts = {column.name for column in columns if is_read_as_text(column.schema, reading)}
     for found, new in map_tables(look, source, reading, texts, names):
         seen = found if seen is None else seen + found
         notes += new
     return DriftCheck(model, judge_drift(model, seen), notes)
-
-
-def reading_of(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
-    """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
-    return replace(model.reading, delimiter=delimiter, encoding=encoding)
 
 
 def check_on_drift(on_drift: str, model: Model | None = None) -> None:

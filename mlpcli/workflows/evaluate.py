@@ -19,8 +19,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.predict import model_reading
-from mlpcli.workflows.reading import cast_scored, read_columns, row_weights
+from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
 
 
@@ -69,7 +68,7 @@ def evaluate(
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
     names = answer_names(target)
     judge(gates, dict.fromkeys(gate_names(target.task, names), 0.0))  # refuses an unknown metric
-    reading = model_reading(model, delimiter, encoding)
+    reading = format_of(model, delimiter, encoding)
     table = read_columns(source, reading, model.schemas, by.columns)
     table = cast_scored(table, model.schemas, target.names, weight, by.columns)
     require_columns(table, [column.name for column in preprocessor.columns])

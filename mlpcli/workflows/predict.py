@@ -15,7 +15,7 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.schema.column import texts_of
-from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, TableFormat
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
 from mlpcli.data.writing.csv import Labels, without_formulas
 from mlpcli.data.writing.table_writers import Writer, writer_for
@@ -25,8 +25,8 @@ from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
-from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift, reading_of
-from mlpcli.workflows.reading import is_read_as_text
+from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.reading import format_of, is_read_as_text
 
 # What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one
 # chunk in four. Enough for any verdict, and hardly any time.
@@ -106,11 +106,6 @@ def predict_to_file(request: PredictRequest, path: str) -> PredictSummary:
         return predict(request, file.write, path)
 
 
-def model_reading(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
-    """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
-    return reading_of(model, delimiter, encoding)
-
-
 def describe_counts(counts: TransformCounts) -> str:
     """One line: "3 missing cells (age 2, sex 1), 1 cell unseen in training (island 1)"; "" when nothing was odd."""
     parts = []
@@ -161,7 +156,7 @@ def _answered_chunks(model: Model, request: PredictRequest, writer: Writer) -> I
     kept = frozenset(request.keep)
     columns = model.preprocessor.columns
     # A kept column is read as text, so that it comes out as it went in but for blanks around it.
-    reading = reading_of(model, request.delimiter, request.encoding)
+    reading = format_of(model, request.delimiter, request.encoding)
     texts = {column.name for column in columns if is_read_as_text(column.schema, reading)} | kept
     names = {column.name for column in columns} | kept
     work = partial(_answered, model, request, writer)

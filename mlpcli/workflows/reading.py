@@ -1,6 +1,7 @@
 """Tables for a model that is there: read with the columns it knows, and cast as its training's were."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.errors import DataError
+from mlpcli.model import Model
 
 
 def read_columns(
@@ -43,6 +45,11 @@ def cast_scored(
 def is_read_as_text(schema: ColumnSchema, format: TableFormat) -> bool:
     """Whether the reader should give the cells of a column as they are written: it knows one decimal sign."""
     return schema.role != "number" or schema.missing is not None or schema.number != NumberFormat(format.decimal)
+
+
+def format_of(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
+    """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
+    return replace(model.reading, delimiter=delimiter, encoding=encoding)
 
 
 def one_each(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:

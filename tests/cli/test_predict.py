@@ -176,8 +176,8 @@ def test_a_header_without_rows_gives_a_header(folder, iris):
 
 def small_chunks(monkeypatch, size):
     """Have CSV read and worked on in batches of so many bytes."""
-    monkeypatch.setattr("mlpcli.data.reading.encoding.BLOCK_SIZE", size)
-    monkeypatch.setattr("mlpcli.data.reading.records.BATCH_SIZE", size)
+    monkeypatch.setattr("mlpcli.data.reading.csv.encoding.BLOCK_SIZE", size)
+    monkeypatch.setattr("mlpcli.data.reading.csv.records.BATCH_SIZE", size)
 
 
 @pytest.mark.parametrize("chunk_size", [60, 1000, 12_000])

@@ -4,10 +4,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.read import map_tables
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.roles import AS_FOUND, decide
-from mlpcli.data.table import NumericColumn, Table
+from mlpcli.data.table import NumericColumn, Table, TableFormat
+
+AS_WRITTEN = TableFormat()
+
+
+def iter_tables(source, format=AS_WRITTEN, texts=(), wanted=None):
+    """The chunks in which a table is answered."""
+    return map_tables(lambda table: table, source, format, texts, wanted)
 
 
 def frame_table(frame: pd.DataFrame) -> Table:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mlpcli.data.grouping import MISSING, cross_groups, group_rows
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import DataError
 
 

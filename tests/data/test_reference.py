@@ -8,7 +8,7 @@ from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
 from mlpcli.data.features.scaling import MedianFill, Standardize
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import (
     MOST_COLUMNS,
     MOST_LEVELS,

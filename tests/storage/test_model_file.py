@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlpcli.data.features.preprocessor import read_by, transform
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model

@@ -10,7 +10,7 @@ from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
 from mlpcli.data.features.scaling import MedianFill, Standardize
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import ReferenceProfile, count_rows
 from mlpcli.errors import GateMissed, MlpError
 from mlpcli.workflows.drift import FEWEST_ROWS, check_on_drift, drift_notes, judge_drift

@@ -3,7 +3,7 @@
 import pytest
 
 from mlpcli.data.features.preprocessor import TransformCounts
-from mlpcli.data.reading import encoding, records, sniff
+from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.errors import DataError
 from mlpcli.workflows import predict as predict_workflow
 from mlpcli.workflows.predict import PredictRequest, describe_counts, predict, predict_to_file

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.reading import encoding, records, sniff
+from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.data.split import split_rows
 from mlpcli.errors import ConfigError, DataError
 from mlpcli.training.streams import stream

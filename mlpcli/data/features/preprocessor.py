@@ -54,11 +54,6 @@ class Preprocessor:
         )
 
     @property
-    def number_inputs(self) -> tuple[int, ...]:
-        """Which inputs are scaled numbers or dates, one for each such column."""
-        return self.number_inputs_with(0)
-
-    @property
     def bin_inputs(self) -> tuple[int, int]:
         """First of the inputs that are bins of numbers and the one after the last; equal where there are none."""
         places = [place for (kind, _), place in input_spans(self.columns).items() if kind == "bins"]

@@ -124,7 +124,7 @@ class ColumnBuilder:
 
         Of `mixed` columns the levels are not known yet: they count as many.
         """
-        if self._spill is None or self._options is None:
+        if self._options is None:
             return None
         parts = [part for name, part in self._parts.items() if name not in self.mixed]
         levels = [min(len(part.places), MOST_LEVELS) for part in parts if part.places is not None]

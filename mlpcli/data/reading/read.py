@@ -12,19 +12,18 @@ from typing import TypeVar
 import numpy as np
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.arrow import ArrowReader
 from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
-from mlpcli.data.reading.csv import CsvReader
-from mlpcli.data.reading.encoding import Digest
-from mlpcli.data.reading.excel import WorkbookReader
+from mlpcli.data.reading.csv.encoding import Digest
+from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import escaped_path, fault, other_columns
-from mlpcli.data.reading.jsonl import JsonLinesReader
 from mlpcli.data.reading.lookahead import mapped_ahead
 from mlpcli.data.reading.reader import Batch, Reader, Request
 from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source
+from mlpcli.data.reading.typed.arrow import ArrowReader
+from mlpcli.data.reading.typed.excel import WorkbookReader
+from mlpcli.data.reading.typed.jsonl import JsonLinesReader
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
 
-CHUNK_ROWS = 32_768
 AS_FOUND = TableFormat()
 
 Result = TypeVar("Result")
@@ -119,16 +118,6 @@ def map_tables(
                 yield result
     if not is_any and first is not None:
         yield work(_empty(first, request))
-
-
-def iter_tables(
-    source: str | Sequence[str],
-    format: TableFormat = AS_FOUND,
-    texts: Collection[str] | None = (),
-    wanted: Collection[str] | None = None,
-) -> Iterator[Table]:
-    """The chunks themselves."""
-    return map_tables(lambda table: table, source, format, texts, wanted)
 
 
 def open_reader(

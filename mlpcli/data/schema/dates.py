@@ -120,7 +120,7 @@ def parse_dates(texts: Sequence[str], format: str) -> Values:
     first, behind = (months_.astype("datetime64[M]").astype("datetime64[D]") for months_ in (months, months + 1))
     first, n_days = first.astype(np.int64), (behind - first).astype(np.int64)
     is_valid = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= n_days)
-    # Whole microseconds are divided once, so that a moment has the same number in every zone and in `days_of`.
+    # Whole microseconds are divided once, so that a moment has the same number in every zone and as a timestamp.
     return np.where(is_valid, ((first + day - 1) * _DAY + time) / _DAY, np.nan)
 
 
@@ -147,13 +147,6 @@ def _microseconds(rest: str) -> int | None:
         return None
     zone = int(zone_hours) * 60 + int(zone_minutes)
     return (hour * 60 + minute - (-zone if sign == "-" else zone)) * 60_000_000 + round(second * 1_000_000)
-
-
-def days_of(series: Series) -> Values:
-    """Day numbers of a column the frame already holds as dates, NaN where missing."""
-    dates = series.dt.tz_convert("UTC").dt.tz_localize(None) if isinstance(series.dtype, pd.DatetimeTZDtype) else series
-    stamps = dates.to_numpy("datetime64[us]")
-    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / _DAY)
 
 
 def has_time(days: Values) -> bool:

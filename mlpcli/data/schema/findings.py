@@ -77,7 +77,7 @@ def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind
     """The fault of a column that is numbers or dates but for few cells."""
     n = int(cells.counts[is_stray].sum())
     row = cells.place(is_stray)
-    text = cells.texts[int(_first_of(cells, is_stray))]
+    text = cells.texts[first_of(cells, is_stray)]
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.few(is_stray)})"
     return Finding(
         name,
@@ -88,7 +88,7 @@ def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind
     )
 
 
-def _first_of(cells: Cells, is_asked: NDArray[np.bool_]) -> int:
+def first_of(cells: Cells, is_asked: NDArray[np.bool_]) -> int:
     """The index of the marked text that comes first in the table."""
     marked = np.zeros(len(cells.column.levels), np.bool_)
     marked[cells.levels[is_asked]] = True

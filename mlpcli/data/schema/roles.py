@@ -24,7 +24,7 @@ from mlpcli.data.schema.cells import (
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.dates import best_date_format, find_date_formats, has_two_digit_year, has_zone, looks_like_date
 from mlpcli.data.schema.disguise import find_number_format, yaml_of
-from mlpcli.data.schema.findings import Cells, Finding, cells_of, strays
+from mlpcli.data.schema.findings import Cells, Finding, cells_of, first_of, strays
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.errors import DataError
 
@@ -120,14 +120,17 @@ def _number_or_code(base: ColumnSchema, cells: Cells) -> tuple[ColumnSchema, lis
     are_whole = all(text.lstrip("+-").isdecimal() for text in cells.texts)
     if not are_codes.any() or not are_whole:
         return replace(base, role="number", reason="all cells are numbers"), []
-    code = cells.texts[int(np.argmax(are_codes))]
-    why = "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a number keeps"
-    place = cells.place(are_codes)
+    code = cells.texts[first_of(cells, are_codes)]
     text = (
-        f"{place}: column {base.name}: {quoted(code)} {why}: read as codes (categories). "
+        f"{cells.place(are_codes)}: column {base.name}: {quoted(code)} {_why_code(code)}: read as codes (categories). "
         f"If they are amounts: data.columns: {{{base.name}: number}}"
     )
-    return replace(base, reason=f"codes: {code} {why}"), [Finding(base.name, text, is_fault=False)]
+    least = min(text for text, is_one in zip(cells.texts, are_codes.tolist(), strict=True) if is_one)  # in any order
+    return replace(base, reason=f"codes: {least} {_why_code(least)}"), [Finding(base.name, text, is_fault=False)]
+
+
+def _why_code(code: str) -> str:
+    return "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a number keeps"
 
 
 def _date_notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Finding]:

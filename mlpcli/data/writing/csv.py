@@ -32,11 +32,6 @@ def format_header(names: Sequence[str], delimiter: str = ",") -> str:
     return delimiter.join(_quoted(list(names), delimiter, len(names))) + "\n"
 
 
-def encode_rows(columns: Sequence[Cells], delimiter: str = ",") -> bytes:
-    """`format_rows` as UTF-8."""
-    return format_rows(columns, delimiter).encode()
-
-
 def format_rows(columns: Sequence[Cells], delimiter: str = ",") -> str:
     """The lines of columns of equal length; NaN, None and label -1 are empty cells."""
     texts = [_texts(column, delimiter, len(columns)) for column in columns]

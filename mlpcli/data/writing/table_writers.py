@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import orjson
 
-from mlpcli.data.reading.arrow import load_pyarrow
 from mlpcli.data.reading.faults import escaped, escaped_path
+from mlpcli.data.reading.typed.arrow import load_pyarrow
 from mlpcli.data.writing.csv import Cells, Labels, format_header, format_rows
 from mlpcli.errors import OutputError
 

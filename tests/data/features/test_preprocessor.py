@@ -22,8 +22,8 @@ from mlpcli.data.features.scaling import (
     Robust,
     Standardize,
 )
-from mlpcli.data.reading.frames import table_from_frame
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.table import Table
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import cells_of, frame_table, hand_table, read_as
@@ -306,10 +306,9 @@ def test_where_the_numbers_and_the_one_hot_blocks_stand():
     )
     preprocessor = fit(table, categorical=OneHot(min_count=1, binary="one"), encoding=PiecewiseLinear(bins=2))
     names = preprocessor.feature_names
-    assert [names[index] for index in preprocessor.number_inputs] == ["size", "when", "mass"]
+    assert [names[index] for index in preprocessor.number_inputs_with(0)] == ["size", "when", "mass"]
     assert [names[index] for index in preprocessor.number_inputs_with(3)] == ["when", "mass"]
     assert preprocessor.number_inputs_with(4) == ()
-    assert preprocessor.number_inputs_with(0) == preprocessor.number_inputs
     assert [names[start:stop] for start, stop in preprocessor.category_blocks] == [
         ("island=a", "island=b", "island=c"),
         ("kind=u", "kind=v", "kind=(missing)"),

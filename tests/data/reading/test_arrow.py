@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.reading import typed
-from mlpcli.data.reading.arrow import ArrowReader
 from mlpcli.data.reading.reader import Request
+from mlpcli.data.reading.typed import columns as typed
+from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.table import NumericColumn
 from mlpcli.errors import DataError
 

@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from mlpcli.data.reading import excel
-from mlpcli.data.reading.excel import UNVALUED_CELL, WorkbookReader
 from mlpcli.data.reading.reader import Request
+from mlpcli.data.reading.typed import excel
+from mlpcli.data.reading.typed.excel import UNVALUED_CELL, WorkbookReader
 from mlpcli.errors import DataError
 
 from .columns_by_hand import TEXTS, damaged, opened, whole

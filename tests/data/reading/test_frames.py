@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.reading.arrow import ArrowReader
-from mlpcli.data.reading.csv import CsvReader
-from mlpcli.data.reading.excel import WorkbookReader
-from mlpcli.data.reading.frames import frame_columns, table_from_frame
-from mlpcli.data.reading.jsonl import JsonLinesReader
+from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.reader import Request
+from mlpcli.data.reading.typed.arrow import ArrowReader
+from mlpcli.data.reading.typed.excel import WorkbookReader
+from mlpcli.data.reading.typed.frames import frame_columns, table_from_frame
+from mlpcli.data.reading.typed.jsonl import JsonLinesReader
 from mlpcli.data.table import NumericColumn
-from mlpcli.data.writing.csv import Labels, encode_rows, format_header
+from mlpcli.data.writing.csv import Labels, format_header, format_rows
 from mlpcli.errors import DataError
 
 from .columns_by_hand import TEXTS, cells, opened, whole
@@ -146,7 +146,7 @@ def write_all(frame, folder):
     """The same frame in every format, with its reader."""
     pa = pytest.importorskip("pyarrow")
     texts = frame_columns(frame, TEXTS)
-    csv = encode_rows([Labels(column.levels, column.codes) for column in texts.values()])
+    csv = format_rows([Labels(column.levels, column.codes) for column in texts.values()]).encode()
     (folder / "t.csv").write_bytes(format_header(list(frame)).encode() + csv)
     rows = [{name: plain(cell) for name, cell in row.items()} for row in frame.astype(object).to_dict("records")]
     text = "".join(

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.reading import jsonl
-from mlpcli.data.reading.jsonl import JsonLinesReader
 from mlpcli.data.reading.reader import Request
-from mlpcli.data.reading.typed import text_of
+from mlpcli.data.reading.typed import jsonl
+from mlpcli.data.reading.typed.columns import text_of
+from mlpcli.data.reading.typed.jsonl import JsonLinesReader
 from mlpcli.errors import DataError
 
 from .columns_by_hand import TEXTS, damaged, opened, whole

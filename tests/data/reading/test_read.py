@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.data.reading import encoding, records, sniff
-from mlpcli.data.reading.read import iter_tables, map_tables, read_table
+from mlpcli.data.reading.csv import encoding, records, sniff
+from mlpcli.data.reading.read import map_tables, read_table
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.table import DEFAULT_MISSING, NumericColumn, TableFormat
 from mlpcli.errors import DataError
-from tests.data.tables_by_hand import cells_of, read_as
+from tests.data.tables_by_hand import cells_of, iter_tables, read_as
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.data.reading import encoding
-from mlpcli.data.reading.encoding import TextBlocks
-from mlpcli.data.reading.sniff import DELIMITERS, find_dialect, looks_like_header
+from mlpcli.data.reading.csv import encoding
+from mlpcli.data.reading.csv.encoding import TextBlocks
+from mlpcli.data.reading.csv.sniff import DELIMITERS, find_dialect, looks_like_header
 from mlpcli.data.reading.sources import ByteStream
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.reading.frames import table_from_frame
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.findings import refuse_faults
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.reading.arrow import ArrowReader
-from mlpcli.data.reading.csv import CsvReader
-from mlpcli.data.reading.jsonl import JsonLinesReader
+from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.reader import Request
-from mlpcli.data.writing.csv import Labels, encode_rows, format_header
+from mlpcli.data.reading.typed.arrow import ArrowReader
+from mlpcli.data.reading.typed.jsonl import JsonLinesReader
+from mlpcli.data.writing.csv import Labels, format_header, format_rows
 from mlpcli.data.writing.table_writers import writer_for
 from mlpcli.errors import OutputError
 from tests.data.reading.columns_by_hand import opened, whole
@@ -70,12 +70,12 @@ def test_what_is_written_reads_back(ending, chunks, tmp_path_factory):
 @pytest.mark.parametrize("path", ["out", "-", "a.b/out", "OUT.CSV", "/dev/stdout"])
 def test_without_an_ending_and_with_its_own_it_is_csv(path):
     columns = chunk((0.5, 0, 1), (np.nan, 1, 2))
-    assert written(path, [columns, columns]) == format_header(NAMES).encode() + encode_rows(columns) * 2
+    assert written(path, [columns, columns]) == format_header(NAMES).encode() + format_rows(columns).encode() * 2
 
 
 def test_the_header_of_csv_may_be_left_out():
     columns = chunk((0.5, 0, 1))
-    assert written("t.csv", [columns], has_header=False) == encode_rows(columns)
+    assert written("t.csv", [columns], has_header=False) == format_rows(columns).encode()
     assert written("t.tsv", [columns]) == b"x\tlabel\tid\n0.5\ta,b\t1\n"
 
 

@@ -16,11 +16,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading import encoding, faults
-from mlpcli.data.reading.encoding import NEWLINE, SIGNS_AT_ONCE, TextBlocks, count_sign
+from mlpcli.data.reading import faults
+from mlpcli.data.reading.csv import encoding
+from mlpcli.data.reading.csv.encoding import NEWLINE, SIGNS_AT_ONCE, TextBlocks, count_sign
+from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, quote_fault, read_cells, split_rows
+from mlpcli.data.reading.csv.sniff import Dialect
 from mlpcli.data.reading.faults import fault, field_count
-from mlpcli.data.reading.rows import LONGEST_ROW, Row, quote_fault, read_cells, split_rows
-from mlpcli.data.reading.sniff import Dialect
 from mlpcli.errors import DataError
 
 QUOTE = ord('"')

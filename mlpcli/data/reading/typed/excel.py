@@ -9,11 +9,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mlpcli.data.reading import faults
+from mlpcli.data.reading.csv.rows import checked_names
 from mlpcli.data.reading.faults import escaped, listed, quoted
 from mlpcli.data.reading.reader import Batch, Request
-from mlpcli.data.reading.rows import checked_names
 from mlpcli.data.reading.sources import Source, held, open_stored
-from mlpcli.data.reading.typed import BATCH_ROWS, batch_table, load_optional, object_column, text_of
+from mlpcli.data.reading.typed.columns import BATCH_ROWS, batch_table, load_optional, object_column, text_of
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
 

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mlpcli.data.reading import typed
-from mlpcli.data.reading.arrow import arrow_column, load_pyarrow, unreadable_type
+from mlpcli.data.reading.csv.rows import checked_names
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Request
-from mlpcli.data.reading.rows import checked_names
+from mlpcli.data.reading.typed import columns as typed
+from mlpcli.data.reading.typed.arrow import arrow_column, load_pyarrow, unreadable_type
 from mlpcli.data.table import Column, Table
 from mlpcli.errors import DataError
 

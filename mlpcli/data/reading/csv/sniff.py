@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.encoding import NEWLINE, TextBlocks
+from mlpcli.data.reading.csv.encoding import NEWLINE, TextBlocks
+from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, checked_names, quote_fault, split_rows
 from mlpcli.data.reading.faults import counted, fault, quoted, shown_delimiter
-from mlpcli.data.reading.rows import LONGEST_ROW, Row, checked_names, quote_fault, split_rows
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.reading import records
-from mlpcli.data.reading.encoding import Digest, TextBlocks
+from mlpcli.data.reading.csv import records
+from mlpcli.data.reading.csv.encoding import Digest, TextBlocks
+from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_columns
+from mlpcli.data.reading.csv.rows import column_name, read_cells
+from mlpcli.data.reading.csv.sniff import find_dialect
 from mlpcli.data.reading.faults import REPEATED_HEADER
 from mlpcli.data.reading.reader import Batch, Request
-from mlpcli.data.reading.records import RowBatches, TextBatch, leading_zero_columns
-from mlpcli.data.reading.rows import column_name, read_cells
-from mlpcli.data.reading.sniff import find_dialect
 from mlpcli.data.reading.sources import Source, open_source
 from mlpcli.data.schema.cells import NumberFormat, is_code, parse_numbers
 from mlpcli.data.schema.disguise import point_thousands

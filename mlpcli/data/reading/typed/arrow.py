@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.reading import typed
+from mlpcli.data.reading.csv.rows import checked_names
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Batch, Request
-from mlpcli.data.reading.rows import checked_names
 from mlpcli.data.reading.sources import Source, held, open_stored
+from mlpcli.data.reading.typed import columns as typed
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
 

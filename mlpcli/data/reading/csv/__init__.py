@@ -1,0 +1,1 @@
+"""CSV: the text, how it is written, its rows, and their cells."""
