@@ -7,8 +7,10 @@ from hypothesis import settings
 
 from tests.program import DATA, train
 
-# How long an example takes is the machine's affair: a busy one must not fail a test.
-settings.register_profile("mlpcli", deadline=None)
+# How long an example takes is the machine's affair: a busy one must not fail a test. A run judges the code and not its
+# luck, so examples are the same each time; `pytest -m hypothesis --hypothesis-profile=explore` draws many others.
+settings.register_profile("mlpcli", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("mlpcli")
 
 

@@ -25,5 +25,5 @@ def choose_levels(onehot: OneHot, counts: Mapping[str, int]) -> tuple[tuple[str,
     frequent = [level for level, count in counts.items() if count >= onehot.min_count]
     # Equal counts are kept in the order of the levels, so the choice does not depend on the order of the rows.
     ranked = sorted(sort_levels(frequent), key=lambda level: -counts[level])
-    kept = ranked[: onehot.max_levels]
-    return sort_levels(kept), len(kept) < len(counts)
+    chosen = ranked[: onehot.max_levels]
+    return sort_levels(chosen), len(chosen) < len(counts)

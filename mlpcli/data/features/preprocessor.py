@@ -217,9 +217,9 @@ def _fit_levels(schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot)
     if schema.role == "boolean":
         return Feature(schema, n_missing=n_missing)
     counts: Mapping[str, int] = dict(zip(column.levels, column.counts.tolist(), strict=True))
-    kept, has_rest = choose_levels(onehot, {text: count for text, count in counts.items() if count})
-    is_signed = onehot.binary == "one" and len(kept) == 2 and not n_missing and not has_rest
+    chosen, has_rest = choose_levels(onehot, {text: count for text, count in counts.items() if count})
+    is_signed = onehot.binary == "one" and len(chosen) == 2 and not n_missing and not has_rest
     return Feature(
-        schema, levels=kept, has_missing_level=n_missing > 0, has_other_level=has_rest, n_missing=n_missing,
+        schema, levels=chosen, has_missing_level=n_missing > 0, has_other_level=has_rest, n_missing=n_missing,
         is_signed=is_signed,
     )  # fmt: skip

@@ -110,8 +110,8 @@ class Quantile:
 
         Beyond the first and the last knot the score stays what it is there.
         """
-        kept = thinned(ordered, self.points)
-        return kept, normal_scores(ordered, kept)
+        knots = thinned(ordered, self.points)
+        return knots, normal_scores(ordered, knots)
 
 
 @options
@@ -205,12 +205,12 @@ def _in_units(values: Values, unit: float) -> Values:
     return values if unit == 1.0 else values / unit
 
 
-def normal_scores(values: Values, kept: Values) -> Values:
-    """The quantile of the normal distribution at the place of each of `kept` among the sorted `values`.
+def normal_scores(values: Values, knots: Values) -> Values:
+    """The quantile of the normal distribution at the place of each of `knots` among the sorted `values`.
 
     Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n.
     """
-    ranks = np.searchsorted(values, kept, "left") + np.searchsorted(values, kept, "right")
+    ranks = np.searchsorted(values, knots, "left") + np.searchsorted(values, knots, "right")
     shares = ranks / (2 * len(values))
     return np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
 
@@ -225,8 +225,8 @@ def thinned(values: Values, most: int) -> Values:
     distinct = values[is_new(values)]
     if len(distinct) <= most:
         return distinct
-    kept = at_equal_steps(values, most)
-    return kept[is_new(kept)]
+    knots = at_equal_steps(values, most)
+    return knots[is_new(knots)]
 
 
 def is_new(values: Values) -> NDArray[np.bool_]:

@@ -107,13 +107,13 @@ def map_tables(
         None if wanted is None else frozenset(wanted), written=None if texts is None else frozenset(texts)
     )
     first: Reader | None = None
-    told: set[str] = set()
+    seen: set[str] = set()
     is_any = False
     for part in find_sources(source):
         with closing(open_reader(part, _as_first(format, first), wanted or (), finds_codes=False)) as reader:
             first = first or reader
             _check_columns(reader, first)
-            for table, result in mapped_ahead(partial(_work_on, work, told), reader.batches(request)):
+            for table, result in mapped_ahead(partial(_work_on, work, seen), reader.batches(request)):
                 is_any = is_any or table > 0
                 yield result
     if not is_any and first is not None:
@@ -169,10 +169,10 @@ def _made(batch: Batch) -> Table:
     return batch()
 
 
-def _work_on(work: Callable[[Table], Result], told: set[str], batch: Batch) -> tuple[int, Result]:
+def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
     table = batch()
-    new = tuple(note for note in table.notes if note not in told)
-    told.update(new)
+    new = tuple(note for note in table.notes if note not in seen)
+    seen.update(new)
     return table.n_rows, work(replace(table, notes=new))
 
 

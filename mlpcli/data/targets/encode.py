@@ -1,5 +1,6 @@
 """Target columns of a cast table: which rows have one, what is learnt of them, and what the network is to give."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed
-from mlpcli.data.schema.cells import sort_levels, tell_apart
+from mlpcli.data.schema.cells import number_text, parse_numbers, sort_levels, tell_apart
 from mlpcli.data.schema.column import ColumnSchema, first_row_of
 from mlpcli.data.table import CategoricalColumn, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, LabelType, NumberTarget, State, Target, Task
@@ -18,6 +19,7 @@ Values = NDArray[np.float64]
 
 # Squares of larger numbers, summed over the rows, are no longer finite.
 LARGEST_NUMBER = 1e150
+_INTEGER = re.compile("0|-?[1-9][0-9]*")
 
 
 def require_targets(table: Table, names: Sequence[str], role: str = "target") -> None:
@@ -54,8 +56,8 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
             alone = ", ".join(f"{name} {np.count_nonzero(one)}" for name, one in zip(names, each, strict=True))
             note += f" Rows with a value, each target alone: {alone}."
     dtype = row_dtype(n_rows)
-    kept = np.flatnonzero(known).astype(dtype, copy=False) if n_left_out else np.arange(n_rows, dtype=dtype)
-    return (kept if rows is None else rows[kept]), note
+    with_target = np.flatnonzero(known).astype(dtype, copy=False) if n_left_out else np.arange(n_rows, dtype=dtype)
+    return (with_target if rows is None else rows[with_target]), note
 
 
 def fit_target(
@@ -98,14 +100,13 @@ def label_type(table: Table, name: str, labels: Sequence[str]) -> LabelType:
         return "bool"
     if column.role != "number" and not table.is_file:
         return "text"
-    try:
-        return "int" if all(float(label).is_integer() and str(int(label)) == label for label in labels) else "float"
-    except ValueError:
-        pass
-    try:
-        return "float" if all(repr(float(label)).removesuffix(".0") == label for label in labels) else "text"
-    except ValueError:
+    if all(_INTEGER.fullmatch(label) and -(2**63) <= int(label) < 2**63 for label in labels):
+        return "int"
+    numbers, is_text = parse_numbers(labels)
+    if any(is_text) or not np.isfinite(numbers).all():
         return "text"
+    is_plain = all(label == number_text(number) for label, number in zip(labels, numbers.tolist(), strict=True))
+    return "float" if is_plain else "text"
 
 
 def encode_target(target: Target, state: State, table: Table, rows: Rows | None = None) -> NDArray[Any]:

@@ -15,11 +15,11 @@ def class_probabilities(outputs: Values, n_classes: int) -> Values:
     if outputs.shape[1] == 1 and n_classes == 2:
         return no_and_yes(outputs[:, 0])
     ones = np.ones(outputs.shape[1])  # a product with them is quicker than a sum along short rows
-    kept = (np.abs(outputs @ ones - 1.0) <= 1e-5) & ((outputs < 0.0) @ ones == 0.0)
-    if kept.all():
+    sum_to_one = (np.abs(outputs @ ones - 1.0) <= 1e-5) & ((outputs < 0.0) @ ones == 0.0)
+    if sum_to_one.all():
         return outputs
     shares = np.maximum(outputs, 0.0) + (outputs.max(axis=1, keepdims=True) <= 0.0)
-    return np.where(kept[:, None], outputs, shares / shares.sum(axis=1, keepdims=True))
+    return np.where(sum_to_one[:, None], outputs, shares / shares.sum(axis=1, keepdims=True))
 
 
 def no_and_yes(yes: Values) -> Values:

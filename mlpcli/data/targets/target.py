@@ -101,7 +101,8 @@ def label_values(target: ClassTarget) -> NDArray[Any]:
         return np.asarray(target.labels, object)
     if target.dtype == "bool":
         return np.asarray([label.casefold() == "true" for label in target.labels], np.bool_)
-    return np.asarray([float(label) for label in target.labels]).astype(target.dtype)
+    number = int if target.dtype == "int" else float
+    return np.asarray([number(label) for label in target.labels], np.dtype(number))
 
 
 def answer_names(target: Target) -> tuple[str, ...]:

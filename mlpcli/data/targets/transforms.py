@@ -75,5 +75,5 @@ def _each(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tu
 def _knots(values: Values) -> tuple[Values, Values]:
     """Distinct values in rising order, and the normal score of each."""
     values = np.sort(values)
-    kept = np.unique(values if len(values) <= MOST_QUANTILES else at_equal_steps(values, MOST_QUANTILES))
-    return kept, normal_scores(values, kept)
+    knots = np.unique(values if len(values) <= MOST_QUANTILES else at_equal_steps(values, MOST_QUANTILES))
+    return knots, normal_scores(values, knots)

@@ -12,7 +12,14 @@ from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.table import DEFAULT_MISSING
 from mlpcli.data.targets import encode
 from mlpcli.data.targets.encode import rows_with_target
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, decode_outputs, predicted_columns
+from mlpcli.data.targets.target import (
+    BooleanTarget,
+    ClassTarget,
+    NumberTarget,
+    decode_outputs,
+    label_values,
+    predicted_columns,
+)
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import hand_table, read_as
 
@@ -51,6 +58,28 @@ def test_class_labels_make_the_round_trip(labels):
     probabilities = np.eye(len(target.labels))[codes]
     found = predicted_columns(target, probabilities)["y"].tolist()
     assert [canonical(str(label)) for label in found] == [canonical(label) for label in labels]
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (["0", "1"], "int"),
+        (["-3", "12"], "int"),
+        (["0", "1.5"], "float"),
+        (["00", ":"], "text"),
+        (["0", "00"], "text"),
+        (["00", "1.5"], "text"),
+        (["-", "1"], "text"),
+        (["inf", "1"], "text"),
+        (["1", "1234567890123456789"], "int"),
+        (["1", "9223372036854775808"], "text"),
+        (["true", "FALSE"], "bool"),
+    ],
+)
+def test_labels_are_numbers_in_a_frame_only_if_every_one_is(labels, dtype):
+    target, _ = fit_target(hand_table(y=labels), ["y"], "classification")
+    assert target.dtype == dtype
+    assert sorted(label_values(target).astype(str)) == sorted(target.labels) or dtype in ("float", "bool")
 
 
 @given(arrays(np.float64, st.tuples(st.integers(2, 9), st.just(2)), elements=st.floats(-1e6, 1e6, width=32)))
