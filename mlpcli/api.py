@@ -1,6 +1,7 @@
 """mlpcli from Python: train on a data frame, load a model, predict."""
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -97,13 +98,16 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
 
     `rows` take the place of `data.train`, which may then be left out. Raises ConfigError, DataError and Diverged.
     """
+    started = monotonic()
     prepared = prepare(_loaded(config, rows is not None), None if rows is None else table_from_frame(rows))
     refuse_over_budget(prepared)
-    state, budget = fresh_state(prepared), Budget(prepared.loaded, is_on_disk=prepared.plan.chunk_rows is not None)
+    state = fresh_state(prepared)
+    budget = Budget(prepared.loaded, monotonic() - started, prepared.plan.chunk_rows is not None)
     try:
         with blas_threads(1):
-            for _ in epochs(prepared, state, lambda: budget.is_used_up(state.epoch)):
+            for _ in epochs(prepared, state, budget.is_used_up):
                 pass
+            budget.refuse_untrained(state)
             outcome = finished(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.") from fault

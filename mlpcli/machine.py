@@ -2,27 +2,66 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import sys
+from collections.abc import Iterator
+from functools import cache
 
 try:
     import resource
 except ImportError:  # Windows has no such module
     resource = None  # type: ignore[assignment]
 
+PROC, CONTROL_GROUPS = "/proc", "/sys/fs/cgroup"
 # Of the C library's <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may run on, and may use up by the quota of its container (rounded up)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, _core_quota())))
+
+
+@cache
+def _core_quota() -> float:
+    """How much processor time its control groups grant a process in a second (Linux), else infinity."""
+    quotas = [math.inf]
+    for folder in _control_groups():
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # "max": no quota
+            quota, period = _words(f"{folder}/cpu.max")
+            quotas.append(int(quota) / int(period))
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # version 1, where -1 is no quota
+            (quota,), (period,) = _words(f"{folder}/cpu.cfs_quota_us"), _words(f"{folder}/cpu.cfs_period_us")
+            quotas.append(int(quota) / int(period) if int(quota) > 0 else math.inf)
+    return min(quotas)
+
+
+def _control_groups() -> Iterator[str]:
+    """The folders of this process's control group and of those around it; a limit of any of them holds."""
+    try:
+        with open(f"{PROC}/self/cgroup", encoding="utf-8") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:  # another system
+        return
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        mount = CONTROL_GROUPS if not controllers else f"{CONTROL_GROUPS}/{controllers}"
+        while path.strip("/"):
+            yield mount + path
+            path = path.rpartition("/")[0]
+        yield mount
+
+
+def _words(path: str) -> list[str]:
+    with open(path, encoding="ascii") as file:
+        return file.read().split()
 
 
 def peak_memory() -> int:
     """The most memory this process has held, in bytes; 0 where the system does not tell."""
     try:
-        with open("/proc/self/status", "rb") as file:
+        with open(f"{PROC}/self/status", "rb") as file:
             # What the resource module says on Linux can be that of the process that started this one.
             peak = next(line for line in file if line.startswith(b"VmHWM:"))
         return int(peak.split()[1]) * 1024
@@ -58,13 +97,11 @@ def return_freed_memory() -> None:
 
 def memory_of_machine() -> int | None:
     """Bytes that this process may hold at most: what its container allows, else what the machine has; None: unknown."""
-    limits = []
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path, encoding="ascii") as file:
-                limits.append(int(file.read()))
-        except (OSError, ValueError):  # no container, or "max"
-            continue
+    limits: list[int] = []
+    for folder in _control_groups():
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):  # no limit, or "max"
+                limits += map(int, _words(f"{folder}/{name}"))
     with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min(limits, default=None)

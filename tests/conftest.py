@@ -1,5 +1,6 @@
 """What the tests of commands share: a folder to work in, and models that were trained once."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ from tests.program import DATA, train
 settings.register_profile("mlpcli", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("mlpcli")
+
+
+# A process that a script starts in the background ignores SIGINT, and so would all that it starts; one with a handler
+# starts others that do not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ LIBRARIES = {
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
     "extras": {"llvmlite", "numba", "numpy", "threadpoolctl"},
-    "storage": {"numpy"},
+    "storage": {"filelock", "numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
     "training": {"numpy", "threadpoolctl"},
@@ -130,6 +130,8 @@ VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "inspect", 
 LAZY = {
     ("__init__.py", "__getattr__"),
     *((f"cli/{verb}.py", verb) for verb in VERBS),
+    ("storage/lock.py", "acquire"),
+    ("storage/lock.py", "_knows_locks"),
     ("workflows/engines.py", "noting_compilation"),
     ("workflows/engines.py", "make_engine"),
 }

@@ -1,4 +1,5 @@
 import ctypes
+import os
 
 import pytest
 
@@ -31,3 +32,45 @@ def test_another_c_library_is_left_as_it_is(monkeypatch, fault):
 
     monkeypatch.setattr(ctypes, "CDLL", fails)
     machine.keep_freed_memory(1000)
+
+
+@pytest.fixture
+def control_groups(tmp_path, monkeypatch):
+    """Write the files of a machine's control groups; `place` is that of this process."""
+
+    def lay(place: str, files: dict[str, str]) -> None:
+        for name, text in {"proc/self/cgroup": place, **files}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text + "\n")
+        monkeypatch.setattr(machine, "PROC", str(tmp_path / "proc"))
+        monkeypatch.setattr(machine, "CONTROL_GROUPS", str(tmp_path / "cgroup"))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+
+    machine._core_quota.cache_clear()
+    yield lay
+    machine._core_quota.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("place", "files", "cores"),
+    [
+        ("0::/", {"cgroup/cpu.max": "max 100000"}, 64),
+        ("0::/", {"cgroup/cpu.max": "200000 100000"}, 2),
+        ("0::/", {"cgroup/cpu.max": "150000 100000"}, 2),
+        ("0::/", {"cgroup/cpu.max": "10000 100000"}, 1),
+        ("0::/", {"cgroup/cpu.max": "garbage"}, 64),
+        ("0::/a/b", {"cgroup/a/cpu.max": "300000 100000", "cgroup/a/b/cpu.max": "max 100000"}, 3),
+        ("0::/a/b", {"cgroup/a/cpu.max": "300000 100000", "cgroup/a/b/cpu.max": "100000 100000"}, 1),
+        ("4:cpu:/", {"cgroup/cpu/cpu.cfs_quota_us": "400000", "cgroup/cpu/cpu.cfs_period_us": "100000"}, 4),
+        ("4:cpu:/", {"cgroup/cpu/cpu.cfs_quota_us": "-1", "cgroup/cpu/cpu.cfs_period_us": "100000"}, 64),
+        ("", {}, 64),
+    ],
+)  # fmt: skip
+def test_a_container_that_grants_two_cores_of_64_has_two(control_groups, place, files, cores):
+    control_groups(place, files)
+    assert machine.available_cores() == cores
+
+
+def test_the_memory_of_a_container_is_the_least_that_a_group_allows(control_groups):
+    control_groups("0::/a", {"cgroup/memory.max": "max", "cgroup/a/memory.max": "1048576"})
+    assert machine.memory_of_machine() == 1048576

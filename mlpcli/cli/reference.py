@@ -65,14 +65,16 @@ that drifted is exit code 1. A file is a model by its content, whatever its name
     "train": """\
 `CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
 `DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
-the same bits as if it had never stopped. A gate of `expect` that is missed is exit code 1; the run is kept.
+the same bits as if it had never stopped; where there is nothing to resume it starts, and says so. A gate of `expect`
+that is missed is exit code 1; the run is kept.
 
 - `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
   same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
   always counts as changed.
 - `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
-  code 0; metrics.json says why (`stop_reason`). The clock is looked at before each step, but the first epoch always
-  ends. The memory is the most the process has held; where more is expected the training does not start (exit code 2).
+  code 0; metrics.json says why (`stop_reason`). Reading and preparing count; the clock is looked at before each step,
+  and a training that is stopped in its first epoch keeps the weights of its last step (`epochs` is 0). The memory is
+  the most the process has held; where more is expected the training does not start (exit code 2).
   A table that does not fit is trained on from disk ([data.md](data.md#larger-than-memory)).
   `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
     "predict": """\

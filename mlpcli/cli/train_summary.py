@@ -45,8 +45,10 @@ def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
     if is_fitted(result.prepared.loaded.config.postprocess):
         fitted = describe_postprocessing(outcome.model) or "a temperature, which is in the weights of the last layer"
         screen.answer(f"Fitted on the validation rows: {fitted}")
-    ending = f"Stopped after epoch {outcome.epochs}: {outcome.stop_reason}. " if outcome.stop_reason else ""
-    kept = f"Best epoch {outcome.best_epoch}." if outcome.best_score is not None else "The last epoch is kept."
+    where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
+    ending = f"Stopped {where}: {outcome.stop_reason}. " if outcome.stop_reason else ""
+    last = "The last epoch is kept." if outcome.epochs else "The weights of the last step are kept."
+    kept = last if outcome.best_score is None else f"Best epoch {outcome.best_epoch}."
     done = ending or f"{count(outcome.epochs, 'epoch')}. "
     screen.answer(f"{done}{kept} {duration(result.seconds)}")
     weights = f"{result.folder}/weights.npz"

@@ -13,7 +13,7 @@ class BudgetConfig:
     """What a training may take; when that is used up, it ends and the best model so far is kept."""
 
     seconds: Annotated[
-        float | None, Setting("Seconds of training; the first epoch always ends. null sets no limit.", gt=0)
+        float | None, Setting("Seconds of the training, reading included. null sets no limit.", gt=0)
     ] = None
     memory: Annotated[
         str | Annotated[int, Setting("Bytes.", ge=1)] | None,

@@ -15,6 +15,9 @@ from mlpcli.options import Setting, options
 Kind = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]
 KINDS: tuple[Kind, ...] = ("weights", "biases", "scale", "slopes", "norm", "periodic", "embedding")
 
+# Beyond any memory; a larger number comes from a damaged file.
+MOST = 1 << 60
+
 
 @options
 class Periodic:
@@ -22,7 +25,7 @@ class Periodic:
 
     name: Literal["periodic"] = "periodic"
     frequencies: Annotated[int, Setting("Cosines of each number.", ge=1, le=4096)] = 16
-    outputs: Annotated[int, Setting("Inputs made of each number's cosines, beside the number itself.", ge=1)] = 3
+    outputs: Annotated[int, Setting("Inputs made of the cosines of a number, beside it.", ge=1, le=4096)] = 3
     sigma: Annotated[float, Setting("Deviation of the initial frequencies: how quickly inputs may wiggle.", gt=0)] = 0.1
     min_distinct: Annotated[int, Setting("Columns with fewer distinct training values get no cosines.", ge=0)] = 0
 
@@ -84,11 +87,11 @@ class Network:
     sizes agree.
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[Annotated[int, Setting("Entries or neurons.", le=MOST)], ...]
     activation: str
     output_activation: str
-    dropout: float = 0.0
-    members: int = 1
+    dropout: Annotated[float, Setting("Share of hidden neurons switched off.", ge=0, lt=1)] = 0.0
+    members: Annotated[int, Setting("Networks side by side.", le=MOST)] = 1
     front: Front = Front()
     learns_slopes: bool = False
     is_normalized: bool = False

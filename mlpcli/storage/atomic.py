@@ -110,7 +110,7 @@ class AtomicFile:
             self._discard()
 
     def _open(self) -> None:
-        mode = 0o666
+        kept_mode = None
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._path)
             if stat.S_ISDIR(found.st_mode):
@@ -120,11 +120,13 @@ class AtomicFile:
                 return
             if not os.access(self._path, os.W_OK):  # a rename would get past the owner's write protection
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            mode = stat.S_IMODE(found.st_mode)
+            kept_mode = stat.S_IMODE(found.st_mode)
         self._target = os.path.realpath(self._path)
         temporary = os.path.join(os.path.dirname(self._target), f".mlp-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-        self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, mode)
+        self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
         self._temporary = temporary
+        if kept_mode is not None and hasattr(os, "fchmod"):  # the umask is for new files
+            os.fchmod(self._descriptor, kept_mode)
 
     def _commit(self) -> None:
         if self._temporary:

@@ -1,28 +1,25 @@
-"""One training at a time per run directory: a file held by a lock of the operating system.
+"""One training at a time per run directory: a file held by a lock of the operating system, or by its owner's name.
 
-The system drops the lock when its process dies, however it dies, so a file that was left behind is simply taken over.
-The process id in it is for the message, and for disks that know no locks (some network mounts), where it has to do.
+The system drops its lock when the process dies, however it dies, so a file that was left behind is simply taken over.
+On disks that know no locks (some network mounts) the file is the lock, with the name of a process that must live.
 """
 
 import contextlib
+import errno
 import os
+import secrets
 import socket
-import sys
+from typing import TYPE_CHECKING
 
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import output_error
 
-if sys.platform == "win32":
-    import msvcrt
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind the text, which others want to read
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+# What a disk answers that knows no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+_LONGEST_OWNER = 300
 
 
 class Lock:
@@ -31,59 +28,59 @@ class Lock:
     def __init__(self, path: str, subject: str) -> None:
         self._path = path
         self._subject = subject
-        self._descriptor = -1
+        self._held: BaseFileLock | None = None
 
     @property
     def is_held(self) -> bool:
         """Whether this object holds the lock."""
-        return self._descriptor >= 0
+        return self._held is not None
 
     def acquire(self) -> None:
         """Take the lock or raise OutputError that names the process that holds it."""
-        while self._descriptor < 0:
-            try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            except OSError as error:
-                raise output_error(self._path, error) from error
-            try:
-                self._claim(descriptor)
-            finally:
-                if self._descriptor < 0:
-                    os.close(descriptor)
+        if self.is_held:
+            return
+        from filelock import FileLock, SoftFileLock, Timeout  # late: whoever only reads a run needs none
+
+        try:
+            kind = FileLock if _knows_locks(os.path.dirname(self._path)) else SoftFileLock
+            lock = kind(self._path, blocking=False, thread_local=False)
+            lock.acquire()
+            self._held = lock
+            self._sign()
+        except Timeout as error:
+            raise self._held_by(self._owner()) from error
+        except OSError as error:
+            self.release()
+            raise output_error(self._path, error) from error
 
     def release(self) -> None:
         """Give the lock back and remove its file; a lock that is not held is left alone."""
-        if self._descriptor < 0:
+        if self._held is None:
             return
-        descriptor, self._descriptor = self._descriptor, -1
-        if os.name == "nt":  # where an open file cannot be removed
-            _close(descriptor)
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
-        if os.name != "nt":  # removed while still held: nobody can take the old file for the lock
-            _close(descriptor)
+        held, self._held = self._held, None
+        with contextlib.suppress(OSError):  # the work is done: nothing is lost with a lock
+            if os.name != "nt":  # removed while still held: nobody can take the old file for the lock
+                os.unlink(self._path)
+            held.release()
 
-    def _claim(self, descriptor: int) -> None:
-        """Lock an open file and sign it; leaves `_descriptor` unset when the holder removed the file meanwhile."""
-        owner = os.read(descriptor, 300).decode("utf-8", "replace").split()
-        try:
-            _lock(descriptor)
-        except (BlockingIOError, PermissionError) as error:
-            raise self._held_by(owner) from error
-        except OSError as error:  # a disk without locks
-            if _is_alive(owner):
-                raise self._held_by(owner) from error
-        try:
-            if not os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
-                return
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode())
-        except FileNotFoundError:
+    def _sign(self) -> None:
+        """Name the owner in the file, where that is not itself the lock."""
+        mine = [str(os.getpid()), socket.gethostname()]
+        if self._owner() == mine:
             return
-        except OSError as error:
-            raise output_error(self._path, error) from error
-        self._descriptor = descriptor
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(descriptor, ("\n".join(mine) + "\n").encode())
+        finally:
+            os.close(descriptor)
+
+    def _owner(self) -> list[str]:
+        """Process and machine that the file names, if it does."""
+        try:
+            with open(self._path, "rb") as file:
+                return file.read(_LONGEST_OWNER).decode("utf-8", "replace").split()[:2]
+        except OSError:  # removed just now, or Windows, which lets nobody read a locked file
+            return []
 
     def _held_by(self, owner: list[str]) -> OutputError:
         who = f" (process {ascii(owner[0])[1:-1]} on {ascii(owner[1])[1:-1]})" if len(owner) == 2 else ""
@@ -92,21 +89,19 @@ class Lock:
         )
 
 
-def _close(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # the work is done: nothing is lost with a lock
-        os.close(descriptor)
+def _knows_locks(folder: str) -> bool:
+    """Whether files of a folder can be locked; raises OSError where none can be made."""
+    from filelock import FileLock
 
-
-def _is_alive(owner: list[str]) -> bool:
-    """Whether the signature of a lock file names a running process; on another machine nobody can tell, so yes."""
-    if len(owner) != 2 or not owner[0].isdecimal():
-        return False
-    if owner[1] != socket.gethostname() or os.name == "nt":  # where signal 0 is no question but Ctrl-C
-        return True
+    os.stat(folder or os.curdir)  # which filelock would make
+    probe = os.path.join(folder, f".mlp-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        os.kill(int(owner[0]), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return int(owner[0]) != os.getpid()
+        with FileLock(probe, fallback_to_soft=False):
+            return True
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(probe)

@@ -14,7 +14,7 @@ _KINDS: dict[str, type] = {
     "epoch": int,
     "epochs": int,
 }
-_LEAST = {"seed": 0, "threads": 1, "epoch": 1, "epochs": 1}
+_LEAST = {"seed": 0, "threads": 1, "epoch": 0, "epochs": 0}
 
 
 def fault_of_record(record: Mapping[str, Any]) -> str:

@@ -3,21 +3,23 @@
 Around a run `runs/x` there can be, for as long as they are needed:
 
     runs/x.partial/    the run that grows, or one that was interrupted and can be resumed
-    runs/x.replaced/   the old run, between the moment it makes way for the new one and its removal
+    runs/x.complete/   the new run, whole, until it has taken the name
+    runs/x.replaced/   the old run, which made way for the new one, until its files are removed
     runs/x.lock        one training at a time
 
-Taking the name is two renames. A crash between them leaves `x.replaced` and a complete `x.partial` but no `x`; a crash
-after them leaves `x` and the rest of `x.replaced`. `repair`, and every `begin`, brings either to its end. Of an old run
-only the files mlp wrote are removed: whatever else stands in the folder moves into the new run.
+A crash may leave any of them. What stands in `x.complete` and nothing else is published, by the next reader (`repair`)
+or training (`begin`). Of an old run only the files mlp wrote are removed: whatever else stands in the folder moves into
+the new run, under a numbered name where that has one of the same name.
 """
 
 import contextlib
 import os
 import time
 from collections.abc import Mapping
+from itertools import count
 from types import TracebackType
 
-from mlpcli.errors import ModelFileError, OutputError
+from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import check_path, is_temporary, output_error, sync_folder, write_file
 from mlpcli.storage.history import History
 from mlpcli.storage.lock import Lock
@@ -29,7 +31,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.json"
 RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
 
-_PARTIAL, _REPLACED, _LOCK = ".partial", ".replaced", ".lock"
+_PARTIAL, _COMPLETE, _REPLACED, _LOCK = ".partial", ".complete", ".replaced", ".lock"
 
 
 class RunDirectory:
@@ -42,11 +44,12 @@ class RunDirectory:
     def __init__(self, output: str) -> None:
         check_path(output)
         name = os.path.basename(os.path.normpath(output))
-        if name in ("", os.curdir, os.pardir) or name.endswith((_PARTIAL, _REPLACED, _LOCK)):
+        if name in ("", os.curdir, os.pardir) or name.endswith((_PARTIAL, _COMPLETE, _REPLACED, _LOCK)):
             raise OutputError(f"{output}: not a name for a run. Choose another output, such as runs/penguins.")
         # A link to a folder stays a link: what it points to is replaced.
         self.final = os.path.realpath(output) if os.path.islink(output) else os.path.normpath(output)
         self.partial = self.final + _PARTIAL
+        self._complete = self.final + _COMPLETE
         self._replaced = self.final + _REPLACED
         self._lock = Lock(self.final + _LOCK, self.final)
         self._history = History(os.path.join(self.partial, HISTORY))
@@ -73,14 +76,11 @@ class RunDirectory:
     def begin(self, resume: bool) -> tuple[str, ...]:
         """Take the lock, settle what a crash has left, and make `partial` ready; returns sentences to tell the user.
 
-        Fresh: an older unfinished run makes way, and a sentence says so. Resume: it is kept; without one (no
-        checkpoint) this is a ModelFileError. Then read the checkpoint and call `rewind_history`.
+        Fresh: an older unfinished run makes way. Resume: it is kept if it has a checkpoint, which `can_resume` says;
+        then read the checkpoint and call `rewind_history`.
         """
-        parent = os.path.dirname(self.final) or os.curdir
-        if resume and not os.path.isdir(parent):
-            raise self._nothing_to_resume()
         try:
-            os.makedirs(parent, exist_ok=True)
+            os.makedirs(os.path.dirname(self.final) or os.curdir, exist_ok=True)
         except OSError as error:
             raise output_error(self.final, error) from error
         self._lock.acquire()
@@ -88,10 +88,7 @@ class RunDirectory:
             self._check_final()
             self._settle()
             has_checkpoint = os.path.isfile(self.path(CHECKPOINT))
-            if resume and not has_checkpoint:
-                self._lock.release()  # first: what lies there stays as it is
-                raise self._nothing_to_resume()
-            self._prepare(keep=resume)
+            self._prepare(keep=resume and has_checkpoint)
         except OSError as error:
             self.release()
             raise output_error(error.filename or self.final, error) from error
@@ -100,7 +97,14 @@ class RunDirectory:
             raise
         if has_checkpoint and not resume:
             return (f"An unfinished run in {self.partial} was replaced. To go on with one instead: --resume",)
+        if resume and not has_checkpoint:
+            return (f"No checkpoint in {self.partial}: nothing to resume, the training starts from the beginning.",)
         return ()
+
+    @property
+    def can_resume(self) -> bool:
+        """After `begin`: whether there is a checkpoint to go on from."""
+        return os.path.isfile(self.path(CHECKPOINT))
 
     def path(self, name: str) -> str:
         """Where a file of the growing run stands."""
@@ -121,8 +125,8 @@ class RunDirectory:
     def finish(self) -> None:
         """Give the run its name; an old run of that name is gone afterwards. Raises ValueError without weights.npz.
 
-        When this raises, the old run is where it was and the new one in `partial`, complete; only if the last sync of
-        the parent folder failed, the new one is in place already.
+        When this raises, the old run is where it was and the new one in `partial`; only if the last sync of the parent
+        folder failed, the new one is in place already.
         """
         if not os.path.isdir(self.partial):
             raise OutputError(f"{self.partial}: was removed while the training went on. Train again.")
@@ -131,7 +135,13 @@ class RunDirectory:
         self._history.close()
         try:
             sync_folder(self.partial)
-            self._take_name()
+            os.rename(self.partial, self._complete)
+            try:
+                self._publish()
+            except BaseException:
+                with contextlib.suppress(OSError):  # then the next reader or training publishes it
+                    os.rename(self._complete, self.partial)
+                raise
             sync_folder(os.path.dirname(self.final))
         except OSError as error:
             raise output_error(self.final, error) from error
@@ -151,40 +161,38 @@ class RunDirectory:
                 os.rmdir(self.partial)
         self._lock.release()
 
-    def _take_name(self) -> None:
+    def _publish(self) -> None:
+        """`complete` takes the name, the old run makes way; raises OSError, and has then moved nothing."""
         has_old = os.path.lexists(self.final)
         if has_old:
+            self._clear_replaced()
             os.rename(self.final, self._replaced)
         try:
-            os.rename(self.partial, self.final)
+            os.rename(self._complete, self.final)
         except BaseException:
             if has_old:
-                with contextlib.suppress(OSError):  # then `_settle` will do it
+                with contextlib.suppress(OSError):
                     os.rename(self._replaced, self.final)
             raise
 
     def _settle(self) -> None:
         """Bring an interrupted `finish` to its end; raises OSError. Only with the lock."""
-        if not os.path.isdir(self._replaced):
-            return
-        if not os.path.lexists(self.final):
-            # The old run is only ever moved aside for a complete new one.
-            is_complete = os.path.isfile(self.path(WEIGHTS))
-            os.rename(self.partial if is_complete else self._replaced, self.final)
+        if os.path.isdir(self._complete):
+            self._publish()
             sync_folder(os.path.dirname(self.final))
-        if os.path.isdir(self._replaced):
+        if os.path.lexists(self.final):
             self._clear_replaced()
 
     def _clear_replaced(self) -> None:
-        """Remove the old run's files, hand what is not ours to the new run; raises OSError."""
+        """Remove the old run's files, hand what is not ours to the run that has the name; raises OSError."""
         if not os.path.isdir(self._replaced):
             return
         for name in os.listdir(self._replaced):
-            old, new = os.path.join(self._replaced, name), os.path.join(self.final, name)
-            if _is_ours(old) or (os.path.isfile(old) and os.path.lexists(new)):
+            old = os.path.join(self._replaced, name)
+            if _is_ours(old):
                 os.unlink(old)
             else:
-                os.rename(old, new)
+                os.rename(old, _free_name(os.path.join(self.final, name)))
         os.rmdir(self._replaced)
 
     def _check_final(self) -> None:
@@ -219,11 +227,6 @@ class RunDirectory:
             with contextlib.suppress(OSError):
                 os.unlink(probe)
 
-    def _nothing_to_resume(self) -> ModelFileError:
-        if os.path.isfile(os.path.join(self.final, WEIGHTS)):
-            return ModelFileError(f"{self.final}: is complete, nothing to resume. Train anew without --resume.")
-        return ModelFileError(f"{self.partial}: no checkpoint to resume from. Start without --resume.")
-
 
 def repair(output: str) -> bool:
     """Bring an interrupted `finish` of the run `output` to its end; says whether the run is there (now).
@@ -236,7 +239,7 @@ def repair(output: str) -> bool:
         return os.path.isdir(output)
     with run:
         for _ in range(20):
-            if os.path.lexists(run.final) or not os.path.isdir(run._replaced):
+            if os.path.lexists(run.final) or not os.path.isdir(run._complete):
                 break
             try:
                 run._lock.acquire()
@@ -252,3 +255,9 @@ def repair(output: str) -> bool:
 def _is_ours(path: str) -> bool:
     name = os.path.basename(path)
     return (name in RUN_FILES or is_temporary(name)) and (os.path.islink(path) or os.path.isfile(path))
+
+
+def _free_name(path: str) -> str:
+    """A path that nothing has: this one, else `notes.1.md` for `notes.md`, and so on."""
+    stem, ending = os.path.splitext(path)
+    return next(name for n in count() if not os.path.lexists(name := f"{stem}.{n}{ending}" if n else path))

@@ -46,7 +46,7 @@ class GroupedEngine:
     def __init__(self, groups: Sequence[Group], engines: Sequence[Engine], n_threads: int) -> None:
         self.groups, self.engines = groups, engines
         self.n_steps = sum(engine.n_steps for engine in engines)
-        self._threads = ThreadPoolExecutor(n_threads, "members") if n_threads > 1 and len(groups) > 1 else None
+        self._n_threads = min(n_threads, len(groups))
 
     @property
     def steps_taken(self) -> int:
@@ -65,15 +65,16 @@ class GroupedEngine:
                     group, engine, parameters, optimizer_state, epoch, lambda: is_over.is_set() or must_stop()
                 )
 
-        if self._threads is None:
-            results = [run_group(*pair) for pair in zip(self.groups, self.engines, strict=True)]
+        pairs = zip(self.groups, self.engines, strict=True)
+        if self._n_threads == 1:
+            results = [run_group(*pair) for pair in pairs]
         else:
-            futures = [self._threads.submit(run_group, *pair) for pair in zip(self.groups, self.engines, strict=True)]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            finally:  # one has failed, or Ctrl-C came: the others need not go on to the end of their epoch
-                is_over.set()
-                wait(futures)
+            with ThreadPoolExecutor(self._n_threads, "members") as threads:
+                futures = [threads.submit(run_group, *pair) for pair in pairs]
+                try:
+                    wait(futures, return_when=FIRST_EXCEPTION)
+                finally:  # one has failed, or Ctrl-C came: the others need not go on to the end of their epoch
+                    is_over.set()
             results = [future.result() for future in futures]
         whole = [result for result in results if result is not None]
         if len(whole) < len(self.groups):

@@ -82,8 +82,9 @@ def fit(
 
     Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be `validation`
     rows to score. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator
-    ends, `state` being that of the last whole epoch. `engine` runs the epochs, NumPy's if none is given. With `folds`
-    (n_rows,) the validation rows are the training rows, each scored by the members that do not train on its fold.
+    ends, `state` being that of the last whole epoch or, without any, of the last step. `engine` runs the epochs,
+    NumPy's if none is given. With `folds` (n_rows,) the validation rows are the training rows, each scored by the
+    members that do not train on its fold.
     Raises NonFiniteLoss.
     """
     engine = engine or numpy_engine(network, plan, train, folds)
@@ -101,6 +102,8 @@ def fit(
                 working[name][...] = values
             result = engine.run(parameters, working, state.epoch, must_stop)
             if result is None:
+                if not state.epoch:
+                    _keep_steps(state, parameters.flat, working, engine.steps_taken)
                 return
             if not np.isfinite(parameters.flat).all():
                 raise NonFiniteLoss(epoch, "training")
@@ -118,15 +121,15 @@ def fit(
             if not keeps_the_last:
                 state.best_flat[...] = scored.flat
             state.best_epoch, state.best_score = epoch, score
-        yield EpochReport(
-            epoch,
-            result.train_loss,
-            validation_loss,
-            score,
-            is_best,
-            result.learning_rate,
-            perf_counter() - started,
-        )
+        seconds = perf_counter() - started
+        yield EpochReport(epoch, result.train_loss, validation_loss, score, is_best, result.learning_rate, seconds)
+
+
+def _keep_steps(state: TrainingState, flat: Array, optimizer: dict[str, NDArray[Any]], n_steps: int) -> None:
+    if not np.isfinite(flat).all():
+        raise NonFiniteLoss(1, "training")
+    state.flat[...] = flat
+    state.optimizer, state.n_steps = optimizer, n_steps
 
 
 def _monitored(monitor: Monitor | None, validation_loss: float | None, outputs: Array | None) -> float | None:

@@ -14,7 +14,8 @@ class TrainingState:
     """Parameters, optimizer state and the best epoch so far.
 
     `flat` and `best_flat` are (n_parameters,), the same array where the last epoch is always the best one. `epoch`
-    counts completed epochs; `best_epoch` is 0 and `best_score` None until one has been scored.
+    counts completed epochs; `best_epoch` is 0 and `best_score` None until one has been scored. Where the first epoch
+    was given up, `n_steps` is how many of its steps `flat` has seen: such a state is kept, but not gone on from.
     """
 
     flat: Array
@@ -23,6 +24,7 @@ class TrainingState:
     epoch: int = 0
     best_epoch: int = 0
     best_score: float | None = None
+    n_steps: int = 0
 
     @property
     def epochs_without_gain(self) -> int:

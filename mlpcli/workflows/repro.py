@@ -54,6 +54,8 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     record = model.record
     if not isinstance(record.get("config"), dict) or not isinstance(record.get("epochs"), int):
         raise ModelFileError(f"{weights}: holds no record of its training, which could be repeated.")
+    if not record["epochs"]:
+        raise ModelFileError(f"{weights}: its training was ended within the first epoch: that cannot be repeated.")
     _check_data(weights, record["config"], data)
     prepared = prepare(_recorded_config(weights, record, data))
     deviations = [*_other_data(record, prepared)]

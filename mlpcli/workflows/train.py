@@ -103,6 +103,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
     and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
     """
+    started = perf_counter()
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
     memory_limit(loaded)  # refuses a text that is none before the data is read
@@ -113,15 +114,13 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
         journal = _Journal(run, prepared)
-        state = journal.resume() if resume else fresh_state(prepared)
+        state = journal.resume() if run.can_resume else fresh_state(prepared)
         journal.start()
-        budget = Budget(loaded, journal.seconds, prepared.plan.chunk_rows is not None)
+        budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.plan.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
-                for report in epochs(
-                    prepared, state, lambda: interruption.was_asked() or budget.is_used_up(state.epoch)
-                ):
+                for report in epochs(prepared, state, lambda: interruption.was_asked() or budget.is_used_up()):
                     journal.epoch(report, state)
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
@@ -132,6 +131,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         if interruption.was_asked():
             journal.save(state)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
+        budget.refuse_untrained(state)
         try:
             with blas_threads(1), interruption.at_once():
                 outcome = finished(prepared, state, budget.reason)
@@ -167,9 +167,7 @@ class _Journal:
         """The state of the checkpoint; raises ConfigError or DataError when it belongs to another training."""
         path = self.run.path(CHECKPOINT)
         checkpoint = load_checkpoint(path, fresh_state(self.prepared))
-        free_keys: tuple[str, ...] = FREE_TO_CHANGE
-        if _is_open_ended(self.prepared):
-            free_keys += ("training.epochs",)
+        free_keys = FREE_TO_CHANGE + (("training.epochs",) if _is_open_ended(self.prepared) else ())
         for key, old, new in _differences(checkpoint.config, self.config):
             if not any(key == free or key.startswith(free + ".") for free in free_keys):
                 raise self.prepared.loaded.error(
@@ -212,7 +210,8 @@ class _Journal:
     def complete(self, state: TrainingState, outcome: Outcome) -> float:
         """Write everything and give the run its name; returns the seconds that metrics.json says."""
         seconds = self.seconds
-        self.checkpoint(state)
+        if state.epoch:
+            self.checkpoint(state)
         self.run.write(WEIGHTS, encode_model(outcome.model))
         metrics = flat_metrics(outcome, seconds)
         self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())

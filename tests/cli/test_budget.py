@@ -36,20 +36,47 @@ def weights_of(folder):
 
 def test_seconds_end_a_training_with_the_best_model_of_the_whole_epochs_so_far(folder, config, ticking):
     ended = done("train", config, "--max-seconds", 10)
-    # One epoch without a look, 9 looks that let a step pass: two more epochs, and a step of the next for nothing.
-    ending = "Stopped after epoch 3: the budget of 10 s is used up. Best epoch 3."
+    # The first look starts the clock, 9 let a step pass: two epochs, and a step of the next for nothing.
+    ending = "Stopped after epoch 2: the budget of 10 s is used up. Best epoch 2."
     assert any(line.startswith(ending) for line in ended.lines)
     metrics = metrics_of(folder)
-    assert (metrics["epochs"], metrics["stop_reason"]) == (3, "the budget of 10 s is used up")
+    assert (metrics["epochs"], metrics["stop_reason"]) == (2, "the budget of 10 s is used up")
     stopped = weights_of(folder)
-    done("train", config, "--set", "training.epochs=3")
+    done("train", config, "--set", "training.epochs=2")
     for name, array in weights_of(folder).items():
         np.testing.assert_array_equal(stopped[name], array)
 
 
-def test_the_first_epoch_always_ends_so_that_there_is_a_model(folder, config, ticking):
-    done("train", config, "--max-seconds", 0.001)
-    assert metrics_of(folder)["epochs"] == 1
+def test_in_the_first_epoch_the_weights_at_hand_are_kept(folder, config, ticking):
+    ended = done("train", config, "--max-seconds", 3)
+    expected = "Stopped in the first epoch: the budget of 3 s is used up. The weights of the last step are kept."
+    assert any(line.startswith(expected) for line in ended.lines)
+    metrics = metrics_of(folder)
+    assert (metrics["epochs"], metrics["best_epoch"]) == (0, 0)
+    done("predict", "runs/iris/weights.npz", IRIS["train"])
+    ended = mlp("repro", "runs/iris/weights.npz")
+    assert ended.code == 2
+    assert "was ended within the first epoch: that cannot be repeated" in ended.stderr
+
+
+def test_a_budget_that_reading_has_used_up_is_an_error_and_trains_nothing(folder, config, ticking):
+    ended = mlp("train", config, "--max-seconds", 0.001)
+    assert ended.code == 2
+    assert "the budget of 0.001 s is used up before the first step" in ended.stderr
+    assert not any(tree(folder / "runs"))
+
+
+def test_reading_counts(folder, config, monkeypatch):
+    spent = []
+    real = budget.Budget.__init__
+
+    def noted(self, loaded, seconds, *more):
+        spent.append(seconds)
+        real(self, loaded, seconds, *more)
+
+    monkeypatch.setattr(budget.Budget, "__init__", noted)
+    done("train", config)
+    assert spent[0] > 0
 
 
 def test_a_budget_that_is_not_used_up_changes_no_byte(folder, config):
@@ -61,7 +88,7 @@ def test_a_budget_that_is_not_used_up_changes_no_byte(folder, config):
 
 
 def test_a_stopped_training_can_be_repeated_from_its_record(folder, config, ticking):
-    done("train", config, "--max-seconds", 6)
+    done("train", config, "--max-seconds", 10)
     assert "2 epochs gave the same bytes" in done("repro", "runs/iris/weights.npz").stdout
 
 
@@ -71,11 +98,11 @@ def test_seconds_of_earlier_sittings_count(config, monkeypatch):
     loaded = load_config(str(config), ["budget.seconds=10"])
     now = [100.0]
     monkeypatch.setattr(budget, "monotonic", lambda: now[0])
-    fresh, resumed = budget.Budget(loaded), budget.Budget(loaded, spent=8.0)
+    fresh, resumed = budget.Budget(loaded), budget.Budget(loaded, seconds=8.0)
     now[0] = 103.0
-    assert (fresh.is_used_up(5), resumed.is_used_up(5)) == (False, True)
+    assert (fresh.is_used_up(), resumed.is_used_up()) == (False, True)
     now[0] = 110.0
-    assert fresh.is_used_up(5)
+    assert fresh.is_used_up()
 
 
 def test_epochs_without_gain_end_a_training_also_where_the_config_lets_patience_grow(folder):
@@ -99,8 +126,8 @@ def test_memory_that_grows_above_its_budget_ends_a_training_with_the_best_model_
     monkeypatch.setattr(budget, "peak_memory", held.__next__)
     monkeypatch.setattr(memory, "peak_memory", lambda: 80 * MB)
     done("train", config, "--max-memory", "100MB")
-    # Every 16th step after the first epoch is a look: the third one, after 32 steps, sees too much.
-    assert metrics_of(folder)["epochs"] == 9
+    # Every 16th step is a look: the third one, after 32 steps, sees too much.
+    assert metrics_of(folder)["epochs"] == 8
     assert metrics_of(folder)["stop_reason"] == "the process took 130 MB, its budget is 100 MB"
 
 

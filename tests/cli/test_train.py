@@ -216,15 +216,15 @@ def losses(history):
     ]
 
 
-def test_resuming_what_was_never_interrupted_is_refused(folder, config):
-    ended = mlp("train", config, "--resume")
-    assert (ended.code, ended.stdout) == (2, "")
-    assert "no checkpoint to resume from. Start without --resume." in ended.stderr
-    assert sorted(tree(folder)) == ["iris.yaml"]
-    done("train", config)
-    ended = mlp("train", config, "--resume")
-    assert ended.code == 2
-    assert "runs/iris: is complete, nothing to resume." in ended.stderr
+def test_a_job_that_is_queued_again_runs_the_same_line_each_time(folder, config):
+    first = mlp("train", config, "--resume")
+    assert first.code == 0
+    assert "nothing to resume, the training starts from the beginning." in first.stderr
+    weights = (folder / "runs" / "iris" / "weights.npz").read_bytes()
+    again = mlp("train", config, "--resume")
+    assert again.code == 0
+    assert "nothing to resume" in again.stderr
+    assert (folder / "runs" / "iris" / "weights.npz").read_bytes() == weights
 
 
 def test_a_training_that_diverges_ends_with_3_keeps_the_best_weights_and_says_what_to_try(folder):

@@ -180,10 +180,14 @@ def test_permissions_are_those_of_the_old_file_or_of_the_umask(tmp_path):
         write_file(str(tmp_path / "private"), b"")
         os.chmod(tmp_path / "private", 0o600)
         write_file(str(tmp_path / "private"), b"more")
+        write_file(str(tmp_path / "shared"), b"")
+        os.chmod(tmp_path / "shared", 0o664)
+        write_file(str(tmp_path / "shared"), b"more")
     finally:
         os.umask(umask)
     assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o640
     assert os.stat(tmp_path / "private").st_mode & 0o777 == 0o600
+    assert os.stat(tmp_path / "shared").st_mode & 0o777 == 0o664
 
 
 def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):

@@ -8,13 +8,13 @@ import sys
 import pytest
 
 from mlpcli.errors import OutputError
-from mlpcli.storage import lock as lock_module
 from mlpcli.storage.lock import Lock
 
 HOLDER = """
 import sys, time
 from mlpcli.storage.lock import Lock
-Lock(sys.argv[1], "runs/x").acquire()
+lock = Lock(sys.argv[1], "runs/x")
+lock.acquire()
 print("held", flush=True)
 time.sleep(60)
 """
@@ -60,46 +60,72 @@ def test_a_lock_file_that_nobody_holds_is_taken_whatever_is_in_it(tmp_path, cont
     (tmp_path / "x.lock").write_bytes(content)
     mine = Lock(str(tmp_path / "x.lock"), "runs/x")
     mine.acquire()
-    assert (tmp_path / "x.lock").read_text() == f"{os.getpid()} {socket.gethostname()}\n"
+    assert (tmp_path / "x.lock").read_text().split() == [str(os.getpid()), socket.gethostname()]
     mine.release()
 
 
-def test_a_file_removed_by_its_holder_in_between_is_not_taken_for_the_lock(tmp_path, monkeypatch):
+TAKING_TURNS = """
+import os, sys
+from mlpcli.errors import OutputError
+from mlpcli.storage.lock import Lock
+for _ in range(300):
+    lock = Lock(sys.argv[1], "runs/x")
+    try:
+        lock.acquire()
+    except OutputError:
+        continue
+    with open(sys.argv[2], "x"):
+        pass
+    os.unlink(sys.argv[2])
+    lock.release()
+print("never two at once")
+"""
+
+
+def test_of_several_that_take_and_remove_it_all_the_time_one_holds_it(tmp_path):
+    command = [sys.executable, "-c", TAKING_TURNS, str(tmp_path / "x.lock"), str(tmp_path / "held")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    assert [process.communicate(timeout=60)[0] for process in processes] == [b"never two at once\n"] * 3
+
+
+@pytest.fixture(params=[errno.ENOLCK, errno.ENOSYS])
+def disk_without_locks(request, monkeypatch):
+    def unsupported(descriptor: int, operation: int) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+
+
+@pytest.mark.usefixtures("disk_without_locks")
+def test_on_a_disk_without_locks_the_file_is_the_lock(tmp_path):
     path = str(tmp_path / "x.lock")
-    real, calls = lock_module._lock, []
+    first, second = Lock(path, "runs/x"), Lock(path, "runs/x")
+    first.acquire()
+    with pytest.raises(OutputError, match=f"another training .process {os.getpid()} on {socket.gethostname()}. writes"):
+        second.acquire()
+    first.release()
+    assert os.listdir(tmp_path) == []
+    second.acquire()
+    second.release()
 
-    def slow(descriptor: int) -> None:
-        if not calls:
-            os.unlink(path)
-        calls.append(descriptor)
-        real(descriptor)
 
-    monkeypatch.setattr(lock_module, "_lock", slow)
-    mine = Lock(path, "runs/x")
+@pytest.mark.usefixtures("disk_without_locks")
+def test_on_a_disk_without_locks_that_of_a_killed_process_is_taken_over(tmp_path):
+    path = tmp_path / "x.lock"
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait(timeout=60)
+    path.write_text(f"{gone.pid}\n{socket.gethostname()}\n")
+    mine = Lock(str(path), "runs/x")
     mine.acquire()
-    assert len(calls) == 2
-    with pytest.raises(OutputError):
-        Lock(path, "runs/x").acquire()
+    assert path.read_text().split()[0] == str(os.getpid())
     mine.release()
 
 
-@pytest.mark.parametrize(
-    ("pid", "host", "is_refused"),
-    [(1, "", True), (2**22 + 1, "", False), (10**30, "", False), (1, "elsewhere", True), (os.getpid(), "", False)],
-)
-def test_on_a_disk_without_locks_the_process_id_decides(tmp_path, monkeypatch, pid, host, is_refused):
-    def unsupported(descriptor: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(lock_module, "_lock", unsupported)
-    (tmp_path / "x.lock").write_text(f"{pid} {host or socket.gethostname()}\n")
-    mine = Lock(str(tmp_path / "x.lock"), "runs/x")
-    if is_refused:
-        with pytest.raises(OutputError, match="another training"):
-            mine.acquire()
-    else:
-        mine.acquire()
-    mine.release()
+@pytest.mark.usefixtures("disk_without_locks")
+def test_on_a_disk_without_locks_that_of_another_machine_is_left_alone(tmp_path):
+    (tmp_path / "x.lock").write_text("1\nelsewhere\n")
+    with pytest.raises(OutputError, match="process 1 on elsewhere"):
+        Lock(str(tmp_path / "x.lock"), "runs/x").acquire()
 
 
 def test_a_folder_that_is_not_there_is_an_output_error(tmp_path):

@@ -337,7 +337,7 @@ def test_the_scores_and_the_record_are_for_people(tmp_path, iris):
 def test_a_run_cut_off_between_its_two_renames_is_found(folder):
     weights = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"})
     expected = weights.read_bytes()
-    weights.parent.rename(folder / "run.partial")
+    weights.parent.rename(folder / "run.complete")
     (folder / "run.replaced").mkdir()
     load_model(str(weights))
     assert weights.read_bytes() == expected
@@ -427,11 +427,12 @@ def in_network(**changes):
         (in_front(numbers=[0, 0, 1, 2]), "cosines of inputs that do not exist"),
         (in_front(numbers=[0, 1, 2]), "weights and biases where"),
         (lambda h, a: h["network"]["front"]["periodic"].update(frequencies=5), "weights and biases where"),
-        (lambda h, a: h["network"]["front"]["periodic"].update(outputs=10**9), "weights and biases where"),
+        (lambda h, a: h["network"]["front"]["periodic"].update(outputs=4096), "weights and biases where"),
         (in_network(members=0), "0 members"),
         (in_network(members=-3), "-3 members"),
         (in_network(members=1), "weights and biases where"),
         (in_network(members=10**12), "weights and biases where"),
+        (in_network(sizes=[4, 10**15, 3]), "weights and biases where"),
         (in_network(learns_slopes=False), "it holds slope1, which no model has"),
         (in_network(is_normalized=False), "it holds gain1, which no model has"),
         (lambda h, a: a.pop("slope1"), "weights and biases where"),
@@ -444,6 +445,18 @@ def test_members_and_a_front_that_do_not_fit_the_arrays_are_refused(tmp_path, me
         reloaded(tmp_path, members, change)
     assert f"{tmp_path}/w.npz: its parts do not fit each other: " in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sizes": [3, 10**4000, 3]}, {"members": 10**4000}, {"dropout": 5.0}, {"dropout": -0.1},
+        {"dropout": 1}, {"dropout": 10**4000},
+    ],
+)  # fmt: skip
+def test_a_field_out_of_its_bounds_is_refused_in_one_sentence(tmp_path, members, fields):
+    with pytest.raises(ModelFileError, match=f"the header does not fit this mlp at network.{next(iter(fields))}"):
+        reloaded(tmp_path, members, in_network(**fields))
 
 
 @pytest.mark.parametrize("value", [None, "x", -1, [], {}, 0.5, [[1]], True])

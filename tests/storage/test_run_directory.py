@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mlpcli.errors import ModelFileError, OutputError
+from mlpcli.errors import OutputError
 from mlpcli.storage.run_directory import RunDirectory, repair
 
 
@@ -33,6 +33,14 @@ def interrupt(output, text=b"half"):
         run.append_history({"epoch": 2, "loss": 0.4})
         run.write("checkpoint.npz", text)
         run.write("weights.npz", text)
+
+
+def interrupt_by_a_kill(output):
+    """What Ctrl-C leaves, where an older run has left something as well."""
+    partial = output.with_name(output.name + ".partial")
+    partial.mkdir()
+    for name in ("checkpoint.npz", "weights.npz"):
+        (partial / name).write_bytes(b"half")
 
 
 def tree(folder):
@@ -108,29 +116,29 @@ def test_a_resumed_run_finds_its_checkpoint_and_history(tmp_path):
     assert (tmp_path / "x" / "history.csv").read_bytes() == b"epoch,loss\n1,0.5\n2,0.25\n"
 
 
-def test_resuming_without_a_checkpoint_is_refused_and_touches_nothing(tmp_path):
+def test_with_nothing_to_resume_a_run_starts_and_says_so(tmp_path):
     for output in (tmp_path / "x", tmp_path / "no" / "x"):
-        with RunDirectory(str(output)) as run, pytest.raises(ModelFileError) as caught:
-            run.begin(resume=True)
-        assert str(caught.value) == f"{output}.partial: no checkpoint to resume from. Start without --resume."
-    assert tree(tmp_path) == []
+        with RunDirectory(str(output)) as run:
+            assert run.begin(resume=True) == (
+                f"No checkpoint in {output}.partial: nothing to resume, the training starts from the beginning.",
+            )
+            assert not run.can_resume
+    assert tree(tmp_path) == ["no"]
 
 
-def test_resuming_without_a_checkpoint_leaves_what_a_kill_has_left(tmp_path):
+def test_what_a_kill_has_left_without_a_checkpoint_is_not_gone_on_from(tmp_path):
     (tmp_path / "x.partial").mkdir()
     (tmp_path / "x.partial" / "history.csv").write_text("epoch,loss\n1,0.5\n")
-    before = tree(tmp_path)
-    with RunDirectory(str(tmp_path / "x")) as run, pytest.raises(ModelFileError):
+    with RunDirectory(str(tmp_path / "x")) as run:
         run.begin(resume=True)
-    assert tree(tmp_path) == before
+        assert not os.listdir(run.partial)
 
 
-def test_resuming_a_complete_run_is_refused(tmp_path):
-    train(tmp_path / "x")
-    with RunDirectory(str(tmp_path / "x")) as run, pytest.raises(ModelFileError) as caught:
-        run.begin(resume=True)
-    assert str(caught.value) == f"{tmp_path / 'x'}: is complete, nothing to resume. Train anew without --resume."
+def test_the_same_command_with_resume_trains_anew_where_the_run_is_complete(tmp_path):
+    train(tmp_path / "x", b"old")
+    assert len(train(tmp_path / "x", b"new", resume=True)) == 1
     assert tree(tmp_path) == RUN
+    assert (tmp_path / "x" / "weights.npz").read_bytes() == b"new"
 
 
 def test_a_run_without_weights_is_never_finished(tmp_path):
@@ -170,14 +178,25 @@ def test_what_the_user_keeps_in_a_run_moves_into_the_next_one(tmp_path):
     (tmp_path / "x" / "plots").mkdir()
     (tmp_path / "x" / "plots" / "a.png").write_bytes(b"")
     train(tmp_path / "x", b"new", extra=["roc.json"])
-    assert tree(tmp_path) == sorted([*RUN, "x/notes.md", "x/plots/a.png", "x/roc.json"])
+    assert tree(tmp_path) == sorted([*RUN, "x/notes.md", "x/plots/a.png", "x/roc.1.json", "x/roc.json"])
     assert (tmp_path / "x" / "roc.json").read_bytes() == b"new"
+    assert (tmp_path / "x" / "roc.1.json").read_bytes() == b"old"
+
+
+def test_nothing_of_the_user_is_lost_where_names_repeat(tmp_path):
+    for text in ("first", "second", "third"):
+        (tmp_path / "x.partial" / "plots").mkdir(parents=True)
+        (tmp_path / "x.partial" / "notes.md").write_text(text)
+        (tmp_path / "x.partial" / "plots" / "a.png").write_text(text)
+        train(tmp_path / "x")
+    for kept in ("*.md", "*/a.png"):
+        assert sorted(path.read_text() for path in (tmp_path / "x").glob(kept)) == ["first", "second", "third"]
 
 
 # What is refused before the training
 
 
-@pytest.mark.parametrize("output", [".", "..", "/", "x/..", "runs/x.partial", "x.lock", "x.replaced/"])
+@pytest.mark.parametrize("output", [".", "..", "/", "x/..", "runs/x.partial", "x.lock", "x.replaced/", "x.complete"])
 def test_a_name_that_no_run_can_have_is_refused(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError) as caught:
@@ -320,8 +339,8 @@ def crash(*args):
 setattr(os, call, crash)
 run.finish()
 """
-# Before and after the two renames, and in the middle of clearing the old run.
-CRASHES = [("rename", 1), ("rename", 2), ("unlink", 1), ("unlink", 3), ("rename", 3), ("rmdir", 1)]
+# Before, between and after the three renames, and in the middle of clearing the old run.
+CRASHES = [("rename", 1), ("rename", 2), ("rename", 3), ("unlink", 1), ("unlink", 3), ("rename", 4), ("rmdir", 1)]
 
 
 def crash(output, call, nth):
@@ -349,17 +368,25 @@ def test_a_reader_finds_a_complete_run_whatever_the_crash(tmp_path, call, nth):
     output = tmp_path / "x"
     crash(output, call, nth)
     assert repair(str(output))
-    assert (output / "weights.npz").read_bytes() == (b"old" if (call, nth) == ("rename", 1) else b"new")
+    assert (output / "weights.npz").read_bytes() == (
+        b"old" if (call, nth) in (("rename", 1), ("rename", 2)) else b"new"
+    )
 
 
-def test_an_old_run_without_its_successor_comes_back(tmp_path):
-    train(tmp_path / "x", b"old")
-    os.rename(tmp_path / "x", tmp_path / "x.replaced")
-    assert repair(str(tmp_path / "x"))
-    assert tree(tmp_path) == RUN
+def test_what_was_interrupted_is_never_taken_for_a_run_whatever_older_runs_have_left(tmp_path):
+    output = tmp_path / "x"
+    crash(output, "unlink", 1)
+    shutil.rmtree(output)
+    interrupt_by_a_kill(output)
+    assert not repair(str(output))
+    assert not output.exists()
+    with RunDirectory(str(output)) as run:
+        run.begin(resume=True)
+        assert run.can_resume
+        assert not output.exists()
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_rename_that_fails_leaves_the_old_run_and_the_new_one_can_be_resumed(tmp_path, monkeypatch, nth):
     output = tmp_path / "x"
     train(output, b"old")

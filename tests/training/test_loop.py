@@ -105,7 +105,7 @@ def test_a_training_stopped_at_any_epoch_and_continued_ends_in_the_same_bits(opt
         assert timeless == [replace(report, seconds=0.0) for report in reports]
 
 
-@pytest.mark.parametrize("n_asked", [0, 1, 4, 5, 6, 13, 22])
+@pytest.mark.parametrize("n_asked", [0, 4, 5, 6, 13, 22])
 def test_a_training_told_to_stop_within_an_epoch_leaves_the_last_whole_one(n_asked):
     whole, _ = train()
     state, asked = fresh(NETWORK, PLAN), iter(range(n_asked))
@@ -116,6 +116,14 @@ def test_a_training_told_to_stop_within_an_epoch_leaves_the_last_whole_one(n_ask
     assert bits(state) == bits(until_there)
     list(fit(NETWORK, PLAN, make_samples(), state))
     assert bits(state) == bits(whole)
+
+
+def test_where_no_epoch_is_whole_the_last_step_is_kept():
+    state, asked = fresh(NETWORK, PLAN), iter(range(2))
+    start = state.flat.copy()
+    assert not list(fit(NETWORK, PLAN, make_samples(), state, must_stop=lambda: next(asked, None) is None))
+    assert (state.epoch, state.n_steps, int(state.optimizer["step"])) == (0, 2, 2)
+    assert (state.flat != start).any()
 
 
 def test_a_finished_training_has_nothing_left_to_do():

@@ -1,5 +1,7 @@
 """Which epoch is kept, when a training ends by itself, and what is scored."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -142,11 +144,13 @@ def test_separate_streams_the_weights_do_not_depend_on_the_split():
 
 
 def test_a_stop_between_two_steps_gives_the_epoch_up():
-    prepared = prepare(loaded(training={"epochs": 5}))
-    state = fresh_state(prepared)
-    asked = iter([False, False, True, True, True])
-    assert list(epochs(prepared, state, lambda: next(asked))) == []
-    np.testing.assert_array_equal(state.flat, fresh_state(prepared).flat)
+    prepared = prepare(loaded(training={"epochs": 5, "batch_size": 50}))
+    whole, state = fresh_state(prepared), fresh_state(prepared)
+    next(iter(epochs(prepared, whole, lambda: False)))
+    looks = itertools.count()
+    n_steps = int(whole.optimizer["step"])
+    assert len(list(epochs(prepared, state, lambda: next(looks) > n_steps))) == 1
+    np.testing.assert_array_equal(state.flat, whole.flat)
 
 
 def test_there_is_no_reason_to_stop_before_the_first_epoch():
