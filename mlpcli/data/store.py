@@ -114,13 +114,16 @@ class _Watch:
         """Watch a mapping for as long as it is used."""
         with self._lock:
             self._files.add(file)
-            if self._thread is None and os.path.exists("/proc/self/statm"):
+            is_watched = self._thread is not None and self._thread.is_alive()
+            if not is_watched and os.path.exists("/proc/self/statm"):
                 self._thread = threading.Thread(target=self._watch, name="mapped-pages", daemon=True)
                 self._thread.start()
 
     def release(self) -> None:
         """Drop the pages of all files now."""
-        for file in list(self._files):
+        with self._lock:  # another thread may be adding one
+            files = list(self._files)
+        for file in files:
             if hasattr(file, "madvise"):
                 file.madvise(mmap.MADV_DONTNEED)  # what was written goes to the file
 

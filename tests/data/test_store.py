@@ -1,8 +1,11 @@
 """Temporary columns on disk: read as they were written, without a name, and watched for as long as they are used."""
 
 import gc
+import mmap
+import os
 import threading
 import time
+import weakref
 from contextlib import closing
 
 import numpy as np
@@ -50,6 +53,41 @@ def test_a_disk_without_room_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("os.posix_fallocate", refuse, raising=False)
     with pytest.raises(OutputError, match=r"no room for 5\.0 GB of temporary data \(No space left on device\)"):
         MappedFile(str(tmp_path), 5_000_000_000)
+
+
+def test_a_file_can_be_added_while_all_are_released():
+    watch, late = store._Watch(), []
+
+    class Crowded(weakref.WeakSet):
+        """Between two files another thread adds one, if nothing keeps it from that."""
+
+        def __iter__(self):
+            for file in super().__iter__():
+                yield file
+                if watch._lock.acquire(blocking=False):
+                    watch._lock.release()
+                    late.append(mmap.mmap(-1, 80))
+                    watch.add(late[-1])
+
+    watch._files, watch._thread = Crowded(), threading.current_thread()  # nobody else releases
+    files = [mmap.mmap(-1, 80) for _ in range(3)]
+    for file in files:
+        watch.add(file)
+    watch.release()
+    assert len(watch._files) == len(files) + len(late)
+
+
+def test_a_watch_that_ended_in_a_fault_begins_anew_with_the_next_file():
+    watch = store._Watch()
+    watch._thread = ended = threading.Thread()
+    file = mmap.mmap(-1, 80)
+    watch.add(file)
+    thread = watch._thread
+    del file
+    gc.collect()
+    if thread is not ended:
+        thread.join()
+    assert (thread is ended) == (not os.path.exists("/proc/self/statm"))
 
 
 def test_nobody_watches_once_no_file_is_mapped(monkeypatch):
