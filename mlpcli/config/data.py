@@ -69,5 +69,5 @@ class DataConfig:
     sheet: Annotated[str | None, Setting("Sheet of a workbook; null is the first.")] = None
     cache: Annotated[
         str | None,
-        Setting("Folder of temporary data of large tables; null is that above the run."),
+        Setting("Folder of temporary data of large tables, which must exist; null is that above the run."),
     ] = None

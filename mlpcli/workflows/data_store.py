@@ -70,9 +70,12 @@ def store_options(loaded: LoadedConfig) -> StoreOptions:
 
 
 def store_folder(loaded: LoadedConfig) -> str:
-    """The folder of temporary data: `data.cache`, or where the run will be."""
-    if loaded.config.data.cache is not None:
-        return loaded.config.data.cache
+    """The folder of temporary data: `data.cache`, or where the run will be; raises ConfigError for no folder."""
+    cache = loaded.config.data.cache
+    if cache is not None:
+        if not os.path.isdir(cache):
+            raise loaded.error("data.cache", f"{cache}: no such folder. Make it, or leave the key out.")
+        return cache
     output = loaded.config.output or f"runs/{Path(loaded.path).stem}"
     return os.path.dirname(os.path.abspath(output))
 

@@ -176,3 +176,11 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
     write_csv(folder / "t.csv", ["a", "y"], [("NA" if i < 30 else "xy"[i % 2], "uv"[i % 2]) for i in range(60)])
     data = {"train": "t.csv", "target": "y", "columns": {"a": {"missing": ["-99"]}}}
     assert prepare(loaded(data)).preprocessor.feature_names == ("a=NA", "a=x", "a=y")
+
+
+@pytest.mark.parametrize("cache", ["nowhere/x", "/nonexistent/x", ""])
+def test_a_cache_that_is_no_folder_is_an_error_also_for_a_small_table(folder, cache):
+    with pytest.raises(ConfigError, match=r"data\.cache: .*no such folder\. Make it, or leave the key out\."):
+        prepare(loaded({**IRIS, "cache": cache}))
+    (folder / "cache").mkdir()
+    prepare(loaded({**IRIS, "cache": "cache"}))
