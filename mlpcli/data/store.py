@@ -40,11 +40,13 @@ class SpillFile:
 
     def __init__(self, folder: str | None) -> None:
         self._file = temporary_file(folder)
+        weakref.finalize(self, self._file.close)  # also where reading ends in a fault
         self._end = 0
 
     def append(self, array: NDArray[Any]) -> Segment:
         """Write an array (n,); raises OutputError where the disk is full."""
         segment = Segment(self._end, array.dtype, len(array))
+        self._file.seek(self._end)
         self._end += write_all(self._file, np.ascontiguousarray(array))
         return segment
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.config.budget import parse_memory
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.features.bins import PiecewiseLinear
 from mlpcli.data.features.preprocessor import Preprocessor, transform
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.lookahead import mapped_ahead
@@ -17,6 +17,7 @@ from mlpcli.data.store import WATCH, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine
 from mlpcli.training.members import CHUNKS_TOGETHER
+from mlpcli.workflows.input_size import count_inputs, most_inputs
 
 # What the program itself takes: Python, NumPy, pandas, buffers.
 BASE_BYTES = 150_000_000
@@ -56,15 +57,16 @@ def store_options(loaded: LoadedConfig) -> StoreOptions:
     """Where the columns of a large training table go, and over how many buckets its rows are scattered."""
     config = loaded.config
     budget = memory_for_data(loaded)
-    encoding = config.preprocess.encoding
-    inputs_per_number = 1 + (encoding.bins if isinstance(encoding, PiecewiseLinear) else 0)
     itemsize = np.dtype(config.training.dtype).itemsize
 
-    def n_buckets(n_rows: int, n_numbers: int, n_levels: int) -> int:
-        needed = n_rows * (n_numbers * inputs_per_number + n_levels) * itemsize
-        if budget is None or needed * OVERHEAD + READING_BYTES <= budget:
+    def fits(needed: int) -> bool:
+        return budget is None or needed * OVERHEAD + READING_BYTES <= budget
+
+    def n_buckets(table: Table, n_texts: Mapping[str, int]) -> int:
+        if budget is None or fits(table.n_rows * most_inputs(loaded, n_texts) * itemsize):
             return 1
-        return math.ceil(needed * CHUNKS_TOGETHER / (MAPPED * budget))
+        needed = table.n_rows * count_inputs(loaded, table) * itemsize
+        return 1 if fits(needed) else math.ceil(needed * CHUNKS_TOGETHER / (MAPPED * budget))
 
     return StoreOptions(store_folder(loaded), n_buckets, config.training.seed)
 
@@ -102,12 +104,14 @@ def inputs_of(
     shape = (len(rows), len(preprocessor.feature_names))
     if table.n_buckets == 1:
         X: NDArray[np.floating] = np.zeros(shape, dtype)
+        width = len(preprocessor.columns)
     else:
         WATCH.limit = int((memory_for_data(loaded) or FEWEST_BYTES) * MAPPED)
         X = MappedFile(store_folder(loaded), shape[0] * shape[1] * np.dtype(dtype).itemsize).array(shape, dtype)
+        width = shape[1]  # what is written stays in memory until it is released
     # Rows far apart touch as many pages of a column on disk as those between them.
     density = len(rows) / max(table.n_rows, 1)
-    n_at_once = max(int(density * CELLS_AT_ONCE) // max(len(preprocessor.columns), 1), FEWEST_ROWS)
+    n_at_once = max(int(density * CELLS_AT_ONCE) // max(width, 1), FEWEST_ROWS)
 
     def write(some: slice) -> None:
         transform(preprocessor, table, dtype, rows[some], out=X[some])

@@ -125,7 +125,7 @@ def fit_preprocessor(
             is_missing = column.codes < 0
             if is_missing.all():
                 raise _empty(table, schema.name)
-            feature = _fit_levels(schema, column, categorical)
+            feature = level_feature(schema, column, categorical)
             profiles.append(fit_levels(column, feature, len(schemas)))
         if isinstance(missing, RefuseMissing):
             feature = replace(feature, refuses_missing=True)
@@ -211,7 +211,7 @@ def _empty(table: Table, name: str) -> DataError:
     return DataError(f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{name}]")
 
 
-def _fit_levels(schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot) -> Feature:
+def level_feature(schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot) -> Feature:
     """A column of levels or booleans."""
     n_missing = int(np.count_nonzero(column.codes < 0))
     if schema.role == "boolean":

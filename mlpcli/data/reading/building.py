@@ -1,6 +1,6 @@
 """Batches of rows put together into the columns of one table, in memory or on disk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.store import WATCH, MappedFile, Segment, SpillFile, aligned
-from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, code_dtype, gather, row_dtype
+from mlpcli.data.table import (
+    CategoricalColumn,
+    Codes,
+    Column,
+    NumericColumn,
+    Role,
+    Table,
+    code_dtype,
+    gather,
+    row_dtype,
+)
 
 # Bytes of columns that stay in memory beyond a quarter of the float32 inputs that will be made of them.
 SMALL = 1 << 24
-# Levels of a column that get inputs, nearly always.
-MOST_LEVELS = 100
 # Bytes of columns that are written to disk together.
 FLUSHED_TOGETHER = 1 << 23
 
@@ -23,13 +31,13 @@ FLUSHED_TOGETHER = 1 << 23
 class StoreOptions:
     """Where large columns go: a temporary file in `folder` (None: the system's).
 
-    With more than one bucket rows are scattered over `n_buckets(n_rows, n_numbers, n_levels)` random ones, drawn by
-    `seed`, so that rows that stand together are a random sample of the table. `n_numbers` counts columns of numbers,
-    `n_levels` the levels of all others.
+    With more than one bucket rows are scattered over `n_buckets(table, n_texts)` random ones, drawn by `seed`, so that
+    rows that stand together are a random sample of the table. `table` has the rows as they came, a column of it is read
+    when it is asked for; `n_texts` counts the distinct texts of each column, 0 of numbers.
     """
 
     folder: str | None = None
-    n_buckets: Callable[[int, int, int], int] = lambda n_rows, n_numbers, n_levels: 1
+    n_buckets: Callable[[Table, Mapping[str, int]], int] = lambda table, n_texts: 1
     seed: int = 0
 
 
@@ -97,7 +105,6 @@ class ColumnBuilder:
         self._parts: dict[str, _Part] = {}
         self._spill: SpillFile | None = None
         self._held = 0
-        self._n_buckets = 1
 
     def add(self, columns: Mapping[str, Column], n_rows: int) -> None:
         """Take in the next rows."""
@@ -115,28 +122,20 @@ class ColumnBuilder:
             self._flush()
 
     @property
-    def n_buckets(self) -> int:
-        """Over how many buckets the order that was drawn scatters the rows."""
-        return self._n_buckets
+    def n_texts(self) -> dict[str, int]:
+        """How many distinct texts each column but the `mixed` ones has, 0 of numbers."""
+        parts = {name: part for name, part in self._parts.items() if name not in self.mixed}
+        return {name: len(part.places) if part.places is not None else 0 for name, part in parts.items()}
 
-    def draw_order(self) -> NDArray[np.signedinteger] | None:
-        """The rows by their random bucket, within it as they came; None for one bucket: as they came.
-
-        Of `mixed` columns the levels are not known yet: they count as many.
-        """
-        if self._options is None:
-            return None
-        parts = [part for name, part in self._parts.items() if name not in self.mixed]
-        levels = [min(len(part.places), MOST_LEVELS) for part in parts if part.places is not None]
-        n_numbers = len(parts) - len(levels)
-        n_levels = sum(levels) + len(self.mixed) * MOST_LEVELS
-        self._n_buckets = max(self._options.n_buckets(self.n_rows, n_numbers, n_levels), 1)
-        if self._n_buckets == 1:
-            return None
-        rng = np.random.default_rng([self._options.seed, self._n_buckets])
-        dtype = np.uint16 if self._n_buckets < 1 << 16 else np.uint32
-        buckets = rng.integers(self._n_buckets, size=self.n_rows, dtype=dtype)
-        return np.argsort(buckets, kind="stable").astype(row_dtype(self.n_rows))
+    def column(self, name: str) -> Column:
+        """One column of all rows, as they came."""
+        part = self._parts[name]
+        part.end()
+        if self._spill is not None:
+            self._flush()
+            return part.column(self._spill.read(part.segments, _dtype(part)))
+        part.arrays = [_joined(part.arrays)]
+        return part.column(part.arrays[0])
 
     def build(self, order: NDArray[np.signedinteger] | None = None) -> dict[str, Column]:
         """The columns of all rows but the `mixed` ones, in the order given; None: as they came."""
@@ -173,6 +172,35 @@ class ColumnBuilder:
                 part.segments.append(self._spill.append(_joined(part.arrays)))
                 part.arrays = []
         self._held = 0
+
+
+class BuiltColumns(Mapping[str, Column]):
+    """The columns of some builders, each read when it is asked for."""
+
+    def __init__(self, builders: Sequence[ColumnBuilder]) -> None:
+        self._builders = {name: builder for builder in builders for name in builder.n_texts}
+
+    def __getitem__(self, name: str) -> Column:
+        return self._builders[name].column(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._builders
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._builders)
+
+    def __len__(self) -> int:
+        return len(self._builders)
+
+
+def draw_order(n_rows: int, n_buckets: int, seed: int) -> NDArray[np.signedinteger] | None:
+    """The rows by their random bucket, within it as they came; None for one bucket: as they came."""
+    if n_buckets == 1:
+        return None
+    rng = np.random.default_rng([seed, n_buckets])
+    dtype = np.uint16 if n_buckets < 1 << 16 else np.uint32
+    buckets = rng.integers(n_buckets, size=n_rows, dtype=dtype)
+    return np.argsort(buckets, kind="stable").astype(row_dtype(n_rows))
 
 
 def _is_blank(column: Column) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
+from mlpcli.data.reading.building import BuiltColumns, ColumnBuilder, StoreOptions, draw_order
 from mlpcli.data.reading.csv.encoding import Digest
 from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import escaped_path, fault, other_columns
@@ -69,26 +69,29 @@ def read_table(
     readers, n_rows = _read_all(sources, format, named, request, builder, digest)
     if not builder.n_rows:
         raise fault(readers[0].name, None, faults.HEADER_ONLY)
-    order = builder.draw_order()
-    columns = builder.build(order)
+    builders = [builder]
     if builder.mixed:
         # What is a number in one place and a text in another is a text everywhere.
         again = Request(frozenset(builder.mixed), frozenset(builder.mixed))
-        further = ColumnBuilder(store)
-        _read_all(sources, format, named, again, further, None)
-        columns |= further.build(order)
+        builders.append(ColumnBuilder(store))
+        _read_all(sources, format, named, again, builders[1], None)
     first = readers[0]
-    return Table(
-        columns,
+    place = _Place(tuple(readers), tuple(accumulate(n_rows)), None)
+    table = Table(
+        BuiltColumns(builders),
         builder.n_rows,
         first.name if len(sources) == 1 else _shown(source),
         first.names,
         first.format,
-        _Place(tuple(readers), tuple(accumulate(n_rows)), order),
+        place,
         digest.hexdigest(),
         tuple(dict.fromkeys(note for reader in readers for note in reader.notes)),
-        n_buckets=builder.n_buckets,
     )
+    store = store or StoreOptions()
+    n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
+    order = draw_order(table.n_rows, n_buckets, store.seed)
+    columns = {name: column for one in builders for name, column in one.build(order).items()}
+    return replace(table, columns=columns, locate=replace(place, order=order), n_buckets=n_buckets)
 
 
 def map_tables(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data.reading import building
-from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
+from mlpcli.data.reading.building import BuiltColumns, ColumnBuilder, StoreOptions, draw_order
 from mlpcli.data.table import CategoricalColumn, NumericColumn
 from tests.data.tables_by_hand import cells_of
 
@@ -31,12 +31,12 @@ def batches(rows, cuts):
         yield {"n": NumericColumn(np.asarray(numbers)), "t": text_column(texts)}, end - start
 
 
-def built(rows, cuts, options=None):
+def built(rows, cuts, options=None, n_buckets=1, seed=0):
     builder = ColumnBuilder(options)
     for columns, n_rows in batches(rows, cuts):
         builder.add(columns, n_rows)
     assert builder.mixed == set()
-    order = builder.draw_order()
+    order = draw_order(len(rows), n_buckets, seed)
     return builder.build(order), order
 
 
@@ -59,12 +59,26 @@ def test_columns_are_the_same_however_the_rows_are_cut_and_wherever_they_lie(is_
 def test_rows_in_buckets_are_all_the_rows_each_once_with_its_number(rows, cuts, n_buckets, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "SMALL", -1_000_000)
-        columns, order = built(rows, cuts, StoreOptions(n_buckets=lambda *_: n_buckets, seed=seed))
-        again, same = built(rows, [], StoreOptions(n_buckets=lambda *_: n_buckets, seed=seed))
+        columns, order = built(rows, cuts, StoreOptions(), n_buckets, seed)
+        again, same = built(rows, [], StoreOptions(), n_buckets, seed)
     assert sorted(order.tolist()) == list(range(len(rows)))
     assert order.tolist() == same.tolist()  # whatever the batches
     for name, cells in expected(rows).items():
         assert cells_of(columns[name]) == cells_of(again[name]) == [cells[row] for row in order.tolist()]
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+@given(rows=rows, cuts=cuts)
+def test_a_column_can_be_looked_at_before_all_are_built(is_large, rows, cuts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "SMALL", -1_000_000 if is_large else 1 << 24)
+        builder = ColumnBuilder(StoreOptions())
+        for columns, n_rows in batches(rows, cuts):
+            builder.add(columns, n_rows)
+        columns = BuiltColumns([builder])
+        seen = {name: cells_of(column) for name, column in columns.items()}
+        assert builder.n_texts == {"n": 0, "t": len({text for _, text in rows} - {None})}
+        assert seen == expected(rows) == {name: cells_of(column) for name, column in builder.build().items()}
 
 
 @given(rows=rows, cuts=cuts)

@@ -1,0 +1,96 @@
+"""What a table will take in memory is told before it is trained on: its inputs are those that training makes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.data.features.preprocessor import fit_preprocessor
+from mlpcli.workflows import data_store, input_size
+from mlpcli.workflows.data_store import store_options
+from mlpcli.workflows.input_size import count_inputs, most_inputs
+from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.tables import read_training_table, settle
+from tests.program import write_csv
+from tests.workflows.staging import loaded
+
+N_ROWS = 60
+CELLS = {
+    "number": lambda i: i * 1.5,
+    "gaps": lambda i: "" if i % 7 == 0 else i % 9,
+    "gaps_too": lambda i: "" if i % 7 == 0 else i,
+    "few": lambda i: i % 2,
+    "day": lambda i: f"2024-0{i % 9 + 1}-{i % 28 + 1:02d}",
+    "moment": lambda i: f"0{i % 9 + 1}.03.2024 10:{i % 60:02d}",
+    "price": lambda i: f"${i + 1},000",
+    "level": lambda i: f"l{i % 12}",
+    "rare": lambda i: f"r{i}",
+    "code": lambda i: f"{i % 5}" if i else "007",
+    "truth": lambda i: "yes" if i % 3 else "no",
+    "size": lambda i: ("", "NA", "s", "m", "l")[i % 5],
+}
+OPTIONS = [
+    {},
+    {"categorical": {"max_levels": 4, "min_count": 1}},
+    {"categorical": {"binary": "one"}, "missing": {"name": "median", "flag": False}},
+    {"encoding": {"name": "piecewise_linear", "bins": 7}},
+    {"encoding": {"name": "piecewise_linear", "edges": "target"}},
+]
+COLUMNS = {"price": {"role": "number", "prefix": "$", "thousands": ","}}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("columns", [COLUMNS, COLUMNS | {"few": "category", "day": "category"}])
+def test_the_inputs_counted_before_are_those_that_training_makes(folder, options, columns):
+    write_csv(folder / "t.csv", [*CELLS, "y"], [[*(of(i) for of in CELLS.values()), i % 2] for i in range(N_ROWS)])
+    config = loaded({"train": "t.csv", "target": "y", "columns": columns, "validation": None}, preprocess=options)
+    table = read_training_table(config)
+    n_inputs = len(prepare(config).preprocessor.feature_names)
+    counted = count_inputs(config, table)
+    assert counted == n_inputs or (config.config.preprocess.encoding.sees_targets and counted > n_inputs)
+    n_texts = {name: len(getattr(column, "levels", ())) for name, column in table.columns.items()}
+    assert most_inputs(config, n_texts) >= n_inputs
+
+
+@given(codes=st.lists(st.integers(0, 30), min_size=20, max_size=200), n_texts=st.integers(2, 40))
+@settings(max_examples=20)
+def test_roles_told_by_some_of_the_texts_are_those_of_all(tmp_path_factory, codes, n_texts):
+    folder = tmp_path_factory.mktemp("many")
+    rows = [(f"l{code}", f"2024-01-{code + 1:02d}", i if i else "01", i % 2) for i, code in enumerate(codes)]
+    write_csv(folder / "t.csv", ["level", "day", "code", "y"], rows)
+    config = loaded({"train": str(folder / "t.csv"), "target": "y", "validation": None})
+    table = read_training_table(config)
+    settled, options = settle(config, table), config.config.preprocess
+    fitted, _ = fit_preprocessor(
+        settled.table, settled.features, options.numeric, options.missing, options.categorical, options.encoding
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(input_size, "MOST_TEXTS", n_texts)
+        assert count_inputs(config, table) == len(fitted.feature_names)
+
+
+def is_on_disk(monkeypatch, data, n_bytes, **sections):
+    """Whether a table is, where all of the memory is for inputs."""
+    for name in ("BASE_BYTES", "FEWEST_BYTES", "READING_BYTES"):
+        monkeypatch.setattr(data_store, name, 0)
+    config = loaded(data, budget={"memory": int(n_bytes)}, **sections)
+    return read_training_table(config, store_options(config)).n_buckets > 1
+
+
+def test_a_table_of_dates_and_prices_lies_on_disk_exactly_if_its_inputs_do_not_fit(folder, monkeypatch):
+    rows = [(i * 7 % 3001, i * 11 % 3001, f"200{i % 9}-0{i % 8 + 1}-{i % 28 + 1:02d}", f"${i + 1}", i % 2)
+            for i in range(4000)]  # fmt: skip
+    write_csv(folder / "t.csv", ["a", "b", "day", "price", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "columns": {"price": {"role": "number", "prefix": "$"}}}
+    n_inputs = len(prepare(loaded(data)).preprocessor.feature_names)
+    needed = 4000 * n_inputs * 4 * data_store.OVERHEAD
+    assert not is_on_disk(monkeypatch, data, needed * 1.01)
+    assert is_on_disk(monkeypatch, data, needed * 0.99)
+
+
+@pytest.mark.parametrize("max_levels", [100, 1000])
+def test_a_table_of_many_levels_lies_on_disk_exactly_if_the_inputs_it_gets_do_not_fit(folder, monkeypatch, max_levels):
+    write_csv(folder / "t.csv", ["level", "y"], [(f"l{i % 500}", i % 2) for i in range(4000)])
+    data, categorical = {"train": "t.csv", "target": "y"}, {"max_levels": max_levels}
+    needed = 4000 * min(500, max_levels + 1) * 4 * data_store.OVERHEAD
+    assert not is_on_disk(monkeypatch, data, needed * 1.01, preprocess={"categorical": categorical})
+    assert is_on_disk(monkeypatch, data, needed * 0.99, preprocess={"categorical": categorical})
