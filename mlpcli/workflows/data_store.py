@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.config.budget import parse_memory
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.features.preprocessor import Preprocessor, transform
+from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.lookahead import mapped_ahead
 from mlpcli.data.store import WATCH, MappedFile
@@ -99,8 +99,8 @@ def disk_notes(table: Table, n_rows: int) -> list[str]:
 
 def inputs_of(
     loaded: LoadedConfig, preprocessor: Preprocessor, table: Table, rows: Rows, dtype: DTypeLike
-) -> NDArray[np.floating]:
-    """The inputs of some rows, in memory or, where the table was scattered over buckets, on disk."""
+) -> tuple[NDArray[np.floating], TransformCounts]:
+    """The inputs of some rows, in memory or, where the table was scattered over buckets, on disk; and what was odd."""
     shape = (len(rows), len(preprocessor.feature_names))
     if table.n_buckets == 1:
         X: NDArray[np.floating] = np.zeros(shape, dtype)
@@ -113,11 +113,10 @@ def inputs_of(
     density = len(rows) / max(table.n_rows, 1)
     n_at_once = max(int(density * CELLS_AT_ONCE) // max(width, 1), FEWEST_ROWS)
 
-    def write(some: slice) -> None:
-        transform(preprocessor, table, dtype, rows[some], out=X[some])
+    def write(some: slice) -> TransformCounts:
+        _, counts = transform(preprocessor, table, dtype, rows[some], out=X[some])
         WATCH.release()  # of columns on disk
+        return counts
 
     slices = [slice(start, start + n_at_once) for start in range(0, len(rows), n_at_once)]
-    for _ in mapped_ahead(write, slices, n_waiting=0):
-        pass
-    return X
+    return X, sum(mapped_ahead(write, slices, n_waiting=0), TransformCounts({}, {}))

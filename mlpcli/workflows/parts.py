@@ -17,6 +17,7 @@ from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.samples import Samples
 from mlpcli.workflows.data_store import inputs_of
+from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import row_weights
 from mlpcli.workflows.resolution import class_target_table, smoothing_of
 from mlpcli.workflows.tables import TrainingTable, read_scored_table
@@ -72,7 +73,7 @@ class PartMaker:
     def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
         """The parts that stand in the training table."""
         row_sets = [rows for rows in (train_rows, validation_rows) if rows is not None]
-        Xs = [inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype) for rows in row_sets]
+        Xs = [inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)[0] for rows in row_sets]
         train = self.part("train", table, train_rows, Xs[0])
         return train, None if validation_rows is None else self.part("validation", table, validation_rows, Xs[1])
 
@@ -83,7 +84,9 @@ class PartMaker:
         )
         rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
-        X = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
+        X, counts = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
+        odd = describe_counts(counts)
+        notes += [f"{table.name}: {odd}"] if odd else []
         return self.part(name, table, rows, X), table.sha256
 
     def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:

@@ -184,3 +184,15 @@ def test_a_cache_that_is_no_folder_is_an_error_also_for_a_small_table(folder, ca
         prepare(loaded({**IRIS, "cache": cache}))
     (folder / "cache").mkdir()
     prepare(loaded({**IRIS, "cache": "cache"}))
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_a_file_of_cells_that_training_has_not_seen_is_noted_as_when_it_is_evaluated(folder, name):
+    write_csv(folder / "t.csv", ["level", "x", "y"], [(f"l{i % 3}", i, i % 2) for i in range(60)])
+    write_csv(
+        folder / "other.csv", ["level", "x", "y"], [(f"m{i % 3}", "" if i % 5 == 0 else i, i % 2) for i in range(20)]
+    )
+    prepared = prepare(loaded({"train": "t.csv", "target": "y", name: "other.csv"}))
+    assert "other.csv: 4 missing cells (x 4), 20 cells unseen or rare in training (level 20)" in prepared.notes
+    as_trained = prepare(loaded({"train": "t.csv", "target": "y", name: "t.csv"}))
+    assert not any("cells" in note for note in as_trained.notes)
