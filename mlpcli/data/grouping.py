@@ -1,6 +1,6 @@
 """Rows in groups by what a column holds: each text or number, quartiles of many numbers, and the missing cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import cast_table, texts_of
 from mlpcli.data.schema.roles import decide
-from mlpcli.data.table import NumericColumn, Table
+from mlpcli.data.table import Column, NumericColumn, Role, Table
 from mlpcli.errors import DataError, did_you_mean
 
 MOST_NUMBERS = 10  # distinct ones that are groups of their own
 MOST_GROUPS = 1000
 QUARTILES = (0.25, 0.5, 0.75)
 MISSING = "(missing)"
+NONE_KNOWN: Mapping[str, Role] = {}
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,18 @@ class Groups:
     codes: NDArray[np.int64]
 
 
-def group_rows(table: Table, name: str) -> Groups:
-    """The rows by one column as read; raises DataError where it is not there or holds too many values."""
+def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NONE_KNOWN) -> Groups:
+    """The rows by one column; `roles` are of the columns that were cast already, others are as read.
+
+    Raises DataError where it is not there or holds too many values.
+    """
     if name not in table.columns:
         raise DataError(f"{table.name}: --by {name}: no such column.{did_you_mean(name, table.column_names)}")
-    schema, findings = decide(table, name)
-    if schema.role != "number" or any(finding.is_fault for finding in findings):
-        schema = replace(schema, role="category")
-    column = cast_table(table, [schema]).columns[name]
+    column = table.columns[name] if name in roles else _as_found(table, name)
     if isinstance(column, NumericColumn):
         values = np.asarray(column.values, np.float64)
-        if len(np.unique(values[~np.isnan(values)])) > MOST_NUMBERS:
+        is_number = roles.get(name, "number") == "number"
+        if is_number and len(np.unique(values[~np.isnan(values)])) > MOST_NUMBERS:
             return _named(name, *_quartiles(values))
         column = texts_of(column)
     if len(column.levels) > MOST_GROUPS:
@@ -47,11 +49,11 @@ def group_rows(table: Table, name: str) -> Groups:
     return _named(name, column.levels, column.codes.astype(np.int64))
 
 
-def cross_groups(table: Table, columns: Sequence[str]) -> Groups:
+def cross_groups(table: Table, columns: Sequence[str], roles: Mapping[str, Role] = NONE_KNOWN) -> Groups:
     """The rows by each combination of several columns that occurs; raises DataError for more than MOST_GROUPS."""
-    crossed = group_rows(table, columns[0])
+    crossed = group_rows(table, columns[0], roles)
     for column in columns[1:]:
-        further = group_rows(table, column)
+        further = group_rows(table, column, roles)
         n = len(further.names)
         pairs, codes = np.unique(crossed.codes * n + further.codes, return_inverse=True)
         if len(pairs) > MOST_GROUPS:
@@ -62,6 +64,13 @@ def cross_groups(table: Table, columns: Sequence[str]) -> Groups:
         names = [f"{crossed.names[pair // n]}, {further.names[pair % n]}" for pair in pairs.tolist()]
         crossed = Groups(tuple(names), codes.astype(np.int64))
     return crossed
+
+
+def _as_found(table: Table, name: str) -> Column:
+    schema, findings = decide(table, name)
+    if schema.role != "number" or any(finding.is_fault for finding in findings):
+        schema = replace(schema, role="category")
+    return cast_table(table, [schema]).columns[name]
 
 
 def _quartiles(values: NDArray[np.float64]) -> tuple[list[str], NDArray[np.int64]]:

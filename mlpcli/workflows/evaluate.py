@@ -84,7 +84,8 @@ def evaluate(
     row_weight = row_weights(table, weight, rows) if weight else None
     answered = Answered(target, truth, answers, row_weight, model.threshold)
     scored = answered.score(certainty)
-    tables = slice_tables(by, table.take(rows), answered, gates, certainty)
+    roles = {schema.name: schema.role for schema in model.schemas}
+    tables = slice_tables(by, table.take(rows), roles, answered, gates, certainty)
     verdicts = (*judge(gates, scored.judged), *(one for of in tables for part in of.slices for one in part.verdicts))
     confusion = None
     if isinstance(target, ClassTarget):

@@ -1,13 +1,13 @@
 """Scores of groups of rows: where a model is good on the whole, and not in some part."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlpcli.data.grouping import Groups, cross_groups, group_rows
-from mlpcli.data.table import Table
+from mlpcli.data.table import Role, Table
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import Certainty, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
@@ -56,14 +56,16 @@ class SliceTable:
 
 
 def slice_tables(
-    by: By, table: Table, answered: Answered, gates: Sequence[Gate], certainty: Certainty
+    by: By, table: Table, roles: Mapping[str, Role], answered: Answered, gates: Sequence[Gate], certainty: Certainty
 ) -> tuple[SliceTable, ...]:
-    """A table for each column of `by`, or one for all of them crossed; raises DataError for a column without groups."""
+    """A table for each column of `by`, or one for all of them crossed; `roles` are of columns that the model knows.
+
+    Raises DataError for a column without groups.
+    """
     if by.is_crossed and by.columns:
-        return (_slice_table(by, by.columns, cross_groups(table, by.columns), answered, gates, certainty),)
-    return tuple(
-        _slice_table(by, (column,), group_rows(table, column), answered, gates, certainty) for column in by.columns
-    )
+        return (_slice_table(by, by.columns, cross_groups(table, by.columns, roles), answered, gates, certainty),)
+    groups = {column: group_rows(table, column, roles) for column in by.columns}
+    return tuple(_slice_table(by, (column,), groups[column], answered, gates, certainty) for column in by.columns)
 
 
 def _slice_table(

@@ -12,7 +12,7 @@ from mlpcli.cli.markdown import code
 from mlpcli.cli.reports import annotation
 from mlpcli.evaluation.gates import Gate, Verdict
 from mlpcli.evaluation.intervals import wilson
-from tests.program import DATA, done, mlp, train, write_csv
+from tests.program import DATA, done, mlp, train, write_config, write_csv
 
 PENGUINS = DATA / "penguins.csv"
 HOSTILE = 'a|b`c``<b>@x</b>%0A\n::error::\r"&\x1b[31m\x00\ud800,:'
@@ -272,3 +272,15 @@ def test_a_gate_that_fails_for_want_of_an_interval_says_why(penguins, folder, mo
     assert "roc_auc itself is not defined for these rows" in mlp(
         "eval", penguins, folder / "one.csv", "--min", "roc_auc.low=0.1"
     ).stderr.replace("\n", " ")
+
+
+def test_groups_of_a_column_that_the_model_knows_are_what_it_takes_it_for(folder):
+    rows = [(8000 + i % 29, i % 40, i % 7, "ab"[i % 2]) for i in range(290)]
+    write_csv(folder / "t.csv", ["zip", "age", "z", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "columns": {"zip": "category"}, "features": ["zip", "age"]}
+    done("train", write_config(folder / "c.yaml", data))
+    document = done("eval", "runs/c/weights.npz", "t.csv", "--by", "zip,age,z", "--json").document
+    names = [{group["name"] for group in of["groups"]} for of in document["slices"]]
+    assert names[0] == {f"zip = {8000 + i}" for i in range(29)}
+    assert len(names[1]) == 4
+    assert names[2] == {f"z = {i}" for i in range(7)}
