@@ -7,8 +7,9 @@ from mlpcli.cli.render import Row, Screen, count, duration, number
 from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing
 from mlpcli.cli.verdicts import gates_json, refuse_missed, show_verdicts
 from mlpcli.errors import GateMissed
+from mlpcli.workflows.journal import flat_metrics
 from mlpcli.workflows.postprocessing import is_fitted
-from mlpcli.workflows.train import TrainResult, flat_metrics
+from mlpcli.workflows.train import TrainResult
 from mlpcli.workflows.up_to_date import FinishedRun
 
 # The metric, lower being better, in which a model trained on a loss should beat the constant baseline.

@@ -1,25 +1,19 @@
 """`mlp train`: prepare, train with checkpoints, and give the run its name when it is complete."""
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.errors import DataError, Diverged, Interrupted
+from mlpcli.errors import Diverged, Interrupted
 from mlpcli.machine import keep_freed_memory, return_freed_memory
-from mlpcli.nn.averaging import StochasticAverage
-from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
-from mlpcli.storage.model_file import encode_model
-from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
+from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.training.engine import NonFiniteLoss
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
@@ -29,25 +23,14 @@ from mlpcli.workflows.data_store import memory_limit
 from mlpcli.workflows.engines import noting_compilation
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
+from mlpcli.workflows.journal import Journal
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.suspicions import rarest_class
 from mlpcli.workflows.up_to_date import FinishedRun, finished_run
 
-# A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
-# disk.
-CHECKPOINT_SECONDS = 5.0
-
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
 KEPT_MEMORY = 1 << 22
-
-# Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
-# epochs is one of them only where nothing in an epoch depends on it.
-FREE_TO_CHANGE = (
-    "output", "expect", "budget", "data.test", "training.early_stopping.patience",
-    "training.early_stopping.patience_factor", "training.engine",
-)  # fmt: skip
-OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
 class Observer(Protocol):
@@ -113,7 +96,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
-        journal = _Journal(run, prepared)
+        journal = Journal(run, prepared)
         state = journal.resume() if run.can_resume else fresh_state(prepared)
         journal.start()
         budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.plan.chunk_rows is not None)
@@ -142,121 +125,6 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
             raise Interrupted(_unscored(run.partial, resume_command), interruption.exit_code) from None
         seconds = journal.complete(state, outcome)
         return TrainResult(prepared, outcome, run.final, seconds)
-
-
-class _Journal:
-    """What a training writes into its run directory, and when."""
-
-    def __init__(self, run: RunDirectory, prepared: Prepared) -> None:
-        self.run, self.prepared = run, prepared
-        self.config = as_plain(prepared.loaded.config)
-        self._before = 0.0
-        self._started = self._saved = perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Time spent on training, earlier sittings included."""
-        return self._before + perf_counter() - self._started
-
-    def start(self) -> None:
-        """Write the resolved config; the clock starts."""
-        self.run.write(CONFIG, dump_yaml(self.prepared.loaded.config).encode())
-        self._started = self._saved = perf_counter()
-
-    def resume(self) -> TrainingState:
-        """The state of the checkpoint; raises ConfigError or DataError when it belongs to another training."""
-        path = self.run.path(CHECKPOINT)
-        checkpoint = load_checkpoint(path, fresh_state(self.prepared))
-        free_keys = FREE_TO_CHANGE + (("training.epochs",) if _is_open_ended(self.prepared) else ())
-        for key, old, new in _differences(checkpoint.config, self.config):
-            if not any(key == free or key.startswith(free + ".") for free in free_keys):
-                raise self.prepared.loaded.error(
-                    key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
-                )
-        if checkpoint.state.epoch > self.prepared.plan.epochs:
-            raise self.prepared.loaded.error(
-                "training.epochs",
-                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
-            )
-        for name, sha256 in checkpoint.data_sha256.items():
-            if name != "test" and self.prepared.identity.get(name) != sha256:
-                what = "order of the rows on disk (budget.memory)" if name == "order" else f"{name} data"
-                raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
-        self._before = checkpoint.seconds
-        self.run.rewind_history(checkpoint.state.epoch)
-        return checkpoint.state
-
-    def epoch(self, report: EpochReport, state: TrainingState) -> None:
-        """Note an epoch; a checkpoint when it is time."""
-        row: dict[str, float | int | str | None] = {
-            "epoch": report.epoch,
-            "train_loss": report.train_loss,
-            "validation_loss": report.validation_loss,
-        }
-        if self.prepared.metric != "loss":
-            row[f"validation_{self.prepared.metric}"] = report.score
-        row |= {"learning_rate": report.learning_rate, "seconds": round(report.seconds, 6)}
-        self.run.append_history(row)
-        if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
-            self.checkpoint(state)
-
-    def save(self, state: TrainingState) -> None:
-        """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
-        if state.epoch:
-            self.checkpoint(state)
-            with blas_threads(1):
-                self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
-
-    def complete(self, state: TrainingState, outcome: Outcome) -> float:
-        """Write everything and give the run its name; returns the seconds that metrics.json says."""
-        seconds = self.seconds
-        if state.epoch:
-            self.checkpoint(state)
-        self.run.write(WEIGHTS, encode_model(outcome.model))
-        metrics = flat_metrics(outcome, seconds)
-        self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
-        self.run.finish()
-        return seconds
-
-    def checkpoint(self, state: TrainingState) -> None:
-        """Keep all that it takes to go on."""
-        checkpoint = Checkpoint(state, self.config, self.prepared.identity, self.seconds)
-        self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
-        self._saved = perf_counter()
-
-
-def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """metrics.json: one level, `part.metric` for every score, null where a score is not defined."""
-    return {
-        "epochs": outcome.epochs,
-        "best_epoch": outcome.best_epoch,
-        "stop_reason": outcome.stop_reason or "all epochs done",
-        "missed_gates": ", ".join(verdict.gate.text for verdict in outcome.verdicts if not verdict.passed),
-        "seconds": round(seconds, 3),
-        "n_parameters": int(outcome.model.parameters.flat.size),
-        **outcome.model.scores,
-    }
-
-
-def _is_open_ended(prepared: Prepared) -> bool:
-    """Whether an epoch is the same however many are planned."""
-    plan, early_stopping = prepared.plan, prepared.loaded.config.training.early_stopping
-    schedules = (plan.schedule, plan.dropout_schedule, plan.decay_schedule)
-    judges_the_last = early_stopping is not None and early_stopping.at == "cycle_ends"
-    averages_the_end = isinstance(plan.averaging, StochasticAverage)
-    return all(one.name in OPEN_ENDED_SCHEDULES for one in schedules) and not (judges_the_last or averages_the_end)
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Keys whose values differ, with both values."""
-    found = []
-    for key in dict.fromkeys([*old, *new]):
-        before, after, path = old.get(key), new.get(key), f"{prefix}{key}"
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after, f"{path}.")
-        elif before != after:
-            found.append((path, before, after))
-    return found
 
 
 def _divergence(prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, partial: str) -> str:

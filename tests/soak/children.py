@@ -153,9 +153,9 @@ def _be_the_program(job: Job, streams: Sequence[str]) -> None:
         os.chdir(job.folder)
         _limit(job)
         from mlpcli.cli import main
-        from mlpcli.workflows import train
+        from mlpcli.workflows import journal
 
-        train.CHECKPOINT_SECONDS = job.checkpoint_seconds
+        journal.CHECKPOINT_SECONDS = job.checkpoint_seconds
         sys.argv = ["mlp", *job.arguments]
         Disk(job.folder, job.trouble, job.trace).install()
         main.app = _unblocking(main.app)  # type: ignore[assignment]

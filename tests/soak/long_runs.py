@@ -12,6 +12,7 @@ from unittest import mock
 
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.storage import atomic
+from mlpcli.workflows import journal
 from mlpcli.workflows import train as train_workflow
 from tests.program import DATA
 
@@ -83,6 +84,7 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
     clock = Clock(simulated_seconds / n_epochs)
     with (
         mock.patch.object(train_workflow, "perf_counter", clock),
+        mock.patch.object(journal, "perf_counter", clock),
         mock.patch.object(os, "fsync", leave_unsynced),
         mock.patch("mlpcli.storage.run_directory.write_file", note_write),
     ):

@@ -9,6 +9,7 @@ import pytest
 
 from mlpcli.errors import ConfigError, DataError, Diverged, Interrupted, ModelFileError, OutputError
 from mlpcli.storage import atomic
+from mlpcli.workflows import journal
 from mlpcli.workflows import train as train_workflow
 from mlpcli.workflows.train import train
 from tests.program import DATA, tree, write_csv
@@ -327,12 +328,12 @@ def test_a_disk_that_fills_up_costs_neither_the_old_run_nor_leaves_half_a_file(f
 
 
 def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, monkeypatch):
-    monkeypatch.setattr(train_workflow, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 0.0)
 
     class CutOff(Watch):
         def epoch(self, report, state):
             if report.epoch == 2:
-                monkeypatch.setattr(train_workflow, "CHECKPOINT_SECONDS", 1e9)
+                monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 1e9)
             if report.epoch == 4:
                 raise RuntimeError("power cut")
 
