@@ -62,7 +62,7 @@ def _measure(point: Point, quick: bool) -> dict[str, Any]:
         repeats = 1 if quick or point.n_rows > 1_000_000 else 3
         found = compare({"mlp": [MLP, "train", str(config), "--quiet"]}, folder, repeats, warm_up=False)["mlp"]
         with open(folder / "runs/job/history.csv", encoding="utf-8", newline="") as history:
-            epoch_seconds = min(float(row["seconds"]) for row in csv.DictReader(history))
+            epoch_seconds = min(float(row["seconds"]) for row in csv.DictReader(history) if row["epoch"] != "0")
         n_parameters = json.loads((folder / "runs/job/metrics.json").read_text())["n_parameters"]
     return {
         **asdict(point),

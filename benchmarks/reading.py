@@ -105,7 +105,7 @@ def _measure_disk(folder: Path, n_rows: int) -> dict[str, Any]:
     found = compare(commands, folder, 1, warm_up=False)
     for name, run_folder in zip(commands, ("memory", "budget", "eighth"), strict=True):
         with open(folder / run_folder / "history.csv", encoding="utf-8", newline="") as history:
-            epoch = min(float(row["seconds"]) for row in csv.DictReader(history))
+            epoch = min(float(row["seconds"]) for row in csv.DictReader(history) if row["epoch"] != "0")
         found[name]["rows_per_second"] = n_rows / epoch
     return {"n_rows": n_rows, "found": found}
 

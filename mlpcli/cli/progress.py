@@ -7,9 +7,11 @@ from rich.table import Column
 
 from mlpcli.cli.render import Screen, count, listed, number
 from mlpcli.data.targets.target import ClassTarget
+from mlpcli.nn.folding import folded
 from mlpcli.nn.parameters import count_parameters
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
+from mlpcli.workflows.fitting import monitored_name
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import smoothing_of
 
@@ -45,7 +47,7 @@ class TrainingView:
             self._screen.say(f"{'engine':<10}{prepared.engine.name}: {prepared.engine.reason}")
         if from_epoch:
             self._screen.say(f"{'resumed':<10}after epoch {from_epoch}")
-        self._metric, self._epochs = prepared.metric, prepared.plan.epochs
+        self._metric, self._epochs = monitored_name(prepared), prepared.plan.epochs
         self._last_shown = monotonic()
         if self._screen.stderr.is_terminal and not self._screen.is_quiet:
             self._progress = Progress(
@@ -105,13 +107,16 @@ def describe_data(prepared: Prepared) -> str:
 
 
 def describe_network(prepared: Prepared) -> str:
-    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`."""
+    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and how many the saved network has, if not as many."""
     network = prepared.network
     hidden = f"{network.activation}, " if network.n_layers > 1 else ""
     dropout = f" · dropout {network.dropout:g}" if network.dropout else ""
     sizes = " -> ".join(map(str, network.sizes))
     members = f" · {network.members} members" if network.members > 1 else ""
-    parameters = count(count_parameters(network), "parameter")
+    n_trained, n_saved = count_parameters(network), count_parameters(folded(network))
+    parameters = count(n_trained, "parameter") + (
+        f", {count(n_saved, 'as saved', 'as saved')}" if n_saved != n_trained else ""
+    )
     return f"{sizes} · {hidden}{network.output_activation}{members} · {parameters}{dropout}"
 
 

@@ -43,9 +43,9 @@ def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
     metric = LOSS_METRICS.get(result.prepared.plan.loss.name)
     if metric is not None and _is_no_better(outcome.scores, metric):
         screen.warn(f"in {metric} the model is no better than the constant baseline, which ignores the inputs.")
-    if is_fitted(result.prepared.loaded.config.postprocess):
-        fitted = describe_postprocessing(outcome.model) or "a temperature, which is in the weights of the last layer"
-        screen.answer(f"Fitted on the validation rows: {fitted}")
+    chosen = _chosen(result)
+    if chosen:
+        screen.answer(f"Chosen on the validation rows (so their scores flatter): {chosen}")
     where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
     ending = f"Stopped {where}: {outcome.stop_reason}. " if outcome.stop_reason else ""
     last = "The last epoch is kept." if outcome.epochs else "The weights of the last step are kept."
@@ -84,6 +84,17 @@ def refuse_failed(result: TrainResult | FinishedRun) -> None:
         refuse_missed(result.outcome.verdicts)
     elif result.missed_gates:
         raise GateMissed(f"{result.folder} missed when it was trained: {result.missed_gates}")
+
+
+def _chosen(result: TrainResult) -> str:
+    """`the epoch, temperature 1.31`: what was chosen by the validation rows; "" for nothing."""
+    prepared = result.prepared
+    if prepared.validation is None:
+        return ""
+    chosen = ["the epoch"] if prepared.picks_best_epoch else []
+    if is_fitted(prepared.loaded.config.postprocess):
+        chosen.append(describe_postprocessing(result.outcome.model) or "a temperature (in the last layer's weights)")
+    return ", ".join(chosen)
 
 
 def _is_no_better(scores: Mapping[str, Mapping[str, float]], metric: str) -> bool:

@@ -13,24 +13,32 @@ from mlpcli.nn.parameters import Parameters, allocate_parameters
 Array = NDArray[np.floating[Any]]
 
 
+def folded(network: Network) -> Network:
+    """The network that `fold` makes."""
+    front = network.front
+    if not (front.is_scaled or front.blocks or front.sees_cosines):
+        return network
+    return replace(
+        network, front=Front(periodic=front.periodic, numbers=front.numbers) if front.has_cosines else Front()
+    )
+
+
 def fold(network: Network, parameters: Parameters) -> tuple[Network, Parameters]:
     """The same function with the factors of the inputs and the embeddings of categories in W1.
 
     An embedding of one-hot inputs is a matrix product, and so is a factor: W1 takes both in, with zeros for what a
     member does not see. Cosines stay. Outputs agree up to rounding.
     """
-    front = network.front
-    if not (front.is_scaled or front.blocks or front.sees_cosines):
+    plain = folded(network)
+    if plain is network:
         return network, parameters
-    plain = Front(periodic=front.periodic, numbers=front.numbers) if front.has_cosines else Front()
-    folded = replace(network, front=plain)
-    result = allocate_parameters(folded, parameters.flat.dtype)
+    result = allocate_parameters(plain, parameters.flat.dtype)
     for name, tensor in result.tensors.items():
         if name != "W1":
             tensor[...] = parameters.tensors[name]
     each = [_first_weights(network, parameters, member) for member in range(network.members)]
     result.tensors["W1"][...] = each if network.members > 1 else each[0]
-    return folded, result
+    return plain, result
 
 
 def has_logits(network: Network) -> bool:
@@ -53,10 +61,10 @@ def _first_weights(network: Network, parameters: Parameters, member: int) -> Arr
     if own.is_scaled:
         W *= tensors["scale"]
     kept = own.kept(n_inputs)
-    folded = np.zeros((len(W), n_inputs + network.front.n_periodic))
-    folded[:, list(kept)] = W[:, : len(kept)]
-    folded[:, n_inputs : n_inputs + n_periodic] = W[:, len(kept) : len(kept) + n_periodic]
+    merged = np.zeros((len(W), n_inputs + network.front.n_periodic))
+    merged[:, list(kept)] = W[:, : len(kept)]
+    merged[:, n_inputs : n_inputs + n_periodic] = W[:, len(kept) : len(kept) + n_periodic]
     for number, (start, stop) in enumerate(own.blocks):
         first = len(kept) + n_periodic + number * own.embedding
-        folded[:, start:stop] = W[:, first : first + own.embedding] @ tensors[f"table{number + 1}"].astype(np.float64).T
-    return folded
+        merged[:, start:stop] = W[:, first : first + own.embedding] @ tensors[f"table{number + 1}"].astype(np.float64).T
+    return merged

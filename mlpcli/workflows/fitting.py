@@ -100,6 +100,30 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
         yield report
 
 
+def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None]:
+    """Validation loss and score of the fresh weights, before the first step; None without validation rows."""
+    validation, monitor = prepared.validation, _monitor(prepared)
+    if validation is None:
+        return None, None
+    scorer = Scorer(prepared.network, prepared.plan.loss, validation.samples, prepared.folds)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        loss, outputs = scorer.run(view_parameters(prepared.network, state.flat))
+    if monitor is None or not np.isfinite(loss):
+        return loss, None
+    return loss, loss if monitor.score is None else monitor.score(outputs)
+
+
+def monitored_name(prepared: Prepared) -> str:
+    """What each epoch is judged by, `log_loss`, and what is done to it: `expected calibrated log_loss`."""
+    words = [prepared.metric]
+    if prepared.metric != "loss" and _judge(prepared, prepared.train, prepared.metric).finds_temperature:
+        words.insert(0, "calibrated")
+    if prepared.metric != "loss" and prepared.folds is not None:
+        has_several = prepared.network.members > int(prepared.folds.max()) + 1  # that have not seen a row
+        words = ["expected", *words] if has_several else words
+    return " ".join(words)
+
+
 def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     """Why the training should not go on before its last epoch, or ""."""
     early_stopping = prepared.loaded.config.training.early_stopping

@@ -14,7 +14,7 @@ from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, R
 from mlpcli.training.loop import EpochReport
 from mlpcli.training.state import TrainingState
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.fitting import Outcome, finished, fresh_state
+from mlpcli.workflows.fitting import Outcome, finished, fresh_state, report_start
 from mlpcli.workflows.preparation import Prepared
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
@@ -72,19 +72,33 @@ class Journal:
         self.run.rewind_history(checkpoint.state.epoch)
         return checkpoint.state
 
+    def fresh(self, state: TrainingState) -> None:
+        """Note what the weights are worth before the first step."""
+        validation_loss, score = report_start(self.prepared, state)
+        self._note(0, None, validation_loss, score, None, None)
+
     def epoch(self, report: EpochReport, state: TrainingState) -> None:
         """Note an epoch; a checkpoint when it is time."""
-        row: dict[str, float | int | str | None] = {
-            "epoch": report.epoch,
-            "train_loss": report.train_loss,
-            "validation_loss": report.validation_loss,
-        }
-        if self.prepared.metric != "loss":
-            row[f"validation_{self.prepared.metric}"] = report.score
-        row |= {"learning_rate": report.learning_rate, "seconds": round(report.seconds, 6)}
-        self.run.append_history(row)
+        self._note(
+            report.epoch, report.train_loss, report.validation_loss, report.score, report.learning_rate,
+            round(report.seconds, 6),
+        )  # fmt: skip
         if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
             self.checkpoint(state)
+
+    def _note(
+        self,
+        epoch: int,
+        train_loss: float | None,
+        validation_loss: float | None,
+        score: float | None,
+        learning_rate: float | None,
+        seconds: float | None,
+    ) -> None:
+        row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
+        if self.prepared.metric != "loss":
+            row[f"validation_{self.prepared.metric}"] = score
+        self.run.append_history(row | {"learning_rate": learning_rate, "seconds": seconds})
 
     def save(self, state: TrainingState) -> None:
         """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""

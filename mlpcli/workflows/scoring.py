@@ -80,7 +80,7 @@ class Judge:
         together = alone
         if len(outputs) > 1:
             state = self.state
-            if self._finds_temperature:
+            if self.finds_temperature:
                 state = state | {"temperature": np.array([self.members_temperature(outputs, n_members=len(outputs))])}
             together = self._of_answers(mean_answers(self.target, state, outputs))
         if find_metric(self.metric).higher_is_better or min(alone, together) <= 0.0:
@@ -102,13 +102,14 @@ class Judge:
         return fit_members_temperature(log_loss_at, len(outputs), n_members or self.n_members)
 
     @property
-    def _finds_temperature(self) -> bool:
+    def finds_temperature(self) -> bool:
+        """Whether what is judged are calibrated probabilities."""
         judges_probabilities = self.metric in METRICS and METRICS[self.metric].judges_probabilities
         return self.is_calibrated and judges_probabilities and not isinstance(self.target, NumberTarget)
 
     def _calibrated(self, outputs: NDArray[Any]) -> dict[str, Values]:
         """The state of the target, with the temperature if these outputs get one."""
-        if not self._finds_temperature:
+        if not self.finds_temperature:
             return self.state
         answers = decode_outputs(self.target, self.state, outputs)
         return self.state | {"temperature": np.array([fit_temperature(answers, self.truth, self.weights)])}

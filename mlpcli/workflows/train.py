@@ -103,6 +103,8 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         observer.prepared(prepared, state.epoch)
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
+                if not run.can_resume:
+                    journal.fresh(state)
                 for report in epochs(prepared, state, lambda: interruption.was_asked() or budget.is_used_up()):
                     journal.epoch(report, state)
                     observer.epoch(report, state)

@@ -1,5 +1,7 @@
 """A model of several members in every verb that reads one."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -66,4 +68,26 @@ def test_training_says_so_too_and_the_history_has_the_score_of_rows_left_out(fol
     lines = (folder / "run/history.csv").read_text().splitlines()
     columns = lines[0].split(",")
     scored = [dict(zip(columns, line.split(","), strict=True))["validation_log_loss"] for line in lines[1:]]
-    assert [bool(text) for text in scored] == [False, False, True]  # a constant rate rests at the end alone
+    assert [bool(text) for text in scored] == [
+        True,
+        False,
+        False,
+        True,
+    ]  # at the start, and where a constant rate rests: at the end
+
+
+def test_a_score_of_an_epoch_is_called_what_it_is_and_both_counts_of_parameters_are_shown(folder):
+    """That of an epoch is expected of all members and calibrated, that of the table is of those that saw no row."""
+    members = {"members": {"count": 4, "rows": "folds", "folds": 2}, "category_embedding": {"size": 2, "above": 2}}
+    calibrated = {"postprocess": {"calibration": "temperature"}}
+    for model, postprocess, name in (
+        (members, calibrated, "expected calibrated log_loss"),
+        (members, {}, "expected log_loss"),
+        ({"members": {"count": 2, "rows": "folds", "folds": 2}}, {}, ", log_loss"),
+    ):
+        config = write_config(folder / "c.yaml", PENGUINS, {"epochs": 1}, model=model, **postprocess)
+        shown = done("train", config, "--output", "run").stderr
+        assert f"{name} " in shown.split("validation: loss")[1]
+        saved = re.search(r"· ([\d ]+ parameters)", done("inspect", "run/weights.npz").stdout)[1]
+        assert saved in shown or f"{saved.removesuffix(' parameters')} as saved" in shown
+    assert "as saved" not in shown  # a plain network is saved as it is

@@ -40,9 +40,10 @@ def test_what_was_fitted_is_shown_after_the_training_and_by_inspect(folder, rare
         folder / "c.yaml", RARE, postprocess={"calibration": "temperature", "threshold": "f1"}, output="run"
     )
     lines = done("train", path).lines
-    (fitted,) = [line for line in lines if line.startswith("Fitted on the validation rows: temperature ")]
+    start = "Chosen on the validation rows (so their scores flatter): the epoch, "
+    (fitted,) = [line for line in lines if line.startswith(start + "temperature ")]
     assert " · threshold " in fitted
-    shown = fitted.removeprefix("Fitted on the validation rows: ")
+    shown = fitted.removeprefix(start)
     assert f"answers   {shown}" in done("inspect", "run/weights.npz").lines
 
 

@@ -54,10 +54,22 @@ def test_the_history_has_a_row_per_epoch(folder, config):
     done("train", config, "--set", "training.epochs=5")
     with (folder / "runs" / "iris" / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
     assert list(rows[0])[:4] == ["epoch", "train_loss", "validation_loss", "validation_log_loss"]
-    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
-    assert all(float(row["seconds"]) >= 0 for row in rows)
+    assert float(rows[-1]["train_loss"]) < float(rows[1]["train_loss"])
+    assert all(float(row["seconds"]) >= 0 for row in rows[1:])
+
+
+def test_epoch_0_of_the_history_is_of_the_fresh_weights_on_validation_rows(folder, config):
+    lazy = ["--set", "training.epochs=2", "--set", "training.optimizer.learning_rate=1e-30"]
+    done("train", config, *lazy)
+    with (folder / "runs" / "iris" / "history.csv").open() as file:
+        fresh, after, _ = csv.DictReader(file)
+    assert {name for name, cell in fresh.items() if cell} == {"epoch", "validation_loss", "validation_log_loss"}
+    for name in ("validation_loss", "validation_log_loss"):
+        assert float(fresh[name]) == pytest.approx(float(after[name]))
+    done("train", config, *lazy, "--set", "data.validation=null")
+    assert (folder / "runs" / "iris" / "history.csv").read_text().splitlines()[1] == "0,,,,,"
 
 
 def test_metrics_are_flat_and_have_every_part(folder):
@@ -185,7 +197,7 @@ def test_a_training_that_was_interrupted_and_resumed_ends_in_the_same_bytes(fold
     run = folder / "runs" / "iris"
     before = tree(run)
     with start("train", config, *options, "--set", "training.epochs=1000000", cwd=folder) as process:
-        wait_for(folder / "runs" / "iris.partial" / "history.csv", process, n_bytes=150)
+        wait_for(folder / "runs" / "iris.partial" / "history.csv", process, n_bytes=250)
         process.send_signal(signal_number)
         stderr = process.communicate()[1].decode()
     assert process.returncode == code

@@ -93,7 +93,7 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
     assert len(growth.inodes) == 1, "history.csv was rewritten"
     assert all(before < after for before, after in pairwise(growth.sizes))
     assert len(growth.sizes) == n_epochs
-    assert (folder / "run" / "history.csv").read_bytes().count(b"\n") == n_epochs + 1
+    assert (folder / "run" / "history.csv").read_bytes().count(b"\n") == n_epochs + 2
     assert len({handles for _, handles in growth.samples}) == 1, growth.samples
     # What grows is the array of sizes above.
     first, last = growth.samples[0][0], growth.samples[-1][0]

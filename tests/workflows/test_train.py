@@ -72,7 +72,7 @@ def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, 
     resumed = json.loads(Path("run/metrics.json").read_text())
     assert {**resumed, "seconds": 0} == {**metrics, "seconds": 0}
     history = Path("run/history.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(1, whole.outcome.epochs + 1))]
+    assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(whole.outcome.epochs + 1))]
 
 
 FOLDED = {"count": 4, "rows": "folds", "folds": 2}
@@ -339,12 +339,12 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, mo
 
     with pytest.raises(RuntimeError):
         train(loaded(training={"epochs": 5}), CutOff())
-    assert Path("run.partial/history.csv").read_text().count("\n") == 5
+    assert Path("run.partial/history.csv").read_text().count("\n") == 6
     watch = Watch()
     train(loaded(training={"epochs": 5}), watch, resume=True)
     assert (watch.from_epoch, watch.epochs) == (2, [3, 4, 5])
     history = Path("run/history.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in history[1:]] == ["1", "2", "3", "4", "5"]
+    assert [line.split(",")[0] for line in history[1:]] == ["0", "1", "2", "3", "4", "5"]
     resumed = WEIGHTS.read_bytes()
     train(loaded(training={"epochs": 5}), Watch())
     assert WEIGHTS.read_bytes() == resumed
