@@ -281,11 +281,11 @@ def test_a_training_stopped_in_its_first_epoch_has_nothing_to_resume(folder, mon
             self._note(signal.SIGTERM, None)
             return self
 
-    monkeypatch.setattr(train_workflow, "Interruption", Asked)
-    with pytest.raises(Interrupted, match="before the first epoch was done: nothing to resume") as caught:
-        train(loaded(), Watch())
+    with monkeypatch.context() as patch:
+        patch.setattr(train_workflow, "Interruption", Asked)
+        with pytest.raises(Interrupted, match="before the first epoch was done: nothing to resume") as caught:
+            train(loaded(), Watch())
     assert caught.value.exit_code == 143
-    monkeypatch.undo()
     watch = Watch()
     train(loaded(), watch, resume=True)
     assert any("nothing to resume" in note for note in watch.notes)
