@@ -92,6 +92,8 @@ def _chosen(result: TrainResult) -> str:
     if prepared.validation is None:
         return ""
     chosen = ["the epoch"] if prepared.picks_best_epoch else []
+    if prepared.folds is not None and prepared.loaded.config.preprocess.encoding.sees_targets:
+        chosen.append("the edges of bins")  # by the targets of all training rows, which on folds are held out too
     if is_fitted(prepared.loaded.config.postprocess):
         chosen.append(describe_postprocessing(result.outcome.model) or "a temperature (in the last layer's weights)")
     return ", ".join(chosen)

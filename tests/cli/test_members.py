@@ -91,3 +91,12 @@ def test_a_score_of_an_epoch_is_called_what_it_is_and_both_counts_of_parameters_
         saved = re.search(r"· ([\d ]+ parameters)", done("inspect", "run/weights.npz").stdout)[1]
         assert saved in shown or f"{saved.removesuffix(' parameters')} as saved" in shown
     assert "as saved" not in shown  # a plain network is saved as it is
+
+
+def test_edges_of_bins_that_saw_the_targets_of_rows_held_out_are_said_to_be_chosen_on_them(folder):
+    bins = {"name": "piecewise_linear", "bins": 3}
+    for edges, is_said in (("target", True), ("quantile", False)):
+        encoding = {"encoding": bins | {"edges": edges}}
+        lines = done("train", write_config(folder / "c.yaml", PENGUINS, model=MODEL, preprocess=encoding)).lines
+        (chosen,) = [line for line in lines if line.startswith("Chosen on the validation rows (so")]
+        assert ("the edges of bins" in chosen) == is_said
