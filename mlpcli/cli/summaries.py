@@ -3,7 +3,7 @@
 from mlpcli.cli.render import listed, number
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.model import Model
-from mlpcli.workflows.headlines import MAIN_METRICS as MAIN_METRICS
+from mlpcli.workflows.main_metrics import MAIN_METRICS as MAIN_METRICS
 
 
 def describe_target(target: Target) -> str:

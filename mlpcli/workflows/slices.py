@@ -13,7 +13,7 @@ from mlpcli.evaluation.intervals import Certainty, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.workflows.certainty import Answered, Scored
-from mlpcli.workflows.headlines import MAIN_METRICS
+from mlpcli.workflows.main_metrics import MAIN_METRICS
 
 FEW_ROWS = 30
 REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enough
