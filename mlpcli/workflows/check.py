@@ -13,7 +13,7 @@ from mlpcli.workflows.data_store import store_options
 from mlpcli.workflows.memory import refuse_over_budget, training_memory
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared, prepare
-from mlpcli.workflows.suspicions import rarest_class, shared_rows
+from mlpcli.workflows.row_warnings import rarest_class, shared_rows
 from mlpcli.workflows.tables import read_training_table, settle, writing_of
 from mlpcli.workflows.timing import expected_seconds
 from mlpcli.workflows.train import default_output

@@ -37,8 +37,8 @@ from mlpcli.workflows.resolution import (
     smoothing_note,
     uses_folds,
 )
+from mlpcli.workflows.row_warnings import rare_classes, shared_rows
 from mlpcli.workflows.shape import resolve_network
-from mlpcli.workflows.suspicions import rare_classes, shared_rows
 from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
 
 Rows = NDArray[np.int64]

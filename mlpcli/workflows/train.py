@@ -26,7 +26,7 @@ from mlpcli.workflows.interruption import Interruption
 from mlpcli.workflows.journal import Journal
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import Prepared, prepare
-from mlpcli.workflows.suspicions import rarest_class
+from mlpcli.workflows.row_warnings import rarest_class
 from mlpcli.workflows.up_to_date import FinishedRun, finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
