@@ -1,5 +1,8 @@
 """mlpcli from Python."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -121,6 +124,66 @@ def test_types_that_only_frames_have_are_taken(flowers):
     model = mlpcli.train({"data": {"target": "label"}, "training": {"epochs": 2}}, rows)
     assert len(model.predict(rows)) == 60
     assert set(model.classes) == {"True", "False"}
+
+
+LABELS = {
+    "whole numbers of 19 digits": [1234567890123456789, 1234567890123456788],
+    "small whole numbers": np.array([3, 4], np.int8),
+    "unsigned": np.array([1, 2**64 - 1], np.uint64),
+    "numbers": [1.0, 2.5],
+    "numbers of single precision": np.array([0.1, 0.7], np.float32),
+    "numbers of half precision": np.array([0.1, 0.7], np.float16),
+    "booleans": [True, False],
+    "texts": ["b", "a"],
+    "texts of numbers": ["1", "2"],
+    "texts of booleans": ["true", "false"],
+    "nullable": pd.array([1, 2], "Int64"),
+    "categories of whole numbers": pd.Categorical([1, 2]),
+    "categories of numbers": pd.Categorical([1.5, 2.0]),
+    "categories of booleans": pd.Categorical([True, False]),
+    "categories of texts": pd.Categorical(["1", "2"]),
+    "categories of dates": pd.Categorical(
+        pd.DatetimeIndex([pd.Timestamp(2024, 1, 1), pd.Timestamp(2024, 1, 2, 3, 4, 5)])
+    ),
+    "times": pd.DatetimeIndex([pd.Timestamp(2024, 1, 1), pd.Timestamp("2024-01-02 03:04:05.678")]),
+    "times with a zone": pd.DatetimeIndex([pd.Timestamp(2024, 1, 1), pd.Timestamp("2024-07-02 03:04")]).tz_localize(
+        "Europe/Berlin"
+    ),
+    "dates": pd.Series([date(2024, 1, 1), date(2024, 1, 2)], dtype=object),
+    "decimals": pd.Series([Decimal("0.10"), Decimal("2.50")], dtype=object),
+}
+
+
+@pytest.mark.parametrize("values", LABELS.values(), ids=LABELS)
+def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and_a_saved_model(folder, values):
+    pytest.importorskip("pyarrow")
+    pair = pd.Series(values)
+    y = pair.iloc[[0, 1] * 30].reset_index(drop=True)
+    rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "y": y})
+    rows.to_parquet("rows.parquet", index=False)
+    config = {"data": {"target": "y"}, "task": "classification", "training": {"epochs": 60}}
+    for model in (
+        mlpcli.train(config, rows),
+        mlpcli.train({**config, "data": {**config["data"], "train": "rows.parquet"}}),
+    ):
+        answers = model.predict(rows)
+        assert (answers == rows["y"]).all()
+        model.save("m.npz")
+        pd.testing.assert_series_equal(mlpcli.load("m.npz").predict(rows), answers)
+        done("predict", "m.npz", "rows.parquet", "-o", "out.parquet")
+        out = pd.read_parquet("out.parquet")["y"]
+        assert (out == rows["y"]).all()
+        assert {type(cell) for cell in out.tolist()} == {type(cell) for cell in answers.tolist()}
+        done("predict", "m.npz", "rows.parquet", "-o", "out.csv")
+        done("predict", "m.npz", "rows.parquet", "-o", "out.jsonl")
+
+
+def test_several_booleans_come_back_with_the_type_they_had():
+    rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "a": [True, False] * 30, "b": [0, 1] * 30, "c": ["no", "yes"] * 30})
+    config = {"data": {"target": ["a", "b", "c"]}, "task": "multilabel", "training": {"epochs": 60}}
+    answers = mlpcli.train(config, rows).predict(rows)
+    assert (answers == rows[["a", "b", "c"]]).all(axis=None)
+    assert [str(dtype) for dtype in answers.dtypes[:2]] == ["bool", "int64"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Role = Literal["number", "date", "boolean", "category"]
+# What the cells of a typed source are. `datetime64[us, UTC]` are times with a zone, `mixed` cells of several types.
+CellType = Literal[
+    "text", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+    "float64", "decimal", "date", "datetime64[s]", "datetime64[ms]", "datetime64[us]", "datetime64[ns]",
+    "datetime64[s, UTC]", "datetime64[ms, UTC]", "datetime64[us, UTC]", "datetime64[ns, UTC]", "mixed",
+]  # fmt: skip
 Codes = NDArray[np.signedinteger[Any]]
 Rows = NDArray[np.signedinteger[Any]]
 Values = NDArray[np.float64]
@@ -34,10 +40,12 @@ class NumericColumn:
     """Numbers (n_rows,) of any real dtype that holds them exactly; NaN where a cell is missing.
 
     `role` is what the type in the source says ("date": days since 1970-01-01); None leaves it to the cells.
+    `cell_type` is that type, None where cells are texts without one (CSV).
     """
 
     values: NDArray[Any]
     role: Role | None = None
+    cell_type: CellType | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -51,12 +59,13 @@ class NumericColumn:
 class CategoricalColumn:
     """Texts: cell = `levels[codes[row]]`, code -1 a missing cell. Levels are distinct, without surrounding blanks, NFC.
 
-    `role` is what the type in the source says; None leaves it to the cells.
+    `role` is what the type in the source says; None leaves it to the cells. `cell_type` as of a `NumericColumn`.
     """
 
     levels: tuple[str, ...]
     codes: Codes
     role: Role | None = None
+    cell_type: CellType | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -156,6 +165,17 @@ class Table:
         return replace(
             self, columns=columns, n_rows=len(numbers), locate=lambda row: self.where(int(numbers[row])), sha256=""
         )
+
+
+def common_type(one: CellType | None, other: CellType | None) -> CellType | None:
+    """The type of cells of two types."""
+    if one == other:
+        return one
+    try:
+        found = np.result_type(str(one), str(other))
+    except TypeError:
+        return "mixed"
+    return found.name if found.kind in "iufM" and "bool" not in (one, other) else "mixed"  # type: ignore[return-value]
 
 
 def code_dtype(n_codes: int) -> "np.dtype[np.signedinteger[Any]]":

@@ -16,7 +16,7 @@ from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.schema.column import texts_of
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.data.writing.csv import Labels, without_formulas
 from mlpcli.data.writing.table_writers import Writer, writer_for
 from mlpcli.errors import DataError, MlpError, did_you_mean
@@ -199,7 +199,8 @@ def _is_looked_at(chunk: Table) -> bool:
 def _safe(column: NDArray[Any] | Labels) -> NDArray[Any] | Labels:
     """A column without texts that a spreadsheet would take for formulas."""
     if isinstance(column, Labels):
-        return replace(column, texts=without_formulas(column.texts))
+        is_text = isinstance(column.values, Sequence)
+        return replace(column, values=without_formulas(column.values)) if is_text else column
     if column.dtype != object:
         return column
     safe = np.empty(len(column), object)
@@ -228,10 +229,11 @@ def _answers(
     values: list[NDArray[np.generic] | Labels] = []
     if isinstance(target, NumberTarget):
         values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
-    elif is_typed:
-        values += list(model.columns(answers).values())
     else:
-        values += [Labels(*column) for column in predicted_labels(target, answers, model.threshold).values()]
+        found = predicted_labels(target, answers, model.threshold).values()
+        for (labels, codes), cell_type in zip(found, target.cell_types, strict=True):
+            is_text = not is_typed or cell_type == "text"
+            values.append(Labels(labels if is_text else typed_labels(labels, cell_type), codes))
     names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
     if request.with_probabilities:
         of = answer_names(target)

@@ -18,7 +18,7 @@ from mlpcli.data.schema.cells import (
     number_text,
     parse_numbers,
 )
-from mlpcli.data.schema.dates import parse_dates
+from mlpcli.data.schema.dates import date_texts, parse_dates
 from mlpcli.data.store import WATCH
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype
 from mlpcli.errors import DataError
@@ -82,14 +82,14 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: W
 def texts_of(column: NumericColumn) -> CategoricalColumn:
     """Numbers as texts in their one spelling, days as ISO dates; `role` says what they were."""
     distinct, codes = np.unique(np.asarray(column.values), return_inverse=True)
-    if column.role == "date":
-        stamps = np.round(distinct * 86_400).astype("datetime64[s]") if len(distinct) else distinct
-        levels = [str(stamp).replace("T00:00:00", "") for stamp in stamps]
-    else:
-        # The shortest text of a float32 is not that of its float64.
-        levels = [number_text(float(str(number))) for number in distinct]
+    # The shortest text of a float32 is not that of its float64.
+    is_date = column.role == "date"
+    levels = date_texts(distinct) if is_date else [number_text(float(str(number))) for number in distinct]
     found = CategoricalColumn(
-        tuple(map(str, range(len(levels)))), codes.astype(code_dtype(len(levels))), column.role or "number"
+        tuple(map(str, range(len(levels)))),
+        codes.astype(code_dtype(len(levels))),
+        column.role or "number",
+        column.cell_type,
     )
     is_missing = np.isnan(distinct.astype(np.float64))
     return found.relabel([None if gone else level for level, gone in zip(levels, is_missing, strict=True)])
@@ -117,7 +117,7 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
                 f"{where(int(np.argmax(is_infinite)))}: column {escaped(schema.name)}: an infinite value. "
                 "Write a finite number, or leave the cell empty."
             )
-    return NumericColumn(values, "date" if schema.role == "date" else column.role)
+    return NumericColumn(values, "date" if schema.role == "date" else column.role, column.cell_type)
 
 
 def _without_markers(values: NDArray[Any], numbers: NDArray[np.float64]) -> NDArray[Any]:
@@ -157,7 +157,7 @@ def _boolean(texts: CategoricalColumn, names: list[str | None], schema: ColumnSc
         for name, sign in zip(names, signs.tolist(), strict=True)
     ]
     table = np.asarray(codes, code_dtype(len(others) + 2))
-    return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role)
+    return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role, texts.cell_type)
 
 
 def not_a_number(where: str, schema: ColumnSchema, text: str) -> DataError:

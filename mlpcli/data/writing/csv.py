@@ -18,9 +18,12 @@ SMALL, LARGE = (0.99e-6, 1.01e-4), 1e12
 
 @dataclass(frozen=True)
 class Labels:
-    """A column of few texts: the cell of a row is `texts[codes[row]]`, missing at -1."""
+    """A column of few values: the cell of a row is `values[codes[row]]`, missing at -1.
 
-    texts: Sequence[str]
+    `values` are texts, or, for a typed format, an array or index of what `typed_labels` gives.
+    """
+
+    values: Sequence[str] | Any
     codes: NDArray[np.integer[Any]]
 
 
@@ -70,7 +73,7 @@ def float_texts(numbers: NDArray[Any]) -> list[str]:
 def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
     """The cells of a column as they stand in the file."""
     if isinstance(column, Labels):
-        texts = np.asarray(_quoted([*column.texts, ""], delimiter, n_columns), object)
+        texts = np.asarray(_quoted([*column.values, ""], delimiter, n_columns), object)
         return list(texts[column.codes])
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         return _quoted(float_texts(column), delimiter, n_columns)

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, BinaryIO, Protocol
 
@@ -10,6 +11,7 @@ import orjson
 
 from mlpcli.data.reading.faults import escaped, escaped_path
 from mlpcli.data.reading.typed.arrow import load_pyarrow
+from mlpcli.data.reading.typed.columns import text_of
 from mlpcli.data.writing.csv import Cells, Labels, format_header, format_rows
 from mlpcli.errors import OutputError
 
@@ -128,19 +130,32 @@ def format_objects(names: Sequence[str], columns: Sequence[Cells]) -> str:
 
 def _json_texts(column: Cells) -> list[str]:
     if isinstance(column, Labels):
-        texts = [orjson.dumps(text or None).decode() for text in (*column.texts, "")]
+        texts = [orjson.dumps(_plain(value)).decode() for value in (*column.values, None)]
         return list(np.asarray(texts, object)[column.codes])
     if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
         joined = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1]
         return joined.split(",") if joined else []
-    known = (str, bool, int, float, type(None))
-    return [orjson.dumps(cell if isinstance(cell, known) else str(cell)).decode() for cell in column]
+    return [orjson.dumps(_plain(cell)).decode() for cell in column]
+
+
+def _plain(cell: Any) -> str | bool | int | float | None:
+    """A cell as JSON has it; "" is a missing one."""
+    if isinstance(cell, str):
+        return cell or None
+    if isinstance(cell, bool | np.bool_):
+        return bool(cell)
+    if isinstance(cell, int | np.integer):
+        return int(cell)
+    if isinstance(cell, float | np.floating | Decimal):
+        return float(str(cell))
+    return text_of(cell) or None
 
 
 def _array(pa: Any, column: Cells) -> Any:
     if isinstance(column, Labels):
-        texts = pa.array([text or None for text in (*column.texts, "")], pa.string())
-        return texts.take(pa.array(np.where(column.codes < 0, len(column.texts), column.codes)))
+        is_text = isinstance(column.values, Sequence)
+        values = pa.array([text or None for text in column.values], pa.string()) if is_text else pa.array(column.values)
+        return values.take(pa.array(column.codes, mask=column.codes < 0))
     if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
         return pa.array(column, from_pandas=True)
     return pa.array([None if cell is None or cell != cell else str(cell) for cell in column], pa.string())

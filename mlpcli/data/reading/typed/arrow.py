@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -140,10 +141,11 @@ def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:
         return _decimal_column(pa, array, as_text)
     if types.is_date(its_type) or types.is_timestamp(its_type):
         is_zoned = types.is_timestamp(its_type) and its_type.tz is not None
+        array = array.cast(pa.date32()) if types.is_date64(its_type) else array
         return typed.date_column(array.to_numpy(zero_copy_only=False), as_text, is_zoned)  # in UTC
     if _is_text(types, its_type):
         encoded = array.dictionary_encode()
-        return typed.coded_column(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist())
+        return typed.coded_column(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist(), "text")
     return _dictionary_column(pa, array, as_text) if types.is_dictionary(its_type) else None
 
 
@@ -157,8 +159,9 @@ def _decimal_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     values = texts.fill_null("nan").to_numpy(zero_copy_only=False).astype(np.float64)
     is_name = array.type.scale == 0 and np.any(np.abs(values) >= typed.FIRST_NAME)
     if is_name or (as_text and array.type.precision > MOST_DIGITS):
-        return arrow_column(pa, texts, as_text)
-    return typed.number_column(values, as_text)
+        column = arrow_column(pa, texts, as_text)
+        return None if column is None else replace(column, cell_type="decimal")
+    return typed.number_column(values, as_text, cell_type="decimal")
 
 
 def _dictionary_column(pa: Any, array: Any, as_text: bool) -> Column | None:
@@ -169,4 +172,5 @@ def _dictionary_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     if not isinstance(entries, CategoricalColumn):
         return None
     texts = [entries.levels[code] if code >= 0 else "" for code in entries.codes.tolist()]
-    return typed.coded_column(array.indices.cast(pa.int64()).fill_null(-1).to_numpy(), texts, "category")
+    codes = array.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+    return typed.coded_column(codes, texts, entries.cell_type or "text", "category")

@@ -14,7 +14,7 @@ from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import columns as typed
 from mlpcli.data.reading.typed.arrow import arrow_column, load_pyarrow, unreadable_type
-from mlpcli.data.table import Column, Table
+from mlpcli.data.table import CellType, Column, Table
 from mlpcli.errors import DataError
 
 Series: TypeAlias = "pd.Series[Any]"
@@ -56,7 +56,8 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
             raise unreadable_type(where, dtype)
         return found
     if isinstance(dtype, pd.CategoricalDtype):
-        return typed.coded_column(np.asarray(series.cat.codes), series.cat.categories.tolist(), "category")
+        codes, entries = np.asarray(series.cat.codes), series.cat.categories
+        return typed.coded_column(codes, entries.tolist(), _type_of(where, entries), "category")
     if isinstance(dtype, pd.SparseDtype):
         return _column(where, series.astype(dtype.subtype), as_text)
     if pd.api.types.is_datetime64_any_dtype(dtype):
@@ -65,7 +66,7 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
         return typed.date_column(stamps.to_numpy(), as_text, is_zoned)
     if isinstance(dtype, pd.StringDtype):
         codes, distinct = pd.factorize(series)
-        return typed.coded_column(codes, distinct.tolist())
+        return typed.coded_column(codes, distinct.tolist(), "text")
     if dtype.kind in "iufb":
         # Nullable dtypes have a mask.
         missing = None if isinstance(dtype, np.dtype) or not series.hasnans else series.isna().to_numpy()
@@ -77,6 +78,14 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
     if dtype.kind == "O" and isinstance(dtype, np.dtype):
         return _object_column(where, series, as_text)
     raise unreadable_type(where, dtype)
+
+
+def _type_of(where: str, categories: "pd.Index[Any]") -> CellType:
+    """The type of the cells of a column of categories; of intervals and the like that of their texts."""
+    try:
+        return _column(where, categories.to_series(), True).cell_type or "text"
+    except DataError:
+        return "text"
 
 
 def _object_column(where: str, series: Series, as_text: bool) -> Column:
