@@ -178,6 +178,44 @@ def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and
         done("predict", "m.npz", "rows.parquet", "-o", "out.jsonl")
 
 
+def written(ending, y):
+    rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "y": pd.Series(list(y) * (60 // len(y)))})
+    writers = {"csv": rows.to_csv, "parquet": rows.to_parquet, "xlsx": rows.to_excel}
+    if ending == "jsonl":
+        rows.to_json("rows.jsonl", orient="records", lines=True)
+    else:
+        writers[ending](f"rows.{ending}", index=False)
+    return f"rows.{ending}"
+
+
+BOOLEANS = [
+    ("csv", ["false", "true"]),
+    ("csv", ["FALSE", "True", "false", "TRUE"]),
+    ("parquet", [False, True]),
+    ("parquet", ["False", "TRUE"]),
+    ("jsonl", [False, True]),
+    ("jsonl", [False, True, "FALSE", "true"]),
+]
+
+
+@pytest.mark.parametrize("trained", BOOLEANS, ids=str)
+def test_booleans_are_two_classes_however_they_are_spelled_and_typed(folder, trained):
+    pytest.importorskip("pyarrow")
+    mlpcli.train({"data": {"train": written(*trained), "target": "y"}, "training": {"epochs": 60}}).save("m.npz")
+    for other in BOOLEANS:
+        assert "\naccuracy            1.000 " in done("eval", "m.npz", written(*other)).stdout, other
+
+
+@pytest.mark.parametrize("trained", [["false", "true", "unknown"], [False, True, "true", "unknown"]], ids=str)
+def test_booleans_of_a_typed_column_are_levels_of_a_category_that_has_their_words(folder, trained):
+    pytest.importorskip("pyarrow")
+    source = written("jsonl" if False in trained else "csv", trained)
+    config = {"data": {"train": source, "target": "x"}, "task": "regression", "training": {"epochs": 2}}
+    mlpcli.train(config).save("m.npz")
+    for other in [("parquet", [False, True]), ("csv", ["FALSE", "True"]), ("jsonl", [True, "unknown"])]:
+        assert "unseen" not in done("predict", "m.npz", written(*other)).stderr, other
+
+
 def test_several_booleans_come_back_with_the_type_they_had():
     rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "a": [True, False] * 30, "b": [0, 1] * 30, "c": ["no", "yes"] * 30})
     config = {"data": {"target": ["a", "b", "c"]}, "task": "multilabel", "training": {"epochs": 60}}

@@ -13,7 +13,7 @@ from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import canonical
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.schema.findings import refuse_faults
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
@@ -110,7 +110,7 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     others = [] if weight is None else [weight]
     if columns.fold:
         fold, _ = decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)
-        others.append(replace(fold, role="category"))
+        others.append(as_category(fold))
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
     return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
 

@@ -1,7 +1,7 @@
 """How the cells of a column are read: decided once, recorded in the model, the same for every later table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -45,8 +45,9 @@ class ColumnOptions:
 class ColumnSchema:
     """How to read a column, and why.
 
-    `number` is for numbers, `date_format` for dates, `levels` (no, yes) for booleans. `missing` are texts of a missing
-    cell; None means those of the table.
+    `number` is for numbers, `date_format` for dates, `levels` (no, yes) for booleans; of a category they are how false
+    and true are spelled, whose capitals do not matter (see `boolean_spelling`). `missing` are texts of a missing cell;
+    None means those of the table.
     """
 
     name: str
@@ -56,6 +57,18 @@ class ColumnSchema:
     date_format: str = ""
     levels: tuple[str, ...] = ()
     missing: tuple[str, ...] | None = None
+
+
+def as_category(schema: ColumnSchema) -> ColumnSchema:
+    """The column read as texts: of words for no and yes false and true alone are the same in any capitals."""
+    is_spelling = tuple(map(str.casefold, schema.levels)) == ("false", "true")
+    return replace(schema, role="category", levels=schema.levels if is_spelling else ())
+
+
+def spell_booleans(texts: Sequence[str | None], levels: Sequence[str]) -> list[str | None]:
+    """The texts, with one of `levels` for each that differs from it in capitals only."""
+    words = {level.casefold(): level for level in levels}
+    return [words.get(text.casefold(), text) if text and words else text for text in texts]
 
 
 def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Where) -> Column:
@@ -75,7 +88,7 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: W
     spelled = canonical_in(texts.levels, own)
     names = [None if gone else text for text, gone in zip(spelled, is_missing, strict=True)]
     if schema.role == "category":
-        return texts.relabel(names)
+        return texts.relabel(spell_booleans(names, schema.levels))
     return _boolean(texts, names, schema)
 
 
