@@ -130,6 +130,7 @@ class Table:
     `column_names` has every column of the source in its order, also those that were not wanted. `locate(row)` gives the
     place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes, all files in order. `notes` are
     sentences for the user: what was guessed. `first_row` is the number of the first row in its file.
+    `kept` are columns as a typed source has them, for those who write them again: a `KeptArray`, or a list of cells.
     With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk.
     """
 
@@ -143,6 +144,7 @@ class Table:
     notes: tuple[str, ...] = ()
     is_file: bool = True
     first_row: int = 0
+    kept: Mapping[str, Any] = field(default_factory=dict)
     n_buckets: int = 1
 
     @property

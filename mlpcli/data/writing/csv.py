@@ -9,6 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mlpcli.data.reading.typed.kept import KeptArray, kept_text
+
 # What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), and the numbers that are none.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 SIGNED_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -27,7 +29,7 @@ class Labels:
     codes: NDArray[np.integer[Any]]
 
 
-Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels"
+Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | KeptArray"
 
 
 def format_header(names: Sequence[str], delimiter: str = ",") -> str:
@@ -72,12 +74,16 @@ def float_texts(numbers: NDArray[Any]) -> list[str]:
 
 def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
     """The cells of a column as they stand in the file."""
+    if isinstance(column, KeptArray):
+        column = column.cells()
     if isinstance(column, Labels):
         texts = np.asarray(_quoted([*column.values, ""], delimiter, n_columns), object)
         return list(texts[column.codes])
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         return _quoted(float_texts(column), delimiter, n_columns)
-    return _quoted(["" if cell is None or cell != cell else str(cell) for cell in column], delimiter, n_columns)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
+        return list(map(str, column.tolist()))
+    return _quoted(list(map(kept_text, column)), delimiter, n_columns)
 
 
 def _quoted(texts: list[str], delimiter: str, n_columns: int) -> list[str]:

@@ -14,6 +14,7 @@ from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.reading.typed import columns as typed
+from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
 
@@ -92,17 +93,21 @@ class ArrowReader:
         return map(opened.get_batch, range(opened.num_record_batches)) if self._magic == b"ARRO" else iter(opened)
 
     def _table(self, rows: Any, first: int, request: Request) -> Table:
-        columns = {}
+        columns, kept = {}, {}
         with self._readable():
             rows.validate(full=True)  # an Arrow file may have wild offsets, which nothing checks later
             for name, its_name in zip(self.names, self._stored_names, strict=True):
                 if request.wants(name):
                     array = rows.column(rows.schema.names.index(its_name))
-                    column = arrow_column(self._pa, array, request.wants_text(name))
+                    if request.keeps(name):
+                        kept[name] = KeptArray(self._pa, array)
+                    is_made = request.makes(name)
+                    column = arrow_column(self._pa, array if is_made else array[:0], request.wants_text(name))
                     if column is None:
                         raise unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
-                    columns[name] = column
-        return typed.batch_table(self, columns, rows.num_rows, first)
+                    if is_made:
+                        columns[name] = column
+        return typed.batch_table(self, columns, rows.num_rows, first, kept)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

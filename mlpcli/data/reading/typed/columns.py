@@ -43,10 +43,12 @@ def load_optional(where: str, module: str, package: str, extra: str) -> Any:
         ) from error
 
 
-def batch_table(reader: Reader, columns: Mapping[str, Column], n_rows: int, first: int) -> Table:
+def batch_table(
+    reader: Reader, columns: Mapping[str, Column], n_rows: int, first: int, kept: Mapping[str, Any]
+) -> Table:
     """Rows of a file from row `first` on."""
     place = (reader.name, reader.names, reader.format, lambda row: reader.locate(first + row))
-    return Table(columns, n_rows, *place, notes=tuple(reader.notes), first_row=first)
+    return Table(columns, n_rows, *place, notes=tuple(reader.notes), first_row=first, kept=kept)
 
 
 def text_of(cell: object) -> str:

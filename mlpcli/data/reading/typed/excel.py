@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from datetime import date, datetime, time
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree
@@ -55,6 +56,12 @@ class WorkbookReader:
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""
         self._refuse_unvalued(request)
+        self._timed = {
+            name
+            for _, row in self._rows(self._top + 1)
+            for name, cell in zip(self.names, row, strict=False)
+            if isinstance(cell, datetime) and request.keeps(name)
+        }
         batch: list[list[Any]] = []
         n_rows, empty = 0, 0
         for number, row in self._rows(self._top + 1):
@@ -128,12 +135,19 @@ class WorkbookReader:
             )
 
     def _table(self, rows: list[list[Any]], first: int, request: Request) -> Table:
-        columns = {
-            name: object_column([row[place] for row in rows], request.wants_text(name))
-            for place, name in enumerate(self.names)
-            if request.wants(name)
-        }
-        return batch_table(self, columns, len(rows), first)
+        columns, kept = {}, {}
+        for place, name in enumerate(self.names):
+            if not request.wants(name):
+                continue
+            cells = [row[place] for row in rows]
+            if request.makes(name):
+                columns[name] = object_column(cells, request.wants_text(name))
+            if request.keeps(name):
+                is_timed = name in self._timed
+                kept[name] = [
+                    datetime.combine(cell, time()) if is_timed and type(cell) is date else cell for cell in cells
+                ]
+        return batch_table(self, columns, len(rows), first, kept)
 
 
 def _sheet_text(content: bytes, sheet: str) -> bytes:
