@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.errors import ConfigError, Diverged, MlpError
@@ -22,6 +23,7 @@ from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.tables import training_frame
 
 
 class TrainedModel:
@@ -42,7 +44,7 @@ class TrainedModel:
 
     def predict(self, rows: pd.DataFrame) -> "pd.Series[Any] | pd.DataFrame":
         """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
-        answers, _ = self._model.answers(self._model.read(table_from_frame(rows)))
+        answers = self._answered(rows)
         columns = {name: pd.Series(values, index=rows.index) for name, values in self._model.columns(answers).items()}
         if len(columns) == 1:
             return next(iter(columns.values())).rename(self._model.target.names[0])
@@ -55,7 +57,12 @@ class TrainedModel:
         """
         if isinstance(self._model.target, NumberTarget):
             raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
-        answers, _ = self._model.answers(self._model.read(table_from_frame(rows)))
+        return self._answered(rows)
+
+    def _answered(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        needed = frozenset(schema.name for schema in self._model.preprocessor.schemas)
+        table = table_from_frame(rows, request=Request(needed), missing=self._model.reading.missing)
+        answers, _ = self._model.answers(self._model.read(table))
         return answers
 
     @property
@@ -99,7 +106,8 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
     `rows` take the place of `data.train`, which may then be left out. Raises ConfigError, DataError and Diverged.
     """
     started = monotonic()
-    prepared = prepare(_loaded(config, rows is not None), None if rows is None else table_from_frame(rows))
+    loaded = _loaded(config, rows is not None)
+    prepared = prepare(loaded, None if rows is None else training_frame(loaded, rows))
     refuse_over_budget(prepared)
     state = fresh_state(prepared)
     budget = Budget(prepared.loaded, monotonic() - started, prepared.plan.chunk_rows is not None)

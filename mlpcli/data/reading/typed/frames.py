@@ -14,28 +14,38 @@ from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import columns as typed
 from mlpcli.data.reading.typed.arrow import arrow_column, load_pyarrow, unreadable_type
-from mlpcli.data.table import CellType, Column, Table
+from mlpcli.data.table import DEFAULT_MISSING, CellType, Column, Table, TableFormat
 from mlpcli.errors import DataError
 
 Series: TypeAlias = "pd.Series[Any]"
 
+ALL = Request()
 CELL_TYPES = (str, int, float, np.number, np.bool_, date, Decimal)
 
 
-def table_from_frame(frame: pd.DataFrame, name: str = "the data frame") -> Table:
-    """A frame that was never a file, without its index; the hash is of its cells."""
+def table_from_frame(
+    frame: pd.DataFrame,
+    name: str = "the data frame",
+    request: Request = ALL,
+    missing: tuple[str, ...] = DEFAULT_MISSING,
+) -> Table:
+    """The columns that are wanted of a frame that was never a file, without its index; the hash is of their cells.
+
+    `missing` are texts of a missing cell.
+    """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{name}: must be a pandas DataFrame, got {type(frame).__name__}.")
     names = checked_names(name, None, [str(column) for column in frame.columns])
     rows = frame.set_axis(list(names), axis="columns").reset_index(drop=True)
-    columns = frame_columns(rows, Request(), name)
+    columns = frame_columns(rows, request, name)
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogatepass"))
     try:
-        digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+        digest.update(pd.util.hash_pandas_object(rows[list(columns)], index=False).to_numpy().tobytes())
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: a cell is no text, number or date ({error}).") from error
     where = partial("{}: row {}".format, name)
-    return Table(columns, len(rows), name, names, locate=where, sha256=digest.hexdigest(), is_file=False)
+    sha256, format = digest.hexdigest(), TableFormat(missing=missing)
+    return Table(columns, len(rows), name, names, format, where, sha256, is_file=False)
 
 
 def frame_columns(frame: pd.DataFrame, request: Request, name: str = "the data frame") -> dict[str, Column]:
