@@ -1,6 +1,6 @@
 """mlpcli from Python."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 import mlpcli
 from mlpcli.errors import ConfigError, DataError, Diverged, MlpError, ModelFileError
-from tests.program import DATA, done, tree, write_config
+from tests.program import DATA, done, mlp, tree, write_config
 
 IRIS = {"data": {"target": "species"}, "training": {"epochs": 20, "optimizer": {"name": "adam", "learning_rate": 0.01}}}
 
@@ -214,6 +214,67 @@ def test_booleans_of_a_typed_column_are_levels_of_a_category_that_has_their_word
     mlpcli.train(config).save("m.npz")
     for other in [("parquet", [False, True]), ("csv", ["FALSE", "True"]), ("jsonl", [True, "unknown"])]:
         assert "unseen" not in done("predict", "m.npz", written(*other)).stderr, other
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "Float32"])
+def test_short_floats_follow_the_rules_of_their_texts(folder, dtype):
+    pytest.importorskip("pyarrow")
+    numbers = [-99.9, 0.1, 0.2, 0.3, 0.4] * 12
+    rows = pd.DataFrame({"x": pd.Series(numbers, dtype=dtype), "y": np.asarray(numbers, "float16")})
+    rows.to_parquet("rows.parquet")
+    rows.to_csv("rows.csv", index=False)
+    data = {"target": "y", "missing": ["", "-99.9"]}
+    config = {"data": data, "training": {"epochs": 2}, "task": "regression"}
+    models = [
+        mlpcli.train(config, rows),
+        *(mlpcli.train({**config, "data": {**data, "train": name}}) for name in ("rows.csv", "rows.parquet")),
+    ]
+    assert models[0].notes[0].endswith("12 rows have no value for y: left out.")
+    for model in models[1:]:
+        assert all(np.array_equal(array, models[0].weights[name]) for name, array in model.weights.items())
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_date_is_no_number_whatever_its_source(folder, ending):
+    pytest.importorskip("pyarrow")
+    days = pd.Series(pd.date_range("2024-01-01 12:00", periods=60))
+    rows = pd.DataFrame({"x": np.arange(60.0), "y": ["u", "v"] * 30})
+    mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 1}}, rows).save("m.npz")
+    source, stamped = f"rows.{ending}", rows.assign(x=days, z=rows["x"])
+    stamped.to_csv(source, index=False) if ending == "csv" else stamped.to_parquet(source)
+    ended = mlp("predict", "m.npz", source)
+    assert ended.code == 2
+    place = "rows.csv:2" if ending == "csv" else "rows.parquet: row 1"
+    assert f"{place}: column x: '2024-01-01" in ended.stderr
+    assert "12:00:00' is not a number" in ended.stderr
+    for role in ({"weight": "x"}, {"columns": {"x": "number"}}):
+        with pytest.raises(DataError, match="is not a number"):
+            mlpcli.train({"data": {"train": source, "target": "y", **role}, "training": {"epochs": 1}})
+    regression = {"data": {"train": source, "target": "x"}, "task": "regression"}
+    with pytest.raises(DataError, match="is not a number"):
+        mlpcli.train(regression)
+
+
+@pytest.mark.parametrize("cells", [[[1], [2]], [timedelta(1), None], [{"a": 1}, 3j]], ids=str)
+def test_only_columns_that_are_used_need_to_be_readable(flowers, model, cells):
+    rows = flowers.assign(z=pd.Series(cells * 75, dtype=object))
+    short = {"epochs": 1}
+    features = {"features": ["petal_width"], "target": "species"}
+    for data in ({"drop": ["z"], "target": "species"}, features):
+        given = mlpcli.train({"data": data, "training": short}, rows)
+        assert given.predict(rows.drop(columns="species")).equals(given.predict(flowers))
+    assert model.predict(rows).equals(model.predict(flowers))
+    with pytest.raises(DataError, match="column z"):
+        mlpcli.train(IRIS, rows)
+
+
+def test_markers_of_missing_cells_apply_to_frames_too():
+    rows = pd.DataFrame({"x": [1.0, -99.0, 3.0] * 20, "y": ["u", "v", "none"] * 20})
+    config = {"data": {"target": "y", "missing": ["-99", "none"]}, "training": {"epochs": 1}}
+    model = mlpcli.train(config, rows)
+    assert model.classes == ("u", "v")
+    odd = model.predict(pd.DataFrame({"x": [-99.0, np.nan]}))
+    assert odd[0] == odd[1]
 
 
 def test_several_booleans_come_back_with_the_type_they_had():

@@ -115,9 +115,12 @@ def first_row_of(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
 
 def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Where) -> NumericColumn:
     if isinstance(column, NumericColumn):
-        if schema.role == "date" and column.role != "date":
-            row = int(np.argmin(np.isnan(np.asarray(column.values, np.float64))))
-            raise not_a_date(where(row), schema, number_text(float(column.values[row])))
+        is_known = ~np.isnan(column.values)
+        if (schema.role == "date") != (column.role == "date") and is_known.any():
+            row = int(np.argmax(is_known))
+            text = texts_of(column.take(slice(row, row + 1))).levels[0]
+            found = not_a_date if schema.role == "date" else not_a_number
+            raise found(where(row), schema, text)
         values = column.values
         if schema.role == "number" and column.role is None:
             values = _without_markers(values, marker_numbers(markers, schema.number))

@@ -142,7 +142,7 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     column = table.columns[schema.name]
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
     if isinstance(column, NumericColumn):
-        known = cast(column, replace(schema, role="number"), markers, table.where)
+        known = cast(column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where)
         assert isinstance(known, NumericColumn)
         column = texts_of(known)
     elif schema.role == "number":

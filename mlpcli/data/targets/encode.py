@@ -18,7 +18,7 @@ from mlpcli.errors import DataError, did_you_mean
 Values = NDArray[np.float64]
 
 # Squares of larger numbers, summed over the rows, are no longer finite.
-LARGEST_NUMBER = 1e150
+LARGEST_NUMBER = np.float64(1e150)
 _INTEGER = re.compile("0|-?[1-9][0-9]*")
 
 

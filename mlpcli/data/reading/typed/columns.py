@@ -31,6 +31,7 @@ BATCH_ROWS = 32_768
 # Whole numbers of 16 digits and more are names: float64 does not hold all of them.
 FIRST_NAME = 10**15
 DAY = 86_400_000_000  # microseconds
+POWERS = 10.0 ** np.arange(23)  # those that float64 holds
 
 
 def load_optional(where: str, module: str, package: str, extra: str) -> Any:
@@ -86,11 +87,46 @@ def number_column(
 ) -> Column:
     """Numbers, or texts where those are asked for or a whole number is a name; `cell_type` is that of the values."""
     cell_type = cell_type or number_type(values.dtype)
+    if values.dtype.kind == "f":
+        exact = exact_decimals(values)
+        values = values if np.array_equal(exact, values, equal_nan=True) else exact
     is_whole = values.dtype.kind in "iu" and len(values) > 0
     if as_text or (is_whole and (values.max() >= FIRST_NAME or values.min() <= -FIRST_NAME)):
         codes, distinct = pd.factorize(values)
         return coded_column(codes if missing is None else np.where(missing, -1, codes), list(distinct), cell_type)
     return NumericColumn(values if missing is None else np.where(missing, np.nan, values), None, cell_type)
+
+
+def exact_decimals(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The float64 of the shortest decimal that names each float16 or float32: what its text says in a CSV file.
+
+    The decimal of as many digits as the type surely holds is it if it names the number, else one of more digits.
+    """
+    if values.dtype not in (np.float16, np.float32):
+        return values.astype(np.float64, copy=False)
+    least, most = (3, 5) if values.dtype == np.float16 else (6, 9)
+    with np.errstate(all="ignore"):
+        wide = values.astype(np.float64)
+        found = wide.copy()
+        exponents = np.floor(np.log10(np.abs(wide)))
+        is_open = np.isfinite(wide) & (wide != 0.0)
+        is_hard = is_open & ((np.abs(exponents) > 12) | (np.abs(values) < np.finfo(values.dtype).tiny))
+        is_open &= ~is_hard
+        for digits in range(least, most + 1):
+            places = np.flatnonzero(is_open)
+            shifts = (digits - 1 - exponents[places]).astype(np.intp)
+            up, down = POWERS[np.maximum(shifts, 0)], POWERS[np.maximum(-shifts, 0)]
+            scaled = wide[places] * up / down
+            whole = np.rint(scaled)
+            decimals = whole * down / up  # a whole number and a power of ten that are exact: rounded once
+            fits = decimals.astype(values.dtype) == values[places]
+            is_tie = np.abs(np.abs(scaled - whole) - 0.5) < 1e-6
+            found[places[fits]] = decimals[fits]
+            is_open[places[fits | is_tie]] = False
+            is_hard[places[is_tie]] = True
+    for place in np.flatnonzero(is_hard | is_open).tolist():
+        found[place] = float(str(values[place]))
+    return found
 
 
 def boolean_column(values: NDArray[np.bool_], as_text: bool, missing: NDArray[np.bool_] | None = None) -> Column:
@@ -134,6 +170,8 @@ def object_column(cells: Sequence[Any], as_text: bool) -> Column:
     is_name = any(isinstance(cell, int | np.integer) and not -FIRST_NAME < cell < FIRST_NAME for cell in cells)
     if not (as_text or is_name) and _are(types, int, float, np.number, Decimal) and not types & {bool, np.bool_}:
         is_whole = missing is None and _are(types, int, np.integer)
+        if any(issubclass(one, np.floating) and one is not np.float64 for one in types):
+            cells = [float(str(cell)) if isinstance(cell, np.floating) else cell for cell in cells]
         return NumericColumn(np.asarray(cells, np.int64 if is_whole else np.float64), None, cell_type)
     texts = np.empty(len(cells), object)
     # Texts are coded before they are normalized; others are spelled first, for 1 and True count as equal.
