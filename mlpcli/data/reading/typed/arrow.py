@@ -104,7 +104,7 @@ class ArrowReader:
                     is_made = request.makes(name)
                     column = arrow_column(self._pa, array if is_made else array[:0], request.wants_text(name))
                     if column is None:
-                        raise unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
+                        raise typed.unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
                     if is_made:
                         columns[name] = column
         return typed.batch_table(self, columns, rows.num_rows, first, kept)
@@ -118,14 +118,6 @@ class ArrowReader:
             raise DataError(
                 f"{self.name}: damaged, cut short, or no Parquet or Arrow file ({reason}). Write it again."
             ) from error
-
-
-def unreadable_type(where: str, its_type: object) -> DataError:
-    """A column of neither numbers, texts, booleans nor dates."""
-    return DataError(
-        f"{where}: cells of type {escaped(str(its_type))} cannot be read. Write them as "
-        "numbers or texts (a duration in seconds, a nested value in several columns), or leave the column out."
-    )
 
 
 def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Reader
 from mlpcli.data.schema.cells import number_text
 from mlpcli.data.table import (
@@ -50,6 +51,14 @@ def batch_table(
     """Rows of a file from row `first` on."""
     place = (reader.name, reader.names, reader.format, lambda row: reader.locate(first + row))
     return Table(columns, n_rows, *place, notes=tuple(reader.notes), first_row=first, kept=kept)
+
+
+def unreadable_type(where: str, its_type: object) -> DataError:
+    """A column of neither numbers, texts, booleans nor dates."""
+    return DataError(
+        f"{where}: cells of type {escaped(str(its_type))} cannot be read. Write them as "
+        "numbers or texts (a duration in seconds, a nested value in several columns), or leave the column out."
+    )
 
 
 def text_of(cell: object) -> str:

@@ -4,7 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree
@@ -14,7 +14,15 @@ from mlpcli.data.reading.csv.rows import checked_names
 from mlpcli.data.reading.faults import escaped, listed, quoted
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
-from mlpcli.data.reading.typed.columns import BATCH_ROWS, batch_table, load_optional, object_column, text_of
+from mlpcli.data.reading.typed.columns import (
+    BATCH_ROWS,
+    FIRST_NAME,
+    batch_table,
+    load_optional,
+    object_column,
+    text_of,
+    unreadable_type,
+)
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
 
@@ -134,12 +142,21 @@ class WorkbookReader:
                 "Open the workbook in a spreadsheet program and save it."
             )
 
+    def _refuse_durations(self, cells: list[Any], name: str, place: int, first: int) -> None:
+        """Raise DataError for the first cell that is a duration or a time of day."""
+        for row, cell in enumerate(cells):
+            if isinstance(cell, timedelta | time):
+                where = f"{self._place}!{_letters(self._left + place)}{self._top + 1 + first + row}"
+                what = "duration" if isinstance(cell, timedelta) else "time"
+                raise unreadable_type(f"{where}: column {escaped(name)}", what)
+
     def _table(self, rows: list[list[Any]], first: int, request: Request) -> Table:
         columns, kept = {}, {}
         for place, name in enumerate(self.names):
             if not request.wants(name):
                 continue
-            cells = [row[place] for row in rows]
+            cells = [_exact(row[place]) for row in rows]
+            self._refuse_durations(cells, name, place, first)
             if request.makes(name):
                 columns[name] = object_column(cells, request.wants_text(name))
             if request.keeps(name):
@@ -165,6 +182,11 @@ def _sheet_text(content: bytes, sheet: str) -> bytes:
             return archive.read(path[1:] if path.startswith("/") else f"xl/{path}")
     except (KeyError, StopIteration, ElementTree.ParseError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
         return b""
+
+
+def _exact(cell: Any) -> Any:
+    """A cell, a whole number of 16 digits and more as int: calamine gives all numbers as floats."""
+    return int(cell) if isinstance(cell, float) and abs(cell) >= FIRST_NAME and cell.is_integer() else cell
 
 
 def _is_empty(cells: list[Any]) -> bool:

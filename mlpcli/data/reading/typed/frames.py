@@ -13,7 +13,7 @@ from mlpcli.data.reading.csv.rows import checked_names
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import columns as typed
-from mlpcli.data.reading.typed.arrow import arrow_column, load_pyarrow, unreadable_type
+from mlpcli.data.reading.typed.arrow import arrow_column, load_pyarrow
 from mlpcli.data.table import DEFAULT_MISSING, CellType, Column, Table, TableFormat
 from mlpcli.errors import DataError
 
@@ -63,7 +63,7 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
         pa = load_pyarrow(where)
         found = arrow_column(pa, pa.array(series), as_text)
         if found is None:
-            raise unreadable_type(where, dtype)
+            raise typed.unreadable_type(where, dtype)
         return found
     if isinstance(dtype, pd.CategoricalDtype):
         codes, entries = np.asarray(series.cat.codes), series.cat.categories
@@ -87,7 +87,7 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
         return typed.number_column(values, as_text, missing)
     if dtype.kind == "O" and isinstance(dtype, np.dtype):
         return _object_column(where, series, as_text)
-    raise unreadable_type(where, dtype)
+    raise typed.unreadable_type(where, dtype)
 
 
 def _type_of(where: str, categories: "pd.Index[Any]") -> CellType:
@@ -103,5 +103,5 @@ def _object_column(where: str, series: Series, as_text: bool) -> Column:
     cells = [None if is_missing else cell for cell, is_missing in zip(series.tolist(), missing, strict=True)]
     for its_type in set(map(type, cells)) - {type(None)}:
         if not issubclass(its_type, CELL_TYPES) or issubclass(its_type, np.complexfloating | np.timedelta64):
-            raise unreadable_type(where, its_type.__name__)
+            raise typed.unreadable_type(where, its_type.__name__)
     return typed.object_column(cells, as_text)
