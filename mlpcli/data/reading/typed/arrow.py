@@ -1,6 +1,8 @@
 """Parquet and Arrow IPC (Feather) files by pyarrow, in batches of rows; a column takes the role of its type."""
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.reading.csv.rows import checked_names
-from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.csv.rows import checked_names, column_notes
+from mlpcli.data.reading.faults import escaped, listed
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.reading.typed import columns as typed
@@ -21,6 +23,7 @@ from mlpcli.errors import DataError
 PARQUET = (b"PAR1", b"PARE")
 # What ends an Arrow stream; without it pyarrow takes a stream that was cut between two batches for a whole one.
 STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
+INDEX_NAME = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 MOST_DIGITS = 15  # that float64 surely holds
 
 
@@ -42,10 +45,18 @@ class ArrowReader:
                 self._magic = self._stored.read(4)
                 self._file = self._pa.PythonFile(self._stored, "r")
                 opened = self._opened()
-                self._stored_names: list[str] = (opened.schema_arrow if self._is_parquet else opened.schema).names
+                schema = opened.schema_arrow if self._is_parquet else opened.schema
+                all_names: list[str] = schema.names
+            self._places = [place for place, name in enumerate(all_names) if not INDEX_NAME.fullmatch(name)]
+            self._stored_names = [all_names[place] for place in self._places]
+            self._categories = _pandas_categories(schema)
             self.names = checked_names(self.name, None, self._stored_names)
             if not self.names:
                 raise DataError(f"{self.name}: a table without columns. Name another file.")
+            self.notes += column_notes(self.name, self._stored_names, self.names)
+            if len(self._places) < len(all_names):
+                index = listed([name for name in all_names if INDEX_NAME.fullmatch(name)])
+                self.notes.append(f"{self.name}: {index}: the index of a pandas frame, left out.")
         except BaseException:
             self.close()
             raise
@@ -53,7 +64,8 @@ class ArrowReader:
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""
         # Without any wanted column one is read all the same: rows are counted by it.
-        wanted = [place for place, name in enumerate(self.names) if request.wants(name)] or [0]
+        named = zip(self._places, self.names, strict=True)
+        wanted = [place for place, name in named if request.wants(name)] or self._places[:1]
         first = 0
         with self._readable():
             for rows in self._record_batches(wanted):
@@ -89,7 +101,8 @@ class ArrowReader:
                 raise ValueError("the stream has no end marker")
         opened = self._opened(wanted)
         if self._is_parquet:
-            return opened.iter_batches(typed.BATCH_ROWS, columns=[self._stored_names[place] for place in wanted])  # type: ignore[no-any-return]
+            names = [opened.schema_arrow.names[place] for place in wanted]
+            return opened.iter_batches(typed.BATCH_ROWS, columns=names)  # type: ignore[no-any-return]
         return map(opened.get_batch, range(opened.num_record_batches)) if self._magic == b"ARRO" else iter(opened)
 
     def _table(self, rows: Any, first: int, request: Request) -> Table:
@@ -102,6 +115,8 @@ class ArrowReader:
                     if request.keeps(name):
                         kept[name] = KeptArray(self._pa, array)
                     is_made = request.makes(name)
+                    if its_name in self._categories and not self._pa.types.is_dictionary(array.type):
+                        array = array.dictionary_encode()
                     column = arrow_column(self._pa, array if is_made else array[:0], request.wants_text(name))
                     if column is None:
                         raise typed.unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
@@ -118,6 +133,15 @@ class ArrowReader:
             raise DataError(
                 f"{self.name}: damaged, cut short, or no Parquet or Arrow file ({reason}). Write it again."
             ) from error
+
+
+def _pandas_categories(schema: Any) -> frozenset[str]:
+    """Columns that were categories in a pandas frame; those of numbers come back from Parquet as numbers."""
+    try:
+        columns = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("columns", [])
+        return frozenset(one["field_name"] for one in columns if one["pandas_type"] == "categorical")
+    except (ValueError, KeyError, TypeError, AttributeError):  # what anybody may have written
+        return frozenset()
 
 
 def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:
@@ -164,7 +188,8 @@ def _decimal_column(pa: Any, array: Any, as_text: bool) -> Column | None:
 def _dictionary_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     types, its_type = pa.types, array.type.value_type
     if not (_is_text(types, its_type) or types.is_integer(its_type) or types.is_floating(its_type)):
-        return arrow_column(pa, array.dictionary_decode(), as_text)
+        column = arrow_column(pa, array.dictionary_decode(), True)
+        return None if column is None else replace(column, role="category")
     entries = arrow_column(pa, array.dictionary, True)
     if not isinstance(entries, CategoricalColumn):
         return None

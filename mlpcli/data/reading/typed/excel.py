@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.csv.rows import checked_names
+from mlpcli.data.reading.csv.rows import checked_names, column_notes
 from mlpcli.data.reading.faults import escaped, listed, quoted
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
@@ -57,9 +57,7 @@ class WorkbookReader:
         while not names[-1]:
             names.pop()
         self.names = checked_names(f"{self._place}!row {self._top}", None, names)
-        unnamed = [self.names[place] for place, name in enumerate(names) if not name]
-        if unnamed:
-            self.notes.append(f"{self._place}!row {self._top}: columns without a name: called {listed(unnamed)}.")
+        self.notes += column_notes(f"{self._place}!row {self._top}", names, self.names)
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from mlpcli.data.reading.csv.rows import checked_names
+from mlpcli.data.reading.csv.rows import checked_names, column_notes
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import columns as typed
@@ -45,7 +45,8 @@ def table_from_frame(
         raise DataError(f"{name}: a cell is no text, number or date ({error}).") from error
     where = partial("{}: row {}".format, name)
     sha256, format = digest.hexdigest(), TableFormat(missing=missing)
-    return Table(columns, len(rows), name, names, format, where, sha256, is_file=False)
+    notes = tuple(column_notes(name, [str(column) for column in frame.columns], names))
+    return Table(columns, len(rows), name, names, format, where, sha256, notes, is_file=False)
 
 
 def frame_columns(frame: pd.DataFrame, request: Request, name: str = "the data frame") -> dict[str, Column]:
