@@ -1,5 +1,6 @@
 """mlpcli from Python: train on a data frame, load a model, predict."""
 
+import warnings
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -9,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
+from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
-from mlpcli.errors import ConfigError, Diverged, MlpError
+from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
@@ -22,6 +24,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.memory import refuse_over_budget
+from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.tables import training_frame
 
@@ -29,8 +32,9 @@ from mlpcli.workflows.tables import training_frame
 class TrainedModel:
     """A model, as `load` and `train` give it; inputs are frames with the columns it was trained on, in any order.
 
-    After `train`, `notes` holds what the user should know of the data, and `verdicts` has one entry per gate of
-    `expect`, with `passed`.
+    Predicting gives an `MlpWarning` where cells have a level that training did not see or saw rarely, and where cells
+    are missing in a column without missing cells in training. After `train`, `notes` holds what the user should know of
+    the data, and `verdicts` has one entry per gate of `expect`, with `passed`.
     """
 
     def __init__(self, model: Model, notes: tuple[str, ...] = (), verdicts: tuple[Verdict, ...] = ()) -> None:
@@ -62,7 +66,12 @@ class TrainedModel:
     def _answered(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         needed = frozenset(schema.name for schema in self._model.preprocessor.schemas)
         table = table_from_frame(rows, request=Request(needed), missing=self._model.reading.missing)
-        answers, _ = self._model.answers(self._model.read(table))
+        answers, counts = self._model.answers(self._model.read(table))
+        known = {feature.name for feature in self._model.preprocessor.columns if feature.n_missing}
+        odd = {name: n for name, n in counts.n_missing.items() if name not in known}
+        for note in (*table.notes, describe_counts(TransformCounts(odd, counts.n_unseen))):
+            if note:
+                warnings.warn(note, MlpWarning, stacklevel=3)
         return answers
 
     @property

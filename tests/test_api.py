@@ -1,5 +1,6 @@
 """mlpcli from Python."""
 
+import warnings
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -277,6 +278,21 @@ def test_markers_of_missing_cells_apply_to_frames_too():
     assert odd[0] == odd[1]
 
 
+def test_what_the_program_notes_of_odd_cells_is_a_warning(folder):
+    rows = pd.DataFrame({"zip": ["01234", "94103"] * 30, "n": [1.0, None] * 30, "x": range(60), "y": ["u", "v"] * 30})
+    model = mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 1}}, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(rows)
+    rows.assign(x=[None] * 60).to_csv("rows.csv", index=False)
+    odd = pd.read_csv("rows.csv")  # of which 01234 is a number
+    model.save("m.npz")
+    assert "90 missing cells (n 30, x 60)" in done("predict", "m.npz", "rows.csv").stderr
+    for answers in (model.predict, model.predict_proba):
+        with pytest.warns(mlpcli.MlpWarning, match=r"60 missing cells \(x 60\), 30 cells unseen or rare .* \(zip 30\)"):
+            answers(odd)
+
+
 def test_several_booleans_come_back_with_the_type_they_had():
     rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "a": [True, False] * 30, "b": [0, 1] * 30, "c": ["no", "yes"] * 30})
     config = {"data": {"target": ["a", "b", "c"]}, "task": "multilabel", "training": {"epochs": 60}}
@@ -307,7 +323,7 @@ def test_a_bad_frame_or_file_raises_our_errors(tmp_path, flowers, model):
 
 
 def test_what_the_package_offers_is_what_it_lists():
-    assert set(mlpcli.__all__) == {"MlpError", "TrainedModel", "__version__", "load", "train"}
+    assert set(mlpcli.__all__) == {"MlpError", "MlpWarning", "TrainedModel", "__version__", "load", "train"}
     assert all(hasattr(mlpcli, name) for name in mlpcli.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = mlpcli.lode
