@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlpcli.api import TrainedModel, load, train
-    from mlpcli.errors import MlpError
+    from mlpcli.errors import MlpError, MlpWarning
 
 __version__ = "0.1.0"
-__all__ = ["MlpError", "TrainedModel", "__version__", "load", "train"]
+__all__ = ["MlpError", "MlpWarning", "TrainedModel", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,10 +20,10 @@ def __getattr__(name: str) -> Any:
         from mlpcli import api
 
         return getattr(api, name)
-    if name == "MlpError":
-        from mlpcli.errors import MlpError
+    if name in ("MlpError", "MlpWarning"):
+        from mlpcli import errors
 
-        return MlpError
+        return getattr(errors, name)
     raise AttributeError(f"module 'mlpcli' has no attribute {name!r}")
 
 

@@ -1,5 +1,6 @@
 """mlpcli from Python: train on a data frame, load a model, predict."""
 
+import warnings
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -9,9 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
+from mlpcli.data.features.preprocessor import TransformCounts
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
-from mlpcli.errors import ConfigError, Diverged, MlpError
+from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
@@ -21,14 +24,17 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.memory import refuse_over_budget
+from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.tables import training_frame
 
 
 class TrainedModel:
     """A model, as `load` and `train` give it; inputs are frames with the columns it was trained on, in any order.
 
-    After `train`, `notes` holds what the user should know of the data, and `verdicts` has one entry per gate of
-    `expect`, with `passed`.
+    Predicting gives an `MlpWarning` where cells have a level that training did not see or saw rarely, and where cells
+    are missing in a column without missing cells in training. After `train`, `notes` holds what the user should know of
+    the data, and `verdicts` has one entry per gate of `expect`, with `passed`.
     """
 
     def __init__(self, model: Model, notes: tuple[str, ...] = (), verdicts: tuple[Verdict, ...] = ()) -> None:
@@ -42,7 +48,7 @@ class TrainedModel:
 
     def predict(self, rows: pd.DataFrame) -> "pd.Series[Any] | pd.DataFrame":
         """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
-        answers, _ = self._model.answers(self._model.read(table_from_frame(rows)))
+        answers = self._answered(rows)
         columns = {name: pd.Series(values, index=rows.index) for name, values in self._model.columns(answers).items()}
         if len(columns) == 1:
             return next(iter(columns.values())).rename(self._model.target.names[0])
@@ -55,7 +61,17 @@ class TrainedModel:
         """
         if isinstance(self._model.target, NumberTarget):
             raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
-        answers, _ = self._model.answers(self._model.read(table_from_frame(rows)))
+        return self._answered(rows)
+
+    def _answered(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        needed = frozenset(schema.name for schema in self._model.preprocessor.schemas)
+        table = table_from_frame(rows, request=Request(needed), missing=self._model.reading.missing)
+        answers, counts = self._model.answers(self._model.read(table))
+        known = {feature.name for feature in self._model.preprocessor.columns if feature.n_missing}
+        odd = {name: n for name, n in counts.n_missing.items() if name not in known}
+        for note in (*table.notes, describe_counts(TransformCounts(odd, counts.n_unseen))):
+            if note:
+                warnings.warn(note, MlpWarning, stacklevel=3)
         return answers
 
     @property
@@ -99,7 +115,8 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
     `rows` take the place of `data.train`, which may then be left out. Raises ConfigError, DataError and Diverged.
     """
     started = monotonic()
-    prepared = prepare(_loaded(config, rows is not None), None if rows is None else table_from_frame(rows))
+    loaded = _loaded(config, rows is not None)
+    prepared = prepare(loaded, None if rows is None else training_frame(loaded, rows))
     refuse_over_budget(prepared)
     state = fresh_state(prepared)
     budget = Budget(prepared.loaded, monotonic() - started, prepared.plan.chunk_rows is not None)

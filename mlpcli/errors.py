@@ -26,6 +26,10 @@ class MlpError(Exception):
     exit_code = 2
 
 
+class MlpWarning(UserWarning):
+    """What is odd in rows that are answered all the same, from Python; the command line writes notes."""
+
+
 class ConfigError(MlpError):
     """The config file or a `--set` is wrong."""
 

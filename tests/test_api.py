@@ -1,12 +1,16 @@
 """mlpcli from Python."""
 
+import warnings
+from datetime import date, timedelta
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import mlpcli
 from mlpcli.errors import ConfigError, DataError, Diverged, MlpError, ModelFileError
-from tests.program import DATA, done, tree, write_config
+from tests.program import DATA, done, mlp, tree, write_config
 
 IRIS = {"data": {"target": "species"}, "training": {"epochs": 20, "optimizer": {"name": "adam", "learning_rate": 0.01}}}
 
@@ -123,6 +127,180 @@ def test_types_that_only_frames_have_are_taken(flowers):
     assert set(model.classes) == {"True", "False"}
 
 
+LABELS = {
+    "whole numbers of 19 digits": [1234567890123456789, 1234567890123456788],
+    "small whole numbers": np.array([3, 4], np.int8),
+    "unsigned": np.array([1, 2**64 - 1], np.uint64),
+    "numbers": [1.0, 2.5],
+    "numbers of single precision": np.array([0.1, 0.7], np.float32),
+    "numbers of half precision": np.array([0.1, 0.7], np.float16),
+    "booleans": [True, False],
+    "texts": ["b", "a"],
+    "texts of numbers": ["1", "2"],
+    "texts of booleans": ["true", "false"],
+    "nullable": pd.array([1, 2], "Int64"),
+    "categories of whole numbers": pd.Categorical([1, 2]),
+    "categories of numbers": pd.Categorical([1.5, 2.0]),
+    "categories of booleans": pd.Categorical([True, False]),
+    "categories of texts": pd.Categorical(["1", "2"]),
+    "categories of dates": pd.Categorical(
+        pd.DatetimeIndex([pd.Timestamp(2024, 1, 1), pd.Timestamp(2024, 1, 2, 3, 4, 5)])
+    ),
+    "times": pd.DatetimeIndex([pd.Timestamp(2024, 1, 1), pd.Timestamp("2024-01-02 03:04:05.678")]),
+    "times with a zone": pd.DatetimeIndex([pd.Timestamp(2024, 1, 1), pd.Timestamp("2024-07-02 03:04")]).tz_localize(
+        "Europe/Berlin"
+    ),
+    "dates": pd.Series([date(2024, 1, 1), date(2024, 1, 2)], dtype=object),
+    "decimals": pd.Series([Decimal("0.10"), Decimal("2.50")], dtype=object),
+}
+
+
+@pytest.mark.parametrize("values", LABELS.values(), ids=LABELS)
+def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and_a_saved_model(folder, values):
+    pytest.importorskip("pyarrow")
+    pair = pd.Series(values)
+    y = pair.iloc[[0, 1] * 30].reset_index(drop=True)
+    rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "y": y})
+    rows.to_parquet("rows.parquet", index=False)
+    config = {"data": {"target": "y"}, "task": "classification", "training": {"epochs": 60}}
+    for model in (
+        mlpcli.train(config, rows),
+        mlpcli.train({**config, "data": {**config["data"], "train": "rows.parquet"}}),
+    ):
+        answers = model.predict(rows)
+        assert (answers == rows["y"]).all()
+        model.save("m.npz")
+        pd.testing.assert_series_equal(mlpcli.load("m.npz").predict(rows), answers)
+        done("predict", "m.npz", "rows.parquet", "-o", "out.parquet")
+        out = pd.read_parquet("out.parquet")["y"]
+        assert (out == rows["y"]).all()
+        assert {type(cell) for cell in out.tolist()} == {type(cell) for cell in answers.tolist()}
+        done("predict", "m.npz", "rows.parquet", "-o", "out.csv")
+        done("predict", "m.npz", "rows.parquet", "-o", "out.jsonl")
+
+
+def written(ending, y):
+    rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "y": pd.Series(list(y) * (60 // len(y)))})
+    writers = {"csv": rows.to_csv, "parquet": rows.to_parquet, "xlsx": rows.to_excel}
+    if ending == "jsonl":
+        rows.to_json("rows.jsonl", orient="records", lines=True)
+    else:
+        writers[ending](f"rows.{ending}", index=False)
+    return f"rows.{ending}"
+
+
+BOOLEANS = [
+    ("csv", ["false", "true"]),
+    ("csv", ["FALSE", "True", "false", "TRUE"]),
+    ("parquet", [False, True]),
+    ("parquet", ["False", "TRUE"]),
+    ("jsonl", [False, True]),
+    ("jsonl", [False, True, "FALSE", "true"]),
+]
+
+
+@pytest.mark.parametrize("trained", BOOLEANS, ids=str)
+def test_booleans_are_two_classes_however_they_are_spelled_and_typed(folder, trained):
+    pytest.importorskip("pyarrow")
+    mlpcli.train({"data": {"train": written(*trained), "target": "y"}, "training": {"epochs": 60}}).save("m.npz")
+    for other in BOOLEANS:
+        assert "\naccuracy            1.000 " in done("eval", "m.npz", written(*other)).stdout, other
+
+
+@pytest.mark.parametrize("trained", [["false", "true", "unknown"], [False, True, "true", "unknown"]], ids=str)
+def test_booleans_of_a_typed_column_are_levels_of_a_category_that_has_their_words(folder, trained):
+    pytest.importorskip("pyarrow")
+    source = written("jsonl" if False in trained else "csv", trained)
+    config = {"data": {"train": source, "target": "x"}, "task": "regression", "training": {"epochs": 2}}
+    mlpcli.train(config).save("m.npz")
+    for other in [("parquet", [False, True]), ("csv", ["FALSE", "True"]), ("jsonl", [True, "unknown"])]:
+        assert "unseen" not in done("predict", "m.npz", written(*other)).stderr, other
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "Float32"])
+def test_short_floats_follow_the_rules_of_their_texts(folder, dtype):
+    pytest.importorskip("pyarrow")
+    numbers = [-99.9, 0.1, 0.2, 0.3, 0.4] * 12
+    rows = pd.DataFrame({"x": pd.Series(numbers, dtype=dtype), "y": np.asarray(numbers, "float16")})
+    rows.to_parquet("rows.parquet")
+    rows.to_csv("rows.csv", index=False)
+    data = {"target": "y", "missing": ["", "-99.9"]}
+    config = {"data": data, "training": {"epochs": 2}, "task": "regression"}
+    models = [
+        mlpcli.train(config, rows),
+        *(mlpcli.train({**config, "data": {**data, "train": name}}) for name in ("rows.csv", "rows.parquet")),
+    ]
+    assert models[0].notes[0].endswith("12 rows have no value for y: left out.")
+    for model in models[1:]:
+        assert all(np.array_equal(array, models[0].weights[name]) for name, array in model.weights.items())
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_date_is_no_number_whatever_its_source(folder, ending):
+    pytest.importorskip("pyarrow")
+    days = pd.Series(pd.date_range("2024-01-01 12:00", periods=60))
+    rows = pd.DataFrame({"x": np.arange(60.0), "y": ["u", "v"] * 30})
+    mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 1}}, rows).save("m.npz")
+    source, stamped = f"rows.{ending}", rows.assign(x=days, z=rows["x"])
+    stamped.to_csv(source, index=False) if ending == "csv" else stamped.to_parquet(source)
+    ended = mlp("predict", "m.npz", source)
+    assert ended.code == 2
+    place = "rows.csv:2" if ending == "csv" else "rows.parquet: row 1"
+    assert f"{place}: column x: '2024-01-01" in ended.stderr
+    assert "12:00:00' is not a number" in ended.stderr
+    for role in ({"weight": "x"}, {"columns": {"x": "number"}}):
+        with pytest.raises(DataError, match="is not a number"):
+            mlpcli.train({"data": {"train": source, "target": "y", **role}, "training": {"epochs": 1}})
+    regression = {"data": {"train": source, "target": "x"}, "task": "regression"}
+    with pytest.raises(DataError, match="is not a number"):
+        mlpcli.train(regression)
+
+
+@pytest.mark.parametrize("cells", [[[1], [2]], [timedelta(1), None], [{"a": 1}, 3j]], ids=str)
+def test_only_columns_that_are_used_need_to_be_readable(flowers, model, cells):
+    rows = flowers.assign(z=pd.Series(cells * 75, dtype=object))
+    short = {"epochs": 1}
+    features = {"features": ["petal_width"], "target": "species"}
+    for data in ({"drop": ["z"], "target": "species"}, features):
+        given = mlpcli.train({"data": data, "training": short}, rows)
+        assert given.predict(rows.drop(columns="species")).equals(given.predict(flowers))
+    assert model.predict(rows).equals(model.predict(flowers))
+    with pytest.raises(DataError, match="column z"):
+        mlpcli.train(IRIS, rows)
+
+
+def test_markers_of_missing_cells_apply_to_frames_too():
+    rows = pd.DataFrame({"x": [1.0, -99.0, 3.0] * 20, "y": ["u", "v", "none"] * 20})
+    config = {"data": {"target": "y", "missing": ["-99", "none"]}, "training": {"epochs": 1}}
+    model = mlpcli.train(config, rows)
+    assert model.classes == ("u", "v")
+    odd = model.predict(pd.DataFrame({"x": [-99.0, np.nan]}))
+    assert odd[0] == odd[1]
+
+
+def test_what_the_program_notes_of_odd_cells_is_a_warning(folder):
+    rows = pd.DataFrame({"zip": ["01234", "94103"] * 30, "n": [1.0, None] * 30, "x": range(60), "y": ["u", "v"] * 30})
+    model = mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 1}}, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(rows)
+    rows.assign(x=[None] * 60).to_csv("rows.csv", index=False)
+    odd = pd.read_csv("rows.csv")  # of which 01234 is a number
+    model.save("m.npz")
+    assert "90 missing cells (n 30, x 60)" in done("predict", "m.npz", "rows.csv").stderr
+    for answers in (model.predict, model.predict_proba):
+        with pytest.warns(mlpcli.MlpWarning, match=r"60 missing cells \(x 60\), 30 cells unseen or rare .* \(zip 30\)"):
+            answers(odd)
+
+
+def test_several_booleans_come_back_with_the_type_they_had():
+    rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "a": [True, False] * 30, "b": [0, 1] * 30, "c": ["no", "yes"] * 30})
+    config = {"data": {"target": ["a", "b", "c"]}, "task": "multilabel", "training": {"epochs": 60}}
+    answers = mlpcli.train(config, rows).predict(rows)
+    assert (answers == rows[["a", "b", "c"]]).all(axis=None)
+    assert [str(dtype) for dtype in answers.dtypes[:2]] == ["bool", "int64"]
+
+
 @pytest.mark.parametrize(
     ("config", "error", "message"),
     [
@@ -145,7 +323,7 @@ def test_a_bad_frame_or_file_raises_our_errors(tmp_path, flowers, model):
 
 
 def test_what_the_package_offers_is_what_it_lists():
-    assert set(mlpcli.__all__) == {"MlpError", "TrainedModel", "__version__", "load", "train"}
+    assert set(mlpcli.__all__) == {"MlpError", "MlpWarning", "TrainedModel", "__version__", "load", "train"}
     assert all(hasattr(mlpcli, name) for name in mlpcli.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = mlpcli.lode

@@ -12,6 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Role = Literal["number", "date", "boolean", "category"]
+# What the cells of a typed source are. `datetime64[us, UTC]` are times with a zone, `mixed` cells of several types.
+CellType = Literal[
+    "text", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+    "float64", "decimal", "date", "datetime64[s]", "datetime64[ms]", "datetime64[us]", "datetime64[ns]",
+    "datetime64[s, UTC]", "datetime64[ms, UTC]", "datetime64[us, UTC]", "datetime64[ns, UTC]", "mixed",
+]  # fmt: skip
 Codes = NDArray[np.signedinteger[Any]]
 Rows = NDArray[np.signedinteger[Any]]
 Values = NDArray[np.float64]
@@ -34,10 +40,12 @@ class NumericColumn:
     """Numbers (n_rows,) of any real dtype that holds them exactly; NaN where a cell is missing.
 
     `role` is what the type in the source says ("date": days since 1970-01-01); None leaves it to the cells.
+    `cell_type` is that type, None where cells are texts without one (CSV).
     """
 
     values: NDArray[Any]
     role: Role | None = None
+    cell_type: CellType | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -51,12 +59,13 @@ class NumericColumn:
 class CategoricalColumn:
     """Texts: cell = `levels[codes[row]]`, code -1 a missing cell. Levels are distinct, without surrounding blanks, NFC.
 
-    `role` is what the type in the source says; None leaves it to the cells.
+    `role` is what the type in the source says; None leaves it to the cells. `cell_type` as of a `NumericColumn`.
     """
 
     levels: tuple[str, ...]
     codes: Codes
     role: Role | None = None
+    cell_type: CellType | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -121,6 +130,7 @@ class Table:
     `column_names` has every column of the source in its order, also those that were not wanted. `locate(row)` gives the
     place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes, all files in order. `notes` are
     sentences for the user: what was guessed. `first_row` is the number of the first row in its file.
+    `kept` are columns as a typed source has them, for those who write them again: a `KeptArray`, or a list of cells.
     With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk.
     """
 
@@ -134,6 +144,7 @@ class Table:
     notes: tuple[str, ...] = ()
     is_file: bool = True
     first_row: int = 0
+    kept: Mapping[str, Any] = field(default_factory=dict)
     n_buckets: int = 1
 
     @property
@@ -156,6 +167,17 @@ class Table:
         return replace(
             self, columns=columns, n_rows=len(numbers), locate=lambda row: self.where(int(numbers[row])), sha256=""
         )
+
+
+def common_type(one: CellType | None, other: CellType | None) -> CellType | None:
+    """The type of cells of two types."""
+    if one == other:
+        return one
+    try:
+        found = np.result_type(str(one), str(other))
+    except TypeError:
+        return "mixed"
+    return found.name if found.kind in "iufM" and "bool" not in (one, other) else "mixed"  # type: ignore[return-value]
 
 
 def code_dtype(n_codes: int) -> "np.dtype[np.signedinteger[Any]]":

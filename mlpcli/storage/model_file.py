@@ -14,7 +14,7 @@ from mlpcli.data.reference import ReferenceProfile, find_fault
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.table import TableFormat
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import ACTIVATIONS
@@ -153,9 +153,24 @@ def _check_network(header: _Header, path: str) -> None:
     if sum(column.n_inputs for column in header.columns) != network.sizes[0]:
         raise _misfit(path, f"the columns do not give {network.sizes[0]} inputs")
     target = header.target
+    _check_labels(target, path)
     possible = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
     if network.sizes[-1] not in possible or (network.sizes[-1] == 1 and possible[0] > 2):
         raise _misfit(path, f"{network.sizes[-1]} outputs for {possible[0]} classes or targets")
+
+
+def _check_labels(target: Target, path: str) -> None:
+    """Labels must be of the type that they have in a data frame."""
+    if isinstance(target, NumberTarget):
+        return
+    sets = (target.labels,) if isinstance(target, ClassTarget) else target.levels
+    if len(target.cell_types) != len(sets):
+        raise _misfit(path, f"{len(target.cell_types)} types of {len(sets)} targets")
+    for labels, cell_type in zip(sets, target.cell_types, strict=True):
+        try:
+            typed_labels(labels, cell_type)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise _misfit(path, f"labels that are not of the type {cell_type}") from error
 
 
 def _check_front(network: Network, path: str) -> None:

@@ -4,6 +4,7 @@ import io
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import map_tables
+from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.schema.column import texts_of
-from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
-from mlpcli.data.writing.csv import Labels, without_formulas
+from mlpcli.data.table import CategoricalColumn, Table
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
+from mlpcli.data.writing.csv import Cells, Labels, without_formulas
 from mlpcli.data.writing.table_writers import Writer, writer_for
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.machine import keep_freed_memory
@@ -82,7 +84,7 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
     seen: Histogram | None = None
     n_threads = choose_threads(model.network.sizes)
     keep_freed_memory(KEPT_MEMORY)
-    with blas_threads(n_threads):
+    with blas_threads(n_threads), closing(writer):
         for number, chunk in enumerate(_answered_chunks(model, request, writer)):
             if number == 0:
                 writer.begin(cast(BinaryIO, _Sink(write)), chunk.names, chunk.has_header)
@@ -153,16 +155,13 @@ class _Chunk:
 
 
 def _answered_chunks(model: Model, request: PredictRequest, writer: Writer) -> Iterator[_Chunk]:
-    kept = frozenset(request.keep)
+    kept = None if request.keep == ("all",) else frozenset(request.keep)
     columns = model.preprocessor.columns
-    # A kept column is read as text, so that it comes out as it went in but for blanks around it.
     reading = format_of(model, request.delimiter, request.encoding)
-    texts = {column.name for column in columns if is_read_as_text(column.schema, reading)} | kept
-    names = {column.name for column in columns} | kept
+    texts = {column.name for column in columns if is_read_as_text(column.schema, reading)}
+    names = {column.name for column in columns}
     work = partial(_answered, model, request, writer)
-    if request.keep == ("all",):
-        return map_tables(work, request.source, reading, None, None)
-    return map_tables(work, request.source, reading, texts, names)
+    return map_tables(work, request.source, reading, texts, names, kept)
 
 
 def _answered(model: Model, request: PredictRequest, writer: Writer, table: Table) -> _Chunk:
@@ -181,11 +180,11 @@ def _answered(model: Model, request: PredictRequest, writer: Writer, table: Tabl
     return _Chunk(all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen)
 
 
-def _as_read(table: Table, name: str) -> Labels | NDArray[Any]:
-    """The cells of a column: texts, of which a missing one is empty, or the numbers of a typed source."""
+def _as_read(table: Table, name: str) -> Cells:
+    """The cells of a column: as a typed source has them, else texts, of which a missing one is empty."""
+    if name in table.kept:
+        return cast(Cells, table.kept[name])
     column = table.columns[name]
-    if isinstance(column, NumericColumn) and column.role != "date":
-        return column.values
     texts = column if isinstance(column, CategoricalColumn) else texts_of(column)
     return Labels(texts.levels, texts.codes)
 
@@ -196,22 +195,20 @@ def _is_looked_at(chunk: Table) -> bool:
     return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**30  # Knuth's multiplicative hash
 
 
-def _safe(column: NDArray[Any] | Labels) -> NDArray[Any] | Labels:
+def _safe(column: Cells) -> Cells:
     """A column without texts that a spreadsheet would take for formulas."""
     if isinstance(column, Labels):
-        return replace(column, texts=without_formulas(column.texts))
-    if column.dtype != object:
-        return column
-    safe = np.empty(len(column), object)
-    safe[:] = without_formulas(column.tolist())
-    return safe
+        is_text = isinstance(column.values, Sequence)
+        return replace(column, values=without_formulas(column.values)) if is_text else column
+    cells = column.cells() if isinstance(column, KeptArray) else column
+    return without_formulas(cells) if isinstance(cells, list) else column
 
 
 def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
     if keep == ("all",):
-        return list(table.names)
+        return list(table.column_names)
     for name in keep:
-        if name not in table.columns:
+        if name not in table.columns and name not in table.kept:
             raise DataError(f"{table.name}: --keep {name}: no such column.{did_you_mean(name, table.column_names)}")
     return list(keep)
 
@@ -228,10 +225,11 @@ def _answers(
     values: list[NDArray[np.generic] | Labels] = []
     if isinstance(target, NumberTarget):
         values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
-    elif is_typed:
-        values += list(model.columns(answers).values())
     else:
-        values += [Labels(*column) for column in predicted_labels(target, answers, model.threshold).values()]
+        found = predicted_labels(target, answers, model.threshold).values()
+        for (labels, codes), cell_type in zip(found, target.cell_types, strict=True):
+            is_text = not is_typed or cell_type == "text"
+            values.append(Labels(labels if is_text else typed_labels(labels, cell_type), codes))
     names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
     if request.with_probabilities:
         of = answer_names(target)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.data import RowsWhere
@@ -12,8 +13,10 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.cells import canonical
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.schema.findings import refuse_faults
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
@@ -78,7 +81,6 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
     data = loaded.config.data
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
-    kept = {*data.target, data.weight or "", data.validation.column if isinstance(data.validation, RowsWhere) else ""}
     named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
     return read_table(
         _one_or_several(data.train),
@@ -86,8 +88,23 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
         texts=texts,
         named=named,
         store=store or StoreOptions(),
-        unwanted=set(data.drop) - kept,
+        unwanted=set(data.drop) - _others(loaded),
     )
+
+
+def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
+    """The same of a data frame that takes the place of `data.train`: the columns that the training uses."""
+    data = loaded.config.data
+    others = _others(loaded)
+    wanted = None if data.features is None else frozenset(data.features) | others
+    return table_from_frame(rows, request=Request(wanted, unwanted=frozenset(data.drop) - others), missing=data.missing)
+
+
+def _others(loaded: LoadedConfig) -> frozenset[str]:
+    """Columns that are used but are no inputs."""
+    data = loaded.config.data
+    fold = data.validation.column if isinstance(data.validation, RowsWhere) else ""
+    return frozenset({*data.target, data.weight or "", fold} - {""})
 
 
 def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> TrainingTable:
@@ -110,7 +127,7 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     others = [] if weight is None else [weight]
     if columns.fold:
         fold, _ = decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)
-        others.append(replace(fold, role="category"))
+        others.append(as_category(fold))
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
     return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
 

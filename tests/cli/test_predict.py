@@ -2,10 +2,17 @@
 
 import csv
 import gzip
+import json
+from datetime import date
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import mlpcli
 from tests.program import DATA, done, mlp, train, write_csv
 
 PENGUINS = DATA / "penguins.csv"
@@ -245,3 +252,84 @@ def test_a_number_too_large_to_compute_with_names_its_line(folder, iris):
     ended = mlp("predict", iris, "new.csv")
     assert ended.code == 2
     assert "new.csv:3: " in ended.stderr
+
+
+STAMPS = ["2024-01-01 00:00:00", "2024-01-01 23:59:59.9", "2024-01-01 23:59:59.5"]
+
+
+def kept_table(folder, n=90):
+    """A frame of every type that can be kept, nulls in later rows only, and a model of its column x."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    feather = pytest.importorskip("pyarrow.feather")
+    times = pd.Series(pd.to_datetime(STAMPS * (n // 3), format="ISO8601")).astype("datetime64[ns]")
+    columns = {
+        "x": pa.array(np.linspace(-1, 1, n)),
+        "id": pa.array([*range(n - 1), None], pa.int64()),
+        "small": pa.array([1, None] * (n // 2), pa.int8()),
+        "long": pa.array([1234567890123456789 + i for i in range(n)]),
+        "flag": pa.array([True, False, None] * (n // 3)),
+        "single": pa.array([0.1, None, 2.0] * (n // 3), pa.float32()),
+        "price": pa.array([Decimal("0.10"), Decimal("12345678901234567890.12"), None] * (n // 3), pa.decimal128(38, 2)),
+        "time": pa.array(times),
+        "zoned": pa.array(times.dt.tz_localize("Europe/Berlin")),
+        "day": pa.array([date(2024, 1, 1), None, date(2024, 1, 3)] * (n // 3)),
+        "kind": pa.array(["a", None, " b"] * (n // 3)).dictionary_encode(),
+        "text": pa.array(["1", "x", None] * (n // 3)),
+    }
+    table = pa.table(columns)
+    pq.write_table(table, "in.parquet", row_group_size=31)
+    feather.write_feather(table, "in.feather", chunksize=31)
+    rows = pd.DataFrame({"x": np.linspace(-1, 1, n), "y": ["u", "v"] * (n // 2)})
+    mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 1}}, rows).save("m.npz")
+    return table
+
+
+def test_kept_columns_of_typed_tables_keep_their_types_and_values(folder):
+    feather, pq = pytest.importorskip("pyarrow.feather"), pytest.importorskip("pyarrow.parquet")
+    table = kept_table(folder)
+    for source, out in product(("in.parquet", "in.feather"), ("out.parquet", "out.feather")):
+        assert done("predict", "m.npz", source, "--keep", "all", "-o", out).stderr == ""
+        found = feather.read_table(out) if out.endswith("feather") else pq.read_table(out)
+        for name in table.column_names:
+            is_decoded = out.endswith("feather") and name == "kind"
+            assert is_decoded or found[name].type == table[name].type, name
+            assert found[name].to_pylist() == table[name].to_pylist(), name
+
+
+def test_kept_columns_as_texts_have_all_their_digits_and_one_form(folder):
+    pq = pytest.importorskip("pyarrow.parquet")
+    kept_table(folder)
+    done("predict", "m.npz", "in.parquet", "--keep", "all", "-o", "out.csv")
+    rows = read(folder / "out.csv")
+    assert [row["time"] for row in rows[:2]] == ["2024-01-01T00:00:00.000000000", "2024-01-01T23:59:59.900000000"]
+    assert rows[1]["zoned"] == "2024-01-01T22:59:59.900000000Z"
+    assert [row["price"] for row in rows[:3]] == ["0.10", "12345678901234567890.12", ""]
+    assert [rows[0][name] for name in ("id", "long", "flag", "single", "day", "text")] == [
+        *("0", "1234567890123456789", "True", "0.1", "2024-01-01", "1")
+    ]
+    assert [rows[-1][name] for name in ("id", "flag")] == ["", ""]
+    done("predict", "m.npz", "in.parquet", "--keep", "all", "-o", "out.jsonl")
+    row = json.loads(Path("out.jsonl").read_text().splitlines()[0])
+    assert (row["id"], row["long"], row["flag"], row["single"], row["price"]) == (
+        0,
+        1234567890123456789,
+        True,
+        0.1,
+        0.1,
+    )
+    done("predict", "m.npz", "out.jsonl", "--keep", "id,long,flag,price,text", "-o", "again.parquet")
+    again = pq.read_table("again.parquet")
+    assert list(map(str, again.schema.types[:5])) == ["int64", "int64", "bool", "double", "string"]
+    assert again["long"].to_pylist()[0] == 1234567890123456789
+
+
+def test_files_whose_kept_columns_differ_in_type_end_with_one_message(folder):
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = kept_table(folder)
+    pq.write_table(table, "part1.parquet")
+    place = table.column_names.index("id")
+    pq.write_table(table.set_column(place, "id", table["id"].cast("double")), "part2.parquet")
+    ended = mlp("predict", "m.npz", "part*.parquet", "--keep", "id", "-o", "out.parquet")
+    assert ended.code == 2
+    assert "column id is of type int64 in the first rows and double in later ones" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -21,7 +21,8 @@ def iter_tables(source, format=AS_WRITTEN, texts=(), wanted=None):
 def frame_table(frame: pd.DataFrame) -> Table:
     """A frame as the table of a file new.csv."""
     table = table_from_frame(frame, "new.csv")
-    return replace(table, locate=lambda row: f"new.csv:{row + 2}", is_file=True)
+    columns = {name: replace(column, cell_type=None) for name, column in table.columns.items()}
+    return replace(table, columns=columns, locate=lambda row: f"new.csv:{row + 2}", is_file=True)
 
 
 def hand_table(**columns) -> Table:

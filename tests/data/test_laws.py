@@ -19,6 +19,8 @@ from mlpcli.data.features.scaling import Divide, MeanFill, MedianFill, MinMax, N
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.typed.columns import exact_decimals
+from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.cells import canonical
 from mlpcli.data.schema.column import cast_table
 from mlpcli.data.schema.roles import decide
@@ -215,7 +217,7 @@ def test_zero_is_zero_and_ties_are_ties_however_long_the_table_is(tmp_path):
     np.testing.assert_array_equal(np.asarray(table.columns["x3"].values), X[:, 3])  # the very float64
 
 
-def trained(table_source, scaler="standardize", **data) -> Model:
+def trained(table_source, scaler="standardize", table=None, **data) -> Model:
     loaded = config_from_mapping(
         {
             "data": {"train": table_source, "target": "y", "validation": 0.25, **data},
@@ -225,7 +227,7 @@ def trained(table_source, scaler="standardize", **data) -> Model:
             "training": {"epochs": 2},
         }
     )
-    prepared = prepare(loaded)
+    prepared = prepare(loaded, table)
     state = fresh_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
@@ -238,6 +240,8 @@ def test_one_file_many_files_gzip_parquet_and_a_frame_train_the_same_weights(tmp
     frame = pd.DataFrame(
         {
             "a": rng.normal(size=90).round(3),
+            "s": rng.normal(size=90).astype(np.float32),
+            "h": rng.normal(size=90).astype(np.float16),
             "n": rng.integers(0, 50, 90),
             "c": rng.choice(["x", "y", "z"], 90),
             "d": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 400, 90), "D"),
@@ -251,7 +255,11 @@ def test_one_file_many_files_gzip_parquet_and_a_frame_train_the_same_weights(tmp
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(Path(one).read_bytes()))
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_feather(tmp_path / "a.feather")
-    frame.assign(d=frame["d"].dt.strftime("%Y-%m-%d")).to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    texts = {
+        "d": frame["d"].dt.strftime("%Y-%m-%d"),
+        **{name: [float(str(cell)) for cell in frame[name].to_numpy()] for name in "sh"},
+    }
+    frame.assign(**texts).to_json(tmp_path / "a.jsonl", orient="records", lines=True, double_precision=15)
     sources = [halves, *(str(tmp_path / f"a.{ending}") for ending in ("csv.gz", "parquet", "feather", "jsonl"))]
     model = trained(one)
     for source in sources:
@@ -259,6 +267,16 @@ def test_one_file_many_files_gzip_parquet_and_a_frame_train_the_same_weights(tmp
         assert other.preprocessor.feature_names == model.preprocessor.feature_names, source
         assert other.target.labels == model.target.labels
         np.testing.assert_array_equal(other.parameters.flat, model.parameters.flat)
+    given = trained("(frame)", table=table_from_frame(frame))
+    np.testing.assert_array_equal(given.parameters.flat, model.parameters.flat)
+
+
+@given(st.sampled_from(["float16", "float32"]), st.data())
+def test_a_short_float_is_the_number_of_its_shortest_text(dtype, data):
+    bits = data.draw(st.lists(st.integers(0, 2 ** (8 * np.dtype(dtype).itemsize) - 1), max_size=30))
+    values = np.asarray(bits, f"uint{8 * np.dtype(dtype).itemsize}").view(dtype)
+    found = exact_decimals(values)
+    np.testing.assert_array_equal(found, [float(str(value)) for value in values])
 
 
 @pytest.mark.parametrize("proba", [False, True])

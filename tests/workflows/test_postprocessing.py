@@ -23,7 +23,9 @@ from tests.workflows.staging import IRIS, loaded
 
 DIABETES = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
 TWO = ClassTarget(ColumnSchema("y", "category"), ("a", "b"))
-COLUMNS = BooleanTarget(tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "uv"))
+COLUMNS = BooleanTarget(
+    tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "uv"), ("text",) * len("uv")
+)
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -13,7 +13,12 @@ OUTPUTS = np.random.default_rng(0).random((20, 2)).astype(np.float32)
     ("target", "state"),
     [
         (ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {"temperature": np.array([1.5])}),
-        (BooleanTarget(tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "yz")), {}),
+        (
+            BooleanTarget(
+                tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "yz"), ("text",) * len("yz")
+            ),
+            {},
+        ),
         (NumberTarget(NUMBERS, "standardize"), {"target_center": np.ones(2), "target_scale": np.array([2.0, 0.3])}),
     ],
 )

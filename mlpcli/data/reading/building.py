@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from mlpcli.data.store import WATCH, MappedFile, Segment, SpillFile, aligned
 from mlpcli.data.table import (
     CategoricalColumn,
+    CellType,
     Codes,
     Column,
     NumericColumn,
     Role,
     Table,
     code_dtype,
+    common_type,
     gather,
     row_dtype,
 )
@@ -46,6 +48,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.role: Role | None = None
+        self.cell_type: CellType | None = None
         self.arrays: list[NDArray[Any]] = []
         self.segments: list[Segment] = []
         self.places: dict[str, int] | None = None  # of texts
@@ -62,17 +65,19 @@ class _Part:
             return True
         if not self._is_known:
             self._is_known, self.role, self.places = True, column.role, {} if is_text else None
+            self.cell_type = column.cell_type
             self.arrays += [self._blanks(self._n_blank)] if self._n_blank else []
         elif self.role != column.role or (self.places is not None) != is_text:
             return False
+        self.cell_type = common_type(self.cell_type, column.cell_type)
         self.arrays.append(self._code(column) if isinstance(column, CategoricalColumn) else column.values)
         return True
 
     def column(self, values: NDArray[Any]) -> Column:
         """The column with these values or codes."""
         if self.places is None:
-            return NumericColumn(values, self.role)
-        return CategoricalColumn(tuple(self.places), values, self.role)
+            return NumericColumn(values, self.role, self.cell_type)
+        return CategoricalColumn(tuple(self.places), values, self.role, self.cell_type)
 
     def end(self) -> None:
         """A column without any known cell is one of no texts."""

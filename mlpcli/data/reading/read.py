@@ -100,20 +100,26 @@ def map_tables(
     format: TableFormat = AS_FOUND,
     texts: Collection[str] | None = (),
     wanted: Collection[str] | None = None,
+    kept: Collection[str] | None = (),
 ) -> Iterator[Result]:
     """Give `work` of the table in chunks, in order and in constant memory; several are worked on at a time, in threads.
 
-    As `read_table`, but `texts` None means all columns, and an input without rows is one table without rows. Notes are
-    those that a chunk adds. Standard input is streamed.
+    As `read_table`, but `texts` None means all columns, and an input without rows is one table without rows. `kept` are
+    columns to be written again (None: all), see `Request`. Notes are those that a chunk adds. Standard input is
+    streamed.
     """
     request = Request(
-        None if wanted is None else frozenset(wanted), written=None if texts is None else frozenset(texts)
+        None if wanted is None else frozenset(wanted),
+        written=None if texts is None else frozenset(texts),
+        kept=None if kept is None else frozenset(kept),
     )
     first: Reader | None = None
     seen: set[str] = set()
     is_any = False
     for part in find_sources(source):
-        with closing(open_reader(part, _as_first(format, first), wanted or (), finds_codes=False)) as reader:
+        with closing(
+            open_reader(part, _as_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
+        ) as reader:
             first = first or reader
             _check_columns(reader, first)
             for table, result in mapped_ahead(partial(_work_on, work, seen), reader.batches(request)):

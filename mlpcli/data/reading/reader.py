@@ -16,16 +16,26 @@ class Request:
 
     `wanted` are the columns to read (None: all but `unwanted`); names that the file has not are no error here. `texts`
     are columns whose cells are wanted as texts, whatever they are; `written` those that are wanted as they are written
-    where the source is a text, and as they are where cells have a type (None: all of them).
+    where the source is a text, and as they are where cells have a type (None: all of them). `kept` are columns to be
+    written again (None: all): a text source gives them as they are written, a typed one in `Table.kept`.
     """
 
     wanted: frozenset[str] | None = None
     texts: frozenset[str] | None = frozenset()
     unwanted: frozenset[str] = frozenset()
     written: frozenset[str] | None = frozenset()
+    kept: frozenset[str] | None = frozenset()
 
     def wants(self, name: str) -> bool:
         """Whether a column is to be read."""
+        return self.keeps(name) or self.makes(name)
+
+    def keeps(self, name: str) -> bool:
+        """Whether a column is to be written again."""
+        return self.kept is None or name in self.kept
+
+    def makes(self, name: str) -> bool:
+        """Whether a typed source is to make a `Column` of it."""
         return name not in self.unwanted and (self.wanted is None or name in self.wanted)
 
     def wants_text(self, name: str) -> bool:
@@ -34,7 +44,7 @@ class Request:
 
     def wants_as_written(self, name: str) -> bool:
         """Whether a text source is to give the cells of a column as they are written."""
-        return self.written is None or name in self.written or self.wants_text(name)
+        return self.written is None or name in self.written or self.wants_text(name) or self.keeps(name)
 
 
 class Reader(Protocol):

@@ -213,6 +213,20 @@ def find_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
     return next(((words[no], words[yes]) for no, yes in BOOLEAN_WORDS if words.keys() == {no, yes}), None)
 
 
+def boolean_spelling(texts: Sequence[str], is_typed: bool) -> tuple[str, str] | tuple[()]:
+    """How false and true are spelled among the texts of a category, so that capitals of these do not matter.
+
+    () where neither word is there, or where texts spell them in several ways beside other words, so that their capitals
+    may mean something; `is_typed` says that some of them were no texts but booleans.
+    """
+    words = sorted(text for text in texts if len(text) in (4, 5) and text.casefold() in ("false", "true"))
+    spelled = {text.casefold(): text for text in reversed(words)}
+    if not words or (len(words) > len(spelled) and len(words) < len(texts) and not is_typed):
+        return ()
+    style = str.upper if words[0].isupper() else str.capitalize if words[0].istitle() else str.lower
+    return spelled.get("false", style("false")), spelled.get("true", style("true"))
+
+
 def complete_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
     """Texts of no and yes for a column the user calls boolean: words for it, or any two texts in their order."""
     if (words := find_boolean(texts)) is not None:

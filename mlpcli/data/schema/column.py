@@ -1,7 +1,7 @@
 """How the cells of a column are read: decided once, recorded in the model, the same for every later table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from mlpcli.data.schema.cells import (
     number_text,
     parse_numbers,
 )
-from mlpcli.data.schema.dates import parse_dates
+from mlpcli.data.schema.dates import date_texts, parse_dates
 from mlpcli.data.store import WATCH
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype
 from mlpcli.errors import DataError
@@ -45,8 +45,9 @@ class ColumnOptions:
 class ColumnSchema:
     """How to read a column, and why.
 
-    `number` is for numbers, `date_format` for dates, `levels` (no, yes) for booleans. `missing` are texts of a missing
-    cell; None means those of the table.
+    `number` is for numbers, `date_format` for dates, `levels` (no, yes) for booleans; of a category they are how false
+    and true are spelled, whose capitals do not matter (see `boolean_spelling`). `missing` are texts of a missing cell;
+    None means those of the table.
     """
 
     name: str
@@ -56,6 +57,18 @@ class ColumnSchema:
     date_format: str = ""
     levels: tuple[str, ...] = ()
     missing: tuple[str, ...] | None = None
+
+
+def as_category(schema: ColumnSchema) -> ColumnSchema:
+    """The column read as texts: of words for no and yes false and true alone are the same in any capitals."""
+    is_spelling = tuple(map(str.casefold, schema.levels)) == ("false", "true")
+    return replace(schema, role="category", levels=schema.levels if is_spelling else ())
+
+
+def spell_booleans(texts: Sequence[str | None], levels: Sequence[str]) -> list[str | None]:
+    """The texts, with one of `levels` for each that differs from it in capitals only."""
+    words = {level.casefold(): level for level in levels}
+    return [words.get(text.casefold(), text) if text and words else text for text in texts]
 
 
 def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Where) -> Column:
@@ -75,21 +88,21 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: W
     spelled = canonical_in(texts.levels, own)
     names = [None if gone else text for text, gone in zip(spelled, is_missing, strict=True)]
     if schema.role == "category":
-        return texts.relabel(names)
+        return texts.relabel(spell_booleans(names, schema.levels))
     return _boolean(texts, names, schema)
 
 
 def texts_of(column: NumericColumn) -> CategoricalColumn:
     """Numbers as texts in their one spelling, days as ISO dates; `role` says what they were."""
     distinct, codes = np.unique(np.asarray(column.values), return_inverse=True)
-    if column.role == "date":
-        stamps = np.round(distinct * 86_400).astype("datetime64[s]") if len(distinct) else distinct
-        levels = [str(stamp).replace("T00:00:00", "") for stamp in stamps]
-    else:
-        # The shortest text of a float32 is not that of its float64.
-        levels = [number_text(float(str(number))) for number in distinct]
+    # The shortest text of a float32 is not that of its float64.
+    is_date = column.role == "date"
+    levels = date_texts(distinct) if is_date else [number_text(float(str(number))) for number in distinct]
     found = CategoricalColumn(
-        tuple(map(str, range(len(levels)))), codes.astype(code_dtype(len(levels))), column.role or "number"
+        tuple(map(str, range(len(levels)))),
+        codes.astype(code_dtype(len(levels))),
+        column.role or "number",
+        column.cell_type,
     )
     is_missing = np.isnan(distinct.astype(np.float64))
     return found.relabel([None if gone else level for level, gone in zip(levels, is_missing, strict=True)])
@@ -102,9 +115,12 @@ def first_row_of(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
 
 def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Where) -> NumericColumn:
     if isinstance(column, NumericColumn):
-        if schema.role == "date" and column.role != "date":
-            row = int(np.argmin(np.isnan(np.asarray(column.values, np.float64))))
-            raise not_a_date(where(row), schema, number_text(float(column.values[row])))
+        is_known = ~np.isnan(column.values)
+        if (schema.role == "date") != (column.role == "date") and is_known.any():
+            row = int(np.argmax(is_known))
+            text = texts_of(column.take(slice(row, row + 1))).levels[0]
+            found = not_a_date if schema.role == "date" else not_a_number
+            raise found(where(row), schema, text)
         values = column.values
         if schema.role == "number" and column.role is None:
             values = _without_markers(values, marker_numbers(markers, schema.number))
@@ -117,7 +133,7 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
                 f"{where(int(np.argmax(is_infinite)))}: column {escaped(schema.name)}: an infinite value. "
                 "Write a finite number, or leave the cell empty."
             )
-    return NumericColumn(values, "date" if schema.role == "date" else column.role)
+    return NumericColumn(values, "date" if schema.role == "date" else column.role, column.cell_type)
 
 
 def _without_markers(values: NDArray[Any], numbers: NDArray[np.float64]) -> NDArray[Any]:
@@ -157,7 +173,7 @@ def _boolean(texts: CategoricalColumn, names: list[str | None], schema: ColumnSc
         for name, sign in zip(names, signs.tolist(), strict=True)
     ]
     table = np.asarray(codes, code_dtype(len(others) + 2))
-    return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role)
+    return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role, texts.cell_type)
 
 
 def not_a_number(where: str, schema: ColumnSchema, text: str) -> DataError:

@@ -124,6 +124,21 @@ def parse_dates(texts: Sequence[str], format: str) -> Values:
     return np.where(is_valid, ((first + day - 1) * _DAY + time) / _DAY, np.nan)
 
 
+def date_texts(days: NDArray[np.floating]) -> list[str]:
+    """Day numbers as ISO texts, of the fewest digits below the second (0, 3 or 6) that give the same number.
+
+    The time is left out at midnight; NaN is "NaT".
+    """
+    stamps = np.full(len(days), "NaT", "datetime64[us]")
+    is_open = ~np.isnan(days)
+    for unit in (1_000_000, 1_000, 1):
+        times = np.round(np.where(is_open, days, 0.0) * (_DAY // unit)).astype(np.int64) * unit
+        stamps[is_open] = times[is_open].astype("datetime64[us]")
+        is_open &= times / _DAY != days
+    texts = (str(stamp).removesuffix(".000000") for stamp in stamps)
+    return [text.removesuffix("000" if "." in text else "T00:00:00") for text in texts]
+
+
 def _fields(match: re.Match[str] | None) -> tuple[int, int, int, int]:
     """Year, month, day and microsecond; all 0 for what is no date."""
     if match is None or (time := _microseconds(match["rest"])) is None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.faults import listed, quoted
 from mlpcli.data.schema.cells import (
     NumberFormat,
+    boolean_spelling,
     complete_boolean,
     find_boolean,
     is_code,
@@ -67,6 +68,16 @@ def decide(
     )
     base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
     cells = cells_of(table, column, options) if isinstance(column, CategoricalColumn) else None
+    if cells is not None:
+        base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
+    schema, findings = _decided(table, base, options, writing, cells)
+    return schema if schema.role in ("category", "boolean") else replace(schema, levels=()), findings
+
+
+def _decided(
+    table: Table, base: ColumnSchema, options: ColumnOptions, writing: Writing, cells: Cells | None
+) -> tuple[ColumnSchema, list[Finding]]:
+    number, column = base.number, table.columns[base.name]
     is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
     if is_number:
         return _as_number(replace(base, role="number"), cells)
@@ -77,7 +88,7 @@ def decide(
     if options.role == "category":
         return base, []
     if column.role is not None:
-        levels = ("False", "True") if column.role == "boolean" else ()
+        levels = ("False", "True") if column.role == "boolean" else base.levels
         written = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
         return replace(base, role=column.role, date_format=written, levels=levels, reason="type of the source"), []
     if cells is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed, quoted
 from mlpcli.data.schema.cells import canonical, differ_in_case_only, find_boolean, missing_mask, number_text
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast, texts_of
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast, spell_booleans, texts_of
 from mlpcli.data.schema.findings import Finding
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
@@ -77,7 +77,7 @@ def plan_targets(
         schemas = tuple(_boolean(table, schema, distinct[schema.name]) for schema in schemas)
         findings = tuple(one for one in findings if one.is_fault)
     else:
-        schemas = tuple(replace(schema, role="category") for schema in schemas)
+        schemas = tuple(map(as_category, schemas))
         findings = tuple(one for one in findings if reason != "as asked" and (one.is_fault or one.number is not None))
         findings += tuple(
             Finding(name, f"column {name}: classes that differ in case only: {listed(labels)}", is_fault=False)
@@ -142,7 +142,7 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     column = table.columns[schema.name]
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
     if isinstance(column, NumericColumn):
-        known = cast(column, replace(schema, role="number"), markers, table.where)
+        known = cast(column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where)
         assert isinstance(known, NumericColumn)
         column = texts_of(known)
     elif schema.role == "number":
@@ -156,7 +156,8 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     assert isinstance(column, CategoricalColumn)
     is_there = ~missing_mask(column.levels, markers) & (column.counts > 0)
     levels = (level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so)
-    return tuple(dict.fromkeys(map(canonical, levels)))
+    texts = spell_booleans(list(map(canonical, levels)), as_category(schema).levels)
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> ColumnSchema:

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.faults import listed
 from mlpcli.data.schema.cells import number_text, parse_numbers, sort_levels, tell_apart
 from mlpcli.data.schema.column import ColumnSchema, first_row_of
-from mlpcli.data.table import CategoricalColumn, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, LabelType, NumberTarget, State, Target, Task
+from mlpcli.data.table import CategoricalColumn, CellType, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, State, Target, Task
 from mlpcli.data.targets.transforms import TargetTransform, fit_transform, transformed
 from mlpcli.errors import DataError, did_you_mean
 
 Values = NDArray[np.float64]
 
 # Squares of larger numbers, summed over the rows, are no longer finite.
-LARGEST_NUMBER = 1e150
+LARGEST_NUMBER = np.float64(1e150)
 _INTEGER = re.compile("0|-?[1-9][0-9]*")
 
 
@@ -86,27 +86,27 @@ def fit_target(
                 "multilabel needs booleans."
             )
     if task == "multilabel":
-        return BooleanTarget(tuple(schemas)), {}
+        return BooleanTarget(tuple(schemas), tuple(label_type(table, one.name, one.levels) for one in schemas)), {}
     if len(schemas) > 1:
         raise DataError("task: classification has one target column. For several booleans: task: multilabel.")
     labels = sort_levels(found)
     return ClassTarget(schemas[0], labels, label_type(table, schemas[0].name, labels)), {}
 
 
-def label_type(table: Table, name: str, labels: Sequence[str]) -> LabelType:
-    """What labels are in a data frame: those of a file as pandas would read them."""
-    column = table.columns[name]
-    if column.role == "boolean" or (table.is_file and {label.casefold() for label in labels} == {"false", "true"}):
+def label_type(table: Table, name: str, labels: Sequence[str]) -> CellType:
+    """What labels are in a data frame: the type of their cells; where these have none, as pandas would read them."""
+    cell_type = table.columns[name].cell_type
+    if cell_type is not None and cell_type != "mixed":
+        return cell_type
+    if {label.casefold() for label in labels} == {"false", "true"}:
         return "bool"
-    if column.role != "number" and not table.is_file:
-        return "text"
     if all(_INTEGER.fullmatch(label) and -(2**63) <= int(label) < 2**63 for label in labels):
-        return "int"
+        return "int64"
     numbers, is_text = parse_numbers(labels)
     if any(is_text) or not np.isfinite(numbers).all():
         return "text"
     is_plain = all(label == number_text(number) for label, number in zip(labels, numbers.tolist(), strict=True))
-    return "float" if is_plain else "text"
+    return "float64" if is_plain else "text"
 
 
 def encode_target(target: Target, state: State, table: Table, rows: Rows | None = None) -> NDArray[Any]:

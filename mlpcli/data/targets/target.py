@@ -3,28 +3,32 @@
 A target is read as its recorded schema says, like any column; labels are the canonical texts of its cells.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.table import CellType
 from mlpcli.data.targets.probabilities import class_probabilities, no_and_yes, tempered
 from mlpcli.data.targets.transforms import TargetTransform, restored
 
 Task = Literal["classification", "regression", "multilabel"]
-LabelType = Literal["text", "int", "float", "bool"]
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """One column of class labels; `labels[code]` is the label. `dtype` is what labels are in a data frame."""
+    """One column of class labels; `labels[code]` is the label. `cell_type` is what labels are in a data frame."""
 
     schema: ColumnSchema
     labels: tuple[str, ...]
-    dtype: LabelType = "text"
+    cell_type: CellType = "text"
     kind: Literal["classes"] = "classes"
 
     @property
@@ -41,6 +45,11 @@ class ClassTarget:
     def names(self) -> tuple[str, ...]:
         """Target columns."""
         return (self.name,)
+
+    @property
+    def cell_types(self) -> tuple[CellType, ...]:
+        """What labels are in a data frame."""
+        return (self.cell_type,)
 
     @property
     def task(self) -> Task:
@@ -70,9 +79,10 @@ class NumberTarget:
 
 @dataclass(frozen=True)
 class BooleanTarget:
-    """One or more columns of no and yes."""
+    """One or more columns of no and yes; `cell_types` is what these are in a data frame."""
 
     schemas: tuple[ColumnSchema, ...]
+    cell_types: tuple[CellType, ...]
     kind: Literal["booleans"] = "booleans"
 
     @property
@@ -95,14 +105,23 @@ Target = ClassTarget | NumberTarget | BooleanTarget
 State = dict[str, Values]
 
 
-def label_values(target: ClassTarget) -> NDArray[Any]:
-    """The labels (n_classes,) as a data frame has them: int64, float64, bool, or texts (object)."""
-    if target.dtype == "text":
-        return np.asarray(target.labels, object)
-    if target.dtype == "bool":
-        return np.asarray([label.casefold() == "true" for label in target.labels], np.bool_)
-    number = int if target.dtype == "int" else float
-    return np.asarray([number(label) for label in target.labels], np.dtype(number))
+def typed_labels(labels: Sequence[str], cell_type: CellType) -> Any:
+    """Labels (n_labels,) as a data frame has them: an array, of times with a zone an index.
+
+    Texts, dates and decimals are objects. Raises ValueError for a label that is not of its type.
+    """
+    if cell_type == "text":
+        return np.asarray(labels, object)
+    if cell_type == "bool":
+        return np.asarray([label.casefold() == "true" for label in labels], np.bool_)
+    if cell_type in ("date", "decimal"):
+        read: Any = date.fromisoformat if cell_type == "date" else Decimal
+        return np.asarray([read(label) for label in labels], object)
+    if cell_type.startswith("datetime64"):
+        stamps = np.asarray([label.removesuffix("Z") for label in labels], cell_type.replace(", UTC", ""))
+        return pd.DatetimeIndex(stamps, tz="UTC") if "UTC" in cell_type else stamps
+    number = float if cell_type.startswith("float") else int
+    return np.asarray([number(label) for label in labels], cell_type)
 
 
 def answer_names(target: Target) -> tuple[str, ...]:
@@ -129,16 +148,17 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
 def predicted_columns(
     target: Target, answers: Values, threshold: Values | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """The answer of each row by target column: labels (see `label_values`) or numbers (float64).
+    """The answer of each row by target column: labels (see `typed_labels`) or numbers (float64).
 
     `answers` come from `decode_outputs`; `threshold` as for `predicted_labels`.
     """
     if isinstance(target, NumberTarget):
         return {name: answers[:, index] for index, name in enumerate(target.names)}
-    found = predicted_labels(target, answers, threshold)
-    if isinstance(target, ClassTarget):
-        return {target.name: label_values(target)[found[target.name][1]]}
-    return {name: np.asarray(texts, dtype=object)[codes] for name, (texts, codes) in found.items()}
+    found = predicted_labels(target, answers, threshold).items()
+    return {
+        name: typed_labels(labels, cell_type)[codes]
+        for (name, (labels, codes)), cell_type in zip(found, target.cell_types, strict=True)
+    }
 
 
 def predicted_labels(

@@ -9,6 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mlpcli.data.reading.typed.kept import KeptArray, kept_text
+
 # What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), and the numbers that are none.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 SIGNED_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -18,13 +20,16 @@ SMALL, LARGE = (0.99e-6, 1.01e-4), 1e12
 
 @dataclass(frozen=True)
 class Labels:
-    """A column of few texts: the cell of a row is `texts[codes[row]]`, missing at -1."""
+    """A column of few values: the cell of a row is `values[codes[row]]`, missing at -1.
 
-    texts: Sequence[str]
+    `values` are texts, or, for a typed format, an array or index of what `typed_labels` gives.
+    """
+
+    values: Sequence[str] | Any
     codes: NDArray[np.integer[Any]]
 
 
-Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels"
+Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | KeptArray"
 
 
 def format_header(names: Sequence[str], delimiter: str = ",") -> str:
@@ -69,12 +74,16 @@ def float_texts(numbers: NDArray[Any]) -> list[str]:
 
 def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
     """The cells of a column as they stand in the file."""
+    if isinstance(column, KeptArray):
+        column = column.cells()
     if isinstance(column, Labels):
-        texts = np.asarray(_quoted([*column.texts, ""], delimiter, n_columns), object)
+        texts = np.asarray(_quoted([*column.values, ""], delimiter, n_columns), object)
         return list(texts[column.codes])
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
         return _quoted(float_texts(column), delimiter, n_columns)
-    return _quoted(["" if cell is None or cell != cell else str(cell) for cell in column], delimiter, n_columns)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
+        return list(map(str, column.tolist()))
+    return _quoted(list(map(kept_text, column)), delimiter, n_columns)
 
 
 def _quoted(texts: list[str], delimiter: str, n_columns: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, BinaryIO, Protocol
 
@@ -9,7 +10,8 @@ import numpy as np
 import orjson
 
 from mlpcli.data.reading.faults import escaped, escaped_path
-from mlpcli.data.reading.typed.arrow import load_pyarrow
+from mlpcli.data.reading.typed.kept import KeptArray, kept_text
+from mlpcli.data.writing.arrow import ArrowWriter
 from mlpcli.data.writing.csv import Cells, Labels, format_header, format_rows
 from mlpcli.errors import OutputError
 
@@ -40,6 +42,9 @@ class Writer(Protocol):
     def end(self) -> None:
         """Write what belongs at the end."""
 
+    def close(self) -> None:
+        """Let go of what is held; without `end` before, what was written is no whole table."""
+
 
 def writer_for(path: str) -> Writer:
     """The writer for an ending; a path without one, such as "-", is CSV."""
@@ -49,7 +54,7 @@ def writer_for(path: str) -> Writer:
     if suffix in DELIMITERS or suffix in JSON_LINES:
         return _TextWriter(DELIMITERS.get(suffix), is_gzip=name != plain)
     if suffix in ARROW and name == plain:
-        return _ArrowWriter(f"-o {escaped_path(path)}", is_parquet=suffix == ".parquet")
+        return ArrowWriter(f"-o {escaped_path(path)}", is_parquet=suffix == ".parquet")
     raise OutputError(
         f"-o {escaped_path(path)}: cannot write {escaped(PurePath(name).suffix)}; use .csv, .jsonl or .parquet "
         "(or .tsv, .feather, .csv.gz, .jsonl.gz)."
@@ -78,45 +83,11 @@ class _TextWriter:
     def end(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def _packed(self, text: str) -> bytes:
         return gzip.compress(text.encode(), 6, mtime=0) if self._is_gzip else text.encode()
-
-
-class _ArrowWriter:
-    """Parquet, or an Arrow file (Feather); a chunk is a row group, missing cells are null."""
-
-    is_typed = True
-
-    def __init__(self, name: str, is_parquet: bool) -> None:
-        self._name, self._is_parquet = name, is_parquet
-        self._pa = load_pyarrow(name)
-        self._writer: Any = None
-
-    def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
-        self._file, self._names = file, list(names)
-
-    def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
-        return self._pa.RecordBatch.from_arrays([_array(self._pa, column) for column in columns], names=list(names))
-
-    def write(self, chunk: Any) -> None:
-        self._open(chunk.schema)
-        for first, now in zip(self._schema, chunk.schema, strict=True):
-            if first != now:
-                raise OutputError(
-                    f"{self._name}: column {escaped(now.name)} is of type {first.type} in the first rows and "
-                    f"{now.type} in later ones. Write .csv or .jsonl."
-                )
-        self._writer.write_batch(chunk)
-
-    def end(self) -> None:
-        self._open(self._pa.schema([(name, self._pa.string()) for name in self._names]))
-        self._writer.close()
-
-    def _open(self, schema: Any) -> None:
-        if self._writer is None:
-            self._schema = schema
-            opens = self._pa.parquet.ParquetWriter if self._is_parquet else self._pa.ipc.new_file
-            self._writer = opens(self._file, schema)
 
 
 def format_objects(names: Sequence[str], columns: Sequence[Cells]) -> str:
@@ -127,20 +98,25 @@ def format_objects(names: Sequence[str], columns: Sequence[Cells]) -> str:
 
 
 def _json_texts(column: Cells) -> list[str]:
+    if isinstance(column, KeptArray):
+        column = column.cells()
     if isinstance(column, Labels):
-        texts = [orjson.dumps(text or None).decode() for text in (*column.texts, "")]
+        texts = [orjson.dumps(_plain(value)).decode() for value in (*column.values, None)]
         return list(np.asarray(texts, object)[column.codes])
     if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
         joined = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1]
         return joined.split(",") if joined else []
-    known = (str, bool, int, float, type(None))
-    return [orjson.dumps(cell if isinstance(cell, known) else str(cell)).decode() for cell in column]
+    return [f"{cell:f}" if isinstance(cell, Decimal) else orjson.dumps(_plain(cell)).decode() for cell in column]
 
 
-def _array(pa: Any, column: Cells) -> Any:
-    if isinstance(column, Labels):
-        texts = pa.array([text or None for text in (*column.texts, "")], pa.string())
-        return texts.take(pa.array(np.where(column.codes < 0, len(column.texts), column.codes)))
-    if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
-        return pa.array(column, from_pandas=True)
-    return pa.array([None if cell is None or cell != cell else str(cell) for cell in column], pa.string())
+def _plain(cell: Any) -> str | bool | int | float | None:
+    """A cell as JSON has it; "" is a missing one."""
+    if isinstance(cell, str):
+        return cell or None
+    if isinstance(cell, bool | np.bool_):
+        return bool(cell)
+    if isinstance(cell, int | np.integer):
+        return int(cell)
+    if isinstance(cell, float | np.floating | Decimal):
+        return float(str(cell))
+    return kept_text(cell) or None

@@ -60,10 +60,9 @@ def test_cells_are_what_their_types_say(write):
     assert read(path, TEXTS)["d"] == (None, ["2024-02-29", "2024-02-29T18:00:00", None])
 
 
-def test_times_and_errors_come_as_their_texts(write):
-    rows = [["t", "e", "n"], [datetime.time(13, 5), "#DIV/0!", 1], [datetime.timedelta(hours=30), 2, "#N/A"]]
+def test_errors_come_as_their_texts(write):
+    rows = [["e", "n"], ["#DIV/0!", 1], [2, "#N/A"]]
     assert read(write(rows)) == {
-        "t": (None, ["13:05:00", "1 day, 6:00:00"]),
         "e": (None, ["#DIV/0!", "2"]),
         "n": (None, ["1", "#N/A"]),
     }
@@ -226,3 +225,21 @@ def test_a_locked_workbook_is_one_sentence(write, monkeypatch):
     monkeypatch.setattr(calamine, "CalamineWorkbook", Locked)
     with pytest.raises(DataError, match=r"book\.xlsx: locked with a password\. Save a copy without one\."):
         opened(WorkbookReader, path)
+
+
+def test_whole_numbers_of_16_digits_are_codes_as_in_other_formats(write):
+    path = write([["id", "x"], [1234567890123456, 1e20], [2, 0.5]])
+    assert read(path) == {
+        "id": (None, ["1234567890123456", "2"]),
+        "x": (None, ["100000000000000000000", "0.5"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"), [(datetime.timedelta(hours=30, minutes=1), "duration"), (datetime.time(12, 30), "time")]
+)
+def test_a_duration_or_a_time_of_day_is_an_error_with_its_cell(write, cell, kind):
+    path = write([["a", "b"], [1, 2], [1, cell]])
+    with pytest.raises(DataError, match=rf"!B3: column b: cells of type {kind} cannot be read"):
+        read(path)
+    assert read(path, Request(frozenset(["a"])))["a"] == (None, [1.0, 1.0])

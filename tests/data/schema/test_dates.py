@@ -13,6 +13,7 @@ from mlpcli.data.schema.dates import (
     best_date_format,
     cycle_names,
     cycles,
+    date_texts,
     find_date_formats,
     has_time,
     has_two_digit_year,
@@ -211,3 +212,17 @@ def test_the_week_repeats_after_seven_days():
     days = np.arange(14.0)
     sine = cycles(days, with_hour=False)[2]
     np.testing.assert_allclose(sine[:7], sine[7:], atol=1e-12)
+
+
+@given(
+    st.lists(st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2050, 1, 1)), min_size=1, max_size=20),
+    st.sampled_from([1, 1000, 1_000_000]),
+)
+def test_days_as_texts_read_back_as_the_same_moments(stamps, unit):
+    """In the years around ours, of which a day number holds the microseconds."""
+    stamps = [stamp.replace(microsecond=stamp.microsecond // unit * unit) for stamp in stamps]
+    days = parse_dates([stamp.isoformat() for stamp in stamps], "YYYY-MM-DD")
+    texts = date_texts(days)
+    assert [datetime.datetime.fromisoformat(text) for text in texts] == stamps
+    assert parse_dates(texts, "YYYY-MM-DD").tolist() == days.tolist()
+    assert date_texts(np.array([0.0, np.nan, 0.5])) == ["1970-01-01", "NaT", "1970-01-01T12:00:00"]

@@ -36,7 +36,9 @@ def test_a_temperature_divides_the_logits():
     softmax = [np.exp(of) / np.exp(of).sum(axis=1, keepdims=True) for of in (z, z / 2.5)]
     np.testing.assert_allclose(tempered(softmax[0], 2.5), softmax[1], rtol=1e-12)
     sigmoid = [1 / (1 + np.exp(-of)) for of in (z, z / 2.5)]
-    target = BooleanTarget(tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "abc"))
+    target = BooleanTarget(
+        tuple(ColumnSchema(name, "boolean", levels=("no", "yes")) for name in "abc"), ("text",) * len("abc")
+    )
     state = {"temperature": np.array([2.5])}
     np.testing.assert_allclose(decode_outputs(target, state, sigmoid[0]), sigmoid[1], rtol=1e-9)
     one_output = decode_outputs(ClassTarget(ColumnSchema("y", "category"), ("n", "y")), state, sigmoid[0][:, :1])

@@ -17,8 +17,8 @@ from mlpcli.data.targets.target import (
     ClassTarget,
     NumberTarget,
     decode_outputs,
-    label_values,
     predicted_columns,
+    typed_labels,
 )
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import hand_table, read_as
@@ -63,23 +63,24 @@ def test_class_labels_make_the_round_trip(labels):
 @pytest.mark.parametrize(
     ("labels", "dtype"),
     [
-        (["0", "1"], "int"),
-        (["-3", "12"], "int"),
-        (["0", "1.5"], "float"),
+        (["0", "1"], "int64"),
+        (["-3", "12"], "int64"),
+        (["0", "1.5"], "float64"),
         (["00", ":"], "text"),
         (["0", "00"], "text"),
         (["00", "1.5"], "text"),
         (["-", "1"], "text"),
         (["inf", "1"], "text"),
-        (["1", "1234567890123456789"], "int"),
+        (["1", "1234567890123456789"], "int64"),
         (["1", "9223372036854775808"], "text"),
         (["true", "FALSE"], "bool"),
     ],
 )
 def test_labels_are_numbers_in_a_frame_only_if_every_one_is(labels, dtype):
     target, _ = fit_target(hand_table(y=labels), ["y"], "classification")
-    assert target.dtype == dtype
-    assert sorted(label_values(target).astype(str)) == sorted(target.labels) or dtype in ("float", "bool")
+    assert target.cell_type == dtype
+    values = typed_labels(target.labels, target.cell_type)
+    assert sorted(values.astype(str)) == sorted(target.labels) or dtype in ("float64", "bool")
 
 
 @given(arrays(np.float64, st.tuples(st.integers(2, 9), st.just(2)), elements=st.floats(-1e6, 1e6, width=32)))
@@ -98,12 +99,14 @@ def test_yes_and_no_make_the_round_trip():
     table = hand_table(a=["yes", "no", "yes"], b=[0, 1, 1], c=["absent", "present", "absent"])
     target, state = fit_target(table, ["a", "b", "c"], "multilabel")
     levels = {"a": ("no", "yes"), "b": ("0", "1"), "c": ("absent", "present")}
-    assert target == BooleanTarget(tuple(schema(name, "boolean", *pair) for name, pair in levels.items()))
+    assert target == BooleanTarget(
+        tuple(schema(name, "boolean", *pair) for name, pair in levels.items()), ("text", "int64", "text")
+    )
     y = encode_target(target, state, table)
     assert y.tolist() == [[1, 0, 0], [0, 1, 1], [1, 1, 0]]
     assert [column.tolist() for column in predicted_columns(target, decode_outputs(target, state, y)).values()] == [
         ["yes", "no", "yes"],
-        ["0", "1", "1"],
+        [0, 1, 1],
         ["absent", "present", "absent"],
     ]
 
@@ -116,7 +119,7 @@ def test_labels_are_sorted_by_number_when_all_are_numbers():
 def test_targets_are_plain_data():
     classes = ClassTarget(schema("y", "category"), ("a", "b"))
     numbers = NumberTarget((schema("a", "number"),), "standardize")
-    booleans = BooleanTarget((schema("a", "boolean", "no", "yes"),))
+    booleans = BooleanTarget((schema("a", "boolean", "no", "yes"),), ("text",))
     for target in (classes, numbers, booleans):
         assert json.loads(json.dumps(dataclasses.asdict(target)))["kind"] == target.kind
 
@@ -249,5 +252,5 @@ def test_outputs_that_are_not_finite_stay_visible():
 
 def test_a_tie_goes_to_the_first_class_and_to_no():
     assert predicted_columns(THREE, np.array([[0.4, 0.4, 0.2]]))["y"].tolist() == ["a"]
-    target = BooleanTarget((schema("y", "boolean", "no", "yes"),))
+    target = BooleanTarget((schema("y", "boolean", "no", "yes"),), ("text",))
     assert predicted_columns(target, np.array([[0.5]]))["y"].tolist() == ["no"]

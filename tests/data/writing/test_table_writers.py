@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -34,10 +35,11 @@ def written(path, chunks, names=NAMES, **options):
         pytest.importorskip("pyarrow")
     file = io.BytesIO()
     writer = writer_for(str(path))
-    writer.begin(file, names, **options)
-    for chunk in chunks:
-        writer.write(writer.encode(names, chunk))
-    writer.end()
+    with closing(writer):
+        writer.begin(file, names, **options)
+        for chunk in chunks:
+            writer.write(writer.encode(names, chunk))
+        writer.end()
     return file.getvalue()  # which fails if the file is closed
 
 
@@ -131,3 +133,27 @@ def test_an_ending_that_cannot_be_written_is_refused(path):
     ending = path[path.rindex(".") :]
     with pytest.raises(OutputError, match=rf"^-o {path}: cannot write {ending}; use \.csv, \.jsonl or \.parquet \("):
         writer_for(path)
+
+
+def of_lists(cells):
+    """What is kept of a source without declared types, chunk by chunk."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    found = parquet.read_table(io.BytesIO(written("t.parquet", [[chunk] for chunk in cells], names=["m"])))
+    return str(found.schema.types[0]), found["m"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "type_and_cells"),
+    [
+        ([[None], [1, None], [2]], ("int64", [None, 1, None, 2])),
+        ([[1], [2.5], [None]], ("double", [1.0, 2.5, None])),
+        ([[2**53 + 1], [2.5]], ("string", ["9007199254740993", "2.5"])),
+        ([[1, "a"], [True]], ("string", ["1", "a", "True"])),
+        ([[True], [None, False]], ("bool", [True, None, False])),
+        ([["", "a"], [None]], ("string", [None, "a", None])),
+        ([[2**70], [1]], ("string", [str(2**70), "1"])),
+        ([[None], [None]], ("string", [None, None])),
+    ],
+)
+def test_cells_without_a_declared_type_get_the_one_that_fits_all_chunks(chunks, type_and_cells):
+    assert of_lists(chunks) == type_and_cells

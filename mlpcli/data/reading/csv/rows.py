@@ -89,6 +89,12 @@ def column_name(cell: str, position: int) -> str:
     return unicodedata.normalize("NFC", cell.strip()) or f"Unnamed: {position}"
 
 
+def column_notes(where: str, cells: Sequence[str], names: Sequence[str]) -> list[str]:
+    """A note on the names that were made up for columns without one."""
+    unnamed = [name for name, cell in zip(names, cells, strict=False) if not cell.strip()]
+    return [f"{where}: columns without a name: called {faults.listed(unnamed)}."] if unnamed else []
+
+
 def checked_names(where: str, line: int | None, cells: Sequence[str]) -> tuple[str, ...]:
     """Column names; raises DataError for two equal ones."""
     places: dict[str, int] = {}

@@ -1,24 +1,29 @@
 """Parquet and Arrow IPC (Feather) files by pyarrow, in batches of rows; a column takes the role of its type."""
 
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mlpcli.data.reading.csv.rows import checked_names
-from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.csv.rows import checked_names, column_notes
+from mlpcli.data.reading.faults import escaped, listed
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.reading.typed import columns as typed
+from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
 
 PARQUET = (b"PAR1", b"PARE")
 # What ends an Arrow stream; without it pyarrow takes a stream that was cut between two batches for a whole one.
 STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
+INDEX_NAME = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 MOST_DIGITS = 15  # that float64 surely holds
 
 
@@ -40,10 +45,18 @@ class ArrowReader:
                 self._magic = self._stored.read(4)
                 self._file = self._pa.PythonFile(self._stored, "r")
                 opened = self._opened()
-                self._stored_names: list[str] = (opened.schema_arrow if self._is_parquet else opened.schema).names
+                schema = opened.schema_arrow if self._is_parquet else opened.schema
+                all_names: list[str] = schema.names
+            self._places = [place for place, name in enumerate(all_names) if not INDEX_NAME.fullmatch(name)]
+            self._stored_names = [all_names[place] for place in self._places]
+            self._categories = _pandas_categories(schema)
             self.names = checked_names(self.name, None, self._stored_names)
             if not self.names:
                 raise DataError(f"{self.name}: a table without columns. Name another file.")
+            self.notes += column_notes(self.name, self._stored_names, self.names)
+            if len(self._places) < len(all_names):
+                index = listed([name for name in all_names if INDEX_NAME.fullmatch(name)])
+                self.notes.append(f"{self.name}: {index}: the index of a pandas frame, left out.")
         except BaseException:
             self.close()
             raise
@@ -51,7 +64,8 @@ class ArrowReader:
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""
         # Without any wanted column one is read all the same: rows are counted by it.
-        wanted = [place for place, name in enumerate(self.names) if request.wants(name)] or [0]
+        named = zip(self._places, self.names, strict=True)
+        wanted = [place for place, name in named if request.wants(name)] or self._places[:1]
         first = 0
         with self._readable():
             for rows in self._record_batches(wanted):
@@ -87,21 +101,28 @@ class ArrowReader:
                 raise ValueError("the stream has no end marker")
         opened = self._opened(wanted)
         if self._is_parquet:
-            return opened.iter_batches(typed.BATCH_ROWS, columns=[self._stored_names[place] for place in wanted])  # type: ignore[no-any-return]
+            names = [opened.schema_arrow.names[place] for place in wanted]
+            return opened.iter_batches(typed.BATCH_ROWS, columns=names)  # type: ignore[no-any-return]
         return map(opened.get_batch, range(opened.num_record_batches)) if self._magic == b"ARRO" else iter(opened)
 
     def _table(self, rows: Any, first: int, request: Request) -> Table:
-        columns = {}
+        columns, kept = {}, {}
         with self._readable():
             rows.validate(full=True)  # an Arrow file may have wild offsets, which nothing checks later
             for name, its_name in zip(self.names, self._stored_names, strict=True):
                 if request.wants(name):
                     array = rows.column(rows.schema.names.index(its_name))
-                    column = arrow_column(self._pa, array, request.wants_text(name))
+                    if request.keeps(name):
+                        kept[name] = KeptArray(self._pa, array)
+                    is_made = request.makes(name)
+                    if its_name in self._categories and not self._pa.types.is_dictionary(array.type):
+                        array = array.dictionary_encode()
+                    column = arrow_column(self._pa, array if is_made else array[:0], request.wants_text(name))
                     if column is None:
-                        raise unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
-                    columns[name] = column
-        return typed.batch_table(self, columns, rows.num_rows, first)
+                        raise typed.unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
+                    if is_made:
+                        columns[name] = column
+        return typed.batch_table(self, columns, rows.num_rows, first, kept)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -114,12 +135,13 @@ class ArrowReader:
             ) from error
 
 
-def unreadable_type(where: str, its_type: object) -> DataError:
-    """A column of neither numbers, texts, booleans nor dates."""
-    return DataError(
-        f"{where}: cells of type {escaped(str(its_type))} cannot be read. Write them as "
-        "numbers or texts (a duration in seconds, a nested value in several columns), or leave the column out."
-    )
+def _pandas_categories(schema: Any) -> frozenset[str]:
+    """Columns that were categories in a pandas frame; those of numbers come back from Parquet as numbers."""
+    try:
+        columns = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("columns", [])
+        return frozenset(one["field_name"] for one in columns if one["pandas_type"] == "categorical")
+    except (ValueError, KeyError, TypeError, AttributeError):  # what anybody may have written
+        return frozenset()
 
 
 def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:
@@ -140,10 +162,11 @@ def arrow_column(pa: Any, array: Any, as_text: bool) -> Column | None:
         return _decimal_column(pa, array, as_text)
     if types.is_date(its_type) or types.is_timestamp(its_type):
         is_zoned = types.is_timestamp(its_type) and its_type.tz is not None
+        array = array.cast(pa.date32()) if types.is_date64(its_type) else array
         return typed.date_column(array.to_numpy(zero_copy_only=False), as_text, is_zoned)  # in UTC
     if _is_text(types, its_type):
         encoded = array.dictionary_encode()
-        return typed.coded_column(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist())
+        return typed.coded_column(encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist(), "text")
     return _dictionary_column(pa, array, as_text) if types.is_dictionary(its_type) else None
 
 
@@ -157,16 +180,19 @@ def _decimal_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     values = texts.fill_null("nan").to_numpy(zero_copy_only=False).astype(np.float64)
     is_name = array.type.scale == 0 and np.any(np.abs(values) >= typed.FIRST_NAME)
     if is_name or (as_text and array.type.precision > MOST_DIGITS):
-        return arrow_column(pa, texts, as_text)
-    return typed.number_column(values, as_text)
+        column = arrow_column(pa, texts, as_text)
+        return None if column is None else replace(column, cell_type="decimal")
+    return typed.number_column(values, as_text, cell_type="decimal")
 
 
 def _dictionary_column(pa: Any, array: Any, as_text: bool) -> Column | None:
     types, its_type = pa.types, array.type.value_type
     if not (_is_text(types, its_type) or types.is_integer(its_type) or types.is_floating(its_type)):
-        return arrow_column(pa, array.dictionary_decode(), as_text)
+        column = arrow_column(pa, array.dictionary_decode(), True)
+        return None if column is None else replace(column, role="category")
     entries = arrow_column(pa, array.dictionary, True)
     if not isinstance(entries, CategoricalColumn):
         return None
     texts = [entries.levels[code] if code >= 0 else "" for code in entries.codes.tolist()]
-    return typed.coded_column(array.indices.cast(pa.int64()).fill_null(-1).to_numpy(), texts, "category")
+    codes = array.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+    return typed.coded_column(codes, texts, entries.cell_type or "text", "category")

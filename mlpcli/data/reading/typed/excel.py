@@ -4,16 +4,25 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.csv.rows import checked_names
+from mlpcli.data.reading.csv.rows import checked_names, column_notes
 from mlpcli.data.reading.faults import escaped, listed, quoted
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
-from mlpcli.data.reading.typed.columns import BATCH_ROWS, batch_table, load_optional, object_column, text_of
+from mlpcli.data.reading.typed.columns import (
+    BATCH_ROWS,
+    FIRST_NAME,
+    batch_table,
+    load_optional,
+    object_column,
+    text_of,
+    unreadable_type,
+)
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
 
@@ -48,13 +57,17 @@ class WorkbookReader:
         while not names[-1]:
             names.pop()
         self.names = checked_names(f"{self._place}!row {self._top}", None, names)
-        unnamed = [self.names[place] for place, name in enumerate(names) if not name]
-        if unnamed:
-            self.notes.append(f"{self._place}!row {self._top}: columns without a name: called {listed(unnamed)}.")
+        self.notes += column_notes(f"{self._place}!row {self._top}", names, self.names)
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""
         self._refuse_unvalued(request)
+        self._timed = {
+            name
+            for _, row in self._rows(self._top + 1)
+            for name, cell in zip(self.names, row, strict=False)
+            if isinstance(cell, datetime) and request.keeps(name)
+        }
         batch: list[list[Any]] = []
         n_rows, empty = 0, 0
         for number, row in self._rows(self._top + 1):
@@ -127,13 +140,29 @@ class WorkbookReader:
                 "Open the workbook in a spreadsheet program and save it."
             )
 
+    def _refuse_durations(self, cells: list[Any], name: str, place: int, first: int) -> None:
+        """Raise DataError for the first cell that is a duration or a time of day."""
+        for row, cell in enumerate(cells):
+            if isinstance(cell, timedelta | time):
+                where = f"{self._place}!{_letters(self._left + place)}{self._top + 1 + first + row}"
+                what = "duration" if isinstance(cell, timedelta) else "time"
+                raise unreadable_type(f"{where}: column {escaped(name)}", what)
+
     def _table(self, rows: list[list[Any]], first: int, request: Request) -> Table:
-        columns = {
-            name: object_column([row[place] for row in rows], request.wants_text(name))
-            for place, name in enumerate(self.names)
-            if request.wants(name)
-        }
-        return batch_table(self, columns, len(rows), first)
+        columns, kept = {}, {}
+        for place, name in enumerate(self.names):
+            if not request.wants(name):
+                continue
+            cells = [_exact(row[place]) for row in rows]
+            self._refuse_durations(cells, name, place, first)
+            if request.makes(name):
+                columns[name] = object_column(cells, request.wants_text(name))
+            if request.keeps(name):
+                is_timed = name in self._timed
+                kept[name] = [
+                    datetime.combine(cell, time()) if is_timed and type(cell) is date else cell for cell in cells
+                ]
+        return batch_table(self, columns, len(rows), first, kept)
 
 
 def _sheet_text(content: bytes, sheet: str) -> bytes:
@@ -151,6 +180,11 @@ def _sheet_text(content: bytes, sheet: str) -> bytes:
             return archive.read(path[1:] if path.startswith("/") else f"xl/{path}")
     except (KeyError, StopIteration, ElementTree.ParseError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
         return b""
+
+
+def _exact(cell: Any) -> Any:
+    """A cell, a whole number of 16 digits and more as int: calamine gives all numbers as floats."""
+    return int(cell) if isinstance(cell, float) and abs(cell) >= FIRST_NAME and cell.is_integer() else cell
 
 
 def _is_empty(cells: list[Any]) -> bool:

@@ -15,7 +15,7 @@ from mlpcli.data.reading.faults import LONG_LINE, escaped, fault, quoted
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import ByteStream, Source, open_source
 from mlpcli.data.reading.typed.columns import BATCH_ROWS, batch_table, object_column
-from mlpcli.data.table import Column, Table, TableFormat
+from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20
@@ -124,14 +124,16 @@ class JsonLinesReader:
                     f"{self.name}:{line}: the key {quoted(key)} is in none of the first {NAMING_LINES} lines. "
                     "Write it in the first line (null is a missing cell), or leave it out."
                 )
-        columns = {
-            name: self._column(lines, rows, key, request.wants_text(name))
+        cells = {
+            name: self._cells(lines, rows, key)
             for name, key in zip(self.names, self._keys, strict=True)
             if request.wants(name)
         }
-        return batch_table(self, columns, len(rows), first)
+        columns = {n: object_column(each, request.wants_text(n)) for n, each in cells.items() if request.makes(n)}
+        kept = {name: each for name, each in cells.items() if request.keeps(name)}
+        return batch_table(self, columns, len(rows), first, kept)
 
-    def _column(self, lines: Lines, rows: list[dict[str, Any]], key: str, as_text: bool) -> Column:
+    def _cells(self, lines: Lines, rows: list[dict[str, Any]], key: str) -> list[Any]:
         cells = [row.get(key) for row in rows]
         types = set(map(type, cells))
         if dict in types or list in types:
@@ -144,7 +146,7 @@ class JsonLinesReader:
             for row, cell in enumerate(cells):
                 if type(cell) is float and abs(cell) >= LARGE:
                     cells[row] = _exact(lines[row][1], key, cell)
-        return object_column(cells, as_text)
+        return cells
 
 
 def _exact(text: bytes, key: str, number: float) -> Any:

@@ -1,0 +1,151 @@
+"""Parquet and Arrow files (Feather), by pyarrow."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.typed.arrow import load_pyarrow
+from mlpcli.data.reading.typed.kept import KeptArray, kept_text
+from mlpcli.data.store import temporary_file
+from mlpcli.data.writing.csv import Cells, Labels
+from mlpcli.errors import OutputError
+
+EXACT = 2**53  # whole numbers above have no float64 of their own
+
+
+class ArrowWriter:
+    """Parquet, or an Arrow file (Feather); a chunk is a row group, missing cells are null. See `Writer`.
+
+    A list of cells has no declared type (JSON Lines, workbooks): from the first chunk with one on, chunks go to a
+    temporary file, and the type that fits all of them is known at the end.
+    """
+
+    is_typed = True
+
+    def __init__(self, name: str, is_parquet: bool) -> None:
+        self._name, self._is_parquet = name, is_parquet
+        self._pa = load_pyarrow(name)
+        self._writer: Any = None
+        self._held: BinaryIO | None = None
+        self._sizes: list[int] = []
+        self._types: dict[str, list[Any]] = {}
+
+    def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
+        """See `Writer`."""
+        self._file, self._names = file, list(names)
+
+    def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
+        """A batch, and the names of its columns without a declared type."""
+        open_names = [name for name, cells in zip(names, columns, strict=True) if isinstance(cells, list)]
+        arrays = [self._array(column) for column in columns]
+        return self._pa.RecordBatch.from_arrays(arrays, names=list(names)), open_names
+
+    def write(self, chunk: Any) -> None:
+        """Write a chunk, or hold it back."""
+        batch, open_names = chunk
+        if not open_names and self._held is None:
+            self._write(batch)
+            return
+        for name in open_names:
+            self._types.setdefault(name, []).append(_type_of(self._pa, batch.column(name)))
+        self._held = self._held or temporary_file(None)
+        sink = self._pa.BufferOutputStream()
+        with self._pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        self._sizes.append(self._held.write(sink.getvalue()))
+
+    def end(self) -> None:
+        """Write what was held back, and what belongs at the end."""
+        pa = self._pa
+        types = {name: _common_type(pa, found) for name, found in self._types.items()}
+        for batch in self._chunks():
+            arrays = [
+                _as_type(pa, column, types.get(name, column.type))
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
+            self._write(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
+        self._open(pa.schema([(name, pa.string()) for name in self._names]))
+        self._writer.close()
+        self._writer = None
+
+    def close(self) -> None:
+        """See `Writer`."""
+        if self._held is not None:
+            self._held.close()
+        if self._writer is not None:
+            with suppress(OSError, ValueError, self._pa.ArrowException):  # the file itself may be at fault
+                self._writer.close()
+            if self._is_parquet:
+                self._writer.is_open = False  # else it closes itself once more when it is forgotten
+
+    def _chunks(self) -> Iterator[Any]:
+        """The chunks that were held back."""
+        if self._held is not None:
+            self._held.seek(0)
+            for size in self._sizes:
+                yield from self._pa.ipc.open_stream(self._held.read(size))
+
+    def _write(self, batch: Any) -> None:
+        self._open(batch.schema)
+        for first, now in zip(self._schema, batch.schema, strict=True):
+            if first != now:
+                raise OutputError(
+                    f"{self._name}: column {escaped(now.name)} is of type {first.type} in the first rows and "
+                    f"{now.type} in later ones. Write .csv or .jsonl."
+                )
+        self._writer.write_batch(batch)
+
+    def _open(self, schema: Any) -> None:
+        if self._writer is None:
+            self._schema = schema
+            opens = self._pa.parquet.ParquetWriter if self._is_parquet else self._pa.ipc.new_file
+            self._writer = opens(self._file, schema)
+
+    def _array(self, column: Cells) -> Any:
+        pa = self._pa
+        if isinstance(column, KeptArray):
+            # An Arrow file has one dictionary a column, chunks of Parquet files have their own.
+            is_coded = pa.types.is_dictionary(column.array.type) and not self._is_parquet
+            return column.array.dictionary_decode() if is_coded else column.array
+        if isinstance(column, Labels):
+            is_text = isinstance(column.values, Sequence)
+            labels = [text or None for text in column.values] if is_text else column.values
+            values = pa.array(labels, pa.string()) if is_text else pa.array(labels)
+            return values.take(pa.array(column.codes, mask=column.codes < 0))
+        if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
+            return pa.array(column, from_pandas=True)
+        cells = [None if isinstance(cell, str) and not cell else cell for cell in column]
+        try:
+            return pa.array(cells)
+        except (pa.ArrowException, OverflowError):  # of several types, or a whole number without end
+            return _texts(pa, cells)
+
+
+def _type_of(pa: Any, array: Any) -> Any:
+    """The type of an array, text for whole numbers that would not survive beside floats."""
+    if not pa.types.is_integer(array.type) or not array.null_count < len(array):
+        return array.type
+    bounds = pa.compute.min_max(array)
+    return (array.type, max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())) > EXACT)
+
+
+def _common_type(pa: Any, found: list[Any]) -> Any:
+    """The type that holds all cells of arrays of these types: text where no other does."""
+    types = {one[0] if isinstance(one, tuple) else one for one in found} - {pa.null()}
+    if len(types) < 2:
+        return next(iter(types), pa.string())
+    is_exact = not any(isinstance(one, tuple) and one[1] for one in found)
+    return pa.float64() if is_exact and types == {pa.int64(), pa.float64()} else pa.string()
+
+
+def _as_type(pa: Any, array: Any, its_type: Any) -> Any:
+    if its_type == pa.string() and array.type != its_type:
+        return _texts(pa, array.to_pylist())
+    return array.cast(its_type)
+
+
+def _texts(pa: Any, cells: Sequence[Any]) -> Any:
+    return pa.array([None if cell is None else kept_text(cell) or None for cell in cells], pa.string())
