@@ -18,6 +18,7 @@ from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import escaped_path, fault, other_columns
 from mlpcli.data.reading.lookahead import mapped_ahead
 from mlpcli.data.reading.reader import Batch, Reader, Request
+from mlpcli.data.reading.repeated_header import made
 from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source
 from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.reading.typed.excel import WorkbookReader
@@ -158,19 +159,15 @@ def _read_all(
                         digest.update(part)
             _check_columns(reader, readers[0] if readers else reader)
             before = builder.n_rows
-            for table in mapped_ahead(_made, reader.batches(request)):
+            for table in mapped_ahead(made, reader.batches(request)):
                 builder.add(table.columns, table.n_rows)
             readers.append(reader)
             n_rows.append(builder.n_rows - before)
     return readers, n_rows
 
 
-def _made(batch: Batch) -> Table:
-    return batch()
-
-
 def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
-    table = batch()
+    table = made(batch)
     new = tuple(note for note in table.notes if note not in seen)
     seen.update(new)
     return table.n_rows, work(replace(table, notes=new))
@@ -182,12 +179,14 @@ def _as_first(format: TableFormat, first: Reader | None) -> TableFormat:
 
 
 def _check_columns(reader: Reader, first: Reader) -> None:
-    """Refuse a further file that has not the columns of the first, in whatever order."""
+    """Refuse a further file that has not the columns of the first, in whatever order, or alone has a header."""
     found, expected = frozenset(reader.names), frozenset(first.names)
     missing = [name for name in first.names if name not in found]
     added = [name for name in reader.names if name not in expected]
     if missing or added:
         raise other_columns(reader.name, first.name, missing, added)
+    if reader is not first and isinstance(reader, CsvReader) and reader.begins_with_words:
+        raise fault(reader.name, None, faults.HEADER_IN_ONE, first=first.name)
 
 
 def _empty(reader: Reader, request: Request) -> Table:

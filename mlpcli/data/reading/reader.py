@@ -1,13 +1,10 @@
 """What every format is read by: a file as a sequence of batches of rows, each made into columns on demand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlpcli.data.table import Table, TableFormat
-
-# A batch of rows that is made when it is called, in whatever thread; its rows are numbered from 0.
-Batch = Callable[[], Table]
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,13 @@ class Request:
     def wants_as_written(self, name: str) -> bool:
         """Whether a text source is to give the cells of a column as they are written."""
         return self.written is None or name in self.written or self.wants_text(name)
+
+
+class Batch(Protocol):
+    """A batch of rows that is made when it is called, in whatever thread; its rows are numbered from 0."""
+
+    def __call__(self, *, request: Request = ...) -> Table:
+        """The rows with the columns that were wanted when they were taken, or with those that are wanted now."""
 
 
 class Reader(Protocol):

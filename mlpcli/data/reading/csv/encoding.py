@@ -85,8 +85,8 @@ class TextBlocks:
             if self._is_first and not self._is_given:
                 self._set_encoding(next((name for mark, name in MARKS.items() if raw.startswith(mark)), "utf-8"))
             text = self._decoded(raw, is_last)
-            if self._is_first:
-                text = text.removeprefix(codecs.BOM_UTF8)
+            if self._is_first:  # programs that add a mark do so to files that have one
+                text = text.removeprefix(codecs.BOM_UTF8).removeprefix(codecs.BOM_UTF8)
             self._is_first = False
             text = self._with_plain_line_ends(text, is_last)
             if b"\0" in text:

@@ -5,7 +5,6 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,7 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.csv import records
 from mlpcli.data.reading.csv.encoding import Digest, TextBlocks
 from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_columns
-from mlpcli.data.reading.csv.rows import column_name, read_cells
 from mlpcli.data.reading.csv.sniff import find_dialect
-from mlpcli.data.reading.faults import REPEATED_HEADER
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
 from mlpcli.data.schema.cells import NumberFormat, is_code, parse_numbers
@@ -45,8 +42,6 @@ MANY_COLUMNS = 32
 WIDE, MOST_TIMES = 256, 8
 # A number with points between thousands; of so many such cells none is a decimal of fewer or more digits.
 GROUPED, FEWEST_GROUPED = re.compile(r"-?[1-9]\d{0,2}(\.\d{3})+"), 10
-# Rows that are looked at for being the header once more.
-MOST_LOOKED_AT = 3
 
 
 class CsvReader:
@@ -72,6 +67,7 @@ class CsvReader:
             stream.close()
             raise
         self.name, self.names = source.name, self._dialect.names
+        self.begins_with_words = self._dialect.begins_with_words
         self._number = NumberFormat(decimal=format.decimal)
         self._markers = sorted({marker for marker in format.missing if not _is_number(marker, self._number)} | {""})
         self._thousands_notes = tuple(self._find_thousands())
@@ -101,7 +97,7 @@ class CsvReader:
         size = records.BATCH_SIZE * min(max(len(self.names) // WIDE, 1), MOST_TIMES)
         rows = RowBatches(self._text, self._dialect, is_hasty, size)
         for batch in rows:
-            yield partial(self._table, rows, batch, request)
+            yield partial(self._table, rows, batch, request=request)
 
     def locate(self, row: int) -> str:
         """The place of a row of the file, found by going through its text again."""
@@ -161,26 +157,10 @@ class CsvReader:
         for place in wanted:
             is_text = place in texts or place in found
             columns[self.names[place]] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
-        self._refuse_header(rows, batch, columns)
         return Table(
             columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
             notes=tuple(self.notes), first_row=batch.first_row,
         )  # fmt: skip
-
-    def _refuse_header(self, rows: RowBatches, batch: TextBatch, columns: dict[str, Column]) -> None:
-        """Raise DataError for a row that is the header once more: each of its cells is the name of its column."""
-        found: NDArray[np.intp] | None = None
-        for name, column in columns.items():
-            if not isinstance(column, CategoricalColumn) or name not in column.levels:
-                return
-            code = column.levels.index(name)
-            found = np.flatnonzero(column.codes == code) if found is None else found[column.codes[found] == code]
-        if found is None or not self._dialect.has_header:
-            return
-        for row in found[:MOST_LOOKED_AT].tolist():  # of which other columns may hold something else
-            cells = next(islice(read_cells(io.BytesIO(batch.text), self._dialect.delimiter), row, None))
-            if all(column_name(cell, place) == self.names[place] for place, cell in enumerate(cells)):
-                raise DataError(f"{self._place(rows, batch, row)}: {REPEATED_HEADER}")
 
     def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
         """Which columns of numbers hold digits that are names: leading zeros, or too many to count with."""

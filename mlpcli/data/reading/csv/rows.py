@@ -17,6 +17,7 @@ from mlpcli.data.reading.faults import code_points, fault, quoted
 from mlpcli.errors import DataError
 
 LONGEST_ROW = 64  # MB
+BYTE_ORDER_MARK = "\ufeff"
 
 csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_ROW << 20))
 
@@ -87,6 +88,11 @@ def quote_fault(name: str, text: bytes, row: Row, line: int, delimiter: str) -> 
 def column_name(cell: str, position: int) -> str:
     """The name in a cell of the header; one that is empty is named as pandas does."""
     return unicodedata.normalize("NFC", cell.strip()) or f"Unnamed: {position}"
+
+
+def without_mark(cell: str) -> str:
+    """A cell that may begin a file joined on to another: without byte order mark, and the quotes behind it."""
+    return cell.removeprefix(BYTE_ORDER_MARK).strip('"') if cell.startswith(BYTE_ORDER_MARK) else cell
 
 
 def checked_names(where: str, line: int | None, cells: Sequence[str]) -> tuple[str, ...]:

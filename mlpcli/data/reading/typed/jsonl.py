@@ -60,7 +60,7 @@ class JsonLinesReader:
             if len(numbers) > len(lines):  # blank lines between
                 numbers = [line for line, _ in lines]
             self._places[n_rows] = numbers
-            yield partial(self._table, lines, n_rows, request)
+            yield partial(self._table, lines, n_rows, request=request)
             n_rows += len(lines)
 
     def locate(self, row: int) -> str:
