@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import cast_table, texts_of
+from mlpcli.data.schema.findings import merged_cells
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.table import NumericColumn, Table
 from mlpcli.errors import DataError, did_you_mean
@@ -45,6 +46,19 @@ def group_rows(table: Table, name: str) -> Groups:
             "Choose a column with fewer."
         )
     return _named(name, column.levels, column.codes.astype(np.int64))
+
+
+def notes_on_groups(table: Table, names: Sequence[str]) -> list[str]:
+    """What the user has to know of groups by columns as read: two spellings of a number are one group."""
+    notes = []
+    for name in names:
+        column = table.columns.get(name)
+        if column is not None and not (
+            isinstance(column, NumericColumn) and len(np.unique(column.values)) > MOST_NUMBERS
+        ):
+            found = merged_cells(table, decide(table, name)[0], "group")
+            notes += [f"{table.name}: {finding.text}" for finding in found]
+    return notes
 
 
 def cross_groups(table: Table, columns: Sequence[str]) -> Groups:

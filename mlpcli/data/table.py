@@ -121,6 +121,7 @@ class Table:
     `column_names` has every column of the source in its order, also those that were not wanted. `locate(row)` gives the
     place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes, all files in order. `notes` are
     sentences for the user: what was guessed. `first_row` is the number of the first row in its file.
+    `spellings` are, of columns of numbers that may be labels or keys, the texts of the numbers as they are written.
     With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk.
     """
 
@@ -135,6 +136,7 @@ class Table:
     is_file: bool = True
     first_row: int = 0
     n_buckets: int = 1
+    spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.cells import canonical
+from mlpcli.data.schema.cells import canonical, canonical_in
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
-from mlpcli.data.schema.findings import refuse_faults
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.findings import merged_cells, refuse_faults
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, number_format
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
 from mlpcli.data.targets.target import Target
@@ -78,7 +78,10 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
     data = loaded.config.data
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
-    kept = {*data.target, data.weight or "", data.validation.column if isinstance(data.validation, RowsWhere) else ""}
+    keys = {data.validation.column} if isinstance(data.validation, RowsWhere) else set()
+    kept = {*data.target, data.weight or "", *keys}
+    labels = data.target if loaded.config.task in ("auto", "classification") else ()
+    texts |= keys - {*data.target}
     named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
     return read_table(
         _one_or_several(data.train),
@@ -87,6 +90,7 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
         named=named,
         store=store or StoreOptions(),
         unwanted=set(data.drop) - kept,
+        spelled=labels,
     )
 
 
@@ -109,8 +113,9 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
     if columns.fold:
-        fold, _ = decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)
-        others.append(replace(fold, role="category"))
+        fold = replace(decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)[0], role="category")
+        others.append(fold)
+        findings += merged_cells(table, fold, "fold")
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
     return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
 
@@ -195,7 +200,10 @@ def fold_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> tuple[Rows, Row
     assert isinstance(validation, RowsWhere)
     column = table.columns[validation.column].take(rows)
     assert isinstance(column, CategoricalColumn)
-    wanted = canonical(str(validation.equals))
+    options = loaded.config.data.columns.get(validation.column, AS_FOUND)
+    (wanted,) = canonical_in([str(validation.equals)], number_format(options, writing_of(loaded)))
+    if wanted not in column.levels:  # numbers of YAML and of typed files have points
+        wanted = canonical(str(validation.equals))
     is_wanted = np.asarray([level == wanted for level in column.levels], np.bool_)
     if not is_wanted.any():  # true in YAML is True
         is_wanted = np.asarray([level.casefold() == wanted.casefold() for level in column.levels], np.bool_)

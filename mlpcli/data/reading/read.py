@@ -52,19 +52,24 @@ def read_table(
     named: Collection[str] = (),
     store: StoreOptions | None = None,
     unwanted: Collection[str] = (),
+    spelled: Collection[str] = (),
 ) -> Table:
     """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
 
     Only the columns in `wanted` are read (None: all but `unwanted`); names that the file has not are no error here.
     Cells of `texts` come as they are written, if they are; of the others those that hold nothing but numbers are
-    numbers. `named` are columns that somebody gave names to: a first line with all of them is a header. Large tables go
-    to disk if `store` is given. Raises DataError, with file and place, for all that can be wrong with a table; having
-    no rows is.
+    numbers, and those of `spelled` have their texts in `Table.spellings`. `named` are columns that somebody gave names
+    to: a first line with all of them is a header. Large tables go to disk if `store` is given. Raises DataError, with
+    file and place, for all that can be wrong with a table; having no rows is.
     """
     sources = tuple(held(part) for part in find_sources(source))
     digest = hashlib.sha256()
     request = Request(
-        None if wanted is None else frozenset(wanted), unwanted=frozenset(unwanted), written=frozenset(texts)
+        None if wanted is None else frozenset(wanted),
+        frozenset(),
+        frozenset(unwanted),
+        frozenset(texts),
+        frozenset(spelled),
     )
     builder = ColumnBuilder(store)
     readers, n_rows = _read_all(sources, format, named, request, builder, digest)
@@ -89,6 +94,7 @@ def read_table(
         digest.hexdigest(),
         tuple(dict.fromkeys(note for reader in readers for note in reader.notes)),
         n_buckets=builder.n_buckets,
+        spellings=builder.spellings,
     )
 
 
@@ -160,7 +166,7 @@ def _read_all(
             _check_columns(reader, readers[0] if readers else reader)
             before = builder.n_rows
             for table in mapped_ahead(made, reader.batches(request)):
-                builder.add(table.columns, table.n_rows)
+                builder.add(table.columns, table.n_rows, table.spellings)
             readers.append(reader)
             n_rows.append(builder.n_rows - before)
     return readers, n_rows

@@ -13,13 +13,16 @@ class Request:
 
     `wanted` are the columns to read (None: all but `unwanted`); names that the file has not are no error here. `texts`
     are columns whose cells are wanted as texts, whatever they are; `written` those that are wanted as they are written
-    where the source is a text, and as they are where cells have a type (None: all of them).
+    where the source is a text, and as they are where cells have a type (None: all of them). Of numbers in columns of
+    `spelled`, which may be labels or keys, a text source also gives the texts (`Table.spellings`), unless there are so
+    many distinct ones that they are amounts.
     """
 
     wanted: frozenset[str] | None = None
     texts: frozenset[str] | None = frozenset()
     unwanted: frozenset[str] = frozenset()
     written: frozenset[str] | None = frozenset()
+    spelled: frozenset[str] = frozenset()
 
     def wants(self, name: str) -> bool:
         """Whether a column is to be read."""

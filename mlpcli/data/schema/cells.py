@@ -32,7 +32,6 @@ _NUMBER_SIGNS = re.compile(r"[0-9+\-.eE]*")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?")
 _CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{16,}})")
 _STARTS = frozenset("+-.0123456789" + MINUS)
-_TRAILING_ZEROS = re.compile(r"\.0*$")
 # Cyrillic and Greek letters that look like Latin ones.
 _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιν",  # noqa: RUF001
@@ -169,11 +168,14 @@ def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
     ]
 
 
-def merged_spellings(levels: Iterable[str]) -> list[tuple[str, str]]:
-    """Up to three pairs of spellings that `canonical` merges, but for zeros after a whole number (1 and 1.0)."""
+def merged_spellings(texts: Iterable[str], format: NumberFormat = PLAIN) -> list[tuple[str, str]]:
+    """Up to three pairs of spellings that are one cell by `canonical_in`."""
+    spelled = list(texts)
     first: dict[str, str] = {}
-    pairs = ((first.setdefault(canonical(level), level), level) for level in levels)
-    return [(a, b) for a, b in pairs if _TRAILING_ZEROS.sub("", a) != _TRAILING_ZEROS.sub("", b)][:3]
+    pairs = (
+        (first.setdefault(cell, text), text) for cell, text in zip(canonical_in(spelled, format), spelled, strict=True)
+    )
+    return [(a, b) for a, b in pairs if a != b][:3]
 
 
 def differ_in_case_only(labels: Iterable[str]) -> list[tuple[str, ...]]:

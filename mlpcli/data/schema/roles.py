@@ -18,13 +18,12 @@ from mlpcli.data.schema.cells import (
     find_boolean,
     is_code,
     marker_numbers,
-    merged_spellings,
     parse_numbers,
 )
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.dates import best_date_format, find_date_formats, has_two_digit_year, has_zone, looks_like_date
 from mlpcli.data.schema.disguise import find_number_format, yaml_of
-from mlpcli.data.schema.findings import Cells, Finding, cells_of, first_of, strays
+from mlpcli.data.schema.findings import Cells, Finding, cells_of, first_of, merged_cells, strays
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.errors import DataError
 
@@ -50,6 +49,17 @@ class Writing:
         return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
 
 
+def number_format(options: ColumnOptions, writing: Writing) -> NumberFormat:
+    """How the numbers of a column are written, by its own options and those of the table."""
+    return NumberFormat(
+        decimal=options.decimal or writing.decimal,
+        thousands=options.thousands or writing.thousands or "",
+        prefix=options.prefix,
+        suffix=options.suffix,
+        parentheses=options.parentheses,
+    )
+
+
 def decide(
     table: Table, name: str, options: ColumnOptions = AS_FOUND, writing: Writing = Writing()
 ) -> tuple[ColumnSchema, list[Finding]]:
@@ -58,13 +68,7 @@ def decide(
     Raises DataError only where `options` ask for what the column cannot be.
     """
     column = table.columns[name]
-    number = NumberFormat(
-        decimal=options.decimal or writing.decimal,
-        thousands=options.thousands or writing.thousands or "",
-        prefix=options.prefix,
-        suffix=options.suffix,
-        parentheses=options.parentheses,
-    )
+    number = number_format(options, writing)
     base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
     cells = cells_of(table, column, options) if isinstance(column, CategoricalColumn) else None
     is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
@@ -75,7 +79,7 @@ def decide(
     if options.role == "boolean":
         return replace(base, role="boolean", levels=_boolean_levels(table, base, column, cells)), []
     if options.role == "category":
-        return base, []
+        return base, merged_cells(table, base, "level")
     if column.role is not None:
         levels = ("False", "True") if column.role == "boolean" else ()
         written = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
@@ -204,10 +208,8 @@ def _category_notes(base: ColumnSchema, cells: Cells, is_number: NDArray[np.bool
             f"column {base.name}: {n} of {cells.n_cells} cells are numbers, others are not ({other}): "
             "read as categories"
         )
-    pairs = merged_spellings(cells.texts)
-    if pairs:
-        notes.append(f"column {base.name}: {pairs[0][0]} and {pairs[0][1]} are the same number, and one level")
-    return [Finding(base.name, note, is_fault=False) for note in notes]
+    found = [Finding(base.name, note, is_fault=False) for note in notes]
+    return found + merged_cells(cells.table, base, "level")
 
 
 def _as_date(

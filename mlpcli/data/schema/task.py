@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.faults import listed, quoted
 from mlpcli.data.schema.cells import canonical, differ_in_case_only, find_boolean, missing_mask, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast, texts_of
-from mlpcli.data.schema.findings import Finding
+from mlpcli.data.schema.findings import Finding, merged_cells
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
@@ -84,25 +84,8 @@ def plan_targets(
             for name, texts in distinct.items()
             for labels in differ_in_case_only(texts)
         )
-        findings += tuple(_merged_labels(table, schema.name) for schema in schemas if _merged(table, schema.name))
+        findings += tuple(finding for schema in schemas for finding in merged_cells(table, schema, "class"))
     return TargetPlan(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
-
-
-def _merged(table: Table, name: str) -> list[str]:
-    """Spellings of labels that are one and the same number."""
-    column = table.columns[name]
-    if not isinstance(column, CategoricalColumn):
-        return []
-    by_label: dict[str, list[str]] = {}
-    for level, count in zip(column.levels, column.counts.tolist(), strict=True):
-        if count:
-            by_label.setdefault(canonical(level), []).append(level)
-    return next((levels for levels in by_label.values() if len(levels) > 1), [])
-
-
-def _merged_labels(table: Table, name: str) -> Finding:
-    text = f"column {name}: {listed(_merged(table, name))} are the same number, and one class"
-    return Finding(name, text, is_fault=False)
 
 
 def _task_of(

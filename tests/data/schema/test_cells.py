@@ -171,8 +171,10 @@ def test_missing_cells_are_the_empty_ones_and_every_spelling_of_a_marker():
     assert missing_mask(cells, frozenset({"-99", "NA"})).tolist() == [True, True, True, True, False, True, False, False]
 
 
-def test_merged_spellings_leave_out_zeros_after_whole_numbers():
-    assert merged_spellings(["1", "1.0", "2.", "2", "x", "X"]) == []
+def test_merged_spellings_are_pairs_that_both_occur():
+    assert merged_spellings(["1.0", "2.0", "3", "x", "X", "01"]) == []
+    assert merged_spellings(["1", "1.0", "2.", "2", "x", "X"]) == [("1", "1.0"), ("2.", "2")]
+    assert merged_spellings(["1,1", "1,10", "1.1"], NumberFormat(decimal=",")) == [("1,1", "1,10"), ("1,1", "1.1")]
     assert merged_spellings(["1.1", "1.10", "5", "5e0", "01", "1"]) == [("1.1", "1.10"), ("5", "5e0")]
     assert len(merged_spellings(["1.1" + "0" * n for n in range(9)])) == 3
 

@@ -17,7 +17,7 @@ from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_
 from mlpcli.data.reading.csv.sniff import find_dialect
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
-from mlpcli.data.schema.cells import NumberFormat, is_code, parse_numbers
+from mlpcli.data.schema.cells import NumberFormat, is_code, missing_mask, parse_numbers
 from mlpcli.data.schema.disguise import point_thousands
 from mlpcli.data.table import (
     CategoricalColumn,
@@ -36,6 +36,8 @@ IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
 # Whole numbers of 16 digits and more are names of something, and float64 does not keep them apart.
 LARGEST_NUMBER = 1e15
+# Distinct cells of the first hundred rows of a column of labels, at most.
+MOST_LABELS = 80
 # Of so many columns pandas hands out one by one slower than all together.
 MANY_COLUMNS = 32
 # pandas prepares each column anew for every batch: of a table with 256 columns and more, batches are longer.
@@ -74,6 +76,11 @@ class CsvReader:
         # Columns known to hold texts: a batch that finds another one adds it.
         self._texts = {
             place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._are_texts(cells)
+        }
+
+        # Of so many distinct numbers none are labels, and texts take longer to read.
+        self._amounts = {
+            place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if len({*cells}) > MOST_LABELS
         }
 
     @property
@@ -140,6 +147,8 @@ class CsvReader:
     def _table(self, rows: RowBatches, batch: TextBatch, request: Request) -> Table:
         wanted = [place for place, name in enumerate(self.names) if request.wants(name)]
         texts = {place for place in wanted if place in self._texts or request.wants_as_written(self.names[place])}
+        spelled = {self.names[place] for place in wanted if place not in texts | self._amounts} & request.spelled
+        texts |= {place for place in wanted if self.names[place] in spelled}
         # Without any wanted column one is read all the same: rows are counted by it.
         cells, n_rows = self._parsed(batch, wanted or [0], texts)
         if not batch.is_proved and (wanted or [0])[-1] == len(self.names) - 1:
@@ -154,13 +163,30 @@ class CsvReader:
             cells |= self._parsed(batch, sorted(found), found)[0]
             self._texts |= found
         columns: dict[str, Column] = {}
+        spellings: dict[str, tuple[str, ...]] = {}
         for place in wanted:
-            is_text = place in texts or place in found
-            columns[self.names[place]] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
+            name, is_text = self.names[place], place in texts or place in found
+            columns[name] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
+            if name in spelled:
+                columns[name], spellings[name] = self._as_numbers(columns[name])
         return Table(
             columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
-            notes=tuple(self.notes), first_row=batch.first_row,
+            notes=tuple(self.notes), first_row=batch.first_row, spellings=spellings,
         )  # fmt: skip
+
+    def _as_numbers(self, column: Column) -> tuple[Column, tuple[str, ...]]:
+        """A column that was read as texts as numbers, with their texts, where there is nothing but numbers."""
+        assert isinstance(column, CategoricalColumn)
+        is_missing = missing_mask(column.levels, frozenset(self._markers))
+        texts = [level for level, gone in zip(column.levels, is_missing.tolist(), strict=True) if not gone]
+        numbers, is_unknown = parse_numbers(texts, self._number)
+        if is_unknown.any() or not (np.abs(numbers) < LARGEST_NUMBER).all() or any(map(is_code, texts)):
+            return column, ()
+        values = np.full(len(column.levels), np.nan)
+        values[~is_missing] = numbers
+        found = column.translate(values, np.nan)
+        is_whole = all(text.lstrip("+-").isdecimal() for text in texts) and not np.isnan(found).any()
+        return NumericColumn(smallest(found.astype(np.int64)) if is_whole else found), tuple(texts)
 
     def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
         """Which columns of numbers hold digits that are names: leading zeros, or too many to count with."""
