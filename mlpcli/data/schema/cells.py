@@ -143,10 +143,10 @@ def _reader(format: NumberFormat) -> Callable[[str], float | None]:
     return read
 
 
-def missing_mask(texts: Sequence[str], markers: frozenset[str]) -> NDArray[np.bool_]:
-    """Which texts mean a missing cell (n_texts,): "" and those equal to a marker by `canonical`."""
-    missing = {canonical(marker) for marker in markers} | {""}
-    return np.fromiter((canonical(text) in missing for text in texts), np.bool_, len(texts))
+def missing_mask(texts: Sequence[str], markers: frozenset[str], format: NumberFormat = PLAIN) -> NDArray[np.bool_]:
+    """Which texts mean a missing cell (n_texts,): "" and those equal to a marker, written plainly or in the format."""
+    missing = {*map(canonical, markers), *canonical_in(sorted(markers), format), ""}
+    return np.fromiter((text in missing for text in canonical_in(texts, format)), np.bool_, len(texts))
 
 
 def marker_numbers(markers: frozenset[str], format: NumberFormat) -> Values:

@@ -63,11 +63,11 @@ class Cells:
         return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
 
 
-def cells_of(table: Table, column: CategoricalColumn, options: ColumnOptions) -> Cells:
+def cells_of(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> Cells:
     """The cells of a column that are not missing, with the markers of its options or of the table."""
     markers = frozenset(table.format.missing if options.missing is None else options.missing)
     counts = column.counts
-    levels = np.flatnonzero(~missing_mask(column.levels, markers) & (counts > 0))
+    levels = np.flatnonzero(~missing_mask(column.levels, markers, number) & (counts > 0))
     return Cells(
         table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels, markers
     )
@@ -80,7 +80,7 @@ def merged_cells(table: Table, schema: ColumnSchema, what: str) -> list[Finding]
     texts: tuple[str, ...] = table.spellings.get(name, ())
     if isinstance(column, CategoricalColumn):
         texts = tuple(level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count)
-    is_missing = missing_mask(texts, markers).tolist()
+    is_missing = missing_mask(texts, markers, schema.number).tolist()
     known = sorted(text for text, gone in zip(texts, is_missing, strict=True) if not gone)  # in any order of the rows
     pairs = merged_spellings(known, schema.number)
     text = f"column {name}: {{}} and {{}} are the same number, and one {what}"

@@ -70,7 +70,7 @@ def decide(
     column = table.columns[name]
     number = number_format(options, writing)
     base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
-    cells = cells_of(table, column, options) if isinstance(column, CategoricalColumn) else None
+    cells = cells_of(table, column, options, number) if isinstance(column, CategoricalColumn) else None
     is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
     if is_number:
         return _as_number(replace(base, role="number"), cells)

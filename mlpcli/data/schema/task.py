@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed, quoted
-from mlpcli.data.schema.cells import canonical, differ_in_case_only, find_boolean, missing_mask, number_text
+from mlpcli.data.schema.cells import PLAIN, canonical_in, differ_in_case_only, find_boolean, missing_mask, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast, texts_of
 from mlpcli.data.schema.findings import Finding, merged_cells
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
@@ -124,10 +124,11 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     """The distinct cells of a target in their one spelling; of a faulty column as they are."""
     column = table.columns[schema.name]
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
+    number = schema.number
     if isinstance(column, NumericColumn):
         known = cast(column, replace(schema, role="number"), markers, table.where)
         assert isinstance(known, NumericColumn)
-        column = texts_of(known)
+        column, number = texts_of(known), PLAIN
     elif schema.role == "number":
         try:
             known = cast(column, schema, markers, table.where)
@@ -135,11 +136,11 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
             pass
         else:
             assert isinstance(known, NumericColumn)
-            column = texts_of(known)
+            column, number = texts_of(known), PLAIN
     assert isinstance(column, CategoricalColumn)
-    is_there = ~missing_mask(column.levels, markers) & (column.counts > 0)
-    levels = (level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so)
-    return tuple(dict.fromkeys(map(canonical, levels)))
+    is_there = ~missing_mask(column.levels, markers, number) & (column.counts > 0)
+    levels = [level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so]
+    return tuple(dict.fromkeys(canonical_in(levels, number)))
 
 
 def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> ColumnSchema:

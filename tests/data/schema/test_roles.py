@@ -283,6 +283,15 @@ def test_a_marker_of_missing_cells_is_compared_as_a_cell_is():
     assert read(["a", "-99.0", "NA"], options) == ["a", None, "NA"]
 
 
+def test_a_marker_is_compared_as_a_cell_is_in_a_category_with_decimal_commas_too():
+    writing = Writing(decimal=",")
+    for options in (ColumnOptions(missing=("-99",)), ColumnOptions(missing=("-99,0",))):
+        for role, one in (("category", "1,5"), ("number", 1.5), (None, 1.5)):
+            chosen = dataclasses.replace(options, role=role)
+            expected = one if role != "category" else "1.5"
+            assert read(["1,5", "-99,0", "-99"], chosen, writing) == [expected, None, None]
+
+
 def test_names_of_columns_may_be_numbers_and_are_not_given_twice():
     table = frame_table(pd.DataFrame({0: [5.0, 6.0]}))
     assert decide(table, "0")[0].name == "0"
