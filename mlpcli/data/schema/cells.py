@@ -22,6 +22,9 @@ BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0",
 # Texts that mean "missing" among numbers, beside the markers of the table.
 NUMBER_BLANKS = frozenset({"none", "-", "."})
 MINUS = "\u2212"
+# Digits of the longest whole numbers that are no codes, all of which float64 holds; the first code behind them.
+LONGEST_NUMBER = 15
+FIRST_CODE = 10**LONGEST_NUMBER
 BLANKS = " \u00a0\u2009\u202f"
 # Signs between groups of three digits, each with those that are typed for it.
 THOUSANDS = {",": ",", ".": ".", "'": "'\u2019", "\u2019": "'\u2019", **dict.fromkeys(BLANKS, BLANKS)}
@@ -30,7 +33,7 @@ _SIGNS = rf"+\-{MINUS}"
 _NUMBER = re.compile(rf"[{_SIGNS}]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBER_SIGNS = re.compile(r"[0-9+\-.eE]*")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?")
-_CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{16,}})")
+_CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{{LONGEST_NUMBER + 1},}})")
 _STARTS = frozenset("+-.0123456789" + MINUS)
 # Cyrillic and Greek letters that look like Latin ones.
 _LOOKALIKES = str.maketrans(
@@ -69,7 +72,7 @@ def is_code(text: str) -> bool:
 
 def number_text(number: float) -> str:
     """The shortest text of a number, the same whether it is written 3, 3.0 or 3e0."""
-    is_whole = abs(number) < 2**53 and number == round(number)
+    is_whole = abs(number) < 1e16 and number == round(number)  # beyond that repr has an exponent
     return str(int(number)) if is_whole else repr(float(number))
 
 
@@ -83,8 +86,16 @@ def canonical(text: str) -> str:
         text = unicodedata.normalize("NFC", text)
     if _NUMBER.fullmatch(text) is None or is_code(text):
         return text
+    if (name := _whole_name(text)) is not None:
+        return name
     number = float(text.replace(MINUS, "-"))
     return number_text(number) if math.isfinite(number) else text
+
+
+def _whole_name(text: str, point: str = ".") -> str | None:
+    """The digits of a name that was written with zeros behind the point, as 12345678901234567.0."""
+    match = re.fullmatch(rf"([{_SIGNS}]?[1-9][0-9]{{{LONGEST_NUMBER},}}){re.escape(point)}0*", text)
+    return None if match is None else match[1]
 
 
 def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[Values, NDArray[np.bool_]]:
@@ -163,7 +174,7 @@ def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
     numbers, is_unknown = parse_numbers(texts, format)
     is_number = ~is_unknown & np.isfinite(numbers)
     return [
-        number_text(number) if is_so and not is_code(text) else canonical(text)
+        _whole_name(text, format.decimal) or (number_text(number) if is_so and not is_code(text) else canonical(text))
         for text, number, is_so in zip(texts, numbers.tolist(), is_number.tolist(), strict=True)
     ]
 

@@ -105,7 +105,7 @@ def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[Colum
     numbers, is_unknown = parse_numbers(cells.texts, base.number)
     is_number = ~is_unknown & ~np.isnan(numbers)
     if not is_unknown.any() and is_number.any():
-        return _number_or_code(base, cells)
+        return _number_or_code(base, cells, numbers)
     formats = find_date_formats(cells.texts, writing.dates)
     if formats:
         schema = replace(base, role="date", date_format=formats[0], reason=f"dates written {formats[0]}")
@@ -119,10 +119,12 @@ def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[Colum
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 
-def _number_or_code(base: ColumnSchema, cells: Cells) -> tuple[ColumnSchema, list[Finding]]:
+def _number_or_code(
+    base: ColumnSchema, cells: Cells, numbers: NDArray[np.float64]
+) -> tuple[ColumnSchema, list[Finding]]:
     are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
-    are_whole = all(text.lstrip("+-").isdecimal() for text in cells.texts)
-    if not are_codes.any() or not are_whole:
+    are_whole = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is a whole number, as 1.0 is 1
+    if not are_codes.any() or not are_whole.all():
         return replace(base, role="number", reason="all cells are numbers"), []
     code = cells.texts[first_of(cells, are_codes)]
     text = (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.reading import building
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.column import ColumnOptions
+from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.roles import Writing, decide
 from mlpcli.data.schema.task import plan_targets
 from mlpcli.data.table import DEFAULT_MISSING, NumericColumn, TableFormat
@@ -78,3 +78,14 @@ def test_spellings_of_missing_cells_are_no_labels(tmp_path):
     name = write(tmp_path / "t.csv", ["-99", "-99.0", "1", "2"] * 9)
     table = read_table(name, TableFormat(missing=(*DEFAULT_MISSING, "-99")), spelled=["v"])
     assert plan_targets(table, ["v"], "classification").findings == ()
+
+
+@pytest.mark.parametrize("code", ["00501", "123456789012345678"])
+@pytest.mark.parametrize("number", ["94107.0", "123456789012345679.0"])
+def test_floats_in_one_file_and_codes_in_the_next_are_codes(number, code, tmp_path):
+    names = [write(tmp_path / "a.csv", [number] * 3), write(tmp_path / "b.csv", [code] * 3)]
+    for source in (names, names[::-1]):
+        table = read_table(source)
+        schema, (finding, *_) = decide(table, "v")
+        assert (schema.role, "read as codes" in finding.text) == ("category", True)
+        assert set(cells_of(cast_table(table, [schema]).columns["v"])) == {number.removesuffix(".0"), code}

@@ -133,6 +133,28 @@ def test_a_code_in_any_row_makes_codes_of_a_column_of_whole_numbers_and_is_told_
     assert "data.columns: {x: number}" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("cells", "levels", "decimal"),
+    [
+        (["94107.0", "00501", "94108.0"], ["94107", "00501", "94108"], "."),
+        (["94107,0", "00501", "94108,"], ["94107", "00501", "94108"], ","),
+        (
+            ["123456789012345678.0", "123456789012345679.0", "00501"],
+            ["123456789012345678", "123456789012345679", "00501"],
+            ".",
+        ),
+        (["123456789012345678", "123456789012345678,0"], ["123456789012345678"] * 2, ","),
+        (["00501", "-", "1e3"], ["00501", "-", "1000"], "."),
+    ],
+)
+def test_a_code_among_whole_numbers_with_zeros_behind_the_point_makes_codes(cells, levels, decimal):
+    writing = Writing(decimal=decimal)
+    schema, (finding, *_) = decided(cells, AS_FOUND, writing)
+    assert (schema.role, finding.is_fault) == ("category", False)
+    assert "read as codes" in finding.text
+    assert read(cells, AS_FOUND, writing) == levels
+
+
 def test_leading_zeros_among_fractions_are_numbers():
     assert read(["00.5", "1.5", "07"]) == [0.5, 1.5, 7.0]
 

@@ -17,7 +17,7 @@ from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_
 from mlpcli.data.reading.csv.sniff import find_dialect
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
-from mlpcli.data.schema.cells import NumberFormat, is_code, missing_mask, parse_numbers
+from mlpcli.data.schema.cells import FIRST_CODE, NumberFormat, is_code, missing_mask, parse_numbers
 from mlpcli.data.schema.disguise import point_thousands
 from mlpcli.data.table import (
     CategoricalColumn,
@@ -34,8 +34,6 @@ from mlpcli.errors import DataError
 # Before 3.1 pandas' default converter is off by a last digit now and then.
 IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
-# Whole numbers of 16 digits and more are names of something, and float64 does not keep them apart.
-LARGEST_NUMBER = 1e15
 # Distinct cells of the first hundred rows of a column of labels, at most.
 MOST_LABELS = 80
 # Of so many columns pandas hands out one by one slower than all together.
@@ -180,7 +178,7 @@ class CsvReader:
         is_missing = missing_mask(column.levels, frozenset(self._markers))
         texts = [level for level, gone in zip(column.levels, is_missing.tolist(), strict=True) if not gone]
         numbers, is_unknown = parse_numbers(texts, self._number)
-        if is_unknown.any() or not (np.abs(numbers) < LARGEST_NUMBER).all() or any(map(is_code, texts)):
+        if is_unknown.any() or not (np.abs(numbers) < FIRST_CODE).all() or any(map(is_code, texts)):
             return column, ()
         values = np.full(len(column.levels), np.nan)
         values[~is_missing] = numbers
@@ -196,8 +194,8 @@ class CsvReader:
         for place, values in numbers.items():
             if values.dtype.itemsize < 8:
                 continue
-            is_small = not len(values) or (values.max() < LARGEST_NUMBER and values.min() > -LARGEST_NUMBER)
-            if not is_small and (np.abs(values.astype(np.float64)) >= LARGEST_NUMBER).any():  # NaN is not small either
+            is_small = not len(values) or (values.max() < FIRST_CODE and values.min() > -FIRST_CODE)
+            if not is_small and (np.abs(values.astype(np.float64)) >= FIRST_CODE).any():  # NaN is not small either
                 found.add(place)
         return found
 

@@ -12,13 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.reader import Reader
-from mlpcli.data.schema.cells import number_text
+from mlpcli.data.schema.cells import FIRST_CODE, number_text
 from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, Table, code_dtype, count_codes
 from mlpcli.errors import DataError
 
 BATCH_ROWS = 32_768
-# Whole numbers of 16 digits and more are names: float64 does not hold all of them.
-FIRST_NAME = 10**15
+FIRST_NAME = FIRST_CODE
 DAY = 86_400_000_000  # microseconds
 
 
