@@ -1,7 +1,6 @@
 """CSV: the text parsed by pandas' C parser, a batch of whole rows at a time, in whatever thread asks for it."""
 
 import io
-import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -15,10 +14,10 @@ from mlpcli.data.reading.csv import records
 from mlpcli.data.reading.csv.encoding import Digest, TextBlocks
 from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_columns
 from mlpcli.data.reading.csv.sniff import find_dialect
+from mlpcli.data.reading.csv.thousands import PointThousands
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
 from mlpcli.data.schema.cells import FIRST_CODE, NumberFormat, is_code, missing_mask, parse_numbers
-from mlpcli.data.schema.disguise import point_thousands
 from mlpcli.data.table import (
     CategoricalColumn,
     Column,
@@ -40,8 +39,6 @@ MOST_LABELS = 80
 MANY_COLUMNS = 32
 # pandas prepares each column anew for every batch: of a table with 256 columns and more, batches are longer.
 WIDE, MOST_TIMES = 256, 8
-# A number with points between thousands; of so many such cells none is a decimal of fewer or more digits.
-GROUPED, FEWEST_GROUPED = re.compile(r"-?[1-9]\d{0,2}(\.\d{3})+"), 10
 
 
 class CsvReader:
@@ -70,7 +67,9 @@ class CsvReader:
         self.begins_with_words = self._dialect.begins_with_words
         self._number = NumberFormat(decimal=format.decimal)
         self._markers = sorted({marker for marker in format.missing if not _is_number(marker, self._number)} | {""})
-        self._thousands_notes = tuple(self._find_thousands())
+        # Points may stand between thousands in files of those who write decimals with a comma.
+        may_have_groups = self._dialect.delimiter in ";\t" and format.decimal == "." and format.thousands is None
+        self._thousands = PointThousands(self._dialect.sample, format.missing) if may_have_groups else None
         # Columns known to hold texts: a batch that finds another one adds it.
         self._texts = {
             place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._are_texts(cells)
@@ -92,8 +91,8 @@ class CsvReader:
 
     @property
     def notes(self) -> list[str]:
-        """What was guessed so far."""
-        return [*self._dialect.notes, *self._text.notes, *self._thousands_notes]
+        """What was guessed so far; a batch of a reader that finds roles has none of its own."""
+        return [*self._dialect.notes, *self._text.notes, *self._notes_on_thousands()]
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, about a megabyte of text at a time."""
@@ -123,19 +122,12 @@ class CsvReader:
     def _place(self, rows: RowBatches, batch: TextBatch, row: int) -> str:
         return f"{self.name}:{rows.line_of(batch, row)}"
 
-    def _find_thousands(self) -> Iterator[str]:
-        """Where points may stand between thousands: in files of those who write decimals with a comma."""
-        if self._dialect.delimiter != ";" or self._number.decimal != "." or self._asked.thousands is not None:
-            return
-        for name, cells in zip(self.names, zip(*self._dialect.sample, strict=False), strict=False):
-            filled = [cell for cell in cells if cell not in self._asked.missing]
-            are_grouped = len(filled) >= FEWEST_GROUPED and all(map(GROUPED.fullmatch, filled))
-            if are_grouped or point_thousands(filled, np.ones(len(filled), np.int64)):
-                example = next(cell for cell in filled if "." in cell)
-                yield (
-                    f"{self.name}: column {name}: three digits follow every point ({example}) in the first rows: "
-                    'read as decimals. If they are thousands: data.thousands: "." and data.decimal: ","'
-                )
+    def _notes_on_thousands(self) -> list[str]:
+        return [
+            f"{self.name}: column {self.names[place]}: three digits follow every point ({example}): read as decimals. "
+            'If they are thousands: data.thousands: "." and data.decimal: ","'
+            for place, example in (self._thousands.found() if self._thousands else ())
+        ]
 
     def _are_texts(self, cells: Sequence[str]) -> bool:
         missing = set(self._asked.missing)
@@ -167,10 +159,22 @@ class CsvReader:
             columns[name] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
             if name in spelled:
                 columns[name], spellings[name] = self._as_numbers(columns[name])
+        if self._thousands is not None:
+            self._look_for_thousands(batch, columns)
         return Table(
             columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
-            notes=tuple(self.notes), first_row=batch.first_row, spellings=spellings,
+            notes=() if self._finds_codes else tuple(self.notes), first_row=batch.first_row, spellings=spellings,
         )  # fmt: skip
+
+    def _look_for_thousands(self, batch: TextBatch, columns: dict[str, Column]) -> None:
+        assert self._thousands is not None
+        places = {place: columns[name] for place, name in enumerate(self.names) if name in columns}
+        doubtful = [place for place, column in places.items() if self._thousands.needs_texts(place, column)]
+        if doubtful:
+            cells = self._parsed(batch, doubtful, doubtful)[0]
+            places |= {place: _categorical(cells[place]) for place in doubtful}
+        for place, column in places.items():
+            self._thousands.take_in(place, column, batch.first_row)
 
     def _as_numbers(self, column: Column) -> tuple[Column, tuple[str, ...]]:
         """A column that was read as texts as numbers, with their texts, where there is nothing but numbers."""
