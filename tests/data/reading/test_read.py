@@ -344,7 +344,7 @@ def test_notes_say_what_was_guessed(write):
     table = read_table(write("1;caf\xe9\n2;caf\xe9\n".encode("latin-1")))
     assert table.notes == (
         "t.csv: no names in the first line: the columns are called c1 to c2 (see data.header).",
-        "t.csv: read as cp1252: not valid UTF-8 at line 1 (see data.encoding).",
+        "t.csv: read as cp1252, which is a guess (café): not valid UTF-8 at line 1 (see data.encoding).",
     )
     assert (table.format.delimiter, table.format.encoding, table.format.header) == (";", "cp1252", False)
 
