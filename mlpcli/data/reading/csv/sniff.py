@@ -6,7 +6,8 @@ commas that another delimiter leaves within numbers only (0,5;1,5) are decimal s
 column. A first line "sep=;" names it.
 
 Above the table: lines that begin with #, but for a header that does; and titles, which have one filled cell, or another
-number of fields than all lines below them and a header right below them.
+number of fields than all lines below them and a header right below them. Rows without a filled cell above a header are
+blank lines, as spreadsheets write them.
 """
 
 import re
@@ -227,7 +228,7 @@ def _count_titles(cells: list[tuple[str, ...]], format: TableFormat, named: Coll
     """How many of the first rows are titles."""
     widths = [len(row) for row in cells]
     width = max(set(widths), key=lambda width: (widths.count(width), width))
-    are_titles = [len(row) != width or (bool(row[0]) and not any(row[1:])) for row in cells]
+    are_titles = [len(row) != width or not any(row[1:]) for row in cells]
     n_titles = are_titles.index(False) if False in are_titles else 0
     below = cells[n_titles:]
     if width == 1 or not 0 < n_titles <= MOST_TITLES or len(below) < 2 or {*map(len, below)} != {width}:
@@ -235,6 +236,9 @@ def _count_titles(cells: list[tuple[str, ...]], format: TableFormat, named: Coll
     if named and (found := [number for number in range(n_titles + 1) if set(named) <= set(cells[number])]):
         return found[0]
     last = cells[n_titles - 1]
+    if not any(last):  # a blank line of a spreadsheet, unless it is a row
+        has_header = format.header is not False and looks_like_header(below[0], below[1:], format.missing)
+        return n_titles if has_header else 0
     is_header = are_names_over_figures(below[0], below[1:], format.missing)
     # R leaves out the first name, so that its header looks like a title; a padded title looks like a header.
     if len(last) < width - 1:
