@@ -37,6 +37,8 @@ class JsonLinesReader:
         try:
             self._lines = self._batches_of_lines(self._stream)
             self._first: Lines | None = next(self._lines, [])
+            while len(self._first) < NAMING_LINES and (more := next(self._lines, [])):
+                self._first = self._first + more
             if not self._first:
                 raise DataError(f"{self.name}: the file is empty. It needs a JSON object per line.")
             rows = [self._parsed(line, text) for line, text in self._first[:NAMING_LINES]]
