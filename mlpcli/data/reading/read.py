@@ -84,6 +84,8 @@ def read_table(
         _read_all(sources, format, named, again, further, None)
         columns |= further.build(order)
     first = readers[0]
+    has_sheet = any(isinstance(reader, WorkbookReader) for reader in readers)
+    unused = [f"{first.name}: no workbook, so data.sheet is not used."] * (format.sheet is not None and not has_sheet)
     return Table(
         columns,
         builder.n_rows,
@@ -92,7 +94,7 @@ def read_table(
         first.format,
         _Place(tuple(readers), tuple(accumulate(n_rows)), order),
         digest.hexdigest(),
-        tuple(dict.fromkeys(note for reader in readers for note in reader.notes)),
+        tuple(dict.fromkeys([*unused, *(note for reader in readers for note in reader.notes)])),
         n_buckets=builder.n_buckets,
         spellings=builder.spellings,
     )

@@ -476,3 +476,12 @@ def test_a_table_read_in_blocks_is_the_one_read_in_one_piece(rows, texts, size):
     with pytest.MonkeyPatch.context() as patch:
         in_batches_of(size, patch)
         assert found() == whole
+
+
+def test_a_sheet_is_only_of_workbooks_and_that_is_told(write):
+    name = write("x,y\n1,a\n2,b\n")
+    assert read_table(name, TableFormat(sheet="May")).notes == ("t.csv: no workbook, so data.sheet is not used.",)
+
+
+def test_a_second_byte_order_mark_is_no_part_of_the_first_name(write):
+    assert read_table(write("\ufeff\ufeffx,y\n1,a\n2,b\n")).names == ("x", "y")
