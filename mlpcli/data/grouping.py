@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import cast_table, texts_of
 from mlpcli.data.schema.findings import merged_cells
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.table import NumericColumn, Table
-from mlpcli.errors import DataError, did_you_mean
+from mlpcli.errors import DataError
 
 MOST_NUMBERS = 10  # distinct ones that are groups of their own
 MOST_GROUPS = 1000
@@ -30,7 +31,7 @@ class Groups:
 def group_rows(table: Table, name: str) -> Groups:
     """The rows by one column as read; raises DataError where it is not there or holds too many values."""
     if name not in table.columns:
-        raise DataError(f"{table.name}: --by {name}: no such column.{did_you_mean(name, table.column_names)}")
+        raise DataError(f"{table.name}: --by {name}: no such column.{name_hint(name, table.column_names)}")
     schema, findings = decide(table, name)
     if schema.role != "number" or any(finding.is_fault for finding in findings):
         schema = replace(schema, role="category")

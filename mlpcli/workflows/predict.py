@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Histogram, count_rows
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import texts_of
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
 from mlpcli.data.writing.csv import Labels, without_formulas
 from mlpcli.data.writing.table_writers import Writer, writer_for
-from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.errors import DataError, MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
@@ -212,7 +213,7 @@ def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
         return list(table.names)
     for name in keep:
         if name not in table.columns:
-            raise DataError(f"{table.name}: --keep {name}: no such column.{did_you_mean(name, table.column_names)}")
+            raise DataError(f"{table.name}: --keep {name}: no such column.{name_hint(name, table.column_names)}")
     return list(keep)
 
 

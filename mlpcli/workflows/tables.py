@@ -12,7 +12,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.cells import canonical, canonical_in
+from mlpcli.data.schema.cells import canonical, canonical_in, name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.schema.findings import merged_cells, refuse_faults
@@ -234,7 +234,7 @@ def _require(
     known = table.names if known is None else known
     for name in names:
         if name not in known:
-            raise loaded.error(key, f"no column {name!r} in {table.name}.{did_you_mean(name, known)}")
+            raise loaded.error(key, f"no column {name!r} in {table.name}.{name_hint(name, known)}")
 
 
 def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...]:

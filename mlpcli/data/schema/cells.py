@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.errors import did_you_mean
+
 Values = NDArray[np.float64]
 
 # Pairs of texts read as no and yes, in any case.
@@ -208,6 +210,13 @@ def tell_apart(text: str, known: Sequence[str]) -> str:
     lacking = "" if added else "".join(twin[start:end] for start, end, _, _ in changes)
     points = ", ".join(f"U+{ord(sign):04X}" for sign in added + lacking)
     return f"{text!r} ({'without ' if lacking else ''}{points})" if points else repr(text)
+
+
+def name_hint(name: str, known: Sequence[str]) -> str:
+    """`did_you_mean`; of a known name that only looks the same, the code points that differ."""
+    twin = next((other for other in known if other != name and _look(other) == _look(name)), None)
+    shown = "" if twin is None else tell_apart(twin, [name])
+    return did_you_mean(name, known) if shown in ("", repr(twin)) else f" There is {shown}, which only looks the same."
 
 
 @lru_cache(1 << 12)

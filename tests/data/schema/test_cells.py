@@ -17,6 +17,7 @@ from mlpcli.data.schema.cells import (
     is_code,
     merged_spellings,
     missing_mask,
+    name_hint,
     number_text,
     parse_numbers,
     sort_levels,
@@ -177,6 +178,20 @@ def test_merged_spellings_are_pairs_that_both_occur():
     assert merged_spellings(["1,1", "1,10", "1.1"], NumberFormat(decimal=",")) == [("1,1", "1,10"), ("1,1", "1.1")]
     assert merged_spellings(["1.1", "1.10", "5", "5e0", "01", "1"]) == [("1.1", "1.10"), ("5", "5e0")]
     assert len(merged_spellings(["1.1" + "0" * n for n in range(9)])) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("y", ["x", "\u0443"], " There is '\u0443' (U+0443), which only looks the same."),
+        ("\u0443", ["x", "y"], " There is 'y' (U+0079), which only looks the same."),
+        ("x", ["y", "x\u200b"], " There is 'x\\u200b' (U+200B), which only looks the same."),
+        ("colour", ["x", "color"], " Did you mean color?"),
+        ("z", ["x", "y"], " There is: x, y."),
+    ],
+)
+def test_a_name_that_only_looks_like_a_known_one_is_told_with_code_points(name, known, hint):
+    assert name_hint(name, known) == hint
 
 
 def test_labels_that_differ_in_case_only_are_grouped():
