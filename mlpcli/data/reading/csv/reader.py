@@ -137,8 +137,6 @@ class CsvReader:
     def _table(self, rows: RowBatches, batch: TextBatch, request: Request) -> Table:
         wanted = [place for place, name in enumerate(self.names) if request.wants(name)]
         texts = {place for place in wanted if place in self._texts or request.wants_as_written(self.names[place])}
-        spelled = {self.names[place] for place in wanted if place not in texts | self._amounts} & request.spelled
-        texts |= {place for place in wanted if self.names[place] in spelled}
         # Without any wanted column one is read all the same: rows are counted by it.
         cells, n_rows = self._parsed(batch, wanted or [0], texts)
         if not batch.is_proved and (wanted or [0])[-1] == len(self.names) - 1:
@@ -153,17 +151,21 @@ class CsvReader:
             cells |= self._parsed(batch, sorted(found), found)[0]
             self._texts |= found
         columns: dict[str, Column] = {}
-        spellings: dict[str, tuple[str, ...]] = {}
         for place in wanted:
             name, is_text = self.names[place], place in texts or place in found
             columns[name] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
-            if name in spelled:
-                columns[name], spellings[name] = self._as_numbers(columns[name])
+        spelled = {
+            place: column
+            for place in wanted
+            if self.names[place] in request.spelled and place not in self._amounts
+            if isinstance(column := columns[self.names[place]], NumericColumn)
+        }
         if self._thousands is not None:
             self._look_for_thousands(batch, columns)
         return Table(
             columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
-            notes=() if self._finds_codes else tuple(self.notes), first_row=batch.first_row, spellings=spellings,
+            notes=() if self._finds_codes else tuple(self.notes), first_row=batch.first_row,
+            spellings=self._spellings(batch, spelled),
         )  # fmt: skip
 
     def _look_for_thousands(self, batch: TextBatch, columns: dict[str, Column]) -> None:
@@ -176,19 +178,16 @@ class CsvReader:
         for place, column in places.items():
             self._thousands.take_in(place, column, batch.first_row)
 
-    def _as_numbers(self, column: Column) -> tuple[Column, tuple[str, ...]]:
-        """A column that was read as texts as numbers, with their texts, where there is nothing but numbers."""
-        assert isinstance(column, CategoricalColumn)
-        is_missing = missing_mask(column.levels, frozenset(self._markers))
-        texts = [level for level, gone in zip(column.levels, is_missing.tolist(), strict=True) if not gone]
-        numbers, is_unknown = parse_numbers(texts, self._number)
-        if is_unknown.any() or not (np.abs(numbers) < FIRST_CODE).all() or any(map(is_code, texts)):
-            return column, ()
-        values = np.full(len(column.levels), np.nan)
-        values[~is_missing] = numbers
-        found = column.translate(values, np.nan)
-        is_whole = all(text.lstrip("+-").isdecimal() for text in texts) and not np.isnan(found).any()
-        return NumericColumn(smallest(found.astype(np.int64)) if is_whole else found), tuple(texts)
+    def _spellings(self, batch: TextBatch, columns: dict[int, NumericColumn]) -> dict[str, tuple[str, ...]]:
+        """The texts of numbers; whole ones without zeros before them and plus signs have one."""
+        whole = {} if b"+" in batch.text else {p: one for p, one in columns.items() if one.values.dtype.kind in "iu"}
+        found = {self.names[place]: tuple(map(str, pd.unique(one.values).tolist())) for place, one in whole.items()}
+        others = sorted(columns.keys() - whole.keys())
+        for place, cells in (self._parsed(batch, others, others)[0] if others else {}).items():
+            levels = _categorical(cells).levels
+            is_missing = missing_mask(levels, frozenset(self._markers)).tolist()
+            found[self.names[place]] = tuple(text for text, gone in zip(levels, is_missing, strict=True) if not gone)
+        return found
 
     def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
         """Which columns of numbers hold digits that are names: leading zeros, or too many to count with."""
