@@ -7,10 +7,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import cast_table, texts_of
+from mlpcli.data.schema.findings import merged_cells
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.table import Column, NumericColumn, Role, Table
-from mlpcli.errors import DataError, did_you_mean
+from mlpcli.errors import DataError
 
 MOST_NUMBERS = 10  # distinct ones that are groups of their own
 MOST_GROUPS = 1000
@@ -33,7 +35,7 @@ def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NONE_KNOWN) 
     Raises DataError where it is not there or holds too many values.
     """
     if name not in table.columns:
-        raise DataError(f"{table.name}: --by {name}: no such column.{did_you_mean(name, table.column_names)}")
+        raise DataError(f"{table.name}: --by {name}: no such column.{name_hint(name, table.column_names)}")
     column = table.columns[name] if name in roles else _as_found(table, name)
     if isinstance(column, NumericColumn):
         values = np.asarray(column.values, np.float64)
@@ -47,6 +49,19 @@ def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NONE_KNOWN) 
             "Choose a column with fewer."
         )
     return _named(name, column.levels, column.codes.astype(np.int64))
+
+
+def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NONE_KNOWN) -> list[str]:
+    """What the user has to know of groups by columns as read: two spellings of a number are one group."""
+    notes = []
+    for name in names:
+        column = table.columns.get(name)
+        if column is not None and not (
+            isinstance(column, NumericColumn) and len(np.unique(column.values)) > MOST_NUMBERS
+        ):
+            found = merged_cells(table, decide(table, name)[0], "group")
+            notes += [f"{table.name}: {finding.text}" for finding in found]
+    return notes
 
 
 def cross_groups(table: Table, columns: Sequence[str], roles: Mapping[str, Role] = NONE_KNOWN) -> Groups:

@@ -131,6 +131,7 @@ class Table:
     place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes, all files in order. `notes` are
     sentences for the user: what was guessed. `first_row` is the number of the first row in its file.
     `kept` are columns as a typed source has them, for those who write them again: a `KeptArray`, or a list of cells.
+    `spellings` are, of columns of numbers that may be labels or keys, the texts of the numbers as they are written.
     With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk.
     """
 
@@ -146,6 +147,7 @@ class Table:
     first_row: int = 0
     kept: Mapping[str, Any] = field(default_factory=dict)
     n_buckets: int = 1
+    spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import TransformCounts, require_columns
+from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.reference import SAMPLE_ROWS, count_rows
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
@@ -69,8 +70,8 @@ def evaluate(
     names = answer_names(target)
     judge(gates, dict.fromkeys(gate_names(target.task, names), 0.0))  # refuses an unknown metric
     reading = format_of(model, delimiter, encoding)
-    table = read_columns(source, reading, model.schemas, by.columns)
-    table = cast_scored(table, model.schemas, target.names, weight, by.columns)
+    as_read = read_columns(source, reading, model.schemas, by.columns)
+    table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
     require_columns(table, [column.name for column in preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
     with blas_threads(choose_threads(model.network.sizes)):
@@ -91,7 +92,12 @@ def evaluate(
     if isinstance(target, ClassTarget):
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
         confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
-    notes = (*table.notes, *([f"{table.name}: {note}"] if note else []), *drift_notes(drift, weights, source))
+    notes = (
+        *table.notes,
+        *notes_on_groups(as_read, by.columns),
+        *([f"{table.name}: {note}"] if note else []),
+        *drift_notes(drift, weights, source),
+    )
     notes += tuple(notes_on_unknown(gates, scored, certainty, answers.shape))
     seconds = perf_counter() - started
     return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)

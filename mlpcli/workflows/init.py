@@ -9,7 +9,7 @@ import numpy as np
 from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.cells import NumberFormat
+from mlpcli.data.schema.cells import NumberFormat, name_hint
 from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.disguise import yaml_of
 from mlpcli.data.schema.findings import refuse_faults
@@ -19,7 +19,7 @@ from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.errors import DataError, MlpError, OutputError, did_you_mean
+from mlpcli.errors import DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.row_warnings import rarest_class
 
@@ -112,12 +112,12 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     targets = tuple(dict.fromkeys(targets))
     if source == "-" and not targets:
         raise MlpError("standard input is read once: name the column to predict with --target.")
-    table = read_table(source, table_format, named=targets)
+    table = read_table(source, table_format, named=targets, spelled=targets)
     is_guessed = not targets
     targets = targets or (table.names[-1],)
     for name in targets:
         if name not in table.columns:
-            raise DataError(f"{table.name}: no column {name!r}.{did_you_mean(name, table.names)}")
+            raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.names)}")
     if len(table.names) == len(targets):
         raise DataError(f"{table.name}: only the target is there, no column to predict it from.")
     return table, targets, is_guessed

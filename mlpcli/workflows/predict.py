@@ -16,12 +16,13 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.reference import Histogram, count_rows
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import texts_of
 from mlpcli.data.table import CategoricalColumn, Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.data.writing.csv import Cells, Labels, without_formulas
 from mlpcli.data.writing.table_writers import Writer, writer_for
-from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.errors import DataError, MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
@@ -209,7 +210,7 @@ def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
         return list(table.column_names)
     for name in keep:
         if name not in table.columns and name not in table.kept:
-            raise DataError(f"{table.name}: --keep {name}: no such column.{did_you_mean(name, table.column_names)}")
+            raise DataError(f"{table.name}: --keep {name}: no such column.{name_hint(name, table.column_names)}")
     return list(keep)
 
 

@@ -1,6 +1,6 @@
 """Tables for a model that is there: read with the columns it knows, and cast as its training's were."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,13 +19,13 @@ def read_columns(
     source: str | Sequence[str],
     format: TableFormat,
     schemas: Iterable[ColumnSchema],
-    further: Iterable[str] = (),
+    further: Collection[str] = (),
 ) -> Table:
     """The columns of `schemas` and `further` ones, as they come."""
     wanted = list(schemas)
     names = {schema.name for schema in wanted}
     texts = {schema.name for schema in wanted if is_read_as_text(schema, format)}
-    return read_table(source, format, texts=texts, wanted=names | set(further), named=names)
+    return read_table(source, format, texts=texts, wanted=names | set(further), named=names, spelled=further)
 
 
 def cast_scored(

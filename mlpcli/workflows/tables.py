@@ -15,11 +15,11 @@ from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import canonical
+from mlpcli.data.schema.cells import canonical, canonical_in, name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
-from mlpcli.data.schema.findings import refuse_faults
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.findings import merged_cells, refuse_faults
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, number_format
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
 from mlpcli.data.targets.target import Target
@@ -81,6 +81,9 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
     data = loaded.config.data
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
+    keys = {data.validation.column} if isinstance(data.validation, RowsWhere) else set()
+    labels = data.target if loaded.config.task in ("auto", "classification") else ()
+    texts |= keys - {*data.target}
     named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
     return read_table(
         _one_or_several(data.train),
@@ -89,6 +92,7 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
         named=named,
         store=store or StoreOptions(),
         unwanted=set(data.drop) - _others(loaded),
+        spelled=labels,
     )
 
 
@@ -126,8 +130,9 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
     if columns.fold:
-        fold, _ = decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)
-        others.append(as_category(fold))
+        fold = as_category(decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)[0])
+        others.append(fold)
+        findings += merged_cells(table, fold, "fold")
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
     return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
 
@@ -212,7 +217,10 @@ def fold_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> tuple[Rows, Row
     assert isinstance(validation, RowsWhere)
     column = table.columns[validation.column].take(rows)
     assert isinstance(column, CategoricalColumn)
-    wanted = canonical(str(validation.equals))
+    options = loaded.config.data.columns.get(validation.column, AS_FOUND)
+    (wanted,) = canonical_in([str(validation.equals)], number_format(options, writing_of(loaded)))
+    if wanted not in column.levels:  # numbers of YAML and of typed files have points
+        wanted = canonical(str(validation.equals))
     is_wanted = np.asarray([level == wanted for level in column.levels], np.bool_)
     if not is_wanted.any():  # true in YAML is True
         is_wanted = np.asarray([level.casefold() == wanted.casefold() for level in column.levels], np.bool_)
@@ -243,7 +251,7 @@ def _require(
     known = table.names if known is None else known
     for name in names:
         if name not in known:
-            raise loaded.error(key, f"no column {name!r} in {table.name}.{did_you_mean(name, known)}")
+            raise loaded.error(key, f"no column {name!r} in {table.name}.{name_hint(name, known)}")
 
 
 def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...]:

@@ -70,6 +70,21 @@ def test_a_fold_of_numbers_or_booleans_is_compared_as_written(folder, values, eq
     assert len(prepare(loaded(data)).validation.truth) == 8
 
 
+@pytest.mark.parametrize("equals", ["0,5", "0.5"])
+def test_a_fold_with_a_decimal_comma_is_named_as_in_the_table_or_as_in_yaml(folder, equals):
+    rows = [(i % 7, ("1,5", "0,5")[i % 5 == 0], "ab"[i % 2]) for i in range(40)]
+    (folder / "t.csv").write_text("x;fold;y\n" + "".join(";".join(map(str, row)) + "\n" for row in rows))
+    data = {"train": "t.csv", "target": "y", "decimal": ",", "validation": {"column": "fold", "equals": equals}}
+    assert len(prepare(loaded(data)).validation.truth) == 8
+
+
+def test_two_spellings_of_a_number_that_are_one_fold_are_a_note(folder):
+    rows = [(i % 7, ("1.10", "1.1", "2")[i % 3], "ab"[i % 2]) for i in range(40)]
+    write_csv(folder / "t.csv", ["x", "fold", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": "1.10"}}
+    assert "column fold: '1.1' and '1.10' are the same number, and one fold" in prepare(loaded(data)).notes
+
+
 @pytest.mark.parametrize("validation", [None, 0, 0.0])
 def test_without_validation_every_row_trains(validation):
     prepared = prepare(loaded({**IRIS, "validation": validation}))

@@ -22,11 +22,12 @@ from mlpcli.data.features.scaling import MOST_DISTINCT, MissingPolicy, RefuseMis
 from mlpcli.data.features.transform import number_groups, refused_missing, write_column
 from mlpcli.data.reading.faults import listed
 from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, fit_levels, fit_numbers, reference_profile
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.schema.dates import has_time
 from mlpcli.data.store import WATCH
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
-from mlpcli.errors import DataError, nearest
+from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
 
@@ -189,8 +190,8 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
         return
     # Only a column that nothing needs can be the missing one under another name.
     needed = frozenset(names)
-    near = nearest(lacking[0], [column for column in table.column_names if column not in needed])
-    hint = f" Did you mean {near}?" if near else ""
+    free = [column for column in table.column_names if column not in needed]
+    hint = name_hint(lacking[0], free).partition(" There is: ")[0]  # all columns come below
     which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {listed(lacking)} are missing"
     if table.format.header is False:
         hint += " Without a header the names are positions: give the file a first line of names."

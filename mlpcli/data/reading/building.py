@@ -25,6 +25,8 @@ from mlpcli.data.table import (
 
 # Bytes of columns that stay in memory beyond a quarter of the float32 inputs that will be made of them.
 SMALL = 1 << 24
+# Texts of numbers that are kept: no more of them are labels or keys.
+MOST_SPELLED = 10_000
 # Bytes of columns that are written to disk together.
 FLUSHED_TOGETHER = 1 << 23
 
@@ -100,20 +102,24 @@ class ColumnBuilder:
     """Takes in batches of columns in order, and gives the columns of all rows.
 
     `mixed` are columns that were numbers in one batch and texts in another, or of two types: they must be read again
-    as texts.
+    as texts. `spellings` are the texts of numbers (`Table.spellings`); of more than MOST_SPELLED there are none.
     """
 
     def __init__(self, options: StoreOptions | None = None) -> None:
         self.n_rows = 0
         self.mixed: set[str] = set()
+        self.spellings: dict[str, tuple[str, ...]] = {}
         self._options = options
         self._parts: dict[str, _Part] = {}
         self._spill: SpillFile | None = None
         self._held = 0
 
-    def add(self, columns: Mapping[str, Column], n_rows: int) -> None:
+    def add(self, columns: Mapping[str, Column], n_rows: int, spellings: Mapping[str, tuple[str, ...]] = {}) -> None:
         """Take in the next rows."""
         self.n_rows += n_rows
+        for name, texts in spellings.items():
+            if len(known := self.spellings.get(name, ())) <= MOST_SPELLED:
+                self.spellings[name] = tuple(dict.fromkeys(known + texts))
         for name, column in columns.items():
             if name in self.mixed:
                 continue

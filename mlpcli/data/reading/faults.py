@@ -18,6 +18,10 @@ SKIPPED_WHOLE = "nothing is left after data.skip_rows: {n_lines}. Name fewer lin
 
 # Of a line.
 BLANK_LINE = "a blank line inside the data. Delete it, or write the row that is missing."
+HEADER_IN_ONE = (
+    "the first line holds names, and {first} has no header. Files read together have one each, or none: "
+    "delete the line, or write the names in every file and set data.header: true."
+)
 REPEATED_HEADER = "the header once more; were two files joined? Delete the line."
 LONG_LINE = "a line of more than {n_megabytes} MB. This is no table, or its line ends are lost."
 OPEN_QUOTE = 'a quote opens here and never closes. Close it; a quote inside a quoted field is written "".'

@@ -18,6 +18,7 @@ from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import escaped_path, fault, other_columns
 from mlpcli.data.reading.lookahead import mapped_ahead
 from mlpcli.data.reading.reader import Batch, Reader, Request
+from mlpcli.data.reading.repeated_header import made
 from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source
 from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.reading.typed.excel import WorkbookReader
@@ -51,19 +52,24 @@ def read_table(
     named: Collection[str] = (),
     store: StoreOptions | None = None,
     unwanted: Collection[str] = (),
+    spelled: Collection[str] = (),
 ) -> Table:
     """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
 
     Only the columns in `wanted` are read (None: all but `unwanted`); names that the file has not are no error here.
     Cells of `texts` come as they are written, if they are; of the others those that hold nothing but numbers are
-    numbers. `named` are columns that somebody gave names to: a first line with all of them is a header. Large tables go
-    to disk if `store` is given. Raises DataError, with file and place, for all that can be wrong with a table; having
-    no rows is.
+    numbers, and those of `spelled` have their texts in `Table.spellings`. `named` are columns that somebody gave names
+    to: a first line with all of them is a header. Large tables go to disk if `store` is given. Raises DataError, with
+    file and place, for all that can be wrong with a table; having no rows is.
     """
     sources = tuple(held(part) for part in find_sources(source))
     digest = hashlib.sha256()
     request = Request(
-        None if wanted is None else frozenset(wanted), unwanted=frozenset(unwanted), written=frozenset(texts)
+        None if wanted is None else frozenset(wanted),
+        frozenset(),
+        frozenset(unwanted),
+        frozenset(texts),
+        spelled=frozenset(spelled),
     )
     builder = ColumnBuilder(store)
     readers, n_rows = _read_all(sources, format, named, request, builder, digest)
@@ -76,6 +82,8 @@ def read_table(
         builders.append(ColumnBuilder(store))
         _read_all(sources, format, named, again, builders[1], None)
     first = readers[0]
+    has_sheet = any(isinstance(reader, WorkbookReader) for reader in readers)
+    unused = [f"{first.name}: no workbook, so data.sheet is not used."] * (format.sheet is not None and not has_sheet)
     place = _Place(tuple(readers), tuple(accumulate(n_rows)), None)
     table = Table(
         BuiltColumns(builders),
@@ -85,7 +93,8 @@ def read_table(
         first.format,
         place,
         digest.hexdigest(),
-        tuple(dict.fromkeys(note for reader in readers for note in reader.notes)),
+        tuple(dict.fromkeys([*unused, *(note for reader in readers for note in reader.notes)])),
+        spellings=builder.spellings,
     )
     store = store or StoreOptions()
     n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
@@ -167,19 +176,15 @@ def _read_all(
                         digest.update(part)
             _check_columns(reader, readers[0] if readers else reader)
             before = builder.n_rows
-            for table in mapped_ahead(_made, reader.batches(request)):
-                builder.add(table.columns, table.n_rows)
+            for table in mapped_ahead(made, reader.batches(request)):
+                builder.add(table.columns, table.n_rows, table.spellings)
             readers.append(reader)
             n_rows.append(builder.n_rows - before)
     return readers, n_rows
 
 
-def _made(batch: Batch) -> Table:
-    return batch()
-
-
 def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
-    table = batch()
+    table = made(batch)
     new = tuple(note for note in table.notes if note not in seen)
     seen.update(new)
     return table.n_rows, work(replace(table, notes=new))
@@ -191,12 +196,14 @@ def _as_first(format: TableFormat, first: Reader | None) -> TableFormat:
 
 
 def _check_columns(reader: Reader, first: Reader) -> None:
-    """Refuse a further file that has not the columns of the first, in whatever order."""
+    """Refuse a further file that has not the columns of the first, in whatever order, or alone has a header."""
     found, expected = frozenset(reader.names), frozenset(first.names)
     missing = [name for name in first.names if name not in found]
     added = [name for name in reader.names if name not in expected]
     if missing or added:
         raise other_columns(reader.name, first.name, missing, added)
+    if reader is not first and isinstance(reader, CsvReader) and reader.begins_with_words:
+        raise fault(reader.name, None, faults.HEADER_IN_ONE, first=first.name)
 
 
 def _empty(reader: Reader, request: Request) -> Table:

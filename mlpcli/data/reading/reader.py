@@ -1,13 +1,10 @@
 """What every format is read by: a file as a sequence of batches of rows, each made into columns on demand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlpcli.data.table import Table, TableFormat
-
-# A batch of rows that is made when it is called, in whatever thread; its rows are numbered from 0.
-Batch = Callable[[], Table]
 
 
 @dataclass(frozen=True)
@@ -17,7 +14,9 @@ class Request:
     `wanted` are the columns to read (None: all but `unwanted`); names that the file has not are no error here. `texts`
     are columns whose cells are wanted as texts, whatever they are; `written` those that are wanted as they are written
     where the source is a text, and as they are where cells have a type (None: all of them). `kept` are columns to be
-    written again (None: all): a text source gives them as they are written, a typed one in `Table.kept`.
+    written again (None: all): a text source gives them as they are written, a typed one in `Table.kept`. Of numbers in
+    columns of `spelled`, which may be labels or keys, a text source also gives the texts (`Table.spellings`), unless
+    there are so many distinct ones that they are amounts.
     """
 
     wanted: frozenset[str] | None = None
@@ -25,6 +24,7 @@ class Request:
     unwanted: frozenset[str] = frozenset()
     written: frozenset[str] | None = frozenset()
     kept: frozenset[str] | None = frozenset()
+    spelled: frozenset[str] = frozenset()
 
     def wants(self, name: str) -> bool:
         """Whether a column is to be read."""
@@ -45,6 +45,13 @@ class Request:
     def wants_as_written(self, name: str) -> bool:
         """Whether a text source is to give the cells of a column as they are written."""
         return self.written is None or name in self.written or self.wants_text(name) or self.keeps(name)
+
+
+class Batch(Protocol):
+    """A batch of rows that is made when it is called, in whatever thread; its rows are numbered from 0."""
+
+    def __call__(self, *, request: Request = ...) -> Table:
+        """The rows with the columns that were wanted when they were taken, or with those that are wanted now."""
 
 
 class Reader(Protocol):

@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.errors import did_you_mean
+
 Values = NDArray[np.float64]
 
 # Pairs of texts read as no and yes, in any case.
@@ -22,6 +24,9 @@ BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0",
 # Texts that mean "missing" among numbers, beside the markers of the table.
 NUMBER_BLANKS = frozenset({"none", "-", "."})
 MINUS = "\u2212"
+# Digits of the longest whole numbers that are no codes, all of which float64 holds; the first code behind them.
+LONGEST_NUMBER = 15
+FIRST_CODE = 10**LONGEST_NUMBER
 BLANKS = " \u00a0\u2009\u202f"
 # Signs between groups of three digits, each with those that are typed for it.
 THOUSANDS = {",": ",", ".": ".", "'": "'\u2019", "\u2019": "'\u2019", **dict.fromkeys(BLANKS, BLANKS)}
@@ -30,9 +35,8 @@ _SIGNS = rf"+\-{MINUS}"
 _NUMBER = re.compile(rf"[{_SIGNS}]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBER_SIGNS = re.compile(r"[0-9+\-.eE]*")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?")
-_CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{16,}})")
+_CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{{LONGEST_NUMBER + 1},}})")
 _STARTS = frozenset("+-.0123456789" + MINUS)
-_TRAILING_ZEROS = re.compile(r"\.0*$")
 # Cyrillic and Greek letters that look like Latin ones.
 _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιν",  # noqa: RUF001
@@ -70,7 +74,7 @@ def is_code(text: str) -> bool:
 
 def number_text(number: float) -> str:
     """The shortest text of a number, the same whether it is written 3, 3.0 or 3e0."""
-    is_whole = abs(number) < 2**53 and number == round(number)
+    is_whole = abs(number) < 1e16 and number == round(number)  # beyond that repr has an exponent
     return str(int(number)) if is_whole else repr(float(number))
 
 
@@ -84,8 +88,16 @@ def canonical(text: str) -> str:
         text = unicodedata.normalize("NFC", text)
     if _NUMBER.fullmatch(text) is None or is_code(text):
         return text
+    if (name := _whole_name(text)) is not None:
+        return name
     number = float(text.replace(MINUS, "-"))
     return number_text(number) if math.isfinite(number) else text
+
+
+def _whole_name(text: str, point: str = ".") -> str | None:
+    """The digits of a name that was written with zeros behind the point, as 12345678901234567.0."""
+    match = re.fullmatch(rf"([{_SIGNS}]?[1-9][0-9]{{{LONGEST_NUMBER},}}){re.escape(point)}0*", text)
+    return None if match is None else match[1]
 
 
 def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[Values, NDArray[np.bool_]]:
@@ -144,10 +156,10 @@ def _reader(format: NumberFormat) -> Callable[[str], float | None]:
     return read
 
 
-def missing_mask(texts: Sequence[str], markers: frozenset[str]) -> NDArray[np.bool_]:
-    """Which texts mean a missing cell (n_texts,): "" and those equal to a marker by `canonical`."""
-    missing = {canonical(marker) for marker in markers} | {""}
-    return np.fromiter((canonical(text) in missing for text in texts), np.bool_, len(texts))
+def missing_mask(texts: Sequence[str], markers: frozenset[str], format: NumberFormat = PLAIN) -> NDArray[np.bool_]:
+    """Which texts mean a missing cell (n_texts,): "" and those equal to a marker, written plainly or in the format."""
+    missing = {*map(canonical, markers), *canonical_in(sorted(markers), format), ""}
+    return np.fromiter((text in missing for text in canonical_in(texts, format)), np.bool_, len(texts))
 
 
 def marker_numbers(markers: frozenset[str], format: NumberFormat) -> Values:
@@ -164,16 +176,19 @@ def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
     numbers, is_unknown = parse_numbers(texts, format)
     is_number = ~is_unknown & np.isfinite(numbers)
     return [
-        number_text(number) if is_so and not is_code(text) else canonical(text)
+        _whole_name(text, format.decimal) or (number_text(number) if is_so and not is_code(text) else canonical(text))
         for text, number, is_so in zip(texts, numbers.tolist(), is_number.tolist(), strict=True)
     ]
 
 
-def merged_spellings(levels: Iterable[str]) -> list[tuple[str, str]]:
-    """Up to three pairs of spellings that `canonical` merges, but for zeros after a whole number (1 and 1.0)."""
+def merged_spellings(texts: Iterable[str], format: NumberFormat = PLAIN) -> list[tuple[str, str]]:
+    """Up to three pairs of spellings that are one cell by `canonical_in`."""
+    spelled = list(texts)
     first: dict[str, str] = {}
-    pairs = ((first.setdefault(canonical(level), level), level) for level in levels)
-    return [(a, b) for a, b in pairs if _TRAILING_ZEROS.sub("", a) != _TRAILING_ZEROS.sub("", b)][:3]
+    pairs = (
+        (first.setdefault(cell, text), text) for cell, text in zip(canonical_in(spelled, format), spelled, strict=True)
+    )
+    return [(a, b) for a, b in pairs if a != b][:3]
 
 
 def differ_in_case_only(labels: Iterable[str]) -> list[tuple[str, ...]]:
@@ -195,6 +210,13 @@ def tell_apart(text: str, known: Sequence[str]) -> str:
     lacking = "" if added else "".join(twin[start:end] for start, end, _, _ in changes)
     points = ", ".join(f"U+{ord(sign):04X}" for sign in added + lacking)
     return f"{text!r} ({'without ' if lacking else ''}{points})" if points else repr(text)
+
+
+def name_hint(name: str, known: Sequence[str]) -> str:
+    """`did_you_mean`; of a known name that only looks the same, the code points that differ."""
+    twin = next((other for other in known if other != name and _look(other) == _look(name)), None)
+    shown = "" if twin is None else tell_apart(twin, [name])
+    return did_you_mean(name, known) if shown in ("", repr(twin)) else f" There is {shown}, which only looks the same."
 
 
 @lru_cache(1 << 12)

@@ -82,9 +82,9 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: W
     if schema.role in ("number", "date"):
         return _numeric(column, schema, markers, where)
     texts = texts_of(column) if isinstance(column, NumericColumn) else column
-    is_missing = missing_mask(texts.levels, markers)
     # What came as numbers is spelled already.
     own = PLAIN if isinstance(column, NumericColumn) else schema.number
+    is_missing = missing_mask(texts.levels, markers, own)
     spelled = canonical_in(texts.levels, own)
     names = [None if gone else text for text, gone in zip(spelled, is_missing, strict=True)]
     if schema.role == "category":

@@ -119,16 +119,19 @@ def _choose(readings: dict[NumberFormat, Values], decimal: str) -> tuple[NumberF
     return (simplest, (other,)) if simplest.decimal == decimal else (other, (simplest,))
 
 
-def point_thousands(texts: Sequence[str], counts: Counts) -> bool:
-    """Whether 6.001 may be 6001: three digits follow every point, and whole numbers below 1000 stand beside."""
+def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] | None:
+    """Cells with points before groups of three digits, which may be thousands (6.001), and whole numbers below 1000.
+
+    None where there are other numbers too.
+    """
     n_grouped = n_small = 0
     for text, count in zip(texts, counts, strict=True):
         match = _POINT_GROUPS.fullmatch(text)
         if match is None and text.lower() not in NUMBER_BLANKS:
-            return False
+            return None
         n_grouped += int(count) if match and match["groups"] else 0
         n_small += int(count) if match and match["groups"] == "" else 0
-    return n_grouped > 1 and n_small > 1  # one cell may be chance
+    return n_grouped, n_small
 
 
 def yaml_of(format: NumberFormat) -> str:

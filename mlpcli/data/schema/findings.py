@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed, quoted
-from mlpcli.data.schema.cells import NumberFormat, missing_mask
-from mlpcli.data.schema.column import ColumnOptions, first_row_of
+from mlpcli.data.schema.cells import NumberFormat, merged_spellings, missing_mask
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
 from mlpcli.data.table import CategoricalColumn, Table
 from mlpcli.errors import DataError
 
@@ -63,14 +63,28 @@ class Cells:
         return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
 
 
-def cells_of(table: Table, column: CategoricalColumn, options: ColumnOptions) -> Cells:
+def cells_of(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> Cells:
     """The cells of a column that are not missing, with the markers of its options or of the table."""
     markers = frozenset(table.format.missing if options.missing is None else options.missing)
     counts = column.counts
-    levels = np.flatnonzero(~missing_mask(column.levels, markers) & (counts > 0))
+    levels = np.flatnonzero(~missing_mask(column.levels, markers, number) & (counts > 0))
     return Cells(
         table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels, markers
     )
+
+
+def merged_cells(table: Table, schema: ColumnSchema, what: str) -> list[Finding]:
+    """A note where two spellings of a number both occur, and are one label, level, fold or group (`what`)."""
+    column, name = table.columns[schema.name], schema.name
+    markers = frozenset(table.format.missing if schema.missing is None else schema.missing)
+    texts: tuple[str, ...] = table.spellings.get(name, ())
+    if isinstance(column, CategoricalColumn):
+        texts = tuple(level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count)
+    is_missing = missing_mask(texts, markers, schema.number).tolist()
+    known = sorted(text for text, gone in zip(texts, is_missing, strict=True) if not gone)  # in any order of the rows
+    pairs = merged_spellings(known, schema.number)
+    text = f"column {name}: {{}} and {{}} are the same number, and one {what}"
+    return [Finding(name, text.format(*map(quoted, pairs[0])), is_fault=False)] if pairs else []
 
 
 def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:

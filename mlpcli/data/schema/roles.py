@@ -19,13 +19,12 @@ from mlpcli.data.schema.cells import (
     find_boolean,
     is_code,
     marker_numbers,
-    merged_spellings,
     parse_numbers,
 )
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.dates import best_date_format, find_date_formats, has_two_digit_year, has_zone, looks_like_date
 from mlpcli.data.schema.disguise import find_number_format, yaml_of
-from mlpcli.data.schema.findings import Cells, Finding, cells_of, first_of, strays
+from mlpcli.data.schema.findings import Cells, Finding, cells_of, first_of, merged_cells, strays
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.errors import DataError
 
@@ -51,6 +50,17 @@ class Writing:
         return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
 
 
+def number_format(options: ColumnOptions, writing: Writing) -> NumberFormat:
+    """How the numbers of a column are written, by its own options and those of the table."""
+    return NumberFormat(
+        decimal=options.decimal or writing.decimal,
+        thousands=options.thousands or writing.thousands or "",
+        prefix=options.prefix,
+        suffix=options.suffix,
+        parentheses=options.parentheses,
+    )
+
+
 def decide(
     table: Table, name: str, options: ColumnOptions = AS_FOUND, writing: Writing = Writing()
 ) -> tuple[ColumnSchema, list[Finding]]:
@@ -59,15 +69,9 @@ def decide(
     Raises DataError only where `options` ask for what the column cannot be.
     """
     column = table.columns[name]
-    number = NumberFormat(
-        decimal=options.decimal or writing.decimal,
-        thousands=options.thousands or writing.thousands or "",
-        prefix=options.prefix,
-        suffix=options.suffix,
-        parentheses=options.parentheses,
-    )
+    number = number_format(options, writing)
     base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
-    cells = cells_of(table, column, options) if isinstance(column, CategoricalColumn) else None
+    cells = cells_of(table, column, options, number) if isinstance(column, CategoricalColumn) else None
     if cells is not None:
         base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
     schema, findings = _decided(table, base, options, writing, cells)
@@ -86,7 +90,7 @@ def _decided(
     if options.role == "boolean":
         return replace(base, role="boolean", levels=_boolean_levels(table, base, column, cells)), []
     if options.role == "category":
-        return base, []
+        return base, merged_cells(table, base, "level")
     if column.role is not None:
         levels = ("False", "True") if column.role == "boolean" else base.levels
         written = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
@@ -112,7 +116,7 @@ def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[Colum
     numbers, is_unknown = parse_numbers(cells.texts, base.number)
     is_number = ~is_unknown & ~np.isnan(numbers)
     if not is_unknown.any() and is_number.any():
-        return _number_or_code(base, cells)
+        return _number_or_code(base, cells, numbers)
     formats = find_date_formats(cells.texts, writing.dates)
     if formats:
         schema = replace(base, role="date", date_format=formats[0], reason=f"dates written {formats[0]}")
@@ -126,10 +130,12 @@ def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[Colum
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 
-def _number_or_code(base: ColumnSchema, cells: Cells) -> tuple[ColumnSchema, list[Finding]]:
+def _number_or_code(
+    base: ColumnSchema, cells: Cells, numbers: NDArray[np.float64]
+) -> tuple[ColumnSchema, list[Finding]]:
     are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
-    are_whole = all(text.lstrip("+-").isdecimal() for text in cells.texts)
-    if not are_codes.any() or not are_whole:
+    are_whole = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is a whole number, as 1.0 is 1
+    if not are_codes.any() or not are_whole.all():
         return replace(base, role="number", reason="all cells are numbers"), []
     code = cells.texts[first_of(cells, are_codes)]
     text = (
@@ -215,10 +221,8 @@ def _category_notes(base: ColumnSchema, cells: Cells, is_number: NDArray[np.bool
             f"column {base.name}: {n} of {cells.n_cells} cells are numbers, others are not ({other}): "
             "read as categories"
         )
-    pairs = merged_spellings(cells.texts)
-    if pairs:
-        notes.append(f"column {base.name}: {pairs[0][0]} and {pairs[0][1]} are the same number, and one level")
-    return [Finding(base.name, note, is_fault=False) for note in notes]
+    found = [Finding(base.name, note, is_fault=False) for note in notes]
+    return found + merged_cells(cells.table, base, "level")
 
 
 def _as_date(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed, quoted
-from mlpcli.data.schema.cells import canonical, differ_in_case_only, find_boolean, missing_mask, number_text
+from mlpcli.data.schema.cells import PLAIN, canonical_in, differ_in_case_only, find_boolean, missing_mask, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast, spell_booleans, texts_of
-from mlpcli.data.schema.findings import Finding
+from mlpcli.data.schema.findings import Finding, merged_cells
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
@@ -84,25 +84,8 @@ def plan_targets(
             for name, texts in distinct.items()
             for labels in differ_in_case_only(texts)
         )
-        findings += tuple(_merged_labels(table, schema.name) for schema in schemas if _merged(table, schema.name))
+        findings += tuple(finding for schema in schemas for finding in merged_cells(table, schema, "class"))
     return TargetPlan(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
-
-
-def _merged(table: Table, name: str) -> list[str]:
-    """Spellings of labels that are one and the same number."""
-    column = table.columns[name]
-    if not isinstance(column, CategoricalColumn):
-        return []
-    by_label: dict[str, list[str]] = {}
-    for level, count in zip(column.levels, column.counts.tolist(), strict=True):
-        if count:
-            by_label.setdefault(canonical(level), []).append(level)
-    return next((levels for levels in by_label.values() if len(levels) > 1), [])
-
-
-def _merged_labels(table: Table, name: str) -> Finding:
-    text = f"column {name}: {listed(_merged(table, name))} are the same number, and one class"
-    return Finding(name, text, is_fault=False)
 
 
 def _task_of(
@@ -141,10 +124,11 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     """The distinct cells of a target in their one spelling; of a faulty column as they are."""
     column = table.columns[schema.name]
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
+    number = schema.number
     if isinstance(column, NumericColumn):
         known = cast(column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where)
         assert isinstance(known, NumericColumn)
-        column = texts_of(known)
+        column, number = texts_of(known), PLAIN
     elif schema.role == "number":
         try:
             known = cast(column, schema, markers, table.where)
@@ -152,11 +136,11 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
             pass
         else:
             assert isinstance(known, NumericColumn)
-            column = texts_of(known)
+            column, number = texts_of(known), PLAIN
     assert isinstance(column, CategoricalColumn)
-    is_there = ~missing_mask(column.levels, markers) & (column.counts > 0)
-    levels = (level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so)
-    texts = spell_booleans(list(map(canonical, levels)), as_category(schema).levels)
+    is_there = ~missing_mask(column.levels, markers, number) & (column.counts > 0)
+    levels = [level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so]
+    texts = spell_booleans(canonical_in(levels, number), as_category(schema).levels)
     return tuple(dict.fromkeys(text for text in texts if text))
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed
-from mlpcli.data.schema.cells import number_text, parse_numbers, sort_levels, tell_apart
+from mlpcli.data.schema.cells import name_hint, number_text, parse_numbers, sort_levels, tell_apart
 from mlpcli.data.schema.column import ColumnSchema, first_row_of
 from mlpcli.data.table import CategoricalColumn, CellType, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, State, Target, Task
 from mlpcli.data.targets.transforms import TargetTransform, fit_transform, transformed
-from mlpcli.errors import DataError, did_you_mean
+from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ def require_targets(table: Table, names: Sequence[str], role: str = "target") ->
     """Raise DataError for a target column that is not in the table."""
     for name in names:
         if name not in table.columns:
-            hint = did_you_mean(name, table.column_names)
+            hint = name_hint(name, table.column_names)
             raise DataError(f"{table.name}: the {role} column {name} is missing.{hint}")
 
 

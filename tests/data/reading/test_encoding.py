@@ -1,5 +1,6 @@
 # ruff: noqa: RUF001 (letters that look like ASCII are what is tested)
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,9 @@ def test_bytes_that_are_not_utf_8_after_ascii_are_read_as_cp1252_with_a_note():
     text, blocks = read_text("a\nb\ncafé €\n".encode("cp1252"))
     assert text == "a\nb\ncafé €\n"
     assert blocks.encoding == "cp1252"
-    assert blocks.notes == ["t.csv: read as cp1252: not valid UTF-8 at line 3 (see data.encoding)."]
+    assert blocks.notes == [
+        "t.csv: read as cp1252, which is a guess (café €): not valid UTF-8 at line 3 (see data.encoding)."
+    ]
 
 
 def test_bytes_that_are_not_utf_8_after_utf_8_are_an_error_that_names_the_line():
@@ -64,14 +67,32 @@ LANGUAGES = [
 ]
 
 
-@pytest.mark.parametrize(("codec", "text"), LANGUAGES)
+WORDS = [
+    ("cp1250", "mąka\nśliwka\nźrebię\n"),
+    ("iso8859_2", "mąka\nmasło\n"),
+    ("iso8859_2", "łąka\n"),
+    ("iso8859_2", "Łódź\nKraków\nŚląsk\n"),
+    ("iso8859_2", "žluť\nšvestka\nřeka\n"),
+    ("iso8859_2", "žuto\nšljiva\nčaša\nđak\n"),
+    ("cp1254", "kırmızı\nsarı\nyeşil\nmavi\n"),
+    ("cp1254", "düşük\nyüksek\n"),
+    ("cp1254", "İstanbul\nŞanlıurfa\n"),
+    ("cp1252", "tol±5\nétat\n25±1\n"),
+]
+
+
+@pytest.mark.parametrize(("codec", "text"), [*LANGUAGES, *WORDS])
 def test_the_charset_of_a_language_is_found_behind_much_ascii_too(codec, text):
     for before in ("", "x,y\n1,2\n" * 1000):
         found, blocks = read_text((before + text).encode(codec))
         assert found == before + text
         assert blocks.encoding == codec
         line = before.count("\n") + 1 + text[: next(i for i, sign in enumerate(text) if not sign.isascii())].count("\n")
-        assert blocks.notes == [f"t.csv: read as {codec}: not valid UTF-8 at line {line} (see data.encoding)."]
+        (note,) = blocks.notes
+        assert re.fullmatch(
+            rf"t\.csv: read as {codec}, which is a guess \((.+)\): not valid UTF-8 at line {line} .*", note
+        )
+        assert note.split("(")[1].split("): ")[0] in text
 
 
 def test_a_byte_that_the_charset_found_has_not_is_an_error():
@@ -121,4 +142,6 @@ def test_cp1252_is_found_wherever_a_block_ends(size):
         patch.setattr(encoding, "BLOCK_SIZE", size)
         text, blocks = read_text(b"a\r\nb\r\ncaf\xe9\r\nd\r\n")
     assert text == "a\nb\ncafé\nd\n"
-    assert blocks.notes == ["t.csv: read as cp1252: not valid UTF-8 at line 3 (see data.encoding)."]
+    assert blocks.notes == [
+        "t.csv: read as cp1252, which is a guess (café): not valid UTF-8 at line 3 (see data.encoding)."
+    ]

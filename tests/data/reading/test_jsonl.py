@@ -154,3 +154,12 @@ def test_damaged_files_are_data_errors_or_read(write):
             n_refused += 1
             assert "\n" not in str(error)  # noqa: PT017
     assert n_refused > 100
+
+
+def test_the_keys_of_100_lines_are_columns_however_long_these_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "BLOCK_SIZE", 50)
+    lines = [{"a": n} for n in range(60)] + [{"a": n, "b": n} for n in range(60)]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = whole(opened(JsonLinesReader, path))
+    assert found == {"a": (None, [*range(60), *range(60)]), "b": (None, [None] * 60 + [*range(60)])}

@@ -252,6 +252,30 @@ def test_a_cell_that_is_the_name_of_its_column_is_no_header(wanted, write):
     assert cells(table)["a"] == ["1"] * 5 + ["a", "a"]
 
 
+GROUPED = {"n": [f"{n % 900 + 1}.{n % 1000:03d}" for n in range(40)], "small": [str(n % 990 + 1) for n in range(90)]}
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("order", ["small first", "groups first", "mixed"])
+@pytest.mark.parametrize("spelled", [(), ("n",)])
+def test_points_that_may_be_between_thousands_are_noted_in_any_order_of_the_rows(
+    delimiter, order, spelled, write, row_by_row
+):
+    small, grouped = GROUPED["small"] * 2, GROUPED["n"]
+    cells = small + grouped if order == "small first" else grouped + small
+    cells = sorted(cells, key=lambda cell: cell[::-1]) if order == "mixed" else cells
+    name = write(f"n{delimiter}y\n" + "".join(f"{cell}{delimiter}a\n" for cell in cells))
+    table = read_table(name, spelled=spelled)
+    (note,) = [note for note in table.notes if "three digits" in note]
+    assert note.startswith("t.csv: column n: three digits follow every point (")
+    assert sum("three digits" in note for chunk in iter_tables(name) for note in chunk.notes) == 1
+    for other in ("1.25", "1000", "0.125", "6.0015"):
+        for place in (0, len(cells)):
+            rows = [*cells[:place], other, *cells[place:]]
+            write(f"n{delimiter}y\n" + "".join(f"{cell}{delimiter}a\n" for cell in rows))
+            assert not [note for note in read_table(name).notes if "three digits" in note]
+
+
 def test_every_row_knows_its_line(write, row_by_row):
     table = read_table(write('\na,b\n1,"x\ny"\n2,z\n"3\n\n",z\n4,z\n'))
     assert [table.where(row) for row in range(4)] == ["t.csv:3", "t.csv:5", "t.csv:6", "t.csv:9"]
@@ -320,7 +344,7 @@ def test_notes_say_what_was_guessed(write):
     table = read_table(write("1;caf\xe9\n2;caf\xe9\n".encode("latin-1")))
     assert table.notes == (
         "t.csv: no names in the first line: the columns are called c1 to c2 (see data.header).",
-        "t.csv: read as cp1252: not valid UTF-8 at line 1 (see data.encoding).",
+        "t.csv: read as cp1252, which is a guess (café): not valid UTF-8 at line 1 (see data.encoding).",
     )
     assert (table.format.delimiter, table.format.encoding, table.format.header) == (";", "cp1252", False)
 
@@ -452,3 +476,12 @@ def test_a_table_read_in_blocks_is_the_one_read_in_one_piece(rows, texts, size):
     with pytest.MonkeyPatch.context() as patch:
         in_batches_of(size, patch)
         assert found() == whole
+
+
+def test_a_sheet_is_only_of_workbooks_and_that_is_told(write):
+    name = write("x,y\n1,a\n2,b\n")
+    assert read_table(name, TableFormat(sheet="May")).notes == ("t.csv: no workbook, so data.sheet is not used.",)
+
+
+def test_a_second_byte_order_mark_is_no_part_of_the_first_name(write):
+    assert read_table(write("\ufeff\ufeffx,y\n1,a\n2,b\n")).names == ("x", "y")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.csv.encoding import TextBlocks
-from mlpcli.data.reading.csv.sniff import DELIMITERS, find_dialect, looks_like_header
+from mlpcli.data.reading.csv.header import looks_like_header
+from mlpcli.data.reading.csv.sniff import DELIMITERS, find_dialect
 from mlpcli.data.reading.sources import ByteStream
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
@@ -177,6 +178,9 @@ ABOVE = [
     ("Sales report\n", 1, "a title"),
     ("Sales report\nGenerated 2024-01-02\n\n", 2, "titles, and a blank line"),
     ("Sales report,,\n", 1, "a title that a spreadsheet padded"),
+    ("Sales report,,\n,,\n", 2, "a title and an empty row of a spreadsheet"),
+    (",,\n,,\n", 2, "empty rows of a spreadsheet"),
+    ("Sales report,,\nof all shops,,\n,,\n", 3, "titles and an empty row of a spreadsheet"),
     ("Sales, of all shops, all year, in euros\n", 1, "a title with delimiters"),
     ("# made by a program\n", 1, "a comment"),
     ("\n# a, b, c\n#d\n\n", 2, "comments, one with as many fields"),
@@ -194,6 +198,14 @@ def test_lines_above_the_table_are_left_out_with_a_note(above, n_lines, why):
     lines = "1 line" if n_lines == 1 else f"{n_lines} lines"
     assert found.notes == (f"t.csv: {lines} above the table left out (see data.comment and data.skip_rows).",)
     assert look_at(above + NUMBERS.replace(",", ";")).names == ("x", "z", "y")
+
+
+def test_an_empty_row_above_words_is_a_blank_line_and_above_rows_without_header_is_a_row():
+    words = "color,shape,y\nred,round,a\nblue,round,b\nred,square,a\n"
+    assert look_at("Sales report,,\n,,\n" + words).names == ("color", "shape", "y")
+    rows = ",,\n1,2,3\n4,5,6\n7,8,9\n"
+    assert look_at(rows, TableFormat(header=False)).rows == rows.encode()
+    assert look_at("z,c,y\n,,\n1,2,3\n").names == ("z", "c", "y")
 
 
 NOT_ABOVE = [

@@ -17,6 +17,7 @@ from mlpcli.data.schema.cells import (
     is_code,
     merged_spellings,
     missing_mask,
+    name_hint,
     number_text,
     parse_numbers,
     sort_levels,
@@ -59,7 +60,7 @@ def test_numbers_do_not_depend_on_their_neighbours(cells):
         ("0.5", ["0.50", ".5", "5e-1", "+0.5"]),
         ("-99", ["-99", "-99.0", "-9.9e1", "\u221299"]),
         ("1e+16", ["1e16", "1.0E+16"]),
-        ("9007199254740992.0", ["9007199254740992.0", "9007199254740993.0"]),
+        ("9007199254740993", ["9007199254740993", "9007199254740993.0", "9007199254740993."]),
         ("\u00e9", ["\u00e9", "e\u0301"]),
     ],
 )
@@ -171,10 +172,26 @@ def test_missing_cells_are_the_empty_ones_and_every_spelling_of_a_marker():
     assert missing_mask(cells, frozenset({"-99", "NA"})).tolist() == [True, True, True, True, False, True, False, False]
 
 
-def test_merged_spellings_leave_out_zeros_after_whole_numbers():
-    assert merged_spellings(["1", "1.0", "2.", "2", "x", "X"]) == []
+def test_merged_spellings_are_pairs_that_both_occur():
+    assert merged_spellings(["1.0", "2.0", "3", "x", "X", "01"]) == []
+    assert merged_spellings(["1", "1.0", "2.", "2", "x", "X"]) == [("1", "1.0"), ("2.", "2")]
+    assert merged_spellings(["1,1", "1,10", "1.1"], NumberFormat(decimal=",")) == [("1,1", "1,10"), ("1,1", "1.1")]
     assert merged_spellings(["1.1", "1.10", "5", "5e0", "01", "1"]) == [("1.1", "1.10"), ("5", "5e0")]
     assert len(merged_spellings(["1.1" + "0" * n for n in range(9)])) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("y", ["x", "\u0443"], " There is '\u0443' (U+0443), which only looks the same."),
+        ("\u0443", ["x", "y"], " There is 'y' (U+0079), which only looks the same."),
+        ("x", ["y", "x\u200b"], " There is 'x\\u200b' (U+200B), which only looks the same."),
+        ("colour", ["x", "color"], " Did you mean color?"),
+        ("z", ["x", "y"], " There is: x, y."),
+    ],
+)
+def test_a_name_that_only_looks_like_a_known_one_is_told_with_code_points(name, known, hint):
+    assert name_hint(name, known) == hint
 
 
 def test_labels_that_differ_in_case_only_are_grouped():

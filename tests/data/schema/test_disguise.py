@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.cells import NumberFormat, parse_numbers
-from mlpcli.data.schema.disguise import find_number_format, point_thousands, yaml_of
+from mlpcli.data.schema.disguise import count_point_groups, find_number_format, yaml_of
 
 US, GERMAN = {"thousands": ","}, {"decimal": ",", "thousands": "."}
 
@@ -164,21 +164,20 @@ def test_a_format_that_is_found_reads_nearly_all_and_its_alternatives_do_too(tex
 
 
 @pytest.mark.parametrize(
-    ("texts", "is_so"),
+    ("texts", "found"),
     [
-        (["987", "353", "6.001", "2.770"], True),
-        (["987", "353", "6.001", "1.002.770", "-", "-5", "0"], True),
-        (["987", "353", "6.001", "2.77"], False),
-        (["987", "1353", "6.001", "2.770"], False),
-        (["987", "353", "0.001", "2.770"], False),
-        (["6.001", "2.770"], False),
-        (["987", "353"], False),
-        (["987", "353", "6.001", "2.770", "x"], False),
-        (["987", "353", "6.001"], False),
+        (["987", "353", "6.001", "2.770"], (2, 2)),
+        (["987", "353", "6.001", "1.002.770", "-", "-5", "0"], (2, 3)),
+        (["987", "353", "6.001", "2.77"], None),
+        (["987", "1353", "6.001", "2.770"], None),
+        (["987", "353", "0.001", "2.770"], None),
+        (["6.001", "2.770"], (2, 0)),
+        (["987", "353"], (0, 2)),
+        (["987", "353", "6.001", "2.770", "x"], None),
     ],
 )
-def test_points_before_three_digits_beside_small_whole_numbers_may_be_thousands(texts, is_so):
-    assert point_thousands(texts, [1] * len(texts)) is is_so
+def test_points_before_three_digits_beside_small_whole_numbers_may_be_thousands(texts, found):
+    assert count_point_groups(texts, [1] * len(texts)) == found
 
 
 signs = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=4)

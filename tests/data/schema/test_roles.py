@@ -133,6 +133,28 @@ def test_a_code_in_any_row_makes_codes_of_a_column_of_whole_numbers_and_is_told_
     assert "data.columns: {x: number}" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("cells", "levels", "decimal"),
+    [
+        (["94107.0", "00501", "94108.0"], ["94107", "00501", "94108"], "."),
+        (["94107,0", "00501", "94108,"], ["94107", "00501", "94108"], ","),
+        (
+            ["123456789012345678.0", "123456789012345679.0", "00501"],
+            ["123456789012345678", "123456789012345679", "00501"],
+            ".",
+        ),
+        (["123456789012345678", "123456789012345678,0"], ["123456789012345678"] * 2, ","),
+        (["00501", "-", "1e3"], ["00501", "-", "1000"], "."),
+    ],
+)
+def test_a_code_among_whole_numbers_with_zeros_behind_the_point_makes_codes(cells, levels, decimal):
+    writing = Writing(decimal=decimal)
+    schema, (finding, *_) = decided(cells, AS_FOUND, writing)
+    assert (schema.role, finding.is_fault) == ("category", False)
+    assert "read as codes" in finding.text
+    assert read(cells, AS_FOUND, writing) == levels
+
+
 def test_leading_zeros_among_fractions_are_numbers():
     assert read(["00.5", "1.5", "07"]) == [0.5, 1.5, 7.0]
 
@@ -281,6 +303,15 @@ def test_a_marker_of_missing_cells_is_compared_as_a_cell_is():
     for cells in (["1", "-99", "-99.0"], [1.0, -99.0, -99.0]):
         assert read(cells, options) == [1.0, None, None]
     assert read(["a", "-99.0", "NA"], options) == ["a", None, "NA"]
+
+
+def test_a_marker_is_compared_as_a_cell_is_in_a_category_with_decimal_commas_too():
+    writing = Writing(decimal=",")
+    for options in (ColumnOptions(missing=("-99",)), ColumnOptions(missing=("-99,0",))):
+        for role, one in (("category", "1,5"), ("number", 1.5), (None, 1.5)):
+            chosen = dataclasses.replace(options, role=role)
+            expected = one if role != "category" else "1.5"
+            assert read(["1,5", "-99,0", "-99"], chosen, writing) == [expected, None, None]
 
 
 def test_names_of_columns_may_be_numbers_and_are_not_given_twice():

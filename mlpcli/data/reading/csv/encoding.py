@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlpcli.data.reading.faults import NUL_BYTE, UNDECODABLE, WRONG_ENCODING, fault, quoted
+from mlpcli.data.reading.faults import NUL_BYTE, UNDECODABLE, WRONG_ENCODING, escaped, fault, quoted
 from mlpcli.data.reading.sources import ByteStream
 from mlpcli.errors import DataError
 
@@ -36,13 +36,15 @@ MOST_SAMPLED = 1 << 16
 # Of so few letters beyond ASCII nothing can be told: a text of Latin letters is the likeliest.
 FEW_LETTERS = 6
 LONGEST_WORD = 64
-# The letters beyond ASCII of German, French, Spanish, Portuguese, Italian, Nordic; of Polish, Czech and Slovak,
-# Hungarian, Croatian and Slovene, Romanian.
+# The letters beyond ASCII of German, French, Spanish, Portuguese, Italian, Nordic; of Polish, Czech, Slovak, Hungarian,
+# Croatian and Slovene, Romanian; of Turkish.
 WESTERN = ("äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúü", "áâãàçéêíóôõú", "àèéìòù", "åäöæøé")
-CENTRAL = ("ąćęłńóśźż", "áäčďéěíĺľňóôŕřšťúůýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")
-# What cp1250 has letters for: in a word it is one of them; but not in m³ and ¿Qué.
-SYMBOL_IN_WORD = re.compile(r"[^\W\d_mM][¡¢£¥³¹¼¾¿]|[¢£¥³¹¼¾¿][a-zà-ÿ]")
-LATIN = ["cp1252", "cp1250", "cp1254", "cp1257", "cp850"]
+CENTRAL = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")
+TURKISH = ("çğı\u0307öşüâîû",)
+ALPHABETS = (("cp1252", WESTERN), ("cp1250", CENTRAL), ("iso8859_2", CENTRAL), ("cp1254", TURKISH))
+# What other charsets have letters for: in a word it is one of them; but not in m³ and ¿Qué.
+SYMBOL_IN_WORD = re.compile(r"[^\W\d_mM][¡¢£¥¦¬±³¶¹¼¾¿](?!\d)|[¢£¥¦¬®±³¶¹¼¾¿]+[^\W\d_A-Z]|[\x80-\x9f]")
+LATIN = ["cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257", "cp850"]
 OTHERS = ["cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"]
 
 
@@ -85,8 +87,8 @@ class TextBlocks:
             if self._is_first and not self._is_given:
                 self._set_encoding(next((name for mark, name in MARKS.items() if raw.startswith(mark)), "utf-8"))
             text = self._decoded(raw, is_last)
-            if self._is_first:
-                text = text.removeprefix(codecs.BOM_UTF8)
+            if self._is_first:  # programs that add a mark do so to files that have one
+                text = text.removeprefix(codecs.BOM_UTF8).removeprefix(codecs.BOM_UTF8)
             self._is_first = False
             text = self._with_plain_line_ends(text, is_last)
             if b"\0" in text:
@@ -128,9 +130,15 @@ class TextBlocks:
             self._is_ascii = self._is_ascii and text.isascii()
             self._word = (self._word + text[-LONGEST_WORD:])[-LONGEST_WORD:]
             return text
-        self._set_encoding(detected_encoding(self._word + whole))
+        sample = self._word + whole
+        self._set_encoding(detected_encoding(sample))
         line = self._line(whole[:start])
-        self.notes.append(f"{self.name}: read as {self.encoding}: not valid UTF-8 at line {line} (see data.encoding).")
+        field = FIELDS_BEYOND_ASCII.search(sample)
+        example = escaped(field[0].decode(self.encoding, "replace").strip()) if field else ""
+        self.notes.append(
+            f"{self.name}: read as {self.encoding}, which is a guess ({example}): "
+            f"not valid UTF-8 at line {line} (see data.encoding)."
+        )
         return self._decoded(whole, is_last)
 
     def _fault(self, data: bytes, position: int) -> DataError:
@@ -166,14 +174,14 @@ def detected_encoding(data: bytes) -> str:
     sample = b"\n".join(fields)[:MOST_SAMPLED]
     n_foreign, n_letters = len(re.findall(rb"[\x80-\xff]", sample)), len(re.findall(rb"[A-Za-z0-9]", sample))
     is_latin = n_foreign <= max(n_letters, FEW_LETTERS)
-    alphabets = [("cp1252", one) for one in WESTERN] + [("cp1250", one) for one in CENTRAL]
+    alphabets = [(name, one) for name, several in ALPHABETS for one in several]
     if is_latin and (encoding := next((name for name, one in alphabets if _is_written_in(sample, name, one)), "")):
         return encoding
     detection = importlib.import_module("charset_normalizer")
     found = detection.from_bytes(sample, cp_isolation=LATIN * is_latin + OTHERS).best()
     if found is None or found.encoding in LATIN:
         # Names of many countries have the letters of no single language.
-        all_letters = (("cp1252", "".join(WESTERN)), ("cp1250", "".join(CENTRAL)))
+        all_letters = [(name, "".join(several)) for name, several in ALPHABETS]
         guess = "cp1252" if found is None else str(found.encoding)
         return next((name for name, letters in all_letters if _is_written_in(sample, name, letters)), guess)
     return str(found.encoding)

@@ -1,11 +1,9 @@
 """CSV: the text parsed by pandas' C parser, a batch of whole rows at a time, in whatever thread asks for it."""
 
 import io
-import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,13 +13,11 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.csv import records
 from mlpcli.data.reading.csv.encoding import Digest, TextBlocks
 from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_columns
-from mlpcli.data.reading.csv.rows import column_name, read_cells
 from mlpcli.data.reading.csv.sniff import find_dialect
-from mlpcli.data.reading.faults import REPEATED_HEADER
+from mlpcli.data.reading.csv.thousands import PointThousands
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
-from mlpcli.data.schema.cells import NumberFormat, is_code, parse_numbers
-from mlpcli.data.schema.disguise import point_thousands
+from mlpcli.data.schema.cells import FIRST_CODE, NumberFormat, is_code, missing_mask, parse_numbers
 from mlpcli.data.table import (
     CategoricalColumn,
     Column,
@@ -37,16 +33,12 @@ from mlpcli.errors import DataError
 # Before 3.1 pandas' default converter is off by a last digit now and then.
 IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
-# Whole numbers of 16 digits and more are names of something, and float64 does not keep them apart.
-LARGEST_NUMBER = 1e15
+# Distinct cells of the first hundred rows of a column of labels, at most.
+MOST_LABELS = 80
 # Of so many columns pandas hands out one by one slower than all together.
 MANY_COLUMNS = 32
 # pandas prepares each column anew for every batch: of a table with 256 columns and more, batches are longer.
 WIDE, MOST_TIMES = 256, 8
-# A number with points between thousands; of so many such cells none is a decimal of fewer or more digits.
-GROUPED, FEWEST_GROUPED = re.compile(r"-?[1-9]\d{0,2}(\.\d{3})+"), 10
-# Rows that are looked at for being the header once more.
-MOST_LOOKED_AT = 3
 
 
 class CsvReader:
@@ -72,12 +64,20 @@ class CsvReader:
             stream.close()
             raise
         self.name, self.names = source.name, self._dialect.names
+        self.begins_with_words = self._dialect.begins_with_words
         self._number = NumberFormat(decimal=format.decimal)
         self._markers = sorted({marker for marker in format.missing if not _is_number(marker, self._number)} | {""})
-        self._thousands_notes = tuple(self._find_thousands())
+        # Points may stand between thousands in files of those who write decimals with a comma.
+        may_have_groups = self._dialect.delimiter in ";\t" and format.decimal == "." and format.thousands is None
+        self._thousands = PointThousands(self._dialect.sample, format.missing) if may_have_groups else None
         # Columns known to hold texts: a batch that finds another one adds it.
         self._texts = {
             place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._are_texts(cells)
+        }
+
+        # Of so many distinct numbers none are labels, and texts take longer to read.
+        self._amounts = {
+            place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if len({*cells}) > MOST_LABELS
         }
 
     @property
@@ -91,8 +91,8 @@ class CsvReader:
 
     @property
     def notes(self) -> list[str]:
-        """What was guessed so far."""
-        return [*self._dialect.notes, *self._text.notes, *self._thousands_notes]
+        """What was guessed so far; a batch of a reader that finds roles has none of its own."""
+        return [*self._dialect.notes, *self._text.notes, *self._notes_on_thousands()]
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, about a megabyte of text at a time."""
@@ -101,7 +101,7 @@ class CsvReader:
         size = records.BATCH_SIZE * min(max(len(self.names) // WIDE, 1), MOST_TIMES)
         rows = RowBatches(self._text, self._dialect, is_hasty, size)
         for batch in rows:
-            yield partial(self._table, rows, batch, request)
+            yield partial(self._table, rows, batch, request=request)
 
     def locate(self, row: int) -> str:
         """The place of a row of the file, found by going through its text again."""
@@ -122,19 +122,12 @@ class CsvReader:
     def _place(self, rows: RowBatches, batch: TextBatch, row: int) -> str:
         return f"{self.name}:{rows.line_of(batch, row)}"
 
-    def _find_thousands(self) -> Iterator[str]:
-        """Where points may stand between thousands: in files of those who write decimals with a comma."""
-        if self._dialect.delimiter != ";" or self._number.decimal != "." or self._asked.thousands is not None:
-            return
-        for name, cells in zip(self.names, zip(*self._dialect.sample, strict=False), strict=False):
-            filled = [cell for cell in cells if cell not in self._asked.missing]
-            are_grouped = len(filled) >= FEWEST_GROUPED and all(map(GROUPED.fullmatch, filled))
-            if are_grouped or point_thousands(filled, np.ones(len(filled), np.int64)):
-                example = next(cell for cell in filled if "." in cell)
-                yield (
-                    f"{self.name}: column {name}: three digits follow every point ({example}) in the first rows: "
-                    'read as decimals. If they are thousands: data.thousands: "." and data.decimal: ","'
-                )
+    def _notes_on_thousands(self) -> list[str]:
+        return [
+            f"{self.name}: column {self.names[place]}: three digits follow every point ({example}): read as decimals. "
+            'If they are thousands: data.thousands: "." and data.decimal: ","'
+            for place, example in (self._thousands.found() if self._thousands else ())
+        ]
 
     def _are_texts(self, cells: Sequence[str]) -> bool:
         missing = set(self._asked.missing)
@@ -159,28 +152,42 @@ class CsvReader:
             self._texts |= found
         columns: dict[str, Column] = {}
         for place in wanted:
-            is_text = place in texts or place in found
-            columns[self.names[place]] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
-        self._refuse_header(rows, batch, columns)
+            name, is_text = self.names[place], place in texts or place in found
+            columns[name] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
+        spelled = {
+            place: column
+            for place in wanted
+            if self.names[place] in request.spelled and place not in self._amounts
+            if isinstance(column := columns[self.names[place]], NumericColumn)
+        }
+        if self._thousands is not None:
+            self._look_for_thousands(batch, columns)
         return Table(
             columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
-            notes=tuple(self.notes), first_row=batch.first_row,
+            notes=() if self._finds_codes else tuple(self.notes), first_row=batch.first_row,
+            spellings=self._spellings(batch, spelled),
         )  # fmt: skip
 
-    def _refuse_header(self, rows: RowBatches, batch: TextBatch, columns: dict[str, Column]) -> None:
-        """Raise DataError for a row that is the header once more: each of its cells is the name of its column."""
-        found: NDArray[np.intp] | None = None
-        for name, column in columns.items():
-            if not isinstance(column, CategoricalColumn) or name not in column.levels:
-                return
-            code = column.levels.index(name)
-            found = np.flatnonzero(column.codes == code) if found is None else found[column.codes[found] == code]
-        if found is None or not self._dialect.has_header:
-            return
-        for row in found[:MOST_LOOKED_AT].tolist():  # of which other columns may hold something else
-            cells = next(islice(read_cells(io.BytesIO(batch.text), self._dialect.delimiter), row, None))
-            if all(column_name(cell, place) == self.names[place] for place, cell in enumerate(cells)):
-                raise DataError(f"{self._place(rows, batch, row)}: {REPEATED_HEADER}")
+    def _look_for_thousands(self, batch: TextBatch, columns: dict[str, Column]) -> None:
+        assert self._thousands is not None
+        places = {place: columns[name] for place, name in enumerate(self.names) if name in columns}
+        doubtful = [place for place, column in places.items() if self._thousands.needs_texts(place, column)]
+        if doubtful:
+            cells = self._parsed(batch, doubtful, doubtful)[0]
+            places |= {place: _categorical(cells[place]) for place in doubtful}
+        for place, column in places.items():
+            self._thousands.take_in(place, column, batch.first_row)
+
+    def _spellings(self, batch: TextBatch, columns: dict[int, NumericColumn]) -> dict[str, tuple[str, ...]]:
+        """The texts of numbers; whole ones without zeros before them and plus signs have one."""
+        whole = {} if b"+" in batch.text else {p: one for p, one in columns.items() if one.values.dtype.kind in "iu"}
+        found = {self.names[place]: tuple(map(str, pd.unique(one.values).tolist())) for place, one in whole.items()}
+        others = sorted(columns.keys() - whole.keys())
+        for place, cells in (self._parsed(batch, others, others)[0] if others else {}).items():
+            levels = _categorical(cells).levels
+            is_missing = missing_mask(levels, frozenset(self._markers)).tolist()
+            found[self.names[place]] = tuple(text for text, gone in zip(levels, is_missing, strict=True) if not gone)
+        return found
 
     def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
         """Which columns of numbers hold digits that are names: leading zeros, or too many to count with."""
@@ -190,8 +197,8 @@ class CsvReader:
         for place, values in numbers.items():
             if values.dtype.itemsize < 8:
                 continue
-            is_small = not len(values) or (values.max() < LARGEST_NUMBER and values.min() > -LARGEST_NUMBER)
-            if not is_small and (np.abs(values.astype(np.float64)) >= LARGEST_NUMBER).any():  # NaN is not small either
+            is_small = not len(values) or (values.max() < FIRST_CODE and values.min() > -FIRST_CODE)
+            if not is_small and (np.abs(values.astype(np.float64)) >= FIRST_CODE).any():  # NaN is not small either
                 found.add(place)
         return found
 

@@ -17,6 +17,7 @@ from mlpcli.data.reading.faults import code_points, fault, quoted
 from mlpcli.errors import DataError
 
 LONGEST_ROW = 64  # MB
+BYTE_ORDER_MARK = "\ufeff"
 
 csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_ROW << 20))
 
@@ -93,6 +94,11 @@ def column_notes(where: str, cells: Sequence[str], names: Sequence[str]) -> list
     """A note on the names that were made up for columns without one."""
     unnamed = [name for name, cell in zip(names, cells, strict=False) if not cell.strip()]
     return [f"{where}: columns without a name: called {faults.listed(unnamed)}."] if unnamed else []
+
+
+def without_mark(cell: str) -> str:
+    """A cell that may begin a file joined on to another: without byte order mark, and the quotes behind it."""
+    return cell.removeprefix(BYTE_ORDER_MARK).strip('"') if cell.startswith(BYTE_ORDER_MARK) else cell
 
 
 def checked_names(where: str, line: int | None, cells: Sequence[str]) -> tuple[str, ...]:

@@ -5,26 +5,30 @@ number of fields, two at least; of several, the one that leaves fewer titles, th
 commas that another delimiter leaves within numbers only (0,5;1,5) are decimal signs. None does: the table has one
 column. A first line "sep=;" names it.
 
-Header: the first line holds names, unless it looks like the rows below it. "Figures" are numbers, dates and times.
-- A column of figures under a first cell that is none: names. (A missing cell says nothing.)
-- Otherwise a column of figures under a figure: no names; but 0, 1, 2, 3, 4 ... is how pandas writes a frame without.
-- No column of figures: names, unless a first cell occurs twice in the first line or again in its own column. (A line
-  that equals the first one in every cell does not count.)
-
 Above the table: lines that begin with #, but for a header that does; and titles, which have one filled cell, or another
-number of fields than all lines below them and a header right below them.
+number of fields than all lines below them and a header right below them. Rows without a filled cell above a header are
+blank lines, as spreadsheets write them.
 """
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv.encoding import NEWLINE, TextBlocks
-from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, checked_names, quote_fault, split_rows
+from mlpcli.data.reading.csv.header import (
+    are_names_over_figures,
+    cells_over_figures,
+    check_width,
+    is_figure,
+    looks_like_header,
+    names_of,
+    numbered_names,
+)
+from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, quote_fault, split_rows
 from mlpcli.data.reading.faults import counted, fault, quoted, shown_delimiter
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
@@ -32,7 +36,6 @@ from mlpcli.errors import DataError
 DELIMITERS = (",", ";", "\t", "|")
 DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|"}
 SAMPLE_ROWS, SAMPLE_SIZE = 100, 1 << 16
-FIGURE = re.compile(r"[+-]?(?:[\d.][\d.,:/TZ eE+-]*|inf|infinity)", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?")
 SEPARATOR_LINE = re.compile(rb'"?sep=([^\w"\n\0.+-])"?[ \t]*\n', re.IGNORECASE)
 HASH_LINES = re.compile(rb"(?:[ \t]*\n)*(?:#[^\n]*\n(?:[ \t]*\n)*)+")
@@ -43,7 +46,8 @@ MOST_TITLES = 20
 class Dialect:
     """How a table is written: its rows begin on line `first_line` (from 1) with the text `rows`.
 
-    sample: cells of some rows. comment and skip_rows are as asked for. notes: what was guessed.
+    sample: cells of some rows. comment and skip_rows are as asked for. notes: what was guessed. begins_with_words: of a
+    table that is said to have no header, whether its first line has a word over every column of figures.
     """
 
     delimiter: str
@@ -55,6 +59,7 @@ class Dialect:
     notes: tuple[str, ...] = ()
     comment: str | None = None
     skip_rows: int | None = None
+    begins_with_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,16 +121,29 @@ def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] =
         is_named = bool(named) and set(named) <= set(cells[0])
         has_header = is_named or looks_like_header(cells[0], cells[1:], format.missing)
     if has_header:
-        _check_width(text.name, line, cells)
-        names, notes = _names_of(text.name, line, row.cells or [])
+        check_width(text.name, line, cells)
+        names, notes = names_of(text.name, line, row.cells or [])
     else:
-        names, notes = _numbered_names(text.name, cells, is_asked=format.header is not None)
+        names, notes = numbered_names(text.name, cells, is_asked=format.header is not None)
     notes = _note_on_titles(text.name, head[start : table.start], format) + notes
+    over_figures = [] if has_header else cells_over_figures(cells[0], cells[1:], format.missing)
+    begins_with_words = bool(over_figures) and not any(map(is_figure, over_figures))
+    if format.header is False and len(cells) > 2 and looks_like_header(cells[0], cells[1:], format.missing):
+        notes += (f"{text.name}:{line}: the first line looks like names: read as a row (see data.header).",)
     end = table.offset + row.end if has_header else table.start
     line = 1 + head.count(b"\n", 0, end)
     sample = tuple(cells[has_header:])
     return Dialect(
-        table.delimiter, has_header, names, line, head[end:], sample, notes, format.comment, format.skip_rows
+        table.delimiter,
+        has_header,
+        names,
+        line,
+        head[end:],
+        sample,
+        notes,
+        format.comment,
+        format.skip_rows,
+        begins_with_words,
     )
 
 
@@ -137,26 +155,6 @@ def checked_delimiter(delimiter: str) -> str:
             f"{quoted(delimiter)} is no delimiter. --delimiter / data.delimiter is one character, as ; or tab."
         )
     return sign
-
-
-def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> bool:
-    """Whether a first line holds names (the rule stands at the top of this file); `rows` are the lines below."""
-    # A header may come again where files were joined, which is an error of its own.
-    rows = [row for row in rows if list(row) != list(first)] or rows
-    over_figures = _cells_over_figures(first, rows, missing)
-    if any(not is_figure(cell) for cell in over_figures):
-        return True
-    if over_figures or (not rows and any(map(is_figure, first))):
-        counted_on = list(first[1:] if first[0] == "" else first)
-        return len(counted_on) >= 5 and counted_on == [str(number) for number in range(len(counted_on))]
-    filled = [cell for cell in first if cell]
-    recurs = any(cell and cell == row[position] for row in rows for position, cell in enumerate(first[: len(row)]))
-    return bool(filled) and len(set(filled)) == len(filled) and not recurs
-
-
-def is_figure(cell: str) -> bool:
-    """Whether a cell is a number, a date or a time."""
-    return FIGURE.fullmatch(cell) is not None
 
 
 def _head(text: TextBlocks, n_skipped: int) -> bytes:
@@ -220,17 +218,17 @@ def _begins_table(cells: list[tuple[str, ...]], format: TableFormat, named: Coll
     first, below = cells[0], cells[1:]
     if named and any(set(named) <= set(row) for row in cells[:2]):
         return set(named) <= set(first)
-    if not below or len(first) != len(below[0]) or _are_names_over_figures(below[0], below[1:], format.missing):
+    if not below or len(first) != len(below[0]) or are_names_over_figures(below[0], below[1:], format.missing):
         return False
     is_sentence = " " in first[0] if len(first) == 1 else first[0].startswith("# ")
-    return not is_sentence or (len(first) > 1 and _are_names_over_figures(first, below, format.missing))
+    return not is_sentence or (len(first) > 1 and are_names_over_figures(first, below, format.missing))
 
 
 def _count_titles(cells: list[tuple[str, ...]], format: TableFormat, named: Collection[str]) -> int:
     """How many of the first rows are titles."""
     widths = [len(row) for row in cells]
     width = max(set(widths), key=lambda width: (widths.count(width), width))
-    are_titles = [len(row) != width or (bool(row[0]) and not any(row[1:])) for row in cells]
+    are_titles = [len(row) != width or not any(row[1:]) for row in cells]
     n_titles = are_titles.index(False) if False in are_titles else 0
     below = cells[n_titles:]
     if width == 1 or not 0 < n_titles <= MOST_TITLES or len(below) < 2 or {*map(len, below)} != {width}:
@@ -238,28 +236,15 @@ def _count_titles(cells: list[tuple[str, ...]], format: TableFormat, named: Coll
     if named and (found := [number for number in range(n_titles + 1) if set(named) <= set(cells[number])]):
         return found[0]
     last = cells[n_titles - 1]
-    is_header = _are_names_over_figures(below[0], below[1:], format.missing)
+    if not any(last):  # a blank line of a spreadsheet, unless it is a row
+        has_header = format.header is not False and looks_like_header(below[0], below[1:], format.missing)
+        return n_titles if has_header else 0
+    is_header = are_names_over_figures(below[0], below[1:], format.missing)
     # R leaves out the first name, so that its header looks like a title; a padded title looks like a header.
     if len(last) < width - 1:
         looks_so = format.header is not False and looks_like_header(below[0], below[1:], format.missing)
         is_header = is_header or looks_so or not any(last[1:])
     return n_titles if is_header else n_titles - 1
-
-
-def _cells_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> list[str]:
-    """The cells of a first line that stand over nothing but figures."""
-    empty = {"", *missing}
-    columns = (
-        [row[place] for row in rows if place < len(row) and row[place] not in empty] for place in range(len(first))
-    )
-    figures = [bool(column) and all(map(is_figure, column)) for column in columns]
-    return [cell for cell, are_figures in zip(first, figures, strict=True) if are_figures and cell not in empty]
-
-
-def _are_names_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> bool:
-    """Whether a first line is a header beyond doubt."""
-    over_figures = _cells_over_figures(first, rows, missing)
-    return any(not is_figure(cell) and any(map(str.isalpha, cell)) for cell in over_figures)
 
 
 def _note_on_titles(name: str, above: bytes, format: TableFormat) -> tuple[str, ...]:
@@ -268,33 +253,3 @@ def _note_on_titles(name: str, above: bytes, format: TableFormat) -> tuple[str, 
     n_lines = sum(not (format.comment and line.startswith(format.comment)) for line in lines)
     left_out = f"{name}: {counted(n_lines, 'line')} above the table left out (see data.comment and data.skip_rows)."
     return (left_out,) * bool(n_lines)
-
-
-def _numbered_names(
-    name: str, cells: Sequence[Sequence[str]], is_asked: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of columns without one, and what is said of that."""
-    n_columns = Counter(map(len, cells)).most_common(1)[0][0]
-    called = "c1" if n_columns == 1 else f"c1 to c{n_columns}"
-    note = f"{name}: no names in the first line: the columns are called {called} (see data.header)."
-    return tuple(f"c{position}" for position in range(1, n_columns + 1)), (note,) * (not is_asked)
-
-
-def _check_width(name: str, line: int, cells: Sequence[Sequence[str]]) -> None:
-    """Refuse a header that no row agrees with (one row alone is taken for the ragged one)."""
-    n_names, widths = len(cells[0]), {len(row) for row in cells[1:]}
-    if len(cells) > 2 and len(widths) == 1 and widths != {n_names}:
-        (width,) = widths
-        todo = faults.MATCH_NAMES if width < n_names else faults.UNNAMED_COLUMN
-        if width == n_names + 1 and not any(row[-1] for row in cells[1:]):
-            todo = faults.EACH_ROW_TRAILS
-        names, fields = counted(n_names, "name"), counted(width, "field")
-        raise fault(name, line, faults.HEADER_WIDTH, names=names, fields=fields, todo=todo)
-
-
-def _names_of(name: str, line: int, cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The column names, and what is said of columns without one."""
-    names = checked_names(name, line, cells)
-    unnamed = [place for place, cell in enumerate(cells) if not cell.strip()]
-    called = [f"column {place + 1} has no name: called {names[place]}" for place in unnamed[:3]]
-    return names, (f"{name}: {'; '.join(called)}.",) if called else ()

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,6 +38,7 @@ class ArrowReader:
 
     def __init__(self, source: Source, format: TableFormat) -> None:
         self.name, self.format, self.notes = source.name, format, list[str]()
+        self._source = source
         self._pa = load_pyarrow(self.name)
         self._stored = open_stored(held(source))
         try:
@@ -71,7 +72,7 @@ class ArrowReader:
             for rows in self._record_batches(wanted):
                 for start in range(0, rows.num_rows, typed.BATCH_ROWS):
                     some = rows.slice(start, typed.BATCH_ROWS)
-                    yield partial(self._table, some, first, request)
+                    yield partial(self._table, some, first, request=request)
                     first += some.num_rows
 
     def locate(self, row: int) -> str:
@@ -107,6 +108,10 @@ class ArrowReader:
 
     def _table(self, rows: Any, first: int, request: Request) -> Table:
         columns, kept = {}, {}
+        stored = zip(self.names, self._stored_names, strict=True)
+        if any(request.wants(name) and its_name not in rows.schema.names for name, its_name in stored):
+            with closing(ArrowReader(self._source, self.format)) as other:  # more is wanted than was read
+                return next(table for batch in other.batches(request) if (table := batch()).first_row == first)
         with self._readable():
             rows.validate(full=True)  # an Arrow file may have wild offsets, which nothing checks later
             for name, its_name in zip(self.names, self._stored_names, strict=True):

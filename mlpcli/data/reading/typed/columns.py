@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Reader
-from mlpcli.data.schema.cells import number_text
+from mlpcli.data.schema.cells import FIRST_CODE, number_text
 from mlpcli.data.table import (
     CategoricalColumn,
     CellType,
@@ -29,8 +29,7 @@ from mlpcli.data.table import (
 from mlpcli.errors import DataError
 
 BATCH_ROWS = 32_768
-# Whole numbers of 16 digits and more are names: float64 does not hold all of them.
-FIRST_NAME = 10**15
+FIRST_NAME = FIRST_CODE
 DAY = 86_400_000_000  # microseconds
 POWERS = 10.0 ** np.arange(23)  # those that float64 holds
 

@@ -85,10 +85,10 @@ class WorkbookReader:
                 )
             batch.append(row)
             if len(batch) == BATCH_ROWS:
-                yield partial(self._table, batch, n_rows, request)
+                yield partial(self._table, batch, n_rows, request=request)
                 n_rows, batch = n_rows + len(batch), []
         if batch:
-            yield partial(self._table, batch, n_rows, request)
+            yield partial(self._table, batch, n_rows, request=request)
 
     def locate(self, row: int) -> str:
         """The place of a row of the sheet."""

@@ -37,6 +37,8 @@ class JsonLinesReader:
         try:
             self._lines = self._batches_of_lines(self._stream)
             self._first: Lines | None = next(self._lines, [])
+            while len(self._first) < NAMING_LINES and (more := next(self._lines, [])):
+                self._first = self._first + more
             if not self._first:
                 raise DataError(f"{self.name}: the file is empty. It needs a JSON object per line.")
             rows = [self._parsed(line, text) for line, text in self._first[:NAMING_LINES]]
@@ -60,7 +62,7 @@ class JsonLinesReader:
             if len(numbers) > len(lines):  # blank lines between
                 numbers = [line for line, _ in lines]
             self._places[n_rows] = numbers
-            yield partial(self._table, lines, n_rows, request)
+            yield partial(self._table, lines, n_rows, request=request)
             n_rows += len(lines)
 
     def locate(self, row: int) -> str:
