@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.reading.faults import counted, listed, quoted
 from mlpcli.data.schema.cells import NumberFormat, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, first_row_of
 from mlpcli.data.table import CategoricalColumn, Table
 from mlpcli.errors import DataError
+
+# Cells (or distinct texts of a column with more than FEW_TEXTS) that may be strays, as a fraction.
+STRAYS = 0.05
+FEW_TEXTS = 20
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,11 @@ def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
     if not faults:
         return
     shown = faults[:most]
-    more = f"\n{len(faults) - len(shown)} more such columns: mlp check lists all." if len(faults) > len(shown) else ""
+    more = (
+        f"\n{counted(len(faults) - len(shown), 'more such column')}: mlp check lists all."
+        if len(faults) > len(shown)
+        else ""
+    )
     raise DataError("\n".join(shown) + more)
 
 
@@ -58,6 +66,18 @@ class Cells:
         marked[self.levels[is_asked]] = True
         return self.table.where(first_row_of(self.column, marked))
 
+    def first(self, is_asked: NDArray[np.bool_]) -> int:
+        """The index of the marked text that comes first in the table."""
+        marked = np.zeros(len(self.column.levels), np.bool_)
+        marked[self.levels[is_asked]] = True
+        code = int(self.column.codes[first_row_of(self.column, marked)])
+        return int(np.flatnonzero(self.levels == code)[0])
+
+    def are_few(self, is_stray: NDArray[np.bool_]) -> bool:
+        """Whether marked texts are few cells, or few of many distinct texts."""
+        few_cells = self.counts[is_stray].sum() <= STRAYS * self.n_cells
+        return bool(few_cells or (len(self.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
+
     def few(self, is_asked: NDArray[np.bool_]) -> str:
         """The marked texts, for a message."""
         return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
@@ -77,7 +97,7 @@ def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind
     """The fault of a column that is numbers or dates but for few cells."""
     n = int(cells.counts[is_stray].sum())
     row = cells.place(is_stray)
-    text = cells.texts[first_of(cells, is_stray)]
+    text = cells.texts[cells.first(is_stray)]
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.few(is_stray)})"
     return Finding(
         name,
@@ -86,11 +106,3 @@ def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind
         f"if these are texts: data.columns: {{{name}: category}}",
         is_fault=True,
     )
-
-
-def first_of(cells: Cells, is_asked: NDArray[np.bool_]) -> int:
-    """The index of the marked text that comes first in the table."""
-    marked = np.zeros(len(cells.column.levels), np.bool_)
-    marked[cells.levels[is_asked]] = True
-    code = int(cells.column.codes[first_row_of(cells.column, marked)])
-    return int(np.flatnonzero(cells.levels == code)[0])

@@ -174,6 +174,8 @@ def test_faults_of_many_columns_are_counted_and_some_are_shown():
         refuse_faults(findings, most=3)
     assert str(caught.value).count("'oops'") == 3
     assert "2 more such columns: mlp check lists all." in str(caught.value)
+    with pytest.raises(DataError, match=r"\n1 more such column: mlp check lists all\."):
+        refuse_faults(findings, most=4)
 
 
 def test_a_column_half_of_numbers_is_categories_and_that_is_told():
@@ -236,6 +238,44 @@ def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():
         assert read(cells, writing=Writing(dates=dates))[0] == np.datetime64(day).astype(int)
     assert read(cells, ColumnOptions(format="DD/MM/YYYY"))[0] == np.datetime64("2024-04-03").astype(int)
     assert decided([*cells, "25/12/2024"])[1] == []
+
+
+def test_years_that_could_stand_first_or_last_are_told_with_the_formats_to_choose_from():
+    schema, findings = decided([f"23/{month:02}/{day:02}" for month in range(1, 7) for day in range(1, 29)])
+    assert schema.date_format == "YY/MM/DD"
+    assert "data.dates: YY/MM/DD or DD/MM/YY, or format in data.columns" in findings[0].text
+    assert not any(finding.is_fault for finding in findings)
+
+
+AMERICAN = [f"{1 + n % 12}/{n % 16 + 13}/2024 1:{n:02} PM" for n in range(60)]
+
+
+@pytest.mark.parametrize("dates", ["YYYY-MM-DD", "DD/MM/YYYY", "day_first"])
+@pytest.mark.parametrize("cells", [AMERICAN, ["13 Jan 2024", "14 Feb 2024"], ["2024/01/13 10:00", "2024/02/14 11:00"]])
+def test_a_key_for_dates_that_does_not_fit_is_a_fault_that_names_a_cell_and_what_fits(cells, dates):
+    fitting = decided(cells)[0].date_format
+    asked = {"data.dates": (AS_FOUND, Writing(dates=dates))}
+    if dates != "day_first":
+        asked["data.columns.x.format"] = (ColumnOptions(format=dates), Writing())
+    for key, (options, writing) in asked.items():
+        _, findings = decided(cells, options, writing)
+        if dates == "day_first" and cells is not AMERICAN:
+            assert findings == []
+            continue
+        with pytest.raises(DataError) as caught:
+            refuse_faults(findings)
+        said = str(caught.value)
+        assert said.startswith(f"new.csv:2: column x: '{cells[0]}' is not a date as {key}: {dates} has it")
+        assert f"{fitting} reads all cells" in said
+        assert f'data.columns: {{x: {{role: date, format: "{fitting}"}}}}' in said
+        assert read(cells, ColumnOptions(role="date", format=fitting), writing)
+
+
+def test_a_key_for_dates_leaves_texts_alone_and_strays_are_strays():
+    assert decided(["a", "b"], writing=Writing(dates="YYYY-MM-DD"))[0].role == "category"
+    cells = [*["13/01/2024", "14/01/2024"] * 30, "soon"]
+    with pytest.raises(DataError, match="'soon' is not a date written DD/MM/YYYY; the other 60"):
+        refuse_faults(decided(cells, writing=Writing(dates="day_first"))[1])
 
 
 def test_years_of_two_digits_are_told():
