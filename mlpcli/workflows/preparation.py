@@ -38,7 +38,7 @@ from mlpcli.workflows.resolution import (
     uses_folds,
 )
 from mlpcli.workflows.shape import resolve_network
-from mlpcli.workflows.suspicions import rare_classes, shared_rows
+from mlpcli.workflows.suspicions import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
 
 Rows = NDArray[np.int64]
@@ -95,8 +95,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
     DataError.
     """
-    table = read_training_table(loaded, store_options(loaded)) if table is None else table
-    settled = settle(loaded, table)
+    settled = settle(loaded, read_training_table(loaded, store_options(loaded)) if table is None else table)
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]
     loss = resolve_loss(loaded, task)
@@ -114,6 +113,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     transform = resolve_target_transform(loaded, loss, output_activation)
     target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform)
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows)
+    notes += poor_inputs(table, preprocessor.columns, config.data.columns)
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
     names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
