@@ -21,13 +21,15 @@ FEW_TEXTS = 20
 class Finding:
     """Something about a column that the user has to know; a fault stops a training.
 
-    `number` is how its numbers are written, where they are in disguise.
+    `number` is how its numbers are written, where they are in disguise. `is_of_labels` says that it also holds for
+    labels which the user calls classes.
     """
 
     column: str
     text: str
     is_fault: bool
     number: NumberFormat | None = None
+    is_of_labels: bool = False
 
 
 def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:

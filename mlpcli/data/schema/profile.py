@@ -135,9 +135,10 @@ def _coded(column: Column, schema: ColumnSchema) -> _Cells:
 
 def id_reason(column: Column, schema: ColumnSchema) -> str:
     """Why a column as its role has it names rows, such as "named as an id"; "" if it does not seem to."""
-    is_number = isinstance(column, NumericColumn)
-    if is_number and (schema.role != "number" or not (_ID_NAME.match(schema.name) or _may_count(column.values))):
-        return ""
+    if isinstance(column, NumericColumn):
+        may_be_one = _ID_NAME.match(schema.name) or _may_count(column.values)
+        if schema.role != "number" or not may_be_one:
+            return ""
     profile = _profile(schema, _coded(column, schema), is_role_given=False)
     return profile.drop_reason if profile.kind in ("id", "near_unique") else ""
 

@@ -24,6 +24,7 @@ from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.date_roles import as_dates, find_dates, find_stray_dates
 from mlpcli.data.schema.disguise import find_number_format, yaml_of
 from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding, cells_of, strays
+from mlpcli.data.schema.odd_numbers import find_odd_numbers, find_sheet_errors
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.errors import DataError
 
@@ -106,6 +107,9 @@ def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[Colum
         return replace(base, role="number", reason="nearly all cells are numbers"), [found]
     if (dates := find_stray_dates(base, cells, writing.dates)) is not None:
         return dates
+    for find in (find_sheet_errors, find_odd_numbers):
+        if (found := find(base.name, cells)) is not None:
+            return base, [found]
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 

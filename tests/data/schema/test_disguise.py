@@ -113,6 +113,15 @@ def test_three_digits_behind_every_sign_are_ambiguous(texts, delimiter, format, 
     assert disguise.alternatives == (NumberFormat(**alternative),)
 
 
+@pytest.mark.parametrize("number", ["9,560e+01", "1,234E5", "2,500e-3"])
+def test_digits_before_an_exponent_are_not_grouped(number):
+    for texts in ([number, "8,100e+02"], [number, "7,409"]):
+        disguise = found(texts)
+        assert disguise.format == NumberFormat(decimal=",")
+        assert not disguise.is_ambiguous
+    assert found(["7,409", "1.2e5", "3"]).format == NumberFormat(thousands=",")
+
+
 def test_few_strays_are_left_and_many_are_too_many():
     texts, counts = ["$5", "$7", "call us"], [80, 16, 4]
     disguise = find_number_format(texts, counts)
