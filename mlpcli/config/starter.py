@@ -23,7 +23,7 @@ class StarterColumn:
 
 @dataclass(frozen=True)
 class StarterData:
-    """What was found in the file."""
+    """What was found in the file; `notes` say what was guessed of it as a whole."""
 
     train: str
     targets: tuple[str, ...]
@@ -33,6 +33,9 @@ class StarterData:
     dropped: Mapping[str, str]
     delimiter: str | None = None
     encoding: str | None = None
+    decimal: str = "."
+    thousands: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def starter_yaml(data: StarterData, recipe: Recipe) -> str:
@@ -43,9 +46,12 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         f"# Recipe {recipe.name}; the others are {' and '.join(name for name in RECIPES if name != recipe.name)}.",
         "data:",
         f"  train: {_scalar(data.train)}",
+        *(f"  # {_comment(note)}" for note in data.notes),
         f"  target: {_names(data.targets)}",
         *_drop_lines(data.dropped),
         *_column_lines(data.columns),
+        *([_line(f"  decimal: {_scalar(data.decimal)}", "of all columns")] if data.decimal != "." else []),
+        *([f"  thousands: {_scalar(data.thousands)}"] if data.thousands else []),
         *([f"  delimiter: {_scalar(data.delimiter)}"] if data.delimiter else []),
         *([f"  encoding: {_scalar(data.encoding)}"] if data.encoding else []),
         _line(f"  validation: {value}", reason),

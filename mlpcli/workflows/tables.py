@@ -25,6 +25,7 @@ from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 
 Rows = NDArray[np.int64]
 
+DECIMALS = (".", ",")
 DATE_ORDERS = ("day_first", "month_first")
 
 
@@ -53,11 +54,10 @@ class TrainingTable:
 def table_format(loaded: LoadedConfig) -> TableFormat:
     """How the config says the tables are written."""
     data = loaded.config.data
-    for key, sign in (("decimal", data.decimal), ("thousands", data.thousands)):
-        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '+-"\n\r'):
-            raise loaded.error(f"data.{key}", f"{sign!r} is no sign between digits. Write '.' or ','.")
-    if data.decimal == data.thousands:
-        raise loaded.error("data.thousands", f"{data.thousands!r} is the decimal sign already.")
+    _check_signs(loaded, "data", data.decimal, data.thousands)
+    for name, column in data.columns.items():
+        thousands = data.thousands if column.thousands is None else column.thousands
+        _check_signs(loaded, f"data.columns.{name}", column.decimal or data.decimal, thousands)
     if data.dates is not None and data.dates not in (*DATE_ORDERS, *DATE_FORMATS):
         hint = did_you_mean(data.dates, (*DATE_ORDERS, *DATE_FORMATS))
         raise loaded.error("data.dates", f"{data.dates!r} is no way to write dates.{hint}")
@@ -65,6 +65,15 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
         data.delimiter, data.encoding, data.header, data.missing, data.comment, data.skip_rows, data.decimal,
         data.thousands, data.sheet,
     )  # fmt: skip
+
+
+def _check_signs(loaded: LoadedConfig, key: str, decimal: str, thousands: str | None) -> None:
+    if decimal not in DECIMALS:
+        raise loaded.error(f"{key}.decimal", f"{decimal!r} is no decimal sign. Write '.' or ','.")
+    if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
+        raise loaded.error(f"{key}.thousands", f"{thousands!r} is no sign between digits. Write '.' or ','.")
+    if decimal == thousands:
+        raise loaded.error(f"{key}.thousands", f"{thousands!r} is the decimal sign already.")
 
 
 def writing_of(loaded: LoadedConfig) -> Writing:

@@ -176,3 +176,27 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
     write_csv(folder / "t.csv", ["a", "y"], [("NA" if i < 30 else "xy"[i % 2], "uv"[i % 2]) for i in range(60)])
     data = {"train": "t.csv", "target": "y", "columns": {"a": {"missing": ["-99"]}}}
     assert prepare(loaded(data)).preprocessor.feature_names == ("a=NA", "a=x", "a=y")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"decimal": ";"}, r"data\.decimal: ';' is no decimal sign\. Write '\.' or ','\."),
+        ({"decimal": "d"}, r"data\.decimal: 'd' is no decimal sign"),
+        ({"decimal": "5"}, r"data\.decimal: '5' is no decimal sign"),
+        ({"thousands": "t"}, r"data\.thousands: 't' is no sign between digits"),
+        ({"decimal": ",", "thousands": ","}, r"data\.thousands: ',' is the decimal sign already"),
+        (
+            {"columns": {"petal_width": {"decimal": "x"}}},
+            r"data\.columns\.petal_width\.decimal: 'x' is no decimal sign",
+        ),
+        ({"columns": {"petal_width": {"thousands": "0"}}}, r"data\.columns\.petal_width\.thousands: '0' is no sign"),
+        (
+            {"columns": {"petal_width": {"thousands": "."}}},
+            r"data\.columns\.petal_width\.thousands: '\.' is the decimal",
+        ),
+    ],
+)
+def test_signs_that_no_number_is_written_with_are_refused(data, message):
+    with pytest.raises(ConfigError, match=message):
+        prepare(loaded({**IRIS, **data}))

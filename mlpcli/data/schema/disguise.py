@@ -67,6 +67,15 @@ class Disguise:
         """Whether the cells could be other numbers."""
         return bool(self.alternatives)
 
+    @property
+    def doubt(self) -> str:
+        """What the cells leave open, or ""."""
+        if not self.is_ambiguous:
+            return ""
+        sign = "comma" if "," in (self.format.thousands or self.format.decimal) else "point"
+        other = f"a decimal {sign}" if self.format.thousands else "between thousands"
+        return f"a {sign} before three digits can also be {other}"
+
 
 def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",") -> Disguise | None:
     """How distinct texts, with their counts of cells, are written if nearly all are numbers; None if they are plain.
@@ -148,8 +157,15 @@ def point_thousands(texts: Sequence[str], counts: Counts) -> bool:
     return n_grouped > 1 and n_small > 1  # one cell may be chance
 
 
-def yaml_of(format: NumberFormat) -> str:
-    """What stands in the config for a column written in this format: {role: number, prefix: "$"}."""
-    signs = sorted(vars(format).items() - vars(PLAIN).items())
+def yaml_of(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
+    """What stands in the config for a column written in this format: {role: number, prefix: "$"}.
+
+    `table` is how the numbers of all columns are written.
+    """
+    signs = sorted(
+        (name, sign)
+        for name, sign in vars(format).items()
+        if sign != vars(table)[name] and (sign or (name == "thousands" and format.decimal == table.thousands))
+    )
     entries = ["role: number", *(f"{name}: {json.dumps(sign, ensure_ascii=False)}" for name, sign in signs)]
     return f"{{{', '.join(entries)}}}"

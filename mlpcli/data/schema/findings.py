@@ -21,19 +21,26 @@ FEW_TEXTS = 20
 class Finding:
     """Something about a column that the user has to know; a fault stops a training.
 
-    `number` is how its numbers are written, where they are in disguise. `is_of_labels` says that it also holds for
-    labels which the user calls classes.
+    `number` is how its numbers are written, where they are in disguise, and `doubt` what that leaves open.
+    `is_of_labels` says that it also holds for labels which the user calls classes.
     """
 
     column: str
     text: str
     is_fault: bool
     number: NumberFormat | None = None
+    doubt: str = ""
     is_of_labels: bool = False
+
+    @property
+    def doubts(self) -> "list[Finding]":
+        """The note that is left where the column is read as the numbers it holds."""
+        return [Finding(self.column, f"column {self.column}: {self.doubt}", is_fault=False)] if self.doubt else []
 
 
 def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
     """Raise DataError for columns that are not what they seem to be: each with its place and what settles it."""
+    findings = tuple(findings)
     faults = [finding.text for finding in findings if finding.is_fault]
     if not faults:
         return
@@ -43,7 +50,17 @@ def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
         if len(faults) > len(shown)
         else ""
     )
-    raise DataError("\n".join(shown) + more)
+    raise DataError("\n".join(shown) + more + _advice_on_commas(findings))
+
+
+def _advice_on_commas(findings: Iterable[Finding]) -> str:
+    """The keys for the whole table, where more than one of its columns has decimal commas."""
+    found = [one.number for one in findings if one.number is not None and one.number.decimal == ","]
+    if len(found) < 2:
+        return ""
+    thousands = sorted({number.thousands for number in found} - {""})
+    grouped = f' and data.thousands: "{thousands[0]}"' if len(thousands) == 1 else ""
+    return f'\n{len(found)} columns have decimal commas. If all numbers of the table do: data.decimal: ","{grouped}'
 
 
 @dataclass(frozen=True)

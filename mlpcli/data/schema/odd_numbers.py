@@ -1,4 +1,4 @@
-"""Texts that are nearly all numbers, but in a way of writing that no key reads, or in several units."""
+"""Texts that are nearly all numbers, but in a way of writing that is not known, or in several units."""
 
 import re
 import unicodedata
@@ -45,7 +45,7 @@ _WRITTEN = {
     "formula": "quotes around them",
     "about": "a sign for about or for a bound",
     "indian": "groups of two digits",
-    "lines": "underscores between digits",
+    "lines": "underscores between digits (thousands: '_' reads them)",
     "dash": "a dash for no fraction",
     "minus": "a minus behind",
     "more": "a plus behind",
@@ -75,7 +75,7 @@ def find_odd_numbers(name: str, cells: Cells) -> Finding | None:
     in_one = " in one unit" if len(units) > 1 else ""
     text = (
         f"{cells.place(is_odd)}: column {name}: {quoted(texts[cells.first(is_odd)])}: its cells look like numbers "
-        f"{how}, which are not read. Write plain numbers{in_one}, or leave the column out: "
+        f"{how}. Write plain numbers{in_one}, or leave the column out: "
         f"data.drop: [{name}]; to keep texts: data.columns: {{{name}: category}}"
     )
     return Finding(name, text, is_fault=len(texts) > FEW_TEXTS)
@@ -107,7 +107,7 @@ def _look(text: str) -> tuple[tuple[str, ...], str] | None:
     if not (_is_currency(before) and (behind in _UNITS or _is_currency(behind))):
         return None
     ways = [written for group, written in _WRITTEN.items() if match[group]]
-    return (*ways, *(["signs that only look like digits, or none"] if is_hidden else [])), (
+    return (*ways, *(["digits of another script or invisible signs"] if is_hidden else [])), (
         before + " " + behind
     ).strip()
 

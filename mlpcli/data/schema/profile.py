@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.cells import number_text
+from mlpcli.data.schema.cells import PLAIN, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table, texts_of
 from mlpcli.data.schema.findings import Finding
 from mlpcli.data.schema.leaks import is_copy, levels_give_classes_away, number_gives_classes_away
@@ -89,9 +89,8 @@ def profile_columns(
         if name in names:
             continue
         schema, findings = decide(table, name, options.get(name, AS_FOUND), writing)
-        number = next((finding.number for finding in findings if finding.number is not None), None)
-        if number is not None:
-            schema, findings = replace(schema, role="number", number=number), []
+        if (disguise := next((finding for finding in findings if finding.number is not None), None)) is not None:
+            schema, findings = replace(schema, role="number", number=disguise.number or PLAIN), disguise.doubts
         cells, fault = _cells(table, schema, findings)
         profile = _profile(schema, cells, name in options)
         notes = [text for text in (profile.note, *_notes(findings)) if text]

@@ -55,7 +55,7 @@ def decide(
     column = table.columns[name]
     number = NumberFormat(
         decimal=options.decimal or writing.decimal,
-        thousands=options.thousands or writing.thousands or "",
+        thousands=(writing.thousands if options.thousands is None else options.thousands) or "",
         prefix=options.prefix,
         suffix=options.suffix,
         parentheses=options.parentheses,
@@ -137,13 +137,13 @@ def _disguised(base: ColumnSchema, cells: Cells, writing: Writing) -> Finding | 
     if found is None or found.format == writing.number:
         return None
     is_marked = np.asarray([text == found.example for text in cells.texts], np.bool_)
-    unsure = " (a comma before three digits can also be a decimal comma)" if found.is_ambiguous else ""
+    unsure = f" ({found.doubt})" if found.is_ambiguous else ""
     text = (
         f"{cells.place(is_marked)}: column {base.name}: {quoted(found.example)}: its cells look like numbers{unsure}. "
         f"To read numbers: data.columns: {{{base.name}: {yaml_of(found.format)}}}; "
         f"to keep texts: data.columns: {{{base.name}: category}}"
     )
-    return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format)
+    return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format, doubt=found.doubt)
 
 
 def _category_notes(base: ColumnSchema, cells: Cells, is_number: NDArray[np.bool_]) -> list[Finding]:

@@ -200,3 +200,18 @@ def test_the_yaml_of_a_format_reads_back(prefix, suffix, decimal, thousands, par
     assert options.pop("role") == "number"
     assert NumberFormat(**options) == format
     assert yaml_of(NumberFormat(prefix="$", thousands=",")) == '{role: number, prefix: "$", thousands: ","}'
+
+
+def test_the_yaml_of_a_format_says_how_it_differs_from_that_of_the_table():
+    table = NumberFormat(decimal=",", thousands=".")
+    assert yaml_of(table, table) == yaml_of(NumberFormat(decimal=","), table) == "{role: number}"
+    assert yaml_of(NumberFormat(decimal=",", suffix="%"), table) == '{role: number, suffix: "%"}'
+    assert yaml_of(NumberFormat(), table) == '{role: number, decimal: ".", thousands: ""}'
+    assert yaml_of(NumberFormat(thousands=","), table) == '{role: number, decimal: ".", thousands: ","}'
+
+
+def test_what_an_ambiguous_sign_can_also_be_is_said():
+    assert found(["7,409", "18,671"]).doubt == "a comma before three digits can also be a decimal comma"
+    assert found(["7,409", "18,671"], ";").doubt == "a comma before three digits can also be between thousands"
+    assert found(["\u20ac7.409", "\u20ac8.671"]).doubt == "a point before three digits can also be between thousands"
+    assert found(["7,409", "974"]).doubt == ""

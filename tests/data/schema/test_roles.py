@@ -218,6 +218,24 @@ def test_the_writing_of_the_table_is_that_of_every_column_that_says_nothing_else
     assert read(["1.234,5", "7"], writing=writing) == [1234.5, 7.0]
     assert read(["1.234,5", "7"], ColumnOptions(decimal=","), writing) == [1234.5, 7.0]
     assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=","), writing) == [1.234, 7.0]
+    assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=""), writing) == [1.234, 7.0]
+
+
+def test_decimal_commas_in_several_columns_are_answered_by_keys_for_the_table():
+    table = hand_table(
+        a=[f"{number},25" for number in range(30)], b=[f"1.{number}5,5" for number in range(10, 40)],
+        c=[f"{number}%" for number in range(30)],
+    )  # fmt: skip
+    findings = [finding for name in table.names for finding in decide(table, name)[1]]
+    advice = (
+        '\n2 columns have decimal commas. If all numbers of the table do: data.decimal: "," and data.thousands: "."'
+    )
+    with pytest.raises(DataError) as caught:
+        refuse_faults(findings)
+    assert str(caught.value).endswith(advice)
+    with pytest.raises(DataError) as caught:
+        refuse_faults(findings[1:])
+    assert "If all numbers" not in str(caught.value)
 
 
 def test_times_with_and_without_a_zone_in_one_column_are_told():
