@@ -11,9 +11,9 @@ from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, choose
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import PLAIN, NumberFormat
-from mlpcli.data.schema.column import ColumnOptions, cast_table
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.disguise import yaml_of
-from mlpcli.data.schema.findings import Finding, refuse_faults
+from mlpcli.data.schema.findings import Finding, note_on_missing, refuse_faults
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
@@ -68,8 +68,10 @@ def init(
         raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
     rarest = rarest_class(list(counts), list(counts.values())) if counts else ""
     facts = Facts(task, n_rows, len(counts), sum(map(_is_fine, profiles)), rarest)
-    formats = _number_formats(table, plan, profiles, disguised)
+    schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
+    formats = _number_formats(table, schemas, disguised)
     shared = _shared_signs(formats)
+    guessed = (*table.notes, *note_on_missing(table, schemas))
     data = StarterData(
         train=source,
         targets=targets,
@@ -81,7 +83,7 @@ def init(
         encoding=encoding or _odd_encoding(table),
         decimal=shared.decimal,
         thousands=shared.thousands,
-        notes=table.notes,
+        notes=guessed,
     )
     chosen = choose_recipe(recipe, facts)
     return Starter(
@@ -94,7 +96,7 @@ def init(
         dict(counts.most_common()),
         profiles,
         (
-            *table.notes,
+            *guessed,
             *([note] if note else []),
             *(finding.text for finding in plan.findings),
             *(note.text for finding in disguised.values() for note in finding.doubts),
@@ -139,10 +141,9 @@ def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[Ta
 
 
 def _number_formats(
-    table: Table, plan: TargetPlan, profiles: Sequence[ColumnProfile], disguised: Mapping[str, Finding]
+    table: Table, schemas: Sequence[ColumnSchema], disguised: Mapping[str, Finding]
 ) -> dict[str, NumberFormat]:
     """How the numbers of each column are written that is in use and has signs in its numbers."""
-    schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
     formats = {one.name: one.number for one in schemas if one.role == "number"}
     formats |= {name: finding.number for name, finding in disguised.items() if finding.number is not None}
     return {name: one for name, one in formats.items() if not one.is_plain or _has_points(table.columns[name])}

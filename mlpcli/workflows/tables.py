@@ -15,7 +15,7 @@ from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import canonical
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
-from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.findings import note_on_missing, refuse_faults
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
@@ -121,7 +121,8 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
         fold, _ = decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)
         others.append(replace(fold, role="category"))
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
-    return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
+    notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
+    return TrainingTable(read, columns, targets, tuple(features), weight, notes)
 
 
 def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:

@@ -200,3 +200,23 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
 def test_signs_that_no_number_is_written_with_are_refused(data, message):
     with pytest.raises(ConfigError, match=message):
         prepare(loaded({**IRIS, **data}))
+
+
+def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_config_names_the_markers(folder):
+    rows = [
+        (("NA", "BW", "ZA")[i % 3], ("male", "female", "NA")[i % 3], (i % 7, "NA")[i % 5 == 0],
+         ("red", "NA", "blue", "")[i % 4], ("some", "none", "null")[i % 3])
+        for i in range(60)
+    ]  # fmt: skip
+    write_csv(folder / "t.csv", ["country", "sex", "n", "color", "y"], rows)
+    data = {"train": "t.csv", "target": "y"}
+    (note,) = [note for note in prepare(loaded(data)).notes if "taken as missing" in note]
+    assert note.startswith(
+        "t.csv: taken as missing: country: 'NA' in 20 cells, color: 'NA' in 15 cells, y: 'null' in 20 cells. If these"
+    )
+    for settled in (
+        {"missing": ["", "NA", "null"]},
+        {"columns": {name: {"missing": [""]} for name in ("country", "color", "y")}},
+    ):
+        assert not [note for note in prepare(loaded({**data, **settled})).notes if "taken as missing" in note]
+    assert "NA" in prepare(loaded({**data, "columns": {"country": {"missing": [""]}}})).preprocessor.columns[0].levels

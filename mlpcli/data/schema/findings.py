@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import counted, listed, quoted
 from mlpcli.data.schema.cells import NumberFormat, missing_mask
-from mlpcli.data.schema.column import ColumnOptions, first_row_of
-from mlpcli.data.table import CategoricalColumn, Table
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
+from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
 from mlpcli.errors import DataError
 
 # Cells (or distinct texts of a column with more than FEW_TEXTS) that may be strays, as a fraction.
@@ -109,6 +109,44 @@ def cells_of(table: Table, column: CategoricalColumn, options: ColumnOptions) ->
     levels = np.flatnonzero(~missing_mask(column.levels, markers) & (counts > 0))
     return Cells(
         table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels, markers
+    )
+
+
+def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
+    """One sentence on texts that the default markers take as missing though they may be levels, such as the country NA.
+
+    They may be where other texts of the column are written alike, or empty cells stand beside them.
+    """
+    if table.format.missing != DEFAULT_MISSING:
+        return []
+    found = []
+    for schema in schemas:
+        column = table.columns[schema.name]
+        if schema.missing is not None or schema.role in ("number", "date") or not isinstance(column, CategoricalColumn):
+            continue
+        markers = [marker for marker in DEFAULT_MISSING if marker and marker in column.levels]
+        if not markers:
+            continue
+        counts = dict(zip(column.levels, column.counts.tolist(), strict=True))
+        has_empty = sum(counts.values()) - counts.get("", 0) < len(column)
+        shapes = {_shape(level) for level in column.levels if level not in DEFAULT_MISSING}
+        found += [
+            f"{schema.name}: {marker!r} in {counted(counts[marker], 'cell')}"
+            for marker in markers
+            if counts[marker] and (has_empty or _shape(marker) in shapes)
+        ]
+    if not found:
+        return []
+    return [
+        f"{table.name}: taken as missing: {listed(found, 6)}. "
+        'If these are texts: data.missing: [""], or missing: [""] of a column in data.columns'
+    ]
+
+
+def _shape(text: str) -> str:
+    """Which signs are capitals, other letters and digits."""
+    return "".join(
+        "A" if sign.isupper() else "a" if sign.isalpha() else "0" if sign.isdigit() else sign for sign in text
     )
 
 
