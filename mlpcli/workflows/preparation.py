@@ -117,7 +117,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
     names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
-    check_gates(loaded, task, names)
+    notes += check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
     has_header = table.format.header if table.is_file else None

@@ -220,3 +220,14 @@ def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_confi
     ):
         assert not [note for note in prepare(loaded({**data, **settled})).notes if "taken as missing" in note]
     assert "NA" in prepare(loaded({**data, "columns": {"country": {"missing": [""]}}})).preprocessor.columns[0].levels
+
+
+def test_a_gate_that_only_a_good_score_can_miss_is_told():
+    def notes(**expect):
+        return [note for note in prepare(loaded(expect=expect)).notes if note.startswith("gate ")]
+
+    assert notes(min={"accuracy": 0.5, "recall[setosa]": 0.5}, max={"log_loss": 1}) == []
+    assert notes(min={"log_loss": 0.001}, max={"recall[setosa]": 0.9}) == [
+        "gate log_loss >= 0.001: less is better, so that no bad score misses it. Did you mean --max / expect.max?",
+        "gate recall[setosa] <= 0.9: more is better, so that no bad score misses it. Did you mean --min / expect.min?",
+    ]
