@@ -199,6 +199,8 @@ def _role(profile: ColumnProfile, number: NumberFormat, shared: NumberFormat) ->
         return written
     if profile.role == "date" and " or " in profile.note:  # the cells leave it open
         return f"{{role: date, format: {profile.schema.date_format}}}"
+    if profile.role == "category" and profile.fault:  # which naming the role would settle
+        return "{role: null}"
     return profile.role
 
 

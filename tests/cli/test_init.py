@@ -291,3 +291,15 @@ def test_what_was_guessed_stands_in_the_config(folder):
         assert f"note  column {name}: {doubt}" in ended.stderr
         assert any(line.endswith(f'{{role: number, thousands: ","}}   # {doubt}') for line in text.splitlines())
     assert "\n  # t.csv: 2 lines above the table left out (see data.comment and data.skip_rows).\n" in text
+
+
+@pytest.mark.parametrize("cells", [["yes", "no", "#VALUE!"], [f"{i} {('kg', 'lb')[i % 2]}" for i in range(30)]])
+def test_what_training_refuses_it_refuses_of_the_config_that_init_writes_too(folder, cells):
+    write_csv(
+        folder / "t.csv", ["x", "z", "y"], [(cells[i % len(cells)], i % 7 + 0.5, "ab"[i % 4 > 1]) for i in range(120)]
+    )
+    ended = done("init", "t.csv", "-o", "t.yaml")
+    refused = mlp("train", "t.yaml")
+    assert refused.code == 2
+    assert refused.stderr.splitlines()[0] in ended.stderr
+    assert "    x: {role: null}   # " in (folder / "t.yaml").read_text()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlpcli.data.reading.faults import quoted
+from mlpcli.data.reading.faults import in_yaml, quoted
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.dates import (
     best_date_format,
@@ -44,7 +44,7 @@ def find_stray_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Dec
         return None
     text = (
         f"{cells.place(is_other)}: column {base.name}: dates written in several ways: {cells.few(~is_other)} beside "
-        f"{cells.few(is_other)}. Write them in one way, or read texts: data.columns: {{{base.name}: category}}"
+        f"{cells.few(is_other)}. Write them in one way, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
     )
     return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
 
@@ -79,9 +79,9 @@ def _misfit(base: ColumnSchema, cells: Cells, order: str | None, key: str) -> De
     text = (
         f"{cells.place(is_unread)}: column {base.name}: {quoted(cells.texts[place])} is not a date as {key}: {order} "
         f"has it; {better} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
-        f'To read it so: data.columns: {{{base.name}: {{role: date, format: "{better}"}}}}'
+        f'To read it so: data.columns: {{{in_yaml(base.name)}: {{role: date, format: "{better}"}}}}'
         f"{'' if key != 'data.dates' else f', or {key}: {better} for all columns'}; "
-        f"to keep texts: data.columns: {{{base.name}: category}}"
+        f"to keep texts: data.columns: {{{in_yaml(base.name)}: category}}"
     )
     return replace(base, role="date", date_format=better), [Finding(base.name, text, is_fault=True)]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import counted, listed, quoted
+from mlpcli.data.reading.faults import counted, in_yaml, listed, quoted
 from mlpcli.data.schema.cells import NumberFormat, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
 from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
@@ -160,6 +160,6 @@ def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind
         name,
         f"{row}: column {name}: {quoted(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
         f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
-        f"if these are texts: data.columns: {{{name}: category}}",
+        f"if these are texts: data.columns: {{{in_yaml(name)}: category}}",
         is_fault=True,
     )

@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 
-from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.reading.faults import in_yaml, listed, quoted
 from mlpcli.data.schema.cells import BLANKS, MINUS, is_code, parse_numbers
 from mlpcli.data.schema.disguise import CURRENCIES, MOST, MOST_OF_SAMPLE, NAME
 from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding
@@ -76,7 +76,7 @@ def find_odd_numbers(name: str, cells: Cells) -> Finding | None:
     text = (
         f"{cells.place(is_odd)}: column {name}: {quoted(texts[cells.first(is_odd)])}: its cells look like numbers "
         f"{how}. Write plain numbers{in_one}, or leave the column out: "
-        f"data.drop: [{name}]; to keep texts: data.columns: {{{name}: category}}"
+        f"data.drop: [{in_yaml(name)}]; to keep texts: data.columns: {{{in_yaml(name)}: category}}"
     )
     return Finding(name, text, is_fault=len(texts) > FEW_TEXTS)
 
@@ -91,7 +91,7 @@ def find_sheet_errors(name: str, cells: Cells) -> Finding | None:
         f"{cells.place(is_error)}: column {name}: {quoted(cells.texts[cells.first(is_error)])} is an error of a "
         f"spreadsheet{'' if n == 1 else f', one of {n} such cells'}.\n"
         f"Correct the formula, or name missing values: data.missing; if these are texts: "
-        f"data.columns: {{{name}: category}}"
+        f"data.columns: {{{in_yaml(name)}: category}}"
     )
     return Finding(name, text, is_fault=True, is_of_labels=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.reading.faults import in_yaml, listed, quoted
 from mlpcli.data.schema.cells import (
     NumberFormat,
     complete_boolean,
@@ -121,7 +121,7 @@ def _number_or_code(base: ColumnSchema, cells: Cells) -> tuple[ColumnSchema, lis
     code = cells.texts[cells.first(are_codes)]
     text = (
         f"{cells.place(are_codes)}: column {base.name}: {quoted(code)} {_why_code(code)}: read as codes (categories). "
-        f"If they are amounts: data.columns: {{{base.name}: number}}"
+        f"If they are amounts: data.columns: {{{in_yaml(base.name)}: number}}"
     )
     least = min(text for text, is_one in zip(cells.texts, are_codes.tolist(), strict=True) if is_one)  # in any order
     return replace(base, reason=f"codes: {least} {_why_code(least)}"), [Finding(base.name, text, is_fault=False)]
@@ -140,8 +140,8 @@ def _disguised(base: ColumnSchema, cells: Cells, writing: Writing) -> Finding | 
     unsure = f" ({found.doubt})" if found.is_ambiguous else ""
     text = (
         f"{cells.place(is_marked)}: column {base.name}: {quoted(found.example)}: its cells look like numbers{unsure}. "
-        f"To read numbers: data.columns: {{{base.name}: {yaml_of(found.format)}}}; "
-        f"to keep texts: data.columns: {{{base.name}: category}}"
+        f"To read numbers: data.columns: {{{in_yaml(base.name)}: {yaml_of(found.format)}}}; "
+        f"to keep texts: data.columns: {{{in_yaml(base.name)}: category}}"
     )
     return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format, doubt=found.doubt)
 

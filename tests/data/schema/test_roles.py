@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -346,3 +347,15 @@ def test_names_of_columns_may_be_numbers_and_are_not_given_twice():
     assert decide(table, "0")[0].name == "0"
     with pytest.raises(DataError, match="columns 1 and 2 are both named 'x'"):
         frame_table(pd.DataFrame([[1, 2]], columns=["x", "x"]))
+
+
+@pytest.mark.parametrize("name", ["x", "a: b", "Unnamed: 0", "1", "[x]", "# x"])
+@pytest.mark.parametrize(
+    "cells", [["1", "007"], [*map(str, range(40)), "oops"], [f"${n}" for n in range(40)], ["#REF!", "a"]]
+)
+def test_the_keys_that_messages_name_are_yaml_whatever_the_column_is_called(cells, name):
+    (finding,) = decide(hand_table(**{name: cells}), name)[1]
+    keys = finding.text.split("data.columns: ")[1:]
+    assert keys
+    for key in keys:
+        assert list(yaml.safe_load(key.split("; ")[0])) == [name]
