@@ -39,8 +39,10 @@ def find_stray_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Dec
         return schema, [strays(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
     if (found := _misfit(base, cells, order, "data.dates")) is not None:
         return found
+    if not date_format:
+        return None
     are_dates = np.asarray([looks_like_date(text) for text in cells.texts], np.bool_)
-    if not date_format or not cells.are_few(~are_dates):
+    if not cells.are_few(~are_dates):
         return None
     text = (
         f"{cells.place(is_other)}: column {base.name}: dates written in several ways: {cells.few(~is_other)} beside "
