@@ -1,14 +1,11 @@
 """The config that `mlp init` writes: every choice visible, each with its reason, ready to train."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpcli.config.recipes import RECIPES, Facts, Recipe, sections, validation
+from mlpcli.data.reading.faults import in_yaml
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
-_RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _MOST_LISTED = 40
 
 
@@ -23,7 +20,7 @@ class StarterColumn:
 
 @dataclass(frozen=True)
 class StarterData:
-    """What was found in the file."""
+    """What was found in the file; `notes` say what was guessed of it as a whole."""
 
     train: str
     targets: tuple[str, ...]
@@ -33,6 +30,9 @@ class StarterData:
     dropped: Mapping[str, str]
     delimiter: str | None = None
     encoding: str | None = None
+    decimal: str = "."
+    thousands: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def starter_yaml(data: StarterData, recipe: Recipe) -> str:
@@ -42,12 +42,15 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE   ·   every default: mlp check THIS_FILE",
         f"# Recipe {recipe.name}; the others are {' and '.join(name for name in RECIPES if name != recipe.name)}.",
         "data:",
-        f"  train: {_scalar(data.train)}",
+        f"  train: {in_yaml(data.train)}",
+        *(f"  # {_comment(note)}" for note in data.notes),
         f"  target: {_names(data.targets)}",
         *_drop_lines(data.dropped),
         *_column_lines(data.columns),
-        *([f"  delimiter: {_scalar(data.delimiter)}"] if data.delimiter else []),
-        *([f"  encoding: {_scalar(data.encoding)}"] if data.encoding else []),
+        *([_line(f"  decimal: {in_yaml(data.decimal)}", "of all columns")] if data.decimal != "." else []),
+        *([f"  thousands: {in_yaml(data.thousands)}"] if data.thousands else []),
+        *([f"  delimiter: {in_yaml(data.delimiter)}"] if data.delimiter else []),
+        *([f"  encoding: {in_yaml(data.encoding)}"] if data.encoding else []),
         _line(f"  validation: {value}", reason),
         _line(f"task: {data.facts.task}", _comment(data.task_reason)),
     ]
@@ -63,7 +66,7 @@ def _line(text: str, comment: str) -> str:
 def _drop_lines(dropped: Mapping[str, str]) -> list[str]:
     if not dropped:
         return ["  drop: []                      # no column is useless or gives the target away"]
-    return ["  drop:", *(f"    - {_scalar(name):<26}# {_comment(reason)}" for name, reason in dropped.items())]
+    return ["  drop:", *(f"    - {in_yaml(name):<26}# {_comment(reason)}" for name, reason in dropped.items())]
 
 
 def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
@@ -76,20 +79,13 @@ def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
         names = ", ".join(_comment(column.name) for column in numbers[:3])
         lines = [f"  # {len(numbers)} columns hold numbers: {names}, ...", *(lines if listed else [])]
     return lines + [
-        f"    {_scalar(column.name)}: {column.role}" + (f"   # {_comment(column.remark)}" if column.remark else "")
+        f"    {in_yaml(column.name)}: {column.role}" + (f"   # {_comment(column.remark)}" if column.remark else "")
         for column in listed
     ]
 
 
 def _names(names: Sequence[str]) -> str:
-    return _scalar(names[0]) if len(names) == 1 else f"[{', '.join(map(_scalar, names))}]"
-
-
-def _scalar(text: str) -> str:
-    """A text as YAML: plain where that is read back as this text, else in double quotes, which JSON and YAML share."""
-    if _PLAIN.fullmatch(text) and text.casefold() not in _RESERVED:
-        return text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    return in_yaml(names[0]) if len(names) == 1 else f"[{', '.join(map(in_yaml, names))}]"
 
 
 def _comment(text: str) -> str:

@@ -19,7 +19,7 @@ from mlpcli.evaluation.intervals import (
     why_unknown,
     without_end,
 )
-from mlpcli.evaluation.scores import gather
+from mlpcli.evaluation.scores import find_metric, gather
 from mlpcli.training.streams import stream
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.scoring import score_answers
@@ -47,6 +47,16 @@ def notes_on_unknown(gates: Sequence[Gate], scored: Scored, certainty: Certainty
         f"gate {gate.text}: there is no interval: {why_unknown(key, scored.scores[key], certainty, shape)}."
         for gate, key in asked
         if key != gate.metric
+    ]
+
+
+def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
+    """Gates that only a good score can miss."""
+    return [
+        f"gate {gate.text}: {'less' if gate.is_minimum else 'more'} is better, so that no bad score misses it. "
+        f"Did you mean {'--max / expect.max' if gate.is_minimum else '--min / expect.min'}?"
+        for gate in gates
+        if find_metric(without_end(gate.metric)).higher_is_better != gate.is_minimum
     ]
 
 

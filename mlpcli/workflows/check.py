@@ -76,10 +76,13 @@ def check(loaded: LoadedConfig) -> CheckResult:
 
 
 def _useless_columns(profiles: Sequence[ColumnProfile]) -> list[str]:
-    """A line per column that is of no use; columns with the very same fault share one."""
+    """A line per column that is of no use; columns with the very same fault share one.
+
+    Ids and texts that are nearly all distinct are among the notes of every training.
+    """
     by_reason: dict[str, list[str]] = {}
     for profile in profiles:
-        if profile.drop_reason:
+        if profile.drop_reason and profile.kind not in ("id", "near_unique"):
             by_reason.setdefault(profile.drop_reason, []).append(profile.name)
     lines = []
     for reason, names in by_reason.items():

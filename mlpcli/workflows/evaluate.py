@@ -18,7 +18,7 @@ from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
-from mlpcli.workflows.certainty import Answered, Scored, notes_on_unknown
+from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
@@ -98,6 +98,6 @@ def evaluate(
         *([f"{table.name}: {note}"] if note else []),
         *drift_notes(drift, weights, source),
     )
-    notes += tuple(notes_on_unknown(gates, scored, certainty, answers.shape))
+    notes += (*notes_on_sides(gates), *notes_on_unknown(gates, scored, certainty, answers.shape))
     seconds = perf_counter() - started
     return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +10,14 @@ import numpy as np
 from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.cells import NumberFormat, name_hint
-from mlpcli.data.schema.column import ColumnOptions, cast_table
+from mlpcli.data.schema.cells import PLAIN, NumberFormat, name_hint
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.disguise import yaml_of
-from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.findings import Finding, note_on_missing, refuse_faults
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
-from mlpcli.data.table import Table, TableFormat
+from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError
@@ -58,32 +59,31 @@ def init(
     Raises DataError.
     """
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
-    plan, options = _plan_targets(table, targets, task)
+    plan, disguised = _plan_targets(table, targets, task)
     task, reason = plan.task, plan.reason
     counts, n_rows, note = _look_at_targets(table, plan)
     profiles = tuple(profile_columns(table, plan, {}))
     if all(one.drop_reason for one in profiles):
         reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
         raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
-    facts = Facts(
-        task,
-        n_rows,
-        len(counts),
-        sum(_is_fine(one) for one in profiles),
-        rarest_class(list(counts), list(counts.values())) if counts else "",
-    )
+    rarest = rarest_class(list(counts), list(counts.values())) if counts else ""
+    facts = Facts(task, n_rows, len(counts), sum(map(_is_fine, profiles)), rarest)
+    schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
+    formats = _number_formats(table, schemas, disguised)
+    shared = _shared_signs(formats)
+    guessed = (*table.notes, *note_on_missing(table, schemas))
     data = StarterData(
         train=source,
         targets=targets,
         facts=facts,
         task_reason=reason,
-        columns=(
-            *(StarterColumn(name, yaml_of(number), "") for name, number in options.items()),
-            *(StarterColumn(one.name, _role(one), _remark(one)) for one in profiles if not one.drop_reason),
-        ),
+        columns=_columns(targets, profiles, disguised, formats, shared),
         dropped={one.name: one.drop_reason for one in profiles if one.drop_reason},
         delimiter=delimiter,
         encoding=encoding or _odd_encoding(table),
+        decimal=shared.decimal,
+        thousands=shared.thousands,
+        notes=guessed,
     )
     chosen = choose_recipe(recipe, facts)
     return Starter(
@@ -96,9 +96,10 @@ def init(
         dict(counts.most_common()),
         profiles,
         (
-            *table.notes,
+            *guessed,
             *([note] if note else []),
             *(finding.text for finding in plan.findings),
+            *(note.text for finding in disguised.values() for note in finding.doubts),
             *(one.fault for one in profiles if one.fault),
             *(f"column {one.name}: {_without_name(one, one.note)}" for one in profiles if one.is_noteworthy),
         ),
@@ -123,19 +124,66 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     return table, targets, is_guessed
 
 
-def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[TargetPlan, dict[str, NumberFormat]]:
-    """The task, and of targets that are numbers in disguise how they are written.
+def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[TargetPlan, dict[str, Finding]]:
+    """The task, and what was found of targets that are numbers in disguise.
 
     Raises DataError for a target that is not what it seems to be.
     """
     disguised = {}
     for name in targets:
-        number = next((found.number for found in decide(table, name)[1] if found.number is not None), None)
-        if number is not None and task != "classification":
-            disguised[name] = number
-    plan = plan_targets(table, targets, task, {name: _options(one) for name, one in disguised.items()}, say=SAY_TASK)
+        finding = next((found for found in decide(table, name)[1] if found.number is not None), None)
+        if finding is not None and task != "classification":
+            disguised[name] = finding
+    options = {name: _options(finding.number or PLAIN) for name, finding in disguised.items()}
+    plan = plan_targets(table, targets, task, options, say=SAY_TASK)
     refuse_faults(plan.findings)
     return plan, disguised
+
+
+def _number_formats(
+    table: Table, schemas: Sequence[ColumnSchema], disguised: Mapping[str, Finding]
+) -> dict[str, NumberFormat]:
+    """How the numbers of each column are written that is in use and has signs in its numbers."""
+    formats = {one.name: one.number for one in schemas if one.role == "number"}
+    formats |= {name: finding.number for name, finding in disguised.items() if finding.number is not None}
+    return {name: one for name, one in formats.items() if not one.is_plain or _has_points(table.columns[name])}
+
+
+def _columns(
+    targets: tuple[str, ...],
+    profiles: Sequence[ColumnProfile],
+    disguised: Mapping[str, Finding],
+    formats: Mapping[str, NumberFormat],
+    shared: NumberFormat,
+) -> tuple[StarterColumn, ...]:
+    """What the config says of the columns, beside the signs that all share."""
+    plain = yaml_of(shared, shared)
+    written = {name: yaml_of(formats[name], shared) for name in targets if name in formats}
+    doubts = {name: finding.doubt for name, finding in disguised.items()}
+    return (
+        *(StarterColumn(name, yaml, doubts.get(name, "")) for name, yaml in written.items() if yaml != plain),
+        *(
+            StarterColumn(one.name, _role(one, formats.get(one.name, shared), shared), _remark(one))
+            for one in profiles
+            if not one.drop_reason
+        ),
+    )
+
+
+def _has_points(column: Column) -> bool:
+    """Whether numbers that are written plainly have decimals."""
+    if isinstance(column, CategoricalColumn):
+        return any("." in level for level in column.levels)
+    return column.values.dtype.kind == "f" and bool(np.any(np.mod(column.values[~np.isnan(column.values)], 1)))
+
+
+def _shared_signs(formats: Mapping[str, NumberFormat]) -> NumberFormat:
+    """The decimal comma, and the sign between thousands, that most columns share; else the plain format."""
+    n_commas = sum(one.decimal == "," for one in formats.values())
+    if n_commas < 2 or 2 * n_commas <= len(formats):
+        return PLAIN
+    thousands = {one.thousands for one in formats.values() if one.decimal == ","} - {""}
+    return NumberFormat(decimal=",", thousands=thousands.pop() if len(thousands) == 1 else "")
 
 
 def _options(number: NumberFormat) -> ColumnOptions:
@@ -145,12 +193,14 @@ def _options(number: NumberFormat) -> ColumnOptions:
     )  # fmt: skip
 
 
-def _role(profile: ColumnProfile) -> str:
-    """What the config says of a column: its role, and how it is written where that is not plain."""
-    if profile.role == "number" and not profile.schema.number.is_plain:
-        return yaml_of(profile.schema.number)
+def _role(profile: ColumnProfile, number: NumberFormat, shared: NumberFormat) -> str:
+    """What the config says of a column: its role, and how it is written where that is not as in all columns."""
+    if profile.role == "number" and (written := yaml_of(number, shared)) != yaml_of(shared, shared):
+        return written
     if profile.role == "date" and " or " in profile.note:  # the cells leave it open
         return f"{{role: date, format: {profile.schema.date_format}}}"
+    if profile.role == "category" and profile.fault:  # which naming the role would settle
+        return "{role: null}"
     return profile.role
 
 

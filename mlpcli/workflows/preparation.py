@@ -37,7 +37,7 @@ from mlpcli.workflows.resolution import (
     smoothing_note,
     uses_folds,
 )
-from mlpcli.workflows.row_warnings import rare_classes, shared_rows
+from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.shape import resolve_network
 from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
 
@@ -95,8 +95,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
     DataError.
     """
-    table = read_training_table(loaded, store_options(loaded)) if table is None else table
-    settled = settle(loaded, table)
+    settled = settle(loaded, read_training_table(loaded, store_options(loaded)) if table is None else table)
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]
     loss = resolve_loss(loaded, task)
@@ -114,10 +113,11 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     transform = resolve_target_transform(loaded, loss, output_activation)
     target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform)
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows)
+    notes += poor_inputs(table, preprocessor.columns, config.data.columns)
     network = resolve_network(loaded, preprocessor, target, loss, output_activation)
     names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
-    check_gates(loaded, task, names)
+    notes += check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
     has_header = table.format.header if table.is_file else None

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.data.targets.transforms import TargetTransform
+from mlpcli.evaluation.gates import make_gates
 from mlpcli.evaluation.intervals import gate_names
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
+from mlpcli.workflows.certainty import notes_on_sides
 
 # Losses that a task can be trained with; the first is what `auto` means.
 TASK_LOSSES: dict[str, tuple[str, ...]] = {
@@ -170,8 +172,8 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     return asked
 
 
-def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> None:
-    """Raise ConfigError for gates of `expect` on an unknown metric, or without rows to judge on."""
+def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
+    """What is odd about the gates of `expect`; raises ConfigError for an unknown metric or no rows to judge on."""
     config = loaded.config
     known = gate_names(task, names)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
@@ -180,6 +182,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> Non
                 raise loaded.error(key, explain_unknown_metric(metric, known))
         if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
+    return notes_on_sides(make_gates(config.expect.min, config.expect.max))
 
 
 def metric_is_gain(metric: str) -> bool:

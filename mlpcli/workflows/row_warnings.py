@@ -1,13 +1,18 @@
 """What is suspicious about rows without being wrong, one sentence each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.reading.faults import in_yaml, quoted
+from mlpcli.data.schema.column import ColumnOptions, first_row_of
+from mlpcli.data.schema.profile import id_reason
 from mlpcli.data.split import count_shared_rows
-from mlpcli.data.table import Codes, count_codes
+from mlpcli.data.store import WATCH
+from mlpcli.data.table import CategoricalColumn, Codes, Table, count_codes
 
 FEW_ROWS = 10
 RARE_SHARE = 0.1
@@ -37,3 +42,41 @@ def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
     if not n:
         return []
     return [f"{n} of {len(others)} {part} rows ({n / len(others):.1%}) have the inputs of a training row."]
+
+
+def poor_inputs(table: Table, features: Sequence[Feature], options: Mapping[str, ColumnOptions]) -> list[str]:
+    """Input columns of a table as cast that tell a network next to nothing: ids, and texts that are nearly all rare.
+
+    Of columns whose role is in the `options` only those without any level of their own.
+    """
+    notes = []
+    for feature in features:
+        name, column = feature.schema.name, table.columns[feature.schema.name]
+        is_asked = name in options and options[name].role is not None
+        reason = "" if is_asked else id_reason(column, feature.schema)
+        if feature.schema.role == "category":
+            assert isinstance(column, CategoricalColumn)
+            notes += _rare_texts(table, column, feature, is_near_unique=bool(reason), is_asked=is_asked)
+        elif reason:
+            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{in_yaml(name)}]")
+        WATCH.release()  # of a column on disk
+    return notes
+
+
+def _rare_texts(
+    table: Table, column: CategoricalColumn, feature: Feature, is_near_unique: bool, is_asked: bool
+) -> list[str]:
+    counts, known = column.counts, frozenset(feature.levels)
+    is_rare = np.asarray([level not in known for level in column.levels], np.bool_) & (counts > 0)
+    n_cells, n_rare = int(counts.sum()), int(counts[is_rare].sum())
+    is_lost = bool(n_rare) and (not known or (2 * n_rare > n_cells and not is_asked))
+    if not is_lost and not is_near_unique:
+        return []
+    row = first_row_of(column, is_rare if n_rare else counts > 0)
+    name, n_distinct = feature.schema.name, np.count_nonzero(counts)
+    shared = f"{n_rare} cells share the input of rare texts. " if n_rare else ""
+    return [
+        f"{table.where(row)}: column {name}: {n_distinct} distinct texts in {n_cells} cells, such as "
+        f"{quoted(column.levels[column.codes[row]])}. {shared}Leave it out: data.drop: [{in_yaml(name)}]; "
+        f"or say what it holds: its role, or how it is written, in data.columns"
+    ]

@@ -18,7 +18,7 @@ from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.cells import canonical, canonical_in, name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
-from mlpcli.data.schema.findings import merged_cells, refuse_faults
+from mlpcli.data.schema.findings import merged_cells, note_on_missing, refuse_faults
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, number_format
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
@@ -28,6 +28,7 @@ from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 
 Rows = NDArray[np.int64]
 
+DECIMALS = (".", ",")
 DATE_ORDERS = ("day_first", "month_first")
 
 
@@ -56,11 +57,10 @@ class TrainingTable:
 def table_format(loaded: LoadedConfig) -> TableFormat:
     """How the config says the tables are written."""
     data = loaded.config.data
-    for key, sign in (("decimal", data.decimal), ("thousands", data.thousands)):
-        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '+-"\n\r'):
-            raise loaded.error(f"data.{key}", f"{sign!r} is no sign between digits. Write '.' or ','.")
-    if data.decimal == data.thousands:
-        raise loaded.error("data.thousands", f"{data.thousands!r} is the decimal sign already.")
+    _check_signs(loaded, "data", data.decimal, data.thousands)
+    for name, column in data.columns.items():
+        thousands = data.thousands if column.thousands is None else column.thousands
+        _check_signs(loaded, f"data.columns.{name}", column.decimal or data.decimal, thousands)
     if data.dates is not None and data.dates not in (*DATE_ORDERS, *DATE_FORMATS):
         hint = did_you_mean(data.dates, (*DATE_ORDERS, *DATE_FORMATS))
         raise loaded.error("data.dates", f"{data.dates!r} is no way to write dates.{hint}")
@@ -68,6 +68,15 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
         data.delimiter, data.encoding, data.header, data.missing, data.comment, data.skip_rows, data.decimal,
         data.thousands, data.sheet,
     )  # fmt: skip
+
+
+def _check_signs(loaded: LoadedConfig, key: str, decimal: str, thousands: str | None) -> None:
+    if decimal not in DECIMALS:
+        raise loaded.error(f"{key}.decimal", f"{decimal!r} is no decimal sign. Write '.' or ','.")
+    if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
+        raise loaded.error(f"{key}.thousands", f"{thousands!r} is no sign between digits. Write '.' or ','.")
+    if decimal == thousands:
+        raise loaded.error(f"{key}.thousands", f"{thousands!r} is the decimal sign already.")
 
 
 def writing_of(loaded: LoadedConfig) -> Writing:
@@ -134,7 +143,8 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
         others.append(fold)
         findings += merged_cells(table, fold, "fold")
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
-    return TrainingTable(read, columns, targets, tuple(features), weight, tuple(finding.text for finding in findings))
+    notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
+    return TrainingTable(read, columns, targets, tuple(features), weight, notes)
 
 
 def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:

@@ -85,6 +85,12 @@ def test_the_bound_itself_passes(penguins):
     assert mlp("eval", penguins, PENGUINS, *gates).code == 0
 
 
+def test_a_gate_that_only_a_good_score_can_miss_is_told(penguins):
+    ended = done("eval", penguins, PENGUINS, "--min", "log_loss=0.001", "--max", "accuracy=1.5")
+    notes = [line for line in ended.stderr.splitlines() if "no bad score misses it" in line]
+    assert [note.split()[2] for note in notes] == ["log_loss", "accuracy"]
+
+
 def test_a_missed_gate_still_gives_the_whole_document(penguins):
     ended = mlp("eval", penguins, PENGUINS, "--min", "accuracy=2", "--json")
     assert ended.code == 1

@@ -3,7 +3,9 @@
 import pytest
 
 from mlpcli.config.loading import load_config
+from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.workflows import time_budget as workflow
+from mlpcli.workflows.tables import read_training_table, settle
 from tests.program import DATA, done, mlp, write_csv
 
 
@@ -251,3 +253,53 @@ def test_a_table_of_few_rows_gets_a_config_that_trains(folder, n_rows):
     write_csv(folder / "t.csv", ["x", "z", "y"], [(i * 0.7, i % 3, "ab"[i % 2]) for i in range(n_rows)])
     done("init", "t.csv", "-o", "t.yaml")
     done("train", "t.yaml", "--set", "training.epochs=2", "--quiet")
+
+
+def written_in_german(number):
+    return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+@pytest.mark.parametrize("n_points", [0, 1])
+def test_a_table_of_decimal_commas_gets_one_key_and_is_read_as_it_is_written(folder, n_points):
+    numbers = [[i * 97.31 % 3001, i * i % 71 / 8, i % 60 / 3, i * 13 % 3700 + 0.5] for i in range(80)]
+    rows = [
+        ";".join([*map(written_in_german, row[:2]), f"{row[2]:.1f} %".replace(".", ","), str(i * 7 % 53),
+                  *[f"{i * 37 % 80 / 8:.3f}"] * n_points, written_in_german(row[3])])
+        for i, row in enumerate(numbers)
+    ]  # fmt: skip
+    (folder / "t.csv").write_text("\n".join([";".join(["a", "b", "p", "n", *["q"] * n_points, "t"]), *rows, ""]))
+    done("init", "t.csv", "--target", "t", "-o", "t.yaml")
+    data = load_config("t.yaml").config.data
+    assert (data.decimal, data.thousands) == (",", ".")
+    written = {name: column for name, column in data.columns.items() if column != ColumnOptions(role="number")}
+    assert written == {"p": ColumnOptions(role="number", suffix="%")} | (
+        {"q": ColumnOptions(role="number", decimal=".", thousands="")} if n_points else {}
+    )
+    table = settle(load_config("t.yaml"), read_training_table(load_config("t.yaml"))).table
+    assert table.columns["a"].values.tolist() == [round(row[0], 2) for row in numbers]
+    assert table.columns["t"].values.tolist() == [row[3] for row in numbers]
+    if n_points:
+        assert table.columns["q"].values.tolist() == [i * 37 % 80 / 8 for i in range(80)]
+
+
+def test_what_was_guessed_stands_in_the_config(folder):
+    lines = [f'"{i % 7 + 1},{i * 37 % 1000:03}",{i * 7 % 53},"{i % 9 + 1},{i * 31 % 1000:03}"' for i in range(80)]
+    (folder / "t.csv").write_text("\n".join(["# made by x", "Sales", "a,b,y", *lines, ""]))
+    ended = done("init", "t.csv", "-o", "t.yaml")
+    text, doubt = (folder / "t.yaml").read_text(), "a comma before three digits can also be a decimal comma"
+    for name in "ay":
+        assert f"note  column {name}: {doubt}" in ended.stderr
+        assert any(line.endswith(f'{{role: number, thousands: ","}}   # {doubt}') for line in text.splitlines())
+    assert "\n  # t.csv: 2 lines above the table left out (see data.comment and data.skip_rows).\n" in text
+
+
+@pytest.mark.parametrize("cells", [["yes", "no", "#VALUE!"], [f"{i} {('kg', 'lb')[i % 2]}" for i in range(30)]])
+def test_what_training_refuses_it_refuses_of_the_config_that_init_writes_too(folder, cells):
+    write_csv(
+        folder / "t.csv", ["x", "z", "y"], [(cells[i % len(cells)], i % 7 + 0.5, "ab"[i % 4 > 1]) for i in range(120)]
+    )
+    ended = done("init", "t.csv", "-o", "t.yaml")
+    refused = mlp("train", "t.yaml")
+    assert refused.code == 2
+    assert refused.stderr.splitlines()[0] in ended.stderr
+    assert "    x: {role: null}   # " in (folder / "t.yaml").read_text()

@@ -193,6 +193,61 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
     assert prepare(loaded(data)).preprocessor.feature_names == ("a=NA", "a=x", "a=y")
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"decimal": ";"}, r"data\.decimal: ';' is no decimal sign\. Write '\.' or ','\."),
+        ({"decimal": "d"}, r"data\.decimal: 'd' is no decimal sign"),
+        ({"decimal": "5"}, r"data\.decimal: '5' is no decimal sign"),
+        ({"thousands": "t"}, r"data\.thousands: 't' is no sign between digits"),
+        ({"decimal": ",", "thousands": ","}, r"data\.thousands: ',' is the decimal sign already"),
+        (
+            {"columns": {"petal_width": {"decimal": "x"}}},
+            r"data\.columns\.petal_width\.decimal: 'x' is no decimal sign",
+        ),
+        ({"columns": {"petal_width": {"thousands": "0"}}}, r"data\.columns\.petal_width\.thousands: '0' is no sign"),
+        (
+            {"columns": {"petal_width": {"thousands": "."}}},
+            r"data\.columns\.petal_width\.thousands: '\.' is the decimal",
+        ),
+    ],
+)
+def test_signs_that_no_number_is_written_with_are_refused(data, message):
+    with pytest.raises(ConfigError, match=message):
+        prepare(loaded({**IRIS, **data}))
+
+
+def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_config_names_the_markers(folder):
+    rows = [
+        (("NA", "BW", "ZA")[i % 3], ("male", "female", "NA")[i % 3], (i % 7, "NA")[i % 5 == 0],
+         ("red", "NA", "blue", "")[i % 4], ("some", "none", "null")[i % 3])
+        for i in range(60)
+    ]  # fmt: skip
+    write_csv(folder / "t.csv", ["country", "sex", "n", "color", "y"], rows)
+    data = {"train": "t.csv", "target": "y"}
+    (note,) = [note for note in prepare(loaded(data)).notes if "taken as missing" in note]
+    assert note.startswith(
+        "t.csv: taken as missing: country: 'NA' in 20 cells, color: 'NA' in 15 cells, y: 'null' in 20 cells. If these"
+    )
+    for settled in (
+        {"missing": ["", "NA", "null"]},
+        {"columns": {name: {"missing": [""]} for name in ("country", "color", "y")}},
+    ):
+        assert not [note for note in prepare(loaded({**data, **settled})).notes if "taken as missing" in note]
+    assert "NA" in prepare(loaded({**data, "columns": {"country": {"missing": [""]}}})).preprocessor.columns[0].levels
+
+
+def test_a_gate_that_only_a_good_score_can_miss_is_told():
+    def notes(**expect):
+        return [note for note in prepare(loaded(expect=expect)).notes if note.startswith("gate ")]
+
+    assert notes(min={"accuracy": 0.5, "recall[setosa]": 0.5}, max={"log_loss": 1}) == []
+    assert notes(min={"log_loss": 0.001}, max={"recall[setosa]": 0.9}) == [
+        "gate log_loss >= 0.001: less is better, so that no bad score misses it. Did you mean --max / expect.max?",
+        "gate recall[setosa] <= 0.9: more is better, so that no bad score misses it. Did you mean --min / expect.min?",
+    ]
+
+
 @pytest.mark.parametrize("cache", ["nowhere/x", "/nonexistent/x", ""])
 def test_a_cache_that_is_no_folder_is_an_error_also_for_a_small_table(folder, cache):
     with pytest.raises(ConfigError, match=r"data\.cache: .*no such folder\. Make it, or leave the key out\."):

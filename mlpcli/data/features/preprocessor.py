@@ -20,7 +20,7 @@ from mlpcli.data.features.numeric import NumericFit, fit_numeric, pack_numeric, 
 from mlpcli.data.features.onehot import OneHot, choose_levels
 from mlpcli.data.features.scaling import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler
 from mlpcli.data.features.transform import number_groups, refused_missing, write_column
-from mlpcli.data.reading.faults import listed
+from mlpcli.data.reading.faults import in_yaml, listed
 from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, fit_levels, fit_numbers, reference_profile
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnSchema, cast_table
@@ -209,7 +209,9 @@ def _numbers(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray
 
 
 def _empty(table: Table, name: str) -> DataError:
-    return DataError(f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{name}]")
+    return DataError(
+        f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{in_yaml(name)}]"
+    )
 
 
 def level_feature(schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot) -> Feature:

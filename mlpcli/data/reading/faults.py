@@ -1,11 +1,16 @@
 """What is said of a table that cannot be read: one place for the sentences, so that each ends with what to do."""
 
+import json
+import re
 from collections.abc import Sequence
 
 from mlpcli.errors import DataError
 
 LONGEST_TEXT = 60
 MOST_CODE_POINTS = 8
+
+_PLAIN_YAML = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_RESERVED_YAML = {"true", "false", "null", "yes", "no", "on", "off"}
 
 _DELIMITER = "name the delimiter with --delimiter / data.delimiter"
 _ENCODING = "name its encoding with --encoding / data.encoding"
@@ -82,6 +87,13 @@ def escaped_path(path: str) -> str:
 def quoted(text: str) -> str:
     """The same as `escaped`, in quotes."""
     return f"'{escaped(text)}'"
+
+
+def in_yaml(text: str) -> str:
+    """A text as YAML: plain where that is read back as this text, else in double quotes, which JSON and YAML share."""
+    if _PLAIN_YAML.fullmatch(text) and text.casefold() not in _RESERVED_YAML:
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def listed(texts: Sequence[str], limit: int = 8) -> str:

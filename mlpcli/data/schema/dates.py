@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Series: TypeAlias = "pd.Series[Any]"
 
-# Where several formats read all texts, the first one is used.
+# Where several formats read all texts, the one with the fewest years is used, and of equal ones the first.
 DATE_FORMATS = (
     *("YYYY-MM-DD", "YYYY/MM/DD", "YYYY.MM.DD", "DD.MM.YYYY"),
     *("MM/DD/YYYY", "DD/MM/YYYY", "MM-DD-YYYY", "DD-MM-YYYY"),
     *("DD MON YYYY", "DD-MON-YYYY", "MON DD, YYYY"),
     *("DD.MM.YY", "MM/DD/YY", "DD/MM/YY", "MM-DD-YY", "DD-MM-YY", "DD-MON-YY"),
+    *("YY-MM-DD", "YY/MM/DD", "YY.MM.DD"),
 )
 # What an order of day and month rules out; DD.MM is written in one order only.
 _OTHER_ORDER = {"day_first": ("MM/DD", "MM-DD"), "month_first": ("DD/MM", "DD-MM-")}
@@ -41,12 +42,24 @@ _PARTS = {
     " ": r"\s+",
     ".": r"\.",
 }
+# A year of two digits that comes first is followed by two digits each: 10.4.2 is a version.
+_YEAR_FIRST = re.compile(r"YY[-/.]")
+_STRICT_PARTS = _PARTS | {"MM": r"(?P<month>\d{2})", "DD": r"(?P<day>\d{2})"}
 _FLAGS = re.ASCII | re.IGNORECASE
 _REST = r"(?P<rest>(?:,?[T\s].*)?)"
-_PATTERNS = {
-    name: re.compile(re.sub(r"YYYY|YY|MON|MM|DD|, | |\.", lambda part: _PARTS[part[0]], name) + _REST, _FLAGS)
-    for name in DATE_FORMATS
-}
+
+
+def is_year_first(format: str) -> bool:
+    """Whether dates begin with a year of two digits."""
+    return _YEAR_FIRST.match(format) is not None
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    parts = _STRICT_PARTS if is_year_first(name) else _PARTS
+    return re.compile(re.sub(r"YYYY|YY|MON|MM|DD|, | |\.", lambda part: parts[part[0]], name) + _REST, _FLAGS)
+
+
+_PATTERNS = {name: _pattern(name) for name in DATE_FORMATS}
 _TIME = re.compile(
     r",?[T\s]\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?[\s\u202f]*(?:([AP])M)?"
     r"\s*(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?",
@@ -66,6 +79,10 @@ def find_date_formats(texts: Sequence[str], order: str | None = None) -> tuple[s
     names = _allowed(order) if len(texts) else ()
     for size in (1, _FIRST_TEXTS, len(texts)):
         names = tuple(name for name in names if not np.isnan(parse_dates(texts[:size], name)).any())
+    if order is not None:
+        names = tuple(name for name in names if not is_year_first(name)) or names
+    if any(map(is_year_first, names)) and len(names) > 1:
+        names = tuple(sorted(names, key=lambda name: _count_years(parse_dates(texts, name))))
     return names
 
 
@@ -85,7 +102,15 @@ def best_date_format(
         n_read = int(np.asarray(counts)[~is_unread].sum())
         if n_read > most:
             best, most, is_other = name, n_read, is_unread
+    if best and has_two_digit_year(best):  # the year may stand first as well
+        read = [text for text, is_so in zip(texts, is_other.tolist(), strict=True) if not is_so]
+        best = find_date_formats(read, order)[0]
     return best, is_other
+
+
+def _count_years(days: Values) -> int:
+    """How many years dates lie in."""
+    return len(np.unique(days.astype("datetime64[D]").astype("datetime64[Y]")))
 
 
 def _allowed(order: str | None) -> tuple[str, ...]:

@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.cells import BLANKS, MINUS, NUMBER_BLANKS, PLAIN, NumberFormat, Values, is_code, parse_numbers
+from mlpcli.data.schema.cells import (
+    BLANKS,
+    MINUS,
+    NUMBER_BLANKS,
+    PLAIN,
+    THOUSANDS,
+    NumberFormat,
+    Values,
+    is_code,
+    parse_numbers,
+)
 
 Counts = Sequence[int] | NDArray[np.int64]
 
@@ -23,7 +33,7 @@ SAMPLE = 10_000
 # Decimal and thousands signs, the simplest first.
 _SIGNS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 # Prefixes without a currency sign. Other letters before whole numbers make names: ID7, Q3.
-_CURRENCIES = frozenset(
+CURRENCIES = frozenset(
     ("%", "usd", "eur", "gbp", "chf", "jpy", "cny", "inr", "aud", "cad", "sek", "nok", "dkk", "pln", "rs", "kr", "fr")
 )
 _SIGN = rf"[+\-{MINUS}(]?"
@@ -34,7 +44,8 @@ _SHAPE = re.compile(
     rf"[{BLANKS}]*(?P<suffix>(?:{_LETTER}(?:{_LETTER}|/){{0,5}}(?:(?<=m)[23])?)?)\)?"
 )
 # Phone numbers and addresses of networks, should all cells be such.
-_NAME = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
+NAME = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
+_EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]+")
 _POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\.[0-9]{{3}})*))")
 
 
@@ -56,6 +67,15 @@ class Disguise:
         """Whether the cells could be other numbers."""
         return bool(self.alternatives)
 
+    @property
+    def doubt(self) -> str:
+        """What the cells leave open, or ""."""
+        if not self.is_ambiguous:
+            return ""
+        sign = "comma" if "," in (self.format.thousands or self.format.decimal) else "point"
+        other = f"a decimal {sign}" if self.format.thousands else "between thousands"
+        return f"a {sign} before three digits can also be {other}"
+
 
 def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",") -> Disguise | None:
     """How distinct texts, with their counts of cells, are written if nearly all are numbers; None if they are plain.
@@ -67,7 +87,13 @@ def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",
     is_strange = parse_numbers(texts)[1]
     if affixes is None or not is_strange.any():
         return None
-    formats = [replace(affixes, decimal=decimal, thousands=thousands) for decimal, thousands in _SIGNS]
+    # Nobody groups the digits before an exponent: 9,560e+01 has a decimal comma.
+    ungrouped = "".join(text for text in texts if _EXPONENT.search(text))
+    formats = [
+        replace(affixes, decimal=decimal, thousands=thousands)
+        for decimal, thousands in _SIGNS
+        if not (thousands and set(THOUSANDS[thousands]) & set(ungrouped))
+    ]
     readings = {format: parse_numbers(texts, format) for format in formats}
     fractions = {format: weights[~is_unknown].sum() / weights.sum() for format, (_, is_unknown) in readings.items()}
     most = max(fractions.values())
@@ -85,10 +111,10 @@ def _affixes(texts: Sequence[str], weights: Values) -> NumberFormat | None:
     shapes = zip(map(_SHAPE.fullmatch, texts[some]), weights[some].tolist(), strict=True)
     sample = [(match, weight) for match, weight in shapes if match and not is_code(match["body"])]
     n_cells = sum(weight for _, weight in sample)
-    if n_cells < MOST_OF_SAMPLE * weights[some].sum() or all(_NAME.fullmatch(match[0]) for match, _ in sample):
+    if n_cells < MOST_OF_SAMPLE * weights[some].sum() or all(NAME.fullmatch(match[0]) for match, _ in sample):
         return None
     prefix, suffix = (_shared((match[side], weight) for match, weight in sample) for side in ("prefix", "suffix"))
-    is_currency = prefix.lower().rstrip(".") in _CURRENCIES or "Sc" in map(unicodedata.category, prefix)
+    is_currency = prefix.lower().rstrip(".") in CURRENCIES or "Sc" in map(unicodedata.category, prefix)
     has_signs = len(prefix) > 1 and any(not match["body"].isdigit() for match, _ in sample)
     if prefix and not is_currency and not has_signs:
         return None
@@ -134,8 +160,15 @@ def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] 
     return n_grouped, n_small
 
 
-def yaml_of(format: NumberFormat) -> str:
-    """What stands in the config for a column written in this format: {role: number, prefix: "$"}."""
-    signs = sorted(vars(format).items() - vars(PLAIN).items())
+def yaml_of(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
+    """What stands in the config for a column written in this format: {role: number, prefix: "$"}.
+
+    `table` is how the numbers of all columns are written.
+    """
+    signs = sorted(
+        (name, sign)
+        for name, sign in vars(format).items()
+        if sign != vars(table)[name] and (sign or (name == "thousands" and format.decimal == table.thousands))
+    )
     entries = ["role: number", *(f"{name}: {json.dumps(sign, ensure_ascii=False)}" for name, sign in signs)]
     return f"{{{', '.join(entries)}}}"

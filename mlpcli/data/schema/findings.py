@@ -6,34 +6,61 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.reading.faults import counted, in_yaml, listed, quoted
 from mlpcli.data.schema.cells import NumberFormat, merged_spellings, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
-from mlpcli.data.table import CategoricalColumn, Table
+from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
 from mlpcli.errors import DataError
+
+# Cells (or distinct texts of a column with more than FEW_TEXTS) that may be strays, as a fraction.
+STRAYS = 0.05
+FEW_TEXTS = 20
 
 
 @dataclass(frozen=True)
 class Finding:
     """Something about a column that the user has to know; a fault stops a training.
 
-    `number` is how its numbers are written, where they are in disguise.
+    `number` is how its numbers are written, where they are in disguise, and `doubt` what that leaves open.
+    `is_of_labels` says that it also holds for labels which the user calls classes.
     """
 
     column: str
     text: str
     is_fault: bool
     number: NumberFormat | None = None
+    doubt: str = ""
+    is_of_labels: bool = False
+
+    @property
+    def doubts(self) -> "list[Finding]":
+        """The note that is left where the column is read as the numbers it holds."""
+        return [Finding(self.column, f"column {self.column}: {self.doubt}", is_fault=False)] if self.doubt else []
 
 
 def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
     """Raise DataError for columns that are not what they seem to be: each with its place and what settles it."""
+    findings = tuple(findings)
     faults = [finding.text for finding in findings if finding.is_fault]
     if not faults:
         return
     shown = faults[:most]
-    more = f"\n{len(faults) - len(shown)} more such columns: mlp check lists all." if len(faults) > len(shown) else ""
-    raise DataError("\n".join(shown) + more)
+    more = (
+        f"\n{counted(len(faults) - len(shown), 'more such column')}: mlp check lists all."
+        if len(faults) > len(shown)
+        else ""
+    )
+    raise DataError("\n".join(shown) + more + _advice_on_commas(findings))
+
+
+def _advice_on_commas(findings: Iterable[Finding]) -> str:
+    """The keys for the whole table, where more than one of its columns has decimal commas."""
+    found = [one.number for one in findings if one.number is not None and one.number.decimal == ","]
+    if len(found) < 2:
+        return ""
+    thousands = sorted({number.thousands for number in found} - {""})
+    grouped = f' and data.thousands: "{thousands[0]}"' if len(thousands) == 1 else ""
+    return f'\n{len(found)} columns have decimal commas. If all numbers of the table do: data.decimal: ","{grouped}'
 
 
 @dataclass(frozen=True)
@@ -57,6 +84,18 @@ class Cells:
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_asked]] = True
         return self.table.where(first_row_of(self.column, marked))
+
+    def first(self, is_asked: NDArray[np.bool_]) -> int:
+        """The index of the marked text that comes first in the table."""
+        marked = np.zeros(len(self.column.levels), np.bool_)
+        marked[self.levels[is_asked]] = True
+        code = int(self.column.codes[first_row_of(self.column, marked)])
+        return int(np.flatnonzero(self.levels == code)[0])
+
+    def are_few(self, is_stray: NDArray[np.bool_]) -> bool:
+        """Whether marked texts are few cells, or few of many distinct texts."""
+        few_cells = self.counts[is_stray].sum() <= STRAYS * self.n_cells
+        return bool(few_cells or (len(self.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
 
     def few(self, is_asked: NDArray[np.bool_]) -> str:
         """The marked texts, for a message."""
@@ -87,24 +126,54 @@ def merged_cells(table: Table, schema: ColumnSchema, what: str) -> list[Finding]
     return [Finding(name, text.format(*map(quoted, pairs[0])), is_fault=False)] if pairs else []
 
 
+def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
+    """One sentence on texts that the default markers take as missing though they may be levels, such as the country NA.
+
+    They may be where other texts of the column are written alike, or empty cells stand beside them.
+    """
+    if table.format.missing != DEFAULT_MISSING:
+        return []
+    found = []
+    for schema in schemas:
+        column = table.columns[schema.name]
+        if schema.missing is not None or schema.role in ("number", "date") or not isinstance(column, CategoricalColumn):
+            continue
+        markers = [marker for marker in DEFAULT_MISSING if marker and marker in column.levels]
+        if not markers:
+            continue
+        counts = dict(zip(column.levels, column.counts.tolist(), strict=True))
+        has_empty = sum(counts.values()) - counts.get("", 0) < len(column)
+        shapes = {_shape(level) for level in column.levels if level not in DEFAULT_MISSING}
+        found += [
+            f"{schema.name}: {marker!r} in {counted(counts[marker], 'cell')}"
+            for marker in markers
+            if counts[marker] and (has_empty or _shape(marker) in shapes)
+        ]
+    if not found:
+        return []
+    return [
+        f"{table.name}: taken as missing: {listed(found, 6)}. "
+        'If these are texts: data.missing: [""], or missing: [""] of a column in data.columns'
+    ]
+
+
+def _shape(text: str) -> str:
+    """Which signs are capitals, other letters and digits."""
+    return "".join(
+        "A" if sign.isupper() else "a" if sign.isalpha() else "0" if sign.isdigit() else sign for sign in text
+    )
+
+
 def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
     """The fault of a column that is numbers or dates but for few cells."""
     n = int(cells.counts[is_stray].sum())
     row = cells.place(is_stray)
-    text = cells.texts[first_of(cells, is_stray)]
+    text = cells.texts[cells.first(is_stray)]
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.few(is_stray)})"
     return Finding(
         name,
         f"{row}: column {name}: {quoted(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
         f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
-        f"if these are texts: data.columns: {{{name}: category}}",
+        f"if these are texts: data.columns: {{{in_yaml(name)}: category}}",
         is_fault=True,
     )
-
-
-def first_of(cells: Cells, is_asked: NDArray[np.bool_]) -> int:
-    """The index of the marked text that comes first in the table."""
-    marked = np.zeros(len(cells.column.levels), np.bool_)
-    marked[cells.levels[is_asked]] = True
-    code = int(cells.column.codes[first_row_of(cells.column, marked)])
-    return int(np.flatnonzero(cells.levels == code)[0])

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.cells import number_text
+from mlpcli.data.schema.cells import PLAIN, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table, texts_of
 from mlpcli.data.schema.findings import Finding
 from mlpcli.data.schema.leaks import is_copy, levels_give_classes_away, number_gives_classes_away
@@ -89,9 +89,8 @@ def profile_columns(
         if name in names:
             continue
         schema, findings = decide(table, name, options.get(name, AS_FOUND), writing)
-        number = next((finding.number for finding in findings if finding.number is not None), None)
-        if number is not None:
-            schema, findings = replace(schema, role="number", number=number), []
+        if (disguise := next((finding for finding in findings if finding.number is not None), None)) is not None:
+            schema, findings = replace(schema, role="number", number=disguise.number or PLAIN), disguise.doubts
         cells, fault = _cells(table, schema, findings)
         profile = _profile(schema, cells, name in options)
         notes = [text for text in (profile.note, *_notes(findings)) if text]
@@ -119,14 +118,36 @@ def _cells(table: Table, schema: ColumnSchema, findings: Sequence[Finding]) -> t
             column = cast_table(table, [schema]).columns[schema.name]
         except DataError as error:
             fault = str(error)
+    return _coded(column, schema), fault
+
+
+def _coded(column: Column, schema: ColumnSchema) -> _Cells:
     if isinstance(column, CategoricalColumn):
-        return _Cells(column.codes, column.levels), fault
+        return _Cells(column.codes, column.levels)
     values = np.asarray(column.values, np.float64)
     distinct, codes = np.unique(values, return_inverse=True)
     n_known = int(np.count_nonzero(~np.isnan(distinct)))
     codes = np.where(np.isnan(values), -1, codes)
     texts = texts_of(NumericColumn(distinct[:n_known][:3], "date" if schema.role == "date" else None)).levels
-    return _Cells(codes, texts, distinct[:n_known], values), fault
+    return _Cells(codes, texts, distinct[:n_known], values)
+
+
+def id_reason(column: Column, schema: ColumnSchema) -> str:
+    """Why a column as its role has it names rows, such as "named as an id"; "" if it does not seem to."""
+    if isinstance(column, NumericColumn):
+        may_be_one = _ID_NAME.match(schema.name) or _may_count(column.values)
+        if schema.role != "number" or not may_be_one:
+            return ""
+    profile = _profile(schema, _coded(column, schema), is_role_given=False)
+    return profile.drop_reason if profile.kind in ("id", "near_unique") else ""
+
+
+def _may_count(values: NDArray[Any]) -> bool:
+    """Whether numbers may be those of `_is_counter`: tells most others from it without sorting them."""
+    few, n_rows = values[:_MIN_ROWS], len(values)
+    if not np.array_equal(few, np.round(few)) or n_rows <= _MIN_ROWS:
+        return False
+    return bool(n_rows - 1 <= float(values.max()) - float(values.min()) < 1.5 * n_rows)
 
 
 def _profile(schema: ColumnSchema, cells: _Cells, is_role_given: bool) -> ColumnProfile:

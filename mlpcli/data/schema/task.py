@@ -78,7 +78,10 @@ def plan_targets(
         findings = tuple(one for one in findings if one.is_fault)
     else:
         schemas = tuple(map(as_category, schemas))
-        findings = tuple(one for one in findings if reason != "as asked" and (one.is_fault or one.number is not None))
+        is_free = reason != "as asked"
+        findings = tuple(
+            one for one in findings if one.is_of_labels or (is_free and (one.is_fault or one.number is not None))
+        )
         findings += tuple(
             Finding(name, f"column {name}: classes that differ in case only: {listed(labels)}", is_fault=False)
             for name, texts in distinct.items()

@@ -80,6 +80,33 @@ def test_two_digit_years_turn_at_69():
     assert [iso_date(day)[:4] for day in days] == ["1969", "1999", "2000", "2068"]
 
 
+def days(first, n_days, form):
+    start = datetime.date.fromisoformat(first)
+    return [(start + datetime.timedelta(day)).strftime(form) for day in range(n_days)]
+
+
+@pytest.mark.parametrize("sign", "-/.")
+def test_of_an_order_with_the_year_first_and_one_with_it_last_the_one_with_fewer_years_is_taken(sign):
+    texts = days("2023-01-01", 160, f"%y{sign}%m{sign}%d")
+    found = find_date_formats(texts)
+    assert found[0] == f"YY{sign}MM{sign}DD"
+    assert f"DD{sign}MM{sign}YY" in found
+    assert best_date_format([*texts, "soon"], [1] * 161)[0] == found[0]
+    texts = days("2023-01-01", 160, f"%d{sign}%m{sign}%y")
+    assert find_date_formats(texts) == (f"DD{sign}MM{sign}YY", f"YY{sign}MM{sign}DD")
+
+
+def test_an_order_of_day_and_month_leaves_the_year_first_only_where_nothing_else_reads():
+    texts = days("2023-01-01", 160, "%y/%m/%d")
+    assert find_date_formats(texts, "day_first") == ("DD/MM/YY",)
+    assert find_date_formats(texts, "YY/MM/DD") == ("YY/MM/DD",)
+    assert find_date_formats(["99/01/02", "99/12/31"], "day_first") == ("YY/MM/DD",)
+
+
+def test_versions_are_no_dates_with_the_year_first():
+    assert find_date_formats(["10.4.2", "11.1.3"]) == ()
+
+
 def test_an_order_decides_between_day_and_month_and_leaves_other_dates_alone():
     texts = ["01/02/2020", "03/04/2020"]
     assert find_date_formats(texts, "day_first") == ("DD/MM/YYYY",)

@@ -113,6 +113,15 @@ def test_three_digits_behind_every_sign_are_ambiguous(texts, delimiter, format, 
     assert disguise.alternatives == (NumberFormat(**alternative),)
 
 
+@pytest.mark.parametrize("number", ["9,560e+01", "1,234E5", "2,500e-3"])
+def test_digits_before_an_exponent_are_not_grouped(number):
+    for texts in ([number, "8,100e+02"], [number, "7,409"]):
+        disguise = found(texts)
+        assert disguise.format == NumberFormat(decimal=",")
+        assert not disguise.is_ambiguous
+    assert found(["7,409", "1.2e5", "3"]).format == NumberFormat(thousands=",")
+
+
 def test_few_strays_are_left_and_many_are_too_many():
     texts, counts = ["$5", "$7", "call us"], [80, 16, 4]
     disguise = find_number_format(texts, counts)
@@ -190,3 +199,18 @@ def test_the_yaml_of_a_format_reads_back(prefix, suffix, decimal, thousands, par
     assert options.pop("role") == "number"
     assert NumberFormat(**options) == format
     assert yaml_of(NumberFormat(prefix="$", thousands=",")) == '{role: number, prefix: "$", thousands: ","}'
+
+
+def test_the_yaml_of_a_format_says_how_it_differs_from_that_of_the_table():
+    table = NumberFormat(decimal=",", thousands=".")
+    assert yaml_of(table, table) == yaml_of(NumberFormat(decimal=","), table) == "{role: number}"
+    assert yaml_of(NumberFormat(decimal=",", suffix="%"), table) == '{role: number, suffix: "%"}'
+    assert yaml_of(NumberFormat(), table) == '{role: number, decimal: ".", thousands: ""}'
+    assert yaml_of(NumberFormat(thousands=","), table) == '{role: number, decimal: ".", thousands: ","}'
+
+
+def test_what_an_ambiguous_sign_can_also_be_is_said():
+    assert found(["7,409", "18,671"]).doubt == "a comma before three digits can also be a decimal comma"
+    assert found(["7,409", "18,671"], ";").doubt == "a comma before three digits can also be between thousands"
+    assert found(["\u20ac7.409", "\u20ac8.671"]).doubt == "a point before three digits can also be between thousands"
+    assert found(["7,409", "974"]).doubt == ""

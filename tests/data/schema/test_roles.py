@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -196,6 +197,8 @@ def test_faults_of_many_columns_are_counted_and_some_are_shown():
         refuse_faults(findings, most=3)
     assert str(caught.value).count("'oops'") == 3
     assert "2 more such columns: mlp check lists all." in str(caught.value)
+    with pytest.raises(DataError, match=r"\n1 more such column: mlp check lists all\."):
+        refuse_faults(findings, most=4)
 
 
 def test_a_column_half_of_numbers_is_categories_and_that_is_told():
@@ -238,6 +241,24 @@ def test_the_writing_of_the_table_is_that_of_every_column_that_says_nothing_else
     assert read(["1.234,5", "7"], writing=writing) == [1234.5, 7.0]
     assert read(["1.234,5", "7"], ColumnOptions(decimal=","), writing) == [1234.5, 7.0]
     assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=","), writing) == [1.234, 7.0]
+    assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=""), writing) == [1.234, 7.0]
+
+
+def test_decimal_commas_in_several_columns_are_answered_by_keys_for_the_table():
+    table = hand_table(
+        a=[f"{number},25" for number in range(30)], b=[f"1.{number}5,5" for number in range(10, 40)],
+        c=[f"{number}%" for number in range(30)],
+    )  # fmt: skip
+    findings = [finding for name in table.names for finding in decide(table, name)[1]]
+    advice = (
+        '\n2 columns have decimal commas. If all numbers of the table do: data.decimal: "," and data.thousands: "."'
+    )
+    with pytest.raises(DataError) as caught:
+        refuse_faults(findings)
+    assert str(caught.value).endswith(advice)
+    with pytest.raises(DataError) as caught:
+        refuse_faults(findings[1:])
+    assert "If all numbers" not in str(caught.value)
 
 
 def test_times_with_and_without_a_zone_in_one_column_are_told():
@@ -258,6 +279,44 @@ def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():
         assert read(cells, writing=Writing(dates=dates))[0] == np.datetime64(day).astype(int)
     assert read(cells, ColumnOptions(format="DD/MM/YYYY"))[0] == np.datetime64("2024-04-03").astype(int)
     assert decided([*cells, "25/12/2024"])[1] == []
+
+
+def test_years_that_could_stand_first_or_last_are_told_with_the_formats_to_choose_from():
+    schema, findings = decided([f"23/{month:02}/{day:02}" for month in range(1, 7) for day in range(1, 29)])
+    assert schema.date_format == "YY/MM/DD"
+    assert "data.dates: YY/MM/DD or DD/MM/YY, or format in data.columns" in findings[0].text
+    assert not any(finding.is_fault for finding in findings)
+
+
+AMERICAN = [f"{1 + n % 12}/{n % 16 + 13}/2024 1:{n:02} PM" for n in range(60)]
+
+
+@pytest.mark.parametrize("dates", ["YYYY-MM-DD", "DD/MM/YYYY", "day_first"])
+@pytest.mark.parametrize("cells", [AMERICAN, ["13 Jan 2024", "14 Feb 2024"], ["2024/01/13 10:00", "2024/02/14 11:00"]])
+def test_a_key_for_dates_that_does_not_fit_is_a_fault_that_names_a_cell_and_what_fits(cells, dates):
+    fitting = decided(cells)[0].date_format
+    asked = {"data.dates": (AS_FOUND, Writing(dates=dates))}
+    if dates != "day_first":
+        asked["data.columns.x.format"] = (ColumnOptions(format=dates), Writing())
+    for key, (options, writing) in asked.items():
+        _, findings = decided(cells, options, writing)
+        if dates == "day_first" and cells is not AMERICAN:
+            assert findings == []
+            continue
+        with pytest.raises(DataError) as caught:
+            refuse_faults(findings)
+        said = str(caught.value)
+        assert said.startswith(f"new.csv:2: column x: '{cells[0]}' is not a date as {key}: {dates} has it")
+        assert f"{fitting} reads all cells" in said
+        assert f'data.columns: {{x: {{role: date, format: "{fitting}"}}}}' in said
+        assert read(cells, ColumnOptions(role="date", format=fitting), writing)
+
+
+def test_a_key_for_dates_leaves_texts_alone_and_strays_are_strays():
+    assert decided(["a", "b"], writing=Writing(dates="YYYY-MM-DD"))[0].role == "category"
+    cells = [*["13/01/2024", "14/01/2024"] * 30, "soon"]
+    with pytest.raises(DataError, match="'soon' is not a date written DD/MM/YYYY; the other 60"):
+        refuse_faults(decided(cells, writing=Writing(dates="day_first"))[1])
 
 
 def test_years_of_two_digits_are_told():
@@ -319,3 +378,15 @@ def test_names_of_columns_may_be_numbers_and_are_not_given_twice():
     assert decide(table, "0")[0].name == "0"
     with pytest.raises(DataError, match="columns 1 and 2 are both named 'x'"):
         frame_table(pd.DataFrame([[1, 2]], columns=["x", "x"]))
+
+
+@pytest.mark.parametrize("name", ["x", "a: b", "Unnamed: 0", "1", "[x]", "# x"])
+@pytest.mark.parametrize(
+    "cells", [["1", "007"], [*map(str, range(40)), "oops"], [f"${n}" for n in range(40)], ["#REF!", "a"]]
+)
+def test_the_keys_that_messages_name_are_yaml_whatever_the_column_is_called(cells, name):
+    (finding,) = decide(hand_table(**{name: cells}), name)[1]
+    keys = finding.text.split("data.columns: ")[1:]
+    assert keys
+    for key in keys:
+        assert list(yaml.safe_load(key.split("; ")[0])) == [name]

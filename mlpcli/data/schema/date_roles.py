@@ -1,0 +1,104 @@
+"""Columns of dates: in which format they are read, what the cells leave open, and what does not fit."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mlpcli.data.reading.faults import in_yaml, quoted
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.dates import (
+    best_date_format,
+    find_date_formats,
+    has_two_digit_year,
+    has_zone,
+    is_year_first,
+    looks_like_date,
+)
+from mlpcli.data.schema.findings import Cells, Finding, strays
+from mlpcli.data.table import Table
+from mlpcli.errors import DataError
+
+Decided = tuple[ColumnSchema, list[Finding]]
+
+
+def find_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Decided | None:
+    """How to read cells that one format reads; None where none does. `order` is `data.dates`."""
+    formats = find_date_formats(cells.texts, order)
+    if not formats:
+        return None
+    schema = replace(base, role="date", date_format=formats[0], reason=f"dates written {formats[0]}")
+    return schema, _notes(base.name, formats, cells.texts)
+
+
+def find_stray_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Decided | None:
+    """The fault of cells that are dates but for a few, are written in several ways or not as `order` has it."""
+    date_format, is_other = best_date_format(cells.texts, cells.counts, order)
+    if date_format and cells.are_few(is_other):
+        schema = replace(base, role="date", date_format=date_format, reason="nearly all cells are dates")
+        return schema, [strays(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
+    if (found := _misfit(base, cells, order, "data.dates")) is not None:
+        return found
+    if not date_format:
+        return None
+    are_dates = np.asarray([looks_like_date(text) for text in cells.texts], np.bool_)
+    if not cells.are_few(~are_dates):
+        return None
+    text = (
+        f"{cells.place(is_other)}: column {base.name}: dates written in several ways: {cells.few(~is_other)} beside "
+        f"{cells.few(is_other)}. Write them in one way, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
+    )
+    return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
+
+
+def as_dates(table: Table, base: ColumnSchema, cells: Cells | None, order: str | None, key: str) -> Decided:
+    """How to read a column that the user calls dates; `key` is what says the `order`. Raises DataError."""
+    if cells is None or not cells.texts:
+        return replace(base, role="date", date_format="YYYY-MM-DD"), []
+    if (found := find_dates(base, cells, order)) is not None:
+        return replace(found[0], reason=base.reason), found[1]
+    best, is_other = best_date_format(cells.texts, cells.counts, order)
+    if not (best and cells.are_few(is_other)) and (found := _misfit(base, cells, order, key)) is not None:
+        return found
+    if not best:
+        raise DataError(
+            f"{table.name}: column {base.name} cannot be read as dates: {quoted(cells.texts[0])}.\n"
+            "Known are YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and the like, each with or without a time."
+        )
+    found_strays = strays(base.name, cells, is_other, f"is not a date written {best}", "dates")
+    return replace(base, role="date", date_format=best), [found_strays]
+
+
+def _misfit(base: ColumnSchema, cells: Cells, order: str | None, key: str) -> Decided | None:
+    """The fault of dates that are written otherwise than `key` says; None where no other format reads nearly all."""
+    if order is None:
+        return None
+    better, is_stray = best_date_format(cells.texts, cells.counts)
+    if not better or not cells.are_few(is_stray):
+        return None
+    is_unread = ~is_stray & (best_date_format(cells.texts, cells.counts, order)[1])
+    place = cells.first(is_unread)
+    text = (
+        f"{cells.place(is_unread)}: column {base.name}: {quoted(cells.texts[place])} is not a date as {key}: {order} "
+        f"has it; {better} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
+        f'To read it so: data.columns: {{{in_yaml(base.name)}: {{role: date, format: "{better}"}}}}'
+        f"{'' if key != 'data.dates' else f', or {key}: {better} for all columns'}; "
+        f"to keep texts: data.columns: {{{in_yaml(base.name)}: category}}"
+    )
+    return replace(base, role="date", date_format=better), [Finding(base.name, text, is_fault=True)]
+
+
+def _notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Finding]:
+    notes = []
+    if len(formats) > 1:
+        could = " or ".join(formats)
+        which = could if any(map(is_year_first, formats)) else "day_first or month_first"
+        notes.append(
+            f"column {name}: dates could be {could}: read as {formats[0]}. "
+            f"To say which: data.dates: {which}, or format in data.columns"
+        )
+    if has_two_digit_year(formats[0]):
+        notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")
+    if len({has_zone(text) for text in texts}) > 1:
+        notes.append(f"column {name}: some times have a zone, the others are read as UTC")
+    return [Finding(name, note, is_fault=False) for note in notes]

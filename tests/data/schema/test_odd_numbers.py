@@ -1,0 +1,94 @@
+"""Numbers in an unknown way of writing are never classes, levels or other numbers in silence."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpcli.data.schema.column import ColumnOptions
+from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.odd_numbers import SHEET_ERRORS
+from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.task import plan_targets
+from mlpcli.errors import DataError
+from tests.data.tables_by_hand import hand_table
+
+
+def decided(cells):
+    return decide(hand_table(x=cells), "x")
+
+
+NUMBERS = range(111, 151)
+WRITTEN = {
+    "groups of two digits": lambda i: f"7,{i % 90 + 10},{i}",
+    "a sign for about or for a bound": lambda i: f"~{i}.8",
+    "a minus behind": lambda i: f"{i}.79-",
+    "a dash for no fraction": lambda i: f"{i},-",
+    "a plus behind": lambda i: f"{i}+",
+    "quotes around them": lambda i: f'="{i}"',
+    "underscores between digits (thousands: '_' reads them)": lambda i: f"1_{i}",
+    "digits of another script or invisible signs": lambda i: f"\u200b{i}",
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+@given(plain=st.integers(0, 30))
+def test_numbers_in_an_unknown_way_of_writing_are_a_fault_that_says_what_they_look_like(how, plain):
+    texts = [WRITTEN[how](i) if i - NUMBERS[0] >= plain else f"{i}.5" for i in NUMBERS]
+    schema, (finding,) = decided(texts)
+    assert (schema.role, finding.is_fault, finding.number) == ("category", True, None)
+    assert finding.text.startswith(f"new.csv:{plain + 2}: column x: ")
+    assert f"look like numbers written with {how}" in finding.text
+    assert "data.columns: {x: category}" in finding.text
+    assert decided(texts[-3:] * 20)[1][0].is_fault is False
+
+
+@pytest.mark.parametrize("cell", ["≥{}", "<{}.5", "\uff11{}", "\u20b97,33,{}", "5{}+", "'{}"])
+def test_further_ways_of_writing_are_known(cell):
+    (finding,) = decided([cell.format(i) for i in NUMBERS])[1]
+    assert finding.is_fault
+
+
+@pytest.mark.parametrize(
+    ("forms", "units"),
+    [
+        (("${}", "\u20ac{}"), "'$', '\u20ac'"),
+        (("{} kg", "{} lb"), "'kg', 'lb'"),
+        (("{}M", "{}k"), "'k', 'm'"),
+        (("{}.00 CR", "{}.00 DR"), "'cr', 'dr'"),
+        (("{}%", "0.{}", "0.{}1"), "none, '%'"),
+    ],
+)
+def test_units_are_never_merged(forms, units):
+    texts = [forms[i % len(forms)].format(i) for i in NUMBERS]
+    with pytest.raises(DataError, match="Write plain numbers in one unit") as caught:
+        refuse_faults(decided(texts)[1])
+    assert f"in several units ({units})" in str(caught.value)
+
+
+def test_decimal_commas_beside_decimal_points_are_told():
+    (finding,) = decided([f"{i}{',.'[i % 2]}5" for i in NUMBERS])[1]
+    assert finding.is_fault
+    assert "written in several ways" in finding.text
+
+
+@pytest.mark.parametrize(
+    "cell", ["{}:30", "C{}.1", "ID{}", "Q{}", "v1.{}", "555-1{}", "{}-{}", "555 1{} 456", "192.168.100.{}", "#{}"]
+)
+def test_names_with_digits_are_texts(cell):
+    schema, findings = decided([cell.format(i, i) for i in NUMBERS])
+    assert schema.role == "category"
+    assert findings == []
+    assert decided([f"{i}{'ABCDEF'[i % 6]}" for i in NUMBERS])[1] == []
+
+
+@pytest.mark.parametrize("error", sorted(SHEET_ERRORS - {"#N/A"}))
+@pytest.mark.parametrize("usual", [["yes", "no"], ["low", "high", "medium"], ["2", "a"]])
+def test_an_error_of_a_spreadsheet_is_no_level_and_no_class(usual, error):
+    cells = [*usual * 30, error, *usual]
+    (finding,) = [one for one in decided(cells)[1] if one.is_fault]
+    assert finding.text.startswith(f"new.csv:{len(usual) * 30 + 2}: column x: '{error}' is an error of a spreadsheet")
+    for task in ("auto", "classification"):
+        plan = plan_targets(hand_table(y=cells), ["y"], task)
+        assert any(error in one.text and one.is_fault for one in plan.findings)
+        as_texts = plan_targets(hand_table(y=cells), ["y"], task, {"y": ColumnOptions(role="category")})
+        assert not any(one.is_fault for one in as_texts.findings)

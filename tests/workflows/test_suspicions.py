@@ -1,0 +1,70 @@
+"""What a training says of columns that tell it nothing, though no rule knows what they hold."""
+
+import pytest
+import yaml
+
+from mlpcli.workflows.preparation import prepare
+from tests.program import write_csv
+from tests.workflows.staging import loaded
+
+TRAIN = {"train": "t.csv", "target": "y"}
+
+
+def notes_on(folder, cells, columns=None, name="x", **more):
+    """What is said of a column beside an ordinary one; the cells stand in the file as they are."""
+    rows = [(cell, i % 7 + 0.5, "ab"[i % 2]) for i, cell in enumerate(cells)]
+    write_csv(folder / "t.csv", [name, "other", "y"], rows)
+    notes = prepare(loaded({**TRAIN, "columns": columns or {}}, **more)).notes
+    return [note for note in notes if f"column {name}: " in note]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda i: f"{i // 60 % 24}:{i % 60:02}",
+        lambda i: f"2024-02-{i % 28 + 1:02} {i // 60}:{i % 60:02} CET",
+        lambda i: f"{i // 60 + 1}:{i % 60:02} p.m.",
+        lambda i: f"{i % 28 + 1}. Jan {1700 + i}",
+        lambda i: f"name {i}",
+        lambda i: f"{i // 6},{i}-{i}",
+    ],
+)
+def test_texts_that_share_one_input_are_told_with_a_cell_and_the_keys(folder, write):
+    (note,) = notes_on(folder, [write(i) for i in range(300)])
+    assert note.startswith("t.csv:2: column x: ")
+    assert repr(write(0)) in note
+    assert "300 cells share the input of rare texts. Leave it out: data.drop: [x]; or say what it holds" in note
+
+
+def test_texts_of_which_most_are_rare_are_told_and_few_rare_ones_are_not(folder):
+    (note,) = notes_on(folder, ["often"] * 100 + [f"name {i}" for i in range(200)])
+    assert note.startswith("t.csv:102: column x: 201 distinct texts in 300 cells, such as 'name 0'. 200 cells share")
+    assert notes_on(folder, ["often"] * 200 + [f"name {i}" for i in range(100)]) == []
+
+
+def test_a_category_that_was_asked_for_is_told_only_where_no_level_has_an_input(folder):
+    columns = {"x": {"role": "category"}}
+    assert notes_on(folder, ["often"] * 10 + [f"name {i}" for i in range(290)], columns) == []
+    (note,) = notes_on(folder, [f"name {i}" for i in range(300)], columns)
+    assert "300 distinct texts" in note
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "reason"),
+    [
+        ("Unnamed: 0", range(300), "named as an id (0 to 299)"),
+        ("customer_id", range(5, 3005, 10), "named as an id (5 to 2995)"),
+        ("x", range(1, 301), "each row has a whole number of its own, like an id (1 to 300)"),
+    ],
+)
+def test_a_column_that_numbers_the_rows_is_told(folder, name, cells, reason):
+    (note,) = notes_on(folder, cells, name=name)
+    said, _, advice = note.partition(". Leave it out: ")
+    assert said == f"column {name}: {reason}"
+    assert yaml.safe_load(advice) == {"data.drop": [name]}
+    assert notes_on(folder, cells, {name: {"role": "number"}}, name=name) == []
+
+
+@pytest.mark.parametrize("cells", [[i * 7 % 300 for i in range(300)][:200] * 2, [i * 11 for i in range(300)]])
+def test_other_whole_numbers_are_no_ids(folder, cells):
+    assert notes_on(folder, cells) == []
