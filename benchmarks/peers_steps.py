@@ -25,30 +25,30 @@ PAUSE_SECONDS = 0.25
 
 def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     """This project: `fit` on samples in memory, threads chosen as `mlp train` chooses them."""
-    from mlpcli.nn.initialization import initialize
+    from mlpcli.nn.build import HiddenSpec, perceptron
     from mlpcli.nn.losses import CrossEntropy
     from mlpcli.nn.network import Network
     from mlpcli.nn.optimizers import SGD, Adam
     from mlpcli.nn.schedules import Constant
-    from mlpcli.training.engine import Plan
-    from mlpcli.training.loop import fit
-    from mlpcli.training.samples import Samples
-    from mlpcli.training.state import start_state
+    from mlpcli.nn.steps import UpdateSpec
+    from mlpcli.training.dataset import Dataset
+    from mlpcli.training.fit import fit, init_training
+    from mlpcli.training.member import Member, TrainingSpec
     from mlpcli.training.threads import blas_threads
-    from mlpcli.workflows.engines import EngineChoice, make_engine, plan_threads
+    from mlpcli.workflows.engines import EngineChoice, step_threads, trainer_maker, training_threads
 
     X, y = draw_rows(work)
-    network = Network(work.sizes, "relu", "softmax")
+    n_in, *hidden, n_out = work.sizes
+    network = Network(n_in, perceptron(n_in, hidden, n_out, ["relu"] * len(hidden), "softmax", HiddenSpec()), "softmax")
     chosen = SGD(learning_rate=LEARNING_RATE, momentum=MOMENTUM) if optimizer == "sgd" else Adam()
     chosen = replace(chosen, learning_rate=LEARNING_RATE)
     choice = EngineChoice("compiled" if compiled else "numpy")
-    plan = Plan(CrossEntropy(), chosen, Constant(), work.batch_size, epochs=1_000_000)
-    plan = replace(plan, n_threads=plan_threads("auto", choice, network, plan, X.dtype))
-    flat = initialize(network, "auto", np.random.default_rng(0)).flat
-    samples = Samples(X, y, class_targets=np.eye(work.sizes[-1], dtype=np.float32))
-    engine = make_engine(choice, network, plan, samples)
-    reports = fit(network, plan, samples, start_state(flat, chosen.start(flat)), engine=engine)
-    blas_threads(1).__enter__()  # for the life of this process
+    spec = TrainingSpec(CrossEntropy(), UpdateSpec(chosen), Constant(), work.batch_size, epochs=1_000_000)
+    n_threads, members = training_threads("auto", choice, [network], work.batch_size), [Member(0, network, len(X))]
+    dataset = Dataset(X, y, class_targets=np.eye(n_out, dtype=np.float32))
+    state, make_trainer = init_training(members, spec, X.dtype), trainer_maker(choice, 1, n_threads)
+    reports = fit(members, spec, dataset, state, make_trainer=make_trainer)
+    blas_threads(step_threads(choice, 1, n_threads)).__enter__()  # for the life of this process
     return lambda: next(reports)
 
 

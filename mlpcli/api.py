@@ -19,7 +19,7 @@ from mlpcli.evaluation.gates import Verdict
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.training.engine import NonFiniteLoss
+from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
@@ -82,17 +82,14 @@ class TrainedModel:
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """W1 (N, n), b1 (N,), W2 (M, N), b2 (M,), ... as in the formula; copies."""
-        parameters = self._model.parameters
-        named: dict[str, NDArray[Any]] = {}
-        for number, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True), start=1):
-            named[f"W{number}"], named[f"b{number}"] = W.copy(), b.copy()
-        return named
+        """W1 (N, n), b1 (N,), W2 (M, N), b2 (M,), ... as in the formula, of members with a prefix (m1.W1); copies."""
+        tensors = self._model.ensemble.tensors()
+        return {name: tensor.copy() for name, tensor in tensors.items() if name.rpartition(".")[2][0] in "Wb"}
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Sizes n, N, ..., M."""
-        return self._model.network.sizes
+        return self._model.ensemble.first.sizes
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -119,7 +116,7 @@ def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> 
     prepared = prepare(loaded, None if rows is None else training_frame(loaded, rows))
     refuse_over_budget(prepared)
     state = fresh_state(prepared)
-    budget = Budget(prepared.loaded, monotonic() - started, prepared.plan.chunk_rows is not None)
+    budget = Budget(prepared.loaded, monotonic() - started, prepared.spec.chunk_rows is not None)
     try:
         with blas_threads(1):
             for _ in epochs(prepared, state, budget.is_used_up):

@@ -1,4 +1,4 @@
-"""A model: what turns rows of the user's table into answers. Preprocessor, network and the decoding of its outputs."""
+"""A model: what turns rows of the user's table into answers. Preprocessor, networks and the decoding of outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +13,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
-from mlpcli.nn.network import Network, predict
-from mlpcli.nn.parameters import Parameters
+from mlpcli.nn.ensemble import Ensemble
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -31,8 +30,7 @@ class Model:
     """
 
     preprocessor: Preprocessor
-    network: Network
-    parameters: Parameters
+    ensemble: Ensemble
     target: Target
     target_state: Mapping[str, Values]
     reading: TableFormat = field(default_factory=TableFormat)
@@ -61,8 +59,8 @@ class Model:
 
         `table` was made by `read`.
         """
-        X, counts = transform(self.preprocessor, table, self.parameters.flat.dtype, rows)
-        outputs = predict(self.network, self.parameters, X)
+        X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
+        outputs = self.ensemble.outputs(X)
         is_finite = np.isfinite(outputs)
         if not is_finite.all():
             row = int(np.argmin(is_finite.all(axis=1)))

@@ -19,7 +19,7 @@ ROWS = (
     ("cli",),
     ("api",),
     ("workflows",),
-    ("extras", "storage"),
+    ("compiled", "storage"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
     ("errors", "options", "machine"),
@@ -29,7 +29,7 @@ LIBRARIES = {
     "cli": {"typer", "rich"},
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
-    "extras": {"llvmlite", "numba", "numpy", "threadpoolctl"},
+    "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
     "storage": {"filelock", "numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
@@ -46,7 +46,7 @@ LIBRARIES = {
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 60
 # Numba forgets its cache by the file of the outermost compiled function: what that calls must stand with it.
-LONG = {"extras/kernels.py"}
+LONG = {"compiled/kernels.py", "compiled/program.py", "nn/layers.py"}
 
 
 def module_name(path: Path) -> str:
@@ -133,7 +133,7 @@ LAZY = {
     ("storage/lock.py", "acquire"),
     ("storage/lock.py", "_knows_locks"),
     ("workflows/engines.py", "noting_compilation"),
-    ("workflows/engines.py", "make_engine"),
+    ("workflows/engines.py", "trainer_maker"),
 }
 
 

@@ -1,13 +1,12 @@
 """What `mlp check` shows."""
 
-from itertools import pairwise
 from typing import Any
 
 from mlpcli.cli.progress import describe_data, describe_network, describe_training
 from mlpcli.cli.render import Row, Screen, aligned, duration, listed, size
 from mlpcli.config.dumping import as_plain, flow_text
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.nn.architecture import Network
+from mlpcli.nn.network import Network
 from mlpcli.workflows.check import CheckResult
 from mlpcli.workflows.resolution import smoothing_of
 from mlpcli.workflows.shape import describe_inputs
@@ -28,7 +27,7 @@ def check_summary(screen: Screen, result: CheckResult) -> None:
     screen.answer(f"inputs    {describe_inputs(prepared.preprocessor)}")
     screen.answer(f"network   {describe_network(prepared)}")
     kept = f"best epoch by {prepared.metric}" if prepared.picks_best_epoch else "last epoch kept"
-    choice = f"{prepared.plan.epochs} epochs · {kept}"
+    choice = f"{prepared.spec.epochs} epochs · {kept}"
     screen.answer(f"training  {describe_training(prepared)} · {choice}")
     screen.answer(f"engine    {prepared.engine.name}{f': {prepared.engine.reason}' if prepared.engine.reason else ''}")
     screen.answer(f"cost      about {duration(result.seconds)} and {size(result.n_bytes)} of memory")
@@ -50,8 +49,8 @@ def check_json(result: CheckResult) -> dict[str, Any]:
         },
         "layers": prepared.network.sizes,
         "metric": prepared.metric,
-        "batch_size": prepared.plan.batch_size,
-        "label_smoothing": smoothing_of(prepared.plan.loss),
+        "batch_size": prepared.spec.batch_size,
+        "label_smoothing": smoothing_of(prepared.spec.loss),
         "inputs": prepared.preprocessor.feature_names,
         "rows": {part.name: len(part.truth) for part in prepared.parts},
         "class_counts": result.class_counts,
@@ -87,8 +86,13 @@ def _shortened(text: str) -> str:
 def _show_layers(screen: Screen, network: Network) -> None:
     """The layers of one member; what stands before them may make more of the inputs, or less."""
     rows: list[Row] = [("layer", "W", "b", "parameters")]
-    for number, (n_in, n_out) in enumerate(pairwise(network.widths), start=1):
-        rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_out}", f"{n_out * n_in + n_out}"))
+    shapes = {one.name: one.tensor.shape for one in network.tensors}
+    for number in range(1, len(network.dense_layers) + 1):
+        (n_out, n_in), n_biases = (
+            shapes[f"W{number}"],
+            len(shapes.get(f"b{number}", ()) and range(shapes[f"b{number}"][0])),
+        )
+        rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_biases}", f"{n_out * n_in + n_biases}"))
     screen.answer()
     for line in aligned(rows):
         screen.answer(line)

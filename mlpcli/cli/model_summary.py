@@ -9,7 +9,6 @@ from mlpcli.data.features.columns import Feature
 from mlpcli.data.schema.dates import iso_date
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.model import Model
-from mlpcli.nn.parameters import count_parameters
 from mlpcli.storage.model_file import column_record
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.inspect import Inspection
@@ -20,9 +19,9 @@ MOST_COLUMNS = 40
 def inspect_summary(screen: Screen, inspection: Inspection) -> None:
     """Network, layers, columns, scores and record; that it is shown at all means that the file is sound."""
     model = inspection.model
-    sizes, target = model.network.sizes, model.target
-    parameters = count(count_parameters(model.network), "parameter")
-    members = f" · {model.network.members} members" if model.network.members > 1 else ""
+    sizes, target = model.ensemble.first.sizes, model.target
+    parameters = count(model.ensemble.n_parameters, "parameter")
+    members = f" · {len(model.ensemble.networks)} members" if len(model.ensemble.networks) > 1 else ""
     shape = " -> ".join(map(str, sizes))
     screen.answer(f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}")
     screen.answer(f"target    {listed(target.names)} · {target.task} · {describe_target(target)}")
@@ -60,10 +59,10 @@ def inspect_json(inspection: Inspection) -> dict[str, Any]:
         "path": inspection.path,
         "bytes": inspection.n_bytes,
         "layers": [to_plain(layer) for layer in inspection.layers],
-        "sizes": model.network.sizes,
-        "n_parameters": count_parameters(model.network),
-        "activation": model.network.activation,
-        "output_activation": model.network.output_activation,
+        "sizes": model.ensemble.first.sizes,
+        "n_parameters": model.ensemble.n_parameters,
+        "activations": [function for _, function in model.ensemble.first.dense_layers[:-1]],
+        "output_activation": model.ensemble.first.output,
         "target": to_plain(model.target),
         "task": model.target.task,
         "temperature": _listed(model, "temperature"),

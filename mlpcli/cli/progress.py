@@ -7,10 +7,8 @@ from rich.table import Column
 
 from mlpcli.cli.render import Screen, count, listed, number
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.nn.folding import folded
-from mlpcli.nn.parameters import count_parameters
-from mlpcli.training.loop import EpochReport
-from mlpcli.training.state import TrainingState
+from mlpcli.nn.merge import merged
+from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.workflows.fitting import monitored_name
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import smoothing_of
@@ -47,7 +45,7 @@ class TrainingView:
             self._screen.say(f"{'engine':<10}{prepared.engine.name}: {prepared.engine.reason}")
         if from_epoch:
             self._screen.say(f"{'resumed':<10}after epoch {from_epoch}")
-        self._metric, self._epochs = monitored_name(prepared), prepared.plan.epochs
+        self._metric, self._epochs = monitored_name(prepared), prepared.spec.epochs
         self._last_shown = monotonic()
         if self._screen.stderr.is_terminal and not self._screen.is_quiet:
             self._progress = Progress(
@@ -108,26 +106,28 @@ def describe_data(prepared: Prepared) -> str:
 
 def describe_network(prepared: Prepared) -> str:
     """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and how many the saved network has, if not as many."""
-    network = prepared.network
-    hidden = f"{network.activation}, " if network.n_layers > 1 else ""
-    dropout = f" · dropout {network.dropout:g}" if network.dropout else ""
+    network, training = prepared.network, prepared.loaded.config.model
+    names = [*list(dict.fromkeys(function for _, function in network.dense_layers[:-1])), network.output]
+    dropout = f" · dropout {training.dropout:g}" if training.dropout else ""
     sizes = " -> ".join(map(str, network.sizes))
-    members = f" · {network.members} members" if network.members > 1 else ""
-    n_trained, n_saved = count_parameters(network), count_parameters(folded(network))
+    n_members = len(prepared.networks)
+    members = f" · {n_members} members" if n_members > 1 else ""
+    n_trained = sum(one.n_parameters for one in prepared.networks)
+    n_saved = sum(merged(one).n_parameters for one in prepared.networks)
     parameters = count(n_trained, "parameter") + (
         f", {count(n_saved, 'as saved', 'as saved')}" if n_saved != n_trained else ""
     )
-    return f"{sizes} · {hidden}{network.output_activation}{members} · {parameters}{dropout}"
+    return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}"
 
 
 def describe_training(prepared: Prepared) -> str:
     """`sgd 0.05, momentum 0.9, cosine · batch 32 · cross_entropy`."""
-    plan = prepared.plan
-    rule = [f"{plan.optimizer.name} {plan.optimizer.learning_rate:g}"]
-    momentum = getattr(plan.optimizer, "momentum", 0.0)
+    spec, optimizer = prepared.spec, prepared.spec.update.optimizer
+    rule = [f"{optimizer.name} {optimizer.learning_rate:g}"]
+    momentum = getattr(optimizer, "momentum", 0.0)
     rule += [f"momentum {momentum:g}"] if momentum else []
-    rule += [f"weight decay {plan.optimizer.weight_decay:g}"] if plan.optimizer.weight_decay else []
-    rule += [plan.schedule.name] if plan.schedule.name != "constant" else []
-    smoothing = smoothing_of(plan.loss)
+    rule += [f"weight decay {optimizer.weight_decay:g}"] if optimizer.weight_decay else []
+    rule += [spec.schedule.name] if spec.schedule.name != "constant" else []
+    smoothing = smoothing_of(spec.loss)
     smoothed = f", label smoothing {smoothing:g}" if smoothing else ""
-    return f"{', '.join(rule)} · batch {plan.batch_size} · {plan.loss.name}{smoothed}"
+    return f"{', '.join(rule)} · batch {spec.batch_size} · {spec.loss.name}{smoothed}"

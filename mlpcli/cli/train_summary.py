@@ -40,7 +40,7 @@ def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
     screen.answer()
     screen.answer_table(rows)
     show_verdicts(screen, outcome.verdicts)
-    metric = LOSS_METRICS.get(result.prepared.plan.loss.name)
+    metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
     if metric is not None and _is_no_better(outcome.scores, metric):
         screen.warn(f"in {metric} the model is no better than the constant baseline, which ignores the inputs.")
     chosen = _chosen(result)

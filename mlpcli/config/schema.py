@@ -15,13 +15,12 @@ from mlpcli.config.shorthand import counted, named, named_or_text
 from mlpcli.data.features.bins import Encoding, NoEncoding
 from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.features.scaling import MedianFill, MissingPolicy, Scaler, Standardize
-from mlpcli.nn.architecture import Periodic
 from mlpcli.nn.averaging import Averaging
-from mlpcli.nn.initializers import INITIALIZERS, Initializer, InitializerName
+from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import SGD, Optimizer
-from mlpcli.nn.rates import Rates
 from mlpcli.nn.schedules import Constant, Schedule
+from mlpcli.nn.steps import Multipliers
 from mlpcli.options import Setting, options
 
 Task = Literal["auto", "classification", "regression", "multilabel"]
@@ -86,6 +85,17 @@ class Members:
 
 
 @options
+class Periodic:
+    """Each number also as cosines of learnt frequencies, mixed down: PBLD of RealMLP (Holzmueller et al. 2024)."""
+
+    name: Literal["periodic"] = "periodic"
+    frequencies: Annotated[int, Setting("Cosines of each number.", ge=1, le=4096)] = 16
+    outputs: Annotated[int, Setting("Inputs made of the cosines of a number, beside it.", ge=1, le=4096)] = 3
+    sigma: Annotated[float, Setting("Deviation of the initial frequencies: how quickly inputs may wiggle.", gt=0)] = 0.1
+    min_distinct: Annotated[int, Setting("Columns with fewer distinct training values get no cosines.", ge=0)] = 0
+
+
+@options
 class CategoryEmbedding:
     """A column with many levels enters as a few learnt numbers; at the end these become plain weights."""
 
@@ -107,7 +117,7 @@ class ModelConfig:
     ] = "auto"
     initializer: Annotated[
         InitializerName | Annotated[Initializer, Discriminator("name")],
-        named_or_text("auto", *INITIALIZERS),
+        named_or_text("auto", *VARIANCE_SCALINGS),
         Setting("How weights start; auto goes by the activation."),
     ] = "auto"
     dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
@@ -178,7 +188,7 @@ class TrainingConfig:
     schedule: Annotated[
         Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The learning rate over time.")
     ] = Constant()
-    rates: Annotated[Rates, Setting("Factors of the learning rate by kind of parameter.")] = Rates()
+    rates: Annotated[Multipliers, Setting("Factors of the learning rate by kind of parameter.")] = Multipliers()
     dropout_schedule: Annotated[
         Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The dropout over time.")
     ] = Constant()

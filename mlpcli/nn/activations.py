@@ -1,8 +1,7 @@
-"""Activations: one record each, the function and its derivative together.
+"""Activations: a function and its derivative, evaluated together.
 
-`apply(z, out, scratch)` writes f(z) into `out`. `backward(delta, z, a, scratch)` turns d cost / d a into d cost / d z
-in place; `z` and `a` are further scratch to it, and hold nothing afterwards. All are (n_rows, n_out), and none is
-allocated here. Where `needs_z` is false the derivative comes from `a` alone, and `z`, `a` and `out` may be one buffer.
+`evaluate(z, a, slope, spare)` writes f(z) into `a` and, unless `slope` is None, f'(z) into `slope`; `spare` holds
+intermediate values. All are (n_rows, width), none of them is `z`, and nothing is allocated.
 """
 
 from collections.abc import Callable
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
+Evaluate = Callable[[Array, Array, Array | None, Array], None]
 
 # exp beyond these is denormal or infinite in float32; the results are saturated long before.
 MOST_NEGATIVE = -70.0
 MOST_POSITIVE = 80.0
-
 LEAK = 0.01  # slope of leaky_relu below zero (Maas et al. 2013)
 SELU_SCALE = 1.0507009873554805  # Klambauer et al. 2017, equation 14
 SELU_ALPHA = 1.6732632423543772
@@ -26,28 +25,153 @@ GELU_CUBE = 0.044715
 
 
 @dataclass(frozen=True)
-class Activation:
-    """A function of the pre-activation and its derivative."""
+class ActivationFunction:
+    """One activation; `initializer` is what `auto` chooses for the weights of a layer below it."""
 
-    apply: Callable[[Array, Array, Array], None]
-    backward: Callable[[Array, Array, Array, Array], None]
-    needs_z: bool = False
+    evaluate: Evaluate
+    doc: str
+    initializer: str = "glorot_uniform"
     is_for_outputs_only: bool = False
-    initializer: str = "glorot_uniform"  # what `auto` chooses for a layer with this activation
-    doc: str = ""
 
 
-def _identity(z: Array, out: Array, scratch: Array) -> None:
-    if out is not z:
-        out[...] = z
+def _identity(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    a[...] = z
+    if slope is not None:
+        slope[...] = 1.0
 
 
-def _identity_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    """The slope is one."""
+def _sigmoid(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    logistic(z, a)
+    if slope is not None:
+        np.subtract(1.0, a, out=slope)
+        slope *= a
 
 
-def _sigmoid(z: Array, out: Array, scratch: Array) -> None:
-    # 1 / (1 + exp(-z)) keeps the relative precision of small outputs, which the form with tanh loses.
+def _tanh(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.tanh(z, out=a)
+    if slope is not None:
+        np.multiply(a, a, out=slope)
+        np.subtract(1.0, slope, out=slope)
+
+
+def _relu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.maximum(z, 0.0, out=a)
+    if slope is not None:
+        np.greater(z, 0.0, out=slope)
+
+
+def _leaky_relu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.multiply(z, LEAK, out=spare)
+    np.maximum(z, spare, out=a)
+    if slope is not None:
+        np.greater(z, 0.0, out=slope)
+        slope *= 1.0 - LEAK
+        slope += LEAK
+
+
+def _elu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.minimum(z, 0.0, out=spare)
+    np.expm1(spare, out=a)
+    if slope is not None:
+        np.add(a, 1.0, out=slope)
+    np.maximum(z, 0.0, out=spare)
+    a += spare
+
+
+def _selu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.minimum(z, 0.0, out=spare)
+    np.expm1(spare, out=a)
+    a *= SELU_SCALE * SELU_ALPHA
+    if slope is not None:
+        # scale alpha exp(z) up to zero, scale above.
+        np.greater(z, 0.0, out=spare)
+        spare *= SELU_SCALE * (1.0 - SELU_ALPHA)
+        np.add(a, SELU_SCALE * SELU_ALPHA, out=slope)
+        slope += spare
+    np.maximum(z, 0.0, out=spare)
+    spare *= SELU_SCALE
+    a += spare
+
+
+def _softplus(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.abs(z, out=spare)
+    np.negative(spare, out=spare)
+    np.maximum(spare, MOST_NEGATIVE, out=spare)
+    np.exp(spare, out=spare)
+    np.log1p(spare, out=spare)
+    np.maximum(z, 0.0, out=a)
+    a += spare
+    if slope is not None:
+        np.negative(a, out=slope)
+        np.expm1(slope, out=slope)
+        np.negative(slope, out=slope)
+
+
+def _silu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    logistic(z, spare)
+    np.multiply(z, spare, out=a)
+    if slope is not None:
+        # s + z s (1 - s) = s + a (1 - s)
+        np.subtract(1.0, spare, out=slope)
+        slope *= a
+        slope += spare
+
+
+def _gelu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    # t = tanh(g), g = root (z + cube z^3); f = z (1 + t) / 2
+    np.multiply(z, z, out=a)
+    a *= GELU_CUBE
+    np.add(a, 1.0, out=spare)
+    spare *= z
+    spare *= GELU_ROOT
+    np.tanh(spare, out=spare)
+    if slope is not None:
+        # f' = (1 + t) / 2 (1 + z (1 - t) g'), g' = root (1 + 3 cube z^2)
+        a *= 3.0
+        a += 1.0
+        a *= GELU_ROOT
+        np.subtract(1.0, spare, out=slope)
+        slope *= z
+        slope *= a
+        slope += 1.0
+    spare += 1.0
+    spare *= 0.5
+    if slope is not None:
+        slope *= spare
+    np.multiply(z, spare, out=a)
+
+
+def _mish(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    # t = tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), e = exp(z); saturated to 1 well before z = 20.
+    e = np.exp(np.clip(z, MOST_NEGATIVE, 20.0, out=spare), out=spare)
+    np.add(e, 2.0, out=a)
+    a *= e
+    if slope is None:
+        np.add(a, 2.0, out=spare)
+        a /= spare
+        a *= z
+        return
+    np.add(a, 2.0, out=slope)
+    t = np.divide(a, slope, out=a)
+    # f' = t + z sigmoid(z) (1 - t^2), sigmoid(z) = e / (1 + e)
+    np.multiply(t, t, out=slope)
+    np.subtract(1.0, slope, out=slope)
+    slope *= z
+    slope *= e
+    e += 1.0
+    slope /= e
+    slope += t
+    a *= z
+
+
+def _exp(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+    np.exp(z, out=a)
+    if slope is not None:
+        slope[...] = a
+
+
+def logistic(z: Array, out: Array) -> None:
+    """1 / (1 + exp(-z)): this form keeps the relative precision of small outputs, which the one with tanh loses."""
     np.negative(z, out=out)
     np.minimum(out, MOST_POSITIVE, out=out)
     np.exp(out, out=out)
@@ -55,211 +179,27 @@ def _sigmoid(z: Array, out: Array, scratch: Array) -> None:
     np.reciprocal(out, out=out)
 
 
-def _sigmoid_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.subtract(1.0, a, out=scratch)
-    scratch *= a
-    delta *= scratch
-
-
-def _tanh(z: Array, out: Array, scratch: Array) -> None:
-    np.tanh(z, out=out)
-
-
-def _tanh_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.multiply(a, a, out=scratch)
-    np.subtract(1.0, scratch, out=scratch)
-    delta *= scratch
-
-
-def _relu(z: Array, out: Array, scratch: Array) -> None:
-    np.maximum(z, 0.0, out=out)
-
-
-def _relu_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.greater(a, 0.0, out=scratch)
-    delta *= scratch
-
-
-def _leaky_relu(z: Array, out: Array, scratch: Array) -> None:
-    np.multiply(z, LEAK, out=scratch)
-    np.maximum(z, scratch, out=out)
-
-
-def _leaky_relu_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.greater(a, 0.0, out=scratch)
-    scratch *= 1.0 - LEAK
-    scratch += LEAK
-    delta *= scratch
-
-
-def _elu(z: Array, out: Array, scratch: Array) -> None:
-    np.minimum(z, 0.0, out=scratch)
-    np.expm1(scratch, out=scratch)
-    np.maximum(z, 0.0, out=out)
-    out += scratch
-
-
-def _elu_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.minimum(a, 0.0, out=scratch)
-    scratch += 1.0
-    delta *= scratch
-
-
-def _selu(z: Array, out: Array, scratch: Array) -> None:
-    np.minimum(z, 0.0, out=scratch)
-    np.expm1(scratch, out=scratch)
-    scratch *= SELU_ALPHA
-    np.maximum(z, 0.0, out=out)
-    out += scratch
-    out *= SELU_SCALE
-
-
-def _selu_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    # a + scale*alpha is scale*alpha*exp(z) below zero; above, the slope is the scale alone.
-    np.minimum(a, 0.0, out=scratch)
-    scratch += SELU_SCALE * SELU_ALPHA
-    delta *= scratch
-    np.greater(a, 0.0, out=scratch)
-    scratch *= 1.0 / SELU_ALPHA - 1.0
-    scratch += 1.0
-    delta *= scratch
-
-
-def _softplus(z: Array, out: Array, scratch: Array) -> None:
-    np.abs(z, out=scratch)
-    np.negative(scratch, out=scratch)
-    np.maximum(scratch, MOST_NEGATIVE, out=scratch)
-    np.exp(scratch, out=scratch)
-    np.log1p(scratch, out=scratch)
-    np.maximum(z, 0.0, out=out)
-    out += scratch
-
-
-def _softplus_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.negative(a, out=scratch)
-    np.expm1(scratch, out=scratch)
-    np.negative(scratch, out=scratch)
-    delta *= scratch
-
-
-def _silu(z: Array, out: Array, scratch: Array) -> None:
-    _sigmoid(z, scratch, scratch)
-    np.multiply(z, scratch, out=out)
-
-
-def _silu_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    # s + z s (1 - s) = s + a (1 - s)
-    _sigmoid(z, scratch, scratch)
-    np.subtract(1.0, scratch, out=z)
-    a *= z
-    a += scratch
-    delta *= a
-
-
-def _gelu(z: Array, out: Array, scratch: Array) -> None:
-    _gelu_tanh(z, scratch)
-    scratch += 1.0
-    scratch *= 0.5
-    np.multiply(z, scratch, out=out)
-
-
-def _gelu_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    # (1 + t) / 2 (1 + z (1 - t) g'), t = tanh(g), g' = root (1 + 3 cube z^2)
-    _gelu_tanh(z, scratch)
-    np.multiply(z, z, out=a)
-    a *= 3.0 * GELU_CUBE
-    a += 1.0
-    a *= z
-    a *= GELU_ROOT
-    np.subtract(1.0, scratch, out=z)
-    a *= z
-    a += 1.0
-    scratch += 1.0
-    scratch *= 0.5
-    a *= scratch
-    delta *= a
-
-
-def _gelu_tanh(z: Array, out: Array) -> None:
-    np.multiply(z, z, out=out)
-    out *= GELU_CUBE
-    out += 1.0
-    out *= z
-    out *= GELU_ROOT
-    np.tanh(out, out=out)
-
-
-def _mish(z: Array, out: Array, scratch: Array) -> None:
-    _tanh_of_softplus(z, scratch, out)
-    np.multiply(z, scratch, out=out)
-
-
-def _mish_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    # t + z sigmoid(z) (1 - t^2), t = tanh(softplus(z))
-    _tanh_of_softplus(z, scratch, a)
-    _sigmoid(z, a, a)
-    a *= z
-    np.multiply(scratch, scratch, out=z)
-    np.subtract(1.0, z, out=z)
-    a *= z
-    a += scratch
-    delta *= a
-
-
-def _tanh_of_softplus(z: Array, out: Array, scratch: Array) -> None:
-    # tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), e = exp(z); saturated to 1 well before z = 20.
-    np.clip(z, MOST_NEGATIVE, 20.0, out=out)
-    np.exp(out, out=out)
-    np.add(out, 2.0, out=scratch)
-    out *= scratch
-    np.add(out, 2.0, out=scratch)
-    out /= scratch
-
-
-def _exp(z: Array, out: Array, scratch: Array) -> None:
-    np.exp(z, out=out)
-
-
-def _exp_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    delta *= a
-
-
-def _softmax(z: Array, out: Array, scratch: Array) -> None:
-    # Few columns and many rows: the maximum along the columns of a copy, and the sum as a product, take a third of the
-    # time of reductions along the rows.
-    top = np.maximum.reduce(z.T.copy(), axis=0)
-    np.subtract(z, top[:, None], out=out)
+def softmax(z: Array, out: Array) -> None:
+    """exp(z) / sum(exp(z)) over the outputs of each row."""
+    np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
     np.maximum(out, MOST_NEGATIVE, out=out)
     np.exp(out, out=out)
-    out /= np.matmul(out, np.ones(out.shape[1], out.dtype))[:, None]
+    out /= np.add.reduce(out, axis=1, keepdims=True)
 
 
-def _softmax_backward(delta: Array, z: Array, a: Array, scratch: Array) -> None:
-    np.multiply(delta, a, out=scratch)
-    delta -= scratch.sum(axis=1, keepdims=True)
-    delta *= a
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(_identity, _identity_backward, doc="z"),
-    "sigmoid": Activation(_sigmoid, _sigmoid_backward, doc="1 / (1 + exp(-z))"),
-    "tanh": Activation(_tanh, _tanh_backward, doc="tanh(z)"),
-    "relu": Activation(_relu, _relu_backward, initializer="he_uniform", doc="max(z, 0)"),
-    "leaky_relu": Activation(
-        _leaky_relu, _leaky_relu_backward, initializer="he_uniform", doc="z above zero, 0.01 z below"
-    ),
-    "elu": Activation(_elu, _elu_backward, initializer="he_uniform", doc="z above zero, exp(z) - 1 below"),
-    "selu": Activation(
-        _selu, _selu_backward, initializer="lecun_normal", doc="scaled elu that keeps mean 0 and variance 1"
-    ),
-    "softplus": Activation(_softplus, _softplus_backward, initializer="he_uniform", doc="log(1 + exp(z))"),
-    "silu": Activation(_silu, _silu_backward, needs_z=True, initializer="he_uniform", doc="z sigmoid(z), also swish"),
-    "gelu": Activation(
-        _gelu, _gelu_backward, needs_z=True, initializer="he_uniform", doc="z Phi(z), in its tanh approximation"
-    ),
-    "mish": Activation(_mish, _mish_backward, needs_z=True, initializer="he_uniform", doc="z tanh(softplus(z))"),
-    "exp": Activation(_exp, _exp_backward, is_for_outputs_only=True, doc="exp(z): positive outputs, for poisson"),
-    "softmax": Activation(
-        _softmax, _softmax_backward, is_for_outputs_only=True, doc="exp(z) / sum(exp(z)): probabilities of classes"
-    ),
+ACTIVATIONS: dict[str, ActivationFunction] = {
+    "identity": ActivationFunction(_identity, "z"),
+    "sigmoid": ActivationFunction(_sigmoid, "1 / (1 + exp(-z))"),
+    "tanh": ActivationFunction(_tanh, "tanh(z)"),
+    "relu": ActivationFunction(_relu, "max(z, 0)", "he_uniform"),
+    "leaky_relu": ActivationFunction(_leaky_relu, "z above zero, 0.01 z below", "he_uniform"),
+    "elu": ActivationFunction(_elu, "z above zero, exp(z) - 1 below", "he_uniform"),
+    "selu": ActivationFunction(_selu, "scaled elu that keeps mean 0 and variance 1", "lecun_normal"),
+    "softplus": ActivationFunction(_softplus, "log(1 + exp(z))", "he_uniform"),
+    "silu": ActivationFunction(_silu, "z sigmoid(z), also swish", "he_uniform"),
+    "gelu": ActivationFunction(_gelu, "z Phi(z), in its tanh approximation", "he_uniform"),
+    "mish": ActivationFunction(_mish, "z tanh(softplus(z))", "he_uniform"),
+    "exp": ActivationFunction(_exp, "exp(z): positive outputs, for poisson", is_for_outputs_only=True),
 }
+# Softmax has no derivative of one number by another, so it is a layer of its own: see `layers.Softmax`.
+OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax")

@@ -17,9 +17,9 @@ class ExponentialAverage:
     """A running mean that forgets: average = decay * average + (1 - decay) * weights, after each step."""
 
     name: Literal["ema"] = "ema"
-    decay: Annotated[float, Setting("Share of the average that stays at each step.", gt=0, lt=1)] = 0.998
+    decay: Annotated[float, Setting("Weight of the average at each step.", gt=0, lt=1)] = 0.998
 
-    def share(self, step: int, n_steps: int) -> float:
+    def weight(self, step: int, n_steps: int) -> float:
         """How much of the weights after step `step` (from 1) enters; early steps count more, for the start is poor."""
         return max(1.0 - self.decay, 9.0 / (step + 9.0))
 
@@ -31,7 +31,7 @@ class StochasticAverage:
     name: Literal["swa"] = "swa"
     start: Annotated[float, Setting("Share of the training after which averaging begins.", ge=0, lt=1)] = 0.75
 
-    def share(self, step: int, n_steps: int) -> float:
+    def weight(self, step: int, n_steps: int) -> float:
         """How much of the weights after step `step` (from 1) of `n_steps` enters; until it begins, all of them."""
         return 1.0 / max(1, step - floor(self.start * n_steps))
 
@@ -39,11 +39,11 @@ class StochasticAverage:
 Averaging = ExponentialAverage | StochasticAverage
 
 
-def blend(average: Array, flat: Array, share: float, scratch: Array) -> None:
-    """Move `average` in place towards `flat` by `share`."""
-    if share >= 1.0:
+def blend(average: Array, flat: Array, weight: float, scratch: Array) -> None:
+    """Move `average` in place towards `flat` by `weight`."""
+    if weight >= 1.0:
         average[...] = flat
         return
     np.subtract(flat, average, out=scratch)
-    scratch *= share
+    scratch *= weight
     average += scratch

@@ -5,15 +5,17 @@ start at zero, except where a fixed `bias_scale` is asked for, or where the data
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.options import Setting, options
 
+Array = NDArray[np.floating[Any]]
+
 # A neuron whose input varies less than this over the data is left at its own scale.
-SMALLEST_SPREAD = 1e-6
+SMALLEST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ InitializerName = Literal[
     "auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
 ]
 
-INITIALIZERS: dict[str, VarianceScaling] = {
+VARIANCE_SCALINGS: dict[str, VarianceScaling] = {
     "glorot_uniform": VarianceScaling(gain=1.0, averages_fans=True, is_normal=False),
     "glorot_normal": VarianceScaling(gain=1.0, averages_fans=True, is_normal=True),
     "he_uniform": VarianceScaling(gain=2.0, averages_fans=False, is_normal=False),
@@ -88,46 +90,40 @@ INITIALIZERS: dict[str, VarianceScaling] = {
 }
 
 
-def draw_layer(
-    initializer: str | Normal | Uniform | ByFan, W: NDArray[np.floating], b: NDArray[np.floating],
-    rng: np.random.Generator, is_last: bool = False,
-) -> None:  # fmt: skip
-    """Fill `W` (n_out, n_in) and `b` (n_out,) in place; `initializer` is a key of INITIALIZERS or has options."""
-    if isinstance(initializer, ByFan) and is_last and initializer.zero_last:
-        W[...], b[...] = 0.0, 0.0
-        return
-    if isinstance(initializer, str | ByFan):
-        record = INITIALIZERS[initializer if isinstance(initializer, str) else initializer.name]
-        sigma = record.scale(n_in=W.shape[1], n_out=W.shape[0])
-        W[...] = _draw(rng, W.shape, sigma if record.is_normal else sigma * np.sqrt(3.0), record.is_normal)
-        bias_scale = 0.0 if isinstance(initializer, str) or is_last else initializer.bias_scale
-        b[...] = _draw(rng, b.shape, bias_scale, is_normal=True) if bias_scale else 0.0
-        return
-    is_normal = isinstance(initializer, Normal)
-    W[...] = _draw(rng, W.shape, initializer.scale, is_normal)
-    b[...] = _draw(rng, b.shape, initializer.bias_scale, is_normal)
+def draw(start: Initializer, W: Array, b: Array | None, rng: np.random.Generator, x: Array | None) -> None:
+    """Fill `W` (n_out, n_in) and `b` (n_out,) in place; a data-driven start needs rows `x` (n_rows, n_in)."""
+    biases = np.empty(0, W.dtype) if b is None else b
+    match start:
+        case ByFan():
+            scaling = VARIANCE_SCALINGS[start.name]
+            sigma = 0.0 if start.zero_last else scaling.scale(n_in=W.shape[1], n_out=W.shape[0])
+            W[...] = _drawn(rng, W.shape, sigma if scaling.is_normal else sigma * np.sqrt(3.0), scaling.is_normal)
+            biases[...] = _drawn(rng, biases.shape, start.bias_scale, is_normal=True)
+        case DataDriven():
+            if x is None:
+                raise ValueError("a data-driven start needs rows")
+            _draw_on_data(start, W, biases, x, rng)
+        case _:
+            W[...] = _drawn(rng, W.shape, start.scale, isinstance(start, Normal))
+            biases[...] = _drawn(rng, biases.shape, start.bias_scale, isinstance(start, Normal))
 
 
-def draw_on_data(
-    initializer: DataDriven, W: NDArray[np.floating], b: NDArray[np.floating], h: NDArray[np.floating],
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
-    """Fill `W` (n_out, n_in) and `b` (n_out,) in place, so that they suit the entries `h` (n_rows, n_in)."""
+def _draw_on_data(start: DataDriven, W: Array, b: Array, x: Array, rng: np.random.Generator) -> None:
     n_out, n_in = W.shape
     W[...] = rng.normal(0.0, 1.0 / np.sqrt(n_in), W.shape)
-    z = h @ W.T
-    spread = z.std(axis=0)
-    spread[spread < SMALLEST_SPREAD] = 1.0
-    W /= spread[:, None].astype(W.dtype)
-    z /= spread
+    z = x @ W.T
+    deviation = z.std(axis=0)
+    deviation[deviation < SMALLEST_DEVIATION] = 1.0
+    W /= deviation[:, None].astype(W.dtype)
+    z /= deviation
     b[...] = 0.0
-    if initializer.points:
-        rows = rng.integers(len(h), size=(initializer.points, n_out))
-        shares = rng.dirichlet(np.ones(initializer.points), size=n_out).T
-        b[...] = -(shares * np.take_along_axis(z, rows, axis=0)).sum(axis=0)
+    if start.points and b.size:
+        rows = rng.integers(len(x), size=(start.points, n_out))
+        weights = rng.dirichlet(np.ones(start.points), size=n_out).T
+        b[...] = -(weights * np.take_along_axis(z, rows, axis=0)).sum(axis=0)
 
 
-def _draw(rng: np.random.Generator, shape: tuple[int, ...], scale: float, is_normal: bool) -> NDArray[np.float64]:
-    if is_normal:
-        return rng.normal(0.0, scale, shape)
-    return rng.uniform(-scale, scale, shape)
+def _drawn(rng: np.random.Generator, shape: tuple[int, ...], scale: float, is_normal: bool) -> NDArray[np.float64]:
+    if not scale:
+        return np.zeros(shape)
+    return rng.normal(0.0, scale, shape) if is_normal else rng.uniform(-scale, scale, shape)

@@ -3,13 +3,9 @@
 Each loss is a frozen options class with two ways in:
 
 - `values(a, y)` (n_rows,) and `gradient(a, y, out)` = d loss / d a, for any output activation through the chain rule;
-- `values_from_logits(z, y)` for its canonical partner, where logits keep the digits that probabilities lose.
-
-- `total(z, a, y, scratch)`: the sum over the rows of a batch, for that partner: what a training step reports, in few
-passes.
-
-`partner` is that output activation. With it, d loss / d z is simply `a - y` for the three likelihoods (softmax with
-cross entropy, sigmoid with binary cross entropy, exp with Poisson): `is_likelihood` says so.
+- `losses_and_delta(z, y, delta)` for `partner`, the canonical output activation: the losses of the rows from logits,
+  which keep the digits that probabilities lose, and d loss / d z. That is a - y for the likelihoods: softmax with cross
+  entropy, sigmoid with binary cross entropy, exp with Poisson.
 
 Their targets must sum to 1 over softmax outputs, smoothed or not: `label_smoothing` is an option of the loss, but it is
 the target rows that are made with it. A loss that trains has a number there: `auto` needs to know the metric.
@@ -24,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.nn.activations import MOST_NEGATIVE, logistic
 from mlpcli.options import Setting, options
 
 Array = NDArray[np.floating[Any]]
@@ -47,7 +44,6 @@ class CrossEntropy:
     label_smoothing: Smoothing = 0.0
 
     partner: ClassVar[str] = "softmax"
-    is_likelihood: ClassVar[bool] = True
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -59,16 +55,16 @@ class CrossEntropy:
         np.divide(y, out, out=out)
         np.negative(out, out=out)
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row, a = softmax(z): log(sum(exp(z))) sum(y) - sum(y z), z counted from the row's largest."""
-        below = z - z.max(axis=1, keepdims=True)
-        log_sum: Array = np.log(np.exp(below).sum(axis=1))
-        return log_sum * _row_sums(y) - _row_sums(y * below)
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows; from `a`, which softmax keeps above zero."""
-        np.log(a, out=scratch)
-        return -float(np.vdot(y, scratch))
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        # With s = z - max(z): log(sum(exp(s))) sum(y) - sum(y s).
+        s = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=delta)
+        losses = -np.einsum("ij,ij->i", y, s)
+        np.maximum(s, MOST_NEGATIVE, out=s)
+        total = np.add.reduce(np.exp(s, out=s), axis=1)
+        delta /= total[:, None]
+        delta -= y
+        losses += np.log(total) * _row_sums(y)
+        return losses  # type: ignore[no-any-return]
 
 
 @options
@@ -79,7 +75,6 @@ class BinaryCrossEntropy:
     label_smoothing: Smoothing = 0.0
 
     partner: ClassVar[str] = "sigmoid"
-    is_likelihood: ClassVar[bool] = True
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -89,20 +84,12 @@ class BinaryCrossEntropy:
         """d loss / d a into `out` (n_rows, n_out)."""
         out[...] = (1.0 - y) / np.maximum(1.0 - a, TINY) - y / np.maximum(a, TINY)
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row, a = sigmoid(z): softplus(z) - y z."""
-        # In this order: the large parts cancel before the small one is added.
-        return _row_sums((np.maximum(z, 0.0) - y * z) + np.log1p(np.exp(-np.abs(z))))
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows."""
-        np.maximum(z, 0.0, out=scratch)
-        linear = float(scratch.sum()) - float(np.vdot(y, z))
-        np.abs(z, out=scratch)
-        np.negative(scratch, out=scratch)
-        np.exp(scratch, out=scratch)
-        np.log1p(scratch, out=scratch)
-        return linear + float(scratch.sum())
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        # softplus(z) - y z, in this order: the large parts cancel before the small one is added.
+        losses = _row_sums((np.maximum(z, 0.0) - y * z) + np.log1p(np.exp(-np.abs(z))))
+        logistic(z, delta)
+        delta -= y
+        return losses
 
 
 @options
@@ -112,7 +99,6 @@ class SquaredError:
     name: Literal["squared_error"] = "squared_error"
 
     partner: ClassVar[str] = "identity"
-    is_likelihood: ClassVar[bool] = False
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -122,14 +108,9 @@ class SquaredError:
         """d loss / d a into `out` (n_rows, n_out)."""
         np.subtract(a, y, out=out)
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row; identity leaves a = z."""
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        self.gradient(z, y, delta)
         return self.values(z, y)
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows."""
-        np.subtract(a, y, out=scratch)
-        return 0.5 * float(np.vdot(scratch, scratch))
 
 
 @options
@@ -139,7 +120,6 @@ class AbsoluteError:
     name: Literal["absolute_error"] = "absolute_error"
 
     partner: ClassVar[str] = "identity"
-    is_likelihood: ClassVar[bool] = False
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -150,13 +130,9 @@ class AbsoluteError:
         np.subtract(a, y, out=out)
         np.sign(out, out=out)
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row; identity leaves a = z."""
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        self.gradient(z, y, delta)
         return self.values(z, y)
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows."""
-        return float(self.values_from_logits(z, y).sum())
 
 
 @options
@@ -167,7 +143,6 @@ class Huber:
     delta: Annotated[float, Setting("Error at which the square turns into a line, in scaled target units.", gt=0)] = 1.0
 
     partner: ClassVar[str] = "identity"
-    is_likelihood: ClassVar[bool] = False
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -180,13 +155,9 @@ class Huber:
         np.subtract(a, y, out=out)
         np.clip(out, -self.delta, self.delta, out=out)
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row; identity leaves a = z."""
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        self.gradient(z, y, delta)
         return self.values(z, y)
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows."""
-        return float(self.values_from_logits(z, y).sum())
 
 
 @options
@@ -196,7 +167,6 @@ class Poisson:
     name: Literal["poisson"] = "poisson"
 
     partner: ClassVar[str] = "exp"
-    is_likelihood: ClassVar[bool] = True
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -208,13 +178,10 @@ class Poisson:
         np.divide(y, out, out=out)
         np.subtract(1.0, out, out=out)
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row, a = exp(z)."""
-        return _row_sums(np.exp(z) - y * z)
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows."""
-        return float(self.values_from_logits(z, y).sum())
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        a = np.exp(z)
+        np.subtract(a, y, out=delta)
+        return _row_sums(a - y * z)
 
 
 @options
@@ -225,7 +192,6 @@ class Quantile:
     quantile: Annotated[float, Setting("The quantile to predict.", gt=0, lt=1)] = 0.5
 
     partner: ClassVar[str] = "identity"
-    is_likelihood: ClassVar[bool] = False
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
@@ -236,33 +202,12 @@ class Quantile:
         """d loss / d a into `out` (n_rows, n_out)."""
         out[...] = (a > y) - self.quantile
 
-    def values_from_logits(self, z: Array, y: Array) -> Array:
-        """Loss of each row; identity leaves a = z."""
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        self.gradient(z, y, delta)
         return self.values(z, y)
-
-    def total(self, z: Array, a: Array, y: Array, scratch: Array) -> float:
-        """Loss summed over the rows."""
-        return float(self.values_from_logits(z, y).sum())
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | SquaredError | AbsoluteError | Huber | Poisson | Quantile
-
-
-def row_losses(loss: Loss, output_activation: str, z: Array, a: Array, y: Array) -> Array:
-    """Loss of each row (n_rows,), from logits where the output activation is the loss's partner."""
-    if output_activation == loss.partner:
-        return loss.values_from_logits(z, y)
-    return loss.values(a, y)
-
-
-def mean_row_loss(
-    loss: Loss, output_activation: str, z: Array, a: Array, y: Array, row_weights: Array | None = None
-) -> float:
-    """The batch's cost: mean of row loss times row weight."""
-    losses = row_losses(loss, output_activation, z, a, y)
-    if row_weights is not None:
-        losses = losses * row_weights
-    return float(losses.mean())
 
 
 def _log(a: Array) -> Array:

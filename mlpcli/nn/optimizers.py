@@ -1,21 +1,20 @@
-"""Optimizers: frozen options, a state of arrays, and an update of the flat parameter vector in place.
+"""Optimizers: rules that turn a gradient into a direction, each written as in its paper.
 
-Each optimizer has `start(flat) -> state` and `update(block, learning_rate, step, decay)`, which takes a step on one
-block of the vectors; `stepping.bind` makes a whole step of that. `flat` and `grad` are (n_parameters,), weights first,
-so weight decay touches the leading weights only; a step uses up `grad`. The state is a dict of arrays: it is saved and
-restored as it is.
+A step is composed as in optax: clip the gradient, add coupled weight decay or shrink the weights (decoupled), let the
+rule find the direction, multiply it by the learning rate and by the multiplier of the parameter group, and average the
+parameters (`steps.make_step`). The state of a rule is one array like the parameters for each of `state_names`.
 """
 
-from typing import Annotated, Any, Literal
+from math import sqrt
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.blocks import Block
 from mlpcli.options import Setting, options
 
 Array = NDArray[np.floating[Any]]
-State = dict[str, NDArray[Any]]
+Values = NDArray[np.float64]
 
 LearningRate = Annotated[float, Setting("Step size at the top of the schedule.", gt=0)]
 CoupledDecay = Annotated[
@@ -23,47 +22,75 @@ CoupledDecay = Annotated[
 ]
 
 
+class Rule:
+    """What every optimizer has.
+
+    `direction(g, state, epsilon, spare)` updates `state` in place by the gradient `g`, which it may use up, and returns
+    the direction, in `g` or `spare`.
+    """
+
+    is_decoupled: ClassVar[bool] = False
+    is_scale_free: ClassVar[bool] = True  # whether a direction does not grow with the gradient
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the arrays that are kept from step to step."""
+        return ()
+
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+        """The direction; parameters move against it."""
+        raise NotImplementedError
+
+    def factors(self, counts: Values) -> tuple[Values, Values]:
+        """What multiplies the direction and epsilon at these steps, counted from 1; all (n_steps,)."""
+        return np.ones(len(counts)), np.full(len(counts), getattr(self, "epsilon", 0.0))
+
+    def ntk(self, fan_in: int) -> tuple[float, float, float]:
+        """Factors of rate, epsilon and coupled decay by which w moves as v does, w = v / sqrt(fan_in) (Jacot 2018).
+
+        The gradient of v is that of w over sqrt(fan_in), plus the decay times v. A direction that does not grow with
+        the gradient loses that factor, and w moves 1 / sqrt(fan_in) as far as v; else it moves 1 / fan_in as far. In
+        the gradient of w, the decay of v is that of w times fan_in.
+        """
+        return (1.0 / sqrt(fan_in), sqrt(fan_in), fan_in) if self.is_scale_free else (1.0 / fan_in, 1.0, fan_in)
+
+
 @options
-class SGD:
+class SGD(Rule):
     """Stochastic gradient descent with momentum (Polyak) or Nesterov's variant, as torch writes them."""
 
     name: Literal["sgd"] = "sgd"
     learning_rate: LearningRate = 0.05
-    momentum: Annotated[float, Setting("Share of the last step that is kept.", ge=0, lt=1)] = 0.0
+    momentum: Annotated[float, Setting("Fraction of the last step that is kept.", ge=0, lt=1)] = 0.0
     nesterov: Annotated[bool, Setting("Look ahead along the momentum before stepping.")] = False
     weight_decay: CoupledDecay = 0.0
+
+    is_scale_free: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
 
-    def start(self, flat: Array) -> State:
-        """Fresh state for parameters like `flat`."""
-        return _state(flat, "velocity") if self.momentum else _state(flat)
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
 
-    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
-        """One step in place: v = momentum*v + g; flat -= learning_rate * (v, or g + momentum*v for Nesterov)."""
-        g, change = block.grad, block.scratch
-        learning_rate *= block.rate
-        if self.weight_decay:
-            _add_decay(block, self.weight_decay * decay)
-        if self.momentum:
-            v = block.state["velocity"]
-            v *= self.momentum
-            v += g
-            if self.nesterov:
-                np.multiply(v, self.momentum, out=change)
-                change += g
-                change *= learning_rate
-            else:
-                np.multiply(v, learning_rate, out=change)
-        else:
-            np.multiply(g, learning_rate, out=change)
-        np.subtract(block.flat, change, out=block.flat)
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+        # v = momentum v + g; the direction is v, or Nesterov's g + momentum v.
+        if not self.momentum:
+            return g
+        (v,) = state
+        v *= self.momentum
+        v += g
+        if not self.nesterov:
+            return np.positive(v, out=spare)
+        np.multiply(v, self.momentum, out=spare)
+        spare += g
+        return spare
 
 
 @options
-class Adam:
+class Adam(Rule):
     """Adam (Kingma & Ba 2015) as in torch: epsilon outside the root, after bias correction; decay coupled as L2."""
 
     name: Literal["adam"] = "adam"
@@ -73,76 +100,71 @@ class Adam:
     epsilon: Annotated[float, Setting("Added to the root of the mean square.", gt=0)] = 1e-8
     weight_decay: CoupledDecay = 0.0
 
-    def start(self, flat: Array) -> State:
-        """Fresh state for parameters like `flat`."""
-        return _state(flat, "mean", "square")
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return ("gradient_sum", "square_sum")
 
-    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
-        """One step in place."""
-        if self.weight_decay:
-            _add_decay(block, self.weight_decay * decay)
-        _adam_step(block, learning_rate, step, self)
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+        # The arrays are sums: m = beta1 m + g with mean = (1 - beta1) m, and v = beta2 v + g^2 likewise.
+        m, v = state
+        m *= self.beta1
+        m += g
+        np.multiply(g, g, out=spare)
+        v *= self.beta2
+        v += spare
+        np.sqrt(v, out=spare)
+        spare += epsilon
+        return np.divide(m, spare, out=spare)
+
+    def factors(self, counts: Values) -> tuple[Values, Values]:
+        scale = np.sqrt((1.0 - self.beta2**counts) / (1.0 - self.beta2))
+        return scale * (1.0 - self.beta1) / (1.0 - self.beta1**counts), scale * self.epsilon
 
 
 @options
-class AdamW:
+class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), as in torch."""
 
-    name: Literal["adamw"] = "adamw"
-    learning_rate: LearningRate = 0.001
-    beta1: Annotated[float, Setting("Memory of the mean gradient.", ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Setting("Memory of the mean squared gradient.", ge=0, lt=1)] = 0.999
-    epsilon: Annotated[float, Setting("Added to the root of the mean square.", gt=0)] = 1e-8
+    name: Literal["adamw"] = "adamw"  # type: ignore[assignment]
     weight_decay: Annotated[float, Setting("Weights shrink by learning_rate times this at each step.", ge=0)] = 0.01
 
-    def start(self, flat: Array) -> State:
-        """Fresh state for parameters like `flat`."""
-        return _state(flat, "mean", "square")
-
-    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
-        """One step in place."""
-        shrinking = learning_rate * block.decay_rate * self.weight_decay * decay
-        np.multiply(block.weights, 1.0 - shrinking, out=block.weights)
-        _adam_step(block, learning_rate, step, self)
+    is_decoupled: ClassVar[bool] = True
 
 
 @options
-class RMSprop:
+class RMSprop(Rule):
     """RMSprop (Tieleman & Hinton 2012) as in torch: epsilon outside the root, optional momentum on the scaled step."""
 
     name: Literal["rmsprop"] = "rmsprop"
     learning_rate: LearningRate = 0.001
     decay: Annotated[float, Setting("Memory of the mean squared gradient.", ge=0, lt=1)] = 0.99
     epsilon: Annotated[float, Setting("Added to the root of the mean square.", gt=0)] = 1e-8
-    momentum: Annotated[float, Setting("Share of the last step that is kept.", ge=0, lt=1)] = 0.0
+    momentum: Annotated[float, Setting("Fraction of the last step that is kept.", ge=0, lt=1)] = 0.0
     weight_decay: CoupledDecay = 0.0
 
-    def start(self, flat: Array) -> State:
-        """Fresh state for parameters like `flat`."""
-        return _state(flat, "square", "velocity") if self.momentum else _state(flat, "square")
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return ("square", "velocity") if self.momentum else ("square",)
 
-    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
-        """One step in place."""
-        if self.weight_decay:
-            _add_decay(block, self.weight_decay * decay)
-        change, learning_rate = block.scratch, learning_rate * block.rate
-        square = block.state["square"]
-        _track_square(square, block.grad, self.decay, change)
-        np.sqrt(square, out=change)
-        change += self.epsilon * block.epsilon
-        np.divide(block.grad, change, out=change)
-        if self.momentum:
-            v = block.state["velocity"]
-            v *= self.momentum
-            v += change
-            np.multiply(v, learning_rate, out=change)
-        else:
-            change *= learning_rate
-        np.subtract(block.flat, change, out=block.flat)
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+        # v = decay v + (1 - decay) g^2; the direction is g / (sqrt(v) + epsilon), or its running sum.
+        v, *velocity = state
+        np.multiply(g, g, out=spare)
+        spare *= 1.0 - self.decay
+        v *= self.decay
+        v += spare
+        np.sqrt(v, out=spare)
+        spare += epsilon
+        np.divide(g, spare, out=spare)
+        for u in velocity:
+            u *= self.momentum
+            u += spare
+            spare[...] = u
+        return spare
 
 
 @options
-class Adagrad:
+class Adagrad(Rule):
     """Adagrad (Duchi et al. 2011) as in torch: the step is divided by the root of the sum of all squared gradients."""
 
     name: Literal["adagrad"] = "adagrad"
@@ -150,57 +172,17 @@ class Adagrad:
     epsilon: Annotated[float, Setting("Added to the root of the sum.", gt=0)] = 1e-10
     weight_decay: CoupledDecay = 0.0
 
-    def start(self, flat: Array) -> State:
-        """Fresh state for parameters like `flat`."""
-        return _state(flat, "square_sum")
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return ("square_sum",)
 
-    def update(self, block: Block, learning_rate: float, step: int, decay: float) -> None:
-        """One step in place."""
-        if self.weight_decay:
-            _add_decay(block, self.weight_decay * decay)
-        change, learning_rate = block.scratch, learning_rate * block.rate
-        square_sum = block.state["square_sum"]
-        np.multiply(block.grad, block.grad, out=change)
-        square_sum += change
-        np.sqrt(square_sum, out=change)
-        change += self.epsilon * block.epsilon
-        np.divide(block.grad, change, out=change)
-        change *= learning_rate
-        np.subtract(block.flat, change, out=block.flat)
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+        (v,) = state
+        np.multiply(g, g, out=spare)
+        v += spare
+        np.sqrt(v, out=spare)
+        spare += epsilon
+        return np.divide(g, spare, out=spare)
 
 
 Optimizer = SGD | Adam | AdamW | RMSprop | Adagrad
-
-
-def _state(flat: Array, *names: str) -> State:
-    return {"step": np.zeros((), np.int64)} | {name: np.zeros_like(flat) for name in names}
-
-
-def _add_decay(block: Block, weight_decay: float) -> None:
-    n = block.weights.size
-    np.multiply(block.weights, weight_decay, out=block.scratch[:n])
-    block.grad[:n] += block.scratch[:n]
-
-
-def _track_square(square: Array, grad: Array, decay: float, scratch: Array) -> None:
-    np.multiply(grad, grad, out=scratch)
-    scratch *= 1.0 - decay
-    square *= decay
-    square += scratch
-
-
-def _adam_step(block: Block, learning_rate: float, step: int, adam: Adam | AdamW) -> None:
-    mean, square, change = block.state["mean"], block.state["square"], block.scratch
-    beta1, beta2, epsilon = adam.beta1, adam.beta2, adam.epsilon * block.epsilon
-    learning_rate *= block.rate
-    np.subtract(block.grad, mean, out=change)
-    change *= 1.0 - beta1
-    mean += change
-    _track_square(square, block.grad, beta2, change)
-    # mean / c1 / (root / c2 + epsilon), with the corrections c1 and c2 taken out of the vectors: one pass less.
-    correction = float(np.sqrt(1.0 - beta2**step))
-    np.sqrt(square, out=change)
-    change += epsilon * correction
-    np.divide(mean, change, out=change)
-    change *= learning_rate * correction / (1.0 - beta1**step)
-    np.subtract(block.flat, change, out=block.flat)

@@ -67,7 +67,7 @@ class Cosine:
 
 @options
 class OneCycle:
-    """Up to the full rate and down again, both along half a cosine (Smith & Topin 2018; torch's default shape)."""
+    """Up to the full rate and down again, both along half a cosine (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"] = "one_cycle"
     peak: Annotated[float, Setting("Share of the training after which the rate is highest.", gt=0, lt=1)] = 0.3

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
-from mlpcli.training.state import TrainingState
+from mlpcli.training.fit import TrainingState
 
 OPTIMIZER = "optimizer_"
 
@@ -20,6 +21,7 @@ class _Header:
     epoch: int
     best_epoch: int
     best_score: float | None
+    n_steps: tuple[int, ...]
     seconds: float
     config: dict[str, Any]
     data_sha256: dict[str, str]
@@ -47,32 +49,36 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         state.epoch,
         state.best_epoch,
         state.best_score,
+        tuple(member.n_steps for member in state.members),
         checkpoint.seconds,
         checkpoint.config,
         checkpoint.data_sha256,
     )
-    arrays = {"flat": state.flat, "best_flat": state.best_flat}
-    arrays |= {OPTIMIZER + name: values for name, values in state.optimizer.items()}
-    return encode_npz(arrays, to_plain(header))
+    return encode_npz(_arrays(state), to_plain(header))
+
+
+def _arrays(state: TrainingState) -> dict[str, NDArray[Any]]:
+    """What a training carries, with a prefix for each member."""
+    found: dict[str, NDArray[Any]] = {}
+    for number, (member, best) in enumerate(zip(state.members, state.best, strict=True), start=1):
+        found |= {f"m{number}.flat": member.flat, f"m{number}.best": best}
+        found |= {f"m{number}.{OPTIMIZER}{name}": values for name, values in member.optimizer.items()}
+    return found
 
 
 def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
-    """Read a checkpoint with the shapes of `fresh`, the state the same config starts from; raises ModelFileError."""
+    """Read a checkpoint into `fresh`, the state that the same config starts from; raises ModelFileError."""
     plain, arrays = read_npz(path, "checkpoint")
     header = from_plain(_Header, plain, path)
-    expected = {"flat": fresh.flat, "best_flat": fresh.best_flat}
-    expected |= {OPTIMIZER + name: values for name, values in fresh.optimizer.items()}
+    expected = _arrays(fresh)
     fits = expected.keys() == arrays.keys() and all(
         array.shape == arrays[name].shape and array.dtype == arrays[name].dtype for name, array in expected.items()
     )
     if not fits or not all(np.isfinite(array).all() for array in arrays.values()):
         raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start anew, without --resume.")
-    state = TrainingState(
-        flat=arrays["flat"],
-        optimizer={name: arrays[OPTIMIZER + name] for name in fresh.optimizer},
-        best_flat=arrays["best_flat"],
-        epoch=header.epoch,
-        best_epoch=header.best_epoch,
-        best_score=header.best_score,
-    )
-    return Checkpoint(state, header.config, header.data_sha256, header.seconds)
+    for name, array in expected.items():  # those of `fresh` itself
+        array[...] = arrays[name]
+    for member, n_steps in zip(fresh.members, header.n_steps, strict=False):
+        member.n_steps = n_steps
+    fresh.epoch, fresh.best_epoch, fresh.best_score = header.epoch, header.best_epoch, header.best_score
+    return Checkpoint(fresh, header.config, header.data_sha256, header.seconds)

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -17,9 +16,9 @@ from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
-from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.architecture import Network, tensors
-from mlpcli.nn.parameters import Parameters, allocate_parameters, count_parameters
+from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
+from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.network import Network
 from mlpcli.storage.model_record import fault_of_record
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
@@ -43,7 +42,7 @@ class _Header:
 
     kind: Literal["model"]
     format: int
-    network: Network
+    networks: tuple[Network, ...]
     dtype: Literal["float32", "float64"]
     columns: tuple[Feature, ...]
     feature_names: tuple[str, ...]
@@ -60,8 +59,8 @@ def encode_model(model: Model) -> bytes:
     header = _Header(
         kind="model",
         format=FORMATS["model"],
-        network=model.network,
-        dtype="float64" if model.parameters.flat.dtype == np.float64 else "float32",
+        networks=model.ensemble.networks,
+        dtype="float64" if model.ensemble.dtype == np.float64 else "float32",
         columns=model.preprocessor.columns,
         feature_names=model.preprocessor.feature_names,
         target=model.target,
@@ -71,10 +70,7 @@ def encode_model(model: Model) -> bytes:
         record=dict(model.record),
         reference=model.reference,
     )
-    arrays: Arrays = {}
-    for number, (W, b) in enumerate(zip(model.parameters.W, model.parameters.b, strict=True), start=1):
-        arrays[f"W{number}"], arrays[f"b{number}"] = W, b
-    arrays |= {name: tensor for name, tensor in model.parameters.tensors.items() if name not in arrays}
+    arrays: Arrays = dict(model.ensemble.tensors())
     state = model.preprocessor.state
     arrays |= {f"input_{name}": state[name] for name in INPUT_STATE}
     arrays |= {f"input_{name}": state[name] for name in KNOT_STATE if len(state[name])}
@@ -100,18 +96,17 @@ def load_model(path: str) -> Model:
     _check_columns(header.columns, path)
     if fault := find_fault(header.reference, header.columns):
         raise _misfit(path, f"a reference profile {fault}")
-    _check_network(header, path)
+    _check_networks(header, path)
     if fault := fault_of_record(header.record):
         raise _misfit(path, fault)
-    parameters = _take_parameters(header, arrays, path)
+    ensemble = _take_ensemble(header, arrays, path)
     state = _take_input_state(header.columns, arrays, path)
     target_state = _take_target_state(header.target, arrays, path)
     if arrays:
         raise _misfit(path, f"it holds {next(iter(arrays))}, which no model has")
     return Model(
         Preprocessor(header.columns, header.feature_names, state),
-        header.network,
-        parameters,
+        ensemble,
         header.target,
         target_state,
         header.reading,
@@ -139,24 +134,27 @@ def _check_columns(columns: tuple[Feature, ...], path: str) -> None:
             raise _misfit(path, f"{len(pair)} levels that share one input as -1 and 1")
 
 
-def _check_network(header: _Header, path: str) -> None:
-    network = header.network
-    if len(network.sizes) < 2 or min(network.sizes) < 1:
-        raise _misfit(path, f"a network of sizes {list(network.sizes)[:8]}")
-    if network.members < 1:
-        raise _misfit(path, f"{network.members} members")
-    _check_front(network, path)
-    if network.activation not in ACTIVATIONS or network.output_activation not in ACTIVATIONS:
-        raise _misfit(path, "an activation that this mlp does not know")
-    if len(header.feature_names) != network.sizes[0]:
-        raise _misfit(path, f"{len(header.feature_names)} input names for {network.sizes[0]} inputs")
-    if sum(column.n_inputs for column in header.columns) != network.sizes[0]:
-        raise _misfit(path, f"the columns do not give {network.sizes[0]} inputs")
-    target = header.target
+def _check_networks(header: _Header, path: str) -> None:
+    target, n_inputs = header.target, sum(column.n_inputs for column in header.columns)
     _check_labels(target, path)
+    if not header.networks:
+        raise _misfit(path, "no network")
+    if len(header.feature_names) != n_inputs:
+        raise _misfit(path, f"{len(header.feature_names)} input names for {n_inputs} inputs")
     possible = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
-    if network.sizes[-1] not in possible or (network.sizes[-1] == 1 and possible[0] > 2):
-        raise _misfit(path, f"{network.sizes[-1]} outputs for {possible[0]} classes or targets")
+    for network in header.networks:
+        if network.n_in != n_inputs:
+            raise _misfit(path, f"a network of {network.n_in} inputs for {n_inputs}")
+        try:
+            widths = network.chain.widths(network.n_in)
+        except ValueError as error:
+            raise _misfit(path, f"layers that do not fit ({error})") from error
+        if min(widths) < 1:
+            raise _misfit(path, "a layer without outputs")
+        if network.output not in OUTPUT_ACTIVATIONS:
+            raise _misfit(path, "an output activation that this mlp does not know")
+        if network.n_out not in possible or (network.n_out == 1 and possible[0] > 2):
+            raise _misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
 
 
 def _check_labels(target: Target, path: str) -> None:
@@ -173,29 +171,23 @@ def _check_labels(target: Target, path: str) -> None:
             raise _misfit(path, f"labels that are not of the type {cell_type}") from error
 
 
-def _check_front(network: Network, path: str) -> None:
-    """Only inputs that exist, each once; a front that is linear was folded into W1."""
-    front = network.front
-    if front.is_scaled or front.blocks or front.embedding or front.sees_cosines or front.bins != (0, 0):
-        raise _misfit(path, "parts that should have been folded into W1")
-    if (front.periodic is None) != (not front.numbers):
-        raise _misfit(path, "cosines without numbers, or numbers without cosines")
-    is_rising = all(before < after for before, after in pairwise(front.numbers))
-    if front.numbers and not (is_rising and front.numbers[0] >= 0 and front.numbers[-1] < network.sizes[0]):
-        raise _misfit(path, "cosines of inputs that do not exist")
-
-
-def _take_parameters(header: _Header, arrays: Arrays, path: str) -> Parameters:
-    network = header.network
-    names = {tensor.name for tensor in tensors(network)}
-    held = sum(array.size for name, array in arrays.items() if name in names)
-    if held != count_parameters(network):  # before memory is spent on sizes that the file does not hold
-        shape = " -> ".join(map(str, network.sizes))
-        raise _misfit(path, f"{held} weights and biases where {shape} has {count_parameters(network)}")
-    parameters = allocate_parameters(network, header.dtype)
-    for name, tensor in parameters.tensors.items():
+def _take_ensemble(header: _Header, arrays: Arrays, path: str) -> Ensemble:
+    prefixes = [""] if len(header.networks) == 1 else [f"m{number}." for number in range(1, len(header.networks) + 1)]
+    names = {
+        prefix + one.name for prefix, network in zip(prefixes, header.networks, strict=True) for one in network.tensors
+    }
+    held, n_parameters = (
+        sum(array.size for name, array in arrays.items() if name in names),
+        sum(network.n_parameters for network in header.networks),
+    )
+    if held != n_parameters:  # before memory is spent on sizes that the file does not hold
+        raise _misfit(path, f"{held} parameters where the networks have {n_parameters}")
+    ensemble = Ensemble(
+        header.networks, tuple(np.empty(network.n_parameters, header.dtype) for network in header.networks)
+    )
+    for name, tensor in ensemble.tensors().items():
         tensor[...] = _take(arrays, name, tensor.shape, tensor.dtype, path)
-    return parameters
+    return ensemble
 
 
 def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -> Arrays:

@@ -25,7 +25,7 @@ from mlpcli.storage.strict_json import format_json, parse_json
 Kind = Literal["model", "checkpoint"]
 
 # The newest format of each kind of file: what is written, and what is read at most.
-FORMATS: dict[Kind, int] = {"model": 3, "checkpoint": 1}
+FORMATS: dict[Kind, int] = {"model": 1, "checkpoint": 1}
 HEADER = "header"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}(?<!\.npy)")

@@ -4,7 +4,7 @@ from time import monotonic
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
-from mlpcli.training.state import TrainingState
+from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.memory import shown
 

@@ -20,7 +20,7 @@ from mlpcli.evaluation.intervals import (
     without_end,
 )
 from mlpcli.evaluation.scores import find_metric, gather
-from mlpcli.training.streams import stream
+from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.scoring import score_answers
 
@@ -78,7 +78,7 @@ class Answered:
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
         evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
-            rng = stream(seed, "bootstrap")
+            rng = rng_of(seed, "bootstrap")
             return Scored(scores, score_intervals(target.task, evidence, names, wanted, certainty, rng))
 
     def only(self, rows: NDArray[np.bool_]) -> "Answered":

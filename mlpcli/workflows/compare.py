@@ -105,7 +105,7 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
 
 def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The answers of one model, and what was odd in the rows."""
-    with blas_threads(choose_threads(model.network.sizes)):
+    with blas_threads(choose_threads(model.ensemble.first.sizes)):
         answers, counts = model.answers(table, rows)
     odd = describe_counts(counts)
     return Prediction(answers, model.threshold), [f"{role} model: {odd}"] if odd else []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.columns import Feature
 from mlpcli.model import Model
+from mlpcli.nn.ensemble import Ensemble
 from mlpcli.storage.model_file import column_record, encode_model, load_model
 from mlpcli.storage.records import to_plain
 
@@ -100,17 +101,28 @@ def sections_of(model: Model) -> Sections:
         "data": dict(_flat({**data, "rows": rows, **reading})),
         "columns": {column.name: _column_text(column) for column in model.preprocessor.columns},
         "target": dict(_flat(to_plain(model.target))),
-        "network": dict(_flat(to_plain(model.network))) | {"dtype": str(model.parameters.flat.dtype)},
+        "network": _networks(model.ensemble),
         "scores": dict(model.scores),
         "training": dict(_flat(record)),
         "versions": dict(_flat(versions)),
     }
 
 
+def _networks(ensemble: Ensemble) -> dict[str, Any]:
+    """What the members have in common, and the layers of each that are not those of the first."""
+    first = ensemble.first
+    found = {"members": len(ensemble.networks), "sizes": list(first.sizes), "output": first.output}
+    for number, network in enumerate(ensemble.networks, start=1):
+        if network is first or network.layers != first.layers:
+            prefix = "" if network is first else f"m{number}."
+            found |= {f"{prefix}layer {place}": to_plain(layer) for place, layer in enumerate(network.layers, start=1)}
+    return dict(_flat(found)) | {"dtype": str(ensemble.dtype)}
+
+
 def arrays_of(model: Model) -> dict[str, Array]:
     """Every array of a model by its name in the file."""
     state = {f"input_{name}": values for name, values in model.preprocessor.state.items() if len(values)}
-    return {**model.parameters.tensors, **state, **model.target_state}
+    return {**model.ensemble.tensors(), **state, **model.target_state}
 
 
 def distances(old: Mapping[str, Array], new: Mapping[str, Array]) -> Iterator[ArrayDistance]:

@@ -1,37 +1,28 @@
-"""Which engine runs the epochs: NumPy alone, or compiled code.
-
-Of compiled code there are two kinds: a loop over whole epochs, which calls BLAS itself, for all that it can run; and
-the NumPy engine with compiled passes between its matrix products for the rest.
-"""
+"""Which engine runs the epochs: NumPy, or compiled code where there is enough to do and it knows the whole training."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from mlpcli.compiled.blas import NO_BLAS, find_blas
+from mlpcli.compiled.program import NotSupported, lower_network, most_threads
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
-from mlpcli.extras.coverage import runs_whole_epochs
-from mlpcli.extras.foreign import NO_BLAS, find_blas
+from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
-from mlpcli.nn.parameters import count_parameters
-from mlpcli.training.engine import Engine, Plan
-from mlpcli.training.groups import numpy_engine
-from mlpcli.training.samples import Samples
-from mlpcli.training.threads import SHARE_WORTH_A_COMPILED_THREAD, training_threads
+from mlpcli.training.fit import MakeTrainer
+from mlpcli.training.member import NumpyTrainer, TrainingSpec
+from mlpcli.training.threads import STEP_WORTH_BLAS_THREADS, member_threads, step_work
 
 COMPILING = "compiling, once, takes up to half a minute; pressing Ctrl-C twice ends it"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
-# Parameters times rows of a step up to which the loop over whole epochs wins where it finds no BLAS to call: NumPy's
-# calls cost more than its arithmetic there, and its matrix products are the better ones above (measured: 10 times
-# quicker than NumPy at 5 thousand, equal at a million).
-MOST_WORK_WITHOUT_BLAS = 1_000_000
 # What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
 # what these take for every parameter (SGD less than those with a root) and every hidden neuron, most where the
 # activation is made of many operations.
@@ -52,45 +43,54 @@ class EngineChoice:
     reason: str = ""
 
 
-def choose_engine(loaded: LoadedConfig, network: Network, plan: Plan, n_rows: int) -> EngineChoice:
-    """What `training.engine` comes to, the same one for the same config and data; imports nothing.
+def choose_engine(loaded: LoadedConfig, networks: Sequence[Network], spec: TrainingSpec, n_rows: int) -> EngineChoice:
+    """What `training.engine` comes to, the same one for the same config and data; imports no Numba.
 
     Raises ConfigError where the compiled engine is asked for and missing.
     """
-    asked = loaded.config.training.engine
-    is_installed = find_spec("numba") is not None
+    asked, dtype = loaded.config.training.engine, loaded.config.training.dtype
+    if asked == "compiled" and find_spec("numba") is None:
+        raise loaded.error("training.engine", f"compiled needs Numba. Install it with: {INSTALL_HINT}")
+    if asked == "numpy" or find_spec("numba") is None:
+        return EngineChoice("numpy")
+    if reason := _not_supported(networks, spec, dtype):
+        return EngineChoice("numpy", f"compiled does not know {reason}")
     if asked == "compiled":
-        if not is_installed:
-            raise loaded.error("training.engine", f"compiled needs Numba. Install it with: {INSTALL_HINT}")
         return EngineChoice("compiled", "as the config says")
-    if asked == "numpy" or not is_installed:
+    n_steps = math.ceil(n_rows / spec.batch_size) * spec.epochs * len(networks)
+    if n_steps * _seconds_spared(networks[0], spec) < SECONDS_WORTH_LOADING:
         return EngineChoice("numpy")
-    n_steps = math.ceil(n_rows / plan.batch_size) * plan.epochs
-    if n_steps * _seconds_spared(network, plan, loaded.config.training.dtype) < SECONDS_WORTH_LOADING:
-        return EngineChoice("numpy")
-    steps = f"{n_steps:,} steps of {count_parameters(network):,} parameters"
+    steps = f"{n_steps:,} steps of {networks[0].n_parameters:,} parameters"
     return EngineChoice("compiled", steps.replace(",", " "))
 
 
-def plan_threads(asked: int | str, choice: EngineChoice, network: Network, plan: Plan, dtype: DTypeLike) -> int:
-    """How many threads the chosen engine gets: the user's number, or for "auto" as many as pay."""
-    if runs_compiled_epochs(choice, network, plan, dtype):
-        return training_threads(asked, network, plan.batch_size, SHARE_WORTH_A_COMPILED_THREAD)
-    return training_threads(asked, network, plan.batch_size)
+def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[Network], batch_size: int) -> int:
+    """Threads of a training: the user's number, or for "auto" as many of the cores as have enough to do.
+
+    They share the members or, of a single one, each step.
+    """
+    if asked != "auto":
+        return int(asked)
+    work = step_work(networks[0], batch_size)
+    if len(networks) > 1:
+        return member_threads(len(networks), work)
+    if choice.name == "compiled":
+        return min(available_cores(), most_threads(networks[0], batch_size))
+    return available_cores() if work >= STEP_WORTH_BLAS_THREADS else 1
 
 
-def make_engine(
-    choice: EngineChoice, network: Network, plan: Plan, train: Samples, folds: NDArray[np.int64] | None = None
-) -> Engine:
-    """The chosen engine for these rows; raises MlpError where Numba is there but does not work."""
+def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeTrainer:
+    """What makes the trainer of each member; raises MlpError where Numba is there but does not work."""
     if choice.name == "numpy":
-        return numpy_engine(network, plan, train, folds)
+        return NumpyTrainer
     with _numba_works():
-        from mlpcli.extras.compiled import CompiledEngine
-        from mlpcli.extras.passes import CompiledPasses
-    if runs_compiled_epochs(choice, network, plan, train.X.dtype):
-        return CompiledEngine(network, plan, train, find_blas(train.X.dtype))
-    return numpy_engine(network, plan, train, folds, CompiledPasses())
+        from mlpcli.compiled.trainer import CompiledTrainer
+    return partial(CompiledTrainer, n_threads=n_threads if n_members == 1 else 1)
+
+
+def step_threads(choice: EngineChoice, n_members: int, n_threads: int) -> int:
+    """Threads of BLAS while a training runs: NumPy's engine has no others for the steps of a single network."""
+    return n_threads if choice.name == "numpy" and n_members == 1 else 1
 
 
 def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:
@@ -98,7 +98,7 @@ def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> A
     if choice.name == "numpy":
         return nullcontext()
     with _numba_works():
-        from mlpcli.extras.compilation import told_of_compiling
+        from mlpcli.compiled.notify import told_of_compiling
     return told_of_compiling(lambda: note(COMPILING))
 
 
@@ -112,25 +112,26 @@ def _numba_works() -> Iterator[None]:
         raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
 
 
-def runs_compiled_epochs(choice: EngineChoice, network: Network, plan: Plan, dtype: DTypeLike) -> bool:
-    """Whether the choice comes to one compiled loop over whole epochs, and not to NumPy's with compiled passes."""
-    return choice.name == "compiled" and _pays_as_one_loop(network, plan, dtype)
+def _not_supported(networks: Sequence[Network], spec: TrainingSpec, dtype: DTypeLike) -> str:
+    """What the compiled engine does not know of these networks, "" for nothing."""
+    if find_blas(dtype) == NO_BLAS:
+        return "the matrix product of this BLAS"
+    try:
+        for network in networks:
+            lower_network(network, spec.loss)
+    except NotSupported as fault:
+        return str(fault)
+    return ""
 
 
-def _pays_as_one_loop(network: Network, plan: Plan, dtype: DTypeLike) -> bool:
-    """Whether one compiled loop can run everything, and beats NumPy's products with compiled passes between them."""
-    if not runs_whole_epochs(network, plan):
-        return False
-    return count_parameters(network) * plan.batch_size <= MOST_WORK_WITHOUT_BLAS or find_blas(dtype) != NO_BLAS
-
-
-def _seconds_spared(network: Network, plan: Plan, dtype: DTypeLike) -> float:
+def _seconds_spared(network: Network, spec: TrainingSpec) -> float:
     """What compiled code takes off a step."""
-    per_parameter = SECONDS_PER_PARAMETER if plan.optimizer.name == "sgd" else SECONDS_PER_ROOT
-    neurons = network.members * sum(network.sizes[1:-1])
-    per_neuron = SECONDS_PER_NEURON.get(network.activation, SECONDS_PER_SIMPLE_NEURON)
-    of_passes = count_parameters(network) * per_parameter + neurons * plan.batch_size * per_neuron
-    return of_passes + SECONDS_OF_CALLS if _pays_as_one_loop(network, plan, dtype) else of_passes
+    per_parameter = SECONDS_PER_PARAMETER if spec.update.optimizer.name == "sgd" else SECONDS_PER_ROOT
+    per_neuron = (
+        layer.width * SECONDS_PER_NEURON.get(function, SECONDS_PER_SIMPLE_NEURON)
+        for layer, function in network.dense_layers[:-1]
+    )
+    return network.n_parameters * per_parameter + spec.batch_size * sum(per_neuron) + SECONDS_OF_CALLS
 
 
 def engine_versions(choice: EngineChoice) -> dict[str, str]:

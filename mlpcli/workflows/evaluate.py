@@ -74,7 +74,7 @@ def evaluate(
     table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
     require_columns(table, [column.name for column in preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
-    with blas_threads(choose_threads(model.network.sizes)):
+    with blas_threads(choose_threads(model.ensemble.first.sizes)):
         answers, counts = model.answers(table, rows)
     drift = None
     if on_drift != "ignore":

@@ -14,18 +14,16 @@ from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
-from mlpcli.nn.folding import fold, has_logits, scale_logits
-from mlpcli.nn.initialization import initialize_members
-from mlpcli.nn.network import Network, predict
-from mlpcli.nn.parameters import Parameters, view_parameters
-from mlpcli.training.engine import start_optimizer
-from mlpcli.training.loop import EpochReport, Monitor, fit
-from mlpcli.training.scorer import Scorer
-from mlpcli.training.state import TrainingState, start_state
-from mlpcli.training.streams import stream
+from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.initializers import DataDriven
+from mlpcli.nn.merge import scale_logits
+from mlpcli.training.ensemble import Evaluator
+from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit, init_training
+from mlpcli.training.seeding import rng_of
+from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered
 from mlpcli.workflows.data_store import SCORED_ROWS
-from mlpcli.workflows.engines import engine_versions, make_engine
+from mlpcli.workflows.engines import engine_versions, step_threads, trainer_maker
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
@@ -66,38 +64,37 @@ class Outcome:
 
 
 def fresh_state(prepared: Prepared) -> TrainingState:
-    """Initial weights and optimizer state, from the config's seed."""
-    training = prepared.loaded.config.training
-    rngs = [stream(training.seed, "weights", member=member) for member in range(prepared.network.members)]
-    X = prepared.train.samples.X
-    if prepared.plan.chunk_rows is None:
-        sample = np.sort(stream(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
+    """Initial weights and optimizer state of each member, from the config's seed."""
+    training, X = prepared.loaded.config.training, prepared.train.samples.X
+    if prepared.spec.chunk_rows is None:
+        sample = np.sort(rng_of(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
     else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours
         sample = np.arange(min(INITIALIZER_ROWS, len(X)))
-    initializer = prepared.loaded.config.model.initializer
-    parameters = initialize_members(prepared.network, initializer, rngs, training.dtype, X[sample])
-    return start_state(parameters.flat, start_optimizer(prepared.plan, parameters.flat))
+    needs_rows = isinstance(prepared.loaded.config.model.initializer, DataDriven)
+    return init_training(prepared.members, prepared.spec, np.dtype(training.dtype), X[sample] if needs_rows else None)
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
     """Train epoch by epoch until the plan ends, patience runs out or `must_stop` says so; raises NonFiniteLoss."""
-    validation = prepared.validation
+    n_members, n_threads = len(prepared.networks), prepared.n_threads
+    make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
     reports = fit(
-        prepared.network,
-        prepared.plan,
-        prepared.train.samples,
-        state,
-        None if validation is None else validation.samples,
-        _monitor(prepared),
-        must_stop,
-        make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples, prepared.folds),
-        prepared.folds,
-    )
+        prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
+        must_stop, n_threads, make_trainer,
+    )  # fmt: skip
     while not stop_reason(prepared, state):
-        report = next(reports, None)
+        with blas_threads(step_threads(prepared.engine, n_members, n_threads)):
+            report = next(reports, None)
         if report is None:
             return
         yield report
+
+
+def _evaluator(prepared: Prepared) -> Evaluator | None:
+    validation = prepared.validation
+    if validation is None:
+        return None
+    return Evaluator(prepared.networks, prepared.spec.loss, validation.samples, prepared.folds)
 
 
 def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None]:
@@ -105,9 +102,9 @@ def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None
     validation, monitor = prepared.validation, _monitor(prepared)
     if validation is None:
         return None, None
-    scorer = Scorer(prepared.network, prepared.plan.loss, validation.samples, prepared.folds)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        loss, outputs = scorer.run(view_parameters(prepared.network, state.flat))
+    evaluator = _evaluator(prepared)
+    assert evaluator is not None
+    loss, outputs = evaluator.run([member.flat for member in state.members])
     if monitor is None or not np.isfinite(loss):
         return loss, None
     return loss, loss if monitor.score is None else monitor.score(outputs)
@@ -119,7 +116,7 @@ def monitored_name(prepared: Prepared) -> str:
     if prepared.metric != "loss" and _judge(prepared, prepared.train, prepared.metric).finds_temperature:
         words.insert(0, "calibrated")
     if prepared.metric != "loss" and prepared.folds is not None:
-        has_several = prepared.network.members > int(prepared.folds.max()) + 1  # that have not seen a row
+        has_several = len(prepared.networks) > int(prepared.folds.max()) + 1  # that have not seen a row
         words = ["expected", *words] if has_several else words
     return " ".join(words)
 
@@ -131,7 +128,7 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
         return ""
     judged = judged_epochs(prepared.loaded.config.training)
     last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
-    if state.epoch >= prepared.plan.epochs or state.epoch < last or (judged is not None and state.epoch not in judged):
+    if state.epoch >= prepared.spec.epochs or state.epoch < last or (judged is not None and state.epoch not in judged):
         return ""
     return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
@@ -139,22 +136,19 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
 def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Outcome:
     """The model of the best epoch, scored on every part; `stopped` says what ended the training from outside."""
     # A metric that was never defined chose no epoch; then the last one stands.
-    kept = (
-        state.best_flat if state.best_epoch else state.optimizer.get("average", state.flat)
-    ).copy()  # a temperature goes into these weights
-    network, parameters = fold(prepared.network, view_parameters(prepared.network, kept))
-    prepared = _postprocessed(prepared, network, parameters)
-    scores = {part.name: _score_part(prepared, _scored(prepared, part), network, parameters) for part in prepared.parts}
+    flats = state.best if state.best_epoch else [member.kept for member in state.members]
+    ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
+    prepared = _postprocessed(prepared, ensemble)
+    scores = {part.name: _score_part(prepared, _scored(prepared, part), ensemble) for part in prepared.parts}
     last = prepared.parts[-1]
     baseline = constant_answers(
-        prepared.target, prepared.plan.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
+        prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
     scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
-    verdicts = _verdicts(prepared, network, parameters, scores[last.name])
+    verdicts = _verdicts(prepared, ensemble, scores[last.name])
     model = Model(
         prepared.preprocessor,
-        network,
-        parameters,
+        ensemble,
         prepared.target,
         prepared.target_state,
         replace(prepared.table_format, delimiter=None, encoding=None),
@@ -174,7 +168,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
     )
 
 
-def _postprocessed(prepared: Prepared, network: Network, parameters: Parameters) -> Prepared:
+def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     """With the target state that is fitted on the validation rows.
 
     A temperature fitted on rows that each member has not seen is each member's own: it goes into its logits, which is
@@ -183,33 +177,33 @@ def _postprocessed(prepared: Prepared, network: Network, parameters: Parameters)
     options, validation = prepared.loaded.config.postprocess, prepared.validation
     if validation is None or not is_fitted(options):
         return prepared
-    is_shares = (
-        network.output_activation == "sigmoid" and prepared.target.task == "classification" and network.sizes[-1] > 1
-    )
-    if prepared.folds is not None and options.calibration == "temperature" and has_logits(network) and not is_shares:
-        each = _unseen(prepared, validation, prepared.folds, network, parameters)
-        scale_logits(parameters, 1.0 / _judge(prepared, validation, "log_loss").members_temperature(each))
+    network = ensemble.first
+    is_shares = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
+    has_logits = network.output in ("softmax", "sigmoid")
+    if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
+        each = _unseen(prepared, validation, prepared.folds, ensemble)
+        temperature = _judge(prepared, validation, "log_loss").members_temperature(each)
+        for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
+            scale_logits(own, flat, 1.0 / temperature)
         options = replace(options, calibration="none")
-    outputs = _outputs(prepared, validation, network, parameters)
+    outputs = _outputs(prepared, validation, ensemble)
     target, state = prepared.target, prepared.target_state
     return replace(
         prepared, target_state=fitted_state(options, target, state, outputs, validation.truth, validation.weights)
     )
 
 
-def _outputs(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> NDArray[np.floating[Any]]:
+def _outputs(prepared: Prepared, part: Part, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
     """The network's outputs on a part; on folds the mean over the members that have not seen the row."""
     if part is prepared.validation and prepared.folds is not None:
-        outputs: NDArray[np.floating[Any]] = _unseen(prepared, part, prepared.folds, network, parameters).mean(axis=0)
+        outputs: NDArray[np.floating[Any]] = _unseen(prepared, part, prepared.folds, ensemble).mean(axis=0)
         return outputs
-    return predict(network, parameters, part.samples.X)
+    return ensemble.outputs(part.samples.X)
 
 
-def _unseen(
-    prepared: Prepared, part: Part, folds: Rows, network: Network, parameters: Parameters
-) -> NDArray[np.floating[Any]]:
+def _unseen(prepared: Prepared, part: Part, folds: Rows, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
     """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
-    return Scorer(network, prepared.plan.loss, part.samples, folds).run(parameters)[1]
+    return Evaluator(ensemble.networks, prepared.spec.loss, part.samples, folds).run(ensemble.flats)[1]
 
 
 def _flat(scores: Scores) -> dict[str, float | None]:
@@ -241,32 +235,32 @@ def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
         validation.truth,
         validation.weights,
         prepared.loaded.config.postprocess.calibration == "temperature",
-        prepared.network.members,
+        len(prepared.networks),
     )
 
 
 def _scored(prepared: Prepared, part: Part) -> Part:
     """The rows that are scored: all, or of training rows on disk a random sample."""
-    is_sampled = prepared.plan.chunk_rows is not None and part is prepared.train and prepared.folds is None
+    is_sampled = prepared.spec.chunk_rows is not None and part is prepared.train and prepared.folds is None
     return part.first(SCORED_ROWS) if is_sampled else part
 
 
-def _score_part(prepared: Prepared, part: Part, network: Network, parameters: Parameters) -> dict[str, float]:
-    outputs = _outputs(prepared, part, network, parameters)
+def _score_part(prepared: Prepared, part: Part, ensemble: Ensemble) -> dict[str, float]:
+    outputs = _outputs(prepared, part, ensemble)
     answers = Decoded(prepared.target, prepared.target_state, outputs)
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
-def _verdicts(prepared: Prepared, network: Network, parameters: Parameters, scores: dict[str, float]) -> list[Verdict]:
+def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) -> list[Verdict]:
     """What the gates of `expect` say of the last part; intervals are made where one asks for an end of them."""
     expect, last = prepared.loaded.config.expect, prepared.parts[-1]
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores)
-    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, last, network, parameters))
+    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, last, ensemble))
     threshold = prepared.target_state.get("threshold")
     answered = Answered(prepared.target, last.truth, answers, last.weights, threshold)
-    return answered.judge(gates, prepared.plan.seed)
+    return answered.judge(gates, prepared.spec.seed)
 
 
 def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
@@ -276,7 +270,7 @@ def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
         del config[key]
     return {
         "config": config,
-        "seed": prepared.plan.seed,
+        "seed": prepared.spec.seed,
         "threads": prepared.n_threads,
         "engine": prepared.engine.name,
         "versions": {
@@ -286,7 +280,7 @@ def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
             "pandas": pandas.__version__,
             **engine_versions(prepared.engine),
         },
-        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.plan.chunk_rows},
+        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
         "rows": {part.name: len(part.truth) for part in prepared.parts},
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,

@@ -39,20 +39,18 @@ class Inspection:
 def inspect(weights: str) -> Inspection:
     """Read and check a model file; raises ModelFileError."""
     model = load_model(weights)
-    network, parameters = model.network, model.parameters
-    layers = tuple(
-        LayerSummary(
-            number=index + 1,
-            n_in=W.shape[-1],
-            n_out=W.shape[-2],
-            n_parameters=W.size + b.size,
-            activation=network.activation_of(index),
-            weight_std=float(np.std(W, dtype=np.float64)),
-            weight_largest=float(np.abs(W).max()),
-        )
-        for index, (W, b) in enumerate(zip(parameters.W, parameters.b, strict=True))
-    )
-    return Inspection(weights, os.path.getsize(weights), model, layers, _training_seconds(weights))
+    tensors = model.ensemble.tensors()
+    layers = []
+    for number, (layer, activation) in enumerate(model.ensemble.first.dense_layers, start=1):
+        found = {
+            name: tensor for name, tensor in tensors.items() if name.rpartition(".")[2] in (f"W{number}", f"b{number}")
+        }
+        W = np.concatenate([tensor.ravel() for name, tensor in found.items() if "W" in name])
+        n_in = next(tensor.shape[1] for name, tensor in found.items() if "W" in name)
+        n_parameters = sum(tensor.size for tensor in found.values())
+        spread, largest = float(np.std(W, dtype=np.float64)), float(np.abs(W).max())
+        layers.append(LayerSummary(number, n_in, layer.width, n_parameters, activation, spread, largest))
+    return Inspection(weights, os.path.getsize(weights), model, tuple(layers), _training_seconds(weights))
 
 
 def _training_seconds(weights: str) -> float | None:

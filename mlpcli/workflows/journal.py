@@ -11,8 +11,7 @@ from mlpcli.nn.averaging import StochasticAverage
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
-from mlpcli.training.loop import EpochReport
-from mlpcli.training.state import TrainingState
+from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import Outcome, finished, fresh_state, report_start
 from mlpcli.workflows.preparation import Prepared
@@ -59,10 +58,10 @@ class Journal:
                 raise self.prepared.loaded.error(
                     key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
                 )
-        if checkpoint.state.epoch > self.prepared.plan.epochs:
+        if checkpoint.state.epoch > self.prepared.spec.epochs:
             raise self.prepared.loaded.error(
                 "training.epochs",
-                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.plan.epochs}.",
+                f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.spec.epochs}.",
             )
         for name, sha256 in checkpoint.data_sha256.items():
             if name != "test" and self.prepared.identity.get(name) != sha256:
@@ -133,17 +132,17 @@ def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "stop_reason": outcome.stop_reason or "all epochs done",
         "missed_gates": ", ".join(verdict.gate.text for verdict in outcome.verdicts if not verdict.passed),
         "seconds": round(seconds, 3),
-        "n_parameters": int(outcome.model.parameters.flat.size),
+        "n_parameters": int(outcome.model.ensemble.n_parameters),
         **outcome.model.scores,
     }
 
 
 def _is_open_ended(prepared: Prepared) -> bool:
     """Whether an epoch is the same however many are planned."""
-    plan, early_stopping = prepared.plan, prepared.loaded.config.training.early_stopping
+    plan, early_stopping = prepared.spec, prepared.loaded.config.training.early_stopping
     schedules = (plan.schedule, plan.dropout_schedule, plan.decay_schedule)
     judges_the_last = early_stopping is not None and early_stopping.at == "cycle_ends"
-    averages_the_end = isinstance(plan.averaging, StochasticAverage)
+    averages_the_end = isinstance(plan.update.averaging, StochasticAverage)
     return all(one.name in OPEN_ENDED_SCHEDULES for one in schedules) and not (judges_the_last or averages_the_end)
 
 

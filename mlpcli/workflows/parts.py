@@ -15,7 +15,7 @@ from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
-from mlpcli.training.samples import Samples
+from mlpcli.training.dataset import Dataset
 from mlpcli.workflows.data_store import inputs_of
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import row_weights
@@ -34,7 +34,7 @@ class Part:
     """
 
     name: str
-    samples: Samples
+    samples: Dataset
     truth: NDArray[Any]
     weights: Values | None
 
@@ -94,13 +94,11 @@ class PartMaker:
         weights = None if self.weight is None else row_weights(table, self.weight.name, rows)
         if isinstance(self.target, ClassTarget):
             codes = np.asarray(encode_target(self.target, {}, table, rows), code_dtype(len(self.target.labels)))
-            table_of_targets = class_target_table(
-                len(self.target.labels), self.network.sizes[-1], self.loss, self.dtype
-            )
+            table_of_targets = class_target_table(len(self.target.labels), self.network.n_out, self.loss, self.dtype)
             if name == "train":
                 self.class_weights = _class_weights(self.loaded, codes, self.target.labels)
             sample_weights = _normalized(_combined(weights, self.class_weights, codes), self.dtype)
-            return Part(name, Samples(X, codes, table_of_targets, sample_weights), codes, weights)
+            return Part(name, Dataset(X, codes, table_of_targets, sample_weights), codes, weights)
         y = np.asarray(encode_target(self.target, self.target_state, table, rows), dtype=np.float64)
         truth = true_values(self.target, table, rows)
         if isinstance(self.target, NumberTarget):
@@ -108,7 +106,7 @@ class PartMaker:
         elif isinstance(self.loss, BinaryCrossEntropy):
             smoothing = smoothing_of(self.loss)
             y = y * (1.0 - smoothing) + smoothing / 2.0
-        return Part(name, Samples(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights)
+        return Part(name, Dataset(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights)
 
     def _check_counts(self, table: Table, truth: Values) -> None:
         if isinstance(self.loss, Poisson) and truth.min() < 0.0:

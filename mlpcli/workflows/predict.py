@@ -83,7 +83,7 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
     seen: Histogram | None = None
-    n_threads = choose_threads(model.network.sizes)
+    n_threads = choose_threads(model.ensemble.first.sizes)
     keep_freed_memory(KEPT_MEMORY)
     with blas_threads(n_threads), closing(writer):
         for number, chunk in enumerate(_answered_chunks(model, request, writer)):
@@ -222,7 +222,7 @@ def _answers(
         outputs, counts = model.outputs(table)
         return _raw_names(model), list(outputs.T), counts
     answers, counts = model.answers(table)
-    target, dtype = model.target, model.parameters.flat.dtype
+    target, dtype = model.target, model.ensemble.dtype
     values: list[NDArray[np.generic] | Labels] = []
     if isinstance(target, NumberTarget):
         values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
@@ -247,7 +247,7 @@ def _honest_digits(amounts: NDArray[Any], scale: float, dtype: np.dtype[Any]) ->
 
 
 def _raw_names(model: Model) -> list[str]:
-    n_outputs = model.network.sizes[-1]
+    n_outputs = model.ensemble.first.n_out
     target = model.target
     of = answer_names(target)
     return [f"raw_{name}" for name in (of if len(of) == n_outputs else of[-n_outputs:])]

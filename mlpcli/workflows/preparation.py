@@ -18,11 +18,12 @@ from mlpcli.errors import DataError
 from mlpcli.machine import return_freed_memory
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network
-from mlpcli.training.engine import Plan
-from mlpcli.training.members import draw_folds
-from mlpcli.training.streams import stream
+from mlpcli.nn.steps import UpdateSpec
+from mlpcli.training.member import Member, TrainingSpec
+from mlpcli.training.rows import draw_folds, rows_of_members
+from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
-from mlpcli.workflows.engines import EngineChoice, choose_engine, plan_threads
+from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import given_state
@@ -38,7 +39,7 @@ from mlpcli.workflows.resolution import (
     uses_folds,
 )
 from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
-from mlpcli.workflows.shape import resolve_network
+from mlpcli.workflows.shape import resolve_networks
 from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
 
 Rows = NDArray[np.int64]
@@ -58,8 +59,8 @@ class Prepared:
     preprocessor: Preprocessor
     target: Target
     target_state: dict[str, Values]
-    network: Network
-    plan: Plan
+    networks: tuple[Network, ...]
+    spec: TrainingSpec
     engine: EngineChoice
     metric: str
     n_threads: int
@@ -73,6 +74,19 @@ class Prepared:
     weight: ColumnSchema | None = None
 
     @property
+    def network(self) -> Network:
+        """The first member's."""
+        return self.networks[0]
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The networks, each with the rows that it is trained on."""
+        kind, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
+        rows = rows_of_members(kind, len(self.networks), n_rows, self.spec.seed, self.folds)
+        pairs = zip(self.networks, rows, strict=True)
+        return tuple(Member(number, network, own) for number, (network, own) in enumerate(pairs))
+
+    @property
     def picks_best_epoch(self) -> bool:
         """Whether validation rows choose the epoch that is kept; else it is the last one."""
         return self.validation is not None and self.loaded.config.training.early_stopping is not None
@@ -80,7 +94,7 @@ class Prepared:
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same when a training goes on: the data, and the order in which rows lie on disk."""
-        n_rows = self.plan.chunk_rows
+        n_rows = self.spec.chunk_rows
         return self.data_sha256 | ({} if n_rows is None else {"order": f"chunks of {n_rows} rows"})
 
     @property
@@ -114,41 +128,55 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform)
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows)
     notes += poor_inputs(table, preprocessor.columns, config.data.columns)
-    network = resolve_network(loaded, preprocessor, target, loss, output_activation)
+    networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)
     names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
     notes += check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
     has_header = table.format.header if table.is_file else None
-    make = PartMaker(loaded, preprocessor, target, target_state, network, loss, settled, has_header)
-    train, validation = make.parts_of(table, train_rows, validation_rows)
+    make = PartMaker(loaded, preprocessor, target, target_state, networks[0], loss, settled, has_header)
+    train, validation, test, folds, hashes = _parts(loaded, settled, make, train_rows, validation_rows, notes)
     target_state = given_state(loaded, target, target_state, train.truth)
-    folds, hashes = None, {"train": table.sha256}
+    n_rows = train.samples.n_rows
+    spec = replace(_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))
+    notes += disk_notes(table, n_rows)
+    engine = choose_engine(loaded, networks, spec, n_rows)
+    if engine.name == "numpy" and engine.reason:
+        notes.append(f"engine numpy: {engine.reason}")
+    threads = training_threads(config.training.threads, engine, networks, spec.batch_size)
+    return Prepared(
+        loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
+        networks, spec, engine, metric, threads, train, validation, test, tuple(notes), hashes, folds, reference,
+        settled.weight,
+    )  # fmt: skip
+
+
+def _parts(
+    loaded: LoadedConfig,
+    settled: TrainingTable,
+    make: PartMaker,
+    train_rows: Rows,
+    validation_rows: Rows | None,
+    notes: list[str],
+) -> tuple[Part, Part | None, Part | None, Rows | None, dict[str, str]]:
+    """Training, validation and test part, the fold of each training row, and the hash of each file; adds to `notes`."""
+    data, target = loaded.config.data, make.target
+    folds, hashes, test = None, {"train": settled.table.sha256}, None
+    train, validation = make.parts_of(settled.table, train_rows, validation_rows)
     if uses_folds(loaded):
-        folds = _draw_folds(loaded, train, task)
+        folds = _draw_folds(loaded, train, settled.targets.task)
         validation = replace(train, name="validation")
-    if isinstance(config.data.validation, str):
-        validation, hashes["validation"] = make.file("validation", config.data.validation, notes)
-    test = None
-    if config.data.test is not None:
-        test, hashes["test"] = make.file("test", config.data.test, notes)
+    if isinstance(data.validation, str):
+        validation, hashes["validation"] = make.file("validation", data.validation, notes)
+    if data.test is not None:
+        test, hashes["test"] = make.file("test", data.test, notes)
     if isinstance(target, ClassTarget):
         notes += rare_classes(target.labels, train.truth)
     for part in (validation, test):
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
-    plan = _plan(loaded, loss, network, train.samples.n_rows)
-    plan = replace(plan, chunk_rows=chunk_rows(table, train.samples.n_rows))
-    notes += disk_notes(table, train.samples.n_rows)
-    engine = choose_engine(loaded, network, plan, train.samples.n_rows)
-    threads = plan_threads(config.training.threads, engine, network, plan, train.samples.X.dtype)
-    plan = replace(plan, n_threads=threads)
-    return Prepared(
-        loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
-        network, plan, engine, metric, plan.n_threads, train, validation, test, tuple(notes), hashes, folds, reference,
-        settled.weight,
-    )  # fmt: skip
+    return train, validation, test, folds, hashes
 
 
 def _fit_preprocessor(
@@ -162,24 +190,22 @@ def _fit_preprocessor(
     )  # fmt: skip
 
 
-def _plan(loaded: LoadedConfig, loss: Loss, network: Network, n_rows: int) -> Plan:
+def _spec(loaded: LoadedConfig, loss: Loss, n_rows: int) -> TrainingSpec:
     """How to train, with every `auto` resolved but the threads, which depend on the engine."""
-    training, model = loaded.config.training, loaded.config.model
-    batch_size = min(resolve_batch_size(training.batch_size, n_rows), n_rows)
-    return Plan(
-        loss=loss,
-        optimizer=training.optimizer,
-        schedule=training.schedule,
-        batch_size=batch_size,
-        epochs=training.epochs,
-        gradient_clip=training.gradient_clip,
-        seed=training.seed,
-        rates=training.rates,
-        is_ntk=model.parametrization == "ntk",
-        dropout_schedule=training.dropout_schedule,
-        decay_schedule=training.weight_decay_schedule,
-        averaging=training.averaging,
-        member_rows=model.members.rows,
+    training = loaded.config.training
+    update = UpdateSpec(
+        training.optimizer, training.rates, loaded.config.model.parametrization == "ntk", training.gradient_clip,
+        training.averaging,
+    )  # fmt: skip
+    return TrainingSpec(
+        loss,
+        update,
+        training.schedule,
+        min(resolve_batch_size(training.batch_size, n_rows), n_rows),
+        training.epochs,
+        training.seed,
+        training.dropout_schedule,
+        training.weight_decay_schedule,
     )
 
 
@@ -195,7 +221,7 @@ def _split(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[R
         target, state = fit_target(table, settled.targets.schemas, "classification", known)
         strata = encode_target(target, state, table, known)
     try:
-        train, held_out = split_rows(len(known), validation, strata, stream(loaded.config.training.seed, "split"))
+        train, held_out = split_rows(len(known), validation, strata, rng_of(loaded.config.training.seed, "split"))
     except DataError as error:
         raise DataError(f"{table.name}: {error}") from error
     return known[train], known[held_out]

@@ -12,7 +12,7 @@ from mlpcli.config.overrides import Override
 from mlpcli.errors import DataError, Diverged, ModelFileError
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.training.engine import NonFiniteLoss
+from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models
 from mlpcli.workflows.fitting import epochs, finished, fresh_state

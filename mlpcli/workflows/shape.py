@@ -1,7 +1,7 @@
 """The network of a config and its data: sizes, members, and what stands before the layers."""
 
 import os
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,19 +9,21 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, Target
-from mlpcli.nn.architecture import Front
+from mlpcli.nn.build import HiddenSpec, perceptron
+from mlpcli.nn.chain import AnyLayer, Chain
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
+from mlpcli.nn.layers import InputScale
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
-from mlpcli.nn.parameters import count_parameters
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS = 6
 
 
-def resolve_network(
+def resolve_networks(
     loaded: LoadedConfig, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
-) -> Network:
-    """The network n -> N -> ... -> M; raises ConfigError where explicit sizes do not fit the data."""
+) -> tuple[Network, ...]:
+    """The network n -> N -> ... -> M of each member; raises ConfigError where explicit sizes do not fit the data."""
     model = loaded.config.model
     n_inputs, n_outputs = len(preprocessor.feature_names), _natural_outputs(target, loss)
     layers = model.layers
@@ -38,59 +40,78 @@ def resolve_network(
         )
     if output_activation == "softmax" and layers[-1] == 1:
         raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
-    hidden = tuple(int(size) for size in layers[1:-1])
-    sizes = (n_inputs, *hidden, n_outputs if layers[-1] == "auto" else int(layers[-1]))
-    network = Network(
-        sizes, model.activation, output_activation, model.dropout, model.members.count,
-        _front(loaded, preprocessor), model.learn_slopes, model.layer_norm, model.residual,
-    )  # fmt: skip
-    _check_memory(loaded, network)
-    return network
+    hidden = [int(size) for size in layers[1:-1]]
+    n_out = n_outputs if layers[-1] == "auto" else int(layers[-1])
+    spec = HiddenSpec(model.initializer, model.dropout, model.learn_slopes, model.layer_norm, model.residual)
+    networks = []
+    for below in _input_layers(loaded, preprocessor):
+        width = Chain(layers=below).n_out(n_inputs)
+        above = perceptron(width, hidden, n_out, [model.activation] * len(hidden), output_activation, spec)
+        networks.append(Network(n_inputs, (*below, *above), output_activation))
+    _check_memory(loaded, networks)
+    return tuple(networks)
 
 
-def _front(loaded: LoadedConfig, preprocessor: Preprocessor) -> Front:
-    """What the config asks for before the first layer, as far as the columns have any use for it."""
-    model = loaded.config.model
-    cosines = model.numeric_embedding
+def _input_layers(loaded: LoadedConfig, preprocessor: Preprocessor) -> list[tuple[AnyLayer, ...]]:
+    """What the config asks for on the inputs of each member, as far as the columns have any use for it."""
+    model, n_inputs = loaded.config.model, len(preprocessor.feature_names)
+    cosines, embedding = model.numeric_embedding, model.category_embedding
     numbers = () if cosines is None else preprocessor.number_inputs_with(cosines.min_distinct)
-    embedding, blocks = model.category_embedding, preprocessor.category_blocks
-    wide = () if embedding is None else tuple(b for b in blocks if b[1] - b[0] > embedding.above)
-    return Front(
-        is_scaled=model.scale_inputs,
-        periodic=cosines if numbers else None,
-        numbers=numbers,
-        blocks=wide,
-        embedding=embedding.size if embedding is not None and wide else 0,
-        **_views(loaded, preprocessor, has_cosines=bool(numbers)),
-    )
+    wide = () if embedding is None else [b for b in preprocessor.category_blocks if b[1] - b[0] > embedding.above]
+    found = []
+    for sees_cosines, sees_bins in _views(loaded, preprocessor, has_cosines=bool(numbers)):
+        layers, first, stop = list[AnyLayer](), *preprocessor.bin_inputs
+        hidden = 0 if sees_bins else stop - first
+        if hidden:
+            spans = ((0, first), (stop, n_inputs))
+            layers.append(ColumnMask(spans=tuple(span for span in spans if span[0] < span[1])))
+        if cosines is not None and numbers and sees_cosines:
+            layers.append(
+                PeriodicEmbedding(
+                    columns=tuple(numbers),
+                    frequencies=cosines.frequencies,
+                    outputs=cosines.outputs,
+                    sigma=cosines.sigma,
+                )
+            )
+        if embedding is not None and wide:
+            layers.append(
+                CategoryEmbedding(spans=tuple((a - hidden, b - hidden) for a, b in wide), size=embedding.size)
+            )
+        layers += [InputScale()] if model.scale_inputs else []
+        found.append(tuple(layers))
+    return found
 
 
-def _views(loaded: LoadedConfig, preprocessor: Preprocessor, has_cosines: bool) -> dict[str, Any]:
-    """Which members see cosines and which see bins: every other one, and both kinds in each fold."""
+def _views(loaded: LoadedConfig, preprocessor: Preprocessor, has_cosines: bool) -> list[tuple[bool, bool]]:
+    """Whether each member sees cosines and bins: with alternate views every other one, and both kinds in each fold."""
     members = loaded.config.model.members
+    same = [(True, True)] * members.count
     if members.views == "same":
-        return {}
+        return same
     if loaded.config.model.numeric_embedding is None or isinstance(loaded.config.preprocess.encoding, NoEncoding):
         raise loaded.error(
             "model.members.views", "alternate needs model.numeric_embedding and preprocess.encoding: piecewise_linear."
         )
-    bins = preprocessor.bin_inputs
-    if not has_cosines or bins[0] == bins[1]:  # no column has many values: all see the same
-        return {}
+    first, stop = preprocessor.bin_inputs
+    if not has_cosines or first == stop:  # no column has many values: all see the same
+        return same
     n_folds = members.folds or members.count
-    sees_cosines = tuple((number // n_folds + number) % 2 == 0 for number in range(members.count))
-    return {"bins": bins, "sees_cosines": sees_cosines}
+    sees_cosines = [(number // n_folds + number) % 2 == 0 for number in range(members.count)]
+    return [(sees, not sees) for sees in sees_cosines]
 
 
-def _check_memory(loaded: LoadedConfig, network: Network) -> None:
-    """Refuse a network whose weights, gradient and optimizer state cannot fit into the machine."""
-    needed = count_parameters(network) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
+def _check_memory(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
+    """Refuse networks whose weights, gradient and optimizer state cannot fit into the machine."""
+    needed = (
+        sum(network.n_parameters for network in networks) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
+    )
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not every system tells
         return
     if needed > memory:
-        shape = " -> ".join(map(str, network.sizes))
+        shape = " -> ".join(map(str, networks[0].sizes))
         raise loaded.error(
             "model.layers",
             f"{shape} takes about {needed / 1e9:.0f} GB to train, this machine has {memory / 1e9:.0f} GB. "

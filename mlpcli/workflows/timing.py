@@ -2,11 +2,12 @@
 
 from contextlib import suppress
 from time import perf_counter
+from typing import Any
 
-from mlpcli.training.engine import NonFiniteLoss
-from mlpcli.training.loop import fit
+from mlpcli.training.fit import fit
+from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import make_engine
+from mlpcli.workflows.engines import step_threads, trainer_maker
 from mlpcli.workflows.fitting import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
@@ -15,22 +16,34 @@ PROBE_SECONDS = 0.3
 
 def expected_seconds(prepared: Prepared) -> float:
     """Seconds for all epochs, from as many steps on throwaway weights as fit into PROBE_SECONDS."""
-    state, samples, plan = fresh_state(prepared), prepared.train.samples, prepared.plan
-    engine = make_engine(prepared.engine, prepared.network, plan, samples, prepared.folds)
+    spec, members = prepared.spec, prepared.members
+    n_members, n_threads = len(members), prepared.n_threads
+    make, made = trainer_maker(prepared.engine, n_members, n_threads), list[Trainer]()
+
+    def make_trainer(*arguments: Any) -> Trainer:
+        made.append(make(*arguments))
+        return made[-1]
+
+    def n_taken() -> int:
+        return sum(trainer.state.n_steps for trainer in made)
+
     started = perf_counter()
     first_steps, first = 0, 0.0
 
     def is_enough() -> bool:
         nonlocal first_steps, first
-        if not first and engine.steps_taken:
-            first_steps, first = engine.steps_taken, perf_counter()  # they pay for what is loaded and allocated once
-        return engine.steps_taken > first_steps and perf_counter() - started > PROBE_SECONDS
+        if not first and n_taken():
+            first_steps, first = n_taken(), perf_counter()  # they pay for what is loaded and allocated once
+        return n_taken() > first_steps and perf_counter() - started > PROBE_SECONDS
 
     # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
-    with blas_threads(1), suppress(NonFiniteLoss):
-        for _ in fit(prepared.network, plan, samples, state, must_stop=is_enough, engine=engine):
+    with blas_threads(step_threads(prepared.engine, n_members, n_threads)), suppress(NonFiniteLoss):
+        for _ in fit(
+            members, spec, prepared.train.samples, fresh_state(prepared), must_stop=is_enough, n_threads=n_threads,
+            make_trainer=make_trainer,
+        ):  # fmt: skip
             if is_enough():
                 break
-    n_steps, since = engine.steps_taken - first_steps, first or started
+    n_steps, since = n_taken() - first_steps, first or started
     per_step = (perf_counter() - since) / max(n_steps, 1)
-    return per_step * engine.n_steps * plan.epochs
+    return per_step * sum(member.n_steps(spec) for member in members) * spec.epochs

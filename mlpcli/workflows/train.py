@@ -14,9 +14,8 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import Diverged, Interrupted
 from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.training.engine import NonFiniteLoss
-from mlpcli.training.loop import EpochReport
-from mlpcli.training.state import TrainingState
+from mlpcli.training.fit import EpochReport, TrainingState
+from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.data_store import memory_limit
@@ -99,7 +98,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         journal = Journal(run, prepared)
         state = journal.resume() if run.can_resume else fresh_state(prepared)
         journal.start()
-        budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.plan.chunk_rows is not None)
+        budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.spec.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
@@ -140,7 +139,7 @@ def _divergence(prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, 
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
             "or --set preprocess.numeric=robust if a few rows are far out."
         )
-    optimizer = prepared.plan.optimizer
+    optimizer = prepared.spec.update.optimizer
     smaller = min(optimizer.learning_rate / 10, type(optimizer)().learning_rate)
     return text + f"The learning rate is likely too high. Try --set training.optimizer.learning_rate={_short(smaller)}"
 

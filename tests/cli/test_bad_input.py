@@ -326,7 +326,7 @@ MODELS = {
     ),
     "a newer format": (
         lambda good: changed(good, lambda header, arrays: header.update(format=99)),
-        "w.npz: format 99 is newer than this mlp reads (3). Upgrade with: pip install -U mlp-train",
+        "w.npz: format 99 is newer than this mlp reads (1). Upgrade with: pip install -U mlp-train",
     ),
     "a zip bomb": (lambda good: bomb(), "w.npz: refused: "),
     "a checkpoint": (lambda good: (good.parent / "checkpoint.npz").read_bytes(), "w.npz: is a checkpoint, not a model"),

@@ -231,7 +231,7 @@ def test_a_time_budget_is_a_number_of_seconds(folder, budget):
 )  # fmt: skip
 def test_a_time_budget_takes_the_strongest_recipe_that_fits(folder, monkeypatch, budget, recipe, members, epochs):
     def seconds(prepared):
-        return float(prepared.network.members * prepared.plan.epochs + 6)
+        return float(len(prepared.networks) * prepared.spec.epochs + 6)
 
     monkeypatch.setattr(workflow, "expected_seconds", seconds)
     ended = done("init", DATA / "iris.csv", "--target", "species", "--time-budget", budget, "-o", "c.yaml")

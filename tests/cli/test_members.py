@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from mlpcli.nn.groups import member_of
 from mlpcli.nn.network import predict
 from mlpcli.storage.model_file import load_model
 from tests.program import DATA, done, train, write_config
@@ -30,12 +29,10 @@ def test_what_is_predicted_is_the_mean_of_the_members(model):
     found = np.array([[float(row[f"p_{name}"]) for name in ("Adelie", "Chinstrap", "Gentoo")] for row in rows])
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
     loaded = load_model(str(model))
-    X = np.random.default_rng(0).normal(size=(9, loaded.network.sizes[0])).astype(np.float32)
-    each = [
-        predict(loaded.network.member(m), member_of(loaded.network, loaded.parameters, m), X)
-        for m in range(loaded.network.members)
-    ]
-    np.testing.assert_allclose(predict(loaded.network, loaded.parameters, X), np.mean(each, axis=0), rtol=1e-5)
+    ensemble = loaded.ensemble
+    X = np.random.default_rng(0).normal(size=(9, ensemble.first.n_in)).astype(np.float32)
+    each = [predict(network, flat, X) for network, flat in zip(ensemble.networks, ensemble.flats, strict=True)]
+    np.testing.assert_allclose(ensemble.outputs(X), np.mean(each, axis=0), rtol=1e-5)
     assert not np.allclose(each[0], each[1], atol=1e-3)
 
 

@@ -77,7 +77,7 @@ def test_another_version_is_named_also_where_every_number_is_the_same(folder, ir
 
 def test_a_number_that_comes_out_otherwise_is_found_and_laid_to_the_machine(folder, iris):
     model = load_model(str(iris))
-    model.parameters.W[1][0, 0] += 0.5
+    model.ensemble.tensors()["W2"][0, 0] += 0.5
     (folder / "odd.npz").write_bytes(encode_model(model))
     document = mlp("repro", "odd.npz", "--json").document
     assert [one["name"] for one in document["arrays"]] == ["W2"]

@@ -3,8 +3,8 @@ from typing import get_args
 import pytest
 
 from mlpcli.config.schema import HiddenActivation, OutputActivation
-from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.initializers import INITIALIZERS, InitializerName
+from mlpcli.nn.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
+from mlpcli.nn.initializers import VARIANCE_SCALINGS, InitializerName
 from mlpcli.nn.losses import Loss
 from mlpcli.workflows.resolution import DEFAULT_LOSSES, TASK_LOSSES
 
@@ -12,16 +12,16 @@ from mlpcli.workflows.resolution import DEFAULT_LOSSES, TASK_LOSSES
 def test_every_activation_can_be_chosen_where_it_belongs():
     hidden = {name for name, activation in ACTIVATIONS.items() if not activation.is_for_outputs_only}
     assert set(get_args(HiddenActivation)) == hidden
-    assert set(get_args(OutputActivation)) == {"auto", *ACTIVATIONS}
+    assert set(get_args(OutputActivation)) == {"auto", *OUTPUT_ACTIVATIONS}
 
 
 def test_every_initializer_can_be_chosen():
-    assert set(get_args(InitializerName)) == {"auto", *INITIALIZERS}
+    assert set(get_args(InitializerName)) == {"auto", *VARIANCE_SCALINGS}
 
 
 def test_what_auto_chooses_exists():
-    assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(INITIALIZERS)
-    assert {loss.partner for loss in get_args(Loss)} <= set(ACTIVATIONS)
+    assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(VARIANCE_SCALINGS)
+    assert {loss.partner for loss in get_args(Loss)} <= set(OUTPUT_ACTIVATIONS)
 
 
 @pytest.mark.parametrize("loss", get_args(Loss), ids=lambda loss: loss.name)

@@ -266,9 +266,9 @@ def test_one_file_many_files_gzip_parquet_and_a_frame_train_the_same_weights(tmp
         other = trained(source)
         assert other.preprocessor.feature_names == model.preprocessor.feature_names, source
         assert other.target.labels == model.target.labels
-        np.testing.assert_array_equal(other.parameters.flat, model.parameters.flat)
+        np.testing.assert_array_equal(other.ensemble.flats, model.ensemble.flats)
     given = trained("(frame)", table=table_from_frame(frame))
-    np.testing.assert_array_equal(given.parameters.flat, model.parameters.flat)
+    np.testing.assert_array_equal(given.ensemble.flats, model.ensemble.flats)
 
 
 @given(st.sampled_from(["float16", "float32"]), st.data())

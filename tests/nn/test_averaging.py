@@ -11,7 +11,7 @@ def averaged(averaging, weights):
     average, scratch = np.zeros(weights.shape[1]), np.empty(weights.shape[1])
     found = []
     for step, flat in enumerate(weights, start=1):
-        blend(average, flat, averaging.share(step, len(weights)), scratch)
+        blend(average, flat, averaging.weight(step, len(weights)), scratch)
         found.append(average.copy())
     return np.array(found)
 
@@ -32,10 +32,10 @@ def test_an_exponential_average_forgets_by_its_decay_once_it_is_warm():
 def test_an_exponential_average_has_forgotten_its_start_early():
     still = np.concatenate([np.full((1, 1), 1e6), np.zeros((200, 1))])
     assert abs(averaged(ExponentialAverage(decay=0.999), still)[-1, 0]) < 1e-3
-    shares = [ExponentialAverage(decay=0.999).share(step, 10**5) for step in range(1, 10**4)]
-    assert shares == sorted(shares, reverse=True)
-    assert shares[0] <= 1.0
-    assert shares[-1] == pytest.approx(0.001)
+    weights = [ExponentialAverage(decay=0.999).weight(step, 10**5) for step in range(1, 10**4)]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] <= 1.0
+    assert weights[-1] == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("start", [0.0, 0.1, 0.25, 0.333, 0.5, 0.7, 0.75, 0.99])

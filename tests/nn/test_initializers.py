@@ -3,22 +3,34 @@
 import numpy as np
 import pytest
 
+from mlpcli.nn import initializers
 from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.initialization import initialize
-from mlpcli.nn.initializers import INITIALIZERS, ByFan, DataDriven, Normal, Uniform, draw_layer, draw_on_data
-from mlpcli.nn.network import Network, Workspace, forward
+from mlpcli.nn.build import HiddenSpec, perceptron
+from mlpcli.nn.initializers import VARIANCE_SCALINGS, ByFan, DataDriven, Normal, Uniform
+from mlpcli.nn.network import Network, predict
 
 N_IN, N_OUT = 400, 100
 VARIANCES = {"glorot": 2 / (N_IN + N_OUT), "he": 2 / N_IN, "lecun": 1 / N_IN}
 
 
-def draw(initializer, dtype=np.float64, seed=0):
+def draw(start, dtype=np.float64, seed=0):
     W, b = np.full((N_OUT, N_IN), np.nan, dtype), np.full(N_OUT, np.nan, dtype)
-    draw_layer(initializer, W, b, np.random.default_rng(seed))
+    start = ByFan(name=start) if isinstance(start, str) else start
+    initializers.draw(start, W, b, np.random.default_rng(seed), None)
     return W, b
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+def network_of(sizes, activation, output, start, seed=0, X=None):
+    """A perceptron in double precision, and its tensors by name."""
+    spec = HiddenSpec(start=start)
+    network = Network(
+        sizes[0], perceptron(sizes[0], sizes[1:-1], sizes[-1], [activation] * (len(sizes) - 2), output, spec), output
+    )
+    flat = network.init(np.random.default_rng(seed), np.float64, X)
+    return network, flat, network.views(flat)
+
+
+@pytest.mark.parametrize("name", VARIANCE_SCALINGS)
 def test_the_variance_is_the_one_of_the_paper(name):
     W, b = draw(name)
     assert W.var() == pytest.approx(VARIANCES[name.split("_")[0]], rel=0.03)
@@ -26,7 +38,7 @@ def test_the_variance_is_the_one_of_the_paper(name):
     np.testing.assert_array_equal(b, 0.0)
 
 
-@pytest.mark.parametrize("name", [name for name in INITIALIZERS if name.endswith("uniform")])
+@pytest.mark.parametrize("name", [name for name in VARIANCE_SCALINGS if name.endswith("uniform")])
 def test_a_uniform_draw_fills_its_interval_evenly(name):
     W, _ = draw(name)
     limit = np.sqrt(3 * VARIANCES[name.split("_")[0]])
@@ -34,7 +46,7 @@ def test_a_uniform_draw_fills_its_interval_evenly(name):
     assert (np.abs(W) < limit / 2).mean() == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.parametrize("name", [name for name in INITIALIZERS if name.endswith("normal")])
+@pytest.mark.parametrize("name", [name for name in VARIANCE_SCALINGS if name.endswith("normal")])
 def test_a_normal_draw_has_the_tails_of_a_normal_distribution(name):
     W, _ = draw(name)
     assert (np.abs(W) > 2 * W.std()).mean() == pytest.approx(0.0455, abs=0.005)
@@ -59,7 +71,7 @@ def test_biases_start_at_zero_unless_asked_for(initializer):
     np.testing.assert_array_equal(draw(initializer)[1], 0.0)
 
 
-@pytest.mark.parametrize("initializer", [*INITIALIZERS, Normal(bias_scale=1.0), Uniform(bias_scale=1.0)])
+@pytest.mark.parametrize("initializer", [*VARIANCE_SCALINGS, Normal(bias_scale=1.0), Uniform(bias_scale=1.0)])
 def test_the_seed_decides_every_number(initializer):
     W, b = draw(initializer, seed=1)
     again, b_again = draw(initializer, seed=1)
@@ -71,24 +83,22 @@ def test_the_seed_decides_every_number(initializer):
 
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if not ACTIVATIONS[name].is_for_outputs_only])
 def test_auto_goes_by_the_activation_of_each_layer(activation):
-    network = Network((20, 30, 10), activation, "softmax")
-    parameters = initialize(network, "auto", np.random.default_rng(3), np.float64)
+    _, _, tensors = network_of((20, 30, 10), activation, "softmax", "auto", 3)
     rng = np.random.default_rng(3)
-    for layer, name in enumerate([ACTIVATIONS[activation].initializer, ACTIVATIONS["softmax"].initializer]):
-        W, b = np.empty_like(parameters.W[layer]), np.empty_like(parameters.b[layer])
-        draw_layer(name, W, b, rng)
-        np.testing.assert_array_equal(parameters.W[layer], W)
-        np.testing.assert_array_equal(parameters.b[layer], b)
+    for number, name in enumerate([ACTIVATIONS[activation].initializer, "glorot_uniform"], start=1):
+        W, b = np.empty_like(tensors[f"W{number}"]), np.empty_like(tensors[f"b{number}"])
+        initializers.draw(ByFan(name=name), W, b, rng, None)
+        np.testing.assert_array_equal(tensors[f"W{number}"], W)
+        np.testing.assert_array_equal(tensors[f"b{number}"], b)
 
 
 def test_the_usual_pairs_of_activation_and_initializer_hold():
-    chosen = {name: ACTIVATIONS[name].initializer for name in ("sigmoid", "tanh", "relu", "selu", "softmax")}
+    chosen = {name: ACTIVATIONS[name].initializer for name in ("sigmoid", "tanh", "relu", "selu")}
     assert chosen == {
         "sigmoid": "glorot_uniform",
         "tanh": "glorot_uniform",
         "relu": "he_uniform",
         "selu": "lecun_normal",
-        "softmax": "glorot_uniform",
     }
 
 
@@ -98,14 +108,12 @@ def test_single_precision_is_double_precision_rounded():
 
 @pytest.mark.parametrize("activation", ["relu", "selu", "tanh"])
 def test_a_signal_neither_dies_nor_explodes_in_a_deep_network(activation):
-    network = Network((200,) * 12, activation, activation)
-    rng = np.random.default_rng(4)
-    X = rng.normal(size=(300, 200))
-    _, a = forward(initialize(network, "auto", rng, np.float64), X, Workspace(network, 300, np.float64))
+    network, flat, _ = network_of((200,) * 12, activation, activation, "auto", 4)
+    a = predict(network, flat, np.random.default_rng(4).normal(size=(300, 200)))
     assert 0.1 < np.sqrt(np.square(a).mean()) < 3.0
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", VARIANCE_SCALINGS)
 def test_a_name_with_options_draws_the_weights_of_the_name_alone(name):
     W, b = draw(ByFan(name=name))
     np.testing.assert_array_equal(W, draw(name)[0])
@@ -116,28 +124,35 @@ def test_a_name_with_options_draws_the_weights_of_the_name_alone(name):
 
 
 def test_only_hidden_biases_are_spread_and_only_the_last_layer_starts_at_zero():
-    network = Network((6, 40, 30, 3), "selu", "softmax")
-    spread = initialize(network, ByFan(bias_scale=1.0), np.random.default_rng(0), np.float64)
-    assert [bool(b.any()) for b in spread.b] == [True, True, False]
-    assert spread.W[2].any()
-    zeroed = initialize(network, ByFan(bias_scale=1.0, zero_last=True), np.random.default_rng(0), np.float64)
-    assert [bool(W.any()) for W in zeroed.W] == [True, True, False]
-    assert not zeroed.b[2].any()
-    for layer in (0, 1):
-        np.testing.assert_array_equal(zeroed.W[layer], spread.W[layer])
+    sizes = (6, 40, 30, 3)
+    _, _, spread = network_of(sizes, "selu", "softmax", ByFan(bias_scale=1.0))
+    assert [bool(spread[name].any()) for name in ("b1", "b2", "b3", "W3")] == [True, True, False, True]
+    network, flat, zeroed = network_of(sizes, "selu", "softmax", ByFan(bias_scale=1.0, zero_last=True))
+    assert [bool(zeroed[name].any()) for name in ("W1", "W2", "W3", "b3")] == [True, True, False, False]
+    for name in ("W1", "W2"):
+        np.testing.assert_array_equal(zeroed[name], spread[name])
     X = np.random.default_rng(1).normal(size=(9, 6))
-    _, a = forward(zeroed, X, Workspace(network, 9, np.float64))
-    np.testing.assert_allclose(a, 1 / 3, rtol=1e-12)
+    np.testing.assert_allclose(predict(network, flat, X), 1 / 3, rtol=1e-12)
 
 
 def test_the_bias_of_a_data_driven_start_is_a_mixture_of_rows():
     """The bend w h + b = 0 passes through a convex mixture of the rows, for each neuron."""
     h = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 4))
     W, b = np.empty((200, 4)), np.empty(200)
-    draw_on_data(DataDriven(points=5), W, b, h, np.random.default_rng(1))
+    initializers.draw(DataDriven(points=5), W, b, np.random.default_rng(1), h)
     products = h @ W.T
     assert (products.min(axis=0) < -b).all()
     assert (-b < products.max(axis=0)).all()
-    draw_on_data(DataDriven(points=1), W, b, h, np.random.default_rng(1))
+    np.testing.assert_allclose(products.std(axis=0), 1.0, rtol=1e-10)
+    initializers.draw(DataDriven(points=1), W, b, np.random.default_rng(1), h)
     products = h @ W.T
     assert np.abs(products + b).min(axis=0).max() < 1e-12  # of one row: that row itself
+
+
+def test_a_data_driven_start_sees_what_each_layer_sees():
+    X = np.random.default_rng(0).normal(2.0, 3.0, size=(300, 6))
+    network, flat, tensors = network_of((6, 40, 30, 3), "selu", "identity", DataDriven(), X=X)
+    hidden = network.chain.forward(X, network.bind(flat), network.buffers(300, np.float64, is_training=False))
+    np.testing.assert_allclose((hidden - tensors["b3"]).std(axis=0), 1.0, rtol=1e-6)
+    with pytest.raises(ValueError, match="needs rows"):
+        network_of((6, 4, 3), "selu", "identity", DataDriven())

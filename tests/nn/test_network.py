@@ -1,240 +1,231 @@
-"""The forward pass, prediction in blocks, dropout, and agreement with an independent perceptron."""
+"""Networks of all layers: gradients by central differences, shapes, predictions, names, merging."""
 
 import tracemalloc
 
 import numpy as np
 import pytest
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.initialization import initialize
-from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from mlpcli.nn.network import (
-    SCORING_ROWS,
-    Dropout,
-    Network,
-    Workspace,
-    backward,
-    forward,
-    mean_loss,
-    output_blocks,
-    predict,
-)
-from mlpcli.nn.optimizers import SGD
-from mlpcli.nn.parameters import allocate_parameters, view_parameters
-from mlpcli.nn.stepping import bind
+from mlpcli.nn.chain import Chain, Residual
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
+from mlpcli.nn.layers import GROUPS, Activation, Allocator, Dense, Dropout, InputScale, LayerNorm, Noise, Softmax
+from mlpcli.nn.losses import CrossEntropy, SquaredError
+from mlpcli.nn.merge import merge_linear, scale_logits
+from mlpcli.nn.network import PREDICTED_ROWS, LossAndGradient, Network, predict
+from tests.nn.staging import COSTS, HIDDEN, N_IN, SMOOTH, input_layers, networks, rows, start
 
-PEER_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+thorough = settings(max_examples=60)
+# One of each kind, which stands alone on 9 inputs.
+ALONE = {
+    "dense": Dense(width=4),
+    "dense of one neuron": Dense(width=1),
+    "dense without bias": Dense(width=4, has_bias=False),
+    "activation": Activation(function="mish"),
+    "learnt activation": Activation(function="selu", is_learnt=True),
+    "softmax": Softmax(),
+    "layer norm": LayerNorm(),
+    "dropout": Dropout(rate=0.3),
+    "input scale": InputScale(),
+    "column mask": ColumnMask(spans=((2, 5),)),
+    "column mask of several spans": ColumnMask(spans=((0, 1), (2, 5), (8, 9))),
+    "periodic embedding": PeriodicEmbedding(columns=(1, 2, 5), frequencies=3, outputs=2, sigma=0.7),
+    "category embedding": CategoryEmbedding(spans=((0, 2), (3, 6)), size=2),
+    "residual": Residual(layers=(Dense(width=9), Activation(function="tanh"))),
+}
 
 
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
+def differences(cost, flat, places):
+    """Central differences of a cost in some places of the flat vector, which it reads."""
+    found = []
+    for place in places:
+        kept, values = flat[place], []
+        for sign in (1, -1):
+            flat[place] = kept + sign * 1e-6
+            values.append(cost())
+        flat[place] = kept
+        found.append((values[0] - values[1]) / 2e-6)
+    return np.array(found)
 
 
-def sizes_of(peer):
-    return (peer.coefs_[0].shape[0], *(coef.shape[1] for coef in peer.coefs_))
+@thorough
+@given(st.data(), st.sampled_from(COSTS), st.integers(0, 1000))
+def test_gradients_of_random_networks_are_those_of_the_cost(data, cost, seed):
+    loss, output = cost
+    network = data.draw(networks(SMOOTH, output))
+    flat, (X, y, weights) = start(network, seed), rows(seed)
+    gradient, noise = np.empty_like(flat), Noise(seed * 7919, 0.9)
+    LossAndGradient(network, loss, flat, gradient)(X, y, weights, noise)
+    other = LossAndGradient(network, loss, flat, np.empty_like(flat))
+    places = np.random.default_rng(seed).permutation(flat.size)[:40]
+    expected = differences(lambda: other(X, y, weights, noise), flat, places)
+    np.testing.assert_allclose(gradient[places], expected, rtol=1e-4, atol=1e-6 * (1 + np.abs(expected).max()))
 
 
-def from_peer(peer):
-    """Parameters of a scikit-learn network, whose `coefs_` are (n_in, n_out)."""
-    return view_parameters(
-        sizes_of(peer), np.concatenate([*(coef.T.ravel() for coef in peer.coefs_), *peer.intercepts_])
+@pytest.mark.parametrize("name", ALONE)
+def test_a_layer_alone_gives_the_gradient_of_its_parameters_and_of_its_input(name):
+    layer, rng = ALONE[name], np.random.default_rng(0)
+    network = Network(N_IN, (layer,))
+    flat, x = start(network, 1), rng.normal(size=(5, N_IN))
+    params, gradient = network.bind(flat), np.empty_like(flat)
+    direction = rng.normal(size=(5, layer.n_out(N_IN)))
+    buffers = layer.buffers(N_IN, Allocator(5, np.dtype(np.float64), is_training=True), needs_dx=True)
+    noise = Noise(99)
+
+    def value():
+        return float((layer.forward(x, params[0], buffers, noise) * direction).sum())
+
+    value()
+    dx = layer.backward(direction.copy(order="F"), params[0], network.bind(gradient)[0], buffers)
+    np.testing.assert_allclose(gradient, differences(value, flat, range(flat.size)), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(dx.ravel(), differences(value, x.reshape(-1), range(x.size)), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_layer_says_its_shapes_and_never_writes_its_input(name):
+    layer, x = ALONE[name], np.random.default_rng(0).normal(size=(5, N_IN))
+    before, network = x.copy(), Network(N_IN, (layer,))
+    flat = start(network, 1)
+    for placed in network.tensors:
+        assert placed.tensor.group in GROUPS
+        assert network.views(flat)[placed.name].shape == placed.tensor.shape
+    y = network.chain.forward(x, network.bind(flat), network.buffers(5, np.float64, is_training=False))
+    assert y.shape == (5, layer.n_out(N_IN)) == (5, network.n_out)
+    np.testing.assert_array_equal(x, before)
+
+
+@given(st.data(), st.integers(0, 1000))
+def test_predicting_is_going_forward_without_noise_whatever_rows_stand_beside(data, seed):
+    network = data.draw(networks(HIDDEN, "softmax"))
+    flat, X = start(network, seed, np.float32), rows(seed, 30, np.float32)[0]
+    outputs = predict(network, flat, X)
+    np.testing.assert_allclose(outputs.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(predict(network, flat, X[3:8]), outputs[3:8])
+    z = network.chain.forward(X, network.bind(flat), network.buffers(30, np.float32, is_training=True))
+    np.testing.assert_allclose(network.outputs(z), outputs, rtol=1e-4, atol=1e-6)
+
+
+def test_predictions_of_many_blocks_are_those_of_each():
+    network = Network(N_IN, (Dense(width=40), Activation(function="relu"), Dense(width=2)), "softmax")
+    flat, X = start(network, 0, np.float32), rows(0, 2 * PREDICTED_ROWS + 5, np.float32)[0]
+    whole = predict(network, flat, X)
+    for row in (0, PREDICTED_ROWS - 1, PREDICTED_ROWS, len(X) - 1):
+        np.testing.assert_array_equal(predict(network, flat, X[row : row + 1])[0], whole[row])
+
+
+def test_tensors_have_the_names_of_the_formula_and_lie_by_group():
+    inner = (Dense(width=4, has_bias=False), LayerNorm(), Activation(function="relu", is_learnt=True))
+    network = Network(4, (InputScale(), Dense(width=4), Residual(layers=inner), Dense(width=2)))
+    assert [placed.name for placed in network.tensors] == [
+        "W1",
+        "W2",
+        "W3",
+        "b1",
+        "shift1",
+        "b3",
+        "scale1",
+        "slope1",
+        "gain1",
+    ]
+    stops = [placed.place.stop for placed in network.tensors]
+    assert [placed.place.start for placed in network.tensors] == [0, *stops[:-1]]
+    assert network.n_parameters == stops[-1] == 16 + 16 + 8 + 4 + 4 + 2 + 4 + 4 + 4
+
+
+def test_a_residual_connection_needs_one_width():
+    network = Network(4, (Residual(layers=(Dense(width=5),)), Dense(width=1)))
+    with pytest.raises(ValueError, match="from 4 to 5"):
+        network.buffers(3, np.float32, is_training=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ColumnMask(spans=()), lambda: ColumnMask(spans=((3, 3),)), lambda: ColumnMask(spans=((2, 4), (3, 6))),
+        lambda: PeriodicEmbedding(columns=()), lambda: PeriodicEmbedding(columns=(2, 1)),
+        lambda: CategoryEmbedding(spans=((4, 2),), size=1), lambda: Activation(function="softmax"),
+    ],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(make):
+    with pytest.raises(ValueError):  # noqa: PT011
+        make()
+
+
+def test_dropout_keeps_the_mean_and_the_rate_and_draws_anew_for_each_key():
+    layer = Dropout(rate=0.3, stream=2)
+    buffers = layer.buffers(50, Allocator(2000, np.dtype(np.float64), is_training=True), needs_dx=True)
+    x = np.ones((2000, 50))
+    first = layer.forward(x, {}, buffers, Noise(1)).copy()
+    assert (first == 0).mean() == pytest.approx(0.3, abs=0.005)
+    assert first.mean() == pytest.approx(1.0, abs=0.01)
+    np.testing.assert_allclose((first == 0).mean(axis=0), 0.3, atol=0.06)
+    np.testing.assert_allclose((first == 0).mean(axis=1), 0.3, atol=0.35)
+    assert 0.4 < (layer.forward(x, {}, buffers, Noise(2)) == first).mean() < 0.75
+    other = Dropout(rate=0.3, stream=3)
+    others = other.buffers(50, Allocator(2000, np.dtype(np.float64), is_training=True), needs_dx=True)
+    assert 0.4 < (other.forward(x, {}, others, Noise(1)) == first).mean() < 0.75
+    np.testing.assert_array_equal(layer.forward(x, {}, buffers, Noise(1, 0.0)), x)
+    assert (layer.forward(x, {}, buffers, Noise(1, 0.5)) == 0).mean() == pytest.approx(0.15, abs=0.005)
+
+
+def test_a_row_of_a_batch_has_the_same_noise_whatever_the_size_of_the_batch():
+    layer, x = Dropout(rate=0.5), np.ones((64, 8))
+    whole = layer.forward(x, {}, layer.buffers(8, Allocator(64, np.dtype("f8"), True), True), Noise(5)).copy()
+    short = layer.forward(x[:9], {}, layer.buffers(8, Allocator(9, np.dtype("f8"), True), True), Noise(5))
+    np.testing.assert_array_equal(short, whole[:9])
+
+
+@given(st.data(), input_layers(), st.integers(0, 1000))
+def test_merging_linear_layers_keeps_the_function(data, layers, seed):
+    width = Chain(layers=layers).n_out(N_IN)
+    assert width > 0
+    network = Network(N_IN, (*layers, Dense(width=5), Activation(function="tanh"), Dense(width=3)), "softmax")
+    flat, X = start(network, seed), rows(seed, 20)[0]
+    merged, own = merge_linear(network, flat)
+    np.testing.assert_allclose(predict(merged, own, X), predict(network, flat, X), rtol=1e-9, atol=1e-12)
+    below = [layer.name for layer in merged.layers[:-3]]
+    assert below[-1:] == ["periodic"] or not below
+
+
+def test_scaled_logits_are_a_temperature():
+    network = Network(N_IN, (Dense(width=4), Activation(function="relu"), Dense(width=3)), "softmax")
+    flat, X = start(network, 0), rows(0)[0]
+    before = np.log(predict(network, flat, X)) / 2.5
+    scale_logits(network, flat, 1 / 2.5)
+    expected = np.exp(before) / np.exp(before).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict(network, flat, X), expected, rtol=1e-10)
+
+
+def test_a_step_allocates_next_to_nothing():
+    network = Network(
+        64, (Dense(width=256), LayerNorm(), Activation(function="gelu"), Dropout(rate=0.2), Dense(width=4)), "softmax"
     )
-
-
-def step_of_peer(peer, X, y, **classes):
-    """Parameters before one full-batch step of gradient descent, and the gradient it took."""
-    peer.partial_fit(X, y, **classes)
-    before = from_peer(peer)
-    peer.partial_fit(X, y)
-    return before, (before.flat - from_peer(peer).flat) / peer.learning_rate_init, peer.loss_
-
-
-def plain_gradient_descent(kind, activation, n_rows):
-    return kind(
-        hidden_layer_sizes=(7, 5), activation=PEER_NAMES[activation], solver="sgd", learning_rate_init=0.01,
-        momentum=0.0, nesterovs_momentum=False, alpha=0.0, batch_size=n_rows, shuffle=False, random_state=0,
-    )  # fmt: skip
-
-
-def our_step(network, parameters, X, y, loss):
-    workspace, gradient = Workspace(network, len(X), np.float64), allocate_parameters(network, np.float64)
-    z, a = forward(parameters, X, workspace)
-    cost = mean_loss(network, loss, z, a, y)
-    backward(parameters, gradient, X, y, loss, workspace)
-    return gradient.flat, cost
-
-
-def test_the_output_is_the_formula():
-    rng = np.random.default_rng(0)
-    network = Network((3, 4, 2), "tanh", "sigmoid")
-    parameters = initialize(network, "auto", rng, np.float64)
-    parameters.b[0][:], parameters.b[1][:] = rng.normal(size=4), rng.normal(size=2)
-    X = rng.normal(size=(6, 3))
-    (W1, W2), (b1, b2) = parameters.W, parameters.b
-    for x, a in zip(X, predict(network, parameters, X), strict=True):
-        np.testing.assert_allclose(a, sigmoid(W2 @ np.tanh(W1 @ x + b1) + b2), rtol=1e-12)
-
-
-def test_logits_are_what_the_output_activation_sees():
-    rng = np.random.default_rng(1)
-    network = Network((3, 4, 2), "relu", "sigmoid")
-    z, a = forward(initialize(network, "auto", rng, np.float64), rng.normal(size=(6, 3)), Workspace(network, 6, "f8"))
-    np.testing.assert_allclose(a, sigmoid(z), rtol=1e-12)
-
-
-@pytest.mark.parametrize("n_rows", [0, 1, SCORING_ROWS - 1, SCORING_ROWS, SCORING_ROWS + 1, 2 * SCORING_ROWS + 5])
-def test_prediction_in_blocks_gives_every_row_its_output_in_order(n_rows):
-    rng = np.random.default_rng(2)
-    network = Network((3, 4, 2), "relu", "softmax")
-    parameters = initialize(network, "auto", rng)
-    X = rng.normal(size=(n_rows, 3)).astype(np.float32)
-    outputs = predict(network, parameters, X)
-    assert outputs.shape == (n_rows, 2)
-    assert outputs.dtype == np.float32
-    _, a = forward(parameters, X, Workspace(network, max(n_rows, 1)))
-    np.testing.assert_allclose(outputs, a, rtol=1e-5, atol=1e-7)
-
-
-def test_blocks_cover_the_rows_once():
-    network = Network((2, 2), "relu", "identity")
-    parameters, X = allocate_parameters((2, 2)), np.zeros((10, 2), np.float32)
-    rows = [rows for rows, _, _ in output_blocks(network, parameters, X, Workspace(network, 4))]
-    assert rows == [slice(0, 4), slice(4, 8), slice(8, 10)]
-
-
-def test_neither_inputs_nor_parameters_are_changed():
-    rng = np.random.default_rng(3)
-    network = Network((3, 4, 2), "silu", "softmax", dropout=0.5)
-    parameters, X, y = initialize(network, "auto", rng), rng.normal(size=(8, 3)).astype("f4"), np.eye(2, dtype="f4")
-    flat, inputs, targets = parameters.flat.copy(), X.copy(), y[[0, 1] * 4]
-    workspace, gradient = Workspace(network, 8), allocate_parameters(network)
-    forward(parameters, X, workspace, Dropout(network.dropout, (rng,)))
-    backward(parameters, gradient, X, targets, CrossEntropy(), workspace, uses_dropout=True)
-    np.testing.assert_array_equal(parameters.flat, flat)
-    np.testing.assert_array_equal(X, inputs)
-    np.testing.assert_array_equal(targets, y[[0, 1] * 4])
-
-
-@pytest.mark.parametrize("output_activation", ACTIVATIONS)
-@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if not ACTIVATIONS[name].is_for_outputs_only])
-def test_single_precision_stays_single(activation, output_activation):
-    rng = np.random.default_rng(4)
-    network = Network((3, 4, 2), activation, output_activation)
-    parameters, X = initialize(network, "auto", rng), rng.normal(size=(5, 3)).astype(np.float32)
-    workspace = Workspace(network, 5)
-    z, a = forward(parameters, X, workspace)
-    assert {z.dtype, a.dtype, parameters.flat.dtype, predict(network, parameters, X).dtype} == {np.dtype(np.float32)}
-
-
-def test_an_output_too_large_for_its_type_is_infinite_not_wrong():
-    network = Network((1, 1), "relu", "exp")
-    parameters = view_parameters((1, 1), np.array([1.0, 0.0], np.float32))
-    with np.errstate(over="ignore"):
-        outputs = predict(network, parameters, np.array([[200.0], [1.0]], np.float32))
-    np.testing.assert_allclose(outputs, [[np.inf], [np.e]], rtol=1e-6)
-
-
-def test_row_weights_make_a_weighted_mean():
-    network = Network((1, 1), "relu", "identity")
-    a, y = np.array([[1.0], [2.0]]), np.zeros((2, 1))
-    assert mean_loss(network, SquaredError(), a, a, y) == pytest.approx((0.5 + 2.0) / 2)
-    assert mean_loss(network, SquaredError(), a, a, y, np.array([1.5, 0.5])) == pytest.approx((0.75 + 1.0) / 2)
-
-
-def test_dropout_switches_off_its_share_and_scales_the_rest_up():
-    network = Network((1, 2000, 1), "identity", "identity", dropout=0.25)
-    parameters = view_parameters(network, np.ones(6001, np.float64))
-    parameters.W[1][...] = 1 / 2000
-    parameters.b[1][...] = 0.0
-    workspace = Workspace(network, 50, np.float64)
-    X, rng = np.ones((50, 1)), np.random.default_rng(5)
-    _, a = forward(parameters, X, workspace, Dropout(network.dropout, (rng,)))
-    n_kept = a * 0.75 / 2 * 2000
-    np.testing.assert_allclose(n_kept, np.round(n_kept), rtol=1e-9)
-    assert n_kept.mean() / 2000 == pytest.approx(0.75, abs=0.01)
-    assert n_kept.std() == pytest.approx(np.sqrt(2000 * 0.25 * 0.75), rel=0.35)
-    np.testing.assert_allclose(predict(network, parameters, X), 2.0)
-
-
-def test_dropout_is_the_generators_and_only_in_training():
-    rng = np.random.default_rng(6)
-    network = Network((3, 20, 2), "tanh", "identity", dropout=0.5)
-    parameters, X = initialize(network, "auto", rng), rng.normal(size=(4, 3)).astype(np.float32)
-
-    def output(seed):
-        return forward(parameters, X, Workspace(network, 4), Dropout(0.5, (np.random.default_rng(seed),)))[1]
-
-    np.testing.assert_array_equal(output(1), output(1))
-    assert not np.array_equal(output(1), output(2))
-    without = Network((3, 20, 2), "tanh", "identity")
-    np.testing.assert_array_equal(predict(network, parameters, X), predict(without, parameters, X))
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_a_step_allocates_no_array_of_the_batch(dropout):
-    rng = np.random.default_rng(7)
-    network = Network((64, 512, 512, 4), "relu", "softmax", dropout)
-    parameters, gradient = initialize(network, "auto", rng), allocate_parameters(network)
-    X, y = rng.normal(size=(256, 64)).astype("f4"), np.eye(4, dtype="f4")[rng.integers(4, size=256)]
-    workspace, weights = Workspace(network, 256), np.ones(256, np.float32)
-    optimizer = SGD(momentum=0.9)
-    state = optimizer.start(parameters.flat)
-    take_step = bind(optimizer, parameters.flat, gradient.flat, state, parameters.n_weights)
-
-    def step():
-        forward(parameters, X, workspace, Dropout(dropout, (rng,)) if dropout else None)
-        backward(parameters, gradient, X, y, CrossEntropy(), workspace, weights, uses_dropout=dropout > 0)
-        take_step(0.01)
-
-    step()
+    flat = network.init(np.random.default_rng(0))
+    X = np.random.default_rng(1).normal(size=(256, 64)).astype(np.float32)
+    y = np.eye(4, dtype=np.float32)[np.arange(256) % 4]
+    cost = LossAndGradient(network, CrossEntropy(), flat, np.empty_like(flat))
+    cost(X, y, None, Noise(1))
     tracemalloc.start()
-    try:
-        step()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    size_of_a_layer = 256 * 512 * 4
-    assert peak < size_of_a_layer / 2
+    cost(X, y, None, Noise(2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 256 * 256 * 4 / 2
 
 
-@pytest.mark.parametrize("activation", PEER_NAMES)
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_classifier_of_scikit_learn_gives_the_same_probabilities_loss_and_gradient(activation, n_classes):
-    rng = np.random.default_rng(8)
-    X, codes = rng.normal(size=(40, 4)), rng.integers(n_classes, size=40)
-    peer = plain_gradient_descent(MLPClassifier, activation, len(X))
-    parameters, gradient, cost = step_of_peer(peer, X, codes, classes=np.arange(n_classes))
-    is_binary = n_classes == 2
-    network = Network(sizes_of(peer), activation, "sigmoid" if is_binary else "softmax")
-    loss = BinaryCrossEntropy() if is_binary else CrossEntropy()
-    y = codes[:, None].astype(float) if is_binary else np.eye(3)[codes]
-    our_gradient, our_cost = our_step(network, parameters, X, y, loss)
-    np.testing.assert_allclose(our_gradient, gradient, rtol=1e-7, atol=1e-11)
-    assert our_cost == pytest.approx(cost, rel=1e-10)
-
-    outputs = predict(network, from_peer(peer), X)
-    probabilities = np.column_stack([1 - outputs, outputs]) if is_binary else outputs
-    np.testing.assert_allclose(probabilities, peer.predict_proba(X), rtol=1e-9)
+def test_the_loss_of_a_row_that_is_far_off_does_not_saturate():
+    network = Network(1, (Dense(width=2),), "softmax")
+    flat = np.array([200.0, 0.0, 0.0, 0.0])
+    X, y = np.ones((1, 1)), np.array([[0.0, 1.0]])
+    assert LossAndGradient(network, CrossEntropy(), flat, np.empty_like(flat))(X, y) == pytest.approx(200.0)
 
 
-@pytest.mark.parametrize("activation", PEER_NAMES)
-@pytest.mark.parametrize("n_out", [1, 2])
-def test_a_regressor_of_scikit_learn_gives_the_same_outputs(activation, n_out):
-    rng = np.random.default_rng(9)
-    X, y = rng.normal(size=(40, 4)), rng.normal(size=(40, n_out))
-    peer = plain_gradient_descent(MLPRegressor, activation, len(X))
-    peer.partial_fit(X, y if n_out > 1 else y[:, 0])
-    parameters = from_peer(peer)
-    outputs = predict(Network(sizes_of(peer), activation, "identity"), parameters, X)
-    np.testing.assert_allclose(outputs, peer.predict(X).reshape(40, n_out), rtol=1e-9, atol=1e-12)
-
-
-def test_a_regressor_of_scikit_learn_with_one_output_takes_the_same_step():
-    rng = np.random.default_rng(10)
-    X, y = rng.normal(size=(40, 4)), rng.normal(size=(40, 1))
-    peer = plain_gradient_descent(MLPRegressor, "tanh", len(X))
-    parameters, gradient, cost = step_of_peer(peer, X, y[:, 0])
-    our_gradient, our_cost = our_step(Network(sizes_of(peer), "tanh", "identity"), parameters, X, y, SquaredError())
-    np.testing.assert_allclose(our_gradient, gradient, rtol=1e-7, atol=1e-11)
-    assert our_cost == pytest.approx(cost, rel=1e-10)
+def test_weights_of_rows_are_repeated_rows():
+    network = Network(N_IN, (Dense(width=4), Activation(function="tanh"), Dense(width=3)))
+    flat, (X, y, _) = start(network, 3), rows(3, 4)
+    by_weight, repeated = np.empty_like(flat), np.empty_like(flat)
+    counts = np.array([1.0, 3.0, 2.0, 2.0])
+    one = LossAndGradient(network, SquaredError(), flat, by_weight)(X, y, counts / counts.mean())
+    many = counts.astype(int)
+    other = LossAndGradient(network, SquaredError(), flat, repeated)(np.repeat(X, many, 0), np.repeat(y, many, 0))
+    assert one == pytest.approx(other)
+    np.testing.assert_allclose(by_weight, repeated, rtol=1e-10, atol=1e-12)

@@ -1,21 +1,37 @@
 """checkpoint.npz: where a training stands."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mlpcli.errors import ModelFileError
-from mlpcli.nn.optimizers import Adam
+from mlpcli.nn.optimizers import SGD, Adam
+from mlpcli.nn.steps import UpdateSpec
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
-from mlpcli.training.state import start_state
+from mlpcli.training.fit import init_training
+from mlpcli.training.member import Member
+from tests.training.staging import SPEC, network
+
+ADAM = Adam()
 
 
-def state(n=5):
-    flat = np.linspace(-1, 1, n, dtype=np.float32)
-    fresh = start_state(flat, Adam().start(flat))
-    fresh.epoch, fresh.best_epoch, fresh.best_score = 7, 4, 0.25
-    fresh.optimizer["step"] += 3
-    fresh.best_flat[...] = 9
-    return fresh
+def fresh(n_in=2, dtype=np.float32, optimizer=ADAM, n_members=2):
+    """A training of members before its first step."""
+    spec = replace(SPEC, update=UpdateSpec(optimizer=optimizer))
+    some = [Member(number, network(number + 2, n_in=n_in), 50) for number in range(n_members)]
+    return init_training(some, spec, np.dtype(dtype))
+
+
+def state():
+    some = fresh()
+    some.epoch, some.best_epoch, some.best_score = 7, 4, 0.25
+    for number, member in enumerate(some.members):
+        member.n_steps = 30 + number
+        for values in member.optimizer.values():
+            values[...] = number + 0.5
+        some.best[number][...] = 9
+    return some
 
 
 def written(tmp_path, of):
@@ -26,35 +42,31 @@ def written(tmp_path, of):
 
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
     before = state()
-    checkpoint = load_checkpoint(written(tmp_path, before), start_state(before.flat, Adam().start(before.flat)))
+    checkpoint = load_checkpoint(written(tmp_path, before), fresh())
     after = checkpoint.state
     assert (after.epoch, after.best_epoch, after.best_score) == (7, 4, 0.25)
-    assert after.flat.tobytes() == before.flat.tobytes()
-    assert after.best_flat.tobytes() == before.best_flat.tobytes()
-    assert {name: values.tobytes() for name, values in after.optimizer.items()} == {
-        name: values.tobytes() for name, values in before.optimizer.items()
-    }
+    for one, other in zip(before.members, after.members, strict=True):
+        assert other.flat.tobytes() == one.flat.tobytes()
+        assert other.n_steps == one.n_steps
+        assert {name: values.tobytes() for name, values in other.optimizer.items()} == {
+            name: values.tobytes() for name, values in one.optimizer.items()
+        }
+    assert [best.tobytes() for best in after.best] == [best.tobytes() for best in before.best]
     assert (checkpoint.config, checkpoint.data_sha256, checkpoint.seconds) == (
         {"training": {"seed": 1}}, {"train": "abc"}, 2.5
     )  # fmt: skip
-    assert all(array.flags.writeable for array in (after.flat, after.best_flat, *after.optimizer.values()))
 
 
 def test_a_checkpoint_of_another_network_or_optimizer_is_refused(tmp_path):
     path = written(tmp_path, state())
-    flat = np.zeros(6, np.float32)
-    for fresh in (
-        start_state(flat, Adam().start(flat)),
-        start_state(flat[:5], {}),
-        start_state(flat[:5].astype(np.float64), Adam().start(flat[:5].astype(np.float64))),
-    ):
+    for other in (fresh(n_in=3), fresh(optimizer=SGD()), fresh(dtype=np.float64), fresh(n_members=1)):
         with pytest.raises(ModelFileError, match="does not fit the config, or is damaged"):
-            load_checkpoint(path, fresh)
+            load_checkpoint(path, other)
 
 
 def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):
     broken = state()
-    broken.flat[2] = np.nan
+    broken.members[1].flat[2] = np.nan
     with pytest.raises(ModelFileError, match="damaged"):
         load_checkpoint(written(tmp_path, broken), state())
 

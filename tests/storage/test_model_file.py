@@ -33,6 +33,14 @@ def reloaded(tmp_path, weights, change):
     return load_model(str(path))
 
 
+def in_network(member=0, **changes):
+    return lambda header, arrays: header["networks"][member].update(changes)
+
+
+def in_layer(number, member=0, **changes):
+    return lambda header, arrays: header["networks"][member]["layers"][number].update(changes)
+
+
 def test_a_model_comes_back_as_it_was_and_is_written_in_the_same_bytes(iris, penguins, diabetes):
     for path in (iris, penguins, diabetes):
         model = load_model(str(path))
@@ -49,7 +57,7 @@ def test_every_kind_of_target_and_column_comes_back(folder):
     model = load_model(str(weights))
     assert [column.role for column in model.preprocessor.columns] == ["number", "date", "boolean", "category"]
     assert model.target.names == ("a", "b")
-    assert model.parameters.flat.dtype == np.float64
+    assert model.ensemble.dtype == np.float64
     assert encode_model(model) == weights.read_bytes()
 
 
@@ -64,8 +72,10 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         "input_center": (4,),
         "input_scale": (4,),
     }
-    assert (header["kind"], header["format"], header["dtype"]) == ("model", 3, "float32")
-    assert header["network"]["sizes"] == [4, 8, 3]
+    assert (header["kind"], header["format"], header["dtype"]) == ("model", 1, "float32")
+    (network,) = header["networks"]
+    assert (network["n_in"], network["output"]) == (4, "softmax")
+    assert [layer["name"] for layer in network["layers"]] == ["dense", "activation", "dense"]
     assert header["target"]["labels"] == ["setosa", "versicolor", "virginica"]
 
 
@@ -74,16 +84,17 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
     [
         (lambda h, a: a.update(W1=a["W1"].T.copy()), "W1 is float32 (4, 8), expected float32 (8, 4)"),
         (lambda h, a: a.update(b1=a["b1"].astype(np.float64)), "b1 is float64"),
-        (lambda h, a: a.pop("W2"), "weights and biases where 4 -> 8 -> 3 has 67"),
+        (lambda h, a: a.pop("W2"), "43 parameters where the networks have 67"),
         (lambda h, a: a.pop("input_fill"), "input_fill is missing"),
         (lambda h, a: a.update(W3=a["W2"]), "it holds W3, which no model has"),
         (lambda h, a: a.update(extra=a["b2"]), "it holds extra, which no model has"),
-        (lambda h, a: h["network"].update(sizes=[4, 10**9, 3]), "67 weights and biases where 4 -> 1000000000 -> 3"),
-        (lambda h, a: h["network"].update(sizes=[4]), "a network of sizes [4]"),
-        (lambda h, a: h["network"].update(sizes=[4, 0, 3]), "a network of sizes [4, 0, 3]"),
-        (lambda h, a: h["network"].update(activation="magic"), "an activation that this mlp does not know"),
+        (in_layer(0, width=10**9), "67 parameters where the networks have 8000000003"),
+        (in_layer(2, width=4), "4 outputs for 3 classes or targets"),
+        (in_network(output="magic"), "an output activation that this mlp does not know"),
+        (in_network(n_in=5), "a network of 5 inputs for 4"),
+        (lambda h, a: h.update(networks=[]), "no network"),
         (lambda h, a: h["feature_names"].pop(), "3 input names for 4 inputs"),
-        (lambda h, a: [h["columns"].pop(), h["reference"]["columns"].pop()], "the columns do not give 4 inputs"),
+        (lambda h, a: [h["columns"].pop(), h["reference"]["columns"].pop()], "4 input names for 3 inputs"),
         (lambda h, a: h["target"]["labels"].pop(), "3 outputs for 2 classes or targets"),
         (lambda h, a: a["input_scale"].__setitem__(0, 0.0), "input_scale holds a scale that is not positive"),
         (lambda h, a: a["input_scale"].__setitem__(0, -1.0), "input_scale holds a scale that is not positive"),
@@ -110,7 +121,9 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, iris, name, value):
         lambda h, a: h.pop("columns"),
         lambda h, a: h.update(surprise=1),
         lambda h, a: h.update(dtype="float16"),
-        lambda h, a: h["network"].update(sizes="4, 8, 3"),
+        lambda h, a: h["networks"][0].update(n_in="4"),
+        in_layer(1, function="magic"),
+        in_layer(0, name="magic"),
         lambda h, a: h["columns"][0]["schema"].update(role="magic"),
         lambda h, a: h["columns"][0]["schema"].pop("missing"),
         lambda h, a: h["columns"][0]["schema"].update(number={}),
@@ -160,12 +173,6 @@ def test_any_field_of_how_a_column_is_read_that_is_damaged_is_refused_or_harmles
             write_file(str(tmp_path / "changed.npz"), encode_model(model))
             ended = mlp("predict", tmp_path / "changed.npz", table)
             assert ended.code in (0, 2), (number, key, ended.stderr)
-
-
-def test_a_file_of_an_earlier_format_is_refused_and_it_is_said_what_to_do(tmp_path, diabetes):
-    for number in (1, 2):
-        with pytest.raises(ModelFileError, match=rf"w\.npz: format {number} is of an earlier mlp .*mlp train CONFIG"):
-            reloaded(tmp_path, diabetes, lambda header, arrays, number=number: header.update(format=number))
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +311,7 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
         (lambda h, a: a["input_quantiles"].__setitem__(14, 0.0), "input_quantiles does not rise (column two)"),
         (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores does not rise (column n)"),
         (lambda h, a: h["columns"][0].update(n_quantiles=12), "input_quantiles is float64"),
-        (lambda h, a: h["columns"][0].update(n_bins=3), "the columns do not give"),
+        (lambda h, a: h["columns"][0].update(n_bins=3), "input names for"),
         (lambda h, a: h["columns"][1].update(bin_span=0.3), "a span of bins in a number column that has none"),
         (lambda h, a: h["columns"][3].update(n_distinct=2), "a category column that is scaled like a number"),
         (lambda h, a: h["columns"][0].update(is_signed=True), "a number column with one input for two levels"),
@@ -393,54 +400,42 @@ def members(tmp_path_factory):
 def test_members_and_the_parts_beside_the_layers_come_back_and_are_written_in_the_same_bytes(members):
     model, (header, arrays) = load_model(str(members)), parts(members)
     assert encode_model(model) == members.read_bytes()
-    assert header["network"]["members"] == 3
-    assert header["network"]["front"]["numbers"] == [0, 1, 2, 3]
+    assert [len(network["layers"]) for network in header["networks"]] == [6, 6, 6]
+    assert header["networks"][0]["layers"][0]["columns"] == [0, 1, 2, 3]
     shapes = {name: array.shape for name, array in arrays.items()}
-    assert shapes["W1"] == (3, 6, 4 + 4 * 2)
-    assert shapes["frequency"] == (3, 4, 4)
-    assert shapes["mixing"] == (3, 4, 4, 2)
-    assert shapes["slope2"] == shapes["gain1"] == (3, 6)
-    assert "scale" not in shapes
+    assert shapes["m1.W1"] == shapes["m3.W1"] == (6, 4 + 4 * 2)
+    assert shapes["m2.frequency1"] == (4, 4)
+    assert shapes["m2.mixing1"] == (4, 2, 4)
+    assert shapes["m1.slope2"] == shapes["m1.gain1"] == shapes["m1.shift1"] == (6,)
+    assert not any("scale1" in name for name in shapes)
 
 
-def in_front(**changes):
-    return lambda header, arrays: header["network"]["front"].update(changes)
-
-
-def in_network(**changes):
-    return lambda header, arrays: header["network"].update(changes)
+INNER = {
+    "name": "dense",
+    "width": 5,
+    "has_bias": True,
+    "start": {"name": "lecun_normal", "bias_scale": 0.0, "zero_last": False},
+}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (in_front(is_scaled=True), "parts that should have been folded into W1"),
-        (in_front(blocks=[[0, 2]]), "parts that should have been folded into W1"),
-        (in_front(embedding=3), "parts that should have been folded into W1"),
-        (in_front(bins=[1, 2]), "parts that should have been folded into W1"),
-        (in_front(sees_cosines=[True, False, True]), "parts that should have been folded into W1"),
-        (in_front(periodic=None), "cosines without numbers, or numbers without cosines"),
-        (in_front(numbers=[]), "cosines without numbers, or numbers without cosines"),
-        (in_front(numbers=[0, 1, 2, 4]), "cosines of inputs that do not exist"),
-        (in_front(numbers=[-1, 1, 2, 3]), "cosines of inputs that do not exist"),
-        (in_front(numbers=[0, 2, 1, 3]), "cosines of inputs that do not exist"),
-        (in_front(numbers=[0, 0, 1, 2]), "cosines of inputs that do not exist"),
-        (in_front(numbers=[0, 1, 2]), "weights and biases where"),
-        (lambda h, a: h["network"]["front"]["periodic"].update(frequencies=5), "weights and biases where"),
-        (lambda h, a: h["network"]["front"]["periodic"].update(outputs=4096), "weights and biases where"),
-        (in_network(members=0), "0 members"),
-        (in_network(members=-3), "-3 members"),
-        (in_network(members=1), "weights and biases where"),
-        (in_network(members=10**12), "weights and biases where"),
-        (in_network(sizes=[4, 10**15, 3]), "weights and biases where"),
-        (in_network(learns_slopes=False), "it holds slope1, which no model has"),
-        (in_network(is_normalized=False), "it holds gain1, which no model has"),
-        (lambda h, a: a.pop("slope1"), "weights and biases where"),
-        (lambda h, a: a.update(phase=a["phase"].reshape(3, 16)), "phase is float32 (3, 16), expected float32 (3, 4"),
-        (lambda h, a: a.update(W1=a["W1"].reshape(18, 12)), "W1 is float32 (18, 12), expected float32 (3, 6, 12)"),
+        (in_layer(0, columns=[0, 1, 2, 4]), "layers that do not fit (column 5 of 4)"),
+        (in_layer(0, columns=[0, 1, 2]), "parameters where the networks have"),
+        (in_layer(0, frequencies=5), "parameters where the networks have"),
+        (in_layer(0, outputs=4096), "parameters where the networks have"),
+        (in_layer(4, layers=[INNER]), "layers that do not fit (a residual connection from 6 to 5)"),
+        (in_layer(3, is_learnt=False), "it holds m1.slope2, which no model has"),
+        (lambda h, a: h["networks"].pop(), "it holds m3."),
+        (lambda h, a: h["networks"].append(h["networks"][0]), "parameters where the networks have"),
+        (lambda h, a: h["networks"][1]["layers"].insert(0, {"name": "column_mask", "spans": [[0, 9]]}), "9 of 4"),
+        (lambda h, a: a.pop("m1.slope1"), "parameters where the networks have"),
+        (lambda h, a: a.update({"m1.phase1": a["m1.phase1"].reshape(16)}), "m1.phase1 is float32 (16,), expected"),
+        (lambda h, a: a.update({"m1.W1": a["m1.W1"].T.copy()}), "m1.W1 is float32 (12, 6), expected float32 (6, 12)"),
     ],
 )  # fmt: skip
-def test_members_and_a_front_that_do_not_fit_the_arrays_are_refused(tmp_path, members, change, message):
+def test_members_and_layers_that_do_not_fit_the_arrays_are_refused(tmp_path, members, change, message):
     with pytest.raises(ModelFileError) as caught:
         reloaded(tmp_path, members, change)
     assert f"{tmp_path}/w.npz: its parts do not fit each other: " in str(caught.value)
@@ -448,31 +443,28 @@ def test_members_and_a_front_that_do_not_fit_the_arrays_are_refused(tmp_path, me
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "change",
     [
-        {"sizes": [3, 10**4000, 3]}, {"members": 10**4000}, {"dropout": 5.0}, {"dropout": -0.1},
-        {"dropout": 1}, {"dropout": 10**4000},
+        in_layer(1, width=10**4000), in_layer(1, width=0), in_layer(0, frequencies=10**4000),
+        in_layer(0, columns=[1, 0]),
+        in_layer(0, columns=[-1, 0]), in_layer(0, columns=[]), in_layer(0, sigma=-1.0), in_layer(0, name="dropout"),
+        lambda h, a: h["networks"][0]["layers"].append({"name": "dropout", "rate": 5.0, "stream": 0}),
+        lambda h, a: h["networks"][0]["layers"].append({"name": "dropout", "rate": 0.1, "stream": 10**4000}),
+        lambda h, a: h["networks"][0]["layers"].append({"name": "category", "spans": [[3, 1]], "size": 2}),
     ],
 )  # fmt: skip
-def test_a_field_out_of_its_bounds_is_refused_in_one_sentence(tmp_path, members, fields):
-    with pytest.raises(ModelFileError, match=f"the header does not fit this mlp at network.{next(iter(fields))}"):
-        reloaded(tmp_path, members, in_network(**fields))
+def test_a_field_out_of_its_bounds_is_refused_in_one_sentence(tmp_path, members, change):
+    with pytest.raises(ModelFileError, match=r"the header does not fit this mlp at networks\[0\]"):
+        reloaded(tmp_path, members, change)
 
 
-@pytest.mark.parametrize("value", [None, "x", -1, [], {}, 0.5, [[1]], True])
-def test_any_field_of_the_front_that_is_damaged_is_refused_or_harmless(tmp_path, members, value):
+@pytest.mark.parametrize("value", [None, "x", -1, [], {}, 0.5, [[1]], True, 10**4000])
+def test_any_field_of_a_layer_that_is_damaged_is_refused_or_harmless(tmp_path, members, value):
     header, _ = parts(members)
-    front = header["network"]["front"]
-    fields = [(front, key) for key in front] + [(front["periodic"], key) for key in front["periodic"]]
-    for owner, key in fields:
-        is_inner = owner is not front
-
-        def change(h, a, key=key, is_inner=is_inner):
-            place = h["network"]["front"]
-            (place["periodic"] if is_inner else place)[key] = value
-
+    layers = header["networks"][0]["layers"]
+    for number, key in [(number, key) for number, layer in enumerate(layers) for key in layer]:
         try:
-            model = reloaded(tmp_path, members, change)
+            model = reloaded(tmp_path, members, in_layer(number, **{key: value}))
         except ModelFileError:
             continue
         write_file(str(tmp_path / "changed.npz"), encode_model(model))
@@ -480,7 +472,7 @@ def test_any_field_of_the_front_that_is_damaged_is_refused_or_harmless(tmp_path,
         assert ended.code in (0, 2), (key, ended.stderr)
 
 
-@pytest.mark.parametrize("name", ["frequency", "offset", "slope1", "gain2", "W3"])
+@pytest.mark.parametrize("name", ["m1.frequency1", "m2.offset1", "m3.slope1", "m1.gain2", "m1.W3"])
 def test_members_with_numbers_that_are_not_finite_are_refused(tmp_path, members, name):
     with pytest.raises(ModelFileError, match=f"{name} holds numbers that are not finite"):
         reloaded(tmp_path, members, lambda h, a: a[name].reshape(-1).__setitem__(-1, np.nan))
@@ -493,11 +485,11 @@ def test_a_reader_gets_the_answers_of_members_from_the_arrays_as_documented(tmp_
     table = pd.read_csv(DATA / "iris.csv")
     x = (table.iloc[:, :4].to_numpy() - a["input_center"]) / a["input_scale"]
     found = []
-    for member in range(2):
-        f, p, m, o = (a[name][member] for name in ("frequency", "phase", "mixing", "offset"))
-        cosines = [np.cos(2 * np.pi * x[:, [k]] * f[k] + p[k]) @ m[k] + o[k] for k in range(4)]
-        h = np.tanh(np.hstack([x, *cosines]) @ a["W1"][member].T + a["b1"][member])
-        z = h @ a["W2"][member].T + a["b2"][member]
+    for member in ("m1.", "m2."):
+        f, p, m, o = (a[member + name] for name in ("frequency1", "phase1", "mixing1", "offset1"))
+        cosines = [np.cos(2 * np.pi * x[:, [k]] * f[k] + p[k]) @ m[k].T + o[k] for k in range(4)]
+        h = np.tanh(np.hstack([x, *cosines]) @ a[f"{member}W1"].T + a[f"{member}b1"])
+        z = h @ a[f"{member}W2"].T + a[f"{member}b2"]
         e = np.exp(z - z.max(axis=1, keepdims=True))
         found.append(e / e.sum(axis=1, keepdims=True))
     rows = done("predict", weights, DATA / "iris.csv", "--proba").rows

@@ -234,16 +234,14 @@ def test_a_kind_that_is_none_of_ours(tmp_path, kind):
 def test_a_newer_format_says_how_to_upgrade_even_if_its_arrays_are_of_a_new_kind(tmp_path):
     path = tmp_path / "weights.npz"
     save(path, zip_of([("W1.npy", entry(np.zeros(3, np.float16)))], header={**HEADER, "format": 4}))
-    assert refusal(path) == "format 4 is newer than this mlp reads (3). Upgrade with: pip install -U mlp-train"
+    assert refusal(path) == "format 4 is newer than this mlp reads (1). Upgrade with: pip install -U mlp-train"
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_an_older_format_says_to_train_anew(tmp_path, number):
+def test_an_older_format_says_to_train_anew(tmp_path, monkeypatch):
     path = tmp_path / "weights.npz"
-    save(path, header={**HEADER, "format": number})
-    assert refusal(path) == (
-        f"format {number} is of an earlier mlp (this one reads 3). Train one with: mlp train CONFIG"
-    )
+    save(path)
+    monkeypatch.setitem(FORMATS, "model", FORMATS["model"] + 1)
+    assert refusal(path) == "format 1 is of an earlier mlp (this one reads 2). Train one with: mlp train CONFIG"
 
 
 @pytest.mark.parametrize("number", [None, True, 1.0, "1", 0, -1, [1]])

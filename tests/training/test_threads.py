@@ -5,15 +5,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from mlpcli.machine import available_cores
-from mlpcli.nn.network import Network
 from mlpcli.training import threads
-from mlpcli.training.threads import (
-    SHARE_WORTH_A_THREAD,
-    blas_threads,
-    choose_threads,
-    step_work,
-    training_threads,
-)
+from mlpcli.training.threads import MEMBER_WORTH_A_THREAD, blas_threads, choose_threads, member_threads, step_work
+from tests.training.staging import network
 
 
 def blas_pools():
@@ -34,32 +28,15 @@ def test_rows_are_scored_on_all_cores_only_where_products_are_large(sizes, expec
     assert choose_threads(sizes) == expected
 
 
-def network(*sizes, members=1):
-    return Network(sizes, "relu", "softmax", members=members)
-
-
 @pytest.mark.usefixtures("eight_cores")
-def test_a_training_shares_its_members_or_its_steps_where_these_are_large():
-    assert training_threads("auto", network(4, 16, 3), 32) == 1
-    assert training_threads("auto", network(784, 1024, 1024, 10), 256) == 8
-    assert training_threads("auto", network(20, 128, 128, 3, members=5), 64) == 5
-    assert training_threads("auto", network(4, 16, 3, members=5), 32) == 1
-    assert training_threads(3, network(4, 16, 3), 32) == 3
+def test_members_are_trained_beside_each_other_where_a_step_is_worth_a_thread():
+    assert member_threads(5, MEMBER_WORTH_A_THREAD) == 5
+    assert member_threads(5, MEMBER_WORTH_A_THREAD - 1) == 1
+    assert member_threads(20, MEMBER_WORTH_A_THREAD) == 8
 
 
-@pytest.mark.usefixtures("eight_cores")
-def test_each_thread_that_shares_a_step_has_enough_work_and_enough_rows():
-    batch = 2 * SHARE_WORTH_A_THREAD // 200
-    assert training_threads("auto", network(10, 10), batch) == 2
-    assert training_threads("auto", network(10, 10), batch - 1) == 1
-    assert training_threads("auto", network(784, 1024, 1024, 10), 128) == 4
-    assert training_threads("auto", network(784, 1024, 1024, 10), 1024) == 8
-    assert training_threads("auto", network(4096, 4096, 4096), 40) == 1
-
-
-def test_the_work_of_a_step_is_that_of_its_matrix_products():
-    """Forward once, backward twice, less the gradient of the inputs."""
-    assert step_work(network(5, 7, 2), 10) == 10 * (2 * 5 * 7 + 3 * 7 * 2)
+def test_the_work_of_a_step_is_three_products_for_each_weight_and_row():
+    assert step_work(network(7, n_in=5, n_out=2), 10) == 10 * 3 * (5 * 7 + 7 * 2)
 
 
 def test_there_is_at_least_one_core():

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from mlpcli.compiled.blas import NO_BLAS
 from mlpcli.errors import ConfigError, Interrupted, MlpError
-from mlpcli.extras.foreign import NO_BLAS
-from mlpcli.nn.losses import CrossEntropy
-from mlpcli.nn.network import Network
-from mlpcli.nn.optimizers import SGD
-from mlpcli.nn.schedules import Constant
 from mlpcli.storage.model_file import load_model
-from mlpcli.training import threads
-from mlpcli.training.engine import NumpyEngine, Plan
+from mlpcli.training.member import NumpyTrainer
 from mlpcli.workflows import engines
-from mlpcli.workflows.engines import COMPILING, EngineChoice, make_engine, plan_threads
-from mlpcli.workflows.memory import training_memory
+from mlpcli.workflows.engines import COMPILING, EngineChoice, step_threads, trainer_maker, training_threads
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.train import train
+from tests.program import DATA
+from tests.training.staging import network
 from tests.workflows.staging import Watch, loaded
 
 MANY = 100_000  # epochs of a few steps each
@@ -74,72 +70,60 @@ def test_compiled_without_numba_is_an_error_with_the_command_that_installs_it(no
         chosen({"engine": "compiled"})
 
 
-@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        ({}, "CompiledEngine"),
-        ({"dropout": 0.2}, "NumpyEngine"),
-        ({"layers": ["auto", 400, 400, "auto"]}, "CompiledEngine"),
-    ],
-)
-def test_compiled_is_one_loop_for_plain_networks_and_passes_for_all_others(model, expected):
-    prepared = prepare(loaded(training={"engine": "compiled", "batch_size": 40}, model=model))
-    engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
-    assert type(engine).__name__ == expected
-    if expected == "NumpyEngine":
-        assert type(engine.passes).__name__ == "CompiledPasses"
+@pytest.mark.parametrize("model", [{}, {"dropout": 0.2, "layer_norm": True, "residual": True, "learn_slopes": True}])
+def test_compiled_is_compiled_for_networks_of_all_kinds(installed, model):
+    assert chosen({"engine": "compiled"}, model) == EngineChoice("compiled", "as the config says")
 
 
-@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
-@pytest.mark.parametrize(("hidden", "expected"), [(8, "CompiledEngine"), (40_000, "NumpyEngine")])
-def test_without_a_product_of_blas_only_small_networks_run_whole(monkeypatch, hidden, expected):
+@pytest.mark.parametrize("asked", ["compiled", "auto"])
+def test_what_the_compiled_engine_does_not_know_goes_to_numpy_and_is_said(installed, asked):
+    training = {"engine": asked, "loss": "absolute_error", "epochs": MANY}
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
+    prepared = prepare(loaded(data, training))
+    assert prepared.engine == EngineChoice("numpy", "compiled does not know absolute_error on identity")
+    assert prepared.notes.count("engine numpy: compiled does not know absolute_error on identity") == 1
+
+
+def test_without_a_product_of_blas_it_is_numpy(installed, monkeypatch):
     monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS)
-    model = {"layers": ["auto", hidden, "auto"]}
-    prepared = prepare(loaded(training={"engine": "compiled", "batch_size": 40}, model=model))
-    engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
-    assert type(engine).__name__ == expected
+    assert chosen({"engine": "compiled"}).name == "numpy"
 
 
-@pytest.mark.parametrize(("engine", "product", "expected"), [("numpy", 1, 1), ("compiled", 1, 3), ("compiled", 0, 1)])
-def test_compiled_threads_share_smaller_steps(monkeypatch, engine, product, expected):
-    """A step of 31 million multiply-adds; without BLAS, or in NumPy, threads meet by way of Python."""
-    monkeypatch.setattr(threads, "available_cores", lambda: 8)
-    monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS._replace(address=product))
-    network, plan = Network((784, 100, 10), "relu", "softmax"), Plan(CrossEntropy(), SGD(), Constant(), 200, 10)
-    assert plan_threads("auto", EngineChoice(engine), network, plan, "float32") == expected
-    assert plan_threads(2, EngineChoice(engine), network, plan, "float32") == 2
+@pytest.mark.parametrize(
+    ("engine", "hidden", "members", "expected"),
+    [
+        ("numpy", 100, 1, 1), ("compiled", 100, 1, 1), ("numpy", 1024, 1, 8), ("compiled", 1024, 1, 4),
+        ("numpy", 100, 5, 5), ("compiled", 100, 5, 5), ("numpy", 4, 5, 1),
+    ],
+)  # fmt: skip
+def test_threads_share_members_or_large_steps(monkeypatch, engine, hidden, members, expected):
+    for module in ("mlpcli.workflows.engines", "mlpcli.training.threads"):
+        monkeypatch.setattr(f"{module}.available_cores", lambda: 8)
+    networks = [network(hidden, hidden, n_in=784, n_out=10)] * members
+    choice = EngineChoice(engine)
+    assert training_threads("auto", choice, networks, 60) == expected
+    assert training_threads(2, choice, networks, 60) == 2
+    assert step_threads(choice, members, 2) == (2 if engine == "numpy" and members == 1 else 1)
 
 
 def test_a_batch_larger_than_the_table_is_no_more_work_than_the_table(installed, monkeypatch):
-    monkeypatch.setattr(threads, "available_cores", lambda: 8)
+    monkeypatch.setattr(engines, "available_cores", lambda: 8)
     for engine in ("numpy", "compiled"):
         prepared = prepare(loaded(training={"batch_size": 10_000_000, "threads": "auto", "engine": engine}))
-        assert prepared.plan.batch_size == prepared.train.samples.n_rows
+        assert prepared.spec.batch_size == prepared.train.samples.n_rows
         assert prepared.n_threads == 1
 
 
-def test_threads_of_compiled_steps_take_no_memory_of_their_own(installed, monkeypatch):
-    monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS._replace(address=1))
-    needed = {}
-    for engine in ("numpy", "compiled"):
-        for n_threads in (1, 4):
-            prepared = prepare(loaded(training={"threads": n_threads, "engine": engine}))
-            needed[engine, n_threads] = training_memory(prepared)
-    assert needed["numpy", 4] > needed["numpy", 1] == needed["compiled", 1] == needed["compiled", 4]
-
-
 def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "mlpcli.extras.compiled", None)
-    prepared = prepare(loaded())
+    monkeypatch.setitem(__import__("sys").modules, "mlpcli.compiled.trainer", None)
     with pytest.raises(MlpError, match=r"Numba cannot be used.*\n.*training.engine: numpy"):
-        make_engine(EngineChoice("compiled"), prepared.network, prepared.plan, prepared.train.samples)
+        trainer_maker(EngineChoice("compiled"), 1, 1)
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
 def test_a_training_that_compiles_says_so_once(folder, monkeypatch):
-    numba, kernels = pytest.importorskip("numba"), pytest.importorskip("mlpcli.extras.kernels")
-    run_steps = kernels.run_steps
+    numba, epoch = pytest.importorskip("numba"), pytest.importorskip("mlpcli.compiled.epoch")
+    run_steps = epoch.run_steps
     train(loaded(training={"engine": "compiled"}), Watch())  # now the code is on the disk, if it was not before
 
     @numba.njit
@@ -155,7 +139,7 @@ def test_a_training_that_compiles_says_so_once(folder, monkeypatch):
         ("compiled", run_steps, 0),
         ("compiled", run_steps_of_a_new_version, 1),
     ):
-        monkeypatch.setattr("mlpcli.extras.compiled.run_steps", run)
+        monkeypatch.setattr("mlpcli.compiled.trainer.run_steps", run)
         watch = Watch()
         train(loaded(training={"engine": engine}), watch)
         assert watch.notes.count(COMPILING) == expected
@@ -168,10 +152,8 @@ def test_the_record_of_a_model_names_its_engine(folder):
     assert "numba" not in record["versions"]
 
 
-def test_numpy_is_made_without_numba(monkeypatch):
-    prepared = prepare(loaded(training={"engine": "numpy"}))
-    engine = make_engine(prepared.engine, prepared.network, prepared.plan, prepared.train.samples)
-    assert isinstance(engine, NumpyEngine)
+def test_numpy_is_made_without_numba():
+    assert trainer_maker(EngineChoice("numpy"), 1, 1) is NumpyTrainer
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")

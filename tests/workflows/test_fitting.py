@@ -7,7 +7,7 @@ import pytest
 
 from mlpcli.evaluation import averages
 from mlpcli.storage.model_file import encode_model
-from mlpcli.training.state import start_state
+from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.fitting import epochs, finished, fresh_state, stop_reason
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
@@ -52,7 +52,7 @@ def test_patience_ends_the_training_and_says_why():
 def stop_epoch(best_epoch, epochs=1000, **early_stopping):
     """The first epoch after which a training stops that gained nothing since `best_epoch`."""
     prepared = prepare(loaded(training={"epochs": epochs, "early_stopping": early_stopping}))
-    state = start_state(np.zeros(3, np.float32), {})
+    state = TrainingState([], [])
     state.best_epoch = state.epoch = best_epoch
     while state.epoch < epochs and not stop_reason(prepared, state):
         state.epoch += 1
@@ -68,7 +68,7 @@ def test_patience_grows_with_the_best_epoch_by_its_factor(best_epoch):
 
 def test_the_reason_to_stop_counts_the_epochs_that_brought_nothing():
     prepared = prepare(loaded(training={"epochs": 99, "early_stopping": {"patience": 5, "patience_factor": 2.0}}))
-    state = start_state(np.zeros(3, np.float32), {})
+    state = TrainingState([], [])
     state.best_epoch, state.epoch = 10, 25
     assert stop_reason(prepared, state) == "no gain in log_loss for 15 epochs"
 
@@ -138,8 +138,8 @@ def test_equal_trainings_give_equal_bytes_and_the_record_has_no_clock():
 
 
 def test_separate_streams_the_weights_do_not_depend_on_the_split():
-    one = fresh_state(prepare(loaded({**IRIS, "validation": 0.2}))).flat
-    other = fresh_state(prepare(loaded({**IRIS, "validation": 0.4}))).flat
+    one = fresh_state(prepare(loaded({**IRIS, "validation": 0.2}))).members[0].flat
+    other = fresh_state(prepare(loaded({**IRIS, "validation": 0.4}))).members[0].flat
     np.testing.assert_array_equal(one, other)
 
 
@@ -148,15 +148,14 @@ def test_a_stop_between_two_steps_gives_the_epoch_up():
     whole, state = fresh_state(prepared), fresh_state(prepared)
     next(iter(epochs(prepared, whole, lambda: False)))
     looks = itertools.count()
-    n_steps = int(whole.optimizer["step"])
+    n_steps = whole.members[0].n_steps
     assert len(list(epochs(prepared, state, lambda: next(looks) > n_steps))) == 1
-    np.testing.assert_array_equal(state.flat, whole.flat)
+    np.testing.assert_array_equal(state.members[0].flat, whole.members[0].flat)
 
 
 def test_there_is_no_reason_to_stop_before_the_first_epoch():
     prepared = prepare(loaded(training={"early_stopping": {"patience": 1}}))
-    flat = np.zeros(3, np.float32)
-    assert stop_reason(prepared, start_state(flat, {})) == ""
+    assert stop_reason(prepared, TrainingState([], [])) == ""
 
 
 def test_scores_do_not_depend_on_how_many_rows_are_decoded_at_once(monkeypatch):

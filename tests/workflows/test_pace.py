@@ -26,7 +26,7 @@ def test_only_training_rows_count_for_the_rows_per_step():
     data = {"train": str(DATA / "digits.csv"), "target": "digit"}
     many, few = (prepare(loaded({**data, "validation": share}, {"batch_size": "auto"})) for share in (0.2, 0.6))
     assert (many.train.samples.n_rows > 1024, few.train.samples.n_rows > 1024) == (True, False)
-    assert (many.plan.batch_size, few.plan.batch_size) == (128, 64)
+    assert (many.spec.batch_size, few.spec.batch_size) == (128, 64)
 
 
 def notes_of(schedule, epochs, data=IRIS, **early_stopping):

@@ -6,7 +6,7 @@ import pytest
 from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.data.split import split_rows
 from mlpcli.errors import ConfigError, DataError
-from mlpcli.training.streams import stream
+from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
@@ -18,7 +18,7 @@ def labels_of(prepared, part):
 
 def training_rows(strata):
     """Those that the default share and seed leave for training."""
-    return split_rows(len(strata), 0.2, strata, stream(0, "split"))[0]
+    return split_rows(len(strata), 0.2, strata, rng_of(0, "split"))[0]
 
 
 def test_a_share_parts_the_rows_stratified_and_by_the_seed_alone():
@@ -138,7 +138,7 @@ def test_counts_keep_their_scale_and_may_not_be_negative(folder):
     config = loaded({"train": "t.csv", "target": "y"}, {"loss": "poisson"}, task="regression")
     prepared = prepare(config)
     assert prepared.target_state["target_scale"].tolist() == [1.0]
-    assert prepared.network.output_activation == "exp"
+    assert prepared.network.output == "exp"
     write_csv(folder / "t.csv", ["x", "y"], [(i % 7, i % 4 - 1.5) for i in range(40)])
     with pytest.raises(DataError, match=r"poisson needs targets of 0 or more; the smallest is -1\.5"):
         prepare(config)

@@ -24,24 +24,24 @@ DIABETES = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
 )
 def test_auto_is_the_canonical_pair_of_the_task(data, loss, output_activation, n_outputs, metric):
     prepared = prepare(loaded(data))
-    assert prepared.plan.loss.name == loss
-    assert prepared.network.output_activation == output_activation
-    assert prepared.network.sizes[-1] == n_outputs
+    assert prepared.spec.loss.name == loss
+    assert prepared.network.output == output_activation
+    assert prepared.network.n_out == n_outputs
     assert prepared.metric == metric
 
 
 def test_several_yes_no_columns_are_sigmoids_with_binary_cross_entropy(folder):
     write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
     prepared = prepare(loaded({"train": "t.csv", "target": ["a", "b"]}))
-    assert (prepared.task, prepared.plan.loss.name) == ("multilabel", "binary_cross_entropy")
-    assert (prepared.network.output_activation, prepared.network.sizes[-1]) == ("sigmoid", 2)
+    assert (prepared.task, prepared.spec.loss.name) == ("multilabel", "binary_cross_entropy")
+    assert (prepared.network.output, prepared.network.n_out) == ("sigmoid", 2)
 
 
 def test_one_output_for_two_classes_is_a_sigmoid():
     prepared = prepare(loaded(CANCER, model={"layers": ["auto", 4, 1]}))
-    assert (prepared.plan.loss.name, prepared.network.output_activation) == ("binary_cross_entropy", "sigmoid")
+    assert (prepared.spec.loss.name, prepared.network.output) == ("binary_cross_entropy", "sigmoid")
     prepared = prepare(loaded(CANCER, {"loss": "binary_cross_entropy"}))
-    assert prepared.network.sizes[-1] == 1
+    assert prepared.network.n_out == 1
 
 
 @pytest.mark.parametrize("task", TASK_LOSSES)
@@ -51,7 +51,7 @@ def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
     write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
     config = loaded({"train": "t.csv", "target": targets, "features": ["x"]}, {"loss": loss}, task=task)
     if loss in TASK_LOSSES[task]:
-        assert prepare(config).plan.loss.name == loss
+        assert prepare(config).spec.loss.name == loss
     else:
         with pytest.raises(ConfigError, match=rf"{loss} does not go with {task}\. Use one of {TASK_LOSSES[task][0]}"):
             prepare(config)
@@ -133,33 +133,33 @@ def smoothed(metric, data=IRIS, loss="cross_entropy", smoothing="auto"):
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "mcc", "f1_macro", "f1[setosa]", "recall_macro"])
 def test_smoothing_by_itself_is_on_where_labels_are_judged(metric):
     prepared = smoothed(metric)
-    assert smoothing_of(prepared.plan.loss) == 0.1
+    assert smoothing_of(prepared.spec.loss) == 0.1
     assert f"label_smoothing auto is 0.1: {metric} judges labels, not probabilities." in prepared.notes
 
 
 @pytest.mark.parametrize("metric", ["auto", "loss", "log_loss", "roc_auc", "average_precision", "brier", "ece"])
 def test_smoothing_by_itself_is_off_where_probabilities_are_judged(metric):
     prepared = smoothed(metric)
-    assert prepared.plan.loss.label_smoothing == 0.0
+    assert prepared.spec.loss.label_smoothing == 0.0
     assert not any("label_smoothing" in note for note in prepared.notes)
 
 
 def test_smoothing_by_itself_is_off_where_no_metric_chooses():
     training = {"loss": {"name": "cross_entropy", "label_smoothing": "auto"}, "early_stopping": None}
-    assert prepare(loaded(training=training)).plan.loss == CrossEntropy()
+    assert prepare(loaded(training=training)).spec.loss == CrossEntropy()
 
 
 @pytest.mark.parametrize(("metric", "smoothing"), [("accuracy", 0.0), ("accuracy", 0.3), ("log_loss", 0.3)])
 def test_smoothing_that_is_written_stays(metric, smoothing):
     prepared = smoothed(metric, smoothing=smoothing)
-    assert smoothing_of(prepared.plan.loss) == smoothing
+    assert smoothing_of(prepared.spec.loss) == smoothing
     assert not any("label_smoothing" in note for note in prepared.notes)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_the_resolved_smoothing_is_what_trains(loss):
     by_itself, written = (smoothed("accuracy", CANCER, loss, value) for value in ("auto", 0.1))
-    assert by_itself.plan == written.plan
+    assert by_itself.spec == written.spec
     for part in ("train", "validation"):
         ours, theirs = getattr(by_itself, part).samples, getattr(written, part).samples
         np.testing.assert_array_equal(ours.targets(slice(0, 9)), theirs.targets(slice(0, 9)))

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from mlpcli.errors import ConfigError
-from mlpcli.nn.groups import member_of
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.network import predict
-from mlpcli.nn.parameters import view_parameters
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
@@ -116,27 +115,33 @@ def test_finishing_twice_gives_the_same_model():
     )
     prepared, state, outcome = outcome_of(config)
     again = finished(prepared, state)
-    np.testing.assert_array_equal(again.model.parameters.flat, outcome.model.parameters.flat)
+    for one, other in zip(again.model.ensemble.flats, outcome.model.ensemble.flats, strict=True):
+        np.testing.assert_array_equal(one, other)
     assert again.scores == outcome.scores
 
 
 def test_members_on_all_rows_are_validated_by_the_mean_of_their_answers():
     prepared, state, outcome = outcome_of(loaded(IRIS, {"epochs": 3, "early_stopping": None}, model={"members": 3}))
     assert prepared.folds is None
-    parameters, part = view_parameters(prepared.network, state.flat), prepared.validation
+    part = prepared.validation
     each = [
-        predict(prepared.network.member(m), member_of(prepared.network, parameters, m), part.samples.X)
-        for m in range(3)
+        predict(network, member.flat, part.samples.X)
+        for network, member in zip(prepared.networks, state.members, strict=True)
     ]
     right = np.mean(each, axis=0)[np.arange(len(part.truth)), part.truth]
     assert outcome.scores["validation"]["log_loss"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
 
 
 def test_the_first_member_starts_as_a_single_network_would():
-    alone = fresh_state(prepare(loaded(IRIS))).flat
-    prepared = prepare(loaded(IRIS, model={"members": 3}))
-    together = view_parameters(prepared.network, fresh_state(prepared).flat)
-    np.testing.assert_array_equal(member_of(prepared.network, together, 0).flat, alone)
+    alone = fresh_state(prepare(loaded(IRIS))).members[0].flat
+    together = fresh_state(prepare(loaded(IRIS, model={"members": 3}))).members
+    np.testing.assert_array_equal(together[0].flat, alone)
+    assert len(together) == 3
+
+
+def has(network, kind):
+    """Whether a network has a layer of a kind on its inputs."""
+    return any(isinstance(layer, kind) for layer in network.layers)
 
 
 def test_every_fold_has_members_of_both_views():
@@ -144,11 +149,13 @@ def test_every_fold_has_members_of_both_views():
         "members": {"count": 8, "rows": "folds", "folds": 4, "views": "alternate"},
         "numeric_embedding": "periodic",
     }
-    network = prepare(loaded(FOLDED, model=model, preprocess=BINS)).network
-    sees = network.front.sees_cosines
+    networks = prepare(loaded(FOLDED, model=model, preprocess=BINS)).networks
+    sees = [has(network, PeriodicEmbedding) for network in networks]
     assert sorted(sees) == [False] * 4 + [True] * 4
     assert all(sees[member] != sees[member + 4] for member in range(4))
-    assert network.front.bins == (4, 4 + 12)
+    masks = [layer for network in networks for layer in network.layers if isinstance(layer, ColumnMask)]
+    assert {mask.spans for mask in masks} == {((0, 4),)}
+    assert [has(network, ColumnMask) for network in networks] == sees
 
 
 def test_views_of_columns_with_few_values_are_the_same_for_all(folder):
@@ -157,10 +164,11 @@ def test_views_of_columns_with_few_values_are_the_same_for_all(folder):
     model = {
         "members": {"count": 2, "views": "alternate"}, "numeric_embedding": {"name": "periodic", "min_distinct": 20},
     }  # fmt: skip
-    network = prepare(loaded({"train": "t.csv", "target": "y"}, model=model, preprocess={"encoding": encoding})).network
-    assert network.front.sees_cosines == ()
-    assert network.front.periodic is None
-    assert network.front.is_empty
+    networks = prepare(
+        loaded({"train": "t.csv", "target": "y"}, model=model, preprocess={"encoding": encoding})
+    ).networks
+    assert networks[0] == networks[1]
+    assert not has(networks[0], (PeriodicEmbedding, ColumnMask))
 
 
 def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
@@ -171,8 +179,6 @@ def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
     )
     data = {"train": "t.csv", "target": "y"}
     network = prepare(loaded(data, model={"category_embedding": {"size": 3, "above": 4}})).network
-    assert network.front.blocks == ((2, 7),)
-    assert (network.sizes[0], network.widths[0]) == (7, 2 + 3)
-    none = prepare(loaded(data, model={"category_embedding": {"above": 5}})).network
-    assert none.front.is_empty
-    assert none.front.embedding == 0
+    assert network.layers[0] == CategoryEmbedding(spans=((2, 7),), size=3)
+    assert (network.sizes[0], network.chain.widths(7)[1]) == (7, 2 + 3)
+    assert not has(prepare(loaded(data, model={"category_embedding": {"above": 5}})).network, CategoryEmbedding)

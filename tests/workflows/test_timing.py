@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpcli.training.engine import EpochResult
+from mlpcli.training.member import EpochResult
 from mlpcli.workflows import timing
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.timing import expected_seconds
@@ -27,17 +27,18 @@ def test_what_is_loaded_once_is_counted_once(monkeypatch, n_steps):
     class Slow:
         """A second to load, a millisecond for each step."""
 
-        def __init__(self):
-            self.n_steps, self.steps_taken = n_steps, 0
+        def __init__(self, member, dataset, spec, state):
+            self.state = state
 
-        def run(self, parameters, optimizer_state, epoch, must_stop):
-            for _ in range(self.n_steps):
+        def run(self, epoch, must_stop):
+            for _ in range(n_steps):
                 if must_stop():
-                    return None
-                clock.now += 0.001 if self.steps_taken else 1.001
-                self.steps_taken += 1
-            return EpochResult((1.0,), 0.1)
+                    return EpochResult(1.0, 0.1, is_whole=False)
+                clock.now += 0.001 if self.state.n_steps else 1.001
+                self.state.n_steps += 1
+            return EpochResult(1.0, 0.1)
 
     monkeypatch.setattr(timing, "perf_counter", clock)
-    monkeypatch.setattr(timing, "make_engine", lambda *arguments: Slow())
-    assert expected_seconds(prepare(loaded(training={"epochs": 1000}))) == pytest.approx(n_steps)
+    monkeypatch.setattr(timing, "trainer_maker", lambda *arguments: Slow)
+    training = {"epochs": 1000, "batch_size": -(-120 // n_steps)}
+    assert expected_seconds(prepare(loaded(training=training))) == pytest.approx(n_steps)

@@ -113,9 +113,9 @@ def test_the_checkpoint_of_a_finished_training_has_the_weights_without_their_tem
         )
         outcomes.append(train(config, Watch()).outcome)
         with np.load("run/checkpoint.npz") as file:
-            flats.append(file["best_flat"])
+            flats.append(file["m1.best"])
     np.testing.assert_array_equal(*flats)
-    last = [outcome.model.parameters.tensors["W3"] for outcome in outcomes]
+    last = [outcome.model.ensemble.tensors()["m1.W3"] for outcome in outcomes]
     assert not np.allclose(*last)
 
 

@@ -1,0 +1,131 @@
+"""The compiled trainer: an epoch as a few calls of one compiled function."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.compiled.arguments import LINE, Data, Optimizer, Scratch, State, Steps, Team
+from mlpcli.compiled.blas import find_blas, find_sleep
+from mlpcli.compiled.epoch import run_steps
+from mlpcli.compiled.program import assemble, most_threads, update_numbers
+from mlpcli.training.dataset import Dataset
+from mlpcli.training.member import (
+    EpochResult,
+    Member,
+    MemberState,
+    NonFiniteLoss,
+    TrainingSpec,
+    step_keys,
+    step_values,
+)
+from mlpcli.training.rows import shuffled
+from mlpcli.training.seeding import rng_of
+
+Array = NDArray[np.floating[Any]]
+
+# Seconds between two looks at `must_stop`.
+CALL_SECONDS = 0.05
+
+
+class CompiledTrainer:
+    """The trainer of networks that `program.lower_network` knows; `n_threads` share each step.
+
+    Results are those of NumpyTrainer up to the rounding of sums, whatever the number of threads; the state is the same,
+    and either goes on where the other stopped.
+    """
+
+    def __init__(
+        self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState, n_threads: int = 1
+    ) -> None:
+        dtype, batch_size = state.flat.dtype, min(spec.batch_size, member.n_rows)
+        self.member, self.spec, self.state = member, spec, state
+        self._batch_size, self._n_steps = batch_size, member.n_steps(spec)
+        self._blas = find_blas(dtype)
+        n_threads = max(1, min(n_threads, most_threads(member.network, batch_size)))
+        self._team = Team(n_threads, np.zeros(2 * LINE, np.int64), find_sleep())
+        self._program = assemble(member.network, spec.loss, spec.update, batch_size, dtype, n_threads)
+        self._data = _data(dataset)
+        n_pieces = len(self._program.pieces)
+        self._scratch = Scratch(
+            np.empty(dataset.n_out * batch_size, dtype), np.empty((5, batch_size), dtype), np.zeros(n_pieces)
+        )
+        code, numbers = update_numbers(spec.update.optimizer)
+        self._optimizer = Optimizer(code, numbers, float(spec.update.gradient_clip or 0.0))
+        empty = np.empty(0, dtype)
+        arrays = [state.optimizer[name] for name in spec.update.optimizer.state_names]
+        first, second = (*arrays, empty, empty)[:2]
+        average = state.optimizer.get("average", empty)
+        self._state = State(state.flat, np.empty_like(state.flat), first, second, average)
+        self._smallest = dtype.type(np.finfo(dtype).tiny)
+        self._n_at_once = 1  # steps that take about CALL_SECONDS
+
+    def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
+        """See `Trainer`."""
+        spec, n_steps, member = self.spec, self._n_steps, self.member
+        rng = rng_of(spec.seed, "order", epoch, member.number)
+        order = shuffled(member.rows, rng, few=0, chunk_rows=spec.chunk_rows)
+        keys, of = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
+        columns = (of.learning_rate, of.decay, of.average_weight, of.scale, of.epsilon, of.dropout)
+        values = np.stack(columns, axis=1)
+        total, step = 0.0, 0
+        with ThreadPoolExecutor(max(1, self._team.n_threads - 1), "step") as threads:
+            while step < n_steps:
+                if must_stop():
+                    return EpochResult(total / len(order), float(values[max(step - 1, 0), 0]), is_whole=False)
+                after, started = min(step + self._n_at_once, n_steps), perf_counter()
+                steps = Steps(step, after, self._batch_size, order, values, keys, epoch * n_steps)
+                total, fault = self._run_steps(threads, steps, total)
+                if fault >= 0:
+                    raise NonFiniteLoss(epoch + 1, "training")
+                self.state.n_steps += after - step
+                self._adapt(after - step, perf_counter() - started)
+                step = after
+        return EpochResult(total / len(order), float(values[-1, 0]))
+
+    def _run_steps(self, threads: ThreadPoolExecutor, steps: Steps, total: float) -> tuple[float, int]:
+        """Have all threads take these steps; what `epoch.run_steps` returns."""
+        self._team.counters[:] = 0
+
+        def run(rank: int) -> tuple[float, int]:
+            with self._releasing():
+                result: tuple[float, int] = run_steps(
+                    rank, self._team, self._blas, self._program, self._data, steps, self._optimizer, self._state,
+                    self._scratch, self._smallest, total,
+                )  # fmt: skip
+                return result
+
+        with self._releasing():  # Ctrl-C may come before the caller's own share
+            others = [threads.submit(run, rank) for rank in range(1, self._team.n_threads)]
+            result = run(0)
+            for other in others:
+                other.result()
+        return result
+
+    @contextmanager
+    def _releasing(self) -> Iterator[None]:
+        """Within, whatever is raised releases every thread at the barrier."""
+        try:
+            yield
+        except BaseException:
+            self._team.counters[LINE] = 1
+            raise
+
+    def _adapt(self, n_steps: int, seconds: float) -> None:
+        """Aim at CALL_SECONDS; at most double, for the first call of all also loads the compiled code."""
+        wanted = int(CALL_SECONDS / max(seconds, 1e-9) * n_steps)
+        self._n_at_once = max(1, min(wanted, 2 * self._n_at_once if n_steps > 1 else 64))
+
+
+def _data(dataset: Dataset) -> Data:
+    by_class, dtype = dataset.class_targets is not None, dataset.X.dtype
+    return Data(
+        np.ascontiguousarray(dataset.X),
+        np.ascontiguousarray(dataset.y if by_class else (), np.int32),
+        np.ascontiguousarray(dataset.class_targets if by_class else dataset.y, dtype),
+        np.ascontiguousarray(() if dataset.weights is None else dataset.weights, dtype),
+    )

@@ -1,1 +1,0 @@
-"""What needs an optional dependency; each module is imported only when it is asked for."""

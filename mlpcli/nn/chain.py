@@ -1,0 +1,115 @@
+"""Layers one after the other, and around: every kind of layer that a network can be made of."""
+
+from typing import Literal
+
+import numpy as np
+
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
+from mlpcli.nn.layers import (
+    Activation,
+    Allocator,
+    Array,
+    Buffers,
+    Dense,
+    Dropout,
+    InputScale,
+    Layer,
+    LayerNorm,
+    Noise,
+    Softmax,
+    Tensor,
+    Tensors,
+)
+from mlpcli.options import options
+
+
+@options
+class Chain(Layer):
+    """Layers one after the other; parameters, gradient and buffers are tuples of those of its layers."""
+
+    layers: "tuple[AnyLayer, ...]"
+
+    def widths(self, n_in: int) -> tuple[int, ...]:
+        """What goes into each layer, and what comes out of the last."""
+        widths = [n_in]
+        for layer in self.layers:
+            widths.append(layer.n_out(widths[-1]))
+        return tuple(widths)
+
+    def n_out(self, n_in: int) -> int:
+        return self.widths(n_in)[-1]
+
+    def tensors(self, n_in: int) -> dict[str, Tensor]:
+        pairs = enumerate(zip(self.layers, self.widths(n_in), strict=False))
+        return {f"{i}.{name}": tensor for i, (layer, n) in pairs for name, tensor in layer.tensors(n).items()}
+
+    def bind(self, tensors: dict[str, Array]) -> Tensors:
+        own: list[dict[str, Array]] = [{} for _ in self.layers]
+        for name, tensor in tensors.items():
+            number, _, rest = name.partition(".")
+            own[int(number)][rest] = tensor
+        return tuple(layer.bind(views) for layer, views in zip(self.layers, own, strict=True))
+
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+        for layer, own in zip(self.layers, params, strict=True):
+            x = layer.init(own, rng, x)
+        return x
+
+    def buffers(self, n_in: int, new: Allocator, needs_dx: bool) -> Buffers:
+        made = []
+        for layer, n in zip(self.layers, self.widths(n_in), strict=False):
+            made.append(layer.buffers(n, new, needs_dx))
+            needs_dx = needs_dx or (new.is_training and bool(layer.tensors(n)))
+        return tuple(made)
+
+    def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
+        for layer, own, kept in zip(self.layers, params, buffers, strict=True):
+            x = layer.forward(x, own, kept, noise)
+        return x
+
+    def backward(self, delta: Array, params: Tensors, gradient: Tensors, buffers: Buffers) -> Array | None:
+        dx: Array | None = delta
+        for layer, own, grad, kept in zip(self.layers[::-1], params[::-1], gradient[::-1], buffers[::-1], strict=True):
+            if dx is None:  # nothing learns further down
+                break
+            dx = layer.backward(dx, own, grad, kept)
+        return dx
+
+
+@options
+class Residual(Chain):
+    """x + the layers of x, which keep its width (He et al. 2016)."""
+
+    name: Literal["residual"] = "residual"
+
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+        y = super().init(params, rng, x)
+        return None if x is None or y is None else x + y
+
+    def n_out(self, n_in: int) -> int:
+        if (width := super().n_out(n_in)) != n_in:
+            raise ValueError(f"a residual connection from {n_in} to {width}")
+        return n_in
+
+    def buffers(self, n_in: int, new: Allocator, needs_dx: bool) -> Buffers:
+        skip = new(n_in) if new.is_training else None
+        return super().buffers(n_in, new, needs_dx), new(n_in), skip
+
+    def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
+        inner, h, _ = buffers
+        np.add(x, super().forward(x, params, inner, noise), out=h)
+        return h  # type: ignore[no-any-return]
+
+    def backward(self, delta: Array, params: Tensors, gradient: Tensors, buffers: Buffers) -> Array | None:
+        inner, _, skip = buffers
+        skip[...] = delta
+        dx = super().backward(delta, params, gradient, inner)
+        if dx is not None:
+            dx += skip
+        return dx
+
+
+AnyLayer = (
+    Dense | Activation | Softmax | LayerNorm | Dropout | InputScale | ColumnMask | PeriodicEmbedding | CategoryEmbedding
+    | Residual
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""Rows ready for networks: inputs, targets and weights, and the gathering of batches from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[np.floating[Any]]
+Rows = NDArray[np.signedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows of a table as a network sees them; nothing changes them, so many trainings share one.
+
+    `X` is (n_rows, n_in), C-contiguous. `y` is (n_rows, n_out), or, where `class_targets` (n_classes, n_out) is given,
+    the class code (n_rows,) whose row of `class_targets` is the target. `weights` (n_rows,) is None or has mean 1.
+    """
+
+    X: Array
+    y: NDArray[Any]
+    class_targets: Array | None = None
+    weights: Array | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.X)
+
+    @property
+    def n_out(self) -> int:
+        """Width of a target row."""
+        return int((self.y if self.class_targets is None else self.class_targets).shape[1])
+
+    def targets(self, rows: slice | Rows) -> Array:
+        """Targets (n, n_out) of these rows."""
+        y: Array = self.y[rows] if self.class_targets is None else self.class_targets[self.y[rows]]
+        return y
+
+
+class Batch:
+    """Buffers into which batches of up to `max_rows` rows are gathered."""
+
+    def __init__(self, dataset: Dataset, max_rows: int, dtype: DTypeLike) -> None:
+        self._dataset = dataset
+        self._X = np.empty((max_rows, dataset.X.shape[1]), dtype)
+        # As the logits lie in memory, so that losses read both in one direction.
+        self._y = np.empty((dataset.n_out, max_rows), dtype)
+        self._codes = np.empty(max_rows, np.int64 if dataset.class_targets is None else dataset.y.dtype)
+        self._weights = None if dataset.weights is None else np.empty(max_rows, dtype)
+
+    def gather(self, rows: Rows) -> tuple[Array, Array, Array | None]:
+        """Inputs (n, n_in), targets (n, n_out) and weights (n,) or None of these rows, until the next call.
+
+        `mode="clip"` makes `take` skip its bounds check, which is most of its time; the rows are known to be valid.
+        """
+        dataset, n = self._dataset, len(rows)
+        rows = rows.astype(np.intp, copy=False)  # which each `take` would do
+        X, y, weights = self._X[:n], self._y[:, :n].T, self._weights
+        dataset.X.take(rows, axis=0, out=X, mode="clip")
+        if dataset.class_targets is None:
+            y[...] = dataset.y.take(rows, axis=0, mode="clip")
+        else:
+            codes = dataset.y.take(rows, out=self._codes[:n], mode="clip")
+            y[...] = dataset.class_targets.take(codes, axis=0, mode="clip")
+        if weights is not None and dataset.weights is not None:
+            weights = dataset.weights.take(rows, out=weights[:n], mode="clip")
+        return X, y, weights

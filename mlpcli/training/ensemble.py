@@ -1,0 +1,110 @@
+"""An ensemble: members that are trained by themselves and judged together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Event
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.nn.losses import Loss
+from mlpcli.nn.network import Network, Predictor
+from mlpcli.training.dataset import Dataset
+from mlpcli.training.member import EpochResult, Trainer
+
+Array = NDArray[np.floating[Any]]
+
+# Rows judged at once: enough for the matrix product, few enough for the cache.
+JUDGED_ROWS = 4096
+
+
+def run_epoch(
+    trainers: Sequence[Trainer], epoch: int, must_stop: Callable[[], bool], n_threads: int = 1
+) -> list[EpochResult]:
+    """An epoch of every member, in turn or on threads; the same bits either way, for members share nothing.
+
+    Raises NonFiniteLoss of a member; the others then end early.
+    """
+    is_over = Event()
+
+    def run(trainer: Trainer) -> EpochResult:
+        with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
+            return trainer.run(epoch, lambda: is_over.is_set() or must_stop())
+
+    if min(n_threads, len(trainers)) == 1:
+        return [run(trainer) for trainer in trainers]
+    with ThreadPoolExecutor(min(n_threads, len(trainers)), "member") as threads:
+        futures = [threads.submit(run, trainer) for trainer in trainers]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # one has failed, or Ctrl-C came: the others need not go on to the end of their epoch
+            is_over.set()
+    return [future.result() for future in futures]
+
+
+class Evaluator:
+    """Loss and outputs of an ensemble on the rows of a dataset, epoch after epoch.
+
+    The outputs (n_rows, n_out) are the mean over the members. With `folds` (n_rows,) they are (r, n_rows, n_out): those
+    of each of the r members that have not seen a row, member m leaving out fold m, counted in a circle.
+    """
+
+    def __init__(
+        self, networks: Sequence[Network], loss: Loss, dataset: Dataset, folds: NDArray[np.int64] | None = None
+    ) -> None:
+        self.networks, self.loss, self.dataset = networks, loss, dataset
+        n_folds = 0 if folds is None else int(folds.max()) + 1
+        self._unseen = [] if folds is None else [np.flatnonzero(folds == fold) for fold in range(n_folds)]
+        leading = () if folds is None else (len(networks) // n_folds,)
+        self._outputs = np.zeros((*leading, dataset.n_rows, networks[0].n_out), dataset.X.dtype)
+
+    def run(self, flats: Sequence[Array]) -> tuple[float, Array]:
+        """Mean loss, and the outputs in an array that the next call overwrites."""
+        with np.errstate(all="ignore"):
+            if self._unseen:
+                return self._of_unseen(flats), self._outputs
+            if len(self.networks) == 1:
+                return self._of_one(flats[0]), self._outputs
+            self._outputs[...] = 0.0
+            for network, flat in zip(self.networks, flats, strict=True):
+                for rows, z in self._logits(network, flat, self.dataset.X):
+                    self._outputs[rows] += network.outputs(z)
+            self._outputs /= len(self.networks)
+            blocks = (slice(start, start + JUDGED_ROWS) for start in range(0, self.dataset.n_rows, JUDGED_ROWS))
+            total = sum(self._total(rows, self.loss.values(self._outputs[rows], self._y(rows))) for rows in blocks)
+            return total / self.dataset.n_rows, self._outputs
+
+    def _of_one(self, flat: Array) -> float:
+        network, total = self.networks[0], 0.0
+        for rows, z in self._logits(network, flat, self.dataset.X):
+            self._outputs[rows] = network.outputs(z)
+            total += self._total(rows, self._losses(network, z, rows))
+        return total / self.dataset.n_rows
+
+    def _of_unseen(self, flats: Sequence[Array]) -> float:
+        total = count = 0.0
+        for number, (network, flat) in enumerate(zip(self.networks, flats, strict=True)):
+            unseen = self._unseen[number % len(self._unseen)]
+            for block, z in self._logits(network, flat, self.dataset.X[unseen]):
+                rows = unseen[block]
+                self._outputs[number // len(self._unseen), rows] = network.outputs(z)
+                total += self._total(rows, self._losses(network, z, rows))
+                count += len(rows)
+        return total / count
+
+    def _logits(self, network: Network, flat: Array, X: Array) -> Iterator[tuple[slice, Array]]:
+        return Predictor(network, flat, min(JUDGED_ROWS, max(len(X), 1))).blocks(X)
+
+    def _y(self, rows: Any) -> Array:
+        return self.dataset.targets(rows)
+
+    def _losses(self, network: Network, z: Array, rows: Any) -> Array:
+        y = self._y(rows)
+        if network.output == self.loss.partner:
+            return self.loss.losses_and_delta(z, y, np.empty_like(z))
+        return self.loss.values(network.outputs(z), y)
+
+    def _total(self, rows: Any, losses: Array) -> float:
+        weights = self.dataset.weights
+        return float((losses if weights is None else losses * weights[rows]).sum())

@@ -1,0 +1,154 @@
+"""Stochastic gradient descent as a generator: one `EpochReport` per epoch; the caller prints, saves and stops.
+
+Between two reports `state` is complete: a training that is dropped there and continued from a saved copy of the state
+ends with bit-identical weights to one that never stopped.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.training.dataset import Dataset
+from mlpcli.training.ensemble import Evaluator, run_epoch
+from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, NumpyTrainer, Trainer, TrainingSpec
+
+Array = NDArray[np.floating[Any]]
+MakeTrainer = Callable[[Member, Dataset, TrainingSpec, MemberState], Trainer]
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands between two epochs: everything a checkpoint must hold to go on bit for bit.
+
+    `best` are the parameters of each member at the best epoch so far. `epoch` counts completed epochs; `best_epoch` is
+    0 and `best_score` None until one has been scored. Where the first epoch was given up, `n_steps` is how many of its
+    steps the members have taken: such a state is kept, but not gone on from.
+    """
+
+    members: list[MemberState]
+    best: list[Array]
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float | None = None
+    n_steps: int = 0
+
+    @property
+    def epochs_without_gain(self) -> int:
+        """Completed epochs since the best one."""
+        return self.epoch - self.best_epoch
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """What decides which epoch is best: a score of the validation outputs, or the validation loss.
+
+    `score(outputs)` takes the outputs of an `Evaluator`; None means the validation loss. Of equally good epochs the
+    first is the best, or the last. `judged` are the epochs (from 1) that are scored; None means every one.
+    """
+
+    name: str
+    higher_is_better: bool
+    score: Callable[[Array], float] | None = None
+    min_gain: float = 0.0
+    keeps_last_tie: bool = False
+    judged: frozenset[int] | None = None
+
+    def judges(self, epoch: int) -> bool:
+        """Whether this epoch is scored."""
+        return self.judged is None or epoch in self.judged
+
+    def is_gain(self, score: float, best: float | None) -> bool:
+        """Whether `score` beats the best so far by more than `min_gain`, or by just that in a tie; NaN never does."""
+        if best is None:
+            return not math.isnan(score)
+        bound = best + self.min_gain if self.higher_is_better else best - self.min_gain
+        if score == bound:
+            return self.keeps_last_tie
+        return score > bound if self.higher_is_better else score < bound
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch did. Losses are means over rows; `score` is the monitor's, None without validation rows."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None
+    score: float | None
+    is_best: bool
+    learning_rate: float
+    seconds: float
+
+
+def init_training(
+    members: Sequence[Member], spec: TrainingSpec, dtype: "np.dtype[Any]", x: Array | None = None
+) -> TrainingState:
+    """The state before the first epoch; `x` (n_rows, n_in) are rows for starts that go by data."""
+    states = [member.init(spec, dtype, x) for member in members]
+    return TrainingState(states, [state.flat.copy() for state in states])
+
+
+def fit(
+    members: Sequence[Member],
+    spec: TrainingSpec,
+    train: Dataset,
+    state: TrainingState,
+    evaluator: Evaluator | None = None,
+    monitor: Monitor | None = None,
+    must_stop: Callable[[], bool] = lambda: False,
+    n_threads: int = 1,
+    make_trainer: MakeTrainer = NumpyTrainer,
+) -> Iterator[EpochReport]:
+    """Train from `state.epoch` to `spec.epochs`, reporting each epoch; `state` is updated in place.
+
+    Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be an
+    `evaluator`. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator ends,
+    `state` being that of the last whole epoch or, without any, of the last step. Raises NonFiniteLoss.
+    """
+    working = [member.copy() for member in state.members]
+    trainers = [make_trainer(member, train, spec, own) for member, own in zip(members, working, strict=True)]
+    while state.epoch < spec.epochs:
+        started, epoch = perf_counter(), state.epoch + 1
+        results = run_epoch(trainers, state.epoch, must_stop, n_threads)
+        is_whole = all(result.is_whole for result in results)
+        n_steps = max(own.n_steps for own in working)
+        if is_whole or (not state.epoch and n_steps):
+            if not all(np.isfinite(own.flat).all() for own in working):
+                raise NonFiniteLoss(epoch, "training")
+            for member, own in zip(state.members, working, strict=True):
+                member.assign(own)
+        if not is_whole:
+            state.n_steps = 0 if state.epoch else n_steps
+            return
+        state.epoch = epoch
+        yield _judged(state, results, evaluator, monitor, started)
+
+
+def _judged(
+    state: TrainingState,
+    results: Sequence[EpochResult],
+    evaluator: Evaluator | None,
+    monitor: Monitor | None,
+    started: float,
+) -> EpochReport:
+    """Score the epoch that is done, and keep its parameters if it is the best."""
+    validation_loss = outputs = score = None
+    if evaluator is not None and (monitor is None or monitor.judges(state.epoch)):
+        validation_loss, outputs = evaluator.run([member.kept for member in state.members])
+        if not math.isfinite(validation_loss):
+            raise NonFiniteLoss(state.epoch, "validation")
+    if monitor is not None and outputs is not None:
+        score = validation_loss if monitor.score is None else monitor.score(outputs)
+    is_best = monitor is None or (score is not None and monitor.is_gain(score, state.best_score))
+    if is_best:
+        for best, member in zip(state.best, state.members, strict=True):
+            best[...] = member.kept
+        state.best_epoch, state.best_score = state.epoch, score
+    train_loss = sum(result.loss for result in results) / len(results)
+    seconds = perf_counter() - started
+    return EpochReport(state.epoch, train_loss, validation_loss, score, is_best, results[-1].learning_rate, seconds)

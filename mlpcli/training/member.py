@@ -1,0 +1,188 @@
+"""One network in training: what it is made of, and an epoch of stochastic gradient descent."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.nn.layers import Noise
+from mlpcli.nn.losses import Loss
+from mlpcli.nn.network import LossAndGradient, Network
+from mlpcli.nn.schedules import Constant, Schedule, schedule_factor
+from mlpcli.nn.steps import State, StepValues, UpdateSpec, init_state, make_step
+from mlpcli.training.dataset import Batch, Dataset, Rows
+from mlpcli.training.rows import shuffled
+from mlpcli.training.seeding import rng_of
+
+Array = NDArray[np.floating[Any]]
+
+STEADY = Constant()
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How networks are trained, every choice made. `chunk_rows` is for rows on disk, see `rows.shuffled`."""
+
+    loss: Loss
+    update: UpdateSpec
+    schedule: Schedule
+    batch_size: int
+    epochs: int
+    seed: int = 0
+    dropout_schedule: Schedule = STEADY
+    decay_schedule: Schedule = STEADY
+    chunk_rows: int | None = None
+
+
+@dataclass
+class MemberState:
+    """Where a member stands: parameters (n_parameters,), what its optimizer keeps, and the steps it has taken."""
+
+    flat: Array
+    optimizer: State
+    n_steps: int = 0
+
+    def copy(self) -> "MemberState":
+        """The same in arrays of its own."""
+        optimizer = {name: values.copy() for name, values in self.optimizer.items()}
+        return replace(self, flat=self.flat.copy(), optimizer=optimizer)
+
+    def assign(self, other: "MemberState") -> None:
+        """Copy the values of another state of the same member into these arrays."""
+        self.flat[...] = other.flat
+        for name, values in other.optimizer.items():
+            self.optimizer[name][...] = values
+        self.n_steps = other.n_steps
+
+    @property
+    def kept(self) -> Array:
+        """The parameters that are judged and saved: their average where there is one."""
+        average: Array = self.optimizer.get("average", self.flat)
+        return average
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network and what it is trained on: `rows` of the dataset, or the first `rows` of them; `number` seeds it."""
+
+    number: int
+    network: Network
+    rows: Rows | int = field(repr=False)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows it is trained on."""
+        return self.rows if isinstance(self.rows, int) else len(self.rows)
+
+    def n_steps(self, spec: TrainingSpec) -> int:
+        """Steps of an epoch."""
+        return math.ceil(self.n_rows / spec.batch_size)
+
+    def init(self, spec: TrainingSpec, dtype: "np.dtype[Any]", x: Array | None) -> MemberState:
+        """The state before the first step; `x` (n_rows, n_in) are rows for starts that go by data."""
+        flat = self.network.init(rng_of(spec.seed, "weights", member=self.number), dtype, x)
+        return MemberState(flat, init_state(spec.update, flat))
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """The mean loss over a member's rows, and the last learning rate; `is_whole` unless it was told to stop."""
+
+    loss: float
+    learning_rate: float
+    is_whole: bool = True
+
+
+class NonFiniteLoss(Exception):
+    """The loss was NaN or infinite in this epoch."""
+
+    def __init__(self, epoch: int, where: str) -> None:
+        super().__init__(f"the {where} loss is not finite in epoch {epoch}")
+        self.epoch = epoch
+        self.where = where
+
+
+def step_values(spec: TrainingSpec, epoch: int, n_steps: int) -> StepValues:
+    """Those of the steps of an epoch (from 0).
+
+    Schedules go by the middle of a step, so that a warm-up does not waste its first step on a rate of zero.
+    """
+    steps = np.arange(n_steps, dtype=np.float64)
+    counts, times = epoch * n_steps + steps + 1.0, epoch + (steps + 0.5) / n_steps
+    averaging, n_all = spec.update.averaging, spec.epochs * n_steps
+    weights = np.zeros(n_steps)
+    if averaging is not None:
+        weights[:] = [averaging.weight(int(count), n_all) for count in counts]
+    scale, epsilon = spec.update.optimizer.factors(counts)
+    return StepValues(
+        counts,
+        spec.update.optimizer.learning_rate * _factors(spec.schedule, times, spec.epochs),
+        _factors(spec.decay_schedule, times, spec.epochs),
+        weights,
+        scale,
+        epsilon,
+        _factors(spec.dropout_schedule, times, spec.epochs),
+    )
+
+
+def _factors(schedule: Schedule, times: NDArray[np.float64], epochs: int) -> NDArray[np.float64]:
+    if isinstance(schedule, Constant) and not schedule.warmup:
+        return np.ones(len(times))
+    return np.array([schedule_factor(schedule, time, epochs) for time in times.tolist()])
+
+
+def step_keys(spec: TrainingSpec, epoch: int, member: int, n_steps: int) -> NDArray[np.uint32]:
+    """What seeds the noise of each step of an epoch (n_steps,)."""
+    return rng_of(spec.seed, "dropout", epoch, member).integers(1 << 32, size=n_steps, dtype=np.uint32)
+
+
+class Trainer(Protocol):
+    """Runs epochs of one member on a state that it changes in place."""
+
+    state: MemberState
+
+    def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
+        """One pass over the member's rows in a fresh order; `epoch` counts from 0.
+
+        `must_stop` is asked between steps. Raises NonFiniteLoss.
+        """
+
+
+class NumpyTrainer:
+    """The trainer for every network, cost function and optimizer; holds the buffers that an epoch needs."""
+
+    def __init__(self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState) -> None:
+        self.member, self.spec, self.state = member, spec, state
+        self._n_steps, gradient = member.n_steps(spec), np.empty_like(state.flat)
+        self._batch = Batch(dataset, min(spec.batch_size, member.n_rows), state.flat.dtype)
+        self._loss_and_gradient = LossAndGradient(member.network, spec.loss, state.flat, gradient)
+        self._step = make_step(member.network, spec.update, state.flat, gradient, state.optimizer)
+
+    def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
+        """See `Trainer`."""
+        spec, n_steps, number = self.spec, self._n_steps, self.member.number
+        order = shuffled(self.member.rows, rng_of(spec.seed, "order", epoch, number), chunk_rows=spec.chunk_rows)
+        values, keys = step_values(spec, epoch, n_steps), step_keys(spec, epoch, number, n_steps).tolist()
+        moves = zip(
+            *(
+                column.tolist()
+                for column in (values.learning_rate, values.decay, values.average_weight, values.scale, values.epsilon)
+            ),
+            strict=True,
+        )
+        total = rate = 0.0
+        for step, (rate, *others) in enumerate(moves):
+            if must_stop():
+                return EpochResult(total / len(order), rate, is_whole=False)
+            rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]
+            noise = Noise(keys[step], float(values.dropout[step]))
+            loss = self._loss_and_gradient(*self._batch.gather(rows), noise)
+            if not math.isfinite(loss):
+                raise NonFiniteLoss(epoch + 1, "training")
+            self._step(int(values.counts[step]), rate, *others)
+            self.state.n_steps += 1
+            total += loss * len(rows)
+        return EpochResult(total / len(order), rate)
