@@ -15,19 +15,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from mlpcli import __version__
-from mlpcli.cli.check import check
 from mlpcli.cli.commands import Program, TextVerb, Verb
-from mlpcli.cli.compare import compare
-from mlpcli.cli.diff import diff
-from mlpcli.cli.escaping import printable, shortened
-from mlpcli.cli.evaluate import evaluate
-from mlpcli.cli.init import init
-from mlpcli.cli.inspect import inspect
-from mlpcli.cli.predict import predict
-from mlpcli.cli.repro import repro
 from mlpcli.cli.signals import Signals
-from mlpcli.cli.train import train
+from mlpcli.cli.verbs.check import check
+from mlpcli.cli.verbs.compare import compare
+from mlpcli.cli.verbs.diff import diff
+from mlpcli.cli.verbs.evaluate import evaluate
+from mlpcli.cli.verbs.init import init
+from mlpcli.cli.verbs.inspect import inspect
+from mlpcli.cli.verbs.predict import predict
+from mlpcli.cli.verbs.repro import repro
+from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
+from mlpcli.messages import printable, shortened
 
 BUG = 70
 INTERRUPTED = 130

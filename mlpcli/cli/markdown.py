@@ -6,11 +6,10 @@ Names come from files: each stands in a code span, where nothing is markup, ment
 import re
 from collections.abc import Sequence
 
-from mlpcli.cli.escaping import on_one_line
-from mlpcli.cli.render import count, interval, number
-from mlpcli.cli.summaries import describe_target
-from mlpcli.cli.verdicts import shown_verdicts, tally
+from mlpcli.cli.verbs.describing import describe_target
+from mlpcli.cli.verbs.gates import shown_verdicts, tally
 from mlpcli.data.targets.target import ClassTarget
+from mlpcli.messages import count, interval, number, on_one_line
 from mlpcli.workflows.evaluate import EvalResult
 from mlpcli.workflows.slices import FEW_ROWS, SliceTable
 

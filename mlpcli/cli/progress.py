@@ -5,8 +5,9 @@ from time import monotonic
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from mlpcli.cli.render import Screen, count, listed, number
+from mlpcli.cli.terminal import Screen
 from mlpcli.data.targets.target import ClassTarget
+from mlpcli.messages import count, listed, number
 from mlpcli.nn.merge import merged
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.workflows.fitting import monitored_name

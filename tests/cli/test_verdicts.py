@@ -7,9 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mlpcli.cli.junit import junit_xml
+from mlpcli.cli.ci import annotation, junit_xml
 from mlpcli.cli.markdown import code
-from mlpcli.cli.reports import annotation
 from mlpcli.evaluation.gates import Gate, Verdict
 from mlpcli.evaluation.intervals import wilson
 from tests.program import DATA, done, mlp, train, write_config, write_csv

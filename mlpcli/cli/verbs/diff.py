@@ -17,8 +17,8 @@ def diff(
 
     Example: mlp diff old.npz runs/penguins/weights.npz
     """
-    from mlpcli.cli.diff_summary import diff_json, diff_summary, refuse_different
-    from mlpcli.cli.render import Screen
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.diff_view import diff_json, diff_summary, refuse_different
     from mlpcli.workflows.diff import diff as run_diff
     from mlpcli.workflows.diff import text_of
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mlpcli.cli.escaping import printable
 from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
+from mlpcli.messages import printable
 
 
 def predict(

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mlpcli.cli.render import Row, Screen, count, duration, number
-from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing
-from mlpcli.cli.verdicts import gates_json, refuse_missed, show_verdicts
+from mlpcli.cli.terminal import Row, Screen
+from mlpcli.cli.verbs.describing import MAIN_METRICS, describe_postprocessing
+from mlpcli.cli.verbs.gates import gates_json, refuse_missed, show_verdicts
 from mlpcli.errors import GateMissed
+from mlpcli.messages import count, duration, number
 from mlpcli.workflows.journal import flat_metrics
 from mlpcli.workflows.postprocessing import is_fitted
 from mlpcli.workflows.train import TrainResult

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mlpcli.cli.render import Row, Screen, aligned, count, duration, listed, number, size
-from mlpcli.cli.summaries import MAIN_METRICS, describe_postprocessing, describe_target
+from mlpcli.cli.terminal import Row, Screen, aligned
+from mlpcli.cli.verbs.describing import MAIN_METRICS, describe_postprocessing, describe_target
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.schema.dates import iso_date
 from mlpcli.data.targets.target import ClassTarget
+from mlpcli.messages import count, duration, listed, number, size
 from mlpcli.model import Model
 from mlpcli.storage.model_file import column_record
 from mlpcli.storage.records import to_plain

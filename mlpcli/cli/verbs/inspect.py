@@ -8,8 +8,8 @@ def inspect(weights: Weights, json: Json = False) -> None:
 
     Example: mlp inspect runs/penguins/weights.npz
     """
-    from mlpcli.cli.model_summary import inspect_json, inspect_summary
-    from mlpcli.cli.render import Screen
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.inspect_view import inspect_json, inspect_summary
     from mlpcli.workflows.inspect import inspect as run_inspection
 
     inspection = run_inspection(weights)

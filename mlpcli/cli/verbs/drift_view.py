@@ -4,8 +4,9 @@ from typing import Any
 
 from rich.text import Text
 
-from mlpcli.cli.render import Row, Screen, aligned, count, listed, number
+from mlpcli.cli.terminal import Row, Screen, aligned
 from mlpcli.errors import MlpError
+from mlpcli.messages import count, listed, number
 from mlpcli.workflows.drift import FEWEST_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
 
 ZIP = b"PK\x03\x04"

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from mlpcli.cli.render import Row, Screen, aligned, count, listed, number
-from mlpcli.cli.summaries import MAIN_METRICS
+from mlpcli.cli.terminal import Row, Screen, aligned
+from mlpcli.cli.verbs.describing import MAIN_METRICS
 from mlpcli.errors import GateMissed
+from mlpcli.messages import count, listed, number
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.diff import ArrayDistance, Change, DiffResult
 

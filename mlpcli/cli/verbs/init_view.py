@@ -1,7 +1,8 @@
 """What `mlp init` says it found."""
 
-from mlpcli.cli.render import Screen, count, duration, listed
+from mlpcli.cli.terminal import Screen
 from mlpcli.data.schema.profile import ColumnProfile
+from mlpcli.messages import count, duration, listed
 from mlpcli.workflows.init import Starter
 
 KINDS = ("number", "code", "category", "boolean", "date")

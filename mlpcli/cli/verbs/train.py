@@ -31,8 +31,8 @@ def train(
     """
     from mlpcli.cli.overrides import Limits, config_overrides, resume_command
     from mlpcli.cli.progress import TrainingView
-    from mlpcli.cli.render import Screen
-    from mlpcli.cli.train_summary import refuse_failed, train_json, train_summary
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.train_view import refuse_failed, train_json, train_summary
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.train import train as run_training
     from mlpcli.workflows.train import train_if_changed

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from mlpcli.cli.escaping import printable
-from mlpcli.cli.render import Screen, aligned, count, duration, listed, number, size
+from mlpcli.cli.terminal import Screen, aligned
+from mlpcli.messages import count, duration, listed, number, printable, size
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """How every verb shows targets, and which scores come first."""
 
-from mlpcli.cli.render import listed, number
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
+from mlpcli.messages import listed, number
 from mlpcli.model import Model
 from mlpcli.workflows.main_metrics import MAIN_METRICS as MAIN_METRICS
 

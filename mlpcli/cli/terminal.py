@@ -8,26 +8,14 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from mlpcli.cli.escaping import printable
+from mlpcli.messages import printable
 
 Row = Sequence[str | Text]
-
-
-class Interval(Protocol):
-    """Two ends, as `evaluation.intervals` has them: not every verb that renders numbers imports that."""
-
-    @property
-    def low(self) -> float:
-        """The lower end."""
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
 
 
 class Screen:
@@ -77,58 +65,6 @@ def aligned(rows: Sequence[Row], gap: int = 3, text_columns: Sequence[int] = (0,
         line.rstrip()
         lines.append(line)
     return lines
-
-
-def number(value: float | None) -> str:
-    """A score in few digits: 0.986, 12.3, 53782, 2.1e-05; a score that is not defined is a dash."""
-    if value is None or math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    size = abs(value)
-    if size >= 1e7 or 0.0 < size < 5e-4:
-        return f"{value:.0e}" if size < 1 else f"{value:.2e}"
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
-
-
-def interval(ends: Interval | None) -> str:
-    """`[0.922, 0.997]`; "" where there is none, or none that is defined."""
-    if ends is None or math.isnan(ends.low) or math.isnan(ends.high):
-        return ""
-    return f"[{number(ends.low)}, {number(ends.high)}]"
-
-
-def count(n: int, one: str, many: str = "") -> str:
-    """`1 row`, `344 rows`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}".replace(",", " " if n >= 10_000 else "")
-
-
-def duration(seconds: float) -> str:
-    """0.06 s, 2.5 s, 42 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def size(n_bytes: float) -> str:
-    """640 kB, 12 MB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 1000 or unit == "GB":
-            return f"{n_bytes:.0f} {unit}" if n_bytes >= 10 or unit == "bytes" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
-    raise AssertionError
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """`a, b, c, and 5 more`."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[: most - 1])}, and {len(names) - most + 1} more"
 
 
 def _finite(value: Any) -> Any:

@@ -27,9 +27,9 @@ def compare(
 
     Example: mlp compare old.npz runs/penguins/weights.npz test.csv --metric accuracy --margin 0.01
     """
-    from mlpcli.cli.compare_summary import compare_json, compare_markdown, compare_summary, refuse_worse
-    from mlpcli.cli.render import Screen
-    from mlpcli.cli.summaries import MAIN_METRICS
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.compare_view import compare_json, compare_markdown, compare_summary, refuse_worse
+    from mlpcli.cli.verbs.describing import MAIN_METRICS
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
 

@@ -36,8 +36,8 @@ def init(
 
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
-    from mlpcli.cli.init_summary import init_summary
-    from mlpcli.cli.render import Screen
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.init_view import init_summary
     from mlpcli.config.recipes import RECIPES
     from mlpcli.data.schema.task import TASKS
     from mlpcli.errors import MlpError, did_you_mean

@@ -4,10 +4,11 @@ from typing import Any
 
 from rich.text import Text
 
-from mlpcli.cli.render import Row, Screen, aligned, count, number
-from mlpcli.cli.summaries import describe_target
+from mlpcli.cli.terminal import Row, Screen, aligned
+from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import GateMissed
 from mlpcli.evaluation.paired import Difference
+from mlpcli.messages import count, number
 from mlpcli.workflows.compare import CompareResult
 
 COLOURS = {"better": "green", "worse": "bold red", "undecided": "dim"}

@@ -21,8 +21,8 @@ def repro(
     Example: mlp repro runs/penguins/weights.npz --data data/penguins.csv
     """
     from mlpcli.cli.progress import TrainingView
-    from mlpcli.cli.render import Screen
-    from mlpcli.cli.repro_summary import refuse_other, repro_json, repro_summary
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.repro_view import refuse_other, repro_json, repro_summary
     from mlpcli.workflows.repro import repro as run_repro
 
     screen = Screen(quiet)

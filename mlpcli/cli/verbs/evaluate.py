@@ -42,11 +42,11 @@ def evaluate(
 
     Example: mlp eval runs/penguins/weights.npz test.csv --min accuracy=0.95 --max log_loss=0.2
     """
-    from mlpcli.cli.eval_request import read_by, read_certainty, read_gates
-    from mlpcli.cli.eval_summary import show_eval
-    from mlpcli.cli.render import Screen
-    from mlpcli.cli.reports import report
-    from mlpcli.cli.verdicts import refuse_missed
+    from mlpcli.cli.ci import report
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.eval_options import read_by, read_certainty, read_gates
+    from mlpcli.cli.verbs.eval_view import show_eval
+    from mlpcli.cli.verbs.gates import refuse_missed
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 
     gates, certainty = read_gates(minimum, maximum), read_certainty(confidence, replicates)

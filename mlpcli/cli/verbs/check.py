@@ -27,10 +27,10 @@ def check(
 
     Example: mlp check configs/penguins.yaml
     """
-    from mlpcli.cli.check_summary import check_json, check_summary
-    from mlpcli.cli.drift_summary import check_table, is_model
     from mlpcli.cli.overrides import config_overrides
-    from mlpcli.cli.render import Screen
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.verbs.check_view import check_json, check_summary
+    from mlpcli.cli.verbs.drift_view import check_table, is_model
     from mlpcli.config.loading import load_config
     from mlpcli.errors import MlpError
     from mlpcli.workflows.check import check as run_check

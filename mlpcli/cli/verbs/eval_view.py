@@ -5,11 +5,12 @@ from typing import Any
 from rich.text import Text
 
 from mlpcli.cli.markdown import eval_markdown
-from mlpcli.cli.render import Row, Screen, aligned, count, interval, number
-from mlpcli.cli.summaries import describe_target
-from mlpcli.cli.verdicts import gates_json, show_verdicts
+from mlpcli.cli.terminal import Row, Screen, aligned
+from mlpcli.cli.verbs.describing import describe_target
+from mlpcli.cli.verbs.gates import gates_json, show_verdicts
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import MlpError
+from mlpcli.messages import count, interval, number
 from mlpcli.workflows.certainty import Scored
 from mlpcli.workflows.evaluate import EvalResult
 from mlpcli.workflows.predict import describe_counts

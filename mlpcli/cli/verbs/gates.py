@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.text import Text
 
-from mlpcli.cli.escaping import on_one_line
-from mlpcli.cli.render import Screen, count, listed
+from mlpcli.cli.terminal import Screen
 from mlpcli.errors import GateMissed
 from mlpcli.evaluation.gates import Verdict
+from mlpcli.messages import count, listed, on_one_line
 
 MOST_MISSED = 30
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from mlpcli.cli.progress import describe_data, describe_network, describe_training
-from mlpcli.cli.render import Row, Screen, aligned, duration, listed, size
+from mlpcli.cli.terminal import Row, Screen, aligned
 from mlpcli.config.dumping import as_plain, flow_text
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.messages import duration, listed, size
 from mlpcli.nn.network import Network
 from mlpcli.workflows.check import CheckResult
 from mlpcli.workflows.resolution import smoothing_of

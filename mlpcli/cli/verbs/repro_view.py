@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from mlpcli.cli.render import Row, Screen, aligned, count, listed, number
+from mlpcli.cli.terminal import Row, Screen, aligned
 from mlpcli.errors import GateMissed
+from mlpcli.messages import count, listed, number
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.repro import ReproResult
 

@@ -1,0 +1,1 @@
+"""The verbs of the program: each with the document that it shows."""
