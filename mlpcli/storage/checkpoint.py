@@ -1,6 +1,6 @@
 """checkpoint.npz: where a training stands, so that it can go on bit for bit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,20 @@ OPTIMIZER = "optimizer_"
 
 
 @dataclass(frozen=True)
+class Sitting:
+    """What ran the epochs up to `epoch` (completed ones): the engine's name, its threads, and versions by package."""
+
+    epoch: int
+    engine: str
+    threads: int
+    versions: dict[str, str]
+
+    def is_like(self, other: "Sitting") -> bool:
+        """Whether the other one computed with the same."""
+        return replace(self, epoch=other.epoch) == other
+
+
+@dataclass(frozen=True)
 class _Header:
     kind: Literal["checkpoint"]
     format: int
@@ -25,19 +39,21 @@ class _Header:
     seconds: float
     config: dict[str, Any]
     data_sha256: dict[str, str]
+    sittings: tuple[Sitting, ...]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A training state, and what it belongs to: the resolved config, and the hash of each data file.
 
-    `seconds` is the time spent on training so far.
+    `seconds` is the time spent on training so far, `sittings` are those that it took.
     """
 
     state: TrainingState
     config: dict[str, Any]
     data_sha256: dict[str, str]
     seconds: float
+    sittings: tuple[Sitting, ...]
 
 
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
@@ -53,6 +69,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         checkpoint.seconds,
         checkpoint.config,
         checkpoint.data_sha256,
+        checkpoint.sittings,
     )
     return encode_npz(_arrays(state), to_plain(header))
 
@@ -81,4 +98,4 @@ def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
     for member, n_steps in zip(fresh.members, header.n_steps, strict=False):
         member.n_steps = n_steps
     fresh.epoch, fresh.best_epoch, fresh.best_score = header.epoch, header.best_epoch, header.best_score
-    return Checkpoint(fresh, header.config, header.data_sha256, header.seconds)
+    return Checkpoint(fresh, header.config, header.data_sha256, header.seconds, header.sittings)

@@ -6,15 +6,14 @@ from typing import Any
 _KINDS: dict[str, type] = {
     "config": dict,
     "seed": int,
-    "threads": int,
-    "engine": str,
-    "versions": dict,
+    "sittings": list,
     "data": dict,
     "rows": dict,
     "epoch": int,
     "epochs": int,
 }
-_LEAST = {"seed": 0, "threads": 1, "epoch": 0, "epochs": 0}
+_LEAST = {"seed": 0, "epoch": 0, "epochs": 0}
+_SITTING: dict[str, type] = {"epoch": int, "engine": str, "threads": int, "versions": dict}
 
 
 def fault_of_record(record: Mapping[str, Any]) -> str:
@@ -33,14 +32,27 @@ def fault_of_record(record: Mapping[str, Any]) -> str:
         or not all(_is(text, str) for text in hashes.values())
     ):
         return "record.data holds no name and hashes"
-    if not all(_is(version, str) for version in record.get("versions", {}).values()):
-        return "record.versions holds what is no version"
+    last = 0
+    for number, sitting in enumerate(record.get("sittings", [])):
+        if not _is_sitting(sitting) or sitting["epoch"] < last:
+            return f"record.sittings[{number}] is no sitting"
+        last = sitting["epoch"]
     if not all(_is(count, int) for count in record.get("rows", {}).values()):
         return "record.rows holds what is no number of rows"
     trained_on: Any = source.get("train", []) if _is(source, dict) else None
     if not _is(trained_on, list) or not all(_is(name, str) for name in trained_on):
         return "record.config.data names no files"
     return ""
+
+
+def _is_sitting(value: Any) -> bool:
+    is_whole = _is(value, dict) and value.keys() == _SITTING.keys()
+    return (
+        is_whole
+        and all(_is(value[key], kind) for key, kind in _SITTING.items())
+        and value["threads"] >= 1
+        and all(_is(version, str) for version in value["versions"].values())
+    )
 
 
 def _is(value: Any, kind: type) -> bool:

@@ -94,7 +94,9 @@ def sections_of(model: Model) -> Sections:
     """What the header of a model says, by section, one level of keys each."""
     record = dict(model.record)
     config, data = record.pop("config", {}), record.pop("data", {})
-    rows, versions = record.pop("rows", {}), record.pop("versions", {})
+    rows, (*earlier, last) = record.pop("rows", {}), record.pop("sittings", []) or [{}]
+    record |= {f"sitting {number}": sitting for number, sitting in enumerate(earlier, start=1)}
+    record |= {key: last[key] for key in ("engine", "threads") if last}
     reading = {"reading": to_plain(model.reading), "weight_column": model.weight_column}
     return {
         "config": dict(_flat(config)),
@@ -104,7 +106,7 @@ def sections_of(model: Model) -> Sections:
         "network": _networks(model.ensemble),
         "scores": dict(model.scores),
         "training": dict(_flat(record)),
-        "versions": dict(_flat(versions)),
+        "versions": dict(_flat(last.get("versions", {}))),
     }
 
 

@@ -1,15 +1,12 @@
 """From prepared data to a scored model, without a file: what `mlp train` and `mlpcli.train` share."""
 
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas
 from numpy.typing import NDArray
 
-from mlpcli import __version__
 from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
@@ -17,19 +14,22 @@ from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.initializers import DataDriven
 from mlpcli.nn.merge import scale_logits
+from mlpcli.storage.checkpoint import Sitting
+from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit, init_training
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered
 from mlpcli.workflows.data_store import SCORED_ROWS
-from mlpcli.workflows.engines import engine_versions, step_threads, trainer_maker
+from mlpcli.workflows.engines import step_threads, trainer_maker
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import Decoded, Judge, constant_answers, score_answers
+from mlpcli.workflows.sittings import sitting_until
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
@@ -133,8 +133,11 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
 
-def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Outcome:
-    """The model of the best epoch, scored on every part; `stopped` says what ended the training from outside."""
+def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittings: Sequence[Sitting] = ()) -> Outcome:
+    """The model of the best epoch, scored on every part.
+
+    `stopped` says what ended the training from outside; `sittings` are all that it took, none for this one alone.
+    """
     # A metric that was never defined chose no epoch; then the last one stands.
     flats = state.best if state.best_epoch else [member.kept for member in state.members]
     ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
@@ -154,7 +157,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "") -> Out
         replace(prepared.table_format, delimiter=None, encoding=None),
         prepared.weight,
         _flat(scores),
-        _record(prepared, state),
+        _record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
         prepared.reference,
     )
     return Outcome(
@@ -263,7 +266,7 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     return answered.judge(gates, prepared.spec.seed)
 
 
-def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
+def _record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting]) -> dict[str, object]:
     """How the model was made; without times and places, so that the same training gives the same bytes."""
     config = as_plain(prepared.loaded.config)
     for key in NOT_RECORDED:
@@ -271,15 +274,7 @@ def _record(prepared: Prepared, state: TrainingState) -> dict[str, object]:
     return {
         "config": config,
         "seed": prepared.spec.seed,
-        "threads": prepared.n_threads,
-        "engine": prepared.engine.name,
-        "versions": {
-            "mlp": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "pandas": pandas.__version__,
-            **engine_versions(prepared.engine),
-        },
+        "sittings": to_plain(list(sittings)),
         "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
         "rows": {part.name: len(part.truth) for part in prepared.parts},
         "epoch": state.best_epoch or state.epoch,

@@ -8,13 +8,14 @@ from typing import Any
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.errors import DataError
 from mlpcli.nn.averaging import StochasticAverage
-from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
+from mlpcli.storage.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.fitting import Outcome, finished, fresh_state, report_start
 from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.sittings import joined, sitting_until
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.
@@ -36,6 +37,7 @@ class Journal:
         self.run, self.prepared = run, prepared
         self.config = as_plain(prepared.loaded.config)
         self._before = 0.0
+        self._earlier: tuple[Sitting, ...] = ()
         self._started = self._saved = perf_counter()
 
     @property
@@ -67,7 +69,7 @@ class Journal:
             if name != "test" and self.prepared.identity.get(name) != sha256:
                 what = "order of the rows on disk (budget.memory)" if name == "order" else f"{name} data"
                 raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
-        self._before = checkpoint.seconds
+        self._before, self._earlier = checkpoint.seconds, checkpoint.sittings
         self.run.rewind_history(checkpoint.state.epoch)
         return checkpoint.state
 
@@ -104,7 +106,9 @@ class Journal:
         if state.epoch:
             self.checkpoint(state)
             with blas_threads(1):
-                self.run.write(WEIGHTS, encode_model(finished(self.prepared, state).model))
+                self.run.write(
+                    WEIGHTS, encode_model(finished(self.prepared, state, sittings=self.sittings(state)).model)
+                )
 
     def complete(self, state: TrainingState, outcome: Outcome) -> float:
         """Write everything and give the run its name; returns the seconds that metrics.json says."""
@@ -117,9 +121,14 @@ class Journal:
         self.run.finish()
         return seconds
 
+    def sittings(self, state: TrainingState) -> tuple[Sitting, ...]:
+        """Every sitting of the training, this one included."""
+        return joined([*self._earlier, sitting_until(self.prepared, state.epoch)])
+
     def checkpoint(self, state: TrainingState) -> None:
         """Keep all that it takes to go on."""
-        checkpoint = Checkpoint(state, self.config, self.prepared.identity, self.seconds)
+        sittings = self.sittings(state)
+        checkpoint = Checkpoint(state, self.config, self.prepared.identity, self.seconds, sittings)
         self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
         self._saved = perf_counter()
 

@@ -15,8 +15,10 @@ from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models
+from mlpcli.workflows.engines import EngineChoice
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
 from mlpcli.workflows.preparation import Prepared, prepare
+from mlpcli.workflows.sittings import sitting_until
 from mlpcli.workflows.train import Observer
 
 
@@ -61,7 +63,7 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     deviations = [*_other_data(record, prepared)]
     if deviations:
         return ReproResult(weights, False, False, 0, tuple(deviations), ())
-    again = _trained(prepared, record["epochs"], observer)
+    again = _trained(prepared, record, observer)
     again = replace(again, record=_as_recorded(again.record, record))
     if Path(weights).read_bytes() == encode_model(again):
         return ReproResult(weights, True, True, record["epochs"], (), ())
@@ -93,11 +95,11 @@ def _check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) ->
 
 
 def _recorded_config(weights: str, record: Mapping[str, Any], data: Sequence[str]) -> LoadedConfig:
-    """The config of the record, with the choices that `auto` came to on the machine of that time."""
+    """The config of the record, with the choices that `auto` came to in its last sitting."""
     overrides: list[str | Override] = [
-        Override(f"training.{key}", record[key], f"the record's {key}")
+        Override(f"training.{key}", sitting[key], f"the record's {key}")
+        for sitting in record.get("sittings", [])[-1:]
         for key in ("threads", "engine")
-        if key in record
     ]
     if data:
         overrides.append(Override("data.train", list(data), f"--data {' '.join(data)}"))
@@ -112,21 +114,33 @@ def _other_data(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Devia
             yield Deviation(f"{part} data", f"sha256 {then[:16]}", f"sha256 {now[:16]}")
 
 
-def _trained(prepared: Prepared, n_epochs: int, observer: Observer) -> Model:
-    """The model after so many epochs: what ended the recorded training, a signal for one, may not come again."""
-    state = fresh_state(prepared)
+def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) -> Model:
+    """The model after as many epochs, each by the engine and the threads of its sitting.
+
+    What ended the recorded training, a signal for one, may not come again.
+    """
+    state, sittings = fresh_state(prepared), []
     observer.prepared(prepared, 0)
     try:
         with blas_threads(1):
-            for report in epochs(prepared, state, lambda: False):
-                observer.epoch(report, state)
-                if report.epoch >= n_epochs:
-                    break
-            return finished(prepared, state).model
+            for sitting in record.get("sittings") or [{"epoch": record["epochs"]}]:
+                own = _as_in(sitting, prepared)
+                for report in epochs(own, state, lambda: False):
+                    observer.epoch(report, state)
+                    if report.epoch >= sitting["epoch"]:
+                        break
+                sittings.append(sitting_until(own, state.epoch))
+            return finished(prepared, state, sittings=sittings).model
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}; the recorded training came to its end. Look at versions and machine.") from fault
     finally:
         observer.ended()
+
+
+def _as_in(sitting: Mapping[str, Any], prepared: Prepared) -> Prepared:
+    if "engine" not in sitting:
+        return prepared
+    return replace(prepared, engine=EngineChoice(sitting["engine"]), n_threads=sitting["threads"])
 
 
 def _as_recorded(now: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

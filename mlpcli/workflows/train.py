@@ -118,7 +118,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         budget.refuse_untrained(state)
         try:
             with blas_threads(1), interruption.at_once():
-                outcome = finished(prepared, state, budget.reason)
+                outcome = finished(prepared, state, budget.reason, journal.sittings(state))
         except KeyboardInterrupt:
             if not interruption.was_asked():
                 raise

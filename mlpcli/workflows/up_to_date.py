@@ -36,7 +36,7 @@ def finished_run(loaded: LoadedConfig, folder: str) -> FinishedRun | None:
         with open(os.path.join(folder, METRICS), "rb") as file:
             metrics = json.load(file)
         is_same = _comparable(config) == _comparable(loaded.config)
-        is_same = is_same and model.record["versions"]["mlp"] == __version__
+        is_same = is_same and all(one["versions"]["mlp"] == __version__ for one in model.record["sittings"])
         if not is_same or not isinstance(metrics["missed_gates"], str):
             return None
         hashes = {part: sha256_of(source) for part, source in _sources(loaded.config)}

@@ -89,7 +89,8 @@ def test_data_from_standard_input_counts_as_changed(folder, run):
 def test_a_run_of_another_version_or_one_that_is_not_sound_is_trained_again(folder, run):
     weights = run / "weights.npz"
     model = load_model(str(weights))
-    record = {**model.record, "versions": {**model.record["versions"], "mlp": "0.0.1"}}
+    (sitting,) = model.record["sittings"]
+    record = {**model.record, "sittings": [{**sitting, "versions": {**sitting["versions"], "mlp": "0.0.1"}}]}
     weights.write_bytes(encode_model(replace(model, record=record)))
     assert not is_up_to_date()
     weights.write_bytes(weights.read_bytes()[:-40])

@@ -68,8 +68,9 @@ def test_other_data_is_named_by_its_hash_and_not_trained_on(folder, iris):
 
 
 def test_another_version_is_named_also_where_every_number_is_the_same(folder, iris):
-    versions = {**load_model(str(iris)).record["versions"], "numpy": "1.2.3"}
-    ended = mlp("repro", edited(iris, folder / "old.npz", versions=versions))
+    (sitting,) = load_model(str(iris)).record["sittings"]
+    sittings = [{**sitting, "versions": {**sitting["versions"], "numpy": "1.2.3"}}]
+    ended = mlp("repro", edited(iris, folder / "old.npz", sittings=sittings))
     assert ended.code == 1
     assert ["versions", "numpy", "1.2.3"] in [line.split()[:3] for line in ended.lines]
     assert ended.lines[-1] == "all arrays are equal"
@@ -89,7 +90,7 @@ def test_a_number_that_comes_out_otherwise_is_found_and_laid_to_the_machine(fold
 def test_threads_and_engine_are_those_of_the_record_whatever_this_machine_would_choose(folder):
     weights = train(folder, IRIS, {"epochs": 3, "threads": 2})
     model = load_model(str(weights))
-    assert model.record["threads"] == 2
+    assert model.record["sittings"][0]["threads"] == 2
     config = {**model.record["config"], "training": {**model.record["config"]["training"], "threads": "auto"}}
     ended = mlp("repro", edited(weights, folder / "two.npz", config=config), "--json")
     assert ended.document["same"] is True

@@ -8,12 +8,13 @@ import pytest
 from mlpcli.errors import ModelFileError
 from mlpcli.nn.optimizers import SGD, Adam
 from mlpcli.nn.steps import UpdateSpec
-from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
+from mlpcli.storage.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
 from mlpcli.training.fit import init_training
 from mlpcli.training.member import Member
 from tests.training.staging import SPEC, network
 
 ADAM = Adam()
+SITTINGS = (Sitting(3, "numpy", 1, {"numpy": "2.0"}), Sitting(7, "compiled", 2, {"numpy": "2.0", "numba": "0.60"}))
 
 
 def fresh(n_in=2, dtype=np.float32, optimizer=ADAM, n_members=2):
@@ -36,7 +37,7 @@ def state():
 
 def written(tmp_path, of):
     path = tmp_path / "checkpoint.npz"
-    path.write_bytes(encode_checkpoint(Checkpoint(of, {"training": {"seed": 1}}, {"train": "abc"}, 2.5)))
+    path.write_bytes(encode_checkpoint(Checkpoint(of, {"training": {"seed": 1}}, {"train": "abc"}, 2.5, SITTINGS)))
     return str(path)
 
 
@@ -52,9 +53,8 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
             name: values.tobytes() for name, values in one.optimizer.items()
         }
     assert [best.tobytes() for best in after.best] == [best.tobytes() for best in before.best]
-    assert (checkpoint.config, checkpoint.data_sha256, checkpoint.seconds) == (
-        {"training": {"seed": 1}}, {"train": "abc"}, 2.5
-    )  # fmt: skip
+    assert (checkpoint.config, checkpoint.data_sha256) == ({"training": {"seed": 1}}, {"train": "abc"})
+    assert (checkpoint.seconds, checkpoint.sittings) == (2.5, SITTINGS)
 
 
 def test_a_checkpoint_of_another_network_or_optimizer_is_refused(tmp_path):

@@ -13,6 +13,7 @@ from mlpcli.training.member import NumpyTrainer
 from mlpcli.workflows import engines
 from mlpcli.workflows.engines import COMPILING, EngineChoice, step_threads, trainer_maker, training_threads
 from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.repro import repro
 from mlpcli.workflows.train import train
 from tests.program import DATA
 from tests.training.staging import network
@@ -147,9 +148,9 @@ def test_a_training_that_compiles_says_so_once(folder, monkeypatch):
 
 def test_the_record_of_a_model_names_its_engine(folder):
     train(loaded(training={"engine": "numpy"}), Watch())
-    record = load_model("run/weights.npz").record
-    assert record["engine"] == "numpy"
-    assert "numba" not in record["versions"]
+    (sitting,) = load_model("run/weights.npz").record["sittings"]
+    assert (sitting["engine"], sitting["threads"]) == ("numpy", 1)
+    assert "numba" not in sitting["versions"]
 
 
 def test_numpy_is_made_without_numba():
@@ -173,6 +174,7 @@ def test_a_training_may_be_resumed_with_the_other_engine(folder, first, then):
     for name, value in expected.items():
         if name != "seconds" and isinstance(value, float):
             assert scores[name] == pytest.approx(value, rel=1e-9), name
-    record = load_model("run/weights.npz").record
-    assert record["engine"] == then
-    assert ("numba" in record["versions"]) == (then == "compiled")
+    sittings = load_model("run/weights.npz").record["sittings"]
+    assert [(one["epoch"], one["engine"]) for one in sittings] == [(2, first), (6, then)]
+    assert ["numba" in one["versions"] for one in sittings] == [first == "compiled", then == "compiled"]
+    assert repro("run/weights.npz", (), Watch()).is_same

@@ -121,19 +121,22 @@ def _show_scores(screen: Screen, inspection: Inspection) -> None:
 def _show_record(screen: Screen, inspection: Inspection) -> None:
     record = inspection.model.record
     data = record.get("data", {})
-    versions, of_parts = record.get("versions", {}), record.get("rows", {})
+    sittings, of_parts = record.get("sittings", []), record.get("rows", {})
     rows = {
         "trained on": f"{data.get('name', '?')} · {', '.join(f'{n} {part}' for part, n in of_parts.items())}",
         "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
         "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
-        "seed": f"{record.get('seed', '?')} · threads {record.get('threads', '?')}",
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "seed": str(record.get("seed", "?")),
     }
+    for sitting in sittings:
+        name = "trained by" if len(sittings) == 1 else f"to epoch {sitting['epoch']}"
+        versions = ", ".join(f"{name} {version}" for name, version in sitting["versions"].items())
+        rows[name] = f"{sitting['engine']} · threads {sitting['threads']} · {versions}"
     if inspection.seconds is not None:
         rows["duration"] = duration(inspection.seconds)
     screen.answer()
     for name, text in rows.items():
-        screen.answer(f"{name:<12}{text}")
+        screen.answer(f"{name:<11} {text}")
 
 
 def _lines(screen: Screen, rows: list[Row], text_columns: Sequence[int] = (0,)) -> None:
