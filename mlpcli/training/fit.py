@@ -27,7 +27,7 @@ class TrainingState:
 
     `best` are the parameters of each member at the best epoch so far. `epoch` counts completed epochs; `best_epoch` is
     0 and `best_score` None until one has been scored. Where the first epoch was given up, `n_steps` is how many of its
-    steps the members have taken: such a state is kept, but not gone on from.
+    steps every member has taken at least: if it is above 0 such a state is kept, but not gone on from.
     """
 
     members: list[MemberState]
@@ -107,48 +107,57 @@ def fit(
     """Train from `state.epoch` to `spec.epochs`, reporting each epoch; `state` is updated in place.
 
     Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be an
-    `evaluator`. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator ends,
+    `evaluator`. An epoch is judged before anything of it is kept: whatever is raised on the way, `state` is that of the
+    epoch before. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator ends,
     `state` being that of the last whole epoch or, without any, of the last step. Raises NonFiniteLoss.
     """
     working = [member.copy() for member in state.members]
     trainers = [make_trainer(member, train, spec, own) for member, own in zip(members, working, strict=True)]
     while state.epoch < spec.epochs:
-        started, epoch = perf_counter(), state.epoch + 1
+        started = perf_counter()
         results = run_epoch(trainers, state.epoch, must_stop, n_threads)
         is_whole = all(result.is_whole for result in results)
-        n_steps = max(own.n_steps for own in working)
-        if is_whole or (not state.epoch and n_steps):
-            if not all(np.isfinite(own.flat).all() for own in working):
-                raise NonFiniteLoss(epoch, "training")
-            for member, own in zip(state.members, working, strict=True):
-                member.assign(own)
-        if not is_whole:
-            state.n_steps = 0 if state.epoch else n_steps
+        if not is_whole and state.epoch:
             return
-        state.epoch = epoch
-        yield _judged(state, results, evaluator, monitor, started)
+        if not all(np.isfinite(own.flat).all() for own in working):
+            raise NonFiniteLoss(state.epoch + 1, "training")
+        if not is_whole:
+            state.n_steps = min(own.n_steps for own in working)
+            if state.n_steps:
+                _keep(state.members, working)
+            return
+        report = _judged(state, working, results, evaluator, monitor, started)
+        _keep(state.members, working)
+        state.epoch = report.epoch
+        if report.is_best:
+            for best, own in zip(state.best, working, strict=True):
+                best[...] = own.kept
+            state.best_epoch, state.best_score = report.epoch, report.score
+        yield report
+
+
+def _keep(members: Sequence[MemberState], working: Sequence[MemberState]) -> None:
+    for member, own in zip(members, working, strict=True):
+        member.assign(own)
 
 
 def _judged(
     state: TrainingState,
+    working: Sequence[MemberState],
     results: Sequence[EpochResult],
     evaluator: Evaluator | None,
     monitor: Monitor | None,
     started: float,
 ) -> EpochReport:
-    """Score the epoch that is done, and keep its parameters if it is the best."""
-    validation_loss = outputs = score = None
-    if evaluator is not None and (monitor is None or monitor.judges(state.epoch)):
-        validation_loss, outputs = evaluator.run([member.kept for member in state.members])
+    """What the next epoch of `state`, after which the members are as in `working`, is worth."""
+    epoch, validation_loss, outputs, score = state.epoch + 1, None, None, None
+    if evaluator is not None and (monitor is None or monitor.judges(epoch)):
+        validation_loss, outputs = evaluator.run([own.kept for own in working])
         if not math.isfinite(validation_loss):
-            raise NonFiniteLoss(state.epoch, "validation")
+            raise NonFiniteLoss(epoch, "validation")
     if monitor is not None and outputs is not None:
         score = validation_loss if monitor.score is None else monitor.score(outputs)
     is_best = monitor is None or (score is not None and monitor.is_gain(score, state.best_score))
-    if is_best:
-        for best, member in zip(state.best, state.members, strict=True):
-            best[...] = member.kept
-        state.best_epoch, state.best_score = state.epoch, score
     train_loss = sum(result.loss for result in results) / len(results)
     seconds = perf_counter() - started
-    return EpochReport(state.epoch, train_loss, validation_loss, score, is_best, results[-1].learning_rate, seconds)
+    return EpochReport(epoch, train_loss, validation_loss, score, is_best, results[-1].learning_rate, seconds)

@@ -32,9 +32,10 @@ class Budget:
         return monotonic() - self._started
 
     def refuse_untrained(self, state: TrainingState) -> None:
-        """Raise ConfigError where it was used up before the first step."""
+        """Raise ConfigError where it was used up before every member had taken a step."""
         if self.reason and not (state.epoch or state.n_steps):
-            raise self._loaded.error("budget", f"{self.reason} before the first step ({self.seconds:.3g} s). Raise it.")
+            when = "before the first step" + (" of every member" if len(state.members) > 1 else "")
+            raise self._loaded.error("budget", f"{self.reason} {when} ({self.seconds:.3g} s). Raise it.")
 
     def is_used_up(self) -> bool:
         """To be asked before each step."""

@@ -73,7 +73,8 @@ def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[
         return int(asked)
     work = step_work(networks[0], batch_size)
     if len(networks) > 1:
-        return member_threads(len(networks), work)
+        is_free = choice.name == "compiled"  # of the interpreter's lock: every member gains by a thread
+        return min(available_cores(), len(networks)) if is_free else member_threads(len(networks), work)
     if choice.name == "compiled":
         return min(available_cores(), most_threads(networks[0], batch_size))
     return available_cores() if work >= STEP_WORTH_BLAS_THREADS else 1

@@ -1,6 +1,7 @@
 """From prepared data to a scored model, without a file: what `mlp train` and `mlpcli.train` share."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,15 +76,19 @@ def fresh_state(prepared: Prepared) -> TrainingState:
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
-    """Train epoch by epoch until the plan ends, patience runs out or `must_stop` says so; raises NonFiniteLoss."""
+    """Train epoch by epoch until the plan ends, patience runs out or `must_stop` says so; raises NonFiniteLoss.
+
+    To be called where BLAS has one thread; it gets more for the steps that are worth it.
+    """
     n_members, n_threads = len(prepared.networks), prepared.n_threads
+    n_blas = step_threads(prepared.engine, n_members, n_threads)
     make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
         must_stop, n_threads, make_trainer,
     )  # fmt: skip
     while not stop_reason(prepared, state):
-        with blas_threads(step_threads(prepared.engine, n_members, n_threads)):
+        with nullcontext() if n_blas == 1 else blas_threads(n_blas):  # to look for libraries takes as long as an epoch
             report = next(reports, None)
         if report is None:
             return

@@ -66,6 +66,12 @@ def test_a_budget_that_reading_has_used_up_is_an_error_and_trains_nothing(folder
     assert not any(tree(folder / "runs"))
 
 
+def test_a_budget_that_lets_only_some_members_begin_is_an_error_that_says_so(folder, config, ticking):
+    ended = mlp("train", config, "--max-seconds", 3, "--set", "model.members=2")
+    assert ended.code == 2
+    assert "the budget of 3 s is used up before the first step of every member" in ended.stderr
+
+
 def test_reading_counts(folder, config, monkeypatch):
     spent = []
     real = budget.Budget.__init__

@@ -188,6 +188,42 @@ def test_a_validation_loss_that_is_not_finite_says_so():
         train(some, evaluator=evaluator(some, broken), monitor=BY_LOSS)
 
 
+@pytest.mark.parametrize("fault", ["score", "validation loss"])
+def test_an_error_while_an_epoch_is_judged_leaves_the_state_of_the_epoch_before(fault):
+    some, calls = members(), []
+
+    class Failing(Evaluator):
+        def run(self, flats):
+            loss, outputs = super().run(flats)
+            calls.append(loss)
+            return (float("nan") if fault == "validation loss" and len(calls) == 3 else loss), outputs
+
+    def score(outputs):
+        if fault == "score" and len(calls) == 3:
+            raise RuntimeError
+        return float(len(calls))
+
+    state = init_training(some, SPEC, np.dtype("f4"))
+    judge = Failing([member.network for member in some], SPEC.loss, dataset(20, seed=1))
+    whole = init_training(some, SPEC, np.dtype("f4"))
+    list(islice(fit(some, SPEC, dataset(), whole), 2))
+    with pytest.raises(RuntimeError if fault == "score" else NonFiniteLoss):
+        list(fit(some, SPEC, dataset(), state, judge, Monitor("counted", True, score)))
+    assert bits(state)[:-1] == bits(whole)[:-1]
+    assert bits(state)[-1] == (2, 2, 2.0)
+
+
+@pytest.mark.parametrize(("n_asked", "n_steps"), [(0, 0), (4, 0), (5, 1), (7, 3)])
+def test_a_first_epoch_that_was_given_up_counts_the_steps_that_every_member_has_taken(n_asked, n_steps):
+    some = members(2)  # of 4 steps each, in turn
+    answers = iter([False] * n_asked)
+    state = init_training(some, SPEC, np.dtype("f4"))
+    before = bits(state)
+    assert list(fit(some, SPEC, dataset(), state, must_stop=lambda: next(answers, True))) == []
+    assert (state.epoch, state.n_steps) == (0, n_steps)
+    assert (bits(state) == before) == (n_steps == 0)
+
+
 # Schedules
 
 
