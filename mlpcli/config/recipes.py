@@ -120,7 +120,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         ),
     ]
     if alternates:
-        bins = f"{{name: piecewise_linear, bins: 16, edges: target, span: 0.3, min_distinct: {MANY_VALUES}}}"
+        bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
         preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers as bins ..."))
         cosines = f"{{name: periodic, sigma: 0.1, min_distinct: {MANY_VALUES}}}"
         model.append((f"numeric_embedding: {cosines}", "... the other half as learnt cosines"))
