@@ -1,7 +1,8 @@
-"""mlpcli from Python: train on a data frame, load a model, predict."""
+"""mlpcli from Python: train on a data frame, load a model, predict, judge."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -9,59 +10,164 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.cli.progress import TrainingView
+from mlpcli.cli.terminal import Screen
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.reader import Request
-from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.targets.target import ClassTarget, NumberTarget
+from mlpcli.data.reading.typed.frames import Rows, as_frame, table_from_frame, with_truth
+from mlpcli.data.table import Table
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names
 from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
-from mlpcli.evaluation.gates import Verdict
+from mlpcli.evaluation.gates import Verdict, make_gates
+from mlpcli.evaluation.intervals import Certainty, gate_names, without_end
+from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
+from mlpcli.workflows.evaluate import check_gates, evaluate_table
 from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.journal import first_row, history_row
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.tables import training_frame
 
+# What `score` gives where no metric is asked for; what scikit-learn's estimators give, too.
+USUAL_METRIC = {"classification": "accuracy", "regression": "r2", "multilabel": "subset_accuracy"}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What rows with a known truth say of a model.
+
+    `scores` has a row per metric and the columns `score`, `low` and `high`: the ends of the interval at `confidence`,
+    NaN where there is none. `confusion` has a row per true class and a column per predicted one; None for other tasks.
+    `verdicts` has one entry per gate, with `passed`. `notes` holds what the user should know of the rows.
+    """
+
+    n_rows: int
+    scores: pd.DataFrame
+    confusion: pd.DataFrame | None
+    verdicts: tuple[Verdict, ...]
+    confidence: float
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate is met."""
+        return all(verdict.passed for verdict in self.verdicts)
+
 
 class TrainedModel:
-    """A model, as `load` and `train` give it; inputs are frames with the columns it was trained on, in any order.
+    """A model, as `load` and `train` give it; rows are given with the columns it was trained on, in any order.
+
+    Rows are a data frame, columns by name (a mapping of arrays, an array with named fields), or an array (n_rows,
+    n_columns) whose columns are those of `columns`, in this order.
 
     Predicting gives an `MlpWarning` where cells have a level that training did not see or saw rarely, and where cells
     are missing in a column without missing cells in training. After `train`, `notes` holds what the user should know of
-    the data, and `verdicts` has one entry per gate of `expect`, with `passed`.
+    the data, `verdicts` has one entry per gate of `expect`, with `passed`, and `history` a row per epoch; a model that
+    was loaded has none of them (the run folder keeps its history in history.csv).
     """
 
-    def __init__(self, model: Model, notes: tuple[str, ...] = (), verdicts: tuple[Verdict, ...] = ()) -> None:
+    def __init__(
+        self,
+        model: Model,
+        notes: tuple[str, ...] = (),
+        verdicts: tuple[Verdict, ...] = (),
+        history: pd.DataFrame | None = None,
+    ) -> None:
         self._model = model
         self.notes = notes
         self.verdicts = verdicts
+        self.history = history
 
     def __repr__(self) -> str:
         shape = " -> ".join(map(str, self.layers))
         return f"<mlpcli model of {', '.join(self._model.target.names)}: {shape}>"
 
-    def predict(self, rows: pd.DataFrame) -> "pd.Series[Any] | pd.DataFrame":
+    def predict(self, rows: Rows) -> "pd.Series[Any] | pd.DataFrame":
         """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
-        answers = self._answered(rows)
-        columns = {name: pd.Series(values, index=rows.index) for name, values in self._model.columns(answers).items()}
+        frame = self._frame(rows)
+        answers = self._answered(frame)
+        columns = {name: pd.Series(values, index=frame.index) for name, values in self._model.columns(answers).items()}
         if len(columns) == 1:
             return next(iter(columns.values())).rename(self._model.target.names[0])
         return pd.DataFrame(columns)
 
-    def predict_proba(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+    def predict_proba(self, rows: Rows) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_classes) in the order of `classes`; for yes/no targets of yes (n_rows, n_targets).
 
         Raises MlpError for a model of amounts.
         """
         if isinstance(self._model.target, NumberTarget):
             raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
-        return self._answered(rows)
+        return self._answered(self._frame(rows))
+
+    def score(self, rows: Rows, truth: Any = None, metric: str | None = None) -> float:
+        """One score of rows whose truth is known: accuracy, R2, or for several yes/no targets the subset accuracy.
+
+        `metric` names another one, as in the output of `mlp eval`. `truth` is the target where it is no column of
+        `rows`: (n_rows,) or (n_rows, n_targets). Raises MlpError for a metric that the model does not have; DataError.
+        """
+        task, names = self._model.target.task, answer_names(self._model.target)
+        key = USUAL_METRIC[task] if metric is None else metric
+        known = gate_names(task, names)
+        if key not in known:
+            raise MlpError(explain_unknown_metric(key, known))
+        intervals = [] if key == without_end(key) else [without_end(key)]
+        table = self._scored_table(rows, truth)
+        return evaluate_table(self._model, table, interval_keys=intervals).scored.judged[key]
+
+    def evaluate(
+        self,
+        rows: Rows,
+        truth: Any = None,
+        *,
+        confidence: float = 0.95,
+        minimum: Mapping[str, float] | None = None,
+        maximum: Mapping[str, float] | None = None,
+    ) -> Evaluation:
+        """Every score of rows whose truth is known, with its interval, as `mlp eval` gives them.
+
+        `truth` as in `score`. `minimum` and `maximum` are gates: bounds by metric, such as {"accuracy": 0.9} or
+        {"accuracy.low": 0.85}. Raises MlpError for a gate on a metric that the model does not have; DataError.
+        """
+        if not 0.0 < confidence < 1.0:
+            raise MlpError(f"confidence: must be between 0 and 1, got {confidence}.")
+        gates = make_gates(minimum or {}, maximum or {})
+        check_gates(self._model, gates)
+        table = self._scored_table(rows, truth)
+        result = evaluate_table(self._model, table, gates, certainty=Certainty(confidence))
+        intervals = result.scored.intervals
+        ends = {key: (intervals[key].low, intervals[key].high) for key in intervals}
+        unknown = (float("nan"), float("nan"))
+        scores = pd.DataFrame(
+            [(score, *ends.get(key, unknown)) for key, score in result.scored.scores.items()],
+            index=pd.Index(result.scored.scores, name="metric"),
+            columns=["score", "low", "high"],
+        )
+        confusion = None
+        if result.confusion is not None:
+            names = list(self.classes)
+            confusion = pd.DataFrame(
+                result.confusion, pd.Index(names, name="truth"), pd.Index(names, name="predicted")
+            )  # fmt: skip
+        return Evaluation(result.n_rows, scores, confusion, result.verdicts, confidence, result.notes)
+
+    def _scored_table(self, rows: Rows, truth: Any) -> Table:
+        frame = self._frame(rows)
+        if truth is not None:
+            frame = with_truth(frame, self._model.target.names, truth)
+        needed = frozenset(schema.name for schema in self._model.schemas)
+        return table_from_frame(frame, request=Request(needed), missing=self._model.reading.missing)
+
+    def _frame(self, rows: Rows) -> pd.DataFrame:
+        return as_frame(rows, self.columns)
 
     def _answered(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         needed = frozenset(schema.name for schema in self._model.preprocessor.schemas)
@@ -73,6 +179,16 @@ class TrainedModel:
             if note:
                 warnings.warn(note, MlpWarning, stacklevel=3)
         return answers
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the input columns, in the order of the training table."""
+        return tuple(schema.name for schema in self._model.preprocessor.schemas)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what is predicted."""
+        return self._model.target.names
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -106,26 +222,41 @@ def load(path: str) -> TrainedModel:
     return TrainedModel(load_model(path))
 
 
-def train(config: Mapping[str, Any] | str, rows: pd.DataFrame | None = None) -> TrainedModel:
+def train(
+    config: Mapping[str, Any] | str,
+    rows: Rows | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    progress: bool = False,
+) -> TrainedModel:
     """Train what a config (a mapping, or the path of a YAML file) says and return the model; no file is written.
 
-    `rows` take the place of `data.train`, which may then be left out. Raises ConfigError, DataError and Diverged.
+    `rows` take the place of `data.train`, which may then be left out; `columns` names the columns of an array (n_rows,
+    n_columns), the target's among them. `progress` shows on standard error what `mlp train` shows.
+    Raises ConfigError, DataError and Diverged.
     """
     started = monotonic()
     loaded = _loaded(config, rows is not None)
-    prepared = prepare(loaded, None if rows is None else training_frame(loaded, rows))
+    frame = None if rows is None else as_frame(rows, columns)
+    prepared = prepare(loaded, None if frame is None else training_frame(loaded, frame))
     refuse_over_budget(prepared)
     state = fresh_state(prepared)
     budget = Budget(prepared.loaded, monotonic() - started, prepared.spec.chunk_rows is not None)
+    view = TrainingView(Screen(is_quiet=not progress))
     try:
         with blas_threads(1):
-            for _ in epochs(prepared, state, budget.is_used_up):
-                pass
+            history = [first_row(prepared, state)]
+            view.prepared(prepared, 0)
+            for report in epochs(prepared, state, budget.is_used_up):
+                history.append(history_row(prepared, report))
+                view.epoch(report, state)
             budget.refuse_untrained(state)
             outcome = finished(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.") from fault
-    return TrainedModel(outcome.model, prepared.notes, outcome.verdicts)
+    finally:
+        view.ended()
+    return TrainedModel(outcome.model, prepared.notes, outcome.verdicts, pd.DataFrame(history))
 
 
 def _loaded(config: Mapping[str, Any] | str, has_rows: bool) -> LoadedConfig:

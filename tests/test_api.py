@@ -327,3 +327,103 @@ def test_what_the_package_offers_is_what_it_lists():
     assert all(hasattr(mlpcli, name) for name in mlpcli.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = mlpcli.lode
+
+
+def test_the_model_names_its_columns_targets_and_epochs(folder, model):
+    assert model.columns == ("sepal_length", "sepal_width", "petal_length", "petal_width")
+    assert model.targets == ("species",)
+    assert model.history["epoch"].tolist() == list(range(21))
+    assert model.history["train_loss"].notna().tolist() == [False] + [True] * 20
+    model.save("m.npz")
+    assert mlpcli.load("m.npz").history is None
+
+
+def test_the_history_is_that_of_the_run_folder(folder, flowers, model):
+    path = write_config(folder / "c.yaml", {"train": str(DATA / "iris.csv"), **IRIS["data"]}, IRIS["training"])
+    done("train", path, "-q")
+    written = pd.read_csv("runs/c/history.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(model.history.drop(columns="seconds"), written, check_dtype=False)
+
+
+def test_scores_are_those_of_the_program(folder, flowers, model):
+    model.save("m.npz")
+    printed = done("eval", "m.npz", DATA / "iris.csv", "--json", "--min", "accuracy.low=0.8").document
+    judged = model.evaluate(flowers, minimum={"accuracy.low": 0.8})
+    assert judged.scores["score"].to_dict() == printed["scores"]
+    for name, ends in printed["intervals"].items():
+        np.testing.assert_array_equal(judged.scores.loc[name, ["low", "high"]].to_numpy(float), list(ends.values())[:2])
+    assert judged.passed
+    assert judged.confusion.loc["setosa", "setosa"] == printed["confusion"][0][0]
+    assert model.score(flowers) == printed["scores"]["accuracy"]
+    assert model.score(flowers, metric="log_loss") == printed["scores"]["log_loss"]
+    assert model.score(flowers, metric="accuracy.low") == judged.scores.loc["accuracy", "low"]
+
+
+def test_a_missed_gate_is_a_verdict_and_no_error(flowers, model):
+    judged = model.evaluate(flowers, maximum={"log_loss": 1e-9})
+    assert [verdict.passed for verdict in judged.verdicts] == [False]
+    assert not judged.passed
+
+
+def test_a_wider_confidence_gives_wider_intervals(flowers, model):
+    narrow, wide = (model.evaluate(flowers, confidence=level).scores for level in (0.5, 0.99))
+    assert wide.loc["accuracy", "low"] < narrow.loc["accuracy", "low"]
+    assert wide.loc["accuracy", "high"] > narrow.loc["accuracy", "high"]
+
+
+def test_rows_in_every_shape_get_the_same_answers(flowers, model):
+    expected = model.predict(flowers)
+    X = flowers[list(model.columns)].to_numpy()
+    by_name = {name: flowers[name].to_numpy() for name in reversed(flowers.columns)}
+    fields = flowers[list(reversed(model.columns))].to_records(index=False)
+    for rows in (X, by_name, np.asarray(fields)):
+        assert model.predict(rows).tolist() == expected.tolist()
+    for truth in (flowers["species"], flowers["species"].tolist(), flowers[["species"]]):
+        assert model.score(X, truth) == model.score(flowers)
+
+
+def test_an_array_with_named_columns_trains_as_its_frame():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    config = {"data": {"target": "c"}, "training": {"epochs": 2}}
+    one = mlpcli.train(config, X, columns=["a", "b", "c"])
+    other = mlpcli.train(config, pd.DataFrame(X, columns=["a", "b", "c"]))
+    assert all(np.array_equal(array, other.weights[name]) for name, array in one.weights.items())
+    assert np.isfinite(one.score(X[:, :2], X[:, 2]))
+
+
+def test_several_targets_are_scored_together():
+    rows = pd.DataFrame({"x": np.arange(40.0), "u": np.arange(40.0) * 2, "v": -np.arange(40.0)})
+    model = mlpcli.train({"data": {"target": ["u", "v"]}, "training": {"epochs": 2}}, rows)
+    assert model.score(rows[["x"]], rows[["v", "u"]]) == model.score(rows)
+    assert model.predict(rows).columns.tolist() == ["u", "v"]
+
+
+def test_progress_is_shown_when_asked_for_and_on_standard_error(flowers, capsys):
+    mlpcli.train({**IRIS, "training": {"epochs": 1}}, flowers)
+    assert capsys.readouterr() == ("", "")
+    mlpcli.train({**IRIS, "training": {"epochs": 1}}, flowers, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("data      150 rows: 120 train, 30 validation")
+    assert "epoch    1/1" in err
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model, X, y: model.predict(X[:, :3]), "the array has 3 columns, and there are 4 names"),
+        (lambda model, X, y: model.predict(X[0]), "must have two dimensions"),
+        (lambda model, X, y: model.predict([[1, 2]]), "must be a data frame, columns by name or an array, got list"),
+        (lambda model, X, y: model.predict({"a": [1, 2], "b": [1]}), "an array of one length"),
+        (lambda model, X, y: model.score(X), "the target column species is missing"),
+        (lambda model, X, y: model.score(X, y[:5]), "must have 150 rows and 1 columns"),
+        (lambda model, X, y: model.score(X, y, metric="acc"), "unknown metric 'acc'. Did you mean accuracy"),
+        (lambda model, X, y: model.evaluate(X, y, minimum={"rmse": 1}), "unknown metric 'rmse'"),
+        (lambda model, X, y: model.evaluate(X, y, confidence=95), "confidence: must be between 0 and 1"),
+        (lambda model, X, y: mlpcli.train(IRIS, X), "the columns of an array have no names"),
+    ],
+)
+def test_rows_that_do_not_fit_are_told(flowers, model, call, message):
+    X, y = flowers[list(model.columns)].to_numpy(), flowers["species"].to_numpy()
+    with pytest.raises(MlpError, match=message):
+        call(model, X, y)

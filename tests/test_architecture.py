@@ -16,8 +16,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the top down; names on one row never import each other.
 ROWS = (
     ("__main__",),
-    ("cli",),
     ("api",),
+    ("cli",),
     ("workflows",),
     ("compiled", "storage"),
     ("model", "config", "training"),

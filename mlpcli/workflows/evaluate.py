@@ -1,7 +1,7 @@
 """`mlp eval`: scores on rows whose truth is known, and the verdict of the gates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.preprocessor import TransformCounts, require_columns
 from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.reference import SAMPLE_ROWS, count_rows
+from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
 from mlpcli.evaluation.classes import confusion_matrix
@@ -66,25 +67,48 @@ def evaluate(
     started = perf_counter()
     model = load_model(weights)
     check_on_drift(on_drift, model)
+    check_gates(model, gates)
+    as_read = read_columns(source, format_of(model, delimiter, encoding), model.schemas, by.columns)
+    result = evaluate_table(model, as_read, gates, on_drift != "ignore", certainty, by)
+    notes = (*result.notes, *drift_notes(result.drift, weights, source))
+    return replace(result, notes=notes, seconds=perf_counter() - started)
+
+
+def check_gates(model: Model, gates: Sequence[Gate]) -> None:
+    """Raise MlpError for a gate on a metric that the model does not have."""
+    target = model.target
+    judge(gates, dict.fromkeys(gate_names(target.task, answer_names(target)), 0.0))
+
+
+def evaluate_table(
+    model: Model,
+    as_read: Table,
+    gates: Sequence[Gate] = (),
+    looks_for_drift: bool = False,
+    certainty: Certainty = USUAL,
+    by: By = UNDIVIDED,
+    interval_keys: Sequence[str] | None = None,
+) -> EvalResult:
+    """The same of a table that is there, with its columns as they come; raises DataError.
+
+    `interval_keys` names the scores that get an interval; None for all.
+    """
+    started = perf_counter()
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
-    names = answer_names(target)
-    judge(gates, dict.fromkeys(gate_names(target.task, names), 0.0))  # refuses an unknown metric
-    reading = format_of(model, delimiter, encoding)
-    as_read = read_columns(source, reading, model.schemas, by.columns)
     table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
     require_columns(table, [column.name for column in preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
     with blas_threads(choose_threads(model.ensemble.first.sizes)):
         answers, counts = model.answers(table, rows)
     drift = None
-    if on_drift != "ignore":
+    if looks_for_drift:
         known = model.reference.columns
         seen = count_rows(model.reference, preprocessor.columns, table, rows, SAMPLE_ROWS) if known else None
         drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     answered = Answered(target, truth, answers, row_weight, model.threshold)
-    scored = answered.score(certainty)
+    scored = answered.score(certainty, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, answered, gates, certainty)
     verdicts = (*judge(gates, scored.judged), *(one for of in tables for part in of.slices for one in part.verdicts))
@@ -96,7 +120,6 @@ def evaluate(
         *table.notes,
         *notes_on_groups(as_read, by.columns),
         *([f"{table.name}: {note}"] if note else []),
-        *drift_notes(drift, weights, source),
     )
     notes += (*notes_on_sides(gates), *notes_on_unknown(gates, scored, certainty, answers.shape))
     seconds = perf_counter() - started

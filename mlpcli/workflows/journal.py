@@ -75,31 +75,13 @@ class Journal:
 
     def fresh(self, state: TrainingState) -> None:
         """Note what the weights are worth before the first step."""
-        validation_loss, score = report_start(self.prepared, state)
-        self._note(0, None, validation_loss, score, None, None)
+        self.run.append_history(first_row(self.prepared, state))
 
     def epoch(self, report: EpochReport, state: TrainingState) -> None:
         """Note an epoch; a checkpoint when it is time."""
-        self._note(
-            report.epoch, report.train_loss, report.validation_loss, report.score, report.learning_rate,
-            round(report.seconds, 6),
-        )  # fmt: skip
+        self.run.append_history(history_row(self.prepared, report))
         if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
             self.checkpoint(state)
-
-    def _note(
-        self,
-        epoch: int,
-        train_loss: float | None,
-        validation_loss: float | None,
-        score: float | None,
-        learning_rate: float | None,
-        seconds: float | None,
-    ) -> None:
-        row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
-        if self.prepared.metric != "loss":
-            row[f"validation_{self.prepared.metric}"] = score
-        self.run.append_history(row | {"learning_rate": learning_rate, "seconds": seconds})
 
     def save(self, state: TrainingState) -> None:
         """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
@@ -131,6 +113,35 @@ class Journal:
         checkpoint = Checkpoint(state, self.config, self.prepared.identity, self.seconds, sittings)
         self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
         self._saved = perf_counter()
+
+
+def first_row(prepared: Prepared, state: TrainingState) -> dict[str, float | None]:
+    """The row of history.csv before the first step."""
+    validation_loss, score = report_start(prepared, state)
+    return _row(prepared, 0, None, validation_loss, score, None, None)
+
+
+def history_row(prepared: Prepared, report: EpochReport) -> dict[str, float | None]:
+    """The row of history.csv for an epoch."""
+    return _row(
+        prepared, report.epoch, report.train_loss, report.validation_loss, report.score, report.learning_rate,
+        round(report.seconds, 6),
+    )  # fmt: skip
+
+
+def _row(
+    prepared: Prepared,
+    epoch: int,
+    train_loss: float | None,
+    validation_loss: float | None,
+    score: float | None,
+    learning_rate: float | None,
+    seconds: float | None,
+) -> dict[str, float | None]:
+    row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
+    if prepared.metric != "loss":
+        row[f"validation_{prepared.metric}"] = score
+    return row | {"learning_rate": learning_rate, "seconds": seconds}
 
 
 def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:

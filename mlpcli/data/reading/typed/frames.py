@@ -1,6 +1,7 @@
 """Data frames as tables: their columns follow the rules of typed files."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mlpcli.data.reading.csv.rows import checked_names, column_notes
 from mlpcli.data.reading.faults import escaped
@@ -18,9 +20,49 @@ from mlpcli.data.table import DEFAULT_MISSING, CellType, Column, Table, TableFor
 from mlpcli.errors import DataError
 
 Series: TypeAlias = "pd.Series[Any]"
+# A data frame; columns by name (a mapping of arrays, an array with named fields); an array (n_rows, n_columns).
+Rows: TypeAlias = pd.DataFrame | Mapping[str, Any] | NDArray[Any]
 
 ALL = Request()
 CELL_TYPES = (str, int, float, np.number, np.bool_, date, Decimal)
+
+
+def as_frame(rows: Any, columns: Sequence[str] | None) -> pd.DataFrame:
+    """Rows as a data frame; raises DataError for an array whose columns have no names, or too few or many."""
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    if isinstance(rows, Mapping):
+        try:
+            return pd.DataFrame(dict(rows))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the rows: a mapping must give each column an array of one length ({error}).") from error
+    if not isinstance(rows, np.ndarray):
+        kind = type(rows).__name__
+        raise DataError(f"the rows: must be a data frame, columns by name or an array, got {kind}.")
+    if rows.dtype.names is not None:
+        return pd.DataFrame({name: rows[name] for name in rows.dtype.names})
+    if rows.ndim != 2:
+        raise DataError(f"the rows: an array must have two dimensions (rows, columns), got {rows.ndim}.")
+    if columns is None:
+        raise DataError("the rows: the columns of an array have no names. Give columns=[...], or a data frame.")
+    if len(columns) != rows.shape[1]:
+        names = ", ".join(map(str, columns))
+        raise DataError(
+            f"the rows: the array has {rows.shape[1]} columns, and there are {len(columns)} names: {names}."
+        )
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def with_truth(frame: pd.DataFrame, names: Sequence[str], truth: Any) -> pd.DataFrame:
+    """The frame with the targets beside its columns; raises DataError where they do not fit together."""
+    given = np.asarray(truth) if not isinstance(truth, pd.DataFrame) else truth[list(names)].to_numpy()
+    given = given.reshape(len(given), -1) if given.ndim else given.reshape(1, 1)
+    if given.shape != (len(frame), len(names)):
+        raise DataError(
+            f"the truth: must have {len(frame)} rows and {len(names)} columns ({', '.join(names)}), "
+            f"got {given.shape[0]} and {given.shape[1]}."
+        )
+    return frame.assign(**dict(zip(names, given.T, strict=True)))
 
 
 def table_from_frame(
