@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -24,6 +25,43 @@ def printable(text: str) -> str:
 def shortened(text: str) -> str:
     """The text of a message, cut in the middle where a name or a cell in it is longer than anyone would read."""
     return _LONG_WORD.sub(lambda found: f"{found[1]}...{found[2]}", text)
+
+
+def display_width(text: str) -> int:
+    """How many columns of a terminal a text takes: East Asian letters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text
+    )
+
+
+def folded(text: str, width: int | None, indent: str = "") -> list[str]:
+    """The lines of a text, broken between words; all but the first begin with `indent`.
+
+    A word that is longer than a line has a line of its own. `width` None means as long as they are.
+    """
+    if width is None or display_width(text) <= width:
+        return [text]
+    words = text.split(" ")
+    lines, line = [], words[0]
+    for word in words[1:]:
+        if line.strip() and display_width(line) + 1 + display_width(word) > width:
+            lines.append(line.rstrip())
+            line = indent + word
+        else:
+            line += f" {word}"
+    return [*lines, line]
+
+
+def middle_cut(text: str, width: int) -> str:
+    """The text in at most `width` columns, three points in the place of its middle."""
+    if display_width(text) <= width:
+        return text
+    left, right = text[: (width - 3 + 1) // 2], text[len(text) - (width - 3) // 2 :]
+    while display_width(left) + 3 + display_width(right) > width:  # letters that are two columns wide
+        left, right = (left[:-1], right) if len(left) > len(right) else (left, right[1:])
+    return f"{left}...{right}"
 
 
 class Interval(Protocol):

@@ -1,19 +1,24 @@
-"""How things are written on a terminal: aligned columns, few digits, colour only for pass, warning and failure.
+"""Where a verb writes: standard output is the answer, standard error the conversation.
 
-Standard output is the answer, standard error the conversation. Colour goes by the stream: none in a pipe, none under
-NO_COLOR.
+Colour goes by the stream: none in a pipe, none under NO_COLOR. So does the width: on a terminal, or where COLUMNS is
+set, lines are folded between words; in a pipe they are as long as they need to be.
 """
 
-import json
-import math
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from mlpcli.cli.document import Document
+from mlpcli.cli.layout import Line, document_lines
+from mlpcli.cli.plain import json_text
 from mlpcli.messages import printable
+
+COLOURS = {"good": "32", "bad": "1;31", "warning": "33", "faint": "2"}
+NARROWEST = 30  # columns; narrower terminals get lines of this many
 
 Row = Sequence[str | Text]
 
@@ -43,9 +48,42 @@ class Screen:
         for line in aligned(rows, gap):
             self.answer(line)
 
-    def json(self, document: Mapping[str, Any]) -> None:
+    def show(self, document: Document) -> None:
+        """Write an answer, then its notes."""
+        has_colours = _has_colours(sys.stdout)
+        for line in document_lines(document, width_of(sys.stdout)):
+            sys.stdout.write(_text(line, has_colours) + "\n")
+        for note in document.notes:
+            self.warn(note)
+
+    def json(self, document: Any) -> None:
         """Write one JSON document in ASCII; numbers that are not finite become null."""
-        sys.stdout.write(json.dumps(_finite(document), indent=2, allow_nan=False) + "\n")
+        sys.stdout.write(json_text(document))
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Columns of a stream's terminal, or of COLUMNS; None for a pipe or a file, where lines may have any length."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given):
+        return max(int(given), NARROWEST)
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns, NARROWEST)
+    except (OSError, ValueError):
+        return None
+
+
+def _has_colours(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def _text(line: Line, has_colours: bool) -> str:
+    return "".join(
+        f"\x1b[{COLOURS[cell.tone]}m{cell.text}\x1b[0m" if has_colours and cell.tone else cell.text for cell in line
+    )
 
 
 def aligned(rows: Sequence[Row], gap: int = 3, text_columns: Sequence[int] = (0,)) -> list[Text]:
@@ -65,13 +103,3 @@ def aligned(rows: Sequence[Row], gap: int = 3, text_columns: Sequence[int] = (0,
         line.rstrip()
         lines.append(line)
     return lines
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if hasattr(value, "tolist"):  # NumPy's scalars and arrays
-        return _finite(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value

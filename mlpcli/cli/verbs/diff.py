@@ -1,10 +1,22 @@
 """`mlp diff`."""
 
-from typing import Annotated
+import json as json_text
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, texts
 from mlpcli.cli.options import Json
+from mlpcli.cli.plain import plain
+from mlpcli.errors import GateMissed
+from mlpcli.messages import count, listed, number
+from mlpcli.workflows.main_metrics import MAIN_METRICS
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.diff import ArrayDistance, Change, DiffResult
+
+MOST_CHARACTERS = 300  # of a value in the table; --json has it whole
+MOST_CHANGES = 40  # of a section
 
 
 def diff(
@@ -18,7 +30,6 @@ def diff(
     Example: mlp diff old.npz runs/penguins/weights.npz
     """
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.diff_view import diff_json, diff_summary, refuse_different
     from mlpcli.workflows.diff import diff as run_diff
     from mlpcli.workflows.diff import text_of
 
@@ -33,8 +44,79 @@ def diff(
         return
     result = run_diff(old, new)
     if json:
-        screen.json(diff_json(result))
+        screen.json(as_json(result))
     else:
-        diff_summary(screen, result)
-    if exit_code:
-        refuse_different(result)
+        screen.show(document(result))
+    if exit_code and not result.is_same:
+        where = [*dict.fromkeys(change.section for change in result.changes), *(["arrays"] if result.arrays else [])]
+        raise GateMissed(f"{old} and {new} differ: {listed(where)}")
+
+
+def document(result: "DiffResult") -> Document:
+    """A row for each value that differs, section by section, then one for each array."""
+    title = f"{result.old} -> {result.new}"
+    if result.is_same:
+        return Document(title, [Paragraph("the same model: no value and no array differs")])
+    blocks: list[Block] = []
+    shown = [change for change in result.changes if _is_shown(result.task, change)]
+    left_out = len(result.changes) - len(shown)
+    more = f"and {count(left_out, 'more score')} (--json)" if left_out else ""
+    if shown:
+        blocks.append(Table(texts(["", "", "old", "new"]), _rows(shown), more=more))
+    elif more:
+        blocks.append(Paragraph(more))
+    return Document(title, [*blocks, *_arrays(result)])
+
+
+def as_json(result: "DiffResult") -> dict[str, Any]:
+    """Every value that differs, old and new, and every array that does."""
+    changes: dict[str, dict[str, Any]] = {}
+    for change in result.changes:
+        changes.setdefault(change.section, {})[change.key] = {"old": change.old, "new": change.new}
+    arrays = {one.name: one for one in result.arrays}
+    return {"old": result.old, "new": result.new, "same": result.is_same, "changes": changes, "arrays": arrays}
+
+
+def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
+    """Section, key, old and new value; the section stands in its first row alone."""
+    by_section: dict[str, list[Change]] = {}
+    for change in changes:
+        by_section.setdefault(change.section, []).append(change)
+    rows: list[tuple[str, ...]] = []
+    for section, of in by_section.items():
+        rows += [
+            (section if not index else "", one.key, _text(one.old), _text(one.new))
+            for index, one in enumerate(of[:MOST_CHANGES])
+        ]
+        if len(of) > MOST_CHANGES:
+            rows.append(("", f"and {len(of) - MOST_CHANGES} more (--json)"))
+    return rows
+
+
+def _is_shown(task: str, change: "Change") -> bool:
+    """Of the scores only the main ones of all rows are shown."""
+    return change.section != "scores" or change.key.partition(".")[2] in MAIN_METRICS[task]
+
+
+def _arrays(result: "DiffResult") -> list[Block]:
+    if not result.arrays:
+        return [Paragraph(f"all {result.n_arrays} arrays are equal")]
+    rows = [(one.name, _shapes(one), number(one.distance), number(one.largest_change)) for one in result.arrays]
+    equal = result.n_arrays - len(result.arrays)
+    others = f"; {count(equal, 'other array is', 'other arrays are')} equal" if equal else ""
+    columns = [*texts(["array", "shape"]), Column("distance"), Column("largest change")]
+    return [Table(columns, rows), Paragraph(f"distance: |new - old| / |old|{others}")]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return number(value)
+    text = value if isinstance(value, str) else json_text.dumps(plain(value), ensure_ascii=False)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS].rpartition(' ')[0]} ..."
+
+
+def _shapes(one: "ArrayDistance") -> str:
+    old, new = ("none" if shape is None else " x ".join(map(str, shape)) for shape in (one.old_shape, one.new_shape))
+    return old if old == new else f"{old} -> {new}"

@@ -1,0 +1,108 @@
+"""What a verb shows, before it is drawn: a title, then facts, tables, gates and sentences in order.
+
+A verb makes one `Document` of its result. `terminal.py`, `markdown.py` and `html.py` draw it; JSON is written from the
+result itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Tone = Literal["", "good", "bad", "warning", "faint"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text of a table, and how it is coloured."""
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Where a terminal is too narrow, columns of the highest `rank` are left out first, of equals the rightmost. The first
+    column always stays.
+    """
+
+    name: str = ""
+    unit: str = ""
+    is_text: bool = False  # to the left, and folded between words; else to the right
+    rank: int = 0
+
+    @property
+    def heading(self) -> str:
+        """`time (s)`, `rows`."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; a row may be shorter than the columns. A table of columns without names has no heading."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str | Cell]]
+    remark: str = ""  # beside the heading
+    more: str = ""  # below: what was left out
+    narrow: "Table | None" = None  # takes its place where it is wider than the terminal
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Named texts, a line each."""
+
+    rows: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A bound, the score beside it, and whether it is met."""
+
+    name: str
+    score: str
+    passed: bool
+
+    @property
+    def verdict(self) -> Cell:
+        """`pass` or `FAIL`."""
+        return Cell("pass", "good") if self.passed else Cell("FAIL", "bad")
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Verdicts, a line each, and what is said of those that are not shown."""
+
+    rows: Sequence[Gate]
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or several."""
+
+    text: str
+    tone: Tone = ""
+
+
+Block = Table | Facts | Gates | Paragraph
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a verb answers; `notes` are part of the conversation, not of the answer."""
+
+    title: str
+    blocks: Sequence[Block] = ()
+    notes: Sequence[str] = ()
+
+
+def texts(names: Sequence[str]) -> list[Column]:
+    """Columns that hold texts."""
+    return [Column(name, is_text=True) for name in names]
+
+
+def numbers(names: Sequence[str]) -> list[Column]:
+    """Columns that hold numbers."""
+    return [Column(name) for name in names]

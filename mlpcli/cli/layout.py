@@ -1,0 +1,168 @@
+"""A document as lines of a terminal: nothing is longer than its width, nothing is broken inside a word.
+
+Where a table is too wide, its texts are folded between words, its long names are cut in the middle, and columns are
+left out; the line below says how many and which.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Paragraph, Table
+from mlpcli.messages import display_width, folded, listed, middle_cut, on_one_line
+
+Line = list[Cell]
+
+GAP, NARROW_GAP = 3, 2
+LABEL = 10  # columns that the name of a fact takes at least
+# The least width of a column of texts: parts of the terminal's, and columns.
+NAME_PART, TEXT_PART, FEWEST = 3, 4, 12
+
+
+def document_lines(document: Document, width: int | None) -> list[Line]:
+    """The lines of the answer; `width` None means that lines are as long as they need to be (a pipe)."""
+    lines = paragraph_lines(Paragraph(document.title), width) if document.title else []
+    for index, block in enumerate(document.blocks):
+        if index and not isinstance(block, Paragraph):
+            lines.append([])
+        lines += _block_lines(block, width)
+    return lines
+
+
+def paragraph_lines(paragraph: Paragraph, width: int | None, indent: str = "") -> list[Line]:
+    """A line for each line of the text, folded."""
+    rows = (on_one_line(row) for row in paragraph.text.split("\n"))
+    return [[Cell(line, paragraph.tone)] for row in rows for line in folded(row, width, indent)]
+
+
+def _block_lines(block: Block, width: int | None) -> list[Line]:
+    match block:
+        case Table():
+            return table_lines(block, width)
+        case Facts():
+            return _fact_lines(block, width)
+        case Gates():
+            rows = [(f"gate  {gate.name}", gate.score, gate.verdict) for gate in block.rows]
+            return table_lines(Table([Column(is_text=True), Column(), Column()], rows, more=block.more), width)
+        case Paragraph():
+            return paragraph_lines(block, width)
+
+
+def _fact_lines(facts: Facts, width: int | None) -> list[Line]:
+    label = max(LABEL, *(display_width(name) + 2 for name, _ in facts.rows)) if facts.rows else LABEL
+    lines: list[Line] = []
+    for name, text in facts.rows:
+        row = name + " " * (label - display_width(name)) + on_one_line(text)
+        lines += [[Cell(line)] for line in folded(row.rstrip(), width, " " * label)]
+    return lines
+
+
+def table_lines(table: Table, width: int | None) -> list[Line]:
+    """The heading, the rows, and what is left out."""
+    grid = _Grid.of(table)
+    columns = list(range(len(table.columns)))
+    gap, widths = GAP, grid.natural(columns)
+    if width is not None and _total(widths, gap) > width:
+        if table.narrow is not None:
+            return table_lines(table.narrow, width)
+        gap = NARROW_GAP
+        columns = grid.fitting(width)
+        widths = grid.stretched(columns, width)
+    lines = [line for row in grid.rows for line in grid.lines(row, columns, widths, gap)]
+    if table.remark:
+        lines = _with_remark(lines, table.remark, width)
+    left_out = [one.heading for index, one in enumerate(table.columns) if index not in columns]
+    if left_out:
+        more = f"and {len(left_out)} more {'columns' if len(left_out) > 1 else 'column'}"
+        lines += paragraph_lines(Paragraph(f"{more} (wider terminals, --json): {listed(left_out, 6)}"), width)
+    if table.more:
+        lines += paragraph_lines(Paragraph(table.more), width)
+    return lines
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Escaped cells, the heading among them, each row as long as there are columns."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    has_heading: bool
+
+    @classmethod
+    def of(cls, table: Table) -> "_Grid":
+        has_heading = any(column.heading for column in table.columns)
+        rows = [[column.heading for column in table.columns]] if has_heading else []
+        cells = [[_escaped(cell) for cell in row] for row in [*rows, *table.rows]]
+        n_columns = len(table.columns)
+        return cls(table.columns, [[*row, *[Cell("")] * (n_columns - len(row))] for row in cells], has_heading)
+
+    def natural(self, columns: Sequence[int]) -> list[int]:
+        """The widths at which nothing is folded."""
+        return [max((display_width(row[index].text) for row in self.rows), default=0) for index in columns]
+
+    def least(self, index: int, width: int) -> int:
+        """The least width of a column: its longest word, or of long words so much that both ends can be read."""
+        cells = [row[index].text for row in self.rows]
+        if not self.columns[index].is_text:
+            heading = cells[0].split(" ") if self.has_heading else []
+            return max(map(display_width, [*heading, *cells[self.has_heading :]]), default=0)
+        longest = max((display_width(word) for cell in cells for word in cell.split(" ")), default=0)
+        return min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
+
+    def fitting(self, width: int) -> list[int]:
+        """The columns that have room at their least widths."""
+        columns = list(range(len(self.columns)))
+        least = [self.least(index, width) for index in columns]
+        while len(columns) > 1 and _total([least[index] for index in columns], NARROW_GAP) > width:
+            columns.remove(max(columns[1:], key=lambda index: (self.columns[index].rank, index)))
+        return columns
+
+    def stretched(self, columns: Sequence[int], width: int) -> list[int]:
+        """The least widths, and what is left of the terminal's to those that need it most."""
+        widths, natural = [self.least(index, width) for index in columns], self.natural(columns)
+        for _ in range(width - _total(widths, NARROW_GAP)):
+            needs = [most - least for most, least in zip(natural, widths, strict=True)]
+            if max(needs) <= 0:
+                break
+            widths[needs.index(max(needs))] += 1
+        return [min(own, width) for own in widths]
+
+    def lines(self, row: Sequence[Cell], columns: Sequence[int], widths: Sequence[int], gap: int) -> list[Line]:
+        """A row of the table: more than one line where a text is folded."""
+        cells = [
+            folded(" ".join(middle_cut(word, width) for word in row[index].text.split(" ")), width)
+            for index, width in zip(columns, widths, strict=True)
+        ]
+        lines = []
+        for number in range(max(map(len, cells))):
+            line: Line = []
+            for place, (index, width) in enumerate(zip(columns, widths, strict=True)):
+                text = cells[place][number] if number < len(cells[place]) else ""
+                space = " " * (width - display_width(text))
+                before, after = ("", space) if self.columns[index].is_text or not index else (space, "")
+                line += [Cell(" " * gap * (place > 0) + before), Cell(text, row[index].tone), Cell(after)]
+            lines.append(_stripped(line))
+        return lines
+
+
+def _escaped(cell: str | Cell) -> Cell:
+    return Cell(on_one_line(cell)) if isinstance(cell, str) else Cell(on_one_line(cell.text), cell.tone)
+
+
+def _total(widths: Sequence[int], gap: int) -> int:
+    return sum(widths) + gap * (len(widths) - 1)
+
+
+def _stripped(line: Line) -> Line:
+    """The line without blanks at its end."""
+    line = [cell for cell in line if cell.text]
+    while line and not line[-1].text.strip():
+        line.pop()
+    return [*line[:-1], Cell(line[-1].text.rstrip(), line[-1].tone)] if line else []
+
+
+def _with_remark(lines: list[Line], remark: str, width: int | None) -> list[Line]:
+    """The remark beside the heading, or above it where it has no room."""
+    length = sum(display_width(cell.text) for cell in lines[0]) + GAP + display_width(remark)
+    if width is None or length <= width:
+        return [[*lines[0], Cell(" " * GAP), Cell(remark, "faint")], *lines[1:]]
+    return [*paragraph_lines(Paragraph(remark, "faint"), width), *lines]
