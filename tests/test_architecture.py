@@ -22,7 +22,7 @@ ROWS = (
     ("compiled", "storage"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
-    ("errors", "options", "machine", "messages"),
+    ("errors", "options", "machine", "messages", "aliases"),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -37,6 +37,7 @@ LIBRARIES = {
     "data": {"backports", "charset_normalizer", "numpy", "orjson", "pandas", "pyarrow", "python_calamine"},
     "nn": {"numpy"},
     "evaluation": {"numpy"},
+    "aliases": set(),
     "errors": set(),
     "options": set(),
     "machine": set(),

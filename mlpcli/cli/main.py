@@ -16,6 +16,7 @@ import typer
 
 from mlpcli import __version__
 from mlpcli.cli.commands import Program, TextVerb, Verb
+from mlpcli.cli.near_misses import usage_message
 from mlpcli.cli.signals import Signals
 from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
@@ -121,17 +122,15 @@ def run(arguments: list[str]) -> int:
         _say("not enough memory for this data. Use fewer rows or columns (data.features), or a larger machine.")
         return MlpError.exit_code
     except Exception as error:  # the outermost border: a bug must never look like a failed gate
-        return _end_with(error)
+        return _end_with(error, arguments)
 
 
-def _end_with(error: Exception) -> int:
+def _end_with(error: Exception, arguments: list[str]) -> int:
     """Explain an error that is not an `MlpError`; returns the exit code."""
     if signals.exit_code:  # some libraries wrap KeyboardInterrupt into an error of their own
         return _interrupted()
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of Typer's
-        message = error.format_message()
-        command = getattr(getattr(error, "ctx", None), "command_path", "mlp")
-        _say(f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {command} --help")
+        _say(usage_message(error, arguments))
         return MlpError.exit_code
     if isinstance(error, OSError) and error.filename is None and error.errno in CANNOT_TAKE_MORE:
         _say(f"the output cannot be written: {error.strerror}. Choose another place for it.")

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
+from mlpcli.aliases import key_of, value_of
 from mlpcli.config.parsing import parse_scalar
 from mlpcli.config.shapes import Shape, all_keys, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
 from mlpcli.config.tree import Path, Tree, escaped, path_text, shortened, shown
@@ -138,13 +139,23 @@ class _Complaints:
     def unknown(self, part: type, key: str, path: Path) -> str:
         """What to say of a key that `part` does not have."""
         keys = list(part_shapes(part))
+        here = path_text((*path, key))
         elsewhere = [path_text(known) for known in all_keys(self.schema) if nearest(key, known[-1:], cutoff=0.85)]
-        elsewhere = [known for known in dict.fromkeys(elsewhere) if not known.startswith(f"{path_text(path)}.")]
-        meant = nearest(key, keys, cutoff=0.8) or " or ".join(elsewhere[:2]) or nearest(key, keys)
+        elsewhere = [known for known in dict.fromkeys(elsewhere) if known != here]
+        meant = nearest(key, keys, cutoff=0.8) or self.translated(key, path) or " or ".join(elsewhere[:2])
+        meant = meant or nearest(key, keys)
         if meant:
             return f"unknown key. Did you mean {meant}?"
         has = f"{' | '.join(part_names(part))} has" if part_names(part) else "Known here:"
         return f"unknown key. {has} {', '.join(keys)}."
+
+    def translated(self, key: str, path: Path) -> str:
+        """Our key for another program's word, seen from the section `path`, or ""."""
+        ours = key_of(key)
+        if not ours or ours == path_text((*path, key)):
+            return ""
+        section, _, name = ours.rpartition(".")
+        return name if section == path_text(path) else ours
 
 
 def nearest(text: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -212,17 +223,25 @@ def _advice(shape: Shape, value: Any, source: str | None) -> str:
     if is_scalar and takes_text and not kinds & {int, float}:
         return f' Quote it: "{text}".'
     if is_scalar and tuple in kinds:
-        return f" Write it in brackets: [{text}]."
+        return f" Write {_as_list(shape, text)}."
     return ""
+
+
+def _as_list(shape: Shape, text: str) -> str:
+    """A value as the list it should be; sizes of hidden layers, as other programs ask for, between the outer ones."""
+    is_layers = any(
+        get_origin(leaf.kind) is tuple and "auto" in shape_of(get_args(leaf.kind)[0]).choices for leaf in shape.leaves
+    )
+    return f"[auto, {text}, auto]" if is_layers else f"[{text}]"
 
 
 def _advice_for_text(value: str, shape: Shape, kinds: set[Any]) -> str:
     if bool in kinds and value.lower() in ("yes", "no", "on", "off", "y", "n"):
         return f" Write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}."
-    if found := nearest(value, shape.choices):
+    if found := value_of(value, shape.choices) or nearest(value, shape.choices):
         return f" Did you mean {found}?"
     if tuple in kinds and value:
-        return f" Write it in brackets: [{shortened(escaped(value))}]."
+        return f" Write {_as_list(shape, shortened(escaped(value)))}."
     if kinds & {int, float} and type(_scalar(value)) in (int, float):
         return " Write it without quotes."
     return ""

@@ -3,6 +3,8 @@
 import codecs
 import json
 import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +23,10 @@ from mlpcli.config.tree import Path, Place, Tree, escaped, path_text, shown, tre
 from mlpcli.errors import ConfigError
 
 MAX_BYTES = 256 * 1024  # a config is a page; this bounds the time that reading a wrong file can take
+TABLE_ENDINGS = re.compile(
+    r"\.(csv|tsv|tab|txt|jsonl|ndjson|parquet|feather|arrow|xlsx?|xlsm|xlsb|ods)(\.(gz|bz2|xz|zst|zip))?$",
+    re.IGNORECASE,
+)
 MAKE_ONE = "Make one with: mlp init DATA.csv --target COLUMN"
 
 
@@ -60,13 +66,41 @@ def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedCo
     Raises ConfigError: one to three lines, each with file:line (or `--set`), key, value and what is allowed.
     """
     name = escaped(path)
-    value, tree = parse_yaml(_read_text(path, name), name)
+    if table_name(path) and os.path.isfile(path):
+        raise ConfigError(f"{name}: a table, not a config. {_make_one_for(path)}")
+    if path.endswith(".npz") and os.path.isfile(path):
+        raise ConfigError(f"{name}: a model, not a config. What it was trained with: mlp inspect {name}")
+    text = _read_text(path, name)
+    value, tree = parse_yaml(_without_tabs(text), name)
     if value is None:
         raise ConfigError(f"{name}: an empty config. {MAKE_ONE}")
     if not isinstance(value, dict):
         sections = ", ".join(part_shapes(Config))
         raise ConfigError(f"{name}: not a config: must be a mapping of {sections}, got {shown(value)}. {MAKE_ONE}")
     return _validated(tree, path, overrides)
+
+
+def _make_one_for(table: str) -> str:
+    """How to make the config of a table, and to train it."""
+    file, config = escaped(shlex.quote(table)), escaped(shlex.quote(f"{table_name(table)}.yaml"))
+    return f"Make its config: mlp init {file} --target COLUMN -o {config}, then: mlp train {config}"
+
+
+def table_name(path: str) -> str:
+    """The name of a file without its endings, if these are a table's; else ""."""
+    found = TABLE_ENDINGS.search(path)
+    return os.path.basename(path[: found.start()]) if found else ""
+
+
+def _without_tabs(text: str) -> str:
+    """JSON with spaces in place of its tabs, which YAML does not take; texts of JSON hold none."""
+    if "\t" not in text or not text.lstrip().startswith("{"):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text.replace("\t", " ")
 
 
 def config_from_text(text: str, name: str) -> LoadedConfig:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.aliases import value_of
 from mlpcli.evaluation.averages import Floats, Predicted
 from mlpcli.evaluation.classes import ClassEvidence, ClassRows
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
@@ -113,9 +114,10 @@ def explain_unknown_metric(key: str, keys: Sequence[str]) -> str:
         keys += known_ends
     whole = [known for known in keys if "[" not in known]
     wanted = key.strip().lower().replace("-", "_")
-    # An abbreviation first: acc is short for accuracy, though mcc is spelt more like it.
+    # Another program's word first, then an abbreviation: acc is short for accuracy, though mcc is spelt more like it.
     near = (
-        [known for known in whole if len(wanted) > 1 and known.startswith(wanted)]
+        [ours for ours in (value_of(wanted, whole),) if ours]
+        or [known for known in whole if len(wanted) > 1 and known.startswith(wanted)]
         or difflib.get_close_matches(wanted, whole, n=1)
         or difflib.get_close_matches(key, keys, n=1)
     )

@@ -133,7 +133,8 @@ def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation
 def _check_layers(loaded: LoadedConfig) -> None:
     layers = loaded.config.model.layers
     if len(layers) < 2:
-        raise loaded.error("model.layers", "needs at least the inputs and the outputs, such as [auto, 32, auto].")
+        meant = ", ".join(map(str, ["auto", *(layers if layers != ("auto",) else ()), "auto"]))
+        raise loaded.error("model.layers", f"needs at least the inputs and the outputs. Write [{meant}].")
     if "auto" in layers[1:-1]:
         raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
 

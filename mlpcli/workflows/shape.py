@@ -27,16 +27,18 @@ def resolve_networks(
     model = loaded.config.model
     n_inputs, n_outputs = len(preprocessor.feature_names), _natural_outputs(target, loss)
     layers = model.layers
-    if layers[0] not in ("auto", n_inputs):
+    fits = layers[0] in ("auto", n_inputs), layers[-1] in _possible_outputs(target, loss)
+    if not fits[0]:
         raise loaded.error(
             "model.layers",
             f"the data gives {n_inputs} inputs, layers[0] says {layers[0]} ({describe_inputs(preprocessor)}). "
-            "Write auto.",
+            f"Write {_meant(layers, *fits)}.",
         )
-    if layers[-1] not in _possible_outputs(target, loss):
+    if not fits[1]:
         raise loaded.error(
             "model.layers",
-            f"{describe_outputs(target)} need {n_outputs} outputs, the last size is {layers[-1]}. Write auto.",
+            f"{describe_outputs(target)} need {n_outputs} outputs, the last size is {layers[-1]}. "
+            f"Write {_meant(layers, *fits)}.",
         )
     if output_activation == "softmax" and layers[-1] == 1:
         raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
@@ -50,6 +52,13 @@ def resolve_networks(
         networks.append(Network(n_inputs, (*below, *above), output_activation))
     _check_memory(loaded, networks)
     return tuple(networks)
+
+
+def _meant(layers: Sequence[object], has_inputs: bool, has_outputs: bool) -> str:
+    """The layers with auto at an end that does not fit; sizes of hidden layers alone get both ends around them."""
+    is_hidden_alone = len(layers) == 2 or not (has_inputs or has_outputs)
+    kept = list(layers) if is_hidden_alone else list(layers)[not has_inputs : len(layers) - (not has_outputs)]
+    return f"[{', '.join(map(str, [*['auto'] * (not has_inputs), *kept, *['auto'] * (not has_outputs)]))}]"
 
 
 def _input_layers(loaded: LoadedConfig, preprocessor: Preprocessor) -> list[tuple[AnyLayer, ...]]:

@@ -59,7 +59,7 @@ def test_smoothing_reaches_several_yes_no_targets(folder):
         (["data.validation=null", "expect.min.r2=0.1"], "expect.min: needs rows to judge on"),
         (["data.validation=null", "training.early_stopping.patience=3"], "needs validation rows to watch"),
         (["data.train=-", "data.test=-"], "standard input is data.train already"),
-        (["model.layers=[]"], "needs at least the inputs and the outputs"),
+        (["model.layers=[]"], "needs at least the inputs and the outputs. Write [auto, auto]."),
         (["model.layers=[auto, 1000000, 1000000, auto]"], "this machine has"),
     ],
 )

@@ -53,6 +53,13 @@ def test_the_nearest_spelling_is_found(key, found):
         ({"trainin": {}}, "trainin: unknown key. Did you mean training?"),
         ({"epochs": 5}, "epochs: unknown key. Did you mean training.epochs?"),
         ({"lr": 5}, "lr: unknown key. Did you mean training.optimizer.learning_rate?"),
+        ({"training": {"lr": 5}}, "training.lr: unknown key. Did you mean training.optimizer.learning_rate?"),
+        (
+            {"training": {"learning_rate": 5}},
+            "training.learning_rate: unknown key. Did you mean training.optimizer.learning_rate?",
+        ),
+        ({"training": {"max-iter": 5}}, "training.max-iter: unknown key. Did you mean epochs?"),
+        ({"hidden_layer_sizes": [5]}, "hidden_layer_sizes: unknown key. Did you mean model.layers?"),
         ({"model": {"epochs": 5}}, "model.epochs: unknown key. Did you mean training.epochs?"),
         (
             {"training": {"optimizer": {"name": "adam", "learning_rat": 1}}},
@@ -124,6 +131,11 @@ def test_an_unknown_key_names_the_nearest_or_all(sections, message):
             "poisson, quantile, got 'hubr'. Did you mean huber?",
         ),
         (
+            {"loss": {"name": "mse"}},
+            "loss.name: must be one of auto, cross_entropy, binary_cross_entropy, squared_error, absolute_error, "
+            "huber, poisson, quantile, got 'mse'. Did you mean squared_error?",
+        ),
+        (
             {"class_weights": "balance"},
             "class_weights: must be balanced, a mapping from texts to numbers of at least 0 or null, got 'balance'. "
             "Did you mean balanced?",
@@ -147,10 +159,10 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed(training, message):
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (4, ": must be a list of (auto or a whole number from 1 to 1000000), got 4. Write it in brackets: [4]."),
+        (4, ": must be a list of (auto or a whole number from 1 to 1000000), got 4. Write [auto, 4, auto]."),
         (
             "4, 3",
-            ": must be a list of (auto or a whole number from 1 to 1000000), got '4, 3'. Write it in brackets: [4, 3].",
+            ": must be a list of (auto or a whole number from 1 to 1000000), got '4, 3'. Write [auto, 4, 3, auto].",
         ),
         (["auto", 0], "[1]: must be auto or a whole number from 1 to 1000000, got 0."),
         (["atuo", 1], "[0]: must be auto or a whole number from 1 to 1000000, got 'atuo'. Did you mean auto?"),

@@ -80,7 +80,7 @@ def test_a_misfit_of_inputs_says_what_they_are_made_of():
         prepare(loaded(data, model={"layers": [6, 8, "auto"]}))
     assert str(caught.value) == (
         "config: model.layers: the data gives 11 inputs, layers[0] says 6 "
-        "(6 columns: 4 numbers, island -> 3, sex -> 3, 1 missing-value flag). Write auto."
+        "(6 columns: 4 numbers, island -> 3, sex -> 3, 1 missing-value flag). Write [auto, 8, auto]."
     )
 
 

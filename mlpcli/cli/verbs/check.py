@@ -27,6 +27,7 @@ def check(
 
     Example: mlp check configs/penguins.yaml
     """
+    from mlpcli.cli.near_misses import refuse_swapped
     from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.terminal import Screen
     from mlpcli.cli.verbs.check_view import check_json, check_summary
@@ -37,6 +38,7 @@ def check(
 
     screen = Screen(quiet)
     overrides = config_overrides(settings, output, seed)
+    refuse_swapped("check", config, source)
     if is_model(config):
         if overrides:
             raise MlpError(f"{config}: a model. --set, --output and --seed go with a config.")

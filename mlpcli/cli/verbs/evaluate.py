@@ -1,5 +1,6 @@
 """`mlp eval`."""
 
+from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     By,
     Confidence,
@@ -50,6 +51,7 @@ def evaluate(
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 
     gates, certainty = read_gates(minimum, maximum), read_certainty(confidence, replicates)
+    refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, each, gates)
     result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, certainty, groups)
     show_eval(Screen(quiet), result, json, markdown)

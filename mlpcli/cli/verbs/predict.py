@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
 from mlpcli.messages import printable
 
@@ -34,6 +35,7 @@ def predict(
     from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
 
+    refuse_swapped("predict", weights, source)
     # As a line of CSV: a name with a comma in it stands in quotes.
     names = next(csv.reader([keep]), [])
     kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))

@@ -1,0 +1,84 @@
+"""Command lines that are nearly right: the sentence that says what to type instead."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from mlpcli.aliases import KEYS, VERBS, key_of
+from mlpcli.errors import MlpError
+
+CONFIG_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def refuse_swapped(verb: str, weights: str, table: str) -> None:
+    """Raise MlpError where a table stands in the place of the model and a model in that of the table."""
+    if _is_model_name(table) and not _is_model_name(weights):
+        command = shlex.join(["mlp", verb, table, weights])
+        raise MlpError(f"{weights}: not a model, but {table} is one. The model comes first: {command}")
+
+
+def usage_message(error: Any, arguments: Sequence[str]) -> str:
+    """What to say of a usage error of Typer's: what is wrong, and what to type."""
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "mlp")
+    verb: Any = getattr(context, "command", None)
+    if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+        return _unknown_option(error.option_name, verb, path, arguments)
+    message = str(error.format_message())
+    if message.startswith("Missing argument"):
+        example = (getattr(verb, "help", None) or "").partition("Example: ")[2].strip()
+        return f"{path}: {error.param.metavar} is missing: {error.param.help}\nExample: {example}"
+    if message.startswith("No such command"):
+        return _unknown_verb(str(message).split("'")[1], verb.commands, arguments)
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
+
+
+def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str]) -> str:
+    """The key that `--set` takes under this name, where the verb has `--set`; else the nearest option."""
+    known = [name for parameter in verb.params for name in parameter.opts if name.startswith("--")]
+    word = option.lstrip("-")
+    near_keys = get_close_matches(word.replace("-", "_"), list(CONFIG_KEYS), 1, 0.8)
+    key = key_of(word) or (CONFIG_KEYS[near_keys[0]] if near_keys else "")
+    if near := get_close_matches(option, known, 1, 0.8):
+        return f"No such option: {option}. Did you mean {near[0]}? See: {path} --help"
+    if "--set" in known and key:
+        return f"No such option: {option}. A key of the config is set so: --set {key}={_value_of(option, arguments)}"
+    near = get_close_matches(option, known, 1)
+    return f"No such option: {option}.{f' Did you mean {near[0]}?' if near else ''} See: {path} --help"
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str:
+    """What was typed as the value of an option, or VALUE."""
+    for index, word in enumerate(arguments):
+        if word.startswith(f"{option}="):
+            return shlex.quote(word.partition("=")[2])
+        if word == option and index + 1 < len(arguments) and not arguments[index + 1].startswith("--"):
+            return shlex.quote(arguments[index + 1])
+    return "VALUE"
+
+
+def _unknown_verb(word: str, verbs: Sequence[str], arguments: Sequence[str]) -> str:
+    """A verb of another program, a verb misspelt, or a file without a verb."""
+    meant = VERBS.get(word.lower()) or next(iter(get_close_matches(word, list(verbs), 1)), "")
+    if meant:
+        return f"No such command '{word}'. Did you mean: {shlex.join(['mlp', meant, *arguments[1:]])}"
+    if word.endswith(CONFIG_ENDINGS):
+        return f"No such command '{word}'. A config is trained with: mlp train {shlex.quote(word)}"
+    if _is_model_name(word):
+        return f"No such command '{word}'. A model is shown with: mlp inspect {shlex.quote(word)}"
+    if os.path.isfile(word):
+        return f"No such command '{word}'. A table gets a config with: mlp init {shlex.quote(word)} --target COLUMN"
+    return f"No such command '{word}'. There is: {', '.join(verbs)}. See: mlp --help"
+
+
+def _is_model_name(path: str) -> bool:
+    return path.lower().endswith(".npz")
+
+
+# Keys of the config by their last word, as one who types them as options would: --epochs, --batch-size.
+CONFIG_KEYS = {
+    path.rpartition(".")[2]: path
+    for path in (*KEYS.values(), "model.activation", "preprocess.categorical", "data.drop", "data.features")
+}

@@ -1,0 +1,90 @@
+"""Command lines and configs that are nearly right get the sentence that helps."""
+
+import json
+
+import pytest
+
+from tests.program import DATA, done, mlp, write_config
+
+IRIS = DATA / "iris.csv"
+
+
+def fault(*arguments):
+    ended = mlp(*arguments)
+    assert (ended.code, ended.stdout) == (2, "")
+    return ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--epochs", "5"], "--set training.epochs=5"),
+        (["--epoch", "5"], "--set training.epochs=5"),
+        (["--lr=0.1"], "--set training.optimizer.learning_rate=0.1"),
+        (["--batch-size", "8"], "--set training.batch_size=8"),
+        (["--hidden-layers", "[auto, 8, auto]"], "--set model.layers='[auto, 8, auto]'"),
+        (["--dropout"], "--set model.dropout=VALUE"),
+        (["--ouput", "x"], "Did you mean --output?"),
+    ],
+)
+def test_an_option_that_is_a_key_of_the_config_names_the_line_that_sets_it(options, advice):
+    assert advice in fault("train", "a.yaml", *options)
+
+
+def test_a_verb_without_keys_of_the_config_offers_none():
+    assert fault("predict", "w.npz", "a.csv", "--epochs", "5") == "No such option: --epochs. See: mlp predict --help\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["fit", "a.yaml"], "mlp train a.yaml"),
+        (["evaluate", "w.npz", "my table.csv"], "mlp eval w.npz 'my table.csv'"),
+        (["trian", "a.yaml"], "mlp train a.yaml"),
+        (["a.yaml"], "mlp train a.yaml"),
+        (["w.npz"], "mlp inspect w.npz"),
+        (["qqqqq"], "There is: init, check, train, "),
+    ],
+)
+def test_a_word_that_is_no_verb_names_the_line_to_type(words, advice):
+    assert advice in fault(*words)
+
+
+def test_a_table_without_a_verb_or_a_config_is_offered_one(folder):
+    (folder / "a.csv").write_text("a,b\n1,2\n")
+    assert "mlp init a.csv --target COLUMN" in fault("a.csv")
+    for verb in ("train", "check"):
+        assert fault(verb, "a.csv") == (
+            "a.csv: a table, not a config. "
+            "Make its config: mlp init a.csv --target COLUMN -o a.yaml, then: mlp train a.yaml\n"
+        )
+
+
+@pytest.mark.parametrize("verb", ["predict", "eval", "check"])
+def test_a_table_in_the_place_of_the_model_names_the_right_order(verb, iris):
+    assert fault(verb, IRIS, iris).endswith(f"The model comes first: mlp {verb} {iris} {IRIS}\n")
+
+
+def test_a_model_in_the_place_of_a_config_is_named(iris):
+    assert fault("train", iris) == (f"{iris}: a model, not a config. What it was trained with: mlp inspect {iris}\n")
+
+
+def test_json_that_is_indented_with_tabs_is_a_config(folder):
+    plain = {"data": {"train": str(IRIS), "target": "species"}, "output": "a b"}
+    (folder / "tabs.json").write_text(json.dumps(plain, indent="\t"))
+    found = done("check", folder / "tabs.json", "--json").document["config"]
+    assert found["output"] == {"value": "a b", "origin": f"{folder / 'tabs.json'}:6"}
+
+
+def test_tabs_in_what_is_no_json_are_refused(folder):
+    (folder / "a.yaml").write_text("{\tdata: {train: a.csv}}\n")
+    assert "Indent with spaces, not tabs." in fault("check", "a.yaml")
+
+
+@pytest.mark.parametrize("layers", ["8", "[8]", "[8, 4]", "[auto, 8]", "[8, auto]", "[]", "8, 4"])
+def test_what_is_advised_for_the_layers_is_accepted(folder, layers):
+    config = write_config(folder / "a.yaml", {"train": str(IRIS), "target": "species"})
+    message = fault("check", config, "--set", f"model.layers={layers}")
+    advised = message.rpartition("Write ")[2].rstrip(".\n")
+    assert advised.startswith("[auto, ")
+    done("check", config, "--set", f"model.layers={advised}")
