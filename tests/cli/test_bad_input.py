@@ -71,7 +71,7 @@ CONFIGS = {
     ),
     "layers that do not fit the outputs": (
         "data: {train: t.csv, target: species}\nmodel:\n  layers: [auto, 8, 2]\n",
-        "c.yaml:3: model.layers: 3 classes need 3 outputs, the last size is 2. Write auto.",
+        "c.yaml:3: model.layers: 3 classes need 3 outputs, the last size is 2. Write [auto, 8, auto].",
     ),
     "an auto in the middle": (
         "data: {train: t.csv, target: species}\nmodel:\n  layers: [auto, auto, auto]\n",
