@@ -135,6 +135,7 @@ LAZY = {
     ("storage/lock.py", "acquire"),
     ("storage/lock.py", "_knows_locks"),
     ("workflows/engines.py", "noting_compilation"),
+    ("workflows/engines.py", "load_engine"),
     ("workflows/engines.py", "trainer_maker"),
 }
 

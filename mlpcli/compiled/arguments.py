@@ -22,8 +22,14 @@ FIELDS = (
     "p2", "p3", "chunks",
 )  # fmt: skip
 OP = np.dtype([(name, np.int64) for name in FIELDS])
-# Of outputs and cost function.
-SOFTMAX, SIGMOID, IDENTITY = range(3)
+# Activations: softmax is one of outputs alone, the others are hidden ones.
+IDENTITY, RELU, LEAKY_RELU, SIGMOID, TANH, ELU, SELU, SOFTPLUS, SILU, GELU, MISH, SOFTMAX = range(12)
+FUNCTIONS = {
+    "identity": IDENTITY, "relu": RELU, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID, "tanh": TANH, "elu": ELU,
+    "selu": SELU, "softplus": SOFTPLUS, "silu": SILU, "gelu": GELU, "mish": MISH,
+}  # fmt: skip
+# Rules of optimizers: with a velocity; with means of the gradient and of its square; divided by the root of a sum.
+MOMENTUM_RULE, ADAM_RULE, ROOT_RULE = range(3)
 
 
 class Sleep(NamedTuple):
@@ -60,7 +66,7 @@ class Program(NamedTuple):
     A panel is the (width, n_rows) values of a layer's neurons, a contiguous part of `lines`; `rows` is the batch as
     gathered, row by row. `pieces` (n_pieces, 4) are instruction, first and last of its neurons (or columns) whose
     gradient is made at once, and where its updates begin; thread t has the pieces from `shares[t]` to `shares[t + 1]`.
-    `updates` (n_updates, 3) are start, stop and number of the parameter group, `groups` (n_groups, 4) see
+    `updates` (n_updates, 3) are start, stop and number of the parameter group, `groups` (n_groups, 5) see
     `updates.update`. `salts` are those of dropout, `columns` those of periodic embeddings.
     """
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 
 from mlpcli.compiled.arguments import AS_IT_IS, ROW_MAJOR, Blas, Sleep
 
-NO_BLAS = Blas(0, False)
+NO_BLAS, NO_SLEEP = Blas(0, False), Sleep(0, 0)
 # Names of the product of single or double precision, and whether its integers have 64 bits: NumPy's wheels, older ones,
 # others.
 NAMES = {"scipy_cblas_{}gemm64_": True, "cblas_{}gemm64_": True, "scipy_cblas_{}gemm": False, "cblas_{}gemm": False}
@@ -33,14 +33,15 @@ def _find_blas(dtype: str) -> Blas:
     return NO_BLAS
 
 
+@cache
 def find_sleep() -> Sleep:
     """The function by which a thread gives its core away: for 20 us, or on Windows to whoever waits for it.
 
-    Its address is 0 where there is none.
+    `NO_SLEEP` where there is none.
     """
-    if os.name == "posix":
-        return Sleep(_address(_function(None, "usleep")), 20)
-    return Sleep(_address(_function("kernel32", "Sleep")), 0)
+    library, name, duration = (None, "usleep", 20) if os.name == "posix" else ("kernel32", "Sleep", 0)
+    address = _address(_function(library, name))
+    return Sleep(address, duration) if address else NO_SLEEP
 
 
 def _numpys_library() -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
+from mlpcli.compiled.arguments import ELU, GELU, LEAKY_RELU, MISH, RELU, SELU, SIGMOID, SILU, SOFTPLUS, TANH
 from mlpcli.compiled.elementary import (
     FUSED,
     exp,
@@ -23,11 +24,6 @@ from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, MOST_NEGATIVE, SEL
 from mlpcli.nn.layers import GOLDEN, HASH
 
 SUMS = {"contract", "reassoc", "nsz"}  # sums may be made in any order
-IDENTITY, RELU, LEAKY_RELU, SIGMOID, TANH, ELU, SELU, SOFTPLUS, SILU, GELU, MISH = range(11)
-FUNCTIONS = {
-    "identity": IDENTITY, "relu": RELU, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID, "tanh": TANH, "elu": ELU,
-    "selu": SELU, "softplus": SOFTPLUS, "silu": SILU, "gelu": GELU, "mish": MISH,
-}  # fmt: skip
 (SHIFT1, FACTOR1), (SHIFT2, FACTOR2) = HASH
 
 
@@ -142,6 +138,15 @@ def total_of(a):
     total = a.dtype.type(0.0)
     for r in range(a.size):
         total += a[r]
+    return total
+
+
+@njit(fastmath=SUMS, error_model="numpy")
+def squares_of(a):
+    """The sum of squares, in float64 whatever the dtype."""
+    total = 0.0
+    for r in range(a.size):
+        total += np.float64(a[r]) * np.float64(a[r])
     return total
 
 

@@ -12,18 +12,18 @@ from numba import njit
 from mlpcli.compiled.arguments import SIGMOID, SOFTMAX
 from mlpcli.compiled.barrier import part_of, wait_for_all
 from mlpcli.compiled.elementwise import (
-    dot,
     multiply,
     scale,
     sigmoid_losses,
     softmax_losses,
     squared_losses,
+    squares_of,
 )
 from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "922a3a21edcb23d1"
+SOURCES = "a9df847a5ad086fe"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -158,7 +158,8 @@ def descend(rank, team, blas, program, stride, optimizer, state, scratch, n, val
         if not wait_for_all(team):
             return False
         norm = math.sqrt(scratch.squares.sum())
-        factor = state.flat.dtype.type(optimizer.clip / norm if norm > optimizer.clip else 1.0)
+        factor = optimizer.clip / norm if norm > optimizer.clip else 1.0
+        factor = state.flat.dtype.type(factor if math.isfinite(norm) else math.nan)
         for number in range(first, last):
             for place in range(*_updates_of(number, program)):
                 state.gradient[program.updates[place, 0] : program.updates[place, 1]] *= factor
@@ -177,8 +178,8 @@ def _updates_of(number, program):
 def _squares(number, program, state):
     total = 0.0
     for place in range(*_updates_of(number, program)):
-        own = state.gradient[program.updates[place, 0] : program.updates[place, 1]]
-        total += float(dot(own, own))
+        start, stop, group = program.updates[place]
+        total += program.groups[group, 4] * squares_of(state.gradient[start:stop])
     return total
 
 

@@ -37,9 +37,10 @@ from mlpcli.compiled.elementwise import (
     waves,
 )
 from mlpcli.compiled.intrinsics import call_gemm32, call_gemm64
-from mlpcli.nn.layers import EPSILON
+from mlpcli.nn.layers import EPSILON, lowest_kept
 
 TAKEN_AT_ONCE = 16  # rows that are turned over together, which a cache line holds
+lowest_of = njit(lowest_kept)
 
 
 @njit(error_model="numpy")
@@ -116,7 +117,7 @@ def forward(op, blas, program, stride, flat, n, neurons, columns, key, factor):
                 activate(op.option, x[i:e], y[i:e], spare)
                 mix(flat[op.p0 + j], x[i:e], y[i:e], spare, panel(lines, op.spare + n_in + j, 1, n)[start:stop])
             elif code == DROPOUT:
-                lowest = min(int(np.rint(op.option * factor)), 65535)
+                lowest = lowest_of(op.option, factor)
                 drop(x[i:e], y[i:e], spare, program.salts[op.size0 + j] ^ key, lowest, start)
             elif code == SCALE:
                 scale(flat[op.p0 + j], x[i:e], y[i:e])

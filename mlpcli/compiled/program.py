@@ -1,7 +1,7 @@
 """A network becomes a table of instructions, for one function that runs the epochs of any table; imports no Numba."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import singledispatch
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 
 from mlpcli.compiled.arguments import (
     ACTIVATION,
+    ADAM_RULE,
     ADD,
     COPY,
     DENSE,
     DROPOUT,
     EMBED,
+    FUNCTIONS,
     IDENTITY,
     LEARNT,
+    MOMENTUM_RULE,
     NORM,
     OP,
     PERIODIC,
+    ROOT_RULE,
     SCALE,
     SIGMOID,
     SKIP,
@@ -31,23 +35,13 @@ from mlpcli.compiled.arguments import (
 from mlpcli.nn.chain import Residual
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.layers import Activation, Dense, Dropout, InputScale, Layer, LayerNorm, neuron_salts
-from mlpcli.nn.losses import Loss
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from mlpcli.nn.network import Network
-from mlpcli.nn.optimizers import SGD, Adagrad, Adam, RMSprop, Rule
+from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, Rule
 from mlpcli.nn.steps import UpdateSpec, parameter_groups
 from mlpcli.training.threads import step_work
 
 ON_ROWS = -1
-# Of hidden activations; the order is that of `elementwise`.
-FUNCTIONS = {
-    name: code
-    for code, name in enumerate(
-        ("identity", "relu", "leaky_relu", "sigmoid", "tanh", "elu", "selu", "softplus", "silu", "gelu", "mish")
-    )
-}
-# By cost function; the output activation must be its partner.
-OUTPUTS = {"cross_entropy": SOFTMAX, "binary_cross_entropy": SIGMOID, "squared_error": IDENTITY}
-RULES: dict[type[Rule], int] = {SGD: 0, Adam: 1, RMSprop: 2, Adagrad: 2}
 # Rows of a block, at least: BLAS lays the weights out anew for each.
 ROWS_OF_A_BLOCK, MOST_BLOCKS = 64, 8
 # Multiply-adds of a step that each block must have.
@@ -113,20 +107,12 @@ class Builder:
         return self.emit(code, x, Value(x.width, self.new(x.width), delta), tensors, **more)
 
 
-@singledispatch
-def lower(layer: Layer, x: Value, path: str, build: Builder) -> Value:
-    """Add the instructions of a layer whose tensors have keys that begin with `path`; raises NotSupported."""
-    raise NotSupported(type(layer).__name__)
-
-
-@lower.register
-def _(layer: Dense, x: Value, path: str, build: Builder) -> Value:
+def _dense(layer: Dense, x: Value, path: str, build: Builder) -> Value:
     y = Value(layer.width, build.new(layer.width), build.new(layer.width))
     return build.emit(DENSE, x, y, (f"{path}W", f"{path}b"))
 
 
-@lower.register
-def _(layer: Activation, x: Value, path: str, build: Builder) -> Value:
+def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value:
     if layer.function not in FUNCTIONS:
         raise NotSupported(f"activation {layer.function}")
     spare, option = build.new(2 * x.width), FUNCTIONS[layer.function]
@@ -135,25 +121,21 @@ def _(layer: Activation, x: Value, path: str, build: Builder) -> Value:
     return build.elementwise(ACTIVATION, x, spare=spare, option=option)
 
 
-@lower.register
-def _(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
+def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
     first = sum(map(len, build.salts))
     build.salts.append(neuron_salts(layer.stream, x.width))
-    return build.elementwise(DROPOUT, x, spare=build.new(x.width), option=round(layer.rate * 65536), size0=first)
+    return build.elementwise(DROPOUT, x, spare=build.new(x.width), option=layer.steps, size0=first)
 
 
-@lower.register
-def _(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
+def _layer_norm(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
     return build.elementwise(NORM, x, (f"{path}gain", f"{path}shift"), spare=build.new(x.width + 3))
 
 
-@lower.register
-def _(layer: InputScale, x: Value, path: str, build: Builder) -> Value:
+def _input_scale(layer: InputScale, x: Value, path: str, build: Builder) -> Value:
     return build.elementwise(SCALE, x, (f"{path}scale",))
 
 
-@lower.register
-def _(layer: ColumnMask, x: Value, path: str, build: Builder) -> Value:
+def _column_mask(layer: ColumnMask, x: Value, path: str, build: Builder) -> Value:
     if x.line != ON_ROWS:
         raise NotSupported("a column mask behind other layers")
     if len(layer.spans) == 1:
@@ -169,8 +151,7 @@ def _(layer: ColumnMask, x: Value, path: str, build: Builder) -> Value:
     return y
 
 
-@lower.register
-def _(layer: PeriodicEmbedding, x: Value, path: str, build: Builder) -> Value:
+def _periodic_embedding(layer: PeriodicEmbedding, x: Value, path: str, build: Builder) -> Value:
     first, n = len(build.columns), len(layer.columns)
     if x.delta >= 0:
         raise NotSupported("cosines of columns that learn")
@@ -183,8 +164,7 @@ def _(layer: PeriodicEmbedding, x: Value, path: str, build: Builder) -> Value:
     return build.emit(PERIODIC, x, y, keys, spare=spare, option=first, **sizes)
 
 
-@lower.register
-def _(layer: CategoryEmbedding, x: Value, path: str, build: Builder) -> Value:
+def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Builder) -> Value:
     width = layer.n_out(x.width)
     y = Value(width, build.new(width), build.new(width))
     place = 0
@@ -201,8 +181,7 @@ def _(layer: CategoryEmbedding, x: Value, path: str, build: Builder) -> Value:
     return y
 
 
-@lower.register
-def _(layer: Residual, x: Value, path: str, build: Builder) -> Value:
+def _residual(layer: Residual, x: Value, path: str, build: Builder) -> Value:
     x = build.on_lines(x)
     # The delta of what goes in is that of the layers' input plus that of the sum.
     skip = build.emit(SKIP, x, Value(x.width, x.line, build.new(x.width) if x.delta >= 0 else -1))
@@ -221,15 +200,49 @@ def _part(value: Value, start: int, stop: int) -> Value:
     return Value(stop - start, value.line + start, value.delta if value.delta < 0 else value.delta + start)
 
 
+Lowering = Callable[[Any, Value, str, Builder], Value]
+# By the very type: a subclass may compute something else, and is left to NumPy.
+LOWERINGS: dict[type[Layer], Lowering] = {
+    Dense: _dense, Activation: _activation, Dropout: _dropout, LayerNorm: _layer_norm, InputScale: _input_scale,
+    ColumnMask: _column_mask, PeriodicEmbedding: _periodic_embedding, CategoryEmbedding: _category_embedding,
+    Residual: _residual,
+}  # fmt: skip
+# Of cost functions on their partners.
+OUTPUTS: dict[type[Any], int] = {CrossEntropy: SOFTMAX, BinaryCrossEntropy: SIGMOID, SquaredError: IDENTITY}
+# Code of a rule, and its numbers: momentum, whether it is Nesterov's; beta1, beta2; memory, addition, momentum.
+RULES: dict[type[Rule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
+    SGD: (MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),
+    Adam: (ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
+    AdamW: (ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
+    RMSprop: (ROOT_RULE, lambda rule: (rule.decay, 1.0 - rule.decay, rule.momentum)),
+    Adagrad: (ROOT_RULE, lambda rule: (1.0, 1.0, 0.0)),
+}
+
+
+def lower(layer: Layer, x: Value, path: str, build: Builder) -> Value:
+    """Add the instructions of a layer whose tensors have keys that begin with `path`; raises NotSupported."""
+    if type(layer) not in LOWERINGS:
+        raise NotSupported(f"the layer {type(layer).__name__}")
+    return LOWERINGS[type(layer)](layer, x, path, build)
+
+
 def lower_network(network: Network, loss: Loss) -> tuple[Builder, Value]:
     """The instructions of a network and its logits; raises NotSupported for what the engine does not know."""
-    if loss.name not in OUTPUTS or network.output != loss.partner:
+    if type(loss) not in OUTPUTS or network.output != loss.partner:
         raise NotSupported(f"{loss.name} on {network.output}")
     build = Builder({placed.key: placed.place.start for placed in network.tensors})
     x = Value(network.n_in, ON_ROWS, -1)
     for place, layer in enumerate(network.layers):
         x = lower(layer, x, f"{place}.", build)
     return build, x
+
+
+def rule_numbers(rule: Rule) -> tuple[int, NDArray[np.float64]]:
+    """Code and numbers of an optimizer's rule, see RULES; raises NotSupported."""
+    if type(rule) not in RULES:
+        raise NotSupported(f"the optimizer {type(rule).__name__}")
+    code, numbers = RULES[type(rule)]
+    return code, np.array(numbers(rule))
 
 
 def assemble(
@@ -267,7 +280,7 @@ def assemble(
         np.array(pieces, np.int64).reshape(-1, 4),
         np.array([*shares[:-1], len(pieces)], np.int64),
         np.array([*updates, (0, 0, 0)], np.int64),
-        np.array([(g.rate, g.epsilon, g.coupled, g.decoupled) for g in groups]),
+        np.array([group.factors for group in groups]),
         np.concatenate([*build.salts, np.zeros(1, np.uint32)]),
         np.array([*build.columns, 0], np.int64),
         np.empty(build.n_lines * batch_size, dtype),
@@ -275,7 +288,7 @@ def assemble(
         logits.line,
         logits.delta,
         logits.width,
-        OUTPUTS[loss.name],
+        OUTPUTS[type(loss)],
         blocks_of_step(network, batch_size),
     )
 
@@ -299,21 +312,6 @@ def _chunks(op: dict[str, int]) -> int:
     if op["code"] != DENSE or op["n_in"] * op["n_out"] < WEIGHTS_IN_CHUNKS:
         return 0
     return max(1, min(MOST_CHUNKS, op["n_out"] // NEURONS_OF_A_CHUNK))
-
-
-def update_numbers(rule: Rule) -> tuple[int, NDArray[np.float64]]:
-    """Code of a rule, and its numbers: momentum, if it is Nesterov's; beta1, beta2; memory, addition, momentum."""
-    code = next(code for kind, code in RULES.items() if isinstance(rule, kind))
-    match rule:
-        case SGD():
-            numbers = (rule.momentum, float(rule.nesterov), 0.0)
-        case Adam():
-            numbers = (rule.beta1, rule.beta2, 0.0)
-        case RMSprop():
-            numbers = (rule.decay, 1.0 - rule.decay, rule.momentum)
-        case _:
-            numbers = (1.0, 1.0, 0.0)
-    return code, np.array(numbers)
 
 
 def _cuts(count: int, size: int) -> list[int]:

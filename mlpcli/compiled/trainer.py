@@ -7,12 +7,18 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.compiled.arguments import LINE, Data, Optimizer, Scratch, State, Steps, Team
 from mlpcli.compiled.blas import find_blas, find_sleep
 from mlpcli.compiled.epoch import run_steps
-from mlpcli.compiled.program import assemble, most_threads, update_numbers
+from mlpcli.compiled.program import assemble, most_threads, rule_numbers
+from mlpcli.nn.layers import Dense
+from mlpcli.nn.losses import SquaredError
+from mlpcli.nn.network import Network
+from mlpcli.nn.optimizers import SGD
+from mlpcli.nn.schedules import Constant
+from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.member import (
     EpochResult,
@@ -36,7 +42,8 @@ class CompiledTrainer:
     """The trainer of networks that `program.lower_network` knows; `n_threads` share each step.
 
     Results are those of NumpyTrainer up to the rounding of sums, whatever the number of threads; the state is the same,
-    and either goes on where the other stopped.
+    and either goes on where the other stopped. Where the code is not compiled yet, making a trainer does it, in the
+    thread that makes it.
     """
 
     def __init__(
@@ -54,7 +61,7 @@ class CompiledTrainer:
         self._scratch = Scratch(
             np.empty(dataset.n_out * batch_size, dtype), np.empty((5, batch_size), dtype), np.zeros(n_pieces)
         )
-        code, numbers = update_numbers(spec.update.optimizer)
+        code, numbers = rule_numbers(spec.update.optimizer)
         self._optimizer = Optimizer(code, numbers, float(spec.update.gradient_clip or 0.0))
         empty = np.empty(0, dtype)
         arrays = [state.optimizer[name] for name in spec.update.optimizer.state_names]
@@ -63,12 +70,14 @@ class CompiledTrainer:
         self._state = State(state.flat, np.empty_like(state.flat), first, second, average)
         self._smallest = dtype.type(np.finfo(dtype).tiny)
         self._n_at_once = 1  # steps that take about CALL_SECONDS
+        no_values, no_keys = np.empty((0, 6)), np.empty(0, np.uint32)
+        self._call(0, Steps(0, 0, batch_size, np.empty(0, np.int64), no_values, no_keys, 0), 0.0)
 
     def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         """See `Trainer`."""
         spec, n_steps, member = self.spec, self._n_steps, self.member
         rng = rng_of(spec.seed, "order", epoch, member.number)
-        order = shuffled(member.rows, rng, few=0, chunk_rows=spec.chunk_rows)
+        order = shuffled(member.rows, rng, few=member.n_rows, chunk_rows=spec.chunk_rows).astype(np.int64, copy=False)
         keys, of = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
         columns = (of.learning_rate, of.decay, of.average_weight, of.scale, of.epsilon, of.dropout)
         values = np.stack(columns, axis=1)
@@ -93,17 +102,20 @@ class CompiledTrainer:
 
         def run(rank: int) -> tuple[float, int]:
             with self._releasing():
-                result: tuple[float, int] = run_steps(
-                    rank, self._team, self._blas, self._program, self._data, steps, self._optimizer, self._state,
-                    self._scratch, self._smallest, total,
-                )  # fmt: skip
-                return result
+                return self._call(rank, steps, total)
 
         with self._releasing():  # Ctrl-C may come before the caller's own share
             others = [threads.submit(run, rank) for rank in range(1, self._team.n_threads)]
             result = run(0)
             for other in others:
                 other.result()
+        return result
+
+    def _call(self, rank: int, steps: Steps, total: float) -> tuple[float, int]:
+        result: tuple[float, int] = run_steps(
+            rank, self._team, self._blas, self._program, self._data, steps, self._optimizer, self._state, self._scratch,
+            self._smallest, total,
+        )  # fmt: skip
         return result
 
     @contextmanager
@@ -121,11 +133,26 @@ class CompiledTrainer:
         self._n_at_once = max(1, min(wanted, 2 * self._n_at_once if n_steps > 1 else 64))
 
 
+def compile_steps(dtype: DTypeLike) -> None:
+    """Compile what every trainer of this dtype calls, or load it; afterwards making one takes no time."""
+    network, dtype = Network(1, (Dense(width=1),)), np.dtype(dtype)
+    spec = TrainingSpec(SquaredError(), UpdateSpec(optimizer=SGD()), Constant(), batch_size=1, epochs=1)
+    member, rows = Member(0, network, 1), np.zeros((1, 1), dtype)
+    CompiledTrainer(member, Dataset(rows, rows), spec, member.init(spec, dtype, None))
+
+
 def _data(dataset: Dataset) -> Data:
     by_class, dtype = dataset.class_targets is not None, dataset.X.dtype
     return Data(
-        np.ascontiguousarray(dataset.X),
-        np.ascontiguousarray(dataset.y if by_class else (), np.int32),
-        np.ascontiguousarray(dataset.class_targets if by_class else dataset.y, dtype),
-        np.ascontiguousarray(() if dataset.weights is None else dataset.weights, dtype),
+        _read_only(dataset.X, dtype),
+        _read_only(dataset.y if by_class else (), np.int32),
+        _read_only(dataset.class_targets if by_class else dataset.y, dtype),
+        _read_only(() if dataset.weights is None else dataset.weights, dtype),
     )
+
+
+def _read_only(values: Any, dtype: DTypeLike) -> NDArray[Any]:
+    """The values as the one type of array that Numba compiles for; what is on disk cannot be written."""
+    array = np.require(values, dtype, ["C", "ALIGNED"]).view(np.ndarray)
+    array.flags.writeable = False
+    return array

@@ -3,9 +3,8 @@
 import numpy as np
 from numba import njit
 
+from mlpcli.compiled.arguments import ADAM_RULE, MOMENTUM_RULE
 from mlpcli.compiled.elementary import FUSED
-
-SGD, ADAM, RMSPROP, ADAGRAD = range(4)
 
 
 @njit(fastmath=FUSED, error_model="numpy")
@@ -65,17 +64,17 @@ def _flush(values, smallest):
 def update(code, numbers, values, group, w, g, first, second, average, flushes, smallest):
     """A step on neighbours in the flat vector; what an optimizer does without is an empty array.
 
-    `numbers` are the optimizer's (see `program.update_numbers`), `group` rate, epsilon, coupled and decoupled decay of
-    a parameter group, `values` learning rate, decay factor, average weight, scale and epsilon of the step.
+    `numbers` are the optimizer's (see `program.RULES`), `group` the factors of a `ParameterGroup`, `values` learning
+    rate, decay factor, average weight, scale and epsilon of the step.
     """
     dtype = w.dtype.type
     rate = dtype(values[0] * group[0] * values[3])
     epsilon = dtype(values[4] * group[1])
     coupled, kept = dtype(group[2] * values[1]), dtype(1.0 - values[0] * group[3] * values[1])
     a, b, c = dtype(numbers[0]), dtype(numbers[1]), dtype(numbers[2])
-    if code == SGD:
+    if code == MOMENTUM_RULE:
         _sgd(w, g, first, a, b > 0, rate, coupled, kept)
-    elif code == ADAM:
+    elif code == ADAM_RULE:
         _adam(w, g, first, second, a, b, epsilon, rate, coupled, kept)
     else:
         _root(w, g, first, second, a, b, c, epsilon, rate, coupled, kept)

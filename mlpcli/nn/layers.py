@@ -272,6 +272,11 @@ class Dropout(Layer):
     rate: Annotated[float, Setting("Fraction of neurons switched off.", ge=0, lt=1)]
     stream: Annotated[int, Setting("Number of the layer among those that drop.", ge=0, le=MOST)] = 0
 
+    @property
+    def steps(self) -> int:
+        """The rate in steps of 2^-16."""
+        return round(self.rate * 65536)
+
     def buffers(self, n_in: int, new: Allocator, needs_dx: bool) -> Buffers:
         if not new.is_training:
             return {}
@@ -285,7 +290,7 @@ class Dropout(Layer):
         if noise is None:
             return x
         mask, (bits, spare) = buffers["mask"], buffers["bits"]
-        lowest = lowest_kept(self.rate * noise.factor)
+        lowest = lowest_kept(self.steps, noise.factor)
         np.bitwise_xor(buffers["places"], np.uint32(noise.key), out=bits)
         for shift, factor in HASH:
             np.right_shift(bits, np.uint32(shift), out=spare)
@@ -329,9 +334,9 @@ class InputScale(Layer):
         return delta
 
 
-def lowest_kept(rate: float) -> int:
-    """A dropout rate in steps of 2^-16: hashes whose upper 16 bits are below it drop their neuron."""
-    return min(round(rate * 65536), 65535)
+def lowest_kept(steps: int, factor: float) -> int:
+    """The dropout rule of every engine: hashes whose upper 16 bits are below it drop their neuron."""
+    return min(round(steps * factor), 65535)
 
 
 def neuron_salts(stream: int, width: int) -> NDArray[np.uint32]:

@@ -1,8 +1,8 @@
 """One step of an optimizer on the flat vector: clipping, weight decay, rule, multipliers by group, average."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import isinf, sqrt
+from math import isfinite, nan, sqrt
 from typing import Annotated, Any
 
 import numpy as np
@@ -74,7 +74,8 @@ class ParameterGroup:
     """Neighbours in the flat vector that are stepped alike.
 
     `rate` and `epsilon` multiply those of the optimizer. `coupled` times each parameter is added to its gradient;
-    learning rate times `decoupled` is what it shrinks by.
+    learning rate times `decoupled` is what it shrinks by. Its squared gradient counts `square_weight` times in the norm
+    of the whole gradient.
     """
 
     start: int
@@ -83,24 +84,34 @@ class ParameterGroup:
     epsilon: float
     coupled: float
     decoupled: float
+    square_weight: float
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """All but its place."""
+        return self.rate, self.epsilon, self.coupled, self.decoupled, self.square_weight
 
 
 def parameter_groups(network: Network, spec: UpdateSpec) -> tuple[ParameterGroup, ...]:
-    """The flat vector in groups, in order; only weights decay."""
+    """The flat vector in groups, in order; only weights decay.
+
+    NTK trains v, w = v / sqrt(fan_in); the gradient of v is that of w over sqrt(fan_in), and so is what is clipped.
+    """
     optimizer, found = spec.optimizer, list[ParameterGroup]()
     for placed in network.tensors:
         multiplier: float = getattr(spec.multipliers, placed.tensor.group)
-        rate, epsilon, coupled, decoupled = multiplier, 1.0, 0.0, 0.0
+        rate, epsilon, coupled, decoupled, square_weight = multiplier, 1.0, 0.0, 0.0, 1.0
         if placed.tensor.group == "weights":
             slower, epsilon, stronger = optimizer.ntk(placed.tensor.fan_in) if spec.is_ntk else (1.0, 1.0, 1.0)
             rate *= slower
+            square_weight = 1.0 / placed.tensor.fan_in if spec.is_ntk else 1.0
             if optimizer.is_decoupled:
                 decoupled = optimizer.weight_decay * multiplier
             else:
                 coupled = optimizer.weight_decay * stronger
-        factors = (rate, epsilon, coupled, decoupled)
+        factors = (rate, epsilon, coupled, decoupled, square_weight)
         start = placed.place.start
-        if found and (found[-1].rate, found[-1].epsilon, found[-1].coupled, found[-1].decoupled) == factors:
+        if found and found[-1].factors == factors:
             start = found.pop().start
         found.append(ParameterGroup(start, placed.place.stop, *factors))
     return tuple(found)
@@ -121,8 +132,8 @@ def make_step(
     """
     optimizer, spare = spec.optimizer, np.empty(min(CHUNK, flat.size), flat.dtype)
     average = state.get("average")
-    chunks = []
-    for group in parameter_groups(network, spec):
+    chunks, groups = [], parameter_groups(network, spec)
+    for group in groups:
         for start in range(group.start, group.stop, CHUNK):
             own = slice(start, min(start + CHUNK, group.stop))
             arrays = tuple(state[name][own] for name in optimizer.state_names)
@@ -134,7 +145,7 @@ def make_step(
         count: int, learning_rate: float, decay: float, average_weight: float, scale: float, epsilon: float
     ) -> None:
         if spec.gradient_clip is not None:
-            clip(gradient, spec.gradient_clip)
+            clip(gradient, spec.gradient_clip, groups)
         for group, w, g, arrays, averaged, free in chunks:
             if group.coupled:
                 np.multiply(w, group.coupled * decay, out=free)
@@ -154,10 +165,15 @@ def make_step(
     return step
 
 
-def clip(gradient: Array, largest: float) -> None:
-    """Scale the gradient down to norm `largest` where it is longer (Pascanu et al. 2013)."""
-    norm = sqrt(float(np.vdot(gradient, gradient)))
-    if isinf(norm):  # of the squares; the gradient itself may be finite
-        norm = sqrt(float(np.square(gradient, dtype=np.float64).sum()))
-    if norm > largest:
-        gradient *= largest / norm
+def clip(gradient: Array, largest: float, groups: Iterable[ParameterGroup]) -> None:
+    """Scale the gradient down to norm `largest` where it is longer (Pascanu et al. 2013).
+
+    Squares are summed in float64, where those of float32 do not overflow; a norm that does has diverged, and gives NaN.
+    """
+    total = 0.0
+    for group in groups:
+        for start in range(group.start, group.stop, CHUNK):
+            own = gradient[start : min(start + CHUNK, group.stop)].astype(np.float64, copy=False)
+            total += group.square_weight * float(np.dot(own, own))
+    if (norm := sqrt(total)) > largest:
+        gradient *= largest / norm if isfinite(norm) else nan

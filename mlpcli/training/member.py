@@ -129,7 +129,7 @@ def step_values(spec: TrainingSpec, epoch: int, n_steps: int) -> StepValues:
 
 
 def _factors(schedule: Schedule, times: NDArray[np.float64], epochs: int) -> NDArray[np.float64]:
-    if isinstance(schedule, Constant) and not schedule.warmup:
+    if schedule == STEADY:
         return np.ones(len(times))
     return np.array([schedule_factor(schedule, time, epochs) for time in times.tolist()])
 

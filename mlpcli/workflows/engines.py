@@ -10,8 +10,8 @@ from importlib.util import find_spec
 
 from numpy.typing import DTypeLike
 
-from mlpcli.compiled.blas import NO_BLAS, find_blas
-from mlpcli.compiled.program import NotSupported, lower_network, most_threads
+from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP, find_blas, find_sleep
+from mlpcli.compiled.program import NotSupported, lower_network, most_threads, rule_numbers
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
 from mlpcli.machine import available_cores
@@ -20,7 +20,7 @@ from mlpcli.training.fit import MakeTrainer
 from mlpcli.training.member import NumpyTrainer, TrainingSpec
 from mlpcli.training.threads import STEP_WORTH_BLAS_THREADS, member_threads, step_work
 
-COMPILING = "compiling, once, takes up to half a minute; pressing Ctrl-C twice ends it"
+COMPILING = "compiling, once, takes up to half a minute"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
 # What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
@@ -89,6 +89,14 @@ def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeT
     return partial(CompiledTrainer, n_threads=n_threads if n_members == 1 else 1)
 
 
+def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
+    """Compile what the steps call, or load it, in this thread, which Ctrl-C reaches; NumPy's engine needs nothing."""
+    if choice.name == "compiled":
+        with _numba_works():
+            from mlpcli.compiled.trainer import compile_steps
+        compile_steps(dtype)
+
+
 def step_threads(choice: EngineChoice, n_members: int, n_threads: int) -> int:
     """Threads of BLAS while a training runs: NumPy's engine has no others for the steps of a single network."""
     return n_threads if choice.name == "numpy" and n_members == 1 else 1
@@ -114,12 +122,15 @@ def _numba_works() -> Iterator[None]:
 
 
 def _not_supported(networks: Sequence[Network], spec: TrainingSpec, dtype: DTypeLike) -> str:
-    """What the compiled engine does not know of these networks, "" for nothing."""
+    """What the compiled engine does not know of this training, "" for nothing."""
     if find_blas(dtype) == NO_BLAS:
         return "the matrix product of this BLAS"
+    if find_sleep() == NO_SLEEP:
+        return "how threads sleep on this system"
     try:
         for network in networks:
             lower_network(network, spec.loss)
+        rule_numbers(spec.update.optimizer)
     except NotSupported as fault:
         return str(fault)
     return ""

@@ -19,7 +19,7 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.data_store import memory_limit
-from mlpcli.workflows.engines import noting_compilation
+from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
 from mlpcli.workflows.interruption import Interruption
 from mlpcli.workflows.journal import Journal
@@ -104,12 +104,17 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
                 if not run.can_resume:
                     journal.fresh(state)
+                with interruption.at_once():
+                    load_engine(prepared.engine, loaded.config.training.dtype)
                 for report in epochs(prepared, state, lambda: interruption.was_asked() or budget.is_used_up()):
                     journal.epoch(report, state)
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
             journal.save(state)
             raise Diverged(_divergence(prepared, state, fault, run.partial)) from fault
+        except KeyboardInterrupt:  # while compiling: no state is torn
+            if not interruption.was_asked():
+                raise
         finally:
             observer.ended()
         if interruption.was_asked():

@@ -1,16 +1,24 @@
 """The compiled trainer takes the steps of NumPy's, for everything that it says it knows, on any number of threads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from mlpcli.compiled.program import FUNCTIONS, NotSupported, lower_network
+from mlpcli.compiled import kernels, program
+from mlpcli.compiled.arguments import FUNCTIONS
+from mlpcli.compiled.elementwise import drop
+from mlpcli.compiled.epoch import run_steps
+from mlpcli.compiled.program import LOWERINGS, OUTPUTS, RULES, NotSupported, lower_network, rule_numbers
 from mlpcli.compiled.trainer import CompiledTrainer
 from mlpcli.nn.averaging import ExponentialAverage, StochasticAverage
-from mlpcli.nn.layers import Activation, Dense
+from mlpcli.nn.chain import Residual
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
+from mlpcli.nn.layers import Activation, Allocator, Dense, Dropout, Noise, neuron_salts
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Huber, SquaredError
 from mlpcli.nn.network import Network
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -41,6 +49,21 @@ updates = st.builds(
 )
 
 
+# Sizes by which small networks are cut into several blocks, chunks and pieces.
+SMALL = {
+    "WORK_OF_A_BLOCK": 1, "ROWS_OF_A_BLOCK": 2, "WEIGHTS_IN_CHUNKS": 12, "NEURONS_OF_A_CHUNK": 2,
+    "WEIGHTS_OF_A_PIECE": 7,
+}  # fmt: skip
+
+
+def is_supported(network, loss):
+    try:
+        lower_network(network, loss)
+    except NotSupported:
+        return False
+    return True
+
+
 def dataset(loss, dtype, weighted, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(N_ROWS, N_IN)).astype(dtype)
@@ -58,19 +81,23 @@ def trained(kind, member, data, spec, dtype, n_epochs=2, **more):
 
 
 @settings(max_examples=60)
-@given(st.data(), st.sampled_from(COSTS), updates, st.booleans(), st.sampled_from([7, 16, 100]))
-def test_compiled_and_numpy_agree_for_networks_and_optimizers_of_all_kinds(data, cost, update, weighted, batch_size):
+@given(
+    st.data(), st.sampled_from(COSTS), updates, st.booleans(), st.sampled_from([7, 16, 100]), st.booleans(),
+    st.lists(st.sampled_from([Constant(), Cosine(), FlatCos(flat=0.1), CosLog()]), min_size=3, max_size=3),
+)  # fmt: skip
+def test_compiled_and_numpy_agree_for_networks_and_optimizers_of_all_kinds(
+    data, cost, update, weighted, batch_size, is_cut, schedules
+):
     loss, output = cost
     net = data.draw(networks(HIDDEN, output))
-    try:
-        lower_network(net, loss)
-    except NotSupported:
-        return
-    schedules = (Cosine(), FlatCos(), CosLog())
+    assume(is_supported(net, loss))
     spec = TrainingSpec(loss, update, schedules[0], batch_size, 5, 0, schedules[1], schedules[2])
     member, rows = Member(0, net, N_ROWS), dataset(loss, "f8", weighted)
     one, of_one = trained(NumpyTrainer, member, rows, spec, "f8")
-    other, of_other = trained(CompiledTrainer, member, rows, spec, "f8")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SMALL.items() if is_cut else ():
+            patch.setattr(program, name, value)
+        other, of_other = trained(CompiledTrainer, member, rows, spec, "f8", n_threads=data.draw(st.integers(1, 3)))
     np.testing.assert_allclose(other.flat, one.flat, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(other.kept, one.kept, rtol=1e-7, atol=1e-9)
     for result, expected in zip(of_other, of_one, strict=True):
@@ -146,3 +173,75 @@ def test_what_it_does_not_know_it_says(layers, loss, output, reason):
 def test_every_hidden_activation_has_a_kernel():
     """A function that is added to `nn.activations` alone is refused, never taken for another one."""
     assert set(FUNCTIONS) == set(HIDDEN)
+
+
+def test_what_is_cut_in_the_test_above_is_cut_into_several_of_each(monkeypatch):
+    for name, value in SMALL.items():
+        monkeypatch.setattr(program, name, value)
+    net = network(6, 6, n_in=N_IN, n_out=N_OUT)
+    made = program.assemble(net, CrossEntropy(), UpdateSpec(optimizer=SGD()), 16, np.dtype("f8"), 2)
+    assert made.n_blocks > 2
+    assert max(op["chunks"] for op in made.ops) > 2
+    assert len(made.pieces) > 2 * len(net.tensors)
+
+
+@settings(max_examples=200)
+@given(st.floats(0.0, 0.999), st.floats(0.0, 1.5), st.integers(0, 2**32 - 1))
+def test_dropout_drops_the_same_neurons_whatever_the_rate_and_its_factor(rate, factor, key):
+    layer = Dropout(rate=rate)
+    buffers = layer.buffers(4, Allocator(50, np.dtype("f8"), True), needs_dx=False)
+    expected = layer.forward(np.ones((50, 4)), {}, buffers, Noise(key, factor))
+    lowest = kernels.lowest_of(layer.steps, factor)
+    for neuron, salt in enumerate(neuron_salts(0, 4)):
+        h, mask = np.empty(50), np.empty(50)
+        drop(np.ones(50), h, mask, np.uint32(salt ^ np.uint32(key)), lowest, 0)
+        np.testing.assert_array_equal(h, expected[:, neuron])
+
+
+def subclass(kind):
+    """Another part of the same name and options, which may compute anything."""
+    return type(f"Other{kind.__name__}", (kind,), {})
+
+
+@pytest.mark.parametrize("kind", LOWERINGS)
+def test_a_layer_that_derives_from_another_is_not_taken_for_it(kind):
+    more = {
+        Dense: {"width": 9}, Dropout: {"rate": 0.5}, ColumnMask: {"spans": ((0, 9),)}, Residual: {"layers": ()},
+        PeriodicEmbedding: {"columns": (0,)}, CategoryEmbedding: {"spans": ((0, 2),), "size": 2},
+    }  # fmt: skip
+    lower_network(Network(N_IN, (kind(**more.get(kind, {})),)), SquaredError())
+    with pytest.raises(NotSupported, match=f"the layer Other{kind.__name__}"):
+        lower_network(Network(N_IN, (subclass(kind)(**more.get(kind, {})),)), SquaredError())
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_an_optimizer_that_derives_from_another_is_not_taken_for_it(kind):
+    rule_numbers(kind())
+    with pytest.raises(NotSupported, match=f"the optimizer Other{kind.__name__}"):
+        rule_numbers(subclass(kind)())
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_cost_function_that_derives_from_another_is_not_taken_for_it(kind):
+    lower_network(Network(N_IN, (Dense(width=3),), kind.partner), kind())
+    with pytest.raises(NotSupported, match=kind().name):
+        lower_network(Network(N_IN, (Dense(width=3),), kind.partner), subclass(kind)())
+
+
+def test_all_trainings_of_a_dtype_share_one_compilation(tmp_path):
+    """Rows of any type, in memory or on disk, weighted or not, of classes or numbers, with or without an average."""
+    loss, update = CrossEntropy(), UpdateSpec(optimizer=Adam(), averaging=ExponentialAverage(), gradient_clip=1.0)
+    rows = dataset(loss, "f4", weighted=True)
+    np.save(tmp_path / "X.npy", rows.X)
+    on_disk = replace(rows, X=np.load(tmp_path / "X.npy", mmap_mode="r"), y=rows.y.astype(np.int64))
+    numbers, of_rows = dataset(SquaredError(), "f4", weighted=False), np.arange(20)[::-1]
+    net = network(4, n_in=N_IN, n_out=N_OUT)
+    for data, cost, spec, own in (
+        (rows, loss, update, N_ROWS),
+        (on_disk, loss, UpdateSpec(optimizer=SGD()), of_rows),
+        (numbers, SquaredError(), update, of_rows.astype(np.int32)),
+    ):
+        member = Member(0, replace(net, output=cost.partner), own)
+        trained(CompiledTrainer, member, data, TrainingSpec(cost, spec, Constant(), 16, 5), "f4")
+    of_dtype = [one for one in run_steps.signatures if "float32" in str(one)]
+    assert len(of_dtype) == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlpcli.compiled import blas
-from mlpcli.compiled.blas import NO_BLAS, find_blas, find_sleep
+from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP, find_blas, find_sleep
 
 PACKAGES = Path(np.__file__).parent.parent
 OWN, SCIPYS, SYSTEM = PACKAGES / "numpy.libs" / "b.so", PACKAGES / "scipy.libs" / "a.so", Path("/usr/lib/libblas.so")
@@ -77,6 +77,11 @@ def test_a_product_is_proved_with_its_own_numbers():
 def test_a_library_that_cannot_be_opened_has_no_product(monkeypatch):
     monkeypatch.setattr(blas, "_numpys_library", lambda: "/no/such/library")
     assert find_blas("float32") == NO_BLAS
+
+
+def test_where_no_function_sleeps_there_is_no_address_to_call(monkeypatch):
+    monkeypatch.setattr(blas, "_function", lambda *_: None)
+    assert find_sleep.__wrapped__() == NO_SLEEP
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the C library is found another way")

@@ -248,8 +248,9 @@ def test_every_optimizer_descends_a_bowl(name):
 # Parameter groups
 
 
+@pytest.mark.parametrize("gradient_clip", [None, 0.05])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_ntk_moves_weights_as_the_explicit_reparametrisation_does(name):
+def test_ntk_moves_weights_as_the_explicit_reparametrisation_does(name, gradient_clip):
     """With w = v / sqrt(fan_in), training v by the plain optimizer and w by the multipliers is the same."""
     network = Network(5, (Dense(width=4), Activation(function="tanh"), Dense(width=3)), "softmax")
     rng, optimizer = np.random.default_rng(1), VARIANTS[name]
@@ -259,9 +260,10 @@ def test_ntk_moves_weights_as_the_explicit_reparametrisation_does(name):
         if placed.tensor.group == "weights":
             root[placed.place] = math.sqrt(placed.tensor.fan_in)
     flat = network.init(rng, np.float64)
-    w, gradient = flat.copy(), np.empty_like(flat)
-    plain = Stepper(optimizer, network, flat * root)
-    by_group = Stepper(UpdateSpec(optimizer=optimizer, is_ntk=True), network, flat.copy())
+    w = flat.copy()
+    plain = Stepper(UpdateSpec(optimizer=optimizer, gradient_clip=gradient_clip), network, flat * root)
+    ntk = UpdateSpec(optimizer=optimizer, is_ntk=True, gradient_clip=gradient_clip)
+    by_group = Stepper(ntk, network, flat.copy())
     of_w, of_group = (np.empty_like(flat) for _ in range(2))
     costs = (
         LossAndGradient(network, CrossEntropy(), w, of_w),
@@ -273,7 +275,6 @@ def test_ntk_moves_weights_as_the_explicit_reparametrisation_does(name):
             cost(X, y)
         plain(of_w / root, 0.05)
         by_group(of_group, 0.05)
-    del gradient
     np.testing.assert_allclose(by_group.flat, plain.flat / root, rtol=1e-10, atol=1e-13)
 
 
@@ -305,15 +306,23 @@ def test_groups_that_are_alike_are_one():
 
 
 def test_a_gradient_that_is_too_long_is_cut_to_length_and_another_is_left_alone():
-    gradient = np.array([3.0, 4.0])
-    clip(gradient, 10.0)
+    gradient, groups = np.array([3.0, 4.0]), parameter_groups(layer_of(1, 1), UpdateSpec(optimizer=SGD()))
+    clip(gradient, 10.0, groups)
     np.testing.assert_array_equal(gradient, [3.0, 4.0])
-    clip(gradient, 1.0)
+    clip(gradient, 1.0, groups)
     np.testing.assert_allclose(gradient, [0.6, 0.8])
-    huge = np.array([3e30, 4e30], np.float32)
-    with np.errstate(over="ignore"):
-        clip(huge, 1.0)
-    np.testing.assert_allclose(huge, [0.6, 0.8], rtol=1e-6)
+    for size in (1e30, 1e-30):  # squares that float32 cannot hold
+        extreme = np.array([3.0 * size, 4.0 * size], np.float32)
+        clip(extreme, size, groups)
+        np.testing.assert_allclose(extreme, [0.6 * size, 0.8 * size], rtol=1e-6)
+
+
+def test_a_norm_that_is_not_finite_is_not_taken_for_a_step_of_length_zero():
+    groups = parameter_groups(layer_of(1, 1), UpdateSpec(optimizer=SGD()))
+    for gradient in (np.array([1e200, 1.0]), np.array([np.inf, 1.0], np.float32)):
+        with np.errstate(over="ignore"):
+            clip(gradient, 1.0, groups)
+        assert np.isnan(gradient).all()
 
 
 def test_a_step_clips_before_the_rule_and_averages_after_it():

@@ -1,14 +1,18 @@
 """Which engine a training gets, and that a run may change it."""
 
 import json
+import signal
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import pytest
 
-from mlpcli.compiled.blas import NO_BLAS
+from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP
 from mlpcli.errors import ConfigError, Interrupted, MlpError
+from mlpcli.nn.optimizers import Adam
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.member import NumpyTrainer
 from mlpcli.workflows import engines, fitting
@@ -89,6 +93,37 @@ def test_what_the_compiled_engine_does_not_know_goes_to_numpy_and_is_said(instal
 def test_without_a_product_of_blas_it_is_numpy(installed, monkeypatch):
     monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS)
     assert chosen({"engine": "compiled"}).name == "numpy"
+
+
+def test_where_threads_cannot_sleep_it_is_numpy(installed, monkeypatch):
+    monkeypatch.setattr(engines, "find_sleep", lambda: NO_SLEEP)
+    choice = chosen({"engine": "compiled"})
+    assert choice == EngineChoice("numpy", "compiled does not know how threads sleep on this system")
+
+
+def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(installed):
+    class Other(Adam):
+        """With a direction of its own."""
+
+    prepared = prepare(loaded(training={"engine": "compiled"}))
+    update = replace(prepared.spec.update, optimizer=Other())
+    choice = engines.choose_engine(prepared.loaded, prepared.networks, replace(prepared.spec, update=update), 100)
+    assert choice == EngineChoice("numpy", "compiled does not know the optimizer Other")
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+def test_ctrl_c_while_compiling_ends_the_training_at_once(folder, monkeypatch):
+    reached = []
+
+    def run_steps(*arguments):
+        reached.append(current_thread() is main_thread())
+        signal.raise_signal(signal.SIGINT)
+        reached.append("went on")
+
+    monkeypatch.setattr("mlpcli.compiled.trainer.run_steps", run_steps)
+    with pytest.raises(Interrupted, match="nothing to resume") as caught:
+        train(loaded(training={"engine": "compiled"}, model={"members": 2}), Watch())
+    assert (reached, caught.value.exit_code) == ([True], 130)
 
 
 @pytest.mark.parametrize(
