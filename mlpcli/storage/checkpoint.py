@@ -1,26 +1,30 @@
 """checkpoint.npz: where a training stands, so that it can go on bit for bit."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError
+from mlpcli.nn.layers import MOST
+from mlpcli.options import Setting
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.training.fit import TrainingState
 
 OPTIMIZER = "optimizer_"
+Count = Annotated[int, Setting("From 0.", ge=0, le=MOST)]
 
 
 @dataclass(frozen=True)
 class Sitting:
     """What ran the epochs up to `epoch` (completed ones): the engine's name, its threads, and versions by package."""
 
-    epoch: int
+    epoch: Count
     engine: str
-    threads: int
+    threads: Annotated[int, Setting("From 1.", ge=1)]
     versions: dict[str, str]
 
     def is_like(self, other: "Sitting") -> bool:
@@ -32,11 +36,11 @@ class Sitting:
 class _Header:
     kind: Literal["checkpoint"]
     format: int
-    epoch: int
-    best_epoch: int
+    epoch: Count
+    best_epoch: Count
     best_score: float | None
-    n_steps: tuple[int, ...]
-    seconds: float
+    n_steps: tuple[Count, ...]
+    seconds: Annotated[float, Setting("From 0.", ge=0)]
     config: dict[str, Any]
     data_sha256: dict[str, str]
     sittings: tuple[Sitting, ...]
@@ -91,11 +95,26 @@ def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
     fits = expected.keys() == arrays.keys() and all(
         array.shape == arrays[name].shape and array.dtype == arrays[name].dtype for name, array in expected.items()
     )
-    if not fits or not all(np.isfinite(array).all() for array in arrays.values()):
+    if not (fits and _is_sound(header, len(fresh.members))):
         raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start anew, without --resume.")
     for name, array in expected.items():  # those of `fresh` itself
         array[...] = arrays[name]
-    for member, n_steps in zip(fresh.members, header.n_steps, strict=False):
+    # A square that overflowed in the state of an optimizer is nothing that a training cannot go on with.
+    weights = [*(member.flat for member in fresh.members), *(member.kept for member in fresh.members), *fresh.best]
+    if not all(np.isfinite(values).all() for values in weights):
+        raise ModelFileError(f"{path}: holds weights that are not finite. Start anew, without --resume.")
+    for member, n_steps in zip(fresh.members, header.n_steps, strict=True):
         member.n_steps = n_steps
     fresh.epoch, fresh.best_epoch, fresh.best_score = header.epoch, header.best_epoch, header.best_score
     return Checkpoint(fresh, header.config, header.data_sha256, header.seconds, header.sittings)
+
+
+def _is_sound(header: _Header, n_members: int) -> bool:
+    """Whether what the header counts goes together: nothing is after the last epoch or scored before the first."""
+    ends = [0, *(sitting.epoch for sitting in header.sittings)]
+    return (
+        len(header.n_steps) == n_members
+        and header.best_epoch <= header.epoch == ends[-1]
+        and (header.best_epoch > 0 or header.best_score is None)
+        and all(before < after for before, after in pairwise(ends))
+    )

@@ -1,6 +1,7 @@
 """weights.npz: one file that holds a whole model. docs/file-format.md describes it for readers without mlpcli."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,9 +18,11 @@ from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_
 from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
+from mlpcli.nn.chain import Chain, Residual
 from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.layers import Dense, Layer
 from mlpcli.nn.network import Network
-from mlpcli.storage.model_record import fault_of_record
+from mlpcli.storage.model_record import check_record
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.storage.run_directory import repair
@@ -31,6 +34,8 @@ TARGET_STATE = (
     "target_center", "target_scale", "target_quantiles", "target_scores", "target_low", "target_high", "temperature",
     "threshold",
 )  # fmt: skip
+# Layers of a network, those within residual ones included: more come from a damaged file, or take minutes to lay out.
+MOST_LAYERS = 1000
 DAMAGED = "Copy it again, or train anew with: mlp train CONFIG"
 
 Arrays = dict[str, NDArray[Any]]
@@ -97,8 +102,7 @@ def load_model(path: str) -> Model:
     if fault := find_fault(header.reference, header.columns):
         raise _misfit(path, f"a reference profile {fault}")
     _check_networks(header, path)
-    if fault := fault_of_record(header.record):
-        raise _misfit(path, fault)
+    check_record(header.record, path)
     ensemble = _take_ensemble(header, arrays, path)
     state = _take_input_state(header.columns, arrays, path)
     target_state = _take_target_state(header.target, arrays, path)
@@ -143,6 +147,7 @@ def _check_networks(header: _Header, path: str) -> None:
         raise _misfit(path, f"{len(header.feature_names)} input names for {n_inputs} inputs")
     possible = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
     for network in header.networks:
+        _check_layers(network, path)
         if network.n_in != n_inputs:
             raise _misfit(path, f"a network of {network.n_in} inputs for {n_inputs}")
         try:
@@ -155,6 +160,24 @@ def _check_networks(header: _Header, path: str) -> None:
             raise _misfit(path, "an output activation that this mlp does not know")
         if network.n_out not in possible or (network.n_out == 1 and possible[0] > 2):
             raise _misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
+        if network.n_out != header.networks[0].n_out:
+            raise _misfit(path, f"networks of {header.networks[0].n_out} and {network.n_out} outputs")
+
+
+def _check_layers(network: Network, path: str) -> None:
+    """What can be told without a look at widths, which takes long where residual layers stand within each other."""
+    if count_layers(network.layers) > MOST_LAYERS:
+        raise _misfit(path, f"a network of more than {MOST_LAYERS} layers")
+    inner = [layer.layers for layer in network.layers if isinstance(layer, Residual)]
+    if any(isinstance(layer, Residual) for layers in inner for layer in layers):
+        raise _misfit(path, "a residual layer within another")
+    if not network.layers or not isinstance(network.layers[-1], Dense):
+        raise _misfit(path, "a network whose last layer is not dense")
+
+
+def count_layers(layers: Sequence[Layer]) -> int:
+    """How many layers there are, those within others included."""
+    return len(layers) + sum(count_layers(layer.layers) for layer in layers if isinstance(layer, Chain))
 
 
 def _check_labels(target: Target, path: str) -> None:

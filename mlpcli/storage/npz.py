@@ -2,7 +2,8 @@
 
 Writing is strict, so that equal models give equal bytes: entries in the given order, stored, without dates, C order,
 little-endian. Reading trusts nothing: not the directory of the zip, not the sizes it declares, not the header of an
-array, not the JSON. Memory is only spent on what the file's own size covers, and nothing in it is ever executed.
+array, not the JSON. Arrays are in NumPy's own format, which its `lib.format` writes and reads; memory is only spent on
+what the file's own size covers, and nothing in it is ever executed.
 """
 
 import io
@@ -11,17 +12,20 @@ import os
 import re
 import stat
 import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError, OutputError
-from mlpcli.storage.npy import Array, UnknownArrayError, encode_array, read_array_header
 from mlpcli.storage.strict_json import format_json, parse_json
 
+Array = NDArray[Any]
 Kind = Literal["model", "checkpoint"]
 
 # The newest format of each kind of file: what is written, and what is read at most.
@@ -30,8 +34,10 @@ HEADER = "header"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}(?<!\.npy)")
 _MAX_DIRECTORY = 1 << 20
-_MAX_ENTRIES = 4096
+MAX_ENTRIES = 4096  # arrays, the header among them
 _MAX_HEADER = 16 << 20
+_MAX_ARRAY_HEADER = 512  # NumPy's own take 118 bytes
+_DTYPES = ("<f4", "<f8", "<i8", "|u1", "|b1")
 _MAX_TOTAL = 8 << 30
 _MAX_RATIO = 20
 _PIECE = 1 << 18
@@ -49,6 +55,10 @@ _ZIP_FAULTS = (
     LookupError,
     OverflowError,
 )
+# What NumPy raises on the header of an array, a literal of Python; it warns of one that Python 2 wrote.
+_ARRAY_FAULTS = (
+    ValueError, TypeError, SyntaxError, LookupError, OverflowError, RuntimeError, tokenize.TokenError, Warning
+)  # fmt: skip
 
 
 class _Refused(Exception):
@@ -71,8 +81,8 @@ def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
             f"the header of the model takes {_size(len(text))}, more than {_size(_MAX_HEADER)}: "
             "too many columns or category levels. Leave columns out with data.drop."
         )
-    if HEADER in arrays or len(arrays) >= _MAX_ENTRIES:
-        raise ValueError(f"{len(arrays)} arrays; at most {_MAX_ENTRIES - 1}, and none named {HEADER!r}")
+    if HEADER in arrays or len(arrays) >= MAX_ENTRIES:
+        raise ValueError(f"{len(arrays)} arrays; at most {MAX_ENTRIES - 1}, and none named {HEADER!r}")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, array in {HEADER: np.frombuffer(text, np.uint8), **arrays}.items():
@@ -81,7 +91,17 @@ def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # the same on every system
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, encode_array(array))
+            archive.writestr(entry, _encode_array(array))
+    return buffer.getvalue()
+
+
+def _encode_array(array: Array) -> bytes:
+    """The bytes of a .npy file in version 1.0. Raises ValueError for a dtype that is not ours."""
+    # asarray and not ascontiguousarray, which makes a number without dimensions a vector.
+    plain, buffer = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C"), io.BytesIO()
+    if plain.dtype.str not in _DTYPES:
+        raise ValueError(f"not a dtype of the format: {array.dtype}")
+    np.lib.format.write_array(buffer, plain, version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -173,7 +193,7 @@ def _read_archive(archive: zipfile.ZipFile, size: int, kind: Kind) -> tuple[dict
 def _check_directory(infos: list[zipfile.ZipInfo], size: int, kind: Kind) -> dict[str, zipfile.ZipInfo]:
     """The entries by array name, all of them within bounds."""
     entries: dict[str, zipfile.ZipInfo] = {}
-    if len(infos) > _MAX_ENTRIES:
+    if len(infos) > MAX_ENTRIES:
         raise _Refused(f"not a {kind} of mlp ({len(infos)} entries)")
     for info in infos:
         name = info.orig_filename.removesuffix(".npy")
@@ -205,12 +225,12 @@ def _check_directory(infos: list[zipfile.ZipInfo], size: int, kind: Kind) -> dic
 def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Array:
     try:
         with archive.open(info) as entry:
-            dtype, shape, n_read = read_array_header(entry.read)
-            if dtype.hasobject:
-                raise _Refused(f"holds a pickle ({name}), which mlp never loads")
+            shape, dtype = _read_array_header(entry, name)
             # 1 for 0: the other lengths of an array without numbers must be possible too.
             largest = math.prod(max(length, 1) for length in shape) * dtype.itemsize
-            if len(shape) > 8 or largest > _MAX_TOTAL or n_read + math.prod(shape) * dtype.itemsize != info.file_size:
+            n_bytes = math.prod(shape) * dtype.itemsize
+            is_shape = len(shape) <= 8 and min(shape, default=0) >= 0 and largest <= _MAX_TOTAL
+            if not is_shape or entry.tell() + n_bytes != info.file_size:
                 raise _damaged(f"shape of {name}")
             array = np.empty(shape, dtype)
             data = array.reshape(-1).view(np.uint8)
@@ -218,13 +238,30 @@ def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> A
             while piece := entry.read(_PIECE):  # to the end, where zipfile compares the checksum
                 data[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
                 position += len(piece)
-    except UnknownArrayError as error:
-        raise _damaged(f"{name} {error}") from error
     except _ZIP_FAULTS as error:
         raise _damaged(f"contents of {name}") from error
     if position != data.size or (dtype == np.bool_ and data.size and data.max() > 1):
         raise _damaged(f"contents of {name}")
     return array
+
+
+def _read_array_header(entry: IO[bytes], name: str) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+    """Shape and dtype, which is one of ours; the shape is only promised to be whole numbers."""
+    try:
+        with warnings.catch_warnings(action="error"):
+            if np.lib.format.read_magic(entry) != (1, 0):
+                raise _damaged(f"{name} is an unknown kind of array")
+            found = np.lib.format.read_array_header_1_0(entry, max_header_size=_MAX_ARRAY_HEADER)
+            shape, is_by_columns, dtype = found
+    except _ARRAY_FAULTS as error:
+        raise _damaged(f"{name} is no array") from error
+    if dtype.hasobject:
+        raise _Refused(f"holds a pickle ({name}), which mlp never loads")
+    if dtype.str not in _DTYPES:
+        raise _damaged(f"{name} has numbers of type {_show(dtype.str)}")
+    if is_by_columns:
+        raise _damaged(f"{name} is stored by columns")
+    return shape, dtype
 
 
 def _parse_header(array: Array, kind: Kind) -> dict[str, Any]:

@@ -61,21 +61,22 @@ def to_plain(value: Any) -> Any:
 
 
 @overload
-def from_plain(cls: type[Record], plain: object, where: str) -> Record: ...
+def from_plain(cls: type[Record], plain: object, where: str, at: str = ...) -> Record: ...
 @overload
-def from_plain(cls: Any, plain: object, where: str) -> Any: ...
-def from_plain(cls: Any, plain: object, where: str) -> Any:
+def from_plain(cls: Any, plain: object, where: str, at: str = ...) -> Any: ...
+def from_plain(cls: Any, plain: object, where: str, at: str = "") -> Any:
     """The value of type `cls` that `to_plain` was given; `cls` is a dataclass or any annotation made of the following.
 
     int, float (also from a whole number), str, bool, None, Literal, Annotated with Setting, tuple, list, dict[str, X]
     and Mapping, unions, dataclasses; unions of dataclasses are told apart by a Literal field `name` or `kind`; Any and
-    object are taken as they are. Raises ModelFileError, which begins with `where`, for whatever does not fit, an
-    unknown or a missing key included.
+    object are taken as they are. Raises ModelFileError for whatever does not fit, an unknown or a missing key included:
+    it begins with the file `where` and names the key path, which begins with `at`.
     """
     try:
         return _decode(cls, plain)
     except _Mismatch as fault:
-        place = f" at {fault.path}" if fault.path else ""
+        path = fault.within(at).path if at else fault.path
+        place = f" at {path}" if path else ""
         raise ModelFileError(
             f"{where}: the header does not fit this mlp{place}: {fault}. "
             "It is damaged, or of another version; train anew with: mlp train CONFIG"

@@ -1,6 +1,5 @@
 """The network of a config and its data: sizes, members, and what stands before the layers."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,15 +8,21 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, Target
+from mlpcli.machine import memory_of_machine
+from mlpcli.messages import size
 from mlpcli.nn.build import HiddenSpec, perceptron
 from mlpcli.nn.chain import AnyLayer, Chain
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.layers import InputScale
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
+from mlpcli.storage.model_file import MOST_LAYERS, count_layers
+from mlpcli.storage.npz import MAX_ENTRIES
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS = 6
+# Arrays of a model file that are not of its networks, at most.
+SPARE_ENTRIES = 96
 
 
 def resolve_networks(
@@ -50,6 +55,7 @@ def resolve_networks(
         width = Chain(layers=below).n_out(n_inputs)
         above = perceptron(width, hidden, n_out, [model.activation] * len(hidden), output_activation, spec)
         networks.append(Network(n_inputs, (*below, *above), output_activation))
+    _check_file(loaded, networks)
     _check_memory(loaded, networks)
     return tuple(networks)
 
@@ -110,21 +116,32 @@ def _views(loaded: LoadedConfig, preprocessor: Preprocessor, has_cosines: bool) 
     return [(sees, not sees) for sees in sees_cosines]
 
 
+def _check_file(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
+    """Refuse networks that no model file holds: before the training, and not after it."""
+    if (n_layers := max(count_layers(network.layers) for network in networks)) > MOST_LAYERS:
+        raise loaded.error(
+            "model.layers", f"{n_layers} layers, activations and the like included; at most {MOST_LAYERS}. Use fewer."
+        )
+    n_arrays = sum(len(network.tensors) for network in networks)
+    if n_arrays > MAX_ENTRIES - SPARE_ENTRIES:
+        raise loaded.error(
+            "model.members.count",
+            f"the members have {n_arrays} arrays of weights, a model file holds {MAX_ENTRIES - SPARE_ENTRIES}. "
+            "Use fewer members or layers.",
+        )
+
+
 def _check_memory(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
     """Refuse networks whose weights, gradient and optimizer state cannot fit into the machine."""
     needed = (
         sum(network.n_parameters for network in networks) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
     )
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return
-    if needed > memory:
+    memory = memory_of_machine()
+    if memory is not None and needed > memory:
         shape = " -> ".join(map(str, networks[0].sizes))
         raise loaded.error(
             "model.layers",
-            f"{shape} takes about {needed / 1e9:.0f} GB to train, this machine has {memory / 1e9:.0f} GB. "
-            "Use smaller layers.",
+            f"{shape} takes about {size(needed)} to train, there is {size(memory)} of memory. Use smaller layers.",
         )
 
 

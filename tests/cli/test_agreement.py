@@ -60,7 +60,7 @@ def test_smoothing_reaches_several_yes_no_targets(folder):
         (["data.validation=null", "training.early_stopping.patience=3"], "needs validation rows to watch"),
         (["data.train=-", "data.test=-"], "standard input is data.train already"),
         (["model.layers=[]"], "needs at least the inputs and the outputs. Write [auto, auto]."),
-        (["model.layers=[auto, 1000000, 1000000, auto]"], "this machine has"),
+        (["model.layers=[auto, 1000000, 1000000, auto]"], "to train, there is"),
     ],
 )
 def test_what_contradicts_is_refused_before_the_training(folder, settings, message):

@@ -107,7 +107,7 @@ def test_what_compiled_code_trained_is_repeated_by_compiled_code(folder, members
 def test_a_model_with_half_a_record_is_refused(folder, iris, record):
     ended = mlp("repro", edited(iris, folder / "bare.npz", **record))
     assert (ended.code, ended.stdout) == (2, "")
-    assert f"record.{next(iter(record))} is no" in ended.stderr
+    assert f"at record.{next(iter(record))}: must be" in ended.stderr
 
 
 def test_a_model_of_standard_input_asks_for_a_file(folder):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mlpcli.errors import ModelFileError
+from mlpcli.nn.averaging import ExponentialAverage
 from mlpcli.nn.optimizers import SGD, Adam
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.storage.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
+from mlpcli.storage.npz import encode_npz, read_npz
 from mlpcli.training.fit import init_training
 from mlpcli.training.member import Member
 from tests.training.staging import SPEC, network
@@ -19,7 +21,7 @@ SITTINGS = (Sitting(3, "numpy", 1, {"numpy": "2.0"}), Sitting(7, "compiled", 2, 
 
 def fresh(n_in=2, dtype=np.float32, optimizer=ADAM, n_members=2):
     """A training of members before its first step."""
-    spec = replace(SPEC, update=UpdateSpec(optimizer=optimizer))
+    spec = replace(SPEC, update=UpdateSpec(optimizer=optimizer, averaging=ExponentialAverage()))
     some = [Member(number, network(number + 2, n_in=n_in), 50) for number in range(n_members)]
     return init_training(some, spec, np.dtype(dtype))
 
@@ -64,11 +66,61 @@ def test_a_checkpoint_of_another_network_or_optimizer_is_refused(tmp_path):
             load_checkpoint(path, other)
 
 
-def test_a_checkpoint_that_is_not_finite_is_refused(tmp_path):
+@pytest.mark.parametrize("where", ["flat", "best", "average"])
+def test_weights_that_are_not_finite_are_refused(tmp_path, where):
     broken = state()
-    broken.members[1].flat[2] = np.nan
-    with pytest.raises(ModelFileError, match="damaged"):
-        load_checkpoint(written(tmp_path, broken), state())
+    member = broken.members[1]
+    {"flat": member.flat, "best": broken.best[1], "average": member.optimizer["average"]}[where][2] = np.nan
+    with pytest.raises(ModelFileError, match="holds weights that are not finite"):
+        load_checkpoint(written(tmp_path, broken), fresh())
+
+
+def test_an_optimizer_whose_squares_have_overflowed_goes_on(tmp_path):
+    before = state()
+    before.members[1].optimizer["square_sum"][2] = np.inf
+    after = load_checkpoint(written(tmp_path, before), fresh()).state
+    assert after.members[1].optimizer["square_sum"].tobytes() == before.members[1].optimizer["square_sum"].tobytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epoch": -1},
+        {"epoch": 6},
+        {"epoch": 10**4000},
+        {"best_epoch": 8},
+        {"best_epoch": -1},
+        {"best_epoch": 0},
+        {"best_score": float(10**300)} | {"best_epoch": 0},
+        {"n_steps": [30]},
+        {"n_steps": [30, 31, 32]},
+        {"n_steps": [30, -1]},
+        {"n_steps": [30, 10**30]},
+        {"seconds": -1.0},
+        {"sittings": []},
+        {"sittings": [{"epoch": 8, "engine": "numpy", "threads": 1, "versions": {}}]},
+        {"sittings": [{"epoch": 7, "engine": "numpy", "threads": 0, "versions": {}}]},
+    ],
+)
+def test_a_header_out_of_its_bounds_is_one_sentence(tmp_path, changes):
+    path = written(tmp_path, state())
+    header, arrays = read_npz(path, "checkpoint")
+    (tmp_path / "checkpoint.npz").write_bytes(encode_npz(arrays, header | changes))
+    with pytest.raises(ModelFileError) as caught:
+        load_checkpoint(path, fresh())
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["m1.flat", "m2.best", "m1.optimizer_square_sum"])
+@pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: np.append(a, a[:1]), lambda a: a.reshape(1, -1)])
+def test_an_array_of_another_length_is_refused(tmp_path, name, change):
+    path = written(tmp_path, state())
+    header, arrays = read_npz(path, "checkpoint")
+    arrays[name] = change(arrays[name])
+    (tmp_path / "checkpoint.npz").write_bytes(encode_npz(arrays, header))
+    with pytest.raises(ModelFileError, match="does not fit the config, or is damaged"):
+        load_checkpoint(path, fresh())
 
 
 def test_a_first_epoch_without_a_score_comes_back(tmp_path):

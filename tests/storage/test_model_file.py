@@ -93,6 +93,15 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         (in_network(output="magic"), "an output activation that this mlp does not know"),
         (in_network(n_in=5), "a network of 5 inputs for 4"),
         (lambda h, a: h.update(networks=[]), "no network"),
+        (lambda h, a: h["networks"][0]["layers"].pop(), "a network whose last layer is not dense"),
+        (lambda h, a: h["networks"][0].update(layers=[]), "a network whose last layer is not dense"),
+        (lambda h, a: h["networks"][0]["layers"].append({"name": "softmax"}), "whose last layer is not dense"),
+        (in_network(layers=[{"name": "softmax"}] * 1001), "a network of more than 1000 layers"),
+        (in_network(layers=[{"name": "residual", "layers": [{"name": "softmax"}] * 1000}]), "more than 1000 layers"),
+        (
+            in_network(layers=[{"name": "residual", "layers": [{"name": "residual", "layers": []}]}]),
+            "a residual layer within another",
+        ),
         (lambda h, a: h["feature_names"].pop(), "3 input names for 4 inputs"),
         (lambda h, a: [h["columns"].pop(), h["reference"]["columns"].pop()], "4 input names for 3 inputs"),
         (lambda h, a: h["target"]["labels"].pop(), "3 outputs for 2 classes or targets"),
@@ -458,6 +467,16 @@ def test_a_field_out_of_its_bounds_is_refused_in_one_sentence(tmp_path, members,
         reloaded(tmp_path, members, change)
 
 
+def test_members_with_other_numbers_of_outputs_than_the_first_are_refused(tmp_path, calibrated):
+    def change(header, arrays):
+        other = json.loads(json.dumps(header["networks"][0]))
+        other["layers"][-1]["width"] = 1
+        header["networks"] = [header["networks"][0], other]
+
+    with pytest.raises(ModelFileError, match="its parts do not fit each other: networks of 2 and 1 outputs"):
+        reloaded(tmp_path, calibrated, change)
+
+
 @pytest.mark.parametrize("value", [None, "x", -1, [], {}, 0.5, [[1]], True, 10**4000])
 def test_any_field_of_a_layer_that_is_damaged_is_refused_or_harmless(tmp_path, members, value):
     header, _ = parts(members)
@@ -515,5 +534,5 @@ def test_a_reader_gets_the_answers_of_members_from_the_arrays_as_documented(tmp_
     ],
 )
 def test_a_record_of_the_wrong_kind_is_refused_before_anyone_reads_it(tmp_path, iris, change):
-    with pytest.raises(ModelFileError, match="record"):
+    with pytest.raises(ModelFileError, match=r"w\.npz: the header does not fit this mlp at record\.[a-z]+"):
         reloaded(tmp_path, iris, lambda header, arrays: change(header["record"]))

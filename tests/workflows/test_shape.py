@@ -182,3 +182,22 @@ def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
     assert network.layers[0] == CategoryEmbedding(spans=((2, 7),), size=3)
     assert (network.sizes[0], network.chain.widths(7)[1]) == (7, 2 + 3)
     assert not has(prepare(loaded(data, model={"category_embedding": {"above": 5}})).network, CategoryEmbedding)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"layers": ["auto", *[2] * 501, "auto"]}, "model.layers: 1003 layers, activations and the like included; at"),
+        ({"layers": ["auto", *[2] * 40, "auto"], "members": 64}, "model.members.count: the members have 5248 arrays"),
+    ],
+)
+def test_networks_that_no_model_file_holds_are_refused_before_the_training(model, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        prepare(loaded(model=model))
+
+
+def test_the_limit_of_a_container_counts(monkeypatch):
+    monkeypatch.setattr("mlpcli.workflows.shape.memory_of_machine", lambda: 10_000_000)
+    prepare(loaded(model={"layers": ["auto", 100, "auto"]}))
+    with pytest.raises(ConfigError, match=r"4 -> 1000 -> 1000 -> 3 takes about 24.* MB to train, there is 10.* MB"):
+        prepare(loaded(model={"layers": ["auto", 1000, 1000, "auto"]}))
