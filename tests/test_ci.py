@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+import mlpcli
 from tests.program import ROOT
 from tests.test_docs import DOCS, blocks_of
 
@@ -40,7 +41,7 @@ def run(folder):
 def test_the_steps_of_the_workflow_run_in_order_and_leave_what_is_uploaded(folder, run):
     steps = yaml.safe_load(BLOCKS["yaml"])["jobs"]["train"]["steps"]
     commands = [step["run"] for step in steps if "run" in step]
-    assert commands[0] == "pip install mlp-train"
+    assert commands[0] == f"pip install mlp_train-{mlpcli.__version__}-py3-none-any.whl"
     for command in commands[1:]:
         ended = run(command)
         assert ended.returncode == 0, ended
@@ -66,3 +67,18 @@ def test_make_trains_once_and_again_when_the_config_changes(folder, run):
     before = verdict.read_bytes()
     assert run("make -s all").returncode == 2
     assert verdict.read_bytes() == before
+
+
+def test_the_release_is_proved_before_it_is_published():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    assert {"run": "bash .ci/release --tests"} in jobs["build"]["steps"]
+    assert jobs["attach"]["needs"] == "build"
+    assert jobs["publish"]["needs"] == "attach"
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert not any("password" in step.get("with", {}) for step in jobs["publish"]["steps"])
+
+
+def test_the_wheel_is_named_as_the_readme_and_the_docs_say():
+    wheel = f"mlp_train-{mlpcli.__version__}-py3-none-any.whl"
+    assert wheel in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert 'wheel="$PWD/dist/mlp_train-$version-py3-none-any.whl"' in (ROOT / ".ci" / "release").read_text()
