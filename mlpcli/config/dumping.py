@@ -11,6 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.resolver import Resolver
 from yaml.serializer import Serializer
 
+from mlpcli.config.environment import escaped_references
 from mlpcli.config.parsing import ConfigResolver
 
 _TAG = "tag:yaml.org,2002:"
@@ -84,5 +85,6 @@ def _number_text(value: float) -> str:
 def _text_node(text: str) -> ScalarNode:
     # Quoted also where only YAML 1.1 would see more than a text (no, 1:30, 2024-01-01): other programs read this file.
     # PyYAML leaves the control character U+0085 as it is in single quotes, and reads it as a line end.
+    text = escaped_references(text)
     tags = {one.resolve(ScalarNode, text, (True, False)) for one in _RESOLVERS}  # type: ignore[no-untyped-call]
     return ScalarNode(_TAG + "str", text, style=None if tags == {_TAG + "str"} and text.isprintable() else '"')

@@ -3,9 +3,11 @@
 PyYAML's own schema is that of YAML 1.1, where `1e-3` is a text, `no` is false, 010 is eight and a doubled key silently
 wins. Here only true, false, null and decimal numbers are more than text, keys are text exactly as written (a class
 labelled 01 stays 01), and a doubled key, a tag of another program, a merge key or a second document is an error.
-Aliases work, within a limit.
+Aliases work, within a limit. `${NAME}` is the text of an environment variable, in keys too; without quotes it is read
+as if that text stood there.
 """
 
+import os
 import re
 from typing import Any
 
@@ -17,6 +19,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
+from mlpcli.config.environment import References
 from mlpcli.config.tree import MAX_DEPTH, MAX_VALUES, Path, Place, Tree, escaped, path_text, refuse_unwritable, shown
 from mlpcli.errors import ConfigError
 
@@ -88,9 +91,10 @@ def parse_yaml(text: str, name: str) -> tuple[Any, Tree]:
     Raises ConfigError with `name` and the line.
     """
     where = _Lines(name)
-    node = _compose(text, where)
+    references = References(text, os.environ)
+    node = _compose(references.protected, where)
     tree = Tree(name)
-    value = None if node is None else _Reading(tree, where).value(node, ())
+    value = None if node is None else _Reading(tree, where, references).value(node, ())
     if isinstance(value, dict):
         tree.root = value
     return value, tree
@@ -162,10 +166,20 @@ def _syntax_message(error: MarkedYAMLError, lines: _Lines) -> str:
 class _Reading:
     """Turns nodes into plain values while noting their places."""
 
-    def __init__(self, tree: Tree, where: _Lines) -> None:
+    def __init__(self, tree: Tree, where: _Lines, references: References | None = None) -> None:
         self.tree = tree
         self.where = where
+        self.references = references
         self.n_values = 0
+
+    def text(self, node: ScalarNode, path: Path) -> str:
+        """The text of a scalar with the values of the variables in it."""
+        if self.references is None:
+            return str(node.value)
+        try:
+            return self.references.expanded(node.value)
+        except ValueError as error:
+            raise self.error(node.start_mark, path, f"{error}") from error
 
     def value(self, node: Node, path: Path) -> Any:
         self.n_values += 1
@@ -190,7 +204,7 @@ class _Reading:
             mark = key_node.start_mark
             if not isinstance(key_node, ScalarNode):
                 raise self.error(mark, path, "a key must be a text, not a list or a mapping.")
-            key = key_node.value
+            key = self.text(key_node, path)
             if key == "<<" and key_node.style is None:
                 raise self.error(mark, path, "merge keys (<<) are not read here: write the keys out.")
             inner = (*path, key)
@@ -203,8 +217,10 @@ class _Reading:
         return result
 
     def scalar(self, node: ScalarNode, path: Path) -> Any:
+        text = self.text(node, path)
         try:
-            value = _scalar_value(node.tag, node.value)
+            is_plain = text != node.value and node.style is None
+            value = parse_scalar(text) if is_plain else _scalar_value(node.tag, text)
         except ValueError as error:
             raise self.error(node.start_mark, path, f"{error}") from error
         if isinstance(value, str):
@@ -212,9 +228,13 @@ class _Reading:
         return value
 
     def note(self, path: Path, mark: Mark, node: Node) -> None:
-        source = node.value if isinstance(node, ScalarNode) and node.style is None else None
-        where = self.where.at(mark.line)
-        self.tree.places[path] = Place(where, where, source)
+        where = origin = self.where.at(mark.line)
+        source = None
+        if isinstance(node, ScalarNode):
+            source = self.text(node, path) if node.style is None else None
+            names = self.references.names(node.value) if self.references else []
+            origin = " ".join([where, *(f"${{{name}}}" for name in names)])
+        self.tree.places[path] = Place(where, origin, source)
 
     def line(self, mark: Mark, path: Path) -> str:
         key = f": {escaped(path_text(path))}" if path else ""

@@ -91,6 +91,7 @@ def quoted(text: str) -> str:
 
 def in_yaml(text: str) -> str:
     """A text as YAML: plain where that is read back as this text, else in double quotes, which JSON and YAML share."""
+    text = text.replace("${", "$${")  # which a config takes for an environment variable
     if _PLAIN_YAML.fullmatch(text) and text.casefold() not in _RESERVED_YAML:
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
