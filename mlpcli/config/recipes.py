@@ -31,6 +31,12 @@ class Facts:
     n_classes: int = 0
     n_fine: int = 0
     rarest_class: str = ""
+    n_targets: int = 1
+
+    @property
+    def stop_metric(self) -> str:
+        """What chooses the epoch: of several numbers a metric without a unit, so that each of them counts."""
+        return "log_loss" if self.predicts_classes else "rmse" if self.n_targets == 1 else "r2"
 
     @property
     def predicts_classes(self) -> bool:
@@ -125,8 +131,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         cosines = f"{{name: periodic, sigma: 0.1, min_distinct: {MANY_VALUES}}}"
         model.append((f"numeric_embedding: {cosines}", "... the other half as learnt cosines"))
     rate = "0.04" if facts.predicts_classes else "0.07"
-    metric = "log_loss" if facts.predicts_classes else "rmse"
-    stopping = f"{{metric: {metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
+    stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     training = [
         (f"loss: {_smoothed(facts)}", "smoothed targets, made sharp again by the calibration below")
         if facts.predicts_classes
@@ -157,7 +162,6 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 
 
 def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
-    metric = "log_loss" if facts.predicts_classes else "rmse"
     return (
         Section(
             "preprocess",
@@ -188,7 +192,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                 (f"batch_size: {recipe.batch_size}", ""),
                 (f"epochs: {recipe.epochs}", ""),
                 (
-                    f"early_stopping: {{metric: {metric}, patience: {max(5, recipe.epochs // 3)}}}",
+                    f"early_stopping: {{metric: {facts.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
                     "the best epoch is kept",
                 ),
                 ("seed: 0", "same seed, same threads, same bytes"),
@@ -198,7 +202,6 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 
 
 def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
-    metric = "log_loss" if facts.predicts_classes else "rmse"
     return (
         Section(
             "preprocess",
@@ -224,7 +227,7 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                 (f"batch_size: {recipe.batch_size}", "rows of each step"),
                 (f"epochs: {recipe.epochs}", "passes over the rows"),
                 (
-                    f"early_stopping: {{metric: {metric}, patience: 20}}",
+                    f"early_stopping: {{metric: {facts.stop_metric}, patience: 20}}",
                     "the best epoch on the validation rows is kept",
                 ),
                 ("seed: 0", "same seed, same threads, same bytes"),

@@ -16,7 +16,8 @@ class Metric:
 
     `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
     parts: its interval is then Wilson's. `has_interval` is false where none would hold the true score as often as it
-    says: a largest error, and an absolute difference that only chance keeps from zero.
+    says: a largest error, and an absolute difference that only chance keeps from zero. `has_unit` is true of a score in
+    the unit of its target: a mean of several goes by the largest unit.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Metric:
     judges_probabilities: bool = False  # else the answers alone: a class, yes or no, a number
     share_of: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     has_interval: bool = True
+    has_unit: bool = False
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -183,6 +185,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"regression": _mean(numbers.rmse)},
             each={"regression": numbers.rmse},
+            has_unit=True,
         ),
         Metric(
             "mae",
@@ -190,6 +193,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"regression": _mean(numbers.mae)},
             each={"regression": numbers.mae},
+            has_unit=True,
         ),
         Metric(
             "median_absolute_error",
@@ -197,6 +201,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"regression": _mean(numbers.median_absolute_error)},
             each={"regression": numbers.median_absolute_error},
+            has_unit=True,
         ),
         Metric(
             "r2",
@@ -218,6 +223,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"regression": _largest(numbers.max_error)},
             each={"regression": numbers.max_error},
+            has_unit=True,
             has_interval=False,
         ),
     )

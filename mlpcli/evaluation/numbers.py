@@ -87,10 +87,9 @@ def median_absolute_error(evidence: NumberEvidence) -> Floats:
 
 
 def r2(evidence: NumberEvidence) -> Floats:
-    """Share of the variance of the truth that is explained; NaN for one row.
+    """Share of the variance of the truth that is explained; NaN for one row, and where the truth is constant.
 
-    Where the truth is constant: 1 if it is predicted exactly, else 0 (scikit-learn's rule, kept also where a rounded
-    mean would hide that the truth is constant).
+    A constant truth has no variance to explain. scikit-learn gives 1 or 0 there, which a gate would take for a score.
     """
     y, weights = evidence.rows.y, evidence.weights
     if len(y) < 2:
@@ -105,8 +104,7 @@ def r2(evidence: NumberEvidence) -> Floats:
         mean_square = weighted_mean(evidence.rows.centered**2, weights)
         variance = mean_square - weighted_mean(evidence.rows.centered, weights) ** 2
         is_constant = variance <= 1e-12 * mean_square  # what rounding leaves of a resample of equal truths
-    explained = 1 - residual / np.where(is_constant, 1.0, variance)
-    return np.where(residual == 0, 1.0, np.where(is_constant, 0.0, explained))
+    return np.where(is_constant, np.nan, 1 - residual / np.where(is_constant, 1.0, variance))
 
 
 def mape(evidence: NumberEvidence) -> Floats:

@@ -1,7 +1,6 @@
 """`mlp compare`: two models on the same rows, and whether the new one is worse."""
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,9 @@ from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
-
-# What decides unless --metric says otherwise.
-DECISIVE = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,8 @@ class CompareResult:
         return self.decisive.verdict != "worse"
 
 
-def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> CompareResult:
-    """Score both models on the rows of a table; `shown` has the metrics of each task that are compared in any case.
+def compare(request: CompareRequest) -> CompareResult:
+    """Score both models on the rows of a table.
 
     Raises MlpError where the models or the options do not allow it, ModelFileError and DataError.
     """
@@ -74,10 +71,10 @@ def compare(request: CompareRequest, shown: Mapping[str, Sequence[str]]) -> Comp
     target = new.target
     names = answer_names(target)
     known = metric_names(target.task, names)
-    metric = request.metric or DECISIVE[target.task]
+    metric = request.metric or decisive_metric(target.task, names)
     if metric not in known:
         raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
-    metrics = list(dict.fromkeys([*shown[target.task], metric]))
+    metrics = list(dict.fromkeys([*main_metrics(target.task, names), metric]))
     weight, notes = _common_weight(old, new)
     tables = _read(request, (old, new), weight)
     notes += tables[1].notes

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.columns import Feature
+from mlpcli.data.targets.target import answer_names
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.storage.model_file import column_record, encode_model, load_model
 from mlpcli.storage.records import to_plain
+from mlpcli.workflows.main_metrics import main_metrics
 
 Array = NDArray[Any]
 Sections = dict[str, dict[str, Any]]
@@ -46,11 +48,14 @@ class Change:
 
 @dataclass(frozen=True)
 class DiffResult:
-    """Everything in which two models differ; `arrays` has the arrays that are not equal."""
+    """Everything in which two models differ; `arrays` has the arrays that are not equal.
+
+    `main_metrics` are the keys of the scores that come first.
+    """
 
     old: str
     new: str
-    task: str
+    main_metrics: tuple[str, ...]
     changes: tuple[Change, ...]
     arrays: tuple[ArrayDistance, ...]
     n_arrays: int
@@ -73,7 +78,8 @@ def diff_models(old_name: str, old: Model, new_name: str, new: Model) -> DiffRes
     if not changes and not arrays and _sha256(old) != _sha256(new):  # what no section shows: the order of columns
         changes.append(Change("file", "sha256", _sha256(old), _sha256(new)))
     names = arrays_of(old).keys() | arrays_of(new).keys()
-    return DiffResult(old_name, new_name, new.target.task, tuple(changes), tuple(arrays), len(names))
+    first = main_metrics(new.target.task, answer_names(new.target))
+    return DiffResult(old_name, new_name, first, tuple(changes), tuple(arrays), len(names))
 
 
 def text_of(weights: str) -> Iterator[str]:

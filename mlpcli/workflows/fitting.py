@@ -28,9 +28,9 @@ from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Prepared
-from mlpcli.workflows.resolution import metric_is_gain
 from mlpcli.workflows.scoring import Decoded, Judge, constant_answers, score_answers
 from mlpcli.workflows.sittings import sitting_until
+from mlpcli.workflows.stop_metric import metric_is_gain
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
@@ -143,7 +143,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittin
 
     `stopped` says what ended the training from outside; `sittings` are all that it took, none for this one alone.
     """
-    # A metric that was never defined chose no epoch; then the last one stands.
+    # Where no epoch was scored (the first one was given up) the last weights stand.
     flats = state.best if state.best_epoch else [member.kept for member in state.members]
     ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
     prepared = _postprocessed(prepared, ensemble)

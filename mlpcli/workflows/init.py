@@ -67,7 +67,7 @@ def init(
         reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
         raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
     rarest = rarest_class(list(counts), list(counts.values())) if counts else ""
-    facts = Facts(task, n_rows, len(counts), sum(map(_is_fine, profiles)), rarest)
+    facts = Facts(task, n_rows, len(counts), sum(map(_is_fine, profiles)), rarest, len(targets))
     schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
     formats = _number_formats(table, schemas, disguised)
     shared = _shared_signs(formats)

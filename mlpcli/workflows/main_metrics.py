@@ -1,7 +1,34 @@
-"""The metrics of each task that come first wherever there is no room for all."""
+"""The metrics that come first wherever there is no room for all."""
 
-MAIN_METRICS = {
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # views import this before NumPy is needed
+    from mlpcli.data.targets.target import Task
+
+MAIN_METRICS: "dict[Task, tuple[str, ...]]" = {
     "classification": ("accuracy", "balanced_accuracy", "log_loss", "roc_auc"),
     "regression": ("rmse", "mae", "r2"),
     "multilabel": ("subset_accuracy", "hamming_loss", "log_loss", "roc_auc"),
 }
+# Of several targets a mean of errors has no unit that means something.
+OF_SEVERAL_TARGETS = "r2"
+# Of each of so many targets its own scores stand among the first.
+MOST_TARGETS = 10
+
+DECISIVE_METRICS: "dict[Task, str]" = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
+
+
+def main_metrics(task: "Task", names: Sequence[str]) -> tuple[str, ...]:
+    """The first metrics of a target; `names` are its classes, outputs or yes/no columns.
+
+    Of several numbers their mean R2, then error and R2 of each.
+    """
+    if task != "regression" or len(names) < 2:
+        return MAIN_METRICS[task]
+    return (OF_SEVERAL_TARGETS, *(f"{metric}[{name}]" for name in names[:MOST_TARGETS] for metric in ("rmse", "r2")))
+
+
+def decisive_metric(task: "Task", names: Sequence[str]) -> str:
+    """The metric that says whether one model is better than another."""
+    return OF_SEVERAL_TARGETS if task == "regression" and len(names) > 1 else DECISIVE_METRICS[task]

@@ -15,6 +15,7 @@ from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget, Target, answer_names
 from mlpcli.errors import DataError
+from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network
@@ -24,14 +25,13 @@ from mlpcli.training.rows import draw_folds, rows_of_members
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
+from mlpcli.workflows.expectations import check_gates
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import given_state
 from mlpcli.workflows.resolution import (
-    check_gates,
     domain_warning,
     resolve_loss,
-    resolve_metric,
     resolve_output_activation,
     resolve_smoothing,
     resolve_target_transform,
@@ -40,6 +40,7 @@ from mlpcli.workflows.resolution import (
 )
 from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.shape import resolve_networks
+from mlpcli.workflows.stop_metric import notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
 
 Rows = NDArray[np.int64]
@@ -137,6 +138,11 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     has_header = table.format.header if table.is_file else None
     make = PartMaker(loaded, preprocessor, target, target_state, networks[0], loss, settled, has_header)
     train, validation, test, folds, hashes = _parts(loaded, settled, make, train_rows, validation_rows, notes)
+    metric, odd = sound_metric(metric, task, names, validation)
+    notes += odd
+    if task == "regression":
+        judges = [metric, *(without_end(key) for key in (*config.expect.min, *config.expect.max))]
+        notes += notes_on_units(loaded, judges, names, train.truth)
     target_state = given_state(loaded, target, target_state, train.truth)
     n_rows = train.samples.n_rows
     spec = replace(_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))

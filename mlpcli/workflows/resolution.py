@@ -1,4 +1,4 @@
-"""From what the config leaves open (`auto`) and what the data says to one network, one loss and one monitor."""
+"""From what the config leaves open (`auto`) and what the data says to one network and one loss."""
 
 from dataclasses import replace
 
@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.data.targets.transforms import TargetTransform
-from mlpcli.evaluation.gates import make_gates
-from mlpcli.evaluation.intervals import gate_names
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
-from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
-from mlpcli.workflows.certainty import notes_on_sides
+from mlpcli.evaluation.scores import find_metric
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
 
 # Losses that a task can be trained with; the first is what `auto` means.
 TASK_LOSSES: dict[str, tuple[str, ...]] = {
@@ -146,46 +143,3 @@ def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -
         table = np.array([[0.0], [1.0]])
         return np.asarray(table * (1.0 - smoothing) + smoothing / 2.0, dtype=dtype)
     return np.asarray(np.eye(n_classes) * (1.0 - smoothing) + smoothing / n_classes, dtype=dtype)
-
-
-def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[str, ...]) -> str:
-    """The metric that picks the best epoch ("loss" is the validation loss); raises ConfigError for an unknown one."""
-    early_stopping = loaded.config.training.early_stopping
-    if early_stopping is None:
-        return "loss"
-    if early_stopping.patience is not None and not has_validation(loaded):
-        raise loaded.error(
-            "training.early_stopping.patience", "needs validation rows to watch: set data.validation, or leave it out."
-        )
-    asked = early_stopping.metric
-    if asked == "auto":
-        if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
-            return "log_loss"
-        if task != "regression":
-            return "loss"
-        # Of a bent target the loss is not in the user's units, in which the best epoch is to be best.
-        is_bent = loaded.config.preprocess.target in ("log", "quantile")
-        absolute = "mae" if is_bent and isinstance(loss, AbsoluteError | Huber) else "loss"
-        return "rmse" if isinstance(loss, SquaredError) else absolute
-    known = metric_names(task, names)
-    if asked != "loss" and asked not in known:
-        raise loaded.error("training.early_stopping.metric", explain_unknown_metric(asked, ("loss", *known)))
-    return asked
-
-
-def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
-    """What is odd about the gates of `expect`; raises ConfigError for an unknown metric or no rows to judge on."""
-    config = loaded.config
-    known = gate_names(task, names)
-    for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
-        for metric in gates:
-            if metric not in known:
-                raise loaded.error(key, explain_unknown_metric(metric, known))
-        if gates and not has_validation(loaded) and config.data.test is None:
-            raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
-    return notes_on_sides(make_gates(config.expect.min, config.expect.max))
-
-
-def metric_is_gain(metric: str) -> bool:
-    """Whether more of the metric is better."""
-    return metric != "loss" and find_metric(metric).higher_is_better

@@ -8,12 +8,13 @@ import numpy as np
 
 from mlpcli.data.grouping import Groups, cross_groups, group_rows
 from mlpcli.data.table import Role, Table
+from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import Certainty, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.workflows.certainty import Answered, Scored
-from mlpcli.workflows.main_metrics import MAIN_METRICS
+from mlpcli.workflows.main_metrics import main_metrics
 
 FEW_ROWS = 30
 REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enough
@@ -73,8 +74,9 @@ def _slice_table(
 ) -> SliceTable:
     task = answered.target.task
     gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []
-    metric = gated[0] if gated else MAIN_METRICS[task][0]
-    keys = tuple(dict.fromkeys([*MAIN_METRICS[task], *gated]))
+    first = main_metrics(task, answer_names(answered.target))
+    metric = gated[0] if gated else first[0]
+    keys = tuple(dict.fromkeys([*first, *gated]))
     if certainty.replicates is None:
         affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
         n_ranked = 0 if task == "regression" else answered.answers.shape[1]

@@ -76,7 +76,7 @@ def sklearn_numbers(y, predicted, names, weights):
         "rmse": sk.root_mean_squared_error,
         "mae": sk.mean_absolute_error,
         "median_absolute_error": _median_absolute_error,
-        "r2": sk.r2_score,
+        "r2": _r2,
         "mape": sk.mean_absolute_percentage_error,
     }
     scores = {}
@@ -91,6 +91,13 @@ def sklearn_numbers(y, predicted, names, weights):
     if len(names) > 1:
         scores |= {f"max_error[{name}]": value for name, value in zip(names, each, strict=True)}
     return scores
+
+
+def _r2(y, predicted, sample_weight):
+    """NaN where some truth is constant, for which scikit-learn has a rule of its own."""
+    counted = (y if sample_weight is None else y[sample_weight > 0]).reshape(-1, *y.shape[1:])
+    is_constant = (counted == counted[:1]).all(axis=0).any()
+    return NAN if is_constant else sk.r2_score(y, predicted, sample_weight=sample_weight)
 
 
 def _median_absolute_error(y, predicted, sample_weight):

@@ -143,11 +143,13 @@ def test_a_top_probability_on_an_edge_belongs_to_the_bin_below():
     assert score_classes(np.array([0, 1]), probabilities, ["a", "b"])["ece"] == pytest.approx(0.575 - 0.5)
 
 
-def test_r2_of_a_constant_truth_is_zero_even_where_its_mean_is_rounded():
+@pytest.mark.parametrize("error", [0.0, 1.0])
+def test_r2_of_a_constant_truth_is_not_defined_even_where_its_mean_is_rounded(error):
     y = np.full((3, 1), 0.1)
     assert y.mean() != 0.1
-    assert score_numbers(y, y + 1, ["a"])["r2"] == 0.0
-    assert score_numbers(y, y, ["a"])["r2"] == 1.0
+    assert math.isnan(score_numbers(y, y + error, ["a"])["r2"])
+    weights = np.array([1.0, 1.0, 0.0])
+    assert math.isnan(score_numbers(np.array([[0.1], [0.1], [3.0]]), y + error, ["a"], weights)["r2"])
 
 
 def test_a_row_without_weight_is_not_in_the_middle():

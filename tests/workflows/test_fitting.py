@@ -96,16 +96,6 @@ def test_patience_that_runs_out_with_the_last_epoch_is_no_early_stop():
     assert outcome.stop_reason == ""
 
 
-def test_a_metric_that_is_never_defined_keeps_the_last_epoch(folder):
-    rows = [(i % 7, "ab"[i % 3 == 0], "v" if i % 3 == 0 and i < 12 else "t") for i in range(60)]
-    write_csv(folder / "t.csv", ["x", "y", "fold"], rows)
-    data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": "v"}}
-    prepared = prepare(loaded(data, {"epochs": 4, "early_stopping": {"metric": "roc_auc"}}))
-    outcome, reports = fitted(prepared)
-    assert all(np.isnan(report.score) for report in reports)
-    assert (outcome.best_epoch, outcome.epochs) == (4, 4)
-
-
 def test_the_scores_are_of_every_part_and_of_the_baseline_on_the_last():
     data = {**IRIS, "test": IRIS["train"]}
     outcome, _ = fitted(prepare(loaded(data, {"epochs": 3})))

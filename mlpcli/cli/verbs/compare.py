@@ -29,13 +29,12 @@ def compare(
     """
     from mlpcli.cli.terminal import Screen
     from mlpcli.cli.verbs.compare_view import compare_json, compare_markdown, compare_summary, refuse_worse
-    from mlpcli.cli.verbs.describing import MAIN_METRICS
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
 
     bounds = parse_number("--margin", margin), parse_number("--confidence", confidence)
     request = CompareRequest(old, new, source, metric, *bounds, delimiter, encoding)
-    result = run_comparison(request, MAIN_METRICS)
+    result = run_comparison(request)
     screen = Screen(quiet)
     for note in result.notes:
         screen.warn(note)

@@ -3,7 +3,6 @@
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.messages import listed, number
 from mlpcli.model import Model
-from mlpcli.workflows.main_metrics import MAIN_METRICS as MAIN_METRICS
 
 
 def describe_target(target: Target) -> str:

@@ -10,7 +10,6 @@ from mlpcli.cli.options import Json
 from mlpcli.cli.plain import plain
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, listed, number
-from mlpcli.workflows.main_metrics import MAIN_METRICS
 
 if TYPE_CHECKING:
     from mlpcli.workflows.diff import ArrayDistance, Change, DiffResult
@@ -58,7 +57,7 @@ def document(result: "DiffResult") -> Document:
     if result.is_same:
         return Document(title, [Paragraph("the same model: no value and no array differs")])
     blocks: list[Block] = []
-    shown = [change for change in result.changes if _is_shown(result.task, change)]
+    shown = [change for change in result.changes if _is_shown(result, change)]
     left_out = len(result.changes) - len(shown)
     more = f"and {count(left_out, 'more score')} (--json)" if left_out else ""
     if shown:
@@ -93,9 +92,9 @@ def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
     return rows
 
 
-def _is_shown(task: str, change: "Change") -> bool:
-    """Of the scores only the main ones of all rows are shown."""
-    return change.section != "scores" or change.key.partition(".")[2] in MAIN_METRICS[task]
+def _is_shown(result: "DiffResult", change: "Change") -> bool:
+    """Of the scores only the main ones are shown."""
+    return change.section != "scores" or change.key.partition(".")[2] in result.main_metrics
 
 
 def _arrays(result: "DiffResult") -> list[Block]:

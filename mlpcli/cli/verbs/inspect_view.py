@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpcli.cli.terminal import Row, Screen, aligned
-from mlpcli.cli.verbs.describing import MAIN_METRICS, describe_postprocessing, describe_target
+from mlpcli.cli.verbs.describing import describe_postprocessing, describe_target
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.schema.dates import iso_date
-from mlpcli.data.targets.target import ClassTarget
+from mlpcli.data.targets.target import ClassTarget, answer_names
 from mlpcli.messages import count, duration, listed, number, size
 from mlpcli.model import Model
 from mlpcli.storage.model_file import column_record
 from mlpcli.storage.records import to_plain
 from mlpcli.workflows.inspect import Inspection
+from mlpcli.workflows.main_metrics import main_metrics
 
 MOST_COLUMNS = 40
 
@@ -113,7 +114,7 @@ def _show_scores(screen: Screen, inspection: Inspection) -> None:
         return
     screen.answer()
     rows: list[Row] = [("", *scores)]
-    metrics = MAIN_METRICS[inspection.model.target.task]
+    metrics = main_metrics(inspection.model.target.task, answer_names(inspection.model.target))
     rows += [(metric, *(number(of.get(metric)) for of in scores.values())) for metric in metrics]
     _lines(screen, rows)
 

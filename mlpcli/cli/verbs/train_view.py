@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpcli.cli.terminal import Row, Screen
-from mlpcli.cli.verbs.describing import MAIN_METRICS, describe_postprocessing
+from mlpcli.cli.verbs.describing import describe_postprocessing
 from mlpcli.cli.verbs.gates import gates_json, refuse_missed, show_verdicts
+from mlpcli.data.targets.target import NumberTarget, Target, answer_names
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count, duration, number
+from mlpcli.messages import count, duration, listed, number
 from mlpcli.workflows.journal import flat_metrics
+from mlpcli.workflows.main_metrics import main_metrics
 from mlpcli.workflows.postprocessing import is_fitted
 from mlpcli.workflows.train import TrainResult
 from mlpcli.workflows.up_to_date import FinishedRun
@@ -30,8 +32,8 @@ def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
         return
     outcome = result.outcome
     parts = list(outcome.scores)
-    task = result.prepared.task
-    names = list(MAIN_METRICS[task])
+    target = result.prepared.target
+    names = list(main_metrics(target.task, answer_names(target)))
     if result.prepared.metric not in ("loss", *names):
         names.append(result.prepared.metric)
     if result.rarest_class and "average_precision" not in names:
@@ -42,8 +44,9 @@ def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
     screen.answer_table(rows)
     show_verdicts(screen, outcome.verdicts)
     metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
-    if metric is not None and _is_no_better(outcome.scores, metric):
-        screen.warn(f"in {metric} the model is no better than the constant baseline, which ignores the inputs.")
+    poor = [] if metric is None else _no_better(outcome.scores, metric, target)
+    if poor:
+        screen.warn(f"in {listed(poor)} the model is no better than the constant baseline, which ignores the inputs.")
     chosen = _chosen(result)
     if chosen:
         screen.answer(f"Chosen on the validation rows (so their scores flatter): {chosen}")
@@ -100,7 +103,9 @@ def _chosen(result: TrainResult) -> str:
     return ", ".join(chosen)
 
 
-def _is_no_better(scores: Mapping[str, Mapping[str, float]], metric: str) -> bool:
-    """Whether the last scored part does not beat the constant baseline."""
+def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: Target) -> list[str]:
+    """The metric, or of several numbers that of each target, in which the last split does not beat the baseline."""
     last = list(scores)[-2]
-    return metric in scores[last] and scores[last][metric] >= scores["constant"][metric]
+    is_in_parts = isinstance(target, NumberTarget) and len(target.names) > 1
+    keys = [f"{metric}[{name}]" for name in target.names] if is_in_parts else [metric]
+    return [key for key in keys if key in scores[last] and scores[last][key] >= scores["constant"][key]]

@@ -1,0 +1,80 @@
+"""Whether a metric can tell a good answer from a bad one on the rows at hand, whatever a model may answer.
+
+ROC AUC is not defined where the truth is one and the same; F1 of a class that does not occur is 0 for every answer; R2
+of a constant has no variance to explain. Such a metric cannot choose an epoch or a threshold.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics import Task
+from mlpcli.evaluation.scores import score
+
+# How sure the right and the wrong answer of a probe are, as probabilities.
+SURE, UNSURE = 0.8, 0.2
+
+
+def tells_apart(task: Task, key: str, y: NDArray[Any], names: Sequence[str], weights: Floats | None = None) -> bool:
+    """Whether the score `key` is defined on rows of truth `y`, and not the same for right and for wrong answers.
+
+    Arrays and names as in `scores`. A metric depends on which truths occur, so a few rows that have all of them stand
+    for the others.
+    """
+    rows = _probe_rows(task, y, weights)
+    if not len(rows):
+        return False
+    y = np.concatenate([y[rows], y[rows]])  # twice each, as some metrics need two rows
+    found = [score(task, key, y, answers, names) for answers in _probes(task, y, len(names))]
+    return bool(np.isfinite(found).all()) and len(set(found)) > 1
+
+
+def lacking(task: Task, y: NDArray[Any], names: Sequence[str], weights: Floats | None = None) -> str:
+    """What is missing among the rows, "no row is of class b": a clause; "" where nothing is."""
+    rows = _probe_rows(task, y, weights)
+    if not len(rows):
+        return "no row has a weight"
+    probe = y[rows]
+    if task == "classification":
+        absent = [name for code, name in enumerate(names) if code not in probe]
+        return f"no row is of class {_some(absent)}" if absent else ""
+    if task == "regression":
+        constant = [name for name, column in zip(names, probe.T, strict=True) if (column == column[0]).all()]
+        value = f"{probe[0, names.index(constant[0])]:.6g} " if len(constant) == 1 else "the same number "
+        return f"{_some(constant)} is {value}in every row" if constant else ""
+    alike = {name: bool(column[0]) for name, column in zip(names, probe.T, strict=True) if len(set(column)) == 1}
+    word = "yes" if all(alike.values()) else "either yes or no" if any(alike.values()) else "no"
+    return f"{_some(list(alike))} is {word} in every row" if alike else ""
+
+
+def _probe_rows(task: Task, y: NDArray[Any], weights: Floats | None) -> NDArray[np.int64]:
+    """Rows with weight that have every truth: one of each class, or of the least and the largest of each column."""
+    counted = np.arange(len(y)) if weights is None else np.flatnonzero(weights > 0)
+    if not len(counted):
+        return counted
+    if task == "classification":
+        return np.asarray(counted[np.unique(y[counted], return_index=True)[1]])
+    ends = [find(y[counted], axis=0) for find in (np.argmin, np.argmax)]
+    return np.asarray(counted[np.unique(np.concatenate(ends))])
+
+
+def _probes(task: Task, y: NDArray[Any], n_names: int) -> list[Floats]:
+    """Answers that are right, wrong, and neither."""
+    if task == "regression":
+        return [y.astype(np.float64) + shift for shift in (0.0, 1.0, 2.0)]
+    if task == "multilabel":
+        right = np.where(y.astype(np.bool_), SURE, UNSURE)
+        return [right, 1.0 - right]
+    answers = []
+    for shift in (0, 1):
+        sure = np.full((len(y), n_names), UNSURE / max(n_names - 1, 1))
+        sure[np.arange(len(y)), (y + shift) % n_names] = SURE
+        answers.append(sure)
+    return answers
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" (and {len(names) - 3} more)" if len(names) > 3 else "")

@@ -1,0 +1,148 @@
+"""Which metric chooses the epoch, where there are several targets, and where the rows cannot tell."""
+
+import numpy as np
+import pytest
+
+from mlpcli.workflows.preparation import prepare
+from tests.program import done, mlp, train, write_csv
+from tests.workflows.staging import loaded
+from tests.workflows.test_fitting import fitted
+
+BOTH = {"train": "t.csv", "target": ["euros", "rate"]}
+
+
+@pytest.fixture
+def two_units(folder):
+    """Two targets: money that nothing tells of, and a rate that can be learnt, a hundred million times smaller."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200, 3)).round(3)
+    rate = 0.01 * np.sin(1.5 * x[:, 0]) + 0.0005 * rng.normal(size=200)
+    rows = np.c_[x, (1e6 * rng.normal(size=200)).round(), rate.round(6)]
+    return write_csv(folder / "t.csv", ["a", "b", "c", "euros", "rate"], rows.tolist())
+
+
+def adam(epochs=40, **early_stopping):
+    return {
+        "epochs": epochs,
+        "optimizer": {"name": "adam", "learning_rate": 0.01},
+        "early_stopping": early_stopping,
+    }
+
+
+@pytest.mark.parametrize(
+    ("loss", "transform", "metric"),
+    [
+        ("squared_error", "auto", "r2"),
+        ("squared_error", "none", "r2"),
+        ("absolute_error", "auto", "loss"),
+        ("absolute_error", "none", "r2"),
+        ("huber", "quantile", "loss"),
+        ("quantile", "auto", "loss"),
+    ],
+)
+def test_of_several_targets_a_metric_without_a_unit_chooses_the_epoch(two_units, loss, transform, metric):
+    assert prepare(loaded(BOTH, {"loss": loss}, preprocess={"target": transform})).metric == metric
+
+
+def test_the_kept_epoch_does_not_depend_on_the_unit_of_a_target(two_units, folder):
+    outcome, _ = fitted(prepare(loaded(BOTH, adam())))
+    lines = [line.split(",") for line in two_units.read_text().splitlines()]
+    rows = [[*cells[:3], float(cells[3]) / 1024, float(cells[4]) * 1024] for cells in lines[1:]]
+    write_csv(folder / "t.csv", lines[0], rows)
+    other, _ = fitted(prepare(loaded(BOTH, adam())))
+    assert outcome.best_epoch == other.best_epoch > 5
+    assert outcome.best_score == pytest.approx(other.best_score, abs=1e-4)
+    assert outcome.scores["validation"]["r2[rate]"] > 0.5
+
+
+def test_a_mean_in_mixed_units_is_noted_and_one_target_is_not(two_units):
+    def notes(metric="auto", **sections):
+        return [note for note in prepare(loaded(BOTH, adam(metric=metric), **sections)).notes if "unit" in note]
+
+    assert notes() == notes("r2") == notes("rmse[rate]") == []
+    (note,) = notes("rmse")
+    assert note.startswith("rmse is a mean in the units of the targets, so euros (deviation 9")
+    assert note.endswith("Take r2, which has no unit, or name one target: rmse[rate]")
+    assert notes(expect={"max": {"mae": 1.0}})[0].startswith("mae is a mean in the units")
+    assert notes(expect={"max": {"mae[rate]": 1.0}}) == []
+    (note,) = notes(preprocess={"target": "none"})
+    assert note.endswith("Write preprocess.target: standardize")
+
+
+def test_each_target_is_shown_and_a_gate_may_name_one(two_units, folder):
+    config = {"target": ["euros", "rate"], "train": str(two_units)}
+    weights = train(folder, config, adam(), model={"layers": ["auto", 16, "auto"]})
+    for shown in (done("inspect", weights), mlp("compare", weights, weights, two_units)):
+        names = [line.split()[0] for line in shown.lines if line.strip()]
+        assert [name for name in names if "[" in name] == ["rmse[euros]", "r2[euros]", "rmse[rate]", "r2[rate]"]
+        assert "r2" in names
+        assert "rmse" not in names
+    assert done("compare", weights, weights, two_units).lines[-1].split()[1] == "r2"
+    assert done("eval", weights, two_units, "--min", "r2[rate]=0.3").code == 0
+    assert mlp("eval", weights, two_units, "--min", "r2[euros]=0.9").code == 1
+
+
+def test_a_model_of_several_targets_is_worse_where_the_small_one_got_worse(two_units, folder):
+    config = {"target": ["euros", "rate"], "train": str(two_units)}
+    few, many = (folder / name for name in ("few", "many"))
+    few.mkdir()
+    many.mkdir()
+    train(few, config, adam(2))
+    train(many, config, adam(60, metric="r2[rate]"))
+    few, many = (run / "run" / "weights.npz" for run in (few, many))
+    ended = mlp("compare", many, few, two_units, "--json")
+    assert (ended.code, ended.document["metric"], ended.document["metrics"]["r2"]["verdict"]) == (1, "r2", "worse")
+
+
+def write_late(folder, name, lost, value):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(60, 2)).round(3)
+    rows = [(a, b, "yes" if a > 0 else "no", say, value or b) for (a, b), say in zip(x.tolist(), lost, strict=True)]
+    return str(write_csv(folder / name, ["a", "b", "late", "lost", "z"], rows))
+
+
+@pytest.fixture
+def one_sided(folder):
+    """Validation rows on which one yes/no column is all no and the number is always 7."""
+    write_late(folder, "t.csv", ["yes", "no"] * 30, None)
+    write_late(folder, "v.csv", ["no"] * 60, 7)
+    return {"train": "t.csv", "validation": "v.csv"}
+
+
+def test_a_metric_that_cannot_tell_epochs_apart_is_replaced_with_a_note(one_sided):
+    data = one_sided | {"target": ["late", "lost"], "drop": ["z"]}
+    prepared = prepare(loaded(data, adam(10, metric="roc_auc")))
+    assert prepared.metric == "log_loss"
+    assert (
+        "roc_auc cannot tell epochs apart on the validation rows (lost is no in every row): "
+        "log_loss chooses the epoch instead." in prepared.notes
+    )
+    outcome, reports = fitted(prepared)
+    assert outcome.best_score == min(report.score for report in reports)
+
+
+@pytest.mark.parametrize(("target", "sound"), [("z", "rmse"), (["z", "b"], "loss")])
+def test_r2_of_a_constant_truth_chooses_no_epoch(one_sided, target, sound):
+    data = one_sided | {"target": target, "drop": ["late", "lost"]}
+    prepared = prepare(loaded(data, adam(10, metric="r2")))
+    assert prepared.metric == sound
+    assert any("(z is 7 in every row)" in note for note in prepared.notes)
+
+
+def test_no_gate_passes_on_r2_of_a_constant_truth(one_sided, folder):
+    data = {"train": str(folder / "t.csv"), "target": "z", "drop": ["late", "lost"]}
+    weights = train(folder, data, adam(10))
+    for gate in ("r2=-9", "r2.low=-9"):
+        assert mlp("eval", weights, folder / "v.csv", "--min", gate).code == 1
+    document = mlp("eval", weights, folder / "v.csv", "--json").document
+    assert document["scores"]["r2"] is None
+    assert set(document["intervals"]["r2"].values()) <= {None} or document["intervals"]["r2"]["low"] is None
+
+
+def test_a_class_without_validation_rows_leaves_the_ranking_undefined(folder):
+    rows = [(i % 7, "abc"[i % 3]) for i in range(60)]
+    write_csv(folder / "t.csv", ["x", "y"], rows)
+    write_csv(folder / "v.csv", ["x", "y"], [row for row in rows if row[1] != "c"])
+    prepared = prepare(loaded({"train": "t.csv", "target": "y", "validation": "v.csv"}, adam(2, metric="roc_auc")))
+    assert prepared.metric == "log_loss"
+    assert any("(no row is of class c)" in note for note in prepared.notes)
