@@ -74,13 +74,14 @@ def compare_scores(
 ) -> list[Difference]:
     """The difference of each score, with the percentile interval of a paired bootstrap of seed 0.
 
-    The new prediction is worse (better) in a metric if the whole interval is, by more than the metric's `margin`.
+    The new prediction is worse (better) in a metric if the whole interval is, by more than the metric's `margin`. A
+    metric that cannot decide has no interval, and no verdict.
     """
-    samples = _resampled_differences(truth, old, new, metrics)
+    samples = _resampled_differences(truth, old, new, [metric for metric in metrics if can_decide(metric)])
     compared = []
     for metric in metrics:
         before, after = (_score(truth, metric, one, truth.weights) for one in (old, new))
-        low, high = _interval(samples[metric], confidence)
+        low, high = _interval(samples[metric], confidence) if metric in samples else (math.nan, math.nan)
         if math.isnan(after - before):
             low = high = math.nan
         test = None
@@ -93,6 +94,15 @@ def compare_scores(
             verdict = "worse" if best < -bound else "better" if worst > bound else "undecided"
         compared.append(Difference(metric, before, after, low, high, verdict, test))
     return compared
+
+
+def can_decide(metric: str) -> bool:
+    """Whether resampled rows tell a difference of the metric from chance.
+
+    The largest error is that of one row: a resample has that row or not, and the difference is what it is or of another
+    row. The calibration error is an absolute difference, which chance alone keeps above 0, the more so in a resample.
+    """
+    return find_metric(metric).has_interval
 
 
 def mcnemar(old_is_right: Bools, new_is_right: Bools) -> McNemar:

@@ -11,14 +11,20 @@ from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, answer_names
 from mlpcli.errors import DataError, MlpError
-from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, compare_scores
-from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
+from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, can_decide, compare_scores
+from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads, choose_threads
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
+
+# Why metrics that resampled rows cannot judge decide nothing.
+UNDECIDABLE = {
+    "max_error": "it is the error of one row, and says nothing of rows that are not here.",
+    "ece": "it is an absolute difference, which chance alone keeps above 0.",
+}
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,12 @@ def compare(request: CompareRequest) -> CompareResult:
     metric = request.metric or decisive_metric(target.task, names)
     if metric not in known:
         raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
+    if not can_decide(metric):
+        others = ", ".join(key for key in known if "[" not in key and can_decide(key))
+        raise MlpError(
+            f"--metric {metric}: gives no interval and no verdict: {UNDECIDABLE[find_metric(metric).name]}\n"
+            f"mlp eval shows it for each model. Metrics that can decide: {others}"
+        )
     metrics = list(dict.fromkeys([*main_metrics(target.task, names), metric]))
     weight, notes = _common_weight(old, new)
     tables = _read(request, (old, new), weight)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mlpcli.evaluation.metrics import METRICS
+from mlpcli.workflows.compare import UNDECIDABLE
 from tests.program import DATA, QUICK, done, mlp, train, write_csv
 
 PENGUINS = DATA / "penguins.csv"
@@ -135,3 +137,23 @@ def test_a_table_without_the_target_is_refused(folder, penguins):
     lines = [line.partition(",")[2] for line in PENGUINS.read_text().splitlines()]
     (folder / "t.csv").write_text("\n".join(lines) + "\n")
     assert "t.csv: the target column species is missing." in mlp("compare", penguins, penguins, "t.csv").stderr
+
+
+def test_a_metric_that_resampled_rows_cannot_judge_is_refused_with_the_reason(penguins, tmp_path):
+    ended = mlp("compare", penguins, penguins, PENGUINS, "--metric", "ece")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines() == [
+        "--metric ece: gives no interval and no verdict: it is an absolute difference, "
+        "which chance alone keeps above 0.",
+        "mlp eval shows it for each model. Metrics that can decide: accuracy, balanced_accuracy, log_loss, roc_auc, "
+        "average_precision, f1_macro, f1_weighted, precision_macro, recall_macro, mcc, brier",
+    ]
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
+    weights = train(tmp_path, data)
+    ended = mlp("compare", weights, weights, data["train"], "--metric", "max_error")
+    assert ended.code == 2
+    assert "max_error: gives no interval and no verdict: it is the error of one row" in ended.stderr
+
+
+def test_every_metric_without_an_interval_has_its_reason():
+    assert set(UNDECIDABLE) == {name for name, metric in METRICS.items() if not metric.has_interval}

@@ -83,8 +83,28 @@ def test_a_prediction_that_is_worse_is_called_so_and_its_mirror_image_better(met
 def test_the_same_prediction_twice_differs_by_nothing():
     y = np.arange(10.0)[:, None]
     one = Prediction(y + 1.0)
-    for found in compare_scores(Truth("regression", y, ("y",)), one, one, ["rmse", "r2", "max_error"], 0.95, {}):
+    for found in compare_scores(Truth("regression", y, ("y",)), one, one, ["rmse", "r2", "mape"], 0.95, {}):
         assert (found.difference, found.low, found.high, found.verdict) == (0.0, 0.0, 0.0, "undecided")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_largest_error_of_one_row_gets_no_interval_and_no_verdict(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(200, 2))
+    old, new = (Prediction(y + rng.normal(size=y.shape)) for _ in range(2))
+    for found in compare_scores(Truth("regression", y, ("a", "b")), old, new, ["max_error", "max_error[a]"], 0.95, {}):
+        assert found.difference != 0.0
+        assert np.isnan([found.low, found.high]).all()
+        assert found.verdict == "undecided"
+
+
+def test_a_calibration_error_gets_no_verdict():
+    rng = np.random.default_rng(0)
+    y, old, new = rng.integers(0, 2, 300), rng.dirichlet([5, 5], 300), rng.dirichlet([0.1, 0.1], 300)
+    truth = Truth("classification", y, ("a", "b"))
+    (found,) = compare_scores(truth, Prediction(old), Prediction(new), ["ece"], 0.95, {})
+    assert found.verdict == "undecided"
+    assert np.isnan(found.low)
 
 
 def test_weighted_scores_have_no_mcnemar_test():
