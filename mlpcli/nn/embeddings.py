@@ -163,13 +163,13 @@ class CategoryEmbedding(Layer):
         buffers["x"], h = x, buffers["h"]
         for own, source in places(self.other_spans(x.shape[1])):
             h[:, own] = x[:, source]
-        for own, rows, (start, stop) in self._embedded(x.shape[1]):
+        for own, rows, (start, stop) in self.embedded(x.shape[1]):
             np.matmul(x[:, start:stop], params["table"][rows], out=h[:, own])
         return h  # type: ignore[no-any-return]
 
     def backward(self, delta: Array, params: Tensors, gradient: Tensors, buffers: Buffers) -> Array | None:
         x, dx = buffers["x"], buffers["dx"]
-        for own, rows, (start, stop) in self._embedded(x.shape[1]):
+        for own, rows, (start, stop) in self.embedded(x.shape[1]):
             np.matmul(x[:, start:stop].T, delta[:, own], out=gradient["table"][rows])
             if dx is not None:
                 np.matmul(delta[:, own], params["table"][rows].T, out=dx[:, start:stop])
@@ -179,7 +179,7 @@ class CategoryEmbedding(Layer):
             dx[:, source] = delta[:, own]
         return dx  # type: ignore[no-any-return]
 
-    def _embedded(self, n_in: int) -> list[tuple[slice, slice, Span]]:
+    def embedded(self, n_in: int) -> list[tuple[slice, slice, Span]]:
         """Where each span goes in the output, its rows of the table, and where it comes from."""
         found, row, end = [], 0, self.n_out(n_in) - len(self.spans) * self.size
         for start, stop in self.spans:

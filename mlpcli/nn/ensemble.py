@@ -10,6 +10,11 @@ from mlpcli.nn.merge import merge_linear
 from mlpcli.nn.network import Network, predict
 
 
+def member_prefixes(n_members: int) -> list[str]:
+    """What stands before the names of each member's tensors: nothing for one alone, `m1.`, `m2.` for several."""
+    return [""] if n_members == 1 else [f"m{number}." for number in range(1, n_members + 1)]
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """Networks and the flat vector of each."""
@@ -34,7 +39,7 @@ class Ensemble:
 
     def tensors(self) -> dict[str, Array]:
         """Every tensor by its name in files: W1, b1, W2; of several members with a prefix, m1.W1."""
-        prefixes = [""] if len(self.networks) == 1 else [f"m{number}." for number in range(1, len(self.networks) + 1)]
+        prefixes = member_prefixes(len(self.networks))
         return {
             prefix + name: tensor
             for prefix, network, flat in zip(prefixes, self.networks, self.flats, strict=True)
@@ -54,3 +59,35 @@ class Ensemble:
         """The same functions with linear layers merged, in vectors of their own."""
         pairs = [merge_linear(network, flat) for network, flat in zip(self.networks, self.flats, strict=True)]
         return Ensemble(tuple(network for network, _ in pairs), tuple(flat for _, flat in pairs))
+
+
+class MeanLogits:
+    """Logits of the mean output of several networks, the inverse of their output activation at that mean, in float64.
+
+    Sums are kept as logarithms: of small probabilities more is left than a mean of outputs shows.
+    """
+
+    OUTPUTS = ("softmax", "sigmoid", "exp")
+
+    def __init__(self, output: str, n_rows: int, n_out: int) -> None:
+        self._output = output
+        self._logs = np.full((2 if output == "sigmoid" else 1, n_rows, n_out), -np.inf)
+
+    def add(self, rows: Any, z: Array) -> None:
+        """Count in the logits `z` (n, n_out) that a network has for these rows."""
+        z = z.astype(np.float64)
+        if self._output == "softmax":
+            z -= z.max(axis=1, keepdims=True)
+            logs = [z - np.log(np.exp(z).sum(axis=1, keepdims=True))]
+        elif self._output == "sigmoid":
+            logs = [-np.logaddexp(0.0, -z), -np.logaddexp(0.0, z)]  # of p and 1 - p
+        else:
+            logs = [z]
+        for total, own in zip(self._logs, logs, strict=True):
+            total[rows] = np.logaddexp(total[rows], own)
+
+    def of(self, rows: Any, n_networks: int) -> Array:
+        """The logits (n, n_out) of these rows, after each of so many networks was counted in."""
+        if self._output == "sigmoid":
+            return self._logs[0, rows] - self._logs[1, rows]
+        return self._logs[0, rows] - np.log(n_networks)

@@ -36,8 +36,27 @@ Smoothing = Annotated[
 ]
 
 
+class Cost:
+    """What every cost function has; the way from logits is here that of the partner identity."""
+
+    partner: ClassVar[str] = "identity"
+
+    def values(self, a: Array, y: Array) -> Array:
+        """Loss of each row (n_rows,)."""
+        raise NotImplementedError
+
+    def gradient(self, a: Array, y: Array, out: Array) -> None:
+        """d loss / d a into `out` (n_rows, n_out)."""
+        raise NotImplementedError
+
+    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
+        """Loss of each row (n_rows,) on the partner of logits `z`; d loss / d z into `delta` (n_rows, n_out)."""
+        self.gradient(z, y, delta)
+        return self.values(z, y)
+
+
 @options
-class CrossEntropy:
+class CrossEntropy(Cost):
     """-sum(y log a): the negative log-likelihood of classes; its partner is softmax."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
@@ -46,11 +65,9 @@ class CrossEntropy:
     partner: ClassVar[str] = "softmax"
 
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         return _row_sums(-y * _log(a))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         np.maximum(a, TINY, out=out)
         np.divide(y, out, out=out)
         np.negative(out, out=out)
@@ -68,7 +85,7 @@ class CrossEntropy:
 
 
 @options
-class BinaryCrossEntropy:
+class BinaryCrossEntropy(Cost):
     """-sum(y log a + (1-y) log(1-a)): yes/no outputs, each on its own; its partner is sigmoid."""
 
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
@@ -77,11 +94,9 @@ class BinaryCrossEntropy:
     partner: ClassVar[str] = "sigmoid"
 
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         return _row_sums(-y * _log(a) - (1.0 - y) * _log(1.0 - a))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         out[...] = (1.0 - y) / np.maximum(1.0 - a, TINY) - y / np.maximum(a, TINY)
 
     def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
@@ -93,75 +108,51 @@ class BinaryCrossEntropy:
 
 
 @options
-class SquaredError:
+class SquaredError(Cost):
     """1/2 sum((a-y)^2), the textbook's quadratic cost; its partner is identity."""
 
     name: Literal["squared_error"] = "squared_error"
 
-    partner: ClassVar[str] = "identity"
-
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         return 0.5 * _row_sums(np.square(a - y))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         np.subtract(a, y, out=out)
-
-    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
-        self.gradient(z, y, delta)
-        return self.values(z, y)
 
 
 @options
-class AbsoluteError:
+class AbsoluteError(Cost):
     """sum(|a-y|): fits the median; its partner is identity."""
 
     name: Literal["absolute_error"] = "absolute_error"
 
-    partner: ClassVar[str] = "identity"
-
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         return _row_sums(np.abs(a - y))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         np.subtract(a, y, out=out)
         np.sign(out, out=out)
 
-    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
-        self.gradient(z, y, delta)
-        return self.values(z, y)
-
 
 @options
-class Huber:
+class Huber(Cost):
     """Squared error near the target, absolute error beyond `delta` (Huber 1964); its partner is identity."""
 
     name: Literal["huber"] = "huber"
     delta: Annotated[float, Setting("Error at which the square turns into a line, in scaled target units.", gt=0)] = 1.0
 
-    partner: ClassVar[str] = "identity"
-
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         error = np.abs(a - y)
         near = np.minimum(error, self.delta)
         return _row_sums(near * (error - 0.5 * near))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         np.subtract(a, y, out=out)
         np.clip(out, -self.delta, self.delta, out=out)
 
-    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
-        self.gradient(z, y, delta)
-        return self.values(z, y)
-
 
 @options
-class Poisson:
+class Poisson(Cost):
     """sum(a - y log a): counts, the negative log-likelihood without its constant; its partner is exp."""
 
     name: Literal["poisson"] = "poisson"
@@ -169,11 +160,9 @@ class Poisson:
     partner: ClassVar[str] = "exp"
 
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         return _row_sums(a - y * _log(a))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         np.maximum(a, TINY, out=out)
         np.divide(y, out, out=out)
         np.subtract(1.0, out, out=out)
@@ -185,26 +174,18 @@ class Poisson:
 
 
 @options
-class Quantile:
+class Quantile(Cost):
     """The pinball loss: fits the given quantile of y (Koenker & Bassett 1978); its partner is identity."""
 
     name: Literal["quantile"] = "quantile"
     quantile: Annotated[float, Setting("The quantile to predict.", gt=0, lt=1)] = 0.5
 
-    partner: ClassVar[str] = "identity"
-
     def values(self, a: Array, y: Array) -> Array:
-        """Loss of each row (n_rows,)."""
         error = y - a
         return _row_sums(np.maximum(self.quantile * error, (self.quantile - 1.0) * error))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
         out[...] = (a > y) - self.quantile
-
-    def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
-        self.gradient(z, y, delta)
-        return self.values(z, y)
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | SquaredError | AbsoluteError | Huber | Poisson | Quantile

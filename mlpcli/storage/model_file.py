@@ -19,7 +19,7 @@ from mlpcli.errors import ModelFileError
 from mlpcli.model import Model
 from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
 from mlpcli.nn.chain import Chain, Residual
-from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.ensemble import Ensemble, member_prefixes
 from mlpcli.nn.layers import Dense, Layer
 from mlpcli.nn.network import Network
 from mlpcli.storage.model_record import check_record
@@ -195,7 +195,7 @@ def _check_labels(target: Target, path: str) -> None:
 
 
 def _take_ensemble(header: _Header, arrays: Arrays, path: str) -> Ensemble:
-    prefixes = [""] if len(header.networks) == 1 else [f"m{number}." for number in range(1, len(header.networks) + 1)]
+    prefixes = member_prefixes(len(header.networks))
     names = {
         prefix + one.name for prefix, network in zip(prefixes, header.networks, strict=True) for one in network.tensors
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.nn.ensemble import MeanLogits
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network, Predictor
 from mlpcli.training.dataset import Dataset
@@ -66,14 +67,7 @@ class Evaluator:
                 return self._of_unseen(flats), self._outputs
             if len(self.networks) == 1:
                 return self._of_one(flats[0]), self._outputs
-            self._outputs[...] = 0.0
-            for network, flat in zip(self.networks, flats, strict=True):
-                for rows, z in self._logits(network, flat, self.dataset.X):
-                    self._outputs[rows] += network.outputs(z)
-            self._outputs /= len(self.networks)
-            blocks = (slice(start, start + JUDGED_ROWS) for start in range(0, self.dataset.n_rows, JUDGED_ROWS))
-            total = sum(self._total(rows, self.loss.values(self._outputs[rows], self._y(rows))) for rows in blocks)
-            return total / self.dataset.n_rows, self._outputs
+            return self._of_mean(flats), self._outputs
 
     def _of_one(self, flat: Array) -> float:
         network, total = self.networks[0], 0.0
@@ -81,6 +75,26 @@ class Evaluator:
             self._outputs[rows] = network.outputs(z)
             total += self._total(rows, self._losses(network, z, rows))
         return total / self.dataset.n_rows
+
+    def _of_mean(self, flats: Sequence[Array]) -> float:
+        first, n_rows, total = self.networks[0], self.dataset.n_rows, 0.0
+        has_logits = first.output == self.loss.partner and first.output in MeanLogits.OUTPUTS
+        means = MeanLogits(first.output, n_rows, first.n_out) if has_logits else None
+        self._outputs[...] = 0.0
+        for network, flat in zip(self.networks, flats, strict=True):
+            for rows, z in self._logits(network, flat, self.dataset.X):
+                self._outputs[rows] += network.outputs(z)
+                if means is not None:
+                    means.add(rows, z)
+        self._outputs /= len(self.networks)
+        for start in range(0, n_rows, JUDGED_ROWS):
+            rows = slice(start, start + JUDGED_ROWS)
+            if means is None:
+                losses = self.loss.values(self._outputs[rows], self._y(rows))
+            else:
+                losses = self._losses(first, means.of(rows, len(self.networks)), rows)
+            total += self._total(rows, losses)
+        return total / n_rows
 
     def _of_unseen(self, flats: Sequence[Array]) -> float:
         total = count = 0.0

@@ -119,7 +119,7 @@ def fit(
         is_whole = all(result.is_whole for result in results)
         if not is_whole and state.epoch:
             return
-        if not all(np.isfinite(own.flat).all() for own in working):
+        if not all(own.is_finite for own in working):
             raise NonFiniteLoss(state.epoch + 1, "training")
         if not is_whole:
             state.n_steps = min(own.n_steps for own in working)

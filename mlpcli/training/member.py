@@ -58,6 +58,11 @@ class MemberState:
         self.n_steps = other.n_steps
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all of it is; what overflows in an optimizer would stop its parameters without a word."""
+        return all(bool(np.isfinite(values).all()) for values in (self.flat, *self.optimizer.values()))
+
+    @property
     def kept(self) -> Array:
         """The parameters that are judged and saved: their average where there is one."""
         average: Array = self.optimizer.get("average", self.flat)

@@ -11,7 +11,7 @@ from mlpcli.nn.chain import Chain, Residual
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.layers import GROUPS, Activation, Allocator, Dense, Dropout, InputScale, LayerNorm, Noise, Softmax
 from mlpcli.nn.losses import CrossEntropy, SquaredError
-from mlpcli.nn.merge import merge_linear, scale_logits
+from mlpcli.nn.merge import MERGES, merge_linear, merged, scale_logits
 from mlpcli.nn.network import PREDICTED_ROWS, LossAndGradient, Network, predict
 from tests.nn.staging import COSTS, HIDDEN, N_IN, SMOOTH, input_layers, networks, rows, start
 
@@ -181,10 +181,47 @@ def test_merging_linear_layers_keeps_the_function(data, layers, seed):
     assert width > 0
     network = Network(N_IN, (*layers, Dense(width=5), Activation(function="tanh"), Dense(width=3)), "softmax")
     flat, X = start(network, seed), rows(seed, 20)[0]
-    merged, own = merge_linear(network, flat)
-    np.testing.assert_allclose(predict(merged, own, X), predict(network, flat, X), rtol=1e-9, atol=1e-12)
-    below = [layer.name for layer in merged.layers[:-3]]
-    assert below[-1:] == ["periodic"] or not below
+    result, own = merge_linear(network, flat)
+    np.testing.assert_allclose(predict(result, own, X), predict(network, flat, X), rtol=1e-9, atol=1e-12)
+    below = [layer.name for layer in result.layers[:-3]]
+    assert below[-1:] in ([], ["periodic"], ["category"])
+
+
+@pytest.mark.parametrize(("levels", "is_merged"), [(3, True), (40, False)])
+def test_an_embedding_is_merged_where_that_takes_no_more_parameters(levels, is_merged):
+    """Of many levels the table and the weights above it are fewer numbers than weights of all levels."""
+    layers = (InputScale(), CategoryEmbedding(spans=((2, 2 + levels),), size=2), InputScale(), Dense(width=5))
+    network = Network(2 + levels, layers)
+    flat = network.init(np.random.default_rng(0), np.float64)
+    flat += np.random.default_rng(1).normal(size=flat.size)
+    X = np.random.default_rng(2).normal(size=(20, network.n_in))
+    result, own = merge_linear(network, flat)
+    names = ["dense"] if is_merged else ["input_scale", "category", "dense"]
+    assert [layer.name for layer in result.layers] == names
+    assert result.n_parameters <= network.n_parameters
+    assert merged(network) == result
+    np.testing.assert_allclose(predict(result, own, X), predict(network, flat, X), rtol=1e-9, atol=1e-12)
+
+
+def test_merging_takes_no_more_memory_than_the_weights_do():
+    """A matrix of all inputs by all inputs would be 400 times the weights."""
+    n_in = 2000
+    layers = (InputScale(), ColumnMask(spans=((0, 10), (20, n_in))), CategoryEmbedding(spans=((5, 9),), size=2))
+    network = Network(n_in, (*layers, Dense(width=5)))
+    flat = network.init(np.random.default_rng(0), np.float32)
+    tracemalloc.start()
+    merge_linear(network, flat)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 8 * 5 * n_in
+
+
+@pytest.mark.parametrize("kind", MERGES)
+def test_a_layer_that_derives_from_a_linear_one_is_left_alone(kind):
+    more = {ColumnMask: {"spans": ((0, 9),)}, CategoryEmbedding: {"spans": ((0, 9),), "size": 9}}.get(kind, {})
+    other = type("Other", (kind,), {})(**more)
+    assert len(merged(Network(N_IN, (kind(**more), Dense(width=3)))).layers) == 1
+    assert len(merged(Network(N_IN, (other, Dense(width=3)))).layers) == 2
 
 
 def test_scaled_logits_are_a_temperature():

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from decimal import Decimal
 from itertools import islice
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 from mlpcli.nn.averaging import ExponentialAverage, StochasticAverage
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.nn.losses import SquaredError
-from mlpcli.nn.network import predict
+from mlpcli.nn.layers import Dense
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Poisson, SquaredError
+from mlpcli.nn.network import Network, predict
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.schedules import Constant, Cosine, CosLog, FlatCos, OneCycle, Step
 from mlpcli.nn.steps import UpdateSpec
@@ -242,6 +244,15 @@ def test_values_of_steps_go_by_the_middle_of_each_and_count_on_over_epochs():
     np.testing.assert_array_equal(first.dropout, 1.0)
 
 
+def test_an_optimizer_whose_state_overflows_is_not_taken_for_one_that_has_converged():
+    """Squares of gradients that are infinite in float32 would stop Adam's weights where they are."""
+    data = dataset()
+    data = replace(data, weights=data.weights * np.float32(1e25))
+    some, spec = [Member(0, network(8, dropout=0.0), 50)], replace(SPEC, update=UpdateSpec(optimizer=Adam()))
+    with pytest.raises(NonFiniteLoss):
+        train(some, spec, data)
+
+
 # Evaluators
 
 
@@ -258,6 +269,34 @@ def test_the_outputs_of_an_ensemble_are_the_mean_of_its_members():
     )
     losses = SPEC.loss.values(outputs, data.targets(slice(None))) * data.weights
     assert loss == pytest.approx(losses.mean(), rel=1e-5)
+
+
+def exact(loss, logits, y):
+    """The loss of a row at the mean output of several networks, in decimal numbers of many digits."""
+    exps = [[Decimal(float(one)).exp() for one in z] for z in logits]
+    if loss.name == "cross_entropy":
+        means = [sum(column) / len(exps) for column in zip(*([e / sum(row) for e in row] for row in exps), strict=True)]
+        return -sum(Decimal(float(t)) * p.ln() for t, p in zip(y, means, strict=True))
+    if loss.name == "poisson":
+        means = [sum(column) / len(exps) for column in zip(*exps, strict=True)]
+        return sum(a - Decimal(float(t)) * a.ln() for t, a in zip(y, means, strict=True))
+    pairs = [[(e / (1 + e), 1 / (1 + e)) for e in row] for row in exps]
+    means = [[sum(one) / len(exps) for one in zip(*column, strict=True)] for column in zip(*pairs, strict=True)]
+    return -sum(Decimal(float(t)) * p.ln() + Decimal(float(1 - t)) * q.ln() for t, (p, q) in zip(y, means, strict=True))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), BinaryCrossEntropy(), Poisson()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("size", [1.0, 30.0, 300.0])
+def test_the_loss_of_an_ensemble_has_its_digits_however_wrong_all_members_are(loss, size):
+    """Members with logits of some hundreds that all favour the wrong class have a loss of some hundreds."""
+    rng, n = np.random.default_rng(int(size)), 20
+    size = min(size, 80.0) if loss.name == "poisson" else size
+    nets = [Network(4, (Dense(width=3, has_bias=False),), loss.partner)] * 3
+    weights = [rng.normal(0.0, size, (3, 4)).astype("f4") for _ in nets]
+    X, y = np.eye(4, dtype="f4")[rng.integers(4, size=n)], np.eye(3, dtype="f4")[rng.integers(3, size=n)]
+    found, _ = Evaluator(nets, loss, Dataset(X, y)).run([W.ravel() for W in weights])
+    losses = [exact(loss, [W @ x for W in weights], t) for x, t in zip(X, y, strict=True)]
+    assert found == pytest.approx(float(sum(losses) / n), rel=1e-6)
 
 
 def test_on_folds_each_row_is_judged_by_the_members_that_have_not_seen_it():
