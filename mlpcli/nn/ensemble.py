@@ -88,6 +88,6 @@ class MeanLogits:
 
     def of(self, rows: Any, n_networks: int) -> Array:
         """The logits (n, n_out) of these rows, after each of so many networks was counted in."""
-        if self._output == "sigmoid":
-            return self._logs[0, rows] - self._logs[1, rows]
-        return self._logs[0, rows] - np.log(n_networks)
+        below = self._logs[1, rows] if self._output == "sigmoid" else np.log(n_networks)
+        z: Array = self._logs[0, rows] - below
+        return z
