@@ -29,7 +29,8 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
-from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.fitting import epochs, finished
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.journal import first_row, history_row
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.predict import describe_counts

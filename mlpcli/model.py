@@ -76,7 +76,7 @@ class Model:
     @property
     def target_scales(self) -> Values:
         """What one unit of each output is worth in the user's units (n_targets,); ones where that is not one number."""
-        if getattr(self.target, "transform", "none") != "standardize":
+        if getattr(self.target, "transform", "none") not in ("standardize", "scale"):
             return np.ones(len(self.target.names))
         return self.target_state["target_scale"]
 

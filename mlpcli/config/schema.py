@@ -51,10 +51,11 @@ class PreprocessConfig:
     ] = NoEncoding()
     categorical: Annotated[OneHot, named("onehot"), Setting("Coding of text columns.")] = OneHot()
     target: Annotated[
-        Literal["auto", "standardize", "none", "log", "quantile"],
+        Literal["auto", "standardize", "none", "log", "quantile", "scale"],
         Setting(
             "What regression targets become for the network; log takes log(1 + y), quantile normal scores, and both "
-            "standardize then; auto standardizes unless the loss or the output needs the raw scale."
+            "standardize then; scale divides by the mean size; auto is scale for poisson, none for outputs that are "
+            "bounded, else standardize."
         ),
     ] = "auto"
 
@@ -119,6 +120,14 @@ class ModelConfig:
         InitializerName | Annotated[Initializer, Discriminator("name")],
         named_or_text("auto", *VARIANCE_SCALINGS),
         Setting("How weights start; auto goes by the activation."),
+    ] = "auto"
+    output_bias: Annotated[
+        Literal["auto", "initializer"],
+        Setting(
+            "How the biases of the last layer start: auto adds to what the initializer draws the constant answer of "
+            "least loss (mean, median, quantile, log of the mean for poisson, log shares of the classes); initializer "
+            "adds nothing."
+        ),
     ] = "auto"
     dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
     members: Annotated[Members, BeforeValidator(counted), Setting("Networks trained side by side and averaged.")] = (

@@ -86,10 +86,15 @@ class EpochReport:
 
 
 def init_training(
-    members: Sequence[Member], spec: TrainingSpec, dtype: "np.dtype[Any]", x: Array | None = None
+    members: Sequence[Member],
+    spec: TrainingSpec,
+    dtype: "np.dtype[Any]",
+    x: Array | None = None,
+    output_biases: Sequence[Array] | None = None,
 ) -> TrainingState:
-    """The state before the first epoch; `x` (n_rows, n_in) are rows for starts that go by data."""
-    states = [member.init(spec, dtype, x) for member in members]
+    """The state before the first epoch; `x` and, of each member, `output_biases` as for `Member.init`."""
+    biases = [None] * len(members) if output_biases is None else output_biases
+    states = [member.init(spec, dtype, x, bias) for member, bias in zip(members, biases, strict=True)]
     return TrainingState(states, [state.flat.copy() for state in states])
 
 

@@ -86,9 +86,16 @@ class Member:
         """Steps of an epoch."""
         return math.ceil(self.n_rows / spec.batch_size)
 
-    def init(self, spec: TrainingSpec, dtype: "np.dtype[Any]", x: Array | None) -> MemberState:
-        """The state before the first step; `x` (n_rows, n_in) are rows for starts that go by data."""
+    def init(
+        self, spec: TrainingSpec, dtype: "np.dtype[Any]", x: Array | None, output_bias: Array | None = None
+    ) -> MemberState:
+        """The state before the first step.
+
+        `x` (n_rows, n_in) are rows for starts that go by data; `output_bias` (n_out,) is added to the last biases.
+        """
         flat = self.network.init(rng_of(spec.seed, "weights", member=self.number), dtype, x)
+        if output_bias is not None:
+            self.network.bind(flat)[-1]["b"] += output_bias.astype(flat.dtype)
         return MemberState(flat, init_state(spec.update, flat))
 
 

@@ -13,13 +13,11 @@ from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.nn.initializers import DataDriven
 from mlpcli.nn.merge import scale_logits
 from mlpcli.storage.checkpoint import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
-from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit, init_training
-from mlpcli.training.seeding import rng_of
+from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered
 from mlpcli.workflows.data_store import SCORED_ROWS
@@ -34,9 +32,6 @@ from mlpcli.workflows.stop_metric import metric_is_gain
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
-
-# Training rows that a data-driven start of the weights looks at.
-INITIALIZER_ROWS = 4096
 
 # Sections of the config that a model does not depend on.
 NOT_RECORDED = ("output", "expect", "budget")
@@ -62,17 +57,6 @@ class Outcome:
     def passed(self) -> bool:
         """Whether every gate of `expect` is met."""
         return all(verdict.passed for verdict in self.verdicts)
-
-
-def fresh_state(prepared: Prepared) -> TrainingState:
-    """Initial weights and optimizer state of each member, from the config's seed."""
-    training, X = prepared.loaded.config.training, prepared.train.samples.X
-    if prepared.spec.chunk_rows is None:
-        sample = np.sort(rng_of(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
-    else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours
-        sample = np.arange(min(INITIALIZER_ROWS, len(X)))
-    needs_rows = isinstance(prepared.loaded.config.model.initializer, DataDriven)
-    return init_training(prepared.members, prepared.spec, np.dtype(training.dtype), X[sample] if needs_rows else None)
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:

@@ -13,7 +13,8 @@ from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.fitting import Outcome, finished, fresh_state, report_start
+from mlpcli.workflows.fitting import Outcome, finished, report_start
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.sittings import joined, sitting_until
 

@@ -3,7 +3,7 @@
 from mlpcli.machine import peak_memory
 from mlpcli.training.threads import SCORING_ROWS
 from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
-from mlpcli.workflows.fitting import fresh_state
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
 

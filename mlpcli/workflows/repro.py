@@ -16,7 +16,8 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models
 from mlpcli.workflows.engines import EngineChoice
-from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.fitting import epochs, finished
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.sittings import sitting_until
 from mlpcli.workflows.train import Observer

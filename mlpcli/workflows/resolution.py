@@ -29,6 +29,7 @@ SMOOTHING = 0.1
 # Output activations whose values a loss's logarithms can take.
 PROBABILITIES = ("sigmoid", "softmax")
 POSITIVES = ("exp", "softplus", "sigmoid", "softmax", "relu")
+UNBOUNDED_POSITIVES = ("exp", "softplus", "relu", "identity")
 LOSS_DOMAINS: dict[str, tuple[str, ...]] = {
     "cross_entropy": PROBABILITIES,
     "binary_cross_entropy": PROBABILITIES,
@@ -117,13 +118,19 @@ def domain_warning(loss: Loss, output_activation: str) -> str:
 
 
 def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation: str) -> TargetTransform:
-    """What regression targets become: `auto` standardizes unless counts or a bounded output need the raw numbers."""
+    """What regression targets become: `auto` divides counts by their mean, and leaves numbers for a bounded output.
+
+    Divided by their mean, counts of any size have gradients of the same size, and the rate means the same.
+    """
     asked = loaded.config.preprocess.target
     if asked == "auto":
-        is_free = output_activation == "identity" and not isinstance(loss, Poisson)
-        return "standardize" if is_free else "none"
-    if asked != "none" and isinstance(loss, Poisson):
-        raise loaded.error("preprocess.target", "poisson needs the counts as they are, not transformed. Write none.")
+        if isinstance(loss, Poisson):
+            return "scale" if output_activation in UNBOUNDED_POSITIVES else "none"
+        return "standardize" if output_activation == "identity" else "none"
+    if asked not in ("none", "scale") and isinstance(loss, Poisson):
+        raise loaded.error(
+            "preprocess.target", f"poisson needs counts, which {asked} does not leave. Write scale or none."
+        )
     return asked
 
 

@@ -8,7 +8,7 @@ from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import step_threads, trainer_maker
-from mlpcli.workflows.fitting import fresh_state
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
 PROBE_SECONDS = 0.3

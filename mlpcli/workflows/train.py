@@ -1,12 +1,9 @@
 """`mlp train`: prepare, train with checkpoints, and give the run its name when it is complete."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
-
-import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.table import count_codes
@@ -19,8 +16,10 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.data_store import memory_limit
+from mlpcli.workflows.divergence import explain_divergence
 from mlpcli.workflows.engines import load_engine, noting_compilation
-from mlpcli.workflows.fitting import Outcome, epochs, finished, fresh_state
+from mlpcli.workflows.fitting import Outcome, epochs, finished
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.interruption import Interruption
 from mlpcli.workflows.journal import Journal
 from mlpcli.workflows.memory import refuse_over_budget
@@ -111,7 +110,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
             journal.save(state)
-            raise Diverged(_divergence(prepared, state, fault, run.partial)) from fault
+            raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.was_asked)) from fault
         except KeyboardInterrupt:  # while compiling: no state is torn
             if not interruption.was_asked():
                 raise
@@ -133,22 +132,6 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         return TrainResult(prepared, outcome, run.final, seconds)
 
 
-def _divergence(prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, partial: str) -> str:
-    """What happened, what is kept, the likely cause and what to try."""
-    text = f"training diverged at epoch {fault.epoch}: the {fault.where} loss is not finite. "
-    if state.epoch:
-        text += f"Best weights so far (epoch {state.best_epoch or state.epoch}) are in {partial}/. "
-    largest = float(np.abs(prepared.train.samples.X).max(initial=0.0))
-    if largest > 1e3:
-        return text + (
-            f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
-            "or --set preprocess.numeric=robust if a few rows are far out."
-        )
-    optimizer = prepared.spec.update.optimizer
-    smaller = min(optimizer.learning_rate / 10, type(optimizer)().learning_rate)
-    return text + f"The learning rate is likely too high. Try --set training.optimizer.learning_rate={_short(smaller)}"
-
-
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:
     if not state.epoch:
         return "interrupted before the first epoch was done: nothing to resume."
@@ -167,7 +150,3 @@ def _unscored(partial: str, resume_command: str) -> str:
 
 def _how_to_resume(command: str) -> str:
     return f" Resume with: {command}" if command else ""
-
-
-def _short(number: float) -> str:
-    return f"{number:.{max(1, 1 - math.floor(math.log10(number)))}f}".rstrip("0") if number < 1 else f"{number:g}"

@@ -27,7 +27,8 @@ from mlpcli.data.schema.roles import decide
 from mlpcli.data.table import Table
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model
-from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.fitting import epochs, finished
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.predict import PredictRequest
 from mlpcli.workflows.predict import predict as run_predict
 from mlpcli.workflows.preparation import prepare

@@ -8,7 +8,8 @@ import pytest
 from mlpcli.evaluation import averages
 from mlpcli.storage.model_file import encode_model
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.fitting import epochs, finished, fresh_state, stop_reason
+from mlpcli.workflows.fitting import epochs, finished, stop_reason
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded

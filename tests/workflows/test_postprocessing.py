@@ -14,7 +14,8 @@ from mlpcli.errors import ConfigError, DataError
 from mlpcli.evaluation.scores import score, score_classes
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.workflows.calibration import doubtful_log_loss, fit_temperature
-from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.fitting import epochs, finished
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.postprocessing import choose_threshold, fitted_state, threshold_metrics
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.tables import read_training_table

@@ -8,7 +8,8 @@ import pytest
 from mlpcli.errors import ConfigError
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.network import predict
-from mlpcli.workflows.fitting import epochs, finished, fresh_state
+from mlpcli.workflows.fitting import epochs, finished
+from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded

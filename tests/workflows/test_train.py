@@ -296,7 +296,7 @@ def test_divergence_in_the_first_epoch_keeps_no_weights_and_says_so(folder):
     watch = Watch()
     with pytest.raises(Diverged) as caught:
         train(config, watch)
-    assert str(caught.value).startswith("training diverged at epoch 1: the training loss is not finite. The learning")
+    assert str(caught.value).startswith("training diverged at epoch 1: the training loss is not finite. ")
     assert not list(folder.rglob("weights.npz"))
     assert watch.has_ended
 
@@ -354,3 +354,25 @@ def test_the_signals_are_given_back(folder):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     train(loaded(), Watch())
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize("mean", [1e-3, 1e2, 1e6])
+def test_counts_of_any_size_train_alike(folder, mean):
+    x = np.linspace(-2.0, 2.0, 200)
+    table = write_csv(folder / "t.csv", ["a", "k"], zip(x, mean * np.exp(0.5 * x), strict=True))
+    training = {"loss": "poisson", "epochs": 30, "optimizer": {"name": "sgd", "learning_rate": 0.05}}
+    result = train(loaded({"train": str(table), "target": "k"}, training, task="regression"), Watch())
+    assert result.outcome.scores["validation"]["r2"] > 0.95
+
+
+def test_the_rate_that_is_advised_is_one_with_which_the_training_ends(folder):
+    table = write_csv(folder / "t.csv", ["a", "y"], [(i / 10, (i * 7) % 11) for i in range(60)])
+    data = {"train": str(table), "target": "y", "validation": None}
+
+    def with_rate(rate):
+        training = {"optimizer": {"name": "sgd", "learning_rate": rate}, "batch_size": 1000, "epochs": 30}
+        return loaded(data, training, task="regression", model={"layers": ["auto", "auto"]})
+
+    with pytest.raises(Diverged, match=r"at (\S+) \d+ steps did not diverge. Try --set \S+learning_rate=\1$") as caught:
+        train(with_rate(1e9), Watch())
+    train(with_rate(float(str(caught.value).rsplit("=", 1)[1])), Watch())

@@ -1,8 +1,8 @@
 """How target numbers become what the network learns, and back: arrays in, arrays out, one column per target.
 
-Every transform but `none` ends in mean 0 and deviation 1 over the training rows. The state holds `target_center` and
-`target_scale` (n_targets,); of `quantile` also `target_quantiles` and `target_scores`, the knots of one target after
-the other, `n_quantiles[j]` of target j.
+`scale` divides by the mean size; every other transform but `none` ends in mean 0 and deviation 1 over the training
+rows. The state holds `target_center` and `target_scale` (n_targets,); of `quantile` also `target_quantiles` and
+`target_scores`, the knots of one target after the other, `n_quantiles[j]` of target j.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.scaling import Standardize, at_equal_steps, normal_scores
 
-TargetTransform = Literal["none", "standardize", "log", "quantile"]
+TargetTransform = Literal["none", "standardize", "log", "quantile", "scale"]
 Values = NDArray[np.float64]
 
 MOST_QUANTILES = 1000
@@ -31,7 +31,9 @@ def fit_transform(columns: Sequence[Values], transform: TargetTransform) -> tupl
     columns = [np.sort(values) for values in columns]  # the order of the rows decides no last digit
     knots = [_knots(values) for values in columns] if transform == "quantile" else []
     for index, values in enumerate(columns):
-        if transform != "none":
+        if transform == "scale":
+            scales[index] = np.abs(values).mean()
+        elif transform != "none":
             known = np.log1p(values) if transform == "log" else values
             known = np.interp(known / 2, knots[index][0] / 2, knots[index][1]) if knots else known
             centers[index], scales[index] = Standardize().measure(known)

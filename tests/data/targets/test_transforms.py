@@ -25,13 +25,15 @@ amounts = arrays(np.float64, st.integers(2, 40), elements=st.floats(0, 1e6, widt
 )
 
 
-@given(amounts, st.sampled_from(["none", "standardize", "log", "quantile"]))
+@given(amounts, st.sampled_from(["none", "standardize", "log", "quantile", "scale"]))
 def test_every_transform_makes_the_round_trip(values, transform):
     state, n_quantiles = fit_transform([values], transform)
     there = transformed(values[:, None], transform, n_quantiles, state)
     back = restored(there, transform, n_quantiles, state)
     np.testing.assert_allclose(back[:, 0], values, rtol=1e-9, atol=1e-9)
-    if transform != "none":
+    if transform == "scale":
+        np.testing.assert_allclose(np.abs(there).mean(), 1)
+    elif transform != "none":
         np.testing.assert_allclose(there.mean(), 0, atol=1e-6)
         np.testing.assert_allclose(there.std(), 1, atol=1e-6)
 

@@ -1,0 +1,90 @@
+"""Where the biases of the last layer start: at the constant answer of least loss over a member's own rows.
+
+So training does not spend its first steps on the level of the targets, and a loss whose gradient grows with that level,
+as Poisson's does, does not diverge there (Goodfellow et al. 2016, Deep Learning, section 8.4).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.evaluation.averages import weighted_mean, weighted_quantile
+from mlpcli.nn.activations import inverse
+from mlpcli.nn.losses import AbsoluteError, CrossEntropy, Huber, Loss, Quantile
+from mlpcli.training.dataset import Dataset, Rows
+
+Values = NDArray[np.float64]
+
+_BISECTIONS = 100
+_SUM_TOLERANCE = 1e-5
+
+
+def best_output_bias(loss: Loss, output: str, dataset: Dataset, rows: Rows | int) -> Values:
+    """The logits (n_out,) whose outputs are the best constant for the given rows, or the first `rows` of them.
+
+    Rows count by their weights. Shares of classes are kept half a row away from 0 and 1, where logits are infinite.
+    Where the outputs cannot give the constant of the loss (the median of 0 and 1 from a sigmoid) it is the mean, and
+    where they cannot give that either, or the loss has no best constant (cross_entropy without a softmax), 0.
+    """
+    values, weights = _targets(dataset, rows)
+    n_rows = rows if isinstance(rows, int) else len(rows)
+    nothing = np.zeros(values.shape[1])
+    if not len(values) or (isinstance(loss, CrossEntropy) and output != "softmax"):
+        return nothing
+    means = weighted_mean(values, weights)
+    if output == "softmax":
+        return _softmax_logits(means, n_rows)
+    logits = inverse(output, _within(output, _center(loss, values, weights, means), n_rows))
+    at_means = inverse(output, _within(output, means, n_rows))
+    return np.asarray(np.nan_to_num(np.where(np.isnan(logits), at_means, logits), nan=0.0))
+
+
+def _targets(dataset: Dataset, rows: Rows | int) -> tuple[Values, Values | None]:
+    """Target rows and their weights; of classes one row each, with the weight of all their rows."""
+    taken = slice(rows) if isinstance(rows, int) else rows
+    y, weights = dataset.y[taken], None if dataset.weights is None else dataset.weights[taken].astype(np.float64)
+    if weights is not None and not weights.sum() > 0:
+        weights = None
+    if dataset.class_targets is None:
+        return np.asarray(y, np.float64), weights
+    counts = np.bincount(y, weights=weights, minlength=len(dataset.class_targets)).astype(np.float64)
+    return dataset.class_targets.astype(np.float64), counts
+
+
+def _center(loss: Loss, values: Values, weights: Values | None, means: Values) -> Values:
+    """The constant outputs (n_out,) of least loss, were every number an output."""
+    match loss:
+        case AbsoluteError():
+            return weighted_quantile(values, 0.5, weights)
+        case Quantile():
+            return weighted_quantile(values, loss.quantile, weights)
+        case Huber():
+            return _huber_center(values, weights, loss.delta)
+        case _:
+            return means
+
+
+def _huber_center(values: Values, weights: Values | None, delta: float) -> Values:
+    """Where the mean of the clipped errors is 0, by bisection: it falls with the constant."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    for _ in range(_BISECTIONS):
+        middle = low + (high - low) / 2
+        is_below = weighted_mean(np.clip(values - middle, -delta, delta), weights) > 0.0
+        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+    return np.asarray(low + (high - low) / 2)
+
+
+def _within(output: str, constants: Values, n_rows: int) -> Values:
+    """The constants half a row inside the ends of what a sigmoid, or exp, can give; others as they are."""
+    margin = 0.5 / n_rows
+    if output == "sigmoid":
+        is_share = (constants >= 0.0) & (constants <= 1.0)
+        return np.where(is_share, np.clip(constants, margin, 1.0 - margin), constants)
+    return np.where(constants == 0.0, margin, constants) if output == "exp" else constants
+
+
+def _softmax_logits(shares: Values, n_rows: int) -> Values:
+    """Logits of mean 0 for shares that sum to 1; 0 for numbers that are no shares."""
+    if (shares < 0.0).any() or abs(shares.sum() - 1.0) > _SUM_TOLERANCE:
+        return np.zeros(len(shares))
+    logs = np.log(np.maximum(shares, 0.5 / n_rows))
+    return np.asarray(logs - logs.mean())

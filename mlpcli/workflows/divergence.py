@@ -1,0 +1,109 @@
+"""Why a training diverged, and a learning rate that was tried before it is named."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+
+from mlpcli.training.ensemble import Evaluator
+from mlpcli.training.fit import TrainingState, fit
+from mlpcli.training.member import NonFiniteLoss, TrainingSpec
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.engines import step_threads, trainer_maker
+from mlpcli.workflows.initial_state import fresh_state
+from mlpcli.workflows.preparation import Prepared
+
+# Inputs that are scaled stay far below.
+LARGE_INPUT = 1e3
+# Lower rates that are tried, as fractions of the one that diverged and of the optimizer's default; the time of each.
+FRACTIONS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4, 1e-5)
+SECONDS = 2.0
+# A rate that survives must come this far beyond the epoch that diverged, as far as the time allows.
+FURTHER_EPOCHS = 2
+JUDGED_ROWS = 4096
+
+
+def explain_divergence(
+    prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, partial: str, must_stop: Callable[[], bool]
+) -> str:
+    """What happened, what is kept, the likely cause and what to try: the highest rate of some that did not diverge.
+
+    `must_stop` is asked between steps, and ends the search.
+    """
+    text = f"training diverged at epoch {fault.epoch}: the {fault.where} loss is not finite. "
+    if state.epoch:
+        text += f"Best weights so far (epoch {state.best_epoch or state.epoch}) are in {partial}/. "
+    largest = float(np.abs(prepared.train.samples.X).max(initial=0.0))
+    if largest > LARGE_INPUT:
+        return text + (
+            f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
+            "or --set preprocess.numeric=robust if a few rows are far out."
+        )
+    found = _highest_stable_rate(prepared, fault.epoch, must_stop)
+    if must_stop():
+        return text + "The learning rate is likely too high."
+    if found is None:
+        lowest = _short(_lower_rates(prepared)[-1])
+        return text + (
+            f"No lower learning rate helps, down to {lowest}. Look for targets or weights far out: mlp check. "
+            "Or try --set training.optimizer=adam --set training.gradient_clip=1"
+        )
+    rate, n_steps = found
+    return text + (
+        f"The learning rate is too high: at {_short(rate)} {n_steps} steps did not diverge. "
+        f"Try --set training.optimizer.learning_rate={_short(rate)}"
+    )
+
+
+def _highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], bool]) -> tuple[float, int] | None:
+    """The highest rate below the one that diverged at `epoch` with which training goes on, and the steps tried."""
+    for lower in _lower_rates(prepared):
+        n_steps = _stable_steps(prepared, lower, epoch + FURTHER_EPOCHS, must_stop)
+        if n_steps:
+            return lower, n_steps
+    return None
+
+
+def _lower_rates(prepared: Prepared) -> list[float]:
+    """Rates below that of the training, of one digit each, the highest first."""
+    optimizer = prepared.spec.update.optimizer
+    tops = (optimizer.learning_rate, type(optimizer)().learning_rate, 1e-3)
+    rates = {float(f"{top * fraction:.0e}") for top in tops for fraction in FRACTIONS}
+    return sorted((rate for rate in rates if 0.0 < rate < optimizer.learning_rate), reverse=True)
+
+
+def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Callable[[], bool]) -> int:
+    """Steps taken from fresh weights at this rate, 0 if the loss is not finite or ends above that of the fresh weights.
+
+    The course of the schedule is that of the whole training.
+    """
+    spec, members = _at_rate(prepared.spec, rate), prepared.members
+    n_members, n_threads = len(members), prepared.n_threads
+    state = fresh_state(prepared)
+    evaluator = Evaluator(prepared.networks, spec.loss, prepared.train.first(JUDGED_ROWS).samples)
+    before = evaluator.run([member.flat for member in state.members])[0]
+    end = perf_counter() + SECONDS
+    try:
+        with blas_threads(step_threads(prepared.engine, n_members, n_threads)):
+            make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
+            for report in fit(
+                members, spec, prepared.train.samples, state, must_stop=lambda: must_stop() or perf_counter() > end,
+                n_threads=n_threads, make_trainer=make_trainer,
+            ):  # fmt: skip
+                if report.epoch >= epochs:
+                    break
+    except NonFiniteLoss:
+        return 0
+    after = evaluator.run([member.kept for member in state.members])[0]
+    is_sound = math.isfinite(after) and after <= before
+    return max(member.n_steps for member in state.members) if is_sound else 0
+
+
+def _at_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:
+    return replace(spec, update=replace(spec.update, optimizer=replace(spec.update.optimizer, learning_rate=rate)))
+
+
+def _short(number: float) -> str:
+    return f"{number:.{max(1, 1 - math.floor(math.log10(number)))}f}".rstrip("0") if number < 1 else f"{number:g}"

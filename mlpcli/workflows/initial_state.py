@@ -1,0 +1,41 @@
+"""The state before the first step: initial weights, and output biases at the best constant of the loss."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.nn.initializers import DataDriven
+from mlpcli.training.fit import TrainingState, init_training
+from mlpcli.training.member import Member
+from mlpcli.training.output_bias import best_output_bias
+from mlpcli.training.seeding import rng_of
+from mlpcli.workflows.preparation import Prepared
+
+# Training rows that a data-driven start of the weights looks at.
+INITIALIZER_ROWS = 4096
+
+
+def fresh_state(prepared: Prepared) -> TrainingState:
+    """Initial weights and optimizer state of each member, from the config's seed."""
+    training, X = prepared.loaded.config.training, prepared.train.samples.X
+    if prepared.spec.chunk_rows is None:
+        sample = np.sort(rng_of(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
+    else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours
+        sample = np.arange(min(INITIALIZER_ROWS, len(X)))
+    needs_rows = isinstance(prepared.loaded.config.model.initializer, DataDriven)
+    members = prepared.members
+    return init_training(
+        members, prepared.spec, np.dtype(training.dtype), X[sample] if needs_rows else None,
+        _output_biases(prepared, members),
+    )  # fmt: skip
+
+
+def _output_biases(prepared: Prepared, members: Sequence[Member]) -> list[NDArray[np.float64]] | None:
+    """What each member adds to its last biases; those that are trained on all rows share it."""
+    if prepared.loaded.config.model.output_bias == "initializer":
+        return None
+    data, loss, output = prepared.train.samples, prepared.spec.loss, prepared.network.output
+    if isinstance(members[0].rows, int):
+        return [best_output_bias(loss, output, data, members[0].rows)] * len(members)
+    return [best_output_bias(loss, output, data, member.rows) for member in members]
