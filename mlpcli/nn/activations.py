@@ -201,31 +201,5 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
     "mish": ActivationFunction(_mish, "z tanh(softplus(z))", "he_uniform"),
     "exp": ActivationFunction(_exp, "exp(z): positive outputs, for poisson", is_for_outputs_only=True),
 }
-
-
-def inverse(name: str, a: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The z with f(z) = a (any shape), by bisection where f rises; NaN where f does not reach a, or is flat there."""
-    bound = 750.0 + np.abs(a) / LEAK * 2.0
-    low, high = np.maximum(-bound, _LOWEST.get(name, -np.inf)), bound
-    with np.errstate(over="ignore"):
-        for _ in range(_BISECTIONS):
-            middle = low + (high - low) / 2
-            is_below = _value_and_slope(name, middle)[0] < a
-            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-        value, slope = _value_and_slope(name, high)
-    is_met = (np.abs(value - a) <= 1e-6 * np.abs(a) + 1e-12) & (slope > 0.0)
-    return np.where(is_met, high, np.nan)
-
-
-def _value_and_slope(name: str, z: NDArray[np.float64]) -> tuple[Array, Array]:
-    a, slope = np.empty_like(z), np.empty_like(z)
-    ACTIVATIONS[name].evaluate(z, a, slope, np.empty_like(z))
-    return a, slope
-
-
-_BISECTIONS = 200
-# Where activations that fall and then rise have their least value, to either side of which they take each value once.
-_LOWEST = {"silu": -1.2784645, "gelu": -0.7524614, "mish": -1.1924312}
-
 # Softmax has no derivative of one number by another, so it is a layer of its own: see `layers.Softmax`.
 OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax")

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import weighted_mean, weighted_quantile
-from mlpcli.nn.activations import inverse
+from mlpcli.nn.activations import ACTIVATIONS, LEAK
 from mlpcli.nn.losses import AbsoluteError, CrossEntropy, Huber, Loss, Quantile
 from mlpcli.training.dataset import Dataset, Rows
 
 Values = NDArray[np.float64]
 
-_BISECTIONS = 100
+_BISECTIONS = 200
+# Where activations that fall and then rise have their least value, to either side of which they take each value once.
+_LOWEST = {"silu": -1.2784645, "gelu": -0.7524614, "mish": -1.1924312}
 _SUM_TOLERANCE = 1e-5
 
 
@@ -88,3 +90,23 @@ def _softmax_logits(shares: Values, n_rows: int) -> Values:
         return np.zeros(len(shares))
     logs = np.log(np.maximum(shares, 0.5 / n_rows))
     return np.asarray(logs - logs.mean())
+
+
+def inverse(name: str, a: Values) -> Values:
+    """The z with f(z) = a (any shape), by bisection where f rises; NaN where f does not reach a, or is flat there."""
+    bound = 750.0 + np.abs(a) / LEAK * 2.0
+    low, high = np.maximum(-bound, _LOWEST.get(name, -np.inf)), bound
+    with np.errstate(over="ignore"):
+        for _ in range(_BISECTIONS):
+            middle = low + (high - low) / 2
+            is_below = _value_and_slope(name, middle)[0] < a
+            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+        value, slope = _value_and_slope(name, high)
+    is_met = (np.abs(value - a) <= 1e-6 * np.abs(a) + 1e-12) & (slope > 0.0)
+    return np.where(is_met, high, np.nan)
+
+
+def _value_and_slope(name: str, z: Values) -> tuple[Values, Values]:
+    a, slope = np.empty_like(z), np.empty_like(z)
+    ACTIVATIONS[name].evaluate(z, a, slope, np.empty_like(z))
+    return a, slope

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import logit
 
-from mlpcli.nn.activations import ACTIVATIONS, inverse
+from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.build import HiddenSpec, perceptron
 from mlpcli.nn.initializers import ByFan
 from mlpcli.nn.losses import (
@@ -24,7 +24,7 @@ from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import init_training
 from mlpcli.training.member import Member
-from mlpcli.training.output_bias import best_output_bias
+from mlpcli.training.output_bias import best_output_bias, inverse
 from tests.training.staging import SPEC
 
 N_ROWS = 60
