@@ -308,10 +308,11 @@ def most_threads(network: Network, batch_size: int) -> int:
 
 
 def _chunks(op: dict[str, int]) -> int:
-    """Into how many chunks of neurons an instruction is cut; 0 for one whose rows are."""
+    """Into how many chunks of neurons, two at least, an instruction is cut; 0 for one whose rows are."""
     if op["code"] != DENSE or op["n_in"] * op["n_out"] < WEIGHTS_IN_CHUNKS:
         return 0
-    return max(1, min(MOST_CHUNKS, op["n_out"] // NEURONS_OF_A_CHUNK))
+    n_chunks = min(MOST_CHUNKS, op["n_out"] // NEURONS_OF_A_CHUNK)
+    return n_chunks if n_chunks > 1 else 0
 
 
 def _cuts(count: int, size: int) -> list[int]:

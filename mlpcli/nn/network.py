@@ -21,6 +21,7 @@ from mlpcli.nn.losses import Loss
 
 # Rows of a block of outputs, and numbers of the widest layer in it: enough for the matrix product, and in the cache.
 PREDICTED_ROWS, PREDICTED_CELLS = 2048, 1 << 17
+TILE = 64
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,12 @@ class Predictor:
 def predict(network: Network, flat: Array, X: Array) -> Array:
     """Outputs (n_rows, n_out) for inputs `X` (n_rows, n_in).
 
-    Blocks have one size, the last one is filled up: BLAS rounds by the number of rows, and the outputs of a row must
-    not depend, not even in their last digit, on how many rows stand beside it.
+    Blocks have one size, a multiple of 64, and the last one is filled up: BLAS takes the rows beyond a multiple of its
+    tiles (of 64 rows at most) another way, and the outputs of a row must not depend, not even in their last digit, on
+    where it stands or how many rows stand beside it.
     """
-    n = max(64, min(PREDICTED_ROWS, PREDICTED_CELLS // max(network.chain.widths(network.n_in))))
+    fitting = min(PREDICTED_ROWS, PREDICTED_CELLS // max(network.chain.widths(network.n_in)))
+    n = max(TILE, fitting // TILE * TILE)
     predictor, a = Predictor(network, flat, n), np.empty((len(X), network.n_out), flat.dtype)
     # Inputs far outside what training saw may overflow on the way, where most activations saturate; the caller looks at
     # what comes out.

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError, OutputError
+from mlpcli.messages import size
 from mlpcli.storage.strict_json import format_json, parse_json
 
 Array = NDArray[Any]
@@ -43,22 +44,11 @@ _MAX_RATIO = 20
 _PIECE = 1 << 18
 
 _TRAIN = {"model": "Train one with: mlp train CONFIG", "checkpoint": "Start the training anew, without --resume."}
-# All that zipfile and zlib raise on hostile bytes, besides BadZipFile.
-_ZIP_FAULTS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,  # NotImplementedError and RecursionError too
-    LookupError,
-    OverflowError,
-)
-# What NumPy raises on the header of an array, a literal of Python; it warns of one that Python 2 wrote.
-_ARRAY_FAULTS = (
-    ValueError, TypeError, SyntaxError, LookupError, OverflowError, RuntimeError, tokenize.TokenError, Warning
-)  # fmt: skip
+# All that is raised on hostile bytes: by zipfile and zlib (some RuntimeErrors too, NotImplementedError is one), and by
+# NumPy on the header of an array, a literal of Python (it warns of one that Python 2 wrote).
+_FAULTS = (ValueError, LookupError, OverflowError, RuntimeError)
+_ZIP_FAULTS = (*_FAULTS, zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError)
+_ARRAY_FAULTS = (*_FAULTS, TypeError, SyntaxError, tokenize.TokenError, Warning)
 
 
 class _Refused(Exception):
@@ -78,7 +68,7 @@ def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
     text = format_json(header)
     if len(text) > _MAX_HEADER:
         raise OutputError(
-            f"the header of the model takes {_size(len(text))}, more than {_size(_MAX_HEADER)}: "
+            f"the header of the model takes {size(len(text))}, more than {size(_MAX_HEADER)}: "
             "too many columns or category levels. Leave columns out with data.drop."
         )
     if HEADER in arrays or len(arrays) >= MAX_ENTRIES:
@@ -126,12 +116,12 @@ def read_npz(path: str, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
 class _BoundedFile(io.BufferedReader):
     """A file that refuses long reads: zipfile reads the directory at once, however long the file says it is."""
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:
-            size = _MAX_DIRECTORY
-        if size > _MAX_DIRECTORY:
+    def read(self, n_bytes: int | None = -1, /) -> bytes:
+        if n_bytes is None or n_bytes < 0:
+            n_bytes = _MAX_DIRECTORY
+        if n_bytes > _MAX_DIRECTORY:
             raise zipfile.BadZipFile
-        return super().read(size)
+        return super().read(n_bytes)
 
 
 def _open(path: str, kind: Kind) -> _BoundedFile:
@@ -183,14 +173,14 @@ def _check_end(file: BinaryIO, n_entries: int) -> None:
         raise _damaged("number of entries")
 
 
-def _read_archive(archive: zipfile.ZipFile, size: int, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
-    entries = _check_directory(archive.infolist(), size, kind)
+def _read_archive(archive: zipfile.ZipFile, n_bytes: int, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
+    entries = _check_directory(archive.infolist(), n_bytes, kind)
     # The header first: a newer format may hold what this version cannot judge.
     header = _parse_header(_read_array(archive, HEADER, entries.pop(HEADER)), kind)
     return header, {name: _read_array(archive, name, entry) for name, entry in entries.items()}
 
 
-def _check_directory(infos: list[zipfile.ZipInfo], size: int, kind: Kind) -> dict[str, zipfile.ZipInfo]:
+def _check_directory(infos: list[zipfile.ZipInfo], n_bytes: int, kind: Kind) -> dict[str, zipfile.ZipInfo]:
     """The entries by array name, all of them within bounds."""
     entries: dict[str, zipfile.ZipInfo] = {}
     if len(infos) > MAX_ENTRIES:
@@ -210,15 +200,15 @@ def _check_directory(infos: list[zipfile.ZipInfo], size: int, kind: Kind) -> dic
         entries[name] = info
     # Before memory is spent: the packed sizes must fit into the file (entries that overlap do not), and so must, within
     # reason, the sizes they claim to unpack to.
-    if sum(info.compress_size for info in infos) > size:
+    if sum(info.compress_size for info in infos) > n_bytes:
         raise _damaged("the entries are larger than the file")
     total = sum(info.file_size for info in infos)
-    if total > min(_MAX_RATIO * size, _MAX_TOTAL):
-        raise _Refused(f"refused: {_size(size)} that unpack to {_size(total)}")
+    if total > min(_MAX_RATIO * n_bytes, _MAX_TOTAL):
+        raise _Refused(f"refused: {size(n_bytes)} that unpack to {size(total)}")
     if HEADER not in entries:
         raise _Refused(f"not a {kind} of mlp (no header)")
     if entries[HEADER].file_size > _MAX_HEADER + 128:
-        raise _Refused(f"refused: a header of {_size(entries[HEADER].file_size)}")
+        raise _Refused(f"refused: a header of {size(entries[HEADER].file_size)}")
     return entries
 
 
@@ -298,12 +288,3 @@ def _show(value: object) -> str:
     """A value from a hostile file as text that is short and harmless on a terminal."""
     text = ascii(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _size(n_bytes: int) -> str:
-    size, unit = float(n_bytes), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"

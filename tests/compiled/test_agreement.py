@@ -27,7 +27,7 @@ from mlpcli.nn.steps import Multipliers, UpdateSpec
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.member import Member, NonFiniteLoss, NumpyTrainer, TrainingSpec
 from tests.nn.staging import HIDDEN, N_IN, N_OUT, networks
-from tests.training.staging import network
+from tests.training.staging import SPEC, network
 
 N_ROWS = 45
 COSTS = [(CrossEntropy(), "softmax"), (BinaryCrossEntropy(), "sigmoid"), (SquaredError(), "identity")]
@@ -245,3 +245,12 @@ def test_all_trainings_of_a_dtype_share_one_compilation(tmp_path):
         trained(CompiledTrainer, member, data, TrainingSpec(cost, spec, Constant(), 16, 5), "f4")
     of_dtype = [one for one in run_steps.signatures if "float32" in str(one)]
     assert len(of_dtype) == 1
+
+
+@pytest.mark.parametrize("n_neurons", [300, 511, 512, 3000])
+def test_neurons_are_shared_in_two_chunks_at_least_or_else_the_rows_are(n_neurons):
+    spec = replace(SPEC, batch_size=256)
+    wide = network(n_neurons, dropout=0.0, n_in=1000)
+    ops = program.assemble(wide, spec.loss, spec.update, spec.batch_size, np.dtype("f4"), n_threads=2).ops
+    assert (ops["chunks"].max() >= 2) == (n_neurons >= 512)
+    assert not (ops["chunks"] == 1).any()

@@ -113,6 +113,18 @@ def test_predictions_of_many_blocks_are_those_of_each():
         np.testing.assert_array_equal(predict(network, flat, X[row : row + 1])[0], whole[row])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [3, 90, 100, 131, 1000, 3000])
+def test_the_outputs_of_a_row_have_the_same_bits_wherever_it_stands(width, dtype):
+    # A block of 1310 rows, of which the last 14 go another way through BLAS, is what 100 neurons would lead to.
+    network = Network(N_IN, (Dense(width=width), Activation(function="tanh"), Dense(width=3)), "softmax")
+    flat, x = start(network, 0, dtype), rows(0, 1, dtype)[0]
+    expected = predict(network, flat, x)
+    for n_rows in (2, 63, 64, 65, 2 * PREDICTED_ROWS + 5):
+        outputs = predict(network, flat, np.repeat(x, n_rows, axis=0))
+        np.testing.assert_array_equal(outputs, np.repeat(expected, n_rows, axis=0))
+
+
 def test_tensors_have_the_names_of_the_formula_and_lie_by_group():
     inner = (Dense(width=4, has_bias=False), LayerNorm(), Activation(function="relu", is_learnt=True))
     network = Network(4, (InputScale(), Dense(width=4), Residual(layers=inner), Dense(width=2)))

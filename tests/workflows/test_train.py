@@ -253,6 +253,33 @@ def test_what_does_not_touch_an_epoch_may_change(folder, change):
     assert WEIGHTS.exists()
 
 
+def weights():
+    with np.load(WEIGHTS) as file:
+        return {name: file[name].tobytes() for name in file.files if name != "header"}
+
+
+def test_the_threads_that_share_members_may_change_and_then_nothing_shows(folder):
+    def config(threads):
+        return loaded(training={"epochs": 4, "threads": threads, "engine": "numpy"}, model={"members": 3})
+
+    train(config(1), Watch())
+    expected = weights()
+    for before, after in ((1, 3), (2, "auto")):
+        interrupt(config(before), 2)
+        train(config(after), Watch(), resume=True)
+        assert weights() == expected
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_the_threads_that_share_products_may_not_change(folder, before, after):
+    def config(threads):
+        return loaded(training={"epochs": 4, "threads": threads, "engine": "numpy"})
+
+    interrupt(config(before), 2)
+    with pytest.raises(ConfigError, match=rf"training\.threads: .*was written with {before}, the config says {after}"):
+        train(config(after), Watch(), resume=True)
+
+
 def test_resuming_on_other_data_is_refused_and_changes_nothing(folder):
     table = folder / "t.csv"
     table.write_bytes((DATA / "iris.csv").read_bytes())
