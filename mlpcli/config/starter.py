@@ -20,7 +20,10 @@ class StarterColumn:
 
 @dataclass(frozen=True)
 class StarterData:
-    """What was found in the file; `notes` say what was guessed of it as a whole."""
+    """What was found in the file, and how long a training may take.
+
+    `notes` say what was guessed of the file as a whole; `budget_seconds` is None for any time.
+    """
 
     train: str
     targets: tuple[str, ...]
@@ -33,6 +36,7 @@ class StarterData:
     decimal: str = "."
     thousands: str = ""
     notes: tuple[str, ...] = ()
+    budget_seconds: float | None = None
 
 
 def starter_yaml(data: StarterData, recipe: Recipe) -> str:
@@ -56,6 +60,8 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     ]
     for section in sections(recipe, data.facts):
         lines += [f"{section.name}:", *(_line(f"  {text}", _comment(comment)) for text, comment in section.lines)]
+    if data.budget_seconds is not None:
+        lines += ["budget:", _line(f"  seconds: {data.budget_seconds:g}", "then training ends; the best epoch is kept")]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Starter:
     notes: tuple[str, ...]
     data: StarterData
     recipe: Recipe
+    read_seconds: float = 0.0
     seconds: float | None = None
     budget: float | None = None
 
@@ -58,7 +60,9 @@ def init(
 
     Raises DataError.
     """
+    started = perf_counter()
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
+    read_seconds = perf_counter() - started
     plan, disguised = _plan_targets(table, targets, task)
     task, reason = plan.task, plan.reason
     counts, n_rows, note = _look_at_targets(table, plan)
@@ -105,6 +109,7 @@ def init(
         ),
         data,
         chosen,
+        read_seconds,
     )
 
 

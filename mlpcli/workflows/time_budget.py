@@ -1,9 +1,10 @@
 """The strongest recipe whose training fits into a given time."""
 
 from dataclasses import replace
+from time import perf_counter
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.config.recipes import cheaper
+from mlpcli.config.recipes import Recipe, cheaper
 from mlpcli.config.starter import starter_yaml
 from mlpcli.workflows.init import Starter
 from mlpcli.workflows.preparation import prepare
@@ -13,13 +14,31 @@ from mlpcli.workflows.timing import expected_seconds
 def fitted_into(starter: Starter, seconds: float) -> Starter:
     """The starter with its recipe, or the first one down the ladder that is expected to train in `seconds`.
 
-    Each is timed by a few real steps on the table; the last one is taken whatever it takes.
+    Each is timed by a few real steps on the table. Where the last one takes longer, it gets as many epochs as fit, and
+    at least one. The config has `seconds` as its budget, so that a training on a slower machine ends in time as well.
     """
     recipe = starter.recipe
+    data = replace(starter.data, budget_seconds=seconds)
+
+    def timed(recipe: Recipe) -> tuple[Starter, float]:
+        text = starter_yaml(data, recipe)
+        started = perf_counter()
+        prepared = prepare(config_from_text(text, data.train), starter.table)
+        fixed = starter.read_seconds + perf_counter() - started
+        estimate = fixed + expected_seconds(prepared)
+        return replace(starter, text=text, recipe=recipe, data=data, seconds=estimate, budget=seconds), fixed
+
     while True:
-        text = starter_yaml(starter.data, recipe)
-        estimate = expected_seconds(prepare(config_from_text(text, starter.data.train), starter.table))
-        below = cheaper(recipe, starter.data.facts)
-        if estimate <= seconds or below is None:
-            return replace(starter, text=text, recipe=recipe, seconds=estimate, budget=seconds)
+        fitted, fixed = timed(recipe)
+        assert fitted.seconds is not None
+        if fitted.seconds <= seconds:
+            return fitted
+        below = cheaper(recipe, data.facts)
+        if below is None:
+            break
         recipe = below
+    per_epoch = (fitted.seconds - fixed) / recipe.epochs
+    epochs = max(1, int((seconds - fixed) / per_epoch))
+    recipe = replace(recipe, epochs=min(epochs, recipe.epochs))
+    text, estimate = starter_yaml(data, recipe), fixed + recipe.epochs * per_epoch
+    return replace(fitted, text=text, recipe=recipe, seconds=estimate)

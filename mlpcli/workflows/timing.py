@@ -1,5 +1,6 @@
 """How long a training will take, from real steps of it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
@@ -8,14 +9,42 @@ from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import step_threads, trainer_maker
+from mlpcli.workflows.fitting import report_start
 from mlpcli.workflows.initial_state import fresh_state
+from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.preparation import Prepared
 
 PROBE_SECONDS = 0.3
 
 
 def expected_seconds(prepared: Prepared) -> float:
-    """Seconds for all epochs, from as many steps on throwaway weights as fit into PROBE_SECONDS."""
+    """Seconds for all epochs, their scores and those at the end; timed on throwaway weights."""
+    return step_seconds(prepared) + scoring_seconds(prepared)
+
+
+def scoring_seconds(prepared: Prepared) -> float:
+    """Seconds for the scores of the epochs that are judged, and of every part at the end; one epoch's are timed."""
+    if prepared.validation is None:
+        return 0.0
+    state = fresh_state(prepared)
+    with blas_threads(1):
+        once = _seconds_of(lambda: report_start(prepared, state))
+        if once < PROBE_SECONDS:  # the first time pays for what is allocated once
+            once = min(_seconds_of(lambda: report_start(prepared, state)) for _ in range(3))
+    judged = judged_epochs(prepared.loaded.config.training)
+    n_judged = prepared.spec.epochs if judged is None else len(judged)
+    n_rows = sum(len(part.truth) for part in prepared.parts)
+    return once * (n_judged + n_rows / len(prepared.validation.truth))
+
+
+def _seconds_of(act: Callable[[], object]) -> float:
+    started = perf_counter()
+    act()
+    return perf_counter() - started
+
+
+def step_seconds(prepared: Prepared) -> float:
+    """Seconds for the steps of all epochs, from as many of them as fit into PROBE_SECONDS."""
     spec, members = prepared.spec, prepared.members
     n_members, n_threads = len(members), prepared.n_threads
     make, made = trainer_maker(prepared.engine, n_members, n_threads), list[Trainer]()

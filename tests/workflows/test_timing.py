@@ -5,8 +5,8 @@ import pytest
 from mlpcli.training.member import EpochResult
 from mlpcli.workflows import timing
 from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.timing import expected_seconds
-from tests.workflows.staging import loaded
+from mlpcli.workflows.timing import scoring_seconds, step_seconds
+from tests.workflows.staging import IRIS, loaded
 
 
 class Clock:
@@ -41,4 +41,24 @@ def test_what_is_loaded_once_is_counted_once(monkeypatch, n_steps):
     monkeypatch.setattr(timing, "perf_counter", clock)
     monkeypatch.setattr(timing, "trainer_maker", lambda *arguments: Slow)
     training = {"epochs": 1000, "batch_size": -(-120 // n_steps)}
-    assert expected_seconds(prepare(loaded(training=training))) == pytest.approx(n_steps)
+    assert step_seconds(prepare(loaded(training=training))) == pytest.approx(n_steps)
+
+
+@pytest.mark.parametrize(("early_stopping", "n_judged"), [(None, 8), ({"at": "cycle_ends"}, 3)])
+def test_the_scores_of_each_judged_epoch_and_of_the_end_are_counted(monkeypatch, early_stopping, n_judged):
+    clock = Clock()
+
+    def report_start(prepared, state):
+        clock.now += 0.5
+
+    monkeypatch.setattr(timing, "perf_counter", clock)
+    monkeypatch.setattr(timing, "report_start", report_start)
+    stopping = early_stopping if early_stopping is None else {"metric": "loss", **early_stopping}
+    training = {"epochs": 8, "schedule": {"name": "coslog", "cycles": 3}, "early_stopping": stopping}
+    prepared = prepare(loaded(training=training))
+    n_rows = sum(len(part.truth) for part in prepared.parts)
+    assert scoring_seconds(prepared) == pytest.approx(0.5 * (n_judged + n_rows / len(prepared.validation.truth)))
+
+
+def test_without_validation_rows_no_epoch_is_judged():
+    assert scoring_seconds(prepare(loaded(data={**IRIS, "validation": None}))) == 0.0

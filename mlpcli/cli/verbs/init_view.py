@@ -26,10 +26,10 @@ def init_summary(screen: Screen, starter: Starter, output: str) -> None:
         screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}")
     if starter.seconds is not None:
         members = f", {count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
-        about = f"about {duration(starter.seconds)} of training"
+        about = f"about {duration(starter.seconds)} of training, reading included"
         screen.say(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
         if starter.budget is not None and starter.seconds > starter.budget:
-            screen.warn(f"no recipe trains in {duration(starter.budget)}: this is the quickest. Lower training.epochs.")
+            screen.warn(f"one epoch takes longer than {duration(starter.budget)}: training will end within it.")
     if output != "-":
         faults = any(profile.fault and not profile.drop_reason for profile in starter.profiles)
         first = "settle what the notes say, then " if faults else ""
