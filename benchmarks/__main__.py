@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|reading|quality`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|quality`."""
 
 import argparse
 import sys
@@ -17,13 +17,15 @@ def main() -> None:
         return command.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Timing against peers and floors.",
+        description="Timing against peers and floors, and how often verdicts are wrong.",
         epilog="Scores against peers: python -m benchmarks quality --help",
     )
-    parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth", "reading"])
+    parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth", "reading", "drift"])
     parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
     parser.add_argument("--full", action="store_true", help="predict, growth, reading: 10^7 rows as well")
-    parser.add_argument("--only", metavar="NAME", help="one work, table, verb, number of rows or series")
+    parser.add_argument(
+        "--only", metavar="NAME", help="one work, table, verb, number of rows, series, or alike or changed of drift"
+    )
     parser.add_argument("--data", metavar="FOLDER", type=Path, help="process: holds NAME/{train,test}.csv.gz")
     parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
     asked = parser.parse_args()
@@ -53,6 +55,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import reading
 
             return reading.run(asked.quick, asked.full, asked.only)
+        case "drift":
+            from benchmarks import drift
+
+            return drift.run(asked.quick, asked.only)
         case _:
             return growth.run(asked.quick, asked.full, asked.only)
 

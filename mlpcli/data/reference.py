@@ -1,13 +1,14 @@
 """What the training rows held, column by column, and later rows counted into the same bins.
 
-Of numbers and dates the bins lie between edges near every twentieth of the training rows, of texts a bin is a level.
-docs/data-contract.md describes what is made of the counts.
+Of numbers and dates the bins lie between edges near every twentieth of the training rows, of texts a bin is a level, or
+a bucket of levels (`level_sketch`). docs/data-contract.md describes what is made of the counts.
 """
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -15,20 +16,21 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.scaling import known_and_sorted
+from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, level_hash, lowest
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 N_BINS = 20
-MOST_LEVELS = 100
+MOST_LEVELS = 1000
 MOST_CHARACTERS = 200  # of a level
 # Bounds of what the model file is given: levels of all columns together, and columns.
 MOST_LEVELS_TOGETHER = 20_000
 MOST_COLUMNS = 5_000
 # Rows looked at in later tables: fractions of so many are known to half a percent at worst.
 SAMPLE_ROWS = 65_536
-MOST_UNSEEN = 20
+MOST_UNSEEN = 1000  # new levels of a column
 MOST_ROWS = 2**53  # that a file may speak of
 
 # What a number may differ by, relative to its size, without being another: the precision of float32.
@@ -38,15 +40,34 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class ReferenceColumn:
-    """What the training rows held in a column; `counts` has no missing cells in it.
+    """What the training rows held in a column; nothing counts missing cells.
 
-    A number or a date has rising `edges` and one count more: up to and with an edge, and above the last. Any other
-    column has `levels`, the count of each, and a last count of all other texts.
+    A number or a date has rising `edges` and one of `counts` more: up to and with an edge, and above the last. Any
+    other column has `levels` with the count of each, and in `buckets` the rows of all its levels by their hashes.
+    `is_sample` says that there were more levels: those of `levels` have the lowest hashes.
     """
 
     edges: tuple[float, ...] = ()
     levels: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    buckets: tuple[int, ...] = ()
+    is_sample: bool = False
+
+    @cached_property
+    def level_buckets(self) -> NDArray[np.int64]:
+        """The bucket of each level (n_levels,)."""
+        return np.asarray([bucket_of(level_hash(level)) for level in self.levels], np.int64)
+
+    @cached_property
+    def last_hash(self) -> int | None:
+        """The highest hash of a level that would be known by name; None where all are."""
+        return max(map(level_hash, self.levels)) if self.is_sample else None
+
+    def would_name(self, text: str) -> bool:
+        """Whether `levels` has this text if the training rows had it."""
+        if len(text) > MOST_CHARACTERS:
+            return False
+        return self.last_hash is None or level_hash(text) <= self.last_hash
 
 
 @dataclass(frozen=True)
@@ -61,9 +82,9 @@ class ReferenceProfile:
 class Histogram:
     """What rows held, for each input column in its order; `a + b` is of the rows of both.
 
-    `counts` are those of the profile's bins, all columns in a row; `n_missing`, `n_below` and `n_above` the range of
-    the training rows are (n_columns,), so are `low` and `high`, infinite where there are no numbers. `unseen` counts
-    texts that are not among the levels, the most frequent of each column.
+    `counts` are those of the profile's bins and buckets, all columns in a row; `n_missing`, `n_below` and `n_above` the
+    range of the training rows are (n_columns,), so are `low` and `high`, infinite where there are no numbers. `unseen`
+    counts levels that the training rows did not have, of each column those with the lowest hashes.
     """
 
     n_rows: int
@@ -86,7 +107,7 @@ class Histogram:
             self.n_above + other.n_above,
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
-            {name: dict(texts.most_common(MOST_UNSEEN)) for name, texts in unseen.items()},
+            {name: bounded(texts, MOST_UNSEEN) for name, texts in unseen.items()},
         )
 
 
@@ -98,17 +119,17 @@ def fit_numbers(ordered: Values) -> ReferenceColumn:
 
 def fit_levels(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
     """The levels of a column of which the table has `n_columns` at most, and their counts."""
+    found = _counts_by_level(column)
     if feature.role == "boolean":
-        levels: tuple[str, ...] = feature.schema.levels
+        levels, is_sample = feature.schema.levels, False
     else:
-        found = dict(zip(column.levels, column.counts.tolist(), strict=True))
-        # Singletons estimate the rate of unseen levels (Good-Turing), so they stay among the others.
-        frequent = {text: count for text, count in found.items() if count > 1 and len(text) <= MOST_CHARACTERS}
-        most = min(MOST_LEVELS, MOST_LEVELS_TOGETHER // n_columns)
+        named = [text for text in found if len(text) <= MOST_CHARACTERS]
+        kept = lowest(named, min(MOST_LEVELS, MOST_LEVELS_TOGETHER // n_columns))
         # Equal counts in the order of the texts, so that the order of the rows does not matter.
-        levels = tuple(sorted(frequent, key=lambda text: (-frequent[text], text))[:most])
-    counts, _, _ = _level_counts(column, levels)
-    return ReferenceColumn(levels=levels, counts=tuple(counts.tolist()))
+        levels = tuple(sorted(kept, key=lambda text: (-found[text], text)))
+        is_sample = len(kept) < len(named)
+    counts = tuple(found.get(level, 0) for level in levels)
+    return ReferenceColumn((), levels, counts, tuple(fill_buckets(found).tolist()), is_sample)
 
 
 def reference_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceProfile:
@@ -151,31 +172,36 @@ def count_rows(
                 low[index], high[index] = ordered[0], ordered[-1]
                 numbers[1:, index] = _beyond(ordered, feature)
         else:
-            of_bins, numbers[0, index], others = _level_counts(column, known.levels)
-            counts.append(of_bins)
+            numbers[0, index] = np.count_nonzero(column.codes < 0)
+            found = _counts_by_level(column)
+            counts += [_of_levels(found, known.levels), fill_buckets(found)]
+            is_known = frozenset(known.levels)
+            others = {text: n for text, n in found.items() if text not in is_known and known.would_name(text)}
             if others:
-                unseen[feature.name] = dict(Counter(others).most_common(MOST_UNSEEN))
+                unseen[feature.name] = bounded(others, MOST_UNSEEN)
     all_counts = np.concatenate([np.zeros(0, np.int64), *counts])
     return Histogram(n_rows, all_counts, numbers[0], numbers[1], numbers[2], low, high, unseen)
 
 
-def split_counts(profile: ReferenceProfile, histogram: Histogram) -> list[Counts]:
-    """The counts of each column."""
-    ends = np.cumsum([len(column.counts) for column in profile.columns])
-    return np.split(histogram.counts, ends[:-1])
+def split_counts(profile: ReferenceProfile, histogram: Histogram) -> list[tuple[Counts, Counts]]:
+    """The counts of each column, in its bins and in its buckets."""
+    lengths = [length for column in profile.columns for length in (len(column.counts), len(column.buckets))]
+    counts = np.split(histogram.counts, np.cumsum(lengths)[:-1])
+    return list(zip(counts[::2], counts[1::2], strict=True))
 
 
-def usual_others(known: ReferenceColumn) -> tuple[int, int]:
-    """Of how many training rows how many would have had no level of their own, had they come later.
+def named_levels(known: ReferenceColumn, now: Counts, unseen: Mapping[str, int]) -> tuple[Counts, Counts]:
+    """Rows before and now of each level of either that both sides would know by name.
 
-    That is the estimate of Good and Turing: those of the rarest levels that were kept are counted in where another row
-    less would have left them out.
+    Of very many new levels some were dropped, those with the highest hashes; so are known ones with such hashes.
     """
-    of_levels, others = known.counts[:-1], known.counts[-1]
-    least = min(of_levels, default=0)
-    if others and (least == 2 or len(of_levels) == MOST_LEVELS):
-        others += sum(count for count in of_levels if count == least)
-    return others, sum(known.counts)
+    before = np.asarray(known.counts, np.int64)
+    if len(unseen) >= MOST_UNSEEN:
+        last = max(map(level_hash, unseen))
+        is_kept = np.asarray([level_hash(level) <= last for level in known.levels], np.bool_)
+        before, now = before[is_kept], now[is_kept]
+    new = np.asarray(list(unseen.values()), np.int64)
+    return np.concatenate([before, np.zeros_like(new)]), np.concatenate([now, new])
 
 
 def find_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
@@ -185,17 +211,30 @@ def find_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
     if len(profile.columns) != len(features) or not 0 < profile.n_rows <= MOST_ROWS:
         return f"of {len(profile.columns)} columns and {profile.n_rows} rows for {len(features)} columns"
     for feature, known in zip(features, profile.columns, strict=True):
-        n_bins = len(known.edges if feature.is_numeric else known.levels) + 1
-        fits_role = not known.levels if feature.is_numeric else not known.edges
-        if feature.role == "boolean" and known.levels != feature.schema.levels:
-            fits_role = False
-        is_rising = all(before < after for before, after in pairwise(known.edges))
-        is_small = len(known.edges) < N_BINS and len(set(known.levels)) == len(known.levels) <= MOST_LEVELS
-        n_seen = sum(known.counts)
-        counts_fit = len(known.counts) == n_bins and min(known.counts) >= 0 and n_seen <= profile.n_rows
-        if not (fits_role and is_rising and is_small and counts_fit and 0 <= feature.n_missing <= profile.n_rows):
+        n_known = max(sum(known.counts), sum(known.buckets))
+        is_counted = min((feature.n_missing, *known.counts, *known.buckets)) >= 0
+        fits = _edges_fit if feature.is_numeric else _levels_fit
+        if not (is_counted and n_known + feature.n_missing <= profile.n_rows and fits(known, feature)):
             return f"that does not fit column {feature.name}"
     return ""
+
+
+def _edges_fit(known: ReferenceColumn, feature: Feature) -> bool:
+    if known.levels or known.buckets or known.is_sample:
+        return False
+    is_rising = all(before < after for before, after in pairwise(known.edges))
+    return is_rising and len(known.edges) < N_BINS and len(known.counts) == len(known.edges) + 1
+
+
+def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
+    if known.edges or (feature.role == "boolean" and (known.levels != feature.schema.levels or known.is_sample)):
+        return False
+    if not len(set(known.levels)) == len(known.levels) == len(known.counts) <= MOST_LEVELS:
+        return False
+    if len(known.buckets) != N_BUCKETS or (known.is_sample and not known.levels):
+        return False
+    named = fill_buckets(dict(zip(known.levels, known.counts, strict=True)))
+    return bool((named <= np.asarray(known.buckets)).all())
 
 
 def _edges(ordered: Values) -> tuple[float, ...]:
@@ -234,14 +273,10 @@ def _beyond(ordered: Values, feature: Feature) -> tuple[int, int]:
     return int(n_below), int(n_above)
 
 
-def _level_counts(column: CategoricalColumn, levels: Sequence[str]) -> tuple[Counts, int, dict[str, int]]:
-    """Cells of each level and of all others; missing cells; and the other texts with their counts."""
-    counts = np.zeros(len(levels) + 1, np.int64)
-    place = {level: index for index, level in enumerate(levels)}
-    others: dict[str, int] = {}
-    for text, count in zip(column.levels, column.counts.tolist(), strict=True):
-        index = place.get(text, len(levels))
-        counts[index] += count
-        if index == len(levels) and count:
-            others[text] = count
-    return counts, int(np.count_nonzero(column.codes < 0)), others
+def _counts_by_level(column: CategoricalColumn) -> dict[str, int]:
+    counted = zip(column.levels, column.counts.tolist(), strict=True)
+    return {text: count for text, count in counted if count}
+
+
+def _of_levels(found: Mapping[str, int], levels: Sequence[str]) -> Counts:
+    return np.asarray([found.get(level, 0) for level in levels], np.int64)

@@ -12,7 +12,11 @@ Counts = NDArray[np.int64]
 
 # Expected rows below which a bin is counted together with others (Cochran's rule).
 FEWEST_EXPECTED = 5.0
+# Of one bin so many are enough (the same).
+FEWEST_LEFT = 1.0
 _TINY = 1e-17
+_IMPOSSIBLE = 1e-12
+_DOUBLINGS, _HALVINGS = 40, 40
 
 
 def stability_index(before: Counts, now: Counts) -> float:
@@ -35,13 +39,52 @@ def merge_neighbours(before: Counts, now: Counts, n_groups: int) -> tuple[Counts
     return np.add.reduceat(before, starts), np.add.reduceat(now, starts)
 
 
+def level_bins(
+    before: Counts, now: Counts, bucket: Counts, before_in_buckets: Counts, now_in_buckets: Counts
+) -> tuple[Counts, Counts]:
+    """Bins of a column of levels: its frequent levels, and what they leave of the buckets that all rows are in.
+
+    `before` and `now` (n_levels,) are the rows of each known level, `bucket` (n_levels,) says where these are counted
+    too. Which levels are frequent goes by both sets together, so neither has more of them by its choice.
+    """
+    expected = _expected(before + now, int(before_in_buckets.sum()), int(now_in_buckets.sum()))
+    is_frequent = expected >= FEWEST_EXPECTED
+    place, n_buckets = bucket[is_frequent], len(before_in_buckets)
+    rests = [
+        whole - np.bincount(place, counts[is_frequent], n_buckets).astype(np.int64)
+        for counts, whole in ((before, before_in_buckets), (now, now_in_buckets))
+    ]
+    return merge_rare(np.append(before[is_frequent], rests[0]), np.append(now[is_frequent], rests[1]))
+
+
 def merge_rare(before: Counts, now: Counts) -> tuple[Counts, Counts]:
-    """Join the bins in which fewer than FEWEST_EXPECTED rows are expected, of either set, to the last one."""
+    """Join bins in which fewer than FEWEST_EXPECTED rows are expected, of either set, until there are enough.
+
+    They are joined in their order, behind the others. Empty bins vanish, and the last ones go to the smallest bin if
+    fewer than FEWEST_LEFT are expected in them.
+    """
     together = before + now
-    smaller = min(before.sum(), now.sum())
-    is_rare = together * (smaller / max(together.sum(), 1)) < FEWEST_EXPECTED
-    is_rare[-1] = True
-    return tuple(np.append(one[~is_rare], one[is_rare].sum()) for one in (before, now))  # type: ignore[return-value]
+    expected = _expected(together, int(before.sum()), int(now.sum()))
+    number = np.cumsum(expected >= FEWEST_EXPECTED) - 1  # of the joined bin
+    n_joined = int(np.count_nonzero(expected >= FEWEST_EXPECTED))
+    reached, last = 0.0, []
+    for index in np.flatnonzero((expected < FEWEST_EXPECTED) & (together > 0)).tolist():
+        number[index] = n_joined
+        reached += float(expected[index])
+        last.append(index)
+        if reached >= FEWEST_EXPECTED:
+            n_joined, reached, last = n_joined + 1, 0.0, []
+    is_counted = together > 0
+    if last and n_joined and reached < FEWEST_LEFT:
+        others = is_counted & (number < n_joined)
+        number[last] = np.argmin(np.bincount(number[others], together[others]))
+    joined = [np.bincount(number[is_counted], counts[is_counted]).astype(np.int64) for counts in (before, now)]
+    return joined[0], joined[1]
+
+
+def _expected(together: Counts, n_before: int, n_now: int) -> NDArray[np.float64]:
+    """Rows of the smaller set that are expected in bins of so many rows of both."""
+    return np.multiply(together, min(n_before, n_now) / max(n_before + n_now, 1), dtype=np.float64)
 
 
 def largest_distance(before: Counts, now: Counts) -> tuple[float, float]:
@@ -82,6 +125,63 @@ def more_often(k_before: int, n_before: int, k_now: int, n_now: int) -> float:
         if term < tail * _TINY:
             break
     return min(tail, 1.0)
+
+
+def new_levels(before: Counts, now: Counts) -> tuple[int, float, float]:
+    """Rows now of levels that were not there before; the fraction to expect; and a bound on the p-value.
+
+    `before` and `now` (n_levels,) are the rows of each level of either set. Were the sets dealt from one table, all c
+    rows of a level would be among the n_now by the chance h = C(n_now, c) / C(n_now + n_before, c).
+    """
+    n_before, n_now, found = int(before.sum()), int(now.sum()), int(now[before == 0].sum())
+    if not n_before or not n_now:
+        return found, 0.0, 1.0
+    together = before + now
+    sizes, n_levels = np.unique(together[(together > 0) & (together <= n_now)], return_counts=True)
+    log_h = np.asarray([_log_all_of(size, n_now, n_before) for size in sizes.tolist()])
+    expected = float(np.sum(n_levels * sizes * np.exp(log_h)))
+    if found <= expected:
+        return found, expected / n_now, 1.0
+    # That any of the large levels is all new is as good as impossible; apart, they leave the bound of the others sharp.
+    chances = np.cumsum((n_levels * np.exp(log_h))[::-1])[::-1]
+    n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
+    chance = float(chances[n_small]) if n_small < len(chances) else 0.0
+    bound = _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], found)
+    return found, expected / n_now, min(chance + bound, 1.0)
+
+
+def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:
+    """At most the chance that levels which are new with chance h have `found` rows or more; 0 without levels.
+
+    Being new is negatively associated (Joag-Dev and Proschan 1983), so the tail is below that of independent levels,
+    which is at most exp(-s t) prod (1 - h + h exp(s c)), for whatever s > 0.
+    """
+    if not len(sizes):
+        return 0.0
+    log_rest = np.log1p(-np.exp(log_h))
+
+    def log_factors(s: float) -> NDArray[np.float64]:
+        return np.asarray(np.logaddexp(log_rest, log_h + s * sizes))
+
+    def slope(s: float) -> float:
+        return float(np.sum(n_levels * sizes * np.exp(log_h + s * sizes - log_factors(s)))) - found
+
+    # The bound is convex in s: its slope rises from expected - found, and is 0 at the least.
+    low, high = 0.0, 1.0 / float(sizes.max())
+    for _ in range(_DOUBLINGS):
+        if slope(high) >= 0.0:
+            break
+        low, high = high, 2.0 * high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if slope(middle) >= 0.0 else (middle, high)
+    return math.exp(min(float(np.sum(n_levels * log_factors(low))) - low * found, 0.0))
+
+
+def _log_all_of(c: int, n_now: int, n_before: int) -> float:
+    """The logarithm of the chance that all c rows are among the n_now, when the sets are dealt at random."""
+    n = n_now + n_before
+    return math.lgamma(n_now + 1) - math.lgamma(n_now - c + 1) + math.lgamma(n - c + 1) - math.lgamma(n + 1)
 
 
 def gamma_tail(a: float, x: float) -> float:

@@ -1,6 +1,6 @@
 """Whether rows look like those a model was trained on: the verdict on each column, and `mlp check MODEL TABLE`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,15 +8,16 @@ import numpy as np
 
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.reading.read import map_tables
-from mlpcli.data.reference import Counts, Histogram, ReferenceColumn, count_rows, split_counts, usual_others
+from mlpcli.data.reference import Counts, Histogram, ReferenceColumn, count_rows, named_levels, split_counts
 from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (
     chi_squared,
     largest_distance,
+    level_bins,
     merge_neighbours,
-    merge_rare,
     more_often,
+    new_levels,
     stability_index,
 )
 from mlpcli.model import Model
@@ -34,10 +35,11 @@ LEVEL = 0.001
 LARGE_INDEX = 0.25  # of the population stability index; half a standard deviation of a normal column
 LARGE_GAP = 0.05  # between shares of missing cells
 LARGE_SHARE = 0.01  # of cells beyond the range, or of new levels, above the usual share
-LARGE_EXCESS = 0.25  # of the usual share, which is an estimate where most levels are rare
+LARGE_EXCESS = 0.25  # of the usual share
 N_GROUPS = 10
 MOST_NAMED = 4
 MOST_REFUSED = 8
+MOST_UNSEEN = 20  # texts of a column that are reported
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,10 @@ class ColumnDrift:
     """One column of new rows beside its training rows, with the reasons, if any, to call it another.
 
     `missing` and `missing_before` are shares of the rows. `n_outside` counts cells beyond the training range, or with a
-    level that is not in the contract; `outside` is their share of those not missing. `index`, `distance` (Kolmogorov's;
-    None for levels) and `p_value` (corrected for the number of columns) are None for too few rows.
+    level that no training row had; `outside` is their share of those not missing. Of a column with more levels than the
+    profile names, both are of a sample of the levels. `unseen` has the most frequent of these levels. `index`,
+    `distance` (Kolmogorov's; None for levels) and `p_value` (corrected for the number of columns) are None for too few
+    rows.
     """
 
     column: Feature
@@ -181,35 +185,66 @@ def judge_drift(model: Model, seen: Histogram | None) -> DriftReport:
     return DriftReport(seen.n_rows, contract.n_rows, tuple(found))
 
 
+@dataclass(frozen=True)
+class _Findings:
+    """What the tests of one column say; `excess` is the share of cells outside that is more than `usual`."""
+
+    n_outside: int
+    outside: float
+    usual: float
+    outside_p: float
+    index: float
+    distance: float | None
+    p: float
+
+
+def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: Counts, n_outside: int) -> _Findings:
+    before, n_known = np.asarray(known.counts, np.int64), int(now.sum())
+    distance, p = largest_distance(before, now)
+    # Of new rows alike, two in as many as there were lie beyond the least and the greatest of these.
+    usual = (2, n_before - column.n_missing)
+    return _Findings(
+        n_outside, n_outside / n_known, usual[0] / usual[1], more_often(*usual, n_outside, n_known),
+        stability_index(*merge_neighbours(before, now, N_GROUPS)), distance, p,
+    )  # fmt: skip
+
+
+def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unseen: Mapping[str, int]) -> _Findings:
+    named = named_levels(known, now, unseen)
+    n_outside, usual, outside_p = new_levels(*named)
+    before = np.asarray(known.counts, np.int64)
+    bins = level_bins(before, now, known.level_buckets, np.asarray(known.buckets, np.int64), in_buckets)
+    _, p = chi_squared(*bins)
+    share = n_outside / max(int(named[1].sum()), 1)
+    return _Findings(n_outside, share, usual, outside_p, stability_index(*bins), None, p)
+
+
 def _judge_column(
-    columns: Sequence[Feature], index: int, n_before: int, known: ReferenceColumn, now: Counts, seen: Histogram
-) -> ColumnDrift:
-    column, before = columns[index], np.asarray(known.counts, np.int64)
-    is_amount = column.is_numeric
-    n_missing, n_known = int(seen.n_missing[index]), int(now.sum())
-    n_outside = int(seen.n_below[index] + seen.n_above[index]) if is_amount else int(now[-1])
-    stability = distance = p_value = None
+    columns: Sequence[Feature], index: int, n_before: int, known: ReferenceColumn, now: tuple[Counts, Counts],
+    seen: Histogram,
+) -> ColumnDrift:  # fmt: skip
+    column = columns[index]
+    unseen = seen.unseen.get(column.name, {})
+    n_missing = int(seen.n_missing[index])
+    n_known = seen.n_rows - n_missing
+    n_beyond = int(seen.n_below[index] + seen.n_above[index])
+    found: _Findings | None = None
     reasons: list[Reason] = []
 
     def is_accident(p: float) -> bool:
         return p * len(columns) >= LEVEL
 
-    if n_known >= FEWEST_ROWS and before.sum():
-        if is_amount:
-            distance, p = largest_distance(before, now)
-            stability = stability_index(*merge_neighbours(before, now, N_GROUPS))
+    if n_known and n_before > column.n_missing:
+        if column.is_numeric:
+            found = _judge_numbers(column, n_before, known, now[0], n_beyond)
         else:
-            merged = merge_rare(before, now)
-            _, p = chi_squared(*merged)
-            stability = stability_index(*merged)
-        p_value = min(1.0, p * len(columns))
-        if stability > LARGE_INDEX and not is_accident(p):
+            found = _judge_levels(known, *now, unseen)
+    if found is not None and n_known >= FEWEST_ROWS:
+        if found.index > LARGE_INDEX and not is_accident(found.p):
             reasons.append("distribution")
-        # Of new rows alike, two in as many as there were lie beyond the least and the greatest of these.
-        usual = (2, n_before - column.n_missing) if is_amount else usual_others(known)
-        excess, share = n_outside / n_known - usual[0] / usual[1], usual[0] / usual[1]
-        if excess > max(LARGE_SHARE, LARGE_EXCESS * share) and not is_accident(more_often(*usual, n_outside, n_known)):
-            reasons.append("range" if is_amount else "new levels")
+        is_large = found.outside - found.usual > max(LARGE_SHARE, LARGE_EXCESS * found.usual)
+        if is_large and not is_accident(found.outside_p):
+            reasons.append("range" if column.is_numeric else "new levels")
     missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
     if seen.n_rows >= FEWEST_ROWS and abs(missing - missing_before) > LARGE_GAP:
         p = min(
@@ -218,9 +253,13 @@ def _judge_column(
         )
         if not is_accident(2 * p):
             reasons.append("missing cells")
-    has_numbers = is_amount and n_known > 0
+    has_numbers = column.is_numeric and n_known > 0
+    named = dict(sorted(unseen.items(), key=lambda item: (-item[1], item[0]))[:MOST_UNSEEN])
+    told = found if n_known >= FEWEST_ROWS else None
     return ColumnDrift(
-        column, seen.n_rows, n_missing, missing, missing_before, n_outside, n_outside / max(n_known, 1),
-        float(seen.low[index]) if has_numbers else None, float(seen.high[index]) if has_numbers else None,
-        dict(seen.unseen.get(column.name, {})), stability, distance, p_value, tuple(reasons),
+        column, seen.n_rows, n_missing, missing, missing_before,
+        found.n_outside if found else 0, found.outside if found else 0.0,
+        float(seen.low[index]) if has_numbers else None, float(seen.high[index]) if has_numbers else None, named,
+        told.index if told else None, told.distance if told else None,
+        min(1.0, told.p * len(columns)) if told else None, tuple(reasons),
     )  # fmt: skip

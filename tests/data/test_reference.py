@@ -8,19 +8,21 @@ from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
 from mlpcli.data.features.scaling import MedianFill, Standardize
+from mlpcli.data.level_sketch import N_BUCKETS, level_hash
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import (
     MOST_COLUMNS,
     MOST_LEVELS,
+    MOST_UNSEEN,
     N_BINS,
     SAMPLE_ROWS,
     ReferenceProfile,
     count_rows,
     find_fault,
+    named_levels,
     reference_profile,
     split_counts,
     spread_rows,
-    usual_others,
 )
 from tests.data.tables_by_hand import read_as
 
@@ -55,7 +57,7 @@ def test_the_training_rows_themselves_fall_into_the_bins_as_they_were_counted():
     fit, profile, seen = fitted(some_rows(500))
     assert profile.n_rows == seen.n_rows == 500
     for known, counts in zip(profile.columns, split_counts(profile, seen), strict=True):
-        assert counts.tolist() == list(known.counts)
+        assert [one.tolist() for one in counts] == [list(known.counts), list(known.buckets)]
     assert seen.n_missing.tolist() == [column.n_missing for column in fit.columns] == [72, 0, 0, 0, 0]
     assert not seen.n_below.any()
     assert not seen.n_above.any()
@@ -71,8 +73,8 @@ def test_every_cell_is_counted_once_whatever_the_chunks():
     assert total.n_rows == 333
     for name in ("counts", "n_missing", "n_below", "n_above", "low", "high"):
         assert getattr(total, name).tolist() == getattr(whole, name).tolist()
-    for counts, n_missing in zip(split_counts(profile, whole), whole.n_missing, strict=True):
-        assert counts.sum() + n_missing == 333
+    for (of_bins, of_buckets), n_missing in zip(split_counts(profile, whole), whole.n_missing, strict=True):
+        assert max(of_bins.sum(), of_buckets.sum()) + n_missing == 333
 
 
 def test_only_the_training_rows_are_described():
@@ -117,7 +119,7 @@ def test_a_value_of_nearly_all_rows_has_a_bin_of_its_own(rare):
 def test_extreme_numbers_have_rising_edges_and_lose_no_row(values):
     fit, profile, seen = fitted({"x": np.asarray(values), "y": np.arange(60.0)})
     assert find_fault(profile, fit.columns) == ""
-    counts = split_counts(profile, seen)[0]
+    counts, _ = split_counts(profile, seen)[0]
     assert counts.tolist() == list(profile.columns[0].counts)
     assert counts.sum() == 60
 
@@ -125,9 +127,9 @@ def test_extreme_numbers_have_rising_edges_and_lose_no_row(values):
 def test_texts_of_numbers_and_words_for_yes_are_the_levels_they_mean():
     fit, profile, _ = fitted({"flag": ["yes", "no"] * 30, "letter": ["a", "b", "c"] * 20})
     seen = counted(fit, profile, {"flag": ["YES", "1", "perhaps"], "letter": ["a", "q", None]})
-    flag, letter = split_counts(profile, seen)
-    assert flag.tolist() == [0, 2, 1]
-    assert letter.tolist() == [1, 0, 0, 1]
+    (flag, all_flags), (letter, all_letters) = split_counts(profile, seen)
+    assert (flag.tolist(), all_flags.sum()) == ([0, 2], 3)
+    assert (letter.tolist(), all_letters.sum()) == ([1, 0, 0], 2)
     assert seen.n_missing.tolist() == [0, 1]
     assert seen.unseen == {"flag": {"perhaps": 1}, "letter": {"q": 1}}
 
@@ -140,13 +142,60 @@ def test_cells_beyond_the_range_are_counted_on_either_side():
 
 
 def test_what_is_kept_is_bounded_whatever_the_table():
-    texts = [f"{'x' * (i % 2 * 300)}{i % 400}" for i in range(4000)]
-    _, profile, _ = fitted({"t": texts, "x": np.arange(4000.0)})
-    assert len(profile.columns[0].levels) == MOST_LEVELS
-    assert max(map(len, profile.columns[0].levels)) < 200
-    assert sum(profile.columns[0].counts) == 4000
+    texts = [f"{'x' * (i % 2 * 300)}{i % 3000}" for i in range(9000)]
+    _, profile, _ = fitted({"t": texts, "x": np.arange(9000.0)})
+    column = profile.columns[0]
+    assert len(column.levels) == MOST_LEVELS
+    assert max(map(len, column.levels)) < 200
+    assert len(column.buckets) == N_BUCKETS
+    assert sum(column.buckets) == 9000
     assert len(profile.columns[1].edges) < N_BINS
-    assert reference_profile(4000, profile.columns * MOST_COLUMNS) == ReferenceProfile()
+    assert reference_profile(9000, profile.columns * MOST_COLUMNS) == ReferenceProfile()
+
+
+def test_levels_are_kept_by_their_hash_whatever_their_counts():
+    levels = [f"n{number}" for number in range(3000)]
+    kept = []
+    for exponent in (0.0, 1.0):
+        counts = np.ceil(3000 * (1 + np.arange(3000)) ** -exponent).astype(int) if exponent else np.ones(3000, int)
+        _, profile, _ = fitted({"t": np.repeat(levels, counts)})
+        column = profile.columns[0]
+        assert column.is_sample
+        assert dict(zip(column.levels, column.counts, strict=True)) == {
+            level: counts[int(level[1:])] for level in column.levels
+        }
+        kept.append(set(column.levels))
+    assert kept[0] == kept[1] == set(sorted(levels, key=level_hash)[:MOST_LEVELS])
+
+
+def test_a_level_is_new_only_if_the_profile_would_have_named_it():
+    levels = [f"n{number}" for number in range(3000)]
+    fit, profile, _ = fitted({"t": levels})
+    assert counted(fit, profile, {"t": levels}).unseen == {}
+    new = [f"m{number}" for number in range(2000)] + ["x" * 300]
+    found = counted(fit, profile, {"t": new}).unseen["t"]
+    last = max(map(level_hash, profile.columns[0].levels))
+    assert set(found) == {text for text in new[:2000] if level_hash(text) <= last}
+    assert 550 < len(found) < 780  # as many as levels that are named, but for chance
+
+
+def test_of_very_many_new_levels_the_same_are_kept_whatever_the_chunks():
+    fit, profile, _ = fitted({"t": ["a", "b"] * 30})
+    new = {"t": [f"m{number % 4000}" for number in range(8000)] + ["a"] * 10}
+    whole = counted(fit, profile, new)
+    parts = [counted(fit, profile, new, np.arange(start, min(start + 900, 8010))) for start in range(0, 8010, 900)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    assert total.unseen == whole.unseen
+    assert set(whole.unseen["t"].values()) == {2}
+    assert len(whole.unseen["t"]) == MOST_UNSEEN
+    now, _ = split_counts(profile, whole)[0]
+    before, after = named_levels(profile.columns[0], now, whole.unseen["t"])
+    last = max(map(level_hash, whole.unseen["t"]))
+    is_kept = level_hash("a") <= last, level_hash("b") <= last
+    assert before.sum() == 30 * sum(is_kept)
+    assert after.sum() == 2 * MOST_UNSEEN + 10 * is_kept[0]
 
 
 def test_the_order_of_the_rows_does_not_matter():
@@ -164,10 +213,3 @@ def test_rows_of_a_large_table_are_spread_over_it_each_once_and_keep_no_pace():
     shares = np.bincount(rows % 24, minlength=24) / len(rows)
     assert np.abs(shares - 1 / 24).max() < 0.002
     assert spread_rows(10, 20).tolist() == list(range(10))
-
-
-def test_levels_seen_once_say_how_often_new_ones_come():
-    _, names, _ = fitted({"t": [f"n{i}" for i in range(50)], "x": np.arange(50.0)})
-    assert usual_others(names.columns[0]) == (50, 50)
-    _, few, _ = fitted({"t": ["a", "b"] * 25})
-    assert usual_others(few.columns[0]) == (0, 50)

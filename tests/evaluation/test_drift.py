@@ -8,9 +8,11 @@ from mlpcli.evaluation.drift import (
     chi_squared,
     gamma_tail,
     largest_distance,
+    level_bins,
     merge_neighbours,
     merge_rare,
     more_often,
+    new_levels,
     stability_index,
 )
 
@@ -87,6 +89,70 @@ def test_merging_keeps_every_row_and_asks_for_enough_of_them():
     a, b = merge_rare(before, now)
     expected = (a + b) * min(a.sum(), b.sum()) / (a.sum() + b.sum())
     assert (expected[:-1] >= 5).all()
+    assert expected[-1] >= 1
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "merged"),
+    [
+        ((9, 9, 1, 0, 2, 7, 1), (9, 9, 2, 0, 1, 0, 4), ([9, 9, 10, 1], [9, 9, 3, 4])),
+        ((9, 20, 1), (9, 20, 0), ([10, 20], [9, 20])),
+        ((0, 0), (0, 0), ([], [])),
+        ((1,), (1,), ([1], [1])),
+        ((9, 0), (0, 0), ([9], [0])),
+    ],
+)
+def test_rare_bins_are_joined_in_order_and_a_remainder_goes_to_the_smallest(before, now, merged):
+    assert tuple(one.tolist() for one in merge_rare(counts(*before), counts(*now))) == merged
+    assert tuple(one.tolist() for one in merge_rare(counts(*now), counts(*before))) == merged[::-1]
+
+
+@pytest.mark.parametrize("n_levels", [3, 40, 400])
+def test_bins_of_levels_hold_every_row_once_and_frequent_levels_by_themselves(n_levels):
+    rng = np.random.default_rng(n_levels)
+    bucket = rng.integers(0, 16, n_levels)
+    before, now = (np.bincount(np.minimum(rng.geometric(0.05, 900), n_levels) - 1, minlength=n_levels) for _ in "ab")
+    known = before > 0
+    in_buckets = [np.bincount(bucket, one, 16).astype(np.int64) for one in (before, now)]
+    a, b = level_bins(before[known], now[known], bucket[known], *in_buckets)
+    assert (a.sum(), b.sum()) == (900, 900)
+    assert set(zip(before[:3].tolist(), now[:3].tolist(), strict=True)) <= set(zip(a.tolist(), b.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[1] * 300, [3] * 100, [20] * 15, [1, 2, 3, 4, 5, 6] * 14, [200, 50, 25, 12, 6, 3, 2, 1, 1]],
+    ids=["ids", "threes", "twenties", "mixed", "skewed"],
+)
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.9])
+def test_rows_of_new_levels_are_as_many_as_chance_makes_them_and_the_bound_holds(sizes, fraction):
+    """Dealt again and again from one table, as the p-value says."""
+    rng = np.random.default_rng(len(sizes))
+    cells = np.repeat(np.arange(len(sizes)), sizes)
+    n_now, found, expected, bounds = round(len(cells) * fraction), [], set(), []
+    for _ in range(2000):
+        now = np.bincount(rng.permutation(cells)[:n_now], minlength=len(sizes))
+        n_found, usual, bound = new_levels(np.asarray(sizes) - now, now)
+        found.append(n_found)
+        expected.add(round(usual * n_now, 9))
+        bounds.append(bound)
+    (theory,) = expected
+    assert np.mean(found) == pytest.approx(theory, abs=4 * np.std(found) / np.sqrt(2000) + 0.02)
+    for level in (0.2, 0.05, 0.01):
+        assert np.mean(np.asarray(bounds) <= level) <= level
+
+
+def test_levels_that_chance_does_not_bring_are_found():
+    known = counts(*[50] * 20)
+    _, usual, p = new_levels(np.append(known, 0), np.append(known, 12))
+    assert usual < 0.001
+    assert p < 1e-3
+    _, _, p = new_levels(np.append(known, [0] * 40), np.append(known, [1] * 40))
+    assert p < 1e-9
+    found, _, p = new_levels(counts(0, 0), counts(5, 5))
+    assert (found, p) == (10, 1.0)  # nothing is known of what was there before
+    assert new_levels(known, known)[::2] == (0, 1.0)
+    assert new_levels(counts(5, 0), counts(0, 10**6))[2] < 1e-5 < new_levels(counts(5, 0), counts(0, 1))[2]
 
 
 def test_a_bin_of_most_rows_stays_by_itself_when_neighbours_are_joined():

@@ -379,15 +379,23 @@ def test_a_reference_profile_that_does_not_fit_is_refused(tmp_path, iris, change
         reloaded(tmp_path, iris, lambda header, arrays: change(header["reference"]))
 
 
-def test_levels_of_a_reference_profile_are_few_and_each_there_once(tmp_path, penguins):
-    for levels in (["a", "a"], [str(i) for i in range(101)]):
-        known = {"edges": [], "levels": levels, "counts": [1] * (len(levels) + 1)}
-
-        def change(header, arrays, known=known):
-            header["reference"]["columns"][0] = known
-
-        with pytest.raises(ModelFileError, match="a reference profile that does not fit column island"):
-            reloaded(tmp_path, penguins, change)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda known: known.update(levels=["a", "a"], counts=[1, 1]),
+        lambda known: known.update(levels=[str(i) for i in range(1001)], counts=[0] * 1001),
+        lambda known: known.update(levels=[], counts=[], is_sample=True),
+        lambda known: known.update(edges=[1.0]),
+        lambda known: known["counts"].append(1),
+        lambda known: known["counts"].__setitem__(0, known["counts"][0] + 1),  # more than are in its bucket
+        lambda known: known["buckets"].pop(),
+        lambda known: known["buckets"].__setitem__(0, 10**30),
+        lambda known: known["buckets"].__setitem__(0, -1),
+    ],
+)
+def test_levels_of_a_reference_profile_must_fit_their_buckets(tmp_path, penguins, change):
+    with pytest.raises(ModelFileError, match="a reference profile that does not fit column island"):
+        reloaded(tmp_path, penguins, lambda header, arrays: change(header["reference"]["columns"][0]))
 
 
 def test_more_missing_cells_than_rows_are_refused(tmp_path, iris):

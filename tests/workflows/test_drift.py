@@ -60,6 +60,39 @@ def test_rows_of_the_same_source_seldom_raise_an_alarm(n_rows, n_new):
     assert alarms == 0
 
 
+def levels(rng, n_levels, n_rows, exponent=0.0):
+    weights = np.arange(1, n_levels + 1.0) ** -exponent
+    return [f"l{k}" for k in rng.choice(n_levels, n_rows, p=weights / weights.sum())]
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+@pytest.mark.parametrize("n_levels", [30, 130, 300, 1000, 5000])
+def test_levels_of_the_same_source_seldom_raise_an_alarm_however_many_there_are(n_levels, exponent):
+    alarms = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        model = learnt(pd.DataFrame({"x": levels(rng, n_levels, 1000, exponent), "y": 0.0}))
+        for n_new in (300, 1000):
+            alarms += bool(report(model, pd.DataFrame({"x": levels(rng, n_levels, n_new, exponent), "y": 0.0})).drifted)
+    assert alarms == 0
+
+
+@pytest.mark.parametrize("n_levels", [30, 300, 3000])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda rng, cells: [f"new {k}" if rng.random() < 0.3 else cell for k, cell in enumerate(cells)], "new levels"),
+        (lambda rng, cells: ["l7" if rng.random() < 0.4 else cell for cell in cells], "distribution"),
+    ],
+    ids=["new", "lump"],
+)
+def test_of_many_levels_too_a_change_is_found(n_levels, change, reason):
+    rng = np.random.default_rng(n_levels)
+    model = learnt(pd.DataFrame({"x": levels(rng, n_levels, 3000), "y": 0.0}))
+    found = report(model, pd.DataFrame({"x": change(rng, levels(rng, n_levels, 1000)), "y": 0.0}))
+    assert reason in drifted(found)["x"]
+
+
 @pytest.mark.parametrize(
     ("name", "change", "reasons"),
     [
