@@ -190,6 +190,8 @@ VALUES: Mapping[str, tuple[str, ...]] = {
 }
 
 VERBS: Mapping[str, str] = {
+    "list": "runs",
+    "ls": "runs",
     "create": "init",
     "new": "init",
     "start": "init",

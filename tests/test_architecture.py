@@ -128,7 +128,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers(path
             assert (str(where), function.name) in LAZY, f"{where}: {function.name} imports {inside}"
 
 
-VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "inspect", "diff", "repro")
+VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "inspect", "diff", "runs", "repro")
 LAZY = {
     ("__init__.py", "__getattr__"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),

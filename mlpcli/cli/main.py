@@ -22,10 +22,12 @@ from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.diff import diff
 from mlpcli.cli.verbs.evaluate import evaluate
+from mlpcli.cli.verbs.help import show_help
 from mlpcli.cli.verbs.init import init
 from mlpcli.cli.verbs.inspect import inspect
 from mlpcli.cli.verbs.predict import predict
 from mlpcli.cli.verbs.repro import repro
+from mlpcli.cli.verbs.runs import runs
 from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
 from mlpcli.messages import printable, shortened
@@ -60,7 +62,9 @@ app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)
 app.command("inspect", cls=TextVerb)(inspect)
 app.command("diff", cls=TextVerb)(diff)
+app.command("runs", cls=TextVerb)(runs)
 app.command("repro", cls=TextVerb)(repro)
+app.command("help", cls=Verb)(show_help)
 
 
 def _show_version(asked: bool) -> None:

@@ -31,7 +31,7 @@ def usage_message(error: Any, arguments: Sequence[str]) -> str:
         example = (getattr(verb, "help", None) or "").partition("Example: ")[2].strip()
         return f"{path}: {error.param.metavar} is missing: {error.param.help}\nExample: {example}"
     if message.startswith("No such command"):
-        return _unknown_verb(str(message).split("'")[1], verb.commands, arguments)
+        return unknown_verb(str(message).split("'")[1], verb.commands, arguments)
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
 
 
@@ -59,11 +59,12 @@ def _value_of(option: str, arguments: Sequence[str]) -> str:
     return "VALUE"
 
 
-def _unknown_verb(word: str, verbs: Sequence[str], arguments: Sequence[str]) -> str:
+def unknown_verb(word: str, verbs: Sequence[str], arguments: Sequence[str]) -> str:
     """A verb of another program, a verb misspelt, or a file without a verb."""
     meant = VERBS.get(word.lower()) or next(iter(get_close_matches(word, list(verbs), 1)), "")
     if meant:
-        return f"No such command '{word}'. Did you mean: {shlex.join(['mlp', meant, *arguments[1:]])}"
+        words = [meant if one == word else one for one in arguments]
+        return f"No such command '{word}'. Did you mean: {shlex.join(['mlp', *words])}"
     if word.endswith(CONFIG_ENDINGS):
         return f"No such command '{word}'. A config is trained with: mlp train {shlex.quote(word)}"
     if _is_model_name(word):

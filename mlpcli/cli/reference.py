@@ -117,6 +117,15 @@ The distance of an array is the Frobenius norm of its change over that of the ol
 not the models differ, unless `--exit-code` asks. With one file the model is written out as text, a line for each value
 and each array, the same text for equal models. That makes `git diff` and `git log -p` speak of models, with two lines:
 `*.npz diff=mlp` in `.gitattributes`, and once per copy of the repository `git config diff.mlp.textconv "mlp diff"`.""",
+    "runs": """\
+Runs on the same data for the same target stand in one table, the best of them first, by the log loss or else the error.
+Scores are those of metrics.json: of the test rows where every run has them, else of the validation rows. The last
+column names the keys of the config that differ from those of the first run, with the values that stand in their place.
+A run is `complete`, `running` (its lock is held by a live process), `interrupted` (`--resume` goes on), `failed` (it
+diverged) or `damaged` (a note says which file). Scores of a run that is not complete are the best so far and have a
+`*`. Nothing is changed.""",
+    "help": """\
+The same as `mlp VERB --help`.""",
     "repro": """\
 Nothing is written. The config, the number of epochs, the seed, the number of threads and the engine are those of the
 record; the data is looked for where the config says (from the current folder), or where `--data` says. Other data is

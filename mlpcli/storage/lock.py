@@ -89,6 +89,31 @@ class Lock:
         )
 
 
+def is_taken(path: str) -> bool:
+    """Whether a live process holds the lock file, as far as can be told without taking it.
+
+    A process of another machine, and one that has not signed yet, count as alive.
+    """
+    try:
+        with open(path, "rb") as file:
+            owner = file.read(_LONGEST_OWNER).decode("utf-8", "replace").split()[:2]
+    except FileNotFoundError:
+        return False
+    except OSError:  # Windows lets nobody read a locked file
+        return True
+    if len(owner) < 2 or owner[1] != socket.gethostname():
+        return True
+    if os.name == "nt" or not owner[0].isdigit():  # there a file that can be read is not locked
+        return False
+    try:
+        os.kill(int(owner[0]), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
 def _knows_locks(folder: str) -> bool:
     """Whether files of a folder can be locked; raises OSError where none can be made."""
     from filelock import FileLock

@@ -31,7 +31,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.json"
 RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
 
-_PARTIAL, _COMPLETE, _REPLACED, _LOCK = ".partial", ".complete", ".replaced", ".lock"
+PARTIAL, COMPLETE, REPLACED, LOCK = ".partial", ".complete", ".replaced", ".lock"
 
 
 class RunDirectory:
@@ -44,14 +44,14 @@ class RunDirectory:
     def __init__(self, output: str) -> None:
         check_path(output)
         name = os.path.basename(os.path.normpath(output))
-        if name in ("", os.curdir, os.pardir) or name.endswith((_PARTIAL, _COMPLETE, _REPLACED, _LOCK)):
+        if name in ("", os.curdir, os.pardir) or name.endswith((PARTIAL, COMPLETE, REPLACED, LOCK)):
             raise OutputError(f"{output}: not a name for a run. Choose another output, such as runs/penguins.")
         # A link to a folder stays a link: what it points to is replaced.
         self.final = os.path.realpath(output) if os.path.islink(output) else os.path.normpath(output)
-        self.partial = self.final + _PARTIAL
-        self._complete = self.final + _COMPLETE
-        self._replaced = self.final + _REPLACED
-        self._lock = Lock(self.final + _LOCK, self.final)
+        self.partial = self.final + PARTIAL
+        self._complete = self.final + COMPLETE
+        self._replaced = self.final + REPLACED
+        self._lock = Lock(self.final + LOCK, self.final)
         self._history = History(os.path.join(self.partial, HISTORY))
 
     def __enter__(self) -> "RunDirectory":
@@ -113,6 +113,14 @@ class RunDirectory:
     def write(self, name: str, data: bytes) -> None:
         """Write one file of the growing run, whole or not at all."""
         write_file(self.path(name), data)
+
+    def remove(self, name: str) -> None:
+        """Remove one file of the growing run, if it is there."""
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path(name))
+        except OSError as error:
+            raise output_error(self.path(name), error) from error
 
     def append_history(self, row: Mapping[str, float | int | str | None]) -> None:
         """Add the row of one epoch to history.csv; the first key is `epoch`, the first row's keys are the header."""

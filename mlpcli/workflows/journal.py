@@ -29,6 +29,8 @@ FREE_TO_CHANGE = (
     "output", "expect", "budget", "data.test", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.engine",
 )  # fmt: skip
+# How the stop_reason begins of a training that cannot go on as it is, and that of one that can.
+DIVERGED, INTERRUPTED = "diverged", "interrupted"
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
@@ -48,7 +50,8 @@ class Journal:
         return self._before + perf_counter() - self._started
 
     def start(self) -> None:
-        """Write the resolved config; the clock starts."""
+        """Write the resolved config; the clock starts. What an earlier sitting came to is of no use any more."""
+        self.run.remove(METRICS)
         self.run.write(CONFIG, dump_yaml(self.prepared.loaded.config).encode())
         self._started = self._saved = perf_counter()
 
@@ -92,14 +95,14 @@ class Journal:
         if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
             self.checkpoint(state)
 
-    def save(self, state: TrainingState) -> None:
-        """Keep what there is: checkpoint and the best weights so far; nothing before the first epoch is done."""
+    def save(self, state: TrainingState, reason: str) -> None:
+        """Keep what there is: checkpoint, the best weights so far and their scores; nothing before the first epoch."""
         if state.epoch:
             self.checkpoint(state)
             with blas_threads(1):
-                self.run.write(
-                    WEIGHTS, encode_model(finished(self.prepared, state, sittings=self.sittings(state)).model)
-                )
+                outcome = finished(self.prepared, state, reason, self.sittings(state))
+            self.run.write(WEIGHTS, encode_model(outcome.model))
+            self._write_metrics(outcome, self.seconds)
 
     def complete(self, state: TrainingState, outcome: Outcome) -> float:
         """Write everything and give the run its name; returns the seconds that metrics.json says."""
@@ -107,10 +110,13 @@ class Journal:
         if state.epoch:
             self.checkpoint(state)
         self.run.write(WEIGHTS, encode_model(outcome.model))
-        metrics = flat_metrics(outcome, seconds)
-        self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
+        self._write_metrics(outcome, seconds)
         self.run.finish()
         return seconds
+
+    def _write_metrics(self, outcome: Outcome, seconds: float) -> None:
+        metrics = flat_metrics(outcome, seconds)
+        self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
 
     def sittings(self, state: TrainingState) -> tuple[Sitting, ...]:
         """Every sitting of the training, this one included."""
@@ -159,7 +165,7 @@ def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "stop_reason": outcome.stop_reason or "all epochs done",
-        "missed_gates": ", ".join(verdict.gate.text for verdict in outcome.verdicts if not verdict.passed),
+        "missed_gates": [verdict.gate.text for verdict in outcome.verdicts if not verdict.passed],
         "seconds": round(seconds, 3),
         "n_parameters": int(outcome.model.ensemble.n_parameters),
         **outcome.model.scores,

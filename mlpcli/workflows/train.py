@@ -21,7 +21,7 @@ from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.fitting import Outcome, epochs, finished
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.interruption import Interruption
-from mlpcli.workflows.journal import Journal
+from mlpcli.workflows.journal import DIVERGED, INTERRUPTED, Journal
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.row_warnings import rarest_class
@@ -109,7 +109,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
                     journal.epoch(report, state)
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
-            journal.save(state)
+            journal.save(state, f"{DIVERGED} at epoch {fault.epoch}")
             raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.was_asked)) from fault
         except KeyboardInterrupt:  # while compiling: no state is torn
             if not interruption.was_asked():
@@ -117,7 +117,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         finally:
             observer.ended()
         if interruption.was_asked():
-            journal.save(state)
+            journal.save(state, INTERRUPTED)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
         budget.refuse_untrained(state)
         try:

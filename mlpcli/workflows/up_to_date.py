@@ -17,15 +17,15 @@ from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A complete run that need not be trained again; `missed_gates` names the gates it missed, "" for none."""
+    """A complete run that need not be trained again."""
 
     folder: str
     metrics: Mapping[str, Any]
 
     @property
-    def missed_gates(self) -> str:
+    def missed_gates(self) -> list[str]:
         """The gates of `expect` that the run missed."""
-        return str(self.metrics["missed_gates"])
+        return list(self.metrics["missed_gates"])
 
 
 def finished_run(loaded: LoadedConfig, folder: str) -> FinishedRun | None:
@@ -37,7 +37,7 @@ def finished_run(loaded: LoadedConfig, folder: str) -> FinishedRun | None:
             metrics = json.load(file)
         is_same = _comparable(config) == _comparable(loaded.config)
         is_same = is_same and all(one["versions"]["mlp"] == __version__ for one in model.record["sittings"])
-        if not is_same or not isinstance(metrics["missed_gates"], str):
+        if not is_same or not isinstance(metrics["missed_gates"], list):
             return None
         hashes = {part: sha256_of(source) for part, source in _sources(loaded.config)}
         return FinishedRun(folder, metrics) if model.record["data"]["sha256"] == hashes else None

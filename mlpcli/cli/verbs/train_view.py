@@ -87,7 +87,7 @@ def refuse_failed(result: TrainResult | FinishedRun) -> None:
     if isinstance(result, TrainResult):
         refuse_missed(result.outcome.verdicts)
     elif result.missed_gates:
-        raise GateMissed(f"{result.folder} missed when it was trained: {result.missed_gates}")
+        raise GateMissed(f"{result.folder} missed when it was trained: {', '.join(result.missed_gates)}")
 
 
 def _chosen(result: TrainResult) -> str:

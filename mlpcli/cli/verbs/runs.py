@@ -1,0 +1,121 @@
+"""`mlp runs`."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, Tone
+from mlpcli.cli.options import Json
+from mlpcli.messages import count, duration, number
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.runs import Group, Run, State
+
+MOST_KEYS = 6  # that differ, of a run
+MOST_CHARACTERS = 40  # of a value; --json has it whole
+TONES: "dict[State, Tone]" = {"running": "good", "failed": "bad", "damaged": "bad", "interrupted": "warning"}
+
+
+def runs(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Folder of runs; runs if not given.")] = "runs",
+    json: Json = False,
+) -> None:
+    """List the runs of a folder, by their data: state, scores, time, and in which keys of the config they differ.
+
+    Example: mlp runs runs
+    """
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.workflows.runs import runs as find_runs
+
+    groups = find_runs(folder)
+    screen = Screen(is_quiet=False)
+    if json:
+        screen.json(as_json(folder, groups))
+    else:
+        screen.show(document(folder, groups))
+
+
+def document(folder: str, groups: "Sequence[Group]") -> Document:
+    """A table for the runs on the same data."""
+    total = sum(len(group.runs) for group in groups)
+    if not total:
+        return Document(f"no runs in {folder}. mlp train CONFIG makes one.")
+    blocks: list[Block] = []
+    for group in groups:
+        rows = f"{count(len(group.runs), 'run')} · scores of {_ROWS[group.part]} · " if group.metrics else ""
+        sort = f"sorted by {group.metric}" if group.metric else "no scores yet"
+        data = f"{group.data} -> {group.target}" if group.data else "of unknown data"
+        blocks += [Paragraph(""), Paragraph(f"{data}: {rows}{sort}"), _table(group)]
+    has_star = any(run.is_best_so_far for group in groups for run in group.runs)
+    more = [Paragraph("* best so far")] if has_star else []
+    faults = [run.fault for group in groups for run in group.runs if run.fault]
+    return Document(f"{folder}: {count(total, 'run')}", [*blocks, *more], faults)
+
+
+_ROWS = {"test": "the test rows", "validation": "the validation rows", "train": "the training rows"}
+
+
+def _table(group: "Group") -> Table:
+    """The best run first; what differs is what another run has in place of its values."""
+    first = group.runs[0].name
+    columns = [
+        Column("run", is_text=True),
+        Column("state", is_text=True),
+        *(Column(name, rank=0 if name == group.metric else 2) for name in group.metrics),
+        Column("epochs", rank=3),
+        Column("time", rank=1),
+    ]
+    if len(group.runs) > 1:
+        columns.append(Column(f"unlike {os.path.basename(first)}", is_text=True))
+    return Table(columns, [_row(run, group) for run in group.runs])
+
+
+def _row(run: "Run", group: "Group") -> list[str | Cell]:
+    star = "*" if run.is_best_so_far else ""
+    scores = [run.score(metric, group.part) for metric in group.metrics]
+    return [
+        run.name,
+        Cell(run.state, TONES.get(run.state, "")),
+        *("" if score is None else f"{number(score)}{star}" for score in scores),
+        "" if run.epochs is None else str(run.epochs),
+        "" if run.seconds is None else duration(run.seconds),
+        _differences(run),
+    ]
+
+
+def _differences(run: "Run") -> str:
+    """`model.layers [auto, 64, auto], training.seed 3`."""
+    shown = []
+    for key, text in list(run.changes.items())[:MOST_KEYS]:
+        shown.append(f"{key} {text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + '...'}")
+    more = len(run.differs) - len(shown)
+    return ", ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
+
+
+def as_json(folder: str, groups: "Sequence[Group]") -> dict[str, Any]:
+    """Every run in the order of the tables; `scores` are on the rows that `scored_on` names."""
+    return {
+        "folder": folder,
+        "runs": [
+            {
+                "name": run.name,
+                "folder": run.folder,
+                "state": run.state,
+                "train": group.data,
+                "target": group.target,
+                "scored_on": group.part,
+                "scores": {metric: run.score(metric, group.part) for metric in group.metrics},
+                "is_best_so_far": run.is_best_so_far,
+                "epochs": run.epochs,
+                "seconds": run.seconds,
+                "stop_reason": run.metrics.get("stop_reason"),
+                "missed_gates": run.metrics.get("missed_gates", []),
+                "differs": run.differs,
+                "fault": run.fault,
+            }
+            for group in groups
+            for run in group.runs
+        ],
+    }

@@ -1,0 +1,251 @@
+"""`mlp runs`: the runs below a folder, what they reached, and in which keys of the config they differ."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from mlpcli.config.dumping import flow_text
+from mlpcli.config.parsing import parse_yaml
+from mlpcli.errors import ConfigError, MlpError
+from mlpcli.evaluation.scores import find_metric
+from mlpcli.storage.lock import is_taken
+from mlpcli.storage.run_directory import (
+    COMPLETE,
+    CONFIG,
+    HISTORY,
+    LOCK,
+    METRICS,
+    PARTIAL,
+    REPLACED,
+    WEIGHTS,
+    repair,
+)
+from mlpcli.workflows.journal import DIVERGED
+from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
+
+State = Literal["complete", "running", "interrupted", "failed", "damaged"]
+STATES: tuple[State, ...] = ("complete", "running", "interrupted", "failed", "damaged")
+PARTS = ("test", "validation", "train")
+MOST_DEPTH = 6  # folders below the one asked for
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, complete or not.
+
+    `config` has every key of the resolved config but `output`, as `training.optimizer.learning_rate`; `metrics` is
+    metrics.json. `best` are the best values so far of history.csv by metric, where there is no metrics.json.
+    """
+
+    name: str
+    folder: str
+    state: State
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    best: Mapping[str, float] = field(default_factory=dict)
+    epochs: int | None = None
+    seconds: float | None = None
+    fault: str = ""
+    differs: Mapping[str, Any] = field(default_factory=dict)
+
+    def score(self, metric: str, part: str) -> float | None:
+        """A score on a part; of a run without scores the best so far on the validation rows."""
+        value = self.metrics.get(f"{part}.{metric}")
+        if value is None and part != "train":
+            value = self.best.get(metric)
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """What differs, as the config says it."""
+        return {key: flow_text(value) for key, value in self.differs.items()}
+
+    @property
+    def is_best_so_far(self) -> bool:
+        """Whether its scores may still become others."""
+        return self.state != "complete"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs on the same data for the same target, the best first; `differs` of a run is from the first of them.
+
+    `part` names the rows of the scores, `metric` is what they are sorted by, `metrics` are those that are shown.
+    """
+
+    data: str
+    target: str
+    part: str
+    metric: str
+    metrics: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+
+def runs(folder: str) -> list[Group]:
+    """The runs in a folder and the folders below, by their data; raises MlpError where there is no folder."""
+    if not os.path.isdir(folder):
+        what = "is a file" if os.path.exists(folder) else "no such folder"
+        raise MlpError(f"{folder}: {what}. Name the folder of your runs: mlp runs FOLDER (mlp train makes runs/)")
+    found: dict[tuple[str, str], list[Run]] = {}
+    for path in _folders(folder):
+        run = _read(path, folder)
+        key = str(_text(run.config.get("data.train", ""))), str(_text(run.config.get("data.target", "")))
+        found.setdefault(key, []).append(run)
+    return [_group(*key, some) for key, some in sorted(found.items())]
+
+
+def _folders(top: str) -> Iterator[str]:
+    """Every folder of a run, complete or growing, in the order of their names; what a crash left is settled first."""
+    for path, names, files in os.walk(top):
+        for name in [name for name in names if name.endswith(COMPLETE)]:
+            repair(os.path.join(path, name.removesuffix(COMPLETE)))
+        if path.endswith((COMPLETE, REPLACED)):
+            names[:] = []
+        elif path.endswith(PARTIAL) or (WEIGHTS in files and (METRICS in files or CONFIG in files)):
+            names[:] = []
+            yield path
+        elif path[len(top) :].count(os.sep) >= MOST_DEPTH:
+            names[:] = []
+        else:
+            names[:] = sorted(name for name in os.listdir(path) if os.path.isdir(os.path.join(path, name)))
+            names[:] = [name for name in names if not os.path.islink(os.path.join(path, name))]
+
+
+def _read(path: str, top: str) -> Run:
+    is_partial = path.endswith(PARTIAL)
+    final = path.removesuffix(PARTIAL)
+    name = os.path.relpath(final if is_partial and not os.path.isdir(final) else path, top)
+    run = Run(os.path.basename(os.path.abspath(final)) if name == os.curdir else name, path, "complete")
+    try:
+        metrics = _metrics(os.path.join(path, METRICS), is_needed=not is_partial)
+        run = replace(run, config=_config(os.path.join(path, CONFIG)), metrics=metrics)
+        epochs, seconds, best = _history(os.path.join(path, HISTORY))
+    except (MlpError, OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        state: State = "running" if is_partial and is_taken(final + LOCK) else "damaged"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return replace(run, state=state, fault=f"{path}: {reason.rstrip('.')}")
+    seconds = metrics.get("seconds", seconds)
+    epochs = metrics.get("epochs", epochs)
+    return replace(
+        run,
+        state=_state(final, metrics) if is_partial else "complete",
+        epochs=epochs,
+        seconds=seconds,
+        best={} if metrics else best,
+    )
+
+
+def _state(final: str, metrics: Mapping[str, Any]) -> State:
+    """The state of a growing run."""
+    if is_taken(final + LOCK):
+        return "running"
+    return "failed" if str(metrics.get("stop_reason", "")).startswith(DIVERGED) else "interrupted"
+
+
+def _metrics(path: str, is_needed: bool) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            found = json.load(file)
+    except FileNotFoundError:
+        if is_needed:
+            raise
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{METRICS} holds no mapping")
+    return found
+
+
+def _config(path: str) -> dict[str, Any]:
+    """The resolved config by key path; `output` says nothing about the run."""
+    with open(path, encoding="utf-8") as file:
+        try:
+            value, _ = parse_yaml(file.read(), path)
+        except ConfigError as error:
+            raise ValueError(f"{CONFIG} cannot be read") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{CONFIG} holds no config")
+    return dict(_flat({key: item for key, item in value.items() if key != "output"}))
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _flat(item, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", item
+
+
+def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
+    """Epochs that are done, their seconds, and the best value of each metric on the validation rows."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        return None, None, {}
+    best: dict[str, float] = {}
+    columns = [name for name in (rows[0] if rows else ()) if name and name.startswith("validation_")]
+    for column in columns:
+        metric = column.removeprefix("validation_")
+        values = [float(row[column]) for row in rows[1:] if row[column]]
+        if values:
+            best[metric] = max(values) if metric != "loss" and find_metric(metric).higher_is_better else min(values)
+    seconds = sum(float(row["seconds"]) for row in rows if row["seconds"])
+    return (int(rows[-1]["epoch"]) if rows else 0), seconds, best
+
+
+def _group(data: str, target: str, some: Sequence[Run]) -> Group:
+    part = next((one for one in PARTS if _has_part(some, one)), "validation")
+    shown = _shown_metrics(some, part)
+    metric = _deciding(some, shown)
+    ordered = sorted(some, key=lambda run: _rank(run, metric, part))
+    first = ordered[0]
+    compared = [replace(run, differs=differences(first.config, run.config)) for run in ordered[1:] if run.config]
+    others = [run for run in ordered[1:] if not run.config]
+    return Group(data, target, part, metric, shown, (first, *compared, *others))
+
+
+def _has_part(some: Sequence[Run], part: str) -> bool:
+    """Whether the runs that have scores have all of them scores on this part; no scores at all count as validation."""
+    scored = [run for run in some if run.metrics]
+    return bool(scored) and all(any(key.startswith(f"{part}.") for key in run.metrics) for run in scored)
+
+
+def _shown_metrics(some: Sequence[Run], part: str) -> tuple[str, ...]:
+    """The main metrics that a run has, and what the runs without scores are judged by."""
+    main = [name for names in MAIN_METRICS.values() for name in names]
+    known = [name for name in dict.fromkeys(main) if any(run.score(name, part) is not None for run in some)]
+    judged = [name for run in some for name in run.best if name != "loss" or not run.best.keys() - {"loss"}]
+    return tuple(dict.fromkeys([*known, *judged]))
+
+
+def _deciding(some: Sequence[Run], shown: Sequence[str]) -> str:
+    """The metric that says which run is better: of several targets R2, else as for two models; "" for none."""
+    if any("rmse[" in key for run in some for key in run.metrics):
+        return OF_SEVERAL_TARGETS
+    return next((name for name in (*DECISIVE_METRICS.values(), *shown) if name in shown), "")
+
+
+def _rank(run: Run, metric: str, part: str) -> tuple[int, float, str]:
+    """Complete runs first, the best of them first, then by name."""
+    score = run.score(metric, part) if metric else None
+    if score is None:
+        score = math.inf
+    elif metric != "loss" and find_metric(metric).higher_is_better:
+        score = -score
+    return STATES.index(run.state), score, run.name
+
+
+def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of another config with other values; of another part (`optimizer: adam`) its name alone."""
+    found = {key: other.get(key) for key in dict.fromkeys([*first, *other]) if first.get(key) != other.get(key)}
+    parts = [key.removesuffix("name") for key in found if key.endswith(".name")]
+    kept = {key: value for key, value in found.items() if not any(key.startswith(one) for one in parts)}
+    return kept | {one.rstrip("."): other.get(f"{one}name") for one in parts}
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
