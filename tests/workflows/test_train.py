@@ -9,6 +9,7 @@ import pytest
 
 from mlpcli.errors import ConfigError, DataError, Diverged, Interrupted, ModelFileError, OutputError
 from mlpcli.storage import atomic
+from mlpcli.storage.run_directory import RUN_FILES
 from mlpcli.workflows import journal
 from mlpcli.workflows import train as train_workflow
 from mlpcli.workflows.train import train
@@ -152,8 +153,22 @@ def test_an_interruption_says_what_is_kept_and_how_to_go_on(folder, number, code
     )
     assert sorted(tree(folder)) == [
         "run.partial",
-        *(f"run.partial/{name}" for name in ("checkpoint.npz", "config.yaml", "history.csv", "weights.npz")),
+        *(f"run.partial/{name}" for name in sorted(RUN_FILES)),
     ]
+    metrics = json.loads(Path("run.partial/metrics.json").read_text())
+    assert (metrics["stop_reason"], metrics["epochs"]) == ("interrupted", 3)
+    assert metrics["validation.log_loss"] > 0
+
+
+def test_scores_of_an_earlier_sitting_do_not_outlive_it(folder):
+    interrupt(loaded(training={"epochs": 9}), 3)
+
+    class NoMetrics(Watch):
+        def prepared(self, *_):
+            assert not Path("run.partial/metrics.json").exists()
+
+    train(loaded(training={"epochs": 9}), NoMetrics(), resume=True)
+    assert json.loads(Path("run/metrics.json").read_text())["stop_reason"] == "all epochs done"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
