@@ -191,7 +191,10 @@ class TrainingConfig:
     ] = "auto"
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Annotated[float, Setting("Weight of a class.", ge=0)]] | None,
-        Setting("Weight of each class: balanced (inverse frequency) or a map from class to weight."),
+        Setting(
+            "Weight of each class: balanced (inverse frequency) or a map from class to weight. It chooses the labels; "
+            "the probabilities stay those of the rows as they are."
+        ),
     ] = None
     optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], named("sgd"), Setting("The update rule.")] = SGD()
     schedule: Annotated[

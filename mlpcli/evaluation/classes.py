@@ -43,7 +43,8 @@ def _matrix(sums: Floats, n_classes: int) -> Floats:
 class ClassRows:
     """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), and what follows from them whatever the weights.
 
-    `threshold` (1,) is for two classes: above it the second one is predicted.
+    `threshold` (1,) is for two classes: above it the second one is predicted. Of (K,) the class with the largest
+    p / threshold is.
     """
 
     y: NDArray[np.integer]
@@ -75,7 +76,9 @@ class ClassRows:
         """The class each row gets: the most probable one, or what the threshold says."""
         if self.threshold is None:
             return self.most_probable
-        return np.asarray(self.p[:, 1] > self.threshold[0], dtype=np.int64)
+        if len(self.threshold) == 1:
+            return np.asarray(self.p[:, 1] > self.threshold[0], dtype=np.int64)
+        return np.asarray((self.p / self.threshold).argmax(axis=1))
 
     @cached_property
     def is_right(self) -> Bools:

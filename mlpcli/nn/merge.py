@@ -94,6 +94,11 @@ def scale_logits(network: Network, flat: Array, factor: float) -> None:
         tensor *= factor
 
 
+def shift_logits(network: Network, flat: Array, shift: NDArray[np.float64]) -> None:
+    """Add `shift` (n_out,) to the logits, in place."""
+    network.bind(flat)[-1]["b"] += shift.astype(flat.dtype)
+
+
 def _copy(source: Tensors, target: Tensors) -> None:
     """Write the tensors of layers into views of the same layers."""
     for old, new in zip(source, target, strict=True):

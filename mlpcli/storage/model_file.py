@@ -33,6 +33,7 @@ KNOT_STATE = ("quantiles", "scores", "edges")
 TARGET_STATE = (
     "target_center", "target_scale", "target_quantiles", "target_scores", "target_low", "target_high", "temperature",
     "threshold",
+    "class_weights",
 )  # fmt: skip
 # Layers of a network, those within residual ones included: more come from a damaged file, or take minutes to lay out.
 MOST_LAYERS = 1000
@@ -255,10 +256,14 @@ def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
         return state
     if "temperature" in arrays and take("temperature", 1)[0] <= 0.0:
         raise _misfit(path, "the temperature is not positive")
+    if "class_weights" in arrays:
+        if not isinstance(target, ClassTarget):
+            raise _misfit(path, "class weights without classes")
+        if not (take("class_weights", len(target.labels)) > 0.0).all():
+            raise _misfit(path, "a class weight is not positive")
     if "threshold" in arrays:
-        if isinstance(target, ClassTarget) and len(target.labels) != 2:
-            raise _misfit(path, f"a threshold for {len(target.labels)} classes")
-        threshold = take("threshold", 1 if isinstance(target, ClassTarget) else len(target.names))
+        n_labels = len(target.labels) if isinstance(target, ClassTarget) else 0
+        threshold = take("threshold", (1 if n_labels == 2 else n_labels) or len(target.names))
         if not ((threshold > 0.0) & (threshold < 1.0)).all():
             raise _misfit(path, "the threshold is not between 0 and 1")
     return state

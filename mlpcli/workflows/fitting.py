@@ -13,7 +13,7 @@ from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.nn.merge import scale_logits
+from mlpcli.nn.merge import scale_logits, shift_logits
 from mlpcli.storage.checkpoint import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
@@ -32,6 +32,7 @@ from mlpcli.workflows.stop_metric import metric_is_gain
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
 
 # Sections of the config that a model does not depend on.
 NOT_RECORDED = ("output", "expect", "budget")
@@ -166,11 +167,13 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     A temperature fitted on rows that each member has not seen is each member's own: it goes into its logits, which is
     to say into the weights of the last layer, before the members are averaged.
     """
+    network = ensemble.first
+    is_shares = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
+    if "class_weights" in prepared.target_state and network.output in ("softmax", "sigmoid") and not is_shares:
+        prepared = replace(prepared, target_state=_class_weights_taken_out(prepared.target_state, ensemble))
     options, validation = prepared.loaded.config.postprocess, prepared.validation
     if validation is None or not is_fitted(options):
         return prepared
-    network = ensemble.first
-    is_shares = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
     has_logits = network.output in ("softmax", "sigmoid")
     if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
         each = _unseen(prepared, validation, prepared.folds, ensemble)
@@ -183,6 +186,14 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     return replace(
         prepared, target_state=fitted_state(options, target, state, outputs, validation.truth, validation.weights)
     )
+
+
+def _class_weights_taken_out(state: dict[str, Values], ensemble: Ensemble) -> dict[str, Values]:
+    """The target state without the class weights, which go into the biases of the last layer: softmax(z - log w)."""
+    shift = -np.log(state["class_weights"])
+    for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
+        shift_logits(own, flat, shift if own.n_out > 1 else shift[1:] - shift[:1])
+    return {name: values for name, values in state.items() if name != "class_weights"}
 
 
 def _outputs(prepared: Prepared, part: Part, ensemble: Ensemble) -> NDArray[np.floating[Any]]:

@@ -120,7 +120,7 @@ def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str]) ->
     if asked is None:
         return None
     if asked == "balanced":
-        return len(codes) / (len(labels) * count_codes(codes, len(labels)))
+        return np.asarray(len(codes) / (len(labels) * count_codes(codes, len(labels))))
     unknown = [name for name in asked if name not in labels]
     if unknown:
         raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")

@@ -20,19 +20,36 @@ State = dict[str, Values]
 MOST_THRESHOLDS = 200
 
 
-def given_state(loaded: LoadedConfig, target: Target, state: State, truth: NDArray[Any]) -> State:
+def given_state(
+    loaded: LoadedConfig, target: Target, state: State, truth: NDArray[Any], class_weights: Values | None = None
+) -> State:
     """The target state with what needs no network: the range of the training targets `truth`, a given threshold.
 
+    `class_weights` (n_classes,) are taken out of the probabilities, which become those of rows as they are. Who sets
+    them wants other labels, so they stay in the threshold.
     Raises ConfigError for what does not go with the target, or needs validation rows where there are none.
     """
     options = loaded.config.postprocess
     _check(loaded, target)
     if options.clamp:
         state = state | {"target_low": truth.min(axis=0), "target_high": truth.max(axis=0)}
+    if class_weights is not None and (class_weights > 0.0).all():
+        inverse = 1.0 / class_weights
+        shares = inverse / inverse.sum()
+        state = state | {"class_weights": class_weights, "threshold": shares[1:] if len(shares) == 2 else shares}
     if isinstance(options.threshold, float):
         n = 1 if isinstance(target, ClassTarget) else len(target.names)
         state = state | {"threshold": np.full(n, options.threshold)}
     return state
+
+
+def class_weight_notes(class_weights: Values | None, is_undone: bool) -> list[str]:
+    """What class weights do to the probabilities."""
+    if class_weights is None:
+        return []
+    if is_undone:
+        return ["class_weights choose the labels, and are taken out of the probabilities."]
+    return ["class_weights stay in the probabilities: those of classes with more weight are too high for the rows."]
 
 
 def is_fitted(options: PostprocessConfig) -> bool:

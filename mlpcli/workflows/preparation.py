@@ -28,9 +28,10 @@ from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threa
 from mlpcli.workflows.expectations import check_gates
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
-from mlpcli.workflows.postprocessing import given_state
+from mlpcli.workflows.postprocessing import class_weight_notes, given_state
 from mlpcli.workflows.resolution import (
     domain_warning,
+    estimates_means,
     resolve_loss,
     resolve_output_activation,
     resolve_smoothing,
@@ -143,7 +144,9 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     if task == "regression":
         judges = [metric, *(without_end(key) for key in (*config.expect.min, *config.expect.max))]
         notes += notes_on_units(loaded, judges, names, train.truth)
-    target_state = given_state(loaded, target, target_state, train.truth)
+    class_weights = make.class_weights if estimates_means(loss) else None
+    target_state = given_state(loaded, target, target_state, train.truth, class_weights)
+    notes += class_weight_notes(make.class_weights, "class_weights" in target_state)
     n_rows = train.samples.n_rows
     spec = replace(_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))
     notes += disk_notes(table, n_rows)

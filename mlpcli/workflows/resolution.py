@@ -100,6 +100,11 @@ def smoothing_note(asked: Loss, loss: Loss, metric: str) -> list[str]:
     return [f"label_smoothing auto is {smoothing_of(loss):g}: {metric} judges labels, not probabilities."]
 
 
+def estimates_means(loss: Loss) -> bool:
+    """Whether the outputs of least loss are the mean of the targets: of classes their probabilities."""
+    return isinstance(loss, CrossEntropy | BinaryCrossEntropy | SquaredError)
+
+
 def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
     """The activation of the last layer: the user's, or the loss's partner."""
     asked = loaded.config.model.output_activation

@@ -223,8 +223,8 @@ def test_what_comes_after_a_network_of_classes_is_checked(tmp_path, calibrated, 
     assert message in str(caught.value)
 
 
-def test_three_classes_have_no_threshold(tmp_path, iris):
-    with pytest.raises(ModelFileError, match="a threshold for 3 classes"):
+def test_three_classes_have_a_threshold_each(tmp_path, iris):
+    with pytest.raises(ModelFileError, match=r"threshold is float64 \(1,\), expected float64 \(3,\)"):
         reloaded(tmp_path, iris, filled("threshold", 0.5))
 
 

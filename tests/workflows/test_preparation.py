@@ -133,11 +133,11 @@ def test_a_regression_target_is_standardized_on_the_training_rows_and_turned_bac
     np.testing.assert_allclose(prepared.train.samples.y.mean(), 0, atol=1e-6)
 
 
-def test_counts_keep_their_scale_and_may_not_be_negative(folder):
+def test_counts_are_divided_by_their_mean_and_may_not_be_negative(folder):
     write_csv(folder / "t.csv", ["x", "y"], [(i % 7, i % 4 * 1.5) for i in range(40)])
     config = loaded({"train": "t.csv", "target": "y"}, {"loss": "poisson"}, task="regression")
     prepared = prepare(config)
-    assert prepared.target_state["target_scale"].tolist() == [1.0]
+    assert prepared.target_state["target_scale"].tolist() == [prepared.train.truth.mean()]
     assert prepared.network.output == "exp"
     write_csv(folder / "t.csv", ["x", "y"], [(i % 7, i % 4 - 1.5) for i in range(40)])
     with pytest.raises(DataError, match=r"poisson needs targets of 0 or more; the smallest is -1\.5"):

@@ -28,6 +28,27 @@ def no_and_yes(yes: Values) -> Values:
     return np.stack([1.0 - yes, yes], axis=-1)
 
 
+def unweighted(probabilities: Values, class_weights: Values) -> Values:
+    """Take the class weights of the training out of its probabilities: p / w, divided by the sum.
+
+    Weighted training estimates w p / sum(w p) (Elkan 2001, "The foundations of cost-sensitive learning", theorem 2).
+    """
+    corrected = probabilities / class_weights
+    return np.asarray(corrected / corrected.sum(axis=-1, keepdims=True))
+
+
+def most_exceeding(probabilities: Values, threshold: Values | None) -> NDArray[np.int64]:
+    """The class of each row: the most probable one; of two classes the second above `threshold` (1,).
+
+    With thresholds (n_classes,) it is the class of the largest p / threshold, the first of equals.
+    """
+    if threshold is None:
+        return np.asarray(probabilities.argmax(axis=1))
+    if len(threshold) == 1:
+        return np.asarray(probabilities[:, 1] > threshold[0], np.int64)
+    return np.asarray((probabilities / threshold).argmax(axis=1))
+
+
 def tempered(probabilities: Values, temperature: float) -> Values:
     """p^(1/T), divided by the sum over the last axis: what dividing the logits by T gives (Guo et al. 2017).
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import CellType
-from mlpcli.data.targets.probabilities import class_probabilities, no_and_yes, tempered
+from mlpcli.data.targets.probabilities import class_probabilities, most_exceeding, no_and_yes, tempered, unweighted
 from mlpcli.data.targets.transforms import TargetTransform, restored
 
 Task = Literal["classification", "regression", "multilabel"]
@@ -132,8 +132,9 @@ def answer_names(target: Target) -> tuple[str, ...]:
 def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
     """Answers in the user's units from network outputs (n_rows, n_outputs), as float64.
 
-    Classes: probabilities (n_rows, n_classes). Booleans: probabilities of yes. Both go through `temperature` (1,), if
-    the state has it. Numbers: transformed back, and within `target_low` and `target_high` (n_targets,) if it has them.
+    Classes: probabilities (n_rows, n_classes), from which `class_weights` (n_classes,) of the training are taken out.
+    Booleans: probabilities of yes. Both go through `temperature` (1,), if the state has it. Numbers: transformed back,
+    and within `target_low` and `target_high` (n_targets,) if it has them.
     """
     exact: Values = outputs.astype(np.float64)
     if isinstance(target, NumberTarget):
@@ -142,7 +143,10 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
     temperature = float(state["temperature"][0]) if "temperature" in state else 1.0
     if isinstance(target, BooleanTarget):
         return tempered(no_and_yes(exact), temperature)[..., 1]
-    return tempered(class_probabilities(exact, len(target.labels)), temperature)
+    probabilities = class_probabilities(exact, len(target.labels))
+    if "class_weights" in state:
+        probabilities = unweighted(probabilities, state["class_weights"])
+    return tempered(probabilities, temperature)
 
 
 def predicted_columns(
@@ -167,10 +171,9 @@ def predicted_labels(
     """By target column its labels, and which of them each row gets; a tie goes to the first class, and to no.
 
     Of two classes the second, and of booleans yes, is taken above `threshold` (one number, or one per column), if
-    there is one.
+    there is one. Of more classes, each with its threshold (n_classes,), it is the one that most exceeds its own.
     """
     if isinstance(target, ClassTarget):
-        codes = answers.argmax(axis=1) if threshold is None else (answers[:, 1] > threshold[0]).astype(np.int64)
-        return {target.name: (target.labels, codes)}
+        return {target.name: (target.labels, most_exceeding(answers, threshold))}
     codes = (answers > (0.5 if threshold is None else threshold)).astype(np.int64).T
     return dict(zip(target.names, zip(target.levels, codes, strict=True), strict=True))
