@@ -43,8 +43,7 @@ def _matrix(sums: Floats, n_classes: int) -> Floats:
 class ClassRows:
     """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), and what follows from them whatever the weights.
 
-    `threshold` (1,) is for two classes: above it the second one is predicted. Of (K,) the class with the largest
-    p / threshold is.
+    Of two classes the second is predicted above `threshold` (1,), of more that of the largest p / threshold (K,).
     """
 
     y: NDArray[np.integer]
@@ -76,9 +75,8 @@ class ClassRows:
         """The class each row gets: the most probable one, or what the threshold says."""
         if self.threshold is None:
             return self.most_probable
-        if len(self.threshold) == 1:
-            return np.asarray(self.p[:, 1] > self.threshold[0], dtype=np.int64)
-        return np.asarray((self.p / self.threshold).argmax(axis=1))
+        p, limit = self.p, self.threshold
+        return np.asarray(p[:, 1] > limit if len(limit) == 1 else (p / limit).argmax(axis=1), np.int64)
 
     @cached_property
     def is_right(self) -> Bools:
