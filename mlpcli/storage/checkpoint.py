@@ -99,10 +99,8 @@ def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
         raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start anew, without --resume.")
     for name, array in expected.items():  # those of `fresh` itself
         array[...] = arrays[name]
-    # A square that overflowed in the state of an optimizer is nothing that a training cannot go on with.
-    weights = [*(member.flat for member in fresh.members), *(member.kept for member in fresh.members), *fresh.best]
-    if not all(np.isfinite(values).all() for values in weights):
-        raise ModelFileError(f"{path}: holds weights that are not finite. Start anew, without --resume.")
+    if not all(np.isfinite(array).all() for array in expected.values()):
+        raise ModelFileError(f"{path}: holds numbers that are not finite. Start anew, without --resume.")
     for member, n_steps in zip(fresh.members, header.n_steps, strict=True):
         member.n_steps = n_steps
     fresh.epoch, fresh.best_epoch, fresh.best_score = header.epoch, header.best_epoch, header.best_score

@@ -66,20 +66,14 @@ def test_a_checkpoint_of_another_network_or_optimizer_is_refused(tmp_path):
             load_checkpoint(path, other)
 
 
-@pytest.mark.parametrize("where", ["flat", "best", "average"])
-def test_weights_that_are_not_finite_are_refused(tmp_path, where):
+@pytest.mark.parametrize("where", ["flat", "best", "average", "square_sum"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_and_optimizer_states_that_are_not_finite_are_refused(tmp_path, where, value):
     broken = state()
     member = broken.members[1]
-    {"flat": member.flat, "best": broken.best[1], "average": member.optimizer["average"]}[where][2] = np.nan
-    with pytest.raises(ModelFileError, match="holds weights that are not finite"):
+    (member.optimizer | {"flat": member.flat, "best": broken.best[1]})[where][2] = value
+    with pytest.raises(ModelFileError, match="holds numbers that are not finite"):
         load_checkpoint(written(tmp_path, broken), fresh())
-
-
-def test_an_optimizer_whose_squares_have_overflowed_goes_on(tmp_path):
-    before = state()
-    before.members[1].optimizer["square_sum"][2] = np.inf
-    after = load_checkpoint(written(tmp_path, before), fresh()).state
-    assert after.members[1].optimizer["square_sum"].tobytes() == before.members[1].optimizer["square_sum"].tobytes()
 
 
 @pytest.mark.parametrize(
