@@ -5,8 +5,8 @@ ends with bit-identical weights to one that never stopped.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLo
 
 Array = NDArray[np.floating[Any]]
 MakeTrainer = Callable[[Member, Dataset, TrainingSpec, MemberState], Trainer]
+Measure = Callable[[Sequence[Array], Array | None], Mapping[str, float]]
 
 
 @dataclass
@@ -74,7 +75,10 @@ class Monitor:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one epoch did. Losses are means over rows; `score` is the monitor's, None without validation rows."""
+    """What one epoch did. Losses are means over rows; `score` is the monitor's, None without validation rows.
+
+    `scores` is what `measure` says of a judged epoch.
+    """
 
     epoch: int
     train_loss: float
@@ -83,6 +87,7 @@ class EpochReport:
     is_best: bool
     learning_rate: float
     seconds: float
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def init_training(
@@ -108,13 +113,15 @@ def fit(
     must_stop: Callable[[], bool] = lambda: False,
     n_threads: int = 1,
     make_trainer: MakeTrainer = NumpyTrainer,
+    measure: Measure | None = None,
 ) -> Iterator[EpochReport]:
     """Train from `state.epoch` to `spec.epochs`, reporting each epoch; `state` is updated in place.
 
     Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be an
-    `evaluator`. An epoch is judged before anything of it is kept: whatever is raised on the way, `state` is that of the
-    epoch before. `must_stop` is asked before every step; once it says yes the epoch is given up and the generator ends,
-    `state` being that of the last whole epoch or, without any, of the last step. Raises NonFiniteLoss.
+    `evaluator`. `measure` is given the weights and the validation outputs of each judged epoch. An epoch is judged
+    before anything of it is kept: whatever is raised on the way, `state` is that of the epoch before. `must_stop` is
+    asked before every step; once it says yes the epoch is given up and the generator ends, `state` being that of the
+    last whole epoch or, without any, of the last step. Raises NonFiniteLoss.
     """
     working = [member.copy() for member in state.members]
     trainers = [make_trainer(member, train, spec, own) for member, own in zip(members, working, strict=True)]
@@ -131,7 +138,7 @@ def fit(
             if state.n_steps:
                 _keep(state.members, working)
             return
-        report = _judged(state, working, results, evaluator, monitor, started)
+        report = _judged(state, working, results, evaluator, monitor, measure, started)
         _keep(state.members, working)
         state.epoch = report.epoch
         if report.is_best:
@@ -152,17 +159,21 @@ def _judged(
     results: Sequence[EpochResult],
     evaluator: Evaluator | None,
     monitor: Monitor | None,
+    measure: Measure | None,
     started: float,
 ) -> EpochReport:
     """What the next epoch of `state`, after which the members are as in `working`, is worth."""
     epoch, validation_loss, outputs, score = state.epoch + 1, None, None, None
-    if evaluator is not None and (monitor is None or monitor.judges(epoch)):
-        validation_loss, outputs = evaluator.run([own.kept for own in working])
+    kept, is_judged = [own.kept for own in working], monitor is None or monitor.judges(epoch)
+    if evaluator is not None and is_judged:
+        validation_loss, outputs = evaluator.run(kept)
         if not math.isfinite(validation_loss):
             raise NonFiniteLoss(epoch, "validation")
     if monitor is not None and outputs is not None:
         score = validation_loss if monitor.score is None else monitor.score(outputs)
+    scores = measure(kept, outputs) if measure is not None and is_judged else {}
     is_best = monitor is None or (score is not None and monitor.is_gain(score, state.best_score))
     train_loss = sum(result.loss for result in results) / len(results)
     seconds = perf_counter() - started
-    return EpochReport(epoch, train_loss, validation_loss, score, is_best, results[-1].learning_rate, seconds)
+    rate = results[-1].learning_rate
+    return EpochReport(epoch, train_loss, validation_loss, score, is_best, rate, seconds, scores)

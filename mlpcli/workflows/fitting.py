@@ -22,6 +22,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered
 from mlpcli.workflows.data_store import SCORED_ROWS
 from mlpcli.workflows.engines import step_threads, trainer_maker
+from mlpcli.workflows.learning_curves import LearningCurves
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
@@ -70,7 +71,7 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
     make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
-        must_stop, n_threads, make_trainer,
+        must_stop, n_threads, make_trainer, LearningCurves(prepared),
     )  # fmt: skip
     while not stop_reason(prepared, state):
         with nullcontext() if n_blas == 1 else blas_threads(n_blas):  # to look for libraries takes as long as an epoch
@@ -87,17 +88,20 @@ def _evaluator(prepared: Prepared) -> Evaluator | None:
     return Evaluator(prepared.networks, prepared.spec.loss, validation.samples, prepared.folds)
 
 
-def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None]:
-    """Validation loss and score of the fresh weights, before the first step; None without validation rows."""
-    validation, monitor = prepared.validation, _monitor(prepared)
-    if validation is None:
-        return None, None
-    evaluator = _evaluator(prepared)
-    assert evaluator is not None
-    loss, outputs = evaluator.run([member.flat for member in state.members])
+def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None, dict[str, float]]:
+    """Validation loss, score and learning curves of the fresh weights, before the first step.
+
+    Loss and score are None without validation rows.
+    """
+    evaluator, monitor, curves = _evaluator(prepared), _monitor(prepared), LearningCurves(prepared)
+    flats = [member.flat for member in state.members]
+    if evaluator is None:
+        return None, None, curves(flats, None)
+    loss, outputs = evaluator.run(flats)
+    scores = curves(flats, outputs)
     if monitor is None or not np.isfinite(loss):
-        return loss, None
-    return loss, loss if monitor.score is None else monitor.score(outputs)
+        return loss, None, scores
+    return loss, loss if monitor.score is None else monitor.score(outputs), scores
 
 
 def monitored_name(prepared: Prepared) -> str:

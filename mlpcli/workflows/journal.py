@@ -14,8 +14,9 @@ from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, R
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import EngineChoice, step_threads
-from mlpcli.workflows.fitting import Outcome, finished, report_start
+from mlpcli.workflows.fitting import Outcome, finished, monitored_name, report_start
 from mlpcli.workflows.initial_state import fresh_state
+from mlpcli.workflows.learning_curves import curve_metrics
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.sittings import joined, sitting_until
 
@@ -132,15 +133,15 @@ class Journal:
 
 def first_row(prepared: Prepared, state: TrainingState) -> dict[str, float | None]:
     """The row of history.csv before the first step."""
-    validation_loss, score = report_start(prepared, state)
-    return _row(prepared, 0, None, validation_loss, score, None, None)
+    validation_loss, score, scores = report_start(prepared, state)
+    return _row(prepared, 0, None, validation_loss, score, scores, None, None)
 
 
 def history_row(prepared: Prepared, report: EpochReport) -> dict[str, float | None]:
     """The row of history.csv for an epoch."""
     return _row(
-        prepared, report.epoch, report.train_loss, report.validation_loss, report.score, report.learning_rate,
-        round(report.seconds, 6),
+        prepared, report.epoch, report.train_loss, report.validation_loss, report.score, report.scores,
+        report.learning_rate, round(report.seconds, 6),
     )  # fmt: skip
 
 
@@ -150,12 +151,16 @@ def _row(
     train_loss: float | None,
     validation_loss: float | None,
     score: float | None,
+    scores: Mapping[str, float],
     learning_rate: float | None,
     seconds: float | None,
 ) -> dict[str, float | None]:
     row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
-    if prepared.metric != "loss":
-        row[f"validation_{prepared.metric}"] = score
+    parts = ("train",) if prepared.validation is None else ("train", "validation")
+    row |= {(key := f"{part}_{metric}"): scores.get(key) for metric in curve_metrics(prepared) for part in parts}
+    judged_by = monitored_name(prepared)
+    if prepared.picks_best_epoch and judged_by != "loss":  # after a temperature of its own it is another number
+        row[f"validation_{judged_by.replace(' ', '_')}"] = score
     return row | {"learning_rate": learning_rate, "seconds": seconds}
 
 

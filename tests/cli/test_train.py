@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from mlpcli.config.loading import load_config
+from mlpcli.workflows.main_metrics import MAIN_METRICS
 from mlpcli.workflows.resolution import TASK_LOSSES
 from tests.program import DATA, done, mlp, start, train, tree, write_config, write_csv
 
@@ -55,21 +56,48 @@ def test_the_history_has_a_row_per_epoch(folder, config):
     with (folder / "runs" / "iris" / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
-    assert list(rows[0])[:4] == ["epoch", "train_loss", "validation_loss", "validation_log_loss"]
+    metrics = [f"{part}_{name}" for name in MAIN_METRICS["classification"] for part in ("train", "validation")]
+    columns = ["epoch", "train_loss", "validation_loss", *metrics, "learning_rate", "seconds"]
+    assert list(rows[0]) == columns
+    assert all(row[name] for row in rows for name in metrics)
+    assert float(rows[-1]["train_accuracy"]) > float(rows[0]["train_accuracy"])
     assert float(rows[-1]["train_loss"]) < float(rows[1]["train_loss"])
     assert all(float(row["seconds"]) >= 0 for row in rows[1:])
 
 
-def test_epoch_0_of_the_history_is_of_the_fresh_weights_on_validation_rows(folder, config):
+def test_without_a_temperature_the_last_row_of_the_history_is_what_the_table_and_the_metrics_say(folder, config):
+    # The last epoch is kept, and a sample of so few training rows is all of them.
+    metrics = done("train", config, "--set", "training.early_stopping=null", "--json").document["metrics"]
+    with (folder / "runs" / "iris" / "history.csv").open() as file:
+        *_, last = csv.DictReader(file)
+    for part in ("train", "validation"):
+        for name in MAIN_METRICS["classification"]:
+            assert float(last[f"{part}_{name}"]) == pytest.approx(metrics[f"{part}.{name}"], rel=1e-6)
+
+
+def test_a_score_at_a_temperature_of_its_own_stands_in_a_column_that_says_so(folder, config):
+    done("train", config, "--set", "postprocess.calibration=temperature", "--set", "training.epochs=30")
+    with (folder / "runs" / "iris" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["validation_calibrated_log_loss"]) < 0.99 * float(rows[-1]["validation_log_loss"])
+    for row in rows[1:]:
+        assert float(row["validation_calibrated_log_loss"]) <= float(row["validation_log_loss"])
+        assert float(row["validation_log_loss"]) == pytest.approx(float(row["validation_loss"]), rel=1e-5)
+
+
+def test_epoch_0_of_the_history_is_of_the_fresh_weights(folder, config):
     lazy = ["--set", "training.epochs=2", "--set", "training.optimizer.learning_rate=1e-30"]
     done("train", config, *lazy)
     with (folder / "runs" / "iris" / "history.csv").open() as file:
         fresh, after, _ = csv.DictReader(file)
-    assert {name for name, cell in fresh.items() if cell} == {"epoch", "validation_loss", "validation_log_loss"}
-    for name in ("validation_loss", "validation_log_loss"):
+    assert {name for name, cell in fresh.items() if not cell} == {"train_loss", "learning_rate", "seconds"}
+    for name in set(fresh) - {"epoch", "train_loss", "learning_rate", "seconds"}:
         assert float(fresh[name]) == pytest.approx(float(after[name]))
     done("train", config, *lazy, "--set", "data.validation=null")
-    assert (folder / "runs" / "iris" / "history.csv").read_text().splitlines()[1] == "0,,,,,"
+    with (folder / "runs" / "iris" / "history.csv").open() as file:
+        fresh = next(csv.DictReader(file))
+    metrics = [f"train_{name}" for name in MAIN_METRICS["classification"]]
+    assert [name for name, cell in fresh.items() if cell] == ["epoch", *metrics]
 
 
 def test_metrics_are_flat_and_have_every_part(folder):
@@ -198,7 +226,7 @@ def test_a_training_that_was_interrupted_and_resumed_ends_in_the_same_bytes(fold
     run = folder / "runs" / "iris"
     before = tree(run)
     with start("train", config, *options, "--set", "training.epochs=1000000", cwd=folder) as process:
-        wait_for(folder / "runs" / "iris.partial" / "history.csv", process, n_bytes=250)
+        wait_for(folder / "runs" / "iris.partial" / "history.csv", process, n_bytes=2000)
         process.send_signal(signal_number)
         stderr = process.communicate()[1].decode()
     assert process.returncode == code
