@@ -3,7 +3,8 @@
 `strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog) in several small
 members on folds, some of which see numbers as cosines and some as bins. Where members are averaged, dropout and weight
 decay bring nothing more (docs/quality.md).
-`fast` is one network in few epochs. `textbook` is one hidden layer, plain gradient descent, and nothing else.
+`fast` is one network in few epochs. `textbook` is the textbook's network (Nielsen 2015, chapter 3): one hidden layer of
+sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic cost for numbers.
 """
 
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
     """Sizes by rows: a small table gets more members, a large one fewer passes and larger steps."""
     n = facts.n_rows
     if name == "textbook":
-        return Recipe(name, (100,), 100, 32)
+        return Recipe(name, (30,), _by_rows(n, ((10_000, 100), (100_000, 30)), 10), 10 if n < 10_000 else 32)
     if name == "fast":
         width = 64 if n < 2000 else 128
         return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
@@ -202,6 +203,12 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 
 
 def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+    cost = {
+        "classification": "the cost; the quadratic one: squared_error, with output_activation: sigmoid",
+        "multilabel": "the cost; the quadratic one is squared_error",
+        "regression": "the quadratic cost, 1/2 (a - y)^2",
+    }[facts.task]
+    output = {"classification": "softmax", "multilabel": "sigmoid", "regression": "identity"}[facts.task]
     return (
         Section(
             "preprocess",
@@ -215,15 +222,19 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             "model",
             (
                 (f"layers: {_layers(recipe)}", "n -> N -> M: inputs and outputs come from the data"),
-                ("activation: relu", "max(z, 0); also sigmoid, tanh, ..."),
+                ("activation: sigmoid", "1 / (1 + exp(-z)); also tanh, relu, ..."),
+                (f"output_activation: {output}", "of the last layer"),
             ),
         ),
         Section(
             "training",
             (
-                (f"loss: {_LOSSES[facts.task]}", "the cost function"),
+                (f"loss: {_LOSSES[facts.task]}", cost),
                 *_class_weights(facts),
-                ("optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}", "stochastic gradient descent"),
+                (
+                    f"optimizer: {{name: sgd, learning_rate: {0.5 if facts.predicts_classes else 0.1}}}",
+                    "W -= learning_rate * dC/dW, b -= learning_rate * dC/db",
+                ),
                 (f"batch_size: {recipe.batch_size}", "rows of each step"),
                 (f"epochs: {recipe.epochs}", "passes over the rows"),
                 (

@@ -8,7 +8,9 @@ import yaml
 
 from mlpcli.config.loading import config_from_text
 from mlpcli.config.recipes import RECIPES, Facts, cheaper, choose_recipe, sections
+from mlpcli.config.schema import ModelConfig
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
+from tests.program import ROOT
 
 TASKS = ("classification", "regression", "multilabel")
 ROWS = (10, 300, 3000, 30_000, 200_000, 2_000_000)
@@ -91,6 +93,39 @@ def test_each_rung_of_the_ladder_costs_less_and_it_ends(n_rows):
     assert all(after < before for before, after in pairwise(costs)), list(zip(ladder, costs, strict=True))
     assert ladder[-1] == choose_recipe("fast", facts)
     assert cheaper(choose_recipe("textbook", facts), facts) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "loss", "output"),
+    [
+        ("classification", "cross_entropy", "softmax"),
+        ("regression", "squared_error", "identity"),
+        ("multilabel", "binary_cross_entropy", "sigmoid"),
+    ],
+)
+def test_the_textbook_recipe_is_the_network_of_the_textbooks_and_nothing_else(task, loss, output):
+    facts = Facts(task, 300)
+    config = config_from_text(text_of(choose_recipe("textbook", facts), facts), "t.yaml").config
+    assert (config.model.activation, config.model.output_activation) == ("sigmoid", output)
+    assert config.training.loss.name == loss
+    optimizer = config.training.optimizer
+    assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.0, 0.0)
+    assert len(config.model.layers) == 3
+    plain = ModelConfig(layers=config.model.layers, activation="sigmoid", output_activation=output)
+    assert config.model == plain
+    assert (config.training.schedule.name, config.training.averaging) == ("constant", None)
+
+
+def test_the_readme_shows_of_the_strong_recipe_lines_that_it_writes():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", readme, re.S) if "folds: 4" in one]
+    facts = Facts("classification", 3000, n_classes=3, n_fine=3)
+    written = [
+        " ".join(line.split("#")[0].split()) for line in text_of(choose_recipe("strong", facts), facts).splitlines()
+    ]
+    shown = [" ".join(line.split("#")[0].split()) for line in block.splitlines()]
+    assert [line for line in shown if line not in written] == []
+    assert len(shown) > 5
 
 
 @pytest.mark.parametrize("n_rows", ROWS)

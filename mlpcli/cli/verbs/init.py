@@ -17,7 +17,10 @@ def init(
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
     ] = "-",
     recipe: Annotated[
-        str, typer.Option("--recipe", metavar="NAME", help="strong (best scores), fast (seconds) or textbook (plain).")
+        str,
+        typer.Option(
+            "--recipe", metavar="NAME", help="strong (best scores), fast (seconds) or textbook (sigmoids, plain SGD)."
+        ),
     ] = "strong",
     task: Annotated[
         str,
