@@ -260,7 +260,11 @@ class PostprocessConfig:
 
 @options
 class ExpectConfig:
-    """Gates on scores or ends of intervals, checked after training on the test file or else the validation rows."""
+    """Gates checked after training, on the test file or else the validation rows.
+
+    Ends of intervals are of rows that choose nothing: the test file, or validation rows without early stopping,
+    calibration and threshold.
+    """
 
     min: Annotated[dict[str, float], Setting("Least of a metric, or of roc_auc.low.")] = field(default_factory=dict)
     max: Annotated[dict[str, float], Setting("Most of a metric, or of log_loss.high.")] = field(default_factory=dict)

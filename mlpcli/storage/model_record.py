@@ -24,6 +24,7 @@ _TYPES: dict[str, Any] = {
     "sittings": tuple[Sitting, ...],
     "data": _Data,
     "rows": dict[str, int],
+    "chosen": dict[str, list[str]],
     "epoch": Count,
     "epochs": Count,
 }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,8 @@ class Change:
 class DiffResult:
     """Everything in which two models differ; `arrays` has the arrays that are not equal.
 
-    `main_metrics` are the keys of the scores that come first.
+    `main_metrics` are the keys of the scores that come first; `chosen` is, of old and new, what was chosen on the rows
+    of each split.
     """
 
     old: str
@@ -59,6 +60,7 @@ class DiffResult:
     changes: tuple[Change, ...]
     arrays: tuple[ArrayDistance, ...]
     n_arrays: int
+    chosen: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]] = ({}, {})
 
     @property
     def is_same(self) -> bool:
@@ -79,7 +81,8 @@ def diff_models(old_name: str, old: Model, new_name: str, new: Model) -> DiffRes
         changes.append(Change("file", "sha256", _sha256(old), _sha256(new)))
     names = arrays_of(old).keys() | arrays_of(new).keys()
     first = main_metrics(new.target.task, answer_names(new.target))
-    return DiffResult(old_name, new_name, first, tuple(changes), tuple(arrays), len(names))
+    chosen = old.record.get("chosen", {}), new.record.get("chosen", {})
+    return DiffResult(old_name, new_name, first, tuple(changes), tuple(arrays), len(names), chosen)
 
 
 def text_of(weights: str) -> Iterator[str]:

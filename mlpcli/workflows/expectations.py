@@ -3,20 +3,69 @@
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.evaluation.gates import make_gates
-from mlpcli.evaluation.intervals import gate_names
+from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
+from mlpcli.messages import listed
 from mlpcli.workflows.certainty import notes_on_sides
-from mlpcli.workflows.resolution import has_validation
+from mlpcli.workflows.pace import judged_epochs
+from mlpcli.workflows.resolution import has_validation, uses_folds
+
+# What validation rows may choose, and the key that has it chosen.
+CHOOSERS = {
+    "epoch": "training.early_stopping",
+    "bin edges": "preprocess.encoding",
+    "temperature": "postprocess.calibration",
+    "threshold": "postprocess.threshold",
+}
+
+
+def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
+    """What the validation rows choose, of CHOOSERS: their scores are then the best of several, and flatter.
+
+    Folds that members leave out are such rows as well: the epoch and the temperature are chosen by the answers of the
+    members that have not seen them, and bin edges by the targets of all rows.
+    """
+    config = loaded.config
+    if not has_validation(loaded):
+        return ()
+    judged = judged_epochs(config.training)
+    n_candidates = config.training.epochs if judged is None else len(judged)
+    is_chosen = {
+        "epoch": config.training.early_stopping is not None and n_candidates > 1,
+        "bin edges": uses_folds(loaded) and config.preprocess.encoding.sees_targets,
+        "temperature": config.postprocess.calibration == "temperature",
+        "threshold": isinstance(config.postprocess.threshold, str),
+    }
+    return tuple(what for what in CHOOSERS if is_chosen[what])
 
 
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
-    """What is odd about the gates of `expect`; raises ConfigError for an unknown metric or no rows to judge on."""
+    """What is odd about the gates of `expect`.
+
+    Raises ConfigError for an unknown metric, no rows to judge on, or the end of an interval on rows that chose.
+    """
     config = loaded.config
     known = gate_names(task, names)
+    chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric in gates:
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
+            if chosen and without_end(metric) != metric:
+                choosers = ", ".join(f"{what} ({CHOOSERS[what]})" for what in chosen)
+                raise loaded.error(
+                    key,
+                    f"{metric}: there is no interval on rows that chose the {choosers}: their scores flatter. "
+                    f"Judge on rows that choose nothing, data.test: FILE, or gate the score itself: "
+                    f"{without_end(metric)}",
+                )
         if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
-    return notes_on_sides(make_gates(config.expect.min, config.expect.max))
+    asked = make_gates(config.expect.min, config.expect.max)
+    notes = notes_on_sides(asked)
+    if asked and chosen:
+        notes.append(
+            f"expect is judged on the validation rows, which choose the {listed(chosen)}: their scores flatter. "
+            "Judge on others with data.test: FILE"
+        )
+    return notes

@@ -44,7 +44,7 @@ class Outcome:
     """A trained model and its scores.
 
     `scores` is by part: train, validation, test, and constant (the baseline, on the last of these); `stop_reason` is
-    one sentence when the training ended early, else "".
+    one sentence when the training ended early, else "". `chosen` is what the validation rows chose.
     """
 
     model: Model
@@ -54,6 +54,7 @@ class Outcome:
     best_score: float | None
     stop_reason: str
     verdicts: tuple[Verdict, ...]
+    chosen: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -162,6 +163,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittin
         state.best_score,
         stopped or stop_reason(prepared, state),
         tuple(verdicts),
+        prepared.chosen_on_validation,
     )
 
 
@@ -281,6 +283,7 @@ def _record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting
         "sittings": to_plain(list(sittings)),
         "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
         "rows": {part.name: len(part.truth) for part in prepared.parts},
+        "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,
     }

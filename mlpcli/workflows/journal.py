@@ -171,6 +171,7 @@ def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "best_epoch": outcome.best_epoch,
         "stop_reason": outcome.stop_reason or "all epochs done",
         "missed_gates": [verdict.gate.text for verdict in outcome.verdicts if not verdict.passed],
+        "chosen_on_validation": list(outcome.chosen),
         "seconds": round(seconds, 3),
         "n_parameters": int(outcome.model.ensemble.n_parameters),
         **outcome.model.scores,

@@ -25,7 +25,7 @@ from mlpcli.training.rows import draw_folds, rows_of_members
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
-from mlpcli.workflows.expectations import check_gates
+from mlpcli.workflows.expectations import check_gates, chosen_on_validation
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
@@ -92,6 +92,11 @@ class Prepared:
     def picks_best_epoch(self) -> bool:
         """Whether validation rows choose the epoch that is kept; else it is the last one."""
         return self.validation is not None and self.loaded.config.training.early_stopping is not None
+
+    @property
+    def chosen_on_validation(self) -> tuple[str, ...]:
+        """What the validation rows choose, whose scores flatter for that."""
+        return chosen_on_validation(self.loaded)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -180,6 +185,12 @@ def _parts(
         validation, hashes["validation"] = make.file("validation", data.validation, notes)
     if data.test is not None:
         test, hashes["test"] = make.file("test", data.test, notes)
+    if "validation" in hashes and hashes["validation"] == hashes.get("test") and chosen_on_validation(loaded):
+        raise loaded.error(
+            "data.test",
+            "holds the rows of data.validation, which make choices: no test of the model. Name another file, "
+            "or leave it out.",
+        )
     if isinstance(target, ClassTarget):
         notes += rare_classes(target.labels, train.truth)
     for part in (validation, test):

@@ -40,11 +40,13 @@ def test_what_was_fitted_is_shown_after_the_training_and_by_inspect(folder, rare
         folder / "c.yaml", RARE, postprocess={"calibration": "temperature", "threshold": "f1"}, output="run"
     )
     lines = done("train", path).lines
-    start = "Chosen on the validation rows (so their scores flatter): the epoch, "
+    start = "* chosen on these rows: the epoch, "
     (fitted,) = [line for line in lines if line.startswith(start + "temperature ")]
-    assert " · threshold " in fitted
-    shown = fitted.removeprefix(start)
-    assert f"answers   {shown}" in done("inspect", "run/weights.npz").lines
+    assert ", threshold " in fitted
+    inspected = done("inspect", "run/weights.npz").lines
+    assert fitted in inspected
+    shown = fitted.removeprefix(start).removesuffix("; such scores flatter").replace(", ", " · ")
+    assert f"answers   {shown}" in inspected
 
 
 def test_clamped_and_bent_amounts_are_shown_and_predicted(folder):

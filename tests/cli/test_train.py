@@ -122,7 +122,7 @@ def test_the_conversation_is_on_standard_error_and_the_answer_on_standard_output
     assert [line.split()[1] for line in said if line.startswith("epoch")] == ["1/2", "2/2"]
     assert said[-1].startswith("Next: mlp eval runs/iris/weights.npz NEW.csv")
     words = [line.split() for line in ended.lines if line]
-    assert words[0] == ["train", "validation", "constant"]
+    assert words[0] == ["train", "validation*", "constant"]
     assert words[1][0] == "accuracy"
     assert len(words[1]) == 4
     assert ended.lines[-1] == "runs/iris/weights.npz · metrics.json · history.csv"

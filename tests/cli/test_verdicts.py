@@ -81,6 +81,7 @@ def test_a_gate_on_an_end_judges_the_end(penguins):
 
 def test_expect_judges_ends_when_the_training_is_done(folder):
     data = {"train": str(DATA / "iris.csv"), "target": "species"}
+    data |= {"test": str(DATA / "iris.csv")}
     weights = train(folder, data, expect={"min": {"accuracy.low": 0.0}, "max": {"log_loss.high": 100}})
     assert weights.exists()
     missed = mlp("train", "config.yaml", "-o", "again", "--quiet", "--set", "expect.min={accuracy.low: 0.999}")

@@ -44,7 +44,9 @@ def test_the_preprocessing_is_fitted_on_the_training_rows_alone():
 def test_a_validation_file_leaves_every_row_to_training(folder):
     write_csv(folder / "v.csv", ["species", "petal_width", "petal_length", "sepal_width", "sepal_length"],
               [("setosa", 0.2, 1.4, 3.5, 5.1)] * 4)  # fmt: skip
-    prepared = prepare(loaded({**IRIS, "validation": "v.csv", "test": "v.csv"}))
+    write_csv(folder / "w.csv", ["species", "petal_width", "petal_length", "sepal_width", "sepal_length"],
+              [("setosa", 0.3, 1.4, 3.5, 5.1)] * 4)  # fmt: skip
+    prepared = prepare(loaded({**IRIS, "validation": "v.csv", "test": "w.csv"}))
     assert [(part.name, len(part.truth)) for part in prepared.parts] == [("train", 150), ("validation", 4), ("test", 4)]
     assert set(prepared.data_sha256) == {"train", "validation", "test"}
     np.testing.assert_array_equal(prepared.validation.samples.X, prepared.train.samples.X[[0] * 4])

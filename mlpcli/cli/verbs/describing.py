@@ -1,4 +1,6 @@
-"""How every verb shows targets, and which scores come first."""
+"""How every verb shows targets, and scores of rows that chose something."""
+
+from collections.abc import Mapping, Sequence
 
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.messages import listed, number
@@ -10,6 +12,22 @@ def describe_target(target: Target) -> str:
     if isinstance(target, ClassTarget):
         return f"{len(target.labels)} classes"
     return f"{'target' if len(target.names) == 1 else 'targets'} {', '.join(target.names)}"
+
+
+def score_headings(splits: Sequence[str], chosen: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names of the splits, with a star where something was `chosen` on the rows; `chosen_remarks` says what."""
+    return [f"{split}*" if chosen.get(split) else split for split in splits]
+
+
+def chosen_remarks(chosen: Mapping[str, Sequence[str]], model: Model | None = None) -> list[str]:
+    """`* chosen on these rows: the epoch, temperature 1.31; such scores flatter`: nothing, or one line."""
+    values = {} if model is None else {name: model.target_state.get(name) for name in ("temperature", "threshold")}
+    found = {what: values.get(what) for names in chosen.values() for what in names}
+    parts = [
+        f"the {what}" if value is None else f"{what} {listed([number(one) for one in value.tolist()])}"
+        for what, value in found.items()
+    ]
+    return [f"* chosen on these rows: {', '.join(parts)}; such scores flatter"] if parts else []
 
 
 def describe_postprocessing(model: Model) -> str:

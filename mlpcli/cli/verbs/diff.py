@@ -1,6 +1,7 @@
 """`mlp diff`."""
 
 import json as json_text
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,6 +65,7 @@ def document(result: "DiffResult") -> Document:
         blocks.append(Table(texts(["", "", "old", "new"]), _rows(shown), more=more))
     elif more:
         blocks.append(Paragraph(more))
+    blocks += [Paragraph(text) for text in _chosen(result, shown)]
     return Document(title, [*blocks, *_arrays(result)])
 
 
@@ -73,7 +75,14 @@ def as_json(result: "DiffResult") -> dict[str, Any]:
     for change in result.changes:
         changes.setdefault(change.section, {})[change.key] = {"old": change.old, "new": change.new}
     arrays = {one.name: one for one in result.arrays}
-    return {"old": result.old, "new": result.new, "same": result.is_same, "changes": changes, "arrays": arrays}
+    return {
+        "old": result.old,
+        "new": result.new,
+        "same": result.is_same,
+        "chosen_on_these_rows": dict(zip(("old", "new"), result.chosen, strict=True)),
+        "changes": changes,
+        "arrays": arrays,
+    }
 
 
 def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
@@ -95,6 +104,17 @@ def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
 def _is_shown(result: "DiffResult", change: "Change") -> bool:
     """Of the scores only the main ones are shown."""
     return change.section != "scores" or change.key.partition(".")[2] in result.main_metrics
+
+
+def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
+    """`validation scores of the new model are chosen on these rows: the epoch`, where such scores are shown."""
+    splits = {change.key.partition(".")[0] for change in shown if change.section == "scores"}
+    return [
+        f"{split} scores of the {which} model are chosen on these rows ({listed(what)}): they flatter"
+        for which, chosen in zip(("old", "new"), result.chosen, strict=True)
+        for split, what in chosen.items()
+        if split in splits and what
+    ]
 
 
 def _arrays(result: "DiffResult") -> list[Block]:

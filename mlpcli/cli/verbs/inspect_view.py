@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpcli.cli.terminal import Row, Screen, aligned
-from mlpcli.cli.verbs.describing import describe_postprocessing, describe_target
+from mlpcli.cli.verbs.describing import chosen_remarks, describe_postprocessing, describe_target, score_headings
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.schema.dates import iso_date
 from mlpcli.data.targets.target import ClassTarget, answer_names
@@ -113,10 +113,13 @@ def _show_scores(screen: Screen, inspection: Inspection) -> None:
     if not scores:
         return
     screen.answer()
-    rows: list[Row] = [("", *scores)]
+    chosen = inspection.model.record.get("chosen", {})
+    rows: list[Row] = [("", *score_headings(list(scores), chosen))]
     metrics = main_metrics(inspection.model.target.task, answer_names(inspection.model.target))
     rows += [(metric, *(number(of.get(metric)) for of in scores.values())) for metric in metrics]
     _lines(screen, rows)
+    for remark in chosen_remarks(chosen, inspection.model):
+        screen.answer(remark)
 
 
 def _show_record(screen: Screen, inspection: Inspection) -> None:

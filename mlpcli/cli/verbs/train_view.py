@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlpcli.cli.terminal import Row, Screen
-from mlpcli.cli.verbs.describing import describe_postprocessing
+from mlpcli.cli.verbs.describing import chosen_remarks, score_headings
 from mlpcli.cli.verbs.gates import gates_json, refuse_missed, show_verdicts
 from mlpcli.data.targets.target import NumberTarget, Target, answer_names
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, duration, listed, number
 from mlpcli.workflows.journal import flat_metrics
 from mlpcli.workflows.main_metrics import main_metrics
-from mlpcli.workflows.postprocessing import is_fitted
 from mlpcli.workflows.train import TrainResult
 from mlpcli.workflows.up_to_date import FinishedRun
 
@@ -38,18 +37,18 @@ def train_summary(screen: Screen, result: TrainResult | FinishedRun) -> None:
         names.append(result.prepared.metric)
     if result.rarest_class and "average_precision" not in names:
         names.append("average_precision")
-    rows: list[Row] = [("", *parts)]
+    chosen = {"validation": outcome.chosen}
+    rows: list[Row] = [("", *score_headings(parts, chosen))]
     rows += [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in names]
     screen.answer()
     screen.answer_table(rows)
+    for remark in chosen_remarks(chosen, outcome.model):
+        screen.answer(remark)
     show_verdicts(screen, outcome.verdicts)
     metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
     poor = [] if metric is None else _no_better(outcome.scores, metric, target)
     if poor:
         screen.warn(f"in {listed(poor)} the model is no better than the constant baseline, which ignores the inputs.")
-    chosen = _chosen(result)
-    if chosen:
-        screen.answer(f"Chosen on the validation rows (so their scores flatter): {chosen}")
     where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
     ending = f"Stopped {where}: {outcome.stop_reason}. " if outcome.stop_reason else ""
     last = "The last epoch is kept." if outcome.epochs else "The weights of the last step are kept."
@@ -77,6 +76,8 @@ def train_json(result: TrainResult | FinishedRun) -> dict[str, Any]:
         "up_to_date": False,
         "layers": result.prepared.network.sizes,
         "gates": gates_json(result.outcome.verdicts),
+        "judged_on": result.prepared.parts[-1].name,
+        "chosen_on_validation": result.outcome.chosen,
         "passed": result.outcome.passed,
         "metrics": flat_metrics(result.outcome, result.seconds),
     }
@@ -88,19 +89,6 @@ def refuse_failed(result: TrainResult | FinishedRun) -> None:
         refuse_missed(result.outcome.verdicts)
     elif result.missed_gates:
         raise GateMissed(f"{result.folder} missed when it was trained: {', '.join(result.missed_gates)}")
-
-
-def _chosen(result: TrainResult) -> str:
-    """`the epoch, temperature 1.31`: what was chosen by the validation rows; "" for nothing."""
-    prepared = result.prepared
-    if prepared.validation is None:
-        return ""
-    chosen = ["the epoch"] if prepared.picks_best_epoch else []
-    if prepared.folds is not None and prepared.loaded.config.preprocess.encoding.sees_targets:
-        chosen.append("the edges of bins")  # by the targets of all training rows, which on folds are held out too
-    if is_fitted(prepared.loaded.config.postprocess):
-        chosen.append(describe_postprocessing(result.outcome.model) or "a temperature (in the last layer's weights)")
-    return ", ".join(chosen)
 
 
 def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: Target) -> list[str]:
