@@ -69,3 +69,14 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
             "Judge on others with data.test: FILE"
         )
     return notes
+
+
+def check_test_file(loaded: LoadedConfig) -> list[str]:
+    """What is wrong with a test file that has the rows of the validation file; raises ConfigError where gates judge."""
+    chosen = chosen_on_validation(loaded)
+    if not chosen:
+        return []
+    fault = f"has the rows of data.validation, which choose the {listed(chosen)}: its scores flatter as well"
+    if loaded.config.expect.min or loaded.config.expect.max:
+        raise loaded.error("data.test", f"{fault}, and are no test of the model. Name another file, or leave it out.")
+    return [f"data.test {fault}."]

@@ -25,7 +25,7 @@ from mlpcli.training.rows import draw_folds, rows_of_members
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
-from mlpcli.workflows.expectations import check_gates, chosen_on_validation
+from mlpcli.workflows.expectations import check_gates, check_test_file, chosen_on_validation
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
@@ -185,12 +185,8 @@ def _parts(
         validation, hashes["validation"] = make.file("validation", data.validation, notes)
     if data.test is not None:
         test, hashes["test"] = make.file("test", data.test, notes)
-    if "validation" in hashes and hashes["validation"] == hashes.get("test") and chosen_on_validation(loaded):
-        raise loaded.error(
-            "data.test",
-            "holds the rows of data.validation, which make choices: no test of the model. Name another file, "
-            "or leave it out.",
-        )
+    if "validation" in hashes and hashes["validation"] == hashes.get("test"):
+        notes += check_test_file(loaded)
     if isinstance(target, ClassTarget):
         notes += rare_classes(target.labels, train.truth)
     for part in (validation, test):

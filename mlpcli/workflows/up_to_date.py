@@ -23,6 +23,12 @@ class FinishedRun:
     metrics: Mapping[str, Any]
 
     @property
+    def judged_on(self) -> str:
+        """The split that gates were judged on: the last one."""
+        splits = {key.partition(".")[0] for key in self.metrics}
+        return next(split for split in ("test", "validation", "train") if split in splits)
+
+    @property
     def missed_gates(self) -> list[str]:
         """The gates of `expect` that the run missed."""
         return list(self.metrics["missed_gates"])

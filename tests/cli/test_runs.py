@@ -49,8 +49,9 @@ def test_runs_on_other_data_stand_in_tables_of_their_own(folder, config):
     assert documents["iris"]["differs"] == documents["deep/er/d"]["differs"] == {}
     assert set(documents["deep/er/d"]["scores"]) == {"rmse", "mae", "r2"}
     text = done("runs").stdout
-    assert f"{IRIS['train']} -> species: 1 run · scores of the validation rows · sorted by log_loss" in text
-    assert f"{DIABETES['train']} -> progression: 1 run · scores of the validation rows · sorted by rmse" in text
+    rows = "1 run · scores of the validation rows (chosen on these rows)"
+    assert f"{IRIS['train']} -> species: {rows} · sorted by log_loss" in text
+    assert f"{DIABETES['train']} -> progression: {rows} · sorted by rmse" in text
 
 
 def test_scores_are_of_the_test_rows_where_every_run_has_them(folder, config):

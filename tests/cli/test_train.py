@@ -107,6 +107,7 @@ def test_metrics_are_flat_and_have_every_part(folder):
     metrics = scores(folder / "run")
     assert {key.partition(".")[0] for key in metrics if "." in key} == {"train", "validation", "test", "constant"}
     assert metrics.pop("missed_gates") == []
+    assert metrics.pop("chosen_on_validation") == ["epoch"]
     assert all(value is None or isinstance(value, str | int | float) for value in metrics.values())
     assert metrics["epochs"] == 2
     ended = done("eval", folder / "run" / "weights.npz", test, "--json")

@@ -70,7 +70,8 @@ def test_a_gate_on_the_score_itself_is_judged_and_says_on_which_rows(folder):
         "Judge on others with data.test: FILE" in ended.stderr
     )
     assert ended.document["judged_on"] == "validation"
-    assert ended.document["chosen_on_validation"] == ["epoch"]
+    assert ended.document["metrics"]["chosen_on_validation"] == ["epoch"]
+    assert done("train", "c.yaml", "--json", "--if-changed").document["judged_on"] == "validation"
     assert ended.document["gates"][0]["passed"]
 
 
@@ -106,6 +107,8 @@ def test_scores_of_rows_that_chose_nothing_have_no_star(folder):
 
 def test_the_validation_file_is_no_test_file(folder):
     data = IRIS | {"validation": str(DATA / "iris.csv"), "test": str(DATA / "iris.csv")}
-    with pytest.raises(ConfigError, match=r"data\.test: holds the rows of data\.validation"):
-        prepare(loaded(data))
-    prepare(loaded(data, NOTHING))
+    said = "data.test has the rows of data.validation, which choose the epoch: its scores flatter as well."
+    assert said in prepare(loaded(data)).notes
+    assert said not in prepare(loaded(data, NOTHING)).notes
+    with pytest.raises(ConfigError, match=r"data\.test: has the rows of data\.validation"):
+        prepare(loaded(data, expect=ENDS))

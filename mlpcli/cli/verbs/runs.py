@@ -44,7 +44,7 @@ def document(folder: str, groups: "Sequence[Group]") -> Document:
         return Document(f"no runs in {folder}. mlp train CONFIG makes one.")
     blocks: list[Block] = []
     for group in groups:
-        rows = f"{count(len(group.runs), 'run')} · scores of {_ROWS[group.part]} · " if group.metrics else ""
+        rows = f"{count(len(group.runs), 'run')} · scores of {_rows(group)} · " if group.metrics else ""
         sort = f"sorted by {group.metric}" if group.metric else "no scores yet"
         data = f"{group.data} -> {group.target}" if group.data else "of unknown data"
         blocks += [Paragraph(""), Paragraph(f"{data}: {rows}{sort}"), _table(group)]
@@ -55,6 +55,12 @@ def document(folder: str, groups: "Sequence[Group]") -> Document:
 
 
 _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": "the training rows"}
+
+
+def _rows(group: "Group") -> str:
+    """Which rows the scores are of, and whether these chose something: such scores flatter."""
+    has_chosen = group.part == "validation" and any(run.metrics.get("chosen_on_validation") for run in group.runs)
+    return _ROWS[group.part] + (" (chosen on these rows)" if has_chosen else "")
 
 
 def _table(group: "Group") -> Table:

@@ -67,6 +67,7 @@ def train_json(result: TrainResult | FinishedRun) -> dict[str, Any]:
             "output": result.folder,
             "weights": f"{result.folder}/weights.npz",
             "up_to_date": True,
+            "judged_on": result.judged_on,
             "passed": not result.missed_gates,
             "metrics": dict(result.metrics),
         }
@@ -77,7 +78,6 @@ def train_json(result: TrainResult | FinishedRun) -> dict[str, Any]:
         "layers": result.prepared.network.sizes,
         "gates": gates_json(result.outcome.verdicts),
         "judged_on": result.prepared.parts[-1].name,
-        "chosen_on_validation": result.outcome.chosen,
         "passed": result.outcome.passed,
         "metrics": flat_metrics(result.outcome, result.seconds),
     }
