@@ -35,7 +35,7 @@ def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     from mlpcli.training.fit import fit, init_training
     from mlpcli.training.member import Member, TrainingSpec
     from mlpcli.training.threads import blas_threads
-    from mlpcli.workflows.engines import EngineChoice, step_threads, trainer_maker, training_threads
+    from mlpcli.workflows.engines import EngineChoice, trainer_maker, training_threads
 
     X, y = draw_rows(work)
     n_in, *hidden, n_out = work.sizes
@@ -48,7 +48,7 @@ def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     dataset = Dataset(X, y, class_targets=np.eye(n_out, dtype=np.float32))
     state, make_trainer = init_training(members, spec, X.dtype), trainer_maker(choice, 1, n_threads)
     reports = fit(members, spec, dataset, state, make_trainer=make_trainer)
-    blas_threads(step_threads(choice, 1, n_threads)).__enter__()  # for the life of this process
+    blas_threads(1).__enter__()  # for the life of this process
     return lambda: next(reports)
 
 

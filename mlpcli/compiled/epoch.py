@@ -23,7 +23,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "a9df847a5ad086fe"
+SOURCES = "64ab25a5f93b6aff"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -5,6 +5,7 @@
 where nothing below learns. Nothing is allocated.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from mlpcli.options import Setting, options
 Array = NDArray[np.floating[Any]]
 Tensors = Any  # name -> view of the flat vector; of a chain, a tuple with those of each of its layers
 Buffers = Any  # what `Layer.buffers` made
+Product = Callable[..., Any]  # called as np.matmul(A, B, out=C)
 Group = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]
 GROUPS: tuple[Group, ...] = ("weights", "biases", "scale", "slopes", "norm", "periodic", "embedding")
 
@@ -48,12 +50,13 @@ class Allocator:
     """Makes the buffers for batches of `n_rows` rows.
 
     Arrays lie in memory as (width, n_rows): BLAS is quicker at W @ x.T than at x @ W.T, and the values of one neuron
-    stand side by side. In prediction nothing is kept for `backward`.
+    stand side by side. In prediction nothing is kept for `backward`. `matmul` makes the products of dense layers.
     """
 
     n_rows: int
     dtype: "np.dtype[Any]"
     is_training: bool
+    matmul: Product = np.matmul
 
     def __call__(self, width: int) -> Array:
         """An array (n_rows, width)."""
@@ -125,17 +128,18 @@ class Dense(Layer):
 
     def buffers(self, n_in: int, new: Allocator, needs_dx: bool) -> Buffers:
         z = new(self.width)
-        return {"z": z, "ones": np.ones(len(z), z.dtype), "dx": new(n_in) if needs_dx else None}
+        ones, dx = np.ones(len(z), z.dtype), new(n_in) if needs_dx else None
+        return {"z": z, "ones": ones, "dx": dx, "matmul": new.matmul}
 
     def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
         buffers["x"] = x
-        z: Array = np.matmul(x, params["W"].T, out=buffers["z"])  # (n_rows, width)
+        z: Array = buffers["matmul"](x, params["W"].T, out=buffers["z"])  # (n_rows, width)
         if self.has_bias:
             z += params["b"]
         return z
 
     def backward(self, delta: Array, params: Tensors, gradient: Tensors, buffers: Buffers) -> Array | None:
-        np.matmul(delta.T, buffers["x"], out=gradient["W"])  # (width, n_in)
+        buffers["matmul"](delta.T, buffers["x"], out=gradient["W"])  # (width, n_in)
         if self.has_bias:
             np.matmul(buffers["ones"], delta, out=gradient["b"])  # three times as fast as delta.sum(axis=0)
         dx: Array | None = buffers["dx"]
@@ -144,7 +148,7 @@ class Dense(Layer):
         if self.width == 1:
             np.multiply(delta, params["W"], out=dx)  # BLAS takes five times as long for a product of vectors
         else:
-            np.matmul(delta, params["W"], out=dx)
+            buffers["matmul"](delta, params["W"], out=dx)
         return dx
 
 

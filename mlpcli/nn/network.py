@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.nn.activations import ACTIVATIONS, softmax
 from mlpcli.nn.chain import AnyLayer, Chain
-from mlpcli.nn.layers import GROUPS, Activation, Allocator, Array, Dense, Noise, Softmax, Tensor, Tensors
+from mlpcli.nn.layers import GROUPS, Activation, Allocator, Array, Dense, Noise, Product, Softmax, Tensor, Tensors
 from mlpcli.nn.losses import Loss
 
 # Rows of a block of outputs, and numbers of the widest layer in it: enough for the matrix product, and in the cache.
@@ -99,9 +99,9 @@ class Network:
         self.chain.init(self.bind(flat), rng, x)
         return flat
 
-    def buffers(self, n_rows: int, dtype: DTypeLike, is_training: bool) -> Any:
+    def buffers(self, n_rows: int, dtype: DTypeLike, is_training: bool, matmul: Product = np.matmul) -> Any:
         """Arrays for `forward` and, in training, `backward` on so many rows."""
-        return self.chain.buffers(self.n_in, Allocator(n_rows, np.dtype(dtype), is_training), needs_dx=False)
+        return self.chain.buffers(self.n_in, Allocator(n_rows, np.dtype(dtype), is_training, matmul), needs_dx=False)
 
     def outputs(self, z: Array) -> Array:
         """The outputs a (n_rows, n_out) of logits z, as a new array."""
@@ -173,8 +173,8 @@ class LossAndGradient:
     kept for each number of rows: whole batches, and the short last one.
     """
 
-    def __init__(self, network: Network, loss: Loss, flat: Array, gradient: Array) -> None:
-        self.network, self.loss, self._dtype = network, loss, flat.dtype
+    def __init__(self, network: Network, loss: Loss, flat: Array, gradient: Array, matmul: Product = np.matmul) -> None:
+        self.network, self.loss, self._dtype, self._matmul = network, loss, flat.dtype, matmul
         self._params, self._gradient = network.bind(flat), network.bind(gradient)
         self._has_partner = network.output == loss.partner
         self._output = Softmax() if network.output == "softmax" else Activation(function=network.output)
@@ -202,6 +202,6 @@ class LossAndGradient:
         return float(np.add.reduce(losses)) / n
 
     def _make_buffers(self, n_rows: int) -> tuple[Any, Any, NDArray[Any]]:
-        new = Allocator(n_rows, self._dtype, is_training=True)
-        output = None if self._has_partner else self._output.buffers(self.network.n_out, new, needs_dx=True)
-        return self.network.buffers(n_rows, self._dtype, is_training=True), output, new(self.network.n_out)
+        new, n_out = Allocator(n_rows, self._dtype, is_training=True), self.network.n_out
+        output = None if self._has_partner else self._output.buffers(n_out, new, needs_dx=True)
+        return self.network.buffers(n_rows, self._dtype, True, self._matmul), output, new(n_out)

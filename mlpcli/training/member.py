@@ -16,6 +16,7 @@ from mlpcli.nn.steps import State, StepValues, UpdateSpec, init_state, make_step
 from mlpcli.training.dataset import Batch, Dataset, Rows
 from mlpcli.training.rows import shuffled
 from mlpcli.training.seeding import rng_of
+from mlpcli.training.threads import SharedProducts
 
 Array = NDArray[np.floating[Any]]
 
@@ -164,17 +165,27 @@ class Trainer(Protocol):
 
 
 class NumpyTrainer:
-    """The trainer for every network, cost function and optimizer; holds the buffers that an epoch needs."""
+    """The trainer for every network, cost function and optimizer; `n_threads` share its large products.
 
-    def __init__(self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState) -> None:
+    It holds the buffers that an epoch needs.
+    """
+
+    def __init__(
+        self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState, n_threads: int = 1
+    ) -> None:
         self.member, self.spec, self.state = member, spec, state
         self._n_steps, gradient = member.n_steps(spec), np.empty_like(state.flat)
         self._batch = Batch(dataset, min(spec.batch_size, member.n_rows), state.flat.dtype)
-        self._loss_and_gradient = LossAndGradient(member.network, spec.loss, state.flat, gradient)
+        self._products = SharedProducts(n_threads)
+        self._loss_and_gradient = LossAndGradient(member.network, spec.loss, state.flat, gradient, self._products)
         self._step = make_step(member.network, spec.update, state.flat, gradient, state.optimizer)
 
     def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         """See `Trainer`."""
+        with self._products:
+            return self._run(epoch, must_stop)
+
+    def _run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         spec, n_steps, number = self.spec, self._n_steps, self.member.number
         order = shuffled(self.member.rows, rng_of(spec.seed, "order", epoch, number), chunk_rows=spec.chunk_rows)
         values, keys = step_values(spec, epoch, n_steps), step_keys(spec, epoch, number, n_steps).tolist()

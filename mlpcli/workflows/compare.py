@@ -15,7 +15,7 @@ from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth,
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
-from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
@@ -114,7 +114,7 @@ def compare(request: CompareRequest) -> CompareResult:
 
 def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The answers of one model, and what was odd in the rows."""
-    with blas_threads(choose_threads(model.ensemble.first.sizes)):
+    with blas_threads(1):
         answers, counts = model.answers(table, rows)
     odd = describe_counts(counts)
     return Prediction(answers, model.threshold), [f"{role} model: {odd}"] if odd else []

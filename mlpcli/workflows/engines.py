@@ -18,7 +18,7 @@ from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
 from mlpcli.training.fit import MakeTrainer
 from mlpcli.training.member import NumpyTrainer, TrainingSpec
-from mlpcli.training.threads import STEP_WORTH_BLAS_THREADS, member_threads, step_work
+from mlpcli.training.threads import member_threads, product_threads, step_work
 
 COMPILING = "compiling, once, takes up to half a minute"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
@@ -71,22 +71,22 @@ def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[
     """
     if asked != "auto":
         return int(asked)
-    work = step_work(networks[0], batch_size)
     if len(networks) > 1:
+        work = step_work(networks[0], batch_size)
         is_free = choice.name == "compiled"  # of the interpreter's lock: every member gains by a thread
         return min(available_cores(), len(networks)) if is_free else member_threads(len(networks), work)
-    if choice.name == "compiled":
-        return min(available_cores(), most_threads(networks[0], batch_size))
-    return available_cores() if work >= STEP_WORTH_BLAS_THREADS else 1
+    of_step = most_threads if choice.name == "compiled" else product_threads
+    return min(available_cores(), of_step(networks[0], batch_size))
 
 
 def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeTrainer:
     """What makes the trainer of each member; raises MlpError where Numba is there but does not work."""
+    n_threads = n_threads if n_members == 1 else 1
     if choice.name == "numpy":
-        return NumpyTrainer
+        return partial(NumpyTrainer, n_threads=n_threads)
     with _numba_works():
         from mlpcli.compiled.trainer import CompiledTrainer
-    return partial(CompiledTrainer, n_threads=n_threads if n_members == 1 else 1)
+    return partial(CompiledTrainer, n_threads=n_threads)
 
 
 def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
@@ -95,11 +95,6 @@ def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
         with _numba_works():
             from mlpcli.compiled.trainer import compile_steps
         compile_steps(dtype)
-
-
-def step_threads(choice: EngineChoice, n_members: int, n_threads: int) -> int:
-    """Threads of BLAS while a training runs: NumPy's engine has no others for the steps of a single network."""
-    return n_threads if choice.name == "numpy" and n_members == 1 else 1
 
 
 def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:

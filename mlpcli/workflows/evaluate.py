@@ -18,7 +18,7 @@ from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
-from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
@@ -98,7 +98,7 @@ def evaluate_table(
     table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
     require_columns(table, [column.name for column in preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
-    with blas_threads(choose_threads(model.ensemble.first.sizes)):
+    with blas_threads(1):
         answers, counts = model.answers(table, rows)
     drift = None
     if looks_for_drift:

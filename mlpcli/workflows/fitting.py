@@ -1,7 +1,6 @@
 """From prepared data to a scored model, without a file: what `mlp train` and `mlpcli.train` share."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +17,9 @@ from mlpcli.storage.checkpoint import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
-from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered
 from mlpcli.workflows.data_store import SCORED_ROWS
-from mlpcli.workflows.engines import step_threads, trainer_maker
+from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.learning_curves import LearningCurves
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
@@ -65,19 +63,16 @@ class Outcome:
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
     """Train epoch by epoch until the plan ends, patience runs out or `must_stop` says so; raises NonFiniteLoss.
 
-    To be called where BLAS has one thread; it gets more for the steps that are worth it.
+    To be called where BLAS has one thread.
     """
     n_members, n_threads = len(prepared.networks), prepared.n_threads
-    n_blas = step_threads(prepared.engine, n_members, n_threads)
     make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
         must_stop, n_threads, make_trainer, LearningCurves(prepared),
     )  # fmt: skip
     while not stop_reason(prepared, state):
-        with nullcontext() if n_blas == 1 else blas_threads(n_blas):  # to look for libraries takes as long as an epoch
-            report = next(reports, None)
-        if report is None:
+        if (report := next(reports, None)) is None:
             return
         yield report
 

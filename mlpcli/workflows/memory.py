@@ -1,7 +1,7 @@
 """What a training takes in memory, and what it may."""
 
 from mlpcli.machine import peak_memory
-from mlpcli.training.threads import SCORING_ROWS
+from mlpcli.training.ensemble import JUDGED_ROWS
 from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared
@@ -14,7 +14,7 @@ def training_memory(prepared: Prepared) -> int:
     samples = sum(part.samples.y.nbytes + (0 if is_on_disk else part.samples.X.nbytes) for part in prepared.parts)
     states = fresh_state(prepared).members
     vectors = sum(state.flat.size * (4 + 2 * len(state.optimizer)) for state in states)
-    rows = prepared.spec.batch_size * 5 + (SCORING_ROWS * 4 if len(prepared.parts) > 1 else 0)
+    rows = prepared.spec.batch_size * 5 + (JUDGED_ROWS * 4 if len(prepared.parts) > 1 else 0)
     widths = sum(sum(network.chain.widths(network.n_in)) for network in prepared.networks)
     return samples + (rows * widths + vectors) * item
 

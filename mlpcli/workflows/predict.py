@@ -27,7 +27,7 @@ from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
-from mlpcli.training.threads import blas_threads, choose_threads
+from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
@@ -83,9 +83,8 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
     seen: Histogram | None = None
-    n_threads = choose_threads(model.ensemble.first.sizes)
     keep_freed_memory(KEPT_MEMORY)
-    with blas_threads(n_threads), closing(writer):
+    with blas_threads(1), closing(writer):
         for number, chunk in enumerate(_answered_chunks(model, request, writer)):
             if number == 0:
                 writer.begin(cast(BinaryIO, _Sink(write)), chunk.names, chunk.has_header)

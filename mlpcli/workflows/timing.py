@@ -8,7 +8,7 @@ from typing import Any
 from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import step_threads, trainer_maker
+from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.fitting import report_start
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.pace import judged_epochs
@@ -66,7 +66,7 @@ def step_seconds(prepared: Prepared) -> float:
         return n_taken() > first_steps and perf_counter() - started > PROBE_SECONDS
 
     # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
-    with blas_threads(step_threads(prepared.engine, n_members, n_threads)), suppress(NonFiniteLoss):
+    with blas_threads(1), suppress(NonFiniteLoss):
         for _ in fit(
             members, spec, prepared.train.samples, fresh_state(prepared), must_stop=is_enough, n_threads=n_threads,
             make_trainer=make_trainer,

@@ -1,4 +1,7 @@
-"""How many threads the matrix products get."""
+"""How many threads a training gets, and that their number changes no bit."""
+
+from dataclasses import replace
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
@@ -6,8 +9,18 @@ from threadpoolctl import threadpool_info
 
 from mlpcli.machine import available_cores
 from mlpcli.training import threads
-from mlpcli.training.threads import MEMBER_WORTH_A_THREAD, blas_threads, choose_threads, member_threads, step_work
-from tests.training.staging import network
+from mlpcli.training.dataset import Dataset
+from mlpcli.training.member import Member, NumpyTrainer
+from mlpcli.training.threads import (
+    MEMBER_WORTH_A_THREAD,
+    SharedProducts,
+    blas_threads,
+    chunks_of_product,
+    member_threads,
+    product_threads,
+    step_work,
+)
+from tests.training.staging import SPEC, network
 
 
 def blas_pools():
@@ -19,13 +32,44 @@ def eight_cores(monkeypatch):
     monkeypatch.setattr(threads, "available_cores", lambda: 8)
 
 
-@pytest.mark.usefixtures("eight_cores")
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [((7, 64, 64, 3), 1), ((784, 30, 10), 8), ((10, 100, 100, 10), 8), ((10, 85, 85, 10), 1)],
-)
-def test_rows_are_scored_on_all_cores_only_where_products_are_large(sizes, expected):
-    assert choose_threads(sizes) == expected
+@pytest.mark.parametrize(("work", "expected"), [(0, 1), (49, 1), (50, 2), (74, 2), (100, 4), (199, 4), (10_000, 8)])
+def test_a_product_is_cut_into_a_power_of_two_by_its_work_alone(monkeypatch, work, expected):
+    monkeypatch.setattr(threads, "WORK_OF_A_CHUNK", 25)
+    assert chunks_of_product(work) == expected
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_a_shared_product_is_that_of_numpy_however_it_lies_in_memory(monkeypatch, n_threads):
+    monkeypatch.setattr(threads, "WORK_OF_A_CHUNK", 100)
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(11, 7)), rng.normal(size=(7, 13))
+    with SharedProducts(n_threads) as matmul:
+        for out in (np.empty((11, 13)), np.empty((13, 11)).T):
+            for left, right in ((A, B), (np.asfortranarray(A), B), (A, np.asfortranarray(B))):
+                assert matmul(left, right, out=out) is out
+                np.testing.assert_allclose(out, A @ B, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_number_of_threads_changes_no_bit_of_a_large_network(dtype):
+    """Products of 50 million multiply-adds and more, which BLAS's own threads would sum in another order."""
+    X = np.random.default_rng(0).normal(size=(256, 600)).astype(dtype)
+    data = Dataset(X, (X[:, 0] > 0).astype(np.int8), np.eye(2, dtype=dtype))
+    member, found = Member(0, network(500, 400, n_in=600), 256), set()
+    spec = replace(SPEC, batch_size=256)
+    assert product_threads(member.network, 256) > 1
+    with blas_threads(1):
+        for n_threads in (1, 2, 3):
+            state = member.init(spec, np.dtype(dtype), None)
+            NumpyTrainer(member, data, spec, state, n_threads).run(0, lambda: False)
+            found.add(state.flat.tobytes())
+    assert len(found) == 1
+
+
+def test_what_fails_in_a_thread_is_raised_and_the_pool_ends():
+    with SharedProducts(2) as matmul, pytest.raises(ValueError, match="core dimension"):
+        matmul._multiply_all([(np.ones((2, 3)), np.ones((3, 2)), np.empty((2, 2)))] * 3 + [(np.ones((2, 3)),) * 3] * 3)
+    assert not [thread for thread in enumerate_threads() if thread.name.startswith("product")]
 
 
 @pytest.mark.usefixtures("eight_cores")

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +14,8 @@ from mlpcli.errors import ConfigError, Interrupted, MlpError
 from mlpcli.nn.optimizers import Adam
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.member import NumpyTrainer
-from mlpcli.workflows import engines, fitting
-from mlpcli.workflows.engines import COMPILING, EngineChoice, step_threads, trainer_maker, training_threads
+from mlpcli.workflows import engines
+from mlpcli.workflows.engines import COMPILING, EngineChoice, trainer_maker, training_threads
 from mlpcli.workflows.preparation import prepare
 from mlpcli.workflows.repro import repro
 from mlpcli.workflows.train import train
@@ -129,7 +128,7 @@ def test_ctrl_c_while_compiling_ends_the_training_at_once(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("engine", "hidden", "members", "expected"),
     [
-        ("numpy", 100, 1, 1), ("compiled", 100, 1, 1), ("numpy", 1024, 1, 8), ("compiled", 1024, 1, 4),
+        ("numpy", 100, 1, 1), ("compiled", 100, 1, 1), ("numpy", 1024, 1, 2), ("compiled", 1024, 1, 4),
         ("numpy", 100, 5, 5), ("compiled", 100, 5, 5), ("numpy", 4, 5, 1), ("compiled", 4, 5, 5),
         ("compiled", 4, 12, 8),
     ],
@@ -141,16 +140,6 @@ def test_threads_share_members_or_large_steps(monkeypatch, engine, hidden, membe
     choice = EngineChoice(engine)
     assert training_threads("auto", choice, networks, 60) == expected
     assert training_threads(2, choice, networks, 60) == 2
-    assert step_threads(choice, members, 2) == (2 if engine == "numpy" and members == 1 else 1)
-
-
-@pytest.mark.parametrize(("threads", "members", "expected"), [(1, 1, 0), (2, 2, 0), (2, 1, 4)])
-def test_libraries_are_looked_for_only_where_blas_gets_more_than_one_thread(monkeypatch, threads, members, expected):
-    limits = []
-    monkeypatch.setattr(fitting, "blas_threads", lambda n: (limits.append(n), nullcontext())[1])
-    prepared = prepare(loaded(training={"epochs": 3, "threads": threads}, model={"members": members}))
-    assert len(list(fitting.epochs(prepared, fitting.fresh_state(prepared), lambda: False))) == 3
-    assert limits == [2] * expected  # each epoch, and the look for one more
 
 
 def test_a_batch_larger_than_the_table_is_no_more_work_than_the_table(installed, monkeypatch):
@@ -200,7 +189,7 @@ def test_the_record_of_a_model_names_its_engine(folder):
 
 
 def test_numpy_is_made_without_numba():
-    assert trainer_maker(EngineChoice("numpy"), 1, 1) is NumpyTrainer
+    assert trainer_maker(EngineChoice("numpy"), 1, 3).func is NumpyTrainer
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
