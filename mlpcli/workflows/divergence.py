@@ -11,7 +11,7 @@ from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState, fit
 from mlpcli.training.member import NonFiniteLoss, TrainingSpec
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import step_threads, trainer_maker
+from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
@@ -86,7 +86,7 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
     before = evaluator.run([member.flat for member in state.members])[0]
     end = perf_counter() + SECONDS
     try:
-        with blas_threads(step_threads(prepared.engine, n_members, n_threads)):
+        with blas_threads(1):
             make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
             for report in fit(
                 members, spec, prepared.train.samples, state, must_stop=lambda: must_stop() or perf_counter() > end,

@@ -13,7 +13,6 @@ from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import EngineChoice, step_threads
 from mlpcli.workflows.fitting import Outcome, finished, monitored_name, report_start
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.learning_curves import curve_metrics
@@ -25,10 +24,10 @@ from mlpcli.workflows.sittings import joined, sitting_until
 CHECKPOINT_SECONDS = 5.0
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
-# epochs and of threads are among them only where nothing in an epoch depends on them.
+# epochs is among them only where nothing in an epoch depends on it.
 FREE_TO_CHANGE = (
     "output", "expect", "budget", "data.test", "training.early_stopping.patience",
-    "training.early_stopping.patience_factor", "training.engine",
+    "training.early_stopping.patience_factor", "training.engine", "training.threads",
 )  # fmt: skip
 # How the stop_reason begins of a training that cannot go on as it is, and that of one that can.
 DIVERGED, INTERRUPTED = "diverged", "interrupted"
@@ -61,7 +60,6 @@ class Journal:
         path = self.run.path(CHECKPOINT)
         checkpoint = load_checkpoint(path, fresh_state(self.prepared))
         free_keys = FREE_TO_CHANGE + (("training.epochs",) if _is_open_ended(self.prepared) else ())
-        free_keys += () if self._shares_products(checkpoint.sittings[-1]) else ("training.threads",)
         for key, old, new in _differences(checkpoint.config, self.config):
             if not any(key == free or key.startswith(free + ".") for free in free_keys):
                 raise self.prepared.loaded.error(
@@ -79,12 +77,6 @@ class Journal:
         self._before, self._earlier = checkpoint.seconds, checkpoint.sittings
         self.run.rewind_history(checkpoint.state.epoch)
         return checkpoint.state
-
-    def _shares_products(self, last: Sitting) -> bool:
-        """Whether threads of BLAS share products, now or in the last sitting: last digits then go by their number."""
-        n_members = len(self.prepared.networks)
-        sittings = ((self.prepared.engine, self.prepared.n_threads), (EngineChoice(last.engine), last.threads))
-        return any(step_threads(engine, n_members, n_threads) > 1 for engine, n_threads in sittings)
 
     def fresh(self, state: TrainingState) -> None:
         """Note what the weights are worth before the first step."""
