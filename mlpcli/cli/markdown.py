@@ -39,6 +39,8 @@ def eval_markdown(result: EvalResult) -> str:
         ("metric", "score", f"interval at {confidence}"),
         [(code(key), number(scored.scores[key]), interval(scored.intervals.get(key))) for key in together],
     )
+    for reason, keys in scored.without_interval.items():
+        lines += ["", f"no interval of {', '.join(map(code, keys))}: {code(reason)}"]
     for table in result.slice_tables:
         lines += ["", *_slices(table, confidence)]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.evaluation import margins
 from mlpcli.evaluation.averages import (
     Bools,
     Floats,
@@ -14,10 +15,10 @@ from mlpcli.evaluation.averages import (
     grouped_sums,
     is_resampled,
     mean_of,
-    quotient,
     row_blocks,
     sums_of,
 )
+from mlpcli.evaluation.margins import Margins, margins_of, mean_of_classes
 from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
 
 N_CALIBRATION_BINS = 15
@@ -156,10 +157,15 @@ class ClassEvidence:
         return self.rows.counts if self.weights is None else self.rows.confusion(self.weights)
 
     @cached_property
+    def margins(self) -> Margins:
+        """Right answers, rows and predictions of each class."""
+        return margins_of(self.confusion)
+
+    @cached_property
     def occurs(self) -> Bools:
         """Which classes occur in truth or prediction, (K,): absent ones stay out of macro averages."""
         counts = self.confusion if is_resampled(self.weights) else self.rows.counts
-        return np.asarray(counts.sum(axis=-1) + counts.sum(axis=-2) > 0)
+        return margins.occurs(margins_of(counts))
 
     @cached_property
     def has_every_class(self) -> Bools:
@@ -194,7 +200,7 @@ def weight_of_predicted(evidence: ClassEvidence) -> Floats:
 
 def weight_of_either(evidence: ClassEvidence) -> Floats:
     """Weight of the rows that are of each class or predicted as it, (K,): the hits among them are F1 / (2 - F1)."""
-    return weight_of_class(evidence) + weight_of_predicted(evidence) - _hits(evidence.confusion)
+    return weight_of_class(evidence) + weight_of_predicted(evidence) - evidence.margins.hits
 
 
 def accuracy(evidence: ClassEvidence) -> Floats:
@@ -204,7 +210,7 @@ def accuracy(evidence: ClassEvidence) -> Floats:
 
 def balanced_accuracy(evidence: ClassEvidence) -> Floats:
     """Mean recall of the classes that occur in the truth."""
-    return _mean_of(recall(evidence), evidence.confusion.sum(axis=-1) > 0)
+    return margins.balanced_accuracy(evidence.margins)
 
 
 def log_loss(evidence: ClassEvidence) -> Floats:
@@ -225,51 +231,42 @@ def average_precision(evidence: ClassEvidence) -> Floats:
 
 def f1(evidence: ClassEvidence) -> Floats:
     """F1 of each class, (K,); 0 where a class is neither true nor predicted."""
-    confusion = evidence.confusion
-    return quotient(2 * _hits(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
+    return margins.f1(evidence.margins)
 
 
 def precision(evidence: ClassEvidence) -> Floats:
     """Precision of each class, (K,); 0 where a class is never predicted."""
-    return quotient(_hits(evidence.confusion), evidence.confusion.sum(axis=-2))
+    return margins.precision(evidence.margins)
 
 
 def recall(evidence: ClassEvidence) -> Floats:
     """Recall of each class, (K,); 0 where a class does not occur in the truth."""
-    return quotient(_hits(evidence.confusion), evidence.confusion.sum(axis=-1))
+    return margins.recall(evidence.margins)
 
 
 def f1_macro(evidence: ClassEvidence) -> Floats:
     """Mean F1 of the classes that occur."""
-    return _mean_of(f1(evidence), evidence.occurs)
+    return mean_of_classes(f1(evidence), evidence.occurs)
 
 
 def f1_weighted(evidence: ClassEvidence) -> Floats:
     """Mean F1 of the classes, each weighted by its share of the truth."""
-    shares = evidence.confusion.sum(axis=-1)
-    return np.asarray((f1(evidence) * shares).sum(axis=-1) / shares.sum(axis=-1))
+    return margins.f1_weighted(evidence.margins)
 
 
 def precision_macro(evidence: ClassEvidence) -> Floats:
     """Mean precision of the classes that occur."""
-    return _mean_of(precision(evidence), evidence.occurs)
+    return mean_of_classes(precision(evidence), evidence.occurs)
 
 
 def recall_macro(evidence: ClassEvidence) -> Floats:
     """Mean recall of the classes that occur."""
-    return _mean_of(recall(evidence), evidence.occurs)
+    return mean_of_classes(recall(evidence), evidence.occurs)
 
 
 def mcc(evidence: ClassEvidence) -> Floats:
-    """Matthews correlation of truth and prediction for K classes (Gorodkin 2004); 0 where either has one class only."""
-    confusion = evidence.confusion
-    truth, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    total = truth.sum(axis=-1)
-    covariance = _hits(confusion).sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
-    variances = (total**2 - (truth**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
-    # Asked of the counts, not of the variances, which rounding can keep from being exactly zero.
-    has_one = (np.count_nonzero(truth, axis=-1) < 2) | (np.count_nonzero(predicted, axis=-1) < 2)
-    return np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, variances)))
+    """Matthews correlation of truth and prediction for K classes; 0 where either has one class only."""
+    return margins.mcc(evidence.margins)
 
 
 def brier(evidence: ClassEvidence) -> Floats:
@@ -288,13 +285,3 @@ def ece(evidence: ClassEvidence) -> Floats:
     )
     total = len(rows.y) if weights is None else weights.sum(axis=-1)
     return np.asarray(np.abs(gaps).sum(axis=-1) / total)
-
-
-def _hits(confusion: Floats) -> Floats:
-    """Weight of the right answers of each class, (K,)."""
-    return np.diagonal(confusion, axis1=-2, axis2=-1)
-
-
-def _mean_of(values: Floats, counts: Bools) -> Floats:
-    """Mean of the classes that count."""
-    return np.asarray(np.where(counts, values, 0.0).sum(axis=-1) / counts.sum(axis=-1))

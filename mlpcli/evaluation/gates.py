@@ -28,12 +28,16 @@ class Gate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate says of a score; `where` names the group of rows, "" for all of them."""
+    """What a gate says of a score.
+
+    `where` names the group of rows, "" for all of them; `reason` is why there is no score, "" where there is one.
+    """
 
     gate: Gate
     score: float
     passed: bool
     where: str = ""
+    reason: str = ""
 
     @property
     def score_text(self) -> str:
@@ -51,8 +55,9 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """Such as "accuracy >= 0.95: 0.986 pass" or "log_loss <= 0.1: 0.130 FAIL"."""
-        return f"{self.name}: {self.score_text} {'pass' if self.passed else 'FAIL'}"
+        """Such as "accuracy >= 0.95: 0.986 pass" or "rmse.high <= 1: - FAIL (too few rows for an interval)"."""
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.name}: {self.score_text} {'pass' if self.passed else 'FAIL'}{reason}"
 
 
 def parse_gate(text: str, is_minimum: bool) -> Gate:
@@ -78,12 +83,18 @@ def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> li
     ]
 
 
-def judge(gates: Iterable[Gate], scores: Mapping[str, float], where: str = "") -> list[Verdict]:
-    """One verdict per gate, in order; raises MlpError for a gate on a metric that has no score."""
+def judge(
+    gates: Iterable[Gate], scores: Mapping[str, float], where: str = "", reasons: Mapping[str, str] | None = None
+) -> list[Verdict]:
+    """One verdict per gate, in order; raises MlpError for a gate on a metric that has no score.
+
+    `reasons` say why scores are not defined.
+    """
     verdicts = []
     for gate in gates:
         if gate.metric not in scores:
             raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, list(scores))}")
         score = scores[gate.metric]
-        verdicts.append(Verdict(gate, score, gate.passes(score), where))
+        reason = (reasons or {}).get(gate.metric, "") if math.isnan(score) else ""
+        verdicts.append(Verdict(gate, score, gate.passes(score), where, reason))
     return verdicts

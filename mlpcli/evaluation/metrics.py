@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from mlpcli.evaluation import classes, multilabel, numbers
+from mlpcli.evaluation import classes, margins, multilabel, numbers
 from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.uncertainty import pseudo_values
 
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
+
+# By simulation (`python -m benchmarks coverage`): what a few large values decide needs more rows.
+ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 100
 
 
 @dataclass(frozen=True)
@@ -15,9 +19,12 @@ class Metric:
     """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column.
 
     `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
-    parts: its interval is then Wilson's. `has_interval` is false where none would hold the true score as often as it
-    says: a largest error, and an absolute difference that only chance keeps from zero. `has_unit` is true of a score in
-    the unit of its target: a mean of several goes by the largest unit.
+    parts: its interval is then Wilson's. `pseudo_values` gives what each row says of `together`, (n_rows,); without it
+    the interval is the bootstrap's. `losses` gives what is averaged and has no bound, (n_rows,): only a tail that is
+    light enough allows an interval. `rows_of` says whether a mean over classes needs rows of each in the truth or the
+    prediction. `fewest_rows` is what an interval needs in any case. `has_interval` is false where none would hold the
+    true score as often as it says: a largest error, and an absolute difference that only chance keeps from zero.
+    `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
     """
 
     name: str
@@ -28,6 +35,10 @@ class Metric:
     needs_two_classes: bool = False
     judges_probabilities: bool = False  # else the answers alone: a class, yes or no, a number
     share_of: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    pseudo_values: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    losses: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    rows_of: frozenset[Literal["truth", "predicted"]] = frozenset()
+    fewest_rows: int = 0
     has_interval: bool = True
     has_unit: bool = False
 
@@ -49,6 +60,11 @@ def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
     return lambda evidence: each(evidence)[..., 1]
 
 
+def _rows(name: str) -> Callable[[Any], Floats]:
+    """Pseudo-values of a mean over rows, and over columns, of what is a property of the rows."""
+    return lambda evidence: pseudo_values.of_mean_loss(getattr(evidence.rows, name), evidence.weights)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -59,6 +75,7 @@ METRICS: dict[str, Metric] = {
             together={"classification": classes.accuracy},
             each={"multilabel": multilabel.accuracy},
             share_of={"classification": classes.weight_of_all, "multilabel": multilabel.weight_of_all},
+            pseudo_values={"classification": _rows("is_right")},
         ),
         Metric(
             "subset_accuracy",
@@ -66,18 +83,22 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"multilabel": multilabel.subset_accuracy},
             share_of={"multilabel": multilabel.weight_of_all},
+            pseudo_values={"multilabel": _rows("is_all_right")},
         ),
         Metric(
             "balanced_accuracy",
             "Mean recall of the classes that occur in the truth.",
             higher_is_better=True,
             together={"classification": classes.balanced_accuracy},
+            pseudo_values={"classification": pseudo_values.of_margins(margins.balanced_accuracy)},
+            rows_of=frozenset({"truth"}),
         ),
         Metric(
             "hamming_loss",
             "Share of wrong answers in all columns.",
             higher_is_better=False,
             together={"multilabel": multilabel.hamming_loss},
+            pseudo_values={"multilabel": _rows("is_wrong")},
         ),
         Metric(
             "log_loss",
@@ -85,6 +106,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
             judges_probabilities=True,
+            pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("surprise")),
         ),
         Metric(
             "roc_auc",
@@ -93,6 +115,7 @@ METRICS: dict[str, Metric] = {
             together={"classification": classes.roc_auc, "multilabel": _mean(multilabel.roc_auc)},
             each={"multilabel": multilabel.roc_auc},
             judges_probabilities=True,
+            pseudo_values=dict.fromkeys(("classification", "multilabel"), pseudo_values.roc_auc),
         ),
         Metric(
             "average_precision",
@@ -106,36 +129,49 @@ METRICS: dict[str, Metric] = {
             "Mean F1 of the classes or columns.",
             higher_is_better=True,
             together={"classification": classes.f1_macro, "multilabel": _mean(multilabel.f1)},
+            pseudo_values={
+                "classification": pseudo_values.of_margins(margins.f1_macro),
+                "multilabel": pseudo_values.f1_macro,
+            },
+            rows_of=frozenset({"truth", "predicted"}),
         ),
         Metric(
             "f1_weighted",
             "Mean F1 of the classes, each weighted by its share of the truth.",
             higher_is_better=True,
             together={"classification": classes.f1_weighted},
+            pseudo_values={"classification": pseudo_values.of_margins(margins.f1_weighted)},
         ),
         Metric(
             "f1_micro",
             "F1 of yes over the answers of all columns.",
             higher_is_better=True,
             together={"multilabel": multilabel.f1_micro},
+            pseudo_values={"multilabel": pseudo_values.f1_micro},
         ),
         Metric(
             "precision_macro",
             "Mean precision of the classes.",
             higher_is_better=True,
             together={"classification": classes.precision_macro},
+            pseudo_values={"classification": pseudo_values.of_margins(margins.precision_macro)},
+            rows_of=frozenset({"predicted"}),
         ),
         Metric(
             "recall_macro",
             "Mean recall of the classes.",
             higher_is_better=True,
             together={"classification": classes.recall_macro},
+            pseudo_values={"classification": pseudo_values.of_margins(margins.recall_macro)},
+            rows_of=frozenset({"truth"}),
         ),
         Metric(
             "mcc",
             "Matthews correlation of truth and prediction, from -1 to 1.",
             higher_is_better=True,
             together={"classification": classes.mcc},
+            pseudo_values={"classification": pseudo_values.of_margins(margins.mcc)},
+            rows_of=frozenset({"truth", "predicted"}),
         ),
         Metric(
             "brier",
@@ -143,6 +179,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"classification": classes.brier, "multilabel": multilabel.brier},
             judges_probabilities=True,
+            pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("squared_error")),
         ),
         Metric(
             "ece",
@@ -160,6 +197,7 @@ METRICS: dict[str, Metric] = {
             each={"classification": classes.f1, "multilabel": multilabel.f1},
             share_of={"classification": classes.weight_of_either, "multilabel": multilabel.weight_of_either},
             needs_two_classes=True,
+            pseudo_values={"classification": pseudo_values.of_second_class(margins.f1)},
         ),
         Metric(
             "precision",
@@ -169,6 +207,7 @@ METRICS: dict[str, Metric] = {
             each={"classification": classes.precision},
             share_of={"classification": classes.weight_of_predicted},
             needs_two_classes=True,
+            pseudo_values={"classification": pseudo_values.of_second_class(margins.precision)},
         ),
         Metric(
             "recall",
@@ -178,6 +217,7 @@ METRICS: dict[str, Metric] = {
             each={"classification": classes.recall},
             share_of={"classification": classes.weight_of_class},
             needs_two_classes=True,
+            pseudo_values={"classification": pseudo_values.of_second_class(margins.recall)},
         ),
         Metric(
             "rmse",
@@ -186,6 +226,9 @@ METRICS: dict[str, Metric] = {
             together={"regression": _mean(numbers.rmse)},
             each={"regression": numbers.rmse},
             has_unit=True,
+            pseudo_values={"regression": pseudo_values.rmse},
+            losses={"regression": numbers.losses_of_rmse},
+            fewest_rows=ROWS_FOR_SQUARES,
         ),
         Metric(
             "mae",
@@ -194,6 +237,9 @@ METRICS: dict[str, Metric] = {
             together={"regression": _mean(numbers.mae)},
             each={"regression": numbers.mae},
             has_unit=True,
+            pseudo_values={"regression": _rows("distance")},
+            losses={"regression": lambda evidence: evidence.rows.distance.mean(axis=1)},
+            fewest_rows=ROWS_FOR_NUMBERS,
         ),
         Metric(
             "median_absolute_error",
@@ -202,6 +248,7 @@ METRICS: dict[str, Metric] = {
             together={"regression": _mean(numbers.median_absolute_error)},
             each={"regression": numbers.median_absolute_error},
             has_unit=True,
+            fewest_rows=ROWS_FOR_NUMBERS,
         ),
         Metric(
             "r2",
@@ -209,6 +256,9 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"regression": _mean(numbers.r2)},
             each={"regression": numbers.r2},
+            pseudo_values={"regression": pseudo_values.r2},
+            losses={"regression": numbers.losses_of_r2},
+            fewest_rows=ROWS_FOR_SQUARES,
         ),
         Metric(
             "mape",
@@ -216,6 +266,9 @@ METRICS: dict[str, Metric] = {
             higher_is_better=False,
             together={"regression": _mean(numbers.mape)},
             each={"regression": numbers.mape},
+            pseudo_values={"regression": _rows("share")},
+            losses={"regression": lambda evidence: evidence.rows.share.mean(axis=1)},
+            fewest_rows=ROWS_FOR_SQUARES,
         ),
         Metric(
             "max_error",

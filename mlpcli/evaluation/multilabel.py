@@ -41,6 +41,16 @@ class YesNoRows:
         """Whether each answer is right, (n_rows, M)."""
         return np.asarray(self.predicted == self.y)
 
+    @property
+    def is_all_right(self) -> Bools:
+        """Whether every answer of a row is right, (n_rows,)."""
+        return np.asarray(self.is_right.all(axis=1))
+
+    @property
+    def is_wrong(self) -> Bools:
+        """Whether each answer is wrong, (n_rows, M)."""
+        return ~self.is_right
+
     @cached_property
     def surprise(self) -> Floats:
         """-log of the probability of the truth, clipped to [eps, 1 - eps] of float64, (n_rows, M)."""
@@ -100,7 +110,7 @@ def weight_of_either(evidence: YesNoEvidence) -> Floats:
 
 def subset_accuracy(evidence: YesNoEvidence) -> Floats:
     """Share of rows with every column right (scikit-learn's accuracy_score for several columns)."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: np.asarray(rows.is_right.all(axis=1)))
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_all_right)
 
 
 def accuracy(evidence: YesNoEvidence) -> Floats:
@@ -110,7 +120,7 @@ def accuracy(evidence: YesNoEvidence) -> Floats:
 
 def hamming_loss(evidence: YesNoEvidence) -> Floats:
     """Share of wrong answers among all columns."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: (~rows.is_right).mean(axis=1))
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_wrong.mean(axis=1))
 
 
 def log_loss(evidence: YesNoEvidence) -> Floats:

@@ -12,6 +12,7 @@ from mlpcli.evaluation.averages import (
     SortedColumn,
     is_resampled,
     mean_of,
+    quotient,
     row_blocks,
     weighted_mean,
     weighted_quantile,
@@ -105,6 +106,23 @@ def r2(evidence: NumberEvidence) -> Floats:
         variance = mean_square - weighted_mean(evidence.rows.centered, weights) ** 2
         is_constant = variance <= 1e-12 * mean_square  # what rounding leaves of a resample of equal truths
     return np.where(is_constant, np.nan, 1 - residual / np.where(is_constant, 1.0, variance))
+
+
+def losses_of_rmse(evidence: NumberEvidence) -> Floats:
+    """What each row adds to the mean RMSE of the outputs, but for a factor, (n_rows,)."""
+    return _in_units(evidence.rows.squared_error, rmse(evidence))
+
+
+def losses_of_r2(evidence: NumberEvidence) -> Floats:
+    """Squares of errors and of the truth about its mean, each in units of their mean, summed, (n_rows,)."""
+    rows, weights = evidence.rows, evidence.weights
+    squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
+    return np.asarray(sum(_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)))
+
+
+def _in_units(values: Floats, units: Floats) -> Floats:
+    """The mean over the outputs of values (n_rows, M) in units (M,) of their own."""
+    return np.asarray(quotient(values, np.broadcast_to(units, values.shape)).mean(axis=1))
 
 
 def mape(evidence: NumberEvidence) -> Floats:

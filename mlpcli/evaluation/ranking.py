@@ -80,17 +80,30 @@ class RankedColumn:
         return _means((own * (below + not_above) / 2).sum(axis=-1), (own * precision).sum(axis=-1), total, n_negative)
 
     def auc_variance(self, weights: Floats | None) -> float:
-        """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN with fewer than two rows of a kind.
+        """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN with under two rows of a kind."""
+        return float(sum(deviations @ deviations for deviations in self._sorted_deviations(weights)))
 
-        Weights (n_rows,) weight each row's placement among the other kind, and its share of the variance.
+    def auc_deviations(self, weights: Floats | None) -> Floats:
+        """What each row adds to the difference of ROC AUC from its expectation, (n_rows,); see `auc_variance`."""
+        found = np.empty(len(self.is_positive))
+        for rows, deviations in zip(self.rows, self._sorted_deviations(weights), strict=True):
+            found[rows] = deviations
+        return found
+
+    def _sorted_deviations(self, weights: Floats | None) -> tuple[Floats, Floats]:
+        """Of positives and negatives: the deviation of each placement among the other kind, times the row's share.
+
+        Weights (n_rows,) weight each row's placement, and its share. The sum of the squares is the variance.
         """
         positive, up_to_positive = self._weight_up_to(weights, 0)
         negative, up_to_negative = self._weight_up_to(weights, 1)
         below = up_to_negative[self.negatives_below] + up_to_negative[self.negatives_not_above]
         left, right = (np.searchsorted(self.positives, self.negatives, side=side) for side in _SIDES)
         above = 2 * up_to_positive[-1] - up_to_positive[left] - up_to_positive[right]
-        kinds = ((positive, below / 2 / up_to_negative[-1]), (negative, above / 2 / up_to_positive[-1]))
-        return sum(_variance_of_mean(values, own) for own, values in kinds)
+        return (
+            _deviations_of_mean(below / 2 / up_to_negative[-1], positive),
+            _deviations_of_mean(above / 2 / up_to_positive[-1], negative),
+        )
 
     def _weight_up_to(self, weights: Floats | None, side: int) -> tuple[Floats, Floats]:
         """Weight of each sorted score of a side, and of the first 0, 1, 2, ... of them."""
@@ -123,10 +136,13 @@ def _means(halfway_sum: Floats, precision_sum: Floats, total: Floats, n_negative
     return auc, quotient(precision_sum, total)
 
 
-def _variance_of_mean(values: Floats, weights: Floats) -> float:
+def _deviations_of_mean(values: Floats, weights: Floats) -> Floats:
+    """What each value adds to the deviation of their weighted mean, (n,): the squares sum to its variance."""
     share = weights / weights.sum()
     n = 1 / (share @ share)
-    return float(share**2 @ (values - share @ values) ** 2 * n / (n - 1)) if n > 1 else np.nan
+    return np.asarray(
+        share * (values - share @ values) * math.sqrt(n / (n - 1)) if n > 1 else np.full(len(values), np.nan)
+    )
 
 
 def rank_columns(is_positive: Bools, scores: Floats) -> Iterator[RankedColumn]:

@@ -13,13 +13,12 @@ from mlpcli.evaluation.gates import Gate, Verdict, judge
 from mlpcli.evaluation.intervals import (
     USUAL,
     Certainty,
-    Interval,
     interval_ends,
     score_intervals,
-    why_unknown,
     without_end,
 )
-from mlpcli.evaluation.scores import find_metric, gather
+from mlpcli.evaluation.scores import ENDS, find_metric, gather
+from mlpcli.evaluation.uncertainty.shares import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.scoring import score_answers
@@ -39,15 +38,24 @@ class Scored:
         """What a gate may ask of: the scores, and the ends of the intervals (`roc_auc.low`)."""
         return self.scores | interval_ends(self.intervals)
 
+    @property
+    def without_interval(self) -> dict[str, list[str]]:
+        """By reason, the scores of all rows that are defined and have no interval; those of a part are not listed."""
+        found: dict[str, list[str]] = {}
+        for key, interval in self.intervals.items():
+            if interval.reason and "[" not in key and math.isfinite(self.scores[key]):
+                found.setdefault(interval.reason, []).append(key)
+        return found
 
-def notes_on_unknown(gates: Sequence[Gate], scored: Scored, certainty: Certainty, shape: tuple[int, ...]) -> list[str]:
-    """Why gates fail that ask for the end of an interval where there is none; `shape` of the answers is (n_rows, K)."""
-    asked = [(gate, without_end(gate.metric)) for gate in gates if math.isnan(scored.judged[gate.metric])]
-    return [
-        f"gate {gate.text}: there is no interval: {why_unknown(key, scored.scores[key], certainty, shape)}."
-        for gate, key in asked
-        if key != gate.metric
-    ]
+    def judge(self, gates: Iterable[Gate], where: str = "") -> list[Verdict]:
+        """One verdict per gate; one on an end of an interval that is not there says why."""
+        reasons = {key + end: interval.reason for key, interval in self.intervals.items() for end in ENDS}
+        return judge(gates, self.judged, where, reasons)
+
+
+def notes_on_unknown(verdicts: Iterable[Verdict]) -> list[str]:
+    """Why gates fail that ask for the end of an interval where there is none."""
+    return [f"gate {verdict.name}: there is no interval: {verdict.reason}." for verdict in verdicts if verdict.reason]
 
 
 def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
@@ -88,4 +96,4 @@ class Answered:
 
     def judge(self, gates: Sequence[Gate], seed: int) -> list[Verdict]:
         """What gates say of these rows, with intervals of the usual certainty where they ask for them."""
-        return judge(gates, self.score(USUAL, [without_end(gate.metric) for gate in gates], seed).judged)
+        return self.score(USUAL, [without_end(gate.metric) for gate in gates], seed).judge(gates)

@@ -111,7 +111,8 @@ def evaluate_table(
     scored = answered.score(certainty, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, answered, gates, certainty)
-    verdicts = (*judge(gates, scored.judged), *(one for of in tables for part in of.slices for one in part.verdicts))
+    of_all = scored.judge(gates)
+    verdicts = (*of_all, *(one for of in tables for part in of.slices for one in part.verdicts))
     confusion = None
     if isinstance(target, ClassTarget):
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
@@ -121,6 +122,6 @@ def evaluate_table(
         *notes_on_groups(as_read, by.columns),
         *([f"{table.name}: {note}"] if note else []),
     )
-    notes += (*notes_on_sides(gates), *notes_on_unknown(gates, scored, certainty, answers.shape))
+    notes += (*notes_on_sides(gates), *notes_on_unknown(of_all))
     seconds = perf_counter() - started
     return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)

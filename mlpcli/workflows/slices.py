@@ -9,7 +9,7 @@ import numpy as np
 from mlpcli.data.grouping import Groups, cross_groups, group_rows
 from mlpcli.data.table import Role, Table
 from mlpcli.data.targets.target import answer_names
-from mlpcli.evaluation.gates import Gate, Verdict, judge
+from mlpcli.evaluation.gates import Gate, Verdict
 from mlpcli.evaluation.intervals import Certainty, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
@@ -85,7 +85,7 @@ def _slice_table(
     for code, name in enumerate(groups.names):
         rows = groups.codes == code
         scored = answered.only(rows).score(certainty, keys)
-        verdicts = judge(gates, scored.judged, name) if by.is_gated else []
+        verdicts = scored.judge(gates, name) if by.is_gated else []
         slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(verdicts)))
     sign = 1 if find_metric(metric).higher_is_better else -1
 

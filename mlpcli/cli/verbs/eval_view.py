@@ -45,6 +45,8 @@ def eval_summary(screen: Screen, result: EvalResult) -> None:
     lines = aligned([(key, number(scored.scores[key]), interval(scored.intervals.get(key))) for key in together])
     for line in lines:
         screen.answer(line)
+    for reason, keys in scored.without_interval.items():
+        screen.answer(f"no interval of {', '.join(keys)}: {reason}")
     _show_parts(screen, scored)
     if isinstance(target, ClassTarget) and result.confusion is not None and len(target.labels) <= MOST_CLASSES:
         screen.answer()
@@ -99,8 +101,11 @@ def _slices_json(table: SliceTable) -> dict[str, Any]:
     }
 
 
-def _intervals_json(scored: Scored) -> dict[str, dict[str, float]]:
-    return {key: {"low": one.low, "high": one.high} for key, one in scored.intervals.items()}
+def _intervals_json(scored: Scored) -> dict[str, dict[str, float | str]]:
+    return {
+        key: {"low": one.low, "high": one.high, **({"reason": one.reason} if one.reason else {})}
+        for key, one in scored.intervals.items()
+    }
 
 
 def _show_parts(screen: Screen, scored: Scored) -> None:

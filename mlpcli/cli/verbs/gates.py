@@ -59,6 +59,7 @@ def gates_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "score": verdict.score,
             "passed": verdict.passed,
             **({"where": verdict.where} if verdict.where else {}),
+            **({"reason": verdict.reason} if verdict.reason else {}),
         }
         for verdict in verdicts
     ]

@@ -1,0 +1,85 @@
+"""The scores that follow from three sums per class: right answers, rows of the class, rows predicted as it.
+
+Arrays are (..., K), of one confusion matrix or of many at a time, so that leaving out one row costs two sums of a class
+and not a matrix.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mlpcli.evaluation.averages import Bools, Floats, quotient
+
+
+class Margins(NamedTuple):
+    """Weight of the right answers of each class, of the rows of it, and of the rows predicted as it, (..., K) each."""
+
+    hits: Floats
+    truth: Floats
+    predicted: Floats
+
+
+def margins_of(confusion: Floats) -> Margins:
+    """The margins of confusion matrices (..., K, K), truth down and prediction across."""
+    return Margins(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1), confusion.sum(axis=-2))
+
+
+def occurs(margins: Margins) -> Bools:
+    """Which classes occur in truth or prediction."""
+    return np.asarray(margins.truth + margins.predicted > 0)
+
+
+def recall(margins: Margins) -> Floats:
+    """Recall of each class; 0 where a class does not occur in the truth."""
+    return quotient(margins.hits, margins.truth)
+
+
+def precision(margins: Margins) -> Floats:
+    """Precision of each class; 0 where a class is never predicted."""
+    return quotient(margins.hits, margins.predicted)
+
+
+def f1(margins: Margins) -> Floats:
+    """F1 of each class; 0 where a class is neither true nor predicted."""
+    return quotient(2 * margins.hits, margins.predicted + margins.truth)
+
+
+def mean_of_classes(values: Floats, counts: Bools) -> Floats:
+    """Mean of the classes that count."""
+    return np.asarray(np.where(counts, values, 0.0).sum(axis=-1) / counts.sum(axis=-1))
+
+
+def balanced_accuracy(margins: Margins) -> Floats:
+    """Mean recall of the classes that occur in the truth."""
+    return mean_of_classes(recall(margins), margins.truth > 0)
+
+
+def recall_macro(margins: Margins) -> Floats:
+    """Mean recall of the classes that occur."""
+    return mean_of_classes(recall(margins), occurs(margins))
+
+
+def precision_macro(margins: Margins) -> Floats:
+    """Mean precision of the classes that occur."""
+    return mean_of_classes(precision(margins), occurs(margins))
+
+
+def f1_macro(margins: Margins) -> Floats:
+    """Mean F1 of the classes that occur."""
+    return mean_of_classes(f1(margins), occurs(margins))
+
+
+def f1_weighted(margins: Margins) -> Floats:
+    """Mean F1 of the classes, each weighted by its share of the truth."""
+    return np.asarray((f1(margins) * margins.truth).sum(axis=-1) / margins.truth.sum(axis=-1))
+
+
+def mcc(margins: Margins) -> Floats:
+    """Matthews correlation for K classes (Gorodkin 2004); 0 where truth or prediction has one class only."""
+    hits, truth, predicted = margins
+    total = truth.sum(axis=-1)
+    covariance = hits.sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
+    variances = (total**2 - (truth**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    # Asked of the counts, not of the variances, which rounding can keep from being exactly zero.
+    has_one = (np.count_nonzero(truth, axis=-1) < 2) | (np.count_nonzero(predicted, axis=-1) < 2)
+    return np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, variances)))

@@ -1,0 +1,51 @@
+"""The interval of a score of predicted numbers."""
+
+import math
+
+import numpy as np
+
+from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics import Metric
+from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, no_interval
+from mlpcli.evaluation.uncertainty.skewed_means import ENOUGH_FOR_A_TAIL, LEAST_TAIL_INDEX, mean_interval, tail_index
+
+
+def number_interval(metric: Metric, evidence: NumberEvidence, score: float, confidence: float) -> Interval | None:
+    """The interval, or None where it is the bootstrap's."""
+    reason = _why_none(metric, evidence)
+    if reason:
+        return no_interval(reason)
+    if not metric.pseudo_values:
+        return None
+    values = metric.pseudo_values["regression"](evidence)
+    if evidence.weights is not None:
+        values = values[evidence.weights > 0]
+    low, high = mean_interval(values, confidence)
+    if metric.name == "rmse":
+        # The pseudo-values are linear in the squared errors: the same interval of the mean square, and its root.
+        low, high = (math.sqrt(max(score * (2 * end - score), 0.0)) for end in (low, high))
+    return Interval(min(low if metric.higher_is_better else max(low, 0.0), score), max(high, score))
+
+
+def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
+    rows, weights = evidence.rows, evidence.weights
+    n_rows = float(effective_rows(weights, np.ones((len(rows.y), 1), np.bool_))[0])
+    if n_rows < metric.fewest_rows:
+        worth = "" if weights is None else f"{len(rows.y)} rows, with their weights worth "
+        return f"too few rows for an interval ({worth}n = {n_rows:.0f}, needs about {metric.fewest_rows})"
+    counted = np.ones(len(rows.y), np.bool_) if weights is None else weights > 0
+    if (rows.distance[counted].min(axis=0) == rows.distance[counted].max(axis=0)).all():
+        return "every row has the same error"
+    if metric.name == "mape" and _passes_zero(rows.y[counted]):
+        return "the truth is 0 or changes its sign, and near 0 a share of it has no mean"
+    if metric.losses and n_rows >= ENOUGH_FOR_A_TAIL:
+        losses = metric.losses["regression"](evidence)
+        index = tail_index(losses if weights is None else (losses * weights)[counted])
+        if index < LEAST_TAIL_INDEX:
+            return f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX})"
+    return ""
+
+
+def _passes_zero(y: Floats) -> bool:
+    return bool((y == 0).any() or ((y.min(axis=0) < 0) & (y.max(axis=0) > 0)).any())

@@ -1,0 +1,131 @@
+"""What each row says of a score: pseudo-values (n_rows,), whose mean estimates it and whose spread says how well.
+
+Of a mean over rows they are the rows' own values; of a smooth function of means the score plus the row's influence
+(the infinitesimal jackknife: Jaeckel 1972; Efron 1982, chapter 6). Of what follows from a confusion matrix they are
+those of the jackknife, n times the score less n - 1 times the score without the row (Quenouille 1956; Tukey 1958), so
+that their mean is free of the bias that scores of classes with few rows have. A row of weight w moves the score w times
+as much.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.evaluation import numbers
+from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, quotient, weighted_mean
+from mlpcli.evaluation.classes import ClassEvidence
+from mlpcli.evaluation.margins import Margins, margins_of
+from mlpcli.evaluation.multilabel import YesNoEvidence
+from mlpcli.evaluation.numbers import NumberEvidence
+
+CELLS_TOGETHER = 1 << 20  # classes x cells of a confusion matrix that lose a row at a time
+ROUNDING = 1e-9  # of a sum: what is left of it where all of its rows are taken out
+
+
+def of_mean(values: Floats, weights: Floats | None) -> Floats:
+    """Pseudo-values of the mean of `values` (n_rows,)."""
+    if weights is None:
+        return np.asarray(values, dtype=np.float64)
+    mean = float(weighted_mean(values, weights))
+    return np.asarray(mean + weights / weights.mean() * (values - mean))
+
+
+def of_mean_loss(losses: Floats | Bools, weights: Floats | None) -> Floats:
+    """Those of the mean over rows, and over columns if there are any, of `losses` (n_rows,) or (n_rows, M)."""
+    return of_mean(np.asarray(losses if losses.ndim == 1 else losses.mean(axis=1), dtype=np.float64), weights)
+
+
+def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvidence], Floats]:
+    """Those of a score that follows from the margins of the confusion matrix.
+
+    Rows of one cell of the matrix are alike. With weights, a cell counts as (sum w)^2 / sum w^2 rows of equal weight.
+    """
+
+    def values_of(evidence: ClassEvidence) -> Floats:
+        rows, weights, n_classes = evidence.rows, evidence.weights, evidence.rows.n_classes
+        cells = rows.y.astype(np.int64) * n_classes + rows.predicted
+        cell, of_row = np.unique(cells, return_inverse=True)
+        own = np.ones(len(cells)) if weights is None else weights
+        weight = grouped_sums(of_row, len(cell), own)
+        row_weight = quotient(grouped_sums(of_row, len(cell), own**2), weight)
+        whole = margins_of(evidence.confusion)
+        without = _without_a_row(measure, whole, cell, row_weight)
+        score = float(measure(whole))
+        moved = quotient(score - without, row_weight)  # by a unit of weight
+        n_rows = float(quotient(weight, row_weight).sum())
+        bias = (n_rows - 1) / n_rows * float(moved @ weight)  # what leaving out each row moves the score, summed
+        return np.asarray(score + bias + (own * len(own) * moved[of_row] - float(moved @ weight)))
+
+    return values_of
+
+
+def _without_a_row(
+    measure: Callable[[Margins], Floats], whole: Margins, cells: NDArray[np.int64], row_weight: Floats
+) -> Floats:
+    """The score without a row of each cell of the confusion matrix, (n_cells,)."""
+    n_classes = len(whole.truth)
+    truth, predicted = np.divmod(cells, n_classes)
+    found = np.empty(len(cells))
+    n_together = max(1, CELLS_TOGETHER // n_classes)
+    for first in range(0, len(cells), n_together):
+        some = slice(first, first + n_together)
+        place = np.arange(len(cells[some]))
+        less = [np.repeat(of[None, :], len(place), axis=0) for of in whole]
+        is_hit = truth[some] == predicted[some]
+        less[0][place[is_hit], truth[some][is_hit]] -= row_weight[some][is_hit]
+        less[1][place, truth[some]] -= row_weight[some]
+        less[2][place, predicted[some]] -= row_weight[some]
+        found[some] = measure(
+            Margins(*(np.where(part <= ROUNDING * of, 0.0, part) for part, of in zip(less, whole, strict=True)))
+        )
+    return found
+
+
+def of_second_class(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvidence], Floats]:
+    """Those of the second class's score of `measure`, which gives one for each class."""
+    return of_margins(lambda some: np.asarray(measure(some)[..., 1]))
+
+
+def roc_auc(evidence: ClassEvidence | YesNoEvidence) -> Floats:
+    """Those of the mean ROC AUC of the columns: placements among the other kind (DeLong et al. 1988)."""
+    ranked = evidence.rows.ranked
+    scores = [float(column.measure(evidence.weights)[0]) for column in ranked]
+    moved = sum((column.auc_deviations(evidence.weights) for column in ranked), np.zeros(len(evidence.rows.y)))
+    return np.asarray(np.mean(scores) + moved / len(ranked) * len(moved))
+
+
+def f1_macro(evidence: YesNoEvidence) -> Floats:
+    """Those of the mean F1 of yes/no columns."""
+    hits, claims = evidence.hits_and_claims
+    score, rows = quotient(2 * hits, claims), evidence.rows
+    counted: Floats = rows.y.astype(np.float64) + rows.predicted
+    own: Floats = 2.0 * (rows.y & rows.predicted) - score * counted
+    moved = quotient(own, np.broadcast_to(claims, own.shape))
+    return of_mean(np.asarray(score.mean() + moved.mean(axis=1)), evidence.weights)
+
+
+def f1_micro(evidence: YesNoEvidence) -> Floats:
+    """Those of F1 over the answers of all yes/no columns."""
+    hits, claims = (float(part.sum()) for part in evidence.hits_and_claims)
+    if not claims:
+        return np.zeros(len(evidence.rows.y))
+    score, rows = 2 * hits / claims, evidence.rows
+    own = 2.0 * (rows.y & rows.predicted).sum(axis=1) - score * (rows.y.sum(axis=1) + rows.predicted.sum(axis=1))
+    return of_mean(np.asarray(score + own / claims), evidence.weights)
+
+
+def rmse(evidence: NumberEvidence) -> Floats:
+    """Those of the mean RMSE of the outputs."""
+    own, squares = numbers.rmse(evidence), evidence.rows.squared_error
+    moved = quotient(np.asarray(squares - own**2), np.broadcast_to(2 * own, squares.shape))
+    return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), evidence.weights)
+
+
+def r2(evidence: NumberEvidence) -> Floats:
+    """Those of the mean R2 of the outputs."""
+    own, rows, weights = numbers.r2(evidence), evidence.rows, evidence.weights
+    squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
+    variance = weighted_mean(squares, weights)
+    moved = quotient((1 - own) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
+    return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), weights)
