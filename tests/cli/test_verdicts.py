@@ -29,6 +29,9 @@ def test_every_score_but_those_without_one_has_an_interval(penguins):
     assert document["confidence"] == 0.95
     share = document["scores"]["accuracy"]
     assert document["intervals"]["accuracy"]["low"] == pytest.approx(wilson(share, 344, 1.959964).low, abs=1e-6)
+    (reason,) = [ends.pop("reason") for ends in document["intervals"].values() if "reason" in ends]
+    assert re.fullmatch(r"too few wrong answers \(\d of 344 rows, needs 3\)", reason)
+    assert document["intervals"].pop("log_loss") == {"low": None, "high": None}
     for key, ends in document["intervals"].items():
         assert ends["low"] <= document["scores"][key] <= ends["high"], key
 
@@ -44,7 +47,7 @@ def test_confidence_and_replicates_are_what_is_asked_for(penguins):
         "intervals"
     ]
     assert wide["accuracy"]["low"] < narrow["accuracy"]["low"]
-    assert wide["log_loss"]["high"] > narrow["log_loss"]["high"]
+    assert wide["brier"]["high"] > narrow["brier"]["high"]
     assert done("eval", penguins, PENGUINS, "--confidence", "0.8").lines[0].endswith("intervals at 0.8")
 
 
@@ -204,7 +207,7 @@ def test_markdown_is_the_answer_as_tables(penguins):
     assert any(line.startswith("| `accuracy` | ") for line in ended.lines)
     assert any(line.startswith("| `island = Dream` | 124 | ") for line in ended.lines)
     for line in ended.lines:
-        assert not line or line.startswith(("#", "|", "344"))
+        assert not line or line.startswith(("#", "|", "344", "no interval of `log_loss`: `too few wrong answers"))
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``a", "", "|", " "])
@@ -262,12 +265,19 @@ def test_a_group_named_by_a_hostile_file_starts_no_line(folder):
 
 def test_a_gate_that_fails_for_want_of_an_interval_says_why(penguins, folder, monkeypatch):
     monkeypatch.setattr("mlpcli.evaluation.intervals.MOST_RANKED", 1000)
-    missed = mlp("eval", penguins, PENGUINS, "--min", "roc_auc.low=0.1")
+    missed = mlp("eval", penguins, PENGUINS, "--min", "average_precision.low=0.1")
     assert missed.code == 1
-    assert "gate roc_auc.low >= 0.1: there is no interval: of so many rows" in missed.stderr
+    assert "gate average_precision.low >= 0.1: there is no interval: of so many rows" in missed.stderr
     assert "--replicates 200" in missed.stderr
-    asked = mlp("eval", penguins, PENGUINS, "--min", "roc_auc.low=0.1", "--replicates", "200")
+    asked = mlp("eval", penguins, PENGUINS, "--min", "average_precision.low=0.1", "--replicates", "200")
     assert (asked.code, "there is no interval" in asked.stderr) == (0, False)
+    for gate in (("--max", "log_loss.high=9"), ("--min", "log_loss.low=0")):
+        failed = mlp("eval", penguins, PENGUINS, *gate, "--json")
+        assert failed.code == 1
+        (judged,) = failed.document["gates"]
+        assert (judged["score"], judged["passed"], judged["reason"][:21]) == (None, False, "too few wrong answers")
+    assert "needs 3)" in mlp("eval", penguins, PENGUINS, *gate, "--junit", folder / "v.xml").stderr
+    assert "needs 3)" in (folder / "v.xml").read_text()
     (folder / "one.csv").write_text("".join(PENGUINS.read_text().splitlines(keepends=True)[:2]))
     assert "roc_auc itself is not defined for these rows" in mlp(
         "eval", penguins, folder / "one.csv", "--min", "roc_auc.low=0.1"

@@ -134,8 +134,7 @@ def _without_enough(sample: ClassSample, metric: Metric, score: float, z: float)
     if metric.name == "log_loss":
         if sample.n_wrong < FEWEST_WRONG:
             return no_interval(
-                f"too few wrong answers for an interval ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, "
-                f"needs {FEWEST_WRONG})"
+                f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {FEWEST_WRONG})"
             )
         return no_interval("every row has the same loss")
     _, largest = _bounds(sample, metric)
