@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.scores import explain_unknown_metric
+from mlpcli.evaluation.metrics import METRICS, Metric
+from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,38 @@ def parse_gate(text: str, is_minimum: bool) -> Gate:
         bound = math.nan
     if not math.isfinite(bound) or "_" in number:
         raise MlpError(f"{option} {text}: {number!r} is not a finite number. Write for example {option} {example}")
-    return Gate(metric, bound, is_minimum)
+    gate = Gate(metric, bound, is_minimum)
+    if fault := fault_of(gate):
+        raise MlpError(f"{option} {text}: {fault}")
+    return gate
+
+
+def fault_of(gate: Gate) -> str:
+    """Why no model can meet a gate, such as accuracy >= 90, and what may be meant; "" for any other gate."""
+    metric = _metric(gate)
+    if metric is None:
+        return ""
+    if gate.is_minimum and gate.bound > metric.highest:
+        is_percent = metric.lowest == 0.0 and metric.highest == 1.0 and 2 <= gate.bound <= 100
+        meant = f" Write {gate.bound / 100:g} for {gate.bound:g} %." if is_percent else ""
+        return f"{metric.name} is at most {metric.highest:g}, so that no model meets it.{meant}"
+    if not gate.is_minimum and gate.bound < metric.lowest:
+        return f"{metric.name} is at least {metric.lowest:g}, so that no model meets it."
+    return ""
+
+
+def is_always_met(gate: Gate) -> bool:
+    """Whether any model meets a gate, such as accuracy >= 0."""
+    metric = _metric(gate)
+    if metric is None:
+        return False
+    return gate.bound <= metric.lowest if gate.is_minimum else gate.bound >= metric.highest
+
+
+def _metric(gate: Gate) -> Metric | None:
+    """The metric that a gate is about, of an end of an interval too; None for one that is not known."""
+    key = next((gate.metric.removesuffix(end) for end in ENDS if gate.metric.endswith(end)), gate.metric)
+    return METRICS.get(key.partition("[")[0])
 
 
 def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> list[Gate]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal, TypeAlias
 
 from mlpcli.evaluation import classes, margins, multilabel, numbers
@@ -41,6 +42,8 @@ class Metric:
     fewest_rows: int = 0
     has_interval: bool = True
     has_unit: bool = False
+    lowest: float = 0.0  # that any score can be, with the highest
+    highest: float = 1.0
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -104,6 +107,7 @@ METRICS: dict[str, Metric] = {
             "log_loss",
             "Mean of -log of the probability given to the truth.",
             higher_is_better=False,
+            highest=inf,
             together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
             judges_probabilities=True,
             pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("surprise")),
@@ -169,6 +173,7 @@ METRICS: dict[str, Metric] = {
             "mcc",
             "Matthews correlation of truth and prediction, from -1 to 1.",
             higher_is_better=True,
+            lowest=-1.0,
             together={"classification": classes.mcc},
             pseudo_values={"classification": pseudo_values.of_margins(margins.mcc)},
             rows_of=frozenset({"truth", "predicted"}),
@@ -177,6 +182,7 @@ METRICS: dict[str, Metric] = {
             "brier",
             "Mean squared error of the probabilities, summed over the classes for more than two.",
             higher_is_better=False,
+            highest=2.0,
             together={"classification": classes.brier, "multilabel": multilabel.brier},
             judges_probabilities=True,
             pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("squared_error")),
@@ -223,6 +229,7 @@ METRICS: dict[str, Metric] = {
             "rmse",
             "Root of the mean squared error, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
+            highest=inf,
             together={"regression": _mean(numbers.rmse)},
             each={"regression": numbers.rmse},
             has_unit=True,
@@ -234,6 +241,7 @@ METRICS: dict[str, Metric] = {
             "mae",
             "Mean absolute error, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
+            highest=inf,
             together={"regression": _mean(numbers.mae)},
             each={"regression": numbers.mae},
             has_unit=True,
@@ -245,6 +253,7 @@ METRICS: dict[str, Metric] = {
             "median_absolute_error",
             "Median of the absolute errors, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
+            highest=inf,
             together={"regression": _mean(numbers.median_absolute_error)},
             each={"regression": numbers.median_absolute_error},
             has_unit=True,
@@ -254,6 +263,7 @@ METRICS: dict[str, Metric] = {
             "r2",
             "Share of the variance explained, 1 at best; mean of the outputs.",
             higher_is_better=True,
+            lowest=-inf,
             together={"regression": _mean(numbers.r2)},
             each={"regression": numbers.r2},
             pseudo_values={"regression": pseudo_values.r2},
@@ -264,6 +274,7 @@ METRICS: dict[str, Metric] = {
             "mape",
             "Mean absolute error as a share of the truth (0.1 is 10 %); mean of the outputs.",
             higher_is_better=False,
+            highest=inf,
             together={"regression": _mean(numbers.mape)},
             each={"regression": numbers.mape},
             pseudo_values={"regression": _rows("share")},
@@ -274,6 +285,7 @@ METRICS: dict[str, Metric] = {
             "max_error",
             "Largest absolute error of any row and output, whatever its weight.",
             higher_is_better=False,
+            highest=inf,
             together={"regression": _largest(numbers.max_error)},
             each={"regression": numbers.max_error},
             has_unit=True,

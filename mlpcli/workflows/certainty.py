@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import Target, answer_names
-from mlpcli.evaluation.gates import Gate, Verdict, judge
+from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge, is_always_met
 from mlpcli.evaluation.intervals import (
     USUAL,
     Certainty,
@@ -59,12 +59,14 @@ def notes_on_unknown(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
-    """Gates that only a good score can miss."""
-    return [
+    """Gates that every model meets, or that only a good score can miss."""
+    gates = list(gates)
+    always = [f"gate {gate.text}: every model meets it." for gate in gates if is_always_met(gate)]
+    return always + [
         f"gate {gate.text}: {'less' if gate.is_minimum else 'more'} is better, so that no bad score misses it. "
         f"Did you mean {'--max / expect.max' if gate.is_minimum else '--min / expect.min'}?"
         for gate in gates
-        if find_metric(without_end(gate.metric)).higher_is_better != gate.is_minimum
+        if find_metric(without_end(gate.metric)).higher_is_better != gate.is_minimum and not is_always_met(gate)
     ]
 
 

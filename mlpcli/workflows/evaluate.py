@@ -13,8 +13,9 @@ from mlpcli.data.reference import SAMPLE_ROWS, count_rows
 from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
+from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
-from mlpcli.evaluation.gates import Gate, Verdict, judge
+from mlpcli.evaluation.gates import Gate, Verdict, fault_of, judge
 from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
@@ -75,8 +76,11 @@ def evaluate(
 
 
 def check_gates(model: Model, gates: Sequence[Gate]) -> None:
-    """Raise MlpError for a gate on a metric that the model does not have."""
+    """Raise MlpError for a gate on a metric that the model does not have, or that no model meets."""
     target = model.target
+    for gate in gates:
+        if fault := fault_of(gate):
+            raise MlpError(f"gate {gate.text}: {fault}")
     judge(gates, dict.fromkeys(gate_names(target.task, answer_names(target)), 0.0))
 
 

@@ -2,7 +2,7 @@
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
-from mlpcli.evaluation.gates import make_gates
+from mlpcli.evaluation.gates import Gate, fault_of, make_gates
 from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
@@ -42,13 +42,14 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
     """What is odd about the gates of `expect`.
 
-    Raises ConfigError for an unknown metric, no rows to judge on, or the end of an interval on rows that chose.
+    Raises ConfigError for an unknown metric, a bound that no model meets, no rows to judge on, or the end of an interval
+    on rows that chose.
     """
     config = loaded.config
     known = gate_names(task, names)
     chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
-        for metric in gates:
+        for metric, bound in gates.items():
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
             if chosen and without_end(metric) != metric:
@@ -59,6 +60,8 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
                     f"Judge on rows that choose nothing, data.test: FILE, or gate the score itself: "
                     f"{without_end(metric)}",
                 )
+            if fault := fault_of(Gate(metric, bound, is_minimum=key == "expect.min")):
+                raise loaded.error(key, f"{metric} {bound:g}: {fault}")
         if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
     asked = make_gates(config.expect.min, config.expect.max)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.program import DATA, done, mlp, train, write_csv
+from tests.program import DATA, done, mlp, train, write_config, write_csv
 
 PENGUINS = DATA / "penguins.csv"
 
@@ -86,21 +86,52 @@ def test_the_bound_itself_passes(penguins):
 
 
 def test_a_gate_that_only_a_good_score_can_miss_is_told(penguins):
-    ended = done("eval", penguins, PENGUINS, "--min", "log_loss=0.001", "--max", "accuracy=1.5")
+    ended = done("eval", penguins, PENGUINS, "--min", "log_loss=0.001", "--max", "brier=1.9")
     notes = [line for line in ended.stderr.splitlines() if "no bad score misses it" in line]
-    assert [note.split()[2] for note in notes] == ["log_loss", "accuracy"]
+    assert [note.split()[2] for note in notes] == ["log_loss"]
+
+
+@pytest.mark.parametrize("gate", [["--min", "accuracy=0"], ["--max", "brier=2"], ["--min", "mcc.low=-1"]])
+def test_a_gate_that_every_model_meets_is_told(penguins, gate):
+    assert "every model meets it" in done("eval", penguins, PENGUINS, *gate).stderr
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        (
+            ["--min", "accuracy=90"],
+            "--min accuracy=90: accuracy is at most 1, so that no model meets it. Write 0.9 for 90 %.",
+        ),
+        (["--min", "mcc.low=1.5"], "--min mcc.low=1.5: mcc is at most 1, so that no model meets it."),
+        (["--min", "f1[Adelie]=101"], "--min f1[Adelie]=101: f1 is at most 1, so that no model meets it."),
+        (["--max", "log_loss=-0.1"], "--max log_loss=-0.1: log_loss is at least 0, so that no model meets it."),
+    ],
+)
+def test_a_gate_that_no_model_meets_is_a_wrong_input(penguins, gate, message):
+    ended = mlp("eval", penguins, PENGUINS, *gate)
+    assert (ended.code, ended.stdout, ended.stderr) == (2, "", message + "\n")
+
+
+def test_a_gate_of_the_config_that_no_model_meets_is_a_wrong_input(folder):
+    data = {"train": str(PENGUINS), "target": "species"}
+    config = write_config(folder / "a.yaml", data, expect={"min": {"recall_macro": 95}})
+    ended = mlp("check", config)
+    assert ended.code == 2
+    assert "expect.min: recall_macro 95: recall_macro is at most 1" in ended.stderr
+    assert ended.stderr.endswith("Write 0.95 for 95 %.\n")
 
 
 def test_a_missed_gate_still_gives_the_whole_document(penguins):
-    ended = mlp("eval", penguins, PENGUINS, "--min", "accuracy=2", "--json")
+    ended = mlp("eval", penguins, PENGUINS, "--max", "log_loss=0", "--json")
     assert ended.code == 1
     assert ended.document["passed"] is False
     assert ended.document["gates"] == [
         {
-            "metric": "accuracy",
-            "bound": 2.0,
-            "kind": "min",
-            "score": ended.document["scores"]["accuracy"],
+            "metric": "log_loss",
+            "bound": 0.0,
+            "kind": "max",
+            "score": ended.document["scores"]["log_loss"],
             "passed": False,
         }
     ]

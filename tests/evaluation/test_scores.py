@@ -295,3 +295,12 @@ def test_each_column_has_a_threshold_of_its_own():
     p, y = np.array([[0.3, 0.3], [0.6, 0.6]]), np.array([[1, 0], [1, 0]])
     scores = score_multilabel(y, p, ("a", "b"), None, np.array([0.2, 0.9]))
     assert (scores["accuracy[a]"], scores["accuracy[b]"], scores["subset_accuracy"]) == (1.0, 1.0, 1.0)
+
+
+@thorough
+@given(class_cases(), number_cases(), yes_no_cases())
+def test_every_score_lies_within_the_bounds_of_its_metric(classes, numbers, booleans):
+    for task, (y, predicted, weights) in zip(TASKS, (classes, numbers, booleans), strict=True):
+        for key, value in TASKS[task][0](y, predicted, NAMES[: predicted.shape[1]], weights).items():
+            metric = find_metric(key)
+            assert math.isnan(value) or metric.lowest - 1e-9 <= value <= metric.highest + 1e-9, key
