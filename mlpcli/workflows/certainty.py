@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import Target, answer_names
-from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge, is_always_met
+from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge
 from mlpcli.evaluation.intervals import (
     USUAL,
     Certainty,

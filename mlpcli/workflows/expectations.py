@@ -42,8 +42,8 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
     """What is odd about the gates of `expect`.
 
-    Raises ConfigError for an unknown metric, a bound that no model meets, no rows to judge on, or the end of an interval
-    on rows that chose.
+    Raises ConfigError for an unknown metric, a bound that no model meets, no rows to judge on, or the end of an
+    interval on rows that chose.
     """
     config = loaded.config
     known = gate_names(task, names)
