@@ -1,7 +1,7 @@
 """The section `data` of the config: where the rows come from, and how they are read."""
 
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
@@ -15,11 +15,35 @@ Share = Annotated[float, Setting("A share of the rows.", ge=0, lt=1)]
 
 
 @options
-class RowsWhere:
-    """Rows of the training file in which a column has a given value."""
+class HeldOut:
+    """How validation rows, or the folds of members, are taken from the training file where not by chance row by row.
 
-    column: Annotated[str, Setting("The column to look at; it is not an input.")]
-    equals: Annotated[str | int | bool, Setting("Its value in the validation rows.")]
+    One way of these: `column` with `equals`, `group`, `time` or `copies`.
+    """
+
+    column: Annotated[str | None, Setting("The column whose value marks validation rows; it is not an input.")] = None
+    equals: Annotated[str | int | bool | None, Setting("Its value in the validation rows.")] = None
+    group: Annotated[
+        str | None,
+        Setting(
+            "A column (patient, customer) whose rows of one value stay together, in training or in validation, or in "
+            "one fold; it is not an input."
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        Setting(
+            "A column of dates or numbers: its last rows are the validation rows, and folds are consecutive spans "
+            "of it."
+        ),
+    ] = None
+    copies: Annotated[
+        Literal["together"] | None, Setting("Rows with equal cells in all input columns stay together.")
+    ] = None
+    fraction: Annotated[
+        float | None,
+        Setting("Fraction of the rows, with group, time or copies; null is 0.2; not with folds.", gt=0, lt=1),
+    ] = None
 
 
 @options
@@ -44,9 +68,10 @@ class DataConfig:
         ),
     ] = field(default_factory=dict)
     validation: Annotated[
-        Share | str | RowsWhere | None,
+        Share | str | HeldOut | None,
         Setting(
-            "Rows that choose the best epoch: a share (stratified for classes), a file, {column, equals}, or null."
+            "Rows that choose the best epoch: a fraction (by chance, stratified for classes), a file, "
+            "{column, equals}, {fraction, group}, {fraction, time}, {fraction, copies}, or null."
         ),
     ] = 0.2
     test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None

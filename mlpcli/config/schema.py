@@ -69,7 +69,7 @@ class Members:
         Literal["all", "bootstrap", "folds"],
         Setting(
             "What each trains on: all rows; as many drawn with replacement; all but its own fold, which then serves as "
-            "validation rows (data.validation must be null)."
+            "validation rows (data.validation may only say how: {group}, {time} or {copies})."
         ),
     ] = "all"
     folds: Annotated[

@@ -1,5 +1,6 @@
 """Which rows are for training and which are held out, and rows that stand on both sides."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from mlpcli.errors import DataError
 # Rows that are dealt out at a time, and cells that are hashed at a time.
 DEALT_AT_ONCE = 1 << 16
 HASHED_AT_ONCE = 1 << 23
+# Groups of one row, for each part, that are dealt like larger ones; the others fill up at once.
+SINGLE_ROWS = 16
 
 
 def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.random.Generator) -> tuple[Rows, Rows]:
@@ -55,6 +58,76 @@ def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], wante
         best = np.argsort(-remainders, kind="stable")[:lacking]
         taken[best[taken[best] < spare[best]]] += 1
     return taken
+
+
+def deal_groups(
+    groups: NDArray[np.int64],
+    strata: NDArray[np.integer] | None,
+    fractions: Sequence[float],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """The part of each row (n_rows,), rows of one group in one part; each part gets about its fraction of the rows.
+
+    The largest groups come first, each into the part that it fills least, so that every class (`strata`, codes) is
+    spread as evenly as groups allow (the greedy rule of scikit-learn's StratifiedGroupKFold). Raises DataError where
+    there are fewer groups than parts.
+    """
+    names, groups = np.unique(groups, return_inverse=True)
+    if len(names) < len(fractions):
+        raise DataError(
+            f"{len(fractions)} parts (training and validation, or folds) need as many groups, and there "
+            f"{'is 1' if len(names) == 1 else f'are {len(names)}'}. Choose another column, or a random split."
+        )
+    classes = np.zeros(len(groups), np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
+    n_classes = int(classes.max()) + 1
+    counts = np.bincount(groups * n_classes + classes, minlength=len(names) * n_classes).reshape(len(names), n_classes)
+    sizes, totals = counts.sum(axis=1), counts.sum(axis=0)
+    shuffled = rng.permutation(len(names))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    n_large = min(int((sizes > 1).sum()) + SINGLE_ROWS * len(fractions), len(names))
+    wanted = np.asarray(fractions)[:, None] * totals  # (n_parts, n_classes)
+    held, part_of = np.zeros(wanted.shape), np.empty(len(names), np.int64)
+    for place, group in enumerate(order[:n_large].tolist()):
+        own = counts[group]
+        fill = ((held + own) / wanted) @ (own / totals)
+        n_left = len(names) - place
+        empty = np.flatnonzero(held.sum(axis=1) == 0)
+        part = int(empty[np.argmin(fill[empty])]) if n_left <= len(empty) else int(np.argmin(fill))
+        held[part] += own
+        part_of[group] = part
+    singles = order[n_large:]
+    kinds = counts[singles].argmax(axis=1)
+    for kind in range(n_classes):  # in a random order, as `shuffled` left them
+        own_singles = singles[kinds == kind]
+        lacking = np.maximum(wanted[:, kind] - held[:, kind], 1e-9)
+        ends = np.round(np.cumsum(lacking) / lacking.sum() * len(own_singles)).astype(np.int64)
+        part_of[own_singles] = np.searchsorted(ends, np.arange(len(own_singles)), side="right")
+    return part_of[groups]
+
+
+def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArray[np.int64]:
+    """The part of each row (n_rows,): consecutive spans of time, each of about its fraction of the rows.
+
+    Rows of one time are in one part. Missing times (NaN) count as the first. Raises DataError where there are fewer
+    distinct times than parts.
+    """
+    distinct, places, counts = np.unique(
+        np.where(np.isnan(times), -np.inf, times), return_inverse=True, return_counts=True
+    )
+    if len(distinct) < len(fractions):
+        raise DataError(
+            f"{len(fractions)} spans of time need as many distinct times, and there "
+            f"{'is 1' if len(distinct) == 1 else f'are {len(distinct)}'}. Choose another column."
+        )
+    reached = np.cumsum(counts)
+    part_of = np.zeros(len(distinct), np.int64)
+    first = 0
+    for part, share in enumerate(np.cumsum(fractions)[:-1].tolist(), start=1):
+        # The cut nearest to the fraction, which leaves a time for this part and for each one after it.
+        cuts = np.arange(first + 1, len(distinct) - (len(fractions) - part) + 1)
+        first = int(cuts[np.argmin(np.abs(reached[cuts - 1] - share * len(times)))])
+        part_of[first:] = part
+    return part_of[places]
 
 
 def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:

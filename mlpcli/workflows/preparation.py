@@ -5,24 +5,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.data import RowsWhere
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.split import split_rows
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget, Target, answer_names
-from mlpcli.errors import DataError
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import Member, TrainingSpec
-from mlpcli.training.rows import draw_folds, rows_of_members
-from mlpcli.training.seeding import rng_of
+from mlpcli.training.rows import rows_of_members
 from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
 from mlpcli.workflows.expectations import check_gates, check_test_file, chosen_on_validation
@@ -41,8 +37,9 @@ from mlpcli.workflows.resolution import (
 )
 from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.shape import resolve_networks
+from mlpcli.workflows.splitting import draw_member_folds, split_table
 from mlpcli.workflows.stop_metric import notes_on_units, resolve_metric, sound_metric
-from mlpcli.workflows.tables import ColumnPlan, TrainingTable, fold_rows, read_training_table, settle
+from mlpcli.workflows.tables import ColumnPlan, TrainingTable, read_training_table, settle
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -129,7 +126,8 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     known, note = rows_with_target(table, columns.targets)
     notes += [f"{table.name}: {note}"] if note else []
 
-    train_rows, validation_rows = _split(loaded, settled, known)
+    train_rows, validation_rows, odd = split_table(loaded, settled, known)
+    notes += odd
     return_freed_memory()  # of finding rows
     transform = resolve_target_transform(loaded, loss, output_activation)
     target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform)
@@ -179,7 +177,7 @@ def _parts(
     folds, hashes, test = None, {"train": settled.table.sha256}, None
     train, validation = make.parts_of(settled.table, train_rows, validation_rows)
     if uses_folds(loaded):
-        folds = _draw_folds(loaded, train, settled.targets.task)
+        folds = draw_member_folds(loaded, settled, train_rows)
         validation = replace(train, name="validation")
     if isinstance(data.validation, str):
         validation, hashes["validation"] = make.file("validation", data.validation, notes)
@@ -223,31 +221,3 @@ def _spec(loaded: LoadedConfig, loss: Loss, n_rows: int) -> TrainingSpec:
         training.dropout_schedule,
         training.weight_decay_schedule,
     )
-
-
-def _split(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None]:
-    """Training rows, and validation rows of the same table or None; both among the rows with a target."""
-    validation, table = loaded.config.data.validation, settled.table
-    if isinstance(validation, RowsWhere):
-        return fold_rows(loaded, table, known)
-    if not isinstance(validation, float) or validation == 0.0:
-        return known, None
-    strata = None
-    if settled.targets.task == "classification":
-        target, state = fit_target(table, settled.targets.schemas, "classification", known)
-        strata = encode_target(target, state, table, known)
-    try:
-        train, held_out = split_rows(len(known), validation, strata, rng_of(loaded.config.training.seed, "split"))
-    except DataError as error:
-        raise DataError(f"{table.name}: {error}") from error
-    return known[train], known[held_out]
-
-
-def _draw_folds(loaded: LoadedConfig, train: Part, task: str) -> Rows:
-    """The fold of each training row; every class is spread over all of them."""
-    members, n_rows = loaded.config.model.members, len(train.truth)
-    count = members.folds or members.count
-    if n_rows < 2 * count:
-        raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {n_rows}.")
-    strata = train.truth if task == "classification" else None
-    return draw_folds(count, strata, n_rows, loaded.config.training.seed)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.config.data import HeldOut
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.data.targets.transforms import TargetTransform
@@ -51,10 +52,14 @@ def uses_folds(loaded: LoadedConfig) -> bool:
         raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")
     if members.folds is not None and members.count % members.folds:
         raise loaded.error("model.members.folds", f"{members.folds} does not divide the {members.count} members.")
-    if loaded.config.data.validation:
+    held_out = loaded.config.data.validation
+    is_way = isinstance(held_out, HeldOut) and held_out.column is None
+    if held_out and not is_way:
         raise loaded.error(
             "data.validation", "model.members.rows: folds makes the validation rows. Write validation: null."
         )
+    if isinstance(held_out, HeldOut) and held_out.fraction is not None:
+        raise loaded.error("data.validation.fraction", "each fold is held out once. Leave it out.")
     return True
 
 

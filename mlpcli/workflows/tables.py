@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.config.data import RowsWhere
+from mlpcli.config.data import HeldOut
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import canonical, canonical_in, name_hint
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.schema.findings import merged_cells, note_on_missing, refuse_faults
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide, number_format
+from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
-from mlpcli.data.table import CategoricalColumn, Table, TableFormat
+from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target
 from mlpcli.errors import did_you_mean
 from mlpcli.workflows.reading import cast_scored, one_each, read_columns
@@ -34,12 +34,18 @@ DATE_ORDERS = ("day_first", "month_first")
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """What each column of the training table is for; `fold` is the column that marks validation rows, or ""."""
+    """What each column of the training table is for.
+
+    Of the last three, "" for none: `fold` marks validation rows, `group` says which rows stay together, and `time`,
+    which may be an input, which are the last.
+    """
 
     features: tuple[str, ...]
     targets: tuple[str, ...]
     weight: str
     fold: str
+    group: str = ""
+    time: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,8 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
     data = loaded.config.data
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
-    keys = {data.validation.column} if isinstance(data.validation, RowsWhere) else set()
+    held_out = holding_columns(loaded)
+    keys = {held_out.fold, held_out.group} - {""}
     labels = data.target if loaded.config.task in ("auto", "classification") else ()
     texts |= keys - {*data.target}
     named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
@@ -113,11 +120,28 @@ def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
     return table_from_frame(rows, request=Request(wanted, unwanted=frozenset(data.drop) - others), missing=data.missing)
 
 
+@dataclass(frozen=True)
+class HoldingColumns:
+    """The columns that `data.validation` names, "" for none."""
+
+    fold: str = ""
+    group: str = ""
+    time: str = ""
+
+
+def holding_columns(loaded: LoadedConfig) -> HoldingColumns:
+    """The columns by which rows are held out."""
+    held_out = loaded.config.data.validation
+    if not isinstance(held_out, HeldOut):
+        return HoldingColumns()
+    return HoldingColumns(held_out.column or "", held_out.group or "", held_out.time or "")
+
+
 def _others(loaded: LoadedConfig) -> frozenset[str]:
     """Columns that are used but are no inputs."""
     data = loaded.config.data
-    fold = data.validation.column if isinstance(data.validation, RowsWhere) else ""
-    return frozenset({*data.target, data.weight or "", fold} - {""})
+    held_out = holding_columns(loaded)
+    return frozenset({*data.target, data.weight or "", held_out.fold, held_out.group, held_out.time} - {""})
 
 
 def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> TrainingTable:
@@ -138,10 +162,13 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     refuse_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
-    if columns.fold:
-        fold = as_category(decide(table, columns.fold, options.get(columns.fold, AS_FOUND), writing)[0])
-        others.append(fold)
-        findings += merged_cells(table, fold, "fold")
+    for name, what in ((columns.fold, "fold"), (columns.group, "group")):
+        if name:
+            schema = as_category(decide(table, name, options.get(name, AS_FOUND), writing)[0])
+            others.append(schema)
+            findings += merged_cells(table, schema, what)
+    if columns.time:
+        others.append(decide(table, columns.time, options.get(columns.time, AS_FOUND), writing)[0])
     read = cast_table(table, one_each([*features, *targets.schemas, *others]))
     notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
     return TrainingTable(read, columns, targets, tuple(features), weight, notes)
@@ -192,14 +219,18 @@ def read_scored_table(
 def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     """Who is who among the columns; raises ConfigError for a name that is not there or stands in two places."""
     data, found = loaded.config.data, list(table.names)
-    fold = data.validation.column if isinstance(data.validation, RowsWhere) else ""
+    held_out = holding_columns(loaded)
+    fold, group, time = held_out.fold, held_out.group, held_out.time
     _require(loaded, table, "data.target", data.target)
     _require(loaded, table, "data.drop", data.drop, table.column_names)
     _require(loaded, table, "data.columns", data.columns, table.column_names)
     _require(loaded, table, "data.features", data.features or ())
     _require(loaded, table, "data.weight", [data.weight] if data.weight else ())
-    _require(loaded, table, "data.validation.column", [fold] if fold else ())
-    taken = {*data.target, *data.drop, *([data.weight] if data.weight else []), *([fold] if fold else [])}
+    for key, name in (("column", fold), ("group", group), ("time", time)):
+        _require(loaded, table, f"data.validation.{key}", [name] if name else ())
+        if key != "column" and name in data.target:
+            raise loaded.error(f"data.validation.{key}", f"{name} is the target.")
+    taken = {*data.target, *data.drop, data.weight or "", fold, group} - {""}
     if len(set(data.target)) < len(data.target):
         raise loaded.error("data.target", "names a column twice.")
     if data.weight in data.target:
@@ -212,37 +243,13 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     if data.features is not None:
         for name in data.features:
             if name in taken:
-                raise loaded.error("data.features", f"{name} is also a target, a weight or dropped.")
+                raise loaded.error("data.features", f"{name} is also a target, a weight, dropped or of validation.")
         features = tuple(dict.fromkeys(data.features))
     else:
         features = tuple(name for name in found if name not in taken)
     if not features:
         raise loaded.error("data.drop", f"no input column is left in {table.name}.")
-    return ColumnPlan(features, data.target, data.weight or "", fold)
-
-
-def fold_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> tuple[Rows, Rows]:
-    """Training and validation rows by the fold column."""
-    validation = loaded.config.data.validation
-    assert isinstance(validation, RowsWhere)
-    column = table.columns[validation.column].take(rows)
-    assert isinstance(column, CategoricalColumn)
-    options = loaded.config.data.columns.get(validation.column, AS_FOUND)
-    (wanted,) = canonical_in([str(validation.equals)], number_format(options, writing_of(loaded)))
-    if wanted not in column.levels:  # numbers of YAML and of typed files have points
-        wanted = canonical(str(validation.equals))
-    is_wanted = np.asarray([level == wanted for level in column.levels], np.bool_)
-    if not is_wanted.any():  # true in YAML is True
-        is_wanted = np.asarray([level.casefold() == wanted.casefold() for level in column.levels], np.bool_)
-    is_held_out = np.asarray(column.translate(is_wanted, False), np.bool_)
-    if not is_held_out.any() or is_held_out.all():
-        how_many = "every row" if is_held_out.all() else "no row"
-        values = ", ".join(column.levels[:6]) + (", ..." if len(column.levels) > 6 else "")
-        raise loaded.error(
-            "data.validation",
-            f"{how_many} of {table.name} has {validation.column} equal to {validation.equals} (it holds {values}).",
-        )
-    return rows[~is_held_out], rows[is_held_out]
+    return ColumnPlan(features, data.target, data.weight or "", fold, group, time)
 
 
 def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:

@@ -191,10 +191,9 @@ def test_a_wrong_list_or_item_is_named(layers, message):
         ),
         (
             {"validation": -0.5},
-            "validation: must be a number of at least 0 and below 1, a text, a mapping with column, equals or null, "
-            "got -0.5.",
+            "validation: must be a number of at least 0 and below 1, a text, a mapping with column, "
+            "equals, group, time, copies, fraction or null, got -0.5.",
         ),
-        ({"validation": {"column": "fold"}}, "validation.equals: must be given. Its value in the validation rows."),
         (
             {"validation": {"column": "fold", "equal": 1, "equals": 1}},
             "validation.equal: unknown key. Did you mean equals?",

@@ -1,0 +1,50 @@
+"""A number for each row that equal rows share, however their file is written or ordered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlpcli.data.table import CategoricalColumn, Column, Rows, Table
+
+Hashes = NDArray[np.uint64]
+
+# Odd, as multiplication then loses nothing (Knuth's multiplicative hashing, 2^64 / golden ratio).
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
+MISSING = np.uint64(0x5851F42D4C957F2D)
+
+
+def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> Hashes:
+    """A hash (n_rows,) of the cells of some columns of a cast table.
+
+    Different rows have the same one with a chance of 2^-64. The order of `names` matters.
+    """
+    n_rows = table.n_rows if rows is None else len(rows)
+    hashes = np.zeros(n_rows, np.uint64)
+    for name in names:
+        column = table.columns[name] if rows is None else table.columns[name].take(rows)
+        hashes = mixed(hashes, cell_hashes(column))
+    return hashes
+
+
+def cell_hashes(column: Column) -> Hashes:
+    """A hash of each cell (n_rows,): of a text by its letters, of a number by its value."""
+    if isinstance(column, CategoricalColumn):
+        levels = pd.util.hash_array(np.asarray(column.levels, object)) if column.levels else np.zeros(0, np.uint64)
+        return np.asarray(column.translate(levels, MISSING), np.uint64)
+    values = np.asarray(column.values, np.float64) + 0.0  # -0.0 becomes 0.0
+    return np.where(np.isnan(values), MISSING, _scrambled(values.view(np.uint64)))
+
+
+def mixed(hashes: Hashes, others: Hashes) -> Hashes:
+    """Two hashes of each row as one."""
+    return _scrambled(hashes * FACTOR + others)
+
+
+def _scrambled(bits: NDArray[Any]) -> Hashes:
+    """Every bit of the result depends on all bits (splitmix64, Steele et al. 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(bits ^ (bits >> np.uint64(31)))

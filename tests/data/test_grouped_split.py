@@ -1,0 +1,68 @@
+"""Splits that keep rows together, by group or by time."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.data.split import cut_by_time, deal_groups
+from mlpcli.errors import DataError
+
+RNG = np.random.default_rng
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 12), min_size=20, max_size=120), st.integers(2, 4), st.integers(0, 3))
+def test_groups_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
+    groups = np.asarray(groups)
+    fractions = (1.0 / n_parts,) * n_parts
+    if len(np.unique(groups)) < n_parts:
+        with pytest.raises(DataError, match="as many groups"):
+            deal_groups(groups, None, fractions, RNG(seed))
+        return
+    parts = deal_groups(groups, RNG(1).integers(0, 3, len(groups)), fractions, RNG(seed))
+    assert set(parts.tolist()) == set(range(n_parts))
+    assert all(len(set(parts[groups == group].tolist())) == 1 for group in set(groups.tolist()))
+
+
+@pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.7, 0.3), (0.25,) * 4])
+def test_parts_have_their_fraction_of_the_rows_and_of_each_class(fractions):
+    rng = RNG(0)
+    groups = np.repeat(np.arange(300), rng.integers(1, 12, 300))
+    classes = (rng.random(300) < 0.15).astype(int)[groups]
+    parts = deal_groups(groups, classes, fractions, rng)
+    for part, fraction in enumerate(fractions):
+        assert np.mean(parts == part) == pytest.approx(fraction, abs=0.01)
+        assert np.mean(parts[classes == 1] == part) == pytest.approx(fraction, abs=0.03)
+
+
+def test_rows_that_are_all_alone_are_split_as_strata_ask():
+    classes = np.array([0] * 9000 + [1] * 1000)
+    parts = deal_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))
+    assert np.mean(parts == 1) == pytest.approx(0.2, abs=0.001)
+    assert np.mean(parts[classes == 1] == 1) == pytest.approx(0.2, abs=0.002)
+    other = deal_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(1))
+    assert 0.5 < np.mean(parts == other) < 0.9  # by chance
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.integers(0, 9), st.just(np.nan)), min_size=4, max_size=60), st.integers(2, 4))
+def test_spans_of_time_follow_each_other_and_equal_times_stay_together(times, n_parts):
+    times = np.asarray(times, float)
+    distinct = np.unique(np.where(np.isnan(times), -np.inf, times))
+    fractions = (1.0 / n_parts,) * n_parts
+    if len(distinct) < n_parts:
+        with pytest.raises(DataError, match="as many distinct times"):
+            cut_by_time(times, fractions)
+        return
+    parts = cut_by_time(times, fractions)
+    assert set(parts.tolist()) == set(range(n_parts))
+    in_order = parts[np.argsort(np.where(np.isnan(times), -np.inf, times), kind="stable")]
+    assert (np.diff(in_order) >= 0).all()
+    for time in distinct:
+        assert len(set(parts[np.where(np.isnan(times), -np.inf, times) == time].tolist())) == 1
+
+
+def test_the_last_fraction_of_the_times_is_held_out():
+    parts = cut_by_time(RNG(0).permutation(1000).astype(float), (0.8, 0.2))
+    assert np.count_nonzero(parts == 1) == 200
