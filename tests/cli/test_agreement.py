@@ -52,7 +52,7 @@ def test_smoothing_reaches_several_yes_no_targets(folder):
     ("settings", "message"),
     [
         (["training.class_weights=balanced"], "goes with classification only; the task is regression"),
-        (["training.loss=poisson", "preprocess.target=standardize"], "poisson needs the counts as they are"),
+        (["training.loss=poisson", "preprocess.target=standardize"], "poisson needs counts, which"),
         (["data.drop=[progression]"], "progression is the target. Leave it out here"),
         (["data.columns.progression=date"], "progression is the target: only number and category"),
         (["data.weight=progression"], "progression is the target."),
