@@ -26,7 +26,7 @@ ROWS = (
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
-    "cli": {"typer", "rich"},
+    "cli": {"typer"},
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
     "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
@@ -132,6 +132,9 @@ VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "inspect", 
 LAZY = {
     ("__init__.py", "__getattr__"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
+    *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
+    ("cli/verbs/inspect.py", "_treatment"),
+    *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/lock.py", "acquire"),
     ("storage/lock.py", "_knows_locks"),
     ("workflows/engines.py", "noting_compilation"),

@@ -1,1 +1,1 @@
-"""Typer and rich only: one file per verb, which parses, calls one workflow and shows its result."""
+"""The command line: Typer alone. A verb parses, calls one workflow and gives the document of its result."""

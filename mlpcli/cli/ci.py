@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from mlpcli.cli.markdown import eval_markdown
+from mlpcli.cli.document import Document
+from mlpcli.cli.markdown import markdown
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.messages import on_one_line
 from mlpcli.storage.atomic import write_file
@@ -39,7 +40,7 @@ def junit_xml(verdicts: Sequence[Verdict], seconds: float) -> bytes:
     return document + b"\n"
 
 
-def report(result: EvalResult, junit: str) -> None:
+def report(result: "EvalResult", shown: Document, junit: str) -> None:
     """Write what is asked for by `--junit` and by the environment; raises OutputError."""
     if junit:
         write_file(junit, junit_xml(result.verdicts, result.seconds))
@@ -50,7 +51,7 @@ def report(result: EvalResult, junit: str) -> None:
             sys.stderr.write(annotation("gate missed", text) + "\n")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
-            _append(summary, eval_markdown(result) + "\n\n")
+            _append(summary, markdown(shown) + "\n\n")
 
 
 def annotation(title: str, text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+Form = Literal["text", "json", "markdown", "html"]
 Tone = Literal["", "good", "bad", "warning", "faint"]
 
 
@@ -30,6 +31,7 @@ class Column:
     name: str = ""
     unit: str = ""
     is_text: bool = False  # to the left, and folded between words; else to the right
+    is_name: bool = False  # code spans in Markdown: names from files, metrics
     rank: int = 0
 
     @property
@@ -44,6 +46,7 @@ class Table:
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str | Cell]]
+    title: str = ""  # above the heading
     remark: str = ""  # beside the heading
     more: str = ""  # below: what was left out
     narrow: "Table | None" = None  # takes its place where it is wider than the terminal
@@ -91,16 +94,30 @@ Block = Table | Facts | Gates | Paragraph
 
 @dataclass(frozen=True)
 class Document:
-    """What a verb answers; `notes` are part of the conversation, not of the answer."""
+    """What a verb answers; `notes` are part of the conversation, not of the answer.
+
+    `title` is its first line. Where a document stands among others (Markdown, HTML), `heading` is above it.
+    """
 
     title: str
     blocks: Sequence[Block] = ()
     notes: Sequence[str] = ()
+    heading: str = ""
+
+    @property
+    def gates_first(self) -> list[Block]:
+        """The blocks, verdicts first: for readers who begin at the top."""
+        return sorted(self.blocks, key=lambda block: not isinstance(block, Gates))
 
 
 def texts(names: Sequence[str]) -> list[Column]:
     """Columns that hold texts."""
     return [Column(name, is_text=True) for name in names]
+
+
+def names(name: str) -> Column:
+    """A column that holds names: metrics, classes, columns of a table."""
+    return Column(name, is_text=True, is_name=True)
 
 
 def numbers(names: Sequence[str]) -> list[Column]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Paragraph, Table
-from mlpcli.messages import display_width, folded, listed, middle_cut, on_one_line
+from mlpcli.messages import count, display_width, folded, listed, middle_cut, on_one_line
 
 Line = list[Cell]
 
@@ -22,7 +22,8 @@ def document_lines(document: Document, width: int | None) -> list[Line]:
     """The lines of the answer; `width` None means that lines are as long as they need to be (a pipe)."""
     lines = paragraph_lines(Paragraph(document.title), width) if document.title else []
     for index, block in enumerate(document.blocks):
-        if index and not isinstance(block, Paragraph):
+        is_titled = isinstance(block, Table) and block.title and lines
+        if is_titled or (index and not isinstance(block, Paragraph)):
             lines.append([])
         lines += _block_lines(block, width)
     return lines
@@ -71,9 +72,12 @@ def table_lines(table: Table, width: int | None) -> list[Line]:
     if table.remark:
         lines = _with_remark(lines, table.remark, width)
     left_out = [one.heading for index, one in enumerate(table.columns) if index not in columns]
+    if table.title:
+        lines = [*paragraph_lines(Paragraph(table.title), width), *lines]
     if left_out:
-        more = f"and {len(left_out)} more {'columns' if len(left_out) > 1 else 'column'}"
-        lines += paragraph_lines(Paragraph(f"{more} (wider terminals, --json): {listed(left_out, 6)}"), width)
+        named = listed([name for name in dict.fromkeys(left_out) if name], 6)
+        more = f"and {count(len(left_out), 'more column')} (wider terminals, --json){f': {named}' if named else ''}"
+        lines += paragraph_lines(Paragraph(more), width)
     if table.more:
         lines += paragraph_lines(Paragraph(table.more), width)
     return lines

@@ -1,19 +1,23 @@
-"""What `mlp eval` shows, as Markdown for a pull request or a job's summary page.
+"""A document as Markdown, for a pull request or a job's summary page.
 
-Names come from files: each stands in a code span, where nothing is markup, mention or link.
+Names come from files: a text that could be markup, a mention or a link stands in a code span, where it is none.
 """
 
 import re
 from collections.abc import Sequence
 
-from mlpcli.cli.verbs.describing import describe_target
-from mlpcli.cli.verbs.gates import shown_verdicts, tally
-from mlpcli.data.targets.target import ClassTarget
-from mlpcli.messages import count, interval, number, on_one_line
-from mlpcli.workflows.evaluate import EvalResult
-from mlpcli.workflows.slices import FEW_ROWS, SliceTable
+from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Paragraph, Table, names
+from mlpcli.messages import on_one_line
 
-MOST_GROUPS = 30
+# A sign or beginning of which Markdown, or the page around it, could make something.
+_TELLING = re.compile(r"[^\w .,;·%:()\[\]=+>-]|_|://|www\.|\]\(")
+
+
+def markdown(document: Document) -> str:
+    """Heading, title, verdicts, then the other blocks."""
+    parts = [f"### {safe(document.heading)}" if document.heading else "", safe(document.title)]
+    parts += map(_block, document.gates_first)
+    return "\n\n".join(part for part in parts if part)
 
 
 def code(text: str) -> str:
@@ -24,42 +28,39 @@ def code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def eval_markdown(result: EvalResult) -> str:
-    """Verdicts, scores with intervals, and groups."""
-    target, scored = result.model.target, result.scored
-    what = f"{len(target.labels)} classes" if isinstance(target, ClassTarget) else code(describe_target(target))
-    confidence = f"{result.certainty.confidence:.4g}"
-    lines = [f"### mlp eval: {tally(result.verdicts)}", "", f"{count(result.n_rows, 'row')}, {what}", ""]
-    if result.verdicts:
-        verdicts = shown_verdicts(result.verdicts)
-        cells = [(code(one.name), one.score_text, "pass" if one.passed else "**FAIL**") for one in verdicts]
-        lines += [*_table(("gate", "score", "verdict"), cells), ""]
-    together = [key for key in scored.scores if "[" not in key]
-    lines += _table(
-        ("metric", "score", f"interval at {confidence}"),
-        [(code(key), number(scored.scores[key]), interval(scored.intervals.get(key))) for key in together],
-    )
-    for reason, keys in scored.without_interval.items():
-        lines += ["", f"no interval of {', '.join(map(code, keys))}: {code(reason)}"]
-    for table in result.slice_tables:
-        lines += ["", *_slices(table, confidence)]
-    return "\n".join(lines)
+def safe(text: str) -> str:
+    """The text as it is where no sign in it could be markup, mention or link; else as a code span."""
+    return code(text) if _TELLING.search(on_one_line(text)) else on_one_line(text)
 
 
-def _slices(table: SliceTable, confidence: str) -> list[str]:
-    shown = [key for key in table.slices[0].scored.intervals if key != table.metric]
-    cells = []
-    for one in table.slices[:MOST_GROUPS]:
-        scores, few = one.scored.scores, f" (under {FEW_ROWS})" if one.is_small else ""
-        ends = interval(one.scored.intervals.get(table.metric))
-        further = [number(scores[key]) for key in shown]
-        cells.append((code(one.name), f"{one.n_rows}{few}", number(scores[table.metric]), ends, *further))
-    names = [code(key) for key in shown]
-    lines = _table(("group", "rows", code(table.metric), f"interval at {confidence}", *names), cells)
-    n_more = len(table.slices) - MOST_GROUPS
-    return [*lines, "", f"and {n_more} more groups"] if n_more > 0 else lines
+def _block(block: Block) -> str:
+    match block:
+        case Paragraph():
+            return "\n\n".join(safe(line) for line in block.text.split("\n") if line)
+        case Facts():
+            return _table([Column(is_text=True)] * 2, block.rows)
+        case Gates():
+            columns = [names("gate"), Column("score"), Column("verdict")]
+            table = _table(columns, [(gate.name, gate.score, gate.verdict) for gate in block.rows])
+            return f"{table}\n\n{safe(block.more)}" if block.more else table
+        case Table():
+            title = f"{safe(block.title)}\n\n" if block.title else ""
+            more = f"\n\n{safe(block.more)}" if block.more else ""
+            return f"{title}{_table(block.columns, block.rows, block.remark)}{more}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    ruler = ["---", *("---:" for _ in head[1:])]
-    return [f"| {' | '.join(row)} |" for row in (head, ruler, *rows)]
+def _table(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], remark: str = "") -> str:
+    heading = [safe(column.heading) for column in columns]
+    heading[0] += f" {remark}" if remark else ""
+    ruler = ["---" if column.is_text else "---:" for column in columns]
+    lines = [heading, ruler]
+    for row in rows:
+        cells = [*row, *[""] * (len(columns) - len(row))]
+        lines.append([_cell(cell, column.is_name) for cell, column in zip(cells, columns, strict=True)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cell: str | Cell, is_name: bool) -> str:
+    text = cell if isinstance(cell, str) else cell.text
+    text = code(text) if is_name and text else safe(text)
+    return f"**{text}**" if isinstance(cell, Cell) and cell.tone == "bad" else text

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mlpcli.cli.document import Form
 from mlpcli.errors import MlpError
 
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
@@ -49,6 +50,16 @@ Cross = Annotated[bool, typer.Option("--cross", help="Score each combination of 
 Each = Annotated[bool, typer.Option("--each", help="Have every gate hold in each group of --by as well.")]
 JUnit = Annotated[str, typer.Option("--junit", metavar="FILE", help="Write the gates as test cases (JUnit XML).")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Write the answer as Markdown, for a pull request.")]
+Html = Annotated[bool, typer.Option("--html", help="Write the answer as a page of HTML.")]
+
+
+def form_of(json: bool = False, markdown: bool = False, html: bool = False) -> Form:
+    """In which form the answer is asked for; raises MlpError for two of them."""
+    forms: tuple[tuple[Form, bool], ...] = (("json", json), ("markdown", markdown), ("html", html))
+    asked = [form for form, is_asked in forms if is_asked]
+    if len(asked) > 1:
+        raise MlpError(f"--{asked[0]} and --{asked[1]}: two forms of one answer. Choose one.")
+    return asked[0] if asked else "text"
 
 
 def parse_number(option: str, text: str, above: float | None = None) -> float:

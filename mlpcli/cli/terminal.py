@@ -6,59 +6,66 @@ set, lines are folded between words; in a pipe they are as long as they need to 
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.text import Text
-
-from mlpcli.cli.document import Document
-from mlpcli.cli.layout import Line, document_lines
+from mlpcli.cli.document import Cell, Document, Form, Paragraph
+from mlpcli.cli.html import html_page
+from mlpcli.cli.layout import Line, document_lines, paragraph_lines
+from mlpcli.cli.markdown import markdown
 from mlpcli.cli.plain import json_text
 from mlpcli.messages import printable
 
 COLOURS = {"good": "32", "bad": "1;31", "warning": "33", "faint": "2"}
 NARROWEST = 30  # columns; narrower terminals get lines of this many
-
-Row = Sequence[str | Text]
+NOTE = "note  "
 
 
 class Screen:
-    """Where a verb writes: `answer` to standard output, `say` to standard error unless quiet."""
+    """The two streams of a verb."""
 
     def __init__(self, is_quiet: bool) -> None:
         self.is_quiet = is_quiet
-        self.stdout = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-        self.stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False, quiet=is_quiet)
+        # How a line gets onto standard error, which a bar below it has to know of.
+        self.write_line: Callable[[str], None] = _write_error
 
-    def answer(self, line: str | Text = "") -> None:
-        """Write a line of the answer."""
-        self.stdout.print(printable(line) if isinstance(line, str) else line)
-
-    def say(self, line: str | Text = "") -> None:
-        """Write a line of the conversation."""
-        self.stderr.print(printable(line) if isinstance(line, str) else line)
-
-    def warn(self, line: str) -> None:
-        """Write a warning: a line of the conversation that should be read."""
-        self.say(Text.assemble(("note  ", "yellow"), printable(line)))
-
-    def answer_table(self, rows: Sequence[Row], gap: int = 3) -> None:
-        """Write aligned rows: the first column to the left, the others to the right."""
-        for line in aligned(rows, gap):
-            self.answer(line)
-
-    def show(self, document: Document) -> None:
-        """Write an answer, then its notes."""
-        has_colours = _has_colours(sys.stdout)
-        for line in document_lines(document, width_of(sys.stdout)):
-            sys.stdout.write(_text(line, has_colours) + "\n")
+    def give(self, document: Document, record: Any, form: Form) -> None:
+        """Write an answer in the form that is asked for, then its notes; `record` is what JSON has of it."""
+        match form:
+            case "json":
+                sys.stdout.write(json_text(record))
+            case "markdown":
+                sys.stdout.write(markdown(document) + "\n")
+            case "html":
+                sys.stdout.write(html_page(document) + "\n")
+            case "text":
+                for line in document_lines(document, width_of(sys.stdout)):
+                    sys.stdout.write(text_of(line, has_colours(sys.stdout)) + "\n")
+        if document.notes and not self.is_quiet:
+            sys.stdout.flush()
         for note in document.notes:
             self.warn(note)
 
-    def json(self, document: Any) -> None:
+    def write(self, text: str) -> None:
+        """Write lines of the answer as they are."""
+        sys.stdout.write(printable(text) + "\n")
+
+    def json(self, record: Any) -> None:
         """Write one JSON document in ASCII; numbers that are not finite become null."""
-        sys.stdout.write(json_text(document))
+        sys.stdout.write(json_text(record))
+
+    def say(self, text: str, indent: str = "") -> None:
+        """Write a line of the conversation; where it is folded, its other lines begin with `indent`."""
+        self._say(paragraph_lines(Paragraph(text), width_of(sys.stderr), indent))
+
+    def warn(self, text: str) -> None:
+        """Write a warning: a line of the conversation that should be read."""
+        first, *rest = paragraph_lines(Paragraph(NOTE + text), width_of(sys.stderr), " " * len(NOTE))
+        self._say([[Cell(NOTE, "warning"), Cell(first[0].text.removeprefix(NOTE))], *rest])
+
+    def _say(self, lines: list[Line]) -> None:
+        for line in lines if not self.is_quiet else ():
+            self.write_line(text_of(line, has_colours(sys.stderr)))
 
 
 def width_of(stream: TextIO) -> int | None:
@@ -72,7 +79,8 @@ def width_of(stream: TextIO) -> int | None:
         return None
 
 
-def _has_colours(stream: TextIO) -> bool:
+def has_colours(stream: TextIO) -> bool:
+    """Whether colours are wanted: on a terminal that has them, unless NO_COLOR; everywhere with FORCE_COLOR."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -80,26 +88,12 @@ def _has_colours(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
-def _text(line: Line, has_colours: bool) -> str:
+def text_of(line: Line, is_coloured: bool) -> str:
+    """A line as it is written."""
     return "".join(
-        f"\x1b[{COLOURS[cell.tone]}m{cell.text}\x1b[0m" if has_colours and cell.tone else cell.text for cell in line
+        f"\x1b[{COLOURS[cell.tone]}m{cell.text}\x1b[0m" if is_coloured and cell.tone else cell.text for cell in line
     )
 
 
-def aligned(rows: Sequence[Row], gap: int = 3, text_columns: Sequence[int] = (0,)) -> list[Text]:
-    """Rows of cells as lines in columns: texts to the left, numbers to the right; a short row leaves its end empty."""
-    cells = [
-        [cell if isinstance(cell, Text) else Text(printable(cell).replace("\n", "\\n")) for cell in row] for row in rows
-    ]
-    n_columns = max((len(row) for row in cells), default=0)
-    widths = [max((row[i].cell_len for row in cells if len(row) > i), default=0) for i in range(n_columns)]
-    lines = []
-    for row in cells:
-        line = Text()
-        for index, cell in enumerate(row):
-            space = " " * (widths[index] - cell.cell_len)
-            line.append(" " * gap if index else "")
-            line.append_text(Text.assemble(cell, space) if index in text_columns else Text.assemble(space, cell))
-        line.rstrip()
-        lines.append(line)
-    return lines
+def _write_error(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -1,6 +1,6 @@
 """checkpoint.npz: where a training stands, so that it can go on bit for bit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -8,28 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError
-from mlpcli.nn.layers import MOST
 from mlpcli.options import Setting
+from mlpcli.storage.model_record import Count, Sitting
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.training.fit import TrainingState
 
 OPTIMIZER = "optimizer_"
-Count = Annotated[int, Setting("From 0.", ge=0, le=MOST)]
-
-
-@dataclass(frozen=True)
-class Sitting:
-    """What ran the epochs up to `epoch` (completed ones): the engine's name, its threads, and versions by package."""
-
-    epoch: Count
-    engine: str
-    threads: Annotated[int, Setting("From 1.", ge=1)]
-    versions: dict[str, str]
-
-    def is_like(self, other: "Sitting") -> bool:
-        """Whether the other one computed with the same."""
-        return replace(self, epoch=other.epoch) == other
 
 
 @dataclass(frozen=True)

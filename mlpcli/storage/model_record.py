@@ -1,14 +1,28 @@
 """The record of a model file, how it was made: read by people and by `mlp repro`, so its types are checked as well."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+from mlpcli.nn.layers import MOST
 from mlpcli.options import Setting
-from mlpcli.storage.checkpoint import Sitting
 from mlpcli.storage.records import from_plain
 
-Count = Annotated[int, Setting("From 0.", ge=0)]
+Count = Annotated[int, Setting("From 0.", ge=0, le=MOST)]
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What ran the epochs up to `epoch` (completed ones): the engine's name, its threads, and versions by package."""
+
+    epoch: Count
+    engine: str
+    threads: Annotated[int, Setting("From 1.", ge=1)]
+    versions: dict[str, str]
+
+    def is_like(self, other: "Sitting") -> bool:
+        """Whether the other one computed with the same."""
+        return replace(self, epoch=other.epoch) == other
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """`mlp check`: everything a training does before its first step, and what it would cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from mlpcli.config.dumping import as_plain
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.task import plan_targets
@@ -34,6 +36,16 @@ class CheckResult:
     n_bytes: int
     seconds: float
     output: str
+
+    def resolved(self, shown: Callable[[Any], Any]) -> list[tuple[str, Any, str]]:
+        """Every key of the config with its value, made into what is shown, and where it was written."""
+        found = []
+        for key, origin in self.prepared.loaded.origins.items():
+            value: Any = self.prepared.loaded.config
+            for name in key.split("."):
+                value = getattr(value, name)
+            found.append((key, shown(as_plain(value)), origin))
+        return found
 
 
 def check(loaded: LoadedConfig) -> CheckResult:

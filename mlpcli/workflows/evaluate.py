@@ -22,6 +22,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
 
@@ -71,7 +72,8 @@ def evaluate(
     check_gates(model, gates)
     as_read = read_columns(source, format_of(model, delimiter, encoding), model.schemas, by.columns)
     result = evaluate_table(model, as_read, gates, on_drift != "ignore", certainty, by)
-    notes = (*result.notes, *drift_notes(result.drift, weights, source))
+    odd = describe_counts(result.counts)
+    notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
     return replace(result, notes=notes, seconds=perf_counter() - started)
 
 

@@ -13,7 +13,7 @@ from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
-from mlpcli.storage.checkpoint import Sitting
+from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlpcli.model import Model
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model_file import column_record, load_model
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Inspection:
     model: Model
     layers: tuple[LayerSummary, ...]
     seconds: float | None
+
+    @property
+    def columns(self) -> list[dict[str, Any]]:
+        """What the header says of each column."""
+        return [column_record(column) for column in self.model.preprocessor.columns]
 
 
 def inspect(weights: str) -> Inspection:

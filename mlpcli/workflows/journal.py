@@ -8,8 +8,9 @@ from typing import Any
 from mlpcli.config.dumping import as_plain, dump_yaml
 from mlpcli.errors import DataError
 from mlpcli.nn.averaging import StochasticAverage
-from mlpcli.storage.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
+from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
+from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads

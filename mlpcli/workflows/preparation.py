@@ -15,6 +15,7 @@ from mlpcli.data.targets.target import ClassTarget, Target, answer_names
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
 from mlpcli.nn.losses import Loss
+from mlpcli.nn.merge import merged
 from mlpcli.nn.network import Network
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import Member, TrainingSpec
@@ -33,6 +34,7 @@ from mlpcli.workflows.resolution import (
     resolve_smoothing,
     resolve_target_transform,
     smoothing_note,
+    smoothing_of,
     uses_folds,
 )
 from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
@@ -76,6 +78,16 @@ class Prepared:
     def network(self) -> Network:
         """The first member's."""
         return self.networks[0]
+
+    @property
+    def n_saved_parameters(self) -> int:
+        """Parameters of the model file, in which linear layers that follow each other are one."""
+        return sum(merged(one).n_parameters for one in self.networks)
+
+    @property
+    def label_smoothing(self) -> float:
+        """The resolved label smoothing; 0 of a loss without one."""
+        return smoothing_of(self.spec.loss)
 
     @property
     def members(self) -> tuple[Member, ...]:

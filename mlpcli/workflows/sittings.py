@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 
 from mlpcli import __version__
-from mlpcli.storage.checkpoint import Sitting
+from mlpcli.storage.model_record import Sitting
 from mlpcli.workflows.engines import engine_versions
 from mlpcli.workflows.preparation import Prepared
 

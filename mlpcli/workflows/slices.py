@@ -46,6 +46,11 @@ class Slice:
         """Whether there are too few rows to say much."""
         return self.n_rows < FEW_ROWS
 
+    @property
+    def remark(self) -> str:
+        """`under 30 rows`; "" for enough."""
+        return f"under {FEW_ROWS} rows" if self.is_small else ""
+
 
 @dataclass(frozen=True)
 class SliceTable:

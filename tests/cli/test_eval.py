@@ -159,7 +159,7 @@ def test_the_summary_shows_scores_parts_and_confusion(penguins):
     ended = done("eval", penguins, PENGUINS)
     assert ended.lines[0] == "344 rows · 3 classes · intervals at 0.95"
     first_words = [line.split()[0] for line in ended.lines if line]
-    assert first_words[1:3] == ["accuracy", "balanced_accuracy"]
+    assert first_words[1:4] == ["metric", "accuracy", "balanced_accuracy"]
     start = first_words.index("confusion")
     assert first_words[start + 1 :] == ["Adelie", "Chinstrap", "Gentoo"]
     assert "19 missing cells" in ended.stderr

@@ -3,14 +3,18 @@
 import io
 import json
 import math
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from rich.console import Console
-from rich.text import Text
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mlpcli.cli.terminal import Screen, aligned
-from mlpcli.messages import count, duration, listed, number, printable, size
+from mlpcli.cli.bars import LiveLine, Piece, bar_line, time_left
+from mlpcli.cli.document import Cell, Document, Facts, Gate, Gates, Paragraph, Table, names, numbers
+from mlpcli.cli.terminal import NARROWEST, Screen, has_colours, text_of, width_of
+from mlpcli.messages import count, display_width, duration, listed, number, printable, size
 
 
 @pytest.mark.parametrize(
@@ -61,24 +65,9 @@ def test_control_characters_are_escaped_and_letters_are_not():
     assert printable("two\nlines") == "two\nlines"
 
 
-def test_columns_line_up_texts_to_the_left_and_numbers_to_the_right():
-    lines = aligned([("", "train", "validation"), ("accuracy", "1.000", "0.986"), ("short",)])
-    assert [line.plain for line in lines] == [
-        "           train   validation",
-        "accuracy   1.000        0.986",
-        "short",
-    ]
-
-
-def test_wide_letters_count_twice():
-    first, second = aligned([("東京", "1"), ("abcd", "2")])
-    assert first.plain == "東京   1"
-    assert second.plain == "abcd   2"
-
-
 def test_the_answer_and_the_conversation_go_to_their_streams(capsys):
     screen = Screen(is_quiet=False)
-    screen.answer("answer")
+    screen.write("answer")
     screen.say("said")
     screen.warn("warned")
     assert capsys.readouterr() == ("answer\n", "said\nnote  warned\n")
@@ -86,7 +75,7 @@ def test_the_answer_and_the_conversation_go_to_their_streams(capsys):
 
 def test_quiet_silences_the_conversation_alone(capsys):
     screen = Screen(is_quiet=True)
-    screen.answer("answer")
+    screen.write("answer")
     screen.say("said")
     screen.warn("warned")
     assert capsys.readouterr() == ("answer\n", "")
@@ -94,7 +83,7 @@ def test_quiet_silences_the_conversation_alone(capsys):
 
 def test_what_looks_like_markup_is_text_and_long_lines_are_not_broken(capsys):
     line = "[red]:smile: f1[Adelie] " + "x" * 200
-    Screen(is_quiet=False).answer(line)
+    Screen(is_quiet=False).write(line)
     assert capsys.readouterr().out == line + "\n"
 
 
@@ -105,13 +94,139 @@ def test_a_document_has_null_for_what_is_not_finite_and_takes_arrays(capsys):
     assert text.isascii()
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 @pytest.mark.parametrize("is_wanted", [True, False])
 def test_colour_is_for_terminals_and_no_color_is_honoured(monkeypatch, is_wanted):
-    if not is_wanted:
-        monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("NO_COLOR", "" if is_wanted else "1")
+    assert has_colours(Terminal()) == is_wanted
+    assert not has_colours(io.StringIO())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert has_colours(io.StringIO()) == is_wanted
+    line = [Cell("gate  "), Cell("FAIL", "bad")]
+    assert text_of(line, has_colours(Terminal())) == ("gate  \x1b[1;31mFAIL\x1b[0m" if is_wanted else "gate  FAIL")
+
+
+def test_the_width_is_that_of_the_terminal_or_of_columns_and_none_in_a_pipe(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert width_of(io.StringIO()) is None
+    monkeypatch.setenv("COLUMNS", "60")
+    assert width_of(io.StringIO()) == 60
+    monkeypatch.setenv("COLUMNS", "1")
+    assert width_of(io.StringIO()) == NARROWEST
+
+
+def test_what_is_said_is_folded_between_words_beside_its_mark(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "30")
     screen = Screen(is_quiet=False)
-    screen.stdout = Console(
-        file=io.StringIO(), force_terminal=True, color_system="standard", soft_wrap=True, highlight=False
-    )
-    screen.answer(Text("FAIL", "bold red"))
-    assert ("\x1b[1;31m" in screen.stdout.file.getvalue()) == is_wanted
+    screen.warn("one two three four five six")
+    screen.say("data      one two three four five", " " * 10)
+    assert capsys.readouterr().err.splitlines() == [
+        "note  one two three four five",
+        "      six",
+        "data      one two three four",
+        "          five",
+    ]
+
+
+SHOWN = Document(
+    "3 rows · <b>",
+    [
+        Table([names("class"), *numbers(["f|1"])], [["@team", "0.5"]], remark="(rows: truth)", more="and 2 more"),
+        Facts([("target", "`x`")]),
+        Paragraph("done"),
+        Gates([Gate("accuracy >= 1", "0.5", False)]),
+    ],
+    ["odd"],
+    "mlp eval: 1 of 1 gate missed",
+)
+
+
+def test_one_document_is_text_json_markdown_or_html(capsys):
+    screen = Screen(is_quiet=False)
+    shown = {}
+    for form in ("text", "json", "markdown", "html"):
+        screen.give(SHOWN, {"a": math.nan}, form)
+        shown[form], said = capsys.readouterr()
+        assert said == "note  odd\n"
+    assert shown["text"].splitlines()[1:3] == ["class   f|1   (rows: truth)", "@team   0.5"]
+    assert shown["text"].splitlines()[-1] == "gate  accuracy >= 1   0.5   FAIL"
+    assert json.loads(shown["json"]) == {"a": None}
+    assert shown["markdown"].splitlines() == [
+        *("### mlp eval: 1 of 1 gate missed", "", "`3 rows · <b>`", ""),
+        *("| gate | score | verdict |", "| --- | ---: | ---: |", "| `accuracy >= 1` | 0.5 | **FAIL** |", ""),
+        *("| class (rows: truth) | `f\\|1` |", "| --- | ---: |", "| `@team` | 0.5 |", "", "and 2 more", ""),
+        *("|  |  |", "| --- | --- |", "| target | `` `x` `` |", "", "done"),
+    ]
+    assert "<p>3 rows · &lt;b&gt;</p>" in shown["html"]
+    assert shown["html"].count("<b>") == 0
+    assert shown["html"].index("FAIL") < shown["html"].index("@team")
+    assert '<td class="text bad">FAIL</td>' in shown["html"]
+
+
+def test_a_page_of_html_is_well_formed_and_loads_nothing(capsys):
+    Screen(is_quiet=True).give(SHOWN, None, "html")
+    page = capsys.readouterr().out
+    assert "http" not in page
+    assert "<script" not in page
+    body = re.sub(r"(?s)<!doctype html>|<meta[^>]*>", "", page)
+    ElementTree.fromstring(body)
+
+
+class Recorded(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_live_line_is_drawn_in_its_place_and_what_is_said_stands_above_it(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Recorded()
+    monkeypatch.setattr("sys.stderr", stream)
+    screen = Screen(is_quiet=False)
+    line = LiveLine(screen)
+    line.draw("reading", 0.5, [Piece("50%")], is_due=True)
+    screen.say("said")
+    line.clear()
+    screen.say("after")
+    drawn = stream.getvalue()
+    bar = bar_line("reading", 0.5, [Piece("50%")], 40)
+    assert drawn == f"\r{bar}\x1b[K\r\x1b[Ksaid\n{bar}\r\x1b[Kafter\n"
+
+
+def test_no_live_line_is_drawn_in_a_pipe_or_when_quiet(monkeypatch, capsys):
+    LiveLine(Screen(is_quiet=False)).draw("reading", 0.5, [], is_due=True)
+    assert capsys.readouterr().err == ""
+    stream = Recorded()
+    monkeypatch.setattr("sys.stderr", stream)
+    LiveLine(Screen(is_quiet=True)).draw("reading", 0.5, [], is_due=True)
+    assert stream.getvalue() == ""
+
+
+@given(
+    st.floats(0, 1),
+    st.lists(st.text("abc ", max_size=30).map(lambda text: Piece(text, len(text) % 3)), max_size=5),
+    st.integers(30, 120),
+)
+def test_a_bar_never_fills_the_last_column(fraction, pieces, width):
+    line = bar_line("epoch    1/100", fraction, pieces, width)
+    assert display_width(line) < width
+    if not pieces:
+        assert line.count("━") == round(fraction * (line.count("━") + line.count("─")))
+
+
+def test_pieces_of_the_highest_rank_give_way_to_others():
+    pieces = [Piece("0:00:01 left", 1), Piece("loss 0.1"), Piece("validation: loss 0.2", 2)]
+    assert bar_line("epoch 1/2", 0.5, pieces, 80).endswith("0:00:01 left  loss 0.1  validation: loss 0.2")
+    assert bar_line("epoch 1/2", 0.5, pieces, 40).endswith("0:00:01 left  loss 0.1")
+    assert bar_line("epoch 1/2", 0.5, pieces, 30).endswith("─  loss 0.1")
+
+
+def test_the_time_left_goes_by_what_is_done():
+    assert time_left(10, 0, 5) == ""
+    assert time_left(10, 1, 5) == "0:00:40 left"
+    assert time_left(3661, 1, 2) == "1:01:01 left"

@@ -121,7 +121,10 @@ def test_the_conversation_is_on_standard_error_and_the_answer_on_standard_output
     assert said[1].startswith("network   4 -> 64 -> 64 -> 3 · relu, softmax · ")
     assert said[2].startswith("training  sgd 0.05 · batch 32 · cross_entropy")
     assert [line.split()[1] for line in said if line.startswith("epoch")] == ["1/2", "2/2"]
-    assert said[-1].startswith("Next: mlp eval runs/iris/weights.npz NEW.csv")
+    assert said[-2:] == [
+        "Next: mlp eval runs/iris/weights.npz NEW.csv",
+        "  or: mlp predict runs/iris/weights.npz NEW.csv",
+    ]
     words = [line.split() for line in ended.lines if line]
     assert words[0] == ["train", "validation*", "constant"]
     assert words[1][0] == "accuracy"
@@ -171,7 +174,7 @@ def test_on_a_terminal_there_is_one_live_line_that_disappears(config):
     assert process.communicate()[0].count(b"accuracy") == 2
     assert process.returncode == 0
     assert b"100/100" in shown
-    assert b"\r\x1b[2K" in shown  # the line is written over itself
+    assert re.search(rb"\repoch  100/100[^\r\n]*\x1b\[K\r\x1b\[K", shown)  # the line is written over itself
     assert b"\x1b[3" not in shown  # no colour
 
 

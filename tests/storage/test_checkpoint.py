@@ -9,7 +9,8 @@ from mlpcli.errors import ModelFileError
 from mlpcli.nn.averaging import ExponentialAverage
 from mlpcli.nn.optimizers import SGD, Adam
 from mlpcli.nn.steps import UpdateSpec
-from mlpcli.storage.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
+from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
+from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.npz import encode_npz, read_npz
 from mlpcli.training.fit import init_training
 from mlpcli.training.member import Member

@@ -1,10 +1,33 @@
 """`mlp check`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.options import Delimiter, Encoding, Json, OnDrift, Output, Quiet, Seed, Settings
+from mlpcli.cli.document import Column, Document, Facts, Table, names, numbers
+from mlpcli.cli.options import (
+    Delimiter,
+    Encoding,
+    Html,
+    Json,
+    Markdown,
+    OnDrift,
+    Output,
+    Quiet,
+    Seed,
+    Settings,
+    form_of,
+)
+from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
+from mlpcli.errors import MlpError
+from mlpcli.messages import duration, listed, size
+
+if TYPE_CHECKING:
+    from mlpcli.nn.network import Network
+    from mlpcli.workflows.check import CheckResult
+
+MOST_CLASSES = 20
+MOST_CHARACTERS = 200  # of a value of the config
 
 
 def check(
@@ -22,6 +45,8 @@ def check(
     encoding: Encoding = None,
     quiet: Quiet = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """Do everything that can fail in a training, without training; or hold a table against a model's training data.
 
@@ -30,24 +55,94 @@ def check(
     from mlpcli.cli.near_misses import refuse_swapped
     from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.check_view import check_json, check_summary
-    from mlpcli.cli.verbs.drift_view import check_table, is_model
+    from mlpcli.cli.verbs.drift import check_table, is_model
     from mlpcli.config.loading import load_config
-    from mlpcli.errors import MlpError
     from mlpcli.workflows.check import check as run_check
 
-    screen = Screen(quiet)
+    form, screen = form_of(json, markdown, html), Screen(quiet)
     overrides = config_overrides(settings, output, seed)
     refuse_swapped("check", config, source)
     if is_model(config):
         if overrides:
             raise MlpError(f"{config}: a model. --set, --output and --seed go with a config.")
-        check_table(screen, config, source, on_drift, delimiter, encoding, json)
+        check_table(screen, config, source, on_drift, delimiter, encoding, form)
         return
     if source:
         raise MlpError(f"{config}: a config, with which no table is checked. Name a model: mlp check WEIGHTS TABLE")
     result = run_check(load_config(config, overrides))
-    if json:
-        screen.json(check_json(result))
-    else:
-        check_summary(screen, result)
+    screen.give(document(result), as_json(result), form)
+
+
+def document(result: "CheckResult") -> Document:
+    """The resolved config with the origin of each value, the data, the network, and what it would cost."""
+    from mlpcli.workflows.shape import describe_inputs
+
+    prepared = result.prepared
+    config = Table([names(""), Column("", is_text=True), Column("", is_text=True, rank=1)], result.resolved(_shown))
+    kept = f"best epoch by {prepared.metric}" if prepared.picks_best_epoch else "last epoch kept"
+    reason = f": {prepared.engine.reason}" if prepared.engine.reason else ""
+    facts = Facts(
+        [
+            ("task", f"{prepared.task} ({prepared.task_reason})"),
+            ("data", describe_data(prepared)),
+            ("inputs", describe_inputs(prepared.preprocessor)),
+            ("network", describe_network(prepared)),
+            ("training", f"{describe_training(prepared)} · {prepared.spec.epochs} epochs · {kept}"),
+            ("engine", f"{prepared.engine.name}{reason}"),
+            ("cost", f"about {duration(result.seconds)} and {size(result.n_bytes)} of memory"),
+            ("output", result.output),
+        ]
+    )
+    notes = (*prepared.notes, *result.warnings)
+    return Document("", [config, facts, _layers(prepared.network), *_classes(result)], notes, heading="mlp check")
+
+
+def as_json(result: "CheckResult") -> dict[str, Any]:
+    """The same as one document."""
+    prepared, resolved = result.prepared, result.resolved(lambda value: value)
+    return {
+        "task": prepared.task,
+        "config": {key: {"value": value, "origin": origin} for key, value, origin in resolved},
+        "layers": prepared.network.sizes,
+        "metric": prepared.metric,
+        "batch_size": prepared.spec.batch_size,
+        "label_smoothing": prepared.label_smoothing,
+        "inputs": prepared.preprocessor.feature_names,
+        "rows": {part.name: len(part.truth) for part in prepared.parts},
+        "class_counts": result.class_counts,
+        "warnings": [*prepared.notes, *result.warnings],
+        "memory_bytes": result.n_bytes,
+        "seconds": round(result.seconds, 2),
+        "output": result.output,
+    }
+
+
+def _shown(value: Any) -> str:
+    """A value of the config as it is written in YAML."""
+    from mlpcli.config.dumping import flow_text
+
+    text = flow_text(value)
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[:MOST_CHARACTERS].rpartition(' ')[0] or text[:MOST_CHARACTERS]} ... (--json shows all)"
+
+
+def _layers(network: "Network") -> Table:
+    """The layers of one member; what stands before them may make more of the inputs, or less."""
+    rows = []
+    shapes = {one.name: one.tensor.shape for one in network.tensors}
+    for number in range(1, len(network.dense_layers) + 1):
+        n_out, n_in = shapes[f"W{number}"]
+        n_biases = n_out if shapes.get(f"b{number}") else 0
+        rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_biases}", f"{n_out * n_in + n_biases}"))
+    return Table([Column("layer", is_text=True), *numbers(["W", "b", "parameters"])], rows)
+
+
+def _classes(result: "CheckResult") -> list[Table]:
+    counts = {part: of for part, of in result.class_counts.items() if of}
+    if not counts:
+        return []
+    labels = list(counts["train"])
+    rows = [(label, *(str(of[label]) for of in counts.values())) for label in labels[:MOST_CLASSES]]
+    more = f"and {listed(labels[MOST_CLASSES:], 12)}" if len(labels) > MOST_CLASSES else ""
+    return [Table([names("class"), *numbers(list(counts))], rows, more=more)]

@@ -1,10 +1,20 @@
 """`mlp compare`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
+from mlpcli.cli.document import Cell, Column, Document, Gate, Gates, Paragraph, Table, Tone, names, numbers
+from mlpcli.cli.options import Delimiter, Encoding, Html, Json, Markdown, Quiet, form_of, parse_number
+from mlpcli.cli.verbs.describing import describe_target
+from mlpcli.errors import GateMissed
+from mlpcli.messages import count, number
+
+if TYPE_CHECKING:
+    from mlpcli.evaluation.paired import Difference, McNemar
+    from mlpcli.workflows.compare import CompareResult
+
+TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "faint"}
 
 
 def compare(
@@ -19,29 +29,90 @@ def compare(
     confidence: Annotated[str, typer.Option("--confidence", help="Confidence of the intervals.")] = "0.95",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Write a table for a pull request.")] = False,
     quiet: Quiet = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """Compare two models on the same rows; exit 1 only if the new one is significantly worse.
 
     Example: mlp compare old.npz runs/penguins/weights.npz test.csv --metric accuracy --margin 0.01
     """
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.compare_view import compare_json, compare_markdown, compare_summary, refuse_worse
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
 
+    form = form_of(json, markdown, html)
     bounds = parse_number("--margin", margin), parse_number("--confidence", confidence)
     request = CompareRequest(old, new, source, metric, *bounds, delimiter, encoding)
     result = run_comparison(request)
-    screen = Screen(quiet)
-    for note in result.notes:
-        screen.warn(note)
-    if json:
-        screen.json(compare_json(result))
-    elif markdown:
-        compare_markdown(screen, result)
-    else:
-        compare_summary(screen, result)
-    refuse_worse(result)
+    Screen(quiet).give(document(result), as_json(result), form)
+    if not result.passed:
+        one = result.decisive
+        raise GateMissed(
+            f"{new} is worse than {old}: {one.metric} {number(one.new)} against {number(one.old)}, "
+            f"new - old {_interval(one)} ({_percent(result)} interval)"
+        )
+
+
+def document(result: "CompareResult") -> Document:
+    """A row per metric, the rows that one model alone has right, and the verdict."""
+    title = f"{count(result.n_rows, 'row')} · {describe_target(result.model.target)}"
+    columns = [
+        *(names(""), *numbers(["old", "new", "new - old"]), Column(f"{_percent(result)} interval", rank=1)),
+        Column("", is_text=True),
+    ]
+    rows = [
+        (
+            *(one.metric, number(one.old), number(one.new), number(one.difference), _interval(one)),
+            Cell(one.verdict, TONES[one.verdict]),
+        )
+        for one in result.differences
+    ]
+    tests = [Paragraph(_mcnemar(one.metric, one.mcnemar)) for one in result.differences if one.mcnemar is not None]
+    margin = f" by more than {result.request.margin:g}" if result.request.margin else ""
+    gates = Gates([Gate(f"{result.metric} not worse{margin}", "", result.passed)])
+    verdict = "pass" if result.passed else "FAIL"
+    return Document(title, [Table(columns, rows), *tests, gates], result.notes, heading=f"mlp compare: {verdict}")
+
+
+def as_json(result: "CompareResult") -> dict[str, Any]:
+    """Every score of both models, with the difference and its interval."""
+    request = result.request
+    return {
+        "old": request.old,
+        "new": request.new,
+        "n_rows": result.n_rows,
+        "task": result.model.target.task,
+        "metric": result.metric,
+        "margin": request.margin,
+        "confidence": request.confidence,
+        "passed": result.passed,
+        "metrics": {one.metric: _difference_json(one) for one in result.differences},
+    }
+
+
+def _difference_json(one: "Difference") -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "old": one.old, "new": one.new, "difference": one.difference, "low": one.low, "high": one.high,
+        "verdict": one.verdict,
+    }  # fmt: skip
+    if one.mcnemar is not None:
+        test = one.mcnemar
+        record["mcnemar"] = {"only_old_right": test.only_old, "only_new_right": test.only_new, "p": test.p}
+    return record
+
+
+def _interval(one: "Difference") -> str:
+    return f"{number(one.low)} to {number(one.high)}"
+
+
+def _percent(result: "CompareResult") -> str:
+    return f"{100 * result.request.confidence:.4g} %"
+
+
+def _mcnemar(metric: str, test: "McNemar") -> str:
+    return (
+        f"right in {metric}: {test.only_old} by the old alone, {test.only_new} by the new alone, "
+        f"McNemar p {number(test.p)}"
+    )

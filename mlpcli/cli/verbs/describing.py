@@ -1,40 +1,44 @@
-"""How every verb shows targets, and scores of rows that chose something."""
+"""How every verb describes targets, what is done to answers, and trainings."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
-from mlpcli.messages import listed, number
-from mlpcli.model import Model
+from mlpcli.messages import count, listed, number
+
+if TYPE_CHECKING:
+    from mlpcli.data.targets.target import Target
+    from mlpcli.model import Model
+    from mlpcli.workflows.preparation import Prepared
 
 
-def describe_target(target: Target) -> str:
+def describe_target(target: "Target") -> str:
     """`3 classes`, `target price`, `targets a, b`."""
-    if isinstance(target, ClassTarget):
+    if target.kind == "classes":
         return f"{len(target.labels)} classes"
     return f"{'target' if len(target.names) == 1 else 'targets'} {', '.join(target.names)}"
 
 
 def score_headings(splits: Sequence[str], chosen: Mapping[str, Sequence[str]]) -> list[str]:
-    """The names of the splits, with a star where something was `chosen` on the rows; `chosen_remarks` says what."""
+    """The names of the splits, with a star where something was `chosen` on the rows; `chosen_remark` says what."""
     return [f"{split}*" if chosen.get(split) else split for split in splits]
 
 
-def chosen_remarks(chosen: Mapping[str, Sequence[str]], model: Model | None = None) -> list[str]:
-    """`* chosen on these rows: the epoch, temperature 1.31; such scores flatter`: nothing, or one line."""
-    values = {} if model is None else {name: model.target_state.get(name) for name in ("temperature", "threshold")}
+def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
+    """`* chosen on these rows: the epoch, temperature 1.31; such scores flatter`; "" for nothing."""
+    values = {name: model.target_state.get(name) for name in ("temperature", "threshold")}
     found = {what: values.get(what) for names in chosen.values() for what in names}
     parts = [
         f"the {what}" if value is None else f"{what} {listed([number(one) for one in value.tolist()])}"
         for what, value in found.items()
     ]
-    return [f"* chosen on these rows: {', '.join(parts)}; such scores flatter"] if parts else []
+    return f"* chosen on these rows: {', '.join(parts)}; such scores flatter" if parts else ""
 
 
-def describe_postprocessing(model: Model) -> str:
+def describe_postprocessing(model: "Model") -> str:
     """`temperature 1.31 · threshold 0.372`: what is done to the answers after the network; "" for nothing."""
     state, target = model.target_state, model.target
     parts: list[str] = []
-    if isinstance(target, NumberTarget) and target.transform in ("log", "quantile"):
+    if target.kind == "numbers" and target.transform in ("log", "quantile"):
         parts.append(target.transform)
     if "temperature" in state:
         parts.append(f"temperature {number(float(state['temperature'][0]))}")
@@ -44,3 +48,44 @@ def describe_postprocessing(model: Model) -> str:
         ranges = zip(state["target_low"].tolist(), state["target_high"].tolist(), strict=True)
         parts.append(f"clamped to {listed([f'{low:.10g} to {high:.10g}' for low, high in ranges])}")
     return " · ".join(parts)
+
+
+def describe_data(prepared: "Prepared") -> str:
+    """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
+    parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
+    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in parts)
+    sizes += "" if prepared.folds is None else f" in {int(prepared.folds.max()) + 1} folds"
+    n_rows = sum(len(part.truth) for part in parts)
+    target = prepared.target
+    of = f"{len(target.labels)} classes" if target.kind == "classes" else f"target {listed(target.names)}"
+    n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
+    return f"{count(n_rows, 'row')}: {sizes} · {count(n_columns, 'column')} -> {count(n_inputs, 'input')} · {of}"
+
+
+def describe_network(prepared: "Prepared") -> str:
+    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and how many the saved network has, if not as many."""
+    network, training = prepared.network, prepared.loaded.config.model
+    names = [*list(dict.fromkeys(function for _, function in network.dense_layers[:-1])), network.output]
+    dropout = f" · dropout {training.dropout:g}" if training.dropout else ""
+    sizes = " -> ".join(map(str, network.sizes))
+    n_members = len(prepared.networks)
+    members = f" · {n_members} members" if n_members > 1 else ""
+    n_trained = sum(one.n_parameters for one in prepared.networks)
+    n_saved = prepared.n_saved_parameters
+    parameters = count(n_trained, "parameter") + (
+        f", {count(n_saved, 'as saved', 'as saved')}" if n_saved != n_trained else ""
+    )
+    return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}"
+
+
+def describe_training(prepared: "Prepared") -> str:
+    """`sgd 0.05, momentum 0.9, cosine · batch 32 · cross_entropy`."""
+    spec, optimizer = prepared.spec, prepared.spec.update.optimizer
+    rule = [f"{optimizer.name} {optimizer.learning_rate:g}"]
+    momentum = getattr(optimizer, "momentum", 0.0)
+    rule += [f"momentum {momentum:g}"] if momentum else []
+    rule += [f"weight decay {optimizer.weight_decay:g}"] if optimizer.weight_decay else []
+    rule += [spec.schedule.name] if spec.schedule.name != "constant" else []
+    smoothing = prepared.label_smoothing
+    smoothed = f", label smoothing {smoothing:g}" if smoothing else ""
+    return f"{', '.join(rule)} · batch {spec.batch_size} · {spec.loss.name}{smoothed}"

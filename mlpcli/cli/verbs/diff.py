@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, texts
-from mlpcli.cli.options import Json
+from mlpcli.cli.options import Html, Json, Markdown, form_of
 from mlpcli.cli.plain import plain
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, listed, number
@@ -24,6 +24,8 @@ def diff(
     new: Annotated[str | None, typer.Argument(metavar="NEW", help="Model file to compare with.")] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 1 if the models differ.")] = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """Show where two model files differ: config, data, columns, scores, versions, and how far each layer moved.
 
@@ -33,6 +35,7 @@ def diff(
     from mlpcli.workflows.diff import diff as run_diff
     from mlpcli.workflows.diff import text_of
 
+    form = form_of(json, markdown, html)
     screen = Screen(is_quiet=False)
     if new is None:
         lines = list(text_of(old))
@@ -40,13 +43,10 @@ def diff(
             screen.json(dict(line.split(": ", 1) for line in lines))
         else:
             for line in lines:
-                screen.answer(line)
+                screen.write(line)
         return
     result = run_diff(old, new)
-    if json:
-        screen.json(as_json(result))
-    else:
-        screen.show(document(result))
+    screen.give(document(result), as_json(result), form)
     if exit_code and not result.is_same:
         where = [*dict.fromkeys(change.section for change in result.changes), *(["arrays"] if result.arrays else [])]
         raise GateMissed(f"{old} and {new} differ: {listed(where)}")
@@ -56,7 +56,9 @@ def document(result: "DiffResult") -> Document:
     """A row for each value that differs, section by section, then one for each array."""
     title = f"{result.old} -> {result.new}"
     if result.is_same:
-        return Document(title, [Paragraph("the same model: no value and no array differs")])
+        return Document(
+            title, [Paragraph("the same model: no value and no array differs")], heading="mlp diff: the same model"
+        )
     blocks: list[Block] = []
     shown = [change for change in result.changes if _is_shown(result, change)]
     left_out = len(result.changes) - len(shown)
@@ -66,7 +68,7 @@ def document(result: "DiffResult") -> Document:
     elif more:
         blocks.append(Paragraph(more))
     blocks += [Paragraph(text) for text in _chosen(result, shown)]
-    return Document(title, [*blocks, *_arrays(result)])
+    return Document(title, [*blocks, *_arrays(result)], heading="mlp diff: not the same model")
 
 
 def as_json(result: "DiffResult") -> dict[str, Any]:

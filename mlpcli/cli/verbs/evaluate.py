@@ -1,5 +1,9 @@
 """`mlp eval`."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
 from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     By,
@@ -8,6 +12,7 @@ from mlpcli.cli.options import (
     Delimiter,
     Each,
     Encoding,
+    Html,
     Json,
     JUnit,
     Markdown,
@@ -18,7 +23,19 @@ from mlpcli.cli.options import (
     Replicates,
     Scored,
     Weights,
-)
+    form_of,
+)  # fmt: skip
+from mlpcli.cli.verbs.describing import describe_target
+from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
+from mlpcli.messages import count, interval, number
+
+if TYPE_CHECKING:
+    from mlpcli.workflows import certainty
+    from mlpcli.workflows.evaluate import EvalResult
+    from mlpcli.workflows.slices import Slice, SliceTable
+
+MOST_CLASSES = 30  # rows and columns of a table of classes, outputs or groups
+MOST_CONFUSED = 10  # pairs of classes
 
 
 def evaluate(
@@ -36,8 +53,9 @@ def evaluate(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,
-    markdown: Markdown = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """Score a model on rows whose target is known; with gates, the exit code is the verdict.
 
@@ -46,16 +64,163 @@ def evaluate(
     from mlpcli.cli.ci import report
     from mlpcli.cli.terminal import Screen
     from mlpcli.cli.verbs.eval_options import read_by, read_certainty, read_gates
-    from mlpcli.cli.verbs.eval_view import show_eval
-    from mlpcli.cli.verbs.gates import refuse_missed
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 
-    gates, certainty = read_gates(minimum, maximum), read_certainty(confidence, replicates)
+    form = form_of(json, markdown, html)
+    gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
     refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, each, gates)
-    result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, certainty, groups)
-    show_eval(Screen(quiet), result, json, markdown)
-    report(result, junit)
+    result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, bounds, groups)
+    shown = document(result)
+    Screen(quiet).give(shown, as_json(result), form)
+    report(result, shown, junit)
     refuse_missed(result.verdicts)
     if result.drift is not None:
         result.drift.refuse(on_drift)
+
+
+def document(result: "EvalResult") -> Document:
+    """Every score with its interval, the scores per class, the confusion matrix, the groups, and the gates."""
+    confidence = f"intervals at {result.certainty.confidence:.4g}"
+    title = f"{count(result.n_rows, 'row')} · {describe_target(result.model.target)} · {confidence}"
+    scored = result.scored
+    rows = [
+        (key, number(score), interval(scored.intervals.get(key)))
+        for key, score in scored.scores.items()
+        if "[" not in key
+    ]
+    blocks: list[Block] = [Table([names("metric"), *numbers(["score", "interval"])], rows)]
+    for reason, keys in scored.without_interval.items():
+        blocks.append(Paragraph(f"no interval of {', '.join(keys)}: {reason}"))
+    blocks += [*_parts(scored), *_confusion(result)]
+    blocks += [_slices(table) for table in result.slice_tables]
+    heading = f"mlp eval: {tally(result.verdicts)}"
+    return Document(title, [*blocks, *gate_blocks(result.verdicts)], result.notes, heading)
+
+
+def as_json(result: "EvalResult") -> dict[str, Any]:
+    """Scores, intervals, gates, groups and the confusion matrix."""
+    record: dict[str, Any] = {
+        "n_rows": result.n_rows,
+        "task": result.model.target.task,
+        "scores": result.scored.scores,
+        "confidence": result.certainty.confidence,
+        "intervals": _intervals_json(result.scored),
+        "gates": gates_json(result.verdicts),
+        "passed": result.passed,
+        "n_missing": result.counts.n_missing,
+        "n_unseen": result.counts.n_unseen,
+    }
+    if result.model.target.kind == "classes":
+        record |= {"classes": result.model.target.labels, "confusion": result.confusion}
+    if result.slice_tables:
+        record["slices"] = [_slices_json(table) for table in result.slice_tables]
+    return record
+
+
+def _slices_json(table: "SliceTable") -> dict[str, Any]:
+    return {
+        "by": table.columns,
+        "metric": table.metric,
+        "groups": [
+            {
+                "name": one.name,
+                "n_rows": one.n_rows,
+                "is_small": one.is_small,
+                "scores": one.scored.scores,
+                "intervals": _intervals_json(one.scored),
+            }
+            for one in table.slices
+        ],
+    }
+
+
+def _intervals_json(scored: "certainty.Scored") -> dict[str, dict[str, float | str]]:
+    return {
+        key: {"low": one.low, "high": one.high, **({"reason": one.reason} if one.reason else {})}
+        for key, one in scored.intervals.items()
+    }
+
+
+def _parts(scored: "certainty.Scored") -> list[Table]:
+    """Scores per class, output or column: a row each, two columns per metric."""
+    parts: dict[str, dict[str, str]] = {}
+    for key in scored.scores:
+        if "[" in key:
+            metric, _, part = key.partition("[")
+            parts.setdefault(part[:-1], {})[metric] = key
+    if not parts:
+        return []
+    metrics = list(dict.fromkeys(metric for of in parts.values() for metric in of))
+    columns = [names(""), *(column for metric in metrics for column in (Column(metric), Column("interval", rank=1)))]
+    rows = []
+    for part, of in list(parts.items())[:MOST_CLASSES]:
+        keys = [of.get(metric, "") for metric in metrics]
+        cells = [(number(scored.scores.get(key)), interval(scored.intervals.get(key))) for key in keys]
+        rows.append((part, *(text for pair in cells for text in pair)))
+    n_more = len(parts) - MOST_CLASSES
+    return [Table(columns, rows, more=f"and {n_more} more (--json shows all)" if n_more > 0 else "")]
+
+
+def _confusion(result: "EvalResult") -> list[Table]:
+    """The confusion matrix; of many classes, or on a narrow terminal, the pairs that are most often confused."""
+    target = result.model.target
+    if target.kind != "classes" or result.confusion is None:
+        return []
+    labels, cells = target.labels, result.confusion.tolist()
+    pairs = _confused_pairs(labels, cells)
+    if len(labels) > MOST_CLASSES:
+        return [pairs]
+    rows = [(label, *map(_amount, row)) for label, row in zip(labels, cells, strict=True)]
+    columns = [names("confusion"), *numbers(labels)]
+    return [Table(columns, rows, remark="(rows: truth, columns: predicted)", narrow=pairs)]
+
+
+def _confused_pairs(labels: Sequence[str], cells: list[list[float]]) -> Table:
+    found = sorted(
+        ((cell, i, j) for i, row in enumerate(cells) for j, cell in enumerate(row) if i != j and cell),
+        key=lambda pair: (-pair[0], pair[1:]),
+    )
+    rows = [
+        (labels[i], labels[j], _amount(cell), f"{100 * cell / sum(cells[i]):.0f}%")
+        for cell, i, j in found[:MOST_CONFUSED]
+    ]
+    n_more = len(found) - MOST_CONFUSED
+    more = f"and {count(n_more, 'more pair')} of {len(labels)} classes (--json has the matrix)" if n_more > 0 else ""
+    return Table(
+        [names("most confused: truth"), names("predicted"), Column("rows"), Column("of that class")],
+        rows,
+        more=more if rows else "no two classes are confused",
+    )
+
+
+def _amount(cell: float) -> str:
+    """A number of rows, or a sum of weights."""
+    return number(cell) if cell % 1 else f"{cell:.0f}"
+
+
+def _slices(table: "SliceTable") -> Table:
+    """A row for each group, the worst first: how many rows, the metric they are sorted by, and further ones."""
+    shown = [key for key in table.slices[0].scored.intervals if key != table.metric]
+    columns = [
+        *(names(f"by {', '.join(table.columns)}"), Column("rows"), Column(table.metric), Column("interval", rank=1)),
+        *(Column(key, rank=2) for key in shown),
+    ]
+    columns += [Column("", is_text=True, rank=3)] if any(one.is_small for one in table.slices) else []
+    rows = [_slice_row(one, table.metric, shown)[: len(columns)] for one in table.slices[:MOST_CLASSES]]
+    n_more = len(table.slices) - MOST_CLASSES
+    more = f"and {count(n_more, 'more group')}; --json shows all" if n_more > 0 else ""
+    return Table(columns, rows, more=more)
+
+
+def _slice_row(one: "Slice", metric: str, shown: list[str]) -> tuple[str, ...]:
+    scores = one.scored.scores
+    further = [number(scores[key]) for key in shown]
+    return (
+        one.name,
+        f"{one.n_rows}",
+        number(scores[metric]),
+        interval(one.scored.intervals.get(metric)),
+        *further,
+        one.remark,
+    )

@@ -1,10 +1,20 @@
 """`mlp init`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlpcli.cli.options import Delimiter, Encoding, Quiet, parse_number
+from mlpcli.messages import count, duration, listed
+
+if TYPE_CHECKING:
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.data.schema.profile import ColumnProfile
+    from mlpcli.workflows.init import Starter
+
+KINDS = ("number", "code", "category", "boolean", "date")
+MOST_CLASSES = 10
+LABEL = 13  # columns of `  number     `
 
 
 def init(
@@ -40,7 +50,6 @@ def init(
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.init_view import init_summary
     from mlpcli.config.recipes import RECIPES
     from mlpcli.data.schema.task import TASKS
     from mlpcli.errors import MlpError, did_you_mean
@@ -58,6 +67,62 @@ def init(
         starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
-    init_summary(Screen(quiet), starter, output)
+    say_what_was_found(Screen(quiet), starter, output)
     if output == "-":
         typer.echo(starter.text, nl=False)
+
+
+def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> None:
+    """Rows, target, columns by what they hold, what was dropped and why, and the next command."""
+    for note in starter.notes:
+        screen.warn(note)
+    n_rows, n_columns = starter.table.n_rows, len(starter.table.columns)
+    guessed = " (the last column; another one: --target)" if starter.is_target_guessed else ""
+    shape = f"{count(n_rows, 'row')}, {count(n_columns, 'column')}"
+    screen.say(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")
+    for kind in KINDS:
+        columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
+        if columns:
+            remark = "   (whole numbers, read as amounts)" if kind == "code" else ""
+            screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL)
+    for reason, names in _dropped(starter).items():
+        screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}", " " * LABEL)
+    if starter.seconds is not None:
+        members = f", {count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
+        about = f"about {duration(starter.seconds)} of training, reading included"
+        screen.say(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
+        if starter.budget is not None and starter.seconds > starter.budget:
+            screen.warn(f"one epoch takes longer than {duration(starter.budget)}: training will end within it.")
+    if output != "-":
+        faults = any(profile.fault and not profile.drop_reason for profile in starter.profiles)
+        first = "settle what the notes say, then " if faults else ""
+        screen.say(f"Wrote {output}. Next: {first}mlp train {output}")
+
+
+def _dropped(starter: "Starter") -> dict[str, list[str]]:
+    """Columns that were dropped, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for profile in starter.profiles:
+        if profile.drop_reason:
+            by_reason.setdefault(profile.drop_reason, []).append(profile.name)
+    return by_reason
+
+
+def _target(starter: "Starter") -> str:
+    if starter.task == "classification":
+        shown = [f"{label} {n}" for label, n in list(starter.class_counts.items())[:MOST_CLASSES]]
+        more = ", ..." if len(starter.class_counts) > MOST_CLASSES else ""
+        codes = f"; {_reason(starter)}" if "whole numbers" in starter.task_reason else ""
+        return f"{len(starter.class_counts)} classes ({', '.join(shown)}{more}){codes}"
+    return f"{starter.task} ({_reason(starter)})"
+
+
+def _reason(starter: "Starter") -> str:
+    """Why this task, without the name of the target, which stands before it."""
+    return starter.task_reason.removeprefix(f"{', '.join(starter.targets)}: ")
+
+
+def _described(profile: "ColumnProfile") -> str:
+    parts = [str(profile.n_distinct)] if profile.role == "category" else []
+    parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
+    return f"{profile.name} ({', '.join(parts)})" if parts else profile.name

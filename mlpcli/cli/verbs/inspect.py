@@ -1,20 +1,157 @@
 """`mlp inspect`."""
 
-from mlpcli.cli.options import Json, Weights
+from typing import TYPE_CHECKING, Any
+
+from mlpcli.cli.document import Block, Column, Document, Facts, Paragraph, Table, names, numbers
+from mlpcli.cli.options import Html, Json, Markdown, Weights, form_of
+from mlpcli.cli.verbs.describing import chosen_remark, describe_postprocessing, describe_target, score_headings
+from mlpcli.messages import count, duration, listed, number, size
+from mlpcli.workflows.main_metrics import main_metrics
+
+if TYPE_CHECKING:
+    from mlpcli.data.features.columns import Feature
+    from mlpcli.model import Model
+    from mlpcli.workflows.inspect import Inspection
+
+MOST_COLUMNS = 40
 
 
-def inspect(weights: Weights, json: Json = False) -> None:
+def inspect(weights: Weights, json: Json = False, markdown: Markdown = False, html: Html = False) -> None:
     """Show what a model file holds: layers, columns, classes, scores and how it was made.
 
     Example: mlp inspect runs/penguins/weights.npz
     """
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.inspect_view import inspect_json, inspect_summary
     from mlpcli.workflows.inspect import inspect as run_inspection
 
+    form = form_of(json, markdown, html)
     inspection = run_inspection(weights)
-    screen = Screen(is_quiet=False)
-    if json:
-        screen.json(inspect_json(inspection))
-    else:
-        inspect_summary(screen, inspection)
+    Screen(is_quiet=False).give(document(inspection), as_json(inspection), form)
+
+
+def document(inspection: "Inspection") -> Document:
+    """Network, layers, columns, scores and record; that it is shown at all means that the file is sound."""
+    model = inspection.model
+    parameters = count(model.ensemble.n_parameters, "parameter")
+    members = f" · {len(model.ensemble.networks)} members" if len(model.ensemble.networks) > 1 else ""
+    shape = " -> ".join(map(str, model.ensemble.first.sizes))
+    title = f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}"
+    tables = [_layers(inspection), _columns(model), *_scores(model)]
+    blocks: list[Block] = [_answers(model), *tables, _record(inspection), Paragraph("all numbers are finite")]
+    return Document(title, blocks, heading="mlp inspect")
+
+
+def as_json(inspection: "Inspection") -> dict[str, Any]:
+    """Everything in the header, and the summary of each layer."""
+    model = inspection.model
+    return {
+        "path": inspection.path,
+        "bytes": inspection.n_bytes,
+        "layers": inspection.layers,
+        "sizes": model.ensemble.first.sizes,
+        "n_parameters": model.ensemble.n_parameters,
+        "activations": [function for _, function in model.ensemble.first.dense_layers[:-1]],
+        "output_activation": model.ensemble.first.output,
+        "target": model.target,
+        "task": model.target.task,
+        "temperature": model.target_state.get("temperature"),
+        "threshold": model.target_state.get("threshold"),
+        "clamp": {"low": model.target_state.get("target_low"), "high": model.target_state.get("target_high")},
+        "columns": inspection.columns,
+        "inputs": model.preprocessor.feature_names,
+        "weight_column": model.weight_column,
+        "scores": model.scores,
+        "record": model.record,
+        "seconds": inspection.seconds,
+        "is_finite": True,
+    }
+
+
+def _answers(model: "Model") -> Facts:
+    target = model.target
+    facts = [("target", f"{listed(target.names)} · {target.task} · {describe_target(target)}")]
+    if target.kind == "classes":
+        facts.append(("classes", listed(target.labels, 20)))
+    if postprocessing := describe_postprocessing(model):
+        facts.append(("answers", postprocessing))
+    if model.weight_column:
+        facts.append(("weights", f"sample weights in column {model.weight_column}"))
+    return Facts(facts)
+
+
+def _layers(inspection: "Inspection") -> Table:
+    columns = [
+        *(Column("layer", is_text=True), *numbers(["W", "parameters"]), Column("activation", is_text=True)),
+        *(Column("std of W", rank=1), Column("largest |W|", rank=2)),
+    ]
+    return Table(
+        columns,
+        [
+            (
+                *(str(of.number), f"{of.n_out} x {of.n_in}", str(of.n_parameters), of.activation),
+                *(number(of.weight_std), number(of.weight_largest)),
+            )
+            for of in inspection.layers
+        ],
+    )
+
+
+def _columns(model: "Model") -> Table:
+    columns = [names("column"), Column("read as", is_text=True), Column("inputs"), Column("treatment", is_text=True)]
+    features = model.preprocessor.columns
+    rows = [(of.name, of.role, str(of.n_inputs), _treatment(of)) for of in features[:MOST_COLUMNS]]
+    n_more = len(features) - MOST_COLUMNS
+    return Table(columns, rows, more=f"and {count(n_more, 'more column')} (--json shows all)" if n_more > 0 else "")
+
+
+def _treatment(column: "Feature") -> str:
+    from mlpcli.data.schema.dates import iso_date
+
+    parts = []
+    if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
+        shown = iso_date if column.role == "date" else "{:.10g}".format
+        parts.append(f"{shown(column.minimum)} to {shown(column.maximum)}")
+    parts += [f"clipped at {column.clip:g}"] if column.clip is not None else []
+    parts += [f"{column.n_quantiles} quantiles"] if column.n_quantiles else []
+    parts += [f"{column.n_bins} bins"] if column.n_bins else []
+    parts += [f"written {column.schema.date_format}"] if column.schema.date_format else []
+    if levels := column.levels or column.schema.levels:
+        parts.append(listed(levels, 6))
+    parts += ["missing"] if column.has_missing_level else []
+    parts += ["other"] if column.has_other_level else []
+    if column.n_missing:
+        parts.append(f"{column.n_missing} missing in training")
+    if column.flag_of:
+        parts.append("with a flag" if column.flag_of == column.name else f"flag shared with {column.flag_of}")
+    return ", ".join(parts)
+
+
+def _scores(model: "Model") -> list[Table]:
+    """The main metrics of each split; no table for a model that was never scored."""
+    scores: dict[str, dict[str, float | None]] = {}
+    for key, value in model.scores.items():
+        part, _, metric = key.partition(".")
+        scores.setdefault(part, {})[metric] = value
+    chosen = model.record.get("chosen", {})
+    headings = score_headings(list(scores), chosen)
+    metrics = main_metrics(model.target.task, model.target.names)
+    rows = [(metric, *(number(of.get(metric)) for of in scores.values())) for metric in metrics]
+    return [Table([names(""), *numbers(headings)], rows, more=chosen_remark(chosen, model))] if scores else []
+
+
+def _record(inspection: "Inspection") -> Facts:
+    record = inspection.model.record
+    data, of_parts, sittings = record.get("data", {}), record.get("rows", {}), record.get("sittings", [])
+    rows = {
+        "trained on": f"{data.get('name', '?')} · {', '.join(f'{n} {part}' for part, n in of_parts.items())}",
+        "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
+        "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
+        "seed": str(record.get("seed", "?")),
+    }
+    for sitting in sittings:
+        name = "trained by" if len(sittings) == 1 else f"to epoch {sitting['epoch']}"
+        versions = ", ".join(f"{name} {version}" for name, version in sitting["versions"].items())
+        rows[name] = f"{sitting['engine']} · threads {sitting['threads']} · {versions}"
+    if inspection.seconds is not None:
+        rows["duration"] = duration(inspection.seconds)
+    return Facts(list(rows.items()))

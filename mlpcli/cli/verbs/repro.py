@@ -1,10 +1,18 @@
 """`mlp repro`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.options import Json, Quiet, Weights
+from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers, texts
+from mlpcli.cli.options import Html, Json, Markdown, Quiet, Weights, form_of
+from mlpcli.errors import GateMissed
+from mlpcli.messages import count, listed, number
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.repro import ReproResult
+
+MOST_ARRAYS = 5
 
 
 def repro(
@@ -15,6 +23,8 @@ def repro(
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """Train a model again from the record inside it; exit 0 only if the same bytes come out.
 
@@ -22,13 +32,45 @@ def repro(
     """
     from mlpcli.cli.progress import TrainingView
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.repro_view import refuse_other, repro_json, repro_summary
     from mlpcli.workflows.repro import repro as run_repro
 
-    screen = Screen(quiet)
+    form, screen = form_of(json, markdown, html), Screen(quiet)
     result = run_repro(weights, tuple(data or ()), TrainingView(screen))
-    if json:
-        screen.json(repro_json(result))
-    else:
-        repro_summary(screen, result)
-    refuse_other(result)
+    screen.give(document(result), as_json(result), form)
+    if not result.is_same:
+        what = [one.what for one in result.deviations] + (["arrays"] if result.arrays else [])
+        raise GateMissed(f"{weights}: not reproduced: {listed(what)}")
+
+
+def document(result: "ReproResult") -> Document:
+    """One line where the bytes are the same; else what is different, and the arrays that moved farthest."""
+    if result.is_same:
+        title = f"{result.weights}: {count(result.n_epochs, 'epoch')} gave the same bytes"
+        return Document(title, heading="mlp repro: pass")
+    ending = "not the same bytes" if result.was_trained else "the data is not the same: not trained again"
+    rows = [(one.what, one.then, one.now) for one in result.deviations]
+    blocks: list[Block] = [Table(texts(["", "then", "now"]), rows)]
+    if result.was_trained:
+        blocks.append(_arrays(result) if result.arrays else Paragraph("all arrays are equal"))
+    return Document(f"{result.weights}: {ending}", blocks, heading="mlp repro: FAIL")
+
+
+def as_json(result: "ReproResult") -> dict[str, Any]:
+    """The verdict, and all that is different."""
+    return {
+        "weights": result.weights,
+        "same": result.is_same,
+        "trained": result.was_trained,
+        "epochs": result.n_epochs,
+        "deviations": result.deviations,
+        "arrays": [
+            {"name": one.name, "distance": one.distance, "largest_change": one.largest_change} for one in result.arrays
+        ],
+    }
+
+
+def _arrays(result: "ReproResult") -> Table:
+    rows = [(one.name, number(one.distance), number(one.largest_change)) for one in result.arrays[:MOST_ARRAYS]]
+    n_more = len(result.arrays) - MOST_ARRAYS
+    more = f"and {count(n_more, 'more array')}" if n_more > 0 else ""
+    return Table([names("array"), *numbers(["distance", "largest change"])], rows, more=more)

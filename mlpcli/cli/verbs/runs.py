@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, Tone
-from mlpcli.cli.options import Json
+from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, Tone, names
+from mlpcli.cli.options import Html, Json, Markdown, form_of
 from mlpcli.messages import count, duration, number
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ TONES: "dict[State, Tone]" = {"running": "good", "failed": "bad", "damaged": "ba
 def runs(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Folder of runs; runs if not given.")] = "runs",
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """List the runs of a folder, by their data: state, scores, time, and in which keys of the config they differ.
 
@@ -29,29 +31,26 @@ def runs(
     from mlpcli.cli.terminal import Screen
     from mlpcli.workflows.runs import runs as find_runs
 
+    form = form_of(json, markdown, html)
     groups = find_runs(folder)
-    screen = Screen(is_quiet=False)
-    if json:
-        screen.json(as_json(folder, groups))
-    else:
-        screen.show(document(folder, groups))
+    Screen(is_quiet=False).give(document(folder, groups), as_json(folder, groups), form)
 
 
 def document(folder: str, groups: "Sequence[Group]") -> Document:
     """A table for the runs on the same data."""
     total = sum(len(group.runs) for group in groups)
     if not total:
-        return Document(f"no runs in {folder}. mlp train CONFIG makes one.")
+        return Document(f"no runs in {folder}. mlp train CONFIG makes one.", heading="mlp runs")
     blocks: list[Block] = []
     for group in groups:
         rows = f"{count(len(group.runs), 'run')} · scores of {_rows(group)} · " if group.metrics else ""
         sort = f"sorted by {group.metric}" if group.metric else "no scores yet"
         data = f"{group.data} -> {group.target}" if group.data else "of unknown data"
-        blocks += [Paragraph(""), Paragraph(f"{data}: {rows}{sort}"), _table(group)]
+        blocks.append(_table(group, f"{data}: {rows}{sort}"))
     has_star = any(run.is_best_so_far for group in groups for run in group.runs)
     more = [Paragraph("* best so far")] if has_star else []
     faults = [run.fault for group in groups for run in group.runs if run.fault]
-    return Document(f"{folder}: {count(total, 'run')}", [*blocks, *more], faults)
+    return Document(f"{folder}: {count(total, 'run')}", [*blocks, *more], faults, heading="mlp runs")
 
 
 _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": "the training rows"}
@@ -63,11 +62,11 @@ def _rows(group: "Group") -> str:
     return _ROWS[group.part] + (" (chosen on these rows)" if has_chosen else "")
 
 
-def _table(group: "Group") -> Table:
+def _table(group: "Group", title: str) -> Table:
     """The best run first; what differs is what another run has in place of its values."""
     first = group.runs[0].name
     columns = [
-        Column("run", is_text=True),
+        names("run"),
         Column("state", is_text=True),
         *(Column(name, rank=0 if name == group.metric else 2) for name in group.metrics),
         Column("epochs", rank=3),
@@ -75,7 +74,7 @@ def _table(group: "Group") -> Table:
     ]
     if len(group.runs) > 1:
         columns.append(Column(f"unlike {os.path.basename(first)}", is_text=True))
-    return Table(columns, [_row(run, group) for run in group.runs])
+    return Table(columns, [_row(run, group) for run in group.runs], title=title)
 
 
 def _row(run: "Run", group: "Group") -> list[str | Cell]:

@@ -1,10 +1,32 @@
 """`mlp train`."""
 
-from typing import Annotated
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.options import Config, Json, Output, Quiet, Seed, Settings
+from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.options import Config, Html, Json, Markdown, Output, Quiet, Seed, Settings, form_of
+from mlpcli.cli.verbs.describing import chosen_remark, score_headings
+from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
+from mlpcli.errors import GateMissed
+from mlpcli.messages import count, duration, listed, number
+from mlpcli.workflows.main_metrics import main_metrics
+
+if TYPE_CHECKING:
+    from mlpcli.data.targets.target import Target
+    from mlpcli.workflows.train import TrainResult
+    from mlpcli.workflows.up_to_date import FinishedRun
+
+# The metric, lower being better, in which a model trained on a loss should beat the constant baseline.
+LOSS_METRICS = {
+    "cross_entropy": "log_loss",
+    "binary_cross_entropy": "log_loss",
+    "squared_error": "rmse",
+    "absolute_error": "mae",
+    "poisson": "rmse",
+}
 
 
 def train(
@@ -24,6 +46,8 @@ def train(
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
 ) -> None:
     """Train a network and write weights, metrics and history into a run folder.
 
@@ -32,19 +56,109 @@ def train(
     from mlpcli.cli.overrides import Limits, config_overrides, resume_command
     from mlpcli.cli.progress import TrainingView
     from mlpcli.cli.terminal import Screen
-    from mlpcli.cli.verbs.train_view import refuse_failed, train_json, train_summary
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.train import train as run_training
     from mlpcli.workflows.train import train_if_changed
 
-    limits = Limits(seconds, epochs, memory)
+    form, limits, screen = form_of(json, markdown, html), Limits(seconds, epochs, memory), Screen(quiet)
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
-    screen = Screen(quiet)
-    flags = [*limits.words(), *["--quiet"] * quiet, *["--json"] * json]
+    flags = [*limits.words(), *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
     result = (train_if_changed if if_changed else run_training)(loaded, TrainingView(screen), resume, command)
-    if json:
-        screen.json(train_json(result))
-    else:
-        train_summary(screen, result)
+    screen.give(document(result), as_json(result), form)
+    if form == "text":
+        for line in next_commands(result):
+            screen.say(line)
     refuse_failed(result)
+
+
+def document(result: "TrainResult | FinishedRun") -> Document:
+    """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
+    from mlpcli.workflows.up_to_date import FinishedRun
+
+    if isinstance(result, FinishedRun):
+        reason = "config, data and version are those of the run. Nothing to do."
+        return Document(f"{result.folder} is up to date: {reason}", heading="mlp train: up to date")
+    outcome = result.outcome
+    parts = list(outcome.scores)
+    target = result.prepared.target
+    metrics = list(main_metrics(target.task, target.names))
+    if result.prepared.metric not in ("loss", *metrics):
+        metrics.append(result.prepared.metric)
+    if result.rarest_class and "average_precision" not in metrics:
+        metrics.append("average_precision")
+    rows = [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in metrics]
+    chosen = {"validation": outcome.chosen}
+    columns = [names(""), *numbers(score_headings(parts, chosen))]
+    scores = Table(columns, rows, more=chosen_remark(chosen, outcome.model))
+    blocks: list[Block] = [scores, *gate_blocks(outcome.verdicts)]
+    where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
+    done = f"Stopped {where}: {outcome.stop_reason}." if outcome.stop_reason else f"{count(outcome.epochs, 'epoch')}."
+    last = "The last epoch is kept." if outcome.epochs else "The weights of the last step are kept."
+    kept = last if outcome.best_score is None else f"Best epoch {outcome.best_epoch}."
+    blocks.append(Paragraph(f"{done} {kept} {duration(result.seconds)}"))
+    blocks.append(Paragraph(f"{result.folder}/weights.npz · metrics.json · history.csv"))
+    heading = f"mlp train: {tally(outcome.verdicts)}" if outcome.verdicts else "mlp train"
+    return Document("", blocks, _notes(result), heading)
+
+
+def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
+    """The metrics, the folder, and the gates."""
+    from mlpcli.workflows.journal import flat_metrics
+    from mlpcli.workflows.up_to_date import FinishedRun
+
+    if isinstance(result, FinishedRun):
+        return {
+            "output": result.folder,
+            "weights": f"{result.folder}/weights.npz",
+            "up_to_date": True,
+            "judged_on": result.judged_on,
+            "passed": not result.missed_gates,
+            "metrics": dict(result.metrics),
+        }
+    return {
+        "output": result.folder,
+        "weights": f"{result.folder}/weights.npz",
+        "up_to_date": False,
+        "layers": result.prepared.network.sizes,
+        "gates": gates_json(result.outcome.verdicts),
+        "judged_on": result.prepared.parts[-1].name,
+        "passed": result.outcome.passed,
+        "metrics": flat_metrics(result.outcome, result.seconds),
+    }
+
+
+def refuse_failed(result: "TrainResult | FinishedRun") -> None:
+    """Raise GateMissed, which ends the program with exit code 1, unless every gate is (or was) met."""
+    from mlpcli.workflows.up_to_date import FinishedRun
+
+    if not isinstance(result, FinishedRun):
+        refuse_missed(result.outcome.verdicts)
+    elif result.missed_gates:
+        raise GateMissed(f"{result.folder} missed when it was trained: {', '.join(result.missed_gates)}")
+
+
+def next_commands(result: "TrainResult | FinishedRun") -> list[str]:
+    """What to type after a training, a command per line."""
+    from mlpcli.workflows.up_to_date import FinishedRun
+
+    if isinstance(result, FinishedRun):
+        return []
+    weights = shlex.quote(f"{result.folder}/weights.npz")
+    return [f"Next: mlp eval {weights} NEW.csv", f"  or: mlp predict {weights} NEW.csv"]
+
+
+def _notes(result: "TrainResult") -> list[str]:
+    metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
+    poor = [] if metric is None else _no_better(result.outcome.scores, metric, result.prepared.target)
+    if poor:
+        return [f"in {listed(poor)} the model is no better than the constant baseline, which ignores the inputs."]
+    return []
+
+
+def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: "Target") -> list[str]:
+    """The metric, or of several numbers that of each target, in which the last split does not beat the baseline."""
+    last = list(scores)[-2]
+    is_in_parts = target.kind == "numbers" and len(target.names) > 1
+    keys = [f"{metric}[{name}]" for name in target.names] if is_in_parts else [metric]
+    return [key for key in keys if key in scores[last] and scores[last][key] >= scores["constant"][key]]

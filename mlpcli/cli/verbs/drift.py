@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from rich.text import Text
-
-from mlpcli.cli.terminal import Row, Screen, aligned
+from mlpcli.cli.document import Block, Cell, Column, Document, Form, Paragraph, Table, names
+from mlpcli.cli.terminal import Screen
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, listed, number
 from mlpcli.workflows.drift import FEWEST_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
@@ -22,51 +21,45 @@ def is_model(path: str) -> bool:
 
 
 def check_table(
-    screen: Screen, weights: str, source: str, on_drift: str, delimiter: str | None, encoding: str | None, as_json: bool
+    screen: Screen, weights: str, source: str, on_drift: str, delimiter: str | None, encoding: str | None, form: Form
 ) -> None:
-    """Show the whole report; raises GateMissed for `--on-drift fail` and a column that drifted."""
+    """Give the whole report; raises GateMissed for `--on-drift fail` and a column that drifted."""
     if not source:
         raise MlpError(
             f"{weights}: a model is checked with a table: mlp check {weights} NEW.csv. Its content: mlp inspect"
         )
     check_on_drift(on_drift)
     found = check_drift(weights, source, delimiter, encoding)
-    if as_json:
-        screen.json(drift_json(found))
-    else:
-        drift_summary(screen, found)
+    screen.give(document(found), as_json(found), form)
     found.report.refuse(on_drift)
 
 
-def drift_summary(screen: Screen, found: DriftCheck) -> None:
+def document(found: DriftCheck) -> Document:
     """A row per column, the levels that were not seen, and the verdict."""
     report = found.report
-    for note in found.notes:
-        screen.warn(note)
     n_columns = count(len(report.columns), "column")
-    screen.answer(f"{count(report.n_rows, 'row')} beside {count(report.n_training_rows, 'training row')} · {n_columns}")
-    rows: list[Row] = [("column", "role", "missing (before)", "range (before)", "outside", "PSI", "p", "verdict")]
-    rows += [_row(drift) for drift in report.columns]
-    screen.answer()
-    for line in aligned(rows, text_columns=(0, 1, 7)):
-        screen.answer(line)
-    unseen = [drift for drift in report.columns if drift.unseen]
-    if unseen:
-        screen.answer()
-    for drift in unseen:
-        texts = listed([f"{text} {n}" for text, n in drift.unseen.items()])
-        screen.answer(f"{drift.column.name}: not among the levels of the reference profile: {texts}")
-    if report.n_rows < FEWEST_ROWS:
-        screen.warn(f"fewer than {FEWEST_ROWS} rows: too few to say whether they are as in the training")
-    screen.answer()
+    title = f"{count(report.n_rows, 'row')} beside {count(report.n_training_rows, 'training row')} · {n_columns}"
+    columns = [
+        *(names("column"), Column("role", is_text=True, rank=3), Column("missing (before)", rank=1)),
+        *(Column("range (before)", rank=2), Column("outside"), Column("PSI"), Column("p", rank=1)),
+        Column("verdict", is_text=True),
+    ]
+    blocks: list[Block] = [Table(columns, [_row(drift) for drift in report.columns])]
+    for drift in report.columns:
+        if drift.unseen:
+            levels = listed([f"{text} {n}" for text, n in drift.unseen.items()])
+            blocks.append(Paragraph(f"{drift.column.name}: not among the levels of the reference profile: {levels}"))
     drifted = len(report.drifted)
     verdict = f"{drifted} of {n_columns} drifted" if drifted else f"{n_columns} as in the training"
-    if report.n_rows < FEWEST_ROWS and not drifted:
+    is_short = report.n_rows < FEWEST_ROWS
+    if is_short and not drifted:
         verdict = f"no verdict on {n_columns}"
-    screen.answer(verdict)
+    few = [f"fewer than {FEWEST_ROWS} rows: too few to say whether they are as in the training"] if is_short else []
+    blocks.append(Paragraph(verdict, "bad" if drifted else ""))
+    return Document(title, blocks, [*found.notes, *few], heading=f"mlp check: {verdict}")
 
 
-def drift_json(found: DriftCheck) -> dict[str, Any]:
+def as_json(found: DriftCheck) -> dict[str, Any]:
     """The same as one document."""
     report = found.report
     return {
@@ -99,9 +92,9 @@ def drift_json(found: DriftCheck) -> dict[str, Any]:
     }
 
 
-def _row(drift: ColumnDrift) -> Row:
+def _row(drift: ColumnDrift) -> tuple[str | Cell, ...]:
     column = drift.column
-    verdict = Text(", ".join(drift.reasons), "bold red") if drift.reasons else Text("ok", "green")
+    verdict = Cell(", ".join(drift.reasons), "bad") if drift.reasons else Cell("ok", "good")
     return (
         column.name,
         column.role,
