@@ -15,7 +15,17 @@ from pydantic import ValidationError
 
 from mlpcli.aliases import key_of, value_of
 from mlpcli.config.parsing import parse_scalar
-from mlpcli.config.shapes import Shape, all_keys, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
+from mlpcli.config.shapes import (
+    Shape,
+    all_keys,
+    allowed,
+    is_options,
+    items_of,
+    part_defaults,
+    part_names,
+    part_shapes,
+    shape_of,
+)
 from mlpcli.config.tree import Path, Tree, escaped, path_text, shortened, shown
 from mlpcli.errors import ConfigError
 
@@ -222,7 +232,8 @@ def _advice(shape: Shape, value: Any, source: str | None) -> str:
     takes_text = str in kinds or any(leaf.takes_one_text for leaf in shape.leaves)
     if is_scalar and takes_text and not kinds & {int, float}:
         return f' Quote it: "{text}".'
-    if is_scalar and tuple in kinds:
+    lists = [leaf for leaf in shape.leaves if get_origin(leaf.kind) is tuple]
+    if is_scalar and any(item.kind in (int, float) for leaf in lists for item in items_of(leaf).leaves):
         return f" Write {_as_list(shape, text)}."
     return ""
 
@@ -236,6 +247,9 @@ def _as_list(shape: Shape, text: str) -> str:
 
 
 def _advice_for_text(value: str, shape: Shape, kinds: set[Any]) -> str:
+    parts = [part.strip() for part in value.split(",")]
+    if tuple in kinds and len(parts) > 1 and all(part in shape.choices for part in parts):
+        return f" Write [{', '.join(parts)}]."
     if bool in kinds and value.lower() in ("yes", "no", "on", "off", "y", "n"):
         return f" Write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}."
     if found := value_of(value, shape.choices) or nearest(value, shape.choices):

@@ -112,7 +112,10 @@ class ModelConfig:
         tuple[Literal["auto"] | Layer, ...],
         Setting("Sizes from inputs to outputs; auto at either end comes from the data."),
     ] = ("auto", 64, 64, "auto")
-    activation: Annotated[HiddenActivation, Setting("Activation of the hidden layers.")] = "relu"
+    activation: Annotated[
+        HiddenActivation | tuple[HiddenActivation, ...],
+        Setting("Activation of the hidden layers; a list has one for each of them."),
+    ] = "relu"
     output_activation: Annotated[
         OutputActivation, Setting("Activation of the last layer; auto is the loss's canonical partner.")
     ] = "auto"

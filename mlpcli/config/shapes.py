@@ -161,6 +161,8 @@ def allowed(shape: Shape) -> str:
             words += ["true", "false"]
         elif leaf.takes_one_text:
             words += ["a text", _words(leaf)]
+        elif get_origin(leaf.kind) is tuple and choices and items_of(leaf).choices == choices:
+            words.append("a list of these")
         elif not leaf.choices:
             words.append(_words(leaf))
     words += ["null"] * shape.takes_null
@@ -179,6 +181,11 @@ def _words(leaf: Shape) -> str:
     if is_options(leaf.kind):
         return f"a mapping with {', '.join(part_shapes(leaf.kind))}"
     return "a text" if leaf.kind is str else str(leaf.kind)
+
+
+def items_of(leaf: Shape) -> Shape:
+    """The shape of the items of a list."""
+    return shape_of(get_args(leaf.kind)[0])
 
 
 def _list_words(leaf: Shape) -> str:

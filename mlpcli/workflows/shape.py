@@ -9,7 +9,7 @@ from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, Target
 from mlpcli.machine import memory_of_machine
-from mlpcli.messages import size
+from mlpcli.messages import count, size
 from mlpcli.nn.build import HiddenSpec, perceptron
 from mlpcli.nn.chain import AnyLayer, Chain
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
@@ -50,10 +50,10 @@ def resolve_networks(
     hidden = [int(size) for size in layers[1:-1]]
     n_out = n_outputs if layers[-1] == "auto" else int(layers[-1])
     spec = HiddenSpec(model.initializer, model.dropout, model.learn_slopes, model.layer_norm, model.residual)
-    networks = []
+    networks, activations = [], _activations(loaded, len(hidden))
     for below in _input_layers(loaded, preprocessor):
         width = Chain(layers=below).n_out(n_inputs)
-        above = perceptron(width, hidden, n_out, [model.activation] * len(hidden), output_activation, spec)
+        above = perceptron(width, hidden, n_out, activations, output_activation, spec)
         networks.append(Network(n_inputs, (*below, *above), output_activation))
     _check_file(loaded, networks)
     _check_memory(loaded, networks)
@@ -65,6 +65,21 @@ def _meant(layers: Sequence[object], has_inputs: bool, has_outputs: bool) -> str
     is_hidden_alone = len(layers) == 2 or not (has_inputs or has_outputs)
     kept = list(layers) if is_hidden_alone else list(layers)[not has_inputs : len(layers) - (not has_outputs)]
     return f"[{', '.join(map(str, [*['auto'] * (not has_inputs), *kept, *['auto'] * (not has_outputs)]))}]"
+
+
+def _activations(loaded: LoadedConfig, n_hidden: int) -> tuple[str, ...]:
+    """The activation of each hidden layer; raises ConfigError for a list of another length."""
+    asked = loaded.config.model.activation
+    if isinstance(asked, str):
+        return (asked,) * n_hidden
+    if len(asked) != n_hidden:
+        sizes = ", ".join(map(str, loaded.config.model.layers))
+        raise loaded.error(
+            "model.activation",
+            f"{count(len(asked), 'activation')} for {count(n_hidden, 'hidden layer')} (layers: [{sizes}]). "
+            "Write one for each, or a single name for all.",
+        )
+    return asked
 
 
 def _input_layers(loaded: LoadedConfig, preprocessor: Preprocessor) -> list[tuple[AnyLayer, ...]]:

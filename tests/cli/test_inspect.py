@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlpcli import __version__
-from tests.program import DATA, done, mlp
+from tests.program import DATA, done, mlp, write_config
 
 
 def test_the_summary_shows_layers_columns_classes_scores_and_record(penguins):
@@ -19,6 +19,19 @@ def test_the_summary_shows_layers_columns_classes_scores_and_record(penguins):
     assert any(line[:1] == ["seed"] and line[1] == "0" for line in words)
     assert f"mlp {__version__}" in ended.stdout
     assert ended.lines[-1] == "all numbers are finite"
+
+
+def test_an_activation_for_each_hidden_layer_is_shown_by_each(folder):
+    config = write_config(
+        folder / "c.yaml", {"train": str(DATA / "iris.csv"), "target": "species"}, {"epochs": 2},
+        model={"layers": ["auto", 6, 5, 4, "auto"], "activation": ["tanh", "relu", "tanh"]},
+    )  # fmt: skip
+    assert "4 -> 6 -> 5 -> 4 -> 3 · tanh, relu, tanh, softmax ·" in done("train", config).stderr
+    ended = done("inspect", "runs/c/weights.npz")
+    assert [line.split()[5] for line in ended.lines if line[:1] in "1234" and " x " in line] == [
+        "tanh", "relu", "tanh", "softmax",
+    ]  # fmt: skip
+    assert done("inspect", "runs/c/weights.npz", "--json").document["activations"] == ["tanh", "relu", "tanh"]
 
 
 def test_the_document_holds_the_whole_header(penguins):

@@ -1,10 +1,12 @@
+from typing import get_args
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.config.complaints import nearest
 from mlpcli.config.loading import config_from_mapping
-from mlpcli.config.schema import Config
+from mlpcli.config.schema import Config, HiddenActivation
 from mlpcli.config.shapes import all_keys
 from mlpcli.errors import ConfigError
 
@@ -170,6 +172,21 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed(training, message):
 )
 def test_a_wrong_list_or_item_is_named(layers, message):
     assert fault_of(model={"layers": layers}) == f"a.yaml: model.layers{message}"
+
+
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        ("rellu", ": must be one of {names} or a list of these, got 'rellu'. Did you mean relu?"),
+        ("tanh, relu", ": must be one of {names} or a list of these, got 'tanh, relu'. Write [tanh, relu]."),
+        (7, ": must be one of {names} or a list of these, got 7."),
+        (["tanh", "rellu"], "[1]: must be one of {names}, got 'rellu'. Did you mean relu?"),
+    ],
+)
+def test_an_activation_is_a_name_or_a_list_of_names(activation, message):
+    names = ", ".join(get_args(HiddenActivation))
+    expected = f"a.yaml: model.activation{message.format(names=names)}"
+    assert fault_of(model={"activation": activation}) == expected
 
 
 @pytest.mark.parametrize(

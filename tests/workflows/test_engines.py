@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import current_thread, main_thread
 
+import numpy as np
 import pytest
 
 from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP
@@ -190,6 +191,26 @@ def test_the_record_of_a_model_names_its_engine(folder):
 
 def test_numpy_is_made_without_numba():
     assert trainer_maker(EngineChoice("numpy"), 1, 3).func is NumpyTrainer
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+def test_an_activation_for_each_layer_is_the_same_in_both_engines_and_in_the_file(folder):
+    found = []
+    for engine in ("numpy", "compiled"):
+        training = {"epochs": 3, "dtype": "float64", "engine": engine}
+        model = {"layers": ["auto", 6, 5, "auto"], "activation": ["tanh", "softplus"]}
+        assert train(loaded(training=training, model=model), Watch()).prepared.engine.name == engine
+        found.append(load_model("run/weights.npz").ensemble)
+    first, second = found
+    layers = first.first.layers
+    assert [layer.function for layer in layers if layer.name == "activation"] == ["tanh", "softplus"]
+    assert second.first == first.first
+    np.testing.assert_allclose(second.flats[0], first.flats[0], rtol=1e-9)
+    x = np.array([[0.3, -1.0, 0.5, 2.0]])
+    tensors = first.tensors()
+    h = np.log1p(np.exp(np.tanh(x @ tensors["W1"].T + tensors["b1"]) @ tensors["W2"].T + tensors["b2"]))
+    z = h @ tensors["W3"].T + tensors["b3"]
+    np.testing.assert_allclose(first.outputs(x), np.exp(z) / np.exp(z).sum(), rtol=1e-9)
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")

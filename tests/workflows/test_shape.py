@@ -186,6 +186,20 @@ def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
 
 
 @pytest.mark.parametrize(
+    ("layers", "activation", "counted"),
+    [
+        (["auto", 5, 4, "auto"], ["tanh"], "1 activation for 2 hidden layers (layers: [auto, 5, 4, auto])"),
+        (["auto", 5, "auto"], ["tanh", "relu"], "2 activations for 1 hidden layer (layers: [auto, 5, auto])"),
+        (["auto", "auto"], ["tanh"], "1 activation for 0 hidden layers (layers: [auto, auto])"),
+    ],
+)
+def test_activations_that_are_not_one_for_each_hidden_layer_are_counted(layers, activation, counted):
+    message = f"model.activation: {counted}. Write one for each, or a single name for all."
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        prepare(loaded(model={"layers": layers, "activation": activation}))
+
+
+@pytest.mark.parametrize(
     ("model", "message"),
     [
         ({"layers": ["auto", *[2] * 501, "auto"]}, "model.layers: 1003 layers, activations and the like included; at"),

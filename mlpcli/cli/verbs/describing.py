@@ -63,9 +63,13 @@ def describe_data(prepared: "Prepared") -> str:
 
 
 def describe_network(prepared: "Prepared") -> str:
-    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and how many the saved network has, if not as many."""
+    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and how many the saved network has, if not as many.
+
+    Hidden layers with the same activation name it once.
+    """
     network, training = prepared.network, prepared.loaded.config.model
-    names = [*list(dict.fromkeys(function for _, function in network.dense_layers[:-1])), network.output]
+    hidden = [function for _, function in network.dense_layers[:-1]]
+    names = [*(hidden if len(set(hidden)) > 1 else hidden[:1]), network.output]
     dropout = f" · dropout {training.dropout:g}" if training.dropout else ""
     sizes = " -> ".join(map(str, network.sizes))
     n_members = len(prepared.networks)
