@@ -58,15 +58,26 @@ def _words(path: str) -> list[str]:
         return file.read().split()
 
 
-def peak_memory() -> int:
-    """The most memory this process has held, in bytes; 0 where the system does not tell."""
+def _status(field: bytes) -> int | None:
+    """An amount of memory of this process, in bytes, as Linux tells it."""
     try:
         with open(f"{PROC}/self/status", "rb") as file:
-            # What the resource module says on Linux can be that of the process that started this one.
-            peak = next(line for line in file if line.startswith(b"VmHWM:"))
-        return int(peak.split()[1]) * 1024
+            return int(next(line for line in file if line.startswith(field)).split()[1]) * 1024
     except (OSError, StopIteration, ValueError, IndexError):  # another system
-        pass
+        return None
+
+
+def held_memory() -> int:
+    """The memory this process holds, in bytes; the most it has held where the system does not tell."""
+    held = _status(b"VmRSS:")
+    return peak_memory() if held is None else held
+
+
+def peak_memory() -> int:
+    """The most memory this process has held, in bytes; 0 where the system does not tell."""
+    peak = _status(b"VmHWM:")  # what the resource module says on Linux can be that of the parent process
+    if peak is not None:
+        return peak
     if resource is None:
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

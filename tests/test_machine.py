@@ -74,3 +74,12 @@ def test_a_container_that_grants_two_cores_of_64_has_two(control_groups, place, 
 def test_the_memory_of_a_container_is_the_least_that_a_group_allows(control_groups):
     control_groups("0::/a", {"cgroup/memory.max": "max", "cgroup/a/memory.max": "1048576"})
     assert machine.memory_of_machine() == 1048576
+
+
+def test_what_is_held_now_is_at_most_what_was_held_at_most():
+    assert 10_000_000 < machine.held_memory() <= machine.peak_memory()
+
+
+def test_where_the_system_does_not_tell_the_peak_stands_for_what_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "PROC", str(tmp_path))
+    assert machine.held_memory() == machine.peak_memory()

@@ -10,9 +10,10 @@ from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.task import plan_targets
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
+from mlpcli.machine import peak_memory
 from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.workflows.data_store import store_options
-from mlpcli.workflows.memory import refuse_over_budget, training_memory
+from mlpcli.workflows.memory import expected_peak, refuse_over_budget
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.row_warnings import rarest_class, shared_rows
@@ -25,8 +26,8 @@ from mlpcli.workflows.train import default_output
 class CheckResult:
     """A config that would train, with warnings and an estimate.
 
-    `class_counts` is by part and class; `n_bytes` is what data, network and optimizer take in memory; `seconds` is for
-    all epochs, without early stopping.
+    `class_counts` is by part and class; `n_bytes` is the peak of the process in memory, which `budget.memory` bounds;
+    `seconds` is for all epochs, without early stopping.
     """
 
     prepared: Prepared
@@ -55,6 +56,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
     settle(loaded, table, lists_all=True)
     prepared = prepare(loaded, table)
     refuse_over_budget(prepared)
+    expected = expected_peak(prepared)
     config = loaded.config
     features = frozenset(prepared.columns.features)
     targets = plan_targets(table, prepared.columns.targets, prepared.task, config.data.columns, writing_of(loaded))
@@ -76,13 +78,14 @@ def check(loaded: LoadedConfig) -> CheckResult:
     n_train, n_inputs = prepared.train.samples.X.shape
     if n_inputs > n_train:
         warnings.append(f"{n_inputs} inputs for {n_train} training rows: expect overfitting.")
+    seconds = expected_seconds(prepared)  # of real steps, which show what they take in memory
     return CheckResult(
         prepared,
         tuple(profiles),
         counts,
         tuple(warnings),
-        training_memory(prepared),
-        expected_seconds(prepared),
+        max(expected, peak_memory()),
+        seconds,
         default_output(loaded),
     )
 

@@ -99,18 +99,21 @@ def init(
         reason,
         dict(counts.most_common()),
         profiles,
-        (
-            *guessed,
-            *([note] if note else []),
-            *(finding.text for finding in plan.findings),
-            *(note.text for finding in disguised.values() for note in finding.doubts),
-            *(one.fault for one in profiles if one.fault),
-            *(f"column {one.name}: {_without_name(one, one.note)}" for one in profiles if one.is_noteworthy),
-        ),
+        (*guessed, *([note] if note else []), *_notes(plan, disguised, profiles)),
         data,
         chosen,
         read_seconds,
     )
+
+
+def _notes(plan: TargetPlan, disguised: Mapping[str, Finding], profiles: Sequence[ColumnProfile]) -> list[str]:
+    """What was found of the targets and the columns, a sentence each."""
+    return [
+        *(finding.text for finding in plan.findings),
+        *(note.text for finding in disguised.values() for note in finding.doubts),
+        *(one.fault for one in profiles if one.fault),
+        *(f"column {one.name}: {_without_name(one, one.note)}" for one in profiles if one.is_noteworthy),
+    ]
 
 
 def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> tuple[Table, tuple[str, ...], bool]:

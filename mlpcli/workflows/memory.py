@@ -1,22 +1,29 @@
-"""What a training takes in memory, and what it may."""
+"""What a training takes in memory, and what it may: always the peak of the process."""
 
-from mlpcli.machine import peak_memory
+from mlpcli.machine import held_memory, peak_memory
 from mlpcli.training.ensemble import JUDGED_ROWS
 from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import Prepared
 
+# Numba and LLVM, with the machine code of an epoch.
+COMPILED_BYTES = 115_000_000
 
-def training_memory(prepared: Prepared) -> int:
-    """Bytes of the inputs (in memory) and targets of each part, the network's buffers and the optimizer's state."""
+
+def expected_peak(prepared: Prepared) -> int:
+    """The most bytes that the process will have held when the training ends.
+
+    The data is held already; to come are the compiled engine, the vectors of each member and of its optimizer, the
+    buffers of a step of each, and those of a block of rows that is scored.
+    """
     item = prepared.train.samples.X.dtype.itemsize
-    is_on_disk = prepared.spec.chunk_rows is not None
-    samples = sum(part.samples.y.nbytes + (0 if is_on_disk else part.samples.X.nbytes) for part in prepared.parts)
     states = fresh_state(prepared).members
     vectors = sum(state.flat.size * (4 + 2 * len(state.optimizer)) for state in states)
-    rows = prepared.spec.batch_size * 5 + (JUDGED_ROWS * 4 if len(prepared.parts) > 1 else 0)
-    widths = sum(sum(network.chain.widths(network.n_in)) for network in prepared.networks)
-    return samples + (rows * widths + vectors) * item
+    widths = [sum(network.chain.widths(network.n_in)) for network in prepared.networks]
+    steps = 5 * prepared.spec.batch_size * sum(widths)
+    scoring = JUDGED_ROWS * max(widths) if len(prepared.parts) > 1 else 0
+    engine = COMPILED_BYTES if prepared.engine.name == "compiled" else 0
+    return max(peak_memory(), held_memory() + engine + (vectors + steps + scoring) * item)
 
 
 def refuse_over_budget(prepared: Prepared) -> None:
@@ -24,14 +31,14 @@ def refuse_over_budget(prepared: Prepared) -> None:
     budget = memory_limit(prepared.loaded)
     if budget is None:
         return
-    taken, needed = peak_memory(), training_memory(prepared)
+    taken, needed = peak_memory(), expected_peak(prepared)
     # On disk it is a budget for the rows, beside which the program itself needs some.
     limit = budget + (BASE_BYTES if prepared.spec.chunk_rows is not None else 0)
-    if max(taken, needed) <= limit:
+    if needed <= limit:
         return
-    if needed <= limit < BASE_BYTES:
+    if taken > limit and limit < BASE_BYTES:
         raise prepared.loaded.error("budget.memory", f"the program itself takes about {shown(BASE_BYTES)}. Raise it.")
-    what = f"the training needs about {shown(needed)}" if needed > limit else f"reading the data took {shown(taken)}"
+    what = f"reading the data took {shown(taken)}" if taken > limit else f"the training needs about {shown(needed)}"
     raise prepared.loaded.error(
         "budget.memory",
         f"{what}, the budget is {shown(budget)}. Raise it, or use fewer rows, columns or neurons.",

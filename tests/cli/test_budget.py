@@ -131,6 +131,7 @@ def test_memory_that_grows_above_its_budget_ends_a_training_with_the_best_model_
     held = itertools.chain([90 * MB, 95 * MB], itertools.repeat(130 * MB))
     monkeypatch.setattr(budget, "peak_memory", held.__next__)
     monkeypatch.setattr(memory, "peak_memory", lambda: 80 * MB)
+    monkeypatch.setattr(memory, "held_memory", lambda: 70 * MB)
     done("train", config, "--max-memory", "100MB")
     # Every 16th step is a look: the third one, after 32 steps, sees too much.
     assert metrics_of(folder)["epochs"] == 8
@@ -139,6 +140,7 @@ def test_memory_that_grows_above_its_budget_ends_a_training_with_the_best_model_
 
 def test_a_training_that_would_need_too_much_memory_does_not_start(folder, config, monkeypatch):
     monkeypatch.setattr(memory, "peak_memory", lambda: 80 * MB)
+    monkeypatch.setattr(memory, "held_memory", lambda: 70 * MB)
     before = tree(folder)
     for verb in ("train", "check"):
         wide = ("--set", "model.layers=[auto, 3000, 3000, auto]", "--set", "budget.memory=100MB")

@@ -72,7 +72,7 @@ def test_the_document_holds_the_same(config):
     assert document["rows"] == {"train": 275, "validation": 69}
     assert document["class_counts"]["validation"] == {"Adelie": 30, "Chinstrap": 14, "Gentoo": 25}
     assert len(document["inputs"]) == 11
-    assert document["memory_bytes"] > 0
+    assert document["memory_bytes"] > 50_000_000  # of the whole process, as a budget counts it
     assert document["seconds"] >= 0
     assert document["output"] == "runs/p"
 
