@@ -68,6 +68,10 @@ class Model:
             raise DataError(f"{where}: the numbers of this row are too large: the network's output is not finite.")
         return outputs, counts
 
+    def hidden_layers(self, table: Table) -> dict[str, NDArray[Any]]:
+        """What each hidden layer makes of the rows of `table`, which was made by `read`: h1, h2 (n_rows, width)."""
+        return self.ensemble.hidden_layers(transform(self.preprocessor, table, self.ensemble.dtype)[0])
+
     def answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
         """Answers in the user's units (n_rows, n_classes or n_targets), see `decode_outputs`; else as `outputs`."""
         outputs, counts = self.outputs(table, rows)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mlpcli.nn.layers import Array
 from mlpcli.nn.merge import merge_linear
-from mlpcli.nn.network import Network, predict
+from mlpcli.nn.network import Network, hidden_layers, predict
 
 
 def member_prefixes(n_members: int) -> list[str]:
@@ -54,6 +54,15 @@ class Ensemble:
         if len(self.networks) > 1:
             total /= len(self.networks)
         return total
+
+    def hidden_layers(self, X: Array) -> dict[str, Array]:
+        """What each hidden layer makes of `X` (n_rows, n_in): h1, h2 (n_rows, width), with several members m1.h1."""
+        prefixes = member_prefixes(len(self.networks))
+        return {
+            f"{prefix}h{number}": a
+            for prefix, network, flat in zip(prefixes, self.networks, self.flats, strict=True)
+            for number, a in enumerate(hidden_layers(network, flat, X), start=1)
+        }
 
     def merged(self) -> "Ensemble":
         """The same functions with linear layers merged, in vectors of their own."""

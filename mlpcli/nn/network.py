@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.nn.activations import ACTIVATIONS, softmax
-from mlpcli.nn.chain import AnyLayer, Chain
+from mlpcli.nn.chain import AnyLayer, Chain, Residual
 from mlpcli.nn.layers import GROUPS, Activation, Allocator, Array, Dense, Noise, Product, Softmax, Tensor, Tensors
 from mlpcli.nn.losses import Loss
 
@@ -135,9 +135,18 @@ class Predictor:
 
     def logits(self, x: Array) -> Array:
         """z (n_rows, n_out) in a buffer that the next call overwrites."""
-        if (n := len(x)) not in self._buffers:
-            self._buffers[n] = self.network.buffers(n, self._dtype, is_training=False)
-        return self.network.chain.forward(x, self._params, self._buffers[n])
+        return self.network.chain.forward(x, self._params, self._buffers_for(len(x)))
+
+    def each_layer(self, x: Array) -> Iterator[Array]:
+        """What each layer makes of `x` (n_rows, n_in), in buffers that the next call overwrites."""
+        for layer, own, kept in zip(self.network.layers, self._params, self._buffers_for(len(x)), strict=True):
+            x = layer.forward(x, own, kept)
+            yield x
+
+    def _buffers_for(self, n_rows: int) -> Any:
+        if n_rows not in self._buffers:
+            self._buffers[n_rows] = self.network.buffers(n_rows, self._dtype, is_training=False)
+        return self._buffers[n_rows]
 
     def blocks(self, X: Array) -> Iterator[tuple[slice, Array]]:
         """Rows of `X` (n_rows, n_in) and their logits, block after block."""
@@ -147,7 +156,30 @@ class Predictor:
 
 
 def predict(network: Network, flat: Array, X: Array) -> Array:
-    """Outputs (n_rows, n_out) for inputs `X` (n_rows, n_in).
+    """Outputs (n_rows, n_out) for inputs `X` (n_rows, n_in)."""
+    a = np.empty((len(X), network.n_out), flat.dtype)
+    for rows, predictor, whole in _whole_blocks(network, flat, X):
+        a[rows] = network.outputs(predictor.logits(whole))[: len(a[rows])]
+    return a
+
+
+def hidden_layers(network: Network, flat: Array, X: Array) -> list[Array]:
+    """What each hidden layer makes of `X` (n_rows, n_in), from the inputs on: (n_rows, width) behind its activation.
+
+    Of a residual layer it is the sum.
+    """
+    places = [i for i, layer in enumerate(network.layers) if isinstance(layer, Activation | Residual)]
+    widths = network.chain.widths(network.n_in)
+    found = [np.empty((len(X), widths[place + 1]), flat.dtype) for place in places]
+    for rows, predictor, whole in _whole_blocks(network, flat, X):
+        outputs = list(predictor.each_layer(whole))
+        for a, place in zip(found, places, strict=True):
+            a[rows] = outputs[place][: len(a[rows])]
+    return found
+
+
+def _whole_blocks(network: Network, flat: Array, X: Array) -> Iterator[tuple[slice, Predictor, Array]]:
+    """Where the rows of a block stand, what predicts them, and these rows, filled up.
 
     Blocks have one size, a multiple of 64, and the last one is filled up: BLAS takes the rows beyond a multiple of its
     tiles (of 64 rows at most) another way, and the outputs of a row must not depend, not even in their last digit, on
@@ -155,15 +187,14 @@ def predict(network: Network, flat: Array, X: Array) -> Array:
     """
     fitting = min(PREDICTED_ROWS, PREDICTED_CELLS // max(network.chain.widths(network.n_in)))
     n = max(TILE, fitting // TILE * TILE)
-    predictor, a = Predictor(network, flat, n), np.empty((len(X), network.n_out), flat.dtype)
+    predictor = Predictor(network, flat, n)
     # Inputs far outside what training saw may overflow on the way, where most activations saturate; the caller looks at
     # what comes out.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(X), n):
             rows = X[start : start + n]
             whole = rows if len(rows) == n else np.concatenate([rows, np.zeros((n - len(rows), X.shape[1]), X.dtype)])
-            a[start : start + n] = network.outputs(predictor.logits(whole))[: len(rows)]
-    return a
+            yield slice(start, start + n), predictor, whole
 
 
 class LossAndGradient:

@@ -43,8 +43,9 @@ class PredictRequest:
     """What to predict and what to write.
 
     `keep` names input columns to copy in front of the answers; ("all",) copies every column. `with_probabilities` adds
-    a column per class; `is_raw` writes the network's outputs instead of answers. `is_safe_csv` keeps spreadsheets from
-    taking texts for formulas. `on_drift` is one of ON_DRIFT; the caller acts on the report.
+    a column per class; `is_raw` writes the network's outputs instead of answers. `with_hidden` adds a column for each
+    hidden neuron. `is_safe_csv` keeps spreadsheets from taking texts for formulas. `on_drift` is one of ON_DRIFT; the
+    caller acts on the report.
     """
 
     weights: str
@@ -56,6 +57,7 @@ class PredictRequest:
     encoding: str | None = None
     is_safe_csv: bool = False
     on_drift: str = "ignore"
+    with_hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
         raise MlpError("--raw and --proba: the outputs as they are, or the probabilities made of them. Choose one.")
     if request.with_probabilities and model.target.task == "regression":
         raise MlpError("--proba: the model predicts amounts, which have no probabilities.")
+    if request.with_hidden and not any(len(network.dense_layers) > 1 for network in model.ensemble.networks):
+        raise MlpError("--hidden: the model has no hidden layers.")
     check_on_drift(request.on_drift, model)
     counts, n_rows = TransformCounts({}, {}), 0
     notes: list[str] = []
@@ -169,6 +173,10 @@ def _answered(model: Model, request: PredictRequest, writer: Writer, table: Tabl
     keep = _kept_columns(request.keep, table)
     cells = model.read(table)
     names, columns, counts = _answers(model, request, cells, writer.is_typed)
+    if request.with_hidden:
+        hidden = model.hidden_layers(cells)
+        names += [f"{layer}_{neuron}" for layer, a in hidden.items() for neuron in range(1, a.shape[1] + 1)]
+        columns = [*columns, *(values for a in hidden.values() for values in a.T)]
     seen = None
     if request.on_drift != "ignore" and model.reference.columns and _is_looked_at(table):
         seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)

@@ -119,6 +119,76 @@ def test_raw_writes_one_column_per_output_of_the_network(folder):
     assert raw == pytest.approx(shares)
 
 
+def hidden_of(rows, prefix=""):
+    """The columns of `--hidden` (n_rows, n_neurons), layer by layer."""
+    found = {}
+    for name in (name for name in rows[0] if name.startswith(f"{prefix}h")):
+        found.setdefault(name.partition("_")[0], []).append([float(row[name]) for row in rows])
+    return [np.array(columns).T for columns in found.values()]
+
+
+def test_hidden_adds_what_each_layer_makes_of_a_row_as_computed_by_hand(folder):
+    model = {"layers": ["auto", 6, 5, "auto"], "activation": ["sigmoid", "tanh"]}
+    weights = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"}, model=model)
+    rows = done("predict", weights, DATA / "iris.csv", "--proba", "--hidden").rows
+    assert list(rows[0]) == [
+        "species", "p_setosa", "p_versicolor", "p_virginica",
+        *(f"h1_{i}" for i in range(1, 7)), *(f"h2_{i}" for i in range(1, 6)),
+    ]  # fmt: skip
+    table = pd.read_csv(DATA / "iris.csv").to_numpy()[:, :4].astype(float)
+    first, second = hidden_of(rows)
+    with np.load(weights) as a:
+        x = (table - a["input_center"]) / a["input_scale"]
+        h1 = 1 / (1 + np.exp(-(x @ a["W1"].T + a["b1"])))
+        h2 = np.tanh(h1 @ a["W2"].T + a["b2"])
+        z = h2 @ a["W3"].T + a["b3"]
+    np.testing.assert_allclose(first, h1, atol=1e-6)
+    np.testing.assert_allclose(second, h2, atol=1e-6)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        [[float(row[f"p_{n}"]) for n in ("setosa", "versicolor", "virginica")] for row in rows], p, atol=1e-6
+    )
+
+
+def test_hidden_layers_of_members_and_with_residuals_and_normalization(folder):
+    model = {"layers": ["auto", 4, 4, "auto"], "members": 2, "residual": True, "layer_norm": True, "dropout": 0.2}
+    weights = train(folder, {"train": str(DATA / "diabetes.csv"), "target": "progression"}, model=model)
+    rows = done("predict", weights, DATA / "diabetes.csv", "--raw", "--hidden").rows
+    outputs = []
+    with np.load(weights) as a:
+        for member in ("m1.", "m2."):
+            first, second = hidden_of(rows, member)
+            z = first @ a[f"{member}W2"].T
+            y = (z - z.mean(axis=1, keepdims=True)) / np.sqrt(z.var(axis=1, keepdims=True) + 1e-5)
+            y = y * a[f"{member}gain2"] + a[f"{member}shift2"]
+            np.testing.assert_allclose(second, first + np.maximum(y, 0), atol=1e-5)
+            outputs.append(
+                second @ a[f"{member}W3"].T + a[f"{member}b3"]
+                if f"{member}b3" in a
+                else second @ a[f"{member}W3"].T + a[f"{member}b1"]
+            )
+    np.testing.assert_allclose(
+        np.mean(outputs, axis=0)[:, 0], [float(row["raw_progression"]) for row in rows], atol=1e-4
+    )
+
+
+def test_hidden_columns_go_with_every_format_and_with_kept_columns(folder, iris):
+    (folder / "t.csv").write_text("sepal_length,sepal_width,petal_length,petal_width,h1_1\n5,3,1,0.2,x\n")
+    (row,) = done("predict", iris, "t.csv", "--hidden", "--keep", "h1_1").rows
+    assert list(row)[:4] == ["h1_1", "species", "predicted_h1_1", "h1_2"]
+    assert row["h1_1"] == "x"
+    done("predict", iris, "t.csv", "--hidden", "-o", "out.jsonl")
+    written = json.loads((folder / "out.jsonl").read_text())
+    assert written["h1_8"] == pytest.approx(float(row["h1_8"]))
+
+
+def test_a_model_without_hidden_layers_has_none_to_show(folder):
+    weights = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"}, model={"layers": ["auto", "auto"]})
+    ended = mlp("predict", weights, DATA / "iris.csv", "--hidden")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--hidden: the model has no hidden layers." in ended.stderr
+
+
 def test_a_dash_reads_standard_input_compressed_or_not(penguins):
     from_file = done("predict", penguins, PENGUINS).stdout
     for data in (PENGUINS.read_bytes(), gzip.compress(PENGUINS.read_bytes())):

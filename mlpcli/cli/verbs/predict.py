@@ -20,6 +20,7 @@ def predict(
     proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
     keep: Annotated[str, typer.Option("--keep", metavar="COLUMNS", help="Input columns to copy: id,name or all.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Write the network's outputs as they are.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Add the activation of each hidden neuron.")] = False,
     safe_csv: Annotated[
         bool, typer.Option("--safe-csv", help="Put ' before texts that a spreadsheet would take for formulas.")
     ] = False,
@@ -39,7 +40,7 @@ def predict(
     # As a line of CSV: a name with a comma in it stands in quotes.
     names = next(csv.reader([keep]), [])
     kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-    request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding, safe_csv, on_drift)
+    request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding, safe_csv, on_drift, hidden)
     if output == "-":
         summary = run_prediction(request, _write_out)
         sys.stdout.flush()
