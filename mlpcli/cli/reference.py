@@ -88,9 +88,9 @@ needed, no target column. The answer stands in a column named as the target, in 
 - `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each boolean target.
 - `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are made into
   probabilities that sum to 1 or into numbers in the target's unit.
-- `--hidden` adds `h1_1`, `h1_2`, ... behind the answers: the activation of each neuron of the first hidden layer, then of the second,
-  in the order of the rows of `W1` and `W2`. With several members each has its own: `m1.h1_1`. [textbook.md](textbook.md) computes
-  them by hand.
+- `--hidden` adds `h1_1`, `h1_2`, ... behind the answers: the activation of each neuron of the first hidden layer, then
+  `h2_1` and so on, in the order of the rows of `W1` and `W2`. With several members each has its own: `m1.h1_1`.
+  [textbook.md](textbook.md) computes them by hand.
 - `--safe-csv` is for answers that will be opened in a spreadsheet: a text that begins with `=`, `+`, `-`, `@`, a tab or
   a line end (labels, kept columns, names of columns) gets a single quote in front. Numbers such as -1.5 stay numbers.
   Without it every text is written as it was read: without blanks around it, in the Unicode form NFC, line ends as LF.

@@ -145,9 +145,8 @@ def test_hidden_adds_what_each_layer_makes_of_a_row_as_computed_by_hand(folder):
     np.testing.assert_allclose(first, h1, atol=1e-6)
     np.testing.assert_allclose(second, h2, atol=1e-6)
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(
-        [[float(row[f"p_{n}"]) for n in ("setosa", "versicolor", "virginica")] for row in rows], p, atol=1e-6
-    )
+    found = [[float(row[f"p_{name}"]) for name in ("setosa", "versicolor", "virginica")] for row in rows]
+    np.testing.assert_allclose(found, p, atol=1e-6)
 
 
 def test_hidden_layers_of_members_and_with_residuals_and_normalization(folder):
@@ -162,14 +161,9 @@ def test_hidden_layers_of_members_and_with_residuals_and_normalization(folder):
             y = (z - z.mean(axis=1, keepdims=True)) / np.sqrt(z.var(axis=1, keepdims=True) + 1e-5)
             y = y * a[f"{member}gain2"] + a[f"{member}shift2"]
             np.testing.assert_allclose(second, first + np.maximum(y, 0), atol=1e-5)
-            outputs.append(
-                second @ a[f"{member}W3"].T + a[f"{member}b3"]
-                if f"{member}b3" in a
-                else second @ a[f"{member}W3"].T + a[f"{member}b1"]
-            )
-    np.testing.assert_allclose(
-        np.mean(outputs, axis=0)[:, 0], [float(row["raw_progression"]) for row in rows], atol=1e-4
-    )
+            outputs.append(second @ a[f"{member}W3"].T + a[f"{member}b3"])
+    raw = [float(row["raw_progression"]) for row in rows]
+    np.testing.assert_allclose(np.mean(outputs, axis=0)[:, 0], raw, atol=1e-4)
 
 
 def test_hidden_columns_go_with_every_format_and_with_kept_columns(folder, iris):
