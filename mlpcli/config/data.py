@@ -70,8 +70,8 @@ class DataConfig:
     validation: Annotated[
         Share | str | HeldOut | None,
         Setting(
-            "Rows that choose the best epoch: a fraction (by chance, stratified for classes), a file, "
-            "{column, equals}, {fraction, group}, {fraction, time}, {fraction, copies}, or null."
+            "Rows that choose the best epoch: a fraction (by chance, stratified by class or yes/no column), "
+            "a file, {column, equals}, {fraction, group}, {fraction, time}, {fraction, copies}, or null."
         ),
     ] = 0.2
     test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None

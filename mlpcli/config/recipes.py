@@ -16,6 +16,8 @@ RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
 
 # Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
 MANY_VALUES = 20
+# Of fewer rows none is held out: two folds need two rows each.
+FEWEST_HELD_OUT_OF = 4
 # Many classes need more neurons to tell them apart.
 MANY_CLASSES = 8
 
@@ -33,6 +35,11 @@ class Facts:
     n_fine: int = 0
     rarest_class: str = ""
     n_targets: int = 1
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether there are enough rows to hold some out, which then choose the epoch."""
+        return self.n_rows >= FEWEST_HELD_OUT_OF
 
     @property
     def stop_metric(self) -> str:
@@ -74,10 +81,10 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
         width = 64 if n < 2000 else 128
         return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
     members, folds = (8, 4) if n < 10_000 else (4, 4)
-    folds = folds if n >= 2 * folds else 2
+    folds = folds if n >= 2 * folds else 2 if facts.holds_out else 1
     epochs = _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
     width = 256 if facts.n_classes >= MANY_CLASSES else 128
-    return Recipe(name, (width,) * 3, epochs, _strong_batch(n * (folds - 1) // folds), members, folds)
+    return Recipe(name, (width,) * 3, epochs, _strong_batch(n * max(folds - 1, 1) // folds), members, folds)
 
 
 def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:
@@ -98,15 +105,17 @@ def sections(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 
 def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
     """The value of data.validation, and why."""
+    if not facts.holds_out:
+        return "null", "too few rows to hold any out"
     if recipe.members > 1:
         return "null", "each member leaves out a fold of the rows; these choose the epoch"
-    stratified = ", stratified by class," if facts.task == "classification" else ""
-    return "0.2", f"share of rows{stratified} that chooses the best epoch"
+    by = {"classification": ", stratified by class,", "multilabel": ", stratified by column,", "regression": ""}
+    return "0.2", f"share of rows{by[facts.task]} that chooses the best epoch"
 
 
 def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     alternates = facts.n_fine > 0
-    members = f"count: {recipe.members}, rows: folds, folds: {recipe.folds}"
+    members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
     views = ", views: alternate" if alternates else ""
     preprocess = [
         ("numeric: {name: robust, clip: 3}", "by median and quartiles; far values are drawn in smoothly"),
@@ -135,8 +144,8 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     training = [
         (f"loss: {_smoothed(facts)}", "smoothed targets, made sharp again by the calibration below")
-        if facts.predicts_classes
-        else ("loss: squared_error", ""),
+        if facts.predicts_classes and facts.holds_out
+        else (f"loss: {_LOSSES[facts.task]}", ""),
         *_class_weights(facts),
         (
             f"optimizer: {{name: adam, learning_rate: {rate}, beta2: 0.95}}",
@@ -146,14 +155,14 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         ("schedule: coslog", "cycles that double in length, each down to rest"),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
-        (f"early_stopping: {stopping}", "the best rest is kept"),
+        _stopping(facts, stopping, "the best rest is kept"),
         ("seed: 0", "same seed, same threads, same bytes"),
     ]
-    after = (
-        ("calibration: temperature", "probabilities as sure as they are right")
-        if facts.predicts_classes
-        else ("clamp: true", "answers stay within the range of the training targets")
-    )
+    after = ("clamp: true", "answers stay within the range of the training targets")
+    if facts.predicts_classes and facts.holds_out:
+        after = ("calibration: temperature", "probabilities as sure as they are right")
+    elif facts.predicts_classes:
+        after = ("calibration: none", "no rows to fit it on")
     return (
         Section("preprocess", tuple(preprocess)),
         Section("model", tuple(model)),
@@ -192,8 +201,9 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                 ("schedule: {name: cosine, warmup: 1}", "one epoch up, then slowly down to 0"),
                 (f"batch_size: {recipe.batch_size}", ""),
                 (f"epochs: {recipe.epochs}", ""),
-                (
-                    f"early_stopping: {{metric: {facts.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
+                _stopping(
+                    facts,
+                    f"{{metric: {facts.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
                     "the best epoch is kept",
                 ),
                 ("seed: 0", "same seed, same threads, same bytes"),
@@ -237,8 +247,9 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                 ),
                 (f"batch_size: {recipe.batch_size}", "rows of each step"),
                 (f"epochs: {recipe.epochs}", "passes over the rows"),
-                (
-                    f"early_stopping: {{metric: {facts.stop_metric}, patience: 20}}",
+                _stopping(
+                    facts,
+                    f"{{metric: {facts.stop_metric}, patience: 20}}",
                     "the best epoch on the validation rows is kept",
                 ),
                 ("seed: 0", "same seed, same threads, same bytes"),
@@ -248,6 +259,12 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 
 
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
+
+
+def _stopping(facts: Facts, value: str, comment: str) -> tuple[str, str]:
+    """The line of early stopping; null where no rows are held out."""
+    value, comment = (value, comment) if facts.holds_out else ("null", "the last epoch is kept")
+    return f"early_stopping: {value}", comment
 
 
 def _smoothed(facts: Facts) -> str:

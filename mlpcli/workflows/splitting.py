@@ -10,6 +10,7 @@ from mlpcli.data.row_hashes import row_hashes
 from mlpcli.data.schema.cells import canonical, canonical_in
 from mlpcli.data.schema.roles import AS_FOUND, number_format
 from mlpcli.data.split import cut_by_time, deal_groups, split_rows
+from mlpcli.data.stratify import fold_multilabel, split_multilabel
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.errors import DataError
@@ -36,7 +37,7 @@ def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tu
     rng = rng_of(loaded.config.training.seed, "split")
     try:
         if way is None:
-            held_out = split_rows(len(known), fraction, _strata(settled, known), rng)[1]
+            held_out = _split_by_chance(settled, known, fraction, rng)
         elif way.time is not None:
             held_out = np.flatnonzero(cut_by_time(_times(settled, way.time, known), (1.0 - fraction, fraction)) == 1)
         else:
@@ -51,11 +52,13 @@ def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tu
 
 
 def draw_member_folds(loaded: LoadedConfig, settled: TrainingTable, rows: Rows) -> Codes:
-    """The fold of each training row; every class is spread over all of them, as far as groups or time allow."""
+    """The fold of each training row; classes and answers are spread as far as groups or time allow."""
     members, way, n_rows, seed = loaded.config.model.members, _way(loaded), len(rows), loaded.config.training.seed
     count = members.folds or members.count
     if n_rows < 2 * count:
         raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {n_rows}.")
+    if way is None and settled.targets.task == "multilabel":
+        return fold_multilabel(_targets(settled, rows), count, rng_of(seed, "folds"))
     if way is None:
         return draw_folds(count, _strata(settled, rows), n_rows, seed)
     try:
@@ -84,6 +87,19 @@ def _way(loaded: LoadedConfig) -> HeldOut | None:
     if way.column is not None and way.fraction is not None:
         raise loaded.error("data.validation.fraction", "column says which rows they are. Leave it out.")
     return way
+
+
+def _split_by_chance(settled: TrainingTable, rows: Rows, fraction: float, rng: np.random.Generator) -> Codes | Rows:
+    """Which of the rows are held out, stratified by class or by the answers of yes/no columns."""
+    if settled.targets.task == "multilabel":
+        return split_multilabel(_targets(settled, rows), fraction, rng)[1]
+    return split_rows(len(rows), fraction, _strata(settled, rows), rng)[1]
+
+
+def _targets(settled: TrainingTable, rows: Rows) -> NDArray[np.float64]:
+    """0 and 1 of each yes/no column (n_rows, n_targets)."""
+    target, state = fit_target(settled.table, settled.targets.schemas, "multilabel", rows)
+    return np.asarray(encode_target(target, state, settled.table, rows), np.float64)
 
 
 def _strata(settled: TrainingTable, rows: Rows) -> Rows | None:

@@ -305,3 +305,21 @@ def test_what_training_refuses_it_refuses_of_the_config_that_init_writes_too(fol
     assert refused.code == 2
     assert refused.stderr.splitlines()[0] in ended.stderr
     assert "    x: {role: null}   # " in (folder / "t.yaml").read_text()
+
+
+TINY = {
+    "amount": (["y"], lambda i: (1.7 * i,)),
+    "amounts": (["y", "z"], lambda i: (1.7 * i, i * i)),
+    "classes": (["y"], lambda i: ("ab"[i % 2],)),
+    "columns": (["y", "z"], lambda i: (i % 2, int(i == 0))),
+}
+
+
+@pytest.mark.parametrize("recipe", ["strong", "fast", "textbook"])
+@pytest.mark.parametrize("kind", TINY)
+@pytest.mark.parametrize("n_rows", [3, 4, 5, 8])
+def test_what_init_writes_for_a_few_rows_is_accepted_by_train(folder, recipe, kind, n_rows):
+    names, targets = TINY[kind]
+    write_csv(folder / "t.csv", ["a", "b", *names], [(i + 0.5, 7 * i % 11 + 0.25, *targets(i)) for i in range(n_rows)])
+    done("init", "t.csv", *(f"-t{name}" for name in names), "-o", "c.yaml", "--recipe", recipe)
+    done("train", "c.yaml", "--quiet", "--set", "training.epochs=2")

@@ -268,3 +268,17 @@ def test_a_file_of_cells_that_training_has_not_seen_is_noted_as_when_it_is_evalu
     assert "other.csv: 4 missing cells (x 4), 20 cells unseen or rare in training (level 20)" in prepared.notes
     as_trained = prepare(loaded({"train": "t.csv", "target": "y", name: "t.csv"}))
     assert not any("cells" in note for note in as_trained.notes)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rare_yes_is_on_both_sides_and_a_single_one_is_trained_on(folder, seed):
+    rows = [(i % 7, i % 2, int(i in (5, 20)), int(i == 11)) for i in range(60)]
+    write_csv(folder / "t.csv", ["x", "often", "twice", "once"], rows)
+    data = {"train": "t.csv", "target": ["often", "twice", "once"]}
+    prepared = prepare(loaded(data, {"seed": seed}))
+    assert prepared.train.truth.sum(axis=0)[1:].tolist() == [1, 1]
+    assert prepared.validation.truth.sum(axis=0).tolist() == [6, 1, 0]
+    members = {"members": {"count": 4, "rows": "folds"}}
+    folds = prepare(loaded(data | {"validation": None}, {"seed": seed}, model=members)).folds
+    assert np.bincount(folds).tolist() == [15] * 4
+    assert folds[5] != folds[20]
