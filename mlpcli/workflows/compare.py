@@ -16,6 +16,7 @@ from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
@@ -106,10 +107,18 @@ def compare(request: CompareRequest) -> CompareResult:
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
     with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
         found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
+    notes += _far_worse("old", old, {one.metric: one.old for one in found}, truth)
+    notes += _far_worse("new", new, {one.metric: one.new for one in found}, truth)
     result = CompareResult(request, new, len(rows), metric, tuple(found), tuple(notes))
     if math.isnan(result.decisive.difference):
         raise DataError(f"{tables[1].name}: {metric} is not defined on these rows. Choose another --metric.")
     return result
+
+
+def _far_worse(role: str, model: Model, scores: dict[str, float], truth: Truth) -> list[str]:
+    """Whether a model is far worse than the constant baseline."""
+    worse = far_worse_on_rows(model, scores, truth.y, truth.weights)
+    return [f"{role} model: {worse}"] if worse else []
 
 
 def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:

@@ -20,6 +20,7 @@ from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
@@ -128,6 +129,7 @@ def evaluate_table(
         *notes_on_groups(as_read, by.columns),
         *([f"{table.name}: {note}"] if note else []),
     )
-    notes += (*notes_on_sides(gates), *notes_on_unknown(of_all))
+    worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
+    notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)

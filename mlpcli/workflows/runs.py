@@ -24,6 +24,7 @@ from mlpcli.storage.run_directory import (
     WEIGHTS,
     repair,
 )
+from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.journal import DIVERGED
 from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
 
@@ -58,6 +59,11 @@ class Run:
         if value is None and part != "train":
             value = self.best.get(metric)
         return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+    @property
+    def far_worse(self) -> str:
+        """A sentence where its scores are far worse than those of the constant baseline, else ""."""
+        return far_worse_run(self.metrics)
 
     @property
     def changes(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.budget import Budget
 from mlpcli.workflows.data_store import memory_limit
 from mlpcli.workflows.divergence import explain_divergence
@@ -55,6 +56,11 @@ class TrainResult:
     outcome: Outcome
     folder: str
     seconds: float
+
+    @property
+    def far_worse(self) -> str:
+        """A sentence where the model is far worse than the constant baseline, else ""."""
+        return far_worse_run(self.outcome.model.scores)
 
     @property
     def rarest_class(self) -> str:

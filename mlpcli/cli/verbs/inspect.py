@@ -38,7 +38,8 @@ def document(inspection: "Inspection") -> Document:
     title = f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}"
     tables = [_layers(inspection), _columns(model), *_scores(model)]
     blocks: list[Block] = [_answers(model), *tables, _record(inspection), Paragraph("all numbers are finite")]
-    return Document(title, blocks, heading="mlp inspect")
+    notes = [inspection.far_worse] if inspection.far_worse else []
+    return Document(title, blocks, notes, heading="mlp inspect")
 
 
 def as_json(inspection: "Inspection") -> dict[str, Any]:
@@ -61,6 +62,7 @@ def as_json(inspection: "Inspection") -> dict[str, Any]:
         "inputs": model.preprocessor.feature_names,
         "weight_column": model.weight_column,
         "scores": model.scores,
+        "far_worse_than_constant": bool(inspection.far_worse),
         "record": model.record,
         "seconds": inspection.seconds,
         "is_finite": True,

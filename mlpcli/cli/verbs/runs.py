@@ -49,7 +49,8 @@ def document(folder: str, groups: "Sequence[Group]") -> Document:
         blocks.append(_table(group, f"{data}: {rows}{sort}"))
     has_star = any(run.is_best_so_far for group in groups for run in group.runs)
     more = [Paragraph("* best so far")] if has_star else []
-    faults = [run.fault for group in groups for run in group.runs if run.fault]
+    worse = [f"{run.name}: {run.far_worse}" for group in groups for run in group.runs if run.far_worse]
+    faults = [*worse, *(run.fault for group in groups for run in group.runs if run.fault)]
     return Document(f"{folder}: {count(total, 'run')}", [*blocks, *more], faults, heading="mlp runs")
 
 
@@ -80,10 +81,11 @@ def _table(group: "Group", title: str) -> Table:
 def _row(run: "Run", group: "Group") -> list[str | Cell]:
     star = "*" if run.is_best_so_far else ""
     scores = [run.score(metric, group.part) for metric in group.metrics]
+    tone: Tone = "bad" if run.far_worse else ""
     return [
         run.name,
         Cell(run.state, TONES.get(run.state, "")),
-        *("" if score is None else f"{number(score)}{star}" for score in scores),
+        *(Cell("" if score is None else f"{number(score)}{star}", tone) for score in scores),
         "" if run.epochs is None else str(run.epochs),
         "" if run.seconds is None else duration(run.seconds),
         _differences(run),
@@ -118,6 +120,7 @@ def as_json(folder: str, groups: "Sequence[Group]") -> dict[str, Any]:
                 "stop_reason": run.metrics.get("stop_reason"),
                 "missed_gates": run.metrics.get("missed_gates", []),
                 "differs": run.differs,
+                "far_worse_than_constant": bool(run.far_worse),
                 "fault": run.fault,
             }
             for group in groups

@@ -124,6 +124,7 @@ def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
         "gates": gates_json(result.outcome.verdicts),
         "judged_on": result.prepared.parts[-1].name,
         "passed": result.outcome.passed,
+        "far_worse_than_constant": bool(result.far_worse),
         "metrics": flat_metrics(result.outcome, result.seconds),
     }
 
@@ -149,6 +150,8 @@ def next_commands(result: "TrainResult | FinishedRun") -> list[str]:
 
 
 def _notes(result: "TrainResult") -> list[str]:
+    if result.far_worse:
+        return [result.far_worse]
     metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
     poor = [] if metric is None else _no_better(result.outcome.scores, metric, result.prepared.target)
     if poor:
