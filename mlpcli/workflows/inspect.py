@@ -10,6 +10,7 @@ import numpy as np
 
 from mlpcli.model import Model
 from mlpcli.storage.model_file import column_record, load_model
+from mlpcli.workflows.baseline import far_worse_run
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Inspection:
     def columns(self) -> list[dict[str, Any]]:
         """What the header says of each column."""
         return [column_record(column) for column in self.model.preprocessor.columns]
+
+    @property
+    def far_worse(self) -> str:
+        """A sentence where the model is far worse than the constant baseline, else ""."""
+        return far_worse_run(self.model.scores)
 
 
 def inspect(weights: str) -> Inspection:
