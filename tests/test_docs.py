@@ -148,8 +148,22 @@ def test_the_tour_ends_with_a_pass_a_miss_and_exit_code_1(tour):
     assert "exit 1\n" in printed
 
 
+@pytest.fixture(scope="module")
+def flowers(place):
+    """The network of textbook.md: its config is trained and its rows are predicted by the commands of the page."""
+    blocks = blocks_of(DOCS / "textbook.md")
+    (config,) = [block for block in blocks if block.before == "<!-- flowers.yaml -->"]
+    (place / "flowers.yaml").write_text(config.text, encoding="utf-8")
+    commands = [line for block in blocks for line in block.text.splitlines() if line.startswith("mlp ")]
+    assert [command.split()[1] for command in commands] == ["train", "predict"]
+    with chdir(place):
+        for command in commands:
+            assert run([*command.split()[1:], "--quiet"]) == 0
+    return place / "runs" / "flowers" / "weights.npz"
+
+
 @pytest.mark.parametrize("block", PYTHON_BLOCKS.values(), ids=PYTHON_BLOCKS.keys())
-def test_every_python_block_runs(block, tour, place, iris_model):
+def test_every_python_block_runs(block, tour, place, iris_model, flowers):
     with chdir(place):
         exec(compile(block.text, f"{block.page.name}:{block.line}", "exec"), {})
 
@@ -170,6 +184,40 @@ def test_ten_lines_of_numpy_give_what_the_program_predicts(place, iris_model):
     rows = pd.read_csv(ROOT / "data" / "iris.csv")
     np.testing.assert_allclose(found["p"], iris_model.predict_proba(rows), atol=1e-6)
     assert found["species"].tolist() == iris_model.predict(rows).tolist()
+
+
+def test_the_ten_lines_of_the_textbook_page_compute_what_the_program_shows(place, flowers):
+    (block,) = [block for block in PYTHON_BLOCKS.values() if block.page.name == "textbook.md"]
+    assert len([line for line in block.text.splitlines() if line]) == 10
+    found = {}
+    with chdir(place):
+        exec(block.text, found)
+    assert list(found["shown"])[1:] == ["p_setosa", "p_versicolor", "p_virginica", "h1_1", "h1_2", "h1_3"]
+
+
+def test_the_numbers_by_hand_are_those_of_the_model_and_every_line_of_arithmetic_is_right(place, flowers):
+    blocks = blocks_of(DOCS / "textbook.md")
+    (row,) = [block for block in blocks if block.before == "<!-- first row -->"]
+    header, cells = (line.split(",") for line in row.text.splitlines())
+    first = pd.read_csv(place / "hidden.csv").iloc[0]
+    assert header == list(first.index)
+    assert cells[0] == first["species"]
+    np.testing.assert_allclose(np.array(cells[1:], float), first[header[1:]].to_numpy(float), atol=5e-4)
+    with np.load(flowers) as a:
+        x = (np.array([5.1, 3.5, 1.4, 0.2]) - a["input_center"]) / a["input_scale"]
+        arrays = {"x": x, "W1 row 1": a["W1"][0], "b1": a["b1"][:1], "W2 row 1": a["W2"][0], "b2": a["b2"][:1]}
+        arrays["h"] = 1 / (1 + np.exp(-(a["W1"] @ x + a["b1"])))
+    text = "\n".join(block.text for block in blocks if block.before == "<!-- by hand -->")
+    n_checked = 0
+    for part in re.split(r"\n|\s{4,}(?=\w+ = )", text):
+        name, *sides = (side.strip() for side in part.split(" = "))
+        if name in arrays:
+            np.testing.assert_allclose(np.array(sides[0].split(), float), arrays[name], atol=3e-3)
+            n_checked += 1
+        elif len(sides) == 2:
+            assert eval(sides[0], {"exp": np.exp}) == pytest.approx(float(sides[1]), abs=6e-4), part
+            n_checked += 1
+    assert n_checked == 10
 
 
 def test_the_python_of_the_readme_says_the_right_shapes(tour, place):
