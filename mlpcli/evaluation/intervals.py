@@ -2,8 +2,9 @@
 
 - A share of rows (accuracy, recall, precision, and F1 by way of F1 / (2 - F1), which is one): Wilson's, over
   (sum w)^2 / sum w^2 rows where rows have weights.
-- ROC AUC: the variance of DeLong et al. 1988, on the logit scale, against Student's t.
-- Median absolute error and average precision: BCa bootstrap, see `resampling`.
+- ROC AUC and average precision: the variance of their influences (of ROC AUC that of DeLong et al. 1988), on the logit
+  scale, against Student's t.
+- Median absolute error: BCa bootstrap, see `resampling`.
 - Everything else: Student's t of pseudo-values with their skewness removed, see `uncertainty`.
 
 No interval holds the true score as often as it says where a few rows that are not seen may decide it. So each needs as
@@ -20,18 +21,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlpcli.evaluation.averages import Floats, quotient
-from mlpcli.evaluation.metrics import METRICS, Metric, Task
-from mlpcli.evaluation.multilabel import YesNoEvidence
+from mlpcli.evaluation.metrics import METRICS, Task
 from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
-from mlpcli.evaluation.ranking import RankedColumn
-from mlpcli.evaluation.resampling import FEWEST_REPLICATES, NORMAL, bca, replicates_for, resample
+from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
 from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
-from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval, ranked_interval
+from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
 from mlpcli.evaluation.uncertainty.of_numbers import number_interval
 from mlpcli.evaluation.uncertainty.shares import Interval, no_interval, wilson, wilson_of_f1
-
-RANKING = frozenset({"average_precision"})  # the resampled ones that must rank the rows
-MOST_RANKED = 500_000  # probabilities, beyond which these have an interval only if replicates are asked for
 
 
 @dataclass(frozen=True)
@@ -80,9 +76,10 @@ def score_intervals(
         else:
             sample = ClassSample(task, evidence, names)
             for key, score in others.items():
-                found[key] = _of_classes(sample, key, parts.get(key), score, certainty)
+                of_key = sample.only(parts[key]) if key in parts else sample
+                found[key] = class_interval(of_key, find_metric(key), score, certainty.confidence, certainty.z)
         resampled = {key: scores[key] for key, interval in found.items() if interval is None}
-        found |= _bootstrapped(task, evidence, parts, resampled, certainty, rng) if resampled else {}
+        found |= _bootstrapped(evidence, parts, resampled, certainty, rng) if resampled else {}
     return {key: interval for key in wanted if (interval := found[key]) is not None}
 
 
@@ -141,37 +138,18 @@ def _only(evidence: NumberEvidence, output: int | None) -> NumberEvidence:
     return NumberEvidence(NumberRows(evidence.rows.y[:, some], evidence.rows.predicted[:][:, some]), evidence.weights)
 
 
-def _of_classes(sample: ClassSample, key: str, part: int | None, score: float, certainty: Certainty) -> Interval | None:
-    """The interval of a score of classes or of boolean columns, or None where it is the bootstrap's."""
-    metric, rows = find_metric(key), sample.evidence.rows
-    if part is not None and isinstance(sample.evidence, YesNoEvidence):  # of which ROC AUC alone has parts
-        column = RankedColumn(sample.evidence.rows.y[:, part], rows.p[:, part])
-        return ranked_interval(sample, [column], score, certainty.confidence, certainty.z)
-    if _is_slow_to_rank(metric, certainty, rows.probabilities.shape):
-        return no_interval(
-            f"of so many rows it takes long, and is made where it is asked for: --replicates {FEWEST_REPLICATES}"
-        )
-    return class_interval(sample, metric, score, certainty.confidence, certainty.z)
-
-
-def _is_slow_to_rank(metric: Metric, certainty: Certainty, shape: tuple[int, ...]) -> bool:
-    """Whether a score ranks so many probabilities (n_rows, K) that its resamples must be asked for."""
-    return metric.name in RANKING and certainty.replicates is None and math.prod(shape) > MOST_RANKED
-
-
 def _bootstrapped(
-    task: Task,
     evidence: Evidence,
     parts: Mapping[str, int],
     scores: Mapping[str, float],
     certainty: Certainty,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
+    """The intervals of scores of numbers."""
     metrics = {key: find_metric(key) for key in scores}
-    measures = {key: metric.together[task] for key, metric in metrics.items() if key not in parts}
-    measures |= {f"{metric.name}[]": metric.each[task] for key, metric in metrics.items() if key in parts}
-    n_ranked = 0 if isinstance(evidence, NumberEvidence) or RANKING.isdisjoint(scores) else len(evidence.rows.ranked)
-    n_replicates = certainty.replicates or replicates_for(len(evidence.rows.y), n_ranked)
+    measures = {key: metric.together["regression"] for key, metric in metrics.items() if key not in parts}
+    measures |= {f"{metric.name}[]": metric.each["regression"] for key, metric in metrics.items() if key in parts}
+    n_replicates = certainty.replicates or replicates_for(len(evidence.rows.y))
     resampled = resample(evidence, measures, n_replicates, rng)
     found = {}
     for key, metric in metrics.items():
@@ -180,12 +158,5 @@ def _bootstrapped(
             for of in (resampled.replicates, resampled.left_out)
         )
         low, high = bca(scores[key], replicates, left_out, certainty.z)
-        if math.isnan(low):
-            found[key] = no_interval("few resamples of these rows define it")
-        elif low < high:
-            found[key] = Interval(low, high)
-        elif isinstance(evidence, NumberEvidence):
-            found[key] = no_interval("every resample of these rows gives the same score")
-        else:
-            found[key] = wilson(scores[key], ClassSample(task, evidence, ()).rows_of["truth"].min().item(), certainty.z)
+        found[key] = Interval(low, high) if low < high else no_interval("every resample of these rows gives the same")
     return found

@@ -127,6 +127,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             together={"classification": classes.average_precision, "multilabel": _mean(multilabel.average_precision)},
             judges_probabilities=True,
+            pseudo_values=dict.fromkeys(("classification", "multilabel"), pseudo_values.average_precision),
         ),
         Metric(
             "f1_macro",

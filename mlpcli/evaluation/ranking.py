@@ -83,6 +83,29 @@ class RankedColumn:
         """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN with under two rows of a kind."""
         return float(sum(deviations @ deviations for deviations in self._sorted_deviations(weights)))
 
+    def precision_deviations(self, weights: Floats | None) -> Floats:
+        """What each row adds to the difference of average precision from its expectation, (n_rows,).
+
+        The row's influence, times its weight: a positive has a precision of its own and adds to that of every positive
+        that scores no higher, a negative takes from these. NaN with fewer than two positives.
+        """
+        positive, up_to_positive = self._weight_up_to(weights, 0)
+        _, up_to_negative = self._weight_up_to(weights, 1)
+        hits = up_to_positive[-1] - up_to_positive[self.positives_below]
+        claims = hits + up_to_negative[-1] - up_to_negative[self.negatives_below]
+        precision, total = hits / claims, up_to_positive[-1]
+        n = total**2 / float(positive @ positive)
+        per_weight = math.sqrt(n / (n - 1)) / total if n > 1 else math.nan
+        rises, falls = (
+            np.concatenate([[0.0], np.cumsum(positive * part / claims**2)]) for part in (claims - hits, hits)
+        )
+        own = precision - positive @ precision / total
+        found = np.empty(len(self.is_positive))
+        for rows, side in zip(self.rows, (self.positives, self.negatives), strict=True):
+            no_higher = np.searchsorted(self.positives, side, side="right")
+            found[rows] = own + rises[no_higher] if side is self.positives else -falls[no_higher]
+        return np.asarray(found * per_weight * (1.0 if weights is None else weights))
+
     def auc_deviations(self, weights: Floats | None) -> Floats:
         """What each row adds to the difference of ROC AUC from its expectation, (n_rows,); see `auc_variance`."""
         found = np.empty(len(self.is_positive))

@@ -15,9 +15,8 @@ import numpy as np
 from mlpcli.evaluation.averages import Floats
 
 MOST_REPLICATES, FEWEST_REPLICATES = 1000, 200
-# Rows x replicates that a run may take; a ranked column is worth RANKING of them, as its resamples are summed in order.
+# Rows x replicates that a run may take.
 AFFORDABLE_NUMBERS = 5e7
-RANKING = 4
 JACKKNIFE_GROUPS = 100
 BLOCK_NUMBERS = 1 << 17  # weights of resamples that are scored at a time: they stay in the cache
 STEEPEST = 0.15  # of an acceleration: beyond it the formula turns back
@@ -46,9 +45,9 @@ def resample(
     )
 
 
-def replicates_for(n_rows: int, n_ranked: int) -> int:
-    """How many resamples are quick: a thousand; of many rows fewer, most of all where `n_ranked` columns are ranked."""
-    affordable = int(AFFORDABLE_NUMBERS / (max(n_rows, 1) * (1 + RANKING * n_ranked)))
+def replicates_for(n_rows: int) -> int:
+    """How many resamples are quick: a thousand; of many rows fewer."""
+    affordable = int(AFFORDABLE_NUMBERS / max(n_rows, 1))
     return min(max(affordable, FEWEST_REPLICATES), MOST_REPLICATES)
 
 

@@ -84,8 +84,7 @@ def _slice_table(
     keys = tuple(dict.fromkeys([*first, *gated]))
     if certainty.replicates is None:
         affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
-        n_ranked = 0 if task == "regression" else answered.answers.shape[1]
-        certainty = replace(certainty, replicates=min(affordable, replicates_for(len(answered.truth), n_ranked)))
+        certainty = replace(certainty, replicates=min(affordable, replicates_for(len(answered.truth))))
     slices = []
     for code, name in enumerate(groups.names):
         rows = groups.codes == code

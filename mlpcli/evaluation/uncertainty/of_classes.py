@@ -10,17 +10,17 @@ import numpy as np
 from mlpcli.evaluation.averages import Bools, Floats, quotient
 from mlpcli.evaluation.classes import ClassEvidence
 from mlpcli.evaluation.metrics import Metric, Task
-from mlpcli.evaluation.multilabel import YesNoEvidence
-from mlpcli.evaluation.ranking import RankedColumn
+from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
 from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, logit_interval, no_interval, wilson
 from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
 
+RANKED = frozenset({"roc_auc", "average_precision"})
+ROUNDING = 1e-12  # of a score: the spread of values that differ by rounding alone
 FEWEST_WRONG = 3  # rows with a wrong answer
 FEWEST_OF_CLASS = 3  # rows of a class, for means over classes
-FEWEST_RANKED = 5  # rows of the rarer kind, for ROC AUC
-FEWEST_PRECISE = 10  # rows of the class, for average precision
+FEWEST_RANKED = 5  # rows of the class, and for ROC AUC of the others
 # Classes that may have fewer: what one of many says of their mean is small.
-MOST_SCARCE = 0.1
+MOST_SCARCE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,14 @@ class ClassSample:
     task: Task
     evidence: ClassEvidence | YesNoEvidence
     names: Sequence[str]
+
+    def only(self, column: int) -> "ClassSample":
+        """One boolean column."""
+        rows, weights = self.evidence.rows, self.evidence.weights
+        some = slice(column, column + 1)
+        threshold = None if rows.threshold is None else rows.threshold[some]
+        one = YesNoRows(np.asarray(rows.y[:, some], np.bool_), rows.p[:, some], threshold)
+        return ClassSample(self.task, YesNoEvidence(one, weights), self.names[some])
 
     @cached_property
     def n_rows(self) -> float:
@@ -56,9 +64,14 @@ class ClassSample:
             "predicted": quotient(evidence.margins.predicted**2, squared.predicted),
         }
 
-    def fewest_of_kinds(self, column: RankedColumn) -> float:
-        """Rows of the rarer of the two kinds that a column ranks."""
-        return float(self._worth(np.column_stack([column.is_positive, ~column.is_positive])).min())
+    @cached_property
+    def of_ranked(self) -> tuple[Floats, Floats]:
+        """Rows of the class, and of the others, of each column that is ranked, (K,) each."""
+        of_class = self.rows_of["truth"]
+        if self.task == "classification" and len(of_class) == 2:
+            return of_class[1:], of_class[:1]
+        is_class = self.evidence.rows.y if isinstance(self.evidence, YesNoEvidence) else self.evidence.rows.is_class
+        return of_class, self._worth(~is_class)
 
     def _worth_of_one(self, counted: Bools) -> float:
         return float(self._worth(counted[:, None])[0])
@@ -67,57 +80,56 @@ class ClassSample:
         return effective_rows(self.evidence.weights, counted)
 
 
-def class_interval(sample: ClassSample, metric: Metric, score: float, confidence: float, z: float) -> Interval | None:
-    """The interval, or None where it is the bootstrap's; `z` is the normal quantile of its upper end."""
-    if metric.name == "roc_auc":
-        return ranked_interval(sample, list(_columns(sample)), score, confidence, z)
-    if metric.name == "average_precision":
-        return _why_not_precise(sample)
-    scarce = [sample.rows_of[side] < FEWEST_OF_CLASS for side in metric.rows_of]
-    is_scarce = np.any(scarce, axis=0) if scarce else np.zeros(1, np.bool_)
-    if sample.n_wrong >= FEWEST_WRONG and is_scarce.mean() <= MOST_SCARCE:
-        values = metric.pseudo_values[sample.task](sample.evidence)
-        weights = sample.evidence.weights
-        values = values if weights is None else values[weights > 0]
-        if np.ptp(values) > 1e-12 * max(abs(score), 1.0):
-            low, high = mean_interval(values, confidence)
-            least, largest = _bounds(sample, metric)
-            return Interval(min(max(low, least), score), max(min(high, largest), score))
-    return _without_enough(sample, metric, score, z)
+def why_too_few(sample: ClassSample, metric: Metric) -> str:
+    """Why pseudo-values say too little of a score, "" where they say enough."""
+    if metric.name in RANKED:
+        of_class, of_others = sample.of_ranked
+        counts = of_class if metric.name == "average_precision" else np.minimum(of_class, of_others)
+        is_scarce, needed = counts < FEWEST_RANKED, FEWEST_RANKED
+    elif sample.n_wrong < FEWEST_WRONG:
+        return f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {FEWEST_WRONG})"
+    elif metric.rows_of:
+        counts = np.min([sample.rows_of[side] for side in metric.rows_of], axis=0)
+        is_scarce, needed = counts < FEWEST_OF_CLASS, FEWEST_OF_CLASS
+    else:
+        return ""
+    if is_scarce.mean() <= MOST_SCARCE:
+        return ""
+    names = sample.names[-1:] if len(counts) == 1 else sample.names
+    rarest = int(counts.argmin())
+    return f"too few rows for {names[rarest]!r} (n = {counts[rarest]:.0f}, needs {needed})"
 
 
-def ranked_interval(
-    sample: ClassSample, columns: Sequence[RankedColumn], score: float, confidence: float, z: float
+def class_interval(sample: ClassSample, metric: Metric, score: float, confidence: float, z: float) -> Interval:
+    """The interval, or why there is none; `z` is the normal quantile of its upper end."""
+    reason = why_too_few(sample, metric)
+    values = np.full(2, score) if reason else metric.pseudo_values[sample.task](sample.evidence)
+    if metric.name in RANKED:
+        return _ranked_interval(sample, metric, score, values, reason, (confidence, z))
+    if not reason and sample.evidence.weights is not None:
+        values = values[sample.evidence.weights > 0]
+    if not np.ptp(values) > ROUNDING * max(abs(score), 1.0):
+        return _without_spread(sample, metric, score, reason or "every row has the same loss", z)
+    low, high = mean_interval(values, confidence)
+    least, largest = _bounds(sample, metric)
+    return Interval(min(max(low, least), score), max(min(high, largest), score))
+
+
+def _ranked_interval(
+    sample: ClassSample, metric: Metric, score: float, values: Floats, reason: str, levels: tuple[float, float]
 ) -> Interval:
-    """The interval of the mean ROC AUC of the columns."""
-    fewest = np.array([sample.fewest_of_kinds(column) for column in columns])
-    if score in (0.0, 1.0) or (fewest < FEWEST_RANKED).mean() > MOST_SCARCE:
-        return wilson(score, float(fewest.min()), z)
-    weights = sample.evidence.weights
-    deviations = sum((column.auc_deviations(weights) for column in columns), np.zeros(len(sample.evidence.rows.y)))
-    deviations /= len(columns)
-    error = math.sqrt(deviations @ deviations)
-    if not error > 0.0:
+    """The interval of a mean over ranked columns, on the logit scale; `levels` are confidence and normal quantile."""
+    confidence, z = levels
+    counts = sample.of_ranked
+    is_precision = metric.name == "average_precision"
+    fewest = float((counts[0] if is_precision else np.minimum(*counts)).min())
+    moved = (values - score) / len(values)
+    error = math.sqrt(moved @ moved)
+    if not reason and 0 < score < 1 and math.isfinite(error):
+        if error > ROUNDING:
+            return logit_interval(score, error, student_quantile((1 + confidence) / 2, degrees(moved)))
         return no_interval("no two rows are ranked differently")
-    return logit_interval(score, error, student_quantile((1 + confidence) / 2, degrees(deviations)))
-
-
-def _columns(sample: ClassSample) -> Sequence[RankedColumn]:
-    return sample.evidence.rows.ranked
-
-
-def _why_not_precise(sample: ClassSample) -> Interval | None:
-    """No interval of average precision where a column has too few positive rows."""
-    of_column = sample.rows_of["truth"]
-    if sample.task == "classification" and len(of_column) == 2:
-        of_column = of_column[1:]
-    fewest = int(of_column.argmin())
-    if of_column[fewest] >= FEWEST_PRECISE:
-        return None
-    name = sample.names[-1] if len(of_column) == 1 else sample.names[fewest]
-    return no_interval(
-        f"too few rows of {name!r} for an interval (n = {of_column[fewest]:.0f}, needs {FEWEST_PRECISE})"
-    )
+    return no_interval(reason or "a class has one row") if is_precision and score < 1 else wilson(score, fewest, z)
 
 
 def _bounds(sample: ClassSample, metric: Metric) -> tuple[float, float]:
@@ -129,14 +141,10 @@ def _bounds(sample: ClassSample, metric: Metric) -> tuple[float, float]:
     return (-1.0 if metric.name == "mcc" else 0.0), (2.0 if is_summed else 1.0)
 
 
-def _without_enough(sample: ClassSample, metric: Metric, score: float, z: float) -> Interval:
-    """The interval where pseudo-values say too little: wider than needed, or none."""
-    if metric.name == "log_loss":
-        if sample.n_wrong < FEWEST_WRONG:
-            return no_interval(
-                f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {FEWEST_WRONG})"
-            )
-        return no_interval("every row has the same loss")
+def _without_spread(sample: ClassSample, metric: Metric, score: float, reason: str, z: float) -> Interval:
+    """The interval where pseudo-values say too little: wider than needed, or none for the reason."""
+    if metric.name == "log_loss" or score < 0:
+        return no_interval(reason)
     _, largest = _bounds(sample, metric)
     if not metric.rows_of:
         share = wilson(score / largest, sample.n_rows, z)
@@ -146,6 +154,4 @@ def _without_enough(sample: ClassSample, metric: Metric, score: float, z: float)
     rarest = int(rows.argmin())
     if not rows[rarest] > 0:
         return no_interval(f"no row is {'of' if side == 'truth' else 'predicted as'} {sample.names[rarest]!r}")
-    if score < 0:
-        return no_interval(f"too few rows of {sample.names[rarest]!r} for an interval (n = {rows[rarest]:.0f})")
     return wilson(score, float(rows[rarest]), z)

@@ -18,6 +18,7 @@ from mlpcli.evaluation.classes import ClassEvidence
 from mlpcli.evaluation.margins import Margins, margins_of
 from mlpcli.evaluation.multilabel import YesNoEvidence
 from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.ranking import RankedColumn
 
 CELLS_TOGETHER = 1 << 20  # classes x cells of a confusion matrix that lose a row at a time
 ROUNDING = 1e-9  # of a sum: what is left of it where all of its rows are taken out
@@ -89,10 +90,24 @@ def of_second_class(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvid
 
 def roc_auc(evidence: ClassEvidence | YesNoEvidence) -> Floats:
     """Those of the mean ROC AUC of the columns: placements among the other kind (DeLong et al. 1988)."""
-    ranked = evidence.rows.ranked
-    scores = [float(column.measure(evidence.weights)[0]) for column in ranked]
-    moved = sum((column.auc_deviations(evidence.weights) for column in ranked), np.zeros(len(evidence.rows.y)))
-    return np.asarray(np.mean(scores) + moved / len(ranked) * len(moved))
+    return _of_columns(evidence, evidence.rankings.roc_auc, RankedColumn.auc_deviations)
+
+
+def average_precision(evidence: ClassEvidence | YesNoEvidence) -> Floats:
+    """Those of the mean average precision of the columns."""
+    return _of_columns(evidence, evidence.rankings.average_precision, RankedColumn.precision_deviations)
+
+
+def _of_columns(
+    evidence: ClassEvidence | YesNoEvidence,
+    scores: Floats,
+    deviations_of: Callable[[RankedColumn, Floats | None], Floats],
+) -> Floats:
+    """Those of the mean score of ranked columns, one column after the other."""
+    moved, n_rows = np.zeros(len(evidence.rows.y)), len(evidence.rows.y)
+    for column in evidence.rows.rank():
+        moved += deviations_of(column, evidence.weights)
+    return np.asarray(scores.mean() + moved / len(scores) * n_rows)
 
 
 def f1_macro(evidence: YesNoEvidence) -> Floats:

@@ -1,0 +1,237 @@
+"""What rows say of a score, the interval of a skewed mean, and what allows one."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.evaluation.intervals import USUAL, score_intervals
+from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.ranking import RankedColumn
+from mlpcli.evaluation.scores import gather, score_classes, score_numbers
+from mlpcli.evaluation.uncertainty.pseudo_values import of_margins
+from mlpcli.evaluation.uncertainty.skewed_means import (
+    LEAST_TAIL_INDEX,
+    degrees,
+    mean_interval,
+    student_quantile,
+    tail_index,
+)
+
+from .cases import class_cases, number_cases, yes_no_cases
+
+brisk = settings(max_examples=40, deadline=None)
+CASES = {"classification": class_cases(), "regression": number_cases(), "multilabel": yes_no_cases()}
+
+
+@pytest.mark.parametrize("degrees_of_freedom", [2, 2.5, 7.3, 30, 1e3, 1e6])
+def test_quantiles_of_students_t_are_those_of_scipy(degrees_of_freedom):
+    stats = pytest.importorskip("scipy.stats")
+    for level in (0.5, 0.6, 0.9, 0.975, 0.9995):
+        expected = stats.t.ppf(level, degrees_of_freedom)
+        assert student_quantile(level, degrees_of_freedom) == pytest.approx(expected, rel=1e-7, abs=1e-7)
+
+
+def test_the_interval_of_a_mean_without_skewness_is_students():
+    stats = pytest.importorskip("scipy.stats")
+    values = np.array([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]) + 5.0
+    t = stats.t(degrees(values)).ppf(0.975)
+    half = t * values.std(ddof=1) / math.sqrt(6)
+    assert mean_interval(values, 0.95) == pytest.approx((5 - half, 5 + half))
+
+
+def test_the_interval_of_a_skewed_mean_is_longer_on_its_long_side():
+    values = np.random.default_rng(0).exponential(size=50)
+    low, high = mean_interval(values, 0.95)
+    assert high - values.mean() > 1.1 * (values.mean() - low)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), st.floats(-10, 10), st.floats(0.1, 10))
+def test_the_interval_of_a_mean_moves_and_stretches_with_the_values(values, move, stretch):
+    values = np.array(values)
+    expected = [move + stretch * end for end in mean_interval(values, 0.9)]
+    assert mean_interval(move + stretch * values, 0.9) == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize("index", [0.8, 1.5, 3.0])
+def test_the_tail_index_is_that_of_a_pareto_distribution(index):
+    losses = np.random.default_rng(0).pareto(index, 200_000) + 1.0
+    assert tail_index(losses) == pytest.approx(index, rel=0.03)
+
+
+def test_a_tail_that_is_most_of_the_loss_has_no_index_to_go_by():
+    assert tail_index(np.array([0.0] * 95 + [1.0] * 5)) == 0.0
+    assert tail_index(np.ones(100)) == math.inf
+
+
+@pytest.mark.parametrize("task", CASES)
+@brisk
+@given(st.data())
+def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
+    """Each row's pseudo-value against the derivative of the score by the row's weight."""
+    y, predicted, weights = data.draw(CASES[task].filter(lambda case: len(case[0]) > 3))
+    given_weights = np.ones(len(y)) if weights is None else weights + 0.5
+    evidence = gather(task, y, predicted, given_weights, None)
+    step = 1e-5 * np.eye(len(y)) * given_weights
+    for metric in METRICS.values():
+        if task not in metric.pseudo_values or (metric.needs_two_classes and predicted.shape[1] != 2):
+            continue
+        if metric.rows_of or metric.name in ("mcc", "f1", "f1_weighted", "precision", "recall"):
+            continue  # these leave whole rows out
+        with np.errstate(all="ignore"):
+            values = metric.pseudo_values[task](evidence)
+            above, below = (
+                metric.together[task](replace(evidence, weights=given_weights + sign * step)) for sign in (1, -1)
+            )
+            moved = (above - below) / 2e-5 * len(y)
+        if metric.name in ("roc_auc", "average_precision") or not np.isfinite(moved).all():
+            continue  # a factor for few rows: see the next test
+        np.testing.assert_allclose(values - values.mean(), moved - moved.mean(), rtol=1e-3, atol=1e-4)
+
+
+@brisk
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(1, 4)), min_size=1, max_size=20))
+def test_the_influences_of_average_precision_are_its_derivatives(rows):
+    is_positive = np.array([True, True, False, *(positive for positive, _, _ in rows)])
+    scores = np.array([1.0, 3.0, 2.0, *(float(value) for _, value, _ in rows)])
+    weights = np.array([1.0, 2.0, 1.0, *(float(weight) for _, _, weight in rows)])
+    column = RankedColumn(is_positive, scores)
+    step = 1e-6 * np.diag(weights)
+    moved = (column.measure(weights + step)[1] - column.measure(weights - step)[1]) / 2e-6
+    n = weights[is_positive].sum() ** 2 / (weights[is_positive] ** 2).sum()
+    np.testing.assert_allclose(column.precision_deviations(weights), moved * math.sqrt(n / (n - 1)), atol=1e-7)
+
+
+@brisk
+@given(class_cases().filter(lambda case: len(case[0]) > 2))
+def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
+    y, p, _ = case
+    evidence = gather("classification", y, p, None, None)
+    n_rows, everything = len(y), np.arange(len(y))
+    for name in ("f1_macro", "precision_macro", "mcc", "f1_weighted"):
+        measure = METRICS[name].together["classification"]
+        without = np.array(
+            [
+                measure(gather("classification", y[kept], p[kept], None, None))
+                for kept in (everything != row for row in everything)
+            ]
+        )
+        whole = float(measure(evidence))
+        values = METRICS[name].pseudo_values["classification"](evidence)
+        assert values.mean() == pytest.approx(n_rows * whole - (n_rows - 1) * without.mean(), abs=1e-9)
+        expected = -n_rows * (without - without.mean())
+        np.testing.assert_allclose(values - values.mean(), expected, atol=1e-9)
+
+
+@brisk
+@given(class_cases().filter(lambda case: len(case[0]) > 2))
+def test_rows_of_weight_two_say_what_rows_of_weight_one_say(case):
+    y, p, _ = case
+    values = [
+        METRICS["f1_macro"].pseudo_values["classification"](gather("classification", y, p, weights, None))
+        for weights in (None, np.full(len(y), 2.0))
+    ]
+    np.testing.assert_allclose(values[0], values[1], atol=1e-9)
+
+
+def intervals(task, y, predicted, names, weights=None):
+    score = score_classes if task == "classification" else score_numbers
+    scores = score(y, predicted, names, weights)
+    evidence = gather(task, y, predicted, weights, None)
+    return score_intervals(task, evidence, names, scores, USUAL, np.random.default_rng(0))
+
+
+def test_a_few_rows_have_no_interval_of_what_large_errors_decide():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(30, 1))
+    found = intervals("regression", y, y + rng.normal(size=y.shape), ["y"])
+    assert found["rmse"].reason == "too few rows for an interval (n = 30, needs about 100)"
+    assert math.isnan(found["rmse"].high)
+    assert not found["mae"].reason
+    weighted = intervals("regression", y, y + rng.normal(size=y.shape), ["y"], np.repeat([1.0, 5.0], 15))
+    assert weighted["mae"].reason == (
+        "too few rows for an interval (30 rows, with their weights worth n = 21, needs about 30)"
+    )
+
+
+def test_errors_of_money_have_no_interval_of_their_mean_square():
+    rng = np.random.default_rng(1)
+    expected = np.exp(rng.normal(size=(1000, 1)))
+    found = intervals("regression", expected * np.exp(0.7 * rng.normal(size=expected.shape) - 0.245), expected, ["y"])
+    assert found["rmse"].reason.startswith("a few rows decide it (tail index 0.")
+    assert found["rmse"].reason.endswith(f"an interval needs {LEAST_TAIL_INDEX})")
+    assert not found["median_absolute_error"].reason
+    assert not found["mae"].reason
+
+
+def test_shares_of_a_truth_about_zero_have_no_interval():
+    y = np.linspace(-1, 1, 200)[:, None]
+    assert "changes its sign" in intervals("regression", y, y + 0.1 * np.cos(9 * y), ["y"])["mape"].reason
+
+
+def test_equal_errors_tell_nothing_of_others():
+    y = np.arange(200.0)[:, None]
+    found = intervals("regression", y, y, ["y"])
+    assert {found[key].reason for key in ("rmse", "mae", "r2")} == {"every row has the same error"}
+
+
+def test_a_class_without_a_row_is_named():
+    y = np.array([0, 1] * 20)
+    p = np.random.default_rng(0).dirichlet(np.ones(3), size=40)
+    found = intervals("classification", y, p, ("a", "b", "c"))
+    assert found["balanced_accuracy"].reason == "no row is of 'c'"
+
+
+def test_two_wrong_answers_have_no_interval_of_log_loss_and_three_have():
+    y = np.array([0, 1] * 50)
+    p = np.where(np.eye(2)[y] > 0, 0.9, 0.1)
+    reasons = []
+    for n_wrong in (2, 3):
+        some = p.copy()
+        some[:n_wrong] = some[:n_wrong, ::-1]
+        reasons.append(intervals("classification", y, some, ("a", "b"))["log_loss"].reason)
+    assert reasons == ["too few wrong answers (2 of 100 rows, needs 3)", ""]
+
+
+def coverage(draw, key, true_value, n_rows, repeats=200):
+    """Share of the intervals that hold the true value, and of the samples with one."""
+    rng = np.random.default_rng(3)
+    found = [intervals("classification", *draw(rng, n_rows))[key] for _ in range(repeats)]
+    held = [one.low <= true_value <= one.high for one in found if not one.reason]
+    return np.mean(held), len(held) / repeats
+
+
+def many_classes(rng, n_rows, n_classes=100):
+    """Three in four right, by a score for each class of which that of the true one is higher."""
+    y = rng.integers(0, n_classes, n_rows)
+    z = rng.normal(size=(n_rows, n_classes))
+    z[np.arange(n_rows), y] += 3.4
+    p = np.exp(z)
+    return y, p / p.sum(axis=1, keepdims=True), tuple(map(str, range(n_classes)))
+
+
+def test_f1_of_a_hundred_classes_of_six_rows_lies_where_its_interval_says():
+    stats = pytest.importorskip("scipy.stats")
+    x = np.linspace(-8, 12, 20_001)
+    right = np.trapezoid(stats.norm.pdf(x - 3.4) * stats.norm.cdf(x) ** 99, x)  # by symmetry F1 of each class too
+    held, given = coverage(many_classes, "f1_macro", right, 600, 120)
+    assert given > 0.95
+    assert held >= 0.9  # 120 samples of a rate of 0.95 stray by 0.02; the bootstrap of rows holds 0.78
+
+
+def test_of_weights_the_margins_leave_nothing_behind():
+    """A class whose one row is left out is gone, whatever rounding leaves of its weight."""
+    y = np.array([0, 0, 1, 1, 2])
+    p = np.eye(3)[[0, 1, 1, 1, 2]]
+    weights = np.array([0.1, 0.2, 0.3, 0.7, 0.1 + 0.2])
+    seen = []
+
+    def measure(margins):
+        seen.append(margins.truth)
+        return margins.truth.sum(axis=-1)
+
+    of_margins(measure)(gather("classification", y, p, weights, None))
+    assert (seen[0] == 0.0).sum() == 1
