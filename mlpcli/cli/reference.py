@@ -86,6 +86,7 @@ needed, no target column. The answer stands in a column named as the target, in 
 - `--keep id,name` copies these input columns to the front, as texts; if one is named as an answer, the answer is called
   `predicted_NAME`.
 - `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each boolean target.
+- `--json` writes JSON Lines to standard output, an object for each row.
 - `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are made into
   probabilities that sum to 1 or into numbers in the target's unit.
 - `--hidden` adds `h1_1`, `h1_2`, ... behind the answers: the activation of each neuron of the first hidden layer, then

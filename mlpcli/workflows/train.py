@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import Diverged, Interrupted
+from mlpcli.evaluation.gates import Verdict
 from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
@@ -22,7 +23,7 @@ from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.fitting import Outcome, epochs, finished
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.interruption import Interruption
-from mlpcli.workflows.journal import DIVERGED, INTERRUPTED, Journal
+from mlpcli.workflows.journal import DIVERGED, INTERRUPTED, Journal, flat_metrics
 from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.preparation import Prepared, prepare
 from mlpcli.workflows.row_warnings import rarest_class
@@ -56,6 +57,26 @@ class TrainResult:
     outcome: Outcome
     folder: str
     seconds: float
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Sizes of the network, from inputs to outputs."""
+        return tuple(self.prepared.network.sizes)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the gates of `expect` said."""
+        return self.outcome.verdicts
+
+    @property
+    def judged_on(self) -> str:
+        """The split that gates were judged on: the last one."""
+        return self.prepared.parts[-1].name
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json holds."""
+        return flat_metrics(self.outcome, self.seconds)
 
     @property
     def far_worse(self) -> str:

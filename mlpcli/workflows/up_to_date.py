@@ -1,6 +1,7 @@
 """`mlp train --if-changed`: whether the run that is there is the one that would come out."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,16 +12,37 @@ from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.schema import Config
 from mlpcli.data.reading.sources import sha256_of
 from mlpcli.errors import MlpError
+from mlpcli.evaluation.gates import Gate, Verdict, make_gates
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
+from mlpcli.workflows.baseline import far_worse_run, of_part
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A complete run that need not be trained again."""
+    """A complete run that need not be trained again.
+
+    `verdicts` are those of the training; the end of an interval is not in metrics.json, and has no score here.
+    """
 
     folder: str
     metrics: Mapping[str, Any]
+    layers: tuple[int, ...]
+    gates: tuple[Gate, ...]
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the gates of `expect` said."""
+        scores = of_part(self.metrics, self.judged_on)
+        return tuple(Verdict(gate, _score(scores.get(gate.metric)), self._passed(gate)) for gate in self.gates)
+
+    def _passed(self, gate: Gate) -> bool:
+        return gate.text not in self.missed_gates
+
+    @property
+    def far_worse(self) -> str:
+        """A sentence where the model is far worse than the constant baseline, else ""."""
+        return far_worse_run(self.metrics)
 
     @property
     def judged_on(self) -> str:
@@ -46,9 +68,16 @@ def finished_run(loaded: LoadedConfig, folder: str) -> FinishedRun | None:
         if not is_same or not isinstance(metrics["missed_gates"], list):
             return None
         hashes = {part: sha256_of(source) for part, source in _sources(loaded.config)}
-        return FinishedRun(folder, metrics) if model.record["data"]["sha256"] == hashes else None
+        if model.record["data"]["sha256"] != hashes:
+            return None
+        gates = make_gates(loaded.config.expect.min, loaded.config.expect.max)
+        return FinishedRun(folder, metrics, tuple(model.ensemble.first.sizes), tuple(gates))
     except (MlpError, OSError, ValueError, KeyError, TypeError):  # no such run, or a file that was changed by hand
         return None
+
+
+def _score(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _comparable(config: Config) -> Config:

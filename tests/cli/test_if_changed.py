@@ -39,6 +39,14 @@ def test_a_second_training_does_nothing_says_so_in_one_line_and_ends_with_0(fold
     assert tree(folder) == before
     assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == times
     document = done("train", "iris.yaml", "--if-changed", "--json").document
+    trained = done("train", "iris.yaml", "-o", "runs/other", "--json").document
+    assert list(document) == list(trained)
+    free = {"output", "weights", "up_to_date", "metrics"}
+    assert {key: document[key] for key in document if key not in free} == {
+        key: trained[key] for key in trained if key not in free
+    }
+    assert list(document["metrics"]) == list(trained["metrics"])
+    shutil.rmtree("runs/other")
     assert (document["up_to_date"], document["passed"]) == (True, True)
     assert document["metrics"] == json.loads((run / "metrics.json").read_text())
 
@@ -104,12 +112,16 @@ def test_a_run_of_another_version_or_one_that_is_not_sound_is_trained_again(fold
 
 
 def test_gates_that_failed_last_time_fail_again(folder, run):
-    options = ("--if-changed", "-q", "--set", "expect.min={accuracy: 1.1, mcc: 0.0}")
+    options = ("--if-changed", "-q", "--set", "expect={min: {mcc: 0.0}, max: {log_loss: 0.0}}")
     first, again = mlp("train", "iris.yaml", *options), mlp("train", "iris.yaml", *options)
     assert (first.code, again.code) == (1, 1)
     assert again.lines == [UP_TO_DATE]
-    assert again.stderr == "runs/iris missed when it was trained: accuracy >= 1.1\n"
-    assert mlp("train", "iris.yaml", *options, "--json").document["passed"] is False
+    assert again.stderr == "runs/iris missed when it was trained: log_loss <= 0\n"
+    document = mlp("train", "iris.yaml", *options, "--json").document
+    assert (document["passed"], document["up_to_date"]) == (False, True)
+    assert document["metrics"]["missed_gates"] == ["log_loss <= 0"]
+    assert document["gates"] == mlp("train", "iris.yaml", *options[1:], "-o", "runs/other", "--json").document["gates"]
+    assert [gate["passed"] for gate in document["gates"]] == [True, False]
 
 
 def test_data_that_is_not_there_any_more_is_an_error_as_ever(folder, run):

@@ -323,3 +323,18 @@ def test_what_init_writes_for_a_few_rows_is_accepted_by_train(folder, recipe, ki
     write_csv(folder / "t.csv", ["a", "b", *names], [(i + 0.5, 7 * i % 11 + 0.25, *targets(i)) for i in range(n_rows)])
     done("init", "t.csv", *(f"-t{name}" for name in names), "-o", "c.yaml", "--recipe", recipe)
     done("train", "c.yaml", "--quiet", "--set", "training.epochs=2")
+
+
+def test_json_is_one_document_with_what_was_found_and_the_config(folder):
+    options = ("init", DATA / "penguins.csv", "--target", "species", "--json")
+    document = done(*options).document
+    assert document["config"] == done(*options[:-1]).stdout
+    assert (document["output"], document["rows"], document["task"]) == (None, 344, "classification")
+    assert document["target"] == ["species"]
+    assert document["classes"] == {"Adelie": 152, "Gentoo": 124, "Chinstrap": 68}
+    columns = {one["name"]: one for one in document["columns"]}
+    assert columns["island"]["role"] == "category"
+    assert columns["sex"]["missing"] == 11
+    assert document["recipe"]["name"] == "strong"
+    written = done(*options, "-o", "a.yaml").document
+    assert (written["output"], (folder / "a.yaml").read_text()) == ("a.yaml", document["config"])

@@ -397,3 +397,16 @@ def test_files_whose_kept_columns_differ_in_type_end_with_one_message(folder):
     assert ended.code == 2
     assert "column id is of type int64 in the first rows and double in later ones" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_json_is_an_object_for_each_row_on_standard_output(folder, iris):
+    table = DATA / "iris.csv"
+    plain = done("predict", iris, table, "--proba", "--keep", "sepal_length").rows
+    objects = [
+        json.loads(line) for line in done("predict", iris, table, "--proba", "--keep", "sepal_length", "--json").lines
+    ]
+    assert [{key: str(value) for key, value in one.items()} for one in objects] == plain
+    assert all(isinstance(one["p_setosa"], float) for one in objects)
+    ended = mlp("predict", iris, table, "--json", "-o", "out.csv")
+    assert (ended.code, list(folder.iterdir())) == (2, [])
+    assert ended.stderr == "--json: is for standard output. A file is written by its ending: -o predicted.jsonl\n"

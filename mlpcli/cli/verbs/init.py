@@ -1,10 +1,10 @@
 """`mlp init`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.options import Delimiter, Encoding, Quiet, parse_number
+from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 from mlpcli.messages import count, duration, listed
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def init(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Read a table and write a config for it, with every choice visible and commented.
 
@@ -67,9 +68,38 @@ def init(
         starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
-    say_what_was_found(Screen(quiet), starter, output)
-    if output == "-":
+    screen = Screen(quiet)
+    say_what_was_found(screen, starter, output)
+    if json:
+        screen.json(as_json(starter, output))
+    elif output == "-":
         typer.echo(starter.text, nl=False)
+
+
+def as_json(starter: "Starter", output: str) -> dict[str, Any]:
+    """What was found and chosen, and the text of the config."""
+    columns = [
+        {
+            **{"name": one.name, "role": one.role, "kind": one.kind},
+            **{"distinct": one.n_distinct, "missing": one.n_missing},
+            **{"dropped": one.drop_reason or None, "note": one.note or None, "fault": one.fault or None},
+        }
+        for one in starter.profiles
+    ]
+    return {
+        "output": None if output == "-" else output,
+        "rows": starter.table.n_rows,
+        "target": starter.targets,
+        "is_target_guessed": starter.is_target_guessed,
+        "task": starter.task,
+        "task_reason": starter.task_reason,
+        "classes": starter.class_counts,
+        "columns": columns,
+        "recipe": starter.recipe,
+        "seconds": starter.seconds,
+        "notes": starter.notes,
+        "config": starter.text,
+    }
 
 
 def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> None:

@@ -8,7 +8,10 @@ import typer
 
 from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
+from mlpcli.errors import MlpError
 from mlpcli.messages import printable
+
+JSON_LINES_FILE = "predicted.jsonl"  # a name with the ending of JSON Lines
 
 
 def predict(
@@ -28,6 +31,7 @@ def predict(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON Lines to standard output: an object a row.")] = False,
 ) -> None:
     """Predict the target of each row of a table, in the same order.
 
@@ -37,12 +41,14 @@ def predict(
     from mlpcli.workflows.predict import predict as run_prediction
 
     refuse_swapped("predict", weights, source)
+    if json and output != "-":
+        raise MlpError(f"--json: is for standard output. A file is written by its ending: -o {JSON_LINES_FILE}")
     # As a line of CSV: a name with a comma in it stands in quotes.
     names = next(csv.reader([keep]), [])
     kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding, safe_csv, on_drift, hidden)
     if output == "-":
-        summary = run_prediction(request, _write_out)
+        summary = run_prediction(request, _write_out, JSON_LINES_FILE if json else output)
         sys.stdout.flush()
     else:
         summary = predict_to_file(request, output)

@@ -103,29 +103,19 @@ def document(result: "TrainResult | FinishedRun") -> Document:
 
 
 def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
-    """The metrics, the folder, and the gates."""
-    from mlpcli.workflows.journal import flat_metrics
+    """The metrics, the folder, and the gates; the same keys whether it was trained or is up to date."""
     from mlpcli.workflows.up_to_date import FinishedRun
 
-    if isinstance(result, FinishedRun):
-        return {
-            "output": result.folder,
-            "weights": f"{result.folder}/weights.npz",
-            "up_to_date": True,
-            "judged_on": result.judged_on,
-            "passed": not result.missed_gates,
-            "metrics": dict(result.metrics),
-        }
     return {
         "output": result.folder,
         "weights": f"{result.folder}/weights.npz",
-        "up_to_date": False,
-        "layers": result.prepared.network.sizes,
-        "gates": gates_json(result.outcome.verdicts),
-        "judged_on": result.prepared.parts[-1].name,
-        "passed": result.outcome.passed,
+        "up_to_date": isinstance(result, FinishedRun),
+        "layers": result.layers,
+        "gates": gates_json(result.verdicts),
+        "judged_on": result.judged_on,
+        "passed": all(verdict.passed for verdict in result.verdicts),
         "far_worse_than_constant": bool(result.far_worse),
-        "metrics": flat_metrics(result.outcome, result.seconds),
+        "metrics": dict(result.metrics),
     }
 
 
