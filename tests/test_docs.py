@@ -265,6 +265,14 @@ def test_every_internal_link_leads_somewhere(page):
         assert not anchor or anchor in anchors_of(target), link
 
 
+def test_every_file_of_the_code_that_a_page_names_is_there():
+    folders = [ROOT / name for name in ("mlpcli", "tests", "benchmarks")]
+    files = [str(path.relative_to(ROOT)) for folder in folders for path in folder.rglob("*.py")]
+    for page in PAGES:
+        for name in re.findall(r"`([a-z0-9_/]+\.py)`", page.read_text(encoding="utf-8")):
+            assert any(f"/{path}".endswith(f"/{name}") for path in files), f"{page.name}: {name}"
+
+
 def test_every_page_is_in_the_index():
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     assert all(f"]({page.name})" in index for page in DOCS.glob("*.md") if page.name != "README.md")
