@@ -34,7 +34,7 @@ class _Data:
 
 _TYPES: dict[str, Any] = {
     "config": dict[str, Any],
-    "seed": Count,
+    "seed": Annotated[int, Setting("From 0.", ge=0)],
     "sittings": tuple[Sitting, ...],
     "data": _Data,
     "rows": dict[str, int],

@@ -350,6 +350,11 @@ def test_the_scores_and_the_record_are_for_people(tmp_path, iris):
     assert done("inspect", tmp_path / "bare.npz").lines[-1] == "all numbers are finite"
 
 
+def test_the_largest_seed_comes_back(folder):
+    weights = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"}, {"epochs": 1, "seed": 2**63 - 1})
+    assert load_model(str(weights)).record["seed"] == 2**63 - 1
+
+
 def test_a_run_cut_off_between_its_two_renames_is_found(folder):
     weights = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"})
     expected = weights.read_bytes()
