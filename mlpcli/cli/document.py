@@ -31,6 +31,7 @@ class Column:
     name: str = ""
     unit: str = ""
     is_text: bool = False  # to the left, and folded between words; else to the right
+    is_whole: bool = False  # its words are never cut
     is_name: bool = False  # code spans in Markdown: names from files, metrics
     rank: int = 0
 

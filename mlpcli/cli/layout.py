@@ -42,8 +42,12 @@ def _block_lines(block: Block, width: int | None) -> list[Line]:
         case Facts():
             return _fact_lines(block, width)
         case Gates():
-            rows = [(f"gate  {gate.name}", gate.score, gate.verdict) for gate in block.rows]
-            return table_lines(Table([Column(is_text=True), Column(), Column()], rows, more=block.more), width)
+            has_scores = any(gate.score for gate in block.rows)
+            rows: list[Sequence[str | Cell]] = [
+                (f"gate  {gate.name}", *([gate.score] * has_scores), gate.verdict) for gate in block.rows
+            ]
+            columns = [Column(is_text=True), *([Column()] * has_scores), Column()]
+            return table_lines(Table(columns, rows, more=block.more), width)
         case Paragraph():
             return paragraph_lines(block, width)
 
@@ -66,8 +70,7 @@ def table_lines(table: Table, width: int | None) -> list[Line]:
         if table.narrow is not None:
             return table_lines(table.narrow, width)
         gap = NARROW_GAP
-        columns = grid.fitting(width)
-        widths = grid.stretched(columns, width)
+        columns, widths = grid.fitting(width)
     lines = [line for row in grid.rows for line in grid.lines(row, columns, widths, gap)]
     if table.remark:
         lines = _with_remark(lines, table.remark, width)
@@ -110,24 +113,45 @@ class _Grid:
             heading = cells[0].split(" ") if self.has_heading else []
             return max(map(display_width, [*heading, *cells[self.has_heading :]]), default=0)
         longest = max((display_width(word) for cell in cells for word in cell.split(" ")), default=0)
+        if self.columns[index].is_whole:
+            return longest
         return min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
 
-    def fitting(self, width: int) -> list[int]:
-        """The columns that have room at their least widths."""
-        columns = list(range(len(self.columns)))
-        least = [self.least(index, width) for index in columns]
-        while len(columns) > 1 and _total([least[index] for index in columns], NARROW_GAP) > width:
-            columns.remove(max(columns[1:], key=lambda index: (self.columns[index].rank, index)))
-        return columns
+    def comfortable(self, index: int, width: int) -> int:
+        """The width at which names of up to half a line are not folded."""
+        least = self.least(index, width)
+        if index and not self.columns[index].is_name:
+            return least
+        names = max((display_width(row[index].text) for row in self.rows[self.has_heading :]), default=0)
+        return max(least, min(names, width // 2))
 
-    def stretched(self, columns: Sequence[int], width: int) -> list[int]:
-        """The least widths, and what is left of the terminal's to those that need it most."""
-        widths, natural = [self.least(index, width) for index in columns], self.natural(columns)
-        for _ in range(width - _total(widths, NARROW_GAP)):
-            needs = [most - least for most, least in zip(natural, widths, strict=True)]
-            if max(needs) <= 0:
+    def fitting(self, width: int) -> tuple[list[int], list[int]]:
+        """The columns that have room, and their widths.
+
+        Columns of a rank give way before a name is folded, any column but the first before a word is cut.
+        """
+        columns = list(range(len(self.columns)))
+        for widths, lowest in (
+            ([self.comfortable(index, width) for index in columns], 1),
+            ([self.least(index, width) for index in columns], 0),
+        ):
+            while _total([widths[index] for index in columns], NARROW_GAP) > width:
+                dispensable = [index for index in columns[1:] if self.columns[index].rank >= lowest]
+                if not dispensable:
+                    break
+                columns.remove(max(dispensable, key=lambda index: (self.columns[index].rank, index)))
+            else:
                 break
-            widths[needs.index(max(needs))] += 1
+        return columns, self._stretched(columns, [widths[index] for index in columns], width)
+
+    def _stretched(self, columns: Sequence[int], widths: list[int], width: int) -> list[int]:
+        """The widths, and what is left of the terminal's to the narrowest of those that need more."""
+        natural = self.natural(columns)
+        for _ in range(width - _total(widths, NARROW_GAP)):
+            needy = [place for place, most in enumerate(natural) if widths[place] < most]
+            if not needy:
+                break
+            widths[min(needy, key=widths.__getitem__)] += 1
         return [min(own, width) for own in widths]
 
     def lines(self, row: Sequence[Cell], columns: Sequence[int], widths: Sequence[int], gap: int) -> list[Line]:

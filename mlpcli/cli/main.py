@@ -18,6 +18,7 @@ from mlpcli import __version__
 from mlpcli.cli.commands import Program, TextVerb, Verb
 from mlpcli.cli.near_misses import usage_message
 from mlpcli.cli.signals import Signals
+from mlpcli.cli.terminal import width_of
 from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.diff import diff
@@ -30,7 +31,7 @@ from mlpcli.cli.verbs.repro import repro
 from mlpcli.cli.verbs.runs import runs
 from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
-from mlpcli.messages import printable, shortened
+from mlpcli.messages import folded, printable, shortened
 
 BUG = 70
 INTERRUPTED = 130
@@ -159,4 +160,6 @@ def _abandon_output(code: int) -> int:
 
 def _say(text: str) -> None:
     """Write a message to standard error."""
-    sys.stderr.write(shortened(printable(text)) + "\n")
+    width = width_of(sys.stderr)
+    for line in shortened(printable(text)).split("\n"):
+        sys.stderr.write("\n".join(folded(line, width)) + "\n")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from mlpcli.config.recipes import RECIPES, Facts, Recipe, sections, validation
 from mlpcli.data.reading.faults import in_yaml
+from mlpcli.messages import display_width, folded
 
 _MOST_LISTED = 40
+WIDTH = 80  # columns of the file, unless a name is longer
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,11 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     """The text of the config."""
     value, reason = validation(recipe, data.facts)
     lines = [
-        f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE   ·   every default: mlp check THIS_FILE",
+        f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE. Every default: mlp check THIS_FILE",
         f"# Recipe {recipe.name}; the others are {' and '.join(name for name in RECIPES if name != recipe.name)}.",
         "data:",
         f"  train: {in_yaml(data.train)}",
-        *(f"  # {_comment(note)}" for note in data.notes),
+        *(_line("", _comment(note), "  ") for note in data.notes),
         f"  target: {_names(data.targets)}",
         *_drop_lines(data.dropped),
         *_column_lines(data.columns),
@@ -59,20 +61,34 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         _line(f"task: {data.facts.task}", _comment(data.task_reason)),
     ]
     for section in sections(recipe, data.facts):
-        lines += [f"{section.name}:", *(_line(f"  {text}", _comment(comment)) for text, comment in section.lines)]
+        lines += [
+            f"{section.name}:",
+            *(_line(_flow(f"  {text}"), _comment(comment)) for text, comment in section.lines),
+        ]
     if data.budget_seconds is not None:
         lines += ["budget:", _line(f"  seconds: {data.budget_seconds:g}", "then training ends; the best epoch is kept")]
     return "\n".join(lines) + "\n"
 
 
-def _line(text: str, comment: str) -> str:
-    return f"{text:<32}# {comment}" if comment and len(text) < 31 else f"{text}   # {comment}" if comment else text
+def _line(text: str, comment: str, indent: str = "") -> str:
+    """A line with its comment: beside it where both fit, else above it, folded."""
+    indent = indent or " " * (len(text) - len(text.lstrip()))
+    beside = (f"{text:<32}# {comment}" if len(text) < 31 else f"{text}   # {comment}") if comment and text else text
+    if beside and max(map(display_width, beside.split("\n"))) <= WIDTH:
+        return beside
+    above = folded(f"{indent}# {comment}", WIDTH, f"{indent}# ") if comment else []
+    return "\n".join([*above, *([text] if text else [])])
+
+
+def _flow(text: str) -> str:
+    """A mapping in braces, folded between its keys; no value of a recipe has a blank in it."""
+    return "\n".join(folded(text, WIDTH, " " * (text.find("{") + 1)))
 
 
 def _drop_lines(dropped: Mapping[str, str]) -> list[str]:
     if not dropped:
         return ["  drop: []                      # no column is useless or gives the target away"]
-    return ["  drop:", *(f"    - {in_yaml(name):<26}# {_comment(reason)}" for name, reason in dropped.items())]
+    return ["  drop:", *(_line(f"    - {in_yaml(name)}", _comment(reason)) for name, reason in dropped.items())]
 
 
 def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
@@ -83,11 +99,8 @@ def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
     if len(columns) > _MOST_LISTED and numbers:
         listed = [column for column in columns if column.role != "number" or column.remark]
         names = ", ".join(_comment(column.name) for column in numbers[:3])
-        lines = [f"  # {len(numbers)} columns hold numbers: {names}, ...", *(lines if listed else [])]
-    return lines + [
-        f"    {in_yaml(column.name)}: {column.role}" + (f"   # {_comment(column.remark)}" if column.remark else "")
-        for column in listed
-    ]
+        lines = [_line("", f"{len(numbers)} columns hold numbers: {names}, ...", "  "), *(lines if listed else [])]
+    return lines + [_line(f"    {in_yaml(column.name)}: {column.role}", _comment(column.remark)) for column in listed]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -78,7 +78,8 @@ def document(result: "CheckResult") -> Document:
     from mlpcli.workflows.shape import describe_inputs
 
     prepared = result.prepared
-    config = Table([names(""), Column("", is_text=True), Column("", is_text=True, rank=1)], result.resolved(_shown))
+    keys = Column("", is_text=True, is_name=True, is_whole=True)
+    config = Table([keys, Column("", is_text=True), Column("", is_text=True, rank=1)], result.resolved(_shown))
     kept = f"best epoch by {prepared.metric}" if prepared.picks_best_epoch else "last epoch kept"
     reason = f": {prepared.engine.reason}" if prepared.engine.reason else ""
     facts = Facts(

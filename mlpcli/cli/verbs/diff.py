@@ -64,7 +64,8 @@ def document(result: "DiffResult") -> Document:
     left_out = len(result.changes) - len(shown)
     more = f"and {count(left_out, 'more score')} (--json)" if left_out else ""
     if shown:
-        blocks.append(Table(texts(["", "", "old", "new"]), _rows(shown), more=more))
+        columns = [Column(is_text=True), Column(is_text=True, is_whole=True), *texts(["old", "new"])]
+        blocks.append(Table(columns, _rows(shown), more=more))
     elif more:
         blocks.append(Paragraph(more))
     blocks += [Paragraph(text) for text in _chosen(result, shown)]

@@ -9,7 +9,6 @@ import typer
 from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
 from mlpcli.errors import MlpError
-from mlpcli.messages import printable
 
 JSON_LINES_FILE = "predicted.jsonl"  # a name with the ending of JSON Lines
 
@@ -37,6 +36,7 @@ def predict(
 
     Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
     """
+    from mlpcli.cli.terminal import Screen
     from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
 
@@ -53,9 +53,9 @@ def predict(
     else:
         summary = predict_to_file(request, output)
     odd = describe_counts(summary.counts)
-    for line in (*summary.notes, *([odd] if odd else [])):
-        if not quiet:
-            typer.echo(f"note  {printable(line)}", err=True)
+    screen = Screen(quiet)
+    for note in (*summary.notes, *([odd] if odd else [])):
+        screen.warn(note)
     if summary.drift is not None:
         summary.drift.refuse(on_drift)
 
