@@ -65,7 +65,9 @@ def done(*arguments: object, stdin: bytes = b"") -> Ended:
 
 def start(*arguments: object, **options: Any) -> "subprocess.Popen[bytes]":
     """Start the program as a process of its own, with pipes for all three streams."""
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # Not what the process inherits by itself: readline, which pytest imports, sets COLUMNS behind Python's back.
+    options = {**pipes, "env": dict(os.environ), **options}
     return subprocess.Popen([sys.executable, "-m", "mlpcli", *map(str, arguments)], **options)
 
 
