@@ -178,7 +178,7 @@ def test_hostile_cells_and_column_names_are_escaped_wherever_they_are_shown(fold
         (["inspect", weights, "--json"], 0),
         (["eval", weights, "new.csv"], 0),
         (["eval", weights, "new.csv", "--json"], 0),
-        (["eval", weights, "new.csv", "--min", f"f1[{HOSTILE}0]=2"], 1),
+        (["eval", weights, "new.csv", "--min", f"f1[{HOSTILE}0].low=1"], 1),
         (["eval", weights, "unknown.csv"], 2),
         (["predict", weights, "bad.csv"], 2),
         (["predict", weights, DATA / "iris.csv"], 2),
