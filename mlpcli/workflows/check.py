@@ -68,7 +68,9 @@ def check(loaded: LoadedConfig) -> CheckResult:
     parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
     counts = {part.name: _class_counts(prepared, part) for part in parts}
     warnings = _useless_columns(profiles)
-    if prepared.validation is not None and prepared.folds is None and "validation" not in prepared.data_sha256:
+    has_copies = any("copies of training rows" in note for note in prepared.notes)
+    is_cut = prepared.validation is not None and prepared.folds is None and "validation" not in prepared.data_sha256
+    if prepared.validation is not None and is_cut and not has_copies:
         # Held out of the training file; a file of its own is looked at by every training.
         warnings += shared_rows("validation", prepared.train.samples.X, prepared.validation.samples.X)
     if counts["train"] and config.training.class_weights is None:

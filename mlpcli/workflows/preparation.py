@@ -23,6 +23,7 @@ from mlpcli.training.rows import rows_of_members
 from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
 from mlpcli.workflows.expectations import check_gates, check_test_file, chosen_on_validation
+from mlpcli.workflows.leaks import Sides, leak_notes
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
@@ -202,6 +203,12 @@ def _parts(
     for part in (validation, test):
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
+    if folds is not None:
+        notes += leak_notes(settled, Sides(train_rows, folds, True, train.truth))
+    elif validation_rows is not None and validation is not None:
+        part_of = np.repeat([0, 1], [len(train_rows), len(validation_rows)])
+        truth = np.concatenate([train.truth, validation.truth])
+        notes += leak_notes(settled, Sides(np.concatenate([train_rows, validation_rows]), part_of, False, truth))
     return train, validation, test, folds, hashes
 
 

@@ -19,6 +19,7 @@ from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.schema.findings import merged_cells, note_on_missing, refuse_faults
+from mlpcli.data.schema.profile import is_telling
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import Table, TableFormat
@@ -50,7 +51,10 @@ class ColumnPlan:
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """The training table with every column that is used cast by its role, and what was settled about it."""
+    """The training table with every column that is used cast by its role, and what was settled about it.
+
+    `further` columns are dropped, but their names say that they may tell which rows belong together.
+    """
 
     table: Table
     columns: ColumnPlan
@@ -58,6 +62,7 @@ class TrainingTable:
     features: tuple[ColumnSchema, ...]
     weight: ColumnSchema | None
     notes: tuple[str, ...]
+    further: tuple[ColumnSchema, ...] = ()
 
 
 def table_format(loaded: LoadedConfig) -> TableFormat:
@@ -107,7 +112,7 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
         texts=texts,
         named=named,
         store=store or StoreOptions(),
-        unwanted=set(data.drop) - _others(loaded),
+        unwanted={name for name in data.drop if not is_telling(name)} - _others(loaded),
         spelled=labels,
     )
 
@@ -117,7 +122,8 @@ def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
     data = loaded.config.data
     others = _others(loaded)
     wanted = None if data.features is None else frozenset(data.features) | others
-    return table_from_frame(rows, request=Request(wanted, unwanted=frozenset(data.drop) - others), missing=data.missing)
+    unwanted = frozenset(name for name in data.drop if not is_telling(name)) - others
+    return table_from_frame(rows, request=Request(wanted, unwanted=unwanted), missing=data.missing)
 
 
 @dataclass(frozen=True)
@@ -169,9 +175,21 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
             findings += merged_cells(table, schema, what)
     if columns.time:
         others.append(decide(table, columns.time, options.get(columns.time, AS_FOUND), writing)[0])
-    read = cast_table(table, one_each([*features, *targets.schemas, *others]))
+    used = one_each([*features, *targets.schemas, *others])
+    further = _telling(loaded, table, {schema.name for schema in used})
+    read = cast_table(table, [*used, *further])
     notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
-    return TrainingTable(read, columns, targets, tuple(features), weight, notes)
+    return TrainingTable(read, columns, targets, tuple(features), weight, notes, further)
+
+
+def _telling(loaded: LoadedConfig, table: Table, used: set[str]) -> tuple[ColumnSchema, ...]:
+    """Dropped columns that may tell which rows belong together, as far as they can be read without a question."""
+    found = []
+    for name in loaded.config.data.drop:
+        if name in table.columns and name not in used and is_telling(name):
+            schema, findings = decide(table, name, AS_FOUND, writing_of(loaded))
+            found += [] if any(finding.is_fault for finding in findings) else [schema]
+    return tuple(found)
 
 
 def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:

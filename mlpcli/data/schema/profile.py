@@ -23,8 +23,24 @@ _ID_NAME = re.compile(
     r"^(?i:id|ids|index|key|uuid|guid|row_?id|row_?num(ber)?|unnamed: ?\d+)$"
     r"|.*[_ .-](?i:id|key|uuid|guid)$|.*[a-z]I[dD]$"
 )
+_ENTITY_NAME = re.compile(
+    r"(?i)^(.*[_ .-])?(patient|subject|participant|person|user|customer|client|account|household|family|animal|mouse|"
+    r"plot|site|machine|device|sensor|engine|vehicle|driver|player|student|speaker|writer|session|visit|employee|member|"
+    r"batch|specimen|donor|cow|well|station)([_ .-]?(id|no|nr|num|number|code|key))?$"
+)
+_TIME_NAME = re.compile(r"(?i)(date|time|day|month|year|week|stamp|created|updated)")
 # A text column with fewer known cells is too short to be called near-unique, a number column to be called a counter.
 _MIN_ROWS = 20
+
+
+def names_entity(name: str) -> bool:
+    """Whether a column is called as one that says whose row it is: patient_id, customer, an id."""
+    return bool(_ID_NAME.match(name) or _ENTITY_NAME.match(name))
+
+
+def is_telling(name: str) -> bool:
+    """Whether a column may tell which rows belong together though it is no input: it names whose row it is, or when."""
+    return names_entity(name) or bool(_TIME_NAME.search(name))
 
 
 @dataclass(frozen=True)
