@@ -75,7 +75,10 @@ class DataConfig:
         ),
     ] = 0.2
     test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None
-    weight: Annotated[str | None, Setting("A column of sample weights.")] = None
+    weight: Annotated[
+        str | None,
+        Setting("A column of sample weights: a row of weight k counts as k rows, a row of weight 0 is left out."),
+    ] = None
     delimiter: Annotated[str | None, Setting("Field separator; null finds it.")] = None
     encoding: Annotated[str | None, Setting("Text encoding; null finds it.")] = None
     header: Annotated[bool | None, Setting("Whether the first line names the columns; null finds it.")] = None

@@ -19,7 +19,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
+from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 
 # Why metrics that resampled rows cannot judge decide nothing.
 UNDECIDABLE = {
@@ -98,6 +98,8 @@ def compare(request: CompareRequest) -> CompareResult:
     rows = np.asarray(np.intersect1d(old_rows, rows), rows.dtype)
     if not len(rows):
         raise DataError(f"{tables[1].name}: no row has a target for both models. See data.missing.")
+    rows, left_out = rows_that_count(tables[1], weight, rows)
+    notes += left_out
     before, odd_before = _predicted("old", old, tables[0], rows)
     after, odd_after = _predicted("new", new, tables[1], rows)
     notes += odd_before + odd_after

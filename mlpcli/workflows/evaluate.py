@@ -24,7 +24,7 @@ from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
+from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
 
 
@@ -105,6 +105,7 @@ def evaluate_table(
     table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
     require_columns(table, [column.name for column in preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
+    rows, left_out = rows_that_count(table, weight, rows)
     with blas_threads(1):
         answers, counts = model.answers(table, rows)
     drift = None
@@ -128,6 +129,7 @@ def evaluate_table(
         *table.notes,
         *notes_on_groups(as_read, by.columns),
         *([f"{table.name}: {note}"] if note else []),
+        *left_out,
     )
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))

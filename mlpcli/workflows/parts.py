@@ -18,7 +18,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
 from mlpcli.workflows.data_store import inputs_of
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reading import row_weights
+from mlpcli.workflows.reading import row_weights, rows_that_count
 from mlpcli.workflows.resolution import class_target_table, smoothing_of
 from mlpcli.workflows.tables import TrainingTable, read_scored_table
 
@@ -84,6 +84,8 @@ class PartMaker:
         )
         rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
+        rows, left_out = rows_that_count(table, "" if self.weight is None else self.weight.name, rows)
+        notes += left_out
         X, counts = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
         odd = describe_counts(counts)
         notes += [f"{table.name}: {odd}"] if odd else []
@@ -96,7 +98,7 @@ class PartMaker:
             codes = np.asarray(encode_target(self.target, {}, table, rows), code_dtype(len(self.target.labels)))
             table_of_targets = class_target_table(len(self.target.labels), self.network.n_out, self.loss, self.dtype)
             if name == "train":
-                self.class_weights = _class_weights(self.loaded, codes, self.target.labels)
+                self.class_weights = _class_weights(self.loaded, codes, self.target.labels, weights)
             sample_weights = _normalized(_combined(weights, self.class_weights, codes), self.dtype)
             return Part(name, Dataset(X, codes, table_of_targets, sample_weights), codes, weights)
         y = np.asarray(encode_target(self.target, self.target_state, table, rows), dtype=np.float64)
@@ -114,13 +116,17 @@ class PartMaker:
             raise DataError(f"{table.name}: the loss poisson needs targets of 0 or more; {smallest}.")
 
 
-def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str]) -> Values | None:
-    """Weight of each class (n_classes,): n_rows / (n_classes * count) when balanced, as scikit-learn defines it."""
+def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str], weights: Values | None) -> Values | None:
+    """Weight of each class (n_classes,): n_rows / (n_classes * count) when balanced, as scikit-learn defines it.
+
+    A row of weight k counts as k rows.
+    """
     asked = loaded.config.training.class_weights
     if asked is None:
         return None
     if asked == "balanced":
-        return np.asarray(len(codes) / (len(labels) * count_codes(codes, len(labels))))
+        counts = count_codes(codes, len(labels)) if weights is None else np.bincount(codes, weights, len(labels))
+        return np.asarray(counts.sum() / (len(labels) * counts), np.float64)
     unknown = [name for name in asked if name not in labels]
     if unknown:
         raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")

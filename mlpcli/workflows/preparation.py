@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
+from mlpcli.data.features.row_counts import rows_counted
 from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
@@ -27,6 +28,7 @@ from mlpcli.workflows.leaks import Sides, leak_notes
 from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
+from mlpcli.workflows.reading import row_weights, rows_that_count
 from mlpcli.workflows.resolution import (
     domain_warning,
     estimates_means,
@@ -138,13 +140,17 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
         )
     known, note = rows_with_target(table, columns.targets)
     notes += [f"{table.name}: {note}"] if note else []
+    weight = "" if settled.weight is None else settled.weight.name
+    known, left_out = rows_that_count(table, weight, known)
+    notes += left_out
 
     train_rows, validation_rows, odd = split_table(loaded, settled, known)
     notes += odd
     return_freed_memory()  # of finding rows
     transform = resolve_target_transform(loaded, loss, output_activation)
-    target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform)
-    preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows)
+    weights = rows_counted(row_weights(table, weight, train_rows)) if weight else None
+    target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform, weights)
+    preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows, weights)
     notes += poor_inputs(table, preprocessor.columns, config.data.columns)
     networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)
     names = answer_names(target)
@@ -213,13 +219,18 @@ def _parts(
 
 
 def _fit_preprocessor(
-    loaded: LoadedConfig, settled: TrainingTable, target: Target, target_state: dict[str, Values], rows: Rows
+    loaded: LoadedConfig,
+    settled: TrainingTable,
+    target: Target,
+    target_state: dict[str, Values],
+    rows: Rows,
+    weights: Values | None,
 ) -> tuple[Preprocessor, ReferenceProfile]:
     options = loaded.config.preprocess
     targets = encode_target(target, target_state, settled.table, rows) if options.encoding.sees_targets else None
     return fit_preprocessor(
         settled.table, settled.features, options.numeric, options.missing, options.categorical, options.encoding,
-        rows, targets,
+        rows, targets, weights,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.errors import DataError
+from mlpcli.messages import count
 from mlpcli.model import Model
 
 
@@ -55,6 +56,21 @@ def format_of(model: Model, delimiter: str | None, encoding: str | None) -> Tabl
 def one_each(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:
     """One schema a column."""
     return list({schema.name: schema for schema in schemas}.values())
+
+
+def rows_that_count(table: Table, weight: str, rows: Rows) -> tuple[Rows, list[str]]:
+    """Those of `rows` whose weight is above 0, and a sentence on the others; all rows without a column of weights.
+
+    Raises DataError for a weight that is missing or negative, and where no row is left.
+    """
+    if not weight:
+        return rows, []
+    counts = row_weights(table, weight, rows) > 0.0
+    n_left_out = len(rows) - int(np.count_nonzero(counts))
+    if not n_left_out:
+        return rows, []
+    note = f"{table.name}: {count(n_left_out, 'row')} of weight 0 ({weight}): left out."
+    return rows[counts], [note]
 
 
 def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:

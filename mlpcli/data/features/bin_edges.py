@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.features.row_counts import at_ranks, sort_known, total
 from mlpcli.data.features.scaling import Standardize, is_new
 
 Values = NDArray[np.float64]
@@ -33,11 +34,13 @@ _ROUNDING = 1e-12
 class SplitTargets:
     """What the trees of all columns split: the targets of the training rows.
 
-    Either `codes` (n_rows,) of more than two classes, or `numbers` (n_targets, n_rows), which are whole.
+    Either `codes` (n_rows,) of more than two classes, or `numbers` (n_targets, n_rows), which are whole. `weights`
+    (n_rows,) say how many rows each counts for.
     """
 
     codes: Codes | None
     numbers: Values
+    weights: Values | None = None
 
     def order_of(self, values: Values) -> NDArray[np.int64]:
         """The rows whose value is known, by value, and the rows a tree looks at where there are many."""
@@ -49,20 +52,21 @@ class SplitTargets:
         return np.lexsort((*keys, values))[:n_known:step]
 
 
-def split_targets(targets: Values | Codes) -> SplitTargets:
+def split_targets(targets: Values | Codes, weights: Values | None = None) -> SplitTargets:
     """From class codes (n_rows,), or numbers or 0 and 1 (n_rows, n_targets)."""
     if targets.ndim == 1 and targets.max() > 1:
-        return SplitTargets(np.asarray(targets, np.int64), np.zeros((0, len(targets))))
-    return SplitTargets(None, np.stack([_whole(column) for column in targets.reshape(len(targets), -1).T]))
+        return SplitTargets(np.asarray(targets, np.int64), np.zeros((0, len(targets))), weights)
+    columns = [_whole(column, weights) for column in targets.reshape(len(targets), -1).T]
+    return SplitTargets(None, np.stack(columns), weights)
 
 
-def _whole(column: NDArray[np.generic]) -> Values:
-    values = np.asarray(column, np.float64)
-    center, scale = Standardize().measure(np.sort(values))  # sorted: the same in any order of the rows
+def _whole(column: NDArray[np.generic], weights: Values | None) -> Values:
+    values = np.array(column, np.float64)
+    center, scale = Standardize().measure(*sort_known(values.copy(), weights))  # the same in any order of the rows
     return np.rint((values - center) / (scale * _UNIT))
 
 
-def quantile_edges(ordered: Values, n_edges: int) -> Values:
+def quantile_edges(ordered: Values, n_edges: int, weights: Values | None = None) -> Values:
     """Edges at values of a sorted column (n_known,), `n_edges` or as many as it has distinct values.
 
     Quantiles of the rows alternate with quantiles of the distinct values, so that a column of which most is zero has
@@ -71,7 +75,7 @@ def quantile_edges(ordered: Values, n_edges: int) -> Values:
     distinct = ordered[is_new(ordered)]
     if len(distinct) <= n_edges:
         return distinct
-    of_rows = ordered[_steps(len(ordered), n_edges)]
+    of_rows = at_ranks(ordered, np.round(np.linspace(0, total(ordered, weights) - 1, n_edges)), weights)
     of_rows[1:-1:2] = distinct[_steps(len(distinct), n_edges)][1:-1:2]
     return filled_up(of_rows, distinct, n_edges)
 
@@ -106,16 +110,16 @@ def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
     if len(starts) > n_kept:
         starts = starts[_steps(len(starts), n_kept)]
     # Entry g: over all rows before group g of equal values.
-    counts = np.append(starts, len(ordered))
+    ends = np.append(starts, len(ordered))
+    counts = _before(np.ones(len(ordered)) if targets.weights is None else targets.weights[order])[ends]
     if targets.codes is None:
-        sums = np.zeros((n_targets, len(ordered) + 1))
-        np.cumsum(targets.numbers[:, order], axis=1, out=sums[:, 1:])
-        sums = sums[:, counts]
+        numbers = targets.numbers[:, order]
+        sums = _before(numbers if targets.weights is None else numbers * targets.weights[order])[:, ends]
     else:
-        group = np.repeat(np.arange(len(starts)), np.diff(counts))
-        cells = np.bincount(targets.codes[order] * len(starts) + group, minlength=n_targets * len(starts))
-        sums = np.zeros((n_targets, len(counts)))
-        np.cumsum(cells.reshape(n_targets, -1), axis=1, out=sums[:, 1:])
+        group = np.repeat(np.arange(len(starts)), np.diff(ends))
+        weights = None if targets.weights is None else targets.weights[order]
+        cells = np.bincount(targets.codes[order] * len(starts) + group, weights, n_targets * len(starts))
+        sums = _before(cells.reshape(n_targets, -1))
     splits = starts[_grow(counts, sums, n_leaves)]
     below, above = ordered[splits - 1], ordered[splits]
     middles = below / 2 + above / 2
@@ -124,10 +128,16 @@ def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
     return np.where(is_between, middles, above)
 
 
-def _grow(counts: Codes, sums: Values, n_leaves: int) -> list[int]:
+def _before(values: NDArray[np.generic]) -> Values:
+    """Sums of all that stand before each place of the last axis, and before its end."""
+    sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, axis=-1, out=sums[..., 1:])
+    return sums
+
+
+def _grow(counts: Values, sums: Values, n_leaves: int) -> list[int]:
     """The groups before which leaves part; `counts` (n_groups + 1,), `sums` (n_targets, n_groups + 1)."""
-    n_rows = int(counts[-1])
-    least = max(LEAF_ROWS, int(n_rows * LEAF_SHARE))
+    least = max(LEAF_ROWS, int(counts[-1] * LEAF_SHARE))
     smallest = (_ROUNDING * float(np.abs(sums).max())) ** 2
     splits: list[int] = []
     leaves: list[tuple[float, int, int, int]] = []
@@ -146,7 +156,7 @@ def _grow(counts: Codes, sums: Values, n_leaves: int) -> list[int]:
     return splits
 
 
-def _best_split(counts: Codes, sums: Values, low: int, high: int, least: int) -> tuple[float, int]:
+def _best_split(counts: Values, sums: Values, low: int, high: int, least: int) -> tuple[float, int]:
     """The largest gain among the splits of groups `low` to `high` (excluded), and the first group behind the split."""
     first = int(np.searchsorted(counts, counts[low] + least, "left"))
     last = int(np.searchsorted(counts, counts[high] - least, "right"))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.bin_edges import SplitTargets, filled_up, quantile_edges, tree_edges
+from mlpcli.data.features.row_counts import sort_known
 from mlpcli.data.features.scaling import is_new
 from mlpcli.data.schema.cells import number_text
 from mlpcli.options import Setting, options
@@ -31,7 +32,7 @@ class NoEncoding:
         """Whether what the rows are to give decides on the edges."""
         return False
 
-    def find_edges(self, values: Values, targets: SplitTargets | None = None) -> Values:
+    def find_edges(self, values: Values, targets: SplitTargets | None = None, weights: Values | None = None) -> Values:
         """No edges."""
         return np.zeros(0)
 
@@ -59,20 +60,20 @@ class PiecewiseLinear:
         """Whether what the rows are to give decides on the edges."""
         return self.edges == "target"
 
-    def find_edges(self, values: Values, targets: SplitTargets | None = None) -> Values:
+    def find_edges(self, values: Values, targets: SplitTargets | None = None, weights: Values | None = None) -> Values:
         """Edges of the bins in rising order, from the smallest of `values` (n_rows,) to the largest; NaN is skipped.
 
         None at all where they bound a single bin. Edges at quantiles are training values: each of them, where there
-        are no more than `bins` + 1. `targets` is of the same rows, for edges that go by the targets.
+        are no more than `bins` + 1. `targets` is of the same rows, for edges that go by the targets;
+        so is `weights`, how many rows each counts for.
         """
-        ordered = np.sort(values)
-        ordered = ordered[: len(ordered) - int(np.count_nonzero(np.isnan(ordered)))]
+        ordered, counted = sort_known(values.copy(), weights)
         distinct = ordered[is_new(ordered)]
         # One bin would repeat the value.
         if len(distinct) < max(self.min_distinct, 3):
             return np.zeros(0)
         if targets is None or not self.sees_targets:
-            return quantile_edges(ordered, self.bins + 1)
+            return quantile_edges(ordered, self.bins + 1, counted)
         inner = tree_edges(values, targets, self.bins)
         return filled_up(np.concatenate([distinct[[0, -1]], inner]), distinct, self.bins + 1)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.bin_edges import SplitTargets
 from mlpcli.data.features.bins import Encoding, PiecewiseLinear
 from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.row_counts import sort_known
 from mlpcli.data.features.scaling import (
     MissingPolicy,
     Quantile,
@@ -20,7 +21,6 @@ from mlpcli.data.features.scaling import (
     Scaler,
     count_distinct,
     fit_fill,
-    sort_known,
 )
 
 Values = NDArray[np.float64]
@@ -81,21 +81,27 @@ class ColumnStatistics:
 
 
 def fit_numeric(
-    values: Values, scaler: Scaler, missing: MissingPolicy, encoding: Encoding, targets: SplitTargets | None = None
+    values: Values,
+    scaler: Scaler,
+    missing: MissingPolicy,
+    encoding: Encoding,
+    targets: SplitTargets | None = None,
+    weights: Values | None = None,
 ) -> tuple[NumericFit, ColumnStatistics]:
     """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not.
 
     Sorts `values` in place: what is learnt is learnt of them in rising order, so that the rows may come in any.
+    `weights` (n_rows,) say how many rows each counts for.
     """
-    edges = encoding.find_edges(values, targets)
+    edges = encoding.find_edges(values, targets, weights)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
-    ordered = sort_known(values)  # in place: the column of a large table is not copied
-    center, deviation = scaler.measure(ordered)
+    ordered, counted = sort_known(values, weights)  # in place: the column of a large table is not copied
+    center, deviation = scaler.measure(ordered, counted)
     none = np.zeros(0)
-    quantiles, scores = scaler.knots(ordered) if isinstance(scaler, Quantile) else (none, none)
+    quantiles, scores = scaler.knots(ordered, counted) if isinstance(scaler, Quantile) else (none, none)
     clip = scaler.clip if isinstance(scaler, Robust) else None
     statistics = ColumnStatistics(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
-    fill = fit_fill(missing, ordered)
+    fill = fit_fill(missing, ordered, counted)
     return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), statistics
 
 

@@ -20,8 +20,8 @@ class OneHot:
     ] = "two"
 
 
-def choose_levels(onehot: OneHot, counts: Mapping[str, int]) -> tuple[tuple[str, ...], bool]:
-    """Levels that get an input, in order, and whether any are left over; `counts` are training rows per level."""
+def choose_levels(onehot: OneHot, counts: Mapping[str, float]) -> tuple[tuple[str, ...], bool]:
+    """Levels that get an input, in order, and whether any are left over; `counts` are (weighted) rows per level."""
     frequent = [level for level, count in counts.items() if count >= onehot.min_count]
     # Equal counts are kept in the order of the levels, so the choice does not depend on the order of the rows.
     ranked = sorted(sort_levels(frequent), key=lambda level: -counts[level])

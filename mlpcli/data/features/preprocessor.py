@@ -18,6 +18,7 @@ from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.layout import input_names, input_spans
 from mlpcli.data.features.numeric import NumericFit, fit_numeric, pack_numeric, unpack_numeric
 from mlpcli.data.features.onehot import OneHot, choose_levels
+from mlpcli.data.features.row_counts import DIGITS
 from mlpcli.data.features.scaling import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler
 from mlpcli.data.features.transform import number_groups, refused_missing, write_column
 from mlpcli.data.reading.faults import in_yaml, listed
@@ -90,26 +91,26 @@ def fit_preprocessor(
     encoding: Encoding,
     rows: Rows | None = None,
     targets: NDArray[Any] | None = None,
+    weights: Values | None = None,
 ) -> tuple[Preprocessor, ReferenceProfile]:
     """Learn from the training rows `rows` (all rows without it) of a table that was cast by these schemas.
 
     Also gives the reference profile: what these rows hold. `targets` is what they are to give (`encode_target`), for an
-    encoding that goes by it. Raises DataError for a column that is not there or is empty.
+    encoding that goes by it. `weights` (n_rows,) say how many rows each counts for, but in the profile. Raises
+    DataError for a column that is not there or is empty.
     """
     if not schemas:
         raise DataError(f"{table.name}: no input columns are left. Check data.features and data.drop.")
     require_columns(table, [schema.name for schema in schemas])
-    split = None if targets is None else split_targets(targets)
-    fit = partial(fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=split)
-    features: list[Feature] = []
-    fits: list[NumericFit] = []
-    profiles: list[ReferenceColumn] = []
+    split = None if targets is None else split_targets(targets, weights)
+    fit = partial(fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=split, weights=weights)
+    features, fits, profiles = list[Feature](), list[NumericFit](), list[ReferenceColumn]()
     flags: dict[bytes, str] = {}
     for schema in schemas:
         column = table.columns[schema.name]
         column = column if rows is None else column.take(rows)
         if isinstance(column, NumericColumn):
-            values = _numbers(column, is_sorted=not encoding.sees_targets, is_copied=rows is None)
+            values = _numbers(column, is_sorted=not encoding.sees_targets and weights is None, is_copied=rows is None)
             is_missing = np.isnan(values)
             if is_missing.all():
                 raise _empty(table, schema.name)
@@ -126,7 +127,7 @@ def fit_preprocessor(
             is_missing = column.codes < 0
             if is_missing.all():
                 raise _empty(table, schema.name)
-            feature = level_feature(schema, column, categorical)
+            feature = level_feature(schema, column, categorical, weights)
             profiles.append(fit_levels(column, feature, len(schemas)))
         if isinstance(missing, RefuseMissing):
             feature = replace(feature, refuses_missing=True)
@@ -214,12 +215,18 @@ def _empty(table: Table, name: str) -> DataError:
     )
 
 
-def level_feature(schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot) -> Feature:
-    """A column of levels or booleans."""
+def level_feature(
+    schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot, weights: Values | None = None
+) -> Feature:
+    """A column of levels or booleans; `weights` say how many rows each counts for."""
     n_missing = int(np.count_nonzero(column.codes < 0))
     if schema.role == "boolean":
         return Feature(schema, n_missing=n_missing)
-    counts: Mapping[str, int] = dict(zip(column.levels, column.counts.tolist(), strict=True))
+    n_rows: list[float] = column.counts.tolist()
+    if weights is not None:
+        by_code = np.bincount(column.codes + 1, weights, len(column.levels) + 1)[1:]
+        n_rows = np.round(by_code, DIGITS).tolist()
+    counts: Mapping[str, float] = dict(zip(column.levels, n_rows, strict=True))
     chosen, has_rest = choose_levels(onehot, {text: count for text, count in counts.items() if count})
     is_signed = onehot.binary == "one" and len(chosen) == 2 and not n_missing and not has_rest
     return Feature(

@@ -1,9 +1,9 @@
 """Numbers to inputs: how a column is scaled, and what stands in for its missing cells.
 
 A scaler looks at the known values of one training column, in rising order (but for `Standardize`, which takes them in
-any), and answers `(center, scale)`; an input is `(x - center) / scale`, computed in float64. A column that carries no
-information gets scale 1, so nothing divides by 0. `Quantile` goes by knots instead: values of the column, and the input
-that each of them becomes.
+any), with how many rows each counts for (`row_counts`). It answers `(center, scale)`; an input is
+`(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
+`Quantile` goes by knots instead: values of the column, and the input that each of them becomes.
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.features.row_counts import at_ranks, mean, rows_below, sort_known, total
 from mlpcli.options import Setting, options
 
 Values = NDArray[np.float64]
@@ -36,13 +37,13 @@ class Standardize:
 
     name: Literal["standardize"] = "standardize"
 
-    def measure(self, values: Values) -> tuple[float, float]:
+    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Mean and standard deviation (of the population) of `values` (n_known,)."""
         unit = _unit(values)
         # Rounding must not carry the mean out of the range: equal values are then exactly 0.
         measured = _in_units(values, unit)
-        center = float(np.clip(np.mean(measured) * unit, values.min(), values.max()))
-        return center, _usable(_deviation(measured) * unit, values)
+        center = float(np.clip(mean(measured, weights) * unit, values.min(), values.max()))
+        return center, _usable(_deviation(measured, weights) * unit, values)
 
 
 @options
@@ -57,10 +58,10 @@ class Robust:
         ),
     ] = None
 
-    def measure(self, ordered: Values) -> tuple[float, float]:
+    def measure(self, ordered: Values, weights: Values | None = None) -> tuple[float, float]:
         """Median and interquartile range of sorted values; half the range when most of them are one and the same."""
         unit = _unit(ordered)
-        low, median, high = (_quantile(_in_units(ordered, unit), share) for share in (0.25, 0.5, 0.75))
+        low, median, high = (_quantile(_in_units(ordered, unit), share, weights) for share in (0.25, 0.5, 0.75))
         scale = _usable((high - low) * unit, ordered)
         if high == low:
             scale = _usable(_half_range(ordered), ordered)
@@ -73,7 +74,7 @@ class MinMax:
 
     name: Literal["minmax"] = "minmax"
 
-    def measure(self, values: Values) -> tuple[float, float]:
+    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Smallest value and range of `values`."""
         low, high = float(values.min()), float(values.max())
         return low, _usable(high - low, values)
@@ -86,7 +87,7 @@ class Divide:
     name: Literal["divide"] = "divide"
     by: Annotated[float, Setting("The divisor.", gt=0)] = 255.0
 
-    def measure(self, values: Values) -> tuple[float, float]:
+    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Center 0 and the divisor."""
         return 0.0, float(self.by)
 
@@ -101,17 +102,17 @@ class Quantile:
         Setting("At most this many values of a column are kept; others go by the line between two.", ge=2, le=100_000),
     ] = 1000
 
-    def measure(self, values: Values) -> tuple[float, float]:
+    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Center 0, scale 1: scores need neither."""
         return 0.0, 1.0
 
-    def knots(self, ordered: Values) -> tuple[Values, Values]:
+    def knots(self, ordered: Values, weights: Values | None = None) -> tuple[Values, Values]:
         """Of sorted values at most `points`, rising, and the normal score of each, rising too.
 
         Beyond the first and the last knot the score stays what it is there.
         """
-        knots = thinned(ordered, self.points)
-        return knots, normal_scores(ordered, knots)
+        knots = thinned(ordered, self.points, weights)
+        return knots, normal_scores(ordered, knots, weights)
 
 
 @options
@@ -120,7 +121,7 @@ class NoScaling:
 
     name: Literal["none"] = "none"
 
-    def measure(self, values: Values) -> tuple[float, float]:
+    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Center 0, scale 1."""
         return 0.0, 1.0
 
@@ -162,70 +163,68 @@ class RefuseMissing:
 MissingPolicy = MedianFill | MeanFill | RefuseMissing
 
 
-def fit_fill(missing: MissingPolicy, ordered: Values) -> float:
+def fit_fill(missing: MissingPolicy, ordered: Values, weights: Values | None = None) -> float:
     """What stands in for a missing cell of a column whose known values (n_known,) rise; 0 when there are none."""
     if not len(ordered):
         return 0.0
     unit = _unit(ordered)
     if isinstance(missing, MeanFill):
-        return float(np.mean(_in_units(ordered, unit))) * unit
-    middle = ordered[[(len(ordered) - 1) // 2, len(ordered) // 2]]
+        return mean(_in_units(ordered, unit), weights) * unit
+    n_rows = total(ordered, weights)
+    middle = at_ranks(ordered, np.asarray([(n_rows - 1) // 2, n_rows // 2]), weights)
     return float(np.mean(_in_units(middle, unit))) * unit
 
 
 def known_and_sorted(values: Values) -> Values:
     """Those that are not missing, in rising order."""
-    return sort_known(values.copy())
+    return sort_known(values.copy())[0]
 
 
-def sort_known(values: Values) -> Values:
-    """The same in place: a view of the very array, whose missing cells come last then."""
-    if not (values[1:] >= values[:-1]).all():
-        values.sort()
-    return values[: np.searchsorted(values, np.nan)]
-
-
-def _deviation(values: Values) -> float:
+def _deviation(values: Values, weights: Values | None) -> float:
     """Standard deviation of the population."""
-    mean, squares = np.mean(values), 0.0
+    center, squares = mean(values, weights), 0.0
     for start in range(0, len(values), _SQUARED_AT_ONCE):
-        distances = values[start : start + _SQUARED_AT_ONCE] - mean
-        squares += float(np.multiply(distances, distances, out=distances).sum())
-    return math.sqrt(squares / len(values))
+        some = slice(start, start + _SQUARED_AT_ONCE)
+        distances = values[some] - center
+        np.multiply(distances, distances, out=distances)
+        if weights is not None:
+            distances *= weights[some]
+        squares += float(distances.sum())
+    return math.sqrt(squares / total(values, weights))
 
 
-def _quantile(ordered: Values, share: float) -> float:
+def _quantile(ordered: Values, share: float, weights: Values | None = None) -> float:
     """As `np.quantile`, of sorted values, and so without a copy of them all."""
-    place = (len(ordered) - 1) * share
+    place = (total(ordered, weights) - 1) * share
     first = int(place)
-    return float(np.quantile(ordered[first : first + 2], place - first))
+    return float(np.quantile(at_ranks(ordered, np.asarray([first, first + 1]), weights), place - first))
 
 
 def _in_units(values: Values, unit: float) -> Values:
     return values if unit == 1.0 else values / unit
 
 
-def normal_scores(values: Values, knots: Values) -> Values:
+def normal_scores(values: Values, knots: Values, weights: Values | None = None) -> Values:
     """The quantile of the normal distribution at the place of each of `knots` among the sorted `values`.
 
     Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n.
     """
-    ranks = np.searchsorted(values, knots, "left") + np.searchsorted(values, knots, "right")
-    shares = ranks / (2 * len(values))
+    below, upto = rows_below(values, knots, weights)
+    shares = (below + upto) / (2 * total(values, weights))
     return np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
 
 
-def at_equal_steps(values: Values, most: int) -> Values:
+def at_equal_steps(values: Values, most: int, weights: Values | None = None) -> Values:
     """`most` of the sorted `values` at equal steps of rank, both ends included."""
-    return np.asarray(values[np.round(np.linspace(0, len(values) - 1, most)).astype(np.int64)])
+    return at_ranks(values, np.round(np.linspace(0, total(values, weights) - 1, most)), weights)
 
 
-def thinned(values: Values, most: int) -> Values:
+def thinned(values: Values, most: int, weights: Values | None = None) -> Values:
     """The distinct ones of sorted `values`; of more than `most` those at equal steps of rank, both ends included."""
     distinct = values[is_new(values)]
     if len(distinct) <= most:
         return distinct
-    knots = at_equal_steps(values, most)
+    knots = at_equal_steps(values, most, weights)
     return knots[is_new(knots)]
 
 

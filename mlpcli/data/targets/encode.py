@@ -66,14 +66,16 @@ def fit_target(
     task: Task,
     rows: Rows,
     transform: TargetTransform = "standardize",
+    weights: Values | None = None,
 ) -> tuple[Target, State]:
     """Describe the targets from the training rows `rows` of a table that was cast by `schemas`.
 
-    `transform` is of numbers; the state is empty but for these. Raises DataError for a target that is constant, or of
+    `transform` is of numbers; the state is empty but for these. `weights` (n_rows,) say how many rows each of `rows`
+    counts for. Raises DataError for a target that is constant, or of
     the wrong sort for the task or the transform.
     """
     if task == "regression":
-        return _fit_numbers(table, schemas, rows, transform)
+        return _fit_numbers(table, schemas, rows, transform, weights)
     for schema in schemas:
         column = table.columns[schema.name].take(rows)
         assert isinstance(column, CategoricalColumn)
@@ -190,7 +192,7 @@ def _refuse_negative(table: Table, rows: Rows | None, name: str, values: Values)
 
 
 def _fit_numbers(
-    table: Table, schemas: Sequence[ColumnSchema], rows: Rows, transform: TargetTransform
+    table: Table, schemas: Sequence[ColumnSchema], rows: Rows, transform: TargetTransform, weights: Values | None
 ) -> tuple[Target, State]:
     columns = []
     for schema in schemas:
@@ -202,6 +204,6 @@ def _fit_numbers(
             raise _constant(table, schema.name, f"{known[0]:g}" if len(known) else "")
         if transform == "log":
             _refuse_negative(table, rows, schema.name, values)
-        columns.append(known)
-    state, n_quantiles = fit_transform(columns, transform)
+        columns.append(values)
+    state, n_quantiles = fit_transform(columns, transform, weights)
     return NumberTarget(tuple(schemas), transform, n_quantiles), state

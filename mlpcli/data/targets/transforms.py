@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.features.row_counts import mean, sort_known, total
 from mlpcli.data.features.scaling import Standardize, at_equal_steps, normal_scores
 
 TargetTransform = Literal["none", "standardize", "log", "quantile", "scale"]
@@ -22,21 +23,23 @@ MOST_QUANTILES = 1000
 _LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
 
 
-def fit_transform(columns: Sequence[Values], transform: TargetTransform) -> tuple[dict[str, Values], tuple[int, ...]]:
-    """State and `n_quantiles` from the known training values of each target; none of these is constant.
+def fit_transform(
+    columns: Sequence[Values], transform: TargetTransform, weights: Values | None = None
+) -> tuple[dict[str, Values], tuple[int, ...]]:
+    """State and `n_quantiles` from the training values of each target, NaN where missing; none of these is constant.
 
-    `log` needs values of 0 or more.
+    `log` needs values of 0 or more. `weights` (n_rows,) say how many rows each counts for.
     """
     centers, scales = np.zeros(len(columns)), np.ones(len(columns))
-    columns = [np.sort(values) for values in columns]  # the order of the rows decides no last digit
-    knots = [_knots(values) for values in columns] if transform == "quantile" else []
-    for index, values in enumerate(columns):
+    known = [sort_known(values.copy(), weights) for values in columns]  # the order of the rows decides no last digit
+    knots = [_knots(*pair) for pair in known] if transform == "quantile" else []
+    for index, (values, counted) in enumerate(known):
         if transform == "scale":
-            scales[index] = np.abs(values).mean()
+            scales[index] = mean(np.abs(values), counted)
         elif transform != "none":
-            known = np.log1p(values) if transform == "log" else values
-            known = np.interp(known / 2, knots[index][0] / 2, knots[index][1]) if knots else known
-            centers[index], scales[index] = Standardize().measure(known)
+            learnt = np.log1p(values) if transform == "log" else values
+            learnt = np.interp(learnt / 2, knots[index][0] / 2, knots[index][1]) if knots else learnt
+            centers[index], scales[index] = Standardize().measure(learnt, counted)
     state = {"target_center": centers, "target_scale": scales}
     if knots:
         state["target_quantiles"] = np.concatenate([quantiles for quantiles, _ in knots])
@@ -74,8 +77,8 @@ def _each(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tu
     return zip(np.split(state["target_quantiles"], ends), np.split(state["target_scores"], ends), strict=True)
 
 
-def _knots(values: Values) -> tuple[Values, Values]:
+def _knots(ordered: Values, weights: Values | None) -> tuple[Values, Values]:
     """Distinct values in rising order, and the normal score of each."""
-    values = np.sort(values)
-    knots = np.unique(values if len(values) <= MOST_QUANTILES else at_equal_steps(values, MOST_QUANTILES))
-    return knots, normal_scores(values, knots)
+    is_small = total(ordered, weights) <= MOST_QUANTILES
+    knots = np.unique(ordered if is_small else at_equal_steps(ordered, MOST_QUANTILES, weights))
+    return knots, normal_scores(ordered, knots, weights)

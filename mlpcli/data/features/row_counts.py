@@ -1,0 +1,69 @@
+"""How many rows each row counts for, in the statistics of a column: a row of weight k is k copies of it.
+
+Ranks are places among these copies, from 0 on. `weights` is aligned with the values; None stands for 1 each.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+# Sums of relative weights may miss a rank by their rounding; those of whole numbers are exact.
+DIGITS = 9
+
+
+def rows_counted(weights: Values) -> Values | None:
+    """What weights (n_rows,) above 0 count for; None where each counts for one row.
+
+    Whole numbers are numbers of copies. Others are relative, as only their ratios can be meant: their mean becomes 1.
+    """
+    counts = weights if _is_whole(weights) else weights / weights.mean()
+    return None if np.allclose(counts, 1.0, rtol=1e-12, atol=0.0) else counts
+
+
+def total(values: Values, weights: Values | None) -> float:
+    """How many rows the values are of, copies included."""
+    return len(values) if weights is None else round(float(weights.sum()), DIGITS)
+
+
+def mean(values: Values, weights: Values | None) -> float:
+    """The mean over all copies."""
+    return float(np.mean(values)) if weights is None else float(np.sum(values * weights) / weights.sum())
+
+
+def at_ranks(ordered: Values, ranks: NDArray[np.generic], weights: Values | None) -> Values:
+    """The values at places among the copies of `ordered` values."""
+    places = np.asarray(ranks, np.int64)
+    if weights is not None:
+        places = np.searchsorted(_upto(weights), places, side="right")
+    return np.asarray(ordered[np.minimum(places, len(ordered) - 1)])
+
+
+def rows_below(ordered: Values, values: Values, weights: Values | None) -> tuple[Values, Values]:
+    """How many copies lie below each of `values`, and how many below or at it."""
+    places = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    if weights is None:
+        return places[0].astype(np.float64), places[1].astype(np.float64)
+    upto = np.append(0.0, _upto(weights))
+    return upto[places[0]], upto[places[1]]
+
+
+def sort_known(values: Values, weights: Values | None = None) -> tuple[Values, Values | None]:
+    """Sorts `values` in place, and gives those that are not missing in rising order, a view; and their weights."""
+    if weights is not None:
+        order = np.lexsort((weights, values))  # equal values by weight: the order of the rows decides no last digit
+        values[:] = values[order]
+        n_known = int(np.searchsorted(values, np.nan))
+        return values[:n_known], weights[order[:n_known]]
+    if not (values[1:] >= values[:-1]).all():
+        values.sort()
+    return values[: np.searchsorted(values, np.nan)], None
+
+
+def _upto(weights: Values) -> Values:
+    upto = np.cumsum(weights)
+    return np.asarray(upto if _is_whole(weights) else np.round(upto, DIGITS))
+
+
+def _is_whole(weights: Values) -> bool:
+    return bool((weights == np.rint(weights)).all())
