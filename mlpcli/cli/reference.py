@@ -109,10 +109,11 @@ there are and what a CI job is told: [verdicts.md](verdicts.md). `--on-drift` ho
 as `predict` does; with `fail` the scores are shown and the exit code is 1.""",
     "compare": """\
 The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
-same rows; the difference of each score stands beside its interval: percentiles of a paired bootstrap, 2000 resamples of
-the rows, always the same ones. `worse` and `better` mean that the whole interval lies on one side; for the accuracy
-McNemar's exact test must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of
-two models that are equally good the new one is called worse in about (1 - confidence) / 2 of all cases.""",
+same rows; the difference of each score stands beside its interval, which is paired: what makes a row hard for both does
+not blur it. `worse` and `better` mean that the whole interval lies on one side; for the accuracy McNemar's exact test
+must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of two models that are
+equally good the new one is called worse in about (1 - confidence) / 2 of all cases. Where the rows are too few or the
+errors too uneven for an interval there is no verdict, and a line says why.""",
     "inspect": """\
 To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
 error.""",

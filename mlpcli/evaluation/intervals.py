@@ -22,11 +22,11 @@ import numpy as np
 
 from mlpcli.evaluation.averages import Floats, quotient
 from mlpcli.evaluation.metrics import METRICS, Task
-from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
+from mlpcli.evaluation.numbers import NumberEvidence
 from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
 from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
-from mlpcli.evaluation.uncertainty.of_numbers import number_interval
+from mlpcli.evaluation.uncertainty.of_numbers import number_interval, output_alone
 from mlpcli.evaluation.uncertainty.shares import Interval, no_interval, wilson, wilson_of_f1
 
 
@@ -68,7 +68,7 @@ def score_intervals(
         found |= _of_shares(task, evidence, parts, defined, certainty.z)
         others = {key: score for key, score in defined.items() if key not in found}
         if isinstance(evidence, NumberEvidence):
-            of_numbers = {key: _only(evidence, parts.get(key)) for key in others}
+            of_numbers = {key: output_alone(evidence, parts[key]) if key in parts else evidence for key in others}
             found |= {
                 key: number_interval(find_metric(key), of_numbers[key], score, certainty.confidence)
                 for key, score in others.items()
@@ -128,14 +128,6 @@ def _rows_of_shares(task: Task, evidence: Evidence, scores: Iterable[str]) -> di
             weight_of = METRICS[name].share_of[task]
             found[name] = quotient(weight_of(evidence) ** 2, weight_of(squared))
     return found
-
-
-def _only(evidence: NumberEvidence, output: int | None) -> NumberEvidence:
-    """The evidence of one output, or of all of them."""
-    if output is None:
-        return evidence
-    some = slice(output, output + 1)
-    return NumberEvidence(NumberRows(evidence.rows.y[:, some], evidence.rows.predicted[:][:, some]), evidence.weights)
 
 
 def _bootstrapped(

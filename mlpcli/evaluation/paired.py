@@ -1,6 +1,7 @@
 """Two predictions of the same rows: the difference of a score, how sure it is, and the exact test of McNemar.
 
-The rows are resampled in pairs, so what makes a row hard for both predictions does not blur the difference.
+Each row says the difference of what it says of both scores (`uncertainty.pseudo_values`), so what makes a row hard for
+both predictions does not blur the difference. Where rows cannot say it, they are resampled in pairs.
 """
 
 import math
@@ -12,12 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import Bools, Floats
-from mlpcli.evaluation.metrics import Task
+from mlpcli.evaluation.metrics import Metric, Task
+from mlpcli.evaluation.numbers import NumberEvidence
 from mlpcli.evaluation.resampling import draw_counts
-from mlpcli.evaluation.scores import find_metric, gather, measure_of, score
+from mlpcli.evaluation.scores import Evidence, find_metric, gather, keys_of_parts, measure_of, score
+from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
+from mlpcli.evaluation.uncertainty.of_numbers import output_alone
+from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, no_interval
+from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
 
 N_RESAMPLES = 2000
-# Resamples of fewer rows say nothing of rows that were not seen: of a single one, all are alike.
+# Fewer rows say too little of those that are not seen.
 FEWEST_ROWS = 30
 
 
@@ -52,7 +58,8 @@ class McNemar:
 class Difference:
     """One score of both, `new - old` with its interval, and what that says of the new one.
 
-    `mcnemar` is there for accuracy, and has to agree before that counts as better or worse.
+    `reason` is why there is no interval, and so no verdict, "" where there is one. `mcnemar` is there for accuracy, and
+    has to agree before that counts as better or worse.
     """
 
     metric: str
@@ -62,6 +69,7 @@ class Difference:
     high: float
     verdict: Literal["better", "worse", "undecided"]
     mcnemar: McNemar | None = None
+    reason: str = ""
 
     @property
     def difference(self) -> float:
@@ -72,28 +80,37 @@ class Difference:
 def compare_scores(
     truth: Truth, old: Prediction, new: Prediction, metrics: Sequence[str], confidence: float, margin: dict[str, float]
 ) -> list[Difference]:
-    """The difference of each score, with the percentile interval of a paired bootstrap of seed 0.
+    """The difference of each score, with its interval.
 
     The new prediction is worse (better) in a metric if the whole interval is, by more than the metric's `margin`. A
     metric that cannot decide has no interval, and no verdict.
     """
-    samples = _resampled_differences(truth, old, new, [metric for metric in metrics if can_decide(metric)])
+    evidences = [gather(truth.task, truth.y, one.answers, truth.weights, one.threshold) for one in (old, new)]
+    is_same = np.array_equal(old.answers, new.answers) and _is_same_threshold(old, new)
     compared = []
     for metric in metrics:
         before, after = (_score(truth, metric, one, truth.weights) for one in (old, new))
-        low, high = _interval(samples[metric], confidence) if metric in samples else (math.nan, math.nan)
-        if math.isnan(after - before):
-            low = high = math.nan
+        with np.errstate(all="ignore"):
+            interval = _interval(truth, evidences, metric, after - before, confidence)
+        if is_same and can_decide(metric) and before == after:
+            interval = Interval(0.0, 0.0)
+        low, high = interval.low, interval.high
         test = None
         if metric in ("accuracy", "subset_accuracy") and truth.weights is None:
             test = mcnemar(_is_right(truth, old), _is_right(truth, new))
         is_gain, bound = find_metric(metric).higher_is_better, margin.get(metric, 0.0)
         worst, best = (low, high) if is_gain else (-high, -low)
         verdict: Literal["better", "worse", "undecided"] = "undecided"
-        if len(truth.y) >= FEWEST_ROWS and (test is None or test.p < 1.0 - confidence):
+        if test is None or test.p < 1.0 - confidence:
             verdict = "worse" if best < -bound else "better" if worst > bound else "undecided"
-        compared.append(Difference(metric, before, after, low, high, verdict, test))
+        compared.append(Difference(metric, before, after, low, high, verdict, test, interval.reason))
     return compared
+
+
+def _is_same_threshold(old: Prediction, new: Prediction) -> bool:
+    if old.threshold is None or new.threshold is None:
+        return old.threshold is new.threshold
+    return np.array_equal(old.threshold, new.threshold)
 
 
 def can_decide(metric: str) -> bool:
@@ -115,28 +132,67 @@ def mcnemar(old_is_right: Bools, new_is_right: Bools) -> McNemar:
     return McNemar(only_old, only_new, min(1.0, 2.0 * tail))
 
 
-def _resampled_differences(truth: Truth, old: Prediction, new: Prediction, metrics: Sequence[str]) -> dict[str, Floats]:
-    """`new - old` of each metric in every resample, (N_RESAMPLES,); NaN where a resample does not define it."""
-    rng = np.random.default_rng(0)
-    found: dict[str, list[Floats]] = {metric: [] for metric in metrics}
-    evidences = [gather(truth.task, truth.y, one.answers, truth.weights, one.threshold) for one in (old, new)]
-    measures = {metric: measure_of(truth.task, metric, truth.names) for metric in metrics}
+def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference: float, confidence: float) -> Interval:
+    """The interval of the difference of one score, or why there is none."""
+    metric = find_metric(key)
+    if not can_decide(key):
+        return no_interval(f"{key} is decided by single rows")
+    if math.isnan(difference):
+        return no_interval(f"{key} itself is not defined for these rows")
+    n_rows = float(effective_rows(truth.weights, np.ones((len(truth.y), 1), np.bool_))[0])
+    if n_rows < FEWEST_ROWS:
+        return no_interval(f"too few rows for an interval (n = {n_rows:.0f}, needs about {FEWEST_ROWS})")
+    if key != metric.name and isinstance(evidences[0], NumberEvidence):
+        output = keys_of_parts(metric, truth.names).index(key)
+        evidences = [output_alone(evidence, output) for evidence in evidences if isinstance(evidence, NumberEvidence)]
+        key = metric.name
+    if key != metric.name or truth.task not in metric.pseudo_values:
+        return _percentiles(_resampled_differences(truth, evidences, key), confidence)
+    reason = _why_too_few(truth, evidences, metric)
+    if reason:
+        return no_interval(reason)
+    before, after = (metric.pseudo_values[truth.task](evidence) for evidence in evidences)
+    moved = after - before if truth.weights is None else (after - before)[truth.weights > 0]
+    reason = why_heavy(np.abs(moved)) if metric.losses and np.ptp(moved) > 0 else ""
+    if reason:
+        return no_interval(reason)
+    low, high = mean_interval(moved, confidence)
+    return Interval(min(low, difference), max(high, difference))
+
+
+def _why_too_few(truth: Truth, evidences: Sequence[Evidence], metric: Metric) -> str:
+    """Why the rows say too little of the difference of two scores of classes, "" where they say enough.
+
+    Wrong answers of one prediction are enough; rows of a class are needed by both.
+    """
+    samples = [
+        ClassSample(truth.task, evidence, truth.names)
+        for evidence in evidences
+        if not isinstance(evidence, NumberEvidence)
+    ]
+    few_wrong = [why_few_wrong(sample, metric) for sample in samples]
+    scarce = [why_scarce(sample, metric) for sample in samples]
+    return min(few_wrong, default="") or max(scarce, default="")
+
+
+def _resampled_differences(truth: Truth, evidences: Sequence[Evidence], key: str) -> Floats:
+    """`new - old` in resamples of seed 0, (N_RESAMPLES,); NaN where a resample does not define it."""
+    measure, rng = measure_of(truth.task, key, truth.names), np.random.default_rng(0)
+    found = []
     for counts in draw_counts(len(truth.y), N_RESAMPLES, rng):
         weights = counts if truth.weights is None else counts * truth.weights
-        resampled = [replace(evidence, weights=weights) for evidence in evidences]
-        for metric, measure in measures.items():
-            with np.errstate(all="ignore"):
-                before, after = (measure(evidence) for evidence in resampled)
-                found[metric].append(np.broadcast_to(after - before, len(counts)))
-    return {metric: np.concatenate(blocks) for metric, blocks in found.items()}
+        before, after = (measure(replace(evidence, weights=weights)) for evidence in evidences)
+        found.append(np.broadcast_to(after - before, len(counts)))
+    return np.concatenate(found)
 
 
-def _interval(differences: Floats, confidence: float) -> tuple[float, float]:
+def _percentiles(differences: Floats, confidence: float) -> Interval:
+    """The percentile interval (Efron 1982, chapter 10)."""
     known = differences[np.isfinite(differences)]
-    if not len(known):
-        return math.nan, math.nan
+    if 2 * len(known) < len(differences):
+        return no_interval("few resamples of these rows define it")
     low, high = np.quantile(known, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]).tolist()
-    return low, high
+    return Interval(low, high)
 
 
 def _score(truth: Truth, metric: str, prediction: Prediction, weights: Floats | None) -> float:

@@ -11,7 +11,7 @@ from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, answer_names
 from mlpcli.errors import DataError, MlpError
-from mlpcli.evaluation.paired import FEWEST_ROWS, Difference, Prediction, Truth, can_decide, compare_scores
+from mlpcli.evaluation.paired import Difference, Prediction, Truth, can_decide, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
@@ -104,8 +104,6 @@ def compare(request: CompareRequest) -> CompareResult:
     after, odd_after = _predicted("new", new, tables[1], rows)
     notes += odd_before + odd_after
     weights = row_weights(tables[1], weight, rows) if weight else None
-    if len(rows) < FEWEST_ROWS:
-        notes.append(f"fewer than {FEWEST_ROWS} rows: too few to say that one model is better")
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
     with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
         found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})

@@ -113,3 +113,35 @@ def test_weighted_scores_have_no_mcnemar_test():
     weights = np.array([1.0, 2.0, 0.0, 1.0])
     (found,) = compare_scores(Truth("classification", y, ("a", "b"), weights), one, one, ["accuracy"], 0.95, {})
     assert found.mcnemar is None
+
+
+def test_a_difference_that_single_rows_decide_has_no_interval_and_no_verdict():
+    rng = np.random.default_rng(0)
+    y = rng.standard_t(1.0, size=(1000, 1))  # no mean, let alone a variance
+    old, new = Prediction(y + rng.standard_t(1.0, size=y.shape)), Prediction(y + 2 * rng.standard_t(1.0, size=y.shape))
+    rmse, median = compare_scores(Truth("regression", y, ("y",)), old, new, ["rmse", "median_absolute_error"], 0.95, {})
+    assert rmse.reason.startswith("a few rows decide it")
+    assert (rmse.verdict, median.verdict) == ("undecided", "worse")
+    assert np.isnan([rmse.low, rmse.high]).all()
+
+
+@pytest.mark.parametrize("n_rows", [29, 30])
+def test_thirty_rows_have_a_verdict_and_fewer_have_none(n_rows):
+    y = np.zeros((n_rows, 1))
+    old, new = Prediction(y + np.linspace(1, 2, n_rows)[:, None]), Prediction(y + np.linspace(5, 6, n_rows)[:, None])
+    (found,) = compare_scores(Truth("regression", y, ("y",)), old, new, ["mae"], 0.95, {})
+    expected = ("worse", "") if n_rows == 30 else ("undecided", "too few rows for an interval (n = 29, needs about 30)")
+    assert (found.verdict, found.reason) == expected
+
+
+def test_few_wrong_answers_of_both_decide_nothing_and_those_of_one_do():
+    y = np.array([0, 1] * 100)
+    good = np.eye(2)[y] * 0.8 + 0.1
+    bad = good.copy()
+    bad[:40] = bad[:40, ::-1]
+    truth = Truth("classification", y, ("a", "b"))
+    sharp = np.eye(2)[y] * 0.9 + 0.05
+    (of_good,) = compare_scores(truth, Prediction(good), Prediction(sharp), ["log_loss"], 0.95, {})
+    (of_bad,) = compare_scores(truth, Prediction(good), Prediction(bad), ["log_loss"], 0.95, {})
+    assert (of_good.verdict, of_good.reason) == ("undecided", "too few wrong answers (0 of 200 rows, needs 3)")
+    assert (of_bad.verdict, of_bad.reason) == ("worse", "")

@@ -69,11 +69,18 @@ def document(result: "CompareResult") -> Document:
         )
         for one in result.differences
     ]
+    without: dict[str, list[str]] = {}
+    for one in result.differences:
+        if one.reason:
+            without.setdefault(one.reason, []).append(one.metric)
+    reasons = [Paragraph(f"no interval of {', '.join(keys)}: {reason}") for reason, keys in without.items()]
     tests = [Paragraph(_mcnemar(one.metric, one.mcnemar)) for one in result.differences if one.mcnemar is not None]
     margin = f" by more than {result.request.margin:g}" if result.request.margin else ""
     gates = Gates([Gate(f"{result.metric} not worse{margin}", "", result.passed)])
     verdict = "pass" if result.passed else "FAIL"
-    return Document(title, [Table(columns, rows), *tests, gates], result.notes, heading=f"mlp compare: {verdict}")
+    return Document(
+        title, [Table(columns, rows), *reasons, *tests, gates], result.notes, heading=f"mlp compare: {verdict}"
+    )
 
 
 def as_json(result: "CompareResult") -> dict[str, Any]:
@@ -97,6 +104,8 @@ def _difference_json(one: "Difference") -> dict[str, Any]:
         "old": one.old, "new": one.new, "difference": one.difference, "low": one.low, "high": one.high,
         "verdict": one.verdict,
     }  # fmt: skip
+    if one.reason:
+        record["reason"] = one.reason
     if one.mcnemar is not None:
         test = one.mcnemar
         record["mcnemar"] = {"only_old_right": test.only_old, "only_new_right": test.only_new, "p": test.p}
@@ -104,7 +113,7 @@ def _difference_json(one: "Difference") -> dict[str, Any]:
 
 
 def _interval(one: "Difference") -> str:
-    return f"{number(one.low)} to {number(one.high)}"
+    return "-" if one.reason else f"{number(one.low)} to {number(one.high)}"
 
 
 def _percent(result: "CompareResult") -> str:

@@ -82,12 +82,22 @@ class ClassSample:
 
 def why_too_few(sample: ClassSample, metric: Metric) -> str:
     """Why pseudo-values say too little of a score, "" where they say enough."""
+    return why_few_wrong(sample, metric) or why_scarce(sample, metric)
+
+
+def why_few_wrong(sample: ClassSample, metric: Metric) -> str:
+    """That so few answers are wrong that one more would change much; "" of a metric that ranks."""
+    if metric.name in RANKED or sample.n_wrong >= FEWEST_WRONG:
+        return ""
+    return f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {FEWEST_WRONG})"
+
+
+def why_scarce(sample: ClassSample, metric: Metric) -> str:
+    """That classes, of which the metric is a mean or which it ranks, have too few rows."""
     if metric.name in RANKED:
         of_class, of_others = sample.of_ranked
         counts = of_class if metric.name == "average_precision" else np.minimum(of_class, of_others)
         is_scarce, needed = counts < FEWEST_RANKED, FEWEST_RANKED
-    elif sample.n_wrong < FEWEST_WRONG:
-        return f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {FEWEST_WRONG})"
     elif metric.rows_of:
         counts = np.min([sample.rows_of[side] for side in metric.rows_of], axis=0)
         is_scarce, needed = counts < FEWEST_OF_CLASS, FEWEST_OF_CLASS

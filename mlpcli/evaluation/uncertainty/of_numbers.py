@@ -6,9 +6,9 @@ import numpy as np
 
 from mlpcli.evaluation.averages import Floats
 from mlpcli.evaluation.metrics import Metric
-from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
 from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, no_interval
-from mlpcli.evaluation.uncertainty.skewed_means import ENOUGH_FOR_A_TAIL, LEAST_TAIL_INDEX, mean_interval, tail_index
+from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
 
 
 def number_interval(metric: Metric, evidence: NumberEvidence, score: float, confidence: float) -> Interval | None:
@@ -28,6 +28,12 @@ def number_interval(metric: Metric, evidence: NumberEvidence, score: float, conf
     return Interval(min(low if metric.higher_is_better else max(low, 0.0), score), max(high, score))
 
 
+def output_alone(evidence: NumberEvidence, output: int) -> NumberEvidence:
+    """The evidence of one output."""
+    some = slice(output, output + 1)
+    return NumberEvidence(NumberRows(evidence.rows.y[:, some], evidence.rows.predicted[:][:, some]), evidence.weights)
+
+
 def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
     rows, weights = evidence.rows, evidence.weights
     n_rows = float(effective_rows(weights, np.ones((len(rows.y), 1), np.bool_))[0])
@@ -39,12 +45,10 @@ def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
         return "every row has the same error"
     if metric.name == "mape" and _passes_zero(rows.y[counted]):
         return "the truth is 0 or changes its sign, and near 0 a share of it has no mean"
-    if metric.losses and n_rows >= ENOUGH_FOR_A_TAIL:
-        losses = metric.losses["regression"](evidence)
-        index = tail_index(losses if weights is None else (losses * weights)[counted])
-        if index < LEAST_TAIL_INDEX:
-            return f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX})"
-    return ""
+    if not metric.losses:
+        return ""
+    losses = metric.losses["regression"](evidence)
+    return why_heavy(losses if weights is None else (losses * weights)[counted])
 
 
 def _passes_zero(y: Floats) -> bool:

@@ -66,6 +66,16 @@ def tail_index(losses: Floats) -> float:
     return (1 - 1 / math.sqrt(k)) / slope if slope > 0 else math.inf
 
 
+def why_heavy(losses: Floats) -> str:
+    """Why the tail of `losses` (n_rows,), not negative, allows no interval of their mean; "" where it does.
+
+    Fewer than a hundred rows do not tell.
+    """
+    index = tail_index(losses) if len(losses) >= ENOUGH_FOR_A_TAIL else math.inf
+    too_heavy = f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX})"
+    return too_heavy if index < LEAST_TAIL_INDEX else ""
+
+
 def student_quantile(level: float, degrees: float) -> float:
     """The quantile of Student's t at a level from 0.5 to below 1, by bisection of its distribution."""
     low, high = 0.0, 1.0
