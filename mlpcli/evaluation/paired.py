@@ -153,7 +153,7 @@ def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference:
         return no_interval(reason)
     before, after = (metric.pseudo_values[truth.task](evidence) for evidence in evidences)
     moved = after - before if truth.weights is None else (after - before)[truth.weights > 0]
-    reason = why_heavy(np.abs(moved)) if metric.losses and np.ptp(moved) > 0 else ""
+    reason = why_heavy(np.abs(moved - np.median(moved))) if metric.losses and np.ptp(moved) > 0 else ""
     if reason:
         return no_interval(reason)
     low, high = mean_interval(moved, confidence)
