@@ -116,6 +116,11 @@ class Journal:
         """Every sitting of the training, this one included."""
         return joined([*self._earlier, sitting_until(self.prepared, state.epoch)])
 
+    def keep(self, state: TrainingState) -> None:
+        """A checkpoint, but of a training without a whole epoch, which cannot be resumed."""
+        if state.epoch:
+            self.checkpoint(state)
+
     def checkpoint(self, state: TrainingState) -> None:
         """Keep all that it takes to go on."""
         sittings = self.sittings(state)

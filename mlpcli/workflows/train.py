@@ -1,5 +1,6 @@
 """`mlp train`: prepare, train with checkpoints, and give the run its name when it is complete."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.errors import Diverged, Interrupted
+from mlpcli.errors import Diverged, Interrupted, OutputError
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.storage.run_directory import RunDirectory
@@ -138,6 +139,10 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
         except NonFiniteLoss as fault:
             journal.save(state, f"{DIVERGED} at epoch {fault.epoch}")
             raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.was_asked)) from fault
+        except Exception:  # the terminal is gone, memory is short, or a bug: the state is that of the last whole epoch
+            with suppress(OutputError, MemoryError):
+                journal.keep(state)
+            raise
         except KeyboardInterrupt:  # while compiling: no state is torn
             if not interruption.was_asked():
                 raise

@@ -364,6 +364,10 @@ def test_a_disk_that_fills_up_costs_neither_the_old_run_nor_leaves_half_a_file(f
     assert not [name for name in tree(folder) if name.endswith(".tmp")]
 
 
+class PowerCut(BaseException):
+    """What nothing in the program catches."""
+
+
 def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, monkeypatch):
     monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 0.0)
 
@@ -372,9 +376,9 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, mo
             if report.epoch == 2:
                 monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 1e9)
             if report.epoch == 4:
-                raise RuntimeError("power cut")
+                raise PowerCut
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(PowerCut):
         train(loaded(training={"epochs": 5}), CutOff())
     assert Path("run.partial/history.csv").read_text().count("\n") == 6
     watch = Watch()
@@ -385,6 +389,20 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, mo
     resumed = WEIGHTS.read_bytes()
     train(loaded(training={"epochs": 5}), Watch())
     assert WEIGHTS.read_bytes() == resumed
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, MemoryError, RuntimeError])
+def test_whatever_ends_a_training_leaves_a_checkpoint_of_the_last_whole_epoch(folder, error):
+    class Broken(Watch):
+        def epoch(self, report, state):
+            if report.epoch == 3:
+                raise error
+
+    with pytest.raises(error):
+        train(loaded(training={"epochs": 5}), Broken())
+    watch = Watch()
+    train(loaded(training={"epochs": 5}), watch, resume=True)
+    assert watch.epochs == [4, 5]
 
 
 def test_the_signals_are_given_back(folder):
