@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|quality`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|quality`."""
 
 import argparse
 import sys
@@ -8,6 +8,8 @@ from typing import Any
 from benchmarks import growth, predicting, process, startup
 from benchmarks.measuring import machine
 from benchmarks.printing import print_machine, write_result
+
+NAMES = ["steps", "process", "predict", "startup", "growth", "reading", "drift", "chance"]
 
 
 def main() -> None:
@@ -20,7 +22,7 @@ def main() -> None:
         description="Timing against peers and floors, and how often verdicts are wrong.",
         epilog="Scores against peers: python -m benchmarks quality --help",
     )
-    parser.add_argument("name", choices=["steps", "process", "predict", "startup", "growth", "reading", "drift"])
+    parser.add_argument("name", choices=NAMES)
     parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
     parser.add_argument("--full", action="store_true", help="predict, growth, reading: 10^7 rows as well")
     parser.add_argument(
@@ -59,6 +61,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import drift
 
             return drift.run(asked.quick, asked.only)
+        case "chance":
+            from benchmarks import chance
+
+            return chance.run(asked.quick, asked.only)
         case _:
             return growth.run(asked.quick, asked.full, asked.only)
 

@@ -1,14 +1,15 @@
 """Scores with their intervals, and gates that ask for an end of one."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import Target, answer_names
+from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge
 from mlpcli.evaluation.intervals import (
     USUAL,
@@ -32,6 +33,7 @@ class Scored:
 
     scores: dict[str, float]
     intervals: dict[str, Interval]
+    undefined: dict[str, str] = field(default_factory=dict)  # why a score is not defined
 
     @property
     def judged(self) -> dict[str, float]:
@@ -50,12 +52,28 @@ class Scored:
     def judge(self, gates: Iterable[Gate], where: str = "") -> list[Verdict]:
         """One verdict per gate; one on an end of an interval that is not there says why."""
         reasons = {key + end: interval.reason for key, interval in self.intervals.items() for end in ENDS}
-        return judge(gates, self.judged, where, reasons)
+        return judge(gates, self.judged, where, self.undefined | reasons)
 
 
 def notes_on_unknown(verdicts: Iterable[Verdict]) -> list[str]:
-    """Why gates fail that ask for the end of an interval where there is none."""
-    return [f"gate {verdict.name}: there is no interval: {verdict.reason}." for verdict in verdicts if verdict.reason]
+    """Why gates fail on a score that is not defined, or on the end of an interval where there is none."""
+    return [
+        f"gate {verdict.name}: {'' if is_score else 'there is no interval: '}{verdict.reason}."
+        for verdict in verdicts
+        if verdict.reason
+        for is_score in [without_end(verdict.gate.metric) == verdict.gate.metric]
+    ]
+
+
+def reasons_undefined(
+    target: Target, truth: NDArray[Any], weights: Values | None, scores: Mapping[str, float]
+) -> dict[str, str]:
+    """Why scores of rows of this truth are not defined: `roc_auc is not defined: no row is of class b`."""
+    undefined = [key for key, score in scores.items() if math.isnan(score)]
+    if not undefined:
+        return {}
+    reason = "a single row" if len(truth) == 1 else lacking(target.task, truth, answer_names(target), weights)
+    return {key: f"{key} is not defined on these rows{': ' if reason else ''}{reason}" for key in undefined}
 
 
 def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
@@ -89,7 +107,8 @@ class Answered:
         evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
             rng = rng_of(seed, "bootstrap")
-            return Scored(scores, score_intervals(target.task, evidence, names, wanted, certainty, rng))
+            intervals = score_intervals(target.task, evidence, names, wanted, certainty, rng)
+        return Scored(scores, intervals, reasons_undefined(target, self.truth, self.weights, scores))
 
     def only(self, rows: NDArray[np.bool_]) -> "Answered":
         """Some of the rows."""

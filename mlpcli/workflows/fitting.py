@@ -17,7 +17,7 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
-from mlpcli.workflows.certainty import Answered
+from mlpcli.workflows.certainty import Answered, reasons_undefined
 from mlpcli.workflows.data_store import SCORED_ROWS
 from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.learning_curves import LearningCurves
@@ -260,7 +260,7 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     expect, last = prepared.loaded.config.expect, prepared.parts[-1]
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
-        return judge(gates, scores)
+        return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
     answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, last, ensemble))
     threshold = prepared.target_state.get("threshold")
     answered = Answered(prepared.target, last.truth, answers, last.weights, threshold)

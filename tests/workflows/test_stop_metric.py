@@ -134,6 +134,12 @@ def test_no_gate_passes_on_r2_of_a_constant_truth(one_sided, folder):
     weights = train(folder, data, adam(10))
     for gate in ("r2=-9", "r2.low=-9"):
         assert mlp("eval", weights, folder / "v.csv", "--min", gate).code == 1
+    why = "note  gate r2 >= -9: r2 is not defined on these rows: z is 7 in every row."
+    assert why in mlp("eval", weights, folder / "v.csv", "--min", "r2=-9").stderr
+    config = folder / "config.yaml"
+    judged = mlp("train", config, "-o", "again", "--set", f"data.test={folder}/v.csv", "--set", "expect.min={r2: -9}")
+    assert judged.code == 1
+    assert why in judged.stderr
     document = mlp("eval", weights, folder / "v.csv", "--json").document
     assert document["scores"]["r2"] is None
     assert set(document["intervals"]["r2"].values()) <= {None} or document["intervals"]["r2"]["low"] is None

@@ -74,6 +74,7 @@ def train(
 
 def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
+    from mlpcli.workflows.certainty import notes_on_unknown
     from mlpcli.workflows.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
@@ -99,7 +100,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     blocks.append(Paragraph(f"{done} {kept} {duration(result.seconds)}"))
     blocks.append(Paragraph(f"{result.folder}/weights.npz · metrics.json · history.csv"))
     heading = f"mlp train: {tally(outcome.verdicts)}" if outcome.verdicts else "mlp train"
-    return Document("", blocks, _notes(result), heading)
+    return Document("", blocks, [*notes_on_unknown(outcome.verdicts), *_notes(result)], heading)
 
 
 def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Gates on coin labels: an end of an interval passes as often as it promises, on rows that chose nothing."""
+
+import numpy as np
+import pytest
+
+from benchmarks.chance import GATES, PROMISED, SETTINGS, measure
+from mlpcli.config.loading import config_from_mapping
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.targets.target import ClassTarget
+from mlpcli.errors import ConfigError
+from mlpcli.evaluation.gates import Gate
+from mlpcli.workflows.certainty import Answered
+from mlpcli.workflows.expectations import check_gates
+
+HONEST = [setting for setting in SETTINGS if "choose nothing" in setting.name or setting.has_test]
+CHOOSING = [setting for setting in SETTINGS if setting not in HONEST]
+
+
+@pytest.mark.parametrize("n_rows", [40, 200])
+def test_answers_without_a_look_at_the_labels_pass_no_more_often_than_promised(n_rows):
+    rng, n_repeats = np.random.default_rng(n_rows), 200
+    target = ClassTarget(ColumnSchema("k", "category"), ("no", "yes"))
+    gates = [Gate(key, 0.5, is_minimum=True) for key in (*GATES, "accuracy.low")]
+    passed = np.zeros(len(gates))
+    for _ in range(n_repeats):
+        truth, yes = rng.integers(0, 2, n_rows), rng.random(n_rows)
+        answered = Answered(target, truth, np.stack([1.0 - yes, yes], axis=1), None, None)
+        passed += [verdict.passed for verdict in answered.judge(gates, 0)]
+    spread = np.sqrt(PROMISED * (1.0 - PROMISED) / n_repeats)
+    assert (passed / n_repeats <= PROMISED + 3.0 * spread).all(), passed
+
+
+def test_a_model_of_coins_does_not_pass_on_a_test_file():
+    found = measure(HONEST[0], 12)
+    assert max(found[gate] for gate in GATES) <= 1 / 12
+    assert found["chosen"] == ""
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_what_the_benchmark_calls_rows_that_choose_is_what_training_refuses(setting):
+    loaded = config_from_mapping(setting.config(0) | {"expect": {"min": {"roc_auc.low": 0.5}}})
+    if setting in HONEST:
+        assert not any("flatter" in note for note in check_gates(loaded, "classification", ("no", "yes")))
+        return
+    with pytest.raises(ConfigError, match="there is no interval on rows that chose"):
+        check_gates(loaded, "classification", ("no", "yes"))
