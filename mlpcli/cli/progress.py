@@ -58,8 +58,9 @@ class TrainingView:
             self._screen.say(f"{head}   {'   '.join(losses[:2])}", " " * LABEL)
 
     def ended(self) -> None:
-        """Give the terminal back."""
+        """Give the terminal back, and leave a line free before the answer."""
         self._line.clear()
+        self._screen.say()
 
     def _fact(self, name: str, text: str) -> None:
         self._screen.say(f"{name:<{LABEL}}{text}", " " * LABEL)

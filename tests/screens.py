@@ -1,0 +1,121 @@
+"""docs/screens.md: what each verb shows, in a terminal of 80 columns.
+
+`python -m tests.screens > docs/screens.md` writes it.
+The numbers of a training differ in their last digits from machine to machine, and times from run to run: `words_of`
+leaves them out, for the test that compares the page with the program.
+"""
+
+import csv
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+from mlpcli.cli.main import run
+from tests.program import DATA, ROOT
+
+PAGE = ROOT / "docs" / "screens.md"
+WIDTH = 80
+
+HEAD = """\
+<!-- Written by `python -m tests.screens > docs/screens.md`; a test compares it with the program. -->
+
+# Screens
+
+What each verb shows in a terminal of 80 columns, on the samples in `data/`. Answers and what is said around them stand
+together here, as on a terminal. `test.csv` is every fifth bird, `train.csv` the others, `later.csv` the test rows with
+heavier birds on a new island. On a terminal a bar on the last line shows what is going on: bytes read, steps, rows.
+"""
+
+OLD = """\
+data: {train: train.csv, target: species, drop: [year]}
+training: {epochs: 3, early_stopping: null}
+"""
+NEW = """\
+data: {train: train.csv, target: species, drop: [year], validation: 0.25}
+model: {layers: [auto, 16, auto]}
+training: {epochs: 20, optimizer: {name: adam, learning_rate: 0.01}, early_stopping: null}
+expect: {min: {accuracy: 0.9}}
+"""
+DIGITS = """\
+data: {train: digits.csv, target: digit}
+training: {epochs: 4, early_stopping: null}
+"""
+
+SCREENS = (
+    ("A config for a table", "init train.csv --target species --recipe fast -o birds.yaml"),
+    ("All that can fail, without training", "check new.yaml"),
+    ("A training", "train new.yaml"),
+    ("One more, of an older config", "train old.yaml"),
+    ("Scores and gates", "eval runs/new/weights.npz test.csv --min accuracy=0.9 --max log_loss=0.001"),
+    ("Scores of groups", "eval runs/new/weights.npz test.csv --by sex --quiet"),
+    ("Answers", "predict runs/new/weights.npz three.csv --proba --keep island"),
+    ("Two models on the same rows", "compare runs/old/weights.npz runs/new/weights.npz test.csv"),
+    ("What a model file holds", "inspect runs/new/weights.npz"),
+    ("Where two models differ", "diff runs/old/weights.npz runs/new/weights.npz"),
+    ("Whether new rows look like the training rows", "check runs/new/weights.npz later.csv"),
+    ("The runs of a folder", "runs runs"),
+    ("The same bytes again", "repro runs/new/weights.npz --quiet"),
+    ("As Markdown, for a pull request", "compare runs/old/weights.npz runs/new/weights.npz test.csv --markdown"),
+    ("Wrong names", "train new.yaml --set training.optimizer.learning_rat=0.1"),
+    ("Columns that are missing", "predict runs/new/weights.npz digits.csv"),
+)
+
+
+def screens_text() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    with tempfile.TemporaryDirectory() as folder, chdir(folder), mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH)}):
+        _set_up(Path(folder))
+        for title, command in SCREENS:
+            code, text = _shown(shlex.split(command))
+            text = text.replace(f"{os.path.realpath(folder)}/", "").rstrip()
+            ending = f"\n(exit code {code})" if code else ""
+            parts.append(f"## {title}\n\n```text\n$ mlp {command}\n{text}{ending}\n```\n")
+    return "\n".join(parts)
+
+
+def words_of(page: str) -> str:
+    """The page without the digits of its numbers, and without the places of its line ends."""
+    page = re.sub(r"\b[0-9a-f]{16}\b|-?\d[\d.e+-]*", "#", page)
+    return re.sub(r"[\s─-]+", " ", page)
+
+
+def _set_up(folder: Path) -> None:
+    """The files that the commands name."""
+    for name, text in (("old", OLD), ("new", NEW), ("digits", DIGITS)):
+        (folder / f"{name}.yaml").write_text(text)
+    shutil.copy(DATA / "digits.csv", folder)
+    with (DATA / "penguins.csv").open(encoding="utf-8", newline="") as file:
+        names, *rows = csv.reader(file)
+    place, mass = names.index("island"), names.index("body_mass_g")
+    later = [[*row] for row in rows[::3]]
+    for number, row in enumerate(later):
+        row[mass] = str(int(row[mass]) + 1500) if row[mass].isdigit() else row[mass]
+        row[place] = "Anvers" if number % 2 else row[place]
+    for name, found in (
+        ("train", [row for number, row in enumerate(rows) if number % 5]),
+        ("test", rows[::5]),
+        ("three", rows[::120]),
+        ("later", later),
+    ):
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([names, *found])
+
+
+def _shown(arguments: list[str]) -> tuple[int, str]:
+    """The exit code, and what both streams show together."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    with redirect_stdout(stream), redirect_stderr(stream):
+        code = run(arguments)
+    return code, stream.buffer.getvalue().decode()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(screens_text())
