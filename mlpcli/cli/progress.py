@@ -60,7 +60,7 @@ class TrainingView:
     def ended(self) -> None:
         """Give the terminal back, and leave a line free before the answer."""
         self._line.clear()
-        self._screen.say()
+        self._screen.say("")
 
     def _fact(self, name: str, text: str) -> None:
         self._screen.say(f"{name:<{LABEL}}{text}", " " * LABEL)
