@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, read_by, transform
 from mlpcli.data.reference import ReferenceProfile
+from mlpcli.data.row_sketch import RowSketch
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
@@ -26,7 +27,8 @@ class Model:
     `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
     says which cell texts are missing and whether tables have a header; `weight` is how the sample weights it was
     trained with are read. `scores` and `record` are for people: the model does not depend on them. `reference` is
-    what other rows are held against to see whether they look like the training rows.
+    what other rows are held against to see whether they look like the training rows, `trained_rows` to see whether they
+    are training rows.
     """
 
     preprocessor: Preprocessor
@@ -38,12 +40,18 @@ class Model:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     reference: ReferenceProfile = field(default_factory=ReferenceProfile)
+    trained_rows: RowSketch = field(default_factory=RowSketch)
 
     @property
     def schemas(self) -> tuple[ColumnSchema, ...]:
         """How every column that the model knows is read: inputs, targets, and the sample weights."""
         weights = () if self.weight is None else (self.weight,)
         return (*self.preprocessor.schemas, *self.target.schemas, *weights)
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """The columns by which rows are told apart: inputs, then targets."""
+        return row_columns(self.preprocessor, self.target)
 
     @property
     def weight_column(self) -> str:
@@ -92,3 +100,8 @@ class Model:
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
         """The predicted label or amount by target column."""
         return predicted_columns(self.target, answers, self.threshold)
+
+
+def row_columns(preprocessor: Preprocessor, target: Target) -> tuple[str, ...]:
+    """The columns by which the rows of a model are told apart: inputs, then targets."""
+    return tuple(dict.fromkeys([*(schema.name for schema in preprocessor.schemas), *target.names]))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.reference import ReferenceProfile, find_fault
+from mlpcli.data.row_sketch import RowSketch
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.table import TableFormat
@@ -58,6 +59,7 @@ class _Header:
     scores: dict[str, float | None]
     record: dict[str, Any]
     reference: ReferenceProfile
+    trained_rows: RowSketch
 
 
 def encode_model(model: Model) -> bytes:
@@ -75,6 +77,7 @@ def encode_model(model: Model) -> bytes:
         scores=dict(model.scores),
         record=dict(model.record),
         reference=model.reference,
+        trained_rows=model.trained_rows,
     )
     arrays: Arrays = dict(model.ensemble.tensors())
     state = model.preprocessor.state
@@ -102,6 +105,8 @@ def load_model(path: str) -> Model:
     _check_columns(header.columns, path)
     if fault := find_fault(header.reference, header.columns):
         raise _misfit(path, f"a reference profile {fault}")
+    if fault := header.trained_rows.fault:
+        raise _misfit(path, fault)
     _check_networks(header, path)
     check_record(header.record, path)
     ensemble = _take_ensemble(header, arrays, path)
@@ -119,6 +124,7 @@ def load_model(path: str) -> Model:
         header.scores,
         header.record,
         header.reference,
+        header.trained_rows,
     )
 
 

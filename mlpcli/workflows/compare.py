@@ -20,6 +20,7 @@ from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.trained_rows import notes_on_trained_rows
 
 # Why metrics that resampled rows cannot judge decide nothing.
 UNDECIDABLE = {
@@ -126,7 +127,8 @@ def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Predi
     with blas_threads(1):
         answers, counts = model.answers(table, rows)
     odd = describe_counts(counts)
-    return Prediction(answers, model.threshold), [f"{role} model: {odd}"] if odd else []
+    found = [*([odd] if odd else []), *notes_on_trained_rows(model, table, rows)]
+    return Prediction(answers, model.threshold), [f"{role} model: {one}" for one in found]
 
 
 def _refuse_other_task(request: CompareRequest, old: Model, new: Model) -> None:

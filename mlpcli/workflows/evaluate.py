@@ -26,6 +26,7 @@ from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, jud
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
+from mlpcli.workflows.trained_rows import notes_on_trained_rows
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def evaluate_table(
         *([f"{table.name}: {note}"] if note else []),
         *left_out,
     )
+    notes += tuple(notes_on_trained_rows(model, table, rows))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started

@@ -149,6 +149,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittin
         _flat(scores),
         _record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
         prepared.reference,
+        prepared.trained_rows,
     )
     return Outcome(
         model,

@@ -9,12 +9,14 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.features.row_counts import rows_counted
 from mlpcli.data.reference import ReferenceProfile
+from mlpcli.data.row_sketch import RowSketch, sketch_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget, Target, answer_names
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
+from mlpcli.model import row_columns
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.merge import merged
 from mlpcli.nn.network import Network
@@ -75,6 +77,7 @@ class Prepared:
     data_sha256: dict[str, str]
     folds: Rows | None = field(repr=False)
     reference: ReferenceProfile = field(repr=False)
+    trained_rows: RowSketch = field(repr=False)
     weight: ColumnSchema | None = None
 
     @property
@@ -179,7 +182,7 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     return Prepared(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         networks, spec, engine, metric, threads, train, validation, test, tuple(notes), hashes, folds, reference,
-        settled.weight,
+        sketch_rows(table, row_columns(preprocessor, target), train_rows), settled.weight,
     )  # fmt: skip
 
 

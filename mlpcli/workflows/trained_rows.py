@@ -1,0 +1,27 @@
+"""Whether a model is judged on rows that it was trained on."""
+
+from mlpcli.data.row_sketch import are_too_many, find_trained
+from mlpcli.data.table import Rows, Table
+from mlpcli.model import Model
+
+
+def notes_on_trained_rows(model: Model, table: Table, rows: Rows) -> list[str]:
+    """A sentence where rows of a table, cast as the model's were, are training rows, with their fraction.
+
+    By the hash of the file, or by those of the rows, whatever their file is called and in whatever order they stand.
+    """
+    found = find_trained(model.trained_rows, table, model.row_columns, rows)
+    files = model.record.get("data", {}).get("sha256", {})
+    part = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
+    if part == "validation":
+        return [f"{table.name}: this file chose the epoch in the training, so the scores flatter."]
+    if not part and not are_too_many(found, model.trained_rows):
+        return []
+    what = "this is the file of the training" if part else "rows of the training are in this table"
+    size = f"{_about(found.fraction, model)} of the rows were trained on"
+    return [f"{table.name}: {what}: {size}, so the scores flatter. Judge on rows that the model has not seen."]
+
+
+def _about(fraction: float, model: Model) -> str:
+    shown = "100%" if fraction == 1.0 else f"{fraction:.1%}" if fraction < 0.1 else f"{fraction:.0%}"
+    return f"about {shown}" if model.trained_rows.is_sample else shown
