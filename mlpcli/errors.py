@@ -37,6 +37,8 @@ class ConfigError(MlpError):
 class DataError(MlpError):
     """A table cannot be read, or does not fit the config or the model."""
 
+    names_config = False  # whether the message says where the config names the table
+
 
 class ModelFileError(MlpError):
     """A model file or a checkpoint is missing, damaged, foreign or newer than this program."""
@@ -82,4 +84,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near := nearest(name, names):
         return f" Did you mean {near}?"
     shown = [one if len(one) <= LONGEST_NAME else one[: LONGEST_NAME - 3] + "..." for one in names[:8]]
-    return f" There is: {', '.join(shown)}{', ...' if len(names) > 8 else ''}." if names else ""
+    more = f", and {len(names) - 8} more" if len(names) > 8 else ""
+    return f" There is: {', '.join(shown)}{more}." if names else ""

@@ -22,7 +22,8 @@ def refuse_swapped(verb: str, weights: str, table: str) -> None:
 def usage_message(error: Any, arguments: Sequence[str]) -> str:
     """What to say of a usage error of Typer's: what is wrong, and what to type."""
     context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", "mlp")
+    verbs = [word for word in arguments[:1] if not word.startswith("-")]
+    path = getattr(context, "command_path", "") or " ".join(["mlp", *verbs])
     verb: Any = getattr(context, "command", None)
     if hasattr(error, "option_name") and hasattr(error, "possibilities"):
         return _unknown_option(error.option_name, verb, path, arguments)
@@ -32,7 +33,25 @@ def usage_message(error: Any, arguments: Sequence[str]) -> str:
         return f"{path}: {error.param.metavar} is missing: {error.param.help}\nExample: {example}"
     if message.startswith("No such command"):
         return unknown_verb(str(message).split("'")[1], verb.commands, arguments)
+    if message.startswith("Invalid value for '"):
+        option, _, rule = message.removeprefix("Invalid value for '").partition("': ")
+        return f"{option} {_value_of(option, arguments)}: {_in_our_words(rule)} See: {path} --help"
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
+
+
+def _in_our_words(rule: str) -> str:
+    """What a value must be, without the wording of the library that checks it."""
+    rule = rule.rstrip(".")
+    for theirs, ours in (
+        ("Input should be a valid integer", "must be a whole number."),
+        ("Input should be a valid number", "must be a number."),
+        ("Input should be greater than or equal to ", "must be at least {}."),
+        ("Input should be less than or equal to ", "must be at most {}."),
+        ("Input should be greater than ", "must be greater than {}."),
+    ):
+        if rule.startswith(theirs):
+            return ours.format(rule.removeprefix(theirs))
+    return f"{rule}."
 
 
 def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str]) -> str:

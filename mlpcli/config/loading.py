@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path as FilePath
@@ -20,7 +21,7 @@ from mlpcli.config.parsing import parse_yaml
 from mlpcli.config.schema import Config
 from mlpcli.config.shapes import Shape, is_options, part_defaults, part_for, part_names, part_shapes, shape_of
 from mlpcli.config.tree import Path, Place, Tree, escaped, path_text, shown, tree_from_mapping
-from mlpcli.errors import ConfigError
+from mlpcli.errors import ConfigError, DataError
 
 MAX_BYTES = 256 * 1024  # a config is a page; this bounds the time that reading a wrong file can take
 TABLE_ENDINGS = re.compile(
@@ -50,6 +51,19 @@ class LoadedConfig:
     def error(self, key: str, text: str) -> ConfigError:
         """`penguins.yaml:9: model.layers: text`, to be raised by checks that need more than the config."""
         return ConfigError(self.message(key, text))
+
+    @contextmanager
+    def naming(self, key: str) -> Iterator[None]:
+        """Within, an error of a table also says where the config names it: `(data.train, penguins.yaml:3)`."""
+        try:
+            yield
+        except DataError as error:
+            place = self.tree.place(tuple(key.split(".")))
+            if error.names_config or place.where == self.tree.name:  # a mapping made in Python has no lines
+                raise
+            named = DataError(f"{error} ({place.where if place.key else f'{key}, {place.where}'})")
+            named.names_config = True
+            raise named from error
 
     def message(self, key: str, text: str) -> str:
         """The text of that error."""

@@ -52,8 +52,9 @@ class CheckResult:
 def check(loaded: LoadedConfig) -> CheckResult:
     """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
     RunDirectory(default_output(loaded)).check()
-    table = read_training_table(loaded, store_options(loaded))
-    settle(loaded, table, lists_all=True)
+    with loaded.naming("data.train"):
+        table = read_training_table(loaded, store_options(loaded))
+        settle(loaded, table, lists_all=True)
     prepared = prepare(loaded, table)
     refuse_over_budget(prepared)
     expected = expected_peak(prepared)

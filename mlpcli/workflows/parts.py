@@ -79,6 +79,10 @@ class PartMaker:
 
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""
+        with self.loaded.naming(f"data.{name}"):
+            return self._file(name, source, notes)
+
+    def _file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         table = read_scored_table(
             self.loaded, f"data.{name}", source, self.preprocessor, self.target, self.weight, self.has_header
         )

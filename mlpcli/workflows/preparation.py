@@ -131,6 +131,11 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
     DataError.
     """
+    with loaded.naming("data.train"):
+        return _prepare(loaded, table)
+
+
+def _prepare(loaded: LoadedConfig, table: Table | None) -> Prepared:
     settled = settle(loaded, read_training_table(loaded, store_options(loaded)) if table is None else table)
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]

@@ -72,6 +72,8 @@ def plan_targets(
     else:
         reason = "as asked"
     if task == "regression":
+        for schema in schemas:
+            _refuse_texts(table, schema, distinct[schema.name], f"{say} classification" * (len(schemas) == 1))
         schemas = tuple(replace(schema, role="number") for schema in schemas)
     elif task == "multilabel":
         schemas = tuple(_boolean(table, schema, distinct[schema.name]) for schema in schemas)
@@ -153,6 +155,23 @@ def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> Colu
         found = f"{len(texts)} values ({listed(texts, 4)})" if len(texts) > 1 else f"one value only ({texts[0]!r})"
         raise DataError(f"{table.name}: the target {schema.name} has {found}; multilabel needs booleans.")
     return replace(schema, role="boolean", levels=levels)
+
+
+def _refuse_texts(table: Table, schema: ColumnSchema, texts: tuple[str, ...], advice: str) -> None:
+    """Raise DataError for a target of amounts that holds no number at all; `advice` names the task of classes."""
+    if schema.role in ("number", "date") or any(map(_is_number, texts)):
+        return
+    some = listed(list(map(quoted, texts)), 3)
+    help_ = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
+    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are no amounts. {help_}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_many_classes(

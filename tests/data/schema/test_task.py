@@ -56,7 +56,9 @@ def test_a_target_of_dates_or_of_numbers_in_disguise_is_told():
 
 
 def test_the_user_has_the_last_word():
-    assert task_of(["a", "b"], "regression")[0] == "regression"
+    assert task_of(["1", "b"], "regression")[0] == "regression"
+    with pytest.raises(DataError, match=r"holds texts \('a', 'b'\), which are no amounts.* write task: classification"):
+        task_of(["a", "b"], "regression")
 
 
 def test_several_targets_are_multilabel_only_when_all_are_yes_or_no():
