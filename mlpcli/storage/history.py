@@ -41,10 +41,11 @@ class History:
         except OSError as error:
             raise output_error(self._path, error) from error
 
-    def rewind(self, epoch: int) -> None:
+    def rewind(self, epoch: int, columns: Sequence[str] | None = None) -> None:
         """Forget the rows after `epoch`, and a last row that was cut short; a file that is not there stays so.
 
-        Raises ModelFileError for a file that is no history, OutputError if it cannot be written.
+        Raises ModelFileError for a file that is no history, or not one of `columns`; OutputError if it cannot be
+        written.
         """
         self.close()
         try:
@@ -59,10 +60,11 @@ class History:
             rows = list(csv.reader(io.StringIO(whole, newline="")))
             kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= epoch]
             is_history = not rows or (rows[0][0] == "epoch" and all(len(row) == len(rows[0]) for row in kept))
+            is_history = is_history and (not rows or columns is None or rows[0] == list(columns))
         except (csv.Error, ValueError, IndexError):
             is_history = False
         if not is_history:
-            raise ModelFileError(f"{self._path}: not the history of a run. Remove it and resume again.")
+            raise ModelFileError(f"{self._path}: not the history of this run. Remove it and resume again.")
         write_file(self._path, _format(kept))
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ the new run, under a numbered name where that has one of the same name.
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from types import TracebackType
 
@@ -126,9 +126,9 @@ class RunDirectory:
         """Add the row of one epoch to history.csv; the first key is `epoch`, the first row's keys are the header."""
         self._history.append(row)
 
-    def rewind_history(self, epoch: int) -> None:
-        """Forget the rows after `epoch`, the one the checkpoint was written at."""
-        self._history.rewind(epoch)
+    def rewind_history(self, epoch: int, columns: Sequence[str] | None = None) -> None:
+        """Forget the rows after `epoch`, the one the checkpoint was written at; `columns` are those it must have."""
+        self._history.rewind(epoch, columns)
 
     def finish(self) -> None:
         """Give the run its name; an old run of that name is gone afterwards. Raises ValueError without weights.npz.

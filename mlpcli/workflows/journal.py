@@ -76,7 +76,8 @@ class Journal:
                 what = "order of the rows on disk (budget.memory)" if name == "order" else f"{name} data"
                 raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
         self._before, self._earlier = checkpoint.seconds, checkpoint.sittings
-        self.run.rewind_history(checkpoint.state.epoch)
+        columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))
+        self.run.rewind_history(checkpoint.state.epoch, columns)
         return checkpoint.state
 
     def fresh(self, state: TrainingState) -> None:

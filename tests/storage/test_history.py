@@ -83,7 +83,7 @@ def test_rewinding_what_is_not_there_does_nothing(tmp_path):
 def test_a_file_that_is_no_history_is_refused_and_kept(tmp_path, content):
     path = tmp_path / "history.csv"
     path.write_bytes(content)
-    with pytest.raises(ModelFileError, match="not the history of a run"):
+    with pytest.raises(ModelFileError, match="not the history of this run"):
         History(str(path)).rewind(3)
     assert path.read_bytes() == content
 

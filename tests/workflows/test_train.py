@@ -391,6 +391,18 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, mo
     assert WEIGHTS.read_bytes() == resumed
 
 
+def test_a_history_that_someone_has_edited_is_one_sentence_and_gone_on_without(folder):
+    interrupt(loaded(training={"epochs": 5}), 3)
+    history = Path("run.partial/history.csv")
+    history.write_text(history.read_text().replace("train_accuracy", "hits"))
+    with pytest.raises(ModelFileError, match=r"history\.csv: not the history of this run. Remove it and resume again"):
+        train(loaded(training={"epochs": 5}), Watch(), resume=True)
+    history.unlink()
+    train(loaded(training={"epochs": 5}), Watch(), resume=True)
+    rows = Path("run/history.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "4", "5"]
+
+
 @pytest.mark.parametrize("error", [BrokenPipeError, MemoryError, RuntimeError])
 def test_whatever_ends_a_training_leaves_a_checkpoint_of_the_last_whole_epoch(folder, error):
     class Broken(Watch):
