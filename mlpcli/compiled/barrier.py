@@ -2,19 +2,19 @@
 
 from numba import njit
 
-from mlpcli.compiled.arguments import LINE
+from mlpcli.compiled.arguments import INNER, LINE
 from mlpcli.compiled.intrinsics import atomic_add, atomic_load, call_sleep
 
 MOST_SPINS = 10_000  # some 30 us
 
 
-@njit
+@njit(**INNER)
 def part_of(n, part, n_parts):
     """Where one of `n_parts` parts of `n` things begins and ends."""
     return n * part // n_parts, n * (part + 1) // n_parts
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def wait_for_all(team):
     """A barrier; False once a thread has failed.
 

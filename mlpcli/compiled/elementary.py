@@ -8,6 +8,7 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
+from mlpcli.compiled.arguments import INNER
 from mlpcli.nn.activations import MOST_NEGATIVE, MOST_POSITIVE
 
 FUSED = {"contract"}  # multiply-adds are rounded once
@@ -103,7 +104,7 @@ def _power_of_two_of(k):
     return lambda k: np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def exp_parts(x, dtype):
     """`(s, q)` with exp(x) = s + s q, for |x| up to 80; s q + (s - 1) is exp(x) - 1 with all its digits."""
     k = np.floor(x * dtype(LOG2_E) + dtype(0.5))
@@ -112,14 +113,14 @@ def exp_parts(x, dtype):
     return _power_of_two(k if x == x else dtype(0.0)), _series(r)
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def exp(x, dtype):
     """The exponential of `x`, for |x| up to 80."""
     s, q = exp_parts(x, dtype)
     return s + s * q
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def sigmoid(z, dtype):
     """1 / (1 + exp(-z))."""
     x = -z
@@ -128,7 +129,7 @@ def sigmoid(z, dtype):
     return dtype(1.0) / (dtype(1.0) + exp(x, dtype))
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def tanh(z, dtype):
     """The hyperbolic tangent of `z`."""
     x = z + z
@@ -139,7 +140,7 @@ def tanh(z, dtype):
     return e / (e + dtype(2.0))
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def tanh_of_softplus(z, dtype):
     """tanh(log(1 + exp(z))), the factor of mish."""
     x = dtype(20.0) if z > dtype(20.0) else z
@@ -149,7 +150,7 @@ def tanh_of_softplus(z, dtype):
     return e / (e + dtype(2.0))
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def expm1_of_negative(z, dtype):
     """exp(z) - 1 below zero, and 0 above."""
     x = z if z < dtype(0.0) else dtype(0.0)
@@ -158,7 +159,7 @@ def expm1_of_negative(z, dtype):
     return s * q + (s - dtype(1.0))
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def log1p_of_exp(z, dtype):
     """log(1 + exp(z)) for z <= 0, as 2 atanh(e / (2 + e)): its last digits hold for small e, too."""
     e = exp(dtype(MOST_NEGATIVE) if z < dtype(MOST_NEGATIVE) else z, dtype)

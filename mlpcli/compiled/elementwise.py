@@ -10,7 +10,7 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
-from mlpcli.compiled.arguments import ELU, GELU, LEAKY_RELU, MISH, RELU, SELU, SIGMOID, SILU, SOFTPLUS, TANH
+from mlpcli.compiled.arguments import ELU, GELU, INNER, LEAKY_RELU, MISH, RELU, SELU, SIGMOID, SILU, SOFTPLUS, TANH
 from mlpcli.compiled.elementary import (
     FUSED,
     exp,
@@ -27,7 +27,7 @@ SUMS = {"contract", "reassoc", "nsz"}  # sums may be made in any order
 (SHIFT1, FACTOR1), (SHIFT2, FACTOR2) = HASH
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def activate(code, z, a, slope):
     """f(z) into `a`, f'(z) into `slope`."""
     dtype = z.dtype.type
@@ -81,7 +81,7 @@ def activate(code, z, a, slope):
             a[r], slope[r] = z[r], one
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def mix(s, z, a, slope, excess):
     """a = z + s (f(z) - z) from f(z) in `a`, and its slope; `excess` = f(z) - z."""
     one = z.dtype.type(1.0)
@@ -91,7 +91,7 @@ def mix(s, z, a, slope, excess):
         slope[r] = one + s * (slope[r] - one)
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def drop(x, h, mask, salt, lowest, first):
     """`mask` becomes 0 or the factor of what is kept, `h` is `x` times it; row `first` of the batch is the first."""
     kept, zero = mask.dtype.type(1.0 / (1.0 - lowest / 65536.0)), mask.dtype.type(0.0)
@@ -104,35 +104,42 @@ def drop(x, h, mask, salt, lowest, first):
         h[r] = x[r] * mask[r]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def scale(s, x, y):
     """y = s x."""
     for r in range(x.size):
         y[r] = s * x[r]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
+def copy(x, y):
+    """y = x."""
+    for r in range(x.size):
+        y[r] = x[r]
+
+
+@njit(fastmath=FUSED, **INNER)
 def multiply(a, b, out):
     """a times b."""
     for r in range(a.size):
         out[r] = a[r] * b[r]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def add(a, b, out):
     """a plus b."""
     for r in range(a.size):
         out[r] = a[r] + b[r]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def shift(x, c):
     """x += c."""
     for r in range(x.size):
         x[r] += c
 
 
-@njit(fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, **INNER)
 def total_of(a):
     """The sum of a line."""
     total = a.dtype.type(0.0)
@@ -141,7 +148,7 @@ def total_of(a):
     return total
 
 
-@njit(fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, **INNER)
 def squares_of(a):
     """The sum of squares, in float64 whatever the dtype."""
     total = 0.0
@@ -150,7 +157,7 @@ def squares_of(a):
     return total
 
 
-@njit(fastmath=SUMS, error_model="numpy")
+@njit(fastmath=SUMS, **INNER)
 def dot(a, b):
     """The sum of products."""
     total = a.dtype.type(0.0)
@@ -159,7 +166,7 @@ def dot(a, b):
     return total
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def add_product(a, b, out):
     """out += a b."""
     for r in range(a.size):
@@ -203,37 +210,40 @@ def _waves64(x, frequency, phase, cos, sin):
         cos[r], sin[r] = math.cos(angle), math.sin(angle)
 
 
-@njit(fastmath=FUSED, error_model="numpy")
-def softmax_losses(z, delta, y, lines, columns):
+@njit(fastmath=FUSED, **INNER)
+def softmax_losses(z, delta, y, lines, n, columns):
     """softmax(z) - y into `delta`, and the cross entropy of each row into the first of four `lines`.
 
-    `z`, `delta` and `y` are (n_out, n_rows), of which the rows from `columns[0]` to `columns[1]` are meant.
+    `z`, `delta` and `y` are panels of `n` rows, of which those from `columns[0]` to `columns[1]` are meant.
     """
     dtype = z.dtype.type
     losses, largest, total, mass = lines[0], lines[1], lines[2], lines[3]
     start, stop = columns
     for r in range(start, stop):
-        largest[r] = z[0, r]
+        largest[r] = z[r]
         total[r] = losses[r] = mass[r] = dtype(0.0)
-    for j in range(1, z.shape[0]):
+    for j in range(n, z.size, n):
+        own = z[j : j + n]
         for r in range(start, stop):
-            largest[r] = largest[r] if z[j, r] <= largest[r] else z[j, r]
-    for j in range(z.shape[0]):
+            largest[r] = largest[r] if own[r] <= largest[r] else own[r]
+    for j in range(0, z.size, n):
+        own, d, t = z[j : j + n], delta[j : j + n], y[j : j + n]
         for r in range(start, stop):
-            below = z[j, r] - largest[r]
-            losses[r] -= y[j, r] * below
-            mass[r] += y[j, r]
+            below = own[r] - largest[r]
+            losses[r] -= t[r] * below
+            mass[r] += t[r]
             e = exp(below if below > dtype(MOST_NEGATIVE) else dtype(MOST_NEGATIVE), dtype)
             total[r] += e
-            delta[j, r] = e
+            d[r] = e
     for r in range(start, stop):
         losses[r] += dtype(math.log(total[r])) * mass[r]
-    for j in range(z.shape[0]):
+    for j in range(0, z.size, n):
+        d, t = delta[j : j + n], y[j : j + n]
         for r in range(start, stop):
-            delta[j, r] = delta[j, r] / total[r] - y[j, r]
+            d[r] = d[r] / total[r] - t[r]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def sigmoid_losses(z, delta, y, losses):
     """sigmoid(z) - y into `delta`, and the binary cross entropy of a line added to `losses`."""
     dtype = z.dtype.type
@@ -243,7 +253,7 @@ def sigmoid_losses(z, delta, y, losses):
         losses[r] += (positive - y[r] * z[r]) + log1p_of_exp(-abs(z[r]), dtype)
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def squared_losses(z, delta, y, losses):
     """z - y into `delta`, and half its square added to `losses`."""
     half = z.dtype.type(0.5)

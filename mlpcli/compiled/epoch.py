@@ -1,5 +1,9 @@
 """The function that runs steps of an epoch of any program; Numba keeps it on the disk.
 
+LLVM optimizes a function again in every one that calls it, so those of this file are put into `run_steps` before; and
+Numba compiles one anew for each type of its arguments, of which a literal 0 in a tuple, and an array that cannot be
+written, are types of their own.
+
 Numba forgets compiled code when the file of such a function has changed, and looks at no other. `SOURCES` is a digest
 of the files that it is made of: whoever changes one of them writes the new digest here (a test says which it is), and
 so changes this file.
@@ -9,7 +13,7 @@ import math
 
 from numba import njit
 
-from mlpcli.compiled.arguments import SIGMOID, SOFTMAX
+from mlpcli.compiled.arguments import INNER, SIGMOID, SOFTMAX
 from mlpcli.compiled.barrier import part_of, wait_for_all
 from mlpcli.compiled.elementwise import (
     multiply,
@@ -23,7 +27,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "64ab25a5f93b6aff"
+SOURCES = "a4d801223d27bf06"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -57,7 +61,7 @@ def run_steps(rank, team, blas, program, data, steps, optimizer, state, scratch,
     return total, -1
 
 
-@njit(error_model="numpy")
+@njit(inline="always", **INNER)
 def gather(rows, data, program, scratch, columns):
     """Inputs, targets and weights of some rows of a batch."""
     n, n_in, n_out = rows.size, data.X.shape[1], program.n_out
@@ -73,7 +77,7 @@ def gather(rows, data, program, scratch, columns):
             scratch.lines[4, r] = data.weights[row]
 
 
-@njit(error_model="numpy")
+@njit(inline="always", **INNER)
 def go_forward(rank, team, blas, program, stride, flat, n, key, factor):
     """The thread's blocks or chunks of every instruction; whether the threads go on."""
     was_chunked = False
@@ -85,33 +89,32 @@ def go_forward(rank, team, blas, program, stride, flat, n, key, factor):
         parts = op.chunks if was_chunked else program.n_blocks
         first, last = part_of(parts, rank, team.n_threads)
         for part in range(first, last):
-            if was_chunked:
-                forward(op, blas, program, stride, flat, n, part_of(op.n_out, part, parts), (0, n), key, factor)
-            else:
-                forward(op, blas, program, stride, flat, n, (0, op.n_out), part_of(n, part, parts), key, factor)
+            neurons = part_of(op.n_out, part, parts) if was_chunked else part_of(op.n_out, 0, 1)
+            columns = part_of(n, 0, 1) if was_chunked else part_of(n, part, parts)
+            forward(op, blas, program, stride, flat, n, neurons, columns, key, factor)
     return not was_chunked or wait_for_all(team)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", **INNER)
 def judge(program, scratch, has_weights, n, columns):
     """d cost / d z for some rows; their losses, summed."""
     n_out, (start, stop) = program.n_out, columns
-    z = panel(program.lines, program.logits, n_out, n).reshape(n_out, n)
-    delta = panel(program.lines, program.delta, n_out, n).reshape(n_out, n)
-    y, losses = scratch.y[: n_out * n].reshape(n_out, n), scratch.lines[0][start:stop]
+    z, delta = panel(program.lines, program.logits, n_out, n), panel(program.lines, program.delta, n_out, n)
+    y, losses = scratch.y[: n_out * n], scratch.lines[0][start:stop]
     if program.output == SOFTMAX:
-        softmax_losses(z, delta, y, scratch.lines, columns)
+        softmax_losses(z, delta, y, scratch.lines, n, columns)
     else:
         losses[:] = 0
         for j in range(n_out):
-            own, d, t = z[j][start:stop], delta[j][start:stop], y[j][start:stop]
+            i, e = j * n + start, j * n + stop
+            own, d, t = z[i:e], delta[i:e], y[i:e]
             if program.output == SIGMOID:
                 sigmoid_losses(own, d, t, losses)
             else:
                 squared_losses(own, d, t, losses)
     weights, factor = scratch.lines[4][start:stop], delta.dtype.type(1.0 / n)
     for j in range(n_out):
-        d = delta[j][start:stop]
+        d = delta[j * n + start : j * n + stop]
         if has_weights:
             multiply(d, weights, d)
         scale(factor, d, d)
@@ -119,7 +122,7 @@ def judge(program, scratch, has_weights, n, columns):
         multiply(losses, weights, losses)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", **INNER)
 def go_backward(rank, team, blas, program, flat, n):
     """The thread's blocks or chunks of every instruction, from the last on; whether the threads go on."""
     was_chunked = False
@@ -133,14 +136,13 @@ def go_backward(rank, team, blas, program, flat, n):
         parts = op.chunks if was_chunked else program.n_blocks
         first, last = part_of(parts, rank, team.n_threads)
         for part in range(first, last):
-            if was_chunked:
-                backward(op, blas, program, flat, n, part_of(op.n_in, part, parts), (0, n))
-            else:
-                backward(op, blas, program, flat, n, (0, op.n_in), part_of(n, part, parts))
+            neurons = part_of(op.n_in, part, parts) if was_chunked else part_of(op.n_in, 0, 1)
+            columns = part_of(n, 0, 1) if was_chunked else part_of(n, part, parts)
+            backward(op, blas, program, flat, n, neurons, columns)
     return wait_for_all(team)
 
 
-@njit(error_model="numpy")
+@njit(inline="always", **INNER)
 def descend(rank, team, blas, program, stride, optimizer, state, scratch, n, values, count, smallest):
     """Gradients of the thread's pieces, and the steps on them; whether the threads go on.
 
@@ -157,24 +159,28 @@ def descend(rank, team, blas, program, stride, optimizer, state, scratch, n, val
     if optimizer.clip > 0:
         if not wait_for_all(team):
             return False
-        norm = math.sqrt(scratch.squares.sum())
+        total = 0.0
+        for number in range(len(scratch.squares)):
+            total += scratch.squares[number]
+        norm = math.sqrt(total)
         factor = optimizer.clip / norm if norm > optimizer.clip else 1.0
         factor = state.flat.dtype.type(factor if math.isfinite(norm) else math.nan)
         for number in range(first, last):
             for place in range(*_updates_of(number, program)):
-                state.gradient[program.updates[place, 0] : program.updates[place, 1]] *= factor
+                own = state.gradient[program.updates[place, 0] : program.updates[place, 1]]
+                scale(factor, own, own)
             _move(number, program, optimizer, state, values, count, smallest)
     return wait_for_all(team)
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def _updates_of(number, program):
     """The updates of a piece, which lie in the order in which pieces were made: from the last one on."""
     first = program.pieces[number, 3]
     return first, program.pieces[number - 1, 3] if number else len(program.updates) - 1
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def _squares(number, program, state):
     total = 0.0
     for place in range(*_updates_of(number, program)):
@@ -183,7 +189,7 @@ def _squares(number, program, state):
     return total
 
 
-@njit(error_model="numpy")
+@njit(inline="always", **INNER)
 def _move(number, program, optimizer, state, values, count, smallest):
     """The optimizer's step on the tensors of a piece."""
     for place in range(*_updates_of(number, program)):

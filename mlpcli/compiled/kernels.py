@@ -15,6 +15,7 @@ from mlpcli.compiled.arguments import (
     DENSE,
     DROPOUT,
     EMBED,
+    INNER,
     LEARNT,
     NORM,
     PERIODIC,
@@ -27,6 +28,7 @@ from mlpcli.compiled.elementwise import (
     activate,
     add,
     add_product,
+    copy,
     dot,
     drop,
     mix,
@@ -43,7 +45,7 @@ TAKEN_AT_ONCE = 16  # rows that are turned over together, which a cache line hol
 lowest_of = njit(lowest_kept)
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def gemm(blas, turns_a, turns_b, m, n, k, A, step_a, B, step_b, C, step_c):
     """C (m, n) = A (m, k) B (k, n); see `intrinsics`."""
     if blas.is_wide:
@@ -52,13 +54,13 @@ def gemm(blas, turns_a, turns_b, m, n, k, A, step_a, B, step_b, C, step_c):
         call_gemm32(blas.address, turns_a, turns_b, m, n, k, A, step_a, B, step_b, C, step_c)
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def panel(lines, start, width, n):
     """The values of `width` neurons from line `start` on."""
     return lines[start * n : (start + width) * n]
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def take(rows, stride, first, width, n, y, columns):
     """Columns of the gathered rows, turned over."""
     for start in range(columns[0], columns[1], TAKEN_AT_ONCE):
@@ -68,7 +70,7 @@ def take(rows, stride, first, width, n, y, columns):
                 y[i * n + r] = rows[r * stride + first + i]
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def forward(op, blas, program, stride, flat, n, neurons, columns, key, factor):
     """The output of some neurons (of DENSE; all of others) in these columns; `stride` is the width of a row."""
     code, n_in, n_out, lines = op.code, op.n_in, op.n_out, program.lines
@@ -106,7 +108,7 @@ def forward(op, blas, program, stride, flat, n, neurons, columns, key, factor):
         elif code == ADD:
             add(spare, x, y)
         else:
-            y[:] = x
+            copy(x, y)
     else:
         for j in range(n_in):
             i, e = j * n + start, j * n + stop
@@ -124,16 +126,16 @@ def forward(op, blas, program, stride, flat, n, neurons, columns, key, factor):
             elif code == ADD:
                 add(spare, x[i:e], y[i:e])
             elif code == COPY:
-                y[i:e] = x[i:e]
+                copy(x[i:e], y[i:e])
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def _wave(op, blas, program, flat, x, y, n, columns):
     """See `nn.embeddings.PeriodicEmbedding`; cos and sin are kept."""
     count, k, m, n_in, lines = op.size0, op.size1, op.size2, op.n_in, program.lines
     start, stop = columns
     for j in range(n_in):
-        y[j * n + start : j * n + stop] = x[j * n + start : j * n + stop]
+        copy(x[j * n + start : j * n + stop], y[j * n + start : j * n + stop])
     for i in range(count):
         column = program.columns[op.option + i]
         own = x[column * n + start : column * n + stop]
@@ -153,7 +155,7 @@ def _wave(op, blas, program, flat, x, y, n, columns):
             shift(v[c * n + start : c * n + stop], flat[op.p3 + i * m + c])
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def _normalize(op, lines, flat, x, y, n, columns):
     """See `nn.layers.LayerNorm`; the spare panels are the normalized values, then 1 / deviation and a spare line."""
     dtype, width = x.dtype.type, op.n_in
@@ -181,7 +183,7 @@ def _normalize(op, lines, flat, x, y, n, columns):
             out[r] = gain * line[r] + offset
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def backward(op, blas, program, flat, n, neurons, columns):
     """d cost / d x, of some inputs (of DENSE; all of others) in these columns."""
     code, n_in, n_out, lines = op.code, op.n_in, op.n_out, program.lines
@@ -211,12 +213,12 @@ def backward(op, blas, program, flat, n, neurons, columns):
         elif code == SKIP:
             add(dy[i:e], spare, dx[i:e])
         elif code in (ADD, COPY, PERIODIC):
-            dx[i:e] = dy[i:e]
+            copy(dy[i:e], dx[i:e])
         else:
             multiply(dy[i:e], spare, dx[i:e])
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def _normalize_backward(op, lines, flat, dx, dy, n, columns):
     """dx = (d - mean(d) - normal mean(d normal)) / deviation, d = dy gain; means over the neurons of a row."""
     dtype, width = dx.dtype.type, op.n_in
@@ -236,7 +238,7 @@ def _normalize_backward(op, lines, flat, dx, dy, n, columns):
             out[r] = (out[r] - mean[r] * over - line[r] * along[r] * over) * rstd[r]
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def fill_gradient(op, blas, program, stride, flat, grad, n, first, last):
     """The gradient of an instruction's tensors, of its neurons (inputs, columns) from first to last, over all rows."""
     code, n_in, n_out, lines = op.code, op.n_in, op.n_out, program.lines
@@ -270,7 +272,7 @@ def fill_gradient(op, blas, program, stride, flat, grad, n, first, last):
                 grad[op.p1 + j] = total_of(line)
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def _wave_gradient(op, blas, program, flat, grad, x, dy, n, first, last):
     """Of the columns of a periodic embedding from first to last; uses up cos and sin."""
     count, k, m, n_in, lines = op.size0, op.size1, op.size2, op.n_in, program.lines

@@ -3,11 +3,12 @@
 import numpy as np
 from numba import njit
 
-from mlpcli.compiled.arguments import ADAM_RULE, MOMENTUM_RULE
+from mlpcli.compiled.arguments import ADAM_RULE, INNER, MOMENTUM_RULE
 from mlpcli.compiled.elementary import FUSED
+from mlpcli.compiled.elementwise import copy
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def _sgd(w, g, v, momentum, is_nesterov, rate, coupled, kept):
     if momentum == 0:
         for j in range(w.size):
@@ -23,7 +24,7 @@ def _sgd(w, g, v, momentum, is_nesterov, rate, coupled, kept):
             w[j] = kept * w[j] - rate * v[j]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def _adam(w, g, m, v, beta1, beta2, epsilon, rate, coupled, kept):
     for j in range(w.size):
         d = g[j] + coupled * w[j]
@@ -32,7 +33,7 @@ def _adam(w, g, m, v, beta1, beta2, epsilon, rate, coupled, kept):
         w[j] = kept * w[j] - rate * (m[j] / (np.sqrt(v[j]) + epsilon))
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def _root(w, g, v, u, memory, addition, momentum, epsilon, rate, coupled, kept):
     if momentum == 0:
         for j in range(w.size):
@@ -47,20 +48,20 @@ def _root(w, g, v, u, memory, addition, momentum, epsilon, rate, coupled, kept):
             w[j] = kept * w[j] - rate * u[j]
 
 
-@njit(fastmath=FUSED, error_model="numpy")
+@njit(fastmath=FUSED, **INNER)
 def _average(average, w, weight):
     for j in range(w.size):
         average[j] += weight * (w[j] - average[j])
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def _flush(values, smallest):
     zero = values.dtype.type(0.0)
     for j in range(values.size):
         values[j] = values[j] if abs(values[j]) >= smallest else zero
 
 
-@njit(error_model="numpy")
+@njit(**INNER)
 def update(code, numbers, values, group, w, g, first, second, average, flushes, smallest):
     """A step on neighbours in the flat vector; what an optimizer does without is an empty array.
 
@@ -80,7 +81,7 @@ def update(code, numbers, values, group, w, g, first, second, average, flushes, 
         _root(w, g, first, second, a, b, c, epsilon, rate, coupled, kept)
     if average.size:
         if values[2] >= 1.0:
-            average[:] = w
+            copy(w, average)
         else:
             _average(average, w, dtype(values[2]))
     if flushes:
