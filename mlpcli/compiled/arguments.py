@@ -10,7 +10,7 @@ IntArray = NDArray[np.int64]
 
 # How functions are compiled that only compiled ones call. Without what Python would call them by, and with division as
 # NumPy's, this takes two thirds of the time.
-INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 LINE = 16  # numbers between two counters, so that they are never on the same line of a cache
 # Of the constants in cblas.h.
 ROW_MAJOR, AS_IT_IS, TURNED_OVER = 101, 111, 112

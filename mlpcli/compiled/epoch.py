@@ -27,7 +27,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "a4d801223d27bf06"
+SOURCES = "4c771026354b24e7"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,4 +1,4 @@
-"""Word of Numba's compiling: it begins within a call, once for a function and dtype, and lasts up to half a minute."""
+"""Word of Numba's compiling: it begins within a call, once for a function and dtype, and lasts 10 to 20 seconds."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -20,7 +20,7 @@ from mlpcli.training.fit import MakeTrainer
 from mlpcli.training.member import NumpyTrainer, TrainingSpec
 from mlpcli.training.threads import member_threads, product_threads, step_work
 
-COMPILING = "compiling, once, takes up to half a minute"
+COMPILING = "compiling, once, takes 10 to 20 seconds"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
 # What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
@@ -30,7 +30,7 @@ SECONDS_OF_CALLS = 50e-6
 SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
 SECONDS_PER_NEURON = {"mish": 6e-9, "gelu": 4e-9, "silu": 3.5e-9, "selu": 3e-9}
 SECONDS_PER_SIMPLE_NEURON = 0.6e-9
-# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 20 s. What is
+# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 10 s. What is
 # in the cache has no say: it would change the last digits from run to run.
 SECONDS_WORTH_LOADING = 2.5
 
