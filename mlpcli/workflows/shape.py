@@ -16,7 +16,7 @@ from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbeddin
 from mlpcli.nn.layers import InputScale
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
-from mlpcli.storage.model_file import MOST_LAYERS, count_layers
+from mlpcli.storage.model_header import MOST_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.

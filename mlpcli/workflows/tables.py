@@ -15,7 +15,7 @@ from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import name_hint
+from mlpcli.data.schema.cells import fault_of_signs, name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.dates import DATE_FORMATS
 from mlpcli.data.schema.findings import merged_cells, note_on_missing, refuse_faults
@@ -29,7 +29,6 @@ from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 
 Rows = NDArray[np.int64]
 
-DECIMALS = (".", ",")
 DATE_ORDERS = ("day_first", "month_first")
 
 
@@ -82,12 +81,8 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
 
 
 def _check_signs(loaded: LoadedConfig, key: str, decimal: str, thousands: str | None) -> None:
-    if decimal not in DECIMALS:
-        raise loaded.error(f"{key}.decimal", f"{decimal!r} is no decimal sign. Write '.' or ','.")
-    if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
-        raise loaded.error(f"{key}.thousands", f"{thousands!r} is no sign between digits. Write '.' or ','.")
-    if decimal == thousands:
-        raise loaded.error(f"{key}.thousands", f"{thousands!r} is the decimal sign already.")
+    if fault := fault_of_signs(decimal, thousands):
+        raise loaded.error(f"{key}.{fault[0]}", fault[1])
 
 
 def writing_of(loaded: LoadedConfig) -> Writing:

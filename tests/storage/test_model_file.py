@@ -480,6 +480,25 @@ def test_a_field_out_of_its_bounds_is_refused_in_one_sentence(tmp_path, members,
         reloaded(tmp_path, members, change)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h: h["reading"].update(decimal=""),
+        lambda h: h["reading"].update(decimal="x" * 10000),
+        lambda h: h["reading"].update(decimal=",", thousands=","),
+        lambda h: h["reading"].update(thousands="ab"),
+        lambda h: h["reading"].update(delimiter=","),
+        lambda h: h["reading"].update(skip_rows=10**400),
+        lambda h: h["reading"].update(skip_rows=-1),
+        lambda h: h["columns"][0]["schema"]["number"].update(decimal=""),
+        lambda h: h["target"]["schema"]["number"].update(thousands="."),
+    ],
+)
+def test_tables_that_could_not_be_read_as_the_file_says_are_refused(tmp_path, iris, change):
+    with pytest.raises(ModelFileError, match="written in a way this mlp does not know"):
+        reloaded(tmp_path, iris, lambda header, arrays: change(header))
+
+
 def test_members_with_other_numbers_of_outputs_than_the_first_are_refused(tmp_path, calibrated):
     def change(header, arrays):
         other = json.loads(json.dumps(header["networks"][0]))

@@ -67,6 +67,15 @@ class NumberFormat:
 PLAIN = NumberFormat()
 
 
+def fault_of_signs(decimal: str, thousands: str | None) -> tuple[str, str] | None:
+    """Which of the two signs, `decimal` or `thousands`, numbers cannot be written with, and why; None if they can."""
+    if decimal not in (".", ","):
+        return "decimal", f"{decimal!r} is no decimal sign. Write '.' or ','."
+    if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
+        return "thousands", f"{thousands!r} is no sign between digits. Write '.' or ','."
+    return ("thousands", f"{thousands!r} is the decimal sign already.") if decimal == thousands else None
+
+
 def is_code(text: str) -> bool:
     """Whether digits are a name, not an amount: a leading zero, or more digits than a float64 holds."""
     return _CODE.fullmatch(text) is not None

@@ -1,0 +1,146 @@
+"""The header of a model file, and whether its parts fit each other; model_file.py has the arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.reference import ReferenceProfile, find_fault
+from mlpcli.data.row_sketch import RowSketch
+from mlpcli.data.schema.cells import fault_of_signs
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.dates import DATE_FORMATS
+from mlpcli.data.table import TableFormat
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
+from mlpcli.errors import ModelFileError
+from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
+from mlpcli.nn.chain import Chain, Residual
+from mlpcli.nn.layers import MOST, Dense, Layer
+from mlpcli.nn.network import Network
+from mlpcli.storage.model_record import check_record
+
+# Layers of a network, those within residual ones included: more come from a damaged file, or take minutes to lay out.
+MOST_LAYERS = 1000
+DAMAGED = "Copy it again, or train anew with: mlp train CONFIG"
+
+
+@dataclass(frozen=True)
+class Header:
+    """The JSON of a model file; field names are the keys."""
+
+    kind: Literal["model"]
+    format: int
+    networks: tuple[Network, ...]
+    dtype: Literal["float32", "float64"]
+    columns: tuple[Feature, ...]
+    feature_names: tuple[str, ...]
+    target: Target
+    reading: TableFormat
+    weight: ColumnSchema | None
+    scores: dict[str, float | None]
+    record: dict[str, Any]
+    reference: ReferenceProfile
+    trained_rows: RowSketch
+
+
+def check_header(header: Header, path: str) -> None:
+    """Raise ModelFileError for parts that do not fit each other, or that nothing could be read or computed with."""
+    _check_columns(header.columns, path)
+    if fault := find_fault(header.reference, header.columns):
+        raise misfit(path, f"a reference profile {fault}")
+    if fault := header.trained_rows.fault:
+        raise misfit(path, fault)
+    _check_reading(header, path)
+    _check_networks(header, path)
+    check_record(header.record, path)
+
+
+def _check_reading(header: Header, path: str) -> None:
+    """Tables must be readable with what the model says of how they are written."""
+    reading = header.reading
+    if reading.delimiter is not None or reading.encoding is not None or not 0 <= (reading.skip_rows or 0) <= MOST:
+        raise misfit(path, "tables that are written in a way this mlp does not know")
+    weights = () if header.weight is None else (header.weight,)
+    schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights)
+    signs = [(reading.decimal, reading.thousands), *((one.number.decimal, one.number.thousands) for one in schemas)]
+    for decimal, thousands in dict.fromkeys(signs):
+        if fault := fault_of_signs(decimal, thousands):
+            raise misfit(path, f"numbers that are written in a way this mlp does not know ({fault[0]})")
+
+
+def _check_columns(columns: tuple[Feature, ...], path: str) -> None:
+    for column in columns:
+        if not column.is_numeric and (
+            column.clip is not None or column.n_quantiles or column.n_bins or column.n_distinct
+        ):
+            raise misfit(path, f"a {column.role} column that is scaled like a number")
+        if column.bin_span is not None and not column.n_bins:
+            raise misfit(path, f"a span of bins in a {column.role} column that has none")
+        if column.is_signed and column.role != "category":
+            raise misfit(path, f"a {column.role} column with one input for two levels")
+        if column.role == "date" and column.schema.date_format not in DATE_FORMATS:
+            raise misfit(path, f"dates written in a way this mlp does not know (column {column.name})")
+        pair = column.schema.levels if column.role == "boolean" else column.levels
+        if (column.is_signed or column.role == "boolean") and len(pair) != 2:
+            raise misfit(path, f"{len(pair)} levels that share one input as -1 and 1")
+
+
+def _check_networks(header: Header, path: str) -> None:
+    target, n_inputs = header.target, sum(column.n_inputs for column in header.columns)
+    _check_labels(target, path)
+    if not header.networks:
+        raise misfit(path, "no network")
+    if len(header.feature_names) != n_inputs:
+        raise misfit(path, f"{len(header.feature_names)} input names for {n_inputs} inputs")
+    possible = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
+    for network in header.networks:
+        _check_layers(network, path)
+        if network.n_in != n_inputs:
+            raise misfit(path, f"a network of {network.n_in} inputs for {n_inputs}")
+        try:
+            widths = network.chain.widths(network.n_in)
+        except ValueError as error:
+            raise misfit(path, f"layers that do not fit ({error})") from error
+        if min(widths) < 1:
+            raise misfit(path, "a layer without outputs")
+        if network.output not in OUTPUT_ACTIVATIONS:
+            raise misfit(path, "an output activation that this mlp does not know")
+        if network.n_out not in possible or (network.n_out == 1 and possible[0] > 2):
+            raise misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
+        if network.n_out != header.networks[0].n_out:
+            raise misfit(path, f"networks of {header.networks[0].n_out} and {network.n_out} outputs")
+
+
+def _check_layers(network: Network, path: str) -> None:
+    """What can be told without a look at widths, which takes long where residual layers stand within each other."""
+    if count_layers(network.layers) > MOST_LAYERS:
+        raise misfit(path, f"a network of more than {MOST_LAYERS} layers")
+    inner = [layer.layers for layer in network.layers if isinstance(layer, Residual)]
+    if any(isinstance(layer, Residual) for layers in inner for layer in layers):
+        raise misfit(path, "a residual layer within another")
+    if not network.layers or not isinstance(network.layers[-1], Dense):
+        raise misfit(path, "a network whose last layer is not dense")
+
+
+def count_layers(layers: Sequence[Layer]) -> int:
+    """How many layers there are, those within others included."""
+    return len(layers) + sum(count_layers(layer.layers) for layer in layers if isinstance(layer, Chain))
+
+
+def _check_labels(target: Target, path: str) -> None:
+    """Labels must be of the type that they have in a data frame."""
+    if isinstance(target, NumberTarget):
+        return
+    sets = (target.labels,) if isinstance(target, ClassTarget) else target.levels
+    if len(target.cell_types) != len(sets):
+        raise misfit(path, f"{len(target.cell_types)} types of {len(sets)} targets")
+    for labels, cell_type in zip(sets, target.cell_types, strict=True):
+        try:
+            typed_labels(labels, cell_type)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise misfit(path, f"labels that are not of the type {cell_type}") from error
+
+
+def misfit(path: str, detail: str) -> ModelFileError:
+    """The error of a file whose parts do not fit each other; `detail` says which."""
+    return ModelFileError(f"{path}: its parts do not fit each other: {detail}. {DAMAGED}")
