@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|quality`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|coverage|quality`."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from benchmarks import growth, predicting, process, startup
 from benchmarks.measuring import machine
 from benchmarks.printing import print_machine, write_result
 
-NAMES = ["steps", "process", "predict", "startup", "growth", "reading", "drift", "chance"]
+NAMES = ["steps", "process", "predict", "startup", "growth", "reading", "drift", "chance", "coverage"]
 
 
 def main() -> None:
@@ -26,9 +26,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
     parser.add_argument("--full", action="store_true", help="predict, growth, reading: 10^7 rows as well")
     parser.add_argument(
-        "--only", metavar="NAME", help="one work, table, verb, number of rows, series, or alike or changed of drift"
+        "--only",
+        metavar="NAME",
+        help="one work, table, verb, number of rows, series, kind of coverage, or alike or changed of drift",
     )
     parser.add_argument("--data", metavar="FOLDER", type=Path, help="process: holds NAME/{train,test}.csv.gz")
+    parser.add_argument("--page", metavar="FILE", type=Path, help="coverage: write the tables into this page too")
     parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
     asked = parser.parse_args()
     if asked.name == "process" and asked.data is None:
@@ -65,6 +68,14 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import chance
 
             return chance.run(asked.quick, asked.only)
+        case "coverage":
+            from benchmarks.coverage import page, simulating
+
+            counts = simulating.run(asked.quick, asked.only)
+            print(page.tables(counts))
+            if asked.page:
+                page.write_page(asked.page, counts)
+            return counts
         case _:
             return growth.run(asked.quick, asked.full, asked.only)
 

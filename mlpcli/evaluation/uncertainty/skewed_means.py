@@ -1,6 +1,7 @@
 """The interval of a mean of skewed values, and whether their tail allows one."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -12,6 +13,8 @@ FEWEST_DEGREES = 2.0
 LEAST_TAIL_INDEX = 1.35
 TAIL = 0.1  # of the rows
 ENOUGH_FOR_A_TAIL = 100  # rows
+MOST_STEPS = 100  # of Newton's method: a dozen are enough
+NORMAL = NormalDist()
 _LEAST = 1e-300
 
 
@@ -77,14 +80,20 @@ def why_heavy(losses: Floats) -> str:
 
 
 def student_quantile(level: float, degrees: float) -> float:
-    """The quantile of Student's t at a level from 0.5 to below 1, by bisection of its distribution."""
-    low, high = 0.0, 1.0
-    while student_tail(high, degrees) > 1 - level:
-        high *= 2
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_tail(middle, degrees) > 1 - level else (low, middle)
-    return (low + high) / 2
+    """The quantile of Student's t at a level from 0.5 to below 1.
+
+    By Newton's method from the quantile of the normal distribution, which is no larger: the tail is convex, so that
+    each step stays below the quantile.
+    """
+    t = NORMAL.inv_cdf(level)
+    scale = math.exp(math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2)) / math.sqrt(degrees * math.pi)
+    for _ in range(MOST_STEPS):
+        density = scale * math.exp(-(degrees + 1) / 2 * math.log1p(t * t / degrees))
+        step = (student_tail(t, degrees) - (1 - level)) / density
+        t += step
+        if step <= 1e-12 * t:
+            break
+    return t
 
 
 def student_tail(t: float, degrees: float) -> float:
