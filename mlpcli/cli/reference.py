@@ -68,6 +68,8 @@ that drifted is exit code 1. A file is a model by its content, whatever its name
 the same bits as if it had never stopped; where there is nothing to resume it starts, and says so. A gate of `expect`
 that is missed is exit code 1; the run is kept.
 
+- A finished run of the same config is replaced. One of another config is kept as `DIR.1`, `DIR.2`, ..., and a note says
+  so; `--force` replaces it.
 - `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
   same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
   always counts as changed.

@@ -10,6 +10,8 @@ Around a run `runs/x` there can be, for as long as they are needed:
 A crash may leave any of them. What stands in `x.complete` and nothing else is published, by the next reader (`repair`)
 or training (`begin`). Of an old run only the files mlp wrote are removed: whatever else stands in the folder moves into
 the new run, under a numbered name where that has one of the same name.
+
+An old run of another config is not replaced: it is kept, with all that is in its folder, as `runs/x.1`, `runs/x.2`, ...
 """
 
 import contextlib
@@ -22,6 +24,7 @@ from types import TracebackType
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import check_path, is_temporary, output_error, sync_folder, write_file
 from mlpcli.storage.history import History
+from mlpcli.storage.kept_run import is_of_another_config, numbered
 from mlpcli.storage.lock import Lock
 
 WEIGHTS = "weights.npz"
@@ -37,11 +40,12 @@ PARTIAL, COMPLETE, REPLACED, LOCK = ".partial", ".complete", ".replaced", ".lock
 class RunDirectory:
     """The folder of one training; use it in a `with` block, which gives the lock back however the training ends.
 
-    `final` and `partial` are the paths of the complete and of the growing run. Every method raises OutputError for what
-    cannot be written.
+    `final` and `partial` are the paths of the complete and of the growing run; `kept` is where an old run of another
+    config has gone, "" for none. With `replaces_any` no run is kept. Every method raises OutputError for what cannot be
+    written.
     """
 
-    def __init__(self, output: str) -> None:
+    def __init__(self, output: str, replaces_any: bool = False) -> None:
         check_path(output)
         name = os.path.basename(os.path.normpath(output))
         if name in ("", os.curdir, os.pardir) or name.endswith((PARTIAL, COMPLETE, REPLACED, LOCK)):
@@ -51,6 +55,8 @@ class RunDirectory:
         self.partial = self.final + PARTIAL
         self._complete = self.final + COMPLETE
         self._replaced = self.final + REPLACED
+        self.kept = ""
+        self._replaces_any = replaces_any
         self._lock = Lock(self.final + LOCK, self.final)
         self._history = History(os.path.join(self.partial, HISTORY))
 
@@ -131,7 +137,9 @@ class RunDirectory:
         self._history.rewind(epoch, columns)
 
     def finish(self) -> None:
-        """Give the run its name; an old run of that name is gone afterwards. Raises ValueError without weights.npz.
+        """Give the run its name; an old run of that name is gone afterwards, or `kept`.
+
+        Raises ValueError without weights.npz.
 
         When this raises, the old run is where it was and the new one in `partial`; only if the last sync of the parent
         folder failed, the new one is in place already.
@@ -171,17 +179,27 @@ class RunDirectory:
 
     def _publish(self) -> None:
         """`complete` takes the name, the old run makes way; raises OSError, and has then moved nothing."""
-        has_old = os.path.lexists(self.final)
+        has_old, old = os.path.lexists(self.final), self._replaced
         if has_old:
-            self._clear_replaced()
-            os.rename(self.final, self._replaced)
+            if self._must_keep():
+                old = numbered(self.final)
+            else:
+                self._clear_replaced()
+            os.rename(self.final, old)
         try:
             os.rename(self._complete, self.final)
         except BaseException:
             if has_old:
                 with contextlib.suppress(OSError):
-                    os.rename(self._replaced, self.final)
+                    os.rename(old, self.final)
             raise
+        self.kept = old if has_old and old != self._replaced else ""
+
+    def _must_keep(self) -> bool:
+        """Whether the old run is of another config than the new one."""
+        if self._replaces_any or not os.path.lexists(os.path.join(self.final, WEIGHTS)):
+            return False
+        return is_of_another_config(os.path.join(self.final, CONFIG), os.path.join(self._complete, CONFIG))
 
     def _settle(self) -> None:
         """Bring an interrupted `finish` to its end; raises OSError. Only with the lock."""

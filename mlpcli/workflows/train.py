@@ -52,12 +52,16 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A complete run: where it is, what came out, and how long the training took in seconds."""
+    """A complete run: where it is, what came out, and how long the training took in seconds.
+
+    `kept` is where the run of another config is that was there before, "" for none.
+    """
 
     prepared: Prepared
     outcome: Outcome
     folder: str
     seconds: float
+    kept: str = ""
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -99,15 +103,19 @@ def default_output(loaded: LoadedConfig) -> str:
 
 
 def train_if_changed(
-    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = ""
+    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "", replaces_any: bool = False
 ) -> TrainResult | FinishedRun:
     """The run that is there, if it is the one that would come out; else as `train`."""
     found = finished_run(loaded, RunDirectory(default_output(loaded)).final)
-    return train(loaded, observer, resume, resume_command) if found is None else found
+    return train(loaded, observer, resume, resume_command, replaces_any) if found is None else found
 
 
-def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "") -> TrainResult:
+def train(
+    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "", replaces_any: bool = False
+) -> TrainResult:
     """Train what the config says, and leave a run directory.
+
+    A complete run of another config in its place is kept under a numbered name, unless `replaces_any`.
 
     Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
     and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
@@ -119,7 +127,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
     prepared = prepare(loaded)
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
-    with Interruption() as interruption, RunDirectory(default_output(loaded)) as run:
+    with Interruption() as interruption, RunDirectory(default_output(loaded), replaces_any) as run:
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
         journal = Journal(run, prepared)
@@ -161,7 +169,7 @@ def train(loaded: LoadedConfig, observer: Observer, resume: bool = False, resume
             journal.checkpoint(state)
             raise Interrupted(_unscored(run.partial, resume_command), interruption.exit_code) from None
         seconds = journal.complete(state, outcome)
-        return TrainResult(prepared, outcome, run.final, seconds)
+        return TrainResult(prepared, outcome, run.final, seconds, run.kept)
 
 
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:

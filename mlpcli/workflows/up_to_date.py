@@ -29,6 +29,7 @@ class FinishedRun:
     metrics: Mapping[str, Any]
     layers: tuple[int, ...]
     gates: tuple[Gate, ...]
+    kept: str = ""  # no run had to make way
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

@@ -377,3 +377,21 @@ def test_several_yes_no_columns_train(folder, loss):
     config = write_config(folder / "m.yaml", {"train": str(table), "target": ["a", "b"]}, {"epochs": 2, "loss": loss})
     ended = done("train", config, "--json", "-q")
     assert 0 <= ended.document["metrics"]["validation.subset_accuracy"] <= 1
+
+
+def test_a_run_of_another_config_is_kept_and_named_and_the_same_config_replaces(folder, config):
+    done("train", config)
+    first = tree(folder / "runs" / "iris")
+    done("train", config)
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == ["iris"]
+    ended = done("train", config, "--set", "training.seed=1")
+    assert "note  the run of another config that was in runs/iris is now runs/iris.1.\n" in ended.stderr
+    assert tree(folder / "runs" / "iris.1")["weights.npz"] == first["weights.npz"]
+    document = done("train", config, "--set", "training.seed=2", "--json").document
+    assert document["kept"] == "runs/iris.2"
+    document = done("train", config, "--set", "training.seed=3", "--force", "--json").document
+    assert document["kept"] is None
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == ["iris", "iris.1", "iris.2"]
+    seeds = {run["name"]: run["differs"].get("training.seed") for run in done("runs", "--json").document["runs"]}
+    assert len(seeds) == 3
+    assert len({*seeds.values()}) == 3

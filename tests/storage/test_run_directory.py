@@ -325,7 +325,8 @@ from mlpcli.storage.run_directory import RunDirectory
 output, call, nth = sys.argv[1], sys.argv[2], int(sys.argv[3])
 run = RunDirectory(output)
 run.begin(resume=False)
-for name in ("config.yaml", "checkpoint.npz", "weights.npz"):
+run.write("config.yaml", sys.argv[4].encode())
+for name in ("checkpoint.npz", "weights.npz"):
     run.write(name, b"new")
 run.append_history({"epoch": 1})
 real, made = getattr(os, call), []
@@ -343,10 +344,11 @@ run.finish()
 CRASHES = [("rename", 1), ("rename", 2), ("rename", 3), ("unlink", 1), ("unlink", 3), ("rename", 4), ("rmdir", 1)]
 
 
-def crash(output, call, nth):
+def crash(output, call, nth, config="seed: 0\n"):
     train(output, b"old")
     (output / "notes.md").write_text("mine")
-    done = subprocess.run([sys.executable, "-c", CRASHING, str(output), call, str(nth)], check=False, timeout=60)
+    arguments = [sys.executable, "-c", CRASHING, str(output), call, str(nth), config]
+    done = subprocess.run(arguments, check=False, timeout=60)
     assert done.returncode == 9
 
 
@@ -371,6 +373,68 @@ def test_a_reader_finds_a_complete_run_whatever_the_crash(tmp_path, call, nth):
     assert (output / "weights.npz").read_bytes() == (
         b"old" if (call, nth) in (("rename", 1), ("rename", 2)) else b"new"
     )
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("next_step", ["read", "train"])
+def test_an_old_run_of_another_config_survives_a_crash_at_every_rename(tmp_path, nth, next_step):
+    output = tmp_path / "x"
+    crash(output, "rename", nth, "seed: 1\n")
+    if next_step == "read":
+        assert repair(str(output))
+    else:
+        with RunDirectory(str(output)) as run:
+            run.begin(resume=False)
+    runs = {name: (tmp_path / name / "weights.npz").read_bytes() for name in ("x", "x.1") if (tmp_path / name).exists()}
+    is_published = nth == 3 or (nth == 2 and next_step == "train")
+    assert runs == ({"x": b"new", "x.1": b"old"} if is_published else {"x": b"old"})
+    assert [path.parent.name in ("x", "x.1") for path in tmp_path.glob("*/notes.md")] == [True]
+
+
+def test_a_run_of_another_config_is_kept_under_the_next_number_with_all_that_is_its_own(tmp_path):
+    output = tmp_path / "x"
+    for n, text in enumerate(("seed: 1\n", "seed: 2\n", "seed: 3\noutput: x\n")):
+        with RunDirectory(str(output)) as run:
+            run.begin(resume=False)
+            run.write("config.yaml", text.encode())
+            run.write("weights.npz", text.encode())
+            run.finish()
+            assert run.kept == (f"{output}.{n}" if n else "")
+        (output / f"notes{n}.md").write_text("mine")
+    assert tree(tmp_path) == sorted(
+        f"{name}/{file}"
+        for n, name in enumerate(("x.1", "x.2", "x"))
+        for file in ("config.yaml", "weights.npz", f"notes{n}.md")
+    )
+    assert (tmp_path / "x.1" / "weights.npz").read_text() == "seed: 1\n"
+
+
+@pytest.mark.parametrize("old", ["seed: 3\n", "output: elsewhere\nseed: 3\n", "# a remark\nseed:   3\n"])
+def test_a_run_of_the_same_config_is_replaced(tmp_path, old):
+    assert kept_after(tmp_path, old) == ""
+
+
+@pytest.mark.parametrize("old", ["seed: 4\n", "{", "text", "", None])
+def test_a_run_of_another_or_of_no_readable_config_is_kept_unless_all_may_be_replaced(tmp_path, old):
+    assert kept_after(tmp_path / "a", old) == str(tmp_path / "a" / "x.1")
+    assert kept_after(tmp_path / "b", old, replaces_any=True) == ""
+
+
+def kept_after(folder, old, replaces_any=False):
+    """Where an old run with the given config.yaml is after a run of `seed: 3`."""
+    train(folder / "x")
+    if old is None:
+        (folder / "x" / "config.yaml").unlink()
+    else:
+        (folder / "x" / "config.yaml").write_text(old)
+    with RunDirectory(str(folder / "x"), replaces_any) as run:
+        run.begin(resume=False)
+        run.write("config.yaml", b"seed: 3\n")
+        run.write("weights.npz", b"new")
+        run.finish()
+    assert (folder / "x" / "weights.npz").read_bytes() == b"new"
+    assert sorted(path.name for path in folder.iterdir()) == (["x", "x.1"] if run.kept else ["x"])
+    return run.kept
 
 
 def test_what_was_interrupted_is_never_taken_for_a_run_whatever_older_runs_have_left(tmp_path):

@@ -35,6 +35,7 @@ def train(
     output: Output = None,
     seed: Seed = None,
     resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint of an unfinished run."),
+    force: bool = typer.Option(False, "--force", help="Replace a run of another config instead of keeping it."),
     if_changed: bool = typer.Option(False, "--if-changed", help="Do nothing where the run is up to date."),
     seconds: Annotated[float | None, typer.Option("--max-seconds", help="End after so long (budget.seconds).")] = None,
     epochs: Annotated[
@@ -62,9 +63,9 @@ def train(
 
     form, limits, screen = form_of(json, markdown, html), Limits(seconds, epochs, memory), Screen(quiet)
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
-    flags = [*limits.words(), *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
+    flags = [*limits.words(), *["--force"] * force, *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
-    result = (train_if_changed if if_changed else run_training)(loaded, TrainingView(screen), resume, command)
+    result = (train_if_changed if if_changed else run_training)(loaded, TrainingView(screen), resume, command, force)
     screen.give(document(result), as_json(result), form)
     if form == "text":
         for line in next_commands(result):
@@ -111,6 +112,7 @@ def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
         "output": result.folder,
         "weights": f"{result.folder}/weights.npz",
         "up_to_date": isinstance(result, FinishedRun),
+        "kept": result.kept or None,
         "layers": result.layers,
         "gates": gates_json(result.verdicts),
         "judged_on": result.judged_on,
@@ -141,13 +143,14 @@ def next_commands(result: "TrainResult | FinishedRun") -> list[str]:
 
 
 def _notes(result: "TrainResult") -> list[str]:
+    kept = [f"the run of another config that was in {result.folder} is now {result.kept}."] if result.kept else []
     if result.far_worse:
-        return [result.far_worse]
+        return [*kept, result.far_worse]
     metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
     poor = [] if metric is None else _no_better(result.outcome.scores, metric, result.prepared.target)
     if poor:
-        return [f"in {listed(poor)} the model is no better than the constant baseline, which ignores the inputs."]
-    return []
+        kept.append(f"in {listed(poor)} the model is no better than the constant baseline, which ignores the inputs.")
+    return kept
 
 
 def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: "Target") -> list[str]:
