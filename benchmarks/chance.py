@@ -19,7 +19,7 @@ from mlpcli.workflows.fitting import epochs, finished
 from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.preparation import prepare
 
-N_ROWS, N_INPUTS, N_REPEATS = 200, 8, 300
+N_ROWS, N_INPUTS, N_REPEATS = 200, 8, 200
 GATES = ("roc_auc.low", "balanced_accuracy.low")
 PROMISED = 0.025
 

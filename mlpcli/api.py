@@ -213,6 +213,12 @@ class TrainedModel:
         """Scores of the training, `validation.log_loss` and so on; None where one is not defined."""
         return dict(self._model.scores)
 
+    @property
+    def chosen(self) -> dict[str, list[str]]:
+        """What was chosen on the rows of a split, `{"validation": ["epoch"]}`: its scores flatter for that."""
+        found: dict[str, list[str]] = dict(self._model.record.get("chosen", {}))
+        return found
+
     def save(self, path: str) -> None:
         """Write weights.npz; raises OutputError."""
         write_file(path, encode_model(self._model))

@@ -36,6 +36,12 @@ def test_a_loaded_model_predicts_what_the_program_predicts(penguins):
     assert model.layers == (11, 64, 64, 3)
 
 
+def test_a_model_says_what_was_chosen_on_its_rows(model, flowers):
+    assert model.chosen == {"validation": ["epoch"]}
+    honest = mlpcli.train(IRIS | {"training": {"epochs": 2, "early_stopping": None}}, flowers)
+    assert honest.chosen == {}
+
+
 def test_the_weights_are_those_of_the_formula_and_copies(iris):
     model = mlpcli.load(str(iris))
     weights = model.weights

@@ -1,6 +1,7 @@
 """`mlp compare`: two models on the same rows, and whether the new one is worse."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,10 @@ from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, answer_names
 from mlpcli.errors import DataError, MlpError
+from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.paired import Difference, Prediction, Truth, can_decide, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.messages import listed
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
@@ -110,10 +113,23 @@ def compare(request: CompareRequest) -> CompareResult:
         found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
     notes += _far_worse("old", old, {one.metric: one.old for one in found}, truth)
     notes += _far_worse("new", new, {one.metric: one.new for one in found}, truth)
+    notes += worse_targets(found, metric)
     result = CompareResult(request, new, len(rows), metric, tuple(found), tuple(notes))
     if math.isnan(result.decisive.difference):
-        raise DataError(f"{tables[1].name}: {metric} is not defined on these rows. Choose another --metric.")
+        reason = lacking(target.task, truth.y, names, weights)
+        text = f"{metric} is not defined on these rows{f' ({reason})' if reason else ''}. Choose another --metric."
+        raise DataError(f"{tables[1].name}: {text}")
     return result
+
+
+def worse_targets(found: Sequence[Difference], metric: str) -> list[str]:
+    """A sentence where single targets got worse, and the metric that decides, their mean, did not."""
+    worse = [one.metric for one in found if one.verdict == "worse"]
+    of_targets = [key for key in worse if key.startswith(f"{metric}[")]
+    if metric in worse or not of_targets:
+        return []
+    advice = f"--metric '{of_targets[0]}' decides by it"
+    return [f"{metric}, the mean of the targets, decides; {listed(of_targets)} got worse. {advice}"]
 
 
 def _far_worse(role: str, model: Model, scores: dict[str, float], truth: Truth) -> list[str]:

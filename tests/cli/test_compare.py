@@ -130,7 +130,7 @@ def test_a_decisive_metric_that_the_rows_do_not_define_is_refused(folder, pengui
     assert mlp("compare", penguins, penguins, "t.csv").code == 0
     ended = mlp("compare", penguins, penguins, "t.csv", "--metric", "roc_auc")
     assert ended.code == 2
-    assert "t.csv: roc_auc is not defined on these rows." in ended.stderr
+    assert "t.csv: roc_auc is not defined on these rows (no row is of class Chinstrap, Gentoo)." in ended.stderr
 
 
 def test_a_table_without_the_target_is_refused(folder, penguins):

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
+from mlpcli.workflows.compare import worse_targets
+from mlpcli.workflows.main_metrics import main_metrics
 from mlpcli.workflows.preparation import prepare
 from tests.program import done, mlp, train, write_csv
 from tests.workflows.staging import loaded
@@ -13,12 +16,16 @@ BOTH = {"train": "t.csv", "target": ["euros", "rate"]}
 
 @pytest.fixture
 def two_units(folder):
+    return write_two_units(folder / "t.csv", 1)
+
+
+def write_two_units(path, seed):
     """Two targets: money that nothing tells of, and a rate that can be learnt, a hundred million times smaller."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     x = rng.normal(size=(200, 3)).round(3)
     rate = 0.01 * np.sin(1.5 * x[:, 0]) + 0.0005 * rng.normal(size=200)
     rows = np.c_[x, (1e6 * rng.normal(size=200)).round(), rate.round(6)]
-    return write_csv(folder / "t.csv", ["a", "b", "c", "euros", "rate"], rows.tolist())
+    return write_csv(path, ["a", "b", "c", "euros", "rate"], rows.tolist())
 
 
 def adam(epochs=40, **early_stopping):
@@ -92,6 +99,31 @@ def test_a_model_of_several_targets_is_worse_where_the_small_one_got_worse(two_u
     few, many = (run / "run" / "weights.npz" for run in (few, many))
     ended = mlp("compare", many, few, two_units, "--json")
     assert (ended.code, ended.document["metric"], ended.document["metrics"]["r2"]["verdict"]) == (1, "r2", "worse")
+
+
+def test_a_single_target_that_got_worse_is_named_where_the_mean_did_not():
+    rng = np.random.default_rng(0)
+    y, noise = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    old, new = (Prediction(y + noise * spread) for spread in ([1.0, 0.3], [0.5, 0.8]))
+    truth = Truth("regression", y, ("euros", "rate"))
+    found = compare_scores(truth, old, new, main_metrics("regression", truth.names), 0.95, {})
+    assert worse_targets(found, "r2") == [
+        "r2, the mean of the targets, decides; r2[rate] got worse. --metric 'r2[rate]' decides by it"
+    ]
+    assert worse_targets(found, "r2[rate]") == []
+    poor = Prediction(y + 2.0 * noise)
+    found = compare_scores(truth, old, poor, main_metrics("regression", truth.names), 0.95, {})
+    assert [one.verdict for one in found if one.metric == "r2"] == ["worse"]
+    assert worse_targets(found, "r2") == []
+
+
+def test_compare_says_why_the_mean_of_the_targets_is_not_defined(two_units, folder):
+    weights = train(folder, {"target": ["euros", "rate"], "train": str(two_units)}, adam(2))
+    lines = two_units.read_text().splitlines()
+    write_csv(folder / "flat.csv", lines[0].split(","), [[*line.split(",")[:4], 0.5] for line in lines[1:]])
+    ended = mlp("compare", weights, weights, folder / "flat.csv")
+    assert ended.code == 2
+    assert "r2 is not defined on these rows (rate is 0.5 in every row). Choose another --metric." in ended.stderr
 
 
 def write_late(folder, name, lost, value):
