@@ -5,44 +5,38 @@ knows nothing of counts, so levels chosen by it, and buckets, hold the same frac
 (Cohen and Kaplan 2007, "Summarizing Data using Bottom-k Sketches").
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
 
 N_BUCKETS = 64
 
 
-def level_hash(text: str) -> int:
-    """64 bits of BLAKE2b of the text in UTF-8; a lone surrogate counts as its three bytes."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+def hash_levels(texts: Collection[str]) -> Hashes:
+    """64 bits of BLAKE2b of each text in UTF-8 (n_texts,); a lone surrogate counts as its three bytes."""
+    digests = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
-def bucket_of(hashed: int) -> int:
-    """The bucket of a hash: its lowest bits, so that levels with the lowest hashes are spread over all buckets."""
-    return hashed % N_BUCKETS
+def bucket_of(hashes: Hashes) -> Counts:
+    """The bucket of each hash: its lowest bits, so that levels with the lowest hashes are spread over all buckets."""
+    return (hashes % np.uint64(N_BUCKETS)).astype(np.int64)
 
 
-def lowest(texts: Iterable[str], most: int) -> frozenset[str]:
-    """The `most` texts with the lowest hashes, or all of them."""
-    unique = frozenset(texts)
-    return unique if len(unique) <= most else frozenset(sorted(unique, key=level_hash)[:most])
+def fill_buckets(hashes: Hashes, counts: Collection[int]) -> Counts:
+    """Rows in each bucket (N_BUCKETS,), of levels with so many rows each; exact up to 2^53."""
+    rows = np.fromiter(counts, np.float64, len(counts))
+    return np.bincount(bucket_of(hashes), rows, N_BUCKETS).astype(np.int64)
 
 
-def bounded(counts: Mapping[str, int], most: int) -> Mapping[str, int]:
+def bounded(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """The counts of the `most` texts with the lowest hashes; the same whatever the order in which tables are added."""
     if len(counts) <= most:
-        return counts
-    kept = lowest(counts, most)
-    return {text: count for text, count in counts.items() if text in kept}
-
-
-def fill_buckets(counts: Mapping[str, int]) -> Counts:
-    """Rows in each bucket (N_BUCKETS,)."""
-    buckets = np.zeros(N_BUCKETS, np.int64)
-    for text, count in counts.items():
-        buckets[bucket_of(level_hash(text))] += count
-    return buckets
+        return dict(counts)
+    kept = frozenset(np.argsort(hash_levels(counts), kind="stable")[:most].tolist())
+    return {text: count for place, (text, count) in enumerate(counts.items()) if place in kept}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.scaling import known_and_sorted
-from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, level_hash, lowest
+from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, hash_levels
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 
 Counts = NDArray[np.int64]
@@ -54,20 +54,19 @@ class ReferenceColumn:
     is_sample: bool = False
 
     @cached_property
-    def level_buckets(self) -> NDArray[np.int64]:
+    def hashes(self) -> NDArray[np.uint64]:
+        """The hash of each level (n_levels,)."""
+        return hash_levels(self.levels)
+
+    @property
+    def level_buckets(self) -> Counts:
         """The bucket of each level (n_levels,)."""
-        return np.asarray([bucket_of(level_hash(level)) for level in self.levels], np.int64)
+        return bucket_of(self.hashes)
 
-    @cached_property
-    def last_hash(self) -> int | None:
-        """The highest hash of a level that would be known by name; None where all are."""
-        return max(map(level_hash, self.levels)) if self.is_sample else None
-
-    def would_name(self, text: str) -> bool:
-        """Whether `levels` has this text if the training rows had it."""
-        if len(text) > MOST_CHARACTERS:
-            return False
-        return self.last_hash is None or level_hash(text) <= self.last_hash
+    def names(self, texts: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Of which texts (n_texts,) it is known whether the training rows had them."""
+        is_short = np.asarray([len(text) <= MOST_CHARACTERS for text in texts], np.bool_)
+        return is_short & (hashes <= self.hashes.max()) if self.is_sample else is_short
 
 
 @dataclass(frozen=True)
@@ -123,13 +122,14 @@ def fit_levels(column: CategoricalColumn, feature: Feature, n_columns: int) -> R
     if feature.role == "boolean":
         levels, is_sample = feature.schema.levels, False
     else:
-        named = [text for text in found if len(text) <= MOST_CHARACTERS]
-        kept = lowest(named, min(MOST_LEVELS, MOST_LEVELS_TOGETHER // n_columns))
+        named = {text: count for text, count in found.items() if len(text) <= MOST_CHARACTERS}
+        kept = bounded(named, min(MOST_LEVELS, MOST_LEVELS_TOGETHER // n_columns))
         # Equal counts in the order of the texts, so that the order of the rows does not matter.
         levels = tuple(sorted(kept, key=lambda text: (-found[text], text)))
         is_sample = len(kept) < len(named)
     counts = tuple(found.get(level, 0) for level in levels)
-    return ReferenceColumn((), levels, counts, tuple(fill_buckets(found).tolist()), is_sample)
+    buckets = fill_buckets(hash_levels(found), found.values())
+    return ReferenceColumn((), levels, counts, tuple(buckets.tolist()), is_sample)
 
 
 def reference_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceProfile:
@@ -174,9 +174,15 @@ def count_rows(
         else:
             numbers[0, index] = np.count_nonzero(column.codes < 0)
             found = _counts_by_level(column)
-            counts += [_of_levels(found, known.levels), fill_buckets(found)]
-            is_known = frozenset(known.levels)
-            others = {text: n for text, n in found.items() if text not in is_known and known.would_name(text)}
+            hashes = hash_levels(found)
+            counts += [_of_levels(found, known.levels), fill_buckets(hashes, found.values())]
+            levels = frozenset(known.levels)
+            is_named = known.names(list(found), hashes).tolist()
+            others = {
+                text: count
+                for (text, count), named in zip(found.items(), is_named, strict=True)
+                if named and text not in levels
+            }
             if others:
                 unseen[feature.name] = bounded(others, MOST_UNSEEN)
     all_counts = np.concatenate([np.zeros(0, np.int64), *counts])
@@ -197,8 +203,7 @@ def named_levels(known: ReferenceColumn, now: Counts, unseen: Mapping[str, int])
     """
     before = np.asarray(known.counts, np.int64)
     if len(unseen) >= MOST_UNSEEN:
-        last = max(map(level_hash, unseen))
-        is_kept = np.asarray([level_hash(level) <= last for level in known.levels], np.bool_)
+        is_kept = known.hashes <= hash_levels(unseen).max()
         before, now = before[is_kept], now[is_kept]
     new = np.asarray(list(unseen.values()), np.int64)
     return np.concatenate([before, np.zeros_like(new)]), np.concatenate([now, new])
@@ -233,7 +238,7 @@ def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
         return False
     if len(known.buckets) != N_BUCKETS or (known.is_sample and not known.levels):
         return False
-    named = fill_buckets(dict(zip(known.levels, known.counts, strict=True)))
+    named = fill_buckets(known.hashes, known.counts)
     return bool((named <= np.asarray(known.buckets)).all())
 
 

@@ -127,27 +127,34 @@ def more_often(k_before: int, n_before: int, k_now: int, n_now: int) -> float:
     return min(tail, 1.0)
 
 
-def new_levels(before: Counts, now: Counts) -> tuple[int, float, float]:
-    """Rows now of levels that were not there before; the fraction to expect; and a bound on the p-value.
+def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
+    """Rows now of levels that were not there before, and a bound on the p-value that they are so many.
 
     `before` and `now` (n_levels,) are the rows of each level of either set. Were the sets dealt from one table, all c
-    rows of a level would be among the n_now by the chance h = C(n_now, c) / C(n_now + n_before, c).
+    rows of a level would be among the n_now by the chance h = C(n_now, c) / C(n_now + n_before, c). Two things count:
+    all the rows of such levels together, and those of the largest such level.
     """
     n_before, n_now, found = int(before.sum()), int(now.sum()), int(now[before == 0].sum())
-    if not n_before or not n_now:
-        return found, 0.0, 1.0
+    if not n_before or not found:
+        return found, 1.0
     together = before + now
     sizes, n_levels = np.unique(together[(together > 0) & (together <= n_now)], return_counts=True)
     log_h = np.asarray([_log_all_of(size, n_now, n_before) for size in sizes.tolist()])
-    expected = float(np.sum(n_levels * sizes * np.exp(log_h)))
-    if found <= expected:
-        return found, expected / n_now, 1.0
-    # That any of the large levels is all new is as good as impossible; apart, they leave the bound of the others sharp.
+    # The chance, at most, that any level of this size or a larger one is all new.
     chances = np.cumsum((n_levels * np.exp(log_h))[::-1])[::-1]
-    n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
-    chance = float(chances[n_small]) if n_small < len(chances) else 0.0
-    bound = _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], found)
-    return found, expected / n_now, min(chance + bound, 1.0)
+    of_largest = float(chances[np.searchsorted(sizes, now[before == 0].max())])
+    of_all = 1.0
+    if found > np.sum(n_levels * sizes * np.exp(log_h)):
+        # Large levels are as good as never new; apart, they leave the bound of the others sharp.
+        n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
+        apart = float(chances[n_small]) if n_small < len(chances) else 0.0
+        of_all = apart + _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], found)
+    return found, min(2.0 * min(of_largest, of_all), 1.0)
+
+
+def unseen_rate(counts: Counts) -> float:
+    """The fraction of further rows whose level is none of these: Good's and Turing's estimate from levels seen once."""
+    return int(np.count_nonzero(counts == 1)) / max(int(counts.sum()), 1)
 
 
 def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:

@@ -19,6 +19,7 @@ from mlpcli.evaluation.drift import (
     more_often,
     new_levels,
     stability_index,
+    unseen_rate,
 )
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
@@ -35,7 +36,6 @@ LEVEL = 0.001
 LARGE_INDEX = 0.25  # of the population stability index; half a standard deviation of a normal column
 LARGE_GAP = 0.05  # between shares of missing cells
 LARGE_SHARE = 0.01  # of cells beyond the range, or of new levels, above the usual share
-LARGE_EXCESS = 0.25  # of the usual share
 N_GROUPS = 10
 MOST_NAMED = 4
 MOST_REFUSED = 8
@@ -211,12 +211,12 @@ def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: 
 
 def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unseen: Mapping[str, int]) -> _Findings:
     named = named_levels(known, now, unseen)
-    n_outside, usual, outside_p = new_levels(*named)
+    n_outside, outside_p = new_levels(*named)
     before = np.asarray(known.counts, np.int64)
     bins = level_bins(before, now, known.level_buckets, np.asarray(known.buckets, np.int64), in_buckets)
     _, p = chi_squared(*bins)
     share = n_outside / max(int(named[1].sum()), 1)
-    return _Findings(n_outside, share, usual, outside_p, stability_index(*bins), None, p)
+    return _Findings(n_outside, share, unseen_rate(named[0]), outside_p, stability_index(*bins), None, p)
 
 
 def _judge_column(
@@ -242,8 +242,7 @@ def _judge_column(
     if found is not None and n_known >= FEWEST_ROWS:
         if found.index > LARGE_INDEX and not is_accident(found.p):
             reasons.append("distribution")
-        is_large = found.outside - found.usual > max(LARGE_SHARE, LARGE_EXCESS * found.usual)
-        if is_large and not is_accident(found.outside_p):
+        if found.outside - found.usual > LARGE_SHARE and not is_accident(found.outside_p):
             reasons.append("range" if column.is_numeric else "new levels")
     missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
     if seen.n_rows >= FEWEST_ROWS and abs(missing - missing_before) > LARGE_GAP:

@@ -5,19 +5,21 @@ from hashlib import blake2b
 
 import numpy as np
 
-from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, level_hash, lowest
+from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, hash_levels
 
 
 def test_the_hash_is_the_one_that_the_file_format_names():
     digest = blake2b("Zürich".encode(), digest_size=8).digest()
-    assert level_hash("Zürich") == sum(byte << 8 * place for place, byte in enumerate(digest))
-    assert level_hash("\ud800") != level_hash("\ud801")
+    one, other, third = hash_levels(["Zürich", "\ud800", "\ud801"]).tolist()
+    assert one == sum(byte << 8 * place for place, byte in enumerate(digest))
+    assert other != third
+    assert hash_levels([]).tolist() == []
 
 
 def test_levels_are_spread_evenly_over_the_buckets_and_so_are_those_with_the_lowest_hashes():
-    names = [f"level {number}" for number in range(64_000)]
-    for some in (names, lowest(names, 6400)):
-        counts = fill_buckets(dict.fromkeys(some, 1))
+    names = {f"level {number}": 1 for number in range(64_000)}
+    for some in (names, bounded(names, 6400)):
+        counts = fill_buckets(hash_levels(some), some.values())
         mean = len(some) / N_BUCKETS
         assert counts.sum() == len(some)
         assert np.abs(counts - mean).max() < 5 * np.sqrt(mean)
@@ -26,16 +28,17 @@ def test_levels_are_spread_evenly_over_the_buckets_and_so_are_those_with_the_low
 def test_a_bucket_has_the_rows_of_its_levels():
     counts = {"a": 3, "b": 5, "c": 7}
     expected = np.zeros(N_BUCKETS, int)
-    for text, count in counts.items():
-        expected[bucket_of(level_hash(text))] += count
-    assert fill_buckets(counts).tolist() == expected.tolist()
+    for bucket, count in zip(bucket_of(hash_levels(counts)), counts.values(), strict=True):
+        expected[bucket] += count
+    assert fill_buckets(hash_levels(counts), counts.values()).tolist() == expected.tolist()
 
 
 def test_bounded_counts_are_those_of_the_whole_whatever_is_added_first():
     rng = np.random.default_rng(0)
     chunks = [Counter(f"n{number}" for number in rng.integers(0, 300, 200)) for _ in range(6)]
     whole = sum(chunks, Counter())
-    kept = {text: whole[text] for text in lowest(whole, 50)}
+    highest = np.sort(hash_levels(whole))[49]
+    kept = {text: count for text, count in whole.items() if hash_levels([text])[0] <= highest}
     for order in (chunks, chunks[::-1]):
         total = Counter()
         for chunk in order:

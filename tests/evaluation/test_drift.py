@@ -14,6 +14,7 @@ from mlpcli.evaluation.drift import (
     more_often,
     new_levels,
     stability_index,
+    unseen_rate,
 )
 
 
@@ -125,34 +126,38 @@ def test_bins_of_levels_hold_every_row_once_and_frequent_levels_by_themselves(n_
     ids=["ids", "threes", "twenties", "mixed", "skewed"],
 )
 @pytest.mark.parametrize("fraction", [0.2, 0.5, 0.9])
-def test_rows_of_new_levels_are_as_many_as_chance_makes_them_and_the_bound_holds(sizes, fraction):
-    """Dealt again and again from one table, as the p-value says."""
+def test_new_levels_of_sets_dealt_from_one_table_are_seldom_significant(sizes, fraction):
     rng = np.random.default_rng(len(sizes))
     cells = np.repeat(np.arange(len(sizes)), sizes)
-    n_now, found, expected, bounds = round(len(cells) * fraction), [], set(), []
+    n_now, bounds = round(len(cells) * fraction), []
     for _ in range(2000):
         now = np.bincount(rng.permutation(cells)[:n_now], minlength=len(sizes))
-        n_found, usual, bound = new_levels(np.asarray(sizes) - now, now)
-        found.append(n_found)
-        expected.add(round(usual * n_now, 9))
+        found, bound = new_levels(np.asarray(sizes) - now, now)
+        assert found == now[now == sizes].sum()
         bounds.append(bound)
-    (theory,) = expected
-    assert np.mean(found) == pytest.approx(theory, abs=4 * np.std(found) / np.sqrt(2000) + 0.02)
     for level in (0.2, 0.05, 0.01):
         assert np.mean(np.asarray(bounds) <= level) <= level
 
 
 def test_levels_that_chance_does_not_bring_are_found():
     known = counts(*[50] * 20)
-    _, usual, p = new_levels(np.append(known, 0), np.append(known, 12))
-    assert usual < 0.001
-    assert p < 1e-3
-    _, _, p = new_levels(np.append(known, [0] * 40), np.append(known, [1] * 40))
-    assert p < 1e-9
-    found, _, p = new_levels(counts(0, 0), counts(5, 5))
-    assert (found, p) == (10, 1.0)  # nothing is known of what was there before
-    assert new_levels(known, known)[::2] == (0, 1.0)
-    assert new_levels(counts(5, 0), counts(0, 10**6))[2] < 1e-5 < new_levels(counts(5, 0), counts(0, 1))[2]
+    assert new_levels(np.append(known, 0), np.append(known, 12))[1] < 1e-3
+    assert new_levels(np.append(known, [0] * 40), np.append(known, [1] * 40))[1] < 1e-9
+    assert new_levels(counts(0, 0), counts(5, 5)) == (10, 1.0)  # nothing is known of what was there before
+    assert new_levels(known, known) == (0, 1.0)
+    assert new_levels(counts(5, 0), counts(0, 10**6))[1] < 1e-4 < new_levels(counts(5, 0), counts(0, 1))[1]
+
+
+def test_one_new_level_is_found_among_many_that_are_new_by_chance():
+    seen_once = counts(*[1] * 400, *[0] * 400)
+    once_more = counts(*[0] * 400, *[1] * 400)
+    assert new_levels(seen_once, once_more)[1] == 1.0
+    assert new_levels(np.append(seen_once, 0), np.append(once_more, 30))[1] < 1e-6
+
+
+def test_the_rate_of_unseen_levels_is_that_of_levels_seen_once():
+    assert unseen_rate(counts(1, 1, 3, 0, 5)) == 0.2
+    assert unseen_rate(counts()) == 0.0
 
 
 def test_a_bin_of_most_rows_stays_by_itself_when_neighbours_are_joined():
