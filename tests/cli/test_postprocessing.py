@@ -45,7 +45,11 @@ def test_what_was_fitted_is_shown_after_the_training_and_by_inspect(folder, rare
     assert ", threshold " in fitted
     inspected = done("inspect", "run/weights.npz").lines
     assert fitted in inspected
-    shown = fitted.removeprefix(start).removesuffix("; such scores flatter").replace(", ", " · ")
+    shown = (
+        fitted.removeprefix(start)
+        .removesuffix("; such scores flatter. Probabilities are calibrated")
+        .replace(", ", " · ")
+    )
     assert f"answers   {shown}" in inspected
 
 

@@ -80,7 +80,10 @@ def test_every_view_says_which_scores_are_chosen_on_their_rows(folder):
     write_config(folder / "c.yaml", CANCER, postprocess={"calibration": "temperature"}, output="first")
     trained = done("train", "c.yaml").lines
     assert ["train", "validation*", "constant"] in [line.split() for line in trained]
-    assert any(line.startswith(remark) and line.endswith("; such scores flatter") for line in trained)
+    assert any(
+        line.startswith(remark) and line.endswith("; such scores flatter. Probabilities are calibrated")
+        for line in trained
+    )
     weights = Path("first") / "weights.npz"
     assert json.loads(Path("first/metrics.json").read_text())["chosen_on_validation"] == ["epoch", "temperature"]
     inspected = done("inspect", weights).lines

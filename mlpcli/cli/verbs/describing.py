@@ -24,14 +24,18 @@ def score_headings(splits: Sequence[str], chosen: Mapping[str, Sequence[str]]) -
 
 
 def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
-    """`* chosen on these rows: the epoch, temperature 1.31; such scores flatter`; "" for nothing."""
+    """`* chosen on these rows: the epoch, temperature 1.31; such scores flatter`; "" for nothing.
+
+    With a temperature it says that the probabilities are calibrated by it.
+    """
     values = {name: model.target_state.get(name) for name in ("temperature", "threshold")}
     found = {what: values.get(what) for names in chosen.values() for what in names}
     parts = [
         f"the {what}" if value is None else f"{what} {listed([number(one) for one in value.tolist()])}"
         for what, value in found.items()
     ]
-    return f"* chosen on these rows: {', '.join(parts)}; such scores flatter" if parts else ""
+    calibrated = ". Probabilities are calibrated" if "temperature" in found else ""
+    return f"* chosen on these rows: {', '.join(parts)}; such scores flatter{calibrated}" if parts else ""
 
 
 def describe_postprocessing(model: "Model") -> str:
