@@ -3,65 +3,14 @@
 `strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog) in several small
 members on folds, some of which see numbers as cosines and some as bins. Where members are averaged, dropout and weight
 decay bring nothing more (docs/quality.md).
-`fast` is one network in few epochs. `textbook` is the textbook's network (Nielsen 2015, chapter 3): one hidden layer of
-sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic cost for numbers.
+`fast` is one network in few epochs, or of a small table five on folds. `textbook` is the textbook's network (Nielsen
+2015, chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the
+quadratic cost for numbers.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-RecipeName = Literal["strong", "fast", "textbook"]
-RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
-
-# Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
-MANY_VALUES = 20
-# Of fewer rows none is held out: two folds need two rows each.
-FEWEST_HELD_OUT_OF = 4
-# Many classes need more neurons to tell them apart.
-MANY_CLASSES = 8
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a recipe goes by.
-
-    `n_classes` is 0 for amounts; `n_fine` counts the number columns with MANY_VALUES distinct values or more.
-    """
-
-    task: str
-    n_rows: int
-    n_classes: int = 0
-    n_fine: int = 0
-    rarest_class: str = ""
-    n_targets: int = 1
-
-    @property
-    def holds_out(self) -> bool:
-        """Whether there are enough rows to hold some out, which then choose the epoch."""
-        return self.n_rows >= FEWEST_HELD_OUT_OF
-
-    @property
-    def stop_metric(self) -> str:
-        """What chooses the epoch: of several numbers a metric without a unit, so that each of them counts."""
-        return "log_loss" if self.predicts_classes else "rmse" if self.n_targets == 1 else "r2"
-
-    @property
-    def predicts_classes(self) -> bool:
-        """Whether the answers are probabilities."""
-        return self.task != "regression"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Sizes and pace of a recipe, chosen for the data."""
-
-    name: RecipeName
-    hidden: tuple[int, ...]
-    epochs: int
-    batch_size: int
-    members: int = 1
-    folds: int = 1
+from mlpcli.config.recipe_sizes import MANY_VALUES, Facts, Recipe
 
 
 @dataclass(frozen=True)
@@ -70,32 +19,6 @@ class Section:
 
     name: str
     lines: tuple[tuple[str, str], ...]
-
-
-def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
-    """Sizes by rows: a small table gets more members, a large one fewer passes and larger steps."""
-    n = facts.n_rows
-    if name == "textbook":
-        return Recipe(name, (30,), _by_rows(n, ((10_000, 100), (100_000, 30)), 10), 10 if n < 10_000 else 32)
-    if name == "fast":
-        width = 64 if n < 2000 else 128
-        return Recipe(name, (width, width), _by_rows(n, ((20_000, 30), (100_000, 20)), 8), _fast_batch(n))
-    members, folds = (8, 4) if n < 10_000 else (4, 4)
-    folds = folds if n >= 2 * folds else 2 if facts.holds_out else 1
-    epochs = _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
-    width = 256 if facts.n_classes >= MANY_CLASSES else 128
-    return Recipe(name, (width,) * 3, epochs, _strong_batch(n * max(folds - 1, 1) // folds), members, folds)
-
-
-def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:
-    """The next recipe down the ladder, about half the time; None below the last."""
-    if recipe.name != "strong":
-        return None
-    if recipe.members > 4:
-        return replace(recipe, members=4)
-    if recipe.epochs > 16:
-        return replace(recipe, epochs=recipe.epochs // 2)
-    return choose_recipe("fast", facts)
 
 
 def sections(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
@@ -186,6 +109,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             (
                 (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
                 ("activation: relu", "the quickest"),
+                *_fast_members(recipe),
                 ("dropout: 0.1", "hidden neurons switched off at random, against overfitting"),
             ),
         ),
@@ -210,6 +134,17 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             ),
         ),
     )
+
+
+def _fast_members(recipe: Recipe) -> list[tuple[str, str]]:
+    if recipe.members == 1:
+        return []
+    return [
+        (
+            f"members: {{count: {recipe.members}, rows: folds}}",
+            "so that every row is judged by one that has not seen it",
+        )
+    ]
 
 
 def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
@@ -279,16 +214,3 @@ def _class_weights(facts: Facts) -> list[tuple[str, str]]:
 
 def _layers(recipe: Recipe) -> str:
     return f"[auto, {', '.join(map(str, recipe.hidden))}, auto]"
-
-
-def _strong_batch(n_trained: int) -> int:
-    return _by_rows(n_trained, ((1000, 64), (4000, 128), (30_000, 256), (100_000, 512)), 1024)
-
-
-def _fast_batch(n_rows: int) -> int:
-    return _by_rows(n_rows, ((1000, 32), (5000, 64), (20_000, 128), (100_000, 256)), 1024)
-
-
-def _by_rows(n_rows: int, steps: Sequence[tuple[int, int]], otherwise: int) -> int:
-    """The value of the first step that `n_rows` stays below."""
-    return next((value for below, value in steps if n_rows < below), otherwise)

@@ -20,6 +20,7 @@ from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
 from mlpcli.workflows.certainty import Answered, reasons_undefined
 from mlpcli.workflows.data_store import SCORED_ROWS
 from mlpcli.workflows.engines import trainer_maker
+from mlpcli.workflows.few_rows import FEWEST_ROWS, few_rows_note
 from mlpcli.workflows.learning_curves import LearningCurves
 from mlpcli.workflows.pace import judged_epochs
 from mlpcli.workflows.parts import Part
@@ -42,7 +43,8 @@ class Outcome:
     """A trained model and its scores.
 
     `scores` is by part: train, validation, test, and constant (the baseline, on the last of these); `stop_reason` is
-    one sentence when the training ended early, else "". `chosen` is what the validation rows chose.
+    one sentence when the training ended early, else "". `chosen` is what the validation rows chose, and `caution` says
+    how little they prove, if there are few.
     """
 
     model: Model
@@ -53,6 +55,7 @@ class Outcome:
     stop_reason: str
     verdicts: tuple[Verdict, ...]
     chosen: tuple[str, ...] = ()
+    caution: str = ""
 
     @property
     def passed(self) -> bool:
@@ -160,6 +163,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittin
         stopped or stop_reason(prepared, state),
         tuple(verdicts),
         prepared.chosen_on_validation,
+        _caution(prepared, ensemble),
     )
 
 
@@ -262,10 +266,20 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
-    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, last, ensemble))
-    threshold = prepared.target_state.get("threshold")
-    answered = Answered(prepared.target, last.truth, answers, last.weights, threshold)
-    return answered.judge(gates, prepared.spec.seed)
+    return _answered(prepared, last, ensemble).judge(gates, prepared.spec.seed)
+
+
+def _answered(prepared: Prepared, part: Part, ensemble: Ensemble) -> Answered:
+    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
+    return Answered(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
+
+
+def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
+    """How little a few validation rows prove."""
+    validation = prepared.validation
+    if validation is None or len(validation.truth) >= FEWEST_ROWS:
+        return ""
+    return few_rows_note(_answered(prepared, validation, ensemble), prepared.folds is not None, prepared.spec.seed)
 
 
 def _record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from mlpcli.config.recipes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
+from mlpcli.config.recipe_sizes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import PLAIN, NumberFormat, name_hint

@@ -4,7 +4,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.config.recipes import Recipe, cheaper
+from mlpcli.config.recipe_sizes import Recipe, cheaper
 from mlpcli.config.starter import starter_yaml
 from mlpcli.workflows.init import Starter
 from mlpcli.workflows.preparation import prepare

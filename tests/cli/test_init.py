@@ -210,7 +210,7 @@ def test_every_recipe_trains_for_every_task_as_it_is_written(folder, recipe, tas
     assert '"epochs": 2' in (folder / "runs/t/metrics.json").read_text()
     assert len(done("predict", "runs/t/weights.npz", source).rows) > 70
     members = done("inspect", "runs/t/weights.npz", "--json").document["record"]["config"]["model"]["members"]["count"]
-    assert members == (8 if recipe == "strong" else 1)
+    assert members == {"strong": 8, "fast": 5, "textbook": 1}[recipe]
 
 
 def test_a_recipe_that_is_none_is_refused_with_those_there_are(folder):
@@ -231,7 +231,7 @@ def test_a_time_budget_is_a_number_of_seconds(folder, budget):
 @pytest.mark.parametrize(
     ("budget", "recipe", "members", "epochs"),
     [("1000", "strong", 8, 48), ("300", "strong", 4, 48), ("150", "strong", 4, 24), ("55", "strong", 4, 12),
-     ("53", "fast", 1, 30), ("20", "fast", 1, 16), ("0.001", "fast", 1, 1)],
+     ("54", "fast", 5, 10), ("20", "fast", 5, 3), ("0.001", "fast", 5, 1)],
 )  # fmt: skip
 def test_a_time_budget_takes_the_strongest_recipe_that_fits(folder, monkeypatch, budget, recipe, members, epochs):
     def seconds(prepared):

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.config.recipes import RECIPES, Facts, cheaper, choose_recipe, sections
+from mlpcli.config.recipe_sizes import RECIPES, Facts, cheaper, choose_recipe
+from mlpcli.config.recipes import sections
 from mlpcli.config.schema import ModelConfig
 from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
 from tests.program import ROOT

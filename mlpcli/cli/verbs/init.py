@@ -51,7 +51,7 @@ def init(
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
     from mlpcli.cli.terminal import Screen
-    from mlpcli.config.recipes import RECIPES
+    from mlpcli.config.recipe_sizes import RECIPES
     from mlpcli.data.schema.task import TASKS
     from mlpcli.errors import MlpError, did_you_mean
     from mlpcli.workflows.init import init as run_init

@@ -101,7 +101,8 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     blocks.append(Paragraph(f"{done} {kept} {duration(result.seconds)}"))
     blocks.append(Paragraph(f"{result.folder}/weights.npz · metrics.json · history.csv"))
     heading = f"mlp train: {tally(outcome.verdicts)}" if outcome.verdicts else "mlp train"
-    return Document("", blocks, [*notes_on_unknown(outcome.verdicts), *_notes(result)], heading)
+    notes = [*notes_on_unknown(outcome.verdicts), *_notes(result), *([outcome.caution] if outcome.caution else [])]
+    return Document("", blocks, notes, heading)
 
 
 def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
