@@ -10,14 +10,19 @@ Values = NDArray[np.float64]
 
 # Sums of relative weights may miss a rank by their rounding; those of whole numbers are exact.
 DIGITS = 9
+# Ranks up to here are exact.
+MOST_COPIES = 2.0**53
 
 
 def rows_counted(weights: Values) -> Values | None:
     """What weights (n_rows,) above 0 count for; None where each counts for one row.
 
-    Whole numbers are numbers of copies. Others are relative, as only their ratios can be meant: their mean becomes 1.
+    Whole numbers are numbers of copies, unless there are too many to count. Others are relative, as only their ratios
+    can be meant: their mean becomes 1.
     """
-    counts = weights if _is_whole(weights) else weights / weights.mean()
+    are_copies = _is_whole(weights) and float(np.sum(weights / MOST_COPIES)) <= 1.0
+    fractions = weights / weights.max()  # whose sum is finite
+    counts = weights if are_copies else fractions / fractions.mean()
     return None if np.allclose(counts, 1.0, rtol=1e-12, atol=0.0) else counts
 
 

@@ -52,6 +52,9 @@ def test_whole_weights_are_copies_and_others_relative():
     assert rows_counted(np.asarray([2.0, 2.0])).tolist() == [2.0, 2.0]
     assert rows_counted(np.asarray([0.2, 0.2, 0.2])) is None
     assert rows_counted(np.asarray([0.5, 1.0])).tolist() == pytest.approx([2 / 3, 4 / 3])
+    for unit in (1e300, 1e-300):
+        assert rows_counted(unit * np.asarray([1.0, 2.0])).tolist() == pytest.approx([2 / 3, 4 / 3])
+    assert rows_counted(np.full(100, 1.7e308)) is None
 
 
 def test_missing_cells_and_their_weights_are_left_out():
