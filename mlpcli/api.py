@@ -28,6 +28,7 @@ from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.budget import Budget
+from mlpcli.workflows.divergence import highest_stable_rate, short_rate
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
 from mlpcli.workflows.fitting import epochs, finished
 from mlpcli.workflows.initial_state import fresh_state
@@ -260,10 +261,13 @@ def train(
             budget.refuse_untrained(state)
             outcome = finished(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
-        raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.") from fault
+        found = highest_stable_rate(prepared, fault.epoch, lambda: False)
+        rate = "" if found is None else f" At {short_rate(found[0])} {found[1]} steps did not diverge."
+        raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.{rate}") from fault
     finally:
         view.ended()
-    return TrainedModel(outcome.model, prepared.notes, outcome.verdicts, pd.DataFrame(history))
+    notes = (*prepared.notes, *([outcome.caution] if outcome.caution else []))
+    return TrainedModel(outcome.model, notes, outcome.verdicts, pd.DataFrame(history))
 
 
 def _loaded(config: Mapping[str, Any] | str, has_rows: bool) -> LoadedConfig:

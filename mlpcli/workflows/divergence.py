@@ -41,23 +41,23 @@ def explain_divergence(
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
             "or --set preprocess.numeric=robust if a few rows are far out."
         )
-    found = _highest_stable_rate(prepared, fault.epoch, must_stop)
+    found = highest_stable_rate(prepared, fault.epoch, must_stop)
     if must_stop():
         return text + "The learning rate is likely too high."
     if found is None:
-        lowest = _short(_lower_rates(prepared)[-1])
+        lowest = short_rate(_lower_rates(prepared)[-1])
         return text + (
             f"No lower learning rate helps, down to {lowest}. Look for targets or weights far out: mlp check. "
             "Or try --set training.optimizer=adam --set training.gradient_clip=1"
         )
     rate, n_steps = found
     return text + (
-        f"The learning rate is too high: at {_short(rate)} {n_steps} steps did not diverge. "
-        f"Try --set training.optimizer.learning_rate={_short(rate)}"
+        f"The learning rate is too high: at {short_rate(rate)} {n_steps} steps did not diverge. "
+        f"Try --set training.optimizer.learning_rate={short_rate(rate)}"
     )
 
 
-def _highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], bool]) -> tuple[float, int] | None:
+def highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], bool]) -> tuple[float, int] | None:
     """The highest rate below the one that diverged at `epoch` with which training goes on, and the steps tried."""
     for lower in _lower_rates(prepared):
         n_steps = _stable_steps(prepared, lower, epoch + FURTHER_EPOCHS, must_stop)
@@ -105,5 +105,6 @@ def _at_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:
     return replace(spec, update=replace(spec.update, optimizer=replace(spec.update.optimizer, learning_rate=rate)))
 
 
-def _short(number: float) -> str:
+def short_rate(number: float) -> str:
+    """A rate as it is written in a config."""
     return f"{number:.{max(1, 1 - math.floor(math.log10(number)))}f}".rstrip("0") if number < 1 else f"{number:g}"
