@@ -8,15 +8,6 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 
-# How functions are compiled that only compiled ones call. Without what Python would call them by, and with division as
-# NumPy's, this takes two thirds of the time.
-INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-LINE = 16  # numbers between two counters, so that they are never on the same line of a cache
-# Of the constants in cblas.h.
-ROW_MAJOR, AS_IT_IS, TURNED_OVER = 101, 111, 112
-
-# Instructions.
-DENSE, ACTIVATION, LEARNT, DROPOUT, SCALE, PERIODIC, EMBED, TAKE, COPY, SKIP, ADD, NORM, SHIFT = range(13)
 # Of an instruction: its code; lines of input and output, where their panels and those of their deltas begin (-1: the
 # gathered rows, or nothing below learns); the first column of the rows; spare panels; an option and sizes; where its
 # tensors begin in the flat vector; into how many chunks of neurons it is cut, 0 where the rows are cut into blocks.
@@ -25,14 +16,6 @@ FIELDS = (
     "p2", "p3", "chunks",
 )  # fmt: skip
 OP = np.dtype([(name, np.int64) for name in FIELDS])
-# Activations: softmax is one of outputs alone, the others are hidden ones.
-IDENTITY, RELU, LEAKY_RELU, SIGMOID, TANH, ELU, SELU, SOFTPLUS, SILU, GELU, MISH, SOFTMAX = range(12)
-FUNCTIONS = {
-    "identity": IDENTITY, "relu": RELU, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID, "tanh": TANH, "elu": ELU,
-    "selu": SELU, "softplus": SOFTPLUS, "silu": SILU, "gelu": GELU, "mish": MISH,
-}  # fmt: skip
-# Rules of optimizers: with a velocity; with means of the gradient and of its square; divided by the root of a sum.
-MOMENTUM_RULE, ADAM_RULE, ROOT_RULE = range(3)
 
 
 class Sleep(NamedTuple):

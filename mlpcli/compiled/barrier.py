@@ -2,7 +2,7 @@
 
 from numba import njit
 
-from mlpcli.compiled.arguments import INNER, LINE
+from mlpcli.compiled.codes import INNER, LINE
 from mlpcli.compiled.intrinsics import atomic_add, atomic_load, call_sleep
 
 MOST_SPINS = 10_000  # some 30 us

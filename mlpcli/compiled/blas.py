@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 from threadpoolctl import threadpool_info
 
-from mlpcli.compiled.arguments import AS_IT_IS, ROW_MAJOR, Blas, Sleep
+from mlpcli.compiled.arguments import Blas, Sleep
+from mlpcli.compiled.codes import AS_IT_IS, ROW_MAJOR
 
 NO_BLAS, NO_SLEEP = Blas(0, False), Sleep(0, 0)
 # Names of the product of single or double precision, and whether its integers have 64 bits: NumPy's wheels, older ones,

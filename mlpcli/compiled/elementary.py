@@ -8,7 +8,7 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
-from mlpcli.compiled.arguments import INNER
+from mlpcli.compiled.codes import INNER
 from mlpcli.nn.activations import MOST_NEGATIVE, MOST_POSITIVE
 
 FUSED = {"contract"}  # multiply-adds are rounded once

@@ -10,7 +10,8 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
-from mlpcli.compiled.arguments import ELU, GELU, INNER, LEAKY_RELU, MISH, RELU, SELU, SIGMOID, SILU, SOFTPLUS, TANH
+from mlpcli.compiled import codes
+from mlpcli.compiled.codes import INNER
 from mlpcli.compiled.elementary import (
     FUSED,
     exp,
@@ -32,47 +33,47 @@ def activate(code, z, a, slope):
     """f(z) into `a`, f'(z) into `slope`."""
     dtype = z.dtype.type
     zero, one, half = dtype(0.0), dtype(1.0), dtype(0.5)
-    if code == RELU:
+    if code == codes.RELU:
         for r in range(z.size):
             a[r] = zero if z[r] < zero else z[r]
             slope[r] = one if z[r] > zero else zero
-    elif code == LEAKY_RELU:
+    elif code == codes.LEAKY_RELU:
         for r in range(z.size):
             s = one if z[r] > zero else dtype(LEAK)
             a[r], slope[r] = z[r] * s, s
-    elif code == TANH:
+    elif code == codes.TANH:
         for r in range(z.size):
             t = tanh(z[r], dtype)
             a[r], slope[r] = t, one - t * t
-    elif code == SIGMOID:
+    elif code == codes.SIGMOID:
         for r in range(z.size):
             s = sigmoid(z[r], dtype)
             a[r], slope[r] = s, s * (one - s)
-    elif code == ELU:
+    elif code == codes.ELU:
         for r in range(z.size):
             e = expm1_of_negative(z[r], dtype)
             a[r], slope[r] = e + (zero if z[r] < zero else z[r]), e + one
-    elif code == SELU:
+    elif code == codes.SELU:
         for r in range(z.size):
             e = dtype(SELU_SCALE * SELU_ALPHA) * expm1_of_negative(z[r], dtype)
             a[r] = e + dtype(SELU_SCALE) * (zero if z[r] < zero else z[r])
             slope[r] = dtype(SELU_SCALE) if z[r] > zero else e + dtype(SELU_SCALE * SELU_ALPHA)
-    elif code == SOFTPLUS:
+    elif code == codes.SOFTPLUS:
         for r in range(z.size):
             x = log1p_of_exp(-abs(z[r]), dtype) + (zero if z[r] < zero else z[r])
             a[r], slope[r] = x, -expm1_of_negative(-x, dtype)
-    elif code == SILU:
+    elif code == codes.SILU:
         for r in range(z.size):
             s = sigmoid(z[r], dtype)
             a[r], slope[r] = z[r] * s, s + z[r] * s * (one - s)
-    elif code == GELU:
+    elif code == codes.GELU:
         for r in range(z.size):
             square = dtype(GELU_CUBE) * z[r] * z[r]
             t = tanh(dtype(GELU_ROOT) * z[r] * (one + square), dtype)
             s = half * (one + t)
             a[r] = z[r] * s
             slope[r] = s * (one + z[r] * (one - t) * dtype(GELU_ROOT) * (one + dtype(3.0) * square))
-    elif code == MISH:
+    elif code == codes.MISH:
         for r in range(z.size):
             t, s = tanh_of_softplus(z[r], dtype), sigmoid(z[r], dtype)
             a[r], slope[r] = z[r] * t, t + z[r] * s * (one - t * t)

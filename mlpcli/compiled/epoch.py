@@ -13,21 +13,14 @@ import math
 
 from numba import njit
 
-from mlpcli.compiled.arguments import INNER, SIGMOID, SOFTMAX
+from mlpcli.compiled import codes, elementwise
 from mlpcli.compiled.barrier import part_of, wait_for_all
-from mlpcli.compiled.elementwise import (
-    multiply,
-    scale,
-    sigmoid_losses,
-    softmax_losses,
-    squared_losses,
-    squares_of,
-)
+from mlpcli.compiled.codes import INNER
 from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "4c771026354b24e7"
+SOURCES = "4c8114b2a6bbf709"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -101,25 +94,25 @@ def judge(program, scratch, has_weights, n, columns):
     n_out, (start, stop) = program.n_out, columns
     z, delta = panel(program.lines, program.logits, n_out, n), panel(program.lines, program.delta, n_out, n)
     y, losses = scratch.y[: n_out * n], scratch.lines[0][start:stop]
-    if program.output == SOFTMAX:
-        softmax_losses(z, delta, y, scratch.lines, n, columns)
+    if program.output == codes.SOFTMAX:
+        elementwise.softmax_losses(z, delta, y, scratch.lines, n, columns)
     else:
         losses[:] = 0
         for j in range(n_out):
             i, e = j * n + start, j * n + stop
             own, d, t = z[i:e], delta[i:e], y[i:e]
-            if program.output == SIGMOID:
-                sigmoid_losses(own, d, t, losses)
+            if program.output == codes.SIGMOID:
+                elementwise.sigmoid_losses(own, d, t, losses)
             else:
-                squared_losses(own, d, t, losses)
+                elementwise.squared_losses(own, d, t, losses)
     weights, factor = scratch.lines[4][start:stop], delta.dtype.type(1.0 / n)
     for j in range(n_out):
         d = delta[j * n + start : j * n + stop]
         if has_weights:
-            multiply(d, weights, d)
-        scale(factor, d, d)
+            elementwise.multiply(d, weights, d)
+        elementwise.scale(factor, d, d)
     if has_weights:
-        multiply(losses, weights, losses)
+        elementwise.multiply(losses, weights, losses)
 
 
 @njit(inline="always", **INNER)
@@ -168,7 +161,7 @@ def descend(rank, team, blas, program, stride, optimizer, state, scratch, n, val
         for number in range(first, last):
             for place in range(*_updates_of(number, program)):
                 own = state.gradient[program.updates[place, 0] : program.updates[place, 1]]
-                scale(factor, own, own)
+                elementwise.scale(factor, own, own)
             _move(number, program, optimizer, state, values, count, smallest)
     return wait_for_all(team)
 
@@ -185,7 +178,7 @@ def _squares(number, program, state):
     total = 0.0
     for place in range(*_updates_of(number, program)):
         start, stop, group = program.updates[place]
-        total += program.groups[group, 4] * squares_of(state.gradient[start:stop])
+        total += program.groups[group, 4] * elementwise.squares_of(state.gradient[start:stop])
     return total
 
 

@@ -8,7 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from mlpcli.compiled.arguments import AS_IT_IS, ROW_MAJOR, TURNED_OVER
+from mlpcli.compiled.codes import AS_IT_IS, ROW_MAJOR, TURNED_OVER
 
 WORD_BYTES = 8
 

@@ -8,36 +8,9 @@ import math
 import numpy as np
 from numba import njit
 
-from mlpcli.compiled.arguments import (
-    ACTIVATION,
-    ADD,
-    COPY,
-    DENSE,
-    DROPOUT,
-    EMBED,
-    INNER,
-    LEARNT,
-    NORM,
-    PERIODIC,
-    SCALE,
-    SKIP,
-    TAKE,
-)
+from mlpcli.compiled import codes, elementwise
+from mlpcli.compiled.codes import INNER
 from mlpcli.compiled.elementary import FUSED
-from mlpcli.compiled.elementwise import (
-    activate,
-    add,
-    add_product,
-    copy,
-    dot,
-    drop,
-    mix,
-    multiply,
-    scale,
-    shift,
-    total_of,
-    waves,
-)
 from mlpcli.compiled.intrinsics import call_gemm32, call_gemm64
 from mlpcli.nn.layers import EPSILON, lowest_kept
 
@@ -71,62 +44,57 @@ def take(rows, stride, first, width, n, y, columns):
 
 
 @njit(**INNER)
+def operand(op, program, stride, n, start):
+    """What goes into a product, from row `start` on: an array, whether it lies row by row, and from line to line."""
+    if op.x < 0:
+        return program.rows[op.first + start * stride :], True, stride
+    return program.lines[op.x * n + start :], False, n
+
+
+@njit(**INNER)
 def forward(op, blas, program, stride, flat, n, neurons, columns, key, factor):
-    """The output of some neurons (of DENSE; all of others) in these columns; `stride` is the width of a row."""
+    """The output of some neurons (of dense layers; all of others) in these columns; `stride` is the width of a row."""
     code, n_in, n_out, lines = op.code, op.n_in, op.n_out, program.lines
     start, stop = columns
     x, y = panel(lines, max(op.x, 0), n_in, n), panel(lines, op.y, n_out, n)
-    if code == DENSE:
+    if code == codes.DENSE:
         j, end = neurons
-        W, own = flat[op.p0 + j * n_in : op.p0 + end * n_in], y[j * n :]
-        if op.x < 0:
-            rows = program.rows[op.first + start * stride :]
-            gemm(blas, False, True, end - j, stop - start, n_in, W, n_in, rows, stride, own[start:], n)
-        else:
-            gemm(blas, False, False, end - j, stop - start, n_in, W, n_in, x[start:], n, own[start:], n)
+        source, by_rows, step = operand(op, program, stride, n, start)
+        W, own = flat[op.p0 + j * n_in :], y[j * n + start :]
+        gemm(blas, False, by_rows, end - j, stop - start, n_in, W, n_in, source, step, own, n)
         if op.p1 >= 0:
             for neuron in range(j, end):
-                shift(y[neuron * n + start : neuron * n + stop], flat[op.p1 + neuron])
-    elif code == EMBED:
-        size, table = n_out, flat[op.p0 : op.p0 + n_in * n_out]
-        if op.x < 0:
-            rows = program.rows[op.first + start * stride :]
-            gemm(blas, True, True, size, stop - start, n_in, table, size, rows, stride, y[start:], n)
-        else:
-            gemm(blas, True, False, size, stop - start, n_in, table, size, x[start:], n, y[start:], n)
-    elif code == PERIODIC:
+                elementwise.shift(y[neuron * n + start : neuron * n + stop], flat[op.p1 + neuron])
+    elif code == codes.EMBED:
+        source, by_rows, step = operand(op, program, stride, n, start)
+        gemm(blas, True, by_rows, n_out, stop - start, n_in, flat[op.p0 :], n_out, source, step, y[start:], n)
+    elif code == codes.PERIODIC:
         _wave(op, blas, program, flat, x, y, n, columns)
-    elif code == TAKE:
+    elif code == codes.TAKE:
         take(program.rows, stride, op.first, n_in, n, y, columns)
-    elif code == NORM:
+    elif code == codes.NORM:
         _normalize(op, lines, flat, x, y, n, columns)
-    elif stop - start == n and (code in (ACTIVATION, ADD, COPY)):
-        # A whole panel is one line.
-        spare = panel(lines, max(op.spare, 0), n_in, n)
-        if code == ACTIVATION:
-            activate(op.option, x, y, spare)
-        elif code == ADD:
-            add(spare, x, y)
-        else:
-            copy(x, y)
     else:
-        for j in range(n_in):
-            i, e = j * n + start, j * n + stop
-            spare = panel(lines, op.spare + j, 1, n)[start:stop]
-            if code == ACTIVATION:
-                activate(op.option, x[i:e], y[i:e], spare)
-            elif code == LEARNT:
-                activate(op.option, x[i:e], y[i:e], spare)
-                mix(flat[op.p0 + j], x[i:e], y[i:e], spare, panel(lines, op.spare + n_in + j, 1, n)[start:stop])
-            elif code == DROPOUT:
-                lowest = lowest_of(op.option, factor)
-                drop(x[i:e], y[i:e], spare, program.salts[op.size0 + j] ^ key, lowest, start)
-            elif code == SCALE:
-                scale(flat[op.p0 + j], x[i:e], y[i:e])
-            elif code == ADD:
-                add(spare, x[i:e], y[i:e])
-            elif code == COPY:
-                copy(x[i:e], y[i:e])
+        # A whole panel is one line, where neurons have nothing of their own.
+        is_one = stop - start == n and (code == codes.ACTIVATION or code == codes.ADD or code == codes.COPY)
+        for j in range(1 if is_one else n_in):
+            i, e = (0, n_in * n) if is_one else (j * n + start, j * n + stop)
+            source, out, spare = x[i:e], y[i:e], lines[max(op.spare, 0) * n + i : max(op.spare, 0) * n + e]
+            if code == codes.ACTIVATION:
+                elementwise.activate(op.option, source, out, spare)
+            elif code == codes.LEARNT:
+                excess = lines[(op.spare + n_in) * n + i : (op.spare + n_in) * n + e]
+                elementwise.activate(op.option, source, out, spare)
+                elementwise.mix(flat[op.p0 + j], source, out, spare, excess)
+            elif code == codes.DROPOUT:
+                salt, lowest = program.salts[op.size0 + j] ^ key, lowest_of(op.option, factor)
+                elementwise.drop(source, out, spare, salt, lowest, start)
+            elif code == codes.SCALE:
+                elementwise.scale(flat[op.p0 + j], source, out)
+            elif code == codes.ADD:
+                elementwise.add(spare, source, out)
+            elif code == codes.COPY:
+                elementwise.copy(source, out)
 
 
 @njit(**INNER)
@@ -135,14 +103,14 @@ def _wave(op, blas, program, flat, x, y, n, columns):
     count, k, m, n_in, lines = op.size0, op.size1, op.size2, op.n_in, program.lines
     start, stop = columns
     for j in range(n_in):
-        copy(x[j * n + start : j * n + stop], y[j * n + start : j * n + stop])
+        elementwise.copy(x[j * n + start : j * n + stop], y[j * n + start : j * n + stop])
     for i in range(count):
         column = program.columns[op.option + i]
         own = x[column * n + start : column * n + stop]
         cos, sin = panel(lines, op.spare + i * k, k, n), panel(lines, op.spare + (count + i) * k, k, n)
         for c in range(k):
             at = i * k + c
-            waves(
+            elementwise.waves(
                 own,
                 flat[op.p0 + at],
                 flat[op.p1 + at],
@@ -152,7 +120,7 @@ def _wave(op, blas, program, flat, x, y, n, columns):
         v = y[(n_in + i * m) * n : (n_in + (i + 1) * m) * n]
         gemm(blas, False, False, m, stop - start, k, flat[op.p2 + i * m * k :], k, cos[start:], n, v[start:], n)
         for c in range(m):
-            shift(v[c * n + start : c * n + stop], flat[op.p3 + i * m + c])
+            elementwise.shift(v[c * n + start : c * n + stop], flat[op.p3 + i * m + c])
 
 
 @njit(fastmath=FUSED, **INNER)
@@ -166,7 +134,7 @@ def _normalize(op, lines, flat, x, y, n, columns):
     mean[start:stop] = dtype(0.0)
     rstd[start:stop] = dtype(0.0)
     for j in range(width):
-        add(mean[start:stop], x[j * n + start : j * n + stop], mean[start:stop])
+        elementwise.add(mean[start:stop], x[j * n + start : j * n + stop], mean[start:stop])
     for r in range(start, stop):
         mean[r] *= over
     for j in range(width):
@@ -185,37 +153,35 @@ def _normalize(op, lines, flat, x, y, n, columns):
 
 @njit(**INNER)
 def backward(op, blas, program, flat, n, neurons, columns):
-    """d cost / d x, of some inputs (of DENSE; all of others) in these columns."""
+    """d cost / d x, of some inputs (of dense layers; all of others) in these columns."""
     code, n_in, n_out, lines = op.code, op.n_in, op.n_out, program.lines
     start, stop = columns
-    if op.dx < 0 or code == TAKE:
+    if op.dx < 0 or code == codes.TAKE:
         return
     dx, dy = panel(lines, op.dx, n_in, n), panel(lines, op.dy, n_out, n)
-    if code == DENSE:
+    if code == codes.DENSE:
         i, end = neurons
         W, own = flat[op.p0 + i :], dx[i * n :]
         gemm(blas, True, False, end - i, stop - start, n_out, W, n_in, dy[start:], n, own[start:], n)
         return
-    if code == EMBED:
+    if code == codes.EMBED:
         gemm(blas, False, False, n_in, stop - start, n_out, flat[op.p0 :], n_out, dy[start:], n, dx[start:], n)
         return
-    if code == NORM:
+    if code == codes.NORM:
         _normalize_backward(op, lines, flat, dx, dy, n, columns)
         return
-    if stop - start == n and (code in (ACTIVATION, LEARNT, DROPOUT)):
-        multiply(dy, panel(lines, op.spare, n_in, n), dx)
-        return
-    for j in range(n_in):
-        i, e = j * n + start, j * n + stop
-        spare = panel(lines, max(op.spare, 0) + j, 1, n)[start:stop]
-        if code == SCALE:
-            scale(flat[op.p0 + j], dy[i:e], dx[i:e])
-        elif code == SKIP:
-            add(dy[i:e], spare, dx[i:e])
-        elif code in (ADD, COPY, PERIODIC):
-            copy(dy[i:e], dx[i:e])
+    is_one = stop - start == n and code != codes.SCALE
+    for j in range(1 if is_one else n_in):
+        i, e = (0, n_in * n) if is_one else (j * n + start, j * n + stop)
+        d, out, spare = dy[i:e], dx[i:e], lines[max(op.spare, 0) * n + i : max(op.spare, 0) * n + e]
+        if code == codes.SCALE:
+            elementwise.scale(flat[op.p0 + j], d, out)
+        elif code == codes.SKIP:
+            elementwise.add(d, spare, out)
+        elif code == codes.ADD or code == codes.COPY or code == codes.PERIODIC:
+            elementwise.copy(d, out)
         else:
-            multiply(dy[i:e], spare, dx[i:e])
+            elementwise.multiply(d, spare, out)
 
 
 @njit(fastmath=FUSED, **INNER)
@@ -228,9 +194,11 @@ def _normalize_backward(op, lines, flat, dx, dy, n, columns):
     mean[start:stop] = dtype(0.0)
     along[start:stop] = dtype(0.0)
     for j in range(width):
-        scale(flat[op.p0 + j], dy[j * n + start : j * n + stop], dx[j * n + start : j * n + stop])
-        add(mean[start:stop], dx[j * n + start : j * n + stop], mean[start:stop])
-        add_product(dx[j * n + start : j * n + stop], normal[j * n + start : j * n + stop], along[start:stop])
+        elementwise.scale(flat[op.p0 + j], dy[j * n + start : j * n + stop], dx[j * n + start : j * n + stop])
+        elementwise.add(mean[start:stop], dx[j * n + start : j * n + stop], mean[start:stop])
+        elementwise.add_product(
+            dx[j * n + start : j * n + stop], normal[j * n + start : j * n + stop], along[start:stop]
+        )
     over = dtype(1.0 / width)
     for j in range(width):
         line, out = normal[j * n : (j + 1) * n], dx[j * n : (j + 1) * n]
@@ -243,33 +211,28 @@ def fill_gradient(op, blas, program, stride, flat, grad, n, first, last):
     """The gradient of an instruction's tensors, of its neurons (inputs, columns) from first to last, over all rows."""
     code, n_in, n_out, lines = op.code, op.n_in, op.n_out, program.lines
     x, dy = panel(lines, max(op.x, 0), n_in, n), panel(lines, max(op.dy, 0), n_out, n)
-    if code == DENSE:
-        dW, own = grad[op.p0 + first * n_in :], dy[first * n :]
-        if op.x < 0:
-            gemm(blas, False, False, last - first, n_in, n, own, n, program.rows[op.first :], stride, dW, n_in)
-        else:
-            gemm(blas, False, True, last - first, n_in, n, own, n, x, n, dW, n_in)
+    if code == codes.DENSE:
+        source, by_rows, step = operand(op, program, stride, n, 0)
+        own, dW = dy[first * n :], grad[op.p0 + first * n_in :]
+        gemm(blas, False, not by_rows, last - first, n_in, n, own, n, source, step, dW, n_in)
         if op.p1 >= 0:
             for j in range(first, last):
-                grad[op.p1 + j] = total_of(dy[j * n : (j + 1) * n])
-    elif code == EMBED:
-        if op.x < 0:
-            rows = program.rows[op.first :]
-            gemm(blas, True, True, n_in, n_out, n, rows, stride, dy, n, grad[op.p0 :], n_out)
-        else:
-            gemm(blas, False, True, n_in, n_out, n, x, n, dy, n, grad[op.p0 :], n_out)
-    elif code == PERIODIC:
+                grad[op.p1 + j] = elementwise.total_of(dy[j * n : (j + 1) * n])
+    elif code == codes.EMBED:
+        source, by_rows, step = operand(op, program, stride, n, 0)
+        gemm(blas, by_rows, True, n_in, n_out, n, source, step, dy, n, grad[op.p0 :], n_out)
+    elif code == codes.PERIODIC:
         _wave_gradient(op, blas, program, flat, grad, x, dy, n, first, last)
     else:
         for j in range(first, last):
             line = dy[j * n : (j + 1) * n]
-            if code == LEARNT:
-                grad[op.p0 + j] = dot(line, panel(lines, op.spare + n_in + j, 1, n))
-            elif code == SCALE:
-                grad[op.p0 + j] = dot(line, x[j * n : (j + 1) * n])
-            elif code == NORM:
-                grad[op.p0 + j] = dot(line, panel(lines, op.spare + j, 1, n))
-                grad[op.p1 + j] = total_of(line)
+            if code == codes.LEARNT:
+                grad[op.p0 + j] = elementwise.dot(line, panel(lines, op.spare + n_in + j, 1, n))
+            elif code == codes.SCALE:
+                grad[op.p0 + j] = elementwise.dot(line, x[j * n : (j + 1) * n])
+            elif code == codes.NORM:
+                grad[op.p0 + j] = elementwise.dot(line, panel(lines, op.spare + j, 1, n))
+                grad[op.p1 + j] = elementwise.total_of(line)
 
 
 @njit(**INNER)
@@ -283,10 +246,10 @@ def _wave_gradient(op, blas, program, flat, grad, x, dy, n, first, last):
         dv = dy[(n_in + i * m) * n : (n_in + (i + 1) * m) * n]
         gemm(blas, False, True, m, k, n, dv, n, cos, n, grad[op.p2 + i * m * k :], k)
         for c in range(m):
-            grad[op.p3 + i * m + c] = total_of(dv[c * n : (c + 1) * n])
+            grad[op.p3 + i * m + c] = elementwise.total_of(dv[c * n : (c + 1) * n])
         gemm(blas, True, False, k, n, m, flat[op.p2 + i * m * k :], k, dv, n, cos, n)
-        multiply(cos, sin, cos)
+        elementwise.multiply(cos, sin, cos)
         for c in range(k):
             line = cos[c * n : (c + 1) * n]
-            grad[op.p1 + i * k + c] = -total_of(line)
-            grad[op.p0 + i * k + c] = flat.dtype.type(-2.0 * math.pi) * dot(line, own)
+            grad[op.p1 + i * k + c] = -elementwise.total_of(line)
+            grad[op.p0 + i * k + c] = flat.dtype.type(-2.0 * math.pi) * elementwise.dot(line, own)

@@ -9,29 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.compiled.arguments import (
-    ACTIVATION,
-    ADAM_RULE,
-    ADD,
-    COPY,
-    DENSE,
-    DROPOUT,
-    EMBED,
-    FUNCTIONS,
-    IDENTITY,
-    LEARNT,
-    MOMENTUM_RULE,
-    NORM,
-    OP,
-    PERIODIC,
-    ROOT_RULE,
-    SCALE,
-    SIGMOID,
-    SKIP,
-    SOFTMAX,
-    TAKE,
-    Program,
-)
+from mlpcli.compiled import codes
+from mlpcli.compiled.arguments import OP, Program
 from mlpcli.nn.chain import Residual
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.layers import Activation, Dense, Dropout, InputScale, Layer, LayerNorm, neuron_salts
@@ -98,7 +77,7 @@ class Builder:
 
     def on_lines(self, x: Value) -> Value:
         """The value as a panel."""
-        return self.emit(TAKE, x, Value(x.width, self.new(x.width), -1)) if x.line == ON_ROWS else x
+        return self.emit(codes.TAKE, x, Value(x.width, self.new(x.width), -1)) if x.line == ON_ROWS else x
 
     def elementwise(self, code: int, x: Value, tensors: tuple[str, ...] = (), **more: int) -> Value:
         """An output of the same width; its delta becomes that of the input in its place, unless its tensors need it."""
@@ -109,30 +88,30 @@ class Builder:
 
 def _dense(layer: Dense, x: Value, path: str, build: Builder) -> Value:
     y = Value(layer.width, build.new(layer.width), build.new(layer.width))
-    return build.emit(DENSE, x, y, (f"{path}W", f"{path}b"))
+    return build.emit(codes.DENSE, x, y, (f"{path}W", f"{path}b"))
 
 
 def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value:
-    if layer.function not in FUNCTIONS:
+    if layer.function not in codes.FUNCTIONS:
         raise NotSupported(f"activation {layer.function}")
-    spare, option = build.new(2 * x.width), FUNCTIONS[layer.function]
+    spare, option = build.new(2 * x.width), codes.FUNCTIONS[layer.function]
     if layer.is_learnt:
-        return build.elementwise(LEARNT, x, (f"{path}slope",), spare=spare, option=option)
-    return build.elementwise(ACTIVATION, x, spare=spare, option=option)
+        return build.elementwise(codes.LEARNT, x, (f"{path}slope",), spare=spare, option=option)
+    return build.elementwise(codes.ACTIVATION, x, spare=spare, option=option)
 
 
 def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
     first = sum(map(len, build.salts))
     build.salts.append(neuron_salts(layer.stream, x.width))
-    return build.elementwise(DROPOUT, x, spare=build.new(x.width), option=layer.steps, size0=first)
+    return build.elementwise(codes.DROPOUT, x, spare=build.new(x.width), option=layer.steps, size0=first)
 
 
 def _layer_norm(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
-    return build.elementwise(NORM, x, (f"{path}gain", f"{path}shift"), spare=build.new(x.width + 3))
+    return build.elementwise(codes.NORM, x, (f"{path}gain", f"{path}shift"), spare=build.new(x.width + 3))
 
 
 def _input_scale(layer: InputScale, x: Value, path: str, build: Builder) -> Value:
-    return build.elementwise(SCALE, x, (f"{path}scale",))
+    return build.elementwise(codes.SCALE, x, (f"{path}scale",))
 
 
 def _column_mask(layer: ColumnMask, x: Value, path: str, build: Builder) -> Value:
@@ -146,7 +125,7 @@ def _column_mask(layer: ColumnMask, x: Value, path: str, build: Builder) -> Valu
     line = y.line
     for start, stop in layer.spans:
         own = stop - start
-        build.emit(TAKE, x._replace(width=own, first=x.first + start), Value(own, line, -1))
+        build.emit(codes.TAKE, x._replace(width=own, first=x.first + start), Value(own, line, -1))
         line += own
     return y
 
@@ -161,7 +140,7 @@ def _periodic_embedding(layer: PeriodicEmbedding, x: Value, path: str, build: Bu
     sizes = {"size0": n, "size1": layer.frequencies, "size2": layer.outputs}
     keys = tuple(f"{path}{name}" for name in ("frequency", "phase", "mixing", "offset"))
     y = Value(width, build.new(width), build.new(width))
-    return build.emit(PERIODIC, x, y, keys, spare=spare, option=first, **sizes)
+    return build.emit(codes.PERIODIC, x, y, keys, spare=spare, option=first, **sizes)
 
 
 def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Builder) -> Value:
@@ -170,12 +149,12 @@ def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Bu
     place = 0
     for start, stop in layer.other_spans(x.width):
         own, part = _part(x, start, stop), _part(y, place, place + stop - start)
-        build.emit(TAKE if x.line == ON_ROWS else COPY, own, part)
+        build.emit(codes.TAKE if x.line == ON_ROWS else codes.COPY, own, part)
         place += stop - start
     row = build.offsets[f"{path}table"]
     for start, stop in layer.spans:
         own, part = _part(x, start, stop), _part(y, place, place + layer.size)
-        build.emit(EMBED, own, part, (f"{path}table",), p0=row)
+        build.emit(codes.EMBED, own, part, (f"{path}table",), p0=row)
         row += (stop - start) * layer.size
         place += layer.size
     return y
@@ -184,11 +163,11 @@ def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Bu
 def _residual(layer: Residual, x: Value, path: str, build: Builder) -> Value:
     x = build.on_lines(x)
     # The delta of what goes in is that of the layers' input plus that of the sum.
-    skip = build.emit(SKIP, x, Value(x.width, x.line, build.new(x.width) if x.delta >= 0 else -1))
+    skip = build.emit(codes.SKIP, x, Value(x.width, x.line, build.new(x.width) if x.delta >= 0 else -1))
     number, y = len(build.ops) - 1, skip
     for place, inner in enumerate(layer.layers):
         y = lower(inner, y, f"{path}{place}.", build)
-    total = build.emit(ADD, y, Value(x.width, build.new(x.width), build.new(x.width)), spare=x.line)
+    total = build.emit(codes.ADD, y, Value(x.width, build.new(x.width), build.new(x.width)), spare=x.line)
     build.ops[number]["spare"] = total.delta
     return total
 
@@ -208,14 +187,18 @@ LOWERINGS: dict[type[Layer], Lowering] = {
     Residual: _residual,
 }  # fmt: skip
 # Of cost functions on their partners.
-OUTPUTS: dict[type[Any], int] = {CrossEntropy: SOFTMAX, BinaryCrossEntropy: SIGMOID, SquaredError: IDENTITY}
+OUTPUTS: dict[type[Any], int] = {
+    CrossEntropy: codes.SOFTMAX,
+    BinaryCrossEntropy: codes.SIGMOID,
+    SquaredError: codes.IDENTITY,
+}
 # Code of a rule, and its numbers: momentum, whether it is Nesterov's; beta1, beta2; memory, addition, momentum.
 RULES: dict[type[Rule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
-    SGD: (MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),
-    Adam: (ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
-    AdamW: (ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
-    RMSprop: (ROOT_RULE, lambda rule: (rule.decay, 1.0 - rule.decay, rule.momentum)),
-    Adagrad: (ROOT_RULE, lambda rule: (1.0, 1.0, 0.0)),
+    SGD: (codes.MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),
+    Adam: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
+    AdamW: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
+    RMSprop: (codes.ROOT_RULE, lambda rule: (rule.decay, 1.0 - rule.decay, rule.momentum)),
+    Adagrad: (codes.ROOT_RULE, lambda rule: (1.0, 1.0, 0.0)),
 }
 
 
@@ -260,9 +243,9 @@ def assemble(
         if not keys:
             continue
         tensors = [placed[key] for key in keys]
-        is_table = op["code"] == EMBED
+        is_table = op["code"] == codes.EMBED
         count = 1 if is_table else tensors[0].tensor.shape[0]
-        for first, last in pairwise(_cuts(count, op["n_in"] if op["code"] == DENSE else 1)):
+        for first, last in pairwise(_cuts(count, op["n_in"] if op["code"] == codes.DENSE else 1)):
             pieces.append((number, first, last, len(updates)))
             for one in tensors:
                 start, size = one.place.start, prod(one.tensor.shape) // count
@@ -303,13 +286,13 @@ def most_threads(network: Network, batch_size: int) -> int:
     build = [placed.tensor.shape for placed in network.tensors if placed.tensor.group == "weights"]
     if step_work(network, batch_size) < 2 * WORK_OF_A_BLOCK:
         return 1
-    chunks = [_chunks({"code": DENSE, "n_out": n_out, "n_in": n_in}) for n_out, n_in in build]
+    chunks = [_chunks({"code": codes.DENSE, "n_out": n_out, "n_in": n_in}) for n_out, n_in in build]
     return max(blocks_of_step(network, batch_size), *chunks)
 
 
 def _chunks(op: dict[str, int]) -> int:
     """Into how many chunks of neurons, two at least, an instruction is cut; 0 for one whose rows are."""
-    if op["code"] != DENSE or op["n_in"] * op["n_out"] < WEIGHTS_IN_CHUNKS:
+    if op["code"] != codes.DENSE or op["n_in"] * op["n_out"] < WEIGHTS_IN_CHUNKS:
         return 0
     n_chunks = min(MOST_CHUNKS, op["n_out"] // NEURONS_OF_A_CHUNK)
     return n_chunks if n_chunks > 1 else 0

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.compiled.arguments import LINE, Data, Optimizer, Scratch, State, Steps, Team
+from mlpcli.compiled.arguments import Data, Optimizer, Scratch, State, Steps, Team
 from mlpcli.compiled.blas import find_blas, find_sleep
+from mlpcli.compiled.codes import LINE
 from mlpcli.compiled.epoch import run_steps
 from mlpcli.compiled.program import assemble, most_threads, rule_numbers
 from mlpcli.nn.layers import Dense

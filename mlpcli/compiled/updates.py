@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-from mlpcli.compiled.arguments import ADAM_RULE, INNER, MOMENTUM_RULE
+from mlpcli.compiled import codes
+from mlpcli.compiled.codes import INNER
 from mlpcli.compiled.elementary import FUSED
 from mlpcli.compiled.elementwise import copy
 
@@ -73,9 +74,9 @@ def update(code, numbers, values, group, w, g, first, second, average, flushes, 
     epsilon = dtype(values[4] * group[1])
     coupled, kept = dtype(group[2] * values[1]), dtype(1.0 - values[0] * group[3] * values[1])
     a, b, c = dtype(numbers[0]), dtype(numbers[1]), dtype(numbers[2])
-    if code == MOMENTUM_RULE:
+    if code == codes.MOMENTUM_RULE:
         _sgd(w, g, first, a, b > 0, rate, coupled, kept)
-    elif code == ADAM_RULE:
+    elif code == codes.ADAM_RULE:
         _adam(w, g, first, second, a, b, epsilon, rate, coupled, kept)
     else:
         _root(w, g, first, second, a, b, c, epsilon, rate, coupled, kept)

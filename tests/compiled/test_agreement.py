@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 from numba import njit
 
 from mlpcli.compiled import kernels, program
-from mlpcli.compiled.arguments import FUNCTIONS
+from mlpcli.compiled.codes import FUNCTIONS
 from mlpcli.compiled.elementwise import drop
 from mlpcli.compiled.epoch import run_steps
 from mlpcli.compiled.program import LOWERINGS, OUTPUTS, RULES, NotSupported, lower_network, rule_numbers
