@@ -88,8 +88,8 @@ class Data(NamedTuple):
 class Steps(NamedTuple):
     """Which steps of an epoch to take: `first` to `last` (excluded), on the rows drawn in `order` (n_rows,).
 
-    `values` (n_steps, 6) are learning rate, decay factor, average weight, scale of the direction, epsilon and dropout
-    factor of each step, `keys` (n_steps,) seed its noise. `n_taken` steps were taken before the epoch.
+    `values` (n_steps, 6) are the `StepValues` of each step, `keys` (n_steps,) seed its noise. `n_taken` steps were
+    taken before the epoch.
     """
 
     first: int

@@ -79,9 +79,7 @@ class CompiledTrainer:
         spec, n_steps, member = self.spec, self._n_steps, self.member
         rng = rng_of(spec.seed, "order", epoch, member.number)
         order = shuffled(member.rows, rng, few=member.n_rows, chunk_rows=spec.chunk_rows).astype(np.int64, copy=False)
-        keys, of = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
-        columns = (of.learning_rate, of.decay, of.average_weight, of.scale, of.epsilon, of.dropout)
-        values = np.stack(columns, axis=1)
+        keys, values = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
         total, step = 0.0, 0
         with ThreadPoolExecutor(max(1, self._team.n_threads - 1), "step") as threads:
             while step < n_steps:

@@ -13,20 +13,27 @@ from mlpcli.options import Setting, options
 Warmup = Annotated[float, Setting("Epochs over which the rate first rises linearly from 0.", ge=0)]
 
 
+class Course:
+    """What every schedule has."""
+
+    def course(self, epoch: float, epochs: float) -> float:
+        """Factor after the warm-up, `epoch` of `epochs` being counted from its end."""
+        raise NotImplementedError
+
+
 @options
-class Constant:
+class Constant(Course):
     """The same rate throughout."""
 
     name: Literal["constant"] = "constant"
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
-        """Factor after the warm-up."""
         return 1.0
 
 
 @options
-class Step:
+class Step(Course):
     """The rate is multiplied by `gamma` every `every` epochs."""
 
     name: Literal["step"] = "step"
@@ -35,12 +42,11 @@ class Step:
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
-        """Factor after the warm-up."""
         return float(self.gamma ** int(epoch // self.every))
 
 
 @options
-class Exponential:
+class Exponential(Course):
     """The rate is multiplied by `gamma` once per epoch, smoothly."""
 
     name: Literal["exponential"] = "exponential"
@@ -48,12 +54,11 @@ class Exponential:
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
-        """Factor after the warm-up."""
         return float(self.gamma**epoch)
 
 
 @options
-class Cosine:
+class Cosine(Course):
     """Half a cosine from the full rate down to `final` of it (Loshchilov & Hutter 2017, without restarts)."""
 
     name: Literal["cosine"] = "cosine"
@@ -61,12 +66,11 @@ class Cosine:
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
-        """Factor after the warm-up."""
         return self.final + (1.0 - self.final) * 0.5 * (1.0 + cos(pi * min(epoch / epochs, 1.0)))
 
 
 @options
-class OneCycle:
+class OneCycle(Course):
     """Up to the full rate and down again, both along half a cosine (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"] = "one_cycle"
@@ -76,7 +80,6 @@ class OneCycle:
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
-        """Factor after the warm-up."""
         progress = min(epoch / epochs, 1.0)
         if progress < self.peak:
             return _half_cosine(self.start, 1.0, progress / self.peak)
@@ -84,7 +87,7 @@ class OneCycle:
 
 
 @options
-class FlatCos:
+class FlatCos(Course):
     """The full rate for the share `flat` of the training, then half a cosine down to 0 (Holzmüller et al. 2024)."""
 
     name: Literal["flat_cos"] = "flat_cos"
@@ -92,13 +95,12 @@ class FlatCos:
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
-        """Factor after the warm-up."""
         progress = min(epoch / epochs, 1.0)
         return 1.0 if progress < self.flat else _half_cosine(1.0, 0.0, (progress - self.flat) / (1.0 - self.flat))
 
 
 @options
-class CosLog:
+class CosLog(Course):
     """Up from 0 and down to 0 in cycles, each twice as long as the one before (coslog4 of Holzmüller et al. 2024)."""
 
     name: Literal["coslog"] = "coslog"

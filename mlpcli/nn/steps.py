@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from mlpcli.nn.optimizers import Optimizer
 from mlpcli.options import Setting, options
 
 Array = NDArray[np.floating[Any]]
-Values = NDArray[np.float64]
 State = dict[str, NDArray[Any]]
 
 # Parameters that are stepped at once: five arrays of so many stay in the second-level cache, which makes Adam on two
@@ -52,21 +51,19 @@ class UpdateSpec:
     averaging: Averaging | None = None
 
 
-@dataclass(frozen=True)
-class StepValues:
-    """What changes from step to step, for the steps of an epoch: all are (n_steps,).
+class StepValues(NamedTuple):
+    """What changes from step to step; the steps of an epoch are the rows of an array (n_steps, 6).
 
-    `counts` are from 1; `decay` multiplies weight decay, `dropout` every rate of it; `average_weight` is that of the
-    parameters in their average; `scale` multiplies the direction, `epsilon` is the optimizer's then.
+    `decay` multiplies weight decay, `dropout` every rate of it, `scale` the direction; `average_weight` is that of the
+    parameters in their average, `epsilon` the optimizer's.
     """
 
-    counts: Values
-    learning_rate: Values
-    decay: Values
-    average_weight: Values
-    scale: Values
-    epsilon: Values
-    dropout: Values
+    learning_rate: float
+    decay: float
+    average_weight: float
+    scale: float
+    epsilon: float
+    dropout: float
 
 
 @dataclass(frozen=True)
@@ -125,10 +122,10 @@ def init_state(spec: UpdateSpec, flat: Array) -> State:
 
 def make_step(
     network: Network, spec: UpdateSpec, flat: Array, gradient: Array, state: Mapping[str, NDArray[Any]]
-) -> Callable[..., None]:
+) -> Callable[[int, StepValues], None]:
     """A function that moves `flat` and `state` in place by what is in `gradient`, which it uses up.
 
-    Its arguments are the values of a step, see `StepValues`.
+    Its arguments are the number of the step, from 1, and its values.
     """
     optimizer, spare = spec.optimizer, np.empty(min(CHUNK, flat.size), flat.dtype)
     average = state.get("average")
@@ -141,22 +138,20 @@ def make_step(
             chunks.append((group, flat[own], gradient[own], arrays, averaged, spare[: own.stop - own.start]))
     smallest = np.finfo(flat.dtype).tiny
 
-    def step(
-        count: int, learning_rate: float, decay: float, average_weight: float, scale: float, epsilon: float
-    ) -> None:
+    def step(count: int, values: StepValues) -> None:
         if spec.gradient_clip is not None:
             clip(gradient, spec.gradient_clip, groups)
         for group, w, g, arrays, averaged, free in chunks:
             if group.coupled:
-                np.multiply(w, group.coupled * decay, out=free)
+                np.multiply(w, group.coupled * values.decay, out=free)
                 g += free
             elif group.decoupled:
-                w *= 1.0 - learning_rate * group.decoupled * decay
-            direction = optimizer.direction(g, arrays, group.epsilon * epsilon, free)
-            direction *= learning_rate * group.rate * scale
+                w *= 1.0 - values.learning_rate * group.decoupled * values.decay
+            direction = optimizer.direction(g, arrays, group.epsilon * values.epsilon, free)
+            direction *= values.learning_rate * group.rate * values.scale
             w -= direction
             if averaged is not None:
-                blend(averaged, w, average_weight, free)
+                blend(averaged, w, values.average_weight, free)
             if count % FLUSH_EVERY == 0:
                 for array in arrays:
                     np.abs(array, out=free)

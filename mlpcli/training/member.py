@@ -19,6 +19,7 @@ from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import SharedProducts
 
 Array = NDArray[np.floating[Any]]
+Values = NDArray[np.float64]
 
 STEADY = Constant()
 
@@ -118,30 +119,21 @@ class NonFiniteLoss(Exception):
         self.where = where
 
 
-def step_values(spec: TrainingSpec, epoch: int, n_steps: int) -> StepValues:
-    """Those of the steps of an epoch (from 0).
+def step_values(spec: TrainingSpec, epoch: int, n_steps: int) -> Values:
+    """The `StepValues` of each step of an epoch (from 0): (n_steps, 6).
 
     Schedules go by the middle of a step, so that a warm-up does not waste its first step on a rate of zero.
     """
-    steps = np.arange(n_steps, dtype=np.float64)
+    steps, averaging, n_epochs = np.arange(n_steps, dtype=np.float64), spec.update.averaging, spec.epochs
     counts, times = epoch * n_steps + steps + 1.0, epoch + (steps + 0.5) / n_steps
-    averaging, n_all = spec.update.averaging, spec.epochs * n_steps
-    weights = np.zeros(n_steps)
-    if averaging is not None:
-        weights[:] = [averaging.weight(int(count), n_all) for count in counts]
+    weights = [0.0 if averaging is None else averaging.weight(int(count), n_epochs * n_steps) for count in counts]
     scale, epsilon = spec.update.optimizer.factors(counts)
-    return StepValues(
-        counts,
-        spec.update.optimizer.learning_rate * _factors(spec.schedule, times, spec.epochs),
-        _factors(spec.decay_schedule, times, spec.epochs),
-        weights,
-        scale,
-        epsilon,
-        _factors(spec.dropout_schedule, times, spec.epochs),
-    )
+    rates = spec.update.optimizer.learning_rate * _factors(spec.schedule, times, n_epochs)
+    decay, dropout = (_factors(own, times, n_epochs) for own in (spec.decay_schedule, spec.dropout_schedule))
+    return np.stack([rates, decay, weights, scale, epsilon, dropout], axis=1)
 
 
-def _factors(schedule: Schedule, times: NDArray[np.float64], epochs: int) -> NDArray[np.float64]:
+def _factors(schedule: Schedule, times: Values, epochs: int) -> Values:
     if schedule == STEADY:
         return np.ones(len(times))
     return np.array([schedule_factor(schedule, time, epochs) for time in times.tolist()])
@@ -188,24 +180,16 @@ class NumpyTrainer:
     def _run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         spec, n_steps, number = self.spec, self._n_steps, self.member.number
         order = shuffled(self.member.rows, rng_of(spec.seed, "order", epoch, number), chunk_rows=spec.chunk_rows)
-        values, keys = step_values(spec, epoch, n_steps), step_keys(spec, epoch, number, n_steps).tolist()
-        moves = zip(
-            *(
-                column.tolist()
-                for column in (values.learning_rate, values.decay, values.average_weight, values.scale, values.epsilon)
-            ),
-            strict=True,
-        )
-        total = rate = 0.0
-        for step, (rate, *others) in enumerate(moves):
+        keys, total, of = step_keys(spec, epoch, number, n_steps).tolist(), 0.0, None
+        for step, values in enumerate(step_values(spec, epoch, n_steps).tolist()):
+            of = StepValues(*values)
             if must_stop():
-                return EpochResult(total / len(order), rate, is_whole=False)
+                return EpochResult(total / len(order), of.learning_rate, is_whole=False)
             rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]
-            noise = Noise(keys[step], float(values.dropout[step]))
-            loss = self._loss_and_gradient(*self._batch.gather(rows), noise)
+            loss = self._loss_and_gradient(*self._batch.gather(rows), Noise(keys[step], of.dropout))
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")
-            self._step(int(values.counts[step]), rate, *others)
+            self._step(epoch * n_steps + step + 1, of)
             self.state.n_steps += 1
             total += loss * len(rows)
-        return EpochResult(total / len(order), rate)
+        return EpochResult(total / len(order), of.learning_rate if of else 0.0)

@@ -13,7 +13,17 @@ from mlpcli.nn.layers import Activation, Dense, InputScale, LayerNorm
 from mlpcli.nn.losses import CrossEntropy
 from mlpcli.nn.network import LossAndGradient, Network
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from mlpcli.nn.steps import CHUNK, FLUSH_EVERY, Multipliers, UpdateSpec, clip, init_state, make_step, parameter_groups
+from mlpcli.nn.steps import (
+    CHUNK,
+    FLUSH_EVERY,
+    Multipliers,
+    StepValues,
+    UpdateSpec,
+    clip,
+    init_state,
+    make_step,
+    parameter_groups,
+)
 
 VARIANTS = {
     "sgd": SGD(),
@@ -52,7 +62,8 @@ class Stepper:
         self.gradient[...] = gradient
         self.count += 1
         scale, epsilon = self.spec.optimizer.factors(np.array([float(self.count)]))
-        self._step(self.count, learning_rate, decay, average_weight, float(scale[0]), float(epsilon[0]))
+        values = StepValues(learning_rate, decay, average_weight, float(scale[0]), float(epsilon[0]), 1.0)
+        self._step(self.count, values)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Poisson, SquaredE
 from mlpcli.nn.network import Network, predict
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from mlpcli.nn.schedules import Constant, Cosine, CosLog, FlatCos, OneCycle, Step
-from mlpcli.nn.steps import UpdateSpec
+from mlpcli.nn.steps import StepValues, UpdateSpec
 from mlpcli.training.dataset import Batch, Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import Monitor, fit, init_training
@@ -236,10 +236,10 @@ def test_values_of_steps_go_by_the_middle_of_each_and_count_on_over_epochs():
         decay_schedule=FlatCos(),
         update=replace(SPEC.update, averaging=ExponentialAverage()),
     )
-    first, later = step_values(spec, 0, 4), step_values(spec, 3, 4)
+    first, later = (StepValues(*step_values(spec, epoch, 4).T) for epoch in (0, 3))
     np.testing.assert_allclose(first.learning_rate, 0.01 * np.array([0.125, 0.375, 0.625, 0.875]) / 2)
-    np.testing.assert_array_equal(first.counts, [1, 2, 3, 4])
-    np.testing.assert_array_equal(later.counts, [13, 14, 15, 16])
+    np.testing.assert_allclose(first.average_weight, 9.0 / (np.array([1, 2, 3, 4]) + 9.0))
+    np.testing.assert_allclose(later.average_weight, 9.0 / (np.array([13, 14, 15, 16]) + 9.0))
     assert (later.decay < 1.0).all()
     np.testing.assert_array_equal(first.dropout, 1.0)
 
