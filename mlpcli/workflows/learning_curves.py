@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import answer_names, decode_outputs
+from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.scores import gather, measure_of
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.main_metrics import main_metrics
 from mlpcli.workflows.parts import Part
 from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.scoring import Decoded
 
 Array = NDArray[np.floating[Any]]
 
@@ -47,7 +48,7 @@ class LearningCurves:
 
     def _scores(self, part: Part, outputs: Array) -> dict[str, float]:
         task, names = self._target.task, answer_names(self._target)
-        answers = decode_outputs(self._target, self._state, outputs)
+        answers = Decoded(self._target, self._state, outputs)
         evidence = gather(task, part.truth, answers, part.weights, self._state.get("threshold"))
         with np.errstate(all="ignore"):
             return {metric: float(measure_of(task, metric, names)(evidence)) for metric in self._metrics}
