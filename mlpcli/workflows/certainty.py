@@ -115,6 +115,6 @@ class Answered:
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights)
 
-    def judge(self, gates: Sequence[Gate], seed: int) -> list[Verdict]:
-        """What gates say of these rows, with intervals of the usual certainty where they ask for them."""
-        return self.score(USUAL, [without_end(gate.metric) for gate in gates], seed).judge(gates)
+    def judge(self, gates: Sequence[Gate], seed: int, certainty: Certainty = USUAL) -> list[Verdict]:
+        """What gates say of these rows, with intervals where they ask for them."""
+        return self.score(certainty, [without_end(gate.metric) for gate in gates], seed).judge(gates)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
+from mlpcli.evaluation.intervals import USUAL
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
@@ -266,7 +267,10 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
-    return _answered(prepared, last, ensemble).judge(gates, prepared.spec.seed)
+    certainty = USUAL
+    if prepared.folds is not None and last is prepared.validation:
+        certainty = USUAL.of_folds(int(prepared.folds.max()) + 1)
+    return _answered(prepared, last, ensemble).judge(gates, prepared.spec.seed, certainty)
 
 
 def _answered(prepared: Prepared, part: Part, ensemble: Ensemble) -> Answered:

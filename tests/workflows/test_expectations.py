@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from mlpcli.errors import ConfigError
+from mlpcli.evaluation.intervals import USUAL
+from mlpcli.evaluation.uncertainty.shares import wilson
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows.expectations import CHOOSERS, chosen_on_validation
 from mlpcli.workflows.preparation import prepare
 from tests.program import DATA, done, mlp, train, write_config
 from tests.workflows.staging import IRIS, loaded
+from tests.workflows.test_fitting import fitted
 
 CANCER = {"train": str(DATA / "breast_cancer.csv"), "target": "diagnosis"}
 ENDS = {"min": {"accuracy.low": 0.5}}
@@ -115,3 +118,21 @@ def test_the_validation_file_is_no_test_file(folder):
     assert said not in prepare(loaded(data, NOTHING)).notes
     with pytest.raises(ConfigError, match=r"data\.test: has the rows of data\.validation"):
         prepare(loaded(data, expect=ENDS))
+
+
+def test_rows_of_folds_have_wider_intervals_than_rows_that_are_independent():
+    """Members share training rows: k folds count as fewer rows, Nadeau & Bengio 2003."""
+    for n_folds, factor in ((2, 3.0), (4, 7 / 3), (10, 19 / 9)):
+        assert USUAL.of_folds(n_folds).z == pytest.approx(USUAL.z * factor**0.5)
+    data, training = CANCER | {"validation": None}, {"epochs": 5, **NOTHING}
+    ends = {"min": {"accuracy.low": 0.5}, "max": {"accuracy.high": 1.0}}
+    prepared = prepare(loaded(data, training, model=FOLDS, expect=ends))
+    outcome, _ = fitted(prepared)
+    low, high = (verdict.score for verdict in outcome.verdicts)
+    accuracy = outcome.scores["validation"]["accuracy"]
+    n_rows = len(prepared.train.truth)
+    independent = wilson(accuracy, n_rows, USUAL.z)
+    wide = wilson(accuracy, n_rows, USUAL.of_folds(2).z)
+    assert low == pytest.approx(wide.low)
+    assert high == pytest.approx(wide.high)
+    assert low < independent.low < accuracy < independent.high < high
