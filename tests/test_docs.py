@@ -273,6 +273,15 @@ def test_every_file_of_the_code_that_a_page_names_is_there():
             assert any(f"/{path}".endswith(f"/{name}") for path in files), f"{page.name}: {name}"
 
 
+def test_every_name_in_the_code_that_the_pages_for_developers_mention_is_there():
+    folders = [ROOT / name for name in ("mlpcli", "tests")]
+    code = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    known = set(re.findall(r"\w+", code))
+    for page in ("adding.md", "architecture.md"):
+        names = re.findall(r"`([A-Za-z]\w*_\w+|[A-Z]\w+)`", (DOCS / page).read_text(encoding="utf-8"))
+        assert [name for name in names if name not in known] == []
+
+
 def test_every_page_is_in_the_index():
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     assert all(f"]({page.name})" in index for page in DOCS.glob("*.md") if page.name != "README.md")
