@@ -16,6 +16,7 @@ import typer
 
 from mlpcli import __version__
 from mlpcli.cli.commands import Program, TextVerb, Verb
+from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import usage_message
 from mlpcli.cli.signals import Signals
 from mlpcli.cli.terminal import width_of
@@ -101,7 +102,13 @@ def main() -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the program; returns its exit code."""
+    """Run the program; returns its exit code, which its log has as well."""
+    code = _run(arguments)
+    LOG.end(code)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         # Not standalone: Typer then hands us its usage errors, which are shown like ours.
         code = app(arguments or ["--help"], prog_name="mlp", standalone_mode=False)
@@ -141,6 +148,7 @@ def _end_with(error: Exception, arguments: list[str]) -> int:
         _say(f"the output cannot be written: {error.strerror}. Choose another place for it.")
         return _abandon_output(MlpError.exit_code)
     traceback.print_exception(error)
+    LOG.note("bug", traceback="".join(traceback.format_exception(error)))
     _say(f"this is a bug in mlpcli {__version__}, not a mistake of yours. Please report the lines above.")
     return BUG
 
@@ -159,7 +167,8 @@ def _abandon_output(code: int) -> int:
 
 
 def _say(text: str) -> None:
-    """Write a message to standard error."""
+    """Write a message to standard error, and to the log."""
+    LOG.note("error", text=text)
     width = width_of(sys.stderr)
     for line in shortened(printable(text)).split("\n"):
         sys.stderr.write("\n".join(folded(line, width)) + "\n")

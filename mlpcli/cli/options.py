@@ -9,6 +9,10 @@ from mlpcli.errors import MlpError
 
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error: a line for every epoch.")]
+LogFile = Annotated[
+    str | None, typer.Option("--log", metavar="FILE", help="Append what happens to FILE: JSON lines with time stamps.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any key of the config (training.epochs=50); repeatable."),

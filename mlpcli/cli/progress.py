@@ -3,9 +3,10 @@
 from time import monotonic
 
 from mlpcli.cli.bars import LiveLine, Piece, time_left
+from mlpcli.cli.job_log import LOG
 from mlpcli.cli.terminal import Screen
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
-from mlpcli.messages import number
+from mlpcli.messages import duration, number
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.workflows.fitting import monitored_name
 from mlpcli.workflows.preparation import Prepared
@@ -18,8 +19,9 @@ LABEL = 10  # columns of `network   `
 class TrainingView:
     """Shows what is trained, then epoch after epoch."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, screen: Screen, is_verbose: bool = False) -> None:
+        self._screen, self._is_verbose = screen, is_verbose
+        self._began = monotonic()
         self._line = LiveLine(screen)
         self._last_said = 0.0
 
@@ -37,6 +39,19 @@ class TrainingView:
             self._fact(name, text)
         if prepared.engine.reason:
             self._fact("engine", f"{prepared.engine.name}: {prepared.engine.reason}")
+        seconds = monotonic() - self._began
+        if self._is_verbose:
+            self._fact("prepared", f"in {duration(seconds)}")
+        LOG.note(
+            "prepared",
+            seconds=round(seconds, 3),
+            rows={part.name: len(part.truth) for part in prepared.parts},
+            layers=prepared.network.sizes,
+            members=len(prepared.networks),
+            engine=prepared.engine.name,
+            epochs=prepared.spec.epochs,
+            from_epoch=from_epoch,
+        )
         if from_epoch:
             self._fact("resumed", f"after epoch {from_epoch}")
         self._metric, self._epochs, self._first = monitored_name(prepared), prepared.spec.epochs, from_epoch
@@ -46,11 +61,17 @@ class TrainingView:
     def epoch(self, report: EpochReport, state: TrainingState) -> None:
         """Show an epoch, unless the last one shown is too close."""
         now, losses = monotonic(), self._losses(report, state)
+        self._log(report, state)
         head = f"epoch {report.epoch:>4}/{self._epochs}"
+        if self._is_verbose:
+            pace = f"rate {report.learning_rate:.3g}   {duration(report.seconds)}"
+            self._screen.say(f"{head}   {'   '.join([*losses, pace])}", " " * LABEL)
         if self._line.is_live:
             left = time_left(now - self._started, report.epoch - self._first, self._epochs - self._first)
             pieces = [Piece(left, 1), *(Piece(text, rank) for rank, text in zip((0, 2, 3), losses, strict=False))]
             self._line.draw(head, report.epoch / self._epochs, pieces, is_due=report.epoch == self._epochs)
+            return
+        if self._is_verbose:
             return
         step = max(1, self._epochs // PLAIN_LINES)
         if report.epoch in (1, self._epochs) or report.epoch % step == 0 or now - self._last_said >= PLAIN_SECONDS:
@@ -61,6 +82,21 @@ class TrainingView:
         """Give the terminal back, and leave a line free before the answer."""
         self._line.clear()
         self._screen.say("")
+
+    def _log(self, report: EpochReport, state: TrainingState) -> None:
+        LOG.note(
+            "epoch",
+            epoch=report.epoch,
+            epochs=self._epochs,
+            train_loss=report.train_loss,
+            validation_loss=report.validation_loss,
+            metric=self._metric,
+            score=report.score,
+            best_epoch=state.best_epoch,
+            best_score=state.best_score,
+            learning_rate=report.learning_rate,
+            seconds=round(report.seconds, 6),
+        )
 
     def _fact(self, name: str, text: str) -> None:
         self._screen.say(f"{name:<{LABEL}}{text}", " " * LABEL)

@@ -73,6 +73,11 @@ that is missed is exit code 1; the run is kept.
 - `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
   same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
   always counts as changed.
+- `--log FILE` appends a JSON line for each event, with `time` (UTC), `event` and `pid`: `start`, `reading`, `prepared`,
+  `epoch`, `warning`, `error`, `trained` (the document of `--json`), and `end` with `exit_code` and `seconds`. A job
+  without `end` was killed. Several jobs can share a file; `--quiet` does not change it. `eval` and `predict` have it
+  too.
+- `-v` says every epoch with its learning rate and time, and how long reading and preparing took.
 - `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
   code 0; metrics.json says why (`stop_reason`). Reading and preparing count; the clock is looked at before each step,
   and a training that is stopped in its first epoch keeps the weights of its last step (`epochs` is 0). The memory is

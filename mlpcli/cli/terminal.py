@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from mlpcli.cli.document import Cell, Document, Form, Paragraph
 from mlpcli.cli.html import html_page
+from mlpcli.cli.job_log import LOG
 from mlpcli.cli.layout import Line, document_lines, paragraph_lines
 from mlpcli.cli.markdown import markdown
 from mlpcli.cli.plain import json_text
@@ -59,7 +60,8 @@ class Screen:
         self._say(paragraph_lines(Paragraph(text), width_of(sys.stderr), indent))
 
     def warn(self, text: str) -> None:
-        """Write a warning: a line of the conversation that should be read."""
+        """Write a warning: a line of the conversation that should be read; the log has it as well."""
+        LOG.note("warning", text=text)
         first, *rest = paragraph_lines(Paragraph(NOTE + text), width_of(sys.stderr), " " * len(NOTE))
         self._say([[Cell(NOTE, "warning"), Cell(first[0].text.removeprefix(NOTE))], *rest])
 

@@ -2,17 +2,15 @@
 
 import os
 from itertools import count
-from typing import Any
 
-from mlpcli.config.parsing import parse_yaml
-from mlpcli.errors import ConfigError
+OUTPUT = b"output:"
 
 
 def is_of_another_config(old: str, new: str) -> bool:
-    """Whether two config.yaml say different things, `output` aside; true where one cannot be read."""
+    """Whether two config.yaml, as mlp writes them, differ in more than `output`; true where one cannot be read."""
     try:
         return _settings(old) != _settings(new)
-    except (OSError, UnicodeDecodeError, ConfigError):
+    except OSError:
         return True
 
 
@@ -21,9 +19,12 @@ def numbered(path: str) -> str:
     return next(name for n in count(1) if not os.path.lexists(name := f"{path}.{n}"))
 
 
-def _settings(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        value, _ = parse_yaml(file.read(), path)
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: not a config.")
-    return {key: item for key, item in value.items() if key != "output"}
+def _settings(path: str) -> list[bytes]:
+    """The lines of a config but those of `output`, without reading YAML: what only uses a model needs none."""
+    kept, is_output = [], False
+    with open(path, "rb") as file:
+        for line in file:
+            is_output = line.startswith(OUTPUT) or (is_output and line.startswith(b" "))
+            if not is_output:
+                kept.append(line)
+    return kept

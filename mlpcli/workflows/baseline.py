@@ -1,18 +1,9 @@
 """Whether a model is far worse than the constant baseline: what every verb that shows its scores says then."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mlpcli.data.targets.target import answer_names
-from mlpcli.evaluation.scores import score
 from mlpcli.messages import listed, number
-from mlpcli.model import Model
-from mlpcli.nn.losses import SquaredError
-from mlpcli.workflows.scoring import constant_answers
 
 # A log loss or an error of more than so many times the baseline's is far worse. Below it stand models that are odd for
 # a reason: class weights, a quantile, rows of another kind.
@@ -25,7 +16,7 @@ def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float |
     `rows` says of which rows: "the validation rows".
     """
     bad = []
-    for key in _keys(scores):
+    for key in compared_keys(scores):
         own, other = scores.get(key), constant.get(key)
         if own is not None and other is not None and other > 0.0 and own > FAR * other:
             bad.append(f"{key} is {number(own)}, the baseline's {number(other)}")
@@ -56,27 +47,7 @@ def of_part(flat: Mapping[str, Any], part: str) -> dict[str, float | None]:
     return {key: value if isinstance(value, int | float) else None for key, value in found.items()}
 
 
-def far_worse_on_rows(
-    model: Model, scores: Mapping[str, float], truth: NDArray[Any], weights: NDArray[np.float64] | None
-) -> str:
-    """The same of new rows, where the baseline is the best single answer for these rows.
-
-    Of rows that are nearly alike that answer is nearly perfect; then the baseline of the training counts.
-    """
-    target = model.target
-    if not len(truth):
-        return ""
-    answers = constant_answers(target, SquaredError(), truth, weights, len(truth))
-    names, recorded = answer_names(target), of_part(model.scores, "constant")
-    constant: dict[str, float | None] = {}
-    for key in _keys(scores):
-        here = score(target.task, key, truth, answers, names, weights)
-        before = recorded.get(key)
-        constant[key] = here if before is None or not math.isfinite(here) else max(here, before)
-    return far_worse(scores, constant, "these rows")
-
-
-def _keys(scores: Mapping[str, Any]) -> list[str]:
+def compared_keys(scores: Mapping[str, Any]) -> list[str]:
     """The scores that are compared: the log loss, or the error, of several targets that of each."""
     each = [key for key in scores if key.startswith("rmse[")]
     return each or [key for key in ("log_loss", "rmse") if key in scores]

@@ -19,10 +19,10 @@ from mlpcli.messages import listed
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.scoring import far_worse_on_rows
 from mlpcli.workflows.trained_rows import notes_on_trained_rows
 
 # Why metrics that resampled rows cannot judge decide nothing.

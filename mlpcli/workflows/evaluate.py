@@ -20,11 +20,11 @@ from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.baseline import far_worse_on_rows
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.scoring import far_worse_on_rows
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
 from mlpcli.workflows.trained_rows import notes_on_trained_rows
 

@@ -1,7 +1,8 @@
 """Scores of a model on rows whose truth is known, and of the constant baseline."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, isfinite, log
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from mlpcli.evaluation.averages import Predicted
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
-from mlpcli.nn.losses import AbsoluteError, Loss, Quantile
+from mlpcli.model import Model
+from mlpcli.nn.losses import AbsoluteError, Loss, Quantile, SquaredError
+from mlpcli.workflows.baseline import compared_keys, far_worse, of_part
 from mlpcli.workflows.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
 
 Values = NDArray[np.float64]
@@ -140,6 +143,26 @@ def constant_answers(target: Target, loss: Loss, truth: NDArray[Any], weights: V
     else:
         answer = constant_yes_no(truth, weights)
     return np.broadcast_to(answer, (n_rows, len(answer)))
+
+
+def far_worse_on_rows(
+    model: Model, scores: Mapping[str, float], truth: NDArray[Any], weights: NDArray[np.float64] | None
+) -> str:
+    """The same of new rows, where the baseline is the best single answer for these rows.
+
+    Of rows that are nearly alike that answer is nearly perfect; then the baseline of the training counts.
+    """
+    target = model.target
+    if not len(truth):
+        return ""
+    answers = constant_answers(target, SquaredError(), truth, weights, len(truth))
+    names, recorded = answer_names(target), of_part(model.scores, "constant")
+    constant: dict[str, float | None] = {}
+    for key in compared_keys(scores):
+        here = score(target.task, key, truth, answers, names, weights)
+        before = recorded.get(key)
+        constant[key] = here if before is None or not isfinite(here) else max(here, before)
+    return far_worse(scores, constant, "these rows")
 
 
 def _quantile_of(loss: Loss) -> float | None:

@@ -409,7 +409,7 @@ def test_a_run_of_another_config_is_kept_under_the_next_number_with_all_that_is_
     assert (tmp_path / "x.1" / "weights.npz").read_text() == "seed: 1\n"
 
 
-@pytest.mark.parametrize("old", ["seed: 3\n", "output: elsewhere\nseed: 3\n", "# a remark\nseed:   3\n"])
+@pytest.mark.parametrize("old", ["seed: 3\n", "output: elsewhere\nseed: 3\n", 'seed: 3\noutput: "a long\n  name"\n'])
 def test_a_run_of_the_same_config_is_replaced(tmp_path, old):
     assert kept_after(tmp_path, old) == ""
 

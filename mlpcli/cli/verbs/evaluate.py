@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     By,
@@ -15,6 +16,7 @@ from mlpcli.cli.options import (
     Html,
     Json,
     JUnit,
+    LogFile,
     Markdown,
     Maximum,
     Minimum,
@@ -52,6 +54,7 @@ def evaluate(
     junit: JUnit = "",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    log: LogFile = None,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
@@ -66,11 +69,13 @@ def evaluate(
     from mlpcli.cli.verbs.eval_options import read_by, read_certainty, read_gates
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 
+    LOG.begin(log, "eval", weights=weights, test=source)
     form = form_of(json, markdown, html)
     gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
     refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, each, gates)
     result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, bounds, groups)
+    LOG.note("scored", rows=result.n_rows, passed=result.passed)
     shown = document(result)
     Screen(quiet).give(shown, as_json(result), form)
     report(result, shown, junit)

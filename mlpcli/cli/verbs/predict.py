@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import refuse_swapped
-from mlpcli.cli.options import Delimiter, Encoding, OnDrift, Quiet, Weights
+from mlpcli.cli.options import Delimiter, Encoding, LogFile, OnDrift, Quiet, Weights
 from mlpcli.errors import MlpError
 
 JSON_LINES_FILE = "predicted.jsonl"  # a name with the ending of JSON Lines
@@ -29,6 +30,7 @@ def predict(
     on_drift: OnDrift = "warn",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    log: LogFile = None,
     quiet: Quiet = False,
     json: Annotated[bool, typer.Option("--json", help="Write JSON Lines to standard output: an object a row.")] = False,
 ) -> None:
@@ -40,6 +42,7 @@ def predict(
     from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
 
+    LOG.begin(log, "predict", weights=weights, input=source, output=output)
     refuse_swapped("predict", weights, source)
     if json and output != "-":
         raise MlpError(f"--json: is for standard output. A file is written by its ending: -o {JSON_LINES_FILE}")
@@ -52,6 +55,7 @@ def predict(
         sys.stdout.flush()
     else:
         summary = predict_to_file(request, output)
+    LOG.note("predicted", rows=summary.n_rows)
     odd = describe_counts(summary.counts)
     screen = Screen(quiet)
     for note in (*summary.notes, *([odd] if odd else [])):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers
-from mlpcli.cli.options import Config, Html, Json, Markdown, Output, Quiet, Seed, Settings, form_of
+from mlpcli.cli.job_log import LOG
+from mlpcli.cli.options import Config, Html, Json, LogFile, Markdown, Output, Quiet, Seed, Settings, Verbose, form_of
 from mlpcli.cli.verbs.describing import chosen_remark, score_headings
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.errors import GateMissed
@@ -45,6 +46,8 @@ def train(
     memory: Annotated[
         str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
     ] = None,
+    log: LogFile = None,
+    verbose: Verbose = False,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
@@ -62,11 +65,17 @@ def train(
     from mlpcli.workflows.train import train_if_changed
 
     form, limits, screen = form_of(json, markdown, html), Limits(seconds, epochs, memory), Screen(quiet)
+    LOG.begin(log, "train", config=config, set=settings or [])
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
-    flags = [*limits.words(), *["--force"] * force, *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
+    LOG.note("reading", train=loaded.config.data.train, output=loaded.config.output)
+    flags = [*limits.words(), *(["--log", log] if log else []), *["--force"] * force, *["--verbose"] * verbose]
+    flags += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
-    result = (train_if_changed if if_changed else run_training)(loaded, TrainingView(screen), resume, command, force)
-    screen.give(document(result), as_json(result), form)
+    view = TrainingView(screen, verbose)
+    result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force)
+    record = as_json(result)
+    LOG.note("trained", **record)
+    screen.give(document(result), record, form)
     if form == "text":
         for line in next_commands(result):
             screen.say(line)
