@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.dumping import as_plain
 from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import Verdict, judge, make_gates
 from mlpcli.evaluation.intervals import USUAL
@@ -15,7 +14,6 @@ from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
 from mlpcli.storage.model_record import Sitting
-from mlpcli.storage.records import to_plain
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
 from mlpcli.workflows.certainty import Answered, reasons_undefined
@@ -28,15 +26,12 @@ from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparation import Prepared
 from mlpcli.workflows.scoring import Decoded, Judge, constant_answers, score_answers
-from mlpcli.workflows.sittings import sitting_until
+from mlpcli.workflows.sittings import sitting_until, training_record
 from mlpcli.workflows.stop_metric import metric_is_gain
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
-
-# Sections of the config that a model does not depend on.
-NOT_RECORDED = ("output", "expect", "budget")
 
 
 @dataclass(frozen=True)
@@ -151,7 +146,7 @@ def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittin
         replace(prepared.table_format, delimiter=None, encoding=None),
         prepared.weight,
         _flat(scores),
-        _record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
+        training_record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
         prepared.reference,
         prepared.trained_rows,
     )
@@ -284,20 +279,3 @@ def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
     if validation is None or len(validation.truth) >= FEWEST_ROWS:
         return ""
     return few_rows_note(_answered(prepared, validation, ensemble), prepared.folds is not None, prepared.spec.seed)
-
-
-def _record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting]) -> dict[str, object]:
-    """How the model was made; without times and places, so that the same training gives the same bytes."""
-    config = as_plain(prepared.loaded.config)
-    for key in NOT_RECORDED:
-        del config[key]
-    return {
-        "config": config,
-        "seed": prepared.spec.seed,
-        "sittings": to_plain(list(sittings)),
-        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
-        "rows": {part.name: len(part.truth) for part in prepared.parts},
-        "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
-        "epoch": state.best_epoch or state.epoch,
-        "epochs": state.epoch,
-    }

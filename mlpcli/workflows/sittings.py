@@ -1,4 +1,7 @@
-"""The sittings of a training: it may be interrupted, and go on with another engine, thread count or version."""
+"""How a model was made, as its file records it.
+
+A training may be interrupted, and go on with another engine, thread count or version: each sitting is recorded.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -7,9 +10,15 @@ import numpy as np
 import pandas
 
 from mlpcli import __version__
+from mlpcli.config.dumping import as_plain
 from mlpcli.storage.model_record import Sitting
+from mlpcli.storage.records import to_plain
+from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.engines import engine_versions
 from mlpcli.workflows.preparation import Prepared
+
+# Sections of the config that a model does not depend on.
+NOT_RECORDED = ("output", "expect", "budget")
 
 
 def sitting_until(prepared: Prepared, epoch: int) -> Sitting:
@@ -34,3 +43,20 @@ def joined(sittings: Sequence[Sitting]) -> tuple[Sitting, ...]:
             found.pop()
         found.append(sitting)
     return tuple(found)
+
+
+def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting]) -> dict[str, object]:
+    """How the model was made; without times and places, so that the same training gives the same bytes."""
+    config = as_plain(prepared.loaded.config)
+    for key in NOT_RECORDED:
+        del config[key]
+    return {
+        "config": config,
+        "seed": prepared.spec.seed,
+        "sittings": to_plain(list(sittings)),
+        "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
+        "rows": {part.name: len(part.truth) for part in prepared.parts},
+        "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
+        "epoch": state.best_epoch or state.epoch,
+        "epochs": state.epoch,
+    }
