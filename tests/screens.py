@@ -40,7 +40,7 @@ training: {epochs: 3, early_stopping: null}
 NEW = """\
 data: {train: train.csv, target: species, drop: [year], validation: 0.25}
 model: {layers: [auto, 16, auto]}
-training: {epochs: 20, optimizer: {name: adam, learning_rate: 0.01}, early_stopping: null}
+training: {epochs: 20, optimizer: {name: adam, learning_rate: 0.004}, early_stopping: null}
 expect: {min: {accuracy: 0.9}}
 """
 DIGITS = """\

@@ -22,7 +22,7 @@ ROWS = (
     ("compiled", "storage"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
-    ("errors", "options", "machine", "messages", "aliases"),
+    ("errors", "options", "machine", "messages", "aliases", "watching"),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -42,6 +42,7 @@ LIBRARIES = {
     "options": set(),
     "machine": set(),
     "messages": set(),
+    "watching": set(),
     "__main__": set(),
     "__init__": set(),
 }

@@ -1,16 +1,23 @@
 """A bar on the last line of a terminal, drawn again in its place; elsewhere a few plain lines."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
 from time import monotonic
 
 from mlpcli.cli.terminal import Screen, width_of
-from mlpcli.messages import display_width, middle_cut
+from mlpcli.messages import count, display_width, duration, middle_cut, size
+from mlpcli.watching import Work, watched_by
 
 REFRESH_SECONDS = 0.1
 BAR_COLUMNS, FEWEST_COLUMNS = 24, 8
 GAP = "  "
+NAME_COLUMNS = 24
+# Work that takes less is not shown; where it is no terminal, a line comes after a while, and then now and again.
+FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS = 0.5, 10.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -22,45 +29,120 @@ class Piece:
 
 
 class LiveLine:
-    """The last line of a terminal. What is said meanwhile is written above it."""
+    """The last line of a terminal, drawn from any thread. What is said meanwhile is written above it."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen, self._write_line = screen, screen.write_line
         self._text = ""
         self._last_drawn = 0.0
+        self._lock = RLock()
         self.is_live = sys.stderr.isatty() and not screen.is_quiet
 
-    def draw(self, head: str, fraction: float, pieces: Sequence[Piece], is_due: bool = False) -> None:
+    def draw(self, head: str, fraction: float | None, pieces: Sequence[Piece], is_due: bool = False) -> None:
         """Show how far the work is, unless the line has just been drawn."""
         now = monotonic()
         if not self.is_live or (not is_due and now - self._last_drawn < REFRESH_SECONDS):
             return
-        if not self._text:
-            self._screen.write_line = self._write_above
-        self._last_drawn, self._text = now, bar_line(head, fraction, pieces, width_of(sys.stderr) or 80)
-        sys.stderr.write(f"\r{self._text}\x1b[K")
-        sys.stderr.flush()
+        with self._lock:
+            if not self._text:
+                self._screen.write_line = self._write_above
+            self._last_drawn, self._text = now, bar_line(head, fraction, pieces, width_of(sys.stderr) or 80)
+            sys.stderr.write(f"\r{self._text}\x1b[K")
+            sys.stderr.flush()
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._text:
-            self._text = ""
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._screen.write_line = self._write_line
+        with self._lock:
+            if self._text:
+                self._text = ""
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+                self._screen.write_line = self._write_line
 
     def _write_above(self, line: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{line}\n{self._text}")
-        sys.stderr.flush()
+        with self._lock:
+            sys.stderr.write(f"\r\x1b[K{line}\n{self._text}")
+            sys.stderr.flush()
 
 
-def bar_line(head: str, fraction: float, pieces: Sequence[Piece], width: int) -> str:
-    """Head, bar and pieces in fewer columns than `width`: in the last one the cursor would go to the next line."""
+class WorkView:
+    """Shows how much of a table is read, and how many of its rows are answered, where that takes a while."""
+
+    def __init__(self, screen: Screen, then: str) -> None:
+        self._screen, self._then = screen, then
+        self._line = LiveLine(screen)
+        self._reading = Work("bytes", "", 0)
+        self._n_rows = 0
+        self._started = self._last_said = monotonic()
+
+    def __call__(self, work: Work) -> None:
+        """Take note of it, and show it unless it has hardly begun."""
+        if work.kind == "steps":
+            return
+        now = monotonic()
+        if work.kind == "rows":
+            self._n_rows = work.done
+        else:
+            if work.name != self._reading.name or work.done < self._reading.done:
+                self._started = self._last_said = now
+            self._reading = work
+        seconds = now - self._started
+        if seconds < FEWEST_SECONDS:
+            return
+        if work.kind == "bytes" and work.done == work.total and not self._n_rows:
+            self._line.draw(f"{self._then}, after {duration(seconds)} of reading", None, [], is_due=True)
+            return
+        head, fraction, pieces = self._shown(seconds)
+        if self._line.is_live:
+            self._line.draw(head, fraction, pieces)
+        elif now - self._last_said >= (PLAIN_SECONDS if self._last_said > self._started else FIRST_PLAIN_SECONDS):
+            self._last_said = now
+            self._screen.say(f"{head}   {', '.join(piece.text for piece in pieces)}")
+
+    def ended(self) -> None:
+        """Give the terminal back."""
+        self._line.clear()
+
+    def _shown(self, seconds: float) -> tuple[str, float | None, list[Piece]]:
+        """What is done, how much of it, and with which rate and time left."""
+        done, total = self._reading.done, self._reading.total
+        name = middle_cut(os.path.basename(self._reading.name), NAME_COLUMNS)
+        head = f"{'predicting' if self._n_rows else 'reading':<10}{'' if self._n_rows else name}".rstrip()
+        fraction = done / total if total else None
+        pieces = [Piece(f"{fraction:.0%}"), Piece(time_left(seconds, done, total), 1)] if fraction is not None else []
+        if self._n_rows:
+            pieces += [
+                Piece(count(self._n_rows, "row"), 2),
+                Piece(f"{count(round(self._n_rows / seconds), 'row')}/s", 3),
+            ]
+        else:
+            amount = f"{size(done)} of {size(total)}" if total else size(done)
+            pieces += [Piece(amount, 2), Piece(f"{size(done / seconds)}/s", 3)]
+        return head, fraction, pieces
+
+
+@contextmanager
+def shown_work(screen: Screen, then: str = "preparing") -> Iterator[None]:
+    """Show long work of this block; `then` is what comes when a table is read."""
+    view = WorkView(screen, then)
+    with watched_by(view):
+        try:
+            yield
+        finally:
+            view.ended()
+
+
+def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: int) -> str:
+    """Head, bar and pieces in fewer columns than `width`: in the last one the cursor would go to the next line.
+
+    No bar where the `fraction` is None.
+    """
     kept = list(pieces)
     while len(kept) > 1 and _length(head, kept) >= width:
         kept.remove(max(kept, key=lambda piece: (piece.rank, kept.index(piece))))
     room = width - 1 - _length(head, kept) - len(GAP)
-    parts = [head, *([_bar(fraction, min(room, BAR_COLUMNS))] if room >= FEWEST_COLUMNS else [])]
+    has_bar = fraction is not None and room >= FEWEST_COLUMNS
+    parts = [head, *([_bar(fraction or 0.0, min(room, BAR_COLUMNS))] if has_bar else [])]
     return middle_cut(GAP.join([*parts, *(piece.text for piece in kept)]), width - 1)
 
 

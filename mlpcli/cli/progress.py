@@ -1,29 +1,34 @@
 """A training as it is watched: a live line on a terminal, a few plain lines elsewhere."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
-from mlpcli.cli.bars import LiveLine, Piece, time_left
+from mlpcli.cli.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.terminal import Screen
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
-from mlpcli.messages import duration, number
+from mlpcli.messages import count, duration, number
 from mlpcli.training.fit import EpochReport, TrainingState
+from mlpcli.watching import Work, watched_by
 from mlpcli.workflows.fitting import monitored_name
 from mlpcli.workflows.preparation import Prepared
 
-PLAIN_SECONDS = 30.0
 PLAIN_LINES = 10
 LABEL = 10  # columns of `network   `
+LONG_EPOCH = 1.0  # seconds; of longer epochs the steps are shown
 
 
 class TrainingView:
-    """Shows what is trained, then epoch after epoch."""
+    """Shows what is read, what is trained, then epoch after epoch, and the steps of long ones."""
 
     def __init__(self, screen: Screen, is_verbose: bool = False) -> None:
         self._screen, self._is_verbose = screen, is_verbose
         self._began = monotonic()
-        self._line = LiveLine(screen)
+        self._line, self._work = LiveLine(screen), WorkView(screen, "preparing")
         self._last_said = 0.0
+        self._epochs = 0  # unless a training is under way
+        self._losses: list[str] = []
 
     def note(self, text: str) -> None:
         """Something the user should know."""
@@ -31,6 +36,7 @@ class TrainingView:
 
     def prepared(self, prepared: Prepared, from_epoch: int) -> None:
         """A line each on data, network, training and engine; then the live line begins."""
+        self._work.ended()
         for name, text in (
             ("data", describe_data(prepared)),
             ("network", describe_network(prepared)),
@@ -55,33 +61,69 @@ class TrainingView:
         if from_epoch:
             self._fact("resumed", f"after epoch {from_epoch}")
         self._metric, self._epochs, self._first = monitored_name(prepared), prepared.spec.epochs, from_epoch
-        self._started = self._last_said = monotonic()
+        self._batch_size, self._done = prepared.spec.batch_size, from_epoch
+        self._started = self._epoch_started = self._last_said = monotonic()
         self._line.draw(f"epoch {from_epoch:>4}/{self._epochs}", from_epoch / self._epochs, [], is_due=True)
+
+    def __call__(self, work: Work) -> None:
+        """Show how far an epoch is, or the reading before the first."""
+        if work.kind != "steps" or not self._epochs:
+            self._work(work)
+            return
+        now = monotonic()
+        seconds = now - self._epoch_started
+        if seconds < LONG_EPOCH:
+            return
+        rate = f"{count(round(work.done * self._batch_size / seconds), 'row')}/s"
+        step = f"step {work.done}/{work.total}"
+        head, done = f"epoch {self._done + 1:>4}/{self._epochs}", self._done + work.done / max(work.total, 1)
+        if self._line.is_live:
+            self._draw(head, done, now, [Piece(step, 1), Piece(rate, 3)])
+        elif now - self._last_said >= PLAIN_SECONDS:
+            self._last_said = now
+            self._screen.say(f"{head}   {step}   {rate}   {self._left(now, done)}")
 
     def epoch(self, report: EpochReport, state: TrainingState) -> None:
         """Show an epoch, unless the last one shown is too close."""
-        now, losses = monotonic(), self._losses(report, state)
+        now = monotonic()
+        self._done, self._epoch_started, self._losses = report.epoch, now, self._texts(report, state)
         self._log(report, state)
         head = f"epoch {report.epoch:>4}/{self._epochs}"
         if self._is_verbose:
             pace = f"rate {report.learning_rate:.3g}   {duration(report.seconds)}"
-            self._screen.say(f"{head}   {'   '.join([*losses, pace])}", " " * LABEL)
+            self._screen.say(f"{head}   {'   '.join([*self._losses, pace])}", " " * LABEL)
         if self._line.is_live:
-            left = time_left(now - self._started, report.epoch - self._first, self._epochs - self._first)
-            pieces = [Piece(left, 1), *(Piece(text, rank) for rank, text in zip((0, 2, 3), losses, strict=False))]
-            self._line.draw(head, report.epoch / self._epochs, pieces, is_due=report.epoch == self._epochs)
+            self._draw(head, report.epoch, now, [], is_due=report.epoch == self._epochs)
             return
         if self._is_verbose:
             return
         step = max(1, self._epochs // PLAIN_LINES)
         if report.epoch in (1, self._epochs) or report.epoch % step == 0 or now - self._last_said >= PLAIN_SECONDS:
             self._last_said = now
-            self._screen.say(f"{head}   {'   '.join(losses[:2])}", " " * LABEL)
+            self._screen.say(f"{head}   {'   '.join(self._losses[:2])}", " " * LABEL)
 
     def ended(self) -> None:
         """Give the terminal back, and leave a line free before the answer."""
+        self._epochs = 0
         self._line.clear()
         self._screen.say("")
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hear in this block how far the work is."""
+        with watched_by(self):
+            try:
+                yield
+            finally:
+                self._work.ended()
+
+    def _draw(self, head: str, done: float, now: float, pieces: list[Piece], is_due: bool = False) -> None:
+        losses = [Piece(text, rank) for rank, text in zip((0, 2, 4), self._losses, strict=False)]
+        left = Piece(self._left(now, done), 1)
+        self._line.draw(head, done / self._epochs, [left, *pieces, *losses], is_due)
+
+    def _left(self, now: float, done: float) -> str:
+        return time_left(now - self._started, done - self._first, self._epochs - self._first)
 
     def _log(self, report: EpochReport, state: TrainingState) -> None:
         LOG.note(
@@ -101,7 +143,7 @@ class TrainingView:
     def _fact(self, name: str, text: str) -> None:
         self._screen.say(f"{name:<{LABEL}}{text}", " " * LABEL)
 
-    def _losses(self, report: EpochReport, state: TrainingState) -> list[str]:
+    def _texts(self, report: EpochReport, state: TrainingState) -> list[str]:
         """The training loss, what validation rows say, and the best score so far."""
         texts = [f"loss {number(report.train_loss)}"]
         if report.validation_loss is not None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator, run_epoch
 from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, NumpyTrainer, Trainer, TrainingSpec
+from mlpcli.watching import is_watched, tell
 
 Array = NDArray[np.floating[Any]]
 MakeTrainer = Callable[[Member, Dataset, TrainingSpec, MemberState], Trainer]
@@ -127,7 +128,7 @@ def fit(
     trainers = [make_trainer(member, train, spec, own) for member, own in zip(members, working, strict=True)]
     while state.epoch < spec.epochs:
         started = perf_counter()
-        results = run_epoch(trainers, state.epoch, must_stop, n_threads)
+        results = run_epoch(trainers, state.epoch, _telling(members, spec, working, must_stop), n_threads)
         is_whole = all(result.is_whole for result in results)
         if not is_whole and state.epoch:
             return
@@ -146,6 +147,21 @@ def fit(
                 best[...] = own.kept
             state.best_epoch, state.best_score = report.epoch, report.score
         yield report
+
+
+def _telling(
+    members: Sequence[Member], spec: TrainingSpec, working: Sequence[MemberState], must_stop: Callable[[], bool]
+) -> Callable[[], bool]:
+    """`must_stop`, which tells how many steps of the epoch are taken, of all members together."""
+    if not is_watched():
+        return must_stop
+    total, before = sum(member.n_steps(spec) for member in members), sum(own.n_steps for own in working)
+
+    def asked() -> bool:
+        tell("steps", "", sum(own.n_steps for own in working) - before, total)
+        return must_stop()
+
+    return asked
 
 
 def _keep(members: Sequence[MemberState], working: Sequence[MemberState]) -> None:

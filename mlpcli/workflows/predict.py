@@ -28,6 +28,7 @@ from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
+from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
@@ -96,6 +97,7 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
             notes += chunk.notes
             counts += chunk.counts
             n_rows += chunk.n_rows
+            tell("rows", request.source, n_rows)
             if chunk.seen is not None:
                 seen = chunk.seen if seen is None else seen + chunk.seen
         writer.end()

@@ -52,6 +52,7 @@ def check(
 
     Example: mlp check configs/penguins.yaml
     """
+    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.near_misses import refuse_swapped
     from mlpcli.cli.overrides import config_overrides
     from mlpcli.cli.terminal import Screen
@@ -69,7 +70,9 @@ def check(
         return
     if source:
         raise MlpError(f"{config}: a config, with which no table is checked. Name a model: mlp check WEIGHTS TABLE")
-    result = run_check(load_config(config, overrides))
+    loaded = load_config(config, overrides)
+    with shown_work(screen):
+        result = run_check(loaded)
     screen.give(document(result), as_json(result), form)
 
 

@@ -38,6 +38,7 @@ def compare(
 
     Example: mlp compare old.npz runs/penguins/weights.npz test.csv --metric accuracy --margin 0.01
     """
+    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.terminal import Screen
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
@@ -45,8 +46,10 @@ def compare(
     form = form_of(json, markdown, html)
     bounds = parse_number("--margin", margin), parse_number("--confidence", confidence)
     request = CompareRequest(old, new, source, metric, *bounds, delimiter, encoding)
-    result = run_comparison(request)
-    Screen(quiet).give(document(result), as_json(result), form)
+    screen = Screen(quiet)
+    with shown_work(screen, "scoring"):
+        result = run_comparison(request)
+    screen.give(document(result), as_json(result), form)
     if not result.passed:
         one = result.decisive
         raise GateMissed(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mlpcli.cli.bars import shown_work
 from mlpcli.cli.document import Block, Cell, Column, Document, Form, Paragraph, Table, names
 from mlpcli.cli.terminal import Screen
 from mlpcli.errors import MlpError
@@ -29,7 +30,8 @@ def check_table(
             f"{weights}: a model is checked with a table: mlp check {weights} NEW.csv. Its content: mlp inspect"
         )
     check_on_drift(on_drift)
-    found = check_drift(weights, source, delimiter, encoding)
+    with shown_work(screen):
+        found = check_drift(weights, source, delimiter, encoding)
     screen.give(document(found), as_json(found), form)
     found.report.refuse(on_drift)
 

@@ -64,6 +64,7 @@ def evaluate(
 
     Example: mlp eval runs/penguins/weights.npz test.csv --min accuracy=0.95 --max log_loss=0.2
     """
+    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.ci import report
     from mlpcli.cli.terminal import Screen
     from mlpcli.cli.verbs.eval_options import read_by, read_certainty, read_gates
@@ -74,10 +75,12 @@ def evaluate(
     gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
     refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, each, gates)
-    result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, bounds, groups)
+    screen = Screen(quiet)
+    with shown_work(screen, "scoring"):
+        result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, bounds, groups)
     LOG.note("scored", rows=result.n_rows, passed=result.passed)
     shown = document(result)
-    Screen(quiet).give(shown, as_json(result), form)
+    screen.give(shown, as_json(result), form)
     report(result, shown, junit)
     refuse_missed(result.verdicts)
     if result.drift is not None:

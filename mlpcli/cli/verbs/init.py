@@ -50,6 +50,7 @@ def init(
 
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
+    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.terminal import Screen
     from mlpcli.config.recipe_sizes import RECIPES
     from mlpcli.data.schema.task import TASKS
@@ -61,14 +62,15 @@ def init(
         raise MlpError(f"--recipe {recipe}: must be one of {', '.join(RECIPES)}.{did_you_mean(recipe, RECIPES)}")
     if task not in TASKS:
         raise MlpError(f"--task {task}: must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
-    starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task)
+    screen = Screen(quiet)
+    with shown_work(screen):
+        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task)
     if time_budget is not None:
         from mlpcli.workflows.time_budget import fitted_into
 
         starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
-    screen = Screen(quiet)
     say_what_was_found(screen, starter, output)
     if json:
         screen.json(as_json(starter, output))

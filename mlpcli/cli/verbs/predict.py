@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -38,6 +39,7 @@ def predict(
 
     Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
     """
+    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.terminal import Screen
     from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
@@ -50,14 +52,16 @@ def predict(
     names = next(csv.reader([keep]), [])
     kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
     request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding, safe_csv, on_drift, hidden)
-    if output == "-":
-        summary = run_prediction(request, _write_out, JSON_LINES_FILE if json else output)
-        sys.stdout.flush()
-    else:
-        summary = predict_to_file(request, output)
+    screen = Screen(quiet)
+    # A bar among rows that scroll by on the same terminal would spoil both.
+    with nullcontext() if output == "-" and sys.stdout.isatty() else shown_work(screen):
+        if output == "-":
+            summary = run_prediction(request, _write_out, JSON_LINES_FILE if json else output)
+            sys.stdout.flush()
+        else:
+            summary = predict_to_file(request, output)
     LOG.note("predicted", rows=summary.n_rows)
     odd = describe_counts(summary.counts)
-    screen = Screen(quiet)
     for note in (*summary.notes, *([odd] if odd else [])):
         screen.warn(note)
     if summary.drift is not None:

@@ -35,7 +35,9 @@ def repro(
     from mlpcli.workflows.repro import repro as run_repro
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
-    result = run_repro(weights, tuple(data or ()), TrainingView(screen))
+    view = TrainingView(screen)
+    with view.watching():
+        result = run_repro(weights, tuple(data or ()), view)
     screen.give(document(result), as_json(result), form)
     if not result.is_same:
         what = [one.what for one in result.deviations] + (["arrays"] if result.arrays else [])

@@ -72,7 +72,8 @@ def train(
     flags += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
     view = TrainingView(screen, verbose)
-    result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force)
+    with view.watching():
+        result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force)
     record = as_json(result)
     LOG.note("trained", **record)
     screen.give(document(result), record, form)

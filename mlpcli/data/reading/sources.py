@@ -12,21 +12,16 @@ import os
 import re
 import sys
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
+from mlpcli.data.reading.byte_stream import ByteStream, Kind
 from mlpcli.data.reading.faults import escaped_path, listed
 from mlpcli.data.reading.held import Held
 from mlpcli.errors import DataError
 
-Kind = Literal["text", "jsonl", "parquet", "arrow", "workbook"]
-
-HEAD_SIZE = 512
-CHUNK_SIZE = 1 << 20
 STANDARD_INPUT = "standard input"
-DAMAGES: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
 
 # What a file is by its first bytes: a format, ...
 KINDS: dict[bytes, Kind] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff" * 4: "arrow"}
@@ -69,58 +64,6 @@ class Source:
         """Whether it can be read only once."""
         is_special = self.path == "-" or (os.path.exists(self.path) and not os.path.isfile(self.path))
         return self.content is None and is_special
-
-
-class ByteStream:
-    """The uncompressed bytes of a source; raises DataError where they are damaged."""
-
-    def __init__(self, name: str, raw: Any, file: Any = None, damages: Sequence[type[Exception]] = ()) -> None:
-        self.name = name
-        self.kind: Kind = "text"
-        self._raw = raw
-        self._file = file
-        self._damages = (*DAMAGES, *damages)
-        self._head = b""
-        self._n_given = 0
-
-    @property
-    def n_read(self) -> int:
-        """Bytes read so far: of a file those that are stored, so that its size is 100 %; of a pipe, uncompressed."""
-        return int(self._file.tell()) if self._file is not None and self._file.seekable() else self._n_given
-
-    def read(self, size: int) -> bytes:
-        """Give `size` bytes, fewer only at the end of the input."""
-        parts, self._head = [self._head[:size]], self._head[size:]
-        n_left = size - len(parts[0])
-        while n_left:
-            try:
-                part = self._raw.read(n_left)
-            except self._damages as error:
-                raise DataError(f"{self.name}: the compressed file is damaged or cut short. Fetch it again.") from error
-            except OSError as error:
-                raise DataError(f"{self.name}: cannot be read ({error.strerror or error}).") from error
-            if not part:
-                break
-            parts.append(part)
-            n_left -= len(part)
-        self._n_given += size - n_left
-        return b"".join(parts)
-
-    def chunks(self) -> Iterator[bytes]:
-        """All that is left."""
-        return iter(lambda: self.read(CHUNK_SIZE), b"")
-
-    def look(self) -> bytes:
-        """The first bytes, which `read` gives again."""
-        self._head = self.read(HEAD_SIZE)
-        self._n_given = 0
-        return self._head
-
-    def close(self) -> None:
-        """Close the file below; standard input stays open."""
-        self._n_given, file, self._file = self.n_read, self._file, None
-        if file is not None and file is not sys.stdin.buffer:
-            file.close()
 
 
 def find_sources(source: str | Sequence[str]) -> tuple[Source, ...]:

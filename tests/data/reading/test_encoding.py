@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.csv.encoding import TextBlocks
-from mlpcli.data.reading.sources import ByteStream
 from mlpcli.errors import DataError
 
 

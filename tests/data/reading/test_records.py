@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.csv import encoding, records
 from mlpcli.data.reading.csv.encoding import TextBlocks
 from mlpcli.data.reading.csv.records import RowBatches, leading_zero_columns
 from mlpcli.data.reading.csv.rows import split_rows
 from mlpcli.data.reading.csv.sniff import Dialect, find_dialect
-from mlpcli.data.reading.sources import ByteStream
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.csv.encoding import TextBlocks
 from mlpcli.data.reading.csv.header import looks_like_header
 from mlpcli.data.reading.csv.sniff import DELIMITERS, find_dialect
-from mlpcli.data.reading.sources import ByteStream
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 

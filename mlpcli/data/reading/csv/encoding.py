@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
+from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.faults import NUL_BYTE, UNDECODABLE, WRONG_ENCODING, escaped, fault, quoted
-from mlpcli.data.reading.sources import ByteStream
 from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20

@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
+from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.csv.rows import checked_names
 from mlpcli.data.reading.faults import LONG_LINE, escaped, fault, quoted
 from mlpcli.data.reading.reader import Batch, Request
-from mlpcli.data.reading.sources import ByteStream, Source, open_source
+from mlpcli.data.reading.sources import Source, open_source
 from mlpcli.data.reading.typed.columns import BATCH_ROWS, batch_table, object_column
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError

@@ -1,0 +1,82 @@
+"""The uncompressed bytes of one input, which tells how far it is read."""
+
+import gzip
+import lzma
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from mlpcli.errors import DataError
+from mlpcli.watching import is_watched, tell
+
+Kind = Literal["text", "jsonl", "parquet", "arrow", "workbook"]
+
+HEAD_SIZE = 512
+CHUNK_SIZE = 1 << 20
+DAMAGES: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
+
+
+class ByteStream:
+    """The uncompressed bytes of a source; raises DataError where they are damaged."""
+
+    def __init__(self, name: str, raw: Any, file: Any = None, damages: Sequence[type[Exception]] = ()) -> None:
+        self.name = name
+        self.kind: Kind = "text"
+        self._raw = raw
+        self._file = file
+        self._damages = (*DAMAGES, *damages)
+        self._head = b""
+        self._n_given = 0
+        self._n_stored = _stored_size(file)
+
+    @property
+    def n_read(self) -> int:
+        """Bytes read so far: of a file those that are stored, so that its size is 100 %; of a pipe, uncompressed."""
+        return int(self._file.tell()) if self._file is not None and self._file.seekable() else self._n_given
+
+    def read(self, size: int) -> bytes:
+        """Give `size` bytes, fewer only at the end of the input."""
+        parts, self._head = [self._head[:size]], self._head[size:]
+        n_left = size - len(parts[0])
+        while n_left:
+            try:
+                part = self._raw.read(n_left)
+            except self._damages as error:
+                raise DataError(f"{self.name}: the compressed file is damaged or cut short. Fetch it again.") from error
+            except OSError as error:
+                raise DataError(f"{self.name}: cannot be read ({error.strerror or error}).") from error
+            if not part:
+                break
+            parts.append(part)
+            n_left -= len(part)
+        self._n_given += size - n_left
+        if is_watched() and self._file is not None:
+            tell("bytes", self.name, self._n_stored or self._n_given if n_left else self.n_read, self._n_stored)
+        return b"".join(parts)
+
+    def chunks(self) -> Iterator[bytes]:
+        """All that is left."""
+        return iter(lambda: self.read(CHUNK_SIZE), b"")
+
+    def look(self) -> bytes:
+        """The first bytes, which `read` gives again."""
+        self._head = self.read(HEAD_SIZE)
+        self._n_given = 0
+        return self._head
+
+    def close(self) -> None:
+        """Close the file below; standard input stays open."""
+        self._n_given, file, self._file = self.n_read, self._file, None
+        if file is not None and file is not sys.stdin.buffer:
+            file.close()
+
+
+def _stored_size(file: Any) -> int:
+    """The bytes of a file; 0 of a pipe."""
+    try:
+        return os.fstat(file.fileno()).st_size if file.seekable() else 0
+    except (AttributeError, OSError, ValueError):
+        return 0

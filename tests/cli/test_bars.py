@@ -1,0 +1,176 @@
+"""What is shown of long work: a bar on a terminal, sparse lines elsewhere, nothing of what is short."""
+
+import gzip
+import io
+from contextlib import contextmanager, redirect_stderr
+
+import numpy as np
+import pytest
+
+from mlpcli.cli import bars
+from mlpcli.cli.bars import FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS, WorkView, shown_work
+from mlpcli.cli.terminal import Screen
+from mlpcli.data.reading.read import read_table
+from mlpcli.watching import Work, is_watched, tell, watched_by
+from tests.program import DATA, done, train, write_csv
+
+
+class Clock:
+    """A clock that goes on when told."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(bars, "monotonic", clock)
+    return clock
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    return Terminal()
+
+
+@contextmanager
+def working(terminal, then="preparing", is_quiet=False):
+    with redirect_stderr(terminal), shown_work(Screen(is_quiet), then):
+        yield
+
+
+def drawn(terminal):
+    """The texts that stood on the last line, one after the other."""
+    return [piece.partition("\x1b")[0] for piece in terminal.getvalue().split("\r")[1:]]
+
+
+def test_reading_shows_percent_amount_rate_and_time_left(clock, terminal):
+    with working(terminal):
+        tell("bytes", "/data/big.csv", 0, 240_000_000)
+        clock.now += 2
+        tell("bytes", "/data/big.csv", 120_000_000, 240_000_000)
+    shown, cleared = drawn(terminal)
+    assert shown.split() == [
+        *(
+            "reading",
+            "big.csv",
+            "━━━━━━━───────",
+            "50%",
+            "0:00:02",
+            "left",
+            "120",
+            "MB",
+            "of",
+            "240",
+            "MB",
+            "60",
+            "MB/s",
+        ),
+    ]
+    assert cleared == ""
+
+
+def test_what_takes_no_time_is_not_shown(clock, terminal):
+    with working(terminal):
+        tell("bytes", "big.csv", 0, 100)
+        clock.now += FEWEST_SECONDS / 2
+        tell("bytes", "big.csv", 50, 100)
+        tell("bytes", "big.csv", 100, 100)
+    assert terminal.getvalue() == ""
+
+
+def test_after_a_long_reading_the_line_says_what_goes_on(clock, terminal):
+    with working(terminal, "scoring"):
+        tell("bytes", "big.csv", 0, 100)
+        clock.now += 4
+        tell("bytes", "big.csv", 100, 100)
+    assert drawn(terminal) == ["scoring, after 4.0 s of reading", ""]
+
+
+def test_answers_are_counted_and_timed_by_the_bytes_that_are_read(clock, terminal):
+    with working(terminal):
+        tell("bytes", "new.csv", 0, 1000)
+        clock.now += 10
+        tell("bytes", "new.csv", 250, 1000)
+        clock.now += 1
+        tell("rows", "new.csv", 22_000)
+    shown = drawn(terminal)[-2].split()
+    assert shown[0] == "predicting"
+    assert shown[2:] == ["25%", "0:00:33", "left", "22", "000", "rows", "2000", "rows/s"]
+
+
+def test_of_a_pipe_the_amount_is_shown_without_a_bar_to_fill(clock, terminal):
+    with working(terminal):
+        tell("bytes", "standard input", 0)
+        clock.now += 2
+        tell("bytes", "standard input", 5_000_000)
+    assert drawn(terminal)[0].split() == ["reading", "standard", "input", "5.0", "MB", "2.5", "MB/s"]
+
+
+def test_where_it_is_no_terminal_there_are_sparse_lines(clock, capsys):
+    view = WorkView(Screen(is_quiet=False), "preparing")
+    with watched_by(view):
+        for second in range(100):
+            tell("bytes", "big.csv", second, 100)
+            clock.now += 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 + (99 - int(FIRST_PLAIN_SECONDS)) // int(PLAIN_SECONDS)
+    assert lines[0] == "reading   big.csv   10%, 0:01:30 left, 10 bytes of 100 bytes, 1 bytes/s"
+
+
+def test_quiet_is_quiet(clock, terminal):
+    with working(terminal, is_quiet=True):
+        tell("bytes", "big.csv", 0, 100)
+        clock.now += 60
+        tell("bytes", "big.csv", 50, 100)
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "jsonl"])
+def test_reading_tells_how_many_bytes_of_a_file_are_read_up_to_the_last(folder, ending):
+    rows = [(i, f"{i * 0.1:.3f}") for i in range(40_000)]
+    path = write_csv(folder / "t.csv", ["a", "b"], rows)
+    if ending == "csv.gz":
+        (folder / "t.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    if ending == "jsonl":
+        (folder / "t.jsonl").write_text("".join(f'{{"a": {a}, "b": {b}}}\n' for a, b in rows))
+    heard: list[Work] = []
+    with watched_by(heard.append):
+        read_table(f"t.{ending}")
+    size = (folder / f"t.{ending}").stat().st_size
+    assert {work.total for work in heard} == {size}
+    amounts = [work.done for work in heard]
+    assert max(amounts) == amounts[-1] == size
+    assert not is_watched()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, engine):
+    if engine == "compiled":
+        pytest.importorskip("numba")
+    heard: list[Work] = []
+    data = {"train": str(DATA / "iris.csv"), "target": "species", "validation": 0.2}
+    with watched_by(heard.append):
+        train(folder, data, {"epochs": 3, "batch_size": 8, "engine": engine}, model={"members": 2})
+    steps = [work for work in heard if work.kind == "steps"]
+    assert {work.total for work in steps} == {2 * 15}
+    fractions = np.array([work.done for work in steps])
+    assert fractions.min() == 0
+    assert fractions.max() < 30  # told before each step
+    assert (np.diff(fractions) < 0).sum() == 2  # an epoch begins again at 0
+
+
+def test_predicting_tells_its_rows(iris):
+    heard: list[Work] = []
+    with watched_by(heard.append):
+        done("predict", iris, DATA / "iris.csv")
+    assert [work.done for work in heard if work.kind == "rows"][-1] == 150
