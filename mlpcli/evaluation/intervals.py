@@ -29,6 +29,8 @@ from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
 from mlpcli.evaluation.uncertainty.of_numbers import number_interval, output_alone
 from mlpcli.evaluation.uncertainty.shares import Interval, no_interval, wilson, wilson_of_f1
 
+FEWEST_FOR_F1 = 5  # rows of the class or predicted as it
+
 
 @dataclass(frozen=True)
 class Certainty:
@@ -126,6 +128,10 @@ def _of_shares(
             of_parts = n_rows[name].ravel()
             n = float(of_parts[parts.get(key, 1) if len(of_parts) > 1 else 0])
             found[key] = wilson_of_f1(score, n, z) if name == "f1" else wilson(score, n, z)
+            if name == "f1" and n < FEWEST_FOR_F1:
+                found[key] = no_interval(
+                    f"too few rows of the class, true or predicted (n = {n:.0f}, needs {FEWEST_FOR_F1})"
+                )
     return found
 
 

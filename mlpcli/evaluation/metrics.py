@@ -12,7 +12,7 @@ from mlpcli.evaluation.uncertainty import pseudo_values
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
 
 # By simulation (`python -m benchmarks coverage`): what a few large values decide needs more rows.
-ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 100
+ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 300
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Metric:
     light enough allows an interval. `rows_of` says whether a mean over classes needs rows of each in the truth or the
     prediction. `fewest_rows` is what an interval needs in any case. `has_interval` is false where none would hold the
     true score as often as it says: a largest error, and an absolute difference that only chance keeps from zero.
-    `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
+    `differences` gives what each row says of the difference of two predictions, where that is not the difference of its
+    pseudo-values. `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
     """
 
     name: str
@@ -40,10 +41,16 @@ class Metric:
     losses: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     rows_of: frozenset[Literal["truth", "predicted"]] = frozenset()
     fewest_rows: int = 0
+    differences: Mapping[Task, Callable[[Any, Any], Floats]] = field(default_factory=dict)
     has_interval: bool = True
     has_unit: bool = False
     lowest: float = 0.0  # that any score can be, with the highest
     highest: float = 1.0
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the losses are squares or shares, which have a heavy tail more often than not."""
+        return self.fewest_rows == ROWS_FOR_SQUARES
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -235,6 +242,7 @@ METRICS: dict[str, Metric] = {
             each={"regression": numbers.rmse},
             has_unit=True,
             pseudo_values={"regression": pseudo_values.rmse},
+            differences={"regression": pseudo_values.rmse_differences},
             losses={"regression": numbers.losses_of_rmse},
             fewest_rows=ROWS_FOR_SQUARES,
         ),
@@ -268,6 +276,7 @@ METRICS: dict[str, Metric] = {
             together={"regression": _mean(numbers.r2)},
             each={"regression": numbers.r2},
             pseudo_values={"regression": pseudo_values.r2},
+            differences={"regression": pseudo_values.r2_differences},
             losses={"regression": numbers.losses_of_r2},
             fewest_rows=ROWS_FOR_SQUARES,
         ),

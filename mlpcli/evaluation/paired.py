@@ -151,13 +151,18 @@ def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference:
     reason = _why_too_few(truth, evidences, metric)
     if reason:
         return no_interval(reason)
-    before, after = (metric.pseudo_values[truth.task](evidence) for evidence in evidences)
-    moved = after - before if truth.weights is None else (after - before)[truth.weights > 0]
-    reason = why_heavy(np.abs(moved - np.median(moved))) if metric.losses and np.ptp(moved) > 0 else ""
+    if truth.task in metric.differences:
+        moved = metric.differences[truth.task](*evidences)
+    else:
+        before, after = (metric.pseudo_values[truth.task](evidence) for evidence in evidences)
+        moved = np.asarray(after - before)
+    moved = moved if truth.weights is None else moved[truth.weights > 0]
+    reason = why_heavy(np.abs(moved - np.median(moved)), False) if metric.losses and np.ptp(moved) > 0 else ""
     if reason:
         return no_interval(reason)
-    low, high = mean_interval(moved, confidence)
-    return Interval(min(low, difference), max(high, difference))
+    # Of equally good predictions the differences are symmetric, and their skewness is chance: it narrows no end.
+    ends = (*mean_interval(moved, confidence), *mean_interval(moved, confidence, is_skewed=False))
+    return Interval(min(*ends, difference), max(*ends, difference))
 
 
 def _why_too_few(truth: Truth, evidences: Sequence[Evidence], metric: Metric) -> str:

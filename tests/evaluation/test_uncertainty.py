@@ -148,7 +148,7 @@ def test_a_few_rows_have_no_interval_of_what_large_errors_decide():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(30, 1))
     found = intervals("regression", y, y + rng.normal(size=y.shape), ["y"])
-    assert found["rmse"].reason == "too few rows for an interval (n = 30, needs about 100)"
+    assert found["rmse"].reason == "too few rows for an interval (n = 30, needs about 300)"
     assert math.isnan(found["rmse"].high)
     assert not found["mae"].reason
     weighted = intervals("regression", y, y + rng.normal(size=y.shape), ["y"], np.repeat([1.0, 5.0], 15))
@@ -168,12 +168,12 @@ def test_errors_of_money_have_no_interval_of_their_mean_square():
 
 
 def test_shares_of_a_truth_about_zero_have_no_interval():
-    y = np.linspace(-1, 1, 200)[:, None]
+    y = np.linspace(-1, 1, 400)[:, None]
     assert "changes its sign" in intervals("regression", y, y + 0.1 * np.cos(9 * y), ["y"])["mape"].reason
 
 
 def test_equal_errors_tell_nothing_of_others():
-    y = np.arange(200.0)[:, None]
+    y = np.arange(400.0)[:, None]
     found = intervals("regression", y, y, ["y"])
     assert {found[key].reason for key in ("rmse", "mae", "r2")} == {"every row has the same error"}
 

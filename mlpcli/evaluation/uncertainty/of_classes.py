@@ -17,7 +17,8 @@ from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, s
 RANKED = frozenset({"roc_auc", "average_precision"})
 ROUNDING = 1e-12  # of a score: the spread of values that differ by rounding alone
 FEWEST_WRONG = 3  # rows with a wrong answer
-FEWEST_OF_CLASS = 3  # rows of a class, for means over classes
+FEWEST_OF_CLASS, FEWEST_OF_MANY = 5, 3  # rows of a class, for means over classes, and over MANY classes
+MANY = 20
 FEWEST_RANKED = 5  # rows of the class, and for ROC AUC of the others
 # Classes that may have fewer: what one of many says of their mean is small.
 MOST_SCARCE = 0.2
@@ -100,7 +101,8 @@ def why_scarce(sample: ClassSample, metric: Metric) -> str:
         is_scarce, needed = counts < FEWEST_RANKED, FEWEST_RANKED
     elif metric.rows_of:
         counts = np.min([sample.rows_of[side] for side in metric.rows_of], axis=0)
-        is_scarce, needed = counts < FEWEST_OF_CLASS, FEWEST_OF_CLASS
+        needed = FEWEST_OF_CLASS if len(counts) < MANY else FEWEST_OF_MANY
+        is_scarce = counts < needed
     else:
         return ""
     if is_scarce.mean() <= MOST_SCARCE:
@@ -121,8 +123,27 @@ def class_interval(sample: ClassSample, metric: Metric, score: float, confidence
     if not np.ptp(values) > ROUNDING * max(abs(score), 1.0):
         return _without_spread(sample, metric, score, reason or "every row has the same loss", z)
     low, high = mean_interval(values, confidence)
+    if len(metric.rows_of) == 1:
+        of_classes = _mean_of_shares(sample, metric, score, z)
+        low, high = min(low, of_classes.low), max(high, of_classes.high)
     least, largest = _bounds(sample, metric)
     return Interval(min(max(low, least), score), max(min(high, largest), score))
+
+
+def _mean_of_shares(sample: ClassSample, metric: Metric, score: float, z: float) -> Interval:
+    """The interval of a mean of recalls, or of precisions, from Wilson's of each (MOVER: Zou & Donner 2008).
+
+    A class of which no row is right has no spread that pseudo-values could tell.
+    """
+    (side,) = metric.rows_of
+    rows = sample.rows_of[side]
+    hits = sample.evidence.margins if isinstance(sample.evidence, ClassEvidence) else None
+    shares = quotient(hits.hits, hits.truth if side == "truth" else hits.predicted) if hits else np.zeros(len(rows))
+    ends = [wilson(share, n, z) for share, n in zip(shares.tolist(), rows.tolist(), strict=True) if n > 0]
+    counted = shares[rows > 0]
+    down = math.sqrt(sum((share - end.low) ** 2 for share, end in zip(counted, ends, strict=True))) / len(ends)
+    up = math.sqrt(sum((end.high - share) ** 2 for share, end in zip(counted, ends, strict=True))) / len(ends)
+    return Interval(score - down, score + up)
 
 
 def _ranked_interval(
@@ -139,7 +160,9 @@ def _ranked_interval(
         if error > ROUNDING:
             return logit_interval(score, error, student_quantile((1 + confidence) / 2, degrees(moved)))
         return no_interval("no two rows are ranked differently")
-    return no_interval(reason or "a class has one row") if is_precision and score < 1 else wilson(score, fewest, z)
+    if is_precision and (reason or score < 1):
+        return no_interval(reason or "a class has one row")
+    return wilson(score, fewest, z)
 
 
 def _bounds(sample: ClassSample, metric: Metric) -> tuple[float, float]:

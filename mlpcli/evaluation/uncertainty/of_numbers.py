@@ -48,7 +48,7 @@ def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
     if not metric.losses:
         return ""
     losses = metric.losses["regression"](evidence)
-    return why_heavy(losses if weights is None else (losses * weights)[counted])
+    return why_heavy(losses if weights is None else (losses * weights)[counted], metric.is_strict)
 
 
 def _passes_zero(y: Floats) -> bool:

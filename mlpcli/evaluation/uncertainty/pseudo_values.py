@@ -144,3 +144,21 @@ def r2(evidence: NumberEvidence) -> Floats:
     variance = weighted_mean(squares, weights)
     moved = quotient((1 - own) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
     return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), weights)
+
+
+def rmse_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
+    """What each row says of the difference of the mean RMSE: of squares, over the sum of both roots.
+
+    So rows that are as good for both cancel whatever the roots are, and a large error moves no scale.
+    """
+    both = numbers.rmse(old) + numbers.rmse(new)
+    moved = np.asarray(new.rows.squared_error - old.rows.squared_error)
+    return of_mean(quotient(moved, np.broadcast_to(both, moved.shape)).mean(axis=1), old.weights)
+
+
+def r2_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
+    """What each row says of the difference of the mean R2: of squares, over the variance of the truth of these rows."""
+    rows, weights = old.rows, old.weights
+    variance = weighted_mean(np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2), weights)
+    moved = np.asarray(rows.squared_error - new.rows.squared_error)
+    return of_mean(quotient(moved, np.broadcast_to(variance, moved.shape)).mean(axis=1), weights)

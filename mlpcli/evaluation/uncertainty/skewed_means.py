@@ -12,14 +12,14 @@ FEWEST_DEGREES = 2.0
 # errors, 1.6 of lognormal absolute errors, 1.2 of squares of Student's t of 3 degrees, 1.0 of shares of a truth near 0.
 LEAST_TAIL_INDEX = 1.35
 TAIL = 0.1  # of the rows
-ENOUGH_FOR_A_TAIL = 100  # rows
+ENOUGH_FOR_A_TAIL = 300  # rows
 MOST_STEPS = 100  # of Newton's method: a dozen are enough
 NORMAL = NormalDist()
 _LEAST = 1e-300
 
 
-def mean_interval(values: Floats, confidence: float) -> tuple[float, float]:
-    """Ends of the interval of the mean of `values` (n_rows,), at least two.
+def mean_interval(values: Floats, confidence: float, is_skewed: bool = True) -> tuple[float, float]:
+    """Ends of the interval of the mean of `values` (n_rows,), at least two; without skewness that of Student.
 
     The studentized mean, its skewness removed by the monotone cubic transformation of Hall (1992, "On the removal of
     skewness by transformation", JRSS B 54), against Student's t with the degrees of freedom of the variance.
@@ -30,7 +30,7 @@ def mean_interval(values: Floats, confidence: float) -> tuple[float, float]:
     if not variance > 0.0:
         return float(values.mean()), float(values.mean())
     t = student_quantile((1 + confidence) / 2, degrees(values))
-    skewness = float((moved**3).mean()) / variance**1.5 / math.sqrt(n)
+    skewness = float((moved**3).mean()) / variance**1.5 / math.sqrt(n) if is_skewed else 0.0
     error = math.sqrt(variance / (n - 1))
     return float(values.mean()) - error * _untransformed(t, skewness), float(values.mean()) - error * _untransformed(
         -t, skewness
@@ -57,7 +57,7 @@ def degrees(values: Floats) -> float:
 
 
 def tail_index(losses: Floats) -> float:
-    """Hill's index of the largest tenth of `losses` (n_rows,), not negative, less its standard error (Hill 1975).
+    """Hill's index of the largest tenth of `losses` (n_rows,), not negative (Hill 1975).
 
     0 where they are all that is not 0, infinite where they are equal.
     """
@@ -66,15 +66,18 @@ def tail_index(losses: Floats) -> float:
     if not largest[0] > 0:
         return 0.0
     slope = float(np.log(largest[1:] / largest[0]).mean())
-    return (1 - 1 / math.sqrt(k)) / slope if slope > 0 else math.inf
+    return 1 / slope if slope > 0 else math.inf
 
 
-def why_heavy(losses: Floats) -> str:
+def why_heavy(losses: Floats, is_strict: bool) -> str:
     """Why the tail of `losses` (n_rows,), not negative, allows no interval of their mean; "" where it does.
 
-    Fewer than a hundred rows do not tell.
+    Fewer than 300 rows do not tell. The index has a standard error of 1 / sqrt(k) of itself, of the k rows of the tail:
+    where most data have a heavy tail (`is_strict`), the index less that must be large enough.
     """
-    index = tail_index(losses) if len(losses) >= ENOUGH_FOR_A_TAIL else math.inf
+    if len(losses) < ENOUGH_FOR_A_TAIL:
+        return ""
+    index = tail_index(losses) * (1 - 1 / math.sqrt(TAIL * len(losses)) if is_strict else 1.0)
     too_heavy = f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX})"
     return too_heavy if index < LEAST_TAIL_INDEX else ""
 
