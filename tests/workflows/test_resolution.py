@@ -63,7 +63,7 @@ def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
     [
         ({}, "standardize"),
         ({"model": {"output_activation": "sigmoid"}}, "none"),
-        ({"training": {"loss": "poisson"}}, "none"),
+        ({"training": {"loss": "poisson"}}, "scale"),
         ({"training": {"loss": "huber"}}, "standardize"),
         ({"preprocess": {"target": "none"}}, "none"),
         ({"preprocess": {"target": "log"}}, "log"),
