@@ -4,6 +4,8 @@ Constants are cast to the dtype of their arguments, for Numba would compute with
 infinity do is left alone. Division is NumPy's: the check for zero that Python asks for ends vector instructions.
 """
 
+from math import factorial
+
 import numpy as np
 from numba import float32, njit
 from numba.extending import overload
@@ -18,83 +20,48 @@ LN2_HIGH = 0.693145751953125  # ln 2 in two parts: this one has few bits, so tha
 LN2_LOW = 1.42860682030941723212e-6
 
 
-def _series(r):
-    """exp(r) - 1 for |r| <= ln(2) / 2: as many terms of its Taylor series as the dtype shows."""
+# As many terms of a Taylor series as the dtype shows, from the highest power down: of exp(r) - 1 = r + r^2 p(r) for
+# |r| <= ln(2) / 2, and of atanh(s) / s = p(s^2) for s^2 <= 1 / 9.
+EXP32, EXP64 = (tuple(1.0 / factorial(k) for k in range(highest, 1, -1)) for highest in (7, 13))
+ATANH32, ATANH64 = (tuple(1.0 / k for k in range(highest, 0, -2)) for highest in (15, 33))
 
 
-def _atanh_series(t):
-    """atanh(s) / s from t = s s, for t <= 1 / 9."""
+def _polynomial(coefficients):
+    """The compiled polynomial of these coefficients, by Horner's rule."""
+
+    @njit(fastmath=FUSED, **INNER)
+    def evaluate(x, dtype):
+        q = dtype(0.0)
+        for c in coefficients:
+            q = q * x + dtype(c)
+        return q
+
+    return evaluate
+
+
+_exp32, _exp64, _atanh32, _atanh64 = (_polynomial(one) for one in (EXP32, EXP64, ATANH32, ATANH64))
+
+
+def _exp_terms(r, dtype):
+    """The polynomial of EXP32 or EXP64."""
+
+
+def _atanh_terms(t, dtype):
+    """The polynomial of ATANH32 or ATANH64."""
 
 
 def _power_of_two(k):
     """2 to the whole number `k`."""
 
 
-@overload(_series, jit_options={"fastmath": FUSED, "error_model": "numpy"})
-def _series_of(r):
-    if r == float32:
-        return _series32
-    return _series64
+@overload(_exp_terms, jit_options={"fastmath": FUSED, "error_model": "numpy"})
+def _exp_terms_of(r, dtype):
+    return (lambda r, dtype: _exp32(r, dtype)) if r == float32 else (lambda r, dtype: _exp64(r, dtype))
 
 
-def _series32(r):
-    q = np.float32(1 / 5040) * r + np.float32(1 / 720)
-    q = q * r + np.float32(1 / 120)
-    q = q * r + np.float32(1 / 24)
-    q = q * r + np.float32(1 / 6)
-    q = q * r + np.float32(0.5)
-    return q * r * r + r
-
-
-def _series64(r):
-    q = r / 6227020800.0 + 1 / 479001600
-    q = q * r + 1 / 39916800
-    q = q * r + 1 / 3628800
-    q = q * r + 1 / 362880
-    q = q * r + 1 / 40320
-    q = q * r + 1 / 5040
-    q = q * r + 1 / 720
-    q = q * r + 1 / 120
-    q = q * r + 1 / 24
-    q = q * r + 1 / 6
-    q = q * r + 0.5
-    return q * r * r + r
-
-
-@overload(_atanh_series, jit_options={"fastmath": FUSED, "error_model": "numpy"})
-def _atanh_series_of(t):
-    if t == float32:
-        return _atanh_series32
-    return _atanh_series64
-
-
-def _atanh_series32(t):
-    q = np.float32(1 / 15) * t + np.float32(1 / 13)
-    q = q * t + np.float32(1 / 11)
-    q = q * t + np.float32(1 / 9)
-    q = q * t + np.float32(1 / 7)
-    q = q * t + np.float32(1 / 5)
-    q = q * t + np.float32(1 / 3)
-    return q * t + np.float32(1.0)
-
-
-def _atanh_series64(t):
-    q = t / 33.0 + 1 / 31
-    q = q * t + 1 / 29
-    q = q * t + 1 / 27
-    q = q * t + 1 / 25
-    q = q * t + 1 / 23
-    q = q * t + 1 / 21
-    q = q * t + 1 / 19
-    q = q * t + 1 / 17
-    q = q * t + 1 / 15
-    q = q * t + 1 / 13
-    q = q * t + 1 / 11
-    q = q * t + 1 / 9
-    q = q * t + 1 / 7
-    q = q * t + 1 / 5
-    q = q * t + 1 / 3
-    return q * t + 1.0
+@overload(_atanh_terms, jit_options={"fastmath": FUSED, "error_model": "numpy"})
+def _atanh_terms_of(t, dtype):
+    return (lambda t, dtype: _atanh32(t, dtype)) if t == float32 else (lambda t, dtype: _atanh64(t, dtype))
 
 
 @overload(_power_of_two)
@@ -110,7 +77,7 @@ def exp_parts(x, dtype):
     k = np.floor(x * dtype(LOG2_E) + dtype(0.5))
     r = (x - k * dtype(LN2_HIGH)) - k * dtype(LN2_LOW)
     # NaN has no whole number; it goes on through r.
-    return _power_of_two(k if x == x else dtype(0.0)), _series(r)
+    return _power_of_two(k if x == x else dtype(0.0)), _exp_terms(r, dtype) * r * r + r
 
 
 @njit(fastmath=FUSED, **INNER)
@@ -164,4 +131,4 @@ def log1p_of_exp(z, dtype):
     """log(1 + exp(z)) for z <= 0, as 2 atanh(e / (2 + e)): its last digits hold for small e, too."""
     e = exp(dtype(MOST_NEGATIVE) if z < dtype(MOST_NEGATIVE) else z, dtype)
     s = e / (e + dtype(2.0))
-    return dtype(2.0) * s * _atanh_series(s * s)
+    return dtype(2.0) * s * _atanh_terms(s * s, dtype)

@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "1aebf87e548ee777"
+SOURCES = "95e4e156f9fb0806"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -187,11 +187,7 @@ LOWERINGS: dict[type[Layer], Lowering] = {
     Residual: _residual,
 }  # fmt: skip
 # Of cost functions on their partners.
-OUTPUTS: dict[type[Any], int] = {
-    CrossEntropy: codes.SOFTMAX,
-    BinaryCrossEntropy: codes.SIGMOID,
-    SquaredError: codes.IDENTITY,
-}
+OUTPUTS = {CrossEntropy: codes.SOFTMAX, BinaryCrossEntropy: codes.SIGMOID, SquaredError: codes.IDENTITY}
 # Code of a rule, and its numbers: momentum, whether it is Nesterov's; beta1, beta2; memory, addition, momentum.
 RULES: dict[type[Rule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
     SGD: (codes.MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),

@@ -79,7 +79,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
         _stopping(facts, stopping, "the best rest is kept"),
-        ("seed: 0", "same seed, same threads, same bytes"),
+        ("seed: 0", "same seed, same weights, on any number of threads"),
     ]
     after = ("clamp: true", "answers stay within the range of the training targets")
     if facts.predicts_classes and facts.holds_out:
@@ -130,7 +130,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                     f"{{metric: {facts.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
                     "the best epoch is kept",
                 ),
-                ("seed: 0", "same seed, same threads, same bytes"),
+                ("seed: 0", "same seed, same weights, on any number of threads"),
             ),
         ),
     )
@@ -187,7 +187,7 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                     f"{{metric: {facts.stop_metric}, patience: 20}}",
                     "the best epoch on the validation rows is kept",
                 ),
-                ("seed: 0", "same seed, same threads, same bytes"),
+                ("seed: 0", "same seed, same weights, on any number of threads"),
             ),
         ),
     )
