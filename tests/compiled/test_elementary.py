@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba")
+pytest.importorskip("numba")
+
+from numba import njit
 
 from mlpcli.compiled import elementary
 
@@ -27,7 +29,7 @@ EXACT = {
 def test_all_digits_but_the_last_ones_are_those_of_the_function(name, dtype):
     function = getattr(elementary, name)
 
-    @numba.njit
+    @njit
     def evaluate(z, out):
         for i in range(z.size):
             out[i] = function(z[i], z.dtype.type)
