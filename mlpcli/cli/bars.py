@@ -14,6 +14,7 @@ from mlpcli.watching import Work, watched_by
 
 REFRESH_SECONDS = 0.1
 BAR_COLUMNS, FEWEST_COLUMNS = 24, 8
+BAR_RANK = 3  # pieces of this rank give way to the bar
 GAP = "  "
 NAME_COLUMNS = 24
 # Work that takes less is not shown; where it is no terminal, a line comes after a while, and then now and again.
@@ -112,12 +113,12 @@ class WorkView:
         pieces = [Piece(f"{fraction:.0%}"), Piece(time_left(seconds, done, total), 1)] if fraction is not None else []
         if self._n_rows:
             pieces += [
-                Piece(count(self._n_rows, "row"), 2),
-                Piece(f"{count(round(self._n_rows / seconds), 'row')}/s", 3),
+                Piece(count(self._n_rows, "row"), 3),
+                Piece(f"{count(round(self._n_rows / seconds), 'row')}/s", 4),
             ]
         else:
             amount = f"{size(done)} of {size(total)}" if total else size(done)
-            pieces += [Piece(amount, 2), Piece(f"{size(done / seconds)}/s", 3)]
+            pieces += [Piece(amount, 3), Piece(f"{size(done / seconds)}/s", 4)]
         return head, fraction, pieces
 
 
@@ -138,8 +139,12 @@ def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: 
     No bar where the `fraction` is None.
     """
     kept = list(pieces)
-    while len(kept) > 1 and _length(head, kept) >= width:
-        kept.remove(max(kept, key=lambda piece: (piece.rank, kept.index(piece))))
+    least = 0 if fraction is None else FEWEST_COLUMNS + len(GAP)
+    while len(kept) > 1:
+        last = max(kept, key=lambda piece: (piece.rank, kept.index(piece)))
+        if _length(head, kept) + (least if last.rank >= BAR_RANK else 0) < width:
+            break
+        kept.remove(last)
     room = width - 1 - _length(head, kept) - len(GAP)
     has_bar = fraction is not None and room >= FEWEST_COLUMNS
     parts = [head, *([_bar(fraction or 0.0, min(room, BAR_COLUMNS))] if has_bar else [])]
