@@ -19,7 +19,7 @@ ROWS = (
     ("api",),
     ("cli",),
     ("workflows",),
-    ("compiled", "storage"),
+    ("compiled", "storage", "explain"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
     ("errors", "options", "machine", "messages", "aliases", "watching"),
@@ -30,6 +30,7 @@ LIBRARIES = {
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
     "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
+    "explain": {"numpy"},
     "storage": {"filelock", "numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
@@ -128,12 +129,13 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers(path
             assert (str(where), function.name) in LAZY, f"{where}: {function.name} imports {inside}"
 
 
-VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "inspect", "diff", "runs", "repro")
+VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "explain", "inspect", "diff", "runs", "repro")
 LAZY = {
     ("__init__.py", "__getattr__"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
     *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
     ("cli/verbs/inspect.py", "_treatment"),
+    ("cli/verbs/explain.py", "_change"),
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/lock.py", "acquire"),
     ("storage/lock.py", "_knows_locks"),

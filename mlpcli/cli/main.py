@@ -24,6 +24,7 @@ from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.diff import diff
 from mlpcli.cli.verbs.evaluate import evaluate
+from mlpcli.cli.verbs.explain import explain
 from mlpcli.cli.verbs.help import show_help
 from mlpcli.cli.verbs.init import init
 from mlpcli.cli.verbs.inspect import inspect
@@ -62,6 +63,7 @@ app.command("train", cls=Verb)(train)
 app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)
+app.command("explain", cls=TextVerb)(explain)
 app.command("inspect", cls=TextVerb)(inspect)
 app.command("diff", cls=TextVerb)(diff)
 app.command("runs", cls=TextVerb)(runs)

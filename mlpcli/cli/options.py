@@ -75,3 +75,10 @@ def parse_number(option: str, text: str, above: float | None = None) -> float:
     if above is not None and not number > above:
         raise MlpError(f"{option} {text}: must be greater than {above:g}.")
     return number
+
+
+def parse_count(option: str, text: str) -> int:
+    """The whole number, 0 or more, after an option of a verb whose values Typer leaves as texts; raises MlpError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise MlpError(f"{option} {text}: must be a whole number of 0 or more.")
+    return int(text)

@@ -121,6 +121,9 @@ not blur it. `worse` and `better` mean that the whole interval lies on one side;
 must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of two models that are
 equally good the new one is called worse in about (1 - confidence) / 2 of all cases. Where the rows are too few or the
 errors too uneven for an interval there is no verdict, and a line says why.""",
+    "explain": """\
+Without `--rows` and `--columns` the table needs the target column: every input column is shuffled, and the loss of the
+score is shown with its interval. [explain.md](explain.md) describes all three answers.""",
     "inspect": """\
 To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
 error.""",

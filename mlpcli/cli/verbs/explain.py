@@ -1,0 +1,206 @@
+"""`mlp explain`."""
+
+import csv
+import sys
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, names
+from mlpcli.cli.options import (
+    Confidence,
+    Delimiter,
+    Encoding,
+    Html,
+    Json,
+    Markdown,
+    Quiet,
+    Weights,
+    form_of,
+    parse_count,
+    parse_number,
+)
+from mlpcli.cli.plain import plain
+from mlpcli.cli.verbs.describing import describe_target
+from mlpcli.errors import MlpError
+from mlpcli.messages import count, number
+
+if TYPE_CHECKING:
+    from mlpcli.explain.importance import Importance
+    from mlpcli.workflows.explain import DependenceResult, ImportanceResult
+
+BAR = 14  # characters of the longest bar
+
+
+def explain(
+    weights: Weights,
+    source: Annotated[str, typer.Argument(metavar="DATA", help="Table with the target column, or -.")],
+    rows: Annotated[bool, typer.Option("--rows", help="Write a line for each row: what each column adds.")] = False,
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="COLUMNS", help="Show how answers go with these columns: age,income.")
+    ] = "",
+    of: Annotated[
+        str, typer.Option("--of", metavar="NAME", help="With --rows: the class or target that is explained.")
+    ] = "",
+    metric: Annotated[str, typer.Option("--metric", help="The metric; log_loss or rmse if not given.")] = "",
+    sample: Annotated[str, typer.Option("--sample", metavar="N", help="Rows at most; 0 is all.")] = "20000",
+    repeats: Annotated[str, typer.Option("--repeats", metavar="N", help="Shuffles of each column.")] = "5",
+    max_seconds: Annotated[
+        str, typer.Option("--max-seconds", metavar="S", help="Shuffle no more after this time.")
+    ] = "",
+    confidence: Confidence = "0.95",
+    seed: Annotated[str, typer.Option("--seed", help="Seed of the shuffles and of the sample.")] = "0",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
+) -> None:
+    """Say which columns matter; with --rows why each row got its answer, with --columns how answers go with a column.
+
+    Example: mlp explain runs/penguins/weights.npz test.csv
+    """
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.workflows.explain import ExplainRequest, explain_columns, explain_dependence, explain_rows
+
+    form, screen = form_of(json, markdown, html), Screen(quiet)
+    request = ExplainRequest(
+        weights, source, metric, parse_count("--sample", sample), parse_count("--repeats", repeats),
+        parse_number("--max-seconds", max_seconds, above=0.0) if max_seconds else None,
+        parse_number("--confidence", confidence), parse_count("--seed", seed), delimiter, encoding,
+    )  # fmt: skip
+    wanted = tuple(name.strip() for name in next(csv.reader([columns]), []) if name.strip())
+    if rows and wanted:
+        raise MlpError("--rows and --columns: two questions. Choose one.")
+    if rows and form in ("markdown", "html"):
+        raise MlpError(f"--rows and --{form}: the answer is CSV, or JSON Lines with --json.")
+    if rows:
+        _write_rows(*explain_rows(request, of), is_json=form == "json")
+    elif wanted:
+        dependence = explain_dependence(request, wanted)
+        screen.give(dependence_document(dependence), dependence_json(dependence), form)
+    else:
+        result = explain_columns(request)
+        screen.give(document(result), as_json(result), form)
+
+
+def document(result: "ImportanceResult") -> Document:
+    """A row per column, the most important first, and what columns that go together cost."""
+    title = f"{_rows_of(result)} · {describe_target(result.model.target)} · {result.metric} {number(result.score)}"
+    grows = _change(result.metric)
+    largest = max((one.loss for one in result.columns), default=0.0)
+    columns = [names("column"), Column(grows), Column("interval", rank=1), Column("", is_text=True, rank=2)]
+    rows = [
+        (one.columns[0], number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
+        for one in result.columns
+    ]
+    blocks: list[Block] = [Table(columns, rows)]
+    for linked, one in result.together:
+        listed = " and ".join((", ".join(linked.columns[:-1]), linked.columns[-1]))
+        blocks.append(
+            Paragraph(
+                f"{listed} go together (rank correlation {number(linked.correlation)}): each can stand for the other. "
+                f"Shuffled together: {number(one.loss)} {_interval(one)}".rstrip()
+            )
+        )
+    reasons = dict.fromkeys(one.reason for one in result.columns if one.reason)
+    return Document(title, blocks, [*result.notes, *reasons], heading="mlp explain")
+
+
+def as_json(result: "ImportanceResult") -> dict[str, Any]:
+    """The importance of each column and of those that go together, with intervals."""
+    return {
+        "n_rows": result.n_rows,
+        "n_sampled": result.n_sampled,
+        "metric": result.metric,
+        "score": result.score,
+        "columns": [_importance_json(one) for one in result.columns],
+        "together": [
+            {**_importance_json(one), "columns": linked.columns, "correlation": linked.correlation}
+            for linked, one in result.together
+        ],
+        "notes": result.notes,
+    }
+
+
+def dependence_document(result: "DependenceResult") -> Document:
+    """A table per column: the mean answer with all rows at each of its values."""
+    title = f"{_rows_of(result)} · {describe_target(result.model.target)} · mean answer with every row at the value"
+    shown = _shown_answers(result)
+    tables = [
+        Table(
+            [names(one.column), *(Column(result.answers[index], rank=int(place > 5)) for place, index in shown)],
+            [
+                (value, *(number(float(one.mean[row, index])) for _, index in shown))
+                for row, value in enumerate(one.values)
+            ],
+        )
+        for one in result.columns
+    ]
+    return Document(title, tables, result.notes, heading="mlp explain")
+
+
+def dependence_json(result: "DependenceResult") -> dict[str, Any]:
+    """The mean answers, and the curves of single rows."""
+    return {
+        "n_rows": result.n_rows,
+        "n_sampled": result.n_sampled,
+        "answers": result.answers,
+        "columns": [
+            {"column": one.column, "values": one.values, "mean": one.mean, "curves": one.curves}
+            for one in result.columns
+        ],
+        "notes": result.notes,
+    }
+
+
+def _importance_json(one: "Importance") -> dict[str, Any]:
+    record = {"column": one.columns[0], "loss": one.loss, "low": one.low, "high": one.high, "repeats": one.repeats}
+    return record | ({"reason": one.reason} if one.reason else {})
+
+
+def _rows_of(result: "ImportanceResult | DependenceResult") -> str:
+    few = f"{count(result.n_sampled, 'row')} of {count(result.n_rows, 'row')}"
+    return few if result.n_sampled < result.n_rows else count(result.n_rows, "row")
+
+
+def _change(metric: str) -> str:
+    from mlpcli.evaluation.scores import find_metric
+
+    return f"{metric} {'falls' if find_metric(metric).higher_is_better else 'rises'} by"
+
+
+def _interval(one: "Importance") -> str:
+    return "" if one.reason or one.low != one.low else f"[{number(one.low)}, {number(one.high)}]"
+
+
+def _length(one: "Importance", largest: float) -> int:
+    return round(BAR * max(one.loss, 0.0) / largest) if largest > 0 else 0
+
+
+def _shown_answers(result: "DependenceResult") -> list[tuple[int, int]]:
+    """Place and number of each answer that is shown: of two classes the second says all."""
+    is_binary = result.model.target.task == "classification" and len(result.answers) == 2
+    return [(0, 1)] if is_binary else list(enumerate(range(len(result.answers))))
+
+
+def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
+    """A line of CSV for each row, or of JSON."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    heading = ["row", "answer", "explained", "value", "typical", *(f"by_{name}" for name in columns)]
+    if not is_json:
+        writer.writerow(heading)
+    for one in rows:
+        answer = one.answer.item() if hasattr(one.answer, "item") else one.answer
+        if is_json:
+            parts = dict(zip(columns, one.parts, strict=True))
+            record = {
+                "row": one.row, "answer": answer, "explained": one.of, "value": one.value, "typical": one.baseline,
+                "by": parts,
+            }  # fmt: skip
+            sys.stdout.write(dumps(plain(record), allow_nan=False, default=str) + "\n")
+        else:
+            numbers = (f"{part:.6g}" for part in (one.value, one.baseline, *one.parts))
+            writer.writerow([one.row, answer, one.of, *numbers])

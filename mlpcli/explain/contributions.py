@@ -1,0 +1,98 @@
+"""What each input adds to an answer: integrated gradients (Sundararajan, Taly and Yan 2017).
+
+The gradient of the answer is integrated along the straight line from a baseline to the row. The contributions of a row
+add up to its answer minus that of the baseline.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.layers import Activation, Allocator, Softmax
+from mlpcli.nn.network import Network
+
+Inputs = NDArray[np.floating[Any]]
+Values = NDArray[np.float64]
+# From outputs (n_rows, n_out) to the answer that is explained (n_rows,).
+Decode = Callable[[Values], Values]
+
+STEPS = 64
+# Relative step of the derivative of an answer in an output, taken by central differences in float64.
+STEP = 1e-6
+
+
+def contributions(ensemble: Ensemble, decode: Decode, X: Inputs, baseline: Inputs, steps: int = STEPS) -> Values:
+    """What each input adds (n_rows, n_in), from `baseline` (n_in,) to the rows `X` (n_rows, n_in).
+
+    The integral is a midpoint sum of so many steps. What it leaves of the difference is spread over the inputs by the
+    size of their contributions, so that the sum is exact.
+    """
+    members = [_Gradient(network, flat.astype(np.float64), len(X)) for network, flat in _members(ensemble)]
+    start = np.asarray(baseline, np.float64)
+    way = np.asarray(X, np.float64) - start
+    total = np.zeros_like(way)
+    for step in range(steps):
+        x = start + (step + 0.5) / steps * way
+        outputs = np.mean([member.outputs(x) for member in members], axis=0)
+        slopes = _slopes(decode, outputs) / len(members)
+        for member in members:
+            total += member.backward(slopes)
+    total *= way / steps
+    return _completed(total, _answers(members, decode, start + way) - _answers(members, decode, start + 0.0 * way))
+
+
+def _members(ensemble: Ensemble) -> list[tuple[Network, Inputs]]:
+    return list(zip(ensemble.networks, ensemble.flats, strict=True))
+
+
+def _answers(members: "list[_Gradient]", decode: Decode, x: Values) -> Values:
+    return decode(np.mean([member.outputs(x) for member in members], axis=0))
+
+
+def _slopes(decode: Decode, outputs: Values) -> Values:
+    """The derivative of the answer of each row in each output (n_rows, n_out)."""
+    slopes = np.empty_like(outputs)
+    for place in range(outputs.shape[1]):
+        size = STEP * np.maximum(np.abs(outputs[:, place]), STEP)
+        above, below = outputs.copy(), outputs.copy()
+        above[:, place] += size
+        below[:, place] -= size
+        slopes[:, place] = (decode(above) - decode(below)) / (2.0 * size)
+    return slopes
+
+
+def _completed(parts: Values, whole: Values) -> Values:
+    """The parts (n_rows, n_in) with their sum made `whole` (n_rows,)."""
+    rest = whole - parts.sum(axis=1)
+    size = np.abs(parts)
+    total = size.sum(axis=1, keepdims=True)
+    shares = np.where(total > 0, size / np.where(total > 0, total, 1.0), 1.0 / parts.shape[1])
+    return np.asarray(parts + rest[:, None] * shares)
+
+
+class _Gradient:
+    """A network whose outputs can be differentiated in its inputs, for blocks of so many rows."""
+
+    def __init__(self, network: Network, flat: Values, n_rows: int) -> None:
+        self.n_rows, self._chain = n_rows, network.chain
+        self._params, self._spare = network.bind(flat), network.bind(np.empty_like(flat))
+        new = Allocator(n_rows, np.dtype(np.float64), True)
+        self._buffers = self._chain.buffers(network.n_in, new, needs_dx=True)
+        self._output = Softmax() if network.output == "softmax" else Activation(function=network.output)
+        self._kept = self._output.buffers(network.n_out, new, needs_dx=True)
+
+    def outputs(self, x: Values) -> Values:
+        """The outputs (n_rows, n_out), to be differentiated by the next call of `backward`."""
+        z = self._chain.forward(x, self._params, self._buffers)
+        return np.array(self._output.forward(z, {}, self._kept))
+
+    def backward(self, slopes: Values) -> Values:
+        """The derivative in the inputs (n_rows, n_in), where that in the outputs is `slopes` (n_rows, n_out)."""
+        delta = self._output.backward(slopes.copy(), {}, {}, self._kept)
+        assert delta is not None
+        dx = self._chain.backward(delta, self._params, self._spare, self._buffers)
+        assert dx is not None
+        return np.asarray(dx)

@@ -1,0 +1,75 @@
+"""How answers go with the cells of one column: partial dependence (Friedman 2001), and a curve for single rows (ICE).
+
+The cells of the column are replaced in every row by those of a row that is there: no value is invented.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Inputs = NDArray[np.floating[Any]]
+Answers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The mean answers (n_values, n_answers) with the column at each value.
+
+    `curves` (n_curves, n_values, n_answers) are the answers of single rows (individual conditional expectation,
+    Goldstein et al. 2015).
+    """
+
+    column: str
+    values: tuple[str, ...]
+    mean: Answers
+    curves: Answers
+
+
+def donors_of_numbers(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Rows whose value stands at evenly spaced quantiles of the known ones; a row for each distinct value of few."""
+    distinct, first = np.unique(values, return_index=True)
+    first = first[~np.isnan(distinct)]
+    if len(first) <= most:
+        return np.asarray(first)
+    order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]
+    places = np.round(np.linspace(0.0, len(order) - 1, most)).astype(np.int64)
+    donors = order[places]
+    _, kept = np.unique(values[donors], return_index=True)
+    return np.asarray(donors[kept])
+
+
+def donors_of_codes(codes: NDArray[np.integer[Any]], most: int) -> NDArray[np.int64]:
+    """A row for each of the most frequent levels, missing ones left out."""
+    levels, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    known = levels >= 0
+    order = np.argsort(-counts[known], kind="stable")[:most]
+    return np.asarray(first[known][order])
+
+
+def partial_dependence(
+    answers: Callable[[Inputs], Answers],
+    X: Inputs,
+    places: NDArray[np.int64],
+    column: str,
+    values: tuple[str, ...],
+    donors: NDArray[np.int64],
+    n_curves: int,
+) -> Dependence:
+    """The answers to the rows `X` (n_rows, n_inputs) with the inputs `places` as in each of the `donors`.
+
+    `X` is written to, and is as before at the end. The first `n_curves` rows get a curve each.
+    """
+    kept = X[:, places]
+    means, curves = [], []
+    try:
+        for donor in donors:
+            X[:, places] = kept[donor]
+            found = answers(X)
+            means.append(found.mean(axis=0))
+            curves.append(found[:n_curves])
+    finally:
+        X[:, places] = kept
+    return Dependence(column, values, np.stack(means), np.stack(curves, axis=1))

@@ -1,0 +1,303 @@
+"""`mlp explain`: which columns matter, what each adds to an answer, and how answers go with a column."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.preprocessor import require_columns, transform
+from mlpcli.data.schema.cells import name_hint
+from mlpcli.data.schema.column import texts_of
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
+from mlpcli.data.targets.encode import rows_with_target, true_values
+from mlpcli.data.targets.target import ClassTarget, answer_names, decode_outputs, predicted_columns
+from mlpcli.errors import DataError, MlpError, did_you_mean
+from mlpcli.evaluation.paired import Truth, can_decide
+from mlpcli.evaluation.scores import explain_unknown_metric, metric_names, score
+from mlpcli.explain.contributions import contributions
+from mlpcli.explain.dependence import Dependence, donors_of_codes, donors_of_numbers, partial_dependence
+from mlpcli.explain.importance import Importance, Judged, permutation_importance
+from mlpcli.explain.inputs import Together, columns_together, inputs_by_column, joined
+from mlpcli.model import Model
+from mlpcli.storage.model_file import load_model
+from mlpcli.training.seeding import rng_of
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.main_metrics import decisive_metric
+from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
+
+# Columns that are linked by a rank correlation of at least this are also shuffled together.
+TOGETHER = 0.7
+ROWS_TOGETHER = 2000  # that correlations are taken of
+ROWS_AT_ONCE = 512  # of integrated gradients
+MOST_VALUES = 20  # of a column in a partial dependence
+CURVES = 50
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """Which model, which rows, and how much work: at most `sample` rows, a seeded sample of more (0: all).
+
+    `metric` "" is the usual one. Each column is shuffled `repeats` times, or as often as `seconds` allow.
+    """
+
+    weights: str
+    source: str
+    metric: str = ""
+    sample: int = 20_000
+    repeats: int = 5
+    seconds: float | None = None
+    confidence: float = 0.95
+    seed: int = 0
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportanceResult:
+    """The importance of each column, of columns that go together, and what was not done in time."""
+
+    model: Model
+    n_rows: int
+    n_sampled: int
+    metric: str
+    score: float
+    columns: tuple[Importance, ...]
+    together: tuple[tuple[Together, Importance], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowReasons:
+    """The answer to a row, the number that is explained, that number for the typical row, and what each column adds."""
+
+    row: str
+    answer: Any
+    of: str
+    value: float
+    baseline: float
+    parts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class DependenceResult:
+    """How the answers go with some columns; `answers` names what the numbers are of."""
+
+    model: Model
+    n_rows: int
+    n_sampled: int
+    answers: tuple[str, ...]
+    columns: tuple[Dependence, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The rows at hand: inputs (n_rows, n_inputs), and where they stand in the table."""
+
+    model: Model
+    table: Table
+    rows: Rows
+    n_all: int
+    X: NDArray[np.floating[Any]]
+
+    def answers(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Answers in the user's units."""
+        return decode_outputs(self.model.target, dict(self.model.target_state), self.model.ensemble.outputs(X))
+
+
+def explain_columns(request: ExplainRequest) -> ImportanceResult:
+    """Permutation importance of every column; raises MlpError, ModelFileError and DataError."""
+    started = monotonic()
+    _check(request)
+    model = load_model(request.weights)
+    metric = _metric(model, request.metric)
+    sample = _sample(model, request, needs_truth=True)
+    rows, table, target = sample.rows, sample.table, model.target
+    weights = row_weights(table, model.weight_column, rows) if model.weight_column else None
+    truth = Truth(target.task, true_values(target, table, rows), answer_names(target), weights)
+    judged = Judged(sample.answers, truth, metric, model.threshold, request.confidence)
+    inputs = inputs_by_column(model.preprocessor.columns)
+    linked = columns_together(sample.X[:ROWS_TOGETHER], model.preprocessor.columns, TOGETHER)
+    groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
+    groups |= {one.columns: joined(one.columns, inputs) for one in linked if len(one.columns) < len(inputs)}
+    must_stop = _clock(request.seconds, started)
+    with blas_threads(1):
+        whole = score(target.task, metric, truth.y, sample.answers(sample.X), truth.names, weights, model.threshold)
+        rng = rng_of(request.seed, "permutations")
+        found = permutation_importance(judged, sample.X, groups, request.repeats, rng, must_stop)
+    by_columns = {one.columns: one for one in found}
+    notes = [*table.notes, *_note_on_time(groups, by_columns, request)]
+    return ImportanceResult(
+        model,
+        sample.n_all,
+        len(rows),
+        metric,
+        whole,
+        tuple(one for one in found if len(one.columns) == 1),
+        tuple((one, by_columns[one.columns]) for one in linked if one.columns in by_columns),
+        tuple(notes),
+    )
+
+
+def explain_rows(request: ExplainRequest, of: str = "") -> tuple[tuple[str, ...], Iterator[RowReasons]]:
+    """The input columns, and what each adds to the answer of each row; rows come as they are ready.
+
+    `of` is the class or target whose probability or number is explained; "" is the answered class, or the first target.
+    Raises MlpError, ModelFileError and DataError.
+    """
+    _check(request)
+    model = load_model(request.weights)
+    of_index = _of_index(model, of)
+    sample = _sample(model, request, needs_truth=False)
+    inputs = inputs_by_column(model.preprocessor.columns)
+    return tuple(inputs), _reasons(sample, list(inputs.values()), of_index)
+
+
+def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> DependenceResult:
+    """Partial dependence and curves of single rows; raises MlpError, ModelFileError and DataError."""
+    _check(request)
+    model = load_model(request.weights)
+    inputs = inputs_by_column(model.preprocessor.columns)
+    for name in columns:
+        if name not in inputs:
+            raise MlpError(f"--columns {name}: no input column of the model.{name_hint(name, tuple(inputs))}")
+    sample = _sample(model, request, needs_truth=False)
+    found = []
+    with blas_threads(1):
+        for name in columns:
+            donors, values = _values(sample.table.columns[name].take(sample.rows))
+            if not len(donors):
+                raise DataError(f"{sample.table.name}: column {name} has no cell that is not missing.")
+            found.append(partial_dependence(sample.answers, sample.X, inputs[name], name, values, donors, CURVES))
+    return DependenceResult(
+        model, sample.n_all, len(sample.rows), answer_names(model.target), tuple(found), tuple(sample.table.notes)
+    )
+
+
+def _check(request: ExplainRequest) -> None:
+    if not 0.0 < request.confidence < 1.0:
+        raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
+    if request.repeats < 1:
+        raise MlpError(f"--repeats {request.repeats}: must be 1 or more.")
+    if request.sample < 0:
+        raise MlpError(f"--sample {request.sample}: must be a number of rows, or 0 for all.")
+
+
+def _metric(model: Model, asked: str) -> str:
+    names = answer_names(model.target)
+    known = metric_names(model.target.task, names)
+    metric = asked or decisive_metric(model.target.task, names)
+    if metric not in known:
+        raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
+    if not can_decide(metric):
+        raise MlpError(f"--metric {metric}: is decided by single rows. Choose another one, such as {known[0]}.")
+    return metric
+
+
+def _of_index(model: Model, of: str) -> int | None:
+    """Which answer is explained; None for that of each row's own class."""
+    names = answer_names(model.target)
+    if of and of not in names:
+        what = "class" if isinstance(model.target, ClassTarget) else "target"
+        raise MlpError(f"--of {of}: no {what} of the model.{did_you_mean(of, names)}")
+    if of:
+        return names.index(of)
+    return None if isinstance(model.target, ClassTarget) else 0
+
+
+def _sample(model: Model, request: ExplainRequest, needs_truth: bool) -> _Sample:
+    """The rows that are looked at, in their order."""
+    target = model.target
+    schemas = model.schemas if needs_truth else model.preprocessor.schemas
+    as_read = read_columns(request.source, format_of(model, request.delimiter, request.encoding), schemas)
+    require_columns(as_read, [column.name for column in model.preprocessor.columns])
+    if needs_truth:
+        table = cast_scored(as_read, model.schemas, target.names, model.weight_column)
+        rows, _ = rows_with_target(table, target.names)
+    else:
+        table = model.read(as_read)
+        rows = np.arange(table.n_rows)
+    n_all = len(rows)
+    if request.sample and n_all > request.sample:
+        chosen = rng_of(request.seed, "sample").choice(n_all, request.sample, replace=False)
+        rows = rows[np.sort(chosen)]
+    X, _ = transform(model.preprocessor, table, model.ensemble.dtype, rows)
+    return _Sample(model, table, rows, n_all, X)
+
+
+def _clock(seconds: float | None, started: float) -> Callable[[], bool]:
+    return lambda: seconds is not None and monotonic() - started >= seconds
+
+
+def _note_on_time(groups: Any, found: Any, request: ExplainRequest) -> list[str]:
+    """What the time did not suffice for."""
+    left = [", ".join(columns) for columns in groups if columns not in found]
+    if left:
+        shown = "; ".join(left[:6]) + ("; ..." if len(left) > 6 else "")
+        return [f"{request.seconds:g} s did not suffice for: {shown}. Raise --max-seconds, or lower --sample."]
+    repeats = min((one.repeats for one in found.values()), default=request.repeats)
+    return [f"{request.seconds:g} s sufficed for {repeats} shuffles each."] if repeats < request.repeats else []
+
+
+def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | None) -> Iterator[RowReasons]:
+    model, target = sample.model, sample.model.target
+    state = dict(model.target_state)
+    names = answer_names(target)
+    baseline = _typical_inputs(model)
+    for start in range(0, len(sample.rows), ROWS_AT_ONCE):
+        X = sample.X[start : start + ROWS_AT_ONCE]
+        with blas_threads(1):
+            answers = sample.answers(X)
+            typical = sample.answers(np.asarray(baseline[None], X.dtype))[0]
+            own = answers.argmax(axis=1) if of_index is None else np.full(len(X), of_index)
+            given = next(iter(predicted_columns(target, answers, model.threshold).values()))
+            if len(target.names) > 1 and of_index is not None:
+                given = predicted_columns(target, answers, model.threshold)[names[of_index]]
+            decode = partial(_picked, partial(decode_outputs, target, state), own)
+            parts = contributions(model.ensemble, decode, X, baseline)
+        by_column = np.stack([parts[:, columns].sum(axis=1) for columns in places], axis=1)
+        for i, row in enumerate(sample.rows[start : start + ROWS_AT_ONCE]):
+            yield RowReasons(
+                sample.table.where(int(row)), given[i], names[own[i]], float(answers[i, own[i]]),
+                float(typical[own[i]]), tuple(map(float, by_column[i])),
+            )  # fmt: skip
+
+
+def _picked(decode: Any, own: NDArray[np.int64], outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The answer of each row that is explained."""
+    return np.asarray(decode(outputs)[np.arange(len(outputs)), own])
+
+
+def _typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
+    """The inputs of the typical training row: the median of each number and date, the most frequent level of others."""
+    features, profile = model.preprocessor.columns, model.reference.columns
+    if len(profile) != len(features):
+        raise MlpError("the model keeps no profile of so many columns, so that there is no typical row to start from.")
+    columns: dict[str, Column] = {}
+    for feature, known in zip(features, profile, strict=True):
+        if known.edges or not known.levels:
+            counts = np.cumsum(known.counts)
+            middle = min(int(np.searchsorted(counts, counts[-1] / 2)), len(known.edges) - 1)
+            columns[feature.name] = NumericColumn(np.asarray([known.edges[middle]]))
+        else:
+            level = known.levels[int(np.argmax(known.counts))]
+            columns[feature.name] = CategoricalColumn((level,), np.zeros(1, np.int8))
+    names = tuple(columns)
+    table = Table(columns, 1, "the typical row", names, model.reading, "{}".format, "", (), is_file=False)
+    X, _ = transform(model.preprocessor, table, np.float64)
+    return np.asarray(X[0])
+
+
+def _values(column: Column) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Rows whose cells a column takes in turn, and what these cells are."""
+    if isinstance(column, NumericColumn):
+        donors = donors_of_numbers(np.asarray(column.values, np.float64), MOST_VALUES)
+        texts = texts_of(column.take(donors))
+    else:
+        donors = donors_of_codes(np.asarray(column.codes), MOST_VALUES)
+        texts = column.take(donors)
+    return donors, tuple(texts.levels[code] for code in texts.codes)

@@ -1,0 +1,98 @@
+"""Permutation importance, with scikit-learn as the judge."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.inspection import permutation_importance as sklearn_importance
+
+from mlpcli.evaluation.paired import Truth
+from mlpcli.explain.importance import Judged, permutation_importance
+
+ALL = {(name,): np.array([index]) for index, name in enumerate("abc")}
+
+
+class Linear(RegressorMixin, BaseEstimator):
+    """y = 2 a + b; c does nothing."""
+
+    def fit(self, X, y):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X):
+        return 2 * X[:, 0] + X[:, 1]
+
+
+def rows(n, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    return X, (2 * X[:, 0] + X[:, 1] + rng.normal(size=n))[:, None]
+
+
+def judged(y, metric="rmse", **options):
+    return Judged(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"]), metric, **options)
+
+
+def test_the_loss_is_what_scikit_learn_finds():
+    X, y = rows(2000)
+    found = permutation_importance(judged(y), X, ALL, 20, np.random.default_rng(0))
+    theirs = sklearn_importance(
+        Linear().fit(X, y), X, y[:, 0], scoring="neg_root_mean_squared_error", n_repeats=20, random_state=0
+    )
+    assert [one.columns for one in found] == [("a",), ("b",), ("c",)]
+    for one, mean, deviation in zip(found, theirs.importances_mean, theirs.importances_std, strict=True):
+        assert one.loss == pytest.approx(mean, abs=max(4 * deviation / np.sqrt(10), 1e-12))
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("rmse", 1), ("r2", 1), ("mae", 1)])
+def test_a_column_that_helps_is_positive_whatever_the_side_of_the_metric(metric, sign):
+    X, y = rows(500)
+    first = permutation_importance(judged(y, metric), X, ALL, 2, np.random.default_rng(0))[0]
+    assert first.columns == ("a",)
+    assert 0 < first.low < first.loss < first.high
+
+
+def test_a_column_that_the_model_ignores_costs_nothing():
+    X, y = rows(300)
+    found = permutation_importance(judged(y), X, ALL, 3, np.random.default_rng(0))
+    (idle,) = [one for one in found if one.columns == ("c",)]
+    assert (idle.loss, idle.low, idle.high) == (0.0, 0.0, 0.0)
+
+
+def test_the_interval_holds_the_loss_of_all_rows_as_often_as_it_says():
+    """Shuffling a of N(0, 1) adds 2 * 4 to a mean squared error of 1."""
+    truth = 3.0 - 1.0
+    held = 0
+    for seed in range(200):
+        X, y = rows(200, seed)
+        (found,) = permutation_importance(judged(y), X, {("a",): np.array([0])}, 1, np.random.default_rng(seed))
+        held += found.low <= truth <= found.high
+    assert held >= 0.91 * 200
+
+
+def test_the_inputs_are_left_as_they_were_even_where_the_model_fails():
+    X, y = rows(50)
+    before = X.copy()
+    permutation_importance(judged(y), X, ALL, 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, before)
+    calls = iter([False, True])
+
+    def answers(given):
+        if next(calls):
+            raise ZeroDivisionError
+        return Linear().predict(given)[:, None]
+
+    with pytest.raises(ZeroDivisionError):
+        permutation_importance(
+            Judged(answers, Truth("regression", y, ["y"]), "rmse"), X, ALL, 1, np.random.default_rng(0)
+        )
+    np.testing.assert_array_equal(X, before)
+
+
+def test_every_column_is_shuffled_once_before_any_is_shuffled_again():
+    X, y = rows(50)
+    asked = iter(range(100))
+    found = permutation_importance(judged(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 4)
+    assert sorted(one.repeats for one in found) == [1, 1, 2]
+    asked = iter(range(100))
+    found = permutation_importance(judged(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 2)
+    assert len(found) == 2
