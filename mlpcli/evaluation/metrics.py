@@ -20,13 +20,12 @@ class Metric:
     """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column.
 
     `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
-    parts: its interval is then Wilson's. `pseudo_values` gives what each row says of `together`, (n_rows,); without it
-    the interval is the bootstrap's. `losses` gives what is averaged and has no bound, (n_rows,): only a tail that is
-    light enough allows an interval. `rows_of` says whether a mean over classes needs rows of each in the truth or the
-    prediction. `fewest_rows` is what an interval needs in any case. `has_interval` is false where none would hold the
-    true score as often as it says: a largest error, and an absolute difference that only chance keeps from zero.
-    `differences` gives what each row says of the difference of two predictions, where that is not the difference of its
-    pseudo-values. `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
+    parts: its interval is Wilson's. Else `pseudo_values` gives what each row says of `together`, (n_rows,), and
+    `differences` what it says of two predictions where that is no difference of these; without them the interval is
+    the bootstrap's. `losses` (n_rows,) have no bound: their tail must allow an interval, which needs `fewest_rows` in any
+    case. `rows_of` says whether a mean over classes needs rows of each in truth or prediction. `has_interval` is false
+    where none would hold the true score: a largest error, an absolute difference that only chance keeps from zero.
+    `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
     """
 
     name: str
@@ -70,6 +69,9 @@ def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
     return lambda evidence: each(evidence)[..., 1]
 
 
+_classes = pseudo_values.of_margins
+
+
 def _rows(name: str) -> Callable[[Any], Floats]:
     """Pseudo-values of a mean over rows, and over columns, of what is a property of the rows."""
     return lambda evidence: pseudo_values.of_mean_loss(getattr(evidence.rows, name), evidence.weights)
@@ -100,7 +102,7 @@ METRICS: dict[str, Metric] = {
             "Mean recall of the classes that occur in the truth.",
             higher_is_better=True,
             together={"classification": classes.balanced_accuracy},
-            pseudo_values={"classification": pseudo_values.of_margins(margins.balanced_accuracy)},
+            pseudo_values={"classification": _classes(margins.balanced_accuracy)},
             rows_of=frozenset({"truth"}),
         ),
         Metric(
@@ -141,10 +143,7 @@ METRICS: dict[str, Metric] = {
             "Mean F1 of the classes or columns.",
             higher_is_better=True,
             together={"classification": classes.f1_macro, "multilabel": _mean(multilabel.f1)},
-            pseudo_values={
-                "classification": pseudo_values.of_margins(margins.f1_macro),
-                "multilabel": pseudo_values.f1_macro,
-            },
+            pseudo_values={"classification": _classes(margins.f1_macro), "multilabel": pseudo_values.f1_macro},
             rows_of=frozenset({"truth", "predicted"}),
         ),
         Metric(
@@ -152,7 +151,7 @@ METRICS: dict[str, Metric] = {
             "Mean F1 of the classes, each weighted by its share of the truth.",
             higher_is_better=True,
             together={"classification": classes.f1_weighted},
-            pseudo_values={"classification": pseudo_values.of_margins(margins.f1_weighted)},
+            pseudo_values={"classification": _classes(margins.f1_weighted)},
         ),
         Metric(
             "f1_micro",
@@ -166,7 +165,7 @@ METRICS: dict[str, Metric] = {
             "Mean precision of the classes.",
             higher_is_better=True,
             together={"classification": classes.precision_macro},
-            pseudo_values={"classification": pseudo_values.of_margins(margins.precision_macro)},
+            pseudo_values={"classification": _classes(margins.precision_macro)},
             rows_of=frozenset({"predicted"}),
         ),
         Metric(
@@ -174,7 +173,7 @@ METRICS: dict[str, Metric] = {
             "Mean recall of the classes.",
             higher_is_better=True,
             together={"classification": classes.recall_macro},
-            pseudo_values={"classification": pseudo_values.of_margins(margins.recall_macro)},
+            pseudo_values={"classification": _classes(margins.recall_macro)},
             rows_of=frozenset({"truth"}),
         ),
         Metric(
@@ -183,7 +182,7 @@ METRICS: dict[str, Metric] = {
             higher_is_better=True,
             lowest=-1.0,
             together={"classification": classes.mcc},
-            pseudo_values={"classification": pseudo_values.of_margins(margins.mcc)},
+            pseudo_values={"classification": _classes(margins.mcc)},
             rows_of=frozenset({"truth", "predicted"}),
         ),
         Metric(

@@ -162,7 +162,7 @@ def test_errors_of_money_have_no_interval_of_their_mean_square():
     expected = np.exp(rng.normal(size=(1000, 1)))
     found = intervals("regression", expected * np.exp(0.7 * rng.normal(size=expected.shape) - 0.245), expected, ["y"])
     assert found["rmse"].reason.startswith("a few rows decide it (tail index 0.")
-    assert found["rmse"].reason.endswith(f"an interval needs {LEAST_TAIL_INDEX})")
+    assert f"an interval needs {LEAST_TAIL_INDEX})" in found["rmse"].reason
     assert not found["median_absolute_error"].reason
     assert not found["mae"].reason
 

@@ -78,8 +78,12 @@ def why_heavy(losses: Floats, is_strict: bool) -> str:
     if len(losses) < ENOUGH_FOR_A_TAIL:
         return ""
     index = tail_index(losses) * (1 - 1 / math.sqrt(TAIL * len(losses)) if is_strict else 1.0)
-    too_heavy = f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX})"
-    return too_heavy if index < LEAST_TAIL_INDEX else ""
+    if index >= LEAST_TAIL_INDEX:
+        return ""
+    return (
+        f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}), "
+        "but not median_absolute_error"
+    )
 
 
 def student_quantile(level: float, degrees: float) -> float:
