@@ -22,15 +22,15 @@ _HEAD = """\
 `mlp VERB --help` (or `-h`) shows the options of a verb, `mlp --version` the version. `python -m mlpcli` is `mlp`.
 
 - Standard output is the answer, standard error the conversation: `--quiet` silences the second, but not errors.
-  With `--json`, where a verb has it, the answer is one JSON document; what is not defined in it is null. `--markdown` and
-  `--html` give the same answer as what their names say.
+  With `--json`, where a verb has it, the answer is one JSON document; what is not defined in it is null. `--markdown`
+  and `--html` write the same answer as Markdown or as a page of HTML.
 - A lone dash is standard input, or standard output.
 - Tables are CSV, TSV, JSON Lines, Parquet, Feather or Arrow (extra `arrow`), Excel or OpenDocument (extra `excel`). The
   first three may be compressed. A file is recognised by its content; delimiter, encoding and header are found unless
   given.
   [data.md](data.md) describes how a table is read.
-- On a terminal there is colour, no line is wider than it, columns that have no room are counted, and a bar shows how far
-  long work is. In a pipe there are a few plain lines, of any length. `NO_COLOR` and `COLUMNS` are honoured.
+- On a terminal there is colour, no line is wider than it, columns that have no room are counted, and a bar shows how
+  far long work is. In a pipe there are a few plain lines, of any length. `NO_COLOR` and `COLUMNS` are honoured.
   [screens.md](screens.md) shows each verb.
 - An error is one to three lines: what, where (file and line), what to do. No file is touched then.
 - `mlp --install-completion` sets up completion with the tab key for your shell, `mlp --show-completion` prints it.
