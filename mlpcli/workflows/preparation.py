@@ -45,7 +45,7 @@ from mlpcli.workflows.resolution import (
 from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.shape import resolve_networks
 from mlpcli.workflows.splitting import draw_member_folds, split_table
-from mlpcli.workflows.stop_metric import notes_on_units, resolve_metric, sound_metric
+from mlpcli.workflows.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.tables import ColumnPlan, TrainingTable, read_training_table, settle
 
 Rows = NDArray[np.int64]
@@ -176,6 +176,7 @@ def _prepare(loaded: LoadedConfig, table: Table | None) -> Prepared:
         notes += notes_on_units(loaded, judges, names, train.truth)
     class_weights = make.class_weights if estimates_means(loss) else None
     target_state = given_state(loaded, target, target_state, train.truth, class_weights)
+    notes += notes_on_threshold(loaded, names, validation)
     notes += class_weight_notes(make.class_weights, "class_weights" in target_state)
     n_rows = train.samples.n_rows
     spec = replace(_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))

@@ -68,6 +68,17 @@ def sound_metric(metric: str, task: Task, names: tuple[str, ...], validation: Pa
     ]
 
 
+def notes_on_threshold(loaded: LoadedConfig, names: tuple[str, ...], validation: Part | None) -> list[str]:
+    """A sentence where the metric that is to choose the threshold of two classes is the same at each of them."""
+    metric = loaded.config.postprocess.threshold
+    if not isinstance(metric, str) or validation is None or validation.truth.ndim > 1:
+        return []
+    if tells_apart("classification", metric, validation.truth, names, validation.weights):
+        return []
+    reason = lacking("classification", validation.truth, names, validation.weights)
+    return [f"{metric} cannot tell thresholds apart on the validation rows ({reason}): 0.5 stands."]
+
+
 def notes_on_units(
     loaded: LoadedConfig, asked: Sequence[str], names: tuple[str, ...], truth: NDArray[Any]
 ) -> list[str]:

@@ -184,3 +184,15 @@ def test_a_class_without_validation_rows_leaves_the_ranking_undefined(folder):
     prepared = prepare(loaded({"train": "t.csv", "target": "y", "validation": "v.csv"}, adam(2, metric="roc_auc")))
     assert prepared.metric == "log_loss"
     assert any("(no row is of class c)" in note for note in prepared.notes)
+
+
+def test_a_metric_that_cannot_choose_a_threshold_leaves_one_half_with_a_note(folder):
+    rows = [(i % 7, "no" if i % 3 else "yes") for i in range(60)]
+    write_csv(folder / "t.csv", ["x", "y"], rows)
+    write_csv(folder / "v.csv", ["x", "y"], [row for row in rows if row[1] == "no"])
+    data = {"train": "t.csv", "target": "y", "validation": "v.csv"}
+    said = "f1 cannot tell thresholds apart on the validation rows (no row is of class yes): 0.5 stands."
+    prepared = prepare(loaded(data, adam(2), postprocess={"threshold": "f1"}))
+    assert said in prepared.notes
+    assert fitted(prepared)[0].model.threshold.tolist() == [0.5]
+    assert said not in prepare(loaded(data, adam(2), postprocess={"threshold": "accuracy"})).notes
