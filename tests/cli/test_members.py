@@ -95,5 +95,5 @@ def test_edges_of_bins_that_saw_the_targets_of_rows_held_out_are_said_to_be_chos
     for edges, is_said in (("target", True), ("quantile", False)):
         encoding = {"encoding": bins | {"edges": edges}}
         lines = done("train", write_config(folder / "c.yaml", PENGUINS, model=MODEL, preprocess=encoding)).lines
-        (chosen,) = [line for line in lines if line.startswith("Chosen on the validation rows (so")]
-        assert ("the edges of bins" in chosen) == is_said
+        (chosen,) = [line for line in lines if line.startswith("* chosen on these rows: ")]
+        assert ("the bin edges" in chosen) == is_said
