@@ -24,8 +24,8 @@ class Metric:
     `differences` what it says of two predictions where that is no difference of these; without them the interval is
     the bootstrap's. `losses` (n_rows,) have no bound: their tail must allow an interval, which needs `fewest_rows` in
     any case. `rows_of` says whether a mean over classes needs rows of each in truth or prediction. `has_interval` is
-    false where none would hold the true score: a largest error, an absolute difference that only chance keeps from zero.
-    `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
+    false where none would hold the true score: a largest error, an absolute difference that only chance keeps from
+    zero. `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
     """
 
     name: str
