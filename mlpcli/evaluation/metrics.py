@@ -47,11 +47,6 @@ class Metric:
     highest: float = 1.0
 
     @property
-    def is_strict(self) -> bool:
-        """Whether the losses are squares or shares, which have a heavy tail more often than not."""
-        return self.fewest_rows == ROWS_FOR_SQUARES
-
-    @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks it can judge, together or in parts."""
         return tuple(dict.fromkeys([*self.together, *self.each]))

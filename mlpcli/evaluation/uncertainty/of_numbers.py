@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from mlpcli.evaluation.averages import Floats
-from mlpcli.evaluation.metrics import Metric
+from mlpcli.evaluation.metrics import ROWS_FOR_SQUARES, Metric
 from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
 from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
@@ -48,7 +48,8 @@ def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
     if not metric.losses:
         return ""
     losses = metric.losses["regression"](evidence)
-    return why_heavy(losses if weights is None else (losses * weights)[counted], metric.is_strict)
+    is_strict = metric.fewest_rows == ROWS_FOR_SQUARES  # squares and shares have a heavy tail more often than not
+    return why_heavy(losses if weights is None else (losses * weights)[counted], is_strict)
 
 
 def _passes_zero(y: Floats) -> bool:
