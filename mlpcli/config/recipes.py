@@ -209,7 +209,7 @@ def _smoothed(facts: Facts) -> str:
 def _class_weights(facts: Facts) -> list[tuple[str, str]]:
     if not facts.rarest_class:
         return []
-    return [("# class_weights: balanced", f"finds more of the rare {facts.rarest_class}; probabilities stay")]
+    return [("# class_weights: balanced", f"finds more of the rare {facts.rarest_class}")]
 
 
 def _layers(recipe: Recipe) -> str:
