@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.preprocessor import require_columns, transform
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import texts_of
-from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
+from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, decode_outputs, predicted_columns
 from mlpcli.errors import DataError, MlpError, did_you_mean
@@ -22,6 +22,7 @@ from mlpcli.explain.contributions import contributions
 from mlpcli.explain.dependence import Dependence, donors_of_codes, donors_of_numbers, partial_dependence
 from mlpcli.explain.importance import Importance, Judged, permutation_importance
 from mlpcli.explain.inputs import Together, columns_together, inputs_by_column, joined
+from mlpcli.explain.typical import typical_inputs
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.seeding import rng_of
@@ -247,7 +248,7 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
     model, target = sample.model, sample.model.target
     state = dict(model.target_state)
     names = answer_names(target)
-    baseline = _typical_inputs(model)
+    baseline = typical_inputs(model)
     for start in range(0, len(sample.rows), ROWS_AT_ONCE):
         X = sample.X[start : start + ROWS_AT_ONCE]
         with blas_threads(1):
@@ -270,26 +271,6 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
 def _picked(decode: Any, own: NDArray[np.int64], outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The answer of each row that is explained."""
     return np.asarray(decode(outputs)[np.arange(len(outputs)), own])
-
-
-def _typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
-    """The inputs of the typical training row: the median of each number and date, the most frequent level of others."""
-    features, profile = model.preprocessor.columns, model.reference.columns
-    if len(profile) != len(features):
-        raise MlpError("the model keeps no profile of so many columns, so that there is no typical row to start from.")
-    columns: dict[str, Column] = {}
-    for feature, known in zip(features, profile, strict=True):
-        if known.edges or not known.levels:
-            counts = np.cumsum(known.counts)
-            middle = min(int(np.searchsorted(counts, counts[-1] / 2)), len(known.edges) - 1)
-            columns[feature.name] = NumericColumn(np.asarray([known.edges[middle]]))
-        else:
-            level = known.levels[int(np.argmax(known.counts))]
-            columns[feature.name] = CategoricalColumn((level,), np.zeros(1, np.int8))
-    names = tuple(columns)
-    table = Table(columns, 1, "the typical row", names, model.reading, "{}".format, "", (), is_file=False)
-    X, _ = transform(model.preprocessor, table, np.float64)
-    return np.asarray(X[0])
 
 
 def _values(column: Column) -> tuple[NDArray[np.int64], tuple[str, ...]]:
