@@ -56,6 +56,7 @@ SCREENS = (
     ("Scores and gates", "eval runs/new/weights.npz test.csv --min accuracy=0.9 --max log_loss=0.001"),
     ("Scores of groups", "eval runs/new/weights.npz test.csv --by sex --quiet"),
     ("Answers", "predict runs/new/weights.npz three.csv --proba --keep island"),
+    ("What each column is worth", "explain runs/new/weights.npz test.csv"),
     ("Two models on the same rows", "compare runs/old/weights.npz runs/new/weights.npz test.csv"),
     ("What a model file holds", "inspect runs/new/weights.npz"),
     ("Where two models differ", "diff runs/old/weights.npz runs/new/weights.npz"),
@@ -84,7 +85,7 @@ def screens_text() -> str:
 def words_of(page: str) -> str:
     """The page without the digits of its numbers, and without the places of its line ends."""
     page = re.sub(r"\b[0-9a-f]{16}\b|-?\d[\d.e+-]*", "#", page)
-    return re.sub(r"[\s─-]+", " ", page)
+    return re.sub(r"[\s─▇-]+", " ", page)
 
 
 def _set_up(folder: Path) -> None:

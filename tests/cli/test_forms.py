@@ -29,6 +29,7 @@ COMMANDS = (
     ["train", "config.yaml", "-o", "again"],
     ["eval", "old/weights.npz", "t.csv", "--min", "accuracy=0.99"],
     ["compare", "old/weights.npz", "new/weights.npz", "t.csv"],
+    ["explain", "old/weights.npz", "t.csv"],
     ["inspect", "old/weights.npz"],
     ["diff", "old/weights.npz", "new/weights.npz"],
     ["repro", "old/weights.npz"],
