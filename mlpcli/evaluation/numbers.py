@@ -114,10 +114,10 @@ def losses_of_rmse(evidence: NumberEvidence) -> Floats:
 
 
 def losses_of_r2(evidence: NumberEvidence) -> Floats:
-    """Squares of errors and of the truth about its mean, each in units of their mean, summed, (n_rows,)."""
+    """Squares of errors and of the truth about its mean, of which R2 is a quotient, (n_rows, 2)."""
     rows, weights = evidence.rows, evidence.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
-    return np.asarray(sum(_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)))
+    return np.stack([_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)], axis=1)
 
 
 def _in_units(values: Floats, units: Floats) -> Floats:

@@ -151,8 +151,8 @@ def drawn_numbers(rng, n_rows):
         ("classification", drawn_classes, "balanced_accuracy", 100),
         ("classification", drawn_classes, "mcc", 100),
         ("classification", drawn_classes, "average_precision", 300),
-        ("regression", drawn_numbers, "rmse", 300),
-        ("regression", drawn_numbers, "r2", 300),
+        ("regression", drawn_numbers, "rmse", 500),
+        ("regression", drawn_numbers, "r2", 500),
         ("regression", drawn_numbers, "median_absolute_error", 100),
     ],
 )

@@ -49,7 +49,9 @@ def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
         return ""
     losses = metric.losses["regression"](evidence)
     is_strict = metric.fewest_rows == ROWS_FOR_SQUARES  # squares and shares have a heavy tail more often than not
-    return why_heavy(losses if weights is None else (losses * weights)[counted], is_strict)
+    columns = losses.reshape(len(losses), -1).T
+    columns = columns if weights is None else (columns * weights)[:, counted]
+    return next(filter(None, (why_heavy(column, is_strict) for column in columns)), "")
 
 
 def _passes_zero(y: Floats) -> bool:

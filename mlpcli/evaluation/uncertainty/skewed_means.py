@@ -73,11 +73,11 @@ def why_heavy(losses: Floats, is_strict: bool) -> str:
     """Why the tail of `losses` (n_rows,), not negative, allows no interval of their mean; "" where it does.
 
     Fewer than 300 rows do not tell. The index has a standard error of 1 / sqrt(k) of itself, of the k rows of the tail:
-    where most data have a heavy tail (`is_strict`), the index less that must be large enough.
+    where most data have a heavy tail (`is_strict`), the index less two of these must be large enough.
     """
     if len(losses) < ENOUGH_FOR_A_TAIL:
         return ""
-    index = tail_index(losses) * (1 - 1 / math.sqrt(TAIL * len(losses)) if is_strict else 1.0)
+    index = tail_index(losses) * (1 - 2 / math.sqrt(TAIL * len(losses)) if is_strict else 1.0)
     if index >= LEAST_TAIL_INDEX:
         return ""
     return (
