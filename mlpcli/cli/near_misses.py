@@ -9,7 +9,9 @@ from typing import Any
 from mlpcli.aliases import KEYS, VERBS, key_of
 from mlpcli.errors import MlpError
 
-CONFIG_ENDINGS = (".yaml", ".yml", ".json")
+YAML_ENDINGS = (".yaml", ".yml")
+CONFIG_ENDINGS = (*YAML_ENDINGS, ".json")
+MODEL = "a model (weights.npz of a run)"
 
 
 def refuse_swapped(verb: str, weights: str, table: str) -> None:
@@ -17,6 +19,12 @@ def refuse_swapped(verb: str, weights: str, table: str) -> None:
     if _is_model_name(table) and not _is_model_name(weights):
         command = shlex.join(["mlp", verb, table, weights])
         raise MlpError(f"{weights}: not a model, but {table} is one. The model comes first: {command}")
+
+
+def refuse_config(path: str, instead: str) -> None:
+    """Raise MlpError where a config stands in the place of a model or a table; `instead` says what is wanted."""
+    if path.lower().endswith(YAML_ENDINGS) and os.path.isfile(path):
+        raise MlpError(f"{path}: a config, not {instead}. Train it with: mlp train {shlex.quote(path)}")
 
 
 def usage_message(error: Any, arguments: Sequence[str]) -> str:

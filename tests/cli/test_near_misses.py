@@ -88,3 +88,17 @@ def test_what_is_advised_for_the_layers_is_accepted(folder, layers):
     advised = message.rpartition("Write ")[2].rstrip(".\n")
     assert advised.startswith("[auto, ")
     done("check", config, "--set", f"model.layers={advised}")
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["predict", "a.yaml", IRIS], "a model (weights.npz of a run)"),
+        (["eval", "a.yaml", IRIS], "a model (weights.npz of a run)"),
+        (["inspect", "a.yaml"], "a model (weights.npz of a run)"),
+        (["init", "a.yaml"], "a table"),
+    ],
+)
+def test_a_config_in_the_place_of_a_model_or_a_table_names_the_verb_for_it(folder, words, wanted):
+    write_config(folder / "a.yaml", {"train": str(IRIS), "target": "species"})
+    assert fault(*words) == f"a.yaml: a config, not {wanted}. Train it with: mlp train a.yaml\n"

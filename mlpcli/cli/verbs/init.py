@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlpcli.cli.near_misses import refuse_config
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 from mlpcli.messages import count, duration, listed
 
@@ -58,6 +59,7 @@ def init(
     from mlpcli.workflows.init import init as run_init
     from mlpcli.workflows.init import write_config
 
+    refuse_config(data, "a table")
     if recipe not in RECIPES:
         raise MlpError(f"--recipe {recipe}: must be one of {', '.join(RECIPES)}.{did_you_mean(recipe, RECIPES)}")
     if task not in TASKS:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mlpcli.cli.document import Block, Column, Document, Facts, Paragraph, Table, names, numbers
+from mlpcli.cli.near_misses import MODEL, refuse_config
 from mlpcli.cli.options import Html, Json, Markdown, Weights, form_of
 from mlpcli.cli.verbs.describing import chosen_remark, describe_postprocessing, describe_target, score_headings
 from mlpcli.messages import count, duration, listed, number, size
@@ -25,6 +26,7 @@ def inspect(weights: Weights, json: Json = False, markdown: Markdown = False, ht
     from mlpcli.workflows.inspect import inspect as run_inspection
 
     form = form_of(json, markdown, html)
+    refuse_config(weights, MODEL)
     inspection = run_inspection(weights)
     Screen(is_quiet=False).give(document(inspection), as_json(inspection), form)
 
