@@ -62,6 +62,7 @@ def explain(
 
     Example: mlp explain runs/penguins/weights.npz test.csv
     """
+    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.terminal import Screen
     from mlpcli.workflows.explain import ExplainRequest, explain_columns, explain_dependence, explain_rows
 
@@ -79,10 +80,12 @@ def explain(
     if rows:
         _write_rows(*explain_rows(request, of), is_json=form == "json")
     elif wanted:
-        dependence = explain_dependence(request, wanted)
+        with shown_work(screen, "explaining"):
+            dependence = explain_dependence(request, wanted)
         screen.give(dependence_document(dependence), dependence_json(dependence), form)
     else:
-        result = explain_columns(request)
+        with shown_work(screen, "explaining"):
+            result = explain_columns(request)
         screen.give(document(result), as_json(result), form)
 
 
