@@ -15,7 +15,9 @@ MODEL = "a model (weights.npz of a run)"
 
 
 def refuse_swapped(verb: str, weights: str, table: str) -> None:
-    """Raise MlpError where a table stands in the place of the model and a model in that of the table."""
+    """Raise MlpError where a config or a table stands in the place of the model; `check` takes a config there."""
+    if verb != "check":
+        refuse_config(weights, MODEL)
     if _is_model_name(table) and not _is_model_name(weights):
         command = shlex.join(["mlp", verb, table, weights])
         raise MlpError(f"{weights}: not a model, but {table} is one. The model comes first: {command}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.near_misses import MODEL, refuse_config, refuse_swapped
+from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     By,
     Confidence,
@@ -73,7 +73,6 @@ def evaluate(
     LOG.begin(log, "eval", weights=weights, test=source)
     form = form_of(json, markdown, html)
     gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
-    refuse_config(weights, MODEL)
     refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, each, gates)
     screen = Screen(quiet)

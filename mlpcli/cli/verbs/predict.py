@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.near_misses import MODEL, refuse_config, refuse_swapped
+from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import Delimiter, Encoding, LogFile, OnDrift, Quiet, Weights
 from mlpcli.errors import MlpError
 
@@ -45,7 +45,6 @@ def predict(
     from mlpcli.workflows.predict import predict as run_prediction
 
     LOG.begin(log, "predict", weights=weights, input=source, output=output)
-    refuse_config(weights, MODEL)
     refuse_swapped("predict", weights, source)
     if json and output != "-":
         raise MlpError(f"--json: is for standard output. A file is written by its ending: -o {JSON_LINES_FILE}")
