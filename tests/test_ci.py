@@ -48,7 +48,7 @@ def test_the_steps_of_the_workflow_run_in_order_and_leave_what_is_uploaded(folde
     assert json.loads((folder / "verdict.json").read_text())["passed"] is True
     for path in steps[-1]["with"]["path"].split():
         assert (folder / path).exists()
-    missed = run(commands[-1].replace("accuracy=0.9", "accuracy=1.01"))
+    missed = run(commands[-1].replace("log_loss=0.5", "log_loss=0.0001"))
     assert missed.returncode == 1
 
 
