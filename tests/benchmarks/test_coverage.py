@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.coverage import page, simulating
 from benchmarks.coverage.kinds import KINDS, SCORE_ALL
+from benchmarks.printing import RESULTS
 
 
 @pytest.mark.parametrize("name", ["normal", "skewed", "two outputs", "many classes", "money"])
@@ -57,3 +58,18 @@ def test_the_page_keeps_its_prose_around_the_tables(tmp_path):
     where.write_text("no marks")
     with pytest.raises(ValueError, match="no <!-- coverage"):
         page.write_page(where, [])
+
+
+def test_the_recorded_intervals_hold_what_they_say():
+    """Nominal less three points, and what a share of so many samples strays by; or no interval in most samples."""
+    counts = json.loads((RESULTS / "coverage.json").read_text())["results"]
+    assert {one["kind"] for one in counts} == set(KINDS)
+    for one in counts:
+        missed, where = one["below"] + one["above"], (one["kind"], one["rows"], one["metric"])
+        stray = 2.5 * math.sqrt(0.92 * 0.08 / one["repeats"])
+        assert missed / one["repeats"] <= 0.08 + stray, where
+        if one["given"] > 0.5 * one["repeats"]:
+            assert missed / one["given"] <= 0.08 + 2.5 * math.sqrt(0.92 * 0.08 / one["given"]), where
+        assert (
+            one["better"] + one["worse"] <= (0.05 + 2.5 * math.sqrt(0.05 * 0.95 / one["repeats"])) * one["repeats"]
+        ), where
