@@ -26,7 +26,7 @@ ROWS = (
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
-    "cli": {"typer"},
+    "cli": {"rich", "typer"},
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
     "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
@@ -136,6 +136,9 @@ LAZY = {
     *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
     ("cli/verbs/inspect.py", "_treatment"),
     ("cli/verbs/explain.py", "_change"),
+    ("cli/terminal.py", "_console"),
+    ("cli/terminal.py", "_print"),
+    ("cli/bars.py", "draw"),
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/lock.py", "acquire"),
     ("storage/lock.py", "_knows_locks"),

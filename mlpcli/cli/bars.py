@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from mlpcli.cli.terminal import Screen, width_of
 from mlpcli.messages import count, display_width, duration, middle_cut, size
 from mlpcli.watching import Work, watched_by
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 REFRESH_SECONDS = 0.1
 BAR_COLUMNS, FEWEST_COLUMNS = 24, 8
@@ -33,8 +37,8 @@ class LiveLine:
     """The last line of a terminal, drawn from any thread. What is said meanwhile is written above it."""
 
     def __init__(self, screen: Screen) -> None:
-        self._screen, self._write_line = screen, screen.write_line
-        self._text = ""
+        self._screen = screen
+        self._live: Live | None = None
         self._last_drawn = 0.0
         self._lock = RLock()
         self.is_live = sys.stderr.isatty() and not screen.is_quiet
@@ -44,26 +48,26 @@ class LiveLine:
         now = monotonic()
         if not self.is_live or (not is_due and now - self._last_drawn < REFRESH_SECONDS):
             return
+        from rich.live import Live
+        from rich.text import Text
+
         with self._lock:
-            if not self._text:
-                self._screen.write_line = self._write_above
-            self._last_drawn, self._text = now, bar_line(head, fraction, pieces, width_of(sys.stderr) or 80)
-            sys.stderr.write(f"\r{self._text}\x1b[K")
-            sys.stderr.flush()
+            self._last_drawn = now
+            if self._live is None:
+                self._live = Live(
+                    console=self._screen.stderr, auto_refresh=False, transient=True, redirect_stdout=False,
+                    redirect_stderr=False,
+                )  # fmt: skip
+                self._live.start()
+            text = bar_line(head, fraction, pieces, width_of(sys.stderr) or 80)
+            self._live.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
 
     def clear(self) -> None:
         """Take the line away."""
         with self._lock:
-            if self._text:
-                self._text = ""
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
-                self._screen.write_line = self._write_line
-
-    def _write_above(self, line: str) -> None:
-        with self._lock:
-            sys.stderr.write(f"\r\x1b[K{line}\n{self._text}")
-            sys.stderr.flush()
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
 
 
 class WorkView:

@@ -6,10 +6,11 @@ set, lines are folded between words; in a pipe they are as long as they need to 
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TextIO
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
 
-from mlpcli.cli.document import Cell, Document, Form, Paragraph
+from mlpcli.cli.document import Cell, Document, Form, Paragraph, Tone
 from mlpcli.cli.html import html_page
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.layout import Line, document_lines, paragraph_lines
@@ -17,7 +18,10 @@ from mlpcli.cli.markdown import markdown
 from mlpcli.cli.plain import json_text
 from mlpcli.messages import printable
 
-COLOURS = {"good": "32", "bad": "1;31", "warning": "33", "faint": "2"}
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES: dict[Tone, str] = {"": "", "good": "green", "bad": "bold red", "warning": "yellow", "faint": "dim"}
 NARROWEST = 30  # columns; narrower terminals get lines of this many
 NOTE = "note  "
 
@@ -27,8 +31,16 @@ class Screen:
 
     def __init__(self, is_quiet: bool) -> None:
         self.is_quiet = is_quiet
-        # How a line gets onto standard error, which a bar below it has to know of.
-        self.write_line: Callable[[str], None] = _write_error
+
+    @cached_property
+    def stdout(self) -> "Console":
+        """Standard output."""
+        return _console(is_error=False)
+
+    @cached_property
+    def stderr(self) -> "Console":
+        """Standard error; what is printed while a bar is shown stands above it."""
+        return _console(is_error=True)
 
     def give(self, document: Document, record: Any, form: Form) -> None:
         """Write an answer in the form that is asked for, then its notes; `record` is what JSON has of it."""
@@ -40,8 +52,7 @@ class Screen:
             case "html":
                 sys.stdout.write(html_page(document) + "\n")
             case "text":
-                for line in document_lines(document, width_of(sys.stdout)):
-                    sys.stdout.write(text_of(line, has_colours(sys.stdout)) + "\n")
+                _print(self.stdout, document_lines(document, width_of(sys.stdout)))
         if document.notes and not self.is_quiet:
             sys.stdout.flush()
         for note in document.notes:
@@ -66,8 +77,8 @@ class Screen:
         self._say([[Cell(NOTE, "warning"), Cell(first[0].text.removeprefix(NOTE))], *rest])
 
     def _say(self, lines: list[Line]) -> None:
-        for line in lines if not self.is_quiet else ():
-            self.write_line(text_of(line, has_colours(sys.stderr)))
+        if not self.is_quiet:
+            _print(self.stderr, lines)
 
 
 def width_of(stream: TextIO) -> int | None:
@@ -81,21 +92,15 @@ def width_of(stream: TextIO) -> int | None:
         return None
 
 
-def has_colours(stream: TextIO) -> bool:
-    """Whether colours are wanted: on a terminal that has them, unless NO_COLOR; everywhere with FORCE_COLOR."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+def _console(is_error: bool) -> "Console":
+    """A stream as rich knows it: whether it is a terminal, which colours it has, and how a line below is redrawn."""
+    from rich.console import Console
+
+    return Console(stderr=is_error, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-def text_of(line: Line, is_coloured: bool) -> str:
-    """A line as it is written."""
-    return "".join(
-        f"\x1b[{COLOURS[cell.tone]}m{cell.text}\x1b[0m" if is_coloured and cell.tone else cell.text for cell in line
-    )
+def _print(console: "Console", lines: Sequence[Line]) -> None:
+    from rich.text import Text
 
-
-def _write_error(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    for line in lines:
+        console.print(Text.assemble(*((cell.text, STYLES[cell.tone]) for cell in line)))

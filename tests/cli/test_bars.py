@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 from contextlib import contextmanager, redirect_stderr
 
 import numpy as np
@@ -39,6 +40,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
     return Terminal()
 
 
@@ -49,8 +51,9 @@ def working(terminal, then="preparing", is_quiet=False):
 
 
 def drawn(terminal):
-    """The texts that stood on the last line, one after the other."""
-    return [piece.partition("\x1b")[0] for piece in terminal.getvalue().split("\r")[1:]]
+    """The texts that stood on the last line, one after the other; "" where it was taken away."""
+    texts = re.split(r"(?:\x1b\[[0-9;?]*[A-Za-z]|[\r\n])+", terminal.getvalue())
+    return [text for text, before in zip(texts, ["", *texts], strict=False) if text != before]
 
 
 def test_reading_shows_percent_amount_rate_and_time_left(clock, terminal):

@@ -50,10 +50,10 @@ def test_version_and_help_import_nothing_heavy(arguments):
     ("verb", "heavy"),
     [
         ("predict", {"numpy", "pandas", "threadpoolctl"}),
-        ("eval", {"numpy", "pandas", "threadpoolctl"}),
-        ("compare", {"numpy", "pandas", "threadpoolctl"}),
-        ("inspect", {"numpy", "pandas"}),
-        ("diff", {"numpy", "pandas"}),
+        ("eval", {"numpy", "pandas", "threadpoolctl", "rich"}),
+        ("compare", {"numpy", "pandas", "threadpoolctl", "rich"}),
+        ("inspect", {"numpy", "pandas", "rich"}),
+        ("diff", {"numpy", "pandas", "rich"}),
     ],
 )
 def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, heavy, iris):
@@ -61,6 +61,7 @@ def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, 
     arguments = {"inspect": [iris], "diff": [iris, iris], "compare": [iris, iris, table]}.get(verb, [iris, table])
     modules = modules_after(verb, *arguments)
     assert modules & set(HEAVY) == heavy
+    assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
     unwanted = (
         "mlpcli.config",
         "mlpcli.compiled",
@@ -73,7 +74,7 @@ def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, 
 
 
 def test_a_config_is_written_without_what_reads_configs():
-    assert heavy_after("init", DATA / "iris.csv") == {"numpy", "pandas"}
+    assert heavy_after("init", DATA / "iris.csv") == {"numpy", "pandas", "rich"}
 
 
 @pytest.mark.parametrize("verb", ["init", "check", "train"])
