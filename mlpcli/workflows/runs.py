@@ -32,6 +32,7 @@ State = Literal["complete", "running", "interrupted", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "failed", "damaged")
 PARTS = ("test", "validation", "train")
 MOST_DEPTH = 6  # folders below the one asked for
+QUALIFIERS = ("expected_", "calibrated_")  # of the score that chooses the epoch, in history.csv
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,7 @@ def _read(path: str, top: str) -> Run:
         epochs, seconds, best = _history(os.path.join(path, HISTORY))
     except (MlpError, OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         state: State = "running" if is_partial and is_taken(final + LOCK) else "damaged"
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return replace(run, state=state, fault=f"{path}: {reason.rstrip('.')}")
+        return replace(run, state=state, fault=f"{path}: {_reason(error)}")
     seconds = metrics.get("seconds", seconds)
     epochs = metrics.get("epochs", epochs)
     return replace(
@@ -143,6 +143,14 @@ def _read(path: str, top: str) -> Run:
         seconds=seconds,
         best={} if metrics else best,
     )
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with the file of a run, without a full stop."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing or unknown"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return reason.rstrip(".")
 
 
 def _state(final: str, metrics: Mapping[str, Any]) -> State:
@@ -196,8 +204,10 @@ def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
     columns = [name for name in (rows[0] if rows else ()) if name and name.startswith("validation_")]
     for column in columns:
         metric = column.removeprefix("validation_")
+        for qualifier in QUALIFIERS:
+            metric = metric.removeprefix(qualifier)
         values = [float(row[column]) for row in rows[1:] if row[column]]
-        if values:
+        if values and metric not in best:  # the score of the epoch's own weights comes first
             best[metric] = max(values) if metric != "loss" and find_metric(metric).higher_is_better else min(values)
     seconds = sum(float(row["seconds"]) for row in rows if row["seconds"])
     return (int(rows[-1]["epoch"]) if rows else 0), seconds, best

@@ -42,6 +42,27 @@ def test_each_run_has_its_state_scores_time_and_differences(folder, config):
     assert "*" not in text
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "f1_macro"])
+def test_a_run_of_calibrated_members_is_complete_and_of_one_that_was_killed_the_best_is_shown(folder, config, metric):
+    """Their epochs are judged by a score of its own, such as `expected_calibrated_log_loss`."""
+    members = ["--set", "data.validation=null", "--set", "model.members={count: 4, rows: folds, folds: 2}"]
+    judged = ["--set", f"training.early_stopping.metric={metric}", "--set", "postprocess.calibration=temperature"]
+    done("train", config, *members, *judged)
+    whole = found()["iris"]
+    assert (whole["state"], whole["epochs"]) == ("complete", 2)
+    run = folder / "runs" / "killed.partial"
+    shutil.copytree(folder / "runs" / "iris", run)
+    for name in ("weights.npz", "metrics.json"):
+        (run / name).unlink()
+    header, _, *epochs = (run / "history.csv").read_text().splitlines()
+    columns = [name for name in header.split(",") if name.startswith("validation_") and name.endswith(metric)]
+    assert any("expected" in name for name in columns)
+    values = [float(line.split(",")[header.split(",").index(columns[0])]) for line in epochs]
+    killed = found()["killed"]
+    assert killed["state"] == "interrupted"
+    assert killed["scores"][metric] == (min(values) if metric == "log_loss" else max(values))
+
+
 def test_runs_on_other_data_stand_in_tables_of_their_own(folder, config):
     done("train", config)
     done("train", write_config(folder / "d.yaml", DIABETES), "-o", "runs/deep/er/d")
@@ -131,6 +152,7 @@ def test_a_run_that_a_crash_left_between_two_names_is_brought_to_its_place(folde
         ("config.yaml", "{"),
         ("config.yaml", ""),
         ("history.csv", "a\n1\n"),
+        ("history.csv", "epoch,validation_joy,seconds\n0,,\n1,2,3\n"),
     ],
 )
 def test_a_run_with_a_damaged_file_is_named_and_hides_no_other(folder, config, name, content):
