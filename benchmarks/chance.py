@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.printing import print_table
 from mlpcli.config.loading import config_from_mapping
-from mlpcli.workflows.expectations import chosen_on_validation
-from mlpcli.workflows.fitting import epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.expectations import chosen_on_validation
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
 
 N_ROWS, N_INPUTS, N_REPEATS = 200, 8, 200
 GATES = ("roc_auc.low", "balanced_accuracy.low")

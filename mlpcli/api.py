@@ -27,16 +27,16 @@ from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.budget import Budget
-from mlpcli.workflows.divergence import highest_stable_rate, short_rate
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
-from mlpcli.workflows.fitting import epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.journal import first_row, history_row
-from mlpcli.workflows.memory import refuse_over_budget
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.tables import training_frame
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.preparing.tables import training_frame
+from mlpcli.workflows.training.budget import Budget
+from mlpcli.workflows.training.divergence import highest_stable_rate, short_rate
+from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.journal import first_row, history_row
+from mlpcli.workflows.training.memory import refuse_over_budget
 
 # What `score` gives where no metric is asked for; what scikit-learn's estimators give, too.
 USUAL_METRIC = {"classification": "accuracy", "regression": "r2", "multilabel": "subset_accuracy"}

@@ -22,7 +22,7 @@ ROWS = (
     ("compiled", "storage", "explain"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
-    ("errors", "options", "machine", "messages", "aliases", "watching"),
+    ("errors", "options", "machine", "messages", "aliases", "watching", "probabilities"),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -43,6 +43,7 @@ LIBRARIES = {
     "options": set(),
     "machine": set(),
     "messages": set(),
+    "probabilities": {"numpy"},
     "watching": set(),
     "__main__": set(),
     "__init__": set(),
@@ -111,6 +112,11 @@ def test_no_two_modules_import_each_other_not_even_by_a_detour():
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
+def test_what_prepares_a_training_knows_nothing_of_its_course():
+    for path in (PACKAGE / "workflows" / "preparing").glob("*.py"):
+        assert not [name for name in imports_of(path) if name.startswith("mlpcli.workflows.training")], path
+
+
 @every_file
 def test_each_part_uses_its_libraries_and_no_other(path):
     allowed = {"mlpcli", *sys.stdlib_module_names, *LIBRARIES[part_of(path)]}
@@ -156,7 +162,7 @@ def test_a_verb_is_thin(verb):
     called = {name for node in ast.walk(function) for name in imported(node)}
     workflows = {name for name in called if name.startswith("mlpcli.workflows.")}
     # With a time budget `init` trains a little, which needs all that plain `init` is spared.
-    more = {"mlpcli.workflows.time_budget"} if verb == "init" else set()
+    more = {"mlpcli.workflows.training.time_budget"} if verb == "init" else set()
     assert workflows == {f"mlpcli.workflows.{verb}"} | more
 
 

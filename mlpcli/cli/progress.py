@@ -11,8 +11,8 @@ from mlpcli.cli.verbs.describing import describe_data, describe_network, describ
 from mlpcli.messages import count, duration, number
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.watching import Work, watched_by
-from mlpcli.workflows.fitting import monitored_name
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.fitting import monitored_name
 
 PLAIN_LINES = 10
 LABEL = 10  # columns of `network   `

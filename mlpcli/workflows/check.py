@@ -12,14 +12,14 @@ from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.machine import peak_memory
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.workflows.data_store import store_options
-from mlpcli.workflows.memory import expected_peak, refuse_over_budget
-from mlpcli.workflows.parts import Part
-from mlpcli.workflows.preparation import Prepared, prepare
-from mlpcli.workflows.row_warnings import rarest_class, shared_rows
-from mlpcli.workflows.tables import read_training_table, settle, writing_of
-from mlpcli.workflows.timing import expected_seconds
+from mlpcli.workflows.preparing.data_store import store_options
+from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.preparing.row_warnings import rarest_class, shared_rows
+from mlpcli.workflows.preparing.tables import read_training_table, settle, writing_of
 from mlpcli.workflows.train import default_output
+from mlpcli.workflows.training.memory import expected_peak, refuse_over_budget
+from mlpcli.workflows.training.timing import expected_seconds
 
 
 @dataclass(frozen=True)

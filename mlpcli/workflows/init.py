@@ -23,7 +23,7 @@ from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_targ
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
-from mlpcli.workflows.row_warnings import rarest_class
+from mlpcli.workflows.preparing.row_warnings import rarest_class
 
 SAY_TASK = "mlp init --task"
 

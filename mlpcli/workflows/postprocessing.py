@@ -1,6 +1,5 @@
 """What is done to answers after the network: temperature, decision threshold, clamp. All of it is target state."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,16 +7,15 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema import PostprocessConfig
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, decode_outputs
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names, decode_outputs
+from mlpcli.evaluation.calibration import fit_temperature
 from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
-from mlpcli.workflows.calibration import fit_temperature
-from mlpcli.workflows.resolution import has_validation
+from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.evaluation.thresholds import choose_threshold
+from mlpcli.workflows.preparing.resolution import has_validation
 
 Values = NDArray[np.float64]
 State = dict[str, Values]
-
-MOST_THRESHOLDS = 200
 
 
 def given_state(
@@ -76,75 +74,10 @@ def fitted_state(
         state = state | {"temperature": np.array([fit_temperature(answers, truth, weights)])}
     if isinstance(options.threshold, str):
         answers = decode_outputs(target, state, outputs)
-        state = state | {"threshold": choose_threshold(target, options.threshold, answers, truth, weights)}
+        state = state | {
+            "threshold": choose_threshold(target.task, answer_names(target), options.threshold, answers, truth, weights)
+        }
     return state
-
-
-def choose_threshold(
-    target: ClassTarget | BooleanTarget,
-    metric: str,
-    answers: Values,
-    truth: NDArray[Any],
-    weights: Values | None = None,
-) -> Values:
-    """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each yes/no column on its own.
-
-    Where several are best, the one nearest to 0.5. Thresholds of columns that together score less than 0.5 are not
-    taken.
-    """
-    if isinstance(target, ClassTarget):
-
-        def of_classes(threshold: Values) -> float:
-            return score(target.task, metric, truth, answers, target.labels, weights, threshold)
-
-        return np.array([_best(_candidates(answers[:, 1]), of_classes, metric)])
-    chosen = np.array(
-        [
-            _best(_candidates(answers[:, index]), _column_score(metric, answers, truth, weights, [index]), metric)
-            for index in range(len(target.names))
-        ]
-    )
-    together = _column_score(metric, answers, truth, weights, list(range(len(target.names))))
-    halves = np.full(len(chosen), 0.5)
-    sign = 1.0 if find_metric(metric).higher_is_better else -1.0
-    return chosen if sign * together(chosen) >= sign * together(halves) else halves
-
-
-def _column_score(
-    metric: str, answers: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
-) -> Callable[[Values], float]:
-    """The metric of some yes/no columns by their thresholds: over all of them, or the mean of each."""
-    names = [str(column) for column in columns]
-    has_one = "multilabel" in METRICS[metric].together
-    keys = [metric] if has_one else [f"{metric}[{name}]" for name in names]
-
-    def measured(thresholds: Values) -> float:
-        found = [
-            score("multilabel", key, truth[:, columns], answers[:, columns], names, weights, thresholds) for key in keys
-        ]
-        return float(np.mean(found))
-
-    return measured
-
-
-def _candidates(probabilities: Values) -> Values:
-    """0.5 and the middles between neighbouring probabilities, or as many of them at equal steps as is bearable."""
-    distinct = np.unique(probabilities)
-    middles = (distinct[1:] + distinct[:-1]) / 2
-    if len(middles) > MOST_THRESHOLDS:
-        middles = middles[np.round(np.linspace(0, len(middles) - 1, MOST_THRESHOLDS)).astype(np.int64)]
-    middles = np.append(middles, 0.5)
-    middles = middles[(middles > 0.0) & (middles < 1.0)]
-    return middles[np.argsort(np.abs(middles - 0.5), kind="stable")]
-
-
-def _best(candidates: Values, measure: Callable[[Values], float], metric: str) -> float:
-    """The candidate of the best score, the first of equals; 0.5 where no score is defined."""
-    sign = 1.0 if find_metric(metric).higher_is_better else -1.0
-    scores = np.array([sign * measure(candidates[[index]]) for index in range(len(candidates))])
-    if np.isnan(scores).all():
-        return 0.5
-    return float(candidates[np.nanargmax(scores)])
 
 
 def _check(loaded: LoadedConfig, target: Target) -> None:

@@ -16,11 +16,11 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models
 from mlpcli.workflows.engines import EngineChoice
-from mlpcli.workflows.fitting import epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.preparation import Prepared, prepare
-from mlpcli.workflows.sittings import sitting_until
+from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.train import Observer
+from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.sittings import sitting_until
 
 
 @dataclass(frozen=True)

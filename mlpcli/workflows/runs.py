@@ -25,8 +25,8 @@ from mlpcli.storage.run_directory import (
     repair,
 )
 from mlpcli.workflows.baseline import far_worse_run
-from mlpcli.workflows.journal import DIVERGED
 from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
+from mlpcli.workflows.training.journal import DIVERGED
 
 State = Literal["complete", "running", "interrupted", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "failed", "damaged")

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.probabilities import no_and_yes
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, answer_names, decode_outputs
 from mlpcli.evaluation.averages import Predicted
+from mlpcli.evaluation.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
 from mlpcli.model import Model
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile, SquaredError
+from mlpcli.probabilities import no_and_yes
 from mlpcli.workflows.baseline import compared_keys, far_worse, of_part
-from mlpcli.workflows.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
 
 Values = NDArray[np.float64]
 

@@ -17,18 +17,18 @@ from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.baseline import far_worse_run
-from mlpcli.workflows.budget import Budget
-from mlpcli.workflows.data_store import memory_limit
-from mlpcli.workflows.divergence import explain_divergence
 from mlpcli.workflows.engines import load_engine, noting_compilation
-from mlpcli.workflows.fitting import Outcome, epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.interruption import Interruption
-from mlpcli.workflows.journal import DIVERGED, INTERRUPTED, Journal, flat_metrics
-from mlpcli.workflows.memory import refuse_over_budget
-from mlpcli.workflows.preparation import Prepared, prepare
-from mlpcli.workflows.row_warnings import rarest_class
-from mlpcli.workflows.up_to_date import FinishedRun, finished_run
+from mlpcli.workflows.preparing.data_store import memory_limit
+from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.preparing.row_warnings import rarest_class
+from mlpcli.workflows.training.budget import Budget
+from mlpcli.workflows.training.divergence import explain_divergence
+from mlpcli.workflows.training.fitting import Outcome, epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.interruption import Interruption
+from mlpcli.workflows.training.journal import DIVERGED, INTERRUPTED, Journal, flat_metrics
+from mlpcli.workflows.training.memory import refuse_over_budget
+from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
 KEPT_MEMORY = 1 << 22

@@ -10,7 +10,7 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.gates import Gate
 from mlpcli.workflows.certainty import Answered
-from mlpcli.workflows.expectations import check_gates
+from mlpcli.workflows.preparing.expectations import check_gates
 
 HONEST = [setting for setting in SETTINGS if "choose nothing" in setting.name or setting.has_test]
 CHOOSING = [setting for setting in SETTINGS if setting not in HONEST]

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from mlpcli.workflows import budget, memory
+from mlpcli.workflows.training import budget, memory
 from tests.program import DATA, done, mlp, tree, write_config
 
 IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}

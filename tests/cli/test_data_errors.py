@@ -4,7 +4,7 @@ import pytest
 
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.errors import DataError
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA, mlp
 
 IRIS = DATA / "iris.csv"

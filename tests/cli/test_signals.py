@@ -60,7 +60,7 @@ def test_a_signal_that_python_drops_comes_again(signals):
 def test_a_signal_that_is_ignored_stays_so():
     script = (
         "import signal\nfrom mlpcli.cli.signals import Signals\n"
-        "from mlpcli.workflows.interruption import Interruption\n"
+        "from mlpcli.workflows.training.interruption import Interruption\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\nSignals().listen()\n"
         "with Interruption():\n    print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)\n"
     )

@@ -6,7 +6,7 @@ from mlpcli.config.schema import HiddenActivation, OutputActivation
 from mlpcli.nn.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, InitializerName
 from mlpcli.nn.losses import Loss
-from mlpcli.workflows.resolution import DEFAULT_LOSSES, TASK_LOSSES
+from mlpcli.workflows.preparing.resolution import DEFAULT_LOSSES, TASK_LOSSES
 
 
 def test_every_activation_can_be_chosen_where_it_belongs():

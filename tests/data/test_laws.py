@@ -27,11 +27,11 @@ from mlpcli.data.schema.roles import decide
 from mlpcli.data.table import Table
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model
-from mlpcli.workflows.fitting import epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
 from mlpcli.workflows.predict import PredictRequest
 from mlpcli.workflows.predict import predict as run_predict
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
 from tests.data.tables_by_hand import iter_tables
 
 SCALERS = (Standardize(), Robust(), Robust(clip=3.0), MinMax(), Divide(), Quantile(points=20), NoScaling())

@@ -12,8 +12,8 @@ from unittest import mock
 
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.storage import atomic
-from mlpcli.workflows import journal
 from mlpcli.workflows import train as train_workflow
+from mlpcli.workflows.training import journal
 from tests.program import DATA
 
 DAY = 86_400.0

@@ -5,8 +5,8 @@ import pytest
 
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
+from mlpcli.evaluation.calibration import extrapolated, fit_members_temperature
 from mlpcli.evaluation.scores import score
-from mlpcli.workflows.calibration import extrapolated, fit_members_temperature
 from mlpcli.workflows.scoring import Judge, mean_answers
 
 LABELS = ClassTarget(ColumnSchema("y", "category"), ("a", "b", "c"))

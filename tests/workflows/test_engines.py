@@ -17,7 +17,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.member import NumpyTrainer
 from mlpcli.workflows import engines
 from mlpcli.workflows.engines import COMPILING, EngineChoice, trainer_maker, training_threads
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.repro import repro
 from mlpcli.workflows.train import train
 from tests.program import DATA

@@ -9,8 +9,8 @@ from mlpcli.errors import ConfigError
 from mlpcli.evaluation.intervals import USUAL
 from mlpcli.evaluation.uncertainty.shares import wilson
 from mlpcli.storage.model_file import load_model
-from mlpcli.workflows.expectations import CHOOSERS, chosen_on_validation
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.expectations import CHOOSERS, chosen_on_validation
+from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA, done, mlp, train, write_config
 from tests.workflows.staging import IRIS, loaded
 from tests.workflows.test_fitting import fitted

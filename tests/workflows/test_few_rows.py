@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.workflows.few_rows import FEWEST_ROWS, WITHIN
 from mlpcli.workflows.init import init
+from mlpcli.workflows.preparing.few_rows import FEWEST_ROWS, WITHIN
 from mlpcli.workflows.train import train
 from tests.program import write_csv
 from tests.workflows.staging import Watch, loaded

@@ -8,9 +8,9 @@ import pytest
 from mlpcli.evaluation import averages
 from mlpcli.storage.model_file import encode_model
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.fitting import epochs, finished, stop_reason
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.training.fitting import epochs, finished, stop_reason
+from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlpcli.config.loading import load_config
 from mlpcli.config.recipe_sizes import RECIPES
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.program import done, write_csv
 from tests.workflows.staging import Watch, loaded

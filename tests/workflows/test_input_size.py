@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.features.preprocessor import fit_preprocessor
-from mlpcli.workflows import data_store, input_size
-from mlpcli.workflows.data_store import store_options
-from mlpcli.workflows.input_size import count_inputs, most_inputs
-from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.tables import read_training_table, settle
+from mlpcli.workflows.preparing import data_store, input_size
+from mlpcli.workflows.preparing.data_store import store_options
+from mlpcli.workflows.preparing.input_size import count_inputs, most_inputs
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.preparing.tables import read_training_table, settle
 from tests.program import write_csv
 from tests.workflows.staging import loaded
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mlpcli.workflows.interruption import Interruption
+from mlpcli.workflows.training.interruption import Interruption
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -35,7 +35,7 @@ def test_where_it_ends_at_once_a_first_signal_does_so_whether_it_comes_now_or_ca
 def test_a_second_signal_ends_the_process_at_once():
     script = (
         "import os, signal\n"
-        "from mlpcli.workflows.interruption import Interruption\n"
+        "from mlpcli.workflows.training.interruption import Interruption\n"
         "with Interruption():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('still here', flush=True)\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlpcli.workflows.check import check
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import write_csv
 from tests.workflows.staging import loaded
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from mlpcli.workflows.pace import judged_epochs, resolve_batch_size
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.pace import judged_epochs, resolve_batch_size
+from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA
 from tests.workflows.staging import IRIS, loaded
 

@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 from mlpcli.config.schema import PostprocessConfig
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.targets.probabilities import tempered
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget
 from mlpcli.errors import ConfigError, DataError
+from mlpcli.evaluation.calibration import doubtful_log_loss, fit_temperature
 from mlpcli.evaluation.scores import score, score_classes
+from mlpcli.evaluation.thresholds import choose_threshold
+from mlpcli.probabilities import tempered
 from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.workflows.calibration import doubtful_log_loss, fit_temperature
-from mlpcli.workflows.fitting import epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.postprocessing import choose_threshold, fitted_state, threshold_metrics
-from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.tables import read_training_table
+from mlpcli.workflows.postprocessing import fitted_state, threshold_metrics
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.preparing.tables import read_training_table
+from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -121,7 +122,7 @@ def test_probabilities_of_0_and_1_neither_stop_nor_govern_the_fit():
 def test_the_chosen_threshold_is_at_least_as_good_as_one_half(seed, metric, is_weighted):
     probabilities, y, weights = drawn(seed, n_classes=2, n_rows=50)
     weights = weights if is_weighted else None
-    threshold = choose_threshold(TWO, metric, probabilities, y, weights)
+    threshold = choose_threshold("classification", TWO.labels, metric, probabilities, y, weights)
     assert threshold.shape == (1,)
     assert 0 < threshold[0] < 1
     chosen, half, none = (
@@ -136,7 +137,7 @@ def test_the_chosen_threshold_is_at_least_as_good_as_one_half(seed, metric, is_w
 def test_each_yes_no_column_gets_a_threshold_and_together_they_lose_nothing(seed, metric):
     probabilities, y, _ = drawn(seed, n_classes=2, n_rows=80)
     answers, truth = probabilities[:, 1].reshape(-1, 2), y.reshape(-1, 2)
-    threshold = choose_threshold(COLUMNS, metric, answers, truth)
+    threshold = choose_threshold("multilabel", COLUMNS.names, metric, answers, truth)
     assert threshold.shape == (2,)
     keys = [metric] if "_" in metric else [f"{metric}[u]", f"{metric}[v]"]
     sign = -1 if metric == "hamming_loss" else 1
@@ -151,13 +152,15 @@ def test_the_best_threshold_of_all_is_found_and_of_equals_the_one_nearest_to_one
     p = np.array([0.1, 0.2, 0.3, 0.4, 0.8, 0.9])
     answers = np.column_stack([1 - p, p])
     y = np.array([0, 0, 1, 1, 1, 1])
-    assert choose_threshold(TWO, "accuracy", answers, y).tolist() == [0.25]
-    assert choose_threshold(TWO, "accuracy", answers, np.array([0, 0, 0, 0, 1, 1])).tolist() == [0.5]
+    assert choose_threshold("classification", TWO.labels, "accuracy", answers, y).tolist() == [0.25]
+    assert choose_threshold(
+        "classification", TWO.labels, "accuracy", answers, np.array([0, 0, 0, 0, 1, 1])
+    ).tolist() == [0.5]
 
 
 def test_many_rows_are_tried_at_a_bearable_number_of_thresholds():
     probabilities, y, _ = drawn(2, n_classes=2, n_rows=20_000, sureness=1.0)
-    threshold = choose_threshold(TWO, "accuracy", probabilities, y)
+    threshold = choose_threshold("classification", TWO.labels, "accuracy", probabilities, y)
     assert threshold[0] == pytest.approx(0.5, abs=0.1)
 
 
@@ -173,7 +176,10 @@ def test_the_threshold_is_chosen_on_calibrated_probabilities():
     options = PostprocessConfig(calibration="temperature", threshold="balanced_accuracy")
     state = fitted_state(options, TWO, {}, probabilities, y, None)
     calibrated = tempered(probabilities, float(state["temperature"][0]))
-    assert state["threshold"].tolist() == choose_threshold(TWO, "balanced_accuracy", calibrated, y).tolist()
+    assert (
+        state["threshold"].tolist()
+        == choose_threshold("classification", TWO.labels, "balanced_accuracy", calibrated, y).tolist()
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.data.split import split_rows
 from mlpcli.errors import ConfigError, DataError
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 

@@ -5,9 +5,9 @@ import pytest
 
 from mlpcli.errors import ConfigError
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
-from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.resolution import TASK_LOSSES, class_target_table, domain_warning, smoothing_of
-from mlpcli.workflows.stop_metric import metric_is_gain
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.preparing.resolution import TASK_LOSSES, class_target_table, domain_warning, smoothing_of
+from mlpcli.workflows.preparing.stop_metric import metric_is_gain
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.program import mlp
 from tests.workflows.staging import Watch, loaded

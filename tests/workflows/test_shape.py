@@ -8,9 +8,9 @@ import pytest
 from mlpcli.errors import ConfigError
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.network import predict
-from mlpcli.workflows.fitting import epochs, finished
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -212,7 +212,7 @@ def test_networks_that_no_model_file_holds_are_refused_before_the_training(model
 
 
 def test_the_limit_of_a_container_counts(monkeypatch):
-    monkeypatch.setattr("mlpcli.workflows.shape.memory_of_machine", lambda: 10_000_000)
+    monkeypatch.setattr("mlpcli.workflows.preparing.shape.memory_of_machine", lambda: 10_000_000)
     prepare(loaded(model={"layers": ["auto", 100, "auto"]}))
     with pytest.raises(ConfigError, match=r"4 -> 1000 -> 1000 -> 3 takes about 24.* MB to train, there is 10.* MB"):
         prepare(loaded(model={"layers": ["auto", 1000, 1000, "auto"]}))

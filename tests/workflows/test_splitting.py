@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlpcli.errors import ConfigError, DataError
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.program import write_csv
 from tests.workflows.staging import Watch, loaded

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from mlpcli.workflows.preparation import prepare
+from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import write_csv
 from tests.workflows.staging import loaded
 

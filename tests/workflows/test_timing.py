@@ -3,9 +3,9 @@
 import pytest
 
 from mlpcli.training.member import EpochResult
-from mlpcli.workflows import timing
-from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.timing import scoring_seconds, step_seconds
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.training import timing
+from mlpcli.workflows.training.timing import scoring_seconds, step_seconds
 from tests.workflows.staging import IRIS, loaded
 
 

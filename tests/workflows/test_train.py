@@ -10,9 +10,9 @@ import pytest
 from mlpcli.errors import ConfigError, DataError, Diverged, Interrupted, ModelFileError, OutputError
 from mlpcli.storage import atomic
 from mlpcli.storage.run_directory import RUN_FILES
-from mlpcli.workflows import journal
 from mlpcli.workflows import train as train_workflow
 from mlpcli.workflows.train import train
+from mlpcli.workflows.training import journal
 from tests.program import DATA, tree, write_csv
 from tests.workflows.staging import IRIS, Watch, loaded
 

@@ -78,7 +78,7 @@ def check(
 
 def document(result: "CheckResult") -> Document:
     """The resolved config with the origin of each value, the data, the network, and what it would cost."""
-    from mlpcli.workflows.shape import describe_inputs
+    from mlpcli.workflows.preparing.shape import describe_inputs
 
     prepared = result.prepared
     keys = Column("", is_text=True, is_name=True, is_whole=True)

@@ -8,7 +8,7 @@ from mlpcli.messages import count, listed, number
 if TYPE_CHECKING:
     from mlpcli.data.targets.target import Target
     from mlpcli.model import Model
-    from mlpcli.workflows.preparation import Prepared
+    from mlpcli.workflows.preparing.preparation import Prepared
 
 
 def describe_target(target: "Target") -> str:

@@ -68,7 +68,7 @@ def init(
     with shown_work(screen):
         starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task)
     if time_budget is not None:
-        from mlpcli.workflows.time_budget import fitted_into
+        from mlpcli.workflows.training.time_budget import fitted_into
 
         starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":

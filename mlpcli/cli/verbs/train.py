@@ -18,7 +18,7 @@ from mlpcli.workflows.main_metrics import main_metrics
 if TYPE_CHECKING:
     from mlpcli.data.targets.target import Target
     from mlpcli.workflows.train import TrainResult
-    from mlpcli.workflows.up_to_date import FinishedRun
+    from mlpcli.workflows.training.up_to_date import FinishedRun
 
 # The metric, lower being better, in which a model trained on a loss should beat the constant baseline.
 LOSS_METRICS = {
@@ -86,7 +86,7 @@ def train(
 def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
     from mlpcli.workflows.certainty import notes_on_unknown
-    from mlpcli.workflows.up_to_date import FinishedRun
+    from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
         reason = "config, data and version are those of the run. Nothing to do."
@@ -117,7 +117,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
 
 def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
     """The metrics, the folder, and the gates; the same keys whether it was trained or is up to date."""
-    from mlpcli.workflows.up_to_date import FinishedRun
+    from mlpcli.workflows.training.up_to_date import FinishedRun
 
     return {
         "output": result.folder,
@@ -135,7 +135,7 @@ def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
 
 def refuse_failed(result: "TrainResult | FinishedRun") -> None:
     """Raise GateMissed, which ends the program with exit code 1, unless every gate is (or was) met."""
-    from mlpcli.workflows.up_to_date import FinishedRun
+    from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if not isinstance(result, FinishedRun):
         refuse_missed(result.outcome.verdicts)
@@ -145,7 +145,7 @@ def refuse_failed(result: "TrainResult | FinishedRun") -> None:
 
 def next_commands(result: "TrainResult | FinishedRun") -> list[str]:
     """What to type after a training, a command per line."""
-    from mlpcli.workflows.up_to_date import FinishedRun
+    from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
         return []

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import CellType
-from mlpcli.data.targets.probabilities import class_probabilities, most_exceeding, no_and_yes, tempered, unweighted
 from mlpcli.data.targets.transforms import TargetTransform, restored
+from mlpcli.probabilities import class_probabilities, most_exceeding, no_and_yes, tempered, unweighted
 
 Task = Literal["classification", "regression", "multilabel"]
 Values = NDArray[np.float64]

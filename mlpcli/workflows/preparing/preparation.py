@@ -23,15 +23,14 @@ from mlpcli.nn.network import Network
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import Member, TrainingSpec
 from mlpcli.training.rows import rows_of_members
-from mlpcli.workflows.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
-from mlpcli.workflows.expectations import check_gates, check_test_file, chosen_on_validation
-from mlpcli.workflows.leaks import Sides, leak_notes
-from mlpcli.workflows.pace import resolve_batch_size, schedule_notes
-from mlpcli.workflows.parts import Part, PartMaker
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
-from mlpcli.workflows.reading import row_weights, rows_that_count
-from mlpcli.workflows.resolution import (
+from mlpcli.workflows.preparing.data_store import chunk_rows, disk_notes, store_options
+from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
+from mlpcli.workflows.preparing.leaks import Sides, leak_notes
+from mlpcli.workflows.preparing.pace import resolve_batch_size, schedule_notes
+from mlpcli.workflows.preparing.parts import Part, PartMaker
+from mlpcli.workflows.preparing.resolution import (
     domain_warning,
     estimates_means,
     resolve_loss,
@@ -42,11 +41,12 @@ from mlpcli.workflows.resolution import (
     smoothing_of,
     uses_folds,
 )
-from mlpcli.workflows.row_warnings import poor_inputs, rare_classes, shared_rows
-from mlpcli.workflows.shape import resolve_networks
-from mlpcli.workflows.splitting import draw_member_folds, split_table
-from mlpcli.workflows.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
-from mlpcli.workflows.tables import ColumnPlan, TrainingTable, read_training_table, settle
+from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
+from mlpcli.workflows.preparing.shape import resolve_networks
+from mlpcli.workflows.preparing.splitting import draw_member_folds, split_table
+from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
+from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
+from mlpcli.workflows.reading import row_weights, rows_that_count
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]

@@ -7,8 +7,8 @@ from mlpcli.config.loading import config_from_text
 from mlpcli.config.recipe_sizes import Recipe, cheaper
 from mlpcli.config.starter import starter_yaml
 from mlpcli.workflows.init import Starter
-from mlpcli.workflows.preparation import prepare
-from mlpcli.workflows.timing import expected_seconds
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.training.timing import expected_seconds
 
 
 def fitted_into(starter: Starter, seconds: float) -> Starter:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.probabilities import no_and_yes, tempered
 from mlpcli.evaluation.scores import score
+from mlpcli.probabilities import no_and_yes, tempered
 
 Values = NDArray[np.float64]
 

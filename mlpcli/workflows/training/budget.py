@@ -5,8 +5,8 @@ from time import monotonic
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
-from mlpcli.workflows.memory import shown
+from mlpcli.workflows.preparing.data_store import BASE_BYTES, memory_limit
+from mlpcli.workflows.training.memory import shown
 
 # Steps between two looks at the memory, which cost as much as a step of a small network.
 STEPS_PER_LOOK = 16

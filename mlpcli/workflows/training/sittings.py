@@ -15,7 +15,7 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.engines import engine_versions
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.preparation import Prepared
 
 # Sections of the config that a model does not depend on.
 NOT_RECORDED = ("output", "expect", "budget")

@@ -17,17 +17,17 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
 from mlpcli.workflows.certainty import Answered, reasons_undefined
-from mlpcli.workflows.data_store import SCORED_ROWS
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.few_rows import FEWEST_ROWS, few_rows_note
-from mlpcli.workflows.learning_curves import LearningCurves
-from mlpcli.workflows.pace import judged_epochs
-from mlpcli.workflows.parts import Part
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.data_store import SCORED_ROWS
+from mlpcli.workflows.preparing.few_rows import FEWEST_ROWS, few_rows_note
+from mlpcli.workflows.preparing.pace import judged_epochs
+from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.stop_metric import metric_is_gain
 from mlpcli.workflows.scoring import Decoded, Judge, constant_answers, score_answers
-from mlpcli.workflows.sittings import sitting_until, training_record
-from mlpcli.workflows.stop_metric import metric_is_gain
+from mlpcli.workflows.training.learning_curves import LearningCurves
+from mlpcli.workflows.training.sittings import sitting_until, training_record
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]

@@ -12,8 +12,8 @@ from mlpcli.evaluation.scores import gather, measure_of
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.main_metrics import main_metrics
-from mlpcli.workflows.parts import Part
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.scoring import Decoded
 
 Array = NDArray[np.floating[Any]]

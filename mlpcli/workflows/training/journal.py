@@ -14,11 +14,11 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.fitting import Outcome, finished, monitored_name, report_start
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.learning_curves import curve_metrics
-from mlpcli.workflows.preparation import Prepared
-from mlpcli.workflows.sittings import joined, sitting_until
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.fitting import Outcome, finished, monitored_name, report_start
+from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.learning_curves import curve_metrics
+from mlpcli.workflows.training.sittings import joined, sitting_until
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.

@@ -10,7 +10,7 @@ from mlpcli.training.fit import TrainingState, init_training
 from mlpcli.training.member import Member
 from mlpcli.training.output_bias import best_output_bias
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.preparation import Prepared
 
 # Training rows that a data-driven start of the weights looks at.
 INITIALIZER_ROWS = 4096

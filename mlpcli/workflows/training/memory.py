@@ -2,9 +2,9 @@
 
 from mlpcli.machine import held_memory, peak_memory
 from mlpcli.training.ensemble import JUDGED_ROWS
-from mlpcli.workflows.data_store import BASE_BYTES, memory_limit
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.data_store import BASE_BYTES, memory_limit
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.initial_state import fresh_state
 
 # Numba and LLVM, with the machine code of an epoch.
 COMPILED_BYTES = 115_000_000

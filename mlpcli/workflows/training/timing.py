@@ -9,10 +9,10 @@ from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.fitting import report_start
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.pace import judged_epochs
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.pace import judged_epochs
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.fitting import report_start
+from mlpcli.workflows.training.initial_state import fresh_state
 
 PROBE_SECONDS = 0.3
 

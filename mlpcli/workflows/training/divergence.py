@@ -12,8 +12,8 @@ from mlpcli.training.fit import TrainingState, fit
 from mlpcli.training.member import NonFiniteLoss, TrainingSpec
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.initial_state import fresh_state
-from mlpcli.workflows.preparation import Prepared
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.initial_state import fresh_state
 
 # Inputs that are scaled stay far below.
 LARGE_INPUT = 1e3

@@ -16,11 +16,11 @@ from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
-from mlpcli.workflows.data_store import inputs_of
 from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.preparing.data_store import inputs_of
+from mlpcli.workflows.preparing.resolution import class_target_table, smoothing_of
+from mlpcli.workflows.preparing.tables import TrainingTable, read_scored_table
 from mlpcli.workflows.reading import row_weights, rows_that_count
-from mlpcli.workflows.resolution import class_target_table, smoothing_of
-from mlpcli.workflows.tables import TrainingTable, read_scored_table
 
 Values = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.errors import DataError
 from mlpcli.training.rows import draw_folds
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.resolution import uses_folds
-from mlpcli.workflows.tables import TrainingTable, writing_of
+from mlpcli.workflows.preparing.resolution import uses_folds
+from mlpcli.workflows.preparing.tables import TrainingTable, writing_of
 
 FRACTION = 0.2  # where {group}, {time} or {copies} name none
 

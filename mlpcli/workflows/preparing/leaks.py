@@ -14,7 +14,7 @@ from mlpcli.data.row_hashes import cell_hashes, mixed, row_hashes
 from mlpcli.data.schema.profile import names_entity
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows
 from mlpcli.evaluation.likeness import intraclass_correlation, neighbour_correlation, outnumber_near_copies
-from mlpcli.workflows.tables import TrainingTable
+from mlpcli.workflows.preparing.tables import TrainingTable
 
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]

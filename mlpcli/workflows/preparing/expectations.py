@@ -7,8 +7,8 @@ from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
 from mlpcli.workflows.certainty import notes_on_sides
-from mlpcli.workflows.pace import judged_epochs
-from mlpcli.workflows.resolution import has_validation, uses_folds
+from mlpcli.workflows.preparing.pace import judged_epochs
+from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
 
 # What validation rows may choose, and the key that has it chosen.
 CHOOSERS = {

@@ -1,0 +1,1 @@
+"""From prepared data to a scored model and its run folder."""
