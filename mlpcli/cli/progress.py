@@ -150,5 +150,6 @@ class TrainingView:
             score = f", {self._metric} {number(report.score)}" if self._metric != "loss" else ""
             texts.append(f"validation: loss {number(report.validation_loss)}{score}")
         if state.best_score is not None:
-            texts.append(f"(best {number(state.best_score)} at {state.best_epoch})")
+            of = f"{self._metric} " if report.validation_loss is None else ""
+            texts.append(f"(best {of}{number(state.best_score)} at {state.best_epoch})")
         return texts
