@@ -1,7 +1,7 @@
 """`mlp runs`: the runs below a folder, what they reached, and in which keys of the config they differ."""
 
 import csv
-import json
+import io
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +24,7 @@ from mlpcli.storage.run_directory import (
     WEIGHTS,
     repair,
 )
+from mlpcli.storage.strict_json import parse_json
 from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
 from mlpcli.workflows.training.journal import DIVERGED
@@ -131,7 +132,7 @@ def _read(path: str, top: str) -> Run:
         metrics = _metrics(os.path.join(path, METRICS), is_needed=not is_partial)
         run = replace(run, config=_config(os.path.join(path, CONFIG)), metrics=metrics)
         epochs, seconds, best = _history(os.path.join(path, HISTORY))
-    except (MlpError, OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (MlpError, OSError, ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
         state: State = "running" if is_partial and is_taken(final + LOCK) else "damaged"
         return replace(run, state=state, fault=f"{path}: {_reason(error)}")
     seconds = metrics.get("seconds", seconds)
@@ -162,24 +163,37 @@ def _state(final: str, metrics: Mapping[str, Any]) -> State:
 
 def _metrics(path: str, is_needed: bool) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            found = json.load(file)
+        text = _content(path)
     except FileNotFoundError:
         if is_needed:
             raise
         return {}
+    found = parse_json(text.encode())
     if not isinstance(found, dict):
         raise ValueError(f"{METRICS} holds no mapping")
+    for key, value in found.items():
+        if key in ("seconds", "epochs") and not isinstance(value, int | float):
+            raise ValueError(f"{key} in {METRICS} is no number")
+        if isinstance(value, int):
+            float(value)  # OverflowError beyond its range
     return found
+
+
+def _content(path: str) -> str:
+    """The text of a file of a run; raises ValueError for what is no file: a named pipe would never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{os.path.basename(path)} is no file")
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 def _config(path: str) -> dict[str, Any]:
     """The resolved config by key path; `output` says nothing about the run."""
-    with open(path, encoding="utf-8") as file:
-        try:
-            value, _ = parse_yaml(file.read(), path)
-        except ConfigError as error:
-            raise ValueError(f"{CONFIG} cannot be read") from error
+    text = _content(path)
+    try:
+        value, _ = parse_yaml(text, path)
+    except ConfigError as error:
+        raise ValueError(f"{CONFIG} cannot be read") from error
     if not isinstance(value, dict):
         raise ValueError(f"{CONFIG} holds no config")
     return dict(_flat({key: item for key, item in value.items() if key != "output"}))
@@ -196,8 +210,7 @@ def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
     """Epochs that are done, their seconds, and the best value of each metric on the validation rows."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(_content(path), newline="")))
     except FileNotFoundError:
         return None, None, {}
     best: dict[str, float] = {}
@@ -210,6 +223,8 @@ def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
         if values and metric not in best:  # the score of the epoch's own weights comes first
             best[metric] = max(values) if metric != "loss" and find_metric(metric).higher_is_better else min(values)
     seconds = sum(float(row["seconds"]) for row in rows if row["seconds"])
+    if not math.isfinite(seconds):
+        raise ValueError(f"seconds in {HISTORY} are no numbers")
     return (int(rows[-1]["epoch"]) if rows else 0), seconds, best
 
 

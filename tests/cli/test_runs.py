@@ -149,9 +149,14 @@ def test_a_run_that_a_crash_left_between_two_names_is_brought_to_its_place(folde
     [
         ("metrics.json", "{"),
         ("metrics.json", "[]"),
+        ("metrics.json", "[" * 100_000),
+        ("metrics.json", '{"seconds": "long"}'),
+        ("metrics.json", '{"seconds": 1e999}'),
+        ("metrics.json", '{"validation.accuracy": 1%s}' % ("0" * 400)),
         ("config.yaml", "{"),
         ("config.yaml", ""),
         ("history.csv", "a\n1\n"),
+        ("history.csv", "epoch,seconds\n1,1e999\n"),
         ("history.csv", "epoch,validation_joy,seconds\n0,,\n1,2,3\n"),
     ],
 )
@@ -163,6 +168,14 @@ def test_a_run_with_a_damaged_file_is_named_and_hides_no_other(folder, config, n
     assert "damaged" in ended.stdout
     assert ended.stderr.startswith("note  runs/iris: ")
     assert {key: one["state"] for key, one in found().items()} == {"iris": "damaged", "other": "complete"}
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "config.yaml", "history.csv"])
+def test_a_named_pipe_in_place_of_a_file_is_not_waited_for(folder, config, name):
+    done("train", config)
+    (folder / "runs" / "iris" / name).unlink()
+    os.mkfifo(folder / "runs" / "iris" / name)
+    assert done("runs").stderr == f"note  runs/iris: {name} is no file\n"
 
 
 def test_a_folder_without_runs_is_no_error_and_no_folder_is_one(folder):
