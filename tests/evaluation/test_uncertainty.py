@@ -89,6 +89,8 @@ def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
             moved = (above - below) / 2e-5 * len(y)
         if metric.name in ("roc_auc", "average_precision") or not np.isfinite(moved).all():
             continue  # a factor for few rows: see the next test
+        leaves = (len(y) - 1) / len(y) / (1 - given_weights / given_weights.sum())  # all of its weight, not a little
+        moved = moved * leaves
         np.testing.assert_allclose(values - values.mean(), moved - moved.mean(), rtol=1e-3, atol=1e-4)
 
 
@@ -124,6 +126,36 @@ def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
         assert values.mean() == pytest.approx(n_rows * whole - (n_rows - 1) * without.mean(), abs=1e-9)
         expected = -n_rows * (without - without.mean())
         np.testing.assert_allclose(values - values.mean(), expected, atol=1e-9)
+
+
+@brisk
+@given(class_cases().filter(lambda case: len(case[0]) > 2), st.data())
+def test_pseudo_values_of_a_weighted_mean_leave_out_row_after_row(case, data):
+    y, p, _ = case
+    weights = np.array(data.draw(st.lists(st.floats(0.1, 9.0), min_size=len(y), max_size=len(y))))
+    measure = METRICS["brier"].together["classification"]
+    without = np.array(
+        [measure(gather("classification", y, p, weights * (np.arange(len(y)) != row), None)) for row in range(len(y))]
+    )
+    values = METRICS["brier"].pseudo_values["classification"](gather("classification", y, p, weights, None))
+    expected = -(len(y) - 1) * (without - without.mean())
+    np.testing.assert_allclose(values - values.mean(), expected, atol=1e-9)
+
+
+@brisk
+@given(class_cases().filter(lambda case: len(case[0]) > 2), st.integers(1, 30))
+def test_rows_of_weight_0_change_no_interval(case, n_more):
+    y, p, _ = case
+    names = [str(label) for label in range(p.shape[1])]
+    weights = 1.0 + np.arange(len(y)) % 3
+    more = np.arange(n_more) % len(y)
+    alone = intervals("classification", y, p, names, weights)
+    beside = intervals(
+        "classification", np.append(y, y[more]), np.vstack([p, p[more]]), names, np.append(weights, np.zeros(n_more))
+    )
+    for key in ("log_loss", "brier", "f1_macro", "mcc", "balanced_accuracy"):
+        ends = [(one[key].low, one[key].high) for one in (alone, beside)]
+        assert ends[0] == pytest.approx(ends[1], rel=1e-6, abs=1e-9, nan_ok=True), key
 
 
 @brisk

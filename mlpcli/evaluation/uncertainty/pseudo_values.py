@@ -4,7 +4,7 @@ Of a mean over rows they are the rows' own values; of a smooth function of means
 (the infinitesimal jackknife: Jaeckel 1972; Efron 1982, chapter 6). Of what follows from a confusion matrix they are
 those of the jackknife, n times the score less n - 1 times the score without the row (Quenouille 1956; Tukey 1958), so
 that their mean is free of the bias that scores of classes with few rows have. A row of weight w moves the score w times
-as much.
+as much, and a little more, as without it there is less weight. Rows of weight 0 are not counted.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,15 @@ ROUNDING = 1e-9  # of a sum: what is left of it where all of its rows are taken 
 
 
 def of_mean(values: Floats, weights: Floats | None) -> Floats:
-    """Pseudo-values of the mean of `values` (n_rows,)."""
+    """Pseudo-values of the mean of `values` (n_rows,); with weights the jackknife's, but for the bias of their mean.
+
+    Without the row the mean is away by w / (sum w - w) times the row's distance from it.
+    """
     if weights is None:
         return np.asarray(values, dtype=np.float64)
-    mean = float(weighted_mean(values, weights))
-    return np.asarray(mean + weights / weights.mean() * (values - mean))
+    mean, n_counted = float(weighted_mean(values, weights)), np.count_nonzero(weights)
+    moved = (n_counted - 1) * quotient(weights, weights.sum() - weights) * (values - mean)
+    return np.asarray(mean + np.where(weights > 0, moved - moved.sum() / max(n_counted, 1), 0.0))
 
 
 def of_mean_loss(losses: Floats | Bools, weights: Floats | None) -> Floats:
@@ -56,7 +60,7 @@ def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvidence]
         moved = quotient(score - without, row_weight)  # by a unit of weight
         n_rows = float(quotient(weight, row_weight).sum())
         bias = (n_rows - 1) / n_rows * float(moved @ weight)  # what leaving out each row moves the score, summed
-        return np.asarray(score + bias + (own * len(own) * moved[of_row] - float(moved @ weight)))
+        return np.asarray(score + bias + (own * np.count_nonzero(own) * moved[of_row] - float(moved @ weight)))
 
     return values_of
 
