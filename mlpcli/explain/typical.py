@@ -1,31 +1,53 @@
 """The typical row of the training, from which integrated gradients start."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import transform
+from mlpcli.data.reference import ReferenceColumn
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import MlpError
 from mlpcli.model import Model
 
 
 def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
-    """The inputs of the typical training row: the median of each number and date, the most frequent level of others."""
+    """The inputs of the typical training row: the most frequent level of a column, of numbers and dates the median.
+
+    The median is known to a twentieth of the rows, by the bins of the reference profile. Raises MlpError without one.
+    """
     features, profile = model.preprocessor.columns, model.reference.columns
     if len(profile) != len(features):
         raise MlpError("the model keeps no profile of so many columns, so that there is no typical row to start from.")
     columns: dict[str, Column] = {}
     for feature, known in zip(features, profile, strict=True):
-        if known.edges or not known.levels:
-            counts = np.cumsum(known.counts)
-            middle = min(int(np.searchsorted(counts, counts[-1] / 2)), len(known.edges) - 1)
-            columns[feature.name] = NumericColumn(np.asarray([known.edges[middle]]))
-        else:
+        if feature.is_numeric:
+            columns[feature.name] = NumericColumn(np.asarray([_median(feature, known)]))
+        elif known.levels:
             level = known.levels[int(np.argmax(known.counts))]
             columns[feature.name] = CategoricalColumn((level,), np.zeros(1, np.int8))
+        else:  # every level is too long to be kept
+            columns[feature.name] = CategoricalColumn((), np.full(1, -1, np.int8))
     names = tuple(columns)
     table = Table(columns, 1, "the typical row", names, model.reading, "{}".format, "", (), is_file=False)
     X, _ = transform(model.preprocessor, table, np.float64)
     return np.asarray(X[0])
+
+
+def _median(feature: Feature, known: ReferenceColumn) -> float:
+    """About the median; NaN, a missing cell, of a column without a number.
+
+    The first and the last bin have it where most rows share the least or the greatest value, which has its own bin.
+    """
+    if feature.minimum is None or feature.maximum is None:
+        return math.nan
+    counts = np.cumsum(known.counts)
+    place = int(np.searchsorted(counts, counts[-1] / 2))
+    if place == 0:
+        return feature.minimum
+    if place == len(known.edges):
+        return feature.maximum
+    return known.edges[place - 1] / 2 + known.edges[place] / 2

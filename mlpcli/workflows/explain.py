@@ -28,7 +28,8 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.main_metrics import decisive_metric
-from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights
+from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.trained_rows import notes_on_trained_rows
 
 # Columns that are linked by a rank correlation of at least this are also shuffled together.
 TOGETHER = 0.7
@@ -97,13 +98,14 @@ class DependenceResult:
 
 @dataclass(frozen=True)
 class _Sample:
-    """The rows at hand: inputs (n_rows, n_inputs), and where they stand in the table."""
+    """The rows at hand: inputs (n_rows, n_inputs), where they stand in the table, and what is odd about them."""
 
     model: Model
     table: Table
     rows: Rows
     n_all: int
     X: NDArray[np.floating[Any]]
+    notes: tuple[str, ...]
 
     def answers(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Answers in the user's units."""
@@ -131,7 +133,7 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
         rng = rng_of(request.seed, "permutations")
         found = permutation_importance(judged, sample.X, groups, request.repeats, rng, must_stop)
     by_columns = {one.columns: one for one in found}
-    notes = [*table.notes, *_note_on_time(groups, by_columns, request)]
+    notes = [*sample.notes, *_note_on_time(groups, by_columns, request)]
     return ImportanceResult(
         model,
         sample.n_all,
@@ -175,7 +177,7 @@ def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> Dep
                 raise DataError(f"{sample.table.name}: column {name} has no cell that is not missing.")
             found.append(partial_dependence(sample.answers, sample.X, inputs[name], name, values, donors, CURVES))
     return DependenceResult(
-        model, sample.n_all, len(sample.rows), answer_names(model.target), tuple(found), tuple(sample.table.notes)
+        model, sample.n_all, len(sample.rows), answer_names(model.target), tuple(found), sample.notes
     )
 
 
@@ -218,16 +220,19 @@ def _sample(model: Model, request: ExplainRequest, needs_truth: bool) -> _Sample
     require_columns(as_read, [column.name for column in model.preprocessor.columns])
     if needs_truth:
         table = cast_scored(as_read, model.schemas, target.names, model.weight_column)
-        rows, _ = rows_with_target(table, target.names)
+        rows, note = rows_with_target(table, target.names)
+        rows, left_out = rows_that_count(table, model.weight_column, rows)
+        notes = [*table.notes, *([f"{table.name}: {note}"] if note else []), *left_out]
+        notes += notes_on_trained_rows(model, table, rows)
     else:
         table = model.read(as_read)
-        rows = np.arange(table.n_rows)
+        rows, notes = np.arange(table.n_rows), [*table.notes]
     n_all = len(rows)
     if request.sample and n_all > request.sample:
         chosen = rng_of(request.seed, "sample").choice(n_all, request.sample, replace=False)
         rows = rows[np.sort(chosen)]
     X, _ = transform(model.preprocessor, table, model.ensemble.dtype, rows)
-    return _Sample(model, table, rows, n_all, X)
+    return _Sample(model, table, rows, n_all, X, tuple(notes))
 
 
 def _clock(seconds: float | None, started: float) -> Callable[[], bool]:

@@ -150,3 +150,33 @@ def test_rows_need_no_target_and_importance_does(prices, folder):
 def test_nothing_is_written(prices, folder):
     done("explain", *prices)
     assert tree(folder) == {}
+
+
+def test_rows_of_weight_0_are_named_and_say_nothing_of_a_column(tmp_path):
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 300))
+    rows = [*np.column_stack([x, noise, x, 1.0 + np.arange(300) % 2]).round(4).tolist()]
+    weightless = [[9.0, -9.0, -9.0, 0.0]] * 100
+    write_csv(tmp_path / "t.csv", ["x", "noise", "y", "w"], rows)
+    write_csv(tmp_path / "more.csv", ["x", "noise", "y", "w"], [*rows, *weightless])
+    data = {"train": str(tmp_path / "t.csv"), "target": "y", "weight": "w"}
+    done("train", write_config(tmp_path / "c.yaml", data, {"epochs": 3}, output=str(tmp_path / "run")), "-q")
+    model = tmp_path / "run" / "weights.npz"
+    alone, beside = (done("explain", model, tmp_path / name, "--json").document for name in ("t.csv", "more.csv"))
+    assert alone["columns"] == beside["columns"]
+    assert any("100 rows of weight 0 (w): left out." in note for note in beside["notes"])
+
+
+def test_rows_that_were_trained_on_are_named(prices):
+    assert any("so the scores flatter" in note for note in done("explain", *prices, "--json").document["notes"])
+
+
+def test_a_constant_column_and_texts_too_long_to_keep_have_a_typical_cell(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [[x, 5.0, f"{'a' * 250}{i % 3}", x] for i, x in enumerate(rng.normal(size=200).round(4).tolist())]
+    write_csv(tmp_path / "t.csv", ["x", "five", "text", "y"], rows)
+    columns = {"five": {"role": "number"}, "text": {"role": "category"}}
+    data = {"train": str(tmp_path / "t.csv"), "target": "y", "columns": columns}
+    done("train", write_config(tmp_path / "c.yaml", data, {"epochs": 2}, output=str(tmp_path / "run")), "-q")
+    ended = done("explain", tmp_path / "run" / "weights.npz", tmp_path / "t.csv", "--rows", "--json")
+    assert all(json.loads(line)["by"]["five"] == 0.0 for line in ended.lines)
