@@ -174,7 +174,8 @@ def test_on_a_terminal_there_is_one_live_line_that_disappears(config):
     assert process.communicate()[0].count(b"accuracy") == 2
     assert process.returncode == 0
     assert b"100/100" in shown
-    assert re.search(rb"\repoch  100/100[^\r\n]*\x1b\[K\r\x1b\[K", shown)  # the line is written over itself
+    assert re.search(rb"\r\x1b\[2Kepoch  100/100", shown)  # the line is written over itself ...
+    assert re.search(rb"epoch  100/100[^\r\n]*\r?\n?\r?\x1b\[\?25h", shown)  # ... and taken away at the end
     assert b"\x1b[3" not in shown  # no colour
 
 
