@@ -90,7 +90,7 @@ def deal_groups(
     for place, group in enumerate(order[:n_large].tolist()):
         own = counts[group]
         fill = ((held + own) / wanted) @ (own / totals)
-        n_left = len(names) - place
+        n_left = n_large - place
         empty = np.flatnonzero(held.sum(axis=1) == 0)
         part = int(empty[np.argmin(fill[empty])]) if n_left <= len(empty) else int(np.argmin(fill))
         held[part] += own

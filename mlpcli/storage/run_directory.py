@@ -201,9 +201,14 @@ class RunDirectory:
             return False
         return is_of_another_config(os.path.join(self.final, CONFIG), os.path.join(self._complete, CONFIG))
 
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether a finished run waits for its name; a folder of that name without weights.npz is not ours."""
+        return os.path.isfile(os.path.join(self._complete, WEIGHTS))
+
     def _settle(self) -> None:
         """Bring an interrupted `finish` to its end; raises OSError. Only with the lock."""
-        if os.path.isdir(self._complete):
+        if self._is_waiting:
             self._publish()
             sync_folder(os.path.dirname(self.final))
         if os.path.lexists(self.final):
@@ -223,6 +228,8 @@ class RunDirectory:
 
     def _check_final(self) -> None:
         """Refuse, before the training, to replace what cannot or should not be replaced."""
+        if os.path.lexists(self._complete) and not self._is_waiting:
+            raise OutputError(f"{self._complete}: is in the way and holds no run. Move it, or choose another output.")
         if not os.path.lexists(self.final):
             return
         if not os.path.isdir(self.final):
@@ -265,7 +272,7 @@ def repair(output: str) -> bool:
         return os.path.isdir(output)
     with run:
         for _ in range(20):
-            if os.path.lexists(run.final) or not os.path.isdir(run._complete):
+            if os.path.lexists(run.final) or not run._is_waiting:
                 break
             try:
                 run._lock.acquire()

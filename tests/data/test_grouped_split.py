@@ -66,3 +66,10 @@ def test_spans_of_time_follow_each_other_and_equal_times_stay_together(times, n_
 def test_the_last_fraction_of_the_times_is_held_out():
     parts = cut_by_time(RNG(0).permutation(1000).astype(float), (0.8, 0.2))
     assert np.count_nonzero(parts == 1) == 200
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.999])
+@pytest.mark.parametrize("n_rows", [2, 60, 500])
+def test_no_part_is_empty_however_small_its_fraction_of_rows_that_are_all_alone(fraction, n_rows):
+    parts = deal_groups(np.arange(n_rows), None, (1.0 - fraction, fraction), RNG(0))
+    assert set(parts.tolist()) == {0, 1}

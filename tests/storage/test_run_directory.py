@@ -538,3 +538,13 @@ def test_a_reader_waits_for_a_training_that_is_between_its_two_renames(tmp_path,
     assert found == [True]
     assert (tmp_path / "x" / "weights.npz").read_bytes() == b"new"
     assert tree(tmp_path) == RUN
+
+
+def test_a_folder_of_the_users_own_never_takes_the_name_of_a_run(tmp_path):
+    own = tmp_path / "x.complete"
+    own.mkdir()
+    (own / "notes.md").write_text("mine")
+    assert not repair(str(tmp_path / "x"))
+    with pytest.raises(OutputError, match=r"x\.complete: is in the way and holds no run"):
+        train(tmp_path / "x")
+    assert tree(tmp_path) == ["x.complete/notes.md"]
