@@ -12,7 +12,7 @@ from mlpcli.messages import count, duration, number
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.watching import Work, watched_by
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.training.fitting import monitored_name
+from mlpcli.workflows.training.fitting import metric_is_loss, monitored_name
 
 PLAIN_LINES = 10
 LABEL = 10  # columns of `network   `
@@ -61,6 +61,7 @@ class TrainingView:
         if from_epoch:
             self._fact("resumed", f"after epoch {from_epoch}")
         self._metric, self._epochs, self._first = monitored_name(prepared), prepared.spec.epochs, from_epoch
+        self._is_loss = metric_is_loss(prepared)
         self._batch_size, self._done = prepared.spec.batch_size, from_epoch
         self._started = self._epoch_started = self._last_said = monotonic()
         self._line.draw(f"epoch {from_epoch:>4}/{self._epochs}", from_epoch / self._epochs, [], is_due=True)
@@ -147,8 +148,9 @@ class TrainingView:
         """The training loss, what validation rows say, and the best score so far."""
         texts = [f"loss {number(report.train_loss)}"]
         if report.validation_loss is not None:
-            score = f", {self._metric} {number(report.score)}" if self._metric != "loss" else ""
-            texts.append(f"validation: loss {number(report.validation_loss)}{score}")
+            scores = [] if self._is_loss else [f"loss {number(report.validation_loss)}"]
+            scores += [f"{self._metric} {number(report.score)}"] if self._metric != "loss" else []
+            texts.append(f"validation: {', '.join(scores)}")
         if state.best_score is not None:
             of = f"{self._metric} " if report.validation_loss is None else ""
             texts.append(f"(best {of}{number(state.best_score)} at {state.best_epoch})")

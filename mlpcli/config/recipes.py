@@ -41,49 +41,52 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
     views = ", views: alternate" if alternates else ""
     preprocess = [
-        ("numeric: {name: robust, clip: 3}", "by median and quartiles; far values are drawn in smoothly"),
-        ("missing: median", "and a 0/1 input that says the cell was missing"),
-        ("categorical: {name: onehot, min_count: 2, binary: one}", "an input for each level; two levels share one"),
+        ("numeric: {name: robust, clip: 3}", "scaled by median and quartiles; outliers are squashed smoothly"),
+        ("missing: median", "imputed, with a 0/1 missing indicator"),
+        (
+            "categorical: {name: onehot, min_count: 2, binary: one}",
+            "an input for each level; one for a column of two levels",
+        ),
     ]
     model = [
         (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
-        ("activation: selu", "for classes; mish for amounts")
+        ("activation: selu", "for classes; mish for regression")
         if facts.predicts_classes
-        else ("activation: mish", "for amounts; selu for classes"),
+        else ("activation: mish", "for regression; selu for classes"),
         (f"members: {{{members}{views}}}", "networks trained side by side and averaged"),
-        ("parametrization: ntk", "one learning rate for every width"),
+        ("parametrization: ntk", "scaled by the fan-in: one learning rate for every width"),
         ("scale_inputs: true", "a learnt factor for each input"),
         (
             "initializer: {name: lecun_normal, bias_scale: 1, zero_last: true}",
-            "neurons that bend in different places; first outputs alike",
+            "random biases; the last layer starts at zero",
         ),
     ]
     if alternates:
         bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
-        preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers as bins ..."))
+        preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers in bins ..."))
         cosines = f"{{name: periodic, sigma: 0.1, min_distinct: {MANY_VALUES}}}"
-        model.append((f"numeric_embedding: {cosines}", "... the other half as learnt cosines"))
+        model.append((f"numeric_embedding: {cosines}", "... the other half as cosines with learnt frequencies"))
     rate = "0.04" if facts.predicts_classes else "0.07"
     stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     training = [
-        (f"loss: {_smoothed(facts)}", "smoothed targets, made sharp again by the calibration below")
+        (f"loss: {_smoothed(facts)}", "softened targets; the calibration below sharpens the probabilities again")
         if facts.predicts_classes and facts.holds_out
         else (f"loss: {_LOSSES[facts.task]}", ""),
         *_class_weights(facts),
         (
             f"optimizer: {{name: adam, learning_rate: {rate}, beta2: 0.95}}",
-            "quick to forget, as the rate moves in cycles",
+            "a short memory of squared gradients, as the learning rate moves in cycles",
         ),
         ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "factors of the learning rate by kind of parameter"),
-        ("schedule: coslog", "cycles that double in length, each down to rest"),
+        ("schedule: coslog", "cosine cycles that double in length; each ends at learning rate 0"),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
-        _stopping(facts, stopping, "the best rest is kept"),
+        _stopping(facts, stopping, "the best end of a cycle is kept"),
         ("seed: 0", "same seed, same weights, on any number of threads"),
     ]
     after = ("clamp: true", "answers stay within the range of the training targets")
     if facts.predicts_classes and facts.holds_out:
-        after = ("calibration: temperature", "probabilities as sure as they are right")
+        after = ("calibration: temperature", "temperature scaling on the rows that each member left out")
     elif facts.predicts_classes:
         after = ("calibration: none", "no rows to fit it on")
     return (
@@ -99,8 +102,8 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         Section(
             "preprocess",
             (
-                ("numeric: {name: robust, clip: 3}", "by median and quartiles; far values are drawn in smoothly"),
-                ("missing: median", "and a 0/1 input that says the cell was missing"),
+                ("numeric: {name: robust, clip: 3}", "scaled by median and quartiles; outliers are squashed smoothly"),
+                ("missing: median", "imputed, with a 0/1 missing indicator"),
                 ("categorical: {name: onehot, min_count: 5}", "levels with fewer training rows share one input"),
             ),
         ),
@@ -108,7 +111,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             "model",
             (
                 (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
-                ("activation: relu", "the quickest"),
+                ("activation: relu", "quickest to compute"),
                 *_fast_members(recipe),
                 ("dropout: 0.1", "hidden neurons switched off at random, against overfitting"),
             ),
@@ -120,7 +123,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                 *_class_weights(facts),
                 (
                     "optimizer: {name: adamw, learning_rate: 0.004, weight_decay: 0.05}",
-                    "a rate of its own for each weight",
+                    "a step size of its own for each weight",
                 ),
                 ("schedule: {name: cosine, warmup: 1}", "one epoch up, then slowly down to 0"),
                 (f"batch_size: {recipe.batch_size}", ""),
@@ -142,7 +145,7 @@ def _fast_members(recipe: Recipe) -> list[tuple[str, str]]:
     return [
         (
             f"members: {{count: {recipe.members}, rows: folds}}",
-            "so that every row is judged by one that has not seen it",
+            "every row is scored by a network that was not trained on it",
         )
     ]
 
@@ -159,7 +162,7 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             "preprocess",
             (
                 ("numeric: standardize", "mean 0, deviation 1 over the training rows; also robust, minmax, none"),
-                ("missing: median", "and a 0/1 input that says the cell was missing; also mean, error"),
+                ("missing: median", "imputed, with a 0/1 missing indicator; also mean, error"),
                 ("categorical: onehot", "an input for each level"),
             ),
         ),

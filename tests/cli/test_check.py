@@ -120,3 +120,10 @@ def test_the_document_is_plain_ascii_whatever_the_names(folder):
     ended = done("check", write_config(folder / "c.yaml", {"train": "t.csv", "target": "label"}), "--json")
     assert ended.stdout.isascii()
     assert json.loads(ended.stdout)["inputs"] == ["größe"]
+
+
+def test_columns_of_the_config_show_their_role_alone_where_nothing_else_is_set(folder):
+    columns = {"island": "category", "body_mass_g": {"role": "number", "suffix": " g"}}
+    data = {"train": str(DATA / "penguins.csv"), "target": "species", "columns": columns}
+    (line,) = (one for one in done("check", write_config(folder / "c.yaml", data)).lines if "data.columns" in one)
+    assert "{island: category, body_mass_g: {role: number, suffix: ' g'}}" in line

@@ -1,5 +1,6 @@
 """`mlp diff`: where two model files part, and a model file as text for git."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -104,3 +105,30 @@ def test_git_shows_the_text_of_a_model_as_its_difference(folder, iris, shorter):
     shown = git("diff")
     assert "\n-config.training.epochs: 20\n+config.training.epochs: 10\n" in shown
     assert "Binary files" not in shown
+
+
+def test_values_that_differ_look_different_and_what_is_equal_is_left_out(folder):
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    models = [
+        train(folder / name, IRIS, {"epochs": 2, "optimizer": {"name": "sgd", "learning_rate": rate}}, **others)
+        for name, rate, others in (
+            ("a", 0.0401, {}),
+            ("b", 0.0402, {"preprocess": {"numeric": {"name": "robust", "clip": 3}}, "model": {"dropout": 0.1}}),
+        )
+    ]
+    lines = done("diff", *models).lines
+    table = lines[2 : lines.index("")]
+    values = {key: (old, new) for *_, key, old, new in (re.split(r" {3,}", line.strip()) for line in table[:-3])}
+    assert values["training.optimizer.learning_rate"] == ("0.0401", "0.0402")
+    assert values["sepal_length"] == ("-", "clip 3.0")
+    assert values["layer 3"] == ("dense, width 64, start.name he_uniform", "dropout, rate 0.1")
+    assert all(old != new for old, new in values.values())
+
+
+@pytest.mark.parametrize("width", ["50", "60", "80"])
+def test_old_and_new_are_both_there_on_a_narrow_terminal(iris, shorter, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", width)
+    old, new = (done("inspect", one, "--json").document["record"]["config"]["training"] for one in (iris, shorter))
+    (line,) = (line for line in done("diff", iris, shorter).lines if "training.epochs" in line)
+    assert [int(text) for text in re.findall(r"\d+", line)] == [old["epochs"], new["epochs"]]

@@ -115,6 +115,7 @@ def test_a_partial_dependence_follows_the_function(prices):
 
 def test_a_level_is_a_value(penguins):
     ended = done("explain", penguins, PENGUINS, "--columns", "island")
+    assert ended.lines[1].split() == ["island", "p_Adelie", "p_Chinstrap", "p_Gentoo"]
     assert [line.split()[0] for line in ended.lines[2:]] == ["Biscoe", "Dream", "Torgersen"]  # by their frequency
 
 

@@ -1,9 +1,11 @@
 """`mlp inspect`: what a model file holds."""
 
+import re
+
 import numpy as np
 
 from mlpcli import __version__
-from tests.program import DATA, done, mlp, write_config
+from tests.program import DATA, done, mlp, train, write_config
 
 
 def test_the_summary_shows_layers_columns_classes_scores_and_record(penguins):
@@ -59,3 +61,17 @@ def test_a_file_that_is_no_model_is_refused(folder):
     ended = mlp("inspect", DATA / "iris.csv")
     assert (ended.code, ended.stdout) == (2, "")
     assert "not a model of mlp" in ended.stderr
+
+
+def test_rows_in_folds_are_counted_once_and_a_first_layer_with_other_inputs_is_explained(folder):
+    data = {"train": str(DATA / "penguins.csv"), "target": "species", "validation": None}
+    model = {"members": {"count": 4, "rows": "folds", "folds": 2}, "numeric_embedding": "periodic"}
+    shown = done("inspect", train(folder, data, {"epochs": 1}, model=model)).stdout
+    assert "penguins.csv · 344 train in 2 folds\n" in shown
+    assert re.search(
+        r"^W of the first member, parameters of all 4; layer 1 reads \d+ values, made of 12 inputs", shown, re.M
+    )
+
+
+def test_a_plain_network_needs_no_such_remark(iris):
+    assert "layer 1 reads" not in done("inspect", iris).stdout

@@ -86,8 +86,8 @@ def test_a_score_of_an_epoch_is_called_what_it_is_and_both_counts_of_parameters_
         shown = done("train", config, "--output", "run").stderr
         assert f"{name} " in shown.split("validation: loss")[1]
         saved = re.search(r"· ([\d ]+ parameters)", done("inspect", "run/weights.npz").stdout)[1]
-        assert saved in shown or f"{saved.removesuffix(' parameters')} as saved" in shown
-    assert "as saved" not in shown  # a plain network is saved as it is
+        assert saved in shown or f"{saved.removesuffix(' parameters')} in the file)" in shown
+    assert "in the file" not in shown  # a plain network is saved as it is
 
 
 def test_edges_of_bins_that_saw_the_targets_of_rows_held_out_are_said_to_be_chosen_on_them(folder):

@@ -133,6 +133,21 @@ def test_the_conversation_is_on_standard_error_and_the_answer_on_standard_output
     assert "\x1b" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("loss", "shown"),
+    [
+        ("cross_entropy", r"validation: log_loss [\d.]+$"),
+        ("{name: cross_entropy, label_smoothing: 0.1}", r"validation: loss [\d.]+, log_loss [\d.]+$"),
+        ("squared_error", r"validation: loss [\d.]+, log_loss [\d.]+$"),
+    ],
+)
+def test_the_validation_loss_is_not_said_twice(config, loss, shown):
+    judged = ["--set", "training.early_stopping={metric: log_loss}", "--set", f"training.loss={loss}"]
+    lines = [line for line in done("train", config, *judged).stderr.splitlines() if line.startswith("epoch")]
+    assert lines
+    assert all(re.search(shown, line) for line in lines)
+
+
 def test_many_epochs_are_a_few_plain_lines(config):
     ended = done("train", config, "--set", "training.epochs=200")
     assert len([line for line in ended.stderr.splitlines() if line.startswith("epoch")]) <= 12

@@ -18,7 +18,7 @@ from mlpcli.cli.options import (
     Settings,
     form_of,
 )
-from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
+from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training, layers_remark
 from mlpcli.errors import MlpError
 from mlpcli.messages import duration, listed, size
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlpcli.workflows.check import CheckResult
 
 MOST_CLASSES = 20
-MOST_CHARACTERS = 200  # of a value of the config
+MOST_CHARACTERS = 80  # of a value of the config
 
 
 def check(
@@ -125,10 +125,18 @@ def _shown(value: Any) -> str:
     """A value of the config as it is written in YAML."""
     from mlpcli.config.dumping import flow_text
 
-    text = flow_text(value)
+    text = flow_text({key: _short(item) for key, item in value.items()} if isinstance(value, dict) else value)
     if len(text) <= MOST_CHARACTERS:
         return text
     return f"{text[:MOST_CHARACTERS].rpartition(' ')[0] or text[:MOST_CHARACTERS]} ... (--json shows all)"
+
+
+def _short(value: Any) -> Any:
+    """A column of data.columns without what is not set: its role alone, mostly."""
+    if not isinstance(value, dict) or "role" not in value:
+        return value
+    kept = {key: item for key, item in value.items() if item not in (None, "", False)}
+    return kept["role"] if list(kept) == ["role"] else kept
 
 
 def _layers(network: "Network") -> Table:
@@ -139,7 +147,8 @@ def _layers(network: "Network") -> Table:
         n_out, n_in = shapes[f"W{number}"]
         n_biases = n_out if shapes.get(f"b{number}") else 0
         rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_biases}", f"{n_out * n_in + n_biases}"))
-    return Table([Column("layer", is_text=True), *numbers(["W", "b", "parameters"])], rows)
+    columns = [Column("layer", is_text=True), *numbers(["W", "b", "parameters"])]
+    return Table(columns, rows, more=layers_remark(network))
 
 
 def _classes(result: "CheckResult") -> list[Table]:

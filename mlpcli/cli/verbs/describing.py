@@ -8,6 +8,7 @@ from mlpcli.messages import count, listed, number
 if TYPE_CHECKING:
     from mlpcli.data.targets.target import Target
     from mlpcli.model import Model
+    from mlpcli.nn.network import Network
     from mlpcli.workflows.preparing.preparation import Prepared
 
 
@@ -61,7 +62,11 @@ def describe_data(prepared: "Prepared") -> str:
     sizes += "" if prepared.folds is None else f" in {int(prepared.folds.max()) + 1} folds"
     n_rows = sum(len(part.truth) for part in parts)
     target = prepared.target
-    of = f"{len(target.labels)} classes" if target.kind == "classes" else f"target {listed(target.names)}"
+    of = (
+        f"{len(target.labels)} classes"
+        if target.kind == "classes"
+        else f"{'target' if len(target.names) == 1 else 'targets'} {listed(target.names)}"
+    )
     n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
     return f"{count(n_rows, 'row')}: {sizes} · {count(n_columns, 'column')} -> {count(n_inputs, 'input')} · {of}"
 
@@ -81,9 +86,21 @@ def describe_network(prepared: "Prepared") -> str:
     n_trained = sum(one.n_parameters for one in prepared.networks)
     n_saved = prepared.n_saved_parameters
     parameters = count(n_trained, "parameter") + (
-        f", {count(n_saved, 'as saved', 'as saved')}" if n_saved != n_trained else ""
+        f" ({count(n_saved, 'in the file', 'in the file')})" if n_saved != n_trained else ""
     )
     return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}"
+
+
+def layers_remark(network: "Network", n_members: int = 1) -> str:
+    """What a table of layers does not say by itself: whose W it is, and why W1 has not a column for each input.
+
+    `n_members` are those whose parameters are counted.
+    """
+    n_read = next(one.tensor.shape[1] for one in network.tensors if one.name == "W1")
+    parts = [f"W of the first member, parameters of all {n_members}"] if n_members > 1 else []
+    if n_read != network.sizes[0]:
+        parts.append(f"layer 1 reads {n_read} values, made of {network.sizes[0]} inputs by what stands before it")
+    return "; ".join(parts)
 
 
 def describe_training(prepared: "Prepared") -> str:

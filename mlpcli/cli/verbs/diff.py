@@ -1,7 +1,9 @@
 """`mlp diff`."""
 
 import json as json_text
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 300  # of a value in the table; --json has it whole
 MOST_CHANGES = 40  # of a section
+LAYER_KIND = re.compile(r"(m\d+\.)?layer \d+\.name")
 
 
 def diff(
@@ -65,7 +68,8 @@ def document(result: "DiffResult") -> Document:
     more = f"and {count(left_out, 'more score')} (--json)" if left_out else ""
     if shown:
         columns = [Column(is_text=True), Column(is_text=True, is_whole=True), *texts(["old", "new"])]
-        blocks.append(Table(columns, _rows(shown), more=more))
+        rows = _rows(shown)
+        blocks.append(Table(columns, rows, more=more, narrow=_narrow(rows, more)))
     elif more:
         blocks.append(Paragraph(more))
     blocks += [Paragraph(text) for text in _chosen(result, shown)]
@@ -96,12 +100,61 @@ def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for section, of in by_section.items():
         rows += [
-            (section if not index else "", one.key, _text(one.old), _text(one.new))
-            for index, one in enumerate(of[:MOST_CHANGES])
+            (section if not index else "", one.key, *_both(one))
+            for index, one in enumerate(_layers_as_one(of)[:MOST_CHANGES])
         ]
-        if len(of) > MOST_CHANGES:
-            rows.append(("", f"and {len(of) - MOST_CHANGES} more (--json)"))
+        if (n_more := len(_layers_as_one(of)) - MOST_CHANGES) > 0:
+            rows.append(("", f"and {n_more} more (--json)"))
     return rows
+
+
+def _narrow(rows: Sequence[tuple[str, ...]], more: str) -> Table:
+    """Old and new value in one column, where two have no room: neither may be missing."""
+    pairs: list[tuple[str, ...]] = []
+    for section, key, *values in rows:
+        pairs += [(section,)] if section else []
+        pairs.append((f"  {key}", " -> ".join("none" if value == "-" else value for value in values)))
+    return Table([Column(is_text=True, is_whole=True), Column("old -> new", is_text=True)], pairs, more=more)
+
+
+def _layers_as_one(changes: "list[Change]") -> "list[Change]":
+    """One change where a layer is of another kind: `layer 3`, `dense, width 2` -> `dropout, rate 0.1`."""
+    others = {one.key.removesuffix(".name") for one in changes if LAYER_KIND.fullmatch(one.key)}
+    found: list[Change] = []
+    for one in changes:
+        layer = next((layer for layer in others if one.key.startswith(f"{layer}.")), "")
+        if not layer:
+            found.append(one)
+        elif one.key == f"{layer}.name":
+            of = [other for other in changes if other.key.startswith(f"{layer}.")]
+            old, new = ([(item.key, getattr(item, side)) for item in of] for side in ("old", "new"))
+            found.append(replace(one, key=layer, old=_layer(old), new=_layer(new)))
+    return found
+
+
+def _layer(options: Sequence[tuple[str, Any]]) -> str | None:
+    """The kind of a layer and its options that are set; None for no layer."""
+    (_, name), *others = options
+    shown = [
+        f"{key.split('.', 1)[1]} {_text(value)}"
+        for key, value in others
+        if value not in (None, False, 0, "") and value is not True and not key.endswith(".stream")
+    ]
+    return ", ".join([name, *shown]) if name else None
+
+
+def _both(change: "Change") -> tuple[str, str]:
+    """Old and new value; of a column what differs, of scores so many digits that they differ."""
+    old, new = change.old, change.new
+    if change.section == "columns" and old is not None and new is not None:
+        before, after = old.split(", "), new.split(", ")
+        return (
+            ", ".join(part for part in before if part not in after) or "-",
+            ", ".join(part for part in after if part not in before) or "-",
+        )
+    if change.section == "scores" and old is not None and new is not None:
+        return (number(old), number(new)) if number(old) != number(new) else (f"{old:.6g}", f"{new:.6g}")
+    return _text(old), _text(new)
 
 
 def _is_shown(result: "DiffResult", change: "Change") -> bool:
@@ -134,7 +187,7 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return number(value)
+        return f"{value:.10g}"
     text = value if isinstance(value, str) else json_text.dumps(plain(value), ensure_ascii=False)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS].rpartition(' ')[0]} ..."
 

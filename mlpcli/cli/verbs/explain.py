@@ -134,7 +134,7 @@ def dependence_document(result: "DependenceResult") -> Document:
     shown = _shown_answers(result)
     tables = [
         Table(
-            [names(one.column), *(Column(result.answers[index], rank=int(place > 5)) for place, index in shown)],
+            [names(one.column), *(Column(_answer(result, index), rank=int(place > 5)) for place, index in shown)],
             [
                 (value, *(number(float(one.mean[row, index])) for _, index in shown))
                 for row, value in enumerate(one.values)
@@ -189,6 +189,12 @@ def _shown_answers(result: "DependenceResult") -> list[tuple[int, int]]:
     return [(0, 1)] if is_binary else list(enumerate(range(len(result.answers))))
 
 
+def _answer(result: "DependenceResult", index: int) -> str:
+    """`p_Adelie`, a probability as in the answers of `mlp predict --proba`, or the name of a number."""
+    name = result.answers[index]
+    return name if result.model.target.task == "regression" else f"p_{name}"
+
+
 def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
     """A line of CSV for each row, or of JSON."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -206,4 +212,5 @@ def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
             sys.stdout.write(dumps(plain(record), allow_nan=False, default=str) + "\n")
         else:
             numbers = (f"{part:.6g}" for part in (one.value, one.baseline, *one.parts))
+            answer = f"{answer:.9g}" if isinstance(answer, float) else answer
             writer.writerow([one.row, answer, one.of, *numbers])

@@ -1,11 +1,18 @@
 """`mlp inspect`."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlpcli.cli.document import Block, Column, Document, Facts, Paragraph, Table, names, numbers
 from mlpcli.cli.near_misses import MODEL, refuse_config
 from mlpcli.cli.options import Html, Json, Markdown, Weights, form_of
-from mlpcli.cli.verbs.describing import chosen_remark, describe_postprocessing, describe_target, score_headings
+from mlpcli.cli.verbs.describing import (
+    chosen_remark,
+    describe_postprocessing,
+    describe_target,
+    layers_remark,
+    score_headings,
+)
 from mlpcli.messages import count, duration, listed, number, size
 from mlpcli.workflows.main_metrics import main_metrics
 
@@ -90,7 +97,8 @@ def _layers(inspection: "Inspection") -> Table:
     ]
     return Table(
         columns,
-        [
+        more=layers_remark(inspection.model.ensemble.first, len(inspection.model.ensemble.networks)),
+        rows=[
             (
                 *(str(of.number), f"{of.n_out} x {of.n_in}", str(of.n_parameters), of.activation),
                 *(number(of.weight_std), number(of.weight_largest)),
@@ -143,11 +151,23 @@ def _scores(model: "Model") -> list[Table]:
     return [Table([names(""), *numbers(headings)], rows, more=chosen_remark(chosen, model))] if scores else []
 
 
+def _sizes(of_parts: Mapping[str, int], record: Mapping[str, Any]) -> str:
+    """`275 train, 69 validation`; of members on folds `344 train in 4 folds`, as the same rows are held out too."""
+    members = record.get("config", {}).get("model", {}).get("members", {})
+    is_folded = members.get("rows") == "folds"
+    sizes = [
+        f"{n} {part}" + (f" in {members['folds'] or members['count']} folds" if is_folded and part == "train" else "")
+        for part, n in of_parts.items()
+        if not (is_folded and part == "validation")
+    ]
+    return ", ".join(sizes)
+
+
 def _record(inspection: "Inspection") -> Facts:
     record = inspection.model.record
     data, of_parts, sittings = record.get("data", {}), record.get("rows", {}), record.get("sittings", [])
     rows = {
-        "trained on": f"{data.get('name', '?')} · {', '.join(f'{n} {part}' for part, n in of_parts.items())}",
+        "trained on": f"{data.get('name', '?')} · {_sizes(of_parts, record)}",
         "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
         "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
         "seed": str(record.get("seed", "?")),

@@ -51,7 +51,7 @@ def document(folder: str, groups: "Sequence[Group]") -> Document:
     more = [Paragraph("* best so far")] if has_star else []
     worse = [f"{run.name}: {run.far_worse}" for group in groups for run in group.runs if run.far_worse]
     faults = [*worse, *(run.fault for group in groups for run in group.runs if run.fault)]
-    return Document(f"{folder}: {count(total, 'run')}", [*blocks, *more], faults, heading="mlp runs")
+    return Document(f"{count(total, 'run')} in {folder}", [*blocks, *more], faults, heading="mlp runs")
 
 
 _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": "the training rows"}

@@ -81,8 +81,8 @@ def why_heavy(losses: Floats, is_strict: bool) -> str:
     if index >= LEAST_TAIL_INDEX:
         return ""
     return (
-        f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}), "
-        "but not median_absolute_error"
+        f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}); "
+        "median_absolute_error hardly depends on them"
     )
 
 

@@ -110,6 +110,13 @@ def monitored_name(prepared: Prepared) -> str:
     return " ".join(words)
 
 
+def metric_is_loss(prepared: Prepared) -> bool:
+    """Whether what each epoch is judged by is the validation loss itself: log_loss is the plain cross-entropy."""
+    is_plain = prepared.spec.loss.name == "cross_entropy" and not prepared.label_smoothing
+    is_weighted = prepared.loaded.config.training.class_weights is not None
+    return is_plain and not is_weighted and prepared.folds is None and monitored_name(prepared) == "log_loss"
+
+
 def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     """Why the training should not go on before its last epoch, or ""."""
     early_stopping = prepared.loaded.config.training.early_stopping
