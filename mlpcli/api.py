@@ -20,7 +20,7 @@ from mlpcli.data.table import Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names
 from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
 from mlpcli.evaluation.gates import Verdict, make_gates
-from mlpcli.evaluation.intervals import Certainty, gate_names, without_end
+from mlpcli.evaluation.intervals import IntervalOptions, gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
@@ -144,7 +144,7 @@ class TrainedModel:
         gates = make_gates(minimum or {}, maximum or {})
         check_gates(self._model, gates)
         table = self._scored_table(rows, truth)
-        result = evaluate_table(self._model, table, gates, certainty=Certainty(confidence))
+        result = evaluate_table(self._model, table, gates, certainty=IntervalOptions(confidence))
         intervals = result.scored.intervals
         ends = {key: (intervals[key].low, intervals[key].high) for key in intervals}
         unknown = (float("nan"), float("nan"))

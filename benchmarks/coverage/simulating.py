@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.coverage.kinds import KINDS, SCORE_ALL, Kind
-from mlpcli.evaluation.intervals import Certainty, score_intervals
+from mlpcli.evaluation.intervals import IntervalOptions, score_intervals
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
 from mlpcli.evaluation.scores import gather, metric_names
@@ -39,7 +39,7 @@ def _simulate(name: str, kind: Kind, n_rows: int, repeats: int) -> Iterator[Coun
     truth, names = kind.truth(n_rows), kind.names(n_rows)
     metrics = [key for key in metric_names(kind.task, names) if "[" not in key and METRICS[key].has_interval]
     found = {metric: dict.fromkeys(("given", "below", "above", "compared", "better", "worse"), 0) for metric in metrics}
-    certainty = Certainty(CONFIDENCE, REPLICATES.get(n_rows))
+    certainty = IntervalOptions(CONFIDENCE, REPLICATES.get(n_rows))
     for repeat in range(repeats):
         rows = kind.draw(np.random.default_rng([n_rows, repeat]), n_rows, 2, len(names))
         scores = SCORE_ALL[kind.task](rows.y, rows.answers[0], names, rows.weights)

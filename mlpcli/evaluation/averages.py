@@ -1,4 +1,4 @@
-"""Mean, median and quotient as every metric takes them: weighted, along the rows, without a warning.
+"""Mean, median and safe_divide as every metric takes them: weighted, along the rows, without a warning.
 
 What follows from many rows is taken block by block, so that it is never held of all of them; but of resamples at once,
 which ask for it again and again.
@@ -146,6 +146,6 @@ class SortedColumn:
         return np.asarray((self.values[low] + self.values[high]) / 2)
 
 
-def quotient(part: Floats, whole: Floats) -> Floats:
+def safe_divide(part: Floats, whole: Floats) -> Floats:
     """`part / whole`, and 0 where `whole` is 0: what precision, recall and F1 are when nothing was there to find."""
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole != 0)

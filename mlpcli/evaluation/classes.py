@@ -90,7 +90,7 @@ class ClassRows:
         return np.take_along_axis(self.p, self.y[:, None], axis=1)[:, 0]
 
     @cached_property
-    def surprise(self) -> Floats:
+    def negative_log_likelihood(self) -> Floats:
         """-log of the probability of the true class, clipped to [eps, 1 - eps] of float64, (n_rows,)."""
         eps = np.finfo(np.float64).eps
         values = self.true_probability.clip(eps, 1 - eps)
@@ -215,7 +215,7 @@ def balanced_accuracy(evidence: ClassEvidence) -> Floats:
 
 def log_loss(evidence: ClassEvidence) -> Floats:
     """Mean of -log of the probability of the true class."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.surprise)
+    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.negative_log_likelihood)
 
 
 def roc_auc(evidence: ClassEvidence) -> Floats:

@@ -19,7 +19,7 @@ _IMPOSSIBLE = 1e-12
 _DOUBLINGS, _HALVINGS = 40, 40
 
 
-def stability_index(before: Counts, now: Counts) -> float:
+def psi(before: Counts, now: Counts) -> float:
     """The population stability index: the sum of (q - p) ln(q / p) over the shares p before and q now.
 
     Half a row is added to each bin, so that an empty one gives no infinity.
@@ -87,7 +87,7 @@ def _expected(together: Counts, n_before: int, n_now: int) -> NDArray[np.float64
     return np.multiply(together, min(n_before, n_now) / max(n_before + n_now, 1), dtype=np.float64)
 
 
-def largest_distance(before: Counts, now: Counts) -> tuple[float, float]:
+def kolmogorov_smirnov(before: Counts, now: Counts) -> tuple[float, float]:
     """Kolmogorov's and Smirnov's distance of two samples at the edges of the bins, and its p-value.
 
     The true distance is never smaller, so the p-value, asymptotic with Stephens' correction, is never too small.
@@ -109,7 +109,7 @@ def chi_squared(before: Counts, now: Counts) -> tuple[float, float]:
     return statistic, gamma_tail((table.shape[1] - 1) / 2, statistic / 2)
 
 
-def more_often(k_before: int, n_before: int, k_now: int, n_now: int) -> float:
+def fisher_exact_greater(k_before: int, n_before: int, k_now: int, n_now: int) -> float:
     """Fisher's exact p-value of `k_now` of `n_now` or more, where before it was `k_before` of `n_before`.
 
     The tail of the hypergeometric distribution, summed from its largest term, which is the first.

@@ -20,20 +20,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats, quotient
+from mlpcli.evaluation.averages import Floats, safe_divide
 from mlpcli.evaluation.metrics import METRICS, Task
 from mlpcli.evaluation.numbers import NumberEvidence
 from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
 from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
 from mlpcli.evaluation.uncertainty.of_numbers import number_interval, output_alone
-from mlpcli.evaluation.uncertainty.shares import Interval, no_interval, wilson, wilson_of_f1
+from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson, wilson_of_f1
 
 FEWEST_FOR_F1 = 5  # rows of the class or predicted as it
 
 
 @dataclass(frozen=True)
-class Certainty:
+class IntervalOptions:
     """How sure intervals are to hold the score; `replicates` is None for as many as are quick."""
 
     confidence: float = 0.95
@@ -44,7 +44,7 @@ class Certainty:
         """The quantile of the normal distribution at the upper end."""
         return NORMAL.inv_cdf((1 + self.confidence) / 2)
 
-    def of_folds(self, n_folds: int) -> "Certainty":
+    def of_folds(self, n_folds: int) -> "IntervalOptions":
         """What to ask for rows that were scored fold by fold, to be as sure as of independent rows.
 
         Models that share training rows err together, so a mean over k folds varies more than one over as many
@@ -56,7 +56,7 @@ class Certainty:
         return replace(self, confidence=2 * NORMAL.cdf(z) - 1)
 
 
-USUAL = Certainty()
+USUAL = IntervalOptions()
 
 
 def score_intervals(
@@ -64,7 +64,7 @@ def score_intervals(
     evidence: Evidence,
     names: Sequence[str],
     scores: Mapping[str, float],
-    certainty: Certainty,
+    certainty: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
     """The interval of each of `scores`, which are those of the evidence, or why it has none; a metric may have none.
@@ -143,7 +143,7 @@ def _rows_of_shares(task: Task, evidence: Evidence, scores: Iterable[str]) -> di
     for name in dict.fromkeys(find_metric(key).name for key in scores):
         if task in METRICS[name].share_of:
             weight_of = METRICS[name].share_of[task]
-            found[name] = quotient(weight_of(evidence) ** 2, weight_of(squared))
+            found[name] = safe_divide(weight_of(evidence) ** 2, weight_of(squared))
     return found
 
 
@@ -151,7 +151,7 @@ def _bootstrapped(
     evidence: Evidence,
     parts: Mapping[str, int],
     scores: Mapping[str, float],
-    certainty: Certainty,
+    certainty: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
     """The intervals of scores of numbers."""

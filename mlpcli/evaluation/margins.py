@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, quotient
+from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 
 
 class Margins(NamedTuple):
@@ -31,17 +31,17 @@ def occurs(margins: Margins) -> Bools:
 
 def recall(margins: Margins) -> Floats:
     """Recall of each class; 0 where a class does not occur in the truth."""
-    return quotient(margins.hits, margins.truth)
+    return safe_divide(margins.hits, margins.truth)
 
 
 def precision(margins: Margins) -> Floats:
     """Precision of each class; 0 where a class is never predicted."""
-    return quotient(margins.hits, margins.predicted)
+    return safe_divide(margins.hits, margins.predicted)
 
 
 def f1(margins: Margins) -> Floats:
     """F1 of each class; 0 where a class is neither true nor predicted."""
-    return quotient(2 * margins.hits, margins.predicted + margins.truth)
+    return safe_divide(2 * margins.hits, margins.predicted + margins.truth)
 
 
 def mean_of_classes(values: Floats, counts: Bools) -> Floats:

@@ -114,7 +114,7 @@ METRICS: dict[str, Metric] = {
             highest=inf,
             together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
             judges_probabilities=True,
-            pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("surprise")),
+            pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("negative_log_likelihood")),
         ),
         Metric(
             "roc_auc",

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, Predicted, is_resampled, mean_of, quotient, row_blocks
+from mlpcli.evaluation.averages import Bools, Floats, Predicted, is_resampled, mean_of, row_blocks, safe_divide
 from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
 
 
@@ -52,7 +52,7 @@ class YesNoRows:
         return ~self.is_right
 
     @cached_property
-    def surprise(self) -> Floats:
+    def negative_log_likelihood(self) -> Floats:
         """-log of the probability of the truth, clipped to [eps, 1 - eps] of float64, (n_rows, M)."""
         eps = np.finfo(np.float64).eps
         true_probability = np.where(self.y, self.p, 1 - self.p)
@@ -125,7 +125,7 @@ def hamming_loss(evidence: YesNoEvidence) -> Floats:
 
 def log_loss(evidence: YesNoEvidence) -> Floats:
     """Mean over the columns of the log loss of each."""
-    return np.asarray(mean_of(evidence.rows, evidence.weights, lambda rows: rows.surprise).mean(axis=-1))
+    return np.asarray(mean_of(evidence.rows, evidence.weights, lambda rows: rows.negative_log_likelihood).mean(axis=-1))
 
 
 def roc_auc(evidence: YesNoEvidence) -> Floats:
@@ -141,13 +141,13 @@ def average_precision(evidence: YesNoEvidence) -> Floats:
 def f1(evidence: YesNoEvidence) -> Floats:
     """F1 of yes in each column, (M,); 0 where yes is neither true nor predicted."""
     hits, claims = evidence.hits_and_claims
-    return quotient(2 * hits, claims)
+    return safe_divide(2 * hits, claims)
 
 
 def f1_micro(evidence: YesNoEvidence) -> Floats:
     """F1 of yes over the answers of all columns."""
     hits, claims = evidence.hits_and_claims
-    return quotient(2 * hits.sum(axis=-1), claims.sum(axis=-1))
+    return safe_divide(2 * hits.sum(axis=-1), claims.sum(axis=-1))
 
 
 def brier(evidence: YesNoEvidence) -> Floats:

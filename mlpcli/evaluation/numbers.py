@@ -12,8 +12,8 @@ from mlpcli.evaluation.averages import (
     SortedColumn,
     is_resampled,
     mean_of,
-    quotient,
     row_blocks,
+    safe_divide,
     weighted_mean,
     weighted_quantile,
 )
@@ -114,7 +114,7 @@ def losses_of_rmse(evidence: NumberEvidence) -> Floats:
 
 
 def losses_of_r2(evidence: NumberEvidence) -> Floats:
-    """Squares of errors and of the truth about its mean, of which R2 is a quotient, (n_rows, 2)."""
+    """Squares of errors and of the truth about its mean, of which R2 is a safe_divide, (n_rows, 2)."""
     rows, weights = evidence.rows, evidence.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     return np.stack([_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)], axis=1)
@@ -122,7 +122,7 @@ def losses_of_r2(evidence: NumberEvidence) -> Floats:
 
 def _in_units(values: Floats, units: Floats) -> Floats:
     """The mean over the outputs of values (n_rows, M) in units (M,) of their own."""
-    return np.asarray(quotient(values, np.broadcast_to(units, values.shape)).mean(axis=1))
+    return np.asarray(safe_divide(values, np.broadcast_to(units, values.shape)).mean(axis=1))
 
 
 def mape(evidence: NumberEvidence) -> Floats:

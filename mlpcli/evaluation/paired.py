@@ -19,7 +19,7 @@ from mlpcli.evaluation.resampling import draw_counts
 from mlpcli.evaluation.scores import Evidence, find_metric, gather, keys_of_parts, measure_of, score
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
 from mlpcli.evaluation.uncertainty.of_numbers import output_alone
-from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, no_interval
+from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
 
 N_RESAMPLES = 2000

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Bools, Floats, quotient
+from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 
 Positions = NDArray[np.intp]
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
@@ -76,7 +76,7 @@ class RankedColumn:
         below = up_to_negative[..., self.negatives_below]
         not_above = up_to_negative[..., self.negatives_not_above]
         at_or_above = total[..., None] - up_to_positive[..., self.positives_below]
-        precision = quotient(at_or_above, at_or_above + n_negative[..., None] - below)
+        precision = safe_divide(at_or_above, at_or_above + n_negative[..., None] - below)
         return _means((own * (below + not_above) / 2).sum(axis=-1), (own * precision).sum(axis=-1), total, n_negative)
 
     def auc_variance(self, weights: Floats | None) -> float:
@@ -156,7 +156,7 @@ def _means(halfway_sum: Floats, precision_sum: Floats, total: Floats, n_negative
     """ROC AUC and average precision from sums over positives of weight `total`, among negatives of `n_negative`."""
     pairs = total * n_negative
     auc = np.where(pairs > 0, halfway_sum / np.where(pairs > 0, pairs, 1.0), np.nan)
-    return auc, quotient(precision_sum, total)
+    return auc, safe_divide(precision_sum, total)
 
 
 def _deviations_of_mean(values: Floats, weights: Floats) -> Floats:

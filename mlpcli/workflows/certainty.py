@@ -13,13 +13,13 @@ from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge
 from mlpcli.evaluation.intervals import (
     USUAL,
-    Certainty,
+    IntervalOptions,
     interval_ends,
     score_intervals,
     without_end,
 )
 from mlpcli.evaluation.scores import ENDS, find_metric, gather
-from mlpcli.evaluation.uncertainty.shares import Interval
+from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.scoring import score_answers
@@ -98,7 +98,7 @@ class Answered:
     weights: Values | None
     threshold: Values | None
 
-    def score(self, certainty: Certainty, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
+    def score(self, certainty: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
         """Every score, and the interval of each, or of those in `keys`."""
         target = self.target
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
@@ -115,6 +115,6 @@ class Answered:
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights)
 
-    def judge(self, gates: Sequence[Gate], seed: int, certainty: Certainty = USUAL) -> list[Verdict]:
+    def judge(self, gates: Sequence[Gate], seed: int, certainty: IntervalOptions = USUAL) -> list[Verdict]:
         """What gates say of these rows, with intervals where they ask for them."""
         return self.score(certainty, [without_end(gate.metric) for gate in gates], seed).judge(gates)

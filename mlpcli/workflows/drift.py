@@ -13,12 +13,12 @@ from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (
     chi_squared,
-    largest_distance,
+    fisher_exact_greater,
+    kolmogorov_smirnov,
     level_bins,
     merge_neighbours,
-    more_often,
     new_levels,
-    stability_index,
+    psi,
     unseen_rate,
 )
 from mlpcli.model import Model
@@ -127,7 +127,7 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
     """
     model = load_model(weights)
     if not model.reference.columns:
-        raise MlpError(f"{weights}: {no_contract()}")
+        raise MlpError(f"{weights}: {no_profile()}")
     columns = model.preprocessor.columns
     seen: Histogram | None = None
     notes: tuple[str, ...] = ()
@@ -145,14 +145,14 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
 
 
 def check_on_drift(on_drift: str, model: Model | None = None) -> None:
-    """Raise MlpError for an unknown `--on-drift`, and for a verdict that a model without contract cannot give."""
+    """Raise MlpError for an unknown `--on-drift`, and for "fail" with a model without a reference profile."""
     if on_drift not in ON_DRIFT:
         raise MlpError(f"--on-drift {on_drift}: no such choice.{did_you_mean(on_drift, ON_DRIFT)}")
     if on_drift == "fail" and model is not None and not model.reference.columns:
-        raise MlpError(f"--on-drift fail: {no_contract()}")
+        raise MlpError(f"--on-drift fail: {no_profile()}")
 
 
-def no_contract() -> str:
+def no_profile() -> str:
     """What is said of a model that does not know its training data."""
     return "the model carries no reference profile, so drift cannot be seen. Models trained from now on have one."
 
@@ -162,7 +162,7 @@ def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[s
     if report is None:
         return []
     if not report.columns and not report.n_training_rows:
-        return [no_contract()]
+        return [no_profile()]
     shown = "TABLE" if source == "-" else source
     return [f"{report.text}. All of it: mlp check {weights} {shown}"] if report.text else []
 
@@ -173,16 +173,16 @@ def percent(share: float) -> str:
 
 
 def judge_drift(model: Model, seen: Histogram | None) -> DriftReport:
-    """The verdict on what was seen; None for no rows at all, or a model without contract."""
-    contract, columns = model.reference, model.preprocessor.columns
-    if seen is None or not contract.columns:
-        return DriftReport(seen.n_rows if seen else 0, contract.n_rows, ())
-    counts = split_counts(contract, seen)
+    """The verdict on what was seen; None for no rows at all, or a model without a reference profile."""
+    profile, columns = model.reference, model.preprocessor.columns
+    if seen is None or not profile.columns:
+        return DriftReport(seen.n_rows if seen else 0, profile.n_rows, ())
+    counts = split_counts(profile, seen)
     found = [
-        _judge_column(columns, index, contract.n_rows, contract.columns[index], counts[index], seen)
+        _judge_column(columns, index, profile.n_rows, profile.columns[index], counts[index], seen)
         for index in range(len(columns))
     ]
-    return DriftReport(seen.n_rows, contract.n_rows, tuple(found))
+    return DriftReport(seen.n_rows, profile.n_rows, tuple(found))
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,12 @@ class _Findings:
 
 def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: Counts, n_outside: int) -> _Findings:
     before, n_known = np.asarray(known.counts, np.int64), int(now.sum())
-    distance, p = largest_distance(before, now)
+    distance, p = kolmogorov_smirnov(before, now)
     # Of new rows alike, two in as many as there were lie beyond the least and the greatest of these.
     usual = (2, n_before - column.n_missing)
     return _Findings(
-        n_outside, n_outside / n_known, usual[0] / usual[1], more_often(*usual, n_outside, n_known),
-        stability_index(*merge_neighbours(before, now, N_GROUPS)), distance, p,
+        n_outside, n_outside / n_known, usual[0] / usual[1], fisher_exact_greater(*usual, n_outside, n_known),
+        psi(*merge_neighbours(before, now, N_GROUPS)), distance, p,
     )  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unsee
     bins = level_bins(before, now, known.level_buckets, np.asarray(known.buckets, np.int64), in_buckets)
     _, p = chi_squared(*bins)
     share = n_outside / max(int(named[1].sum()), 1)
-    return _Findings(n_outside, share, unseen_rate(named[0]), outside_p, stability_index(*bins), None, p)
+    return _Findings(n_outside, share, unseen_rate(named[0]), outside_p, psi(*bins), None, p)
 
 
 def _judge_column(
@@ -247,8 +247,8 @@ def _judge_column(
     missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
     if seen.n_rows >= FEWEST_ROWS and abs(missing - missing_before) > LARGE_GAP:
         p = min(
-            more_often(column.n_missing, n_before, n_missing, seen.n_rows),
-            more_often(n_before - column.n_missing, n_before, seen.n_rows - n_missing, seen.n_rows),
+            fisher_exact_greater(column.n_missing, n_before, n_missing, seen.n_rows),
+            fisher_exact_greater(n_before - column.n_missing, n_before, seen.n_rows - n_missing, seen.n_rows),
         )
         if not is_accident(2 * p):
             reasons.append("missing cells")

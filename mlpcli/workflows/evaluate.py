@@ -16,7 +16,7 @@ from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labe
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, fault_of, judge
-from mlpcli.evaluation.intervals import USUAL, Certainty, gate_names
+from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
@@ -43,7 +43,7 @@ class EvalResult:
     confusion: NDArray[np.float64] | None
     counts: TransformCounts
     notes: tuple[str, ...]
-    certainty: Certainty
+    certainty: IntervalOptions
     slice_tables: tuple[SliceTable, ...]
     seconds: float
     drift: DriftReport | None = None
@@ -61,7 +61,7 @@ def evaluate(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_drift: str = "ignore",
-    certainty: Certainty = USUAL,
+    certainty: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
 ) -> EvalResult:
     """Score a model on a table with the target columns, and on the groups of its rows.
@@ -93,7 +93,7 @@ def evaluate_table(
     as_read: Table,
     gates: Sequence[Gate] = (),
     looks_for_drift: bool = False,
-    certainty: Certainty = USUAL,
+    certainty: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
 ) -> EvalResult:

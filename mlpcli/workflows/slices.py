@@ -10,7 +10,7 @@ from mlpcli.data.grouping import Groups, cross_groups, group_rows
 from mlpcli.data.table import Role, Table
 from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.gates import Gate, Verdict
-from mlpcli.evaluation.intervals import Certainty, without_end
+from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.workflows.certainty import Answered, Scored
@@ -62,7 +62,12 @@ class SliceTable:
 
 
 def slice_tables(
-    by: By, table: Table, roles: Mapping[str, Role], answered: Answered, gates: Sequence[Gate], certainty: Certainty
+    by: By,
+    table: Table,
+    roles: Mapping[str, Role],
+    answered: Answered,
+    gates: Sequence[Gate],
+    certainty: IntervalOptions,
 ) -> tuple[SliceTable, ...]:
     """A table for each column of `by`, or one for all of them crossed; `roles` are of columns that the model knows.
 
@@ -75,7 +80,12 @@ def slice_tables(
 
 
 def _slice_table(
-    by: By, columns: tuple[str, ...], groups: Groups, answered: Answered, gates: Sequence[Gate], certainty: Certainty
+    by: By,
+    columns: tuple[str, ...],
+    groups: Groups,
+    answered: Answered,
+    gates: Sequence[Gate],
+    certainty: IntervalOptions,
 ) -> SliceTable:
     task = answered.target.task
     gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []

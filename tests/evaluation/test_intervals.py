@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.evaluation import resampling
-from mlpcli.evaluation.intervals import Certainty, gate_names, interval_ends, score_intervals
+from mlpcli.evaluation.intervals import IntervalOptions, gate_names, interval_ends, score_intervals
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.ranking import RankedColumn
 from mlpcli.evaluation.scores import gather, score_classes, score_multilabel, score_numbers
-from mlpcli.evaluation.uncertainty.shares import Interval, wilson
+from mlpcli.evaluation.uncertainty.proportions import Interval, wilson
 
 from .cases import class_cases, number_cases, weights_for, yes_no_cases
 
-Z = Certainty(0.95).z
+Z = IntervalOptions(0.95).z
 SCORE_ALL = {"classification": score_classes, "regression": score_numbers, "multilabel": score_multilabel}
 NAMES = ("a", "b [c]", "x=1", "d.low")
-QUICK = Certainty(0.95, 100)
+QUICK = IntervalOptions(0.95, 100)
 brisk = settings(max_examples=40, deadline=None)
 
 
@@ -114,7 +114,7 @@ def test_resamples_score_as_the_rows_that_they_repeat(task, data):
 @given(st.data())
 def test_an_interval_holds_its_score_and_one_that_is_not_defined_has_none(task, data):
     y, predicted, weights = data.draw(CASES[task])
-    scores, intervals = intervals_of(task, y, predicted, weights, certainty=Certainty(0.9, 20))
+    scores, intervals = intervals_of(task, y, predicted, weights, certainty=IntervalOptions(0.9, 20))
     assert set(intervals) == {key for key in scores if not key.startswith(("max_error", "ece"))}
     for key, interval in intervals.items():
         if math.isnan(interval.low):
@@ -129,7 +129,7 @@ def simulate(task, n_rows, draw, key, true_value, n_simulations=300):
     rng, held, given = np.random.default_rng(7), 0, 0
     for number in range(n_simulations):
         y, predicted = draw(rng, n_rows)
-        _, intervals = intervals_of(task, y, predicted, None, number, Certainty(0.95, 200), [key])
+        _, intervals = intervals_of(task, y, predicted, None, number, IntervalOptions(0.95, 200), [key])
         given += not intervals[key].reason
         held += intervals[key].low <= true_value <= intervals[key].high
     return held / max(given, 1), given / n_simulations
@@ -194,8 +194,8 @@ def test_the_same_seed_gives_the_same_interval_whatever_the_size_of_the_blocks(m
 
 def test_more_confidence_is_a_wider_interval():
     y, p = drawn_classes(np.random.default_rng(0), 200)
-    _, narrow = intervals_of("classification", y, p, certainty=Certainty(0.8, 500))
-    _, wide = intervals_of("classification", y, p, certainty=Certainty(0.99, 500))
+    _, narrow = intervals_of("classification", y, p, certainty=IntervalOptions(0.8, 500))
+    _, wide = intervals_of("classification", y, p, certainty=IntervalOptions(0.99, 500))
     assert all(wide[key].low < narrow[key].low and narrow[key].high < wide[key].high for key in wide)
 
 
@@ -204,8 +204,8 @@ def test_more_confidence_is_a_wider_interval():
 def test_only_the_ratios_of_weights_matter(case):
     y, p, weights = case
     weights = np.ones(len(y)) if weights is None else weights
-    _, ours = intervals_of("classification", y, p, weights, certainty=Certainty(0.95, 20))
-    _, doubled = intervals_of("classification", y, p, 4 * weights, certainty=Certainty(0.95, 20))
+    _, ours = intervals_of("classification", y, p, weights, certainty=IntervalOptions(0.95, 20))
+    _, doubled = intervals_of("classification", y, p, 4 * weights, certainty=IntervalOptions(0.95, 20))
     for key, interval in ours.items():
         assert (interval.low, interval.high) == pytest.approx((doubled[key].low, doubled[key].high), nan_ok=True), key
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.intervals import USUAL
-from mlpcli.evaluation.uncertainty.shares import wilson
+from mlpcli.evaluation.uncertainty.proportions import wilson
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows.preparing.expectations import CHOOSERS, chosen_on_validation
 from mlpcli.workflows.preparing.preparation import prepare

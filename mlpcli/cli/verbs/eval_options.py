@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, parse_gate
-from mlpcli.evaluation.intervals import Certainty
+from mlpcli.evaluation.intervals import IntervalOptions
 from mlpcli.workflows.slices import By
 
 FEWEST, MOST = 20, 1_000_000
@@ -20,7 +20,7 @@ def read_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> 
     ]
 
 
-def read_certainty(confidence: str, replicates: str) -> Certainty:
+def read_certainty(confidence: str, replicates: str) -> IntervalOptions:
     """`--confidence` and `--replicates`; raises MlpError for what is no share, or no number of resamples."""
     try:
         share = float(confidence)
@@ -29,10 +29,10 @@ def read_certainty(confidence: str, replicates: str) -> Certainty:
     if not 0.5 <= share < 1.0:
         raise MlpError(f"--confidence {confidence}: must be a share from 0.5 to below 1, for example 0.95.")
     if not replicates:
-        return Certainty(share)
+        return IntervalOptions(share)
     if not (replicates.isascii() and replicates.isdigit() and FEWEST <= int(replicates) <= MOST):
         raise MlpError(f"--replicates {replicates}: must be a whole number from {FEWEST} to {MOST}.")
-    return Certainty(share, int(replicates))
+    return IntervalOptions(share, int(replicates))
 
 
 def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> By:

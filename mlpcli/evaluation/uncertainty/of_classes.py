@@ -4,14 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, quotient
+from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 from mlpcli.evaluation.classes import ClassEvidence
 from mlpcli.evaluation.metrics import Metric, Task
 from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
-from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, logit_interval, no_interval, wilson
+from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, logit_interval, no_interval, wilson
 from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
 
 RANKED = frozenset({"roc_auc", "average_precision"})
@@ -61,8 +62,8 @@ class ClassSample:
             return {"truth": evidence.margins.truth, "predicted": evidence.margins.predicted}
         squared = replace(evidence, weights=evidence.weights**2).margins
         return {
-            "truth": quotient(evidence.margins.truth**2, squared.truth),
-            "predicted": quotient(evidence.margins.predicted**2, squared.predicted),
+            "truth": safe_divide(evidence.margins.truth**2, squared.truth),
+            "predicted": safe_divide(evidence.margins.predicted**2, squared.predicted),
         }
 
     @cached_property
@@ -123,26 +124,26 @@ def class_interval(sample: ClassSample, metric: Metric, score: float, confidence
     if not np.ptp(values) > ROUNDING * max(abs(score), 1.0):
         return _without_spread(sample, metric, score, reason or "every row has the same loss", z)
     low, high = mean_interval(values, confidence)
-    if len(metric.rows_of) == 1:
-        of_classes = _mean_of_shares(sample, metric, score, z)
+    if len(metric.rows_of) == 1 and isinstance(sample.evidence, ClassEvidence):
+        (side,) = metric.rows_of
+        of_classes = _mean_of_proportions(sample.evidence, sample.rows_of[side], side, score, z)
         low, high = min(low, of_classes.low), max(high, of_classes.high)
     least, largest = _bounds(sample, metric)
     return Interval(min(max(low, least), score), max(min(high, largest), score))
 
 
-def _mean_of_shares(sample: ClassSample, metric: Metric, score: float, z: float) -> Interval:
+def _mean_of_proportions(
+    evidence: ClassEvidence, rows: Floats, side: Literal["truth", "predicted"], score: float, z: float
+) -> Interval:
     """The interval of a mean of recalls, or of precisions, from Wilson's of each (MOVER: Zou & Donner 2008).
 
-    A class of which no row is right has no spread that pseudo-values could tell.
+    `rows` (K,) are those of each class. A class of which no row is right has no spread that pseudo-values could tell.
     """
-    (side,) = metric.rows_of
-    rows = sample.rows_of[side]
-    hits = sample.evidence.margins if isinstance(sample.evidence, ClassEvidence) else None
-    shares = quotient(hits.hits, hits.truth if side == "truth" else hits.predicted) if hits else np.zeros(len(rows))
-    ends = [wilson(share, n, z) for share, n in zip(shares.tolist(), rows.tolist(), strict=True) if n > 0]
-    counted = shares[rows > 0]
-    down = math.sqrt(sum((share - end.low) ** 2 for share, end in zip(counted, ends, strict=True))) / len(ends)
-    up = math.sqrt(sum((end.high - share) ** 2 for share, end in zip(counted, ends, strict=True))) / len(ends)
+    margins = evidence.margins
+    each = safe_divide(margins.hits, margins.truth if side == "truth" else margins.predicted)[rows > 0]
+    ends = [wilson(one, n, z) for one, n in zip(each.tolist(), rows[rows > 0].tolist(), strict=True)]
+    down = math.sqrt(sum((one - end.low) ** 2 for one, end in zip(each, ends, strict=True))) / len(ends)
+    up = math.sqrt(sum((end.high - one) ** 2 for one, end in zip(each, ends, strict=True))) / len(ends)
     return Interval(score - down, score + up)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mlpcli.evaluation.averages import Floats
 from mlpcli.evaluation.metrics import ROWS_FOR_SQUARES, Metric
 from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
-from mlpcli.evaluation.uncertainty.shares import Interval, effective_rows, no_interval
+from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation import numbers
-from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, quotient, weighted_mean
+from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, safe_divide, weighted_mean
 from mlpcli.evaluation.classes import ClassEvidence
 from mlpcli.evaluation.margins import Margins, margins_of
 from mlpcli.evaluation.multilabel import YesNoEvidence
@@ -32,7 +32,7 @@ def of_mean(values: Floats, weights: Floats | None) -> Floats:
     if weights is None:
         return np.asarray(values, dtype=np.float64)
     mean, n_counted = float(weighted_mean(values, weights)), np.count_nonzero(weights)
-    moved = (n_counted - 1) * quotient(weights, weights.sum() - weights) * (values - mean)
+    moved = (n_counted - 1) * safe_divide(weights, weights.sum() - weights) * (values - mean)
     return np.asarray(mean + np.where(weights > 0, moved - moved.sum() / max(n_counted, 1), 0.0))
 
 
@@ -53,12 +53,12 @@ def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvidence]
         cell, of_row = np.unique(cells, return_inverse=True)
         own = np.ones(len(cells)) if weights is None else weights
         weight = grouped_sums(of_row, len(cell), own)
-        row_weight = quotient(grouped_sums(of_row, len(cell), own**2), weight)
+        row_weight = safe_divide(grouped_sums(of_row, len(cell), own**2), weight)
         whole = margins_of(evidence.confusion)
         without = _without_a_row(measure, whole, cell, row_weight)
         score = float(measure(whole))
-        moved = quotient(score - without, row_weight)  # by a unit of weight
-        n_rows = float(quotient(weight, row_weight).sum())
+        moved = safe_divide(score - without, row_weight)  # by a unit of weight
+        n_rows = float(safe_divide(weight, row_weight).sum())
         bias = (n_rows - 1) / n_rows * float(moved @ weight)  # what leaving out each row moves the score, summed
         return np.asarray(score + bias + (own * np.count_nonzero(own) * moved[of_row] - float(moved @ weight)))
 
@@ -117,10 +117,10 @@ def _of_columns(
 def f1_macro(evidence: YesNoEvidence) -> Floats:
     """Those of the mean F1 of yes/no columns."""
     hits, claims = evidence.hits_and_claims
-    score, rows = quotient(2 * hits, claims), evidence.rows
+    score, rows = safe_divide(2 * hits, claims), evidence.rows
     counted: Floats = rows.y.astype(np.float64) + rows.predicted
     own: Floats = 2.0 * (rows.y & rows.predicted) - score * counted
-    moved = quotient(own, np.broadcast_to(claims, own.shape))
+    moved = safe_divide(own, np.broadcast_to(claims, own.shape))
     return of_mean(np.asarray(score.mean() + moved.mean(axis=1)), evidence.weights)
 
 
@@ -137,7 +137,7 @@ def f1_micro(evidence: YesNoEvidence) -> Floats:
 def rmse(evidence: NumberEvidence) -> Floats:
     """Those of the mean RMSE of the outputs."""
     own, squares = numbers.rmse(evidence), evidence.rows.squared_error
-    moved = quotient(np.asarray(squares - own**2), np.broadcast_to(2 * own, squares.shape))
+    moved = safe_divide(np.asarray(squares - own**2), np.broadcast_to(2 * own, squares.shape))
     return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), evidence.weights)
 
 
@@ -146,7 +146,7 @@ def r2(evidence: NumberEvidence) -> Floats:
     own, rows, weights = numbers.r2(evidence), evidence.rows, evidence.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     variance = weighted_mean(squares, weights)
-    moved = quotient((1 - own) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
+    moved = safe_divide((1 - own) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
     return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), weights)
 
 
@@ -157,7 +157,7 @@ def rmse_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
     """
     both = numbers.rmse(old) + numbers.rmse(new)
     moved = np.asarray(new.rows.squared_error - old.rows.squared_error)
-    return of_mean(quotient(moved, np.broadcast_to(both, moved.shape)).mean(axis=1), old.weights)
+    return of_mean(safe_divide(moved, np.broadcast_to(both, moved.shape)).mean(axis=1), old.weights)
 
 
 def r2_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
@@ -165,4 +165,4 @@ def r2_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
     rows, weights = old.rows, old.weights
     variance = weighted_mean(np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2), weights)
     moved = np.asarray(rows.squared_error - new.rows.squared_error)
-    return of_mean(quotient(moved, np.broadcast_to(variance, moved.shape)).mean(axis=1), weights)
+    return of_mean(safe_divide(moved, np.broadcast_to(variance, moved.shape)).mean(axis=1), weights)

@@ -1,11 +1,11 @@
-"""Intervals of shares of rows, and of what varies no more than a share does."""
+"""Intervals of proportions: fractions of rows, and what varies no more than one."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, quotient
+from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,4 @@ def effective_rows(weights: Floats | None, counted: Bools) -> Floats:
     """
     if weights is None:
         return np.asarray(counted.sum(axis=0), dtype=np.float64)
-    return quotient((weights @ counted) ** 2, weights**2 @ counted)
+    return safe_divide((weights @ counted) ** 2, weights**2 @ counted)
