@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -125,11 +126,20 @@ def check_names(stage: Stage) -> None:
 
 
 def check_clean(stage: Stage, seed: int = NEW_SEED) -> None:
-    """Prove that the run of `seed` is complete and that nothing else is left, but for what the user keeps."""
+    """Prove that the run of `seed` is complete, and that beside it there are only whole runs of other configs.
+
+    What the user keeps stands in the old run, wherever that is.
+    """
     assert contents(stage.run) == stage.runs[seed]
-    kept = sorted(KEPT) if stage.has_old else []
-    assert sorted(tree(stage.run)) == sorted([*RUN_FILES, *kept])
-    assert [path.name for path in (stage.folder / "runs").iterdir()] == ["r"]
+    earlier = [path for path in (stage.folder / "runs").iterdir() if path != stage.run]
+    assert all(re.fullmatch(r"r\.\d+", path.name) for path in earlier), earlier
+    found = {path: contents(path) for path in [stage.run, *earlier]}
+    assert all(one in stage.runs.values() for one in found.values())
+    old = [path for path, one in found.items() if one == stage.runs[OLD_SEED]]
+    assert len(old) == stage.has_old or seed == OLD_SEED
+    for path in found:
+        kept = sorted(KEPT) if stage.has_old and path in old else []
+        assert sorted(tree(path)) == sorted([*RUN_FILES, *kept]), path
 
 
 def go_on(stage: Stage, nursery: Nursery, seed: int = NEW_SEED, may_resume: bool = True) -> None:
