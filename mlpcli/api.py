@@ -262,7 +262,7 @@ def train(
             outcome = finished(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
         found = highest_stable_rate(prepared, fault.epoch, lambda: False)
-        rate = "" if found is None else f" At {short_rate(found[0])} {found[1]} steps did not diverge."
+        rate = "" if found is None else f" At {short_rate(found[0])}, {found[1]} steps did not diverge."
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.{rate}") from fault
     finally:
         view.ended()

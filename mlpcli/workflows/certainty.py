@@ -40,12 +40,11 @@ class Scored:
         """What a gate may ask of: the scores, and the ends of the intervals (`roc_auc.low`)."""
         return self.scores | interval_ends(self.intervals)
 
-    @property
-    def without_interval(self) -> dict[str, list[str]]:
-        """By reason, the scores of all rows that are defined and have no interval; those of a part are not listed."""
+    def without_interval(self, of_parts: bool = False) -> dict[str, list[str]]:
+        """By reason, the scores that are defined and have no interval: of all rows, or of classes and targets."""
         found: dict[str, list[str]] = {}
         for key, interval in self.intervals.items():
-            if interval.reason and "[" not in key and math.isfinite(self.scores[key]):
+            if interval.reason and ("[" in key) == of_parts and math.isfinite(self.scores[key]):
                 found.setdefault(interval.reason, []).append(key)
         return found
 
@@ -81,7 +80,7 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
     gates = list(gates)
     always = [f"gate {gate.text}: every model meets it." for gate in gates if is_always_met(gate)]
     return always + [
-        f"gate {gate.text}: {'less' if gate.is_minimum else 'more'} is better, so that no bad score misses it. "
+        f"gate {gate.text}: {'less' if gate.is_minimum else 'more'} is better, so every bad score passes. "
         f"Did you mean {'--max / expect.max' if gate.is_minimum else '--min / expect.min'}?"
         for gate in gates
         if find_metric(without_end(gate.metric)).higher_is_better != gate.is_minimum and not is_always_met(gate)

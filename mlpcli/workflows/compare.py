@@ -104,9 +104,9 @@ def compare(request: CompareRequest) -> CompareResult:
         raise DataError(f"{tables[1].name}: no row has a target for both models. See data.missing.")
     rows, left_out = rows_that_count(tables[1], weight, rows)
     notes += left_out
-    before, odd_before = _predicted("old", old, tables[0], rows)
-    after, odd_after = _predicted("new", new, tables[1], rows)
-    notes += odd_before + odd_after
+    before, odd_before = _predicted(old, tables[0], rows)
+    after, odd_after = _predicted(new, tables[1], rows)
+    notes += _of_models(odd_before, odd_after)
     weights = row_weights(tables[1], weight, rows) if weight else None
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
     with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
@@ -138,13 +138,22 @@ def _far_worse(role: str, model: Model, scores: dict[str, float], truth: Truth) 
     return [f"{role} model: {worse}"] if worse else []
 
 
-def _predicted(role: str, model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
+def _of_models(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """What is true of both models once, then what is true of one."""
+    return [
+        *(one for one in before if one in after),
+        *(f"old model: {one}" for one in before if one not in after),
+        *(f"new model: {one}" for one in after if one not in before),
+    ]
+
+
+def _predicted(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The answers of one model, and what was odd in the rows."""
     with blas_threads(1):
         answers, counts = model.answers(table, rows)
     odd = describe_counts(counts)
     found = [*([odd] if odd else []), *notes_on_trained_rows(model, table, rows)]
-    return Prediction(answers, model.threshold), [f"{role} model: {one}" for one in found]
+    return Prediction(answers, model.threshold), found
 
 
 def _refuse_other_task(request: CompareRequest, old: Model, new: Model) -> None:

@@ -40,7 +40,7 @@ class EvalResult:
     n_rows: int
     scored: Scored
     verdicts: tuple[Verdict, ...]
-    confusion: NDArray[np.float64] | None
+    confusion: NDArray[np.float64] | NDArray[np.int64] | None
     counts: TransformCounts
     notes: tuple[str, ...]
     certainty: IntervalOptions
@@ -126,6 +126,7 @@ def evaluate_table(
     if isinstance(target, ClassTarget):
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
         confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
+        confusion = confusion if weight else confusion.astype(np.int64)
     notes = (
         *table.notes,
         *notes_on_groups(as_read, by.columns),

@@ -43,6 +43,7 @@ def test_every_score_agrees_with_scikit_learn_on_the_written_predictions(penguin
     assert {name: document["scores"][name] for name in expected} == pytest.approx(expected, abs=1e-6)
     assert document["classes"] == labels.tolist()
     assert document["confusion"] == metrics.confusion_matrix(y, predicted, labels=labels).tolist()
+    assert all(isinstance(cell, int) for row in document["confusion"] for cell in row)
 
 
 def test_scores_of_amounts_agree_with_scikit_learn(diabetes):
@@ -87,7 +88,7 @@ def test_the_bound_itself_passes(penguins):
 
 def test_a_gate_that_only_a_good_score_can_miss_is_told(penguins):
     ended = done("eval", penguins, PENGUINS, "--min", "log_loss=0.001", "--max", "brier=1.9")
-    notes = [line for line in ended.stderr.splitlines() if "no bad score misses it" in line]
+    notes = [line for line in ended.stderr.splitlines() if "every bad score passes" in line]
     assert [note.split()[2] for note in notes] == ["log_loss"]
 
 
@@ -231,3 +232,19 @@ def test_several_yes_no_columns_are_scored_by_column(folder):
     ended = done("eval", weights, table)
     assert any(line.split()[:1] == ["late"] for line in ended.lines)
     assert json.dumps(scores)
+
+
+def test_why_a_score_of_a_target_has_no_interval_is_said_and_metrics_without_any_have_no_column(folder):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    rows = [(a, b, a + b, (a - b) * 10 ** (8 * (i % 50 == 0) * rng.random())) for i, (a, b) in enumerate(x)]
+    write_csv(folder / "t.csv", ["a", "b", "tame", "wild"], rows)
+    model = train(folder, {"train": str(folder / "t.csv"), "target": ["tame", "wild"]}, {"epochs": 2})
+    ended = done("eval", model, folder / "t.csv")
+    reasons = [line for line in ended.lines if line.startswith("no interval of ") and "[wild]" in line]
+    assert any("a few rows decide it" in line for line in reasons)
+    intervals = done("eval", model, folder / "t.csv", "--json").document["intervals"]
+    without = {key for key, one in intervals.items() if "[" in key and one["low"] is None}
+    assert {key for key in without if any(key in line for line in reasons)} == without
+    (heading,) = (line.split() for line in ended.lines if line.split()[:1] == ["rmse"] and "interval" in line)
+    assert heading[-1] == "max_error"

@@ -73,3 +73,10 @@ def test_the_validation_file_chose_the_epoch(table):
     done("train", "c.yaml", "-o", "run2", "--set", "data.validation=fresh.csv")
     (line,) = said("eval", "run2/weights.npz", "fresh.csv")
     assert line == "note  fresh.csv: this file chose the epoch in the training, so the scores flatter."
+
+
+def test_compare_says_once_what_is_so_of_both_models(table):
+    done("train", "c.yaml", "-o", "other", "--seed", "5", "--set", "data.validation=null")
+    done("train", "c.yaml", "-o", "again", "--seed", "6", "--set", "data.validation=null")
+    (line,) = said("compare", "other/weights.npz", "again/weights.npz", "t.csv")
+    assert line.startswith("note  t.csv: this is the file of the training")

@@ -245,8 +245,8 @@ def test_a_gate_that_only_a_good_score_can_miss_is_told():
 
     assert notes(min={"accuracy": 0.5, "recall[setosa]": 0.5}, max={"log_loss": 1}) == []
     assert notes(min={"log_loss": 0.001}, max={"recall[setosa]": 0.9}) == [
-        "gate log_loss >= 0.001: less is better, so that no bad score misses it. Did you mean --max / expect.max?",
-        "gate recall[setosa] <= 0.9: more is better, so that no bad score misses it. Did you mean --min / expect.min?",
+        "gate log_loss >= 0.001: less is better, so every bad score passes. Did you mean --max / expect.max?",
+        "gate recall[setosa] <= 0.9: more is better, so every bad score passes. Did you mean --min / expect.min?",
     ]
 
 

@@ -440,6 +440,8 @@ def test_the_rate_that_is_advised_is_one_with_which_the_training_ends(folder):
         training = {"optimizer": {"name": "sgd", "learning_rate": rate}, "batch_size": 1000, "epochs": 30}
         return loaded(data, training, task="regression", model={"layers": ["auto", "auto"]})
 
-    with pytest.raises(Diverged, match=r"at (\S+) \d+ steps did not diverge. Try --set \S+learning_rate=\1$") as caught:
+    with pytest.raises(
+        Diverged, match=r"at (\S+), \d+ steps did not diverge. Try --set \S+learning_rate=\1$"
+    ) as caught:
         train(with_rate(1e9), Watch())
     train(with_rate(float(str(caught.value).rsplit("=", 1)[1])), Watch())

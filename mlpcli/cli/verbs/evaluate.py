@@ -29,7 +29,7 @@ from mlpcli.cli.options import (
 )  # fmt: skip
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
-from mlpcli.messages import count, interval, number
+from mlpcli.messages import count, interval, listed, number
 
 if TYPE_CHECKING:
     from mlpcli.workflows import certainty
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 30  # rows and columns of a table of classes, outputs or groups
 MOST_CONFUSED = 10  # pairs of classes
+MOST_REASONS = 3  # why scores of classes or targets have no interval
 
 
 def evaluate(
@@ -98,9 +99,8 @@ def document(result: "EvalResult") -> Document:
         if "[" not in key
     ]
     blocks: list[Block] = [Table([names("metric"), *numbers(["score", "interval"])], rows)]
-    for reason, keys in scored.without_interval.items():
-        blocks.append(Paragraph(f"no interval of {', '.join(keys)}: {reason}"))
-    blocks += [*_parts(scored), *_confusion(result)]
+    blocks += [Paragraph(f"no interval of {', '.join(keys)}: {why}") for why, keys in scored.without_interval().items()]
+    blocks += [*_parts(scored), *_reasons_of_parts(scored), *_confusion(result)]
     blocks += [_slices(table) for table in result.slice_tables]
     heading = f"mlp eval: {tally(result.verdicts)}"
     return Document(title, [*blocks, *gate_blocks(result.verdicts)], result.notes, heading)
@@ -160,14 +160,28 @@ def _parts(scored: "certainty.Scored") -> list[Table]:
     if not parts:
         return []
     metrics = list(dict.fromkeys(metric for of in parts.values() for metric in of))
-    columns = [names(""), *(column for metric in metrics for column in (Column(metric), Column("interval", rank=1)))]
+    has_interval = {key.partition("[")[0] for key in scored.intervals if "[" in key}
+    columns = [names("")]
+    for metric in metrics:
+        columns += [Column(metric), *([Column("interval", rank=1)] if metric in has_interval else [])]
     rows = []
     for part, of in list(parts.items())[:MOST_CLASSES]:
-        keys = [of.get(metric, "") for metric in metrics]
-        cells = [(number(scored.scores.get(key)), interval(scored.intervals.get(key))) for key in keys]
-        rows.append((part, *(text for pair in cells for text in pair)))
+        cells = [part]
+        for metric in metrics:
+            key = of.get(metric, "")
+            ends = [interval(scored.intervals.get(key))] if metric in has_interval else []
+            cells += [number(scored.scores.get(key)), *ends]
+        rows.append(cells)
     n_more = len(parts) - MOST_CLASSES
     return [Table(columns, rows, more=f"and {n_more} more (--json shows all)" if n_more > 0 else "")]
+
+
+def _reasons_of_parts(scored: "certainty.Scored") -> list[Paragraph]:
+    """Why scores of classes or targets have no interval; of many reasons the first."""
+    reasons = list(scored.without_interval(of_parts=True).items())
+    n_more = len(reasons) - MOST_REASONS
+    more = [Paragraph(f"and {n_more} more without an interval (--json says why)")] if n_more > 0 else []
+    return [*(Paragraph(f"no interval of {listed(keys)}: {why}") for why, keys in reasons[:MOST_REASONS]), *more]
 
 
 def _confusion(result: "EvalResult") -> list[Table]:

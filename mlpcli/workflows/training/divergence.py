@@ -52,7 +52,7 @@ def explain_divergence(
         )
     rate, n_steps = found
     return text + (
-        f"The learning rate is too high: at {short_rate(rate)} {n_steps} steps did not diverge. "
+        f"The learning rate is too high: at {short_rate(rate)}, {n_steps} steps did not diverge. "
         f"Try --set training.optimizer.learning_rate={short_rate(rate)}"
     )
 
