@@ -216,7 +216,7 @@ class TrainedModel:
 
     @property
     def chosen(self) -> dict[str, list[str]]:
-        """What was chosen on the rows of a split, `{"validation": ["epoch"]}`: its scores flatter for that."""
+        """What was chosen on the rows of a split, `{"validation": ["epoch"]}`: its scores are optimistic for that."""
         found: dict[str, list[str]] = dict(self._model.record.get("chosen", {}))
         return found
 

@@ -28,7 +28,7 @@ OnDrift = Annotated[
     typer.Option(
         "--on-drift",
         metavar="WHAT",
-        help="When columns are not as in the training: ignore, warn, or fail (exit 1).",
+        help="What to do when columns have drifted from the training data: ignore, warn or fail (exit 1).",
     ),
 ]
 Scored = Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")]

@@ -204,7 +204,7 @@ def weight_of_either(evidence: ClassEvidence) -> Floats:
 
 
 def accuracy(evidence: ClassEvidence) -> Floats:
-    """Share of rows whose predicted class is the true one."""
+    """Fraction of rows whose predicted class is the true one."""
     return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_right)
 
 
@@ -250,7 +250,7 @@ def f1_macro(evidence: ClassEvidence) -> Floats:
 
 
 def f1_weighted(evidence: ClassEvidence) -> Floats:
-    """Mean F1 of the classes, each weighted by its share of the truth."""
+    """Mean F1 of the classes, each weighted by its fraction of the rows."""
     return margins.f1_weighted(evidence.margins)
 
 

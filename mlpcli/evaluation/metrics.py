@@ -77,7 +77,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric(
             "accuracy",
-            "Share of right answers.",
+            "Fraction of right answers.",
             higher_is_better=True,
             together={"classification": classes.accuracy},
             each={"multilabel": multilabel.accuracy},
@@ -86,7 +86,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "subset_accuracy",
-            "Share of rows with every column right.",
+            "Fraction of rows with every column right.",
             higher_is_better=True,
             together={"multilabel": multilabel.subset_accuracy},
             share_of={"multilabel": multilabel.weight_of_all},
@@ -102,7 +102,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "hamming_loss",
-            "Share of wrong answers in all columns.",
+            "Fraction of wrong answers in all columns.",
             higher_is_better=False,
             together={"multilabel": multilabel.hamming_loss},
             pseudo_values={"multilabel": _rows("is_wrong")},
@@ -143,7 +143,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "f1_weighted",
-            "Mean F1 of the classes, each weighted by its share of the truth.",
+            "Mean F1 of the classes, each weighted by its fraction of the rows.",
             higher_is_better=True,
             together={"classification": classes.f1_weighted},
             pseudo_values={"classification": _classes(margins.f1_weighted)},
@@ -191,7 +191,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "ece",
-            "Expected calibration error: how far the top probability is from the share of right answers, in 15 bins.",
+            "Expected calibration error: how far the top probability is from the accuracy, in 15 bins.",
             higher_is_better=False,
             together={"classification": classes.ece},
             judges_probabilities=True,
@@ -209,7 +209,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "precision",
-            "Share of the rows predicted as the class that are of the class; of the second class if there are two.",
+            "Fraction of the rows predicted as the class that are of the class; of the second class if there are two.",
             higher_is_better=True,
             together={"classification": _second_class(classes.precision)},
             each={"classification": classes.precision},
@@ -219,7 +219,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "recall",
-            "Share of the rows of the class that are predicted as the class; of the second class if there are two.",
+            "Fraction of the rows of the class that are predicted as the class; of the second class if there are two.",
             higher_is_better=True,
             together={"classification": _second_class(classes.recall)},
             each={"classification": classes.recall},
@@ -264,7 +264,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "r2",
-            "Share of the variance explained, 1 at best; mean of the outputs.",
+            "Fraction of the variance explained, 1 at best; mean of the outputs.",
             higher_is_better=True,
             lowest=-inf,
             together={"regression": _mean(numbers.r2)},
@@ -276,7 +276,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "mape",
-            "Mean absolute error as a share of the truth (0.1 is 10 %); mean of the outputs.",
+            "Mean absolute error as a fraction of the truth (0.1 is 10 %); mean of the outputs.",
             higher_is_better=False,
             highest=inf,
             together={"regression": _mean(numbers.mape)},

@@ -109,17 +109,17 @@ def weight_of_either(evidence: YesNoEvidence) -> Floats:
 
 
 def subset_accuracy(evidence: YesNoEvidence) -> Floats:
-    """Share of rows with every column right (scikit-learn's accuracy_score for several columns)."""
+    """Fraction of rows with every column right (scikit-learn's accuracy_score for several columns)."""
     return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_all_right)
 
 
 def accuracy(evidence: YesNoEvidence) -> Floats:
-    """Share of right answers in each column, (M,)."""
+    """Fraction of right answers in each column, (M,)."""
     return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_right)
 
 
 def hamming_loss(evidence: YesNoEvidence) -> Floats:
-    """Share of wrong answers among all columns."""
+    """Fraction of wrong answers among all columns."""
     return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_wrong.mean(axis=1))
 
 

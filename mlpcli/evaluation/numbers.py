@@ -44,7 +44,7 @@ class NumberRows:
 
     @cached_property
     def share(self) -> Floats:
-        """Absolute error as a share of the truth, (n_rows, M); a truth of 0 counts as the eps of float64."""
+        """Absolute error as a fraction of the truth, (n_rows, M); a truth of 0 counts as the eps of float64."""
         return np.asarray(self.distance / np.maximum(np.abs(self.y), np.finfo(np.float64).eps))
 
     @cached_property
@@ -88,7 +88,7 @@ def median_absolute_error(evidence: NumberEvidence) -> Floats:
 
 
 def r2(evidence: NumberEvidence) -> Floats:
-    """Share of the variance of the truth that is explained; NaN for one row, and where the truth is constant.
+    """Fraction of the variance of the truth that is explained; NaN for one row, and where the truth is constant.
 
     A constant truth has no variance to explain. scikit-learn gives 1 or 0 there, which a gate would take for a score.
     """
@@ -126,7 +126,7 @@ def _in_units(values: Floats, units: Floats) -> Floats:
 
 
 def mape(evidence: NumberEvidence) -> Floats:
-    """Mean absolute error as a share of the truth (0.1 is 10 %)."""
+    """Mean absolute error as a fraction of the truth (0.1 is 10 %)."""
     return mean_of(evidence.rows, evidence.weights, lambda rows: rows.share)
 
 

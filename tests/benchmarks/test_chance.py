@@ -40,7 +40,7 @@ def test_a_model_of_coins_does_not_pass_on_a_test_file():
 def test_what_the_benchmark_calls_rows_that_choose_is_what_training_refuses(setting):
     loaded = config_from_mapping(setting.config(0) | {"expect": {"min": {"roc_auc.low": 0.5}}})
     if setting in HONEST:
-        assert not any("flatter" in note for note in check_gates(loaded, "classification", ("no", "yes")))
+        assert not any("optimistic" in note for note in check_gates(loaded, "classification", ("no", "yes")))
         return
     with pytest.raises(ConfigError, match="there is no interval on rows that chose"):
         check_gates(loaded, "classification", ("no", "yes"))

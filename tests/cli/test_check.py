@@ -127,3 +127,10 @@ def test_columns_of_the_config_show_their_role_alone_where_nothing_else_is_set(f
     data = {"train": str(DATA / "penguins.csv"), "target": "species", "columns": columns}
     (line,) = (one for one in done("check", write_config(folder / "c.yaml", data)).lines if "data.columns" in one)
     assert "{island: category, body_mass_g: {role: number, suffix: ' g'}}" in line
+
+
+def test_large_numbers_of_rows_are_grouped_alike(folder):
+    rows = [(i, i % 7) for i in range(12_500)]
+    write_csv(folder / "t.csv", ["x", "y"], rows)
+    config = write_config(folder / "c.yaml", {"train": "t.csv", "target": "y"}, {"epochs": 1})
+    assert "12 500 rows: 10 000 train, 2500 validation · " in done("check", config).stdout

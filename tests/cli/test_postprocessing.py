@@ -47,7 +47,7 @@ def test_what_was_fitted_is_shown_after_the_training_and_by_inspect(folder, rare
     assert fitted in inspected
     shown = (
         fitted.removeprefix(start)
-        .removesuffix("; such scores flatter. Probabilities are calibrated")
+        .removesuffix("; such scores are optimistic. Probabilities are calibrated")
         .replace(", ", " · ")
     )
     assert f"answers   {shown}" in inspected

@@ -7,7 +7,7 @@ import pytest
 
 from tests.program import done, mlp, write_config, write_csv
 
-WORDS = "of the rows were trained on, so the scores flatter"
+WORDS = "of the rows were trained on, so the scores are optimistic"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_compare_says_which_model_was_trained_on_the_rows(table):
 def test_the_validation_file_chose_the_epoch(table):
     done("train", "c.yaml", "-o", "run2", "--set", "data.validation=fresh.csv")
     (line,) = said("eval", "run2/weights.npz", "fresh.csv")
-    assert line == "note  fresh.csv: this file chose the epoch in the training, so the scores flatter."
+    assert line == "note  fresh.csv: this file chose the epoch in the training, so the scores are optimistic."
 
 
 def test_compare_says_once_what_is_so_of_both_models(table):

@@ -60,7 +60,7 @@ def test_the_refusal_names_the_reason_and_the_key_that_mends_it(folder):
     assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.strip() == (
         "c.yaml:1: expect.max: log_loss.high: there is no interval on rows that chose the epoch "
-        "(training.early_stopping): their scores flatter. Judge on rows that choose nothing, data.test: FILE, "
+        "(training.early_stopping): their scores are optimistic. Judge on rows that choose nothing, data.test: FILE, "
         "or gate the score itself: log_loss"
     )
 
@@ -69,7 +69,7 @@ def test_a_gate_on_the_score_itself_is_judged_and_says_on_which_rows(folder):
     write_config(folder / "c.yaml", CANCER, expect={"min": {"accuracy": 0.1}}, output="run")
     ended = done("train", "c.yaml", "--json")
     assert (
-        "note  expect is judged on the validation rows, which choose the epoch: their scores flatter. "
+        "note  expect is judged on the validation rows, which choose the epoch: their scores are optimistic. "
         "Judge on others with data.test: FILE" in ended.stderr
     )
     assert ended.document["judged_on"] == "validation"
@@ -84,7 +84,7 @@ def test_every_view_says_which_scores_are_chosen_on_their_rows(folder):
     trained = done("train", "c.yaml").lines
     assert ["train", "validation*", "constant"] in [line.split() for line in trained]
     assert any(
-        line.startswith(remark) and line.endswith("; such scores flatter. Probabilities are calibrated")
+        line.startswith(remark) and line.endswith("; such scores are optimistic. Probabilities are calibrated")
         for line in trained
     )
     weights = Path("first") / "weights.npz"
@@ -97,7 +97,7 @@ def test_every_view_says_which_scores_are_chosen_on_their_rows(folder):
     assert done("inspect", weights, "--json").document["record"]["chosen"] == chosen
     other = train(folder, CANCER, {"epochs": 2, "seed": 1, **NOTHING})
     compared = done("diff", weights, other)
-    said = "validation scores of the old model are chosen on these rows (epoch, temperature): they flatter"
+    said = "validation scores of the old model are chosen on these rows (epoch, temperature): they are optimistic"
     assert said in " ".join(compared.stdout.split())
     assert "new model are chosen" not in compared.stdout
     assert done("diff", weights, other, "--json").document["chosen_on_these_rows"] == {"old": chosen, "new": {}}
@@ -113,7 +113,7 @@ def test_scores_of_rows_that_chose_nothing_have_no_star(folder):
 
 def test_the_validation_file_is_no_test_file(folder):
     data = IRIS | {"validation": str(DATA / "iris.csv"), "test": str(DATA / "iris.csv")}
-    said = "data.test has the rows of data.validation, which choose the epoch: its scores flatter as well."
+    said = "data.test has the rows of data.validation, which choose the epoch: its scores are optimistic as well."
     assert said in prepare(loaded(data)).notes
     assert said not in prepare(loaded(data, NOTHING)).notes
     with pytest.raises(ConfigError, match=r"data\.test: has the rows of data\.validation"):

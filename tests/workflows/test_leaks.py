@@ -54,7 +54,7 @@ FOLDS = {"count": 4, "rows": "folds"}
 @pytest.mark.parametrize(
     ("table", "mended", "words"),
     [
-        (copied, {"copies": "together"}, "are copies of training rows: the scores flatter."),
+        (copied, {"copies": "together"}, "are copies of training rows: the scores are optimistic."),
         (of_patients, {"group": "patient"}, "of the validation rows have the patient of a training row"),
         (of_days, {"time": "day"}, "validation rows lie between training rows in day"),
     ],

@@ -32,7 +32,7 @@ MOST_CHARACTERS = 80  # of a value of the config
 
 def check(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="YAML file; or a model file, to hold a table against.")
+        str, typer.Argument(metavar="CONFIG", help="YAML file; or a model file, to compare a table with.")
     ],
     source: Annotated[
         str, typer.Argument(metavar="TABLE", help="With a model: table to compare with its training data, or -.")
@@ -48,7 +48,7 @@ def check(
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Do everything that can fail in a training, without training; or hold a table against a model's training data.
+    """Validate a config and its data without training; or compare a table with a model's training data.
 
     Example: mlp check configs/penguins.yaml
     """

@@ -25,7 +25,7 @@ def score_headings(splits: Sequence[str], chosen: Mapping[str, Sequence[str]]) -
 
 
 def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
-    """`* chosen on these rows: the epoch, temperature 1.31; such scores flatter`; "" for nothing.
+    """`* chosen on these rows: the epoch, temperature 1.31; such scores are optimistic`; "" for nothing.
 
     With a temperature it says that the probabilities are calibrated by it.
     """
@@ -36,7 +36,7 @@ def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
         for what, value in found.items()
     ]
     calibrated = ". Probabilities are calibrated" if "temperature" in found else ""
-    return f"* chosen on these rows: {', '.join(parts)}; such scores flatter{calibrated}" if parts else ""
+    return f"* chosen on these rows: {', '.join(parts)}; such scores are optimistic{calibrated}" if parts else ""
 
 
 def describe_postprocessing(model: "Model") -> str:
@@ -58,7 +58,7 @@ def describe_postprocessing(model: "Model") -> str:
 def describe_data(prepared: "Prepared") -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
     parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
-    sizes = ", ".join(f"{len(part.truth)} {part.name}" for part in parts)
+    sizes = ", ".join(count(len(part.truth), part.name, part.name) for part in parts)
     sizes += "" if prepared.folds is None else f" in {int(prepared.folds.max()) + 1} folds"
     n_rows = sum(len(part.truth) for part in parts)
     target = prepared.target

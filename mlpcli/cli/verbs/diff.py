@@ -166,7 +166,7 @@ def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
     """`validation scores of the new model are chosen on these rows: the epoch`, where such scores are shown."""
     splits = {change.key.partition(".")[0] for change in shown if change.section == "scores"}
     return [
-        f"{split} scores of the {which} model are chosen on these rows ({listed(what)}): they flatter"
+        f"{split} scores of the {which} model are chosen on these rows ({listed(what)}): they are optimistic"
         for which, chosen in zip(("old", "new"), result.chosen, strict=True)
         for split, what in chosen.items()
         if split in splits and what

@@ -155,8 +155,9 @@ def _sizes(of_parts: Mapping[str, int], record: Mapping[str, Any]) -> str:
     """`275 train, 69 validation`; of members on folds `344 train in 4 folds`, as the same rows are held out too."""
     members = record.get("config", {}).get("model", {}).get("members", {})
     is_folded = members.get("rows") == "folds"
+    folds = {"train": f" in {members['folds'] or members['count']} folds"} if is_folded else {}
     sizes = [
-        f"{n} {part}" + (f" in {members['folds'] or members['count']} folds" if is_folded and part == "train" else "")
+        count(n, part, part) + folds.get(part, "")
         for part, n in of_parts.items()
         if not (is_folded and part == "validation")
     ]

@@ -58,7 +58,7 @@ _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": 
 
 
 def _rows(group: "Group") -> str:
-    """Which rows the scores are of, and whether these chose something: such scores flatter."""
+    """Which rows the scores are of, and whether these chose something: such scores are optimistic."""
     has_chosen = group.part == "validation" and any(run.metrics.get("chosen_on_validation") for run in group.runs)
     return _ROWS[group.part] + (" (chosen on these rows)" if has_chosen else "")
 

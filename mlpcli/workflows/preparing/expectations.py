@@ -20,7 +20,7 @@ CHOOSERS = {
 
 
 def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
-    """What the validation rows choose, of CHOOSERS: their scores are then the best of several, and flatter.
+    """What the validation rows choose, of CHOOSERS: their scores are then the best of several, and optimistic.
 
     Folds that members leave out are such rows as well: the epoch and the temperature are chosen by the answers of the
     members that have not seen them, and bin edges by the targets of all rows.
@@ -56,7 +56,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
                 choosers = ", ".join(f"{what} ({CHOOSERS[what]})" for what in chosen)
                 raise loaded.error(
                     key,
-                    f"{metric}: there is no interval on rows that chose the {choosers}: their scores flatter. "
+                    f"{metric}: there is no interval on rows that chose the {choosers}: their scores are optimistic. "
                     f"Judge on rows that choose nothing, data.test: FILE, or gate the score itself: "
                     f"{without_end(metric)}",
                 )
@@ -68,7 +68,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
     notes = notes_on_sides(asked)
     if asked and chosen:
         notes.append(
-            f"expect is judged on the validation rows, which choose the {listed(chosen)}: their scores flatter. "
+            f"expect is judged on the validation rows, which choose the {listed(chosen)}: their scores are optimistic. "
             "Judge on others with data.test: FILE"
         )
     return notes
@@ -79,7 +79,7 @@ def check_test_file(loaded: LoadedConfig) -> list[str]:
     chosen = chosen_on_validation(loaded)
     if not chosen:
         return []
-    fault = f"has the rows of data.validation, which choose the {listed(chosen)}: its scores flatter as well"
+    fault = f"has the rows of data.validation, which choose the {listed(chosen)}: its scores are optimistic as well"
     if loaded.config.expect.min or loaded.config.expect.max:
         raise loaded.error("data.test", f"{fault}, and are no test of the model. Name another file, or leave it out.")
     return [f"data.test {fault}."]

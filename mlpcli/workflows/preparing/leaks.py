@@ -88,7 +88,7 @@ def _copies(settled: TrainingTable, sides: Sides) -> list[str]:
         return []
     return [
         f"{n_repeated} of {n_held_out} validation rows ({n_repeated / n_held_out:.1%}) are copies of training rows: "
-        f"the scores flatter. Keep equal rows together: {_key('copies', 'together')}"
+        f"the scores are optimistic. Keep equal rows together: {_key('copies', 'together')}"
     ]
 
 
@@ -124,7 +124,7 @@ def _groups(settled: TrainingTable, sides: Sides) -> list[str]:
         if is_named or _likeness_of_inputs(settled, sides.rows, name, codes) >= least:
             notes.append(
                 f"{share:.0%} of the validation rows have the {name} of a training row, and rows of one {name} are "
-                f"alike (correlation of {targets}: {of_target:.2f}): the scores flatter for a new {name}. "
+                f"alike (correlation of {targets}: {of_target:.2f}): the scores are optimistic for a new {name}. "
                 f"Keep them together: {_key('group', name)}"
             )
     return notes
@@ -174,7 +174,7 @@ def _times(settled: TrainingTable, sides: Sides) -> list[str]:
         if correlation >= ALIKE and deviations >= DEVIATIONS:
             notes.append(
                 f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "
-                f"(correlation of {targets}: {correlation:.2f}): the scores flatter for later rows. "
+                f"(correlation of {targets}: {correlation:.2f}): the scores are optimistic for later rows. "
                 f"Hold the last ones out: {_key('time', schema.name)}"
             )
     return notes

@@ -110,7 +110,7 @@ class Prepared:
 
     @property
     def chosen_on_validation(self) -> tuple[str, ...]:
-        """What the validation rows choose, whose scores flatter for that."""
+        """What the validation rows choose, whose scores are optimistic for that."""
         return chosen_on_validation(self.loaded)
 
     @property

@@ -37,7 +37,7 @@ def rarest_class(labels: Sequence[str], counts: Sequence[int] | NDArray[np.int64
 
 
 def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
-    """Rows of a part (inputs `others`) whose inputs stand in the training rows `X` too: its scores flatter."""
+    """Rows of a part (inputs `others`) whose inputs stand in the training rows `X` too: its scores are optimistic."""
     n = count_shared_rows(X, others)
     if not n:
         return []
