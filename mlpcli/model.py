@@ -16,6 +16,9 @@ from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
 from mlpcli.nn.ensemble import Ensemble
 
+# Numbers whose squares, which scores are made of, are finite.
+MOST_SQUARED = 1e150
+
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -68,13 +71,12 @@ class Model:
         `table` was made by `read`.
         """
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
+        return self._outputs_of(X, table, rows), counts
+
+    def _outputs_of(self, X: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
         outputs = self.ensemble.outputs(X)
-        is_finite = np.isfinite(outputs)
-        if not is_finite.all():
-            row = int(np.argmin(is_finite.all(axis=1)))
-            where = table.where(row if rows is None else int(rows[row]))
-            raise DataError(f"{where}: the numbers of this row are too large: the network's output is not finite.")
-        return outputs, counts
+        _require_all(np.isfinite(outputs), table, rows, "the network's output is not finite")
+        return outputs
 
     def hidden_layers(self, table: Table) -> dict[str, NDArray[Any]]:
         """What each hidden layer makes of the rows of `table`, which was made by `read`: h1, h2 (n_rows, width)."""
@@ -82,15 +84,27 @@ class Model:
 
     def answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
         """Answers in the user's units (n_rows, n_classes or n_targets), see `decode_outputs`; else as `outputs`."""
-        outputs, counts = self.outputs(table, rows)
-        return decode_outputs(self.target, dict(self.target_state), outputs), counts
+        X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
+        return self.answers_to(X, table, rows), counts
+
+    def answers_to(self, X: NDArray[Any], table: Table, rows: Rows | None = None) -> Values:
+        """The answers to the inputs `X` of the rows of `table`; raises DataError for numbers beyond their range.
+
+        The inverse of a logarithm makes a huge number of any output that is somewhat large.
+        """
+        answers = decode_outputs(self.target, dict(self.target_state), self._outputs_of(X, table, rows))
+        largest = MOST_SQUARED if self._is_scaled else float(np.finfo(self.ensemble.dtype).max)
+        _require_all(np.abs(answers) <= largest, table, rows, "the answer is beyond all bounds")
+        return answers
 
     @property
     def target_scales(self) -> Values:
         """What one unit of each output is worth in the user's units (n_targets,); ones where that is not one number."""
-        if getattr(self.target, "transform", "none") not in ("standardize", "scale"):
-            return np.ones(len(self.target.names))
-        return self.target_state["target_scale"]
+        return self.target_state["target_scale"] if self._is_scaled else np.ones(len(self.target.names))
+
+    @property
+    def _is_scaled(self) -> bool:
+        return getattr(self.target, "transform", "none") in ("standardize", "scale")
 
     @property
     def threshold(self) -> Values | None:
@@ -105,3 +119,11 @@ class Model:
 def row_columns(preprocessor: Preprocessor, target: Target) -> tuple[str, ...]:
     """The columns by which the rows of a model are told apart: inputs, then targets."""
     return tuple(dict.fromkeys([*(schema.name for schema in preprocessor.schemas), *target.names]))
+
+
+def _require_all(is_right: NDArray[np.bool_], table: Table, rows: Rows | None, fault: str) -> None:
+    """Raise DataError for the first row that is not right in all its outputs (n_rows, n_out)."""
+    if not is_right.all():
+        row = int(np.argmin(is_right.all(axis=1)))
+        where = table.where(row if rows is None else int(rows[row]))
+        raise DataError(f"{where}: the numbers of this row are too large: {fault}.")

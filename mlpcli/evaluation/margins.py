@@ -10,6 +10,9 @@ import numpy as np
 
 from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 
+# A part of the weight that is lost in the rounding of sums of squares.
+NEGLIGIBLE = 1e-12
+
 
 class Margins(NamedTuple):
     """Weight of the right answers of each class, of the rows of it, and of the rows predicted as it, (..., K) each."""
@@ -75,11 +78,13 @@ def f1_weighted(margins: Margins) -> Floats:
 
 
 def mcc(margins: Margins) -> Floats:
-    """Matthews correlation for K classes (Gorodkin 2004); 0 where truth or prediction has one class only."""
+    """Matthews correlation for K classes (Gorodkin 2004); 0 where truth or prediction has one class only.
+
+    One class is also what all but a part of 1e-12 of the weight is in: the rest is lost in the rounding of the sums.
+    """
     hits, truth, predicted = margins
     total = truth.sum(axis=-1)
     covariance = hits.sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
-    variances = (total**2 - (truth**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
-    # Asked of the counts, not of the variances, which rounding can keep from being exactly zero.
-    has_one = (np.count_nonzero(truth, axis=-1) < 2) | (np.count_nonzero(predicted, axis=-1) < 2)
-    return np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, variances)))
+    of_truth, of_predicted = (total**2 - (counts**2).sum(axis=-1) for counts in (truth, predicted))
+    has_one = np.minimum(of_truth, of_predicted) <= NEGLIGIBLE * total**2
+    return np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, of_truth * of_predicted)))

@@ -6,6 +6,7 @@ Breiman 2001, "Random forests", section 10; of any model and metric as in Fisher
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -83,20 +84,19 @@ def permutation_importance(
     blocks = np.array_split(rng.permutation(len(X)), max(1, min(BLOCKS, len(X) // FEWEST_OF_BLOCK)))
     changes: dict[tuple[str, ...], list[float]] = {columns: [] for columns in groups}
     moved: dict[tuple[str, ...], Answers] = {columns: np.zeros(len(blocks)) for columns in groups}
-    for _ in range(repeats):
-        for columns, places in groups.items():
-            if must_stop():
-                break
-            kept = X[:, places]
-            X[:, places] = kept[_shuffled(blocks, rng)]
-            try:
-                answers = judged.answers(X)
-            finally:
-                X[:, places] = kept
-            changes[columns].append(judged.score(answers) - before)
-            after = judged.pseudo_values(answers)
-            if values is not None and after is not None:
-                moved[columns] += [float(np.mean(after[block] - values[block])) for block in blocks]
+    for columns, places in chain.from_iterable(repeat(groups.items(), repeats)):
+        if must_stop():
+            break
+        kept = X[:, places]
+        X[:, places] = kept[_shuffled(blocks, rng)]
+        try:
+            answers = judged.answers(X)
+        finally:
+            X[:, places] = kept
+        changes[columns].append(judged.score(answers) - before)
+        after = judged.pseudo_values(answers)
+        if values is not None and after is not None:
+            moved[columns] += [float(np.mean(after[block] - values[block])) for block in blocks]
     sign = -1.0 if find_metric(judged.metric).higher_is_better else 1.0
     found = [
         _importance(columns, sign * np.asarray(own), sign * moved[columns] / len(own), judged, len(X), values is None)

@@ -232,6 +232,7 @@ def _sample(model: Model, request: ExplainRequest, needs_truth: bool) -> _Sample
         chosen = rng_of(request.seed, "sample").choice(n_all, request.sample, replace=False)
         rows = rows[np.sort(chosen)]
     X, _ = transform(model.preprocessor, table, model.ensemble.dtype, rows)
+    model.answers_to(X, table, rows)  # raises DataError where predict does
     return _Sample(model, table, rows, n_all, X, tuple(notes))
 
 

@@ -15,6 +15,9 @@ from mlpcli.errors import DataError
 from mlpcli.messages import count
 from mlpcli.model import Model
 
+# Weights whose fourth powers, which intervals are made of, are neither infinite nor all 0.
+LARGEST_WEIGHT, SMALLEST_WEIGHT = 1e30, 1e-30
+
 
 def read_columns(
     source: str | Sequence[str],
@@ -74,16 +77,19 @@ def rows_that_count(table: Table, weight: str, rows: Rows) -> tuple[Rows, list[s
 
 
 def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
-    """Sample weights of the given rows (all rows without them); raises DataError for one missing or negative."""
+    """Sample weights of the given rows (all rows without them); raises DataError for one missing, negative or huge."""
     column = table.columns[name] if rows is None else table.columns[name].take(rows)
     assert isinstance(column, NumericColumn)
     weights = np.asarray(column.values, np.float64)
-    is_bad = ~(weights >= 0.0)
+    is_bad = ~((weights >= 0.0) & (weights <= LARGEST_WEIGHT))
     if is_bad.any():
         row = int(np.argmax(is_bad))
         what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
+        must = f"Weights must be {'at most 1e30' if weights[row] > 0.0 else '0 or more'}"
         place = table.where(row if rows is None else int(rows[row]))
-        raise DataError(f"{place}: the weight {name} {what}. Weights must be 0 or more.")
+        raise DataError(f"{place}: the weight {name} {what}. {must}.")
     if not weights.sum() > 0:
         raise DataError(f"{table.name}: every weight {name} is 0. At least one row must count.")
+    if weights.max() < SMALLEST_WEIGHT:
+        raise DataError(f"{table.name}: every weight {name} is below {SMALLEST_WEIGHT:g}. Multiply them by one number.")
     return weights

@@ -68,6 +68,11 @@ def test_a_time_that_does_not_suffice_is_told(prices):
     assert "1e-09 s did not suffice for: a; b; c; d; b, d. Raise --max-seconds, or lower --sample." in ended.stderr
 
 
+def test_the_time_ends_any_number_of_shuffles(prices):
+    ended = done("explain", *prices, "--repeats", 10**17, "--max-seconds", "0.2")
+    assert "note  0.2 s " in ended.stderr
+
+
 def test_classes_have_metrics_of_classes(penguins):
     document = done("explain", penguins, PENGUINS, "--metric", "accuracy", "--json").document
     assert document["metric"] == "accuracy"
@@ -127,6 +132,8 @@ def test_a_level_is_a_value(penguins):
         (["--columns", "aa"], "--columns aa: no input column of the model. There is: a, b, c, d."),
         (["--rows", "--columns", "a"], "--rows and --columns: two questions. Choose one."),
         (["--rows", "--of", "z"], "--of z: no target of the model."),
+        (["--of", "y"], "--of y: says what --rows explains."),
+        (["--columns", ","], "--columns ,: names no column."),
         (["--rows", "--markdown"], "--rows and --markdown: the answer is CSV"),
         (["--repeats", "0"], "--repeats 0: must be 1 or more."),
         (["--sample", "-5"], "--sample -5: must be a whole number of 0 or more."),

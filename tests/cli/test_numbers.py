@@ -108,3 +108,31 @@ def test_an_input_far_from_all_that_was_trained_on_gets_a_finite_answer_or_is_re
     else:
         assert ended.code == 2
         assert "new.csv:2: column sepal_length" in ended.stderr
+
+
+@pytest.mark.parametrize(("loss", "transform"), [("auto", "log"), ("poisson", "auto")])
+def test_an_answer_beyond_all_bounds_is_an_error_with_its_line_in_every_verb(folder, loss, transform):
+    write_csv(folder / "t.csv", ["x", "y"], [[i, i * i % 50 + i] for i in range(60)])
+    write_csv(folder / "far.csv", ["x", "y"], [[3, 1], [1e9, 1]])
+    training = {"epochs": 3, "loss": loss, "optimizer": {"name": "adam", "learning_rate": 0.01}}
+    data = {"train": "t.csv", "target": "y"}
+    done("train", write_config(folder / "c.yaml", data, training, preprocess={"target": transform}, output="run"), "-q")
+    for verb, *more in (["predict"], ["predict", "--json"], ["eval"], ["explain"], ["explain", "--rows"]):
+        ended = mlp(verb, "run/weights.npz", "far.csv", *more, "-q")
+        assert (ended.code, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("far.csv:3: the numbers of this row are too large: the ")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (["1", "2", "1e31"], "t.csv:4: the weight w is 1e+31. Weights must be at most 1e30."),
+        (["1e-40"], "t.csv: every weight w is below 1e-30."),
+    ],
+)
+def test_weights_whose_powers_are_no_numbers_are_refused(folder, weights, message):
+    write_csv(folder / "t.csv", ["x", "w", "y"], [[i, weights[i % len(weights)], i % 7] for i in range(60)])
+    data = {"train": "t.csv", "target": "y", "weight": "w"}
+    ended = mlp("train", write_config(folder / "c.yaml", data, {"epochs": 2}, task="regression"), "-q")
+    assert ended.code == 2
+    assert message in ended.stderr

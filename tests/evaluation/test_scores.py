@@ -304,3 +304,11 @@ def test_every_score_lies_within_the_bounds_of_its_metric(classes, numbers, bool
         for key, value in TASKS[task][0](y, predicted, NAMES[: predicted.shape[1]], weights).items():
             metric = find_metric(key)
             assert math.isnan(value) or metric.lowest - 1e-9 <= value <= metric.highest + 1e-9, key
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c")])
+def test_a_row_that_has_all_the_weight_leaves_no_correlation_of_classes(names):
+    y = np.arange(30) % len(names)
+    probabilities = np.eye(len(names))[(y + (np.arange(30) % 4 == 1)) % len(names)]
+    weights = np.where(np.arange(30) == 0, 1e30, 1e-30)
+    assert score("classification", "mcc", y, probabilities, names, weights) == 0.0

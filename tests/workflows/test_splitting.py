@@ -87,6 +87,8 @@ def test_folds_of_members_keep_groups_whole_and_are_spans_of_time(table, validat
     [
         ({"group": "pateint"}, 1, "data.validation.group: no column 'pateint' in t.csv. Did you mean patient"),
         ({"group": "y"}, 1, "data.validation.group: y is the target."),
+        ({"group": ""}, 1, "data.validation.group: no column '' in t.csv."),
+        ({"time": ""}, FOLDS, "data.validation.time: no column '' in t.csv."),
         ({"group": "patient", "time": "day"}, 1, "data.validation: group and time do not go together."),
         ({"fraction": 0.3}, 1, "data.validation: names no way to hold rows out."),
         ({"column": "patient"}, 1, "data.validation: equals is missing"),

@@ -72,11 +72,7 @@ def explain(
         parse_number("--max-seconds", max_seconds, above=0.0) if max_seconds else None,
         parse_number("--confidence", confidence), parse_count("--seed", seed), delimiter, encoding,
     )  # fmt: skip
-    wanted = tuple(name.strip() for name in next(csv.reader([columns]), []) if name.strip())
-    if rows and wanted:
-        raise MlpError("--rows and --columns: two questions. Choose one.")
-    if rows and form in ("markdown", "html"):
-        raise MlpError(f"--rows and --{form}: the answer is CSV, or JSON Lines with --json.")
+    wanted = _wanted(rows, columns, of, form)
     if rows:
         _write_rows(*explain_rows(request, of), is_json=form == "json")
     elif wanted:
@@ -87,6 +83,20 @@ def explain(
         with shown_work(screen, "explaining"):
             result = explain_columns(request)
         screen.give(document(result), as_json(result), form)
+
+
+def _wanted(rows: bool, columns: str, of: str, form: str) -> tuple[str, ...]:
+    """The names in --columns; raises MlpError for options that do not go together."""
+    wanted = tuple(name.strip() for name in next(csv.reader([columns]), []) if name.strip())
+    if columns and not wanted:
+        raise MlpError(f"--columns {columns}: names no column.")
+    if rows and wanted:
+        raise MlpError("--rows and --columns: two questions. Choose one.")
+    if of and not rows:
+        raise MlpError(f"--of {of}: says what --rows explains. Add --rows, or leave it out.")
+    if rows and form in ("markdown", "html"):
+        raise MlpError(f"--rows and --{form}: the answer is CSV, or JSON Lines with --json.")
+    return wanted
 
 
 def document(result: "ImportanceResult") -> Document:

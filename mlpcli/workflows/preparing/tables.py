@@ -238,9 +238,10 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     _require(loaded, table, "data.drop", data.drop, table.column_names)
     _require(loaded, table, "data.columns", data.columns, table.column_names)
     _require(loaded, table, "data.features", data.features or ())
-    _require(loaded, table, "data.weight", [data.weight] if data.weight else ())
+    _require(loaded, table, "data.weight", () if data.weight is None else [data.weight])
     for key, name in (("column", fold), ("group", group), ("time", time)):
-        _require(loaded, table, f"data.validation.{key}", [name] if name else ())
+        is_named = getattr(data.validation, key, None) is not None
+        _require(loaded, table, f"data.validation.{key}", [name] if is_named else ())
         if key != "column" and name in data.target:
             raise loaded.error(f"data.validation.{key}", f"{name} is the target.")
     taken = {*data.target, *data.drop, data.weight or "", fold, group} - {""}
