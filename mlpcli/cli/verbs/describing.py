@@ -99,7 +99,8 @@ def layers_remark(network: "Network", n_members: int = 1) -> str:
     n_read = next(one.tensor.shape[1] for one in network.tensors if one.name == "W1")
     parts = [f"W of the first member, parameters of all {n_members}"] if n_members > 1 else []
     if n_read != network.sizes[0]:
-        parts.append(f"layer 1 reads {n_read} values, made of {network.sizes[0]} inputs by what stands before it")
+        made = f"made of the {network.sizes[0]} inputs by embeddings or the choice of columns for a member"
+        parts.append(f"layer 1 reads {n_read} values, {made}")
     return "; ".join(parts)
 
 
