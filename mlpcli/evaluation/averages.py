@@ -1,4 +1,4 @@
-"""Mean, median and safe_divide as every metric takes them: weighted, along the rows, without a warning.
+"""Means, quantiles and divisions as every metric takes them: weighted, along the rows, without a warning.
 
 What follows from many rows is taken block by block, so that it is never held of all of them; but of resamples at once,
 which ask for it again and again.
@@ -7,6 +7,7 @@ which ask for it again and again.
 of these stand along a leading axis, so that a metric, and with it its uncertainty, is written once.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Protocol, Self, TypeAlias, TypeGuard, TypeVar
 
@@ -19,6 +20,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 # Predictions of a block of rows: they stay in the cache.
 BLOCK_CELLS = 1 << 15
 FEWEST_ROWS = 1 << 10
+# Of all weight: where a fraction of it is reached exactly between two values, up to the rounding of sums.
+TOLERANCE = 1e-11
 
 
 class Predicted(Protocol):
@@ -104,13 +107,17 @@ def grouped_sums(groups: NDArray[np.int64], n_groups: int, weights: Floats | Non
 
 
 def weighted_quantile(values: Floats, quantile: float, weights: Floats | None) -> Floats:
-    """A quantile, in (0, 1), of each column of `values` (n_rows, M), as (M,).
+    """A quantile, in (0, 1), of each column of `values` (n_rows, M), as (M,); a row of weight k is k rows.
 
-    With weights it is the value at which that share of the weight is reached, or the mean of two neighbours where it is
-    reached exactly between them (Hyndman & Fan 1996, definition 2; scikit-learn's median since 1.7).
+    It is the value at which that fraction of the weight is reached, or the mean of two neighbours where it is reached
+    exactly between them (Hyndman & Fan 1996, definition 2; scikit-learn's median since 1.7).
     """
     if weights is None:
-        return np.asarray(np.quantile(values, quantile, axis=0), dtype=np.float64)
+        n_rows = len(values)
+        at, tolerance = n_rows * quantile, n_rows * TOLERANCE
+        low, high = max(math.ceil(at - tolerance) - 1, 0), min(math.floor(at + tolerance), n_rows - 1)
+        ordered = np.partition(values, [low, high], axis=0)
+        return np.asarray((ordered[low] + ordered[high]) / 2, dtype=np.float64)
     counted = weights > 0
     return np.array([_quantile_of_column(column, quantile, weights[counted]) for column in values[counted].T])
 
@@ -118,12 +125,9 @@ def weighted_quantile(values: Floats, quantile: float, weights: Floats | None) -
 def _quantile_of_column(column: Floats, quantile: float, weights: Floats) -> float:
     order = np.argsort(column)
     reached = np.cumsum(weights[order])
-    share = reached[-1] * quantile
-    position = int(np.searchsorted(reached, share))
-    if reached[position] - share > np.finfo(np.float64).eps:
-        return float(column[order[position]])
-    following = min(position + 1, len(order) - 1)
-    return float(column[order[position]] + column[order[following]]) / 2
+    at, tolerance = reached[-1] * quantile, reached[-1] * TOLERANCE
+    low, high = np.minimum(np.searchsorted(reached, [at - tolerance, at + tolerance]), len(order) - 1)
+    return float(column[order[low]] + column[order[high]]) / 2
 
 
 class SortedColumn:
@@ -137,10 +141,10 @@ class SortedColumn:
         """The median under each row of `weights` (R, n_rows), as (R,), by the rule of `weighted_quantile`."""
         reached = np.cumsum(weights[:, self.order], axis=1)
         half = reached[:, -1] / 2
-        eps = np.finfo(np.float64).eps * reached[:, -1]
+        tolerance = TOLERANCE * reached[:, -1]
         ends = [
             [np.searchsorted(row, share) for row, share in zip(reached, shares, strict=True)]
-            for shares in (half - eps, half + eps)
+            for shares in (half - tolerance, half + tolerance)
         ]
         low, high = np.minimum(ends, len(self.values) - 1)
         return np.asarray((self.values[low] + self.values[high]) / 2)

@@ -23,6 +23,11 @@ from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, 
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
 
 N_RESAMPLES = 2000
+# Why metrics without an interval have none.
+UNDECIDABLE = {
+    "max_error": "is the error of one row, and says nothing of rows that are not here",
+    "ece": "is an absolute difference, which chance alone keeps above 0",
+}
 # Fewer rows say too little of those that are not seen.
 FEWEST_ROWS = 30
 
@@ -114,11 +119,7 @@ def _is_same_threshold(old: Prediction, new: Prediction) -> bool:
 
 
 def can_decide(metric: str) -> bool:
-    """Whether resampled rows tell a difference of the metric from chance.
-
-    The largest error is that of one row: a resample has that row or not, and the difference is what it is or of another
-    row. The calibration error is an absolute difference, which chance alone keeps above 0, the more so in a resample.
-    """
+    """Whether rows tell a difference of the metric from chance; see UNDECIDABLE."""
     return find_metric(metric).has_interval
 
 
@@ -136,7 +137,7 @@ def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference:
     """The interval of the difference of one score, or why there is none."""
     metric = find_metric(key)
     if not can_decide(key):
-        return no_interval(f"{key} is decided by single rows")
+        return no_interval(f"{key} {UNDECIDABLE[metric.name]}")
     if math.isnan(difference):
         return no_interval(f"{key} itself is not defined for these rows")
     n_rows = float(effective_rows(truth.weights, np.ones((len(truth.y), 1), np.bool_))[0])

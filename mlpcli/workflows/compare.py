@@ -13,7 +13,7 @@ from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, answer_names
 from mlpcli.errors import DataError, MlpError
 from mlpcli.evaluation.discernment import lacking
-from mlpcli.evaluation.paired import Difference, Prediction, Truth, can_decide, compare_scores
+from mlpcli.evaluation.paired import UNDECIDABLE, Difference, Prediction, Truth, can_decide, compare_scores
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.messages import listed
 from mlpcli.model import Model
@@ -24,12 +24,6 @@ from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.scoring import far_worse_on_rows
 from mlpcli.workflows.trained_rows import notes_on_trained_rows
-
-# Why metrics that resampled rows cannot judge decide nothing.
-UNDECIDABLE = {
-    "max_error": "it is the error of one row, and says nothing of rows that are not here.",
-    "ece": "it is an absolute difference, which chance alone keeps above 0.",
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ def compare(request: CompareRequest) -> CompareResult:
     if not can_decide(metric):
         others = ", ".join(key for key in known if "[" not in key and can_decide(key))
         raise MlpError(
-            f"--metric {metric}: gives no interval and no verdict: {UNDECIDABLE[find_metric(metric).name]}\n"
+            f"--metric {metric}: gives no interval and no verdict: it {UNDECIDABLE[find_metric(metric).name]}.\n"
             f"mlp eval shows it for each model. Metrics that can decide: {others}"
         )
     metrics = list(dict.fromkeys([*main_metrics(target.task, names), metric]))

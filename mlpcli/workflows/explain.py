@@ -16,8 +16,8 @@ from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, decode_outputs, predicted_columns
 from mlpcli.errors import DataError, MlpError, did_you_mean
-from mlpcli.evaluation.paired import Truth, can_decide
-from mlpcli.evaluation.scores import explain_unknown_metric, metric_names, score
+from mlpcli.evaluation.paired import UNDECIDABLE, Truth, can_decide
+from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
 from mlpcli.explain.contributions import contributions
 from mlpcli.explain.dependence import Dependence, donors_of_codes, donors_of_numbers, partial_dependence
 from mlpcli.explain.importance import Importance, Judged, permutation_importance
@@ -197,7 +197,8 @@ def _metric(model: Model, asked: str) -> str:
     if metric not in known:
         raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
     if not can_decide(metric):
-        raise MlpError(f"--metric {metric}: is decided by single rows. Choose another one, such as {known[0]}.")
+        reason = UNDECIDABLE[find_metric(metric).name]
+        raise MlpError(f"--metric {metric}: gives no interval: it {reason}. Choose another one, such as {known[0]}.")
     return metric
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlpcli.evaluation.metrics import METRICS
-from mlpcli.workflows.compare import UNDECIDABLE
+from mlpcli.evaluation.paired import UNDECIDABLE
 from tests.program import DATA, QUICK, done, mlp, train, write_csv
 
 PENGUINS = DATA / "penguins.csv"

@@ -128,7 +128,7 @@ def test_a_level_is_a_value(penguins):
     ("options", "message"),
     [
         (["--metric", "rsme"], "--metric rsme: unknown metric 'rsme'. Did you mean rmse?"),
-        (["--metric", "max_error"], "--metric max_error: is decided by single rows."),
+        (["--metric", "max_error"], "--metric max_error: gives no interval: it is the error of one row"),
         (["--columns", "aa"], "--columns aa: no input column of the model. There is: a, b, c, d."),
         (["--rows", "--columns", "a"], "--rows and --columns: two questions. Choose one."),
         (["--rows", "--of", "z"], "--of z: no target of the model."),

@@ -1,90 +1,46 @@
-"""Scores are taken block by block: they do not depend on the blocks, and what they hold hardly on the rows."""
-
-import tracemalloc
+"""Quantiles of rows with weights."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mlpcli.evaluation import averages, ranking
-from mlpcli.evaluation.scores import score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.averages import SortedColumn, weighted_quantile
 
-NAMES = ["a", "b", "c"]
-N_ROWS = 500
-
-
-def numbers():
-    rng = np.random.default_rng(1)
-    return rng.normal(size=(N_ROWS, 2)), rng.normal(size=(N_ROWS, 2)).round(1)
+ROWS = st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 5)), min_size=1, max_size=40).filter(
+    lambda rows: any(weight for _, weight in rows)
+)
+UNITS = st.sampled_from([1.0, 1 / 3, 0.7, 1e-6, 1234.5])
 
 
-def yes_no():
-    rng = np.random.default_rng(2)
-    return rng.integers(2, size=(N_ROWS, 3)), rng.random((N_ROWS, 3)).round(2)
+@settings(deadline=None, max_examples=200)
+@given(ROWS, UNITS, st.sampled_from([0.5, 0.8, 0.1, 0.25, 0.7, 0.29]))
+def test_a_quantile_of_weighted_rows_is_that_of_their_copies_in_whatever_unit(rows, unit, quantile):
+    values, weights = np.array([float(value) for value, _ in rows]), np.array([weight for _, weight in rows])
+    of_copies = weighted_quantile(np.repeat(values, weights)[:, None], quantile, None)
+    of_weights = weighted_quantile(values[:, None], quantile, weights * unit)
+    assert of_weights == pytest.approx(of_copies)
+    if quantile in (0.5, 0.25):  # of which multiples have no rounding
+        of_numpy = np.quantile(np.repeat(values, weights), quantile, method="averaged_inverted_cdf")
+        assert of_copies == pytest.approx(of_numpy)
 
 
-def classes(n_classes, n_rows=N_ROWS):
-    rng = np.random.default_rng(n_classes)
-    p = rng.random((n_rows, n_classes)).round(2) + 0.01
-    return rng.integers(n_classes, size=n_rows), p / p.sum(axis=1, keepdims=True)
+@settings(deadline=None, max_examples=100)
+@given(ROWS, UNITS)
+def test_the_median_of_a_sorted_column_is_the_quantile_of_one_half(rows, unit):
+    values, weights = np.array([float(value) for value, _ in rows]), np.array([weight for _, weight in rows]) * unit
+    (found,) = SortedColumn(values).medians(weights[None])
+    assert found == weighted_quantile(values[:, None], 0.5, weights)[0]
 
 
-CASES = {
-    "two classes": (score_classes, *classes(2)),
-    "three classes": (score_classes, *classes(3)),
-    "numbers": (score_numbers, *numbers()),
-    "yes and no": (score_multilabel, *yes_no()),
-}
+@settings(deadline=None, max_examples=100)
+@given(ROWS, st.sampled_from([0.5, 0.8, 0.1]))
+def test_no_constant_has_a_smaller_pinball_loss_than_the_quantile(rows, quantile):
+    values, weights = np.array([float(value) for value, _ in rows]), np.array([weight for _, weight in rows])
 
+    def loss(constant):
+        error = values - constant
+        return float(weights @ np.maximum(quantile * error, (quantile - 1) * error))
 
-class InBlocks:
-    """Predictions that are never there as a whole."""
-
-    def __init__(self, predicted):
-        self.shape, self._predicted = predicted.shape, predicted
-
-    def __getitem__(self, rows):
-        assert isinstance(rows, slice)
-        assert rows.stop - rows.start < self.shape[0]
-        return self._predicted[rows].copy()
-
-
-@pytest.fixture
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(averages, "BLOCK_CELLS", 1)
-    monkeypatch.setattr(averages, "FEWEST_ROWS", 7)
-    monkeypatch.setattr(ranking, "LOOKED_UP", 5)
-    monkeypatch.setattr(ranking, "MOST_PASSES", 2)
-
-
-@pytest.mark.parametrize("is_weighted", [False, True])
-@pytest.mark.parametrize("case", CASES)
-def test_scores_do_not_depend_on_the_blocks(case, is_weighted, request):
-    score_all, y, predicted = CASES[case]
-    weights = np.random.default_rng(3).random(N_ROWS) if is_weighted else None
-    whole = score_all(y, predicted, NAMES[: predicted.shape[1]], weights)
-    request.getfixturevalue("small_blocks")
-    assert score_all(y, predicted, NAMES[: predicted.shape[1]], weights) == pytest.approx(whole, rel=1e-13)
-
-
-@pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("case", CASES)
-def test_predictions_may_come_block_by_block(case):
-    score_all, y, predicted = CASES[case]
-    names = NAMES[: predicted.shape[1]]
-    assert score_all(y, InBlocks(predicted), names) == score_all(y, predicted, names)
-
-
-@pytest.mark.parametrize(("dtype", "n_bytes"), [(np.float64, 9), (np.float32, 5)])
-def test_scoring_two_classes_holds_a_score_and_a_byte_for_each_further_row(dtype, n_bytes):
-    def peak(n_rows):
-        y, p = classes(2, n_rows)
-        y, p = y.astype(np.uint8), InBlocks(p.astype(dtype).astype(np.float64))
-        tracemalloc.start()
-        score_classes(y, p, NAMES[:2])
-        try:
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    fewer, more = 200_000, 600_000
-    assert peak(more) - peak(fewer) < n_bytes * (more - fewer)
+    best = loss(weighted_quantile(values[:, None], quantile, weights)[0])
+    assert all(best <= loss(value) + 1e-9 for value in values)
