@@ -42,7 +42,7 @@ Maximum = Annotated[
     typer.Option("--max", metavar="METRIC=VALUE", help="Fail (exit 1) above this value; repeatable."),
 ]
 Confidence = Annotated[
-    str, typer.Option("--confidence", metavar="SHARE", help="How often an interval is to hold the true score.")
+    str, typer.Option("--confidence", metavar="LEVEL", help="How often an interval is to hold the true score.")
 ]
 Replicates = Annotated[
     str, typer.Option("--replicates", metavar="N", help="Resamples of the rows; 1000, or fewer of many rows.")

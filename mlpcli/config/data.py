@@ -11,7 +11,7 @@ from mlpcli.data.table import DEFAULT_MISSING
 from mlpcli.options import Setting, options
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
-Share = Annotated[float, Setting("A share of the rows.", ge=0, lt=1)]
+Share = Annotated[float, Setting("A fraction of the rows.", ge=0, lt=1)]
 
 
 @options

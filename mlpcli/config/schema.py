@@ -132,7 +132,9 @@ class ModelConfig:
             "adds nothing."
         ),
     ] = "auto"
-    dropout: Annotated[float, Setting("Share of hidden neurons switched off at each training step.", ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Setting("Fraction of hidden neurons switched off at each training step.", ge=0, lt=1)] = (
+        0.0
+    )
     members: Annotated[Members, BeforeValidator(counted), Setting("Networks trained side by side and averaged.")] = (
         Members()
     )

@@ -10,7 +10,7 @@ from mlpcli.evaluation.averages import Floats, row_blocks, weighted_mean, weight
 
 
 def constant_classes(y: NDArray[np.integer], n_classes: int, weights: Floats | None = None) -> Floats:
-    """Share of each class in the codes `y` (n_rows,), as (K,): the constant probabilities of least log loss."""
+    """Fraction of each class in the codes `y` (n_rows,), as (K,): the constant probabilities of least log loss."""
     counts = np.zeros(n_classes)
     for some in row_blocks((len(y), 1)):
         counts += np.bincount(y[some], weights=None if weights is None else weights[some], minlength=n_classes)
@@ -23,5 +23,5 @@ def constant_numbers(y: Floats, weights: Floats | None = None, quantile: float |
 
 
 def constant_yes_no(y: Floats, weights: Floats | None = None) -> Floats:
-    """Share of yes in each column of `y` (n_rows, M) of 0 and 1, as (M,)."""
+    """Fraction of yes in each column of `y` (n_rows, M) of 0 and 1, as (M,)."""
     return weighted_mean(y, weights)

@@ -29,7 +29,7 @@ class StochasticAverage:
     """The plain mean of the weights after each step in the last part of training (Izmailov et al. 2018)."""
 
     name: Literal["swa"] = "swa"
-    start: Annotated[float, Setting("Share of the training after which averaging begins.", ge=0, lt=1)] = 0.75
+    start: Annotated[float, Setting("Fraction of the training after which averaging begins.", ge=0, lt=1)] = 0.75
 
     def weight(self, step: int, n_steps: int) -> float:
         """How much of the weights after step `step` (from 1) of `n_steps` enters; until it begins, all of them."""

@@ -28,9 +28,9 @@ Array = NDArray[np.floating[Any]]
 TINY = 1e-7
 
 Smoothing = Annotated[
-    Literal["auto"] | Annotated[float, Setting("A share.", ge=0, lt=1)],
+    Literal["auto"] | Annotated[float, Setting("A fraction.", ge=0, lt=1)],
     Setting(
-        "Share of the target spread over all classes (Szegedy et al. 2016); auto is 0.1 where the metric of early "
+        "Fraction of the target spread over all classes (Szegedy et al. 2016); auto is 0.1 where the metric of early "
         "stopping judges labels, as accuracy does, and 0 where that is the loss or judges probabilities."
     ),
 ]

@@ -62,7 +62,7 @@ class Cosine(Course):
     """Half a cosine from the full rate down to `final` of it (Loshchilov & Hutter 2017, without restarts)."""
 
     name: Literal["cosine"] = "cosine"
-    final: Annotated[float, Setting("Share of the rate at the end.", ge=0, le=1)] = 0.0
+    final: Annotated[float, Setting("Fraction of the rate at the end.", ge=0, le=1)] = 0.0
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
@@ -74,9 +74,9 @@ class OneCycle(Course):
     """Up to the full rate and down again, both along half a cosine (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"] = "one_cycle"
-    peak: Annotated[float, Setting("Share of the training after which the rate is highest.", gt=0, lt=1)] = 0.3
-    start: Annotated[float, Setting("Share of the rate at the start.", gt=0, le=1)] = 0.04
-    final: Annotated[float, Setting("Share of the rate at the end.", ge=0, le=1)] = 0.0001
+    peak: Annotated[float, Setting("Fraction of the training after which the rate is highest.", gt=0, lt=1)] = 0.3
+    start: Annotated[float, Setting("Fraction of the rate at the start.", gt=0, le=1)] = 0.04
+    final: Annotated[float, Setting("Fraction of the rate at the end.", ge=0, le=1)] = 0.0001
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
@@ -91,7 +91,7 @@ class FlatCos(Course):
     """The full rate for the share `flat` of the training, then half a cosine down to 0 (Holzmüller et al. 2024)."""
 
     name: Literal["flat_cos"] = "flat_cos"
-    flat: Annotated[float, Setting("Share of the training at the full rate.", ge=0, lt=1)] = 0.5
+    flat: Annotated[float, Setting("Fraction of the training at the full rate.", ge=0, lt=1)] = 0.5
     warmup: Warmup = 0.0
 
     def course(self, epoch: float, epochs: float) -> float:
@@ -118,7 +118,7 @@ Schedule = Constant | Step | Exponential | Cosine | OneCycle | FlatCos | CosLog
 
 
 def schedule_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
-    """Share of the learning rate at `epoch` (from 0, fractional) of `epochs`; in [0, 1]."""
+    """Fraction of the learning rate at `epoch` (from 0, fractional) of `epochs`; in [0, 1]."""
     remaining = epochs - schedule.warmup
     if epoch < schedule.warmup:
         return epoch / schedule.warmup * schedule.course(0.0, 1.0)
