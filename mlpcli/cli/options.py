@@ -77,8 +77,8 @@ def parse_number(option: str, text: str, above: float | None = None) -> float:
     return number
 
 
-def parse_count(option: str, text: str) -> int:
-    """The whole number, 0 or more, after an option of a verb whose values Typer leaves as texts; raises MlpError."""
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise MlpError(f"{option} {text}: must be a whole number of 0 or more.")
+def parse_count(option: str, text: str, least: int = 0) -> int:
+    """The whole number after an option of a verb whose values Typer leaves as texts; raises MlpError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least):
+        raise MlpError(f"{option} {text}: must be a whole number of {least} or more.")
     return int(text)

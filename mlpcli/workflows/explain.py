@@ -184,10 +184,6 @@ def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> Dep
 def _check(request: ExplainRequest) -> None:
     if not 0.0 < request.confidence < 1.0:
         raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
-    if request.repeats < 1:
-        raise MlpError(f"--repeats {request.repeats}: must be 1 or more.")
-    if request.sample < 0:
-        raise MlpError(f"--sample {request.sample}: must be a number of rows, or 0 for all.")
 
 
 def _metric(model: Model, asked: str) -> str:

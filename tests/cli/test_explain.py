@@ -135,7 +135,7 @@ def test_a_level_is_a_value(penguins):
         (["--of", "y"], "--of y: says what --rows explains."),
         (["--columns", ","], "--columns ,: names no column."),
         (["--rows", "--markdown"], "--rows and --markdown: the answer is CSV"),
-        (["--repeats", "0"], "--repeats 0: must be 1 or more."),
+        (["--repeats", "0"], "--repeats 0: must be a whole number of 1 or more."),
         (["--sample", "-5"], "--sample -5: must be a whole number of 0 or more."),
         (["--confidence", "95"], "--confidence 95: must be between 0 and 1"),
         (["--max-seconds", "0"], "--max-seconds 0: must be greater than 0."),

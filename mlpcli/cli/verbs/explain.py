@@ -68,7 +68,7 @@ def explain(
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
     request = ExplainRequest(
-        weights, source, metric, parse_count("--sample", sample), parse_count("--repeats", repeats),
+        weights, source, metric, parse_count("--sample", sample), parse_count("--repeats", repeats, 1),
         parse_number("--max-seconds", max_seconds, above=0.0) if max_seconds else None,
         parse_number("--confidence", confidence), parse_count("--seed", seed), delimiter, encoding,
     )  # fmt: skip
