@@ -138,6 +138,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers(path
 VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "explain", "inspect", "diff", "runs", "repro")
 LAZY = {
     ("__init__.py", "__getattr__"),
+    ("__main__.py", "main"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
     *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
     ("cli/verbs/inspect.py", "_treatment"),

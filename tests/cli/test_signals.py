@@ -82,3 +82,22 @@ def test_a_prediction_that_is_interrupted_leaves_neither_half_a_file_nor_a_tempo
         assert process.stderr.read() == b"interrupted.\n"
         assert process.returncode == code
     assert os.listdir(folder) == []
+
+
+AT_IMPORT = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "mlpcli.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.sigtimedwait([], 5)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+from mlpcli.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_before_the_program_is_imported_shows_no_traceback():
+    ended = subprocess.run([sys.executable, "-c", AT_IMPORT], capture_output=True, timeout=30)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
