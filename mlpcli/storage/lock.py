@@ -120,6 +120,7 @@ def _knows_locks(folder: str) -> bool:
 
     os.stat(folder or os.curdir)  # which filelock would make
     probe = os.path.join(folder, f".mlp-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    os.close(os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # filelock tries for ever where none can be
     try:
         with FileLock(probe, fallback_to_soft=False):
             return True
