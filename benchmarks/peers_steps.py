@@ -224,8 +224,12 @@ class Worker:
         return self._pipe.recv()
 
 
+def _nothing() -> None:
+    """The epoch before any was prepared."""
+
+
 def _serve(peer: str, pipe: Any) -> None:
-    epoch: Epoch = lambda: None  # noqa: E731
+    epoch: Epoch = _nothing
     steps = 1
     while True:
         match pipe.recv():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.paired import FEWEST_ROWS, Truth
-from mlpcli.evaluation.scores import find_metric, gather, score
+from mlpcli.evaluation.scores import find_metric, gather, measure_of
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
 
 Inputs = NDArray[np.floating[Any]]
@@ -49,18 +49,14 @@ class Judged:
     threshold: NDArray[np.float64] | None = None
     confidence: float = 0.95
 
-    def score(self, answers: Answers) -> float:
-        """The score of answers to all rows."""
-        truth = self.truth
-        return score(truth.task, self.metric, truth.y, answers, truth.names, truth.weights, self.threshold)
-
-    def pseudo_values(self, answers: Answers) -> Answers | None:
-        """What each row says of the score (n_rows,); None for a metric that rows cannot say."""
+    def score(self, answers: Answers) -> tuple[float, Answers | None]:
+        """The score of answers to all rows, and what each row says of it (n_rows,); None where rows cannot say it."""
         metric, truth = find_metric(self.metric), self.truth
-        if self.metric != metric.name or truth.task not in metric.pseudo_values:
-            return None
+        evidence = gather(truth.task, truth.y, answers, truth.weights, self.threshold)
+        is_said_by_rows = self.metric == metric.name and truth.task in metric.pseudo_values
         with np.errstate(all="ignore"):
-            return metric.pseudo_values[truth.task](gather(truth.task, truth.y, answers, truth.weights, self.threshold))
+            whole = float(measure_of(truth.task, self.metric, truth.names)(evidence))
+            return whole, metric.pseudo_values[truth.task](evidence) if is_said_by_rows else None
 
 
 def permutation_importance(
@@ -79,8 +75,7 @@ def permutation_importance(
     A shuffled row takes its cells from another row, so that rows do not vary by themselves. Cells are shuffled within
     blocks of random rows instead, which do, and the interval is that of the mean over the blocks (Student's t).
     """
-    answers = judged.answers(X)
-    before, values = judged.score(answers), judged.pseudo_values(answers)
+    before, values = judged.score(judged.answers(X))
     blocks = np.array_split(rng.permutation(len(X)), max(1, min(BLOCKS, len(X) // FEWEST_OF_BLOCK)))
     changes: dict[tuple[str, ...], list[float]] = {columns: [] for columns in groups}
     moved: dict[tuple[str, ...], Answers] = {columns: np.zeros(len(blocks)) for columns in groups}
@@ -93,10 +88,10 @@ def permutation_importance(
             answers = judged.answers(X)
         finally:
             X[:, places] = kept
-        changes[columns].append(judged.score(answers) - before)
-        after = judged.pseudo_values(answers)
-        if values is not None and after is not None:
-            moved[columns] += [float(np.mean(after[block] - values[block])) for block in blocks]
+        after, shuffled = judged.score(answers)
+        changes[columns].append(after - before)
+        if values is not None and shuffled is not None:
+            moved[columns] += [float(np.mean(shuffled[block] - values[block])) for block in blocks]
     sign = -1.0 if find_metric(judged.metric).higher_is_better else 1.0
     found = [
         _importance(columns, sign * np.asarray(own), sign * moved[columns] / len(own), judged, len(X), values is None)

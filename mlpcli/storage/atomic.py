@@ -33,6 +33,8 @@ _DESCRIPTOR_NAMES = ("/dev/fd/", "/dev/std", "/proc/")
 def output_error(path: str, error: OSError) -> OutputError:
     """The message for a write to `path` that failed: what, where, what to do."""
     advice = _ADVICE.get(error.errno or 0, f"{error.strerror or error}. Choose another place.")
+    if error.errno == errno.ENOENT and os.path.isdir(os.path.dirname(path)):  # so answers /proc
+        advice = "the folder {folder} takes no new files. Choose another place."
     return OutputError(f"{path}: cannot be written: " + advice.format(folder=os.path.dirname(path) or "this folder"))
 
 

@@ -34,6 +34,9 @@ CONFIG = "config.yaml"
 METRICS = "metrics.json"
 RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
 
+# How the stop_reason in METRICS begins of a training that cannot go on as it is, and that of one that can.
+DIVERGED, INTERRUPTED = "diverged", "interrupted"
+
 PARTIAL, COMPLETE, REPLACED, LOCK = ".partial", ".complete", ".replaced", ".lock"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _MAX_DEPTH = 32
@@ -12,6 +13,15 @@ def format_json(value: Any) -> bytes:
     if _is_too_deep(value):
         raise ValueError(f"nested deeper than {_MAX_DEPTH}")
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys of all levels, joined by dots; a list is one value, and so is an empty mapping."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def parse_json(data: bytes) -> Any:

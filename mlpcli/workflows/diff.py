@@ -16,6 +16,7 @@ from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.storage.model_file import column_record, encode_model, load_model
 from mlpcli.storage.records import to_plain
+from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.main_metrics import main_metrics
 
 Array = NDArray[Any]
@@ -108,14 +109,14 @@ def sections_of(model: Model) -> Sections:
     record |= {key: last[key] for key in ("engine", "threads") if last}
     reading = {"reading": to_plain(model.reading), "weight_column": model.weight_column}
     return {
-        "config": dict(_flat(config)),
-        "data": dict(_flat({**data, "rows": rows, **reading})),
+        "config": dict(flattened(config)),
+        "data": dict(flattened({**data, "rows": rows, **reading})),
         "columns": {column.name: _column_text(column) for column in model.preprocessor.columns},
-        "target": dict(_flat(to_plain(model.target))),
+        "target": dict(flattened(to_plain(model.target))),
         "network": _networks(model.ensemble),
         "scores": dict(model.scores),
-        "training": dict(_flat(record)),
-        "versions": dict(_flat(last.get("versions", {}))),
+        "training": dict(flattened(record)),
+        "versions": dict(flattened(last.get("versions", {}))),
     }
 
 
@@ -127,7 +128,7 @@ def _networks(ensemble: Ensemble) -> dict[str, Any]:
         if network is first or network.layers != first.layers:
             prefix = "" if network is first else f"m{number}."
             found |= {f"{prefix}layer {place}": to_plain(layer) for place, layer in enumerate(network.layers, start=1)}
-    return dict(_flat(found)) | {"dtype": str(ensemble.dtype)}
+    return dict(flattened(found)) | {"dtype": str(ensemble.dtype)}
 
 
 def arrays_of(model: Model) -> dict[str, Array]:
@@ -156,15 +157,6 @@ def _changes(old: Sections, new: Sections) -> Iterator[Change]:
         for key in dict.fromkeys([*before, *after]):
             if key not in before or key not in after or before[key] != after[key]:
                 yield Change(section, key, before.get(key), after.get(key))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys of all levels, joined by dots; a list is one value."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _column_text(column: Feature) -> str:

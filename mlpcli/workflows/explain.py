@@ -252,15 +252,15 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
     state = dict(model.target_state)
     names = answer_names(target)
     baseline = typical_inputs(model)
+    with blas_threads(1):
+        typical = sample.answers(np.asarray(baseline[None], sample.X.dtype))[0]
     for start in range(0, len(sample.rows), ROWS_AT_ONCE):
         X = sample.X[start : start + ROWS_AT_ONCE]
         with blas_threads(1):
             answers = sample.answers(X)
-            typical = sample.answers(np.asarray(baseline[None], X.dtype))[0]
             own = answers.argmax(axis=1) if of_index is None else np.full(len(X), of_index)
-            given = next(iter(predicted_columns(target, answers, model.threshold).values()))
-            if len(target.names) > 1 and of_index is not None:
-                given = predicted_columns(target, answers, model.threshold)[names[of_index]]
+            predicted = predicted_columns(target, answers, model.threshold)
+            given = predicted[target.names[0 if of_index is None or len(target.names) == 1 else of_index]]
             decode = partial(_picked, partial(decode_outputs, target, state), own)
             parts = contributions(model.ensemble, decode, X, baseline)
         by_column = np.stack([parts[:, columns].sum(axis=1) for columns in places], axis=1)

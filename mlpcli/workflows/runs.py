@@ -16,6 +16,7 @@ from mlpcli.storage.lock import is_taken
 from mlpcli.storage.run_directory import (
     COMPLETE,
     CONFIG,
+    DIVERGED,
     HISTORY,
     LOCK,
     METRICS,
@@ -24,10 +25,9 @@ from mlpcli.storage.run_directory import (
     WEIGHTS,
     repair,
 )
-from mlpcli.storage.strict_json import parse_json
+from mlpcli.storage.strict_json import flattened, parse_json
 from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
-from mlpcli.workflows.training.journal import DIVERGED
 
 State = Literal["complete", "running", "interrupted", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "failed", "damaged")
@@ -196,15 +196,7 @@ def _config(path: str) -> dict[str, Any]:
         raise ValueError(f"{CONFIG} cannot be read") from error
     if not isinstance(value, dict):
         raise ValueError(f"{CONFIG} holds no config")
-    return dict(_flat({key: item for key, item in value.items() if key != "output"}))
-
-
-def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, item in value.items():
-        if isinstance(item, dict) and item:
-            yield from _flat(item, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", item
+    return dict(flattened({key: item for key, item in value.items() if key != "output"}))
 
 
 def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:

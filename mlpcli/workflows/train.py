@@ -12,7 +12,7 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import Diverged, Interrupted, OutputError
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.machine import keep_freed_memory, return_freed_memory
-from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
@@ -26,7 +26,7 @@ from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.fitting import Outcome, epochs, finished
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.interruption import Interruption
-from mlpcli.workflows.training.journal import DIVERGED, INTERRUPTED, Journal, flat_metrics
+from mlpcli.workflows.training.journal import Journal, flat_metrics
 from mlpcli.workflows.training.memory import refuse_over_budget
 from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
 

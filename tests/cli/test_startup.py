@@ -97,3 +97,7 @@ def test_importing_the_package_is_cheap_until_it_is_used():
         "assert 'pandas' in sys.modules and 'typer' not in sys.modules and 'rich' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_listing_runs_needs_nothing_that_trains_or_reads_tables(iris):
+    assert heavy_after("runs", iris.parent.parent) == {"numpy", "yaml", "rich"}

@@ -166,5 +166,5 @@ def test_a_disk_that_fails_when_the_lock_is_given_back_costs_nothing(tmp_path, m
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no folder that takes no files")
 @pytest.mark.timeout(60)
 def test_a_folder_that_takes_no_files_is_an_error_and_no_wait_for_ever():
-    with pytest.raises(OutputError, match=r"/proc/x\.lock"):
+    with pytest.raises(OutputError, match=r"/proc/x\.lock: cannot be written: the folder /proc takes no new files\."):
         Lock("/proc/x.lock", "/proc/x").acquire()

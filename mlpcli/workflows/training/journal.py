@@ -30,8 +30,6 @@ FREE_TO_CHANGE = (
     "output", "expect", "budget", "data.test", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.engine", "training.threads",
 )  # fmt: skip
-# How the stop_reason begins of a training that cannot go on as it is, and that of one that can.
-DIVERGED, INTERRUPTED = "diverged", "interrupted"
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 

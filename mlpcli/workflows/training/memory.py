@@ -1,10 +1,12 @@
 """What a training takes in memory, and what it may: always the peak of the process."""
 
+import numpy as np
+
 from mlpcli.machine import held_memory, peak_memory
+from mlpcli.nn.steps import init_state
 from mlpcli.training.ensemble import JUDGED_ROWS
 from mlpcli.workflows.preparing.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.training.initial_state import fresh_state
 
 # Numba and LLVM, with the machine code of an epoch.
 COMPILED_BYTES = 115_000_000
@@ -17,8 +19,8 @@ def expected_peak(prepared: Prepared) -> int:
     buffers of a step of each, and those of a block of rows that is scored.
     """
     item = prepared.train.samples.X.dtype.itemsize
-    states = fresh_state(prepared).members
-    vectors = sum(state.flat.size * (4 + 2 * len(state.optimizer)) for state in states)
+    n_arrays = len(init_state(prepared.spec.update, np.empty(0)))  # of the optimizer, each as long as the weights
+    vectors = (4 + 2 * n_arrays) * sum(network.n_parameters for network in prepared.networks)
     widths = [sum(network.chain.widths(network.n_in)) for network in prepared.networks]
     steps = 5 * prepared.spec.batch_size * sum(widths)
     scoring = JUDGED_ROWS * max(widths) if len(prepared.parts) > 1 else 0
