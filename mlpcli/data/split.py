@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.data.stratify import deal_multilabel
 from mlpcli.data.table import Rows, row_dtype
 from mlpcli.errors import DataError
 
@@ -62,47 +63,82 @@ def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], wante
 
 def deal_groups(
     groups: NDArray[np.int64],
-    strata: NDArray[np.integer] | None,
+    strata: NDArray[Any] | None,
     fractions: Sequence[float],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """The part of each row (n_rows,), rows of one group in one part; each part gets about its fraction of the rows.
 
-    The largest groups come first, each into the part that it fills least, so that every class (`strata`, codes) is
-    spread as evenly as groups allow (the greedy rule of scikit-learn's StratifiedGroupKFold). Raises DataError where
-    there are fewer groups than parts.
+    Groups with most of any answer come first, each into the part that has least of what it has, half of the group
+    counted (Webster's and Sainte-Lague's rule, which favours neither large nor small parts). So every answer is spread
+    as evenly as groups allow. `strata` are class codes (n_rows,), or 0 and 1 of yes/no columns (n_rows, n_columns),
+    each of which has two answers. Raises DataError where there are fewer groups than parts.
     """
-    names, groups = np.unique(groups, return_inverse=True)
+    names, first_rows, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if len(names) < len(fractions):
         raise DataError(
             f"{len(fractions)} parts (training and validation, or folds) need as many groups, and there "
             f"{'is 1' if len(names) == 1 else f'are {len(names)}'}. Choose another column, or a random split."
         )
-    classes = np.zeros(len(groups), np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
-    n_classes = int(classes.max()) + 1
-    counts = np.bincount(groups * n_classes + classes, minlength=len(names) * n_classes).reshape(len(names), n_classes)
-    sizes, totals = counts.sum(axis=1), counts.sum(axis=0)
-    shuffled = rng.permutation(len(names))
-    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    counts = _answers_of_groups(groups, sizes, strata)
+    totals, shuffled = counts.sum(axis=0), rng.permutation(len(names))
+    weight = (counts @ (1.0 / totals))[shuffled]
+    order = shuffled[np.lexsort([-weight, sizes[shuffled] == 1])]
     n_large = min(int((sizes > 1).sum()) + SINGLE_ROWS * len(fractions), len(names))
-    wanted = np.asarray(fractions)[:, None] * totals  # (n_parts, n_classes)
+    wanted = np.asarray(fractions)[:, None] * totals  # (n_parts, n_answers)
     held, part_of = np.zeros(wanted.shape), np.empty(len(names), np.int64)
     for place, group in enumerate(order[:n_large].tolist()):
         own = counts[group]
-        fill = ((held + own) / wanted) @ (own / totals)
+        fill = ((held + own / 2) / wanted) @ (own / totals)
         n_left = n_large - place
         empty = np.flatnonzero(held.sum(axis=1) == 0)
         part = int(empty[np.argmin(fill[empty])]) if n_left <= len(empty) else int(np.argmin(fill))
         held[part] += own
         part_of[group] = part
     singles = order[n_large:]
-    kinds = counts[singles].argmax(axis=1)
-    for kind in range(n_classes):  # in a random order, as `shuffled` left them
-        own_singles = singles[kinds == kind]
-        lacking = np.maximum(wanted[:, kind] - held[:, kind], 1e-9)
-        ends = np.round(np.cumsum(lacking) / lacking.sum() * len(own_singles)).astype(np.int64)
-        part_of[own_singles] = np.searchsorted(ends, np.arange(len(own_singles)), side="right")
+    if strata is None or strata.ndim == 1:
+        part_of[singles] = _deal_singles(counts[singles].argmax(axis=1), wanted - held)
+    elif len(singles):
+        of_part = np.bincount(part_of[order[:n_large]], sizes[order[:n_large]], len(fractions))
+        room = _in_proportion(np.asarray(fractions) * len(groups) - of_part, len(singles))
+        part_of[singles] = deal_multilabel(strata[first_rows[singles]], room, rng)
     return part_of[groups]
+
+
+def _answers_of_groups(
+    groups: NDArray[np.int64], sizes: NDArray[np.int64], strata: NDArray[Any] | None
+) -> NDArray[np.int64]:
+    """Rows of each group and answer (n_groups, n_answers), of the answers that occur: the classes, or yes and no."""
+    n_groups = len(sizes)
+    if strata is None:
+        return sizes[:, None]
+    if strata.ndim == 1:
+        classes = np.unique(strata, return_inverse=True)[1]
+        n_classes = int(classes.max()) + 1
+        counts = np.bincount(groups * n_classes + classes, minlength=n_groups * n_classes)
+        return np.asarray(counts.reshape(n_groups, n_classes))
+    yes = np.stack([np.bincount(groups, column, n_groups) for column in strata.T], axis=1).astype(np.int64)
+    answers = np.hstack([yes, sizes[:, None] - yes])
+    return np.asarray(answers[:, answers.any(axis=0)])
+
+
+def _deal_singles(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The part of each group of one row, which are in a random order: what a part lacks of each class.
+
+    `kinds` (n_singles,) are their classes, `lacking` (n_parts, n_classes) the rows that parts lack.
+    """
+    part_of = np.empty(len(kinds), np.int64)
+    for kind in range(lacking.shape[1]):
+        own = np.flatnonzero(kinds == kind)
+        part_of[own] = np.repeat(np.arange(len(lacking)), _in_proportion(lacking[:, kind], len(own)))
+    return part_of
+
+
+def _in_proportion(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
+    """`n_rows` in whole numbers over parts (n_parts,) that lack so many."""
+    share = np.maximum(lacking, 1e-9)
+    ends = np.round(np.cumsum(share) / share.sum() * n_rows).astype(np.int64)
+    return np.diff(ends, prepend=0)
 
 
 def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArray[np.int64]:

@@ -35,6 +35,11 @@ def split_multilabel(
 def fold_multilabel(y: NDArray[Any], n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A fold for each row of `y` (n_rows, n_columns), 0 and 1; all of nearly equal size."""
     sizes = np.bincount(np.arange(len(y)) % n_folds, minlength=n_folds)
+    return deal_multilabel(y, sizes, rng)
+
+
+def deal_multilabel(y: NDArray[Any], sizes: Counts, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A side for each row of `y` (n_rows, n_columns), 0 and 1; side s gets `sizes[s]` rows, n_rows in all."""
     return _deal(y, sizes, rng, is_first_kept=False)
 
 

@@ -36,6 +36,37 @@ def test_parts_have_their_fraction_of_the_rows_and_of_each_class(fractions):
         assert np.mean(parts[classes == 1] == part) == pytest.approx(fraction, abs=0.03)
 
 
+@pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.25,) * 4])
+@pytest.mark.parametrize("largest", [1, 12])
+def test_parts_have_their_fraction_of_each_yes_and_each_no(fractions, largest):
+    """Of columns that go by the group, one of them rare; rows that are all alone are groups of one row."""
+    rng = RNG(0)
+    groups = np.repeat(np.arange(300), rng.integers(1, largest + 1, 300))
+    y = np.stack([(rng.random(300) < rate)[groups] for rate in (0.04, 0.3, 0.9)], axis=1).astype(float)
+    parts = deal_groups(groups, y, fractions, rng)
+    slack = 1.0 / 300 + (0.01 if largest == 1 else 0.0)
+    for part, fraction in enumerate(fractions):
+        is_part = parts == part
+        assert np.mean(is_part) == pytest.approx(fraction, abs=0.02)
+        for column in y.T:
+            for answer in (0.0, 1.0):
+                found, n_groups = np.mean(is_part[column == answer]), len(set(groups[column == answer].tolist()))
+                assert found == pytest.approx(fraction, abs=slack + 1.0 / n_groups), (part, answer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 12), min_size=20, max_size=120), st.integers(2, 4), st.integers(0, 3))
+def test_groups_of_rows_with_several_answers_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
+    rng = RNG(seed)
+    groups = np.where(rng.random(len(groups)) < 0.5, groups, 100 + np.arange(len(groups)))  # half of them alone
+    fractions = (1.0 / n_parts,) * n_parts
+    if len(np.unique(groups)) < n_parts:
+        return
+    parts = deal_groups(groups, rng.integers(0, 2, (len(groups), 3)).astype(float), fractions, rng)
+    assert set(parts.tolist()) == set(range(n_parts))
+    assert all(len(set(parts[groups == group].tolist())) == 1 for group in set(groups.tolist()))
+
+
 def test_rows_that_are_all_alone_are_split_as_strata_ask():
     classes = np.array([0] * 9000 + [1] * 1000)
     parts = deal_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))

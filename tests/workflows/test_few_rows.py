@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from mlpcli.config.loading import config_from_text
+from mlpcli.evaluation.intervals import USUAL
+from mlpcli.messages import number
 from mlpcli.workflows.init import init
-from mlpcli.workflows.preparing.few_rows import FEWEST_ROWS, WITHIN
+from mlpcli.workflows.preparing.few_rows import FEWEST_ROWS, WITHIN, fewest_rows
 from mlpcli.workflows.train import train
 from tests.program import write_csv
 from tests.workflows.staging import Watch, loaded
@@ -38,8 +40,30 @@ def test_few_validation_rows_are_told_with_the_interval_they_leave(folder, task,
     assert key in said
     assert "members: {count: 5, rows: folds}" in said
     said = caution({"count": 5, "rows": "folds"}, None)
-    assert said.startswith("60 validation rows prove little: ")
+    assert said.startswith("60 validation rows in folds prove little: ")
     assert said.endswith("Use more rows.")
+
+
+def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
+    """Scores of folds go together, so rows that are enough on their own are few in folds."""
+    n_rows = 2 * FEWEST_ROWS
+    table(folder, n_rows, 0.3)
+    folds = {"count": 5, "rows": "folds"}
+    nothing_chosen = {"early_stopping": None, "epochs": 1}
+    outcome = train(
+        loaded(
+            {"train": "t.csv", "target": "y", "validation": None},
+            nothing_chosen,
+            model={"members": folds},
+            expect={"min": {"accuracy.low": 0.999}},
+        ),
+        Watch(),
+    ).outcome
+    (verdict,) = outcome.verdicts
+    assert f"may as well be anything in [{number(verdict.score)}, " in outcome.caution
+    enough = fewest_rows(USUAL.of_folds(5))
+    assert enough == pytest.approx(FEWEST_ROWS * 2.25, abs=2)
+    assert f"From {enough} rows on" in outcome.caution
 
 
 def test_enough_rows_and_rows_that_leave_nothing_open_are_not_told(folder):

@@ -60,6 +60,27 @@ def test_the_validation_rows_are_the_last_by_time_which_may_be_an_input_or_dropp
         assert ("day" in prepared.preprocessor.feature_names) == (not drop)
 
 
+@pytest.mark.parametrize("members", [1, FOLDS])
+def test_a_rare_yes_of_several_columns_is_on_every_side_of_a_split_by_groups(folder, members):
+    """Four of forty groups have it: by chance one in eight splits would hold out none, and three folds lack it more."""
+    rows = [(f"p{i // 3:02d}", i / 10, int(i // 3 % 10 == 0), i % 2) for i in range(N_ROWS)]
+    write_csv(folder / "t.csv", ["patient", "x", "rare", "often"], rows)
+    for seed in range(8):
+        options = {"target": ["rare", "often"]}
+        prepared = prepare(
+            loaded(
+                {"train": "t.csv", "validation": {"group": "patient"}, **options},
+                {"seed": seed},
+                task="multilabel",
+                model={"members": members},
+            )
+        )
+        if members == 1:
+            assert [int(part.truth[:, 0].sum()) for part in (prepared.train, prepared.validation)] == [9, 3], seed
+        else:
+            assert np.bincount(prepared.folds, prepared.train.truth[:, 0]).min() >= 3, seed
+
+
 def test_equal_rows_are_on_one_side(table):
     prepared = prepare(config({"copies": "together", "fraction": 0.5}, features=["small"]))
     train_values, held_out = (set(part.samples.X[:, 0].tolist()) for part in (prepared.train, prepared.validation))

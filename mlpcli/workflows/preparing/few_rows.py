@@ -5,25 +5,35 @@ from math import ceil
 import numpy as np
 
 from mlpcli.data.targets.target import answer_names
-from mlpcli.evaluation.intervals import USUAL
+from mlpcli.evaluation.intervals import USUAL, IntervalOptions
 from mlpcli.messages import number
 from mlpcli.workflows.certainty import Answered
 
-# A fraction is known to within this, at 95 % and whatever it is, from FEWEST_ROWS rows on: 1.96 sqrt(1/4 / n) = WITHIN.
 WITHIN = 0.1
-FEWEST_ROWS = ceil((1.959964 / 2 / WITHIN) ** 2)
+
+
+def fewest_rows(certainty: IntervalOptions) -> int:
+    """Rows from which on any fraction is known to within WITHIN: z sqrt(1/4 / n) = WITHIN."""
+    return ceil((certainty.z / 2 / WITHIN) ** 2)
+
+
+FEWEST_ROWS = fewest_rows(USUAL)  # that stand for themselves
 # What is asked of each task: a score between 0 and 1, or of numbers one whose 0 is the baseline.
 ASKED = {"classification": ("accuracy",), "multilabel": ("hamming_loss",), "regression": ("r2",)}
 OF_TWO_CLASSES = ("roc_auc", "accuracy")
 
 
-def few_rows_note(answered: Answered, has_folds: bool, seed: int) -> str:
-    """A sentence where fewer than FEWEST_ROWS validation rows leave a score open by more than twice WITHIN, else ""."""
-    n_rows, task = len(answered.truth), answered.target.task
-    if n_rows >= FEWEST_ROWS:
+def few_rows_note(answered: Answered, n_folds: int, seed: int) -> str:
+    """A sentence where few validation rows leave a score open by more than twice WITHIN, else "".
+
+    Rows of folds, `n_folds` of them or 0, leave it open further: their scores go together.
+    """
+    certainty = USUAL.of_folds(n_folds) if n_folds else USUAL
+    n_rows, task, enough = len(answered.truth), answered.target.task, fewest_rows(certainty)
+    if n_rows >= enough:
         return ""
     asked = OF_TWO_CLASSES if len(answer_names(answered.target)) == 2 and task == "classification" else ASKED[task]
-    scored, shown = answered.score(USUAL, asked, seed), []
+    scored, shown = answered.score(certainty, asked, seed), []
     for key in asked:
         interval = scored.intervals.get(key)
         if key not in scored.scores or not np.isfinite(scored.scores[key]):
@@ -35,8 +45,9 @@ def few_rows_note(answered: Answered, has_folds: bool, seed: int) -> str:
             shown.append(f"{key} {number(scored.scores[key])} may as well be anything in {ends}")
     if not shown:
         return ""
-    more = "" if has_folds else ", or folds: model.members: {count: 5, rows: folds} with data.validation: null"
+    where = " in folds" if n_folds else ""
+    more = "" if n_folds else ", or folds: model.members: {count: 5, rows: folds} with data.validation: null"
     return (
-        f"{n_rows} validation rows prove little: {'; '.join(shown)}. From {FEWEST_ROWS} rows on any accuracy is known "
-        f"to within {WITHIN:g}. Use more rows{more}."
+        f"{n_rows} validation rows{where} prove little: {'; '.join(shown)}. From {enough} rows "
+        f"on any accuracy is known to within {WITHIN:g}. Use more rows{more}."
     )

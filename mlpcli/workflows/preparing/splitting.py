@@ -1,5 +1,7 @@
 """Which rows of the training table are held out: by chance, by a column, by groups that stay together, or by time."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,10 +104,12 @@ def _targets(settled: TrainingTable, rows: Rows) -> NDArray[np.float64]:
     return np.asarray(encode_target(target, state, settled.table, rows), np.float64)
 
 
-def _strata(settled: TrainingTable, rows: Rows) -> Rows | None:
-    """The class of each row; None for numbers and booleans."""
-    if settled.targets.task != "classification":
+def _strata(settled: TrainingTable, rows: Rows) -> NDArray[Any] | None:
+    """The class of each row (n_rows,), or 0 and 1 of each yes/no column (n_rows, n_targets); None for numbers."""
+    if settled.targets.task == "regression":
         return None
+    if settled.targets.task == "multilabel":
+        return _targets(settled, rows)
     target, state = fit_target(settled.table, settled.targets.schemas, "classification", rows)
     return encode_target(target, state, settled.table, rows)
 

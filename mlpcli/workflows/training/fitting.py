@@ -20,7 +20,7 @@ from mlpcli.workflows.certainty import Answered, reasons_undefined
 from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparing.data_store import SCORED_ROWS
-from mlpcli.workflows.preparing.few_rows import FEWEST_ROWS, few_rows_note
+from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -270,8 +270,8 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
     certainty = USUAL
-    if prepared.folds is not None and last is prepared.validation:
-        certainty = USUAL.of_folds(int(prepared.folds.max()) + 1)
+    if last is prepared.validation and (n_folds := _n_folds(prepared)):
+        certainty = USUAL.of_folds(n_folds)
     return _answered(prepared, last, ensemble).judge(gates, prepared.spec.seed, certainty)
 
 
@@ -282,7 +282,12 @@ def _answered(prepared: Prepared, part: Part, ensemble: Ensemble) -> Answered:
 
 def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
     """How little a few validation rows prove."""
-    validation = prepared.validation
-    if validation is None or len(validation.truth) >= FEWEST_ROWS:
+    validation, n_folds = prepared.validation, _n_folds(prepared)
+    if validation is None or len(validation.truth) >= fewest_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
         return ""
-    return few_rows_note(_answered(prepared, validation, ensemble), prepared.folds is not None, prepared.spec.seed)
+    return few_rows_note(_answered(prepared, validation, ensemble), n_folds, prepared.spec.seed)
+
+
+def _n_folds(prepared: Prepared) -> int:
+    """Folds that members leave out, 0 where there are none."""
+    return 0 if prepared.folds is None else int(prepared.folds.max()) + 1
