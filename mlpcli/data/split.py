@@ -138,7 +138,7 @@ def _in_proportion(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int6
     """`n_rows` in whole numbers over parts (n_parts,) that lack so many."""
     share = np.maximum(lacking, 1e-9)
     ends = np.round(np.cumsum(share) / share.sum() * n_rows).astype(np.int64)
-    return np.diff(ends, prepend=0)
+    return np.asarray(np.diff(ends, prepend=0))
 
 
 def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArray[np.int64]:
