@@ -5,9 +5,9 @@ from typer.main import get_command
 
 from mlpcli.aliases import KEYS, VALUES, VERBS, key_of, value_of
 from mlpcli.cli.main import app
-from mlpcli.config.schema import Config
-from mlpcli.config.shapes import all_keys, part_shapes
-from mlpcli.config.tree import path_text
+from mlpcli.config.schema.fields import all_keys, part_shapes
+from mlpcli.config.schema.sections import Config
+from mlpcli.config.yaml.tree import path_text
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.evaluation.metrics import METRICS
 

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from mlpcli.config.overrides import Override
+from mlpcli.config.loading import Override
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 
 from mlpcli.aliases import key_of, value_of
-from mlpcli.config.parsing import parse_scalar
-from mlpcli.config.shapes import (
+from mlpcli.config.schema.fields import (
     Shape,
     all_keys,
     allowed,
@@ -26,7 +25,8 @@ from mlpcli.config.shapes import (
     part_shapes,
     shape_of,
 )
-from mlpcli.config.tree import Path, Tree, escaped, path_text, shortened, shown
+from mlpcli.config.yaml.parsing import parse_scalar
+from mlpcli.config.yaml.tree import Path, Tree, escaped, path_text, shortened, shown
 from mlpcli.errors import ConfigError
 
 MAX_LINES = 3

@@ -1,34 +1,57 @@
-"""From a YAML file, or a mapping made in Python, to a validated `Config` that knows where each value came from."""
+"""From a YAML file or a mapping of Python, and `--set`, to a validated `Config` that knows where each value is from."""
 
-import codecs
 import json
-import os
-import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlpcli.config.complaints import config_error, nearest
-from mlpcli.config.dumping import as_plain
-from mlpcli.config.overrides import Override, apply_overrides
-from mlpcli.config.parsing import parse_yaml
-from mlpcli.config.schema import Config
-from mlpcli.config.shapes import Shape, is_options, part_defaults, part_for, part_names, part_shapes, shape_of
-from mlpcli.config.tree import Path, Place, Tree, escaped, path_text, shown, tree_from_mapping
+from mlpcli.config.complaints import config_error
+from mlpcli.config.schema.fields import (
+    Shape,
+    is_options,
+    part_defaults,
+    part_for,
+    part_names,
+    part_shapes,
+    shape_at,
+    shape_of,
+)
+from mlpcli.config.schema.sections import Config
+from mlpcli.config.yaml.dumping import as_plain
+from mlpcli.config.yaml.files import MAKE_ONE, config_text
+from mlpcli.config.yaml.parsing import parse_flow, parse_scalar, parse_yaml
+from mlpcli.config.yaml.tree import (
+    Path,
+    Place,
+    Tree,
+    escaped,
+    path_text,
+    refuse_unwritable,
+    shortened,
+    shown,
+    shown_path,
+    tree_from_mapping,
+)
 from mlpcli.errors import ConfigError, DataError
 
-MAX_BYTES = 256 * 1024  # a config is a page; this bounds the time that reading a wrong file can take
-TABLE_ENDINGS = re.compile(
-    r"\.(csv|tsv|tab|txt|jsonl|ndjson|parquet|feather|arrow|xlsx?|xlsm|xlsb|ods)(\.(gz|bz2|xz|zst|zip))?$",
-    re.IGNORECASE,
-)
-MAKE_ONE = "Make one with: mlp init DATA.csv --target COLUMN"
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One key set from outside the file; `text` is what the user typed, for messages: `--seed 7`."""
+
+    key: str
+    value: Any
+    text: str
+
+    @property
+    def option(self) -> str:
+        """The option it came by: `--set`, `--seed`."""
+        return self.text.split(maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
@@ -80,41 +103,13 @@ def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedCo
     Raises ConfigError: one to three lines, each with file:line (or `--set`), key, value and what is allowed.
     """
     name = escaped(path)
-    if table_name(path) and os.path.isfile(path):
-        raise ConfigError(f"{name}: a table, not a config. {_make_one_for(path)}")
-    if path.endswith(".npz") and os.path.isfile(path):
-        raise ConfigError(f"{name}: a model, not a config. What it was trained with: mlp inspect {name}")
-    text = _read_text(path, name)
-    value, tree = parse_yaml(_without_tabs(text), name)
+    value, tree = parse_yaml(config_text(path, name), name)
     if value is None:
         raise ConfigError(f"{name}: an empty config. {MAKE_ONE}")
     if not isinstance(value, dict):
         sections = ", ".join(part_shapes(Config))
         raise ConfigError(f"{name}: not a config: must be a mapping of {sections}, got {shown(value)}. {MAKE_ONE}")
     return _validated(tree, path, overrides)
-
-
-def _make_one_for(table: str) -> str:
-    """How to make the config of a table, and to train it."""
-    file, config = escaped(shlex.quote(table)), escaped(shlex.quote(f"{table_name(table)}.yaml"))
-    return f"Make its config: mlp init {file} --target COLUMN -o {config}, then: mlp train {config}"
-
-
-def table_name(path: str) -> str:
-    """The name of a file without its endings, if these are a table's; else ""."""
-    found = TABLE_ENDINGS.search(path)
-    return os.path.basename(path[: found.start()]) if found else ""
-
-
-def _without_tabs(text: str) -> str:
-    """JSON with spaces in place of its tabs, which YAML does not take; texts of JSON hold none."""
-    if "\t" not in text or not text.lstrip().startswith("{"):
-        return text
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return text.replace("\t", " ")
 
 
 def config_from_text(text: str, name: str) -> LoadedConfig:
@@ -193,46 +188,79 @@ def _short_form(tree: Tree, path: Path) -> Place | None:
     return None
 
 
-def _read_text(path: str, name: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{name}: no such file.{_nearest_file(path)}") from error
-    except IsADirectoryError as error:
+def parse_override(assignment: str) -> Override:
+    """`a.b=c` as an Override; raises ConfigError.
+
+    A value in brackets, braces or quotes is YAML (`[auto, 32]`). Any other text is taken as it stands, so that
+    `data.delimiter=|` and `data.train=-` need no quotes twice over; true, null and numbers are as in the file.
+    """
+    key, equals, text = assignment.partition("=")
+    shown_text = f"--set {shortened(escaped(assignment))}"
+    key = key.strip()
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"{shown_text}: must be KEY=VALUE, for example --set training.epochs=5")
+    if "[" in key:
+        whole = key.partition("[")[0]
         raise ConfigError(
-            f"{name}: a folder, not a config.{_nearest_file(os.path.join(path, 'config.yaml'))}"
-        ) from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise ConfigError(f"{name}: cannot be read ({reason}).") from error
-    if b"\0" in data and not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ConfigError(f"{name}: a binary file, not a config. {MAKE_ONE}")
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"{name}: larger than {MAX_BYTES // 1024} KB, so not a config. {MAKE_ONE}")
-    return _decoded(data, name)
+            f"{shown_text}: a list is set as a whole, for example --set '{shortened(escaped(whole))}=[...]'"
+        )
+    return Override(key, _read(text.strip() or text, shown_text), shown_text)
 
 
-def _decoded(data: bytes, name: str) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` writes in older PowerShells
-        try:
-            return data.decode("utf-16")
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{name}: not valid UTF-16. Save it as UTF-8.") from error
+def apply_overrides(tree: Tree, overrides: Sequence[str | Override], schema: type) -> Tree:
+    """A tree with the overrides in it, in their order; parents that are missing are made.
+
+    Raises ConfigError where a parent is a list or a plain value. Whether the key exists is the schema's to say, later.
+    """
+    changed = Tree(tree.name, deepcopy(tree.root), dict(tree.places))
+    for one in overrides:
+        override = parse_override(one) if isinstance(one, str) else one
+        _apply(changed, override, shape_of(schema))
+    return changed
+
+
+def _read(text: str, where: str) -> Any:
+    if text.startswith(("[", "{", '"', "'")):
+        return parse_flow(text, where)
+    refuse_unwritable(text, where)
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(
-            f"{name}:{line}: not valid UTF-8 (byte 0x{data[error.start]:02x}). Save it as UTF-8."
-        ) from error
+        return parse_scalar(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
-def _nearest_file(path: str) -> str:
-    folder, wanted = os.path.split(path)
-    try:
-        names = sorted(entry.name for entry in FilePath(folder or ".").iterdir() if entry.suffix in (".yaml", ".yml"))
-    except (OSError, ValueError):
-        return f" Nor is there a folder {escaped(folder)}."
-    found = nearest(wanted, names)
-    return f" Did you mean {escaped(os.path.join(folder, found))}?" if found else ""
+def _apply(tree: Tree, override: Override, root: Shape) -> None:
+    path: Path = tuple(override.key.split("."))
+    place = Place(override.text, override.option, key=path)
+    parent: dict[str, Any] = tree.root
+    for depth in range(1, len(path)):
+        inner = str(path[depth - 1])
+        parent[inner] = _as_mapping(parent.get(inner), path[:depth], tree, override, root)
+        tree.places.setdefault(path[:depth], place)
+        parent = parent[inner]
+    parent[str(path[-1])] = override.value
+    tree.forget(path)
+    _note(tree, path, override.value, place)
+
+
+def _as_mapping(value: Any, path: Path, tree: Tree, override: Override, root: Shape) -> dict[str, Any]:
+    """What stands at a parent of the key, as a mapping: `adam` becomes `{name: adam}`, nothing becomes `{}`."""
+    if isinstance(value, dict):
+        return value
+    place = tree.places.pop(path, None)
+    if value is None:
+        return {}
+    shape = shape_at(root, path, tree.root)
+    if shape and isinstance(value, str) and any(value in part_names(part) for part in shape.parts):
+        if place:
+            tree.places[(*path, "name")] = place
+        return {"name": value}
+    where = f" ({place.where})" if place else ""
+    raise ConfigError(f"{override.text}: {shown_path(path)} is {shown(value)}{where}, which has no keys.")
+
+
+def _note(tree: Tree, path: Path, value: Any, place: Place) -> None:
+    tree.places[path] = place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        _note(tree, (*path, key), item, place)

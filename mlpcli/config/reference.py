@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from mlpcli.config.dumping import as_plain, flow_text
-from mlpcli.config.schema import Config
-from mlpcli.config.shapes import Shape, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
+from mlpcli.config.schema.fields import Shape, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
+from mlpcli.config.schema.sections import Config
+from mlpcli.config.yaml.dumping import as_plain, flow_text
 
 _HEAD = """\
-<!-- Written by `python -m mlpcli.config.reference` from mlpcli/config/schema.py and the parts it names. -->
+<!-- Written by `python -m mlpcli.config.reference` from mlpcli/config/schema/sections.py and the parts it names. -->
 
 # Config reference
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpcli.config.dumping import as_plain
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.task import plan_targets
 from mlpcli.data.table import count_codes

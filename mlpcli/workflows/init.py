@@ -8,8 +8,8 @@ from time import perf_counter
 
 import numpy as np
 
-from mlpcli.config.recipe_sizes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
-from mlpcli.config.starter import StarterColumn, StarterData, starter_yaml
+from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
+from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import PLAIN, NumberFormat, name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table

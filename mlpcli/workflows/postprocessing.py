@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema import PostprocessConfig
+from mlpcli.config.schema.sections import PostprocessConfig
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names, decode_outputs
 from mlpcli.evaluation.calibration import fit_temperature
 from mlpcli.evaluation.metrics import METRICS

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlpcli.config.loading import LoadedConfig, config_from_mapping
-from mlpcli.config.overrides import Override
+from mlpcli.config.loading import LoadedConfig, Override, config_from_mapping
 from mlpcli.errors import DataError, Diverged, ModelFileError
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model, load_model

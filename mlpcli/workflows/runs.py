@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mlpcli.config.dumping import flow_text
-from mlpcli.config.parsing import parse_yaml
+from mlpcli.config.yaml.dumping import flow_text
+from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError, MlpError
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.storage.lock import is_taken

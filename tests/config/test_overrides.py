@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.loading import config_from_mapping
-from mlpcli.config.overrides import Override, parse_override
+from mlpcli.config.loading import Override, config_from_mapping, parse_override
 from mlpcli.errors import ConfigError
 from mlpcli.nn.optimizers import SGD, Adam
 

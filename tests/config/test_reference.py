@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from mlpcli.config.reference import reference_text
-from mlpcli.config.schema import Config
-from mlpcli.config.shapes import all_keys
+from mlpcli.config.schema.fields import all_keys
+from mlpcli.config.schema.sections import Config
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 

@@ -15,8 +15,8 @@ import pandas as pd
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.dumping import dump_yaml
 from mlpcli.config.loading import load_config
+from mlpcli.config.yaml.dumping import dump_yaml
 from tests.program import DATA, tree
 from tests.soak.children import Ending, Nursery
 from tests.soak.faults import Trouble

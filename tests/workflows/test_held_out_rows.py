@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlpcli.config.loading import load_config
-from mlpcli.config.recipe_sizes import RECIPES
+from mlpcli.config.recipes.sizes import RECIPES
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from tests.program import done, write_csv

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.schema import PostprocessConfig
+from mlpcli.config.schema.sections import PostprocessConfig
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget

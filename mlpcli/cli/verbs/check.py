@@ -123,7 +123,7 @@ def as_json(result: "CheckResult") -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     """A value of the config as it is written in YAML."""
-    from mlpcli.config.dumping import flow_text
+    from mlpcli.config.yaml.dumping import flow_text
 
     text = flow_text({key: _short(item) for key, item in value.items()} if isinstance(value, dict) else value)
     if len(text) <= MOST_CHARACTERS:

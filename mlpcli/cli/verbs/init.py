@@ -53,7 +53,7 @@ def init(
     """
     from mlpcli.cli.bars import shown_work
     from mlpcli.cli.terminal import Screen
-    from mlpcli.config.recipe_sizes import RECIPES
+    from mlpcli.config.recipes.sizes import RECIPES
     from mlpcli.data.schema.task import TASKS
     from mlpcli.errors import MlpError, did_you_mean
     from mlpcli.workflows.init import init as run_init

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.config.budget import parse_memory
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.schema.sections import parse_memory
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.lookahead import mapped_ahead

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema import PreprocessConfig
+from mlpcli.config.schema.data import PreprocessConfig
 from mlpcli.data.features.bins import PiecewiseLinear
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import level_feature

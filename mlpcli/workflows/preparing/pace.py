@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from mlpcli.config.schema import TrainingConfig
+from mlpcli.config.schema.sections import TrainingConfig
 from mlpcli.nn.schedules import CosLog, Step, stretch_ends
 
 # What `batch_size: auto` is up to so many training rows, and beyond the last (RealMLP's rule): many small steps where

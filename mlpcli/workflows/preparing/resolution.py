@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.data import HeldOut
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.schema.data import HeldOut
 from mlpcli.data.targets.target import Task
 from mlpcli.data.targets.transforms import TargetTransform
 from mlpcli.evaluation.scores import find_metric

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.data import HeldOut
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.schema.data import HeldOut
 from mlpcli.data.reading.faults import counted
 from mlpcli.data.row_hashes import row_hashes
 from mlpcli.data.schema.cells import canonical, canonical_in

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
-from mlpcli.config.dumping import as_plain, dump_yaml
+from mlpcli.config.yaml.dumping import as_plain, dump_yaml
 from mlpcli.errors import DataError
 from mlpcli.nn.averaging import StochasticAverage
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 
 from mlpcli import __version__
-from mlpcli.config.dumping import as_plain
+from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.storage.model_record import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.fit import TrainingState

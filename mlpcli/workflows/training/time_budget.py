@@ -4,8 +4,8 @@ from dataclasses import replace
 from time import perf_counter
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.config.recipe_sizes import Recipe, cheaper
-from mlpcli.config.starter import starter_yaml
+from mlpcli.config.recipes.sizes import Recipe, cheaper
+from mlpcli.config.recipes.starter import starter_yaml
 from mlpcli.workflows.init import Starter
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.timing import expected_seconds

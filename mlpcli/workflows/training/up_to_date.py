@@ -9,7 +9,7 @@ from typing import Any
 
 from mlpcli import __version__
 from mlpcli.config.loading import LoadedConfig, load_config
-from mlpcli.config.schema import Config
+from mlpcli.config.schema.sections import Config
 from mlpcli.data.reading.sources import sha256_of
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, Verdict, make_gates

@@ -11,8 +11,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.resolver import Resolver
 from yaml.serializer import Serializer
 
-from mlpcli.config.environment import escaped_references
-from mlpcli.config.parsing import ConfigResolver
+from mlpcli.config.yaml.environment import escaped_references
+from mlpcli.config.yaml.parsing import ConfigResolver
 
 _TAG = "tag:yaml.org,2002:"
 _FLOW_FROM = 2  # depth from which a mapping stands on one line: {name: sgd, learning_rate: 0.05}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mlpcli.config.recipe_sizes import RECIPES, Facts, Recipe
-from mlpcli.config.recipes import sections, validation
+from mlpcli.config.recipes.lines import sections, validation
+from mlpcli.config.recipes.sizes import RECIPES, Facts, Recipe
 from mlpcli.data.reading.faults import in_yaml
 from mlpcli.messages import display_width, folded
 

@@ -1,11 +1,14 @@
-"""The section `data` of the config: where the rows come from, and how they are read."""
+"""The sections `data` and `preprocess`: where the rows come from, how they are read, and how cells become numbers."""
 
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Discriminator
 
-from mlpcli.config.shorthand import by_role, listed
+from mlpcli.config.schema.shorthand import by_role, listed, named
+from mlpcli.data.features.bins import Encoding, NoEncoding
+from mlpcli.data.features.onehot import OneHot
+from mlpcli.data.features.scaling import MedianFill, MissingPolicy, Scaler, Standardize
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.data.table import DEFAULT_MISSING
 from mlpcli.options import Setting, options
@@ -99,3 +102,29 @@ class DataConfig:
         str | None,
         Setting("Folder of temporary data of large tables, which must exist; null is that above the run."),
     ] = None
+
+
+@options
+class PreprocessConfig:
+    """How cells become numbers; everything is fitted on the training rows alone."""
+
+    numeric: Annotated[
+        Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of number columns.")
+    ] = Standardize()
+    missing: Annotated[
+        Annotated[MissingPolicy, Discriminator("name")], named("median"), Setting("What stands for a missing number.")
+    ] = MedianFill()
+    encoding: Annotated[
+        Annotated[Encoding, Discriminator("name")],
+        named("none"),
+        Setting("Inputs of a number beside its scaled value."),
+    ] = NoEncoding()
+    categorical: Annotated[OneHot, named("onehot"), Setting("Coding of text columns.")] = OneHot()
+    target: Annotated[
+        Literal["auto", "standardize", "none", "log", "quantile", "scale"],
+        Setting(
+            "What regression targets become for the network; log takes log(1 + y), quantile normal scores, and both "
+            "standardize then; scale divides by the mean size; auto is scale for poisson, none for outputs that are "
+            "bounded, else standardize."
+        ),
+    ] = "auto"

@@ -10,7 +10,7 @@ quadratic cost for numbers.
 
 from dataclasses import dataclass
 
-from mlpcli.config.recipe_sizes import MANY_VALUES, Facts, Recipe
+from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.config.dumping import dump_yaml, yaml_text
 from mlpcli.config.loading import config_from_text, load_config
-from mlpcli.config.parsing import parse_yaml
+from mlpcli.config.yaml.dumping import dump_yaml, yaml_text
+from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.data.reading.faults import in_yaml
 from mlpcli.errors import ConfigError
 

@@ -4,17 +4,14 @@ Most parts are the very dataclasses that compute (`nn.optimizers`, `data.numeric
 by `name`; its short form is the name alone (`optimizer: adam`), and a mapping without a name means the default part.
 """
 
+import re
 from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator
 
-from mlpcli.config.budget import BudgetConfig
-from mlpcli.config.data import DataConfig
-from mlpcli.config.shorthand import counted, named, named_or_text
-from mlpcli.data.features.bins import Encoding, NoEncoding
-from mlpcli.data.features.onehot import OneHot
-from mlpcli.data.features.scaling import MedianFill, MissingPolicy, Scaler, Standardize
+from mlpcli.config.schema.data import DataConfig, PreprocessConfig
+from mlpcli.config.schema.shorthand import counted, named, named_or_text
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
 from mlpcli.nn.losses import Loss
@@ -22,6 +19,8 @@ from mlpcli.nn.optimizers import SGD, Optimizer
 from mlpcli.nn.schedules import Constant, Schedule
 from mlpcli.nn.steps import Multipliers
 from mlpcli.options import Setting, options
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 Task = Literal["auto", "classification", "regression", "multilabel"]
 HiddenActivation = Literal[
@@ -32,32 +31,6 @@ OutputActivation = Literal[
     "exp", "softmax",
 ]  # fmt: skip
 Layer = Annotated[int, Setting("Neurons of a layer.", ge=1, le=1_000_000)]
-
-
-@options
-class PreprocessConfig:
-    """How cells become numbers; everything is fitted on the training rows alone."""
-
-    numeric: Annotated[
-        Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of number columns.")
-    ] = Standardize()
-    missing: Annotated[
-        Annotated[MissingPolicy, Discriminator("name")], named("median"), Setting("What stands for a missing number.")
-    ] = MedianFill()
-    encoding: Annotated[
-        Annotated[Encoding, Discriminator("name")],
-        named("none"),
-        Setting("Inputs of a number beside its scaled value."),
-    ] = NoEncoding()
-    categorical: Annotated[OneHot, named("onehot"), Setting("Coding of text columns.")] = OneHot()
-    target: Annotated[
-        Literal["auto", "standardize", "none", "log", "quantile", "scale"],
-        Setting(
-            "What regression targets become for the network; log takes log(1 + y), quantile normal scores, and both "
-            "standardize then; scale divides by the mean size; auto is scale for poisson, none for outputs that are "
-            "bounded, else standardize."
-        ),
-    ] = "auto"
 
 
 @options
@@ -276,6 +249,22 @@ class ExpectConfig:
 
 
 @options
+class BudgetConfig:
+    """What a training may take; when that is used up, it ends and the best model so far is kept."""
+
+    seconds: Annotated[
+        float | None, Setting("Seconds of the training, reading included. null sets no limit.", gt=0)
+    ] = None
+    memory: Annotated[
+        str | Annotated[int, Setting("Bytes.", ge=1)] | None,
+        Setting(
+            "Most memory of the process, in bytes or as a text such as 500MB, 2GB or 2GiB; what is expected to need "
+            "more does not start, but rows that do not fit are trained on from disk. null sets no limit."
+        ),
+    ] = None
+
+
+@options
 class Config:
     """The whole file."""
 
@@ -288,3 +277,11 @@ class Config:
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
     budget: Annotated[BudgetConfig, Setting("What a training may take.")] = BudgetConfig()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None
+
+
+def parse_memory(amount: str | int) -> int:
+    """Bytes of `2GB`, `500 MB`, `2GiB` or a plain number; raises ValueError for anything else, and for less than 1."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b?", str(amount).strip().lower())
+    if found is None or not (n_bytes := int(float(found[1]) * UNITS[found[2] or ""])):
+        raise ValueError(f"{amount} is no amount of memory")
+    return n_bytes

@@ -5,11 +5,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.dumping import as_plain, dump_yaml, flow_text, yaml_text
 from mlpcli.config.loading import config_from_mapping, load_config
-from mlpcli.config.parsing import parse_yaml
-from mlpcli.config.schema import Config
-from mlpcli.config.shapes import is_options, part_shapes, shape_of
+from mlpcli.config.schema.fields import is_options, part_shapes, shape_of
+from mlpcli.config.schema.sections import Config
+from mlpcli.config.yaml.dumping import as_plain, dump_yaml, flow_text, yaml_text
+from mlpcli.config.yaml.parsing import parse_yaml
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
     [

@@ -1,6 +1,6 @@
 import pytest
 
-from mlpcli.config.budget import parse_memory
+from mlpcli.config.schema.sections import parse_memory
 
 
 @pytest.mark.parametrize(

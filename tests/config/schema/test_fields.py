@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BeforeValidator, Discriminator
 
-from mlpcli.config.shapes import all_keys, allowed, part_for, shape_at, shape_of
+from mlpcli.config.schema.fields import all_keys, allowed, part_for, shape_at, shape_of
 from mlpcli.options import Setting, options
 
 

@@ -19,8 +19,18 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from mlpcli.config.environment import References
-from mlpcli.config.tree import MAX_DEPTH, MAX_VALUES, Path, Place, Tree, escaped, path_text, refuse_unwritable, shown
+from mlpcli.config.yaml.environment import References
+from mlpcli.config.yaml.tree import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    Path,
+    Place,
+    Tree,
+    escaped,
+    path_text,
+    refuse_unwritable,
+    shown,
+)
 from mlpcli.errors import ConfigError
 
 MAX_DIGITS = 300  # more than any float holds; Python refuses to read whole numbers of thousands of digits

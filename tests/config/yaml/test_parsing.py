@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.parsing import parse_scalar, parse_yaml
+from mlpcli.config.yaml.parsing import parse_scalar, parse_yaml
 from mlpcli.errors import ConfigError
 
 YAML_PIECES = st.lists(

@@ -1,0 +1,1 @@
+"""What `mlp init` writes: the recipes and the text of the config."""

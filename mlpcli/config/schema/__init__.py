@@ -1,0 +1,1 @@
+"""What a config may say: its sections, their keys and short forms."""
