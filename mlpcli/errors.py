@@ -40,6 +40,10 @@ class DataError(MlpError):
     names_config = False  # whether the message says where the config names the table
 
 
+class IndivisibleRows(DataError):
+    """Rows cannot be divided into training and validation as asked; the message does not name their table."""
+
+
 class ModelFileError(MlpError):
     """A model file or a checkpoint is missing, damaged, foreign or newer than this program."""
 

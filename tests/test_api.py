@@ -433,3 +433,10 @@ def test_rows_that_do_not_fit_are_told(flowers, model, call, message):
     X, y = flowers[list(model.columns)].to_numpy(), flowers["species"].to_numpy()
     with pytest.raises(MlpError, match=message):
         call(model, X, y)
+
+
+@pytest.mark.parametrize("value", ["a", 1.0])
+def test_a_target_of_one_value_is_refused_and_the_data_frame_named_once(value):
+    rows = pd.DataFrame({"x": np.arange(40.0), "y": [value] * 40})
+    with pytest.raises(DataError, match=r"^the data frame: the target y has one value only"):
+        mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 1}}, rows)

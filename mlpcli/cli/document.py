@@ -31,7 +31,7 @@ class Column:
     name: str = ""
     unit: str = ""
     is_text: bool = False  # to the left, and folded between words; else to the right
-    is_whole: bool = False  # its words are never cut
+    is_whole: bool = False  # its words are not cut unless they fill two thirds of a line
     is_name: bool = False  # code spans in Markdown: names from files, metrics
     rank: int = 0
 

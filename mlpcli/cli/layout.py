@@ -16,6 +16,7 @@ GAP, NARROW_GAP = 3, 2
 LABEL = 10  # columns that the name of a fact takes at least
 # The least width of a column of texts: parts of the terminal's, and columns.
 NAME_PART, TEXT_PART, FEWEST = 3, 4, 12
+WHOLE_PART = 2 / 3  # of the terminal's: longer words are cut in every column
 
 
 def document_lines(document: Document, width: int | None) -> list[Line]:
@@ -114,7 +115,7 @@ class _Grid:
             return max(map(display_width, [*heading, *cells[self.has_heading :]]), default=0)
         longest = max((display_width(word) for cell in cells for word in cell.split(" ")), default=0)
         if self.columns[index].is_whole:
-            return longest
+            return min(longest, int(width * WHOLE_PART))
         return min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
 
     def comfortable(self, index: int, width: int) -> int:

@@ -1,6 +1,7 @@
 """A document as Markdown, for a pull request or a job's summary page.
 
-Names come from files: a text that could be markup, a mention or a link stands in a code span, where it is none.
+Names come from files: a word that could be markup, a mention or a link stands in a code span, where it is none. What
+would make a list, a quotation or a heading of a paragraph is escaped.
 """
 
 import re
@@ -10,42 +11,68 @@ from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Par
 from mlpcli.messages import on_one_line
 
 # A sign or beginning of which Markdown, or the page around it, could make something.
-_TELLING = re.compile(r"[^\w .,;·%:()\[\]=+>-]|_|://|www\.|\]\(")
+_TELLING = re.compile(r"[^\w .,;·%:()\[\]=+>-]|_|://|www\.|\]\(|\]:|:[\w+-]+:")
+# A word without the punctuation around it, which stays outside of a code span.
+_WORD = re.compile(r"(\(?)(.*?)([.,;:)]*)")
+# A paragraph that begins so would be a list, a quotation, or a line across the page.
+_BEGINNING = re.compile(r"(\d*)([-+>=]|(?<=\d)[.)](?= |$))")
 
 
 def markdown(document: Document) -> str:
     """Heading, title, verdicts, then the other blocks."""
-    parts = [f"### {safe(document.heading)}" if document.heading else "", safe(document.title)]
+    parts = [f"### {prose(document.heading)}" if document.heading else "", prose(document.title)]
     parts += map(_block, document.gates_first)
     return "\n\n".join(part for part in parts if part)
 
 
 def code(text: str) -> str:
     """Any text as a code span that can stand in a cell of a table."""
-    text = on_one_line(text).replace("|", r"\|") or " "
+    return _code(on_one_line(text).replace("|", r"\|"))
+
+
+def safe(text: str) -> str:
+    """The text of a cell: as it is where no sign in it could be markup, mention or link; else as a code span."""
+    return code(text) if _TELLING.search(on_one_line(text)) else on_one_line(text)
+
+
+def prose(text: str) -> str:
+    """Sentences as a paragraph: words that could be markup, mentions or links are code spans."""
+    text = " ".join(map(_word, on_one_line(text).split()))
+    beginning = _BEGINNING.match(text)
+    return f"{beginning[1]}\\{text[beginning.start(2) :]}" if beginning else text
+
+
+def _code(text: str) -> str:
+    text = text or " "
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence, space = "`" * (longest + 1), " " if "`" in (text[0], text[-1]) else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def safe(text: str) -> str:
-    """The text as it is where no sign in it could be markup, mention or link; else as a code span."""
-    return code(text) if _TELLING.search(on_one_line(text)) else on_one_line(text)
+def _word(word: str) -> str:
+    if word == "*":
+        return r"\*"
+    if not _TELLING.search(word):
+        return word
+    found = _WORD.fullmatch(word)
+    if found is None or not found[2]:
+        return _code(word)
+    return f"{found[1]}{_code(found[2])}{found[3]}"
 
 
 def _block(block: Block) -> str:
     match block:
         case Paragraph():
-            return "\n\n".join(safe(line) for line in block.text.split("\n") if line)
+            return "\n\n".join(prose(line) for line in block.text.split("\n") if line)
         case Facts():
             return _table([Column(is_text=True)] * 2, block.rows)
         case Gates():
             columns = [names("gate"), Column("score"), Column("verdict")]
             table = _table(columns, [(gate.name, gate.score, gate.verdict) for gate in block.rows])
-            return f"{table}\n\n{safe(block.more)}" if block.more else table
+            return f"{table}\n\n{prose(block.more)}" if block.more else table
         case Table():
-            title = f"{safe(block.title)}\n\n" if block.title else ""
-            more = f"\n\n{safe(block.more)}" if block.more else ""
+            title = f"{prose(block.title)}\n\n" if block.title else ""
+            more = f"\n\n{prose(block.more)}" if block.more else ""
             return f"{title}{_table(block.columns, block.rows, block.remark)}{more}"
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.stratify import deal_multilabel
 from mlpcli.data.table import Rows, row_dtype
-from mlpcli.errors import DataError
+from mlpcli.errors import IndivisibleRows
 
 # Rows that are dealt out at a time, and cells that are hashed at a time.
 DEALT_AT_ONCE = 1 << 16
@@ -22,14 +22,16 @@ def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.r
     """Part the rows into training and validation, both sorted; `share` in (0, 1) goes to validation.
 
     With `strata` (n_rows,), a class code per row, each class gives its share (largest remainder) and keeps at least one
-    row in training. Raises DataError when no row can be held out.
+    row in training. Raises IndivisibleRows when no row can be held out.
     """
     codes = np.zeros(n_rows, np.int8) if strata is None else strata
     sizes = np.bincount(codes)
     spare = np.maximum(sizes - 1, 0)
     if not spare.sum():
         what = "a single row" if n_rows == 1 else "no class with two rows" if n_rows else "no rows"
-        raise DataError(f"{what}: nothing can be held out for validation. Add rows, or name a file: data.validation.")
+        raise IndivisibleRows(
+            f"{what}: nothing can be held out for validation. Add rows, or name a file: data.validation."
+        )
     wanted = min(max(round(n_rows * share), 1), int(spare.sum()))
     wanted_of = _largest_remainder(sizes, spare, wanted)
     order = np.arange(n_rows, dtype=row_dtype(n_rows))
@@ -72,11 +74,11 @@ def deal_groups(
     Groups with most of any answer come first, each into the part that has least of what it has, half of the group
     counted (Webster's and Sainte-Lague's rule, which favours neither large nor small parts). So every answer is spread
     as evenly as groups allow. `strata` are class codes (n_rows,), or 0 and 1 of yes/no columns (n_rows, n_columns),
-    each of which has two answers. Raises DataError where there are fewer groups than parts.
+    each of which has two answers. Raises IndivisibleRows where there are fewer groups than parts.
     """
     names, first_rows, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if len(names) < len(fractions):
-        raise DataError(
+        raise IndivisibleRows(
             f"{len(fractions)} parts (training and validation, or folds) need as many groups, and there "
             f"{'is 1' if len(names) == 1 else f'are {len(names)}'}. Choose another column, or a random split."
         )
@@ -144,14 +146,14 @@ def _in_proportion(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int6
 def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArray[np.int64]:
     """The part of each row (n_rows,): consecutive spans of time, each of about its fraction of the rows.
 
-    Rows of one time are in one part. Missing times (NaN) count as the first. Raises DataError where there are fewer
-    distinct times than parts.
+    Rows of one time are in one part. Missing times (NaN) count as the first. Raises IndivisibleRows where there are
+    fewer distinct times than parts.
     """
     distinct, places, counts = np.unique(
         np.where(np.isnan(times), -np.inf, times), return_inverse=True, return_counts=True
     )
     if len(distinct) < len(fractions):
-        raise DataError(
+        raise IndivisibleRows(
             f"{len(fractions)} spans of time need as many distinct times, and there "
             f"{'is 1' if len(distinct) == 1 else f'are {len(distinct)}'}. Choose another column."
         )

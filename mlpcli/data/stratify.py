@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.errors import DataError
+from mlpcli.errors import IndivisibleRows
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -22,11 +22,11 @@ def split_multilabel(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Part the rows of `y` (n_rows, n_columns), 0 and 1, into training and validation, which gets `share` of them.
 
-    An answer of a single row stays in training. Raises DataError where no row can be held out.
+    An answer of a single row stays in training. Raises IndivisibleRows where no row can be held out.
     """
     n_rows = len(y)
     if n_rows < 2:
-        raise DataError("a single row: nothing can be held out for validation. Name a file: data.validation.")
+        raise IndivisibleRows("a single row: nothing can be held out for validation. Name a file: data.validation.")
     n_held_out = min(max(round(n_rows * share), 1), n_rows - 1)
     side = _deal(y, np.array([n_rows - n_held_out, n_held_out]), rng, is_first_kept=True)
     return np.flatnonzero(side == 0), np.flatnonzero(side == 1)

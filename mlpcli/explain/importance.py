@@ -83,7 +83,7 @@ def permutation_importance(
         if must_stop():
             break
         kept = X[:, places]
-        X[:, places] = kept[_shuffled(blocks, rng)]
+        X[:, places] = kept[_shuffled(blocks, judged.truth.weights, rng)]
         try:
             answers = judged.answers(X)
         finally:
@@ -101,13 +101,31 @@ def permutation_importance(
     return sorted(found, key=lambda one: -one.loss)
 
 
-def _shuffled(blocks: Sequence[NDArray[np.int64]], rng: np.random.Generator) -> NDArray[np.int64]:
-    """For each row the row whose cells it takes: another one of its block, the next in a random order."""
+def _shuffled(
+    blocks: Sequence[NDArray[np.int64]], weights: Answers | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """For each row the row whose cells it takes: another one of its block.
+
+    Without weights it is the next one in a random order. With `weights` (n_rows,) one is drawn as often as its weight
+    says, since the cells of a row that counts three times occur three times.
+    """
     source = np.empty(sum(map(len, blocks)), np.int64)
     for block in blocks:
-        order = rng.permutation(block)
-        source[order] = np.roll(order, 1)
+        if weights is None or len(block) == 1:
+            order = rng.permutation(block)
+            source[order] = np.roll(order, 1)
+        else:
+            source[block] = block[_drawn_others(weights[block], rng)]
     return source
+
+
+def _drawn_others(weights: Answers, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each of some rows one of the others, drawn by `weights` (n_rows,)."""
+    ends = np.cumsum(weights)
+    places = rng.random(len(weights)) * (ends[-1] - weights)  # on the line of all weights, a row's own cut out
+    places += np.where(places >= ends - weights, weights, 0.0)
+    drawn: NDArray[np.int64] = np.minimum(np.searchsorted(ends, places, side="right"), len(weights) - 1)
+    return drawn
 
 
 def _importance(

@@ -159,7 +159,7 @@ def test_one_document_is_text_json_markdown_or_html(capsys):
     assert shown["text"].splitlines()[-1] == "gate  accuracy >= 1   0.5   FAIL"
     assert json.loads(shown["json"]) == {"a": None}
     assert shown["markdown"].splitlines() == [
-        *("### mlp eval: 1 of 1 gate missed", "", "`3 rows · <b>`", ""),
+        *("### mlp eval: 1 of 1 gate missed", "", "3 rows · `<b>`", ""),
         *("| gate | score | verdict |", "| --- | ---: | ---: |", "| `accuracy >= 1` | 0.5 | **FAIL** |", ""),
         *("| class (rows: truth) | `f\\|1` |", "| --- | ---: |", "| `@team` | 0.5 |", "", "and 2 more", ""),
         *("|  |  |", "| --- | --- |", "| target | `` `x` `` |", "", "done"),

@@ -6,9 +6,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from mlpcli.cli.ci import annotation, junit_xml
-from mlpcli.cli.markdown import code
+from mlpcli.cli.markdown import code, prose
 from mlpcli.evaluation.gates import Gate, Verdict
 from mlpcli.evaluation.intervals import wilson
 from tests.program import DATA, done, mlp, train, write_config, write_csv
@@ -207,7 +210,7 @@ def test_markdown_is_the_answer_as_tables(penguins):
     assert any(line.startswith("| `accuracy` | ") for line in ended.lines)
     assert any(line.startswith("| `island = Dream` | 124 | ") for line in ended.lines)
     for line in ended.lines:
-        assert not line or line.startswith(("#", "|", "344", "`no interval of log_loss: too few wrong answers"))
+        assert not line or line.startswith(("#", "|", "344", "no interval of `log_loss`: too few wrong answers"))
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``a", "", "|", " "])
@@ -219,6 +222,28 @@ def test_any_name_is_one_code_span_in_one_cell(text):
     inner = span[len(fence) : -len(fence)]
     assert span.endswith(fence)
     assert fence not in re.findall("`+", inner)
+
+
+SIGNS = st.text(alphabet="ab12 >-+=.)(#*_`~[]<>!|&:@\\\t", max_size=12)
+
+
+@given(
+    SIGNS | st.tuples(st.sampled_from(["> ", "- ", "+ ", "1. ", "2) ", "# ", "---", "===", "    "]), SIGNS).map("".join)
+)
+def test_a_sentence_is_one_paragraph_of_markdown_that_reads_as_it_is(text):
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(prose(text))
+    words = " ".join(text.replace("\t", "\\t").split())
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"] * bool(words)
+    inline = [child for token in tokens for child in token.children or []]
+    assert {child.type for child in inline} <= {"text", "text_special", "code_inline"}
+    assert "".join(child.content for child in inline) == words
+
+
+def test_words_of_a_sentence_that_could_be_markup_are_code_and_the_others_text():
+    assert (
+        prose("no interval of log_loss (a_b): @team, too few") == "no interval of `log_loss` (`a_b`): `@team`, too few"
+    )
+    assert prose("* best so far") == r"\* best so far"
 
 
 def test_an_annotation_is_one_workflow_command_whatever_the_name():

@@ -96,3 +96,36 @@ def test_every_column_is_shuffled_once_before_any_is_shuffled_again():
     asked = iter(range(100))
     found = permutation_importance(judged(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 2)
     assert len(found) == 2
+
+
+def test_cells_of_rows_with_weights_are_drawn_as_often_as_these_say():
+    """Half of the rows weigh next to nothing, and theirs are the only cells of a that differ from 0."""
+    X, y = rows(400)
+    weights = np.where(np.arange(400) % 2, 1.0, 1e-9)
+    X[weights == 1.0, 0] = 0.0
+    judge = Judged(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")
+    found = permutation_importance(judge, X, {("a",): np.array([0])}, 3, np.random.default_rng(0))
+    assert found[0].loss == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", [np.ones(600), np.linspace(0.5, 3.0, 600)])
+def test_rows_of_equal_worth_lose_the_same_with_weights_as_without(weights):
+    X, y = rows(600)
+    alone = permutation_importance(judged(y), X, ALL, 20, np.random.default_rng(0))
+    weighted = Judged(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")
+    for one, other in zip(alone, permutation_importance(weighted, X, ALL, 20, np.random.default_rng(0)), strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=0.1)
+
+
+def test_a_row_never_takes_its_own_cells():
+    weights = np.array([1e30, 1.0, 5.0, 1e-30, 2.0, 3.0])
+    X = np.arange(6.0)[:, None]
+    taken = []
+
+    def answers(given):
+        taken.append(given[:, 0].copy())
+        return given
+
+    judge = Judged(answers, Truth("regression", np.zeros((6, 1)), ["y"], weights), "rmse")
+    permutation_importance(judge, X, {("a",): np.array([0])}, 50, np.random.default_rng(0))
+    assert (np.stack(taken[1:])[:, 1:] != X[1:, 0]).all()

@@ -42,8 +42,9 @@ def document(found: DriftCheck) -> Document:
     n_columns = count(len(report.columns), "column")
     title = f"{count(report.n_rows, 'row')} beside {count(report.n_training_rows, 'training row')} · {n_columns}"
     columns = [
-        *(names("column"), Column("role", is_text=True, rank=3), Column("missing (before)", rank=1)),
-        *(Column("range (before)", rank=2), Column("outside"), Column("PSI"), Column("p", rank=1)),
+        *(names("column"), Column("role", is_text=True, rank=4), Column("missing (before)", rank=2)),
+        *(Column("range", rank=1), Column("range before", rank=1)),
+        *(Column("outside"), Column("PSI"), Column("p", rank=3)),
         Column("verdict", is_text=True),
     ]
     blocks: list[Block] = [Table(columns, [_row(drift) for drift in report.columns])]
@@ -96,14 +97,13 @@ def as_json(found: DriftCheck) -> dict[str, Any]:
 
 def _row(drift: ColumnDrift) -> tuple[str | Cell, ...]:
     column = drift.column
+    is_number = column.role == "number"
     verdict = Cell(", ".join(drift.reasons), "bad") if drift.reasons else Cell("ok", "good")
     return (
         column.name,
         column.role,
         f"{percent(drift.missing)} ({percent(drift.missing_before)})",
-        f"{_range(drift.low, drift.high)} ({_range(column.minimum, column.maximum)})"
-        if column.role == "number"
-        else "",
+        *((_range(drift.low, drift.high), _range(column.minimum, column.maximum)) if is_number else ("", "")),
         percent(drift.outside),
         number(drift.index),
         number(drift.p_value),

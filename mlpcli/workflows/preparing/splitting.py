@@ -15,7 +15,7 @@ from mlpcli.data.split import cut_by_time, deal_groups, split_rows
 from mlpcli.data.stratify import fold_multilabel, split_multilabel
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import encode_target, fit_target
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, IndivisibleRows
 from mlpcli.training.rows import draw_folds
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.resolution import uses_folds
@@ -46,7 +46,7 @@ def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tu
             groups = _groups(way, settled, known)
             dealt = deal_groups(groups, _strata(settled, known), (1.0 - fraction, fraction), rng)
             held_out = np.flatnonzero(dealt == 1)
-    except DataError as error:
+    except IndivisibleRows as error:
         raise DataError(f"{table.name}: {error}") from error
     is_held_out = np.zeros(len(known), np.bool_)
     is_held_out[held_out] = True
@@ -68,7 +68,7 @@ def draw_member_folds(loaded: LoadedConfig, settled: TrainingTable, rows: Rows) 
             return cut_by_time(_times(settled, way.time, rows), (1.0 / count,) * count)
         groups = _groups(way, settled, rows)
         return deal_groups(groups, _strata(settled, rows), (1.0 / count,) * count, rng_of(seed, "folds"))
-    except DataError as error:
+    except IndivisibleRows as error:
         raise DataError(f"{settled.table.name}: {error}") from error
 
 
@@ -129,7 +129,9 @@ def _groups(way: HeldOut, settled: TrainingTable, rows: Rows) -> Codes:
 def _times(settled: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]:
     column = settled.table.columns[name].take(rows)
     if not isinstance(column, NumericColumn):
-        raise DataError(f"column {name} holds neither dates nor numbers: data.validation.time needs one that does.")
+        raise IndivisibleRows(
+            f"column {name} holds neither dates nor numbers: data.validation.time needs one that does."
+        )
     return np.asarray(column.values, np.float64)
 
 
