@@ -62,6 +62,7 @@ SCREENS = (
     ("Where two models differ", "diff runs/old/weights.npz runs/new/weights.npz"),
     ("Whether new rows look like the training rows", "check runs/new/weights.npz later.csv"),
     ("The runs of a folder", "runs runs"),
+    ("Learning curves", "plot runs/new runs/old"),
     ("The same bytes again", "repro runs/new/weights.npz --quiet"),
     ("As Markdown, for a pull request", "compare runs/old/weights.npz runs/new/weights.npz test.csv --markdown"),
     ("Wrong names", "train new.yaml --set training.optimizer.learning_rat=0.1"),
@@ -85,7 +86,7 @@ def screens_text() -> str:
 def words_of(page: str) -> str:
     """The page without the digits of its numbers, and without the places of its line ends."""
     page = re.sub(r"\b[0-9a-f]{16}\b|-?\d[\d.e+-]*", "#", page)
-    return re.sub(r"[\s─▇-]+", " ", page)
+    return re.sub(r"[\s─▇⠀-⣿│┤┬└▲-]+", " ", page)
 
 
 def _set_up(folder: Path) -> None:

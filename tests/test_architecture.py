@@ -19,7 +19,7 @@ ROWS = (
     ("api",),
     ("cli",),
     ("workflows",),
-    ("compiled", "storage", "explain"),
+    ("compiled", "storage", "explain", "report"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
     ("errors", "options", "machine", "messages", "aliases", "watching", "probabilities"),
@@ -31,6 +31,7 @@ LIBRARIES = {
     "workflows": {"numpy", "pandas"},
     "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
     "explain": {"numpy"},
+    "report": {"jinja2", "matplotlib", "numpy"},
     "storage": {"filelock", "numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
@@ -135,7 +136,10 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers(path
             assert (str(where), function.name) in LAZY, f"{where}: {function.name} imports {inside}"
 
 
-VERBS = ("init", "check", "train", "predict", "evaluate", "compare", "explain", "inspect", "diff", "runs", "repro")
+VERBS = (
+    *("init", "check", "train", "predict", "evaluate", "compare", "explain"),
+    *("inspect", "diff", "runs", "plot", "repro"),
+)
 LAZY = {
     ("__init__.py", "__getattr__"),
     ("__main__.py", "main"),
@@ -144,7 +148,8 @@ LAZY = {
     ("cli/verbs/inspect.py", "_treatment"),
     ("cli/verbs/explain.py", "_change"),
     ("cli/terminal.py", "_console"),
-    ("cli/terminal.py", "_print"),
+    ("cli/terminal.py", "coloured"),
+    ("cli/live_curves.py", "drawn"),
     ("cli/bars.py", "draw"),
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/lock.py", "acquire"),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
@@ -15,6 +15,7 @@ from mlpcli.watching import Work, watched_by
 
 if TYPE_CHECKING:
     from rich.live import Live
+    from rich.text import Text
 
 REFRESH_SECONDS = 0.1
 BAR_COLUMNS, FEWEST_COLUMNS = 24, 8
@@ -43,8 +44,15 @@ class LiveLine:
         self._lock = RLock()
         self.is_live = sys.stderr.isatty() and not screen.is_quiet
 
-    def draw(self, head: str, fraction: float | None, pieces: Sequence[Piece], is_due: bool = False) -> None:
-        """Show how far the work is, unless the line has just been drawn."""
+    def draw(
+        self,
+        head: str,
+        fraction: float | None,
+        pieces: Sequence[Piece],
+        is_due: bool = False,
+        above: "Callable[[int], Text] | None" = None,
+    ) -> None:
+        """Show how far the work is, unless the line has just been drawn; `above` makes what stands above it."""
         now = monotonic()
         if not self.is_live or (not is_due and now - self._last_drawn < REFRESH_SECONDS):
             return
@@ -59,8 +67,11 @@ class LiveLine:
                     redirect_stderr=False,
                 )  # fmt: skip
                 self._live.start()
-            text = bar_line(head, fraction, pieces, width_of(sys.stderr) or 80)
-            self._live.update(Text(text, no_wrap=True, overflow="crop"), refresh=True)
+            width = width_of(sys.stderr) or 80
+            text = Text(bar_line(head, fraction, pieces, width), no_wrap=True, overflow="crop")
+            if above is not None:
+                text = Text("\n", no_wrap=True, overflow="crop").join([above(width), text])
+            self._live.update(text, refresh=True)
 
     def clear(self) -> None:
         """Take the line away."""

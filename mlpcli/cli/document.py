@@ -1,4 +1,4 @@
-"""What a verb shows, before it is drawn: a title, then facts, tables, gates and sentences in order.
+"""What a verb shows, before it is drawn: a title, then facts, tables, charts, gates and sentences in order.
 
 A verb makes one `Document` of its result. `terminal.py`, `markdown.py` and `html.py` draw it; JSON is written from the
 result itself.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Form = Literal["text", "json", "markdown", "html"]
-Tone = Literal["", "good", "bad", "warning", "faint"]
+Tone = Literal["", "good", "bad", "warning", "faint", "cyan", "magenta", "blue", "yellow", "green", "red"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,26 @@ class Paragraph:
     tone: Tone = ""
 
 
-Block = Table | Facts | Gates | Paragraph
+@dataclass(frozen=True)
+class Curve:
+    """Points joined by lines: as many `y` as `x`, all of them finite."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over one axis; on a logarithmic y axis every `y` is above 0. `marked` is a place on the x axis."""
+
+    curves: Sequence[Curve]
+    x_name: str
+    is_log: bool = False
+    marked: float | None = None
+
+
+Block = Table | Facts | Gates | Paragraph | Chart
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Paragraph, Table
+from mlpcli.cli.chart import chart_text
+from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
 from mlpcli.messages import printable
 
 _STYLE = """\
@@ -14,6 +15,7 @@ div.table { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.15rem 0.8rem 0.15rem 0; text-align: right; vertical-align: top; white-space: pre-wrap; }
 th { border-bottom: 1px solid; font-weight: 600; }
+pre { font: 14px/1 monospace; overflow-x: auto; }
 .text { text-align: left; }
 .good { color: #1a7f37; } .bad { color: #cf222e; font-weight: 700; } .warning { color: #9a6700; }
 .faint { opacity: 0.6; }
@@ -42,6 +44,8 @@ def _block(block: Block) -> Iterator[str]:
     match block:
         case Paragraph():
             yield _tagged("p", Cell(block.text, block.tone))
+        case Chart():
+            yield _tagged("pre", Cell(chart_text(block)))
         case Facts():
             columns = [Column(is_text=True)] * 2
             yield from _table(columns, block.rows)

@@ -7,7 +7,8 @@ left out; the line below says how many and which.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Paragraph, Table
+from mlpcli.cli.chart import chart_lines
+from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
 from mlpcli.messages import count, display_width, folded, listed, middle_cut, on_one_line
 
 Line = list[Cell]
@@ -51,6 +52,8 @@ def _block_lines(block: Block, width: int | None) -> list[Line]:
             return table_lines(Table(columns, rows, more=block.more), width)
         case Paragraph():
             return paragraph_lines(block, width)
+        case Chart():
+            return chart_lines(block, width)
 
 
 def _fact_lines(facts: Facts, width: int | None) -> list[Line]:

@@ -28,6 +28,7 @@ from mlpcli.cli.verbs.explain import explain
 from mlpcli.cli.verbs.help import show_help
 from mlpcli.cli.verbs.init import init
 from mlpcli.cli.verbs.inspect import inspect
+from mlpcli.cli.verbs.plot import plot
 from mlpcli.cli.verbs.predict import predict
 from mlpcli.cli.verbs.repro import repro
 from mlpcli.cli.verbs.runs import runs
@@ -67,6 +68,7 @@ app.command("explain", cls=TextVerb)(explain)
 app.command("inspect", cls=TextVerb)(inspect)
 app.command("diff", cls=TextVerb)(diff)
 app.command("runs", cls=TextVerb)(runs)
+app.command("plot", cls=Verb)(plot)
 app.command("repro", cls=TextVerb)(repro)
 app.command("help", cls=Verb)(show_help)
 

@@ -7,7 +7,8 @@ would make a list, a quotation or a heading of a paragraph is escaped.
 import re
 from collections.abc import Sequence
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Facts, Gates, Paragraph, Table, names
+from mlpcli.cli.chart import chart_text
+from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table, names
 from mlpcli.messages import on_one_line
 
 # A sign or beginning of which Markdown, or the page around it, could make something.
@@ -64,6 +65,8 @@ def _block(block: Block) -> str:
     match block:
         case Paragraph():
             return "\n\n".join(prose(line) for line in block.text.split("\n") if line)
+        case Chart():
+            return f"```text\n{chart_text(block)}\n```"
         case Facts():
             return _table([Column(is_text=True)] * 2, block.rows)
         case Gates():

@@ -6,6 +6,7 @@ from time import monotonic
 
 from mlpcli.cli.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.job_log import LOG
+from mlpcli.cli.live_curves import LiveCurves
 from mlpcli.cli.terminal import Screen
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
 from mlpcli.messages import count, duration, number
@@ -22,8 +23,9 @@ LONG_EPOCH = 1.0  # seconds; of longer epochs the steps are shown
 class TrainingView:
     """Shows what is read, what is trained, then epoch after epoch, and the steps of long ones."""
 
-    def __init__(self, screen: Screen, is_verbose: bool = False) -> None:
+    def __init__(self, screen: Screen, is_verbose: bool = False, plots: bool = False) -> None:
         self._screen, self._is_verbose = screen, is_verbose
+        self._curves = LiveCurves() if plots else None
         self._began = monotonic()
         self._line, self._work = LiveLine(screen), WorkView(screen, "preparing")
         self._last_said = 0.0
@@ -60,6 +62,7 @@ class TrainingView:
         )
         if from_epoch:
             self._fact("resumed", f"after epoch {from_epoch}")
+        self._of = prepared.metric
         self._metric, self._epochs, self._first = monitored_name(prepared), prepared.spec.epochs, from_epoch
         self._is_loss = metric_is_loss(prepared)
         self._batch_size, self._done = prepared.spec.batch_size, from_epoch
@@ -89,6 +92,8 @@ class TrainingView:
         now = monotonic()
         self._done, self._epoch_started, self._losses = report.epoch, now, self._texts(report, state)
         self._log(report, state)
+        if self._curves is not None:
+            self._curves.add(self._of, report)
         head = f"epoch {report.epoch:>4}/{self._epochs}"
         if self._is_verbose:
             pace = f"rate {report.learning_rate:.3g}   {duration(report.seconds)}"
@@ -107,6 +112,10 @@ class TrainingView:
         """Give the terminal back, and leave a line free before the answer."""
         self._epochs = 0
         self._line.clear()
+        if self._curves is not None and (chart := self._curves.chart()) is not None:
+            self._screen.say("")
+            self._screen.say(self._curves.title)
+            self._screen.draw(chart)
         self._screen.say("")
 
     @contextmanager
@@ -121,7 +130,8 @@ class TrainingView:
     def _draw(self, head: str, done: float, now: float, pieces: list[Piece], is_due: bool = False) -> None:
         losses = [Piece(text, rank) for rank, text in zip((0, 2, 4), self._losses, strict=False)]
         left = Piece(self._left(now, done), 1)
-        self._line.draw(head, done / self._epochs, [left, *pieces, *losses], is_due)
+        above = None if self._curves is None or self._curves.chart() is None else self._curves.drawn
+        self._line.draw(head, done / self._epochs, [left, *pieces, *losses], is_due, above)
 
     def _left(self, now: float, done: float) -> str:
         return time_left(now - self._started, done - self._first, self._epochs - self._first)

@@ -86,6 +86,16 @@ that is missed is exit code 1; the run is kept.
   the most the process has held; where more is expected the training does not start (exit code 2).
   A table that does not fit is trained on from disk ([data.md](data.md#larger-than-memory)).
   `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
+    "plot": """\
+`RUN` is the folder of a run or a file in it; a run under way, or one that was interrupted, is found by the name it will
+have. Of one run both sides are drawn, and the mark on the axis is the epoch that is kept. Of several runs there is a
+line each, of the validation rows where there are any. `--metric` names a column of history.csv without `train_` or
+`validation_`. Not given, it is the metric that chooses the epoch, or the loss where the runs do not share one. The
+table has the scores of the epoch that is kept, and of a run that is not complete the last ones there are.
+
+- Curves are of plain outputs, before a temperature or a threshold is fitted.
+- `-o FILE` draws into a file by its ending: `.svg` or `.png`. This needs the extra `report`.
+- `mlp train --plot` draws the curve above the bar while it trains, and once more at the end, on standard error.""",
     "predict": """\
 There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
 needed, no target column. The answer stands in a column named as the target, in your own labels or units.

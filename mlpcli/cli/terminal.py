@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mlpcli.cli.document import Cell, Document, Form, Paragraph, Tone
+from mlpcli.cli.chart import CURVE_TONES, chart_lines
+from mlpcli.cli.document import Cell, Chart, Document, Form, Paragraph, Tone
 from mlpcli.cli.html import html_page
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.layout import Line, document_lines, paragraph_lines
@@ -20,8 +21,12 @@ from mlpcli.messages import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
-STYLES: dict[Tone, str] = {"": "", "good": "green", "bad": "bold red", "warning": "yellow", "faint": "dim"}
+STYLES: dict[Tone, str] = {
+    "": "", "good": "green", "bad": "bold red", "warning": "yellow", "faint": "dim",
+    **{tone: tone for tone in CURVE_TONES},
+}  # fmt: skip
 NARROWEST = 30  # columns; narrower terminals get lines of this many
 NOTE = "note  "
 
@@ -76,6 +81,10 @@ class Screen:
         first, *rest = paragraph_lines(Paragraph(NOTE + text), width_of(sys.stderr), " " * len(NOTE))
         self._say([[Cell(NOTE, "warning"), Cell(first[0].text.removeprefix(NOTE))], *rest])
 
+    def draw(self, chart: Chart) -> None:
+        """Write a chart as a part of the conversation."""
+        self._say(chart_lines(chart, width_of(sys.stderr)))
+
     def _say(self, lines: list[Line]) -> None:
         if not self.is_quiet:
             _print(self.stderr, lines)
@@ -99,8 +108,13 @@ def _console(is_error: bool) -> "Console":
     return Console(stderr=is_error, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-def _print(console: "Console", lines: Sequence[Line]) -> None:
+def coloured(line: Line) -> "Text":
+    """A line as rich writes it."""
     from rich.text import Text
 
+    return Text.assemble(*((cell.text, STYLES[cell.tone]) for cell in line))
+
+
+def _print(console: "Console", lines: Sequence[Line]) -> None:
     for line in lines:
-        console.print(Text.assemble(*((cell.text, STYLES[cell.tone]) for cell in line)))
+        console.print(coloured(line))

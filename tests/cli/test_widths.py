@@ -51,6 +51,7 @@ COMMANDS = {
     "inspect": ["inspect", NEW],
     "diff": ["diff", OLD, NEW],
     "runs": ["runs", "."],
+    "plot": ["plot", "old", "run"],
     "repro": ["repro", OLD],
     "an error": ["train", "config.yaml", "--set", f"data.drop=[{LONG}_{LONG}]"],
     "a wrong option": ["train", "config.yaml", "--set", "training.optimizer.learning_rat=0.1"],
@@ -75,9 +76,9 @@ def test_no_line_is_longer_than_the_terminal_and_no_word_is_cut(command, wide, m
 
 
 def is_known(word):
-    """What only narrow terminals show: points, counts of what is left out, the pairs of classes, times."""
+    """What only narrow terminals show: points, counts of what is left out, the pairs of classes, times, curves."""
     said = r"\d+|\d+[.%]\d*%?|and|more|columns?|\(wider|terminals,|--json\)?:?|pairs?|of|26|classes|\(--json|has|the"
-    said += r"|matrix\)|most|confused:|truth|predicted|rows|that|class|interval|to"
+    said += r"|matrix\)|most|confused:|truth|predicted|rows|that|class|interval|to|[⠀-⣿│┤└┬─▲]+"
     return "..." in word or re.fullmatch(rf"({said})[,.]?", word) is not None or word.rstrip(",") in COLUMN_NAMES
 
 

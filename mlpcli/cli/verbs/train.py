@@ -46,6 +46,7 @@ def train(
     memory: Annotated[
         str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
     ] = None,
+    plot: bool = typer.Option(False, "--plot", help="Draw the learning curve while it trains."),
     log: LogFile = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -69,9 +70,9 @@ def train(
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
     LOG.note("reading", train=loaded.config.data.train, output=loaded.config.output)
     flags = [*limits.words(), *(["--log", log] if log else []), *["--force"] * force, *["--verbose"] * verbose]
-    flags += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
+    flags += [*["--plot"] * plot, *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
-    view = TrainingView(screen, verbose)
+    view = TrainingView(screen, verbose, plot)
     with view.watching():
         result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force)
     record = as_json(result)

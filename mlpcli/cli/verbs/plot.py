@@ -1,0 +1,90 @@
+"""`mlp plot`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlpcli.cli.document import Block, Chart, Column, Curve, Document, Paragraph, Table, names
+from mlpcli.cli.options import Html, Json, Markdown, form_of
+from mlpcli.messages import count, number
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.plot import Curves, RunCurves
+
+
+def plot(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, complete or not.")],
+    metric: Annotated[
+        str, typer.Option("--metric", help="Of the columns in history.csv; what chooses the epoch if not given.")
+    ] = "",
+    log: Annotated[bool, typer.Option("--log", help="Draw on a logarithmic axis.")] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Draw into this file: .svg or .png (extra report).")
+    ] = "",
+    json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
+) -> None:
+    """Draw the learning curves of one or many runs, while they train or afterwards.
+
+    Example: mlp plot runs/penguins --metric log_loss --log
+    """
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.workflows.plot import plot as read_curves
+
+    form = form_of(json, markdown, html)
+    curves = read_curves(runs, metric, log, output)
+    Screen(is_quiet=False).give(document(curves, log, output), as_json(curves), form)
+
+
+def document(curves: "Curves", is_log: bool, image: str = "") -> Document:
+    """The chart unless it is in a file, and what each run has reached in the epoch that is kept."""
+    chart = chart_of(curves, is_log)
+    title = f"{curves.metric} by epoch" + (" (logarithmic)" if is_log else "")
+    if len(curves.runs) > 1:
+        rows = {"validation" if run.validation.values else "train" for run in curves.runs}
+        title += f" · {count(len(curves.runs), 'run')} · on the {' or '.join(sorted(rows))} rows"
+    columns = [names("run"), Column("epochs", rank=2), Column("kept epoch"), Column("train"), Column("validation")]
+    table = Table(columns, [_row(run) for run in curves.runs])
+    drawn: list[Block] = [] if image else [chart]
+    wrote = [Paragraph(f"Wrote {image}")] if image else []
+    return Document(title, [*drawn, table, *wrote], curves.notes, heading="mlp plot")
+
+
+def chart_of(curves: "Curves", is_log: bool) -> Chart:
+    """Both sides of one run, or a curve for each run."""
+    if len(curves.runs) == 1:
+        run = curves.runs[0]
+        sides = (("train", run.train), ("validation", run.validation))
+        shown = [Curve(name, points.epochs, points.values) for name, points in sides if points.values]
+        return Chart(shown, "epoch", is_log, run.kept_epoch)
+    return Chart([Curve(run.name, run.judged.epochs, run.judged.values) for run in curves.runs], "epoch", is_log)
+
+
+def _row(run: "RunCurves") -> list[str]:
+    """The scores of the kept epoch, or of a run that is not complete those of its last epoch that has any."""
+    kept = "" if run.kept_epoch is None else str(run.kept_epoch)
+    scores = [
+        points.at(run.kept_epoch) if kept else next(reversed(points.values), None)
+        for points in (run.train, run.validation)
+    ]
+    return [run.name, str(run.epochs), kept, *("" if score is None else number(score) for score in scores)]
+
+
+def as_json(curves: "Curves") -> dict[str, Any]:
+    """All points of all runs."""
+    return {
+        "metric": curves.metric,
+        "runs": [
+            {
+                "name": run.name,
+                "folder": run.folder,
+                "epochs": run.epochs,
+                "kept_epoch": run.kept_epoch,
+                "train": {"epoch": run.train.epochs, "value": run.train.values},
+                "validation": {"epoch": run.validation.epochs, "value": run.validation.values},
+            }
+            for run in curves.runs
+        ],
+        "notes": curves.notes,
+    }

@@ -1,0 +1,61 @@
+"""Learning curves as a figure."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlpcli.report.drawing import FAINT, SERIES, image, legend_text, new_figure, styled, use_log_scale
+
+MOST_POINTS = 2000  # of a line; more do not show
+MOST_LEGENDS = 20
+
+
+def curves_image(runs: Sequence[Mapping[str, Any]], metric: str, is_log: bool, path: str) -> bytes:
+    """The curves of runs as the format that the ending of `path` names.
+
+    A run has its `name`, the `kept` epoch or None, and for `train` and `validation` epochs and values.
+    """
+    with styled(f"-o {path}"):
+        figure = new_figure(8.0, 4.5)
+        draw_curves(figure.subplots(), runs, metric, is_log)
+        return image(figure, os.path.splitext(path)[1].lower())
+
+
+def draw_curves(axes: Any, runs: Sequence[Mapping[str, Any]], metric: str, is_log: bool) -> None:
+    """One run: a line for each side. Several: a line each, of the validation rows where there are any."""
+    is_one = len(runs) == 1
+    for place, run in enumerate(runs):
+        sides = [side for side in ("train", "validation") if run[side][0]]
+        for number, side in enumerate(sides if is_one else sides[-1:]):
+            epochs, values = _thinned(*run[side])
+            marker = "o" if len(epochs) < 30 else ""
+            colour = SERIES[(number if is_one else place) % len(SERIES)]
+            label = side if is_one else legend_text(run["name"])
+            axes.plot(epochs, values, color=colour, label=label, marker=marker, markersize=3.5)
+            if run["kept"] in run[side][0] and not is_one:
+                at = run[side][1][run[side][0].index(run["kept"])]
+                axes.plot([run["kept"]], [at], color=colour, marker="o", markersize=6)
+        if is_one and run["kept"] is not None:
+            kept = f"kept: epoch {run['kept']}"
+            axes.axvline(run["kept"], color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2, label=kept)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(metric)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if is_log:
+        use_log_scale(axes)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(handles[:MOST_LEGENDS], labels[:MOST_LEGENDS], fontsize=9)
+
+
+def _thinned(epochs: Sequence[int], values: Sequence[float]) -> tuple[Sequence[int], Sequence[float]]:
+    """At most about `MOST_POINTS` points: of each stretch the lowest and the highest, so that no spike is lost."""
+    step = -(-len(epochs) // (MOST_POINTS // 2))
+    if step <= 2:
+        return epochs, values
+    kept = {0, len(epochs) - 1}
+    for start in range(0, len(epochs), step):
+        stretch = range(start, min(start + step, len(epochs)))
+        kept |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
+    places = sorted(kept)
+    return [epochs[place] for place in places], [values[place] for place in places]

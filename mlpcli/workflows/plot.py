@@ -1,0 +1,194 @@
+"""`mlp plot`: the learning curves of runs, from history.csv as a training writes it, complete or not."""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlpcli.config.yaml.parsing import parse_yaml
+from mlpcli.errors import ConfigError, MlpError
+from mlpcli.messages import listed
+from mlpcli.report.curves import curves_image
+from mlpcli.report.drawing import IMAGES
+from mlpcli.storage.atomic import check_path, write_file
+from mlpcli.storage.run_directory import CONFIG, HISTORY, METRICS, PARTIAL, repair
+from mlpcli.storage.strict_json import parse_json
+
+LOSS = "loss"
+SIDES = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Points:
+    """A score by epoch; epoch 0 is before the first step."""
+
+    epochs: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def at(self, epoch: int | None) -> float | None:
+        """The score of an epoch, None where it was not scored."""
+        return dict(zip(self.epochs, self.values, strict=True)).get(-1 if epoch is None else epoch)
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """One metric of a run on the training and on the validation rows; `kept_epoch` is None until the run is done."""
+
+    name: str
+    folder: str
+    epochs: int
+    kept_epoch: int | None
+    train: Points
+    validation: Points
+
+    @property
+    def judged(self) -> Points:
+        """The scores on the validation rows, or where there are none on the training rows."""
+        return self.validation if self.validation.values else self.train
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A metric of several runs."""
+
+    metric: str
+    runs: tuple[RunCurves, ...]
+    notes: tuple[str, ...] = ()
+
+
+def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: str = "") -> Curves:
+    """The learning curves of runs, drawn into the file `image` (.svg or .png) if one is named.
+
+    Without a `metric` it is the one that chooses the epoch of the runs, where all have it, else the loss. A logarithmic
+    axis leaves values of 0 or less out. Raises MlpError.
+    """
+    if image and os.path.splitext(image)[1].lower() not in IMAGES:
+        raise MlpError(f"-o {image}: the ending says what is drawn. Write {' or '.join(IMAGES)}.")
+    folders = list(dict.fromkeys(_folder_of(path) for path in paths))
+    names = _names(folders)
+    tables = [_history(folder) for folder in folders]
+    chosen = metric or _usual_metric(folders, tables)
+    runs, left_out = [], 0
+    for name, folder, rows in zip(names, folders, tables, strict=True):
+        if not any(f"{side}_{chosen}" in (rows[0] if rows else ()) for side in SIDES):
+            raise MlpError(f"{folder}: no curve of {chosen}. It has: {listed(_metrics(rows), 30) or 'no epoch yet'}.")
+        sides = [_points(rows, f"{side}_{chosen}", folder) for side in SIDES]
+        if is_log:
+            shown = [_positive(side) for side in sides]
+            left_out += sum(len(side.values) for side in sides) - sum(len(side.values) for side in shown)
+            sides = shown
+        epochs = int(rows[-1]["epoch"]) if rows else 0
+        runs.append(RunCurves(name, folder, epochs, _kept_epoch(folder), sides[0], sides[1]))
+    notes = (f"{left_out} values of 0 or less are left out: the axis is logarithmic.",) if left_out else ()
+    curves = Curves(chosen, tuple(runs), notes)
+    if image:
+        check_path(image)
+        write_file(image, curves_image(_series(curves), chosen, is_log, image))
+    return curves
+
+
+def _series(curves: Curves) -> list[dict[str, Any]]:
+    """Each run with its points, as the room that draws takes them."""
+    return [
+        {
+            "name": run.name,
+            "kept": run.kept_epoch,
+            **{
+                side: (points.epochs, points.values)
+                for side, points in zip(SIDES, (run.train, run.validation), strict=True)
+            },
+        }
+        for run in curves.runs
+    ]
+
+
+def _folder_of(path: str) -> str:
+    """The folder of a run, named by itself, by a file in it, or by the name that it will have when it is complete."""
+    folder = os.path.dirname(path) or os.curdir if os.path.isfile(path) else os.path.normpath(path)
+    repair(folder)
+    for found in (folder, folder + PARTIAL):
+        if os.path.isfile(os.path.join(found, HISTORY)):
+            return found
+    if not os.path.isdir(folder):
+        raise MlpError(f"{path}: no such run. List yours with: mlp runs")
+    raise MlpError(f"{path}: not a run (no {HISTORY}). Name the folder of a run; list yours with: mlp runs {path}")
+
+
+def _names(folders: Sequence[str]) -> list[str]:
+    """The last parts of the paths, as many as tell them apart."""
+    parts = [os.path.abspath(folder).split(os.sep) for folder in folders]
+    for n_parts in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(one[-n_parts:]) for one in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _history(folder: str) -> list[dict[str, str]]:
+    path = os.path.join(folder, HISTORY)
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read()
+    except (OSError, ValueError) as error:
+        raise MlpError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}.") from error
+    whole = text[: text.rfind("\n") + 1]  # the last line of a training that is under way may be cut short
+    try:
+        rows = list(csv.DictReader(io.StringIO(whole, newline=""), strict=True))
+        for row in rows:
+            int(row["epoch"])
+            if None in row or None in row.values():
+                raise ValueError("a row of another length")
+    except (csv.Error, ValueError, KeyError, TypeError) as error:
+        raise MlpError(f"{path}: not the history of a run: mlp train writes a row for each epoch.") from error
+    return rows
+
+
+def _metrics(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    names = [name.partition("_") for name in (rows[0] if rows else ())]
+    return list(dict.fromkeys(metric for side, _, metric in names if side in SIDES))
+
+
+def _usual_metric(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str, str]]]) -> str:
+    """What chooses the epoch in all these runs, else the loss."""
+    metrics = {_deciding_metric(folder) for folder in folders}
+    one = metrics.pop() if len(metrics) == 1 else LOSS
+    return one if all(one in _metrics(rows) for rows in tables) else LOSS
+
+
+def _deciding_metric(folder: str) -> str:
+    path = os.path.join(folder, CONFIG)
+    try:
+        with open(path, encoding="utf-8") as file:
+            config, _ = parse_yaml(file.read(), path)
+        metric = config["training"]["early_stopping"]["metric"]
+    except (ConfigError, OSError, ValueError, KeyError, TypeError):
+        return LOSS
+    return metric if isinstance(metric, str) else LOSS
+
+
+def _points(rows: Sequence[Mapping[str, str]], column: str, folder: str) -> Points:
+    try:
+        found = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
+    except ValueError as error:
+        raise MlpError(f"{os.path.join(folder, HISTORY)}: column {column} holds what is no number.") from error
+    found = [(epoch, value) for epoch, value in found if math.isfinite(value)]
+    return Points(tuple(epoch for epoch, _ in found), tuple(value for _, value in found))
+
+
+def _positive(points: Points) -> Points:
+    kept = [pair for pair in zip(points.epochs, points.values, strict=True) if pair[1] > 0]
+    return Points(tuple(epoch for epoch, _ in kept), tuple(value for _, value in kept))
+
+
+def _kept_epoch(folder: str) -> int | None:
+    """The epoch whose weights are in the model; None for a run that is not complete."""
+    try:
+        with open(os.path.join(folder, METRICS), "rb") as file:
+            metrics = parse_json(file.read())
+    except (OSError, ValueError):
+        return None
+    epoch = metrics.get("best_epoch") if isinstance(metrics, dict) else None
+    return epoch if isinstance(epoch, int) and epoch > 0 else None
