@@ -1,5 +1,6 @@
 """A number for each row that equal rows share, however their file is written or ordered."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,16 @@ def cell_hashes(column: Column) -> Hashes:
         return np.asarray(column.translate(levels, MISSING), np.uint64)
     values = np.asarray(column.values, np.float64) + 0.0  # -0.0 becomes 0.0
     return np.where(np.isnan(values), MISSING, _scrambled(values.view(np.uint64)))
+
+
+def places_of(column: CategoricalColumn) -> NDArray[np.float64]:
+    """A place in [0, 1) for each cell (n_rows,), the same in every table and every version; NaN where it is missing.
+
+    The first 64 bits of the SHA-256 of the cell's UTF-8 text, as a fraction of 2^64, cut to the 53 bits of a float64.
+    """
+    digests = (hashlib.sha256(level.encode()).digest() for level in column.levels)
+    places = [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests]
+    return np.asarray(column.translate(np.asarray(places, np.float64), np.nan), np.float64)
 
 
 def mixed(hashes: Hashes, others: Hashes) -> Hashes:

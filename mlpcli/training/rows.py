@@ -17,12 +17,18 @@ MemberRows = Literal["all", "bootstrap", "folds"]
 
 
 def rows_of_members(
-    kind: MemberRows, n_members: int, n_rows: int, seed: int, folds: Rows | None = None
+    kind: MemberRows,
+    n_members: int,
+    n_rows: int,
+    seed: int,
+    folds: Rows | None = None,
+    near: NDArray[np.bool_] | None = None,
 ) -> tuple[Rows | int, ...]:
     """The training rows of each member; their number alone stands for all of them.
 
     "all" of them; as many drawn with replacement ("bootstrap"); or all but those of its own fold ("folds"): member m
-    leaves out fold m, counted in a circle where there are fewer folds than members. `folds` (n_rows,) is each row's.
+    leaves out fold m, counted in a circle where there are fewer folds than members. `folds` (n_rows,) is each row's;
+    `near` (n_folds, n_rows) says which rows are left out beside a fold, for being too near to it.
     """
     if kind == "bootstrap":
         return tuple(
@@ -31,7 +37,8 @@ def rows_of_members(
         )
     if kind == "folds" and folds is not None:
         n_folds = int(folds.max()) + 1
-        return tuple(np.flatnonzero(folds != member % n_folds) for member in range(n_members))
+        kept = [folds != fold if near is None else (folds != fold) & ~near[fold] for fold in range(n_folds)]
+        return tuple(np.flatnonzero(kept[member % n_folds]) for member in range(n_members))
     return (n_rows,) * n_members
 
 
@@ -71,12 +78,14 @@ def _row_dtype(n_rows: int, few: int) -> "np.dtype[np.signedinteger[Any]]":
     return np.dtype(np.int32 if few < n_rows <= np.iinfo(np.int32).max else np.int64)
 
 
-def draw_folds(n_folds: int, strata: Rows | None, n_rows: int, seed: int) -> Rows:
+def draw_folds(n_folds: int, strata: Rows | None, n_rows: int, seed: int, repeat: int = 0) -> Rows:
     """A fold for each row (n_rows,), all of nearly equal size; stratified by the codes `strata` where given.
+
+    Each `repeat` (from 0) draws others.
 
     The rows of a class are dealt out one after the other, each class going on where the last one stopped.
     """
-    order = rng_of(seed, "folds").permutation(n_rows)
+    order = rng_of(seed, "folds", repeat).permutation(n_rows)
     if strata is not None:
         order = order[np.argsort(strata[order], kind="stable")]
     folds = np.empty(n_rows, np.int64)

@@ -209,7 +209,7 @@ def test_an_activation_is_a_name_or_a_list_of_names(activation, message):
         (
             {"validation": -0.5},
             "validation: must be a number of at least 0 and below 1, a text, a mapping with column, "
-            "equals, group, time, copies, fraction or null, got -0.5.",
+            "equals, group, time, gap, hash, copies, fraction or null, got -0.5.",
         ),
         (
             {"validation": {"column": "fold", "equal": 1, "equals": 1}},

@@ -1,6 +1,9 @@
 """Rows that belong together are held out together, in validation and in folds."""
 
+import hashlib
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlpcli.errors import ConfigError, DataError
@@ -110,7 +113,11 @@ def test_folds_of_members_keep_groups_whole_and_are_spans_of_time(table, validat
         ({"group": "y"}, 1, "data.validation.group: y is the target."),
         ({"group": ""}, 1, "data.validation.group: no column '' in t.csv."),
         ({"time": ""}, FOLDS, "data.validation.time: no column '' in t.csv."),
-        ({"group": "patient", "time": "day"}, 1, "data.validation: group and time do not go together."),
+        ({"group": "patient", "hash": "day"}, 1, "data.validation: group and hash do not go together."),
+        ({"time": "day", "copies": "together"}, 1, "data.validation: time and copies do not go together."),
+        ({"group": "day", "time": "day"}, 1, "data.validation: group and time are both day."),
+        ({"group": "patient", "gap": 3}, 1, "data.validation.gap: goes with time only."),
+        ({"hash": "pateint"}, 1, "data.validation.hash: no column 'pateint' in t.csv. Did you mean patient"),
         ({"fraction": 0.3}, 1, "data.validation: names no way to hold rows out."),
         ({"column": "patient"}, 1, "data.validation: equals is missing"),
         (
@@ -141,3 +148,119 @@ def test_rows_without_a_group_are_alone_and_without_a_time_the_first(table):
     write_csv(table / "t.csv", ["g", "t", "x", "y"], rows)
     assert "t.csv: 14 rows without a value of g: each is a group of its own." in prepare(config({"group": "g"})).notes
     assert "t.csv: 14 rows without a value of t: taken as the first." in prepare(config({"time": "t"})).notes
+
+
+def times_of(prepared_sides, folder):
+    day_of = of_rows(folder, "day")
+    return tuple(np.array([np.datetime64(day_of[x]) for x in side.tolist()]) for side in prepared_sides)
+
+
+@pytest.mark.parametrize("gap", [1, 30, 45.5])
+def test_a_gap_leaves_out_the_rows_that_are_nearer_to_the_validation_rows(table, gap):
+    prepared, plain = (prepare(config({"time": "day", **way})) for way in ({"gap": gap}, {}))
+    (train_days, held_out), (all_days, same) = times_of(sides(prepared), table), times_of(sides(plain), table)
+    assert sorted(held_out) == sorted(same)
+    is_far = (held_out.min() - all_days).astype(float) >= gap
+    assert sorted(train_days) == sorted(all_days[is_far])
+    n_near = int((~is_far).sum())
+    said = [note for note in prepared.notes if "left out" in note]
+    assert said == ([f"{n_near} rows of 120 are left out: they are nearer to the validation rows than {gap:g} in day."]
+                    if n_near else [])  # fmt: skip
+
+
+def test_a_gap_that_leaves_nothing_is_refused(table):
+    with pytest.raises(DataError, match=r"t\.csv: a gap of 1000 leaves no row before it"):
+        prepare(config({"time": "day", "gap": 1000}))
+    with pytest.raises(DataError, match=r"a gap of 1000 leaves no row to train on beside fold 1"):
+        prepare(config({"time": "day", "gap": 1000}, FOLDS))
+
+
+def visits(folder, n_patients=40, seed=0):
+    """A table in which patients come one after the other, each for a while."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for patient in range(n_patients):
+        for _ in range(int(rng.integers(1, 9))):
+            day = patient * 3 + int(rng.integers(0, 20))
+            rows.append((f"p{patient}", day, len(rows) / 10, "ab"[len(rows) % 2]))
+    order = rng.permutation(len(rows))
+    write_csv(folder / "v.csv", ["patient", "day", "x", "y"], [rows[i] for i in order])
+    return {round(x, 1): (patient, day) for patient, day, x, _ in rows}
+
+
+@pytest.mark.parametrize("gap", [None, 4])
+def test_with_group_and_time_validation_rows_are_later_and_of_new_groups(folder, gap):
+    row_of = visits(folder)
+    way = {"group": "patient", "time": "day", "fraction": 0.25} | ({} if gap is None else {"gap": gap})
+    prepared = prepare(config(way, train="v.csv"))
+    trained, held_out = ([row_of[x] for x in side.tolist()] for side in sides(prepared))
+    assert not {patient for patient, _ in trained} & {patient for patient, _ in held_out}
+    assert min(day for _, day in held_out) - max(day for _, day in trained) >= (gap or 1)
+    assert len(held_out) / len(row_of) == pytest.approx(0.25, abs=0.05)
+    new = {patient for patient, _ in held_out}
+    assert sum(patient in new for patient, _ in row_of.values()) == len(held_out)
+    (said,) = [note for note in prepared.notes if "left out" in note]
+    assert said.startswith(f"{len(row_of) - len(trained) - len(held_out)} rows of {len(row_of)} are left out: their ")
+
+
+def test_folds_of_groups_by_time_keep_groups_whole_and_follow_their_first_rows(folder):
+    row_of = visits(folder)
+    prepared = prepare(config({"group": "patient", "time": "day"}, FOLDS, train="v.csv"))
+    rows = [row_of[x] for x in sides(prepared)[0].tolist()]
+    firsts = {patient: min(day for who, day in row_of.values() if who == patient) for patient, _ in rows}
+    fold_of = dict(zip([patient for patient, _ in rows], prepared.folds.tolist(), strict=True))
+    assert all(fold_of[patient] == fold for (patient, _), fold in zip(rows, prepared.folds.tolist(), strict=True))
+    by_first = sorted(firsts, key=lambda patient: firsts[patient])
+    assert [fold_of[patient] for patient in by_first] == sorted(fold_of[patient] for patient in by_first)
+
+
+def test_members_do_not_train_on_rows_near_their_fold(table):
+    prepared = prepare(config({"time": "day", "gap": 10}, FOLDS))
+    days = times_of(sides(prepared)[:1], table)[0]
+    for number, member in enumerate(prepared.members):
+        own = days[prepared.folds == number]
+        others = days[member.rows]
+        assert len(others) > 0
+        is_before = others < own.min()
+        assert ((own.min() - others[is_before]).astype(float) >= 10).all()
+        assert ((others[~is_before] - own.max()).astype(float) >= 10).all()
+
+
+def test_a_hash_keeps_each_row_on_its_side_when_the_table_grows_and_whatever_the_order(folder):
+    rng, names = np.random.default_rng(0), ["id", "x", "y"]
+    rows = [(f"c-{i * 7919:08d}", i / 10, "ab"[i % 2]) for i in range(2000)]
+    way = {"hash": "id", "fraction": 0.3}
+    write_csv(folder / "t.csv", names, rows[:1000])
+    first = prepare(config(way, train="t.csv"))
+    write_csv(folder / "t.csv", names, [rows[i] for i in rng.permutation(2000)])
+    later = prepare(config(way, train="t.csv", decimal="."))
+    for before, after in zip(sides(first), sides(later), strict=True):
+        assert set(before.tolist()) <= set(after.tolist())
+    assert later.validation.samples.n_rows / 2000 == pytest.approx(0.3, abs=0.03)
+    # As docs/held-out-rows.md says it can be computed elsewhere.
+    held_out = {
+        round(x, 1) for text, x, _ in rows
+        if int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) / 2**64 < 0.3
+    }  # fmt: skip
+    assert set(sides(later)[1].tolist()) == held_out
+    assert "id" not in later.preprocessor.feature_names
+
+
+def test_a_hash_of_a_number_is_that_of_its_text_in_every_format(folder):
+    rows = [(i, i / 10, "ab"[i % 2]) for i in range(300)]
+    write_csv(folder / "t.csv", ["id", "x", "y"], rows)
+    pd.DataFrame(rows, columns=["id", "x", "y"]).astype({"id": float}).to_json(
+        folder / "t.jsonl", orient="records", lines=True
+    )
+    text, typed = (sides(prepare(config({"hash": "id"}, train=name))) for name in ("t.csv", "t.jsonl"))
+    assert [sorted(side.tolist()) for side in text] == [sorted(side.tolist()) for side in typed]
+
+
+def test_rows_without_an_id_are_trained_on_and_too_few_ids_are_refused(folder):
+    write_csv(folder / "t.csv", ["id", "x", "y"], [(i if i % 4 else "", i, "ab"[i % 3 == 0]) for i in range(200)])
+    prepared = prepare(config({"hash": "id"}, train="t.csv"))
+    assert "t.csv: 50 rows without a value of id: taken for training." in prepared.notes
+    assert not {x for x in sides(prepared)[1].tolist() if x % 4 == 0}
+    write_csv(folder / "t.csv", ["id", "x", "y"], [("one", i, "ab"[i % 2]) for i in range(20)])
+    with pytest.raises(DataError, match=r"t\.csv: by the hash of the ids one of 2 parts is empty; there are 1 ids"):
+        prepare(config({"hash": "id"}, train="t.csv"))

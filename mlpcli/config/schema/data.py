@@ -21,7 +21,7 @@ Share = Annotated[float, Setting("A fraction of the rows.", ge=0, lt=1)]
 class HeldOut:
     """How validation rows, or the folds of members, are taken from the training file where not by chance row by row.
 
-    One way of these: `column` with `equals`, `group`, `time` or `copies`.
+    One way of these: `column` with `equals`, `group`, `time`, `group` with `time`, `hash` or `copies`.
     """
 
     column: Annotated[str | None, Setting("The column whose value marks validation rows; it is not an input.")] = None
@@ -37,7 +37,22 @@ class HeldOut:
         str | None,
         Setting(
             "A column of dates or numbers: its last rows are the validation rows, and folds are consecutive spans "
-            "of it."
+            "of it. With group the validation rows are those of the groups that begin last."
+        ),
+    ] = None
+    gap: Annotated[
+        float | None,
+        Setting(
+            "With time: training rows that are nearer than this to the validation rows, or to a fold, are left out; "
+            "in days for dates, else in the unit of the column.",
+            gt=0,
+        ),
+    ] = None
+    hash: Annotated[
+        str | None,
+        Setting(
+            "A column of ids: a hash of the id alone says where a row belongs, so that it stays there when the table "
+            "grows; it is not an input."
         ),
     ] = None
     copies: Annotated[
@@ -45,7 +60,7 @@ class HeldOut:
     ] = None
     fraction: Annotated[
         float | None,
-        Setting("Fraction of the rows, with group, time or copies; null is 0.2; not with folds.", gt=0, lt=1),
+        Setting("Fraction of the rows, with group, time, hash or copies; null is 0.2; not with folds.", gt=0, lt=1),
     ] = None
 
 
@@ -74,7 +89,8 @@ class DataConfig:
         Share | str | HeldOut | None,
         Setting(
             "Rows that choose the best epoch: a fraction (by chance, stratified by class or yes/no column), "
-            "a file, {column, equals}, {fraction, group}, {fraction, time}, {fraction, copies}, or null."
+            "a file, {column, equals}, {fraction, group}, {fraction, time, gap}, {fraction, group, time}, "
+            "{fraction, hash}, {fraction, copies}, or null."
         ),
     ] = 0.2
     test: Annotated[Names | None, Setting("A file scored once, at the end.")] = None

@@ -42,7 +42,7 @@ class Members:
         Literal["all", "bootstrap", "folds"],
         Setting(
             "What each trains on: all rows; as many drawn with replacement; all but its own fold, which then serves as "
-            "validation rows (data.validation may only say how: {group}, {time} or {copies})."
+            "validation rows (data.validation may only say how: {group}, {time}, {hash} or {copies})."
         ),
     ] = "all"
     folds: Annotated[

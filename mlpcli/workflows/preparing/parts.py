@@ -51,6 +51,18 @@ class Part:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class FoldRows:
+    """Rows of the training table for one fold of a cross-validation: to be trained on, and to be scored.
+
+    Unless `holds_out`, none of those to be trained on are validation rows.
+    """
+
+    train: Rows
+    test: Rows
+    holds_out: bool
+
+
 class PartMaker:
     """Turns rows of a table into a `Part`; class weights are measured on the first one made, the training part."""
 
@@ -72,10 +84,12 @@ class PartMaker:
 
     def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
         """The parts that stand in the training table."""
-        row_sets = [rows for rows in (train_rows, validation_rows) if rows is not None]
-        Xs = [inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)[0] for rows in row_sets]
-        train = self.part("train", table, train_rows, Xs[0])
-        return train, None if validation_rows is None else self.part("validation", table, validation_rows, Xs[1])
+        train = self.rows("train", table, train_rows)
+        return train, None if validation_rows is None else self.rows("validation", table, validation_rows)
+
+    def rows(self, name: str, table: Table, rows: Rows) -> Part:
+        """Some rows of the training table."""
+        return self.part(name, table, rows, inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)[0])
 
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""

@@ -12,7 +12,7 @@ from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.row_sketch import RowSketch, sketch_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
-from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
+from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.data.targets.target import ClassTarget, Target, answer_names
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
@@ -29,7 +29,7 @@ from mlpcli.workflows.preparing.data_store import chunk_rows, disk_notes, store_
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
 from mlpcli.workflows.preparing.leaks import Sides, leak_notes
 from mlpcli.workflows.preparing.pace import resolve_batch_size, schedule_notes
-from mlpcli.workflows.preparing.parts import Part, PartMaker
+from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
 from mlpcli.workflows.preparing.resolution import (
     domain_warning,
     estimates_means,
@@ -43,10 +43,10 @@ from mlpcli.workflows.preparing.resolution import (
 )
 from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.preparing.shape import resolve_networks
-from mlpcli.workflows.preparing.splitting import draw_member_folds, split_table
+from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, split_table
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
-from mlpcli.workflows.reading import row_weights, rows_that_count
+from mlpcli.workflows.reading import row_weights
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -79,6 +79,7 @@ class Prepared:
     reference: ReferenceProfile = field(repr=False)
     trained_rows: RowSketch = field(repr=False)
     weight: ColumnSchema | None = None
+    near: NDArray[np.bool_] | None = field(default=None, repr=False)  # (n_folds, n_rows), see `draw_member_folds`
 
     @property
     def network(self) -> Network:
@@ -99,7 +100,7 @@ class Prepared:
     def members(self) -> tuple[Member, ...]:
         """The networks, each with the rows that it is trained on."""
         kind, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
-        rows = rows_of_members(kind, len(self.networks), n_rows, self.spec.seed, self.folds)
+        rows = rows_of_members(kind, len(self.networks), n_rows, self.spec.seed, self.folds, self.near)
         pairs = zip(self.networks, rows, strict=True)
         return tuple(Member(number, network, own) for number, (network, own) in enumerate(pairs))
 
@@ -132,11 +133,20 @@ def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
     DataError.
     """
     with loaded.naming("data.train"):
-        return _prepare(loaded, table)
+        settled = settle(loaded, read_training_table(loaded, store_options(loaded)) if table is None else table)
+        known, notes = known_rows(settled)
+        return _prepare(loaded, settled, known, None, notes)
 
 
-def _prepare(loaded: LoadedConfig, table: Table | None) -> Prepared:
-    settled = settle(loaded, read_training_table(loaded, store_options(loaded)) if table is None else table)
+def prepare_fold(loaded: LoadedConfig, settled: TrainingTable, fold: FoldRows) -> Prepared:
+    """The same for one fold of a table that is there: the rows to be scored are its test part. It tells no notes."""
+    with loaded.naming("data.train"):
+        return _prepare(loaded, settled, fold.train, fold, [])
+
+
+def _prepare(
+    loaded: LoadedConfig, settled: TrainingTable, known: Rows, fold: FoldRows | None, notes_on_rows: list[str]
+) -> Prepared:
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]
     loss = resolve_loss(loaded, task)
@@ -146,14 +156,13 @@ def _prepare(loaded: LoadedConfig, table: Table | None) -> Prepared:
         raise loaded.error(
             "training.class_weights", f"goes with classification only; the task is {task}. Leave it out."
         )
-    known, note = rows_with_target(table, columns.targets)
-    notes += [f"{table.name}: {note}"] if note else []
+    notes += notes_on_rows
     weight = "" if settled.weight is None else settled.weight.name
-    known, left_out = rows_that_count(table, weight, known)
-    notes += left_out
-
-    train_rows, validation_rows, odd = split_table(loaded, settled, known)
-    notes += odd
+    if fold is None or fold.holds_out:
+        train_rows, validation_rows, odd = split_table(loaded, settled, known)
+        notes += odd
+    else:
+        train_rows, validation_rows = known, None
     return_freed_memory()  # of finding rows
     transform = resolve_target_transform(loaded, loss, output_activation)
     weights = rows_counted(row_weights(table, weight, train_rows)) if weight else None
@@ -168,7 +177,8 @@ def _prepare(loaded: LoadedConfig, table: Table | None) -> Prepared:
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
     has_header = table.format.header if table.is_file else None
     make = PartMaker(loaded, preprocessor, target, target_state, networks[0], loss, settled, has_header)
-    train, validation, test, folds, hashes = _parts(loaded, settled, make, train_rows, validation_rows, notes)
+    found = _parts(loaded, settled, make, train_rows, validation_rows, notes, fold)
+    train, validation = found.train, found.validation
     metric, odd = sound_metric(metric, task, names, validation)
     notes += odd
     if task == "regression":
@@ -187,9 +197,22 @@ def _prepare(loaded: LoadedConfig, table: Table | None) -> Prepared:
     threads = training_threads(config.training.threads, engine, networks, spec.batch_size)
     return Prepared(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
-        networks, spec, engine, metric, threads, train, validation, test, tuple(notes), hashes, folds, reference,
-        sketch_rows(table, row_columns(preprocessor, target), train_rows), settled.weight,
+        networks, spec, engine, metric, threads, train, validation, found.test, tuple(notes), found.hashes,
+        found.folds, reference, sketch_rows(table, row_columns(preprocessor, target), train_rows), settled.weight,
+        found.near,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The parts, the hash of each file, and of each training row its fold; `near` as in `Prepared`."""
+
+    train: Part
+    validation: Part | None
+    test: Part | None
+    hashes: dict[str, str]
+    folds: Rows | None
+    near: NDArray[np.bool_] | None
 
 
 def _parts(
@@ -199,16 +222,20 @@ def _parts(
     train_rows: Rows,
     validation_rows: Rows | None,
     notes: list[str],
-) -> tuple[Part, Part | None, Part | None, Rows | None, dict[str, str]]:
-    """Training, validation and test part, the fold of each training row, and the hash of each file; adds to `notes`."""
+    fold: FoldRows | None,
+) -> _Parts:
+    """The parts of a training; adds to `notes`."""
     data, target = loaded.config.data, make.target
-    folds, hashes, test = None, {"train": settled.table.sha256}, None
+    folds, near, hashes, test = None, None, {"train": settled.table.sha256}, None
     train, validation = make.parts_of(settled.table, train_rows, validation_rows)
     if uses_folds(loaded):
-        folds = draw_member_folds(loaded, settled, train_rows)
+        folds, near = draw_member_folds(loaded, settled, train_rows)
         validation = replace(train, name="validation")
-    if isinstance(data.validation, str):
+    if isinstance(data.validation, str) and (fold is None or fold.holds_out):
         validation, hashes["validation"] = make.file("validation", data.validation, notes)
+    if fold is not None:
+        test = make.rows("test", settled.table, fold.test)
+        return _Parts(train, validation, test, hashes, folds, near)
     if data.test is not None:
         test, hashes["test"] = make.file("test", data.test, notes)
     if "validation" in hashes and hashes["validation"] == hashes.get("test"):
@@ -224,7 +251,7 @@ def _parts(
         part_of = np.repeat([0, 1], [len(train_rows), len(validation_rows)])
         truth = np.concatenate([train.truth, validation.truth])
         notes += leak_notes(settled, Sides(np.concatenate([train_rows, validation_rows]), part_of, False, truth))
-    return train, validation, test, folds, hashes
+    return _Parts(train, validation, test, hashes, folds, near)
 
 
 def _fit_preprocessor(

@@ -1,5 +1,6 @@
-"""Which rows of the training table are held out: by chance, by a column, by groups that stay together, or by time."""
+"""Which rows of the training table are held out: by chance, by a column, by groups, by time, or by a hash of ids."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,87 +8,128 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.data import HeldOut
+from mlpcli.data.dealing import LEFT_OUT, RowKeys, deal, first_times, group_codes, near_spans
 from mlpcli.data.reading.faults import counted
-from mlpcli.data.row_hashes import row_hashes
+from mlpcli.data.row_hashes import places_of, row_hashes
 from mlpcli.data.schema.cells import canonical, canonical_in
 from mlpcli.data.schema.roles import AS_FOUND, number_format
-from mlpcli.data.split import cut_by_time, deal_groups, split_rows
+from mlpcli.data.split import cut_by_time, split_rows
 from mlpcli.data.stratify import fold_multilabel, split_multilabel
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
-from mlpcli.data.targets.encode import encode_target, fit_target
+from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.errors import DataError, IndivisibleRows
 from mlpcli.training.rows import draw_folds
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.tables import TrainingTable, writing_of
+from mlpcli.workflows.reading import rows_that_count
 
-FRACTION = 0.2  # where {group}, {time} or {copies} name none
+FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none
 
 Codes = NDArray[np.int64]
+WAYS = "{column, equals}, {group}, {time}, {group, time}, {hash}, {copies}"
+
+
+def known_rows(settled: TrainingTable) -> tuple[Rows, list[str]]:
+    """The rows with a target and a weight above 0, and notes on the others."""
+    table, weight = settled.table, "" if settled.weight is None else settled.weight.name
+    known, note = rows_with_target(table, settled.columns.targets)
+    known, left_out = rows_that_count(table, weight, known)
+    return known, [*([f"{table.name}: {note}"] if note else []), *left_out]
 
 
 def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None, list[str]]:
     """Training rows, validation rows of the same table or None, and notes; `known` are the rows with a target."""
     asked, table = loaded.config.data.validation, settled.table
-    way = _way(loaded)
+    way = way_of(loaded)
     if way is not None and way.column is not None:
         return *_rows_where(loaded, way, table, known), []
-    notes = _notes(way, settled, known)
+    notes = notes_on_way(way, settled, known)
     if isinstance(asked, str) or not asked or uses_folds(loaded):
         return known, None, notes
     fraction = float(asked) if way is None else way.fraction or FRACTION  # type: ignore[arg-type]
     rng = rng_of(loaded.config.training.seed, "split")
     try:
         if way is None:
-            held_out = _split_by_chance(settled, known, fraction, rng)
-        elif way.time is not None:
-            held_out = np.flatnonzero(cut_by_time(_times(settled, way.time, known), (1.0 - fraction, fraction)) == 1)
+            part_of = np.zeros(len(known), np.int64)
+            part_of[_split_by_chance(settled, known, fraction, rng)] = 1
         else:
-            groups = _groups(way, settled, known)
-            dealt = deal_groups(groups, _strata(settled, known), (1.0 - fraction, fraction), rng)
-            held_out = np.flatnonzero(dealt == 1)
+            part_of = deal(keys_of(way, settled, known), (1.0 - fraction, fraction), rng)
     except IndivisibleRows as error:
         raise DataError(f"{table.name}: {error}") from error
-    is_held_out = np.zeros(len(known), np.bool_)
-    is_held_out[held_out] = True
-    return known[~is_held_out], known[is_held_out], notes
+    return known[part_of == 0], known[part_of == 1], notes + note_on_left_out(way, part_of)
 
 
-def draw_member_folds(loaded: LoadedConfig, settled: TrainingTable, rows: Rows) -> Codes:
-    """The fold of each training row; classes and answers are spread as far as groups or time allow."""
-    members, way, n_rows, seed = loaded.config.model.members, _way(loaded), len(rows), loaded.config.training.seed
+def note_on_left_out(way: HeldOut | None, part_of: Codes) -> list[str]:
+    """How many rows are in no part, and why."""
+    n_left_out = int(np.count_nonzero(part_of == LEFT_OUT))
+    if way is None or not n_left_out:
+        return []
+    why = [] if way.group is None else [f"their {way.group} begins before the validation rows, and they do not"]
+    why += [] if way.gap is None else [f"they are nearer to the validation rows than {way.gap:g} in {way.time}"]
+    return [f"{counted(n_left_out, 'row')} of {len(part_of)} are left out: {', or '.join(why)}."]
+
+
+def draw_member_folds(
+    loaded: LoadedConfig, settled: TrainingTable, rows: Rows
+) -> tuple[Codes, NDArray[np.bool_] | None]:
+    """The fold of each training row; classes and answers are spread as far as groups or time allow.
+
+    Also which rows are too near to each fold to be trained on beside it (n_folds, n_rows), None for none.
+    """
+    members, way, seed = loaded.config.model.members, way_of(loaded), loaded.config.training.seed
     count = members.folds or members.count
-    if n_rows < 2 * count:
-        raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {n_rows}.")
-    if way is None and settled.targets.task == "multilabel":
-        return fold_multilabel(_targets(settled, rows), count, rng_of(seed, "folds"))
-    if way is None:
-        return draw_folds(count, _strata(settled, rows), n_rows, seed)
+    if len(rows) < 2 * count:
+        raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {len(rows)}.")
     try:
-        if way.time is not None:
-            return cut_by_time(_times(settled, way.time, rows), (1.0 / count,) * count)
-        groups = _groups(way, settled, rows)
-        return deal_groups(groups, _strata(settled, rows), (1.0 / count,) * count, rng_of(seed, "folds"))
+        folds = draw_folds_by(way, settled, rows, count, seed)
+        near = None
+        if way is not None and way.gap is not None:
+            near = near_spans(_times(settled, str(way.time), rows), folds, count, way.gap)
+            for fold in range(count):
+                if not (~near[fold] & (folds != fold)).any():
+                    raise IndivisibleRows(f"a gap of {way.gap:g} leaves no row to train on beside fold {fold + 1}.")
     except IndivisibleRows as error:
         raise DataError(f"{settled.table.name}: {error}") from error
+    return folds, near
 
 
-def _way(loaded: LoadedConfig) -> HeldOut | None:
+def draw_folds_by(
+    way: HeldOut | None, settled: TrainingTable, rows: Rows, count: int, seed: int, repeat: int = 0
+) -> Codes:
+    """The fold of each row: by chance, with classes or answers spread evenly, or whole groups, spans of time, hashes.
+
+    Raises IndivisibleRows where there are too few groups or times.
+    """
+    if way is None and settled.targets.task == "multilabel":
+        return fold_multilabel(_targets(settled, rows), count, rng_of(seed, "folds", repeat))
+    if way is None:
+        return draw_folds(count, _strata(settled, rows), len(rows), seed, repeat)
+    keys = replace(keys_of(way, settled, rows), gap=0.0)
+    if keys.times is not None:
+        times = keys.times if keys.groups is None else first_times(keys.times, keys.groups)
+        return cut_by_time(times, (1.0 / count,) * count)
+    return deal(keys, (1.0 / count,) * count, rng_of(seed, "folds", repeat))
+
+
+def way_of(loaded: LoadedConfig) -> HeldOut | None:
     """How rows are held out, if not by chance or in a file; raises ConfigError for no way, or two."""
     way = loaded.config.data.validation
     if not isinstance(way, HeldOut):
         return None
-    asked = [key for key in ("column", "group", "time", "copies") if getattr(way, key) is not None]
-    if len(asked) != 1:
+    asked = [key for key in ("column", "group", "time", "hash", "copies") if getattr(way, key) is not None]
+    if len(asked) != 1 and asked != ["group", "time"]:
         said = "names no way to hold rows out" if not asked else f"{' and '.join(asked)} do not go together"
-        raise loaded.error(
-            "data.validation", f"{said}. Write one of {{column, equals}}, {{group}}, {{time}}, {{copies}}."
-        )
+        raise loaded.error("data.validation", f"{said}. Write one of {WAYS}.")
     if (way.column is None) != (way.equals is None):
         missing = "column" if way.column is None else "equals"
         raise loaded.error("data.validation", f"{missing} is missing: {{column: fold, equals: val}}.")
     if way.column is not None and way.fraction is not None:
         raise loaded.error("data.validation.fraction", "column says which rows they are. Leave it out.")
+    if way.gap is not None and way.time is None:
+        raise loaded.error("data.validation.gap", "goes with time only. Leave it out.")
+    if way.group is not None and way.group == way.time:
+        raise loaded.error("data.validation", f"group and time are both {way.group}. Leave one out.")
     return way
 
 
@@ -114,16 +156,28 @@ def _strata(settled: TrainingTable, rows: Rows) -> NDArray[Any] | None:
     return encode_target(target, state, settled.table, rows)
 
 
+def keys_of(way: HeldOut, settled: TrainingTable, rows: Rows) -> RowKeys:
+    """What says where the rows belong."""
+    return RowKeys(
+        groups=None if way.group is None and way.copies is None else _groups(way, settled, rows),
+        times=None if way.time is None else _times(settled, way.time, rows),
+        places=None if way.hash is None else places_of(_texts(settled, way.hash, rows)),
+        strata=_strata(settled, rows) if way.time is None and way.hash is None else None,
+        gap=way.gap or 0.0,
+    )
+
+
+def _texts(settled: TrainingTable, name: str, rows: Rows) -> CategoricalColumn:
+    column = settled.table.columns[name].take(rows)
+    assert isinstance(column, CategoricalColumn)
+    return column
+
+
 def _groups(way: HeldOut, settled: TrainingTable, rows: Rows) -> Codes:
     """The group of each row; a row without one is a group of its own."""
     if way.group is None:
         return np.unique(row_hashes(settled.table, settled.columns.features, rows), return_inverse=True)[1]
-    column = settled.table.columns[way.group].take(rows)
-    assert isinstance(column, CategoricalColumn)
-    codes = column.codes.astype(np.int64)
-    is_alone = codes < 0
-    codes[is_alone] = len(column.levels) + np.arange(np.count_nonzero(is_alone))
-    return codes
+    return group_codes(_texts(settled, way.group, rows))
 
 
 def _times(settled: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]:
@@ -135,17 +189,23 @@ def _times(settled: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]
     return np.asarray(column.values, np.float64)
 
 
-def _notes(way: HeldOut | None, settled: TrainingTable, rows: Rows) -> list[str]:
-    """Rows that the column of groups or of times says nothing of."""
-    name = "" if way is None else way.group or way.time or ""
-    if not name:
+def notes_on_way(way: HeldOut | None, settled: TrainingTable, rows: Rows) -> list[str]:
+    """Rows that the columns of groups, times or ids say nothing of."""
+    if way is None:
         return []
-    column = settled.table.columns[name].take(rows)
-    is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
-    if not is_missing.any():
-        return []
-    what = "each is a group of its own" if way is not None and way.group else "taken as the first"
-    return [f"{settled.table.name}: {counted(int(is_missing.sum()), 'row')} without a value of {name}: {what}."]
+    notes = []
+    meanings = (
+        (way.group, "each is a group of its own"),
+        (way.time, "taken as the first"),
+        (way.hash, "taken for training"),
+    )
+    for name, what in meanings:
+        if name is not None:
+            column = settled.table.columns[name].take(rows)
+            is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
+            if n_missing := int(is_missing.sum()):
+                notes.append(f"{settled.table.name}: {counted(n_missing, 'row')} without a value of {name}: {what}.")
+    return notes
 
 
 def _rows_where(loaded: LoadedConfig, validation: HeldOut, table: Table, rows: Rows) -> tuple[Rows, Rows]:

@@ -36,8 +36,8 @@ DATE_ORDERS = ("day_first", "month_first")
 class ColumnPlan:
     """What each column of the training table is for.
 
-    Of the last three, "" for none: `fold` marks validation rows, `group` says which rows stay together, and `time`,
-    which may be an input, which are the last.
+    Of the last four, "" for none: `fold` marks validation rows, `group` says which rows stay together, `time`, which
+    may be an input, which are the last, and `id` is hashed.
     """
 
     features: tuple[str, ...]
@@ -46,6 +46,7 @@ class ColumnPlan:
     fold: str
     group: str = ""
     time: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,8 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
     held_out = holding_columns(loaded)
-    keys = {held_out.fold, held_out.group} - {""}
     labels = data.target if loaded.config.task in ("auto", "classification") else ()
-    texts |= keys - {*data.target}
+    texts |= held_out.keys - {*data.target}
     named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
     return read_table(
         _one_or_several(data.train),
@@ -128,6 +128,12 @@ class HoldingColumns:
     fold: str = ""
     group: str = ""
     time: str = ""
+    id: str = ""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those whose cells are read as texts, and which are no inputs."""
+        return frozenset({self.fold, self.group, self.id} - {""})
 
 
 def holding_columns(loaded: LoadedConfig) -> HoldingColumns:
@@ -135,14 +141,14 @@ def holding_columns(loaded: LoadedConfig) -> HoldingColumns:
     held_out = loaded.config.data.validation
     if not isinstance(held_out, HeldOut):
         return HoldingColumns()
-    return HoldingColumns(held_out.column or "", held_out.group or "", held_out.time or "")
+    return HoldingColumns(held_out.column or "", held_out.group or "", held_out.time or "", held_out.hash or "")
 
 
 def _others(loaded: LoadedConfig) -> frozenset[str]:
     """Columns that are used but are no inputs."""
     data = loaded.config.data
     held_out = holding_columns(loaded)
-    return frozenset({*data.target, data.weight or "", held_out.fold, held_out.group, held_out.time} - {""})
+    return frozenset({*data.target, data.weight or "", held_out.time, *held_out.keys} - {""})
 
 
 def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> TrainingTable:
@@ -163,7 +169,7 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     refuse_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
-    for name, what in ((columns.fold, "fold"), (columns.group, "group")):
+    for name, what in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id")):
         if name:
             schema = as_category(decide(table, name, options.get(name, AS_FOUND), writing)[0])
             others.append(schema)
@@ -233,18 +239,18 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     """Who is who among the columns; raises ConfigError for a name that is not there or stands in two places."""
     data, found = loaded.config.data, list(table.names)
     held_out = holding_columns(loaded)
-    fold, group, time = held_out.fold, held_out.group, held_out.time
     _require(loaded, table, "data.target", data.target)
     _require(loaded, table, "data.drop", data.drop, table.column_names)
     _require(loaded, table, "data.columns", data.columns, table.column_names)
     _require(loaded, table, "data.features", data.features or ())
     _require(loaded, table, "data.weight", () if data.weight is None else [data.weight])
-    for key, name in (("column", fold), ("group", group), ("time", time)):
+    ways = (("column", held_out.fold), ("group", held_out.group), ("time", held_out.time), ("hash", held_out.id))
+    for key, name in ways:
         is_named = getattr(data.validation, key, None) is not None
         _require(loaded, table, f"data.validation.{key}", [name] if is_named else ())
         if key != "column" and name in data.target:
             raise loaded.error(f"data.validation.{key}", f"{name} is the target.")
-    taken = {*data.target, *data.drop, data.weight or "", fold, group} - {""}
+    taken = {*data.target, *data.drop, data.weight or "", *held_out.keys} - {""}
     if len(set(data.target)) < len(data.target):
         raise loaded.error("data.target", "names a column twice.")
     if data.weight in data.target:
@@ -263,7 +269,9 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
         features = tuple(name for name in found if name not in taken)
     if not features:
         raise loaded.error("data.drop", f"no input column is left in {table.name}.")
-    return ColumnPlan(features, data.target, data.weight or "", fold, group, time)
+    return ColumnPlan(
+        features, data.target, data.weight or "", held_out.fold, held_out.group, held_out.time, held_out.id
+    )
 
 
 def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:

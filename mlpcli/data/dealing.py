@@ -1,0 +1,120 @@
+"""Rows dealt to parts (training, validation, test; or folds) by what they are: their group, time or id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.split import cut_by_time, deal_groups
+from mlpcli.data.table import CategoricalColumn
+from mlpcli.errors import IndivisibleRows
+
+Codes = NDArray[np.int64]
+Times = NDArray[np.float64]
+
+LEFT_OUT = -1  # the part of a row that is in none
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """What says where rows belong, an entry for each of them (n_rows,); None for what does not count.
+
+    `places` are from `row_hashes.places_of`; `strata` are as for `split.deal_groups`, `gap` is in the unit of `times`.
+    """
+
+    groups: Codes | None = None
+    times: Times | None = None
+    places: Times | None = None
+    strata: NDArray[Any] | None = None
+    gap: float = 0.0
+
+
+def deal(keys: RowKeys, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
+    """The part of each row (n_rows,), of which each gets about its fraction; LEFT_OUT of rows that are in none.
+
+    Raises IndivisibleRows where a part would be empty.
+    """
+    if keys.times is not None:
+        return deal_ahead(keys.times, fractions, keys.gap, keys.groups)
+    if keys.places is not None:
+        return deal_by_place(keys.places, fractions)
+    assert keys.groups is not None
+    return deal_groups(keys.groups, keys.strata, fractions, rng)
+
+
+def deal_by_place(places: Times, fractions: Sequence[float]) -> Codes:
+    """The part of each row (n_rows,) by its place alone: the last part begins at 0, the one before where that ends.
+
+    A row without a place (NaN) is in the first part. Raises IndivisibleRows where a part would be empty.
+    """
+    ends = np.cumsum(fractions[::-1])[:-1]
+    part_of = len(fractions) - 1 - np.searchsorted(ends, np.nan_to_num(places, nan=1.0), side="right")
+    if len(np.unique(part_of)) < len(fractions):
+        raise IndivisibleRows(
+            f"by the hash of the ids one of {len(fractions)} parts is empty; there are {len(np.unique(places))} ids. "
+            "Choose a column with more values, or a larger fraction."
+        )
+    return np.asarray(part_of, np.int64)
+
+
+def deal_ahead(times: Times, fractions: Sequence[float], gap: float = 0.0, groups: Codes | None = None) -> Codes:
+    """The part of each row (n_rows,), in the order of time; LEFT_OUT of rows that are in none.
+
+    Every row of a part is later than every row of the parts before it, by `gap` at least (in the unit of `times`):
+    earlier rows that are nearer are left out. With `groups` (n_rows,) no group is in two parts: a group belongs where
+    its first row stands, and its rows from the beginning of the next part on are left out. Missing times (NaN) count
+    as the first. Raises IndivisibleRows where a part would be empty.
+    """
+    times = np.where(np.isnan(times), -np.inf, times)
+    starts = times if groups is None else first_times(times, groups)
+    part_of = cut_by_time(starts, fractions)
+    later = np.inf  # where the parts above begin
+    for part in range(len(fractions) - 1, -1, -1):
+        own = part_of == part
+        begins = float(starts[own].min())
+        with np.errstate(invalid="ignore"):  # infinity less infinity: a missing time is early enough
+            is_near = own & ((times >= later) | (later - times < gap))
+        part_of[is_near] = LEFT_OUT
+        if is_near.sum() == own.sum():
+            raise IndivisibleRows(_why_empty(gap, groups))
+        later = begins
+    return part_of
+
+
+def group_codes(column: CategoricalColumn) -> Codes:
+    """The group of each row (n_rows,), a number; a row without one is a group of its own."""
+    codes = column.codes.astype(np.int64)
+    is_alone = codes < 0
+    codes[is_alone] = len(column.levels) + np.arange(np.count_nonzero(is_alone))
+    return codes
+
+
+def first_times(times: Times, groups: Codes) -> Times:
+    """The time of the first row of each row's group (n_rows,)."""
+    places = np.unique(groups, return_inverse=True)[1]
+    firsts = np.full(int(places.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(firsts, places, times)
+    return np.asarray(firsts[places], np.float64)
+
+
+def near_spans(times: Times, folds: Codes, n_folds: int, gap: float) -> NDArray[np.bool_]:
+    """Which rows (n_folds, n_rows) of other folds are nearer in time than `gap` to a row between the ends of a fold."""
+    found = np.zeros((n_folds, len(times)), np.bool_)
+    for fold in range(n_folds):
+        known = times[(folds == fold) & np.isfinite(times)]
+        if len(known):
+            found[fold] = (folds != fold) & (times > known.min() - gap) & (times < known.max() + gap)
+    return found
+
+
+def _why_empty(gap: float, groups: Codes | None) -> str:
+    if gap:
+        return f"a gap of {gap:g} leaves no row before it. Write a smaller gap, or a larger fraction."
+    return (
+        "no row of an earlier group comes before the first row of a later one. Hold out by the group, or by the time, "
+        "alone."
+        if groups is not None
+        else "no row is left."
+    )
