@@ -2,11 +2,13 @@
 
 The class that computes (`nn.optimizers.Adam`, say) is the one the config validates and docs/config.md describes, so a
 bound or a sentence is written once. `Setting` speaks to pydantic without importing it: pydantic asks the annotations it
-finds for a method named `__get_pydantic_core_schema__`, and reads `__pydantic_config__` from the class.
+finds for methods named `__get_pydantic_core_schema__` and `__get_pydantic_json_schema__`, and reads the class's
+`__pydantic_config__`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Any, TypeVar, dataclass_transform
 
 Options = TypeVar("Options")
@@ -36,6 +38,9 @@ class Setting:
         inner.update(self.bounds)
         return schema
 
+    def __get_pydantic_json_schema__(self, source: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {**handler(source), "description": self.doc}
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def options(cls: type[Options]) -> type[Options]:
@@ -43,4 +48,12 @@ def options(cls: type[Options]) -> type[Options]:
     frozen = dataclass(frozen=True, kw_only=True)(cls)
     checks = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
     frozen.__pydantic_config__ = checks  # type: ignore[attr-defined]
+    frozen.__get_pydantic_json_schema__ = classmethod(_described)  # type: ignore[attr-defined]
     return frozen
+
+
+def _described(cls: type, source: Any, handler: Any) -> Any:
+    """The JSON Schema of a class with its docstring, which not every pydantic takes over."""
+    schema = handler(source)
+    handler.resolve_ref_schema(schema)["description"] = cleandoc(cls.__doc__ or "")
+    return schema

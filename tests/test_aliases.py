@@ -5,26 +5,26 @@ from typer.main import get_command
 
 from mlpcli.aliases import KEYS, VALUES, VERBS, key_of, value_of
 from mlpcli.cli.main import app
-from mlpcli.config.schema.fields import all_keys, part_shapes
+from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.tree import path_text
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.evaluation.metrics import METRICS
 
 
-def choices_below(part):
-    for shape in part_shapes(part).values():
-        yield from shape.choices
-        for inner in shape.parts:
+def choices_below(spec):
+    yield from spec.choices
+    for part in spec.parts:
+        for inner in part.keys.values():
             yield from choices_below(inner)
 
 
 def test_every_word_for_a_key_leads_to_a_key_of_the_config():
-    assert set(KEYS.values()) <= {path_text(path) for path in all_keys(Config)}
+    assert set(KEYS.values()) <= {path_text(path) for path in all_keys(spec_of(Config))}
 
 
 def test_every_word_for_a_value_leads_to_a_choice_or_a_metric():
-    known = {*choices_below(Config), *choices_below(ColumnOptions), *METRICS, "loss"}
+    known = {*choices_below(spec_of(Config)), *choices_below(spec_of(ColumnOptions)), *METRICS, "loss"}
     assert {ours for all_ours in VALUES.values() for ours in all_ours} <= known
 
 

@@ -9,22 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 
 from mlpcli.aliases import key_of, value_of
-from mlpcli.config.schema.fields import (
-    Shape,
-    all_keys,
-    allowed,
-    is_options,
-    items_of,
-    part_defaults,
-    part_names,
-    part_shapes,
-    shape_of,
-)
+from mlpcli.config.schema.fields import FieldSpec, all_keys, allowed
 from mlpcli.config.yaml.parsing import parse_scalar
 from mlpcli.config.yaml.tree import Path, Tree, escaped, path_text, shortened, shown
 from mlpcli.errors import ConfigError
@@ -52,13 +42,13 @@ class Complaint:
     say: Callable[[], str]
 
 
-def config_error(error: ValidationError, schema: type, tree: Tree) -> ConfigError:
+def config_error(error: ValidationError, spec: FieldSpec, tree: Tree) -> ConfigError:
     """The faults of `tree`, one line each in the order they stand in the file, the first few of them."""
     faults = [
         _Fault(one["type"], one["loc"], str(one.get("ctx", {}).get("error", one["msg"])))
         for one in error.errors(include_url=False, include_input=False)
     ]
-    found = list(_Complaints(schema, tree).at(shape_of(schema), tree.root, (), faults))
+    found = list(_Complaints(spec, tree).at(spec, tree.root, (), faults))
     ranks = {path: rank for rank, path in enumerate(tree.places)}
     found.sort(key=lambda complaint: ranks.get(complaint.path, len(ranks)))
     lines = [tree.message(complaint.path, complaint.say()) for complaint in found[:MAX_LINES]]
@@ -69,11 +59,11 @@ def config_error(error: ValidationError, schema: type, tree: Tree) -> ConfigErro
 class _Complaints:
     """Follows faults through the schema."""
 
-    def __init__(self, schema: type, tree: Tree) -> None:
-        self.schema = schema
+    def __init__(self, whole: FieldSpec, tree: Tree) -> None:
+        self.whole = whole
         self.tree = tree
 
-    def at(self, shape: Shape, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+    def at(self, spec: FieldSpec, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
         """The complaints about `value`, to which the locations of all `faults` lead."""
         here = [fault for fault in faults if not fault.loc]
         deeper = [fault for fault in faults if fault.loc]
@@ -81,36 +71,29 @@ class _Complaints:
         for fault in said:
             yield Complaint(path, partial(str, fault.text))
         if len(said) < len(here):
-            yield self.wrong(shape, value, path)
+            yield self.wrong(spec, value, path)
         elif deeper:
-            yield from self.below(shape, value, path, deeper)
+            yield from self.below(spec, value, path, deeper)
 
-    def below(self, shape: Shape, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+    def below(self, spec: FieldSpec, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
         """The same for faults that all have a location left."""
-        (leaf, *others) = shape.members
+        (leaf, *others) = spec.members
         if others:
-            yield from self.in_union(shape, value, path, faults)
+            yield from self.in_union(spec, value, path, faults)
         elif leaf.is_union:
             yield from self.below(leaf, value, path, faults)
-        elif is_options(leaf.kind):
-            yield from self.in_part(leaf.kind, value, path, faults)
+        elif leaf.kind == "part":
+            yield from self.in_part(leaf, value, path, faults)
         elif any(fault.kind == "missing" for fault in faults):  # a list that is too short
-            yield self.wrong(shape, value, path)
+            yield self.wrong(spec, value, path)
         else:
-            items = get_args(leaf.kind)
             for key, inner in _by_first(faults).items():
-                is_list = get_origin(leaf.kind) is tuple
-                item = (
-                    items[key]
-                    if is_list and isinstance(key, int) and items[-1] is not Ellipsis
-                    else items[0 if is_list else 1]
-                )
-                yield from self.at(shape_of(item), _get(value, key), (*path, key), inner)
+                yield from self.at(leaf.item(key), _get(value, key), (*path, key), inner)
 
-    def in_union(self, shape: Shape, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
+    def in_union(self, spec: FieldSpec, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
         """Pydantic tried every member; follow the one the user seems to mean, or else say what the members are."""
         for label, inner in _by_first(faults).items():
-            member = _member(shape, str(label))
+            member = _member(spec, str(label))
             if (
                 member
                 and any(fault.loc or fault.kind == "value_error" for fault in inner)
@@ -118,45 +101,44 @@ class _Complaints:
             ):
                 yield from self.at(member, value, path, inner)
                 return
-        yield self.wrong(shape, value, path)
+        yield self.wrong(spec, value, path)
 
-    def in_part(self, part: type, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
-        shapes = part_shapes(part)
+    def in_part(self, part: FieldSpec, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
         for key, inner in _by_first(faults).items():
             inner_path = (*path, key)
             kinds = {fault.kind for fault in inner if not fault.loc}
-            if str(key) not in shapes:
+            if str(key) not in part.keys:
                 yield Complaint(inner_path, partial(self.unknown, part, str(key), path))
             elif "missing" in kinds:
-                yield Complaint(inner_path, partial(_must_be_given, shapes[str(key)]))
+                yield Complaint(inner_path, partial(_must_be_given, part.keys[str(key)]))
             else:
-                yield from self.at(shapes[str(key)], _get(value, key), inner_path, inner)
+                yield from self.at(part.keys[str(key)], _get(value, key), inner_path, inner)
 
-    def wrong(self, shape: Shape, value: Any, path: Path) -> Complaint:
+    def wrong(self, spec: FieldSpec, value: Any, path: Path) -> Complaint:
         """A value of the wrong kind or out of range."""
-        if isinstance(value, dict) and shape.choices and "name" in value:
+        if isinstance(value, dict) and spec.choices and "name" in value:
             value, path = value["name"], (*path, "name")
-        return Complaint(path, partial(self.must_be, shape, value, path))
+        return Complaint(path, partial(self.must_be, spec, value, path))
 
-    def must_be(self, shape: Shape, value: Any, path: Path) -> str:
+    def must_be(self, spec: FieldSpec, value: Any, path: Path) -> str:
         """What to say of a value that is not allowed."""
         place = self.tree.places.get(path)
         source = place.source if place else None
         is_infinite = isinstance(value, float) and value - value != 0
         got = f"{shown(value, source)}{' (not finite)' if is_infinite else ''}"
-        return f"must be {allowed(shape)}, got {got}.{_advice(shape, value, source)}"
+        return f"must be {allowed(spec)}, got {got}.{_advice(spec, value, source)}"
 
-    def unknown(self, part: type, key: str, path: Path) -> str:
+    def unknown(self, part: FieldSpec, key: str, path: Path) -> str:
         """What to say of a key that `part` does not have."""
-        keys = list(part_shapes(part))
+        keys = list(part.keys)
         here = path_text((*path, key))
-        elsewhere = [path_text(known) for known in all_keys(self.schema) if nearest(key, known[-1:], cutoff=0.85)]
+        elsewhere = [path_text(known) for known in all_keys(self.whole) if nearest(key, known[-1:], cutoff=0.85)]
         elsewhere = [known for known in dict.fromkeys(elsewhere) if known != here]
         meant = nearest(key, keys, cutoff=0.8) or self.translated(key, path) or " or ".join(elsewhere[:2])
         meant = meant or nearest(key, keys)
         if meant:
             return f"unknown key. Did you mean {meant}?"
-        has = f"{' | '.join(part_names(part))} has" if part_names(part) else "Known here:"
+        has = f"{' | '.join(part.names)} has" if part.names else "Known here:"
         return f"unknown key. {has} {', '.join(keys)}."
 
     def translated(self, key: str, path: Path) -> str:
@@ -185,11 +167,11 @@ def _by_first(faults: list[_Fault]) -> dict[str | int, list[_Fault]]:
     return groups
 
 
-def _must_be_given(shape: Shape) -> str:
+def _must_be_given(spec: FieldSpec) -> str:
     """What to say of a key that is missing; of a section also what it must hold at the least."""
-    needed = [key for part in shape.parts for key in part_shapes(part) if key not in part_defaults(part)]
+    needed = [key for part in spec.parts for key in part.required]
     having = f", with {' and '.join(needed)}" if needed else ""
-    return f"must be given{having}. {shape.doc}".rstrip()
+    return f"must be given{having}. {spec.doc}".rstrip()
 
 
 def _get(value: Any, key: str | int) -> Any:
@@ -200,63 +182,61 @@ def _get(value: Any, key: str | int) -> Any:
     return value  # a short form: one text for a list of one, a name for a part
 
 
-def _member(shape: Shape, label: str) -> Shape | None:
+def _member(spec: FieldSpec, label: str) -> FieldSpec | None:
     """The member of a union that pydantic's `label` stands for, if anything can be wrong inside it."""
-    for member in shape.members:
-        if is_options(member.kind) and label in (*part_names(member.kind), member.kind.__name__):
+    for member in spec.members:
+        if member.kind == "part" and label in (*member.names, member.title):
             return member
         if member.is_tagged and label.startswith("tagged-union"):
             return member
-        if (origin := get_origin(member.kind)) in (dict, tuple) and label.startswith(origin.__name__):
+        if label.startswith({"map": "dict", "list": "tuple"}.get(member.kind, "\0")):
             return member
     return None
 
 
-def _resembles(member: Shape, value: Any) -> bool:
+def _resembles(member: FieldSpec, value: Any) -> bool:
     """Whether `value` is meant to be this member: a mapping for a part, a list for a list, a name for its part."""
     if isinstance(value, str):
         return value in member.choices
-    return isinstance(value, list if get_origin(member.kind) is tuple else dict)
+    return isinstance(value, list if member.kind == "list" else dict)
 
 
-def _advice(shape: Shape, value: Any, source: str | None) -> str:
+def _advice(spec: FieldSpec, value: Any, source: str | None) -> str:
     """What to write instead, where it can be guessed."""
-    kinds = {get_origin(leaf.kind) or leaf.kind for leaf in shape.leaves}
+    kinds = {leaf.kind for leaf in spec.leaves}
     if isinstance(value, str):
-        return _advice_for_text(value, shape, kinds)
+        return _advice_for_text(value, spec, kinds)
     if isinstance(value, dict):
-        names = [part_names(part) for part in shape.parts if value.keys() <= part_shapes(part).keys()]
+        names = [part.names for part in spec.parts if value.keys() <= part.keys.keys()]
         return f" Give it a name: {{name: {names[0][0]}, ...}}." if names and names[0] else ""
     is_scalar = isinstance(value, int | float)
     text = shortened(escaped(source)) if source else shown(value)
-    takes_text = str in kinds or any(leaf.takes_one_text for leaf in shape.leaves)
-    if is_scalar and takes_text and not kinds & {int, float}:
+    takes_text = "string" in kinds or any(leaf.takes_one_text for leaf in spec.leaves)
+    if is_scalar and takes_text and not kinds & {"integer", "number"}:
         return f' Quote it: "{text}".'
-    lists = [leaf for leaf in shape.leaves if get_origin(leaf.kind) is tuple]
-    if is_scalar and any(item.kind in (int, float) for leaf in lists for item in items_of(leaf).leaves):
-        return f" Write {_as_list(shape, text)}."
+    lists = [leaf for leaf in spec.leaves if leaf.kind == "list"]
+    if is_scalar and any(item.kind in ("integer", "number") for leaf in lists for item in leaf.item(0).leaves):
+        return f" Write {_as_list(spec, text)}."
     return ""
 
 
-def _as_list(shape: Shape, text: str) -> str:
+def _as_list(spec: FieldSpec, text: str) -> str:
     """A value as the list it should be; sizes of hidden layers, as other programs ask for, between the outer ones."""
-    is_layers = any(
-        get_origin(leaf.kind) is tuple and "auto" in shape_of(get_args(leaf.kind)[0]).choices for leaf in shape.leaves
-    )
+    is_layers = any(leaf.kind == "list" and "auto" in leaf.item(0).choices for leaf in spec.leaves)
     return f"[auto, {text}, auto]" if is_layers else f"[{text}]"
 
 
-def _advice_for_text(value: str, shape: Shape, kinds: set[Any]) -> str:
+def _advice_for_text(value: str, spec: FieldSpec, kinds: set[str]) -> str:
     parts = [part.strip() for part in value.split(",")]
-    if tuple in kinds and len(parts) > 1 and all(part in shape.choices for part in parts):
+    if "list" in kinds and len(parts) > 1 and all(part in spec.choices for part in parts):
         return f" Write [{', '.join(parts)}]."
-    if bool in kinds and value.lower() in ("yes", "no", "on", "off", "y", "n"):
+    if "boolean" in kinds and value.lower() in ("yes", "no", "on", "off", "y", "n"):
         return f" Write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}."
-    if found := value_of(value, shape.choices) or nearest(value, shape.choices):
+    if found := value_of(value, spec.choices) or nearest(value, spec.choices):
         return f" Did you mean {found}?"
-    if tuple in kinds and value:
-        return f" Write {_as_list(shape, shortened(escaped(value)))}."
-    if kinds & {int, float} and type(_scalar(value)) in (int, float):
+    if "list" in kinds and value:
+        return f" Write {_as_list(spec, shortened(escaped(value)))}."
+    if kinds & {"integer", "number"} and type(_scalar(value)) in (int, float):
         return " Write it without quotes."
     return ""
 

@@ -4,25 +4,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from mlpcli.config.complaints import config_error
-from mlpcli.config.schema.fields import (
-    Shape,
-    is_options,
-    part_defaults,
-    part_for,
-    part_names,
-    part_shapes,
-    shape_at,
-    shape_of,
-)
+from mlpcli.config.schema.fields import FieldSpec, adapter, spec_of
 from mlpcli.config.schema.sections import Config
-from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.config.yaml.files import MAKE_ONE, config_text
 from mlpcli.config.yaml.parsing import parse_flow, parse_scalar, parse_yaml
 from mlpcli.config.yaml.tree import (
@@ -107,7 +96,7 @@ def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedCo
     if value is None:
         raise ConfigError(f"{name}: an empty config. {MAKE_ONE}")
     if not isinstance(value, dict):
-        sections = ", ".join(part_shapes(Config))
+        sections = ", ".join(spec_of(Config).keys)
         raise ConfigError(f"{name}: not a config: must be a mapping of {sections}, got {shown(value)}. {MAKE_ONE}")
     return _validated(tree, path, overrides)
 
@@ -124,51 +113,45 @@ def config_from_mapping(
     return _validated(tree_from_mapping(mapping, name), name, overrides)
 
 
-@cache
-def _adapter() -> TypeAdapter[Config]:
-    return TypeAdapter(Config)
-
-
 def _validated(written: Tree, path: str, overrides: Sequence[str | Override]) -> LoadedConfig:
-    tree = apply_overrides(written, overrides, Config)
-    tree.root = _completed(shape_of(Config), tree.root)
+    spec = spec_of(Config)
+    tree = apply_overrides(written, overrides, spec)
+    tree.root = _completed(spec, tree.root)
     try:
-        config = _adapter().validate_json(json.dumps(tree.root))
+        config: Config = adapter(Config).validate_json(json.dumps(tree.root))
     except ValidationError as error:
-        raise config_error(error, Config, tree) from error
+        raise config_error(error, spec, tree) from error
     origins = {path_text(leaf): _origin(tree, leaf) for leaf in leaves(config)}
     return LoadedConfig(config, path, origins, tree)
 
 
-def _completed(shape: Shape, value: Any, default: Any = None) -> Any:
+def _completed(spec: FieldSpec, value: Any, default: Any = None) -> Any:
     """`value` with the defaults that pydantic cannot know of.
 
     A section with nothing in it (`training:`) is an empty mapping. A part without a name takes the other values of the
     default along with its name, so that `--set training.optimizer.learning_rate=0.1` changes that and nothing else.
     """
-    if value is None and not shape.takes_null and is_options(shape.kind) and not part_names(shape.kind):
+    if value is None and spec.kind == "part" and not spec.names:
         value = {}
-    if not isinstance(value, dict) or not shape.parts:
+    if not isinstance(value, dict) or not spec.parts:
         return value
-    if "name" not in value and is_options(type(default)) and type(default) in shape.parts:
-        value = {**as_plain(default), **value}
-    part = part_for(shape, value)
+    if "name" not in value and isinstance(default, dict):
+        value = {**default, **value}
+    part = spec.part_for(value)
     if part is None:
         return value
-    shapes, defaults = part_shapes(part), part_defaults(part)
-    return {
-        key: _completed(shapes[key], item, defaults.get(key)) if key in shapes else item for key, item in value.items()
-    }
+    keys = part.keys
+    return {key: _completed(keys[key], item, keys[key].default) if key in keys else item for key, item in value.items()}
 
 
 def leaves(config: Any, path: Path = ()) -> Iterator[Path]:
     """Every path of a resolved config; lists and maps of the user's own names are single values."""
-    for key in part_shapes(config.__class__):
-        value = getattr(config, key)
-        if is_options(type(value)):
-            yield from leaves(value, (*path, key))
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if is_dataclass(value):
+            yield from leaves(value, (*path, one.name))
         else:
-            yield (*path, key)
+            yield (*path, one.name)
 
 
 def _origin(tree: Tree, path: Path) -> str:
@@ -207,7 +190,7 @@ def parse_override(assignment: str) -> Override:
     return Override(key, _read(text.strip() or text, shown_text), shown_text)
 
 
-def apply_overrides(tree: Tree, overrides: Sequence[str | Override], schema: type) -> Tree:
+def apply_overrides(tree: Tree, overrides: Sequence[str | Override], spec: FieldSpec) -> Tree:
     """A tree with the overrides in it, in their order; parents that are missing are made.
 
     Raises ConfigError where a parent is a list or a plain value. Whether the key exists is the schema's to say, later.
@@ -215,7 +198,7 @@ def apply_overrides(tree: Tree, overrides: Sequence[str | Override], schema: typ
     changed = Tree(tree.name, deepcopy(tree.root), dict(tree.places))
     for one in overrides:
         override = parse_override(one) if isinstance(one, str) else one
-        _apply(changed, override, shape_of(schema))
+        _apply(changed, override, spec)
     return changed
 
 
@@ -229,7 +212,7 @@ def _read(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _apply(tree: Tree, override: Override, root: Shape) -> None:
+def _apply(tree: Tree, override: Override, root: FieldSpec) -> None:
     path: Path = tuple(override.key.split("."))
     place = Place(override.text, override.option, key=path)
     parent: dict[str, Any] = tree.root
@@ -243,15 +226,15 @@ def _apply(tree: Tree, override: Override, root: Shape) -> None:
     _note(tree, path, override.value, place)
 
 
-def _as_mapping(value: Any, path: Path, tree: Tree, override: Override, root: Shape) -> dict[str, Any]:
+def _as_mapping(value: Any, path: Path, tree: Tree, override: Override, root: FieldSpec) -> dict[str, Any]:
     """What stands at a parent of the key, as a mapping: `adam` becomes `{name: adam}`, nothing becomes `{}`."""
     if isinstance(value, dict):
         return value
     place = tree.places.pop(path, None)
     if value is None:
         return {}
-    shape = shape_at(root, path, tree.root)
-    if shape and isinstance(value, str) and any(value in part_names(part) for part in shape.parts):
+    spec = root.at(path, tree.root)
+    if spec and isinstance(value, str) and any(value in part.names for part in spec.parts):
         if place:
             tree.places[(*path, "name")] = place
         return {"name": value}

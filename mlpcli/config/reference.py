@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from mlpcli.config.schema.fields import Shape, allowed, is_options, part_defaults, part_names, part_shapes, shape_of
+from mlpcli.config.schema.fields import FieldSpec, allowed, spec_of
 from mlpcli.config.schema.sections import Config
-from mlpcli.config.yaml.dumping import as_plain, flow_text
+from mlpcli.config.yaml.dumping import flow_text
 
 _HEAD = """\
 <!-- Written by `python -m mlpcli.config.reference` from mlpcli/config/schema/sections.py and the parts it names. -->
@@ -36,55 +36,51 @@ writes a commented one, `mlp check CONFIG` prints it with every default and wher
 
 def reference_text() -> str:
     """The whole of docs/config.md."""
-    return "\n".join([_HEAD, *_section("", shape_of(Config))])
+    return "\n".join([_HEAD, *_section("", spec_of(Config))])
 
 
-def _section(key: str, shape: Shape, default: Any = None) -> Iterator[str]:
+def _section(key: str, spec: FieldSpec) -> Iterator[str]:
     """One section and the sections and parts below it."""
-    (part,) = shape.parts
+    (part,) = spec.parts
     if key:
         yield f"## {key}\n"
-        yield f"{shape.doc}\n"
+        yield f"{spec.doc}\n"
     else:
         yield "## The whole file\n"
-    yield from _table(key, part, as_plain(default) if is_options(type(default)) else {})
-    defaults = part_defaults(part)
-    for name, inner in part_shapes(part).items():
+    yield from _table(key, part, spec.default if isinstance(spec.default, dict) else {})
+    for name, inner in part.keys.items():
         inner_key = f"{key}.{name}" if key else name
         if not inner.parts:
             continue
-        if any(part_names(one) for one in inner.parts):
-            yield from _parts(inner_key, inner, defaults.get(name))
-        else:
-            yield from _section(inner_key, inner, defaults.get(name))
+        yield from (_parts if any(one.names for one in inner.parts) else _section)(inner_key, inner)
 
 
-def _parts(key: str, shape: Shape, default: Any) -> Iterator[str]:
+def _parts(key: str, spec: FieldSpec) -> Iterator[str]:
     """A place where one of several named parts stands."""
     yield f"## {key}\n"
-    yield f"{shape.doc} Default: `{flow_text(as_plain(default))}`.\n"
-    for part in shape.parts:
-        yield f"### {key}: {', '.join(part_names(part))}\n"
-        yield f"{(part.__doc__ or '').strip().splitlines()[0]}\n"
-        if len(part_shapes(part)) > 1:
+    yield f"{spec.doc} Default: `{flow_text(spec.default)}`.\n"
+    for part in spec.parts:
+        yield f"### {key}: {', '.join(part.names)}\n"
+        yield f"{part.class_doc}\n"
+        if len(part.keys) > 1:
             yield from _table("", part, {}, without=("name",))
 
 
-def _table(key: str, part: type, given: dict[str, Any], without: tuple[str, ...] = ()) -> Iterator[str]:
+def _table(key: str, part: FieldSpec, given: dict[str, Any], without: tuple[str, ...] = ()) -> Iterator[str]:
     """The keys of an options class; `given` has the defaults that its place gives it instead of its own."""
-    defaults = {name: as_plain(value) for name, value in part_defaults(part).items()} | given
+    defaults = {name: inner.default for name, inner in part.keys.items() if name not in part.required} | given
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
-    for name, shape in part_shapes(part).items():
+    for name, spec in part.keys.items():
         if name in without:
             continue
-        is_section = bool(shape.parts) and not shape.choices and len(shape.leaves) == 1
+        is_section = bool(spec.parts) and not spec.choices and len(spec.leaves) == 1
         default = f"`{flow_text(defaults[name])}`" if name in defaults else "must be given"
         inner = f"{key}.{name}" if key else name
         value = (
-            f"see [{inner}](#{inner.replace('.', '')}){' or null' * shape.takes_null}" if is_section else allowed(shape)
+            f"see [{inner}](#{inner.replace('.', '')}){' or null' * spec.takes_null}" if is_section else allowed(spec)
         )
-        cells = (f"`{name}`", value, "" if is_section and name in defaults else default, shape.doc)
+        cells = (f"`{name}`", value, "" if is_section and name in defaults else default, spec.doc)
         yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
     yield ""
 

@@ -3,9 +3,9 @@
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator
+from pydantic import Discriminator
 
-from mlpcli.config.schema.shorthand import by_role, listed, named
+from mlpcli.config.schema.shorthand import BY_ROLE, LISTED, named
 from mlpcli.data.features.bins import Encoding, NoEncoding
 from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.features.scaling import MedianFill, MissingPolicy, Scaler, Standardize
@@ -13,7 +13,7 @@ from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.data.table import DEFAULT_MISSING
 from mlpcli.options import Setting, options
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Names = Annotated[tuple[str, ...], LISTED]
 Share = Annotated[float, Setting("A fraction of the rows.", ge=0, lt=1)]
 
 
@@ -79,7 +79,7 @@ class DataConfig:
     features: Annotated[Names | None, Setting("Input columns; null means every other column.")] = None
     drop: Annotated[Names, Setting("Columns that are left out.")] = ()
     columns: Annotated[
-        dict[str, Annotated[ColumnOptions, BeforeValidator(by_role)]],
+        dict[str, Annotated[ColumnOptions, BY_ROLE]],
         Setting(
             "How to read a column, where what is found is wrong: a role (number, date, boolean, category), or a "
             "mapping with role, prefix, suffix, decimal, thousands, parentheses, format (of dates), missing."

@@ -8,10 +8,10 @@ import re
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator
+from pydantic import Discriminator
 
 from mlpcli.config.schema.data import DataConfig, PreprocessConfig
-from mlpcli.config.schema.shorthand import counted, named, named_or_text
+from mlpcli.config.schema.shorthand import COUNTED, named, named_or_text
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
 from mlpcli.nn.losses import Loss
@@ -108,9 +108,7 @@ class ModelConfig:
     dropout: Annotated[float, Setting("Fraction of hidden neurons switched off at each training step.", ge=0, lt=1)] = (
         0.0
     )
-    members: Annotated[Members, BeforeValidator(counted), Setting("Networks trained side by side and averaged.")] = (
-        Members()
-    )
+    members: Annotated[Members, COUNTED, Setting("Networks trained side by side and averaged.")] = Members()
     parametrization: Annotated[
         Literal["standard", "ntk"],
         Setting("ntk slows the weights of wide layers, so that one learning rate suits every width."),

@@ -1,9 +1,10 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BeforeValidator, Discriminator
+from pydantic import Discriminator
 
-from mlpcli.config.schema.fields import all_keys, allowed, part_for, shape_at, shape_of
+from mlpcli.config.schema.fields import all_keys, allowed, spec_of
+from mlpcli.config.schema.shorthand import LISTED
 from mlpcli.options import Setting, options
 
 
@@ -50,7 +51,7 @@ class Whole:
         (Literal["a"] | int, "a or a whole number"),
         (tuple[float, float], "a list of 2 numbers"),
         (tuple[str, ...], "a list of texts"),
-        (Annotated[tuple[str, ...], BeforeValidator(lambda value: [value])] | None, "a text, a list of texts or null"),
+        (Annotated[tuple[str, ...], LISTED] | None, "a text, a list of texts or null"),
         (tuple[int | Literal["auto"], ...], "a list of (auto or a whole number)"),
         (dict[str, Annotated[float, Setting("", ge=0)]], "a mapping from texts to numbers of at least 0"),
         (Part, "one of slow, fast"),
@@ -59,28 +60,38 @@ class Whole:
     ],
 )
 def test_what_is_allowed_is_said_in_words(annotation, words):
-    assert allowed(shape_of(annotation)) == words
+    assert allowed(spec_of(annotation)) == words
 
 
 @pytest.mark.parametrize(
     ("value", "part"),
-    [("fast", Fast), ({"name": "fast"}, Fast), ({"boost": 1}, None), (5, None), ("quick", None)],
+    [("fast", "Fast"), ({"name": "fast"}, "Fast"), ({"boost": 1}, None), (5, None), ("quick", None)],
 )
 def test_a_value_means_the_part_of_its_name(value, part):
-    assert part_for(shape_of(Part), value) is part
+    found = spec_of(Part).part_for(value)
+    assert (found.title if found else None) == part
 
 
-def test_a_path_leads_to_a_shape_through_what_is_written():
-    whole = shape_of(Whole)
-    assert shape_at(whole, ("other", "boost"), {"other": "fast"}).kind is int
-    assert shape_at(whole, ("other", "boost"), {"other": "slow"}) is None
-    assert shape_at(whole, ("plain", "size"), {}).kind is int
-    assert shape_at(whole, ("plain", "size", "x"), {}) is None
+def test_a_path_leads_to_a_place_through_what_is_written():
+    whole = spec_of(Whole)
+    assert whole.at(("other", "boost"), {"other": "fast"}).kind == "integer"
+    assert whole.at(("other", "boost"), {"other": "slow"}) is None
+    assert whole.at(("plain", "size"), {}).kind == "integer"
+    assert whole.at(("plain", "size", "x"), {}) is None
 
 
 def test_all_keys_are_those_of_every_part():
-    assert {".".join(path) for path in all_keys(Whole)} == {
+    assert {".".join(path) for path in all_keys(spec_of(Whole))} == {
         "part", "part.name", "part.rate", "part.boost",
         "other", "other.name", "other.rate", "other.boost",
         "plain", "plain.size",
     }  # fmt: skip
+
+
+def test_a_place_has_its_own_sentence_default_and_bounds_beside_those_of_what_stands_there():
+    part = spec_of(Whole).keys["part"]
+    assert part.doc == "A part."
+    assert part.default == {"name": "slow", "rate": 0.1}
+    assert part.parts[0].keys["rate"].schema["exclusiveMinimum"] == 0
+    assert spec_of(Whole).keys["plain"].takes_null
+    assert spec_of(Plain).required == ("size",)

@@ -1,4 +1,4 @@
-from typing import Literal, get_args, get_origin
+import json
 
 import pytest
 import yaml
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.config.loading import config_from_mapping, load_config
-from mlpcli.config.schema.fields import is_options, part_shapes, shape_of
+from mlpcli.config.schema.fields import adapter, spec_of
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.dumping import as_plain, dump_yaml, flow_text, yaml_text
 from mlpcli.config.yaml.parsing import parse_yaml
@@ -37,38 +37,35 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 )
 
 
-def fits(kind, values) -> bool:
-    """Whether the options agree with each other, which some classes check when they are made."""
-    try:
-        kind(**values)
-    except ValueError:
-        return False
-    return True
-
-
-def values_of(shape):
-    """Any value that the schema allows at a place, as the loaded config holds it."""
-    if shape.is_union:
-        nothing = [st.none()] if shape.takes_null else []
-        return st.one_of(*nothing, *map(values_of, shape.members))
-    kind = shape.kind
-    if is_options(kind):
-        parts = st.fixed_dictionaries({name: values_of(inner) for name, inner in part_shapes(kind).items()})
-        return parts.filter(lambda values: fits(kind, values)).map(lambda values: kind(**values))
-    if get_origin(kind) is Literal:
-        return st.sampled_from(get_args(kind))
-    if get_origin(kind) is tuple:
-        return st.lists(values_of(shape_of(get_args(kind)[0])), max_size=3).map(tuple)
-    if get_origin(kind) is dict:
-        return st.dictionaries(TEXTS, values_of(shape_of(get_args(kind)[1])), max_size=3)
-    bounds = shape.setting.bounds if shape.setting else {}
-    low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
-    if kind is int:
+def values_of(spec):
+    """Any plain value that the schema allows at a place."""
+    if spec.is_union:
+        nothing = [st.none()] if spec.takes_null else []
+        return st.one_of(*nothing, *map(values_of, spec.members))
+    if spec.kind == "part":
+        return st.fixed_dictionaries({name: values_of(inner) for name, inner in spec.keys.items()})
+    if spec.kind == "choice":
+        return st.sampled_from(spec.choices)
+    if spec.kind == "list":
+        return st.lists(values_of(spec.item(0)), max_size=3)
+    if spec.kind == "map":
+        return st.dictionaries(TEXTS, values_of(spec.item("")), max_size=3)
+    bounds = spec.schema
+    low, high = (bounds.get(one, bounds.get(f"exclusive{one.title()}")) for one in ("minimum", "maximum"))
+    if spec.kind == "integer":
         return st.integers(low, high)
-    if kind is float:
-        exclude = {"exclude_min": "gt" in bounds, "exclude_max": "lt" in bounds}
+    if spec.kind == "number":
+        exclude = {f"exclude_{one[:3]}": f"exclusive{one.title()}" in bounds for one in ("minimum", "maximum")}
         return st.floats(low, high, allow_nan=False, allow_infinity=False, **exclude)
-    return {str: TEXTS, bool: st.booleans()}[kind]
+    return {"string": TEXTS, "boolean": st.booleans()}[spec.kind]
+
+
+def configs_of(plain):
+    """The config of plain values, if its options agree with each other, which some classes check when they are made."""
+    try:
+        return st.just(adapter(Config).validate_json(json.dumps(plain)))
+    except ValueError:
+        return st.nothing()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,7 @@ def dumped(tmp_path_factory):
 
 
 @settings(deadline=None, max_examples=100)
-@given(config=values_of(shape_of(Config)))
+@given(config=values_of(spec_of(Config)).flatmap(configs_of))
 def test_a_dumped_config_loads_as_an_equal_one(dumped, config):
     dumped.write_text(dump_yaml(config), encoding="utf-8", newline="")
     loaded = load_config(str(dumped))
