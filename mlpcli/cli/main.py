@@ -25,6 +25,7 @@ from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.diff import diff
 from mlpcli.cli.verbs.evaluate import evaluate
 from mlpcli.cli.verbs.explain import explain
+from mlpcli.cli.verbs.export import export
 from mlpcli.cli.verbs.help import show_help
 from mlpcli.cli.verbs.init import init
 from mlpcli.cli.verbs.inspect import inspect
@@ -65,6 +66,7 @@ app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)
 app.command("explain", cls=TextVerb)(explain)
+app.command("export", cls=TextVerb)(export)
 app.command("inspect", cls=TextVerb)(inspect)
 app.command("diff", cls=TextVerb)(diff)
 app.command("runs", cls=TextVerb)(runs)

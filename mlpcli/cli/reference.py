@@ -136,6 +136,9 @@ errors too uneven for an interval there is no verdict, and a line says why.""",
     "explain": """\
 Without `--rows` and `--columns` the table needs the target column: every input column is shuffled, and the loss of the
 score is shown with its interval. [explain.md](explain.md) describes all three answers.""",
+    "export": """\
+The file is tried on rows with everything that is rare (missing cells, unseen levels, numbers and dates far outside)
+before it is written; [export.md](export.md) says what it holds.""",
     "inspect": """\
 To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
 error.""",

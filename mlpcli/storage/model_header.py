@@ -9,7 +9,7 @@ from mlpcli.data.reference import ReferenceProfile, find_fault
 from mlpcli.data.row_sketch import RowSketch
 from mlpcli.data.schema.cells import fault_of_signs
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.dates import DATE_FORMATS
+from mlpcli.data.schema.date_forms import DATE_FORMATS
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError

@@ -11,12 +11,13 @@ import numpy as np
 from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.cells import PLAIN, NumberFormat, name_hint
+from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.disguise import yaml_of
 from mlpcli.data.schema.findings import Finding, note_on_missing, refuse_faults
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.spelling import PLAIN, NumberFormat
 from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.read import read_table
-from mlpcli.data.schema.cells import NumberFormat
 from mlpcli.data.schema.column import ColumnSchema, cast_table
+from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.errors import DataError

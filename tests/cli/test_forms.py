@@ -30,6 +30,7 @@ COMMANDS = (
     ["eval", "old/weights.npz", "t.csv", "--min", "accuracy=0.99"],
     ["compare", "old/weights.npz", "new/weights.npz", "t.csv"],
     ["explain", "old/weights.npz", "t.csv"],
+    ["export", "old/weights.npz", "--to", "json", "-o", "model.json"],
     ["inspect", "old/weights.npz"],
     ["diff", "old/weights.npz", "new/weights.npz"],
     ["repro", "old/weights.npz"],

@@ -47,6 +47,7 @@ COMMANDS = {
     "eval": ["eval", OLD, "wide.csv", "--min", "accuracy=0.99", "--min", "f1[class Q of the alphabet]=0.9"],
     "eval by": ["eval", OLD, "wide.csv", "--by", "region,letter", "--each", "--min", "accuracy=0.99"],
     "explain": ["explain", OLD, "wide.csv", "--repeats", "2", "--sample", "300"],
+    "export": ["export", OLD, "--to", "python", "-o", "model.py"],
     "compare": ["compare", OLD, NEW, "wide.csv", "--metric", "accuracy"],
     "inspect": ["inspect", NEW],
     "diff": ["diff", OLD, NEW],

@@ -21,9 +21,9 @@ from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.typed.columns import exact_decimals
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import canonical
 from mlpcli.data.schema.column import cast_table
 from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.table import Table
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model

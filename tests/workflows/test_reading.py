@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.schema.cells import NumberFormat
 from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 from mlpcli.workflows.reading import is_read_as_text, row_weights

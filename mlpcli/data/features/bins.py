@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.bin_edges import SplitTargets, filled_up, quantile_edges, tree_edges
 from mlpcli.data.features.row_counts import sort_known
 from mlpcli.data.features.scaling import is_new
-from mlpcli.data.schema.cells import number_text
+from mlpcli.data.schema.spelling import number_text
 from mlpcli.options import Setting, options
 
 Values = NDArray[np.float64]

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.csv.rows import BYTE_ORDER_MARK, column_name
 from mlpcli.data.reading.faults import REPEATED_HEADER
 from mlpcli.data.reading.reader import Batch, Request
-from mlpcli.data.schema.cells import canonical, parse_numbers
+from mlpcli.data.schema.cells import parse_numbers
+from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.table import Column, NumericColumn, Table
 from mlpcli.errors import DataError
 

@@ -1,70 +1,36 @@
-"""What a text means: a number, a code, a missing cell, a word for no or yes.
+"""What a text means: a number, a code, a missing cell, a word for no or yes. Texts come without surrounding blanks."""
 
-Two cells are the same label, level, fold or key exactly if `canonical` gives them the same text. Texts come without
-surrounding blanks.
-"""
-
-import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.schema.spelling import (
+    BOOLEAN_WORDS,
+    PLAIN,
+    NumberFormat,
+    canonical,
+    is_code,
+    number_text,
+    plain_number,
+    reader_of,
+    special_number,
+    whole_name,
+)
 from mlpcli.errors import did_you_mean
 
 Values = NDArray[np.float64]
 
-# Pairs of texts read as no and yes, in any case.
-BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0", "1"))
-# Texts that mean "missing" among numbers, beside the markers of the table.
-NUMBER_BLANKS = frozenset({"none", "-", "."})
-MINUS = "\u2212"
-# Digits of the longest whole numbers that are no codes, all of which float64 holds; the first code behind them.
-LONGEST_NUMBER = 15
-FIRST_CODE = 10**LONGEST_NUMBER
-BLANKS = " \u00a0\u2009\u202f"
-# Signs between groups of three digits, each with those that are typed for it.
-THOUSANDS = {",": ",", ".": ".", "'": "'\u2019", "\u2019": "'\u2019", **dict.fromkeys(BLANKS, BLANKS)}
-
-_SIGNS = rf"+\-{MINUS}"
-_NUMBER = re.compile(rf"[{_SIGNS}]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NUMBER_SIGNS = re.compile(r"[0-9+\-.eE]*")
-_INFINITE = re.compile(r"[+-]?inf(?:inity)?")
-_CODE = re.compile(rf"[{_SIGNS}]?(?:0[0-9]+|[0-9]{{{LONGEST_NUMBER + 1},}})")
-_STARTS = frozenset("+-.0123456789" + MINUS)
 # Cyrillic and Greek letters that look like Latin ones.
 _LOOKALIKES = str.maketrans(
     "АВЕКМНОРСТХУІЈЅаеорсухіјѕΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιν",  # noqa: RUF001
     "ABEKMHOPCTXYIJSaeopcyxijsABEZHIKMNOPTYXoiv",
 )
-
-
-@dataclass(frozen=True)
-class NumberFormat:
-    """How numbers are written.
-
-    `thousands` is a key of THOUSANDS or "". `prefix` and `suffix` may be absent from a cell. With `parentheses`,
-    (117.88) is negative.
-    """
-
-    decimal: str = "."
-    thousands: str = ""
-    prefix: str = ""
-    suffix: str = ""
-    parentheses: bool = False
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether numbers are written as in Python."""
-        return self == PLAIN
-
-
-PLAIN = NumberFormat()
 
 
 def fault_of_signs(decimal: str, thousands: str | None) -> tuple[str, str] | None:
@@ -74,39 +40,6 @@ def fault_of_signs(decimal: str, thousands: str | None) -> tuple[str, str] | Non
     if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
         return "thousands", f"{thousands!r} is no sign between digits. Write '.' or ','."
     return ("thousands", f"{thousands!r} is the decimal sign already.") if decimal == thousands else None
-
-
-def is_code(text: str) -> bool:
-    """Whether digits are a name, not an amount: a leading zero, or more digits than a float64 holds."""
-    return _CODE.fullmatch(text) is not None
-
-
-def number_text(number: float) -> str:
-    """The shortest text of a number, the same whether it is written 3, 3.0 or 3e0."""
-    is_whole = abs(number) < 1e16 and number == round(number)  # beyond that repr has an exponent
-    return str(int(number)) if is_whole else repr(float(number))
-
-
-def canonical(text: str) -> str:
-    """The one spelling of a cell: NFC, and of a finite number that is no code `number_text`."""
-    # Most texts are ASCII words or short digits, which are canonical; a long column has millions of them.
-    if text.isascii():
-        if text[:1] not in _STARTS or text.isdigit():
-            return text
-    else:
-        text = unicodedata.normalize("NFC", text)
-    if _NUMBER.fullmatch(text) is None or is_code(text):
-        return text
-    if (name := _whole_name(text)) is not None:
-        return name
-    number = float(text.replace(MINUS, "-"))
-    return number_text(number) if math.isfinite(number) else text
-
-
-def _whole_name(text: str, point: str = ".") -> str | None:
-    """The digits of a name that was written with zeros behind the point, as 12345678901234567.0."""
-    match = re.fullmatch(rf"([{_SIGNS}]?[1-9][0-9]{{{LONGEST_NUMBER},}}){re.escape(point)}0*", text)
-    return None if match is None else match[1]
 
 
 def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[Values, NDArray[np.bool_]]:
@@ -120,49 +53,13 @@ def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[V
             return np.fromiter(map(float, texts), np.float64, len(texts)), np.zeros(len(texts), np.bool_)
         except ValueError:
             pass
-    read = _plain_number if format.is_plain else _reader(format)
+    read = plain_number if format.is_plain else reader_of(format)
     numbers = [read(text) for text in texts]
     for place, number in enumerate(numbers):
         if number is None:
-            numbers[place] = _special_number(texts[place])
+            numbers[place] = special_number(texts[place])
     is_unknown = np.fromiter((number is None for number in numbers), np.bool_, len(texts))
     return np.asarray(numbers, np.float64), is_unknown  # None becomes NaN
-
-
-def _plain_number(text: str) -> float | None:
-    return float(text.replace(MINUS, "-")) if _NUMBER.fullmatch(text) else None
-
-
-def _special_number(text: str) -> float | None:
-    lower = text.lower().replace(MINUS, "-")
-    if lower in NUMBER_BLANKS:
-        return np.nan
-    return float(lower) if _INFINITE.fullmatch(lower) else None
-
-
-def _reader(format: NumberFormat) -> Callable[[str], float | None]:
-    """A function that gives the number written in a format, and None for any other text."""
-    thousands, point = THOUSANDS.get(format.thousands, format.thousands), re.escape(format.decimal)
-    # No group follows a leading zero: 0,123 is a decimal.
-    grouped = rf"[1-9][0-9]{{0,2}}(?:[{re.escape(thousands)}][0-9]{{3}})+|" if thousands else ""
-    number = rf"((?:{grouped}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+)((?:[eE][+-]?[0-9]+)?)"
-    # An opening parenthesis is a sign that has to be closed.
-    sign, close = (rf"([{_SIGNS}(]?)", r"(\)?)") if format.parentheses else (f"([{_SIGNS}]?)", "()")
-    prefix, suffix = (f"(?:[{BLANKS}]*{re.escape(affix)})?" for affix in (format.prefix, format.suffix))
-    pattern = re.compile(rf"{sign}{prefix}[{BLANKS}]*{sign}{number}{close}{suffix}{close}")
-    removed = dict.fromkeys(map(ord, thousands))
-
-    def read(text: str) -> float | None:
-        if (match := pattern.fullmatch(text)) is None:
-            return None
-        outer, inner, digits, exponent, closed, closed_behind = match.groups()
-        signs = outer + inner
-        if len(signs) > 1 or signs.count("(") != len(closed + closed_behind):
-            return None
-        number = float(digits.translate(removed).replace(format.decimal, ".") + exponent)
-        return number if signs in ("", "+") else -number
-
-    return read
 
 
 def missing_mask(texts: Sequence[str], markers: frozenset[str], format: NumberFormat = PLAIN) -> NDArray[np.bool_]:
@@ -185,7 +82,7 @@ def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
     numbers, is_unknown = parse_numbers(texts, format)
     is_number = ~is_unknown & np.isfinite(numbers)
     return [
-        _whole_name(text, format.decimal) or (number_text(number) if is_so and not is_code(text) else canonical(text))
+        whole_name(text, format.decimal) or (number_text(number) if is_so and not is_code(text) else canonical(text))
         for text, number, is_so in zip(texts, numbers.tolist(), is_number.tolist(), strict=True)
     ]
 

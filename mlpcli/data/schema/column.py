@@ -8,17 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import escaped, quoted
-from mlpcli.data.schema.cells import (
-    PLAIN,
-    NumberFormat,
-    boolean_values,
-    canonical_in,
-    marker_numbers,
-    missing_mask,
-    number_text,
-    parse_numbers,
-)
+from mlpcli.data.schema.cells import boolean_values, canonical_in, marker_numbers, missing_mask, parse_numbers
 from mlpcli.data.schema.dates import date_texts, parse_dates
+from mlpcli.data.schema.spelling import PLAIN, NumberFormat, number_text
 from mlpcli.data.store import WATCH
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype
 from mlpcli.errors import DataError

@@ -7,12 +7,12 @@ import numpy as np
 
 from mlpcli.data.reading.faults import in_yaml, quoted
 from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.date_forms import is_year_first
 from mlpcli.data.schema.dates import (
     best_date_format,
     find_date_formats,
     has_two_digit_year,
     has_zone,
-    is_year_first,
     looks_like_date,
 )
 from mlpcli.data.schema.findings import Cells, Finding, strays

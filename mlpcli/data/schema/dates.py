@@ -6,66 +6,21 @@ times are UTC. The arithmetic is NumPy's own: it knows the years 0001 to 9999, w
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.data.schema.date_forms import DATE_FORMATS, FLAGS, PATTERNS, TIME, date_fields, is_year_first
+
 Values = NDArray[np.float64]
 Series: TypeAlias = "pd.Series[Any]"
 
-# Where several formats read all texts, the one with the fewest years is used, and of equal ones the first.
-DATE_FORMATS = (
-    *("YYYY-MM-DD", "YYYY/MM/DD", "YYYY.MM.DD", "DD.MM.YYYY"),
-    *("MM/DD/YYYY", "DD/MM/YYYY", "MM-DD-YYYY", "DD-MM-YYYY"),
-    *("DD MON YYYY", "DD-MON-YYYY", "MON DD, YYYY"),
-    *("DD.MM.YY", "MM/DD/YY", "DD/MM/YY", "MM-DD-YY", "DD-MM-YY", "DD-MON-YY"),
-    *("YY-MM-DD", "YY/MM/DD", "YY.MM.DD"),
-)
 # What an order of day and month rules out; DD.MM is written in one order only.
 _OTHER_ORDER = {"day_first": ("MM/DD", "MM-DD"), "month_first": ("DD/MM", "DD-MM-")}
 
-_MONTH_NAMES = (
-    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|"
-    "nov(?:ember)?|dec(?:ember)?"
-)
-_MONTHS = {name[:3]: number for number, name in enumerate(_MONTH_NAMES.split("|"), start=1)}
-_PARTS = {
-    "YYYY": r"(?P<year>\d{4})",
-    "YY": r"(?P<year>\d{2})",
-    "MON": rf"(?P<month>{_MONTH_NAMES})\.?",
-    "MM": r"(?P<month>\d{1,2})",
-    "DD": r"(?P<day>\d{1,2})",
-    ", ": r"(?:,\s*|\s+)",
-    " ": r"\s+",
-    ".": r"\.",
-}
-# A year of two digits that comes first is followed by two digits each: 10.4.2 is a version.
-_YEAR_FIRST = re.compile(r"YY[-/.]")
-_STRICT_PARTS = _PARTS | {"MM": r"(?P<month>\d{2})", "DD": r"(?P<day>\d{2})"}
-_FLAGS = re.ASCII | re.IGNORECASE
-_REST = r"(?P<rest>(?:,?[T\s].*)?)"
-
-
-def is_year_first(format: str) -> bool:
-    """Whether dates begin with a year of two digits."""
-    return _YEAR_FIRST.match(format) is not None
-
-
-def _pattern(name: str) -> re.Pattern[str]:
-    parts = _STRICT_PARTS if is_year_first(name) else _PARTS
-    return re.compile(re.sub(r"YYYY|YY|MON|MM|DD|, | |\.", lambda part: parts[part[0]], name) + _REST, _FLAGS)
-
-
-_PATTERNS = {name: _pattern(name) for name in DATE_FORMATS}
-_TIME = re.compile(
-    r",?[T\s]\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?[\s\u202f]*(?:([AP])M)?"
-    r"\s*(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?",
-    _FLAGS,
-)
-_ZONE = re.compile(r":.*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$", _FLAGS)
+_ZONE = re.compile(r":.*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$", FLAGS)
 _DAY = 86_400_000_000  # microseconds
 # Texts that are tried before all of them, and texts that show which formats a column may have.
 _FIRST_TEXTS, _SAMPLE = 100, 1000
@@ -121,8 +76,8 @@ def _allowed(order: str | None) -> tuple[str, ...]:
 
 def looks_like_date(text: str) -> bool:
     """Whether a text is written as a date, even of a day that does not exist."""
-    matches = (pattern.fullmatch(text) for pattern in _PATTERNS.values())
-    return any(not match["rest"] or _TIME.fullmatch(match["rest"]) for match in matches if match)
+    matches = (pattern.fullmatch(text) for pattern in PATTERNS.values())
+    return any(not match["rest"] or TIME.fullmatch(match["rest"]) for match in matches if match)
 
 
 def has_two_digit_year(format: str) -> bool:
@@ -137,8 +92,8 @@ def has_zone(text: str) -> bool:
 
 def parse_dates(texts: Sequence[str], format: str) -> Values:
     """Day numbers (n_texts,), NaN for a text that is no such date."""
-    match = _PATTERNS[format].fullmatch
-    year, month, day, time = np.asarray([_fields(match(text)) for text in texts], np.int64).reshape(-1, 4).T
+    match = PATTERNS[format].fullmatch
+    year, month, day, time = np.asarray([date_fields(match(text)) for text in texts], np.int64).reshape(-1, 4).T
     if has_two_digit_year(format):  # as POSIX has it
         year = year + np.where(year >= 69, 1900, 2000)
     months = (year - 1970) * 12 + month - 1
@@ -162,31 +117,6 @@ def date_texts(days: NDArray[np.floating]) -> list[str]:
         is_open &= times / _DAY != days
     texts = (str(stamp).removesuffix(".000000") for stamp in stamps)
     return [text.removesuffix("000" if "." in text else "T00:00:00") for text in texts]
-
-
-def _fields(match: re.Match[str] | None) -> tuple[int, int, int, int]:
-    """Year, month, day and microsecond; all 0 for what is no date."""
-    if match is None or (time := _microseconds(match["rest"])) is None:
-        return 0, 0, 0, 0
-    year, month, day = match.group("year", "month", "day")
-    return int(year), int(month) if month.isdecimal() else _MONTHS[month[:3].lower()], int(day), time
-
-
-@lru_cache(1 << 17)
-def _microseconds(rest: str) -> int | None:
-    """The time of day in UTC that follows a date; None for what is no time."""
-    if (match := _TIME.fullmatch(rest)) is None:
-        return None if rest else 0
-    hours, minutes, seconds, half, sign, zone_hours, zone_minutes = match.groups("0")
-    hour, minute, second = int(hours), int(minutes), float(seconds.replace(",", "."))
-    if half != "0":
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + (12 if half in "Pp" else 0)
-    if hour > 23 or minute > 59 or second >= 60:
-        return None
-    zone = int(zone_hours) * 60 + int(zone_minutes)
-    return (hour * 60 + minute - (-zone if sign == "-" else zone)) * 60_000_000 + round(second * 1_000_000)
 
 
 def has_time(days: Values) -> bool:

@@ -13,17 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.cells import (
-    BLANKS,
-    MINUS,
-    NUMBER_BLANKS,
-    PLAIN,
-    THOUSANDS,
-    NumberFormat,
-    Values,
-    is_code,
-    parse_numbers,
-)
+from mlpcli.data.schema.cells import Values, parse_numbers
+from mlpcli.data.schema.spelling import BLANKS, MINUS, NUMBER_BLANKS, PLAIN, THOUSANDS, NumberFormat, is_code
 
 Counts = Sequence[int] | NDArray[np.int64]
 

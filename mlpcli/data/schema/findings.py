@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import counted, in_yaml, listed, quoted
-from mlpcli.data.schema.cells import NumberFormat, merged_spellings, missing_mask
+from mlpcli.data.schema.cells import merged_spellings, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
+from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
 from mlpcli.errors import DataError
 

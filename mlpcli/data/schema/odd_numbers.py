@@ -6,9 +6,10 @@ import unicodedata
 import numpy as np
 
 from mlpcli.data.reading.faults import in_yaml, listed, quoted
-from mlpcli.data.schema.cells import BLANKS, MINUS, is_code, parse_numbers
+from mlpcli.data.schema.cells import parse_numbers
 from mlpcli.data.schema.disguise import CURRENCIES, MOST, MOST_OF_SAMPLE, NAME
 from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding
+from mlpcli.data.schema.spelling import BLANKS, MINUS, is_code
 
 _SAMPLE = 1000
 # Errors of a spreadsheet, as its export writes them.

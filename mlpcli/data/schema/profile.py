@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.cells import PLAIN, number_text
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table, texts_of
 from mlpcli.data.schema.findings import Finding
 from mlpcli.data.schema.leaks import is_copy, levels_give_classes_away, number_gives_classes_away
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.spelling import PLAIN, number_text
 from mlpcli.data.schema.task import TargetPlan, are_codes
 from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, Table, Values
 from mlpcli.errors import DataError

@@ -11,20 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import in_yaml, listed, quoted
-from mlpcli.data.schema.cells import (
-    NumberFormat,
-    boolean_spelling,
-    complete_boolean,
-    find_boolean,
-    is_code,
-    marker_numbers,
-    parse_numbers,
-)
+from mlpcli.data.schema.cells import boolean_spelling, complete_boolean, find_boolean, marker_numbers, parse_numbers
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.date_roles import as_dates, find_dates, find_stray_dates
 from mlpcli.data.schema.disguise import find_number_format, yaml_of
 from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding, cells_of, merged_cells, strays
 from mlpcli.data.schema.odd_numbers import find_odd_numbers, find_sheet_errors
+from mlpcli.data.schema.spelling import NumberFormat, is_code
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.errors import DataError
 

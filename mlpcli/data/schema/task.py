@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed, quoted
-from mlpcli.data.schema.cells import PLAIN, canonical_in, differ_in_case_only, find_boolean, missing_mask, number_text
+from mlpcli.data.schema.cells import canonical_in, differ_in_case_only, find_boolean, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast, spell_booleans, texts_of
 from mlpcli.data.schema.findings import Finding, merged_cells
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.spelling import PLAIN, number_text
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.data.targets.target import Task

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed
-from mlpcli.data.schema.cells import name_hint, number_text, parse_numbers, sort_levels, tell_apart
+from mlpcli.data.schema.cells import name_hint, parse_numbers, sort_levels, tell_apart
 from mlpcli.data.schema.column import ColumnSchema, first_row_of
+from mlpcli.data.schema.spelling import number_text
 from mlpcli.data.table import CategoricalColumn, CellType, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, State, Target, Task
 from mlpcli.data.targets.transforms import TargetTransform, fit_transform, transformed

@@ -17,7 +17,7 @@ from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.cells import fault_of_signs, name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
-from mlpcli.data.schema.dates import DATE_FORMATS
+from mlpcli.data.schema.date_forms import DATE_FORMATS
 from mlpcli.data.schema.findings import merged_cells, note_on_missing, refuse_faults
 from mlpcli.data.schema.profile import is_telling
 from mlpcli.data.schema.roles import AS_FOUND, Writing, decide

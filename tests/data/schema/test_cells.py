@@ -6,23 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.cells import (
-    PLAIN,
-    THOUSANDS,
-    NumberFormat,
     boolean_values,
-    canonical,
     complete_boolean,
     differ_in_case_only,
     find_boolean,
-    is_code,
     merged_spellings,
     missing_mask,
     name_hint,
-    number_text,
     parse_numbers,
     sort_levels,
     tell_apart,
 )
+from mlpcli.data.schema.spelling import PLAIN, THOUSANDS, NumberFormat, canonical, is_code, number_text
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 # Texts made of the signs of numbers are numbers, codes and much that only looks like one.

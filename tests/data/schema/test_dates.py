@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data.reading.typed.frames import table_from_frame
+from mlpcli.data.schema.date_forms import DATE_FORMATS
 from mlpcli.data.schema.dates import (
-    DATE_FORMATS,
     best_date_format,
     cycle_names,
     cycles,

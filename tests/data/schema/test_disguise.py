@@ -4,8 +4,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.data.schema.cells import NumberFormat, parse_numbers
+from mlpcli.data.schema.cells import parse_numbers
 from mlpcli.data.schema.disguise import count_point_groups, find_number_format, yaml_of
+from mlpcli.data.schema.spelling import NumberFormat
 
 US, GERMAN = {"thousands": ","}, {"decimal": ",", "thousands": "."}
 

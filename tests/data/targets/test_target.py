@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlpcli.data.schema.cells import canonical
 from mlpcli.data.schema.column import ColumnSchema, cast_table
+from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.table import DEFAULT_MISSING
 from mlpcli.data.targets import encode
 from mlpcli.data.targets.encode import rows_with_target

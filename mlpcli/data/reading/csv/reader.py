@@ -17,7 +17,8 @@ from mlpcli.data.reading.csv.sniff import find_dialect
 from mlpcli.data.reading.csv.thousands import PointThousands
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
-from mlpcli.data.schema.cells import FIRST_CODE, NumberFormat, is_code, missing_mask, parse_numbers
+from mlpcli.data.schema.cells import missing_mask, parse_numbers
+from mlpcli.data.schema.spelling import FIRST_CODE, NumberFormat, is_code
 from mlpcli.data.table import (
     CategoricalColumn,
     Column,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.reader import Reader
-from mlpcli.data.schema.cells import FIRST_CODE, number_text
+from mlpcli.data.schema.spelling import FIRST_CODE, number_text
 from mlpcli.data.table import (
     CategoricalColumn,
     CellType,

@@ -1,0 +1,64 @@
+"""`mlp export`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlpcli.cli.document import Document, Paragraph
+from mlpcli.cli.options import Html, Json, Markdown, Quiet, Weights, form_of
+from mlpcli.messages import count
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.export import ExportResult
+
+
+def export(
+    weights: Weights,
+    to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="json or python.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not try the file on rows before writing it.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
+) -> None:
+    """Write a model for another program, with all that turns cells into answers; exit 1 if it answers otherwise.
+
+    Example: mlp export runs/penguins/weights.npz --to python -o penguins.py
+    """
+    from mlpcli.cli.bars import shown_work
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.workflows.export import export as run_export
+
+    form, screen = form_of(json, markdown, html), Screen(quiet)
+    with shown_work(screen, "exporting"):
+        result = run_export(weights, to, output, not no_check)
+    screen.give(document(result), as_json(result), form)
+
+
+def document(result: "ExportResult") -> Document:
+    """One line of what was written, and one of how it was tried."""
+    title = f"Wrote {result.path}: {count(result.n_networks, 'network')}, {count(result.n_numbers, 'number')}."
+    if result.tried is None:
+        return Document(title, heading="mlp export")
+    apart = f"{result.tried.difference:.1g}"
+    found = f"probabilities differ by {apart} at most, no label does" if result.has_labels else f"by {apart} at most"
+    if not result.has_labels:
+        found = f"answers differ {found}, relative to their size or the spread of the target"
+    note = Paragraph(f"Tried on {count(result.tried.n_rows, 'row')}: {found}.")
+    return Document(title, [note], heading="mlp export")
+
+
+def as_json(result: "ExportResult") -> dict[str, Any]:
+    """What was written, and how it was tried."""
+    tried = result.tried
+    return {
+        "path": result.path,
+        "language": result.language,
+        "bytes": result.n_bytes,
+        "networks": result.n_networks,
+        "numbers": result.n_numbers,
+        "tried": None if tried is None else {"rows": tried.n_rows, "largest_difference": tried.difference},
+    }

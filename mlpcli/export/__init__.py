@@ -1,0 +1,1 @@
+"""A model in other languages: what `mlp predict` computes, without mlpcli."""

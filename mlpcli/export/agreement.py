@@ -1,0 +1,150 @@
+"""Rows that try an exported model, and how far its answers are from those of the model itself.
+
+The rows are drawn from what the training rows held, and then have in each column in turn what is rare: no cell, a level
+that training never saw, numbers and dates far outside.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.reference import ReferenceColumn
+from mlpcli.data.schema.dates import date_texts
+from mlpcli.data.schema.spelling import NumberFormat, number_text
+from mlpcli.data.table import CategoricalColumn, Table, code_dtype
+from mlpcli.data.targets.target import NumberTarget, predicted_labels
+from mlpcli.model import Model
+
+DRAWN_ROWS = 200
+# Probabilities nearer to each other, or to a threshold, than this are a tie: either label is right.
+TIE = 1e-4
+UNSEEN = "a level that training never saw"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+Row = Mapping[str, str]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How many rows were tried, and how far apart answers are at most.
+
+    `difference` is of probabilities, or of numbers relative to their size or to the unit of the target, whichever is
+    larger. `n_labels` are labels that differ though the answer is no tie.
+    """
+
+    n_rows: int
+    difference: float
+    n_labels: int
+
+
+def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0) -> list[Row]:
+    """Rows as texts, by column, that the model answers."""
+    rng = np.random.default_rng(seed)
+    features = model.preprocessor.columns
+    known = model.reference.columns or tuple(ReferenceColumn() for _ in features)
+    usual = [_usual(*pair) for pair in zip(features, known, strict=True)]
+    rare = [_rare(*pair) for pair in zip(features, known, strict=True)]
+
+    def drawn() -> dict[str, str]:
+        return {one.name: texts[rng.integers(len(texts))] for one, texts in zip(features, usual, strict=True)}
+
+    rows: list[Row] = [drawn() for _ in range(n_rows)]
+    rows += [drawn() | {one.name: text} for one, texts in zip(features, rare, strict=True) for text in texts]
+    rows.append({one.name: texts[-1] for one, texts in zip(features, rare, strict=True)})
+    return rows
+
+
+def table_of(rows: Sequence[Row], model: Model) -> Table:
+    """The rows as a table of texts."""
+    columns = {}
+    for schema in model.preprocessor.schemas:
+        texts = [row[schema.name] for row in rows]
+        levels = tuple(dict.fromkeys(texts))
+        places = {level: place for place, level in enumerate(levels)}
+        columns[schema.name] = CategoricalColumn(
+            levels, np.asarray([places[text] for text in texts], code_dtype(len(levels)))
+        )
+    return Table(columns, len(rows), "rows", tuple(columns), model.reading, is_file=False)
+
+
+def agreement(model: Model, rows: Sequence[Row], answer: Callable[[Sequence[Row]], Values]) -> Agreement:
+    """How far `answer`, which gives probabilities or numbers (n_rows, n_answers), is from the model on these rows."""
+    truth = model.answers(model.read(table_of(rows, model)))[0]
+    found = np.asarray(answer(rows), np.float64)
+    distance = np.abs(found - truth)
+    if isinstance(model.target, NumberTarget):
+        scales = model.target_state["target_scale"] if model.target.transform in ("standardize", "scale") else 1.0
+        return Agreement(len(rows), float(np.max(distance / np.maximum(np.abs(truth), scales), initial=0.0)), 0)
+    is_clear = ~_is_tie(truth, model)
+    own, theirs = (predicted_labels(model.target, each, model.threshold).values() for each in (truth, found))
+    n_labels = sum(
+        int(np.count_nonzero((one != other) & is_clear)) for (_, one), (_, other) in zip(own, theirs, strict=True)
+    )
+    return Agreement(len(rows), float(np.max(distance, initial=0.0)), n_labels)
+
+
+def _is_tie(answers: Values, model: Model) -> NDArray[np.bool_]:
+    """Rows whose label hangs on the last digits."""
+    threshold = model.threshold
+    if model.target.kind == "booleans":
+        limits = np.full(answers.shape[1], 0.5) if threshold is None else threshold
+        return np.asarray((np.abs(answers - limits) < TIE).any(axis=1))
+    if threshold is not None and len(threshold) == 1:
+        return np.asarray(np.abs(answers[:, 1] - threshold[0]) < TIE)
+    best = np.sort(answers if threshold is None else answers / threshold, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2] < TIE)
+
+
+def _usual(feature: Feature, known: ReferenceColumn) -> list[str]:
+    """Cells as training had them."""
+    if feature.is_numeric:
+        low, high = feature.minimum or 0.0, feature.maximum or 0.0
+        numbers = np.asarray([*known.edges, low, high, *np.linspace(low, high, 11)])
+        is_whole = all(float(edge).is_integer() for edge in known.edges) and bool(known.edges)
+        return _spelled(
+            feature, np.floor(numbers) if is_whole or (not feature.has_time and _is_date(feature)) else numbers
+        )
+    if feature.role == "boolean":
+        return list(feature.schema.levels)
+    return list(dict.fromkeys([*feature.levels, *known.levels[:50]])) or [UNSEEN]
+
+
+def _rare(feature: Feature, known: ReferenceColumn) -> list[str]:
+    """What the model must take all the same."""
+    missing = [] if feature.refuses_missing else [""]
+    if not feature.is_numeric:
+        return [*missing, UNSEEN]
+    low, high = feature.minimum or 0.0, feature.maximum or 0.0
+    width = max(high - low, abs(high), 1.0)
+    if _is_date(feature):
+        return [*_spelled(feature, np.asarray([-25_567.0, 47_482.0, 11_016.0])), *missing]  # 1900, 2100, 2000-02-29
+    return [*_spelled(feature, np.asarray([0.0, low - width, high + width])), *missing]
+
+
+def _is_date(feature: Feature) -> bool:
+    return feature.role == "date"
+
+
+def _spelled(feature: Feature, numbers: Values) -> list[str]:
+    """Numbers or days as the column writes them."""
+    if not _is_date(feature):
+        return [_number_in(feature.schema.number, number) for number in numbers.tolist()]
+    return [_date_in(feature.schema.date_format, text) for text in date_texts(numbers)]
+
+
+def _number_in(format: NumberFormat, number: float) -> str:
+    sign = "-" if number < 0 else ""
+    return sign + format.prefix + number_text(abs(number)).replace(".", format.decimal) + format.suffix
+
+
+def _date_in(format: str, text: str) -> str:
+    """An ISO text, with its time, in another format of dates."""
+    day, _, time = text.partition("T")
+    year, month, number = day.split("-")
+    parts = {"YYYY": year, "YY": year[2:], "MON": MONTHS[int(month) - 1], "MM": month, "DD": number}
+    return re.sub("YYYY|YY|MON|MM|DD", lambda part: parts[part[0]], format) + (f"T{time}" if time else "")

@@ -1,0 +1,204 @@
+"""From the cells of a row to the inputs of the networks."""
+
+import math
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import Any
+
+from mlpcli.data.schema.date_forms import PATTERNS, date_fields
+from mlpcli.data.schema.spelling import (
+    BOOLEAN_WORDS,
+    NumberFormat,
+    canonical,
+    is_code,
+    number_text,
+    plain_number,
+    reader_of,
+    special_number,
+    whole_name,
+)
+
+Cell = str | float | int | bool | date | None
+Vector = list[float]
+
+EPOCH = 719_163  # the ordinal of 1970-01-01
+DAY = 86_400_000_000  # microseconds
+LARGE = 1e100  # beyond it a clipped number is at its bound
+
+
+def cell_reader(column: Mapping[str, Any]) -> Callable[[Cell, Vector], bool]:
+    """A function that writes a cell of the column into the inputs, and says whether it is missing."""
+    write = _writer(column)
+    flag = column["flag"]
+    read = {"number": _number_reader, "date": _date_reader}.get(column["role"], _text_reader)(column)
+
+    def put(cell: Cell, x: Vector) -> bool:
+        value = read(cell)
+        if value is None and flag is not None:
+            x[flag] = 1.0
+        write(value, x)
+        return value is None
+
+    return put
+
+
+def _text(cell: Cell) -> str:
+    """The text of a cell, "" where it is missing."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, int | float):
+        return number_text(float(cell)) if isinstance(cell, float) else str(cell)
+    return cell.isoformat() if isinstance(cell, date) else unicodedata.normalize("NFC", cell.strip())
+
+
+def _number_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
+    format, missing = NumberFormat(**column["number"]), frozenset(column["missing"])
+    read = plain_number if format.is_plain else reader_of(format)
+    missing_numbers = frozenset(column["missing_numbers"])
+
+    def number(cell: Cell) -> float | None:
+        found: float | None
+        if isinstance(cell, int | float) and not isinstance(cell, bool):
+            found = float(cell)
+        else:
+            text = _text(cell)
+            if canonical(text) in missing:
+                return None
+            found = read(text)
+            found = special_number(text) if found is None else found
+            if found is None:
+                raise ValueError(f"column {column['name']}: {text!r} is not a number")
+        if math.isnan(found) or found in missing_numbers:
+            return None
+        if math.isinf(found):
+            raise ValueError(f"column {column['name']}: an infinite value")
+        return found
+
+    return number
+
+
+def _date_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
+    name, missing, match = column["name"], frozenset(column["missing"]), PATTERNS[column["date_format"]].fullmatch
+    is_short = "YYYY" not in column["date_format"]
+
+    def day(cell: Cell) -> float | None:
+        if isinstance(cell, datetime):
+            if cell.tzinfo is not None:
+                cell = cell.astimezone(UTC)
+            seconds = (cell.hour * 60 + cell.minute) * 60 + cell.second
+            return (((cell.toordinal() - EPOCH) * 86_400 + seconds) * 1_000_000 + cell.microsecond) / DAY
+        if isinstance(cell, date):
+            return float(cell.toordinal() - EPOCH)
+        text = _text(cell)
+        if canonical(text) in missing:
+            return None
+        year, month, number, time = date_fields(match(text))
+        if is_short:  # as POSIX has it
+            year += 1900 if year >= 69 else 2000
+        try:
+            days = date(year, month, number).toordinal() - EPOCH
+        except ValueError:
+            raise ValueError(f"column {name}: {text!r} is not a date written {column['date_format']}") from None
+        return (days * DAY + time) / DAY
+
+    return day
+
+
+def _text_reader(column: Mapping[str, Any]) -> Callable[[Cell], str | None]:
+    format, missing = NumberFormat(**column["number"]), frozenset(column["missing"])
+    words = {word.casefold(): word for word in column["words"]}
+
+    def level(cell: Cell) -> str | None:
+        is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
+        text = canonical(_text(cell)) if is_number or format.is_plain else _canonical_in(_text(cell), format)
+        return None if text in missing else words.get(text.casefold(), text)
+
+    return level
+
+
+def _canonical_in(text: str, format: NumberFormat) -> str:
+    """The one spelling of a cell of a column whose numbers are written in a format of its own."""
+    if (name := whole_name(text, format.decimal)) is not None:
+        return name
+    number = reader_of(format)(text)
+    number = special_number(text) if number is None else number
+    is_number = number is not None and math.isfinite(number) and not is_code(text)
+    return number_text(number) if number is not None and is_number else canonical(text)
+
+
+def _writer(column: Mapping[str, Any]) -> Callable[[Any, Vector], None]:
+    """A function that writes what was read into the inputs."""
+    if column["role"] in ("number", "date"):
+        return lambda value, x: _write_number(column, value, x)
+    if "sign" in column:
+        known = _boolean_words(column["words"]) if column["role"] == "boolean" else _signs(column["levels"])
+
+        def write_sign(text: str | None, x: Vector) -> None:
+            x[column["sign"]] = 0.0 if text is None else known.get(text, known.get(text.casefold(), 0.0))
+
+        def write_exact(text: str | None, x: Vector) -> None:
+            x[column["sign"]] = 0.0 if text is None else known.get(text, 0.0)
+
+        return write_sign if column["role"] == "boolean" else write_exact
+    places = {level: column["first"] + index for index, level in enumerate(column["levels"])}
+
+    def write_level(text: str | None, x: Vector) -> None:
+        place = column["missing_level"] if text is None else places.get(text, column["other_level"])
+        if place is not None:
+            x[place] = 1.0
+
+    return write_level
+
+
+def _signs(levels: Sequence[str]) -> dict[str, float]:
+    return dict(zip(levels, (-1.0, 1.0), strict=True))
+
+
+def _boolean_words(levels: Sequence[str]) -> dict[str, float]:
+    """-1 for no and 1 for yes: the words of the column, and all others where these are such."""
+    folded = (canonical(levels[0]).casefold(), canonical(levels[1]).casefold())
+    pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
+    return {word: sign for pair in pairs for word, sign in _signs(pair).items()} | _signs([*map(canonical, levels)])
+
+
+def _write_number(column: Mapping[str, Any], value: float | None, x: Vector) -> None:
+    filled = column["fill"] if value is None else value
+    if "quantiles" in column:
+        knots = [knot / 2 for knot in column["quantiles"]]  # no difference of halves is infinite
+        x[column["at"]] = between(filled / 2, knots, column["scores"])
+    else:
+        scaled = (filled - column["center"]) / column["scale"]
+        if (clip := column["clip"]) is not None:
+            scaled = min(max(scaled / clip, -LARGE), LARGE)
+            scaled = scaled / math.sqrt(1.0 + scaled * scaled) * clip
+        x[column["at"]] = scaled
+    if bins := column.get("bins"):
+        edges, span = bins["edges"], bins["span"]
+        for place, (low, high) in enumerate(pairwise(edges)):
+            share = min(max((filled / 2 - low / 2) / (high / 2 - low / 2), 0.0), 1.0)
+            x[bins["first"] + place] = share if span is None else (2.0 * share - 1.0) * span
+    if (cycles := column.get("cycles")) and value is not None:
+        x[cycles["first"] : cycles["first"] + (6 if cycles["has_time"] else 4)] = _cycles(value, cycles["has_time"])
+
+
+def between(value: float, knots: Sequence[float], heights: Sequence[float]) -> float:
+    """The height at a value, on the lines between the knots; the ends beyond them."""
+    if value <= knots[0] or value >= knots[-1]:
+        return heights[0] if value <= knots[0] else heights[-1]
+    right = bisect_right(knots, value)
+    slope = (heights[right] - heights[right - 1]) / (knots[right] - knots[right - 1])
+    return slope * (value - knots[right - 1]) + heights[right - 1]
+
+
+def _cycles(days: float, has_time: bool) -> Vector:
+    """Sine and cosine of the place in the year, in the week and in the day."""
+    whole = math.floor(days)
+    day = date.fromordinal(whole + EPOCH)
+    turns = [(day.timetuple().tm_yday - 1) / 365.25, (whole + 3) % 7 / 7]  # Monday is 0
+    turns += [days - whole] * has_time
+    return [function(2 * math.pi * turn) for turn in turns for function in (math.sin, math.cos)]
