@@ -1,10 +1,14 @@
 """`mlp export`: a model as a file of another language, and the proof that it answers as the model does."""
 
+import csv
+import io
 import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +48,7 @@ class Language:
     """One thing to export to: its bytes, and what answers rows by these."""
 
     write: Callable[[Plain], bytes]
-    answers_of: Callable[[bytes], Answer]
+    answers_of: Callable[[bytes, Plain], Answer]
 
 
 def export(weights: str, language: str, path: str, is_tried: bool = True) -> ExportResult:
@@ -54,7 +58,7 @@ def export(weights: str, language: str, path: str, is_tried: bool = True) -> Exp
     model = load_model(weights)
     description = describe(model)
     data = LANGUAGES[language].write(description)
-    tried = _tried(model, LANGUAGES[language].answers_of(data), language, weights) if is_tried else None
+    tried = _tried(model, LANGUAGES[language].answers_of(data, description), language, weights) if is_tried else None
     write_file(path, data)
     networks, has_labels = description["networks"], model.target.task != "regression"
     return ExportResult(path, language, len(data), len(networks), n_numbers(networks), has_labels, tried)
@@ -75,7 +79,7 @@ def _as_json(description: Plain) -> bytes:
     return format_json(description) + b"\n"
 
 
-def _json_answers(data: bytes) -> Answer:
+def _json_answers(data: bytes, description: Plain) -> Answer:
     return _answers_of(Predictor(json.loads(data)))
 
 
@@ -83,13 +87,33 @@ def _as_python(description: Plain) -> bytes:
     return python_source(description).encode()
 
 
-def _python_answers(data: bytes) -> Answer:
-    program = ModuleType("exported")
-    exec(compile(data, "exported.py", "exec"), program.__dict__)
-    return _answers_of(program.__dict__["PREDICTOR"])
+def _python_answers(data: bytes, description: Plain) -> Answer:
+    target = description["target"]
+    n_labels = 0 if target["kind"] == "numbers" else len(target["names"])
+
+    def answer(rows: Sequence[Row]) -> Values:
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "exported.py"
+            program.write_bytes(data)
+            ended = subprocess.run([sys.executable, "-I", "-S", program], input=_csv(rows), capture_output=True)
+        if ended.returncode:
+            raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode().strip()}")
+        lines = csv.reader(io.StringIO(ended.stdout.decode(), newline=""))
+        next(lines)
+        return np.asarray([[*map(float, line[n_labels:])] for line in lines])
+
+    return answer
 
 
-def _answers_of(predictor: Any) -> Answer:
+def _csv(rows: Sequence[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _answers_of(predictor: Predictor) -> Answer:
     return lambda rows: np.asarray([predictor.probabilities(row) for row in rows])
 
 

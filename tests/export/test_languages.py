@@ -200,3 +200,11 @@ def test_a_mistake_is_told(models, arguments, message, folder):
     ended = mlp("export", models["plain"], *arguments)
     assert ended.code == 2
     assert message in " ".join(ended.stderr.split())
+
+
+def test_answers_of_one_name_are_told_apart(tmp_path):
+    rows = [[value, "yes" if value > 9 else "no"] for value in range(20)]
+    weights = train(tmp_path, {"train": str(write_csv(tmp_path / "t.csv", ["a", "p_yes"], rows)), "target": "p_yes"})
+    done("export", weights, "--to", "python", "-o", tmp_path / "it.py")
+    assert program(tmp_path / "it.py", b"a\n3\n").stdout.startswith(b"p_yes,p_no,p_yes_\n")
+    assert done("predict", weights, tmp_path / "t.csv", "--proba").lines[0] == "p_yes,p_no,p_yes_"

@@ -17,6 +17,7 @@ class Predictor:
     def __init__(self, model: Mapping[str, Any]) -> None:
         self.model = model
         self.target = model["target"]
+        self._names = answer_columns(self.target)
         self._readers = [cell_reader(column) for column in model["columns"]]
 
     @property
@@ -59,16 +60,27 @@ class Predictor:
 
     def _named(self, answers: Vector, labels: str) -> dict[str, Any]:
         target = self.target
-        if target["kind"] == "numbers":
-            return dict(zip(target["names"], answers, strict=True))
-        found: dict[str, Any] = {}
+        found: list[Any] = []
         if target["kind"] == "classes":
-            found[target["names"][0]] = target[labels][0][most_exceeding(answers, target.get("threshold"))]
-        else:
+            found = [target[labels][0][most_exceeding(answers, target.get("threshold"))]]
+        if target["kind"] == "booleans":
             thresholds = target.get("threshold") or [0.5] * len(answers)
-            for name, pair, answer, threshold in zip(target["names"], target[labels], answers, thresholds, strict=True):
-                found[name] = pair[answer > threshold]
-        return found | {f"p_{name}": answer for name, answer in zip(target["answers"], answers, strict=True)}
+            pairs = zip(target[labels], answers, thresholds, strict=True)
+            found = [pair[answer > threshold] for pair, answer, threshold in pairs]
+        return dict(zip(self._names, found + answers, strict=True))
+
+
+def answer_columns(target: Mapping[str, Any]) -> list[str]:
+    """The column of each answer, each name once."""
+    names = list(target["names"])
+    if target["kind"] != "numbers":
+        names += [f"p_{name}" for name in target["answers"]]
+    free: list[str] = []
+    for name in names:
+        while name in free:
+            name += "_"
+        free.append(name)
+    return free
 
 
 def main(predictor: Predictor) -> int:
