@@ -14,7 +14,7 @@ from mlpcli.data.row_hashes import places_of, row_hashes
 from mlpcli.data.schema.cells import canonical_in
 from mlpcli.data.schema.roles import AS_FOUND, number_format
 from mlpcli.data.schema.spelling import canonical
-from mlpcli.data.split import cut_by_time, deal_groups, split_rows
+from mlpcli.data.split import cut_by_time, split_rows
 from mlpcli.data.stratify import fold_multilabel, split_multilabel
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
