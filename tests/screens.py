@@ -63,6 +63,7 @@ SCREENS = (
     ("Whether new rows look like the training rows", "check runs/new/weights.npz later.csv"),
     ("The runs of a folder", "runs runs"),
     ("Learning curves", "plot runs/new runs/old"),
+    ("A schema for editors", "schema -o mlp.schema.json"),
     ("The same bytes again", "repro runs/new/weights.npz --quiet"),
     ("As Markdown, for a pull request", "compare runs/old/weights.npz runs/new/weights.npz test.csv --markdown"),
     ("Wrong names", "train new.yaml --set training.optimizer.learning_rat=0.1"),

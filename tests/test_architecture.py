@@ -140,7 +140,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers(path
 
 VERBS = (
     *("init", "check", "train", "predict", "evaluate", "compare", "explain", "export"),
-    *("inspect", "diff", "runs", "plot", "repro"),
+    *("inspect", "diff", "runs", "plot", "repro", "schema"),
 )
 LAZY = {
     ("__init__.py", "__getattr__"),

@@ -33,6 +33,7 @@ from mlpcli.cli.verbs.plot import plot
 from mlpcli.cli.verbs.predict import predict
 from mlpcli.cli.verbs.repro import repro
 from mlpcli.cli.verbs.runs import runs
+from mlpcli.cli.verbs.schema import schema
 from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
 from mlpcli.messages import folded, printable, shortened
@@ -72,6 +73,7 @@ app.command("diff", cls=TextVerb)(diff)
 app.command("runs", cls=TextVerb)(runs)
 app.command("plot", cls=Verb)(plot)
 app.command("repro", cls=TextVerb)(repro)
+app.command("schema", cls=TextVerb)(schema)
 app.command("help", cls=Verb)(show_help)
 
 

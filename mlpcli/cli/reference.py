@@ -154,6 +154,10 @@ column names the keys of the config that differ from those of the first run, wit
 A run is `complete`, `running` (its lock is held by a live process), `interrupted` (`--resume` goes on), `failed` (it
 diverged) or `damaged` (a note says which file). Scores of a run that is not complete are the best so far and have a
 `*`. Nothing is changed.""",
+    "schema": """\
+The schema is one of draft-07. `mlp init` names it in the first line of a config: the file `mlp.schema.json` where that
+stands beside the config, else the one of this installation. [editor-and-shell.md](editor-and-shell.md) says which
+editors read it. A file that holds something else is not replaced.""",
     "help": """\
 The same as `mlp VERB --help`.""",
     "repro": """\

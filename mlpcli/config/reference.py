@@ -17,7 +17,8 @@ _HEAD = """\
 # Config reference
 
 A config is one YAML file; only `data.train` and `data.target` must be in it. `mlp init DATA.csv --target COLUMN`
-writes a commented one, `mlp check CONFIG` prints it with every default and where each value came from.
+writes a commented one, `mlp check CONFIG` prints it with every default and where each value came from. An editor
+completes and checks it by the schema that `mlp schema` writes ([editor-and-shell.md](editor-and-shell.md)).
 
 - Unknown and doubled keys are errors, as are values of another type: `5` is no text and `"5"` is no number.
 - Only `true`, `false`, `null` and decimal numbers are more than text: `1e-3` is a number, `no` is a text.

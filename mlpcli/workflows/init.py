@@ -25,6 +25,7 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.preparing.row_warnings import rarest_class
+from mlpcli.workflows.schema import modeline
 
 SAY_TASK = "mlp init --task"
 
@@ -56,8 +57,11 @@ def init(
     encoding: str | None = None,
     recipe: RecipeName = "strong",
     task: str = "auto",
+    output: str = "-",
 ) -> Starter:
     """Read a table and choose; without `targets` the last column is taken, `task` "auto" is told by the targets.
+
+    `output` is where the config will stand: it names its schema by a path from there.
 
     Raises DataError.
     """
@@ -89,6 +93,7 @@ def init(
         decimal=shared.decimal,
         thousands=shared.thousands,
         notes=guessed,
+        modeline=modeline(output),
     )
     chosen = choose_recipe(recipe, facts)
     return Starter(

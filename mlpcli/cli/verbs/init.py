@@ -66,7 +66,7 @@ def init(
         raise MlpError(f"--task {task}: must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
     screen = Screen(quiet)
     with shown_work(screen):
-        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task)
+        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output)
     if time_budget is not None:
         from mlpcli.workflows.training.time_budget import fitted_into
 

@@ -25,7 +25,8 @@ class StarterColumn:
 class StarterData:
     """What was found in the file, and how long a training may take.
 
-    `notes` say what was guessed of the file as a whole; `budget_seconds` is None for any time.
+    `notes` say what was guessed of the file as a whole; `budget_seconds` is None for any time; `modeline` is a comment
+    for editors ("" for none).
     """
 
     train: str
@@ -40,12 +41,14 @@ class StarterData:
     thousands: str = ""
     notes: tuple[str, ...] = ()
     budget_seconds: float | None = None
+    modeline: str = ""
 
 
 def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     """The text of the config."""
     value, reason = validation(recipe, data.facts)
     lines = [
+        *([data.modeline] if data.modeline else []),
         f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE. Every default: mlp check THIS_FILE",
         f"# Recipe {recipe.name}; the others are {' and '.join(name for name in RECIPES if name != recipe.name)}.",
         "data:",

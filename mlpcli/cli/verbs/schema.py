@@ -1,0 +1,32 @@
+"""`mlp schema`."""
+
+from typing import Annotated
+
+import typer
+
+from mlpcli.cli.options import Quiet
+
+
+def schema(
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+    ] = "-",
+    quiet: Quiet = False,
+) -> None:
+    """Write the JSON Schema of the config, by which an editor completes keys, explains them and marks mistakes.
+
+    Example: mlp schema -o mlp.schema.json
+    """
+    from mlpcli.cli.terminal import Screen
+    from mlpcli.workflows.schema import MODELINE, SCHEMA_FILE
+    from mlpcli.workflows.schema import schema as run_schema
+
+    text = run_schema(output)
+    if output == "-":
+        typer.echo(text, nl=False)
+        return
+    name = output.rpartition("/")[2]
+    screen = Screen(quiet)
+    screen.say(f"Wrote {output}. First line of a config beside it: {MODELINE}{name}")
+    if name == SCHEMA_FILE:
+        screen.say("mlp init writes that line by itself.")

@@ -1,0 +1,51 @@
+"""`mlp schema`: the JSON Schema of the config for editors, and how a config names it."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from mlpcli.errors import OutputError
+from mlpcli.storage.atomic import write_file
+
+SCHEMA_FILE = "mlp.schema.json"  # the name that a config beside it looks for
+MODELINE = "# yaml-language-server: $schema="
+_BEGINNING = b'{\n "$schema"'
+
+
+def schema(output: str = "-") -> str:
+    """The text of the schema, written to the file `output` as well, unless that is -.
+
+    Raises OutputError for a file that cannot be written, or that is there and holds something else.
+    """
+    text = _published().read_text(encoding="utf-8")
+    if output != "-":
+        if os.path.exists(output) and not _is_schema(output):
+            raise OutputError(f"{output}: exists already and is not a JSON Schema. Choose another name.")
+        write_file(output, text.encode())
+    return text
+
+
+def modeline(config: str) -> str:
+    """The comment by which editors find the schema of the config at a path (- for one without).
+
+    It names mlp.schema.json where that stands beside the config, which works wherever both are copied to, and else the
+    URI of the file in this installation, which works at once and offline, on this machine. "" where neither is a file,
+    as in a zip archive.
+    """
+    folder = Path(config).parent if config != "-" else Path()
+    if (folder / SCHEMA_FILE).is_file():
+        return MODELINE + SCHEMA_FILE
+    published = _published()
+    return MODELINE + published.as_uri() if published.is_file() else ""
+
+
+def _published() -> Path:
+    return Path(str(files("mlpcli.config.schema"))) / "config.schema.json"
+
+
+def _is_schema(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_BEGINNING)) == _BEGINNING
+    except OSError:
+        return False
