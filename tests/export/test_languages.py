@@ -18,15 +18,10 @@ from mlpcli.export.python_file import PARTS
 from mlpcli.export.standalone.predictor import Predictor
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows import export as workflow
-from tests.export.models import CONFIGS, train_each, write_table
+from tests.export.models import CONFIGS, write_table
 from tests.program import DATA, done, mlp, train, write_csv
 
 PENGUINS = DATA / "penguins.csv"
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return dict(train_each(tmp_path_factory.mktemp("models")))
 
 
 def predictor_of(path):

@@ -1,5 +1,6 @@
 """`mlp export`."""
 
+import csv
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 
 def export(
     weights: Weights,
-    to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="json or python.")],
+    to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="python, sql or json.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    dialect: Annotated[str, typer.Option("--dialect", help="Of SQL: sqlite, postgresql or duckdb.")] = "sqlite",
+    table: Annotated[str, typer.Option("--table", metavar="NAME", help="Of SQL: the table with the rows.")] = "data",
+    keep: Annotated[
+        str, typer.Option("--keep", metavar="COLUMNS", help="Of SQL: columns in front of the answers: id,date.")
+    ] = "",
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not try the file on rows before writing it.")
     ] = False,
@@ -30,11 +36,14 @@ def export(
     """
     from mlpcli.cli.bars import shown_work
     from mlpcli.cli.terminal import Screen
+    from mlpcli.workflows.export import ExportRequest
     from mlpcli.workflows.export import export as run_export
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
+    kept = tuple(name.strip() for name in next(csv.reader([keep]), []) if name.strip())
+    request = ExportRequest(weights, to, output, not no_check, dialect, table, kept)
     with shown_work(screen, "exporting"):
-        result = run_export(weights, to, output, not no_check)
+        result = run_export(request)
     screen.give(document(result), as_json(result), form)
 
 
@@ -42,7 +51,7 @@ def document(result: "ExportResult") -> Document:
     """One line of what was written, and one of how it was tried."""
     title = f"Wrote {result.path}: {count(result.n_networks, 'network')}, {count(result.n_numbers, 'number')}."
     if result.tried is None:
-        return Document(title, heading="mlp export")
+        return Document(title, notes=[f"not tried: {result.reason}"], heading="mlp export")
     apart = f"{result.tried.difference:.1g}"
     found = f"probabilities differ by {apart} at most, no label does" if result.has_labels else f"by {apart} at most"
     if not result.has_labels:

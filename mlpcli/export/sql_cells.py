@@ -1,0 +1,231 @@
+"""From the columns of a table to the inputs of the networks, in SQL."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from mlpcli.data.schema.spelling import BOOLEAN_WORDS, canonical, is_code, plain_number
+from mlpcli.export.sql_steps import Dialect, Steps, Vector, between, literal, number, quoted, text
+
+LARGEST = "1.7976931348623157e308"
+LARGE = 1e100  # beyond it a clipped number is at its bound
+UNIX_EPOCH = "2440587.5e0"  # as a Julian day
+TURN = 6.283185307179586
+
+
+def read_cells(steps: Steps, columns: Sequence[Mapping[str, Any]]) -> tuple[Vector, str]:
+    """The value of each column, NULL where it is missing, and a column that is 1 where a row can be answered."""
+    values, conditions = [], []
+    for column in columns:
+        name = quoted(column["name"])
+        value, condition = CELLS[column["role"]](column, name, steps.dialect)
+        values.append(value)
+        conditions += [condition] if condition else []
+        conditions += [f"{value} IS NOT NULL"] if column["refuses_missing"] else []
+    is_sound = f"CASE WHEN {' AND '.join(f'({one})' for one in conditions) or '1 = 1'} THEN 1 ELSE 0 END"
+    *cells, last = steps.add([*values, is_sound])
+    return cells, last
+
+
+def inputs(steps: Steps, columns: Sequence[Mapping[str, Any]], cells: Vector, n_inputs: int) -> Vector:
+    """Every input of the networks."""
+    with steps.pinned(cells):
+        filled = dict(
+            zip([one["name"] for one in columns if "fill" in one], _filled(steps, columns, cells), strict=True)
+        )
+        with steps.pinned(list(filled.values())):
+            leaps = _clipped(steps, columns, filled)
+            with steps.pinned(list(leaps.values())):
+                days = _days_of_year(steps, columns, filled)
+                found = ["0e0"] * n_inputs
+                flags: dict[int, list[str]] = {}
+                for column, cell in zip(columns, cells, strict=True):
+                    if column["flag"] is not None:
+                        flags.setdefault(column["flag"], []).append(f"{cell} IS NULL")
+                    for place, expression in _inputs_of(column, cell, filled, leaps, days):
+                        found[place] = expression
+                for place, missing in flags.items():
+                    found[place] = _one_where(" OR ".join(missing))
+                return steps.add(f"CAST({expression} AS DOUBLE PRECISION)" for expression in found)
+
+
+def _number_cell(column: Mapping[str, Any], name: str, dialect: Dialect) -> tuple[str, str]:
+    raw = f"CAST({name} AS DOUBLE PRECISION)"
+    if dialect != "sqlite":
+        raw = f"NULLIF({raw}, CAST('NaN' AS DOUBLE PRECISION))"
+    if numbers := column["missing_numbers"]:
+        raw = f"CASE WHEN {raw} IN ({', '.join(map(literal, numbers))}) THEN NULL ELSE {raw} END"
+    bounded = f"{raw} IS NULL OR ABS({raw}) <= {LARGEST}"
+    # SQLite would read a text as the number that it begins with, or as 0.
+    is_number = f"typeof({name}) IN ('integer', 'real', 'null') AND " if dialect == "sqlite" else ""
+    return f"({raw})", f"{is_number}({bounded})"
+
+
+def _date_cell(column: Mapping[str, Any], name: str, dialect: Dialect) -> tuple[str, str]:
+    if dialect == "postgresql":
+        return f"(CAST(EXTRACT(EPOCH FROM {name}) AS DOUBLE PRECISION) / 86400e0)", ""
+    if dialect == "duckdb":
+        return f"(epoch({name}) / 86400e0)", ""
+    # SQLite takes a number for a Julian day, and February 31 for March 2.
+    is_missing = f"{name} IN ({', '.join(map(text, column['missing']))})"
+    is_date = f"date(substr({name}, 1, 10), '+0 days') = substr({name}, 1, 10) AND julianday({name}) IS NOT NULL"
+    day = f"CASE WHEN {is_missing} THEN NULL ELSE julianday({name}) - {UNIX_EPOCH} END"
+    return f"({day})", f"{name} IS NULL OR {is_missing} OR {is_date}"
+
+
+def _text_cell(column: Mapping[str, Any], name: str, dialect: Dialect) -> tuple[str, str]:
+    cell = f"TRIM(CAST({name} AS TEXT))"
+    missing = ", ".join(text(one) for marker in column["missing"] for one in _spellings(marker))
+    return f"(CASE WHEN {cell} IN ({missing}) THEN NULL ELSE {cell} END)", ""
+
+
+CELLS: dict[str, Callable[[Mapping[str, Any], str, Dialect], tuple[str, str]]] = {
+    "number": _number_cell,
+    "date": _date_cell,
+    "boolean": _text_cell,
+    "category": _text_cell,
+}
+
+
+def _filled(steps: Steps, columns: Sequence[Mapping[str, Any]], cells: Vector) -> Vector:
+    """Numbers and days without gaps."""
+    pairs = zip(columns, cells, strict=True)
+    return steps.add(f"COALESCE({cell}, {literal(one['fill'])})" for one, cell in pairs if "fill" in one)
+
+
+def _clipped(steps: Steps, columns: Sequence[Mapping[str, Any]], filled: Mapping[str, str]) -> dict[str, str]:
+    """Of columns with a bound the scaled number in units of it."""
+    own = [column for column in columns if column.get("clip") is not None]
+    if not own:
+        return {}
+    ratios = [
+        f"({filled[one['name']]} - {number(one['center'])}) / {number(one['scale'])} / {number(one['clip'])}"
+        for one in own
+    ]
+    made = steps.add(
+        f"CASE WHEN {ratio} > {LARGE} THEN {LARGE} WHEN {ratio} < -{LARGE} THEN -{LARGE} ELSE {ratio} END"
+        for ratio in ratios
+    )
+    return dict(zip([one["name"] for one in own], made, strict=True))
+
+
+def _days_of_year(
+    steps: Steps, columns: Sequence[Mapping[str, Any]], filled: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Of dates the whole day number, and the place in the year from 0 on (H. Hinnant, "days_from_civil" and back)."""
+    own = [column["name"] for column in columns if "cycles" in column]
+    if not own:
+        return {}
+    whole = steps.add(f"FLOOR({filled[name]})" for name in own)
+    with steps.pinned(whole):
+        eras = steps.add(f"FLOOR(({day} + 719468e0) / 146097e0)" for day in whole)
+        with steps.pinned(eras):
+            days = steps.add(f"{day} + 719468e0 - {era} * 146097e0" for day, era in zip(whole, eras, strict=True))
+            with steps.pinned(days):
+                years = steps.add(
+                    f"FLOOR(({day} - FLOOR({day} / 1460e0) + FLOOR({day} / 36524e0) - FLOOR({day} / 146096e0)) / 365e0)"
+                    for day in days
+                )
+                with steps.pinned(years):
+                    # Counted from the first of March.
+                    places = steps.add(
+                        f"{day} - (365e0 * {year} + FLOOR({year} / 4e0) - FLOOR({year} / 100e0))"
+                        for day, year in zip(days, years, strict=True)
+                    )
+                    from_january = steps.add(
+                        f"CASE WHEN {place} >= 306e0 THEN {place} - 306e0 ELSE {place} + 59e0 + {_leap(year)} END"
+                        for place, year in zip(places, years, strict=True)
+                    )
+        with steps.pinned(from_january):
+            names = steps.add([*whole, *from_january])
+    return {name: (names[place], names[len(own) + place]) for place, name in enumerate(own)}
+
+
+def _leap(year: str) -> str:
+    """1 in a leap year, of the year within its 400."""
+    fourth, hundredth = (f"{year} = {n}e0 * FLOOR({year} / {n}e0)" for n in (4, 100))
+    return f"(CASE WHEN {fourth} AND (NOT {hundredth} OR {year} = 0e0) THEN 1e0 ELSE 0e0 END)"
+
+
+def _inputs_of(
+    column: Mapping[str, Any],
+    cell: str,
+    filled: Mapping[str, str],
+    clipped: Mapping[str, str],
+    days: Mapping[str, tuple[str, str]],
+) -> list[tuple[int, str]]:
+    """Places of inputs, and what stands there."""
+    name = column["name"]
+    if "sign" in column:
+        return [(column["sign"], _sign(column, cell))]
+    if "fill" not in column:
+        return _levels(column, cell)
+    value = filled[name]
+    if "quantiles" in column:
+        found = [(column["at"], between(value, column["quantiles"], column["scores"]))]
+    elif name in clipped:
+        ratio = clipped[name]
+        found = [(column["at"], f"{ratio} / SQRT(1e0 + {ratio} * {ratio}) * {number(column['clip'])}")]
+    else:
+        found = [(column["at"], f"({value} - {number(column['center'])}) / {number(column['scale'])}")]
+    if bins := column.get("bins"):
+        for place, (low, high) in enumerate(pairwise(bins["edges"]), start=bins["first"]):
+            share = f"({value} - {number(low)}) / {number(high - low)}"
+            below, above = f"{value} <= {literal(low)}", f"{value} >= {literal(high)}"
+            share = f"CASE WHEN {below} THEN 0e0 WHEN {above} THEN 1e0 ELSE {share} END"
+            span = bins["span"]
+            found.append((place, share if span is None else f"(2e0 * ({share}) - 1e0) * {number(span)}"))
+    if cycles := column.get("cycles"):
+        whole, place_in_year = days[name]
+        week = f"({whole} + 3e0 - 7e0 * FLOOR(({whole} + 3e0) / 7e0)) / 7e0"
+        turns = [f"({place_in_year} / 365.25e0)", f"({week})"] + [f"({value} - {whole})"] * cycles["has_time"]
+        waves = [f"{function}({literal(TURN)} * {turn})" for turn in turns for function in ("SIN", "COS")]
+        for place, wave in enumerate(waves, start=cycles["first"]):
+            found.append((place, f"CASE WHEN {cell} IS NULL THEN 0e0 ELSE {wave} END"))
+    return found
+
+
+def _one_where(condition: str) -> str:
+    return f"CASE WHEN {condition} THEN 1e0 ELSE 0e0 END"
+
+
+def _sign(column: Mapping[str, Any], cell: str) -> str:
+    """-1 and 1 for the two levels, or the words of no and yes."""
+    if column["role"] != "boolean":
+        no, yes = (_is_level(column, cell, level) for level in column["levels"])
+        return f"CASE WHEN {no} THEN -1e0 WHEN {yes} THEN 1e0 ELSE 0e0 END"
+    levels = [*map(canonical, column["words"])]
+    folded = tuple(level.casefold() for level in levels)
+    pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
+    exact = [f"{cell} IN ({', '.join(map(text, _spellings(level)))})" for level in levels]
+    words = [
+        f"LOWER({cell}) IN ({', '.join(text(one) for pair in pairs for one in _spellings(pair[side]))})"
+        for side in (0, 1)
+    ]
+    arms = zip([*exact, *words], ("-1e0", "1e0") * 2, strict=True)
+    return f"CASE {' '.join(f'WHEN {condition} THEN {sign}' for condition, sign in arms)} ELSE 0e0 END"
+
+
+def _levels(column: Mapping[str, Any], cell: str) -> list[tuple[int, str]]:
+    found = [
+        (place, _one_where(_is_level(column, cell, level)))
+        for place, level in enumerate(column["levels"], start=column["first"])
+    ]
+    if column["missing_level"] is not None:
+        found.append((column["missing_level"], _one_where(f"{cell} IS NULL")))
+    if column["other_level"] is not None:
+        known = " OR ".join(_is_level(column, cell, level) for level in column["levels"]) or "1 = 0"
+        found.append((column["other_level"], _one_where(f"{cell} IS NOT NULL AND NOT ({known})")))
+    return found
+
+
+def _is_level(column: Mapping[str, Any], cell: str, level: str) -> str:
+    if level in column["words"]:  # its capitals do not matter
+        return f"LOWER({cell}) = {text(level.lower())}"
+    return f"{cell} IN ({', '.join(map(text, _spellings(level)))})"
+
+
+def _spellings(level: str) -> list[str]:
+    """A level, and what a database makes of it in a column of floats."""
+    is_whole = not is_code(level) and plain_number(level) is not None and level.lstrip("-").isdigit()
+    return [level, f"{level}.0"] if is_whole else [level]

@@ -1,0 +1,102 @@
+"""How each exported file is run on rows of texts: what `mlp export` tries it by."""
+
+import csv
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.schema.dates import date_texts
+from mlpcli.data.table import CategoricalColumn, NumericColumn
+from mlpcli.errors import GateMissed
+from mlpcli.export.agreement import Row, table_of
+from mlpcli.export.description import Plain
+from mlpcli.export.sql_steps import quoted
+from mlpcli.export.standalone.predictor import Predictor
+from mlpcli.model import Model
+
+Values = NDArray[np.float64]
+# Probabilities, or numbers (n_rows, n_answers), for rows of texts.
+Answer = Callable[[Sequence[Row]], Values]
+
+
+def run_json(data: bytes) -> Answer:
+    """What the program of `--to python` makes of a description."""
+    predictor = Predictor(json.loads(data))
+    return lambda rows: np.asarray([predictor.probabilities(row) for row in rows])
+
+
+def run_python(data: bytes, n_labels: int) -> Answer:
+    """The program as a filter of CSV, in a process of its own; its answers stand behind `n_labels` columns."""
+
+    def answer(rows: Sequence[Row]) -> Values:
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "exported.py"
+            program.write_bytes(data)
+            ended = subprocess.run([sys.executable, "-I", "-S", program], input=_csv(rows), capture_output=True)
+        if ended.returncode:
+            raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode().strip()}")
+        lines = csv.reader(io.StringIO(ended.stdout.decode(), newline=""))
+        next(lines)
+        return np.asarray([[*map(float, line[n_labels:])] for line in lines])
+
+    return answer
+
+
+def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], n_labels: int) -> Answer:
+    """The query, in a database of SQLite in memory."""
+
+    def answer(rows: Sequence[Row]) -> Values:
+        columns = typed_columns(rows, model)
+        others = [name for name in kept if name not in columns]
+        with sqlite3.connect(":memory:") as database:
+            *schema, name = table.split(".")
+            for one in {*schema} - {"main"}:
+                database.execute(f"ATTACH ':memory:' AS {quoted(one)}")
+            where = ".".join(map(quoted, [*schema, name]))
+            database.execute(f"CREATE TABLE {where} ({', '.join(map(quoted, [*columns, *others]))})")
+            places = ", ".join("?" * (len(columns) + len(others)))
+            cells = [(*row, *[None] * len(others)) for row in zip(*columns.values(), strict=True)]
+            database.executemany(f"INSERT INTO {where} VALUES ({places})", cells)
+            found = database.execute(query).fetchall()
+        return np.asarray([row[len(kept) + n_labels :] for row in found], np.float64)
+
+    return answer
+
+
+def typed_columns(rows: Sequence[Row], model: Model) -> dict[str, list[float | str | None]]:
+    """The cells of each column as a database has them: numbers, ISO dates, texts, None where one is missing."""
+    table = model.read(table_of(rows, model))
+    found: dict[str, list[float | str | None]] = {}
+    for schema in model.preprocessor.schemas:
+        column = table.columns[schema.name]
+        if isinstance(column, NumericColumn):
+            values = np.asarray(column.values, np.float64)
+            cells = date_texts(values) if schema.role == "date" else values.tolist()
+            pairs = zip(cells, np.isnan(values).tolist(), strict=True)
+            found[schema.name] = [None if is_missing else cell for cell, is_missing in pairs]
+        else:
+            assert isinstance(column, CategoricalColumn)
+            found[schema.name] = [None if code < 0 else column.levels[code] for code in column.codes.tolist()]
+    return found
+
+
+def n_labels(description: Plain) -> int:
+    """How many columns of labels stand before the probabilities."""
+    target = description["target"]
+    return 0 if target["kind"] == "numbers" else len(target["names"])
+
+
+def _csv(rows: Sequence[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,224 @@
+"""The query answers as the model does in SQLite, DuckDB, and a PostgreSQL server that the test starts."""
+
+import csv
+import io
+import os
+import pwd
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlpcli.export.agreement import agreement, tried_rows
+from mlpcli.export.description import describe
+from mlpcli.export.sql_query import sql_query
+from mlpcli.export.trials import n_labels, run_sqlite, typed_columns
+from tests.export.models import CONFIGS
+from tests.program import done, mlp, train, write_csv
+
+SEVERAL = ("plain", "booleans", "quantile target", "cosines", "norm", "double")
+POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+def check(model, run):
+    found = agreement(model, tried_rows(model), run)
+    is_double = model.ensemble.dtype == np.float64
+    assert found.difference < (1e-9 if is_double else 5e-5 if model.target.task == "regression" else 1e-5)
+    assert found.n_labels == 0
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_sqlite_answers_as_the_model_does(loaded, name):
+    model = loaded[name]
+    description = describe(model)
+    query = sql_query(description, "sqlite", "main.rows of today", ["code", "id"])
+    check(model, run_sqlite(query, model, "main.rows of today", ["code", "id"], n_labels(description)))
+
+
+def test_duckdb_answers_as_the_model_does(loaded):
+    duckdb = pytest.importorskip("duckdb", reason="the extra sql is not installed")
+    types = {"number": "DOUBLE", "date": "TIMESTAMP"}
+    for name in SEVERAL:
+        model = loaded[name]
+        description = describe(model)
+        query = sql_query(description, "duckdb", "data")
+
+        def run(rows, model=model, query=query, description=description):
+            columns = typed_columns(rows, model)
+            with duckdb.connect() as database:
+                kinds = [types.get(schema.role, "VARCHAR") for schema in model.preprocessor.schemas]
+                made = ", ".join(f'"{name}" {kind}' for name, kind in zip(columns, kinds, strict=True))
+                database.execute(f"CREATE TABLE data ({made})")
+                places = ", ".join("?" * len(columns))
+                database.executemany(f"INSERT INTO data VALUES ({places})", [*zip(*columns.values(), strict=True)])
+                found = database.execute(query).fetchall()
+            return np.asarray([row[n_labels(description) :] for row in found], np.float64)
+
+        check(model, run)
+
+
+@pytest.fixture(scope="module")
+def psql(tmp_path_factory):
+    """A function that runs SQL in a server of its own; the server ends with the module."""
+    if POSTGRES is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    folder = tmp_path_factory.mktemp("postgres")
+    place = Path(shutil.copytree(folder, f"/tmp/mlp-postgres-{os.getpid()}"))  # a short path, for the socket
+    user = {}
+    if os.getuid() == 0:  # which the server refuses
+        user = {"user": "postgres", "group": "postgres"}
+        account = pwd.getpwnam("postgres")
+        os.chown(place, account.pw_uid, account.pw_gid)
+    options = {"check": True, "capture_output": True, "timeout": 60, "cwd": place, **user}
+    subprocess.run([POSTGRES / "initdb", "-D", place / "data", "-U", "tester", "-A", "trust", "-N"], **options)
+    settings = f"-c listen_addresses='' -k {place} -c fsync=off -c timezone=Asia/Tokyo"
+    start = [POSTGRES / "pg_ctl", "-D", place / "data", "-o", settings, "-l", place / "log", "-w", "start"]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd=place, **user)
+
+    def run(script):
+        command = ["psql", "-h", str(place), "-U", "tester", "-d", "postgres", "-q", "--csv", "-v", "ON_ERROR_STOP=1"]
+        ended = subprocess.run(command, input=script.encode(), capture_output=True, timeout=120)
+        assert ended.returncode == 0, ended.stderr.decode()[-2000:]
+        return list(csv.reader(io.StringIO(ended.stdout.decode(), newline="")))
+
+    yield run
+    subprocess.run([POSTGRES / "pg_ctl", "-D", place / "data", "-m", "immediate", "stop"], **options)
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("dates", ["timestamp", "timestamptz"])
+def test_postgresql_answers_as_the_model_does(loaded, psql, dates):
+    types = {"number": "double precision", "date": dates}
+    for name in CONFIGS if dates == "timestamp" else SEVERAL:
+        model = loaded[name]
+        description = describe(model)
+        query = sql_query(description, "postgresql", "data")
+
+        def run(rows, model=model, query=query, description=description):
+            columns = typed_columns(rows, model)
+            roles = {schema.name: schema.role for schema in model.preprocessor.schemas}
+            made = ", ".join(f'"{name}" {types.get(roles[name], "text")}' for name in columns)
+            lines = io.StringIO(newline="")
+            for row in zip(*columns.values(), strict=True):
+                cells = [
+                    f"{cell}Z" if roles[name] == "date" and cell else cell
+                    for name, cell in zip(columns, row, strict=True)
+                ]
+                quoted = ("" if cell is None else '"' + str(cell).replace('"', '""') + '"' for cell in cells)
+                lines.write(",".join(quoted) + "\n")
+            script = f"DROP TABLE IF EXISTS data;\nCREATE TABLE data ({made});\nCOPY data FROM STDIN CSV;\n"
+            found = psql(f"{script}{lines.getvalue()}\\.\n{query}")
+            return np.asarray([[*map(float, row[n_labels(description) :])] for row in found[1:]])
+
+        check(model, run)
+
+
+def answered(loaded, name, rows, query=None):
+    """What SQLite answers to typed rows, a dict each."""
+    model = loaded[name]
+    query = query or sql_query(describe(model), "sqlite", "data")
+    columns = [schema.name for schema in model.preprocessor.schemas]
+    with sqlite3.connect(":memory:") as database:
+        database.execute(f"CREATE TABLE data ({', '.join(columns)})")
+        places = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO data VALUES ({places})", [[row.get(one) for one in columns] for row in rows])
+        found = database.execute(query)
+        names = [one[0] for one in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("plain", "1.5"),
+        ("plain", "many"),
+        ("plain", float("inf")),
+        ("days", "2024-02-31"),
+        ("days", 2024),
+        ("days", "soon"),
+    ],
+)
+def test_a_cell_that_is_not_of_its_column_has_no_answer(loaded, column, cell):
+    sound, odd = answered(loaded, "plain", [{}, {column: cell}])
+    assert sound["label"] in ("low", "middle", "high")
+    assert set(odd.values()) == {None}
+
+
+def test_numbers_of_a_code_and_levels_are_the_same_in_every_type(loaded):
+    cells = [1, 1.0, "1", " 1 ", "1.0"]
+    first, *others = answered(loaded, "plain", [{"city": cell} for cell in cells])
+    assert all(other == first for other in others)
+    assert first != answered(loaded, "plain", [{"city": "Ülm"}])[0]
+    yes, *rest = answered(loaded, "plain", [{"member": cell} for cell in ("yes", "YES", "true", 1, "t")])
+    assert all(one == yes for one in rest)
+
+
+def test_labels_have_the_type_of_their_column(loaded):
+    assert type(answered(loaded, "two classes", [{}])[0]["bit"]) is int
+    assert answered(loaded, "booleans", [{}])[0]["hot"] in (0, 1)
+    assert list(answered(loaded, "numbers", [{}])[0]) == ["price", "size"]
+
+
+def test_names_and_labels_stay_texts_in_the_query(tmp_path):
+    odd = "a'; DROP TABLE data; --\""
+    rows = [[value, f"{odd}{value > 4}", f"{odd}{value % 2}"] for value in range(20)]
+    weights = train(
+        tmp_path, {"train": str(write_csv(tmp_path / "t.csv", [odd, "b", 'y "x"'], rows)), "target": 'y "x"'}
+    )
+    ended = done(
+        "export", weights, "--to", "sql", "-o", tmp_path / "it.sql", "--keep", '"' + odd.replace('"', '""') + '"'
+    )
+    assert "no label does" in ended.stdout
+
+
+def test_a_kept_column_of_the_name_of_an_answer_is_told_apart(loaded):
+    query = sql_query(describe(loaded["plain"]), "sqlite", "data", ["city"])
+    assert list(answered(loaded, "plain", [{"city": "x"}], query)[0]) == [
+        "city",
+        "label",
+        "p_high",
+        "p_low",
+        "p_middle",
+    ]
+    description = describe(loaded["plain"])
+    description["target"]["names"] = ["city"]
+    query = sql_query(description, "sqlite", "data", ["city"])
+    assert list(answered(loaded, "plain", [{"city": "x"}], query)[0])[:2] == ["city", "predicted_city"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dialect", "sqlit"], "--dialect sqlit: is none. Did you mean sqlite?"),
+        (["--dialect", "duckdb", "--to", "json"], "--dialect is of SQL"),
+        (["--keep", "a", "--to", "python"], "--keep is of SQL"),
+    ],
+)
+def test_a_mistake_is_told(tmp_path, arguments, message):
+    rows = [[value, "ab"[value > 9]] for value in range(20)]
+    weights = train(tmp_path, {"train": str(write_csv(tmp_path / "t.csv", ["a", "y"], rows)), "target": "y"})
+    ended = mlp(
+        "export", weights, "-o", tmp_path / "it", *(["--to", "sql"] if "--to" not in arguments else []), *arguments
+    )
+    assert ended.code == 2
+    assert message in ended.stderr
+
+
+def test_a_model_too_large_for_a_query_is_refused(tmp_path):
+    rows = [[value, "ab"[value > 9]] for value in range(20)]
+    data = {"train": str(write_csv(tmp_path / "t.csv", ["a", "y"], rows)), "target": "y"}
+    weights = train(tmp_path, data, model={"layers": ["auto", 200, 200, "auto"]})
+    ended = mlp("export", weights, "--to", "sql", "-o", tmp_path / "it.sql")
+    assert ended.code == 2
+    assert "more than the 20,000 that a query can carry" in ended.stderr
+    assert not (tmp_path / "it.sql").exists()
+
+
+def test_what_no_database_here_can_try_is_told(tmp_path):
+    rows = [[value, "ab"[value > 9]] for value in range(20)]
+    weights = train(tmp_path, {"train": str(write_csv(tmp_path / "t.csv", ["a", "y"], rows)), "target": "y"})
+    ended = done("export", weights, "--to", "sql", "--dialect", "postgresql", "-o", tmp_path / "it.sql")
+    assert "not tried: " in ended.stderr
