@@ -16,7 +16,8 @@ from benchmarks.printing import print_table
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.workflows.preparing.expectations import chosen_on_validation
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 
 N_ROWS, N_INPUTS, N_REPEATS = 200, 8, 200
@@ -100,7 +101,7 @@ def measure(setting: Setting, n_repeats: int, first_seed: int = 0) -> dict[str, 
             state = fresh_state(prepared)
             for _ in epochs(prepared, state, lambda: False):
                 pass
-            outcome = finished(prepared, state)
+            outcome = finalize(prepared, state)
             for verdict in outcome.verdicts:
                 passed[verdict.gate.metric] += verdict.passed
             last = outcome.scores[prepared.parts[-1].name]

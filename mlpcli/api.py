@@ -33,7 +33,8 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.tables import training_frame
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import highest_stable_rate, short_rate
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.journal import first_row, history_row
 from mlpcli.workflows.training.memory import refuse_over_budget
@@ -259,7 +260,7 @@ def train(
                 history.append(history_row(prepared, report))
                 view.epoch(report, state)
             budget.refuse_untrained(state)
-            outcome = finished(prepared, state, budget.reason)
+            outcome = finalize(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
         found = highest_stable_rate(prepared, fault.epoch, lambda: False)
         rate = "" if found is None else f" At {short_rate(found[0])}, {found[1]} steps did not diverge."

@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["bytes", "rows", "steps"]
+Kind = Literal["bytes", "rows read", "rows", "steps", "stage"]
 
 
 @dataclass(frozen=True)
 class Work:
-    """`done` of `total` bytes read, rows answered or steps of an epoch taken; `total` is 0 where nobody knows it."""
+    """`done` of `total` bytes or rows read, rows answered, steps of an epoch taken; `total` is 0 where nobody knows it.
+
+    A stage is what begins now and may take a while (`scoring`), `done` of `total` in any unit.
+    """
 
     kind: Kind
     name: str

@@ -3,14 +3,14 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import RLock
+from threading import Event, RLock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlpcli.cli.terminal import Screen, width_of
-from mlpcli.messages import count, display_width, duration, middle_cut, size
+from mlpcli.messages import count, display_width, middle_cut, size
 from mlpcli.watching import Work, watched_by
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ GAP = "  "
 NAME_COLUMNS = 24
 # Work that takes less is not shown; where it is no terminal, a line comes after a while, and then now and again.
 FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS = 0.5, 10.0, 30.0
+TICK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class LiveLine:
         self._last_drawn = 0.0
         self._lock = RLock()
         self.is_live = sys.stderr.isatty() and not screen.is_quiet
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the line stands there now."""
+        return self._live is not None
 
     def draw(
         self,
@@ -82,31 +88,64 @@ class LiveLine:
 
 
 class WorkView:
-    """Shows how much of a table is read, and how many of its rows are answered, where that takes a while."""
+    """Shows how much of a table is read, how many of its rows are answered, and what else takes a while.
+
+    The time goes on where the work is silent: `ticking` calls `tick`.
+    """
 
     def __init__(self, screen: Screen, then: str) -> None:
         self._screen, self._then = screen, then
         self._line = LiveLine(screen)
         self._reading = Work("bytes", "", 0)
+        self._stage: Work | None = None
         self._n_rows = 0
         self._started = self._last_said = monotonic()
+        self._lock = RLock()
 
     def __call__(self, work: Work) -> None:
         """Take note of it, and show it unless it has hardly begun."""
-        if work.kind == "steps":
-            return
-        now = monotonic()
-        if work.kind == "rows":
-            self._n_rows = work.done
-        else:
-            if work.name != self._reading.name or work.done < self._reading.done:
-                self._started = self._last_said = now
-            self._reading = work
+        with self._lock:
+            self._take(work, monotonic())
+
+    def tick(self) -> None:
+        """Show how long it has taken by now, unless nothing has begun."""
+        with self._lock:
+            if self._stage is not None or self._n_rows or self._reading.name:
+                self._show(monotonic())
+
+    def ended(self) -> None:
+        """Give the terminal back; nothing is under way any more."""
+        with self._lock:
+            self._line.clear()
+            self._stage, self._n_rows, self._reading = None, 0, Work("bytes", "", 0)
+
+    def _take(self, work: Work, now: float) -> None:
+        match work.kind:
+            case "steps":
+                return
+            case "rows":
+                self._n_rows = work.done
+            case "stage":
+                self._begin_stage(work, now)
+            case _:
+                is_other = (work.kind, work.name) != (self._reading.kind, self._reading.name)
+                if is_other or self._stage is not None or work.done < self._reading.done:
+                    self._started = self._last_said = now
+                self._reading, self._stage = work, None
+                if 0 < work.done == work.total and not self._n_rows:
+                    self._begin_stage(Work("stage", self._then, 0), now)
+        self._show(now)
+
+    def _begin_stage(self, stage: Work, now: float) -> None:
+        if self._stage is None or self._stage.name != stage.name:
+            self._started = now
+            if not self._line.is_drawn:
+                self._last_said = now
+        self._stage = stage
+
+    def _show(self, now: float) -> None:
         seconds = now - self._started
-        if seconds < FEWEST_SECONDS:
-            return
-        if work.kind == "bytes" and work.done == work.total and not self._n_rows:
-            self._line.draw(f"{self._then}, after {duration(seconds)} of reading", None, [], is_due=True)
+        if seconds < FEWEST_SECONDS and not (self._stage is not None and self._line.is_drawn):
             return
         head, fraction, pieces = self._shown(seconds)
         if self._line.is_live:
@@ -115,33 +154,67 @@ class WorkView:
             self._last_said = now
             self._screen.say(f"{head}   {', '.join(piece.text for piece in pieces)}")
 
-    def ended(self) -> None:
-        """Give the terminal back."""
-        self._line.clear()
-
     def _shown(self, seconds: float) -> tuple[str, float | None, list[Piece]]:
         """What is done, how much of it, and with which rate and time left."""
+        if self._stage is not None:
+            return _shown_stage(self._stage, seconds)
         done, total = self._reading.done, self._reading.total
         name = middle_cut(os.path.basename(self._reading.name), NAME_COLUMNS)
         head = f"{'predicting' if self._n_rows else 'reading':<10}{'' if self._n_rows else name}".rstrip()
         fraction = done / total if total else None
         pieces = [Piece(f"{fraction:.0%}"), Piece(time_left(seconds, done, total), 1)] if fraction is not None else []
         if self._n_rows:
-            pieces += [
-                Piece(count(self._n_rows, "row"), 3),
-                Piece(f"{count(round(self._n_rows / seconds), 'row')}/s", 4),
-            ]
-        else:
-            amount = f"{size(done)} of {size(total)}" if total else size(done)
-            pieces += [Piece(amount, 3), Piece(f"{size(done / seconds)}/s", 4)]
-        return head, fraction, pieces
+            return head, fraction, [*pieces, *_amount_and_rate("rows", self._n_rows, 0, seconds)]
+        unit: Literal["rows", "bytes"] = "rows" if self._reading.kind == "rows read" else "bytes"
+        return head, fraction, [*pieces, *_amount_and_rate(unit, done, total, seconds)]
+
+
+def _shown_stage(stage: Work, seconds: float) -> tuple[str, float | None, list[Piece]]:
+    """`scoring`, for how long it has gone on, and how much of it is done where that is known."""
+    if not stage.total:
+        return stage.name, None, [Piece(clock(seconds))]
+    fraction = stage.done / stage.total
+    return (
+        stage.name,
+        fraction,
+        [
+            Piece(f"{fraction:.0%}"),
+            Piece(time_left(seconds, stage.done, stage.total) or clock(seconds), 1),
+        ],
+    )
+
+
+def _amount_and_rate(unit: Literal["rows", "bytes"], done: int, total: int, seconds: float) -> list[Piece]:
+    """`71 MB of 240 MB`, `92 MB/s`."""
+    if unit == "rows":
+        of_all = f"{count(done, '', '').rstrip()} of {count(total, 'row')}" if total else count(done, "row")
+        return [Piece(of_all, 3), Piece(f"{count(round(done / seconds), 'row')}/s", 4)]
+    return [Piece(f"{size(done)} of {size(total)}" if total else size(done), 3), Piece(f"{size(done / seconds)}/s", 4)]
+
+
+@contextmanager
+def ticking(tick: Callable[[], None], seconds: float = TICK_SECONDS) -> Iterator[None]:
+    """Call `tick` every so many seconds in this block, from a thread of its own."""
+    has_ended = Event()
+
+    def run() -> None:
+        while not has_ended.wait(seconds):
+            tick()
+
+    thread = Thread(target=run, name="mlp-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        thread.join()
 
 
 @contextmanager
 def shown_work(screen: Screen, then: str = "preparing") -> Iterator[None]:
     """Show long work of this block; `then` is what comes when a table is read."""
     view = WorkView(screen, then)
-    with watched_by(view):
+    with watched_by(view), nullcontext() if screen.is_quiet else ticking(view.tick):
         try:
             yield
         finally:
@@ -168,10 +241,13 @@ def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: 
 
 def time_left(seconds: float, done: float, total: float) -> str:
     """`0:01:05 left`, from the time that what is done took; "" before anything is done."""
-    if done <= 0:
-        return ""
-    rest = round(seconds * max(total - done, 0.0) / done)
-    return f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} left"
+    return "" if done <= 0 else f"{clock(seconds * max(total - done, 0.0) / done)} left"
+
+
+def clock(seconds: float) -> str:
+    """`0:01:05`."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _length(head: str, pieces: Sequence[Piece]) -> int:

@@ -1,10 +1,10 @@
 """A training as it is watched: a live line on a terminal, a few plain lines elsewhere."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 
-from mlpcli.cli.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, time_left
+from mlpcli.cli.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, ticking, time_left
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.live_curves import LiveCurves
 from mlpcli.cli.terminal import Screen
@@ -30,6 +30,7 @@ class TrainingView:
         self._line, self._work = LiveLine(screen), WorkView(screen, "preparing")
         self._last_said = 0.0
         self._epochs = 0  # unless a training is under way
+        self._waits = False  # for the first step, while steps are compiled
         self._losses: list[str] = []
 
     def note(self, text: str) -> None:
@@ -70,11 +71,17 @@ class TrainingView:
         self._line.draw(f"epoch {from_epoch:>4}/{self._epochs}", from_epoch / self._epochs, [], is_due=True)
 
     def __call__(self, work: Work) -> None:
-        """Show how far an epoch is, or the reading before the first."""
+        """Show how far an epoch is, the reading before the first, or the scoring after the last."""
         if work.kind != "steps" or not self._epochs:
+            self._waits = self._epochs > 0
+            self._line.clear()
             self._work(work)
             return
         now = monotonic()
+        if self._waits:
+            self._waits = False
+            self._work.ended()
+            self._started = self._epoch_started = now
         seconds = now - self._epoch_started
         if seconds < LONG_EPOCH:
             return
@@ -121,11 +128,15 @@ class TrainingView:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Hear in this block how far the work is."""
-        with watched_by(self):
+        with watched_by(self), nullcontext() if self._screen.is_quiet else ticking(self._tick):
             try:
                 yield
             finally:
                 self._work.ended()
+
+    def _tick(self) -> None:
+        if self._waits or not self._epochs:
+            self._work.tick()
 
     def _draw(self, head: str, done: float, now: float, pieces: list[Piece], is_due: bool = False) -> None:
         losses = [Piece(text, rank) for rank, text in zip((0, 2, 4), self._losses, strict=False)]

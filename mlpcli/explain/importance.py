@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlpcli.evaluation.paired import FEWEST_ROWS, Truth
 from mlpcli.evaluation.scores import find_metric, gather, measure_of
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
+from mlpcli.watching import tell
 
 Inputs = NDArray[np.floating[Any]]
 Answers = NDArray[np.float64]
@@ -79,9 +80,10 @@ def permutation_importance(
     blocks = np.array_split(rng.permutation(len(X)), max(1, min(BLOCKS, len(X) // FEWEST_OF_BLOCK)))
     changes: dict[tuple[str, ...], list[float]] = {columns: [] for columns in groups}
     moved: dict[tuple[str, ...], Answers] = {columns: np.zeros(len(blocks)) for columns in groups}
-    for columns, places in chain.from_iterable(repeat(groups.items(), repeats)):
+    for number, (columns, places) in enumerate(chain.from_iterable(repeat(groups.items(), repeats))):
         if must_stop():
             break
+        tell("stage", "shuffling", number, repeats * len(groups))
         kept = X[:, places]
         X[:, places] = kept[_shuffled(blocks, judged.truth.weights, rng)]
         try:

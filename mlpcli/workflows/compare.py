@@ -19,6 +19,7 @@ from mlpcli.messages import listed
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
+from mlpcli.watching import tell
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
@@ -103,6 +104,7 @@ def compare(request: CompareRequest) -> CompareResult:
     notes += _of_models(odd_before, odd_after)
     weights = row_weights(tables[1], weight, rows) if weight else None
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
+    tell("stage", "comparing", 0)
     with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
         found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
     notes += _far_worse("old", old, {one.metric: one.old for one in found}, truth)
@@ -144,6 +146,7 @@ def _of_models(before: Sequence[str], after: Sequence[str]) -> list[str]:
 def _predicted(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The answers of one model, and what was odd in the rows."""
     with blas_threads(1):
+        tell("stage", "predicting", 0)
         answers, counts = model.answers(table, rows)
     odd = describe_counts(counts)
     found = [*([odd] if odd else []), *notes_on_trained_rows(model, table, rows)]

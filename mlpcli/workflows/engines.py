@@ -19,6 +19,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.fit import MakeTrainer
 from mlpcli.training.member import NumpyTrainer, TrainingSpec
 from mlpcli.training.threads import member_threads, product_threads, step_work
+from mlpcli.watching import tell
 
 COMPILING = "compiling, once, takes 10 to 20 seconds"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
@@ -103,7 +104,12 @@ def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> A
         return nullcontext()
     with _numba_works():
         from mlpcli.compiled.notify import told_of_compiling
-    return told_of_compiling(lambda: note(COMPILING))
+
+    def say() -> None:
+        note(COMPILING)
+        tell("stage", "compiling", 0)
+
+    return told_of_compiling(say)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
+from mlpcli.watching import tell
 from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
@@ -108,7 +109,9 @@ def evaluate_table(
     rows, note = rows_with_target(table, target.names)
     rows, left_out = rows_that_count(table, weight, rows)
     with blas_threads(1):
+        tell("stage", "predicting", 0)
         answers, counts = model.answers(table, rows)
+    tell("stage", "scoring", 0)
     drift = None
     if looks_for_drift:
         known = model.reference.columns

@@ -17,7 +17,8 @@ from mlpcli.workflows.diff import ArrayDistance, diff_models
 from mlpcli.workflows.engines import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.train import Observer
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.sittings import sitting_until
 
@@ -130,7 +131,7 @@ def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) 
                     if report.epoch >= sitting["epoch"]:
                         break
                 sittings.append(sitting_until(own, state.epoch))
-            return finished(prepared, state, sittings=sittings).model
+            return finalize(prepared, state, sittings=sittings).model
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}; the recorded training came to its end. Look at versions and machine.") from fault
     finally:

@@ -13,6 +13,7 @@ from mlpcli.evaluation.gates import Gate, Verdict
 from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
+from mlpcli.watching import tell
 from mlpcli.workflows.certainty import Answered, Scored
 from mlpcli.workflows.main_metrics import main_metrics
 
@@ -97,6 +98,7 @@ def _slice_table(
         certainty = replace(certainty, replicates=min(affordable, replicates_for(len(answered.truth))))
     slices = []
     for code, name in enumerate(groups.names):
+        tell("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
         rows = groups.codes == code
         scored = answered.only(rows).score(certainty, keys)
         verdicts = scored.judge(gates, name) if by.is_gated else []

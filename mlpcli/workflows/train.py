@@ -23,7 +23,8 @@ from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.row_warnings import rarest_class
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
-from mlpcli.workflows.training.fitting import Outcome, epochs, finished
+from mlpcli.workflows.training.finalize import TrainingResult, finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.journal import Journal, flat_metrics
@@ -58,7 +59,7 @@ class TrainResult:
     """
 
     prepared: Prepared
-    outcome: Outcome
+    outcome: TrainingResult
     folder: str
     seconds: float
     kept: str = ""
@@ -162,7 +163,7 @@ def train(
         budget.refuse_untrained(state)
         try:
             with blas_threads(1), interruption.at_once():
-                outcome = finished(prepared, state, budget.reason, journal.sittings(state))
+                outcome = finalize(prepared, state, budget.reason, journal.sittings(state))
         except KeyboardInterrupt:
             if not interruption.was_asked():
                 raise

@@ -4,16 +4,18 @@ import gzip
 import io
 import re
 from contextlib import contextmanager, redirect_stderr
+from threading import Event, active_count
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlpcli.cli import bars
-from mlpcli.cli.bars import FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS, WorkView, shown_work
+from mlpcli.cli.bars import FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS, WorkView, shown_work, ticking
 from mlpcli.cli.terminal import Screen
 from mlpcli.data.reading.read import read_table
 from mlpcli.watching import Work, is_watched, tell, watched_by
-from tests.program import DATA, done, train, write_csv
+from tests.program import DATA, done, train, write_config, write_csv
 
 
 class Clock:
@@ -94,9 +96,56 @@ def test_what_takes_no_time_is_not_shown(clock, terminal):
 def test_after_a_long_reading_the_line_says_what_goes_on(clock, terminal):
     with working(terminal, "scoring"):
         tell("bytes", "big.csv", 0, 100)
+        for done in (50, 100):
+            clock.now += 2
+            tell("bytes", "big.csv", done, 100)
+        clock.now += 1
+        tell("stage", "predicting", 0)
+        clock.now += 3
+        tell("stage", "scoring by sex", 0, 4)
+        clock.now += 2
+        tell("stage", "scoring by sex", 2, 4)
+    shown = [" ".join(text.split()) for text in drawn(terminal)]
+    assert shown[1:] == [
+        "scoring 0:00:00",
+        "predicting 0:00:00",
+        "scoring by sex ──────────────────────── 0% 0:00:00",
+        "scoring by sex ━━━━━━━━━━━━──────────── 50% 0:00:02 left",
+        "",
+    ]
+
+
+def test_a_silent_stage_shows_for_how_long_it_goes_on_and_nothing_once_it_has_ended(clock, terminal):
+    with redirect_stderr(terminal):
+        view = WorkView(Screen(is_quiet=False), "preparing")
+        view.tick()
+        view(Work("stage", "compiling", 0))
+        view.tick()
+        assert terminal.getvalue() == ""
+        for _ in range(2):
+            clock.now += 4
+            view.tick()
+        view.ended()
         clock.now += 4
-        tell("bytes", "big.csv", 100, 100)
-    assert drawn(terminal) == ["scoring, after 4.0 s of reading", ""]
+        view.tick()
+    assert drawn(terminal) == ["compiling  0:00:04", "compiling  0:00:08", ""]
+
+
+def test_a_thread_ticks_until_the_block_ends():
+    ticked = Event()
+    n_threads = active_count()
+    with ticking(ticked.set, 0.001):
+        assert ticked.wait(60)
+    assert active_count() == n_threads
+
+
+def test_where_it_is_no_terminal_a_silent_stage_has_its_lines_too(clock, capsys):
+    view = WorkView(Screen(is_quiet=False), "preparing")
+    view(Work("stage", "scoring", 0))
+    for _ in range(99):
+        clock.now += 1
+        view.tick()
+    assert capsys.readouterr().err.splitlines() == ["scoring   0:00:10", "scoring   0:00:40", "scoring   0:01:10"]
 
 
 def test_answers_are_counted_and_timed_by_the_bytes_that_are_read(clock, terminal):
@@ -156,6 +205,28 @@ def test_reading_tells_how_many_bytes_of_a_file_are_read_up_to_the_last(folder, 
     assert not is_watched()
 
 
+@pytest.mark.parametrize("ending", ["parquet", "feather", "xlsx"])
+def test_reading_typed_files_tells_rows_or_bytes_up_to_the_last(folder, ending, monkeypatch):
+    for module in ("columns", "excel"):
+        monkeypatch.setattr(f"mlpcli.data.reading.typed.{module}.BATCH_ROWS", 100)
+    frame = pd.DataFrame({"a": np.arange(1000), "b": np.arange(1000) * 0.5})
+    if ending == "parquet":
+        frame.to_parquet("t.parquet")
+    elif ending == "feather":
+        frame.to_feather("t.feather", chunksize=100)
+    else:
+        frame.to_excel("t.xlsx", index=False)
+    heard: list[Work] = []
+    with watched_by(heard.append):
+        read_table(f"t.{ending}")
+    size = (folder / f"t.{ending}").stat().st_size
+    kind, total = ("bytes", size) if ending == "feather" else ("rows read", 1000)
+    assert {work.total for work in heard if work.kind == kind} == {total}
+    amounts = [work.done for work in heard if work.kind == kind]
+    assert len({amount for amount in amounts if 0 < amount < total}) >= (1 if ending == "feather" else 9)
+    assert amounts[-1] == total
+
+
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, engine):
     if engine == "compiled":
@@ -170,6 +241,23 @@ def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, en
     assert fractions.min() == 0
     assert fractions.max() < 30  # told before each step
     assert (np.diff(fractions) < 0).sum() == 2  # an epoch begins again at 0
+
+
+@pytest.mark.parametrize(
+    ("command", "stages"),
+    [
+        (["eval", "{model}", "{data}", "--by", "species"], ["predicting", "scoring", "scoring by species"]),
+        (["compare", "{model}", "{model}", "{data}"], ["predicting", "comparing"]),
+        (["explain", "{model}", "{data}", "--repeats", "2"], ["shuffling"]),
+        (["train", "c.yaml"], ["scoring"]),
+    ],
+)
+def test_what_a_verb_does_after_the_reading_is_told(iris, folder, command, stages):
+    write_config(folder / "c.yaml", {"train": str(DATA / "iris.csv"), "target": "species"})
+    heard: list[Work] = []
+    with watched_by(heard.append):
+        done(*(word.format(model=iris, data=DATA / "iris.csv") for word in command))
+    assert list(dict.fromkeys(work.name for work in heard if work.kind == "stage")) == stages
 
 
 def test_predicting_tells_its_rows(iris):

@@ -30,7 +30,8 @@ from mlpcli.storage.model_file import encode_model
 from mlpcli.workflows.predict import PredictRequest
 from mlpcli.workflows.predict import predict as run_predict
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from tests.data.tables_by_hand import iter_tables
 
@@ -232,7 +233,7 @@ def trained(table_source, scaler="standardize", table=None, **data) -> Model:
     state = fresh_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
-    return finished(prepared, state).model
+    return finalize(prepared, state).model
 
 
 def test_one_file_many_files_gzip_parquet_and_a_frame_train_the_same_weights(tmp_path):
@@ -297,7 +298,7 @@ def test_a_row_is_answered_with_the_same_text_whatever_rows_stand_beside_it(tmp_
     state = fresh_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
-    (tmp_path / "w.npz").write_bytes(encode_model(finished(prepared, state).model))
+    (tmp_path / "w.npz").write_bytes(encode_model(finalize(prepared, state).model))
 
     def answers(rows: pd.DataFrame) -> list[str]:
         out: list[bytes] = []

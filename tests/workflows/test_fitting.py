@@ -9,7 +9,8 @@ from mlpcli.evaluation import averages
 from mlpcli.storage.model_file import encode_model
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training.fitting import epochs, finished, stop_reason
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs, stop_reason
 from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
@@ -18,7 +19,7 @@ from tests.workflows.staging import IRIS, loaded
 def fitted(prepared, must_stop=lambda: False):
     state = fresh_state(prepared)
     reports = list(epochs(prepared, state, must_stop))
-    return finished(prepared, state), reports
+    return finalize(prepared, state), reports
 
 
 def test_the_best_epoch_on_the_validation_rows_is_kept():

@@ -18,7 +18,8 @@ from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.workflows.postprocessing import fitted_state, threshold_metrics
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.tables import read_training_table
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
@@ -46,7 +47,7 @@ def fitted(config):
     state = fresh_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
-    return finished(prepared, state)
+    return finalize(prepared, state)
 
 
 @given(seeds, st.integers(2, 5), st.floats(0.02, 50), st.booleans())

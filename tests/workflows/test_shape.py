@@ -9,7 +9,8 @@ from mlpcli.errors import ConfigError
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.network import predict
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
@@ -71,7 +72,7 @@ def outcome_of(config):
     prepared = prepare(config)
     state = fresh_state(prepared)
     list(epochs(prepared, state, lambda: False))
-    return prepared, state, finished(prepared, state)
+    return prepared, state, finalize(prepared, state)
 
 
 def test_folds_are_validation_rows_for_calibration_threshold_gates_and_the_choice_of_the_epoch(folder):
@@ -115,7 +116,7 @@ def test_finishing_twice_gives_the_same_model():
         FOLDED, model={"members": {"count": 2, "rows": "folds"}}, postprocess={"calibration": "temperature"}
     )
     prepared, state, outcome = outcome_of(config)
-    again = finished(prepared, state)
+    again = finalize(prepared, state)
     for one, other in zip(again.model.ensemble.flats, outcome.model.ensemble.flats, strict=True):
         np.testing.assert_array_equal(one, other)
     assert again.scores == outcome.scores

@@ -184,7 +184,7 @@ def test_a_signal_while_the_scores_are_taken_ends_at_once_and_the_rest_can_be_ma
         raise AssertionError("went on")
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_workflow, "finished", slow)
+        patch.setattr(train_workflow, "finalize", slow)
         with pytest.raises(Interrupted) as caught:
             train(config, Watch(), resume_command="mlp train c.yaml --resume")
     assert caught.value.exit_code == code

@@ -1,62 +1,18 @@
-"""From prepared data to a scored model, without a file: what `mlp train` and `mlpcli.train` share."""
+"""The epochs of a training as the config wants them: what judges each, and when to stop."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import decode_outputs
-from mlpcli.evaluation.gates import Verdict, judge, make_gates
-from mlpcli.evaluation.intervals import USUAL
-from mlpcli.model import Model
-from mlpcli.nn.ensemble import Ensemble
-from mlpcli.nn.merge import scale_logits, shift_logits
-from mlpcli.storage.model_record import Sitting
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
-from mlpcli.workflows.certainty import Answered, reasons_undefined
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.postprocessing import fitted_state, is_fitted
-from mlpcli.workflows.preparing.data_store import SCORED_ROWS
-from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
-from mlpcli.workflows.scoring import Decoded, Judge, constant_answers, score_answers
+from mlpcli.workflows.scoring import Judge
 from mlpcli.workflows.training.learning_curves import LearningCurves
-from mlpcli.workflows.training.sittings import sitting_until, training_record
-
-Scores = dict[str, dict[str, float]]
-Rows = NDArray[np.int64]
-Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A trained model and its scores.
-
-    `scores` is by part: train, validation, test, and constant (the baseline, on the last of these); `stop_reason` is
-    one sentence when the training ended early, else "". `chosen` is what the validation rows chose, and `caution` says
-    how little they prove, if there are few.
-    """
-
-    model: Model
-    scores: Scores
-    epochs: int
-    best_epoch: int
-    best_score: float | None
-    stop_reason: str
-    verdicts: tuple[Verdict, ...]
-    chosen: tuple[str, ...] = ()
-    caution: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate of `expect` is met."""
-        return all(verdict.passed for verdict in self.verdicts)
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
@@ -102,7 +58,7 @@ def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None
 def monitored_name(prepared: Prepared) -> str:
     """What each epoch is judged by, `log_loss`, and what is done to it: `expected calibrated log_loss`."""
     words = [prepared.metric]
-    if prepared.metric != "loss" and _judge(prepared, prepared.train, prepared.metric).finds_temperature:
+    if prepared.metric != "loss" and judge_of(prepared, prepared.train, prepared.metric).finds_temperature:
         words.insert(0, "calibrated")
     if prepared.metric != "loss" and prepared.folds is not None:
         has_several = len(prepared.networks) > int(prepared.folds.max()) + 1  # that have not seen a row
@@ -129,101 +85,6 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
 
 
-def finished(prepared: Prepared, state: TrainingState, stopped: str = "", sittings: Sequence[Sitting] = ()) -> Outcome:
-    """The model of the best epoch, scored on every part.
-
-    `stopped` says what ended the training from outside; `sittings` are all that it took, none for this one alone.
-    """
-    # Where no epoch was scored (the first one was given up) the last weights stand.
-    flats = state.best if state.best_epoch else [member.kept for member in state.members]
-    ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
-    prepared = _postprocessed(prepared, ensemble)
-    scores = {part.name: _score_part(prepared, _scored(prepared, part), ensemble) for part in prepared.parts}
-    last = prepared.parts[-1]
-    baseline = constant_answers(
-        prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
-    )
-    scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
-    verdicts = _verdicts(prepared, ensemble, scores[last.name])
-    model = Model(
-        prepared.preprocessor,
-        ensemble,
-        prepared.target,
-        prepared.target_state,
-        replace(prepared.table_format, delimiter=None, encoding=None),
-        prepared.weight,
-        _flat(scores),
-        training_record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
-        prepared.reference,
-        prepared.trained_rows,
-    )
-    return Outcome(
-        model,
-        scores,
-        state.epoch,
-        state.best_epoch or state.epoch,
-        state.best_score,
-        stopped or stop_reason(prepared, state),
-        tuple(verdicts),
-        prepared.chosen_on_validation,
-        _caution(prepared, ensemble),
-    )
-
-
-def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
-    """With the target state that is fitted on the validation rows.
-
-    A temperature fitted on rows that each member has not seen is each member's own: it goes into its logits, which is
-    to say into the weights of the last layer, before the members are averaged.
-    """
-    network = ensemble.first
-    is_shares = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
-    if "class_weights" in prepared.target_state and network.output in ("softmax", "sigmoid") and not is_shares:
-        prepared = replace(prepared, target_state=_class_weights_taken_out(prepared.target_state, ensemble))
-    options, validation = prepared.loaded.config.postprocess, prepared.validation
-    if validation is None or not is_fitted(options):
-        return prepared
-    has_logits = network.output in ("softmax", "sigmoid")
-    if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
-        each = _unseen(prepared, validation, prepared.folds, ensemble)
-        temperature = _judge(prepared, validation, "log_loss").members_temperature(each)
-        for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
-            scale_logits(own, flat, 1.0 / temperature)
-        options = replace(options, calibration="none")
-    outputs = _outputs(prepared, validation, ensemble)
-    target, state = prepared.target, prepared.target_state
-    return replace(
-        prepared, target_state=fitted_state(options, target, state, outputs, validation.truth, validation.weights)
-    )
-
-
-def _class_weights_taken_out(state: dict[str, Values], ensemble: Ensemble) -> dict[str, Values]:
-    """The target state without the class weights, which go into the biases of the last layer: softmax(z - log w)."""
-    shift = -np.log(state["class_weights"])
-    for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
-        shift_logits(own, flat, shift if own.n_out > 1 else shift[1:] - shift[:1])
-    return {name: values for name, values in state.items() if name != "class_weights"}
-
-
-def _outputs(prepared: Prepared, part: Part, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
-    """The network's outputs on a part; on folds the mean over the members that have not seen the row."""
-    if part is prepared.validation and prepared.folds is not None:
-        outputs: NDArray[np.floating[Any]] = _unseen(prepared, part, prepared.folds, ensemble).mean(axis=0)
-        return outputs
-    return ensemble.outputs(part.samples.X)
-
-
-def _unseen(prepared: Prepared, part: Part, folds: Rows, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
-    """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
-    return Evaluator(ensemble.networks, prepared.spec.loss, part.samples, folds).run(ensemble.flats)[1]
-
-
-def _flat(scores: Scores) -> dict[str, float | None]:
-    """`part.metric` for every score; None, which JSON can say, where one is not defined."""
-    pairs = ((f"{part}.{name}", value) for part, of in scores.items() for name, value in of.items())
-    return {key: value if np.isfinite(value) else None for key, value in pairs}
-
-
 def _monitor(prepared: Prepared) -> Monitor | None:
     early_stopping, validation = prepared.loaded.config.training.early_stopping, prepared.validation
     if early_stopping is None or validation is None:
@@ -232,14 +93,15 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     return Monitor(
         metric,
         metric_is_gain(metric),
-        None if metric == "loss" else _judge(prepared, validation, metric),
+        None if metric == "loss" else judge_of(prepared, validation, metric),
         early_stopping.min_gain,
         early_stopping.ties == "last",
         judged_epochs(prepared.loaded.config.training),
     )
 
 
-def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
+def judge_of(prepared: Prepared, validation: Part, metric: str) -> Judge:
+    """What scores network outputs on the rows of `validation` by `metric`."""
     return Judge(
         metric,
         prepared.target,
@@ -249,45 +111,3 @@ def _judge(prepared: Prepared, validation: Part, metric: str) -> Judge:
         prepared.loaded.config.postprocess.calibration == "temperature",
         len(prepared.networks),
     )
-
-
-def _scored(prepared: Prepared, part: Part) -> Part:
-    """The rows that are scored: all, or of training rows on disk a random sample."""
-    is_sampled = prepared.spec.chunk_rows is not None and part is prepared.train and prepared.folds is None
-    return part.first(SCORED_ROWS) if is_sampled else part
-
-
-def _score_part(prepared: Prepared, part: Part, ensemble: Ensemble) -> dict[str, float]:
-    outputs = _outputs(prepared, part, ensemble)
-    answers = Decoded(prepared.target, prepared.target_state, outputs)
-    return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
-
-
-def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) -> list[Verdict]:
-    """What the gates of `expect` say of the last part; intervals are made where one asks for an end of them."""
-    expect, last = prepared.loaded.config.expect, prepared.parts[-1]
-    gates = make_gates(expect.min, expect.max)
-    if all(gate.metric in scores for gate in gates):
-        return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
-    certainty = USUAL
-    if last is prepared.validation and (n_folds := _n_folds(prepared)):
-        certainty = USUAL.of_folds(n_folds)
-    return _answered(prepared, last, ensemble).judge(gates, prepared.spec.seed, certainty)
-
-
-def _answered(prepared: Prepared, part: Part, ensemble: Ensemble) -> Answered:
-    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
-    return Answered(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
-
-
-def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
-    """How little a few validation rows prove."""
-    validation, n_folds = prepared.validation, _n_folds(prepared)
-    if validation is None or len(validation.truth) >= fewest_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
-        return ""
-    return few_rows_note(_answered(prepared, validation, ensemble), n_folds, prepared.spec.seed)
-
-
-def _n_folds(prepared: Prepared) -> int:
-    """Folds that members leave out, 0 where there are none."""
-    return 0 if prepared.folds is None else int(prepared.folds.max()) + 1

@@ -15,7 +15,8 @@ from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, R
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.training.fitting import Outcome, finished, monitored_name, report_start
+from mlpcli.workflows.training.finalize import TrainingResult, finalize
+from mlpcli.workflows.training.fitting import monitored_name, report_start
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.learning_curves import curve_metrics
 from mlpcli.workflows.training.sittings import joined, sitting_until
@@ -93,11 +94,11 @@ class Journal:
         if state.epoch:
             self.checkpoint(state)
             with blas_threads(1):
-                outcome = finished(self.prepared, state, reason, self.sittings(state))
+                outcome = finalize(self.prepared, state, reason, self.sittings(state))
             self.run.write(WEIGHTS, encode_model(outcome.model))
             self._write_metrics(outcome, self.seconds)
 
-    def complete(self, state: TrainingState, outcome: Outcome) -> float:
+    def complete(self, state: TrainingState, outcome: TrainingResult) -> float:
         """Write everything and give the run its name; returns the seconds that metrics.json says."""
         seconds = self.seconds
         if state.epoch:
@@ -107,7 +108,7 @@ class Journal:
         self.run.finish()
         return seconds
 
-    def _write_metrics(self, outcome: Outcome, seconds: float) -> None:
+    def _write_metrics(self, outcome: TrainingResult, seconds: float) -> None:
         metrics = flat_metrics(outcome, seconds)
         self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
 
@@ -161,7 +162,7 @@ def _row(
     return row | {"learning_rate": learning_rate, "seconds": seconds}
 
 
-def flat_metrics(outcome: Outcome, seconds: float) -> dict[str, Any]:
+def flat_metrics(outcome: TrainingResult, seconds: float) -> dict[str, Any]:
     """metrics.json: one level, `part.metric` for every score, null where a score is not defined."""
     return {
         "epochs": outcome.epochs,

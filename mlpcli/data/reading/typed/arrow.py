@@ -19,6 +19,7 @@ from mlpcli.data.reading.typed import columns as typed
 from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
+from mlpcli.watching import tell
 
 PARQUET = (b"PAR1", b"PARE")
 # What ends an Arrow stream; without it pyarrow takes a stream that was cut between two batches for a whole one.
@@ -47,6 +48,8 @@ class ArrowReader:
                 self._file = self._pa.PythonFile(self._stored, "r")
                 opened = self._opened()
                 schema = opened.schema_arrow if self._is_parquet else opened.schema
+                self._n_rows = opened.metadata.num_rows if self._is_parquet else 0
+                self._size = self._stored.seek(0, os.SEEK_END)
                 all_names: list[str] = schema.names
             self._places = [place for place, name in enumerate(all_names) if not INDEX_NAME.fullmatch(name)]
             self._stored_names = [all_names[place] for place in self._places]
@@ -74,6 +77,8 @@ class ArrowReader:
                     some = rows.slice(start, typed.BATCH_ROWS)
                     yield partial(self._table, some, first, request=request)
                     first += some.num_rows
+                    self._tell(first)
+        self._tell(first, is_all=True)
 
     def locate(self, row: int) -> str:
         """The place of a row of the file."""
@@ -82,6 +87,13 @@ class ArrowReader:
     def close(self) -> None:
         """Let go of the file."""
         self._stored.close()
+
+    def _tell(self, n_rows: int, is_all: bool = False) -> None:
+        """Say how far the reading is: of Parquet by rows, which it counts, else by bytes."""
+        if self._is_parquet:
+            tell("rows read", self.name, n_rows, self._n_rows)
+        else:
+            tell("bytes", self.name, self._size if is_all else self._stored.tell(), self._size)
 
     @property
     def _is_parquet(self) -> bool:

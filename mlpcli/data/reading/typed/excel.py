@@ -25,6 +25,7 @@ from mlpcli.data.reading.typed.columns import (
 )
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
+from mlpcli.watching import tell
 
 # The place (D7) and text of an error such as #DIV/0!, and the place of a formula without a value.
 ERROR_CELL = re.compile(rb'<c (?=[^>]*t="e")[^>]*r="([A-Z]+\d+)"[^>]*>.*?<v>(.*?)</v>', re.DOTALL)
@@ -38,6 +39,7 @@ class WorkbookReader:
 
     def __init__(self, source: Source, format: TableFormat) -> None:
         self.name, self.format, self.notes = source.name, format, list[str]()
+        tell("stage", f"opening {self.name}", 0)
         with open_stored(held(source)) as file:
             content = file.read()
         self._sheet = self._opened(content)
@@ -69,7 +71,7 @@ class WorkbookReader:
             if isinstance(cell, datetime) and request.keeps(name)
         }
         batch: list[list[Any]] = []
-        n_rows, empty = 0, 0
+        n_rows, empty, n_all = 0, 0, 1 + (self._sheet.end or (0, 0))[0] - self._top
         for number, row in self._rows(self._top + 1):
             if _is_empty(row):
                 empty = empty or number
@@ -87,8 +89,10 @@ class WorkbookReader:
             if len(batch) == BATCH_ROWS:
                 yield partial(self._table, batch, n_rows, request=request)
                 n_rows, batch = n_rows + len(batch), []
+                tell("rows read", self.name, n_rows, n_all)
         if batch:
             yield partial(self._table, batch, n_rows, request=request)
+        tell("rows read", self.name, n_all, n_all)
 
     def locate(self, row: int) -> str:
         """The place of a row of the sheet."""
