@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|coverage|quality`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|coverage|doctor|quality`."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from benchmarks import growth, predicting, process, startup
 from benchmarks.measuring import machine
 from benchmarks.printing import print_machine, write_result
 
-NAMES = ["steps", "process", "predict", "startup", "growth", "reading", "drift", "chance", "coverage"]
+NAMES = ["steps", "process", "predict", "startup", "growth", "reading", "drift", "chance", "coverage", "doctor"]
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         metavar="NAME",
-        help="one work, table, verb, number of rows, series, kind of coverage, or alike or changed of drift",
+        help="one work, table, verb, number of rows, series, kind of coverage or doctor, or alike or changed of drift",
     )
     parser.add_argument("--data", metavar="FOLDER", type=Path, help="process: holds NAME/{train,test}.csv.gz")
     parser.add_argument("--page", metavar="FILE", type=Path, help="coverage: write the tables into this page too")
@@ -68,6 +68,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import chance
 
             return chance.run(asked.quick, asked.only)
+        case "doctor":
+            from benchmarks import doctor
+
+            return doctor.run(asked.quick, asked.only)
         case "coverage":
             from benchmarks.coverage import page, simulating
 

@@ -57,6 +57,7 @@ SCREENS = (
     ("Scores of groups", "eval runs/new/weights.npz test.csv --by sex --quiet"),
     ("Answers", "predict runs/new/weights.npz three.csv --proba --keep island"),
     ("What each column is worth", "explain runs/new/weights.npz test.csv"),
+    ("What is wrong with a run", "doctor runs/old"),
     ("Two models on the same rows", "compare runs/old/weights.npz runs/new/weights.npz test.csv"),
     ("What a model file holds", "inspect runs/new/weights.npz"),
     ("Where two models differ", "diff runs/old/weights.npz runs/new/weights.npz"),

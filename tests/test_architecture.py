@@ -20,7 +20,7 @@ ROWS = (
     ("api",),
     ("cli",),
     ("workflows",),
-    ("compiled", "storage", "explain", "export", "report"),
+    ("compiled", "storage", "explain", "doctor", "export", "report"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
     ("errors", "options", "machine", "messages", "aliases", "watching", "probabilities"),
@@ -31,6 +31,7 @@ LIBRARIES = {
     "api": {"numpy", "pandas"},
     "workflows": {"numpy", "pandas"},
     "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
+    "doctor": {"numpy"},
     "explain": {"numpy"},
     "report": {"jinja2", "matplotlib", "numpy"},
     "export": {"numpy"},
@@ -150,7 +151,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers():
 
 VERBS = (
     *("init", "check", "train", "predict", "evaluate", "compare", "explain", "export"),
-    *("inspect", "diff", "runs", "plot", "repro", "schema"),
+    *("inspect", "diff", "runs", "plot", "doctor", "repro", "schema"),
 )
 LAZY = {
     ("__init__.py", "__getattr__"),

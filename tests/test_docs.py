@@ -136,7 +136,7 @@ def test_every_shell_block_is_run_or_is_an_installation():
 
 
 def test_the_commands_of_the_readme_print_what_it_says(tour):
-    assert len(tour) == 7
+    assert len(tour) == 8
     for command, printed, promised in tour:
         assert words_of(printed) == words_of(promised), command
 

@@ -23,6 +23,7 @@ from mlpcli.cli.terminal import width_of
 from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.diff import diff
+from mlpcli.cli.verbs.doctor import doctor
 from mlpcli.cli.verbs.evaluate import evaluate
 from mlpcli.cli.verbs.explain import explain
 from mlpcli.cli.verbs.export import export
@@ -70,6 +71,7 @@ app.command("explain", cls=TextVerb)(explain)
 app.command("export", cls=TextVerb)(export)
 app.command("inspect", cls=TextVerb)(inspect)
 app.command("diff", cls=TextVerb)(diff)
+app.command("doctor", cls=TextVerb)(doctor)
 app.command("runs", cls=TextVerb)(runs)
 app.command("plot", cls=Verb)(plot)
 app.command("repro", cls=TextVerb)(repro)

@@ -147,6 +147,11 @@ The distance of an array is the Frobenius norm of its change over that of the ol
 not the models differ, unless `--exit-code` asks. With one file the model is written out as text, a line for each value
 and each array, the same text for equal models. That makes `git diff` and `git log -p` speak of models, with two lines:
 `*.npz diff=mlp` in `.gitattributes`, and once per copy of the repository `git config diff.mlp.textconv "mlp diff"`.""",
+    "doctor": """\
+The curves are those of history.csv, the scores those of the model. The rows are read again from where the config says
+(from the current folder), or where `--data` says; where they are not there, or not what they were, what needs them is
+skipped and a line says why. The exit code is 0 whatever is found, but for `--strict`. [doctor.md](doctor.md) has every
+finding, its bound, and how often healthy runs get one.""",
     "runs": """\
 Runs on the same data for the same target stand in one table, the best of them first, by the log loss or else the error.
 Scores are those of metrics.json: of the test rows where every run has them, else of the validation rows. The last

@@ -99,3 +99,24 @@ def _format(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def read_history(path: str) -> dict[str, list[float]]:
+    """The columns of a history.csv by name, NaN where a cell is empty; raises ModelFileError for what is none."""
+    try:
+        if not os.path.isfile(path):
+            raise FileNotFoundError(2, os.strerror(2))
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = list(csv.reader(file))
+        header = rows[0]
+        if header[0] != "epoch" or len(set(header)) != len(header):
+            raise ValueError("no history")
+        cells = zip(*([float(cell or "nan") for cell in row] for row in rows[1:]), strict=True)
+        columns = [list(column) for column in cells] or [[] for _ in header]
+        return dict(zip(header, columns, strict=True))
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}.") from error
+    except (csv.Error, ValueError, IndexError) as error:
+        raise ModelFileError(
+            f"{path}: not the history of a run: a row for each epoch, with the same columns."
+        ) from error

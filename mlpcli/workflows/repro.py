@@ -1,14 +1,12 @@
 """`mlp repro`: train a model again from the record inside it, and see whether the same bytes come out."""
 
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlpcli.config.loading import LoadedConfig, Override, config_from_mapping
-from mlpcli.errors import DataError, Diverged, ModelFileError
+from mlpcli.errors import Diverged, ModelFileError
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
@@ -16,6 +14,7 @@ from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models
 from mlpcli.workflows.engines import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.recorded import check_data, recorded_config, require_record
 from mlpcli.workflows.train import Observer
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
@@ -54,13 +53,11 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     Raises ModelFileError, ConfigError and DataError where that cannot be done, Diverged where the training fails.
     """
     model = load_model(weights)
-    record = model.record
-    if not isinstance(record.get("config"), dict) or not isinstance(record.get("epochs"), int):
-        raise ModelFileError(f"{weights}: holds no record of its training, which could be repeated.")
+    record = require_record(weights, model)
     if not record["epochs"]:
         raise ModelFileError(f"{weights}: its training was ended within the first epoch: that cannot be repeated.")
-    _check_data(weights, record["config"], data)
-    prepared = prepare(_recorded_config(weights, record, data))
+    check_data(weights, record["config"], data)
+    prepared = prepare(recorded_config(weights, record, data))
     deviations = [*_other_data(record, prepared)]
     if deviations:
         return ReproResult(weights, False, False, 0, tuple(deviations), ())
@@ -81,30 +78,6 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     if not arrays and not deviations:
         deviations.append(Deviation("file", "written by another version", "the same arrays and values"))
     return ReproResult(weights, False, True, record["epochs"], tuple(deviations), tuple(arrays))
-
-
-def _check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) -> None:
-    """Raise DataError where it is clear without reading that the training data is not here."""
-    recorded = config.get("data", {}).get("train", [])
-    if data:
-        return
-    if "-" in recorded:
-        raise DataError(f"{weights}: was trained on standard input. Name the data: --data FILE, or --data -")
-    for name in recorded:
-        if not os.path.exists(name) and not any(sign in name for sign in "*?["):
-            raise DataError(f"{name}: no such file; {weights} was trained on it. Name the data: --data FILE")
-
-
-def _recorded_config(weights: str, record: Mapping[str, Any], data: Sequence[str]) -> LoadedConfig:
-    """The config of the record, with the choices that `auto` came to in its last sitting."""
-    overrides: list[str | Override] = [
-        Override(f"training.{key}", sitting[key], f"the record's {key}")
-        for sitting in record.get("sittings", [])[-1:]
-        for key in ("threads", "engine")
-    ]
-    if data:
-        overrides.append(Override("data.train", list(data), f"--data {' '.join(data)}"))
-    return config_from_mapping(record["config"], overrides, weights)
 
 
 def _other_data(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Deviation]:

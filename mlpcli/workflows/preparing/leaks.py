@@ -70,25 +70,42 @@ class Sides:
         return np.asarray(self.truth / np.where(deviations > 0.0, deviations, 1.0), np.float64)
 
 
-def leak_notes(settled: TrainingTable, sides: Sides) -> list[str]:
-    """Notes on what stands on both sides, but for what the config holds together."""
+@dataclass(frozen=True)
+class Leak:
+    """What makes validation rows less new: a fact with its number, what it does to the scores, the key to change."""
+
+    fact: str
+    effect: str
+    remedy: str
+
+    @property
+    def note(self) -> str:
+        """All of it."""
+        return f"{self.fact}: {self.effect}. {self.remedy}"
+
+
+def find_leaks(settled: TrainingTable, sides: Sides) -> list[Leak]:
+    """What stands on both sides, but for what the config holds together."""
     columns = settled.columns
     if len(sides.rows) > MOST_ROWS or not sides.is_held_out.any():
         return []
-    notes = _copies(settled, sides)
+    found = _copies(settled, sides)
     if not columns.group and not columns.time:
-        notes += _groups(settled, sides) + _times(settled, sides)
-    return notes
+        found += _groups(settled, sides) + _times(settled, sides)
+    return found
 
 
-def _copies(settled: TrainingTable, sides: Sides) -> list[str]:
+def _copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
     names, n_held_out = settled.columns.features, int(sides.is_held_out.sum())
     n_repeated = int(sides.is_repeated(row_hashes(settled.table, names, sides.rows)).sum())
     if n_repeated < max(LEAST_COPIES * n_held_out, 1) or not _are_copies(settled, sides):
         return []
     return [
-        f"{n_repeated} of {n_held_out} validation rows ({n_repeated / n_held_out:.1%}) are copies of training rows: "
-        f"the scores are optimistic. Keep equal rows together: {_key('copies', 'together')}"
+        Leak(
+            f"{n_repeated} of {n_held_out} validation rows ({n_repeated / n_held_out:.1%}) are copies of training rows",
+            "the scores are optimistic",
+            f"Keep equal rows together: {_key('copies', 'together')}",
+        )
     ]
 
 
@@ -103,9 +120,9 @@ def _are_copies(settled: TrainingTable, sides: Sides) -> bool:
     return outnumber_near_copies(halves[0], halves[1])
 
 
-def _groups(settled: TrainingTable, sides: Sides) -> list[str]:
+def _groups(settled: TrainingTable, sides: Sides) -> list[Leak]:
     """Columns whose values stand on both sides, and whose rows of one value are alike."""
-    notes, targets = [], " and ".join(settled.columns.targets)
+    found, targets = list[Leak](), " and ".join(settled.columns.targets)
     for name, codes in _candidates(settled, sides.rows):
         known, is_named = codes >= 0, names_entity(name)
         n_groups = len(np.unique(codes[known]))
@@ -122,12 +139,15 @@ def _groups(settled: TrainingTable, sides: Sides) -> list[str]:
         if of_target < least or deviations < DEVIATIONS:
             continue
         if is_named or _likeness_of_inputs(settled, sides.rows, name, codes) >= least:
-            notes.append(
-                f"{share:.0%} of the validation rows have the {name} of a training row, and rows of one {name} are "
-                f"alike (correlation of {targets}: {of_target:.2f}): the scores are optimistic for a new {name}. "
-                f"Keep them together: {_key('group', name)}"
+            found.append(
+                Leak(
+                    f"{share:.0%} of the validation rows have the {name} of a training row, and rows of one {name} are "
+                    f"alike (correlation of {targets}: {of_target:.2f})",
+                    f"the scores are optimistic for a new {name}",
+                    f"Keep them together: {_key('group', name)}",
+                )
             )
-    return notes
+    return found
 
 
 def _candidates(settled: TrainingTable, rows: Rows) -> list[tuple[str, Codes]]:
@@ -157,9 +177,9 @@ def _likeness_of_inputs(settled: TrainingTable, rows: Rows, group: str, codes: C
     return float(np.mean(found)) if found else 0.0
 
 
-def _times(settled: TrainingTable, sides: Sides) -> list[str]:
+def _times(settled: TrainingTable, sides: Sides) -> list[Leak]:
     """Columns of dates along which the target runs smoothly, and training rows follow validation rows."""
-    notes, targets = [], " and ".join(settled.columns.targets)
+    found, targets = list[Leak](), " and ".join(settled.columns.targets)
     for schema in (*settled.features, *settled.further):
         if schema.role != "date":
             continue
@@ -172,12 +192,15 @@ def _times(settled: TrainingTable, sides: Sides) -> list[str]:
         order = shuffled[np.argsort(times[shuffled], kind="stable")]
         correlation, deviations = neighbour_correlation(sides.targets[order])
         if correlation >= ALIKE and deviations >= DEVIATIONS:
-            notes.append(
-                f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "
-                f"(correlation of {targets}: {correlation:.2f}): the scores are optimistic for later rows. "
-                f"Hold the last ones out: {_key('time', schema.name)}"
+            found.append(
+                Leak(
+                    f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "
+                    f"(correlation of {targets}: {correlation:.2f})",
+                    "the scores are optimistic for later rows",
+                    f"Hold the last ones out: {_key('time', schema.name)}",
+                )
             )
-    return notes
+    return found
 
 
 def _numbers(column: Column) -> Values:

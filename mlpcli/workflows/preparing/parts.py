@@ -40,15 +40,18 @@ class Part:
 
     def first(self, n_rows: int) -> "Part":
         """Some of the rows, which of a table on disk are a random sample."""
-        if len(self.truth) <= n_rows:
-            return self
+        return self if len(self.truth) <= n_rows else self.only(slice(n_rows))
+
+    def only(self, rows: slice | Rows) -> "Part":
+        """These rows."""
         samples = self.samples
-        weights = None if samples.weights is None else samples.weights[:n_rows]
-        some = replace(samples, X=samples.X[:n_rows], y=samples.y[:n_rows], weights=weights)
+        weights = None if samples.weights is None else samples.weights[rows]
         return replace(
-            self, samples=some, truth=self.truth[:n_rows],
-            weights=None if self.weights is None else self.weights[:n_rows],
-        )  # fmt: skip
+            self,
+            samples=replace(samples, X=samples.X[rows], y=samples.y[rows], weights=weights),
+            truth=self.truth[rows],
+            weights=None if self.weights is None else self.weights[rows],
+        )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threa
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
 from mlpcli.workflows.preparing.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
-from mlpcli.workflows.preparing.leaks import Sides, leak_notes
+from mlpcli.workflows.preparing.leaks import Leak, Sides, find_leaks
 from mlpcli.workflows.preparing.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
 from mlpcli.workflows.preparing.resolution import (
@@ -80,6 +80,7 @@ class Prepared:
     trained_rows: RowSketch = field(repr=False)
     weight: ColumnSchema | None = None
     near: NDArray[np.bool_] | None = field(default=None, repr=False)  # (n_folds, n_rows), see `draw_member_folds`
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def network(self) -> Network:
@@ -178,6 +179,7 @@ def _prepare(
     has_header = table.format.header if table.is_file else None
     make = PartMaker(loaded, preprocessor, target, target_state, networks[0], loss, settled, has_header)
     found = _parts(loaded, settled, make, train_rows, validation_rows, notes, fold)
+    notes += [leak.note for leak in found.leaks]
     train, validation = found.train, found.validation
     metric, odd = sound_metric(metric, task, names, validation)
     notes += odd
@@ -199,7 +201,7 @@ def _prepare(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         networks, spec, engine, metric, threads, train, validation, found.test, tuple(notes), found.hashes,
         found.folds, reference, sketch_rows(table, row_columns(preprocessor, target), train_rows), settled.weight,
-        found.near,
+        found.near, found.leaks,
     )  # fmt: skip
 
 
@@ -213,6 +215,7 @@ class _Parts:
     hashes: dict[str, str]
     folds: Rows | None
     near: NDArray[np.bool_] | None
+    leaks: tuple[Leak, ...] = ()
 
 
 def _parts(
@@ -226,7 +229,7 @@ def _parts(
 ) -> _Parts:
     """The parts of a training; adds to `notes`."""
     data, target = loaded.config.data, make.target
-    folds, near, hashes, test = None, None, {"train": settled.table.sha256}, None
+    folds, near, hashes, test, leaks = None, None, {"train": settled.table.sha256}, None, list[Leak]()
     train, validation = make.parts_of(settled.table, train_rows, validation_rows)
     if uses_folds(loaded):
         folds, near = draw_member_folds(loaded, settled, train_rows)
@@ -246,12 +249,12 @@ def _parts(
         if part is not None and part.name in hashes:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     if folds is not None:
-        notes += leak_notes(settled, Sides(train_rows, folds, True, train.truth))
+        leaks = find_leaks(settled, Sides(train_rows, folds, True, train.truth))
     elif validation_rows is not None and validation is not None:
         part_of = np.repeat([0, 1], [len(train_rows), len(validation_rows)])
         truth = np.concatenate([train.truth, validation.truth])
-        notes += leak_notes(settled, Sides(np.concatenate([train_rows, validation_rows]), part_of, False, truth))
-    return _Parts(train, validation, test, hashes, folds, near)
+        leaks = find_leaks(settled, Sides(np.concatenate([train_rows, validation_rows]), part_of, False, truth))
+    return _Parts(train, validation, test, hashes, folds, near, tuple(leaks))
 
 
 def _fit_preprocessor(

@@ -1,7 +1,6 @@
 """Learning curves: the first metrics on training and validation rows after each judged epoch, for history.csv."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,11 +66,4 @@ def _sampled(prepared: Prepared) -> Part:
     if n_scored == n_rows or prepared.spec.chunk_rows is not None:  # rows on disk are in random order
         return part.first(n_scored)
     rows = np.sort(rng_of(prepared.spec.seed, "curves").permutation(n_rows)[:n_scored])
-    samples = part.samples
-    weights = None if samples.weights is None else samples.weights[rows]
-    return replace(
-        part,
-        samples=replace(samples, X=samples.X[rows], y=samples.y[rows], weights=weights),
-        truth=part.truth[rows],
-        weights=None if part.weights is None else part.weights[rows],
-    )
+    return part.only(rows)

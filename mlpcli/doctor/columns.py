@@ -1,0 +1,109 @@
+"""What single columns say: one that gives the target away, one that is another in the held-out rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.doctor.finding import Finding
+from mlpcli.evaluation.drift import chi_squared, merge_neighbours, merge_rare, psi
+from mlpcli.messages import listed
+
+Inputs = NDArray[np.floating[Any]]
+Values = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+MOST_LEVELS = 200
+MOST_BINS = 100
+ROWS_OF_BIN = 10
+FEWEST_ROWS = 50
+# Fraction of the variance of the target (classes as indicators) that a column alone explains on held-out rows.
+NEARLY_ALL = 0.98
+DRIFT_BINS = 10
+LARGE_PSI, CHANCE = 0.25, 1e-3
+
+
+def column_codes(train: Inputs, held_out: Inputs) -> tuple[Codes, Codes, bool]:
+    """Codes of the cells of one column, from its inputs (n_rows, k), and whether they have an order.
+
+    A column with few different cells has a code for each; of one with many, the first input is cut at its quantiles in
+    the training rows. A cell that is not among the training rows is -1.
+    """
+    distinct, codes = np.unique(train, axis=0, return_inverse=True)
+    if len(distinct) <= min(MOST_LEVELS, max(len(train) // ROWS_OF_BIN, 2)):
+        places = {row.tobytes(): place for place, row in enumerate(np.ascontiguousarray(distinct))}
+        rows = np.ascontiguousarray(held_out, train.dtype)
+        others = np.array([places.get(row.tobytes(), -1) for row in rows], np.int64)
+        return codes.reshape(-1).astype(np.int64), others, train.shape[1] == 1
+    n_bins = int(np.clip(len(train) // ROWS_OF_BIN, 2, MOST_BINS))
+    edges = np.unique(np.quantile(train[:, 0], np.linspace(0, 1, n_bins + 1)[1:-1]))
+    found = [np.searchsorted(edges, part[:, 0], side="right").astype(np.int64) for part in (train, held_out)]
+    return found[0], found[1], True
+
+
+def explained_alone(codes: Codes, targets: Values, others: Codes, truth: Values) -> float:
+    """The fraction of the variance of `truth` (m, k) that the mean training target of each code explains.
+
+    `targets` (n, k) belong to `codes` (n,), `truth` to `others` (m,). 1 for all of it; below 0 for worse than the mean.
+    """
+    n_codes = int(codes.max(initial=0)) + 1
+    sizes = np.bincount(codes, minlength=n_codes)
+    mean = targets.mean(axis=0)
+    sums = np.column_stack([np.bincount(codes, column, n_codes) for column in targets.T])
+    means = sums / np.maximum(sizes, 1)[:, None]
+    guess = np.where((others >= 0)[:, None], means[others], mean)
+    rest, whole = ((truth - guess) ** 2).sum(), ((truth - mean) ** 2).sum()
+    return float(1.0 - rest / whole) if whole > 0.0 else 0.0
+
+
+def giveaways(
+    columns: Mapping[str, tuple[Inputs, Inputs]], targets: Values, truth: Values, target: str
+) -> list[Finding]:
+    """Columns that explain nearly all of the target by themselves, though others are there.
+
+    `columns` has the inputs of each on training and on held-out rows, `targets` (n, k) and `truth` (m, k) go with them.
+    """
+    if len(columns) < 2 or len(truth) < FEWEST_ROWS or len(targets) < FEWEST_ROWS:
+        return []
+    found = []
+    for name, (train, held_out) in columns.items():
+        codes, others, _ = column_codes(train, held_out)
+        explained = explained_alone(codes, targets, others, truth)
+        if explained >= NEARLY_ALL:
+            found.append(
+                Finding(
+                    f"{name} alone explains {explained:.1%} of {target} on held-out rows",
+                    "A column that is known only once the target is known makes scores that do not last.",
+                    f"If it is not known in time: data.drop: [{name}]",
+                    {"column": name, "explained": explained},
+                )
+            )
+    return found
+
+
+def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Finding]:
+    """Columns whose cells are others in the held-out rows: a large stability index that is not by chance."""
+    found: dict[str, float] = {}
+    for name, (train, held_out) in columns.items():
+        codes, others, has_order = column_codes(train, held_out)
+        n_codes = int(codes.max(initial=0)) + 2  # one for cells that were not there before
+        before = np.bincount(codes, minlength=n_codes).astype(np.int64)
+        now = np.bincount(np.where(others < 0, n_codes - 1, others), minlength=n_codes).astype(np.int64)
+        if has_order:
+            before, now = merge_neighbours(before, now, DRIFT_BINS)
+        before, now = merge_rare(before, now)
+        if psi(before, now) >= LARGE_PSI and chi_squared(before, now)[1] * len(columns) < CHANCE:
+            found[name] = psi(before, now)
+    if not found:
+        return []
+    worst = sorted(found, key=lambda name: -found[name])
+    shown = listed([f"{name} (PSI {found[name]:.2f})" for name in worst], 5)
+    return [
+        Finding(
+            f"the {part} rows are not like the training rows in {len(found)} of {len(columns)} columns: {shown}",
+            "A network knows only the kind of rows that it has seen.",
+            "Train on rows of the later kind too, or drop what does not last: data.drop",
+            {"columns": len(found), "worst": worst[0], "psi": found[worst[0]]},
+        )
+    ]

@@ -1,0 +1,156 @@
+"""Hidden units that do nothing, and layers that the gradient does not reach."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.doctor.finding import Finding
+from mlpcli.messages import count
+from mlpcli.nn.chain import AnyLayer, Residual
+from mlpcli.nn.layers import Activation, Array
+from mlpcli.nn.losses import Loss
+from mlpcli.nn.network import LossAndGradient, Network
+
+ROWS_AT_ONCE = 1024
+# A unit is dead where its values differ by less than this fraction of those of the widest unit of its layer.
+NEGLIGIBLE = 1e-6
+# Of sigmoid and tanh: slopes below this fraction of the steepest, in this fraction of the rows.
+FLAT, NEARLY_ALL = 0.04, 0.95
+# A layer is sick with this fraction of dead, or of saturated units.
+MANY_DEAD, MANY_SATURATED = 1 / 3, 0.5
+# Root mean square gradients of two layers further apart than this.
+FAR_APART = 1e4
+
+
+class UnitCounts:
+    """The range of each hidden unit over rows, and in how many of these it is saturated."""
+
+    def __init__(self, network: Network, flat: Array) -> None:
+        self.network, self._flat = network, flat
+        self.n_rows = 0
+        self.layers: list[tuple[str, Array, Array, NDArray[np.int64]]] = []  # activation, lowest, highest, saturated
+
+    def add(self, X: Array) -> None:
+        """Count rows (n_rows, n_in)."""
+        params = self.network.bind(self._flat)
+        for start in range(0, len(X), ROWS_AT_ONCE):
+            x = X[start : start + ROWS_AT_ONCE]
+            buffers = self.network.buffers(len(x), self._flat.dtype, is_training=False)
+            with np.errstate(all="ignore"):
+                seen = list(_activations(self.network.layers, params, buffers, x))
+            for place, (layer, a) in enumerate(seen):
+                low, high, flat = a.min(axis=0), a.max(axis=0), _n_flat(layer, a)
+                if place < len(self.layers):
+                    _, before_low, before_high, before = self.layers[place]
+                    low, high, flat = np.minimum(low, before_low), np.maximum(high, before_high), flat + before
+                self.layers[place : place + 1] = [(layer.function, low, high, flat)]
+            self.n_rows += len(x)
+
+    @property
+    def dead(self) -> list[NDArray[np.bool_]]:
+        """Of each hidden layer, which units give one value for every row (width,)."""
+        ranges = [high - low for _, low, high, _ in self.layers]
+        return [one <= NEGLIGIBLE * max(float(one.max(initial=0.0)), 1e-30) for one in ranges]
+
+    @property
+    def saturated(self) -> list[NDArray[np.bool_]]:
+        """Of each hidden layer, which units stand at an end of their sigmoid or tanh (width,)."""
+        return [flat >= NEARLY_ALL * self.n_rows for _, _, _, flat in self.layers]
+
+
+def _activations(layers: Sequence[AnyLayer], params: Any, buffers: Any, x: Array) -> Iterator[tuple[Activation, Array]]:
+    """Each activation from the inputs on, those inside residual layers too, and what it gives (n_rows, width)."""
+    for layer, own, kept in zip(layers, params, buffers, strict=True):
+        if isinstance(layer, Residual):
+            yield from _activations(layer.layers, own, kept[0], x)
+        x = layer.forward(x, own, kept)
+        if isinstance(layer, Activation):
+            yield layer, x
+
+
+def _n_flat(layer: Activation, a: Array) -> NDArray[np.int64]:
+    """In how many rows each unit is saturated (width,)."""
+    if layer.is_learnt or layer.function not in ("sigmoid", "tanh"):
+        return np.zeros(a.shape[1], np.int64)
+    slopes = 4.0 * a * (1.0 - a) if layer.function == "sigmoid" else 1.0 - a * a
+    return np.asarray(np.count_nonzero(slopes < FLAT, axis=0), np.int64)
+
+
+def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) -> list[Finding]:
+    """Layers with many dead or saturated units, counted over all members."""
+    found: list[Finding] = []
+    for number in range(min((len(one.layers) for one in members), default=0)):
+        n_rows = members[0].n_rows
+        for what, state, most in (("dead", "dead", MANY_DEAD), ("saturated", "saturated", MANY_SATURATED)):
+            units = np.concatenate([getattr(one, state)[number] for one in members])
+            n = int(units.sum())
+            if n < 2 or n < most * len(units):
+                continue
+            values = {"layer": number + 1, what: n, "units": len(units), "rows": n_rows}
+            fact = f"{n} of {count(len(units), 'unit')} of hidden layer {number + 1}"
+            if what == "dead":
+                other = "leaky_relu" if activation == "relu" else "tanh"
+                found.append(
+                    Finding(
+                        f"{fact} give one value for every row ({count(n_rows, 'row')})",
+                        "They do nothing, and do not learn any more.",
+                        f"Try a smaller {rate_key}, or model.activation: {other}",
+                        values,
+                    )
+                )
+            else:
+                found.append(
+                    Finding(
+                        f"{fact} stand at an end of their {activation} in {NEARLY_ALL:.0%} of the rows or more",
+                        "Where it is flat nothing is learnt.",
+                        f"Try a smaller {rate_key}, preprocess.numeric: standardize, or model.activation: relu",
+                        values,
+                    )
+                )
+    return found
+
+
+def gradient_sizes(network: Network, loss: Loss, flat: Array, X: Array, y: Array) -> NDArray[np.float64]:
+    """How large the gradient of a row is in each weight matrix, from the inputs on (n_layers,): its root mean square.
+
+    The gradients of rows cancel out where a network has settled. With a random sign for each row they do not: their sum
+    then has the size of one, times the root of their number.
+    """
+    gradient, signs = np.zeros_like(flat), np.random.default_rng(0).choice([-1.0, 1.0], len(X))
+    with np.errstate(all="ignore"):
+        LossAndGradient(network, loss, flat, gradient)(X, y, (signs * np.sqrt(len(X))).astype(flat.dtype))
+    views = network.views(gradient)
+    weights_of = [one.name for one in network.tensors if one.tensor.group == "weights"]
+    sizes = [float(np.sqrt(np.mean(np.square(views[name], dtype=np.float64)))) for name in weights_of]
+    return np.asarray(sizes, np.float64)
+
+
+def uneven_gradient(fresh: NDArray[np.float64], trained: NDArray[np.float64], activation: str) -> list[Finding]:
+    """Layers that the gradient hardly reaches, before the training and after it; sizes as `gradient_sizes` gives them.
+
+    A training that has got over a bad start is no finding.
+    """
+    if len(fresh) < 2 or not (np.isfinite(fresh).all() and np.isfinite(trained).all()):
+        return []
+    ratios = [_ratio(one) for one in (fresh, trained)]
+    if all(ratio < 1.0 / FAR_APART for ratio in ratios):
+        what, other = "vanishes", f"1/{1.0 / max(ratios[1], 1e-30):.1e}"
+    elif all(ratio > FAR_APART for ratio in ratios):
+        what, other = "explodes", f"{ratios[1]:.1e}"
+    else:
+        return []
+    remedy = "relu" if activation in ("sigmoid", "tanh") else "tanh"
+    return [
+        Finding(
+            f"the gradient {what} on its way down: that of layer 1 is {other} of that of layer {len(fresh)}",
+            "The first layers learn nothing." if what == "vanishes" else "The first layers are thrown about.",
+            f"Try model.layer_norm: true, model.residual: true, fewer model.layers, or model.activation: {remedy}",
+            {"first": float(trained[0]), "last": float(trained[-1]), "layers": len(fresh)},
+        )
+    ]
+
+
+def _ratio(sizes: NDArray[np.float64]) -> float:
+    return float(sizes[0] / sizes[-1]) if sizes[-1] > 0.0 else 1.0 if sizes[0] == 0.0 else np.inf

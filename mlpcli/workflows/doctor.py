@@ -1,0 +1,269 @@
+"""`mlp doctor`: what is wrong with a run, from its curves, its model, and the rows that it was trained on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlpcli.data.row_hashes import mixed
+from mlpcli.data.split import count_shared_rows
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget
+from mlpcli.doctor.answers import (
+    Losses,
+    biased,
+    gap,
+    miscalibrated,
+    never_answered,
+    no_better_than_constant,
+    off_quantile,
+)
+from mlpcli.doctor.columns import drifted, giveaways
+from mlpcli.doctor.curves import rate_too_high, rate_too_low
+from mlpcli.doctor.finding import NAMES, Check, Finding
+from mlpcli.doctor.units import UnitCounts, gradient_sizes, idle_units, uneven_gradient
+from mlpcli.evaluation.calibration import fit_temperature
+from mlpcli.evaluation.likeness import outnumber_near_copies
+from mlpcli.model import Model
+from mlpcli.nn.losses import AbsoluteError, Quantile, SquaredError
+from mlpcli.probabilities import no_and_yes, tempered
+from mlpcli.storage.run_directory import DIVERGED
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.baseline import of_part
+from mlpcli.workflows.examined_run import ExaminedRun, read_run
+from mlpcli.workflows.preparing.few_rows import few_rows_note
+from mlpcli.workflows.training.initial_state import fresh_state
+
+RATE = "training.optimizer.learning_rate"
+GRADIENT_ROWS = 2048
+LEAST_COPIES = 0.01
+NO_ROWS_APART = "no rows were held out"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A run, or a model alone, and every check of it, in the order of NAMES."""
+
+    run: str
+    model: Model
+    checks: tuple[Check, ...]
+
+    @property
+    def findings(self) -> list[tuple[str, Finding]]:
+        """Each finding with the name of its check."""
+        return [(check.name, finding) for check in self.checks for finding in check.findings]
+
+
+def examine(run: str, data: Sequence[str] = ()) -> Diagnosis:
+    """Look for everything that can be looked for; `data` stands for the recorded training files.
+
+    `run` is the folder of a run, complete or not, or a model file. Raises MlpError where there is no model.
+    """
+    found = read_run(run, data)
+    with blas_threads(1), np.errstate(all="ignore"):
+        checks = tuple(_checked(name, CHECKS[name], found) for name in NAMES)
+    return Diagnosis(found.name, found.model, checks)
+
+
+def _checked(name: str, check: "Callable[[ExaminedRun], Sequence[Finding] | str]", run: ExaminedRun) -> Check:
+    found = check(run)
+    return Check(name, skipped=found) if isinstance(found, str) else Check(name, tuple(found))
+
+
+def _rate(run: ExaminedRun) -> Sequence[Finding] | str:
+    rate = float(run.key(RATE))
+    if run.stop_reason.startswith(DIVERGED):
+        return [
+            Finding(
+                f"the training {run.stop_reason}: its loss was not finite",
+                "Steps this long lead out of all bounds.",
+                f"Try {RATE}: {rate / 10:.1g} (now {rate:g}), or training.gradient_clip: 1",
+                {"learning_rate": rate},
+            )
+        ]
+    if isinstance(run.curve, str):
+        return run.curve
+    return rate_too_high(run.curve, rate, RATE) or rate_too_low(run.curve, rate, RATE)
+
+
+def _units(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    members = []
+    for network, flat in zip(run.model.ensemble.networks, run.model.ensemble.flats, strict=True):
+        members.append(UnitCounts(network, flat))
+        members[-1].add(run.rows.train.samples.X)
+    return idle_units(members, RATE, run.activation)
+
+
+def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    samples, loss = run.rows.train.first(GRADIENT_ROWS).samples, run.rows.prepared.spec.loss
+    X, y = np.ascontiguousarray(samples.X), samples.targets(slice(None))
+    fresh = fresh_state(run.rows.prepared).members[0].flat
+    sizes = [
+        gradient_sizes(network, loss, flat, X, y)
+        for network, flat in (
+            (run.rows.prepared.network, fresh),
+            (run.model.ensemble.first, run.model.ensemble.flats[0]),
+        )
+    ]
+    return uneven_gradient(sizes[0], sizes[1], run.activation)
+
+
+def _losses(run: ExaminedRun) -> Losses | str:
+    """The log loss, or the variance that is left unexplained, by the scores in the model."""
+    scores = run.model.scores
+    parts = [of_part(scores, part) for part in ("train", "test", "validation", "constant")]
+    train, constant = parts[0], parts[3]
+    part, held_out = ("test", parts[1]) if parts[1] else ("validation", parts[2])
+    if not held_out:
+        return NO_ROWS_APART
+    metric = "r2" if isinstance(run.model.target, NumberTarget) else "log_loss"
+    values = [of.get(metric) for of in (train, held_out, constant)]
+    if any(value is None for value in values):
+        return f"{metric} is not defined on the {part} rows"
+    sign, origin = (-1.0, 1.0) if metric == "r2" else (1.0, 0.0)
+    losses = [origin + sign * float(value) for value in values if value is not None]
+    error = float("nan")
+    if not isinstance(run.rows, str) and run.rows.held_out is not None:
+        each = run.rows.row_losses()
+        error = float(each.std() / np.sqrt(len(each)))
+    return Losses(metric, part, losses[0], losses[1], losses[2], error)
+
+
+def _fit(run: ExaminedRun) -> Sequence[Finding] | str:
+    losses = _losses(run)
+    if isinstance(losses, str):
+        return losses
+    ways = [] if run.key("training.early_stopping") else ["training.early_stopping: {patience: 10}"]
+    ways += [] if float(run.key("model.dropout") or 0.0) >= 0.2 else ["model.dropout: 0.2"]
+    ways += ["smaller model.layers", "mlp init --recipe strong"]
+    return gap(losses, ", ".join(ways[:-1]) + f", or {ways[-1]}")
+
+
+def _baseline(run: ExaminedRun) -> Sequence[Finding] | str:
+    losses = _losses(run)
+    return losses if isinstance(losses, str) else no_better_than_constant(losses)
+
+
+def _classes(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.model.target, NumberTarget):
+        return "the target is a number"
+    if isinstance(run.rows, str):
+        return run.rows
+    target, ways = run.model.target, list[str]()
+    if isinstance(target, ClassTarget) and not run.key("training.class_weights"):
+        ways.append("training.class_weights: balanced")
+    if isinstance(target, BooleanTarget):
+        ways.append("postprocess.threshold: f1")
+    elif len(target.labels) == 2:
+        ways.append("postprocess.threshold: balanced_accuracy")
+    return never_answered(*run.rows.counts_of_answers(), ", or ".join(ways) or "more rows of it")
+
+
+def _leaks(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    if run.rows.held_out is None:
+        return NO_ROWS_APART
+    return giveaways(run.rows.columns(), *run.rows.targets(), " and ".join(run.model.target.names))
+
+
+def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    if run.rows.held_out is None:
+        return NO_ROWS_APART
+    leaks = run.rows.prepared.leaks
+    found = [Finding(leak.fact, f"So {leak.effect}.", leak.remedy) for leak in leaks]
+    part = run.rows.part
+    if part not in run.rows.prepared.data_sha256:
+        return found
+    X, others = run.rows.train.samples.X, run.rows.held_out.samples.X
+    n, n_rows = count_shared_rows(X, others), len(others)
+    if n < max(LEAST_COPIES * n_rows, 1) or not outnumber_near_copies(_hashed(X), _hashed(others)):
+        return found
+    return [
+        *found,
+        Finding(
+            f"{n} of {n_rows} {part} rows ({n / n_rows:.1%}) have the inputs of a training row",
+            "Scores on rows that were learnt are optimistic.",
+            f"Take them out of the file of data.{part}, or out of data.train",
+            {"copies": n, "rows": n_rows},
+        ),
+    ]
+
+
+def _hashed(X: Any) -> Any:
+    """A hash of each input, its column mixed in (n_rows, n_inputs)."""
+    bits = (np.asarray(X, np.float64) + 0.0).view(np.uint64)
+    return np.stack([mixed(np.full(len(bits), j, np.uint64), bits[:, j]) for j in range(bits.shape[1])], axis=1)
+
+
+def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    if run.rows.held_out is None:
+        return NO_ROWS_APART
+    part, truth, answers, target = run.rows.part, run.rows.held_out.truth, run.rows.answers, run.model.target
+    if isinstance(target, NumberTarget):
+        loss = run.rows.prepared.spec.loss
+        each = list(enumerate(target.names))
+        if isinstance(loss, Quantile):
+            below = (truth <= answers).sum(axis=0)
+            return [one for i, name in each for one in off_quantile(name, loss.quantile, below[i], len(truth), part)]
+        if isinstance(loss, AbsoluteError):
+            below = (truth <= answers).sum(axis=0)
+            return [one for i, name in each for one in off_quantile(name, 0.5, below[i], len(truth), part)]
+        if not isinstance(loss, SquaredError) or run.key("preprocess.target") in ("log", "quantile"):
+            return "the loss does not ask for the mean"
+        return [one for i, name in each for one in biased(name, (answers - truth)[:, i], part)]
+    probabilities, codes = answers, truth
+    if isinstance(target, BooleanTarget):
+        probabilities, codes = no_and_yes(answers).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
+    temperature = fit_temperature(answers, truth)
+    gain = _mean_log_loss(probabilities, codes) - _mean_log_loss(tempered(probabilities, temperature), codes)
+    return miscalibrated(temperature, gain, len(truth), part)
+
+
+def _mean_log_loss(probabilities: Any, codes: Any) -> float:
+    right = np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0]
+    return float(-np.log(np.maximum(right, 1e-15)).mean())
+
+
+def _drift(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    if run.rows.held_out is None:
+        return NO_ROWS_APART
+    return drifted(run.rows.columns(), run.rows.part) if run.rows.is_apart else "folds are dealt from the same rows"
+
+
+def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:
+    if isinstance(run.rows, str):
+        return run.rows
+    if run.rows.held_out is None:
+        return NO_ROWS_APART
+    note = few_rows_note(run.rows.answered, run.rows.n_folds, run.rows.prepared.spec.seed)
+    fact, _, remedy = note.partition(". From ")
+    if not note:
+        return []
+    n_rows = len(run.rows.held_out.truth)
+    return [Finding(fact, "A better or worse score may be chance.", f"From {remedy.rstrip('.')}", {"rows": n_rows})]
+
+
+CHECKS: "Mapping[str, Callable[[ExaminedRun], Sequence[Finding] | str]]" = {
+    "rate": _rate,
+    "units": _units,
+    "gradient": _gradient,
+    "fit": _fit,
+    "baseline": _baseline,
+    "classes": _classes,
+    "leaks": _leaks,
+    "copies": _copies,
+    "calibration": _calibration,
+    "drift": _drift,
+    "rows": _few_rows,
+}

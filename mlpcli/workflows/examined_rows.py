@@ -1,0 +1,165 @@
+"""The rows that `mlp doctor` looks at: training rows and held-out rows, as the model of a run answers them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, decode_outputs, predicted_labels
+from mlpcli.errors import DataError, MlpError
+from mlpcli.explain.inputs import inputs_by_column
+from mlpcli.model import Model
+from mlpcli.probabilities import no_and_yes
+from mlpcli.training.ensemble import Evaluator
+from mlpcli.training.seeding import rng_of
+from mlpcli.workflows.certainty import Answered
+from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.recorded import check_data, recorded_config
+
+Values = NDArray[np.float64]
+Inputs = NDArray[np.floating[Any]]
+
+MOST_ROWS = 20_000  # of each part, a random sample of more
+_LEAST = 1e-15  # of a probability in a log loss
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows and the last held-out part, as they were in the training; samples of many.
+
+    `held_out` is None where no row was held out. `folds` are those of its rows, None without folds.
+    """
+
+    prepared: Prepared
+    model: Model
+    train: Part
+    held_out: Part | None
+    folds: NDArray[np.int64] | None
+
+    @property
+    def part(self) -> str:
+        """What the held-out rows are called."""
+        return "" if self.held_out is None else self.held_out.name
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds there are, 0 without."""
+        return 0 if self.folds is None else int(self.folds.max()) + 1
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the held-out rows are other rows than the training rows; of folds they are the same."""
+        return self.held_out is not None and self.folds is None
+
+    @cached_property
+    def answers(self) -> Values:
+        """Answers on the held-out rows, on folds those of the members that have not seen the row."""
+        assert self.held_out is not None
+        if self.folds is None:
+            return self._decoded(self.model.ensemble.outputs(self.held_out.samples.X))
+        ensemble = self.model.ensemble
+        evaluator = Evaluator(ensemble.networks, self.prepared.spec.loss, self.held_out.samples, self.folds)
+        return self._decoded(evaluator.run(ensemble.flats)[1].mean(axis=0))
+
+    @property
+    def answered(self) -> Answered:
+        """The held-out rows with truth and answers."""
+        assert self.held_out is not None
+        held_out, model = self.held_out, self.model
+        return Answered(model.target, held_out.truth, self.answers, held_out.weights, model.threshold)
+
+    def columns(self) -> Mapping[str, tuple[Inputs, Inputs]]:
+        """The inputs of each column on training and on held-out rows; rows of folds are dealt into two halves.
+
+        A column of times that divides the rows is left out: it differs because it is meant to.
+        """
+        assert self.held_out is not None
+        places = inputs_by_column(self.prepared.preprocessor.columns)
+        train, others = self._halves
+        places.pop(self.prepared.columns.time or "", None)
+        return {name: (train.samples.X[:, own], others.samples.X[:, own]) for name, own in places.items() if len(own)}
+
+    def targets(self) -> tuple[Values, Values]:
+        """What columns are to explain, on the rows of `columns`: indicators of the classes, or numbers of one size."""
+        parts = [np.asarray(part.truth) for part in self._halves]
+        if isinstance(self.model.target, ClassTarget):
+            indicators = np.eye(len(self.model.target.labels))
+            return indicators[parts[0]], indicators[parts[1]]
+        deviations = parts[0].std(axis=0)
+        size = np.where(deviations > 0.0, deviations, 1.0)
+        return np.asarray(parts[0] / size, np.float64), np.asarray(parts[1] / size, np.float64)
+
+    @cached_property
+    def _halves(self) -> tuple[Part, Part]:
+        assert self.held_out is not None
+        if self.folds is None:
+            return self.train, self.held_out
+        is_first = 2 * self.folds <= self.folds.max()
+        return self.held_out.only(np.flatnonzero(is_first)), self.held_out.only(np.flatnonzero(~is_first))
+
+    def row_losses(self) -> Values:
+        """The log loss, or the squared error in variances of the training targets, of each held-out row (n_rows,)."""
+        assert self.held_out is not None
+        truth, answers = self.held_out.truth, self.answers
+        if isinstance(self.model.target, ClassTarget):
+            return np.asarray(-np.log(np.maximum(np.take_along_axis(answers, truth[:, None], axis=1)[:, 0], _LEAST)))
+        if isinstance(self.model.target, NumberTarget):
+            variances = self.train.truth.var(axis=0)
+            return np.asarray(((answers - truth) ** 2 / np.where(variances > 0.0, variances, 1.0)).mean(axis=1))
+        right = np.take_along_axis(no_and_yes(answers), truth.astype(np.int64)[..., None], axis=2)[..., 0]
+        return np.asarray(-np.log(np.maximum(right, _LEAST)).mean(axis=1))
+
+    def counts_of_answers(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+        """Names of classes (or of yes/no targets), rows of each (or with yes), and how often each is answered.
+
+        They are those of the held-out rows, if there are any: what was remembered answers every class.
+        """
+        part, answers = (self.train, None) if self.held_out is None else (self.held_out, self.answers)
+        if answers is None:
+            answers = self._decoded(self.model.ensemble.outputs(part.samples.X))
+        target, names = self.model.target, answer_names(self.model.target)
+        assert not isinstance(target, NumberTarget)
+        n = len(names)
+        codes = [codes for _, codes in predicted_labels(target, answers, self.model.threshold).values()]
+        if isinstance(target, ClassTarget):
+            return names, np.bincount(part.truth, minlength=n), np.bincount(codes[0], minlength=n)
+        return names, part.truth.astype(np.int64).sum(axis=0), np.array([np.count_nonzero(own) for own in codes])
+
+    def _decoded(self, outputs: Inputs) -> Values:
+        return decode_outputs(self.model.target, dict(self.model.target_state), outputs)
+
+
+def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: Sequence[str]) -> Rows:
+    """Read the training data again; raises MlpError where it is not there or not what it was."""
+    check_data(weights, record["config"], data)
+    here = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # what trained it may not be installed
+    prepared = prepare(recorded_config(weights, here, data))
+    recorded = record.get("data", {}).get("sha256", {})
+    changed = [part for part, then in recorded.items() if prepared.data_sha256.get(part) != then]
+    if changed:
+        raise DataError(f"the {' and '.join(changed)} data is not what {weights} was trained on.")
+    if prepared.network.n_in != model.ensemble.first.n_in or answer_names(prepared.target) != answer_names(
+        model.target
+    ):
+        raise MlpError(f"{weights}: the same data gives other inputs than those of the model.")
+    held_out = prepared.parts[-1] if len(prepared.parts) > 1 else None
+    folds = prepared.folds if held_out is not None and held_out.name == "validation" else None
+    train, _ = _sampled(prepared, prepared.train)
+    if held_out is not None:
+        held_out, rows = _sampled(prepared, held_out)
+        folds = None if folds is None else folds[rows]
+    return Rows(prepared, model, train, held_out, folds)
+
+
+def _sampled(prepared: Prepared, part: Part) -> tuple[Part, NDArray[np.int64] | slice]:
+    n_rows = len(part.truth)
+    if n_rows <= MOST_ROWS:
+        return part, slice(None)
+    if prepared.spec.chunk_rows is not None:  # rows on disk are in random order
+        return part.first(MOST_ROWS), slice(MOST_ROWS)
+    rows = np.sort(rng_of(prepared.spec.seed, "sample").permutation(n_rows)[:MOST_ROWS])
+    return part.only(rows), rows

@@ -1,0 +1,109 @@
+"""The run that `mlp doctor` looks at: its model, its config, its curve and its rows, as far as they are there."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlpcli.doctor.curves import Curve
+from mlpcli.errors import MlpError, ModelFileError
+from mlpcli.model import Model
+from mlpcli.storage.history import read_history
+from mlpcli.storage.model_file import load_model
+from mlpcli.storage.run_directory import HISTORY, METRICS, PARTIAL, WEIGHTS, repair
+from mlpcli.storage.strict_json import parse_json
+from mlpcli.workflows.examined_rows import Rows, examined_rows
+from mlpcli.workflows.recorded import require_record
+
+FINISHED = "all epochs done"
+
+
+@dataclass(frozen=True)
+class ExaminedRun:
+    """What is read; `rows` or `curve` are the reason where they are not there.
+
+    `name` is the folder of the run, or the model file that stands alone; `stop_reason` is that of metrics.json.
+    """
+
+    name: str
+    model: Model
+    config: Mapping[str, Any]
+    stop_reason: str
+    curve: Curve | str
+    rows: Rows | str
+
+    def key(self, path: str) -> Any:
+        """The value of a key of the recorded config, None where there is none."""
+        value: Any = self.config
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+    @property
+    def activation(self) -> str:
+        """That of the hidden layers, the first of a list."""
+        asked = self.key("model.activation")
+        return str(asked[0]) if isinstance(asked, list) and asked else str(asked)
+
+
+def read_run(run: str, data: Sequence[str]) -> ExaminedRun:
+    """Read a run, and its rows again; `data` stands for the recorded training files.
+
+    `run` is the folder of a run, complete or not, or a model file. Raises MlpError where there is no model, and for
+    `data` that is not what the model was trained on.
+    """
+    folder, weights = _places(run)
+    model = load_model(weights)
+    record = require_record(weights, model)
+    stop_reason, curve = _course(folder) if folder else ("", "a model file alone has no history.csv")
+    rows: Rows | str
+    try:
+        rows = examined_rows(weights, model, record, data)
+    except MlpError as error:
+        if data:
+            raise
+        rows = str(error)
+    return ExaminedRun(folder or weights, model, record["config"], stop_reason, curve, rows)
+
+
+def _places(run: str) -> tuple[str, str]:
+    """The folder of the run, "" for a model file that stands alone, and the model file."""
+    if os.path.isfile(run):
+        folder = os.path.dirname(run) or os.curdir
+        is_of_run = os.path.basename(run) == WEIGHTS and os.path.isfile(os.path.join(folder, HISTORY))
+        return (folder if is_of_run else ""), run
+    folder = os.path.normpath(run)
+    if not os.path.isdir(folder) and not repair(folder) and os.path.isdir(folder + PARTIAL):
+        folder += PARTIAL
+    if not os.path.isdir(folder):
+        raise MlpError(f"{run}: no such run. Name the folder of a run: mlp doctor RUN (mlp runs lists them)")
+    weights = os.path.join(folder, WEIGHTS)
+    if not os.path.isfile(weights):
+        what = (
+            "has no model yet: go on with --resume" if folder.endswith(PARTIAL) else f"is no run: it has no {WEIGHTS}"
+        )
+        raise ModelFileError(f"{folder}: {what}. Name the folder of a run: mlp doctor RUN (mlp runs lists them)")
+    return folder, weights
+
+
+def _course(folder: str) -> tuple[str, Curve | str]:
+    """Why the training ended, and its curve; of a file that cannot be read, the reason."""
+    reason = FINISHED
+    try:
+        with open(os.path.join(folder, METRICS), "rb") as file:
+            metrics = parse_json(file.read())
+        reason = str(metrics.get("stop_reason", "")) if isinstance(metrics, dict) else ""
+    except (OSError, ValueError):
+        reason = "unknown"
+    try:
+        columns = read_history(os.path.join(folder, HISTORY))
+        epochs = {name: np.asarray(values, np.float64) for name, values in columns.items()}
+        is_before = epochs["epoch"] == 0
+        train, rates = epochs["train_loss"][~is_before], epochs["learning_rate"][~is_before]
+        validation = epochs["validation_loss"]
+    except (MlpError, KeyError) as error:
+        return reason, str(error) if isinstance(error, MlpError) else f"{HISTORY} has no column {error}"
+    start = float(validation[is_before][0]) if is_before.any() else float("nan")
+    return reason, Curve(train, validation[~is_before], start, rates, reason != FINISHED)
