@@ -160,6 +160,7 @@ LAZY = {
     *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
     ("cli/verbs/inspect.py", "_treatment"),
     ("cli/verbs/explain.py", "_change"),
+    *(("cli/completion.py", f"complete_{name}") for name in ("setting", "metric", "recipe", "task")),
     ("cli/terminal.py", "_console"),
     ("cli/terminal.py", "coloured"),
     ("cli/live_curves.py", "drawn"),

@@ -16,6 +16,7 @@ import typer
 
 from mlpcli import __version__
 from mlpcli.cli.commands import Program, TextVerb, Verb
+from mlpcli.cli.completion import ASKED, join_words
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import usage_message
 from mlpcli.cli.signals import Signals
@@ -107,6 +108,8 @@ def main() -> NoReturn:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         else:
             stream.reconfigure(errors="backslashreplace")
+    if ASKED in os.environ:
+        join_words(os.environ)
     signals.listen()
     sys.exit(run(sys.argv[1:]))
 

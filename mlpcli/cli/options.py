@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mlpcli.cli.completion import complete_drift, complete_metric, complete_setting
 from mlpcli.cli.document import Form
 from mlpcli.errors import MlpError
 
@@ -15,7 +16,12 @@ LogFile = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set any key of the config (training.epochs=50); repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any key of the config (training.epochs=50); repeatable.",
+        autocompletion=complete_setting,
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random choice (training.seed).")]
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run (output).")]
@@ -29,17 +35,28 @@ OnDrift = Annotated[
         "--on-drift",
         metavar="WHAT",
         help="What to do when columns have drifted from the training data: ignore, warn or fail (exit 1).",
+        autocompletion=complete_drift,
     ),
 ]
 Scored = Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")]
 
 Minimum = Annotated[
     list[str] | None,
-    typer.Option("--min", metavar="METRIC=VALUE", help="Fail (exit 1) below this value; repeatable."),
+    typer.Option(
+        "--min",
+        metavar="METRIC=VALUE",
+        help="Fail (exit 1) below this value; repeatable.",
+        autocompletion=complete_metric,
+    ),
 ]
 Maximum = Annotated[
     list[str] | None,
-    typer.Option("--max", metavar="METRIC=VALUE", help="Fail (exit 1) above this value; repeatable."),
+    typer.Option(
+        "--max",
+        metavar="METRIC=VALUE",
+        help="Fail (exit 1) above this value; repeatable.",
+        autocompletion=complete_metric,
+    ),
 ]
 Confidence = Annotated[
     str, typer.Option("--confidence", metavar="LEVEL", help="How often an interval is to hold the true score.")

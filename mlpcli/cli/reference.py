@@ -14,7 +14,7 @@ from mlpcli.cli.main import BUG, CLOSED_PIPE, app
 from mlpcli.errors import Diverged, GateMissed, Interrupted, MlpError
 from mlpcli.evaluation.metrics import METRICS
 
-_HEAD = """\
+HEAD = """\
 <!-- Written by `python -m mlpcli.cli.reference` from the commands in mlpcli/cli/ and the records of the metrics. -->
 
 # Command line reference
@@ -33,10 +33,11 @@ _HEAD = """\
   far long work is. In a pipe there are a few plain lines, of any length. `NO_COLOR` and `COLUMNS` are honoured.
   [screens.md](screens.md) shows each verb.
 - An error is one to three lines: what, where (file and line), what to do. No file is touched then.
-- `mlp --install-completion` sets up completion with the tab key for your shell, `mlp --show-completion` prints it.
+- `mlp --install-completion` sets up completion with the tab key for your shell, `mlp --show-completion` prints it: of
+  verbs, options, and keys and values of the config behind `--set`. `man mlp` is this page.
 """
 
-_EXIT_CODES = {
+EXIT_CODES = {
     0: "Done.",
     GateMissed.exit_code: (
         "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes, data that drifted."
@@ -50,7 +51,7 @@ _EXIT_CODES = {
 }
 
 # What the options of a verb do not say: what comes out.
-_REMARKS = {
+REMARKS = {
     "init": """\
 Without `--target` the last column is taken. Without `--output` the config goes to standard output. Columns are dropped
 that look like ids, are empty or constant, hold (nearly) unique texts, or give the target away; the reason stands beside
@@ -173,7 +174,7 @@ config came to, and the arrays that moved farthest; the last bits of a sum can d
 libraries.""",
 }
 
-_METRICS_HEAD = """\
+METRICS_HEAD = """\
 ## Metrics
 
 These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`; in gates also with
@@ -187,59 +188,72 @@ the numbers are those of scikit-learn's functions.
 
 def reference_text() -> str:
     """The whole of docs/cli.md."""
-    return "\n".join([_HEAD, *_verbs(), *_exit_codes(), *_metrics()])
+    return "\n".join([HEAD, *_verbs(), *_exit_codes(), *_metrics()])
 
 
 def _verbs() -> Iterator[str]:
-    # What Typer makes is a Click command, its own or the library's, by version: nothing to import for the type.
-    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    commands = verbs()
     yield "| verb | what it does |"
     yield "|---|---|"
     for name, command in commands.items():
-        yield f"| [{name}](#mlp-{name}) | {_sentence(command)} |"
+        yield f"| [{name}](#mlp-{name}) | {sentence(command)} |"
     yield ""
     for name, command in commands.items():
         yield from _verb(name, command)
 
 
 def _verb(name: str, command: Any) -> Iterator[str]:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    arguments, options = parameters(command)
     yield f"## mlp {name}\n"
-    yield f"{_sentence(command)}\n"
+    yield f"{sentence(command)}\n"
     yield "```text"
-    yield " ".join(["mlp", name, *map(_usage, arguments), "[OPTIONS]"])
+    yield " ".join(["mlp", name, *map(usage, arguments), "[OPTIONS]"])
     yield "```\n"
-    yield f"Example: `{_example(command)}`\n"
+    yield f"Example: `{example(command)}`\n"
     yield "| argument or option | meaning |"
     yield "|---|---|"
     for one in arguments:
         yield f"| `{one.metavar}` | {_cell(one.help)} |"
     for one in options:
-        yield f"| {_spelling(one)} | {_cell(one.help)}{_default(one)} |"
-    yield f"\n{_REMARKS[name]}\n"
+        yield f"| {spelling(one)} | {_cell(one.help)}{default_of(one)} |"
+    yield f"\n{REMARKS[name]}\n"
 
 
-def _sentence(command: Any) -> str:
+def parameters(command: Any) -> tuple[list[Any], list[Any]]:
+    """The arguments and the options of a verb."""
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    return [one for one in command.params if one.param_type_name == "argument"], options
+
+
+def verbs() -> dict[str, Any]:
+    """The verbs by name: what Typer makes is a Click command, its own or the library's, by version."""
+    found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    return found
+
+
+def sentence(command: Any) -> str:
+    """What a verb does."""
     return str(command.help).partition("\n")[0]
 
 
-def _example(command: Any) -> str:
+def example(command: Any) -> str:
+    """A command line of it that can be pasted."""
     return str(command.help).partition("Example: ")[2].strip()
 
 
-def _usage(argument: Any) -> str:
+def usage(argument: Any) -> str:
+    """`TABLE`, or `[TABLE]` where it may be left out."""
     name = str(argument.metavar)
     return name if argument.required else f"[{name}]"
 
 
-def _spelling(option: Any) -> str:
+def spelling(option: Any) -> str:
     """`--output FILE`, `-o FILE`."""
     value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
     return ", ".join(f"`{spelled}{value}`" for spelled in option.opts)
 
 
-def _default(option: Any) -> str:
+def default_of(option: Any) -> str:
     """The default where it is more than the absence of the option."""
     default = option.default
     return f" Default: `{default}`." if isinstance(default, str | int) and default not in (False, "") else ""
@@ -249,13 +263,13 @@ def _exit_codes() -> Iterator[str]:
     yield "## Exit codes\n"
     yield "| code | meaning |"
     yield "|---:|---|"
-    for code, meaning in _EXIT_CODES.items():
+    for code, meaning in EXIT_CODES.items():
         yield f"| {code} | {meaning} |"
     yield ""
 
 
 def _metrics() -> Iterator[str]:
-    yield _METRICS_HEAD
+    yield METRICS_HEAD
     yield "| metric | of the whole | per `[NAME]` | better | meaning |"
     yield "|---|---|---|---|---|"
     for metric in METRICS.values():

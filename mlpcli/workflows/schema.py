@@ -1,9 +1,9 @@
 """`mlp schema`: the JSON Schema of the config for editors, and how a config names it."""
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
+from mlpcli.config.schema.published import published, published_text
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import write_file
 
@@ -17,7 +17,7 @@ def schema(output: str = "-") -> str:
 
     Raises OutputError for a file that cannot be written, or that is there and holds something else.
     """
-    text = _published().read_text(encoding="utf-8")
+    text = published_text()
     if output != "-":
         if os.path.exists(output) and not _is_schema(output):
             raise OutputError(f"{output}: exists already and is not a JSON Schema. Choose another name.")
@@ -35,12 +35,7 @@ def modeline(config: str) -> str:
     folder = Path(config).parent if config != "-" else Path()
     if (folder / SCHEMA_FILE).is_file():
         return MODELINE + SCHEMA_FILE
-    published = _published()
-    return MODELINE + published.as_uri() if published.is_file() else ""
-
-
-def _published() -> Path:
-    return Path(str(files("mlpcli.config.schema"))) / "config.schema.json"
+    return MODELINE + published().as_uri() if published().is_file() else ""
 
 
 def _is_schema(path: str) -> bool:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlpcli.cli.completion import complete_recipe, complete_task
 from mlpcli.cli.near_misses import refuse_config
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 from mlpcli.messages import count, duration, listed
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
 
 KINDS = ("number", "code", "category", "boolean", "date")
 MOST_CLASSES = 10
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="strong (best scores), fast (seconds) or textbook (sigmoids, plain SGD).",
+        autocompletion=complete_recipe,
+    ),
+]
+TaskName = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        help="classification, regression or multilabel; else the target tells.",
+        autocompletion=complete_task,
+    ),
+]
 LABEL = 13  # columns of `  number     `
 
 
@@ -27,16 +46,8 @@ def init(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
     ] = "-",
-    recipe: Annotated[
-        str,
-        typer.Option(
-            "--recipe", metavar="NAME", help="strong (best scores), fast (seconds) or textbook (sigmoids, plain SGD)."
-        ),
-    ] = "strong",
-    task: Annotated[
-        str,
-        typer.Option("--task", metavar="NAME", help="classification, regression or multilabel; else the target tells."),
-    ] = "auto",
+    recipe: RecipeName = "strong",
+    task: TaskName = "auto",
     time_budget: Annotated[
         str | None,
         typer.Option("--time-budget", metavar="SECONDS", help="Take the strongest recipe that trains in so long."),
