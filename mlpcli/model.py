@@ -14,6 +14,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
+from mlpcli.evaluation.conformity import ConformityScores
 from mlpcli.nn.ensemble import Ensemble
 
 # Numbers whose squares, which scores are made of, are finite.
@@ -31,7 +32,8 @@ class Model:
     says which cell texts are missing and whether tables have a header; `weight` is how the sample weights it was
     trained with are read. `scores` and `record` are for people: the model does not depend on them. `reference` is
     what other rows are held against to see whether they look like the training rows, `trained_rows` to see whether they
-    are training rows.
+    are training rows. `conformity` says how far the truth lies from an answer, and `interval_by` is the column of its
+    groups.
     """
 
     preprocessor: Preprocessor
@@ -44,12 +46,14 @@ class Model:
     record: Mapping[str, Any] = field(default_factory=dict)
     reference: ReferenceProfile = field(default_factory=ReferenceProfile)
     trained_rows: RowSketch = field(default_factory=RowSketch)
+    conformity: ConformityScores | None = None
+    interval_by: ColumnSchema | None = None
 
     @property
     def schemas(self) -> tuple[ColumnSchema, ...]:
-        """How every column that the model knows is read: inputs, targets, and the sample weights."""
-        weights = () if self.weight is None else (self.weight,)
-        return (*self.preprocessor.schemas, *self.target.schemas, *weights)
+        """How every column that the model knows is read: inputs, targets, sample weights, and groups of intervals."""
+        others = (schema for schema in (self.weight, self.interval_by) if schema is not None)
+        return (*self.preprocessor.schemas, *self.target.schemas, *others)
 
     @property
     def row_columns(self) -> tuple[str, ...]:
@@ -74,9 +78,7 @@ class Model:
         return self._outputs_of(X, table, rows), counts
 
     def _outputs_of(self, X: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
-        outputs = self.ensemble.outputs(X)
-        _require_all(np.isfinite(outputs), table, rows, "the network's output is not finite")
-        return outputs
+        return _finite(self.ensemble.outputs(X), table, rows)
 
     def hidden_layers(self, table: Table) -> dict[str, NDArray[Any]]:
         """What each hidden layer makes of the rows of `table`, which was made by `read`: h1, h2 (n_rows, width)."""
@@ -92,7 +94,10 @@ class Model:
 
         The inverse of a logarithm makes a huge number of any output that is somewhat large.
         """
-        answers = decode_outputs(self.target, dict(self.target_state), self._outputs_of(X, table, rows))
+        return self._decoded(self.ensemble.outputs(X), table, rows)
+
+    def _decoded(self, outputs: NDArray[Any], table: Table, rows: Rows | None) -> Values:
+        answers = decode_outputs(self.target, dict(self.target_state), _finite(outputs, table, rows))
         largest = MOST_SQUARED if self._is_scaled else float(np.finfo(self.ensemble.dtype).max)
         _require_all(np.abs(answers) <= largest, table, rows, "the answer is beyond all bounds")
         return answers
@@ -111,6 +116,21 @@ class Model:
         """Above which probability the second of two classes (1,), or yes (n_targets,), is the answer; None for 0.5."""
         return self.target_state.get("threshold")
 
+    def fold_answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, Values, TransformCounts]:
+        """Answers, and those of the members that have not seen a fold, (n_folds, n_rows, n_classes or n_targets).
+
+        The folds are those of `conformity`; one fold has the answers themselves. Else as `answers`.
+        """
+        n_folds = 1 if self.conformity is None else self.conformity.rows.n_folds
+        if n_folds == 1:
+            answers, counts = self.answers(table, rows)
+            return answers, answers[None], counts
+        X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
+        mean, of_folds = self.ensemble.fold_outputs(X, n_folds)
+        answers = self._decoded(mean, table, rows)
+        state = dict(self.target_state)
+        return answers, np.stack([decode_outputs(self.target, state, own) for own in of_folds]), counts
+
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
         """The predicted label or amount by target column."""
         return predicted_columns(self.target, answers, self.threshold)
@@ -119,6 +139,12 @@ class Model:
 def row_columns(preprocessor: Preprocessor, target: Target) -> tuple[str, ...]:
     """The columns by which the rows of a model are told apart: inputs, then targets."""
     return tuple(dict.fromkeys([*(schema.name for schema in preprocessor.schemas), *target.names]))
+
+
+def _finite(outputs: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
+    """The outputs; raises DataError for one that is not finite."""
+    _require_all(np.isfinite(outputs), table, rows, "the network's output is not finite")
+    return outputs
 
 
 def _require_all(is_right: NDArray[np.bool_], table: Table, rows: Rows | None, fault: str) -> None:

@@ -8,6 +8,8 @@ from mlpcli.cli.completion import complete_drift, complete_metric, complete_sett
 from mlpcli.cli.document import Form
 from mlpcli.errors import MlpError
 
+LEAST_LEVEL = 0.5  # what holds less often than not says not how sure an answer is
+
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error: a line for every epoch.")]
@@ -26,6 +28,15 @@ Settings = Annotated[
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random choice (training.seed).")]
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run (output).")]
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; mlp init makes one.")]
+Level = Annotated[
+    str,
+    typer.Option(
+        "--interval",
+        "--set",
+        metavar="LEVEL",
+        help="Add what holds the truth so often (0.9): TARGET_low and TARGET_high of numbers, TARGET_set of labels.",
+    ),
+]
 Weights = Annotated[str, typer.Argument(metavar="WEIGHTS", help="Model file: weights.npz of a run.")]
 Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Field separator; found if not given.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Text encoding; found if not given.")]
@@ -99,3 +110,14 @@ def parse_count(option: str, text: str, least: int = 0) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least):
         raise MlpError(f"{option} {text}: must be a whole number of {least} or more.")
     return int(text)
+
+
+def read_level(text: str) -> float | None:
+    """The level of `--interval`, None for none; raises MlpError for a text that is no level."""
+    if not text:
+        return None
+    level = parse_number("--interval", text)
+    if not LEAST_LEVEL <= level < 1.0:
+        meant = f" Write {level / 100:g} for {level:g} %." if 50 <= level < 100 else ""
+        raise MlpError(f"--interval {text}: must be from {LEAST_LEVEL:g} to below 1, for example 0.9.{meant}")
+    return level

@@ -11,7 +11,7 @@ from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import cast_table, texts_of
 from mlpcli.data.schema.findings import merged_cells
 from mlpcli.data.schema.roles import decide
-from mlpcli.data.table import Column, NumericColumn, Role, Table
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table
 from mlpcli.errors import DataError
 
 MOST_NUMBERS = 10  # distinct ones that are groups of their own
@@ -49,6 +49,15 @@ def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NONE_KNOWN) 
             "Choose a column with fewer."
         )
     return _named(name, column.levels, column.codes.astype(np.int64))
+
+
+def group_texts(table: Table, name: str) -> CategoricalColumn:
+    """The texts by which a column that was cast makes groups; raises DataError where it is not there."""
+    if name not in table.columns:
+        hint = name_hint(name, table.column_names)
+        raise DataError(f"{table.name}: column {name} is missing: intervals are made for each of its groups.{hint}")
+    column = table.columns[name]
+    return texts_of(column) if isinstance(column, NumericColumn) else column
 
 
 def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NONE_KNOWN) -> list[str]:

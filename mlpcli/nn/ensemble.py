@@ -55,6 +55,22 @@ class Ensemble:
             total /= len(self.networks)
         return total
 
+    def fold_outputs(self, X: Array, n_folds: int) -> tuple[Array, Array]:
+        """The mean outputs of all members, the same bits as `outputs`, and of those that leave out each fold.
+
+        (n_rows, n_out) and (n_folds, n_rows, n_out); member m leaves out fold m, counted in a circle.
+        """
+        of_folds: list[Array] = []
+        total = np.full((len(X), self.first.n_out), -0.0, self.dtype)  # adding to it leaves all bits, signs of 0 too
+        for number, (network, flat) in enumerate(zip(self.networks, self.flats, strict=True)):
+            own = predict(network, flat, X)
+            total += own
+            if number < n_folds:
+                of_folds.append(own)
+            else:
+                of_folds[number % n_folds] += own
+        return total / len(self.networks), np.stack(of_folds) / (len(self.networks) // n_folds)
+
     def hidden_layers(self, X: Array) -> dict[str, Array]:
         """What each hidden layer makes of `X` (n_rows, n_in): h1, h2 (n_rows, width), with several members m1.h1."""
         prefixes = member_prefixes(len(self.networks))

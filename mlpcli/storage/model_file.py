@@ -10,6 +10,7 @@ from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import ModelFileError
+from mlpcli.evaluation.conformity import CalibrationRows, ConformityScores
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble, member_prefixes
 from mlpcli.storage.model_header import DAMAGED, Header, check_header, misfit
@@ -45,12 +46,15 @@ def encode_model(model: Model) -> bytes:
         record=dict(model.record),
         reference=model.reference,
         trained_rows=model.trained_rows,
+        conformity=None if model.conformity is None else model.conformity.rows,
+        interval_by=model.interval_by,
     )
     arrays: Arrays = dict(model.ensemble.tensors())
     state = model.preprocessor.state
     arrays |= {f"input_{name}": state[name] for name in INPUT_STATE}
     arrays |= {f"input_{name}": state[name] for name in KNOT_STATE if len(state[name])}
     arrays |= {name: model.target_state[name] for name in TARGET_STATE if name in model.target_state}
+    arrays |= {} if model.conformity is None else {"conformity_scores": model.conformity.values}
     return encode_npz(arrays, to_plain(header))
 
 
@@ -73,6 +77,7 @@ def load_model(path: str) -> Model:
     ensemble = _take_ensemble(header, arrays, path)
     state = _take_input_state(header.columns, arrays, path)
     target_state = _take_target_state(header.target, arrays, path)
+    conformity = None if header.conformity is None else _take_conformity(header.conformity, arrays, path)
     if arrays:
         raise misfit(path, f"it holds {next(iter(arrays))}, which no model has")
     return Model(
@@ -86,6 +91,8 @@ def load_model(path: str) -> Model:
         header.record,
         header.reference,
         header.trained_rows,
+        conformity,
+        header.interval_by,
     )
 
 
@@ -161,6 +168,18 @@ def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
         if not ((threshold > 0.0) & (threshold < 1.0)).all():
             raise misfit(path, "the threshold is not between 0 and 1")
     return state
+
+
+def _take_conformity(rows: CalibrationRows, arrays: Arrays, path: str) -> ConformityScores:
+    """The scores of calibration rows; those of each fold must not fall."""
+    held = arrays.get("conformity_scores", np.zeros(0)).size
+    if sum(n_rows > 0 for n_rows in rows.n_rows) > held:  # before memory is spent on what the file does not hold
+        raise misfit(path, "conformity_scores of fewer rows than it says")
+    values = _take(arrays, "conformity_scores", (sum(rows.sizes),), np.float64, path)
+    for part in np.split(values, np.cumsum(rows.sizes)[:-1]):
+        if (np.diff(part) < 0).any():
+            raise misfit(path, "conformity_scores falls")
+    return ConformityScores(rows, values)
 
 
 def _take(arrays: Arrays, name: str, shape: tuple[int, ...], dtype: Any, path: str) -> NDArray[Any]:

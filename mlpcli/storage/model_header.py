@@ -13,6 +13,7 @@ from mlpcli.data.schema.date_forms import DATE_FORMATS
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError
+from mlpcli.evaluation.conformity import CalibrationRows
 from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
 from mlpcli.nn.chain import Chain, Residual
 from mlpcli.nn.layers import MOST, Dense, Layer
@@ -41,6 +42,8 @@ class Header:
     record: dict[str, Any]
     reference: ReferenceProfile
     trained_rows: RowSketch
+    conformity: CalibrationRows | None
+    interval_by: ColumnSchema | None
 
 
 def check_header(header: Header, path: str) -> None:
@@ -52,7 +55,30 @@ def check_header(header: Header, path: str) -> None:
         raise misfit(path, fault)
     _check_reading(header, path)
     _check_networks(header, path)
+    _check_conformity(header, path)
     check_record(header.record, path)
+
+
+def _check_conformity(header: Header, path: str) -> None:
+    """Calibration rows must be of this target, these members and the column of their groups."""
+    rows, by, target = header.conformity, header.interval_by, header.target
+    if rows is None:
+        if by is not None:
+            raise misfit(path, "groups of intervals without calibration rows")
+        return
+    if fault := rows.fault(1 if isinstance(target, ClassTarget) else len(target.names)):
+        raise misfit(path, fault)
+    if (rows.kind == "probability") == isinstance(target, NumberTarget):
+        raise misfit(path, f"scores of the kind {rows.kind} of {target.kind}")
+    if len(header.networks) % rows.n_folds:
+        raise misfit(path, f"{rows.n_folds} folds of {len(header.networks)} members")
+    if isinstance(target, ClassTarget) and rows.by == target.name:
+        if rows.groups != target.labels or by is not None:
+            raise misfit(path, "groups of calibration rows that are not the classes")
+    elif rows.by != ("" if by is None else by.name):
+        raise misfit(path, "groups of calibration rows without their column")
+    if rows.scale == "log" and getattr(target, "transform", "") != "log":
+        raise misfit(path, "scores of logarithms of a target without")
 
 
 def _check_reading(header: Header, path: str) -> None:
@@ -61,7 +87,8 @@ def _check_reading(header: Header, path: str) -> None:
     if reading.delimiter is not None or reading.encoding is not None or not 0 <= (reading.skip_rows or 0) <= MOST:
         raise misfit(path, "tables that are written in a way this mlp does not know")
     weights = () if header.weight is None else (header.weight,)
-    schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights)
+    groups = () if header.interval_by is None else (header.interval_by,)
+    schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights, *groups)
     signs = [(reading.decimal, reading.thousands), *((one.number.decimal, one.number.thousands) for one in schemas)]
     for decimal, thousands in dict.fromkeys(signs):
         if fault := fault_of_signs(decimal, thousands):

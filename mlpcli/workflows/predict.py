@@ -1,25 +1,20 @@
 """`mlp predict`: rows in, answers out, in the same order, chunk by chunk."""
 
 import io
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import map_tables
-from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import texts_of
 from mlpcli.data.table import CategoricalColumn, Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.data.writing.csv import Cells, Labels, without_formulas
 from mlpcli.data.writing.table_writers import Writer, writer_for
 from mlpcli.errors import DataError, MlpError
@@ -30,6 +25,14 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.intervals import Around, Surrounding
+from mlpcli.workflows.predicted_columns import (
+    answer_columns,
+    hidden_columns,
+    raw_columns,
+    safe_column,
+    without_clashes,
+)
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
 # What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one
@@ -46,7 +49,7 @@ class PredictRequest:
     `keep` names input columns to copy in front of the answers; ("all",) copies every column. `with_probabilities` adds
     a column per class; `is_raw` writes the network's outputs instead of answers. `with_hidden` adds a column for each
     hidden neuron. `is_safe_csv` keeps spreadsheets from taking texts for formulas. `on_drift` is one of ON_DRIFT; the
-    caller acts on the report.
+    caller acts on the report. `level` asks for the ends of intervals that hold the truth so often, or for sets.
     """
 
     weights: str
@@ -59,6 +62,7 @@ class PredictRequest:
     is_safe_csv: bool = False
     on_drift: str = "ignore"
     with_hidden: bool = False
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,25 +88,32 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
         raise MlpError("--proba: the model predicts amounts, which have no probabilities.")
     if request.with_hidden and not any(len(network.dense_layers) > 1 for network in model.ensemble.networks):
         raise MlpError("--hidden: the model has no hidden layers.")
+    if request.level is not None and request.is_raw:
+        raise MlpError("--raw and --interval: the outputs as they are, or intervals of the answers. Choose one.")
+    surrounding = None if request.level is None else Surrounding(model, request.level)
     check_on_drift(request.on_drift, model)
     counts, n_rows = TransformCounts({}, {}), 0
+    n_open: Counter[str] = Counter()
     notes: list[str] = []
     seen: Histogram | None = None
     keep_freed_memory(KEPT_MEMORY)
     with blas_threads(1), closing(writer):
-        for number, chunk in enumerate(_answered_chunks(model, request, writer)):
+        for number, chunk in enumerate(_answered_chunks(model, surrounding, request, writer)):
             if number == 0:
                 writer.begin(cast(BinaryIO, _Sink(write)), chunk.names, chunk.has_header)
             writer.write(chunk.rows)
             notes += chunk.notes
             counts += chunk.counts
             n_rows += chunk.n_rows
+            n_open += chunk.n_open
             tell("rows", request.source, n_rows)
             if chunk.seen is not None:
                 seen = chunk.seen if seen is None else seen + chunk.seen
         writer.end()
     drift = None if request.on_drift == "ignore" else judge_drift(model, seen)
     notes += drift_notes(drift, request.weights, request.source)
+    if surrounding is not None:
+        notes += surrounding.notes(n_open, drift is not None and bool(drift.drifted))
     return PredictSummary(n_rows, counts, tuple(notes), drift)
 
 
@@ -158,36 +169,53 @@ class _Chunk:
     counts: TransformCounts
     notes: tuple[str, ...]
     seen: Histogram | None
+    n_open: Counter[str]
 
 
-def _answered_chunks(model: Model, request: PredictRequest, writer: Writer) -> Iterator[_Chunk]:
+def _answered_chunks(
+    model: Model, surrounding: Surrounding | None, request: PredictRequest, writer: Writer
+) -> Iterator[_Chunk]:
     kept = None if request.keep == ("all",) else frozenset(request.keep)
-    columns = model.preprocessor.columns
+    schemas = [*model.preprocessor.schemas]
+    if surrounding is not None and model.interval_by is not None:
+        schemas.append(model.interval_by)
     reading = format_of(model, request.delimiter, request.encoding)
-    texts = {column.name for column in columns if is_read_as_text(column.schema, reading)}
-    names = {column.name for column in columns}
-    work = partial(_answered, model, request, writer)
+    texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
+    names = {schema.name for schema in schemas}
+    work = partial(_answered, model, surrounding, request, writer)
     return map_tables(work, request.source, reading, texts, names, kept)
 
 
-def _answered(model: Model, request: PredictRequest, writer: Writer, table: Table) -> _Chunk:
+def _answered(
+    model: Model, surrounding: Surrounding | None, request: PredictRequest, writer: Writer, table: Table
+) -> _Chunk:
     """From the cells of a chunk to its lines; any thread may ask, and several do."""
     keep = _kept_columns(request.keep, table)
-    cells = model.read(table)
-    names, columns, counts = _answers(model, request, cells, writer.is_typed)
+    cells = model.read(table) if surrounding is None else surrounding.read(table)
+    around: Around | None = None
+    if request.is_raw:
+        outputs, counts = model.outputs(cells)
+        named = raw_columns(model, outputs)
+    else:
+        if surrounding is None:
+            answers, counts = model.answers(cells)
+        else:
+            answers, around, counts = surrounding.answers(cells)
+        named = answer_columns(model, answers, around, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
-        hidden = model.hidden_layers(cells)
-        names += [f"{layer}_{neuron}" for layer, a in hidden.items() for neuron in range(1, a.shape[1] + 1)]
-        columns = [*columns, *(values for a in hidden.values() for values in a.T)]
+        named += hidden_columns(model.hidden_layers(cells))
     seen = None
     if request.on_drift != "ignore" and model.reference.columns and _is_looked_at(table):
         seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
-    all_names = [*keep, *_without_clashes(names, keep)]
-    written = [*(_as_read(table, name) for name in keep), *columns]
+    all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
+    written = [*(_as_read(table, name) for name in keep), *(cells for _, cells in named)]
     if request.is_safe_csv:
-        all_names, written = without_formulas(all_names), [_safe(column) for column in written]
-    return _Chunk(all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen)
+        all_names, written = without_formulas(all_names), [safe_column(column) for column in written]
+    n_open = Counter({} if around is None else around.n_open)
+    return _Chunk(
+        all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen, n_open
+    )
 
 
 def _as_read(table: Table, name: str) -> Cells:
@@ -205,15 +233,6 @@ def _is_looked_at(chunk: Table) -> bool:
     return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**30  # Knuth's multiplicative hash
 
 
-def _safe(column: Cells) -> Cells:
-    """A column without texts that a spreadsheet would take for formulas."""
-    if isinstance(column, Labels):
-        is_text = isinstance(column.values, Sequence)
-        return replace(column, values=without_formulas(column.values)) if is_text else column
-    cells = column.cells() if isinstance(column, KeptArray) else column
-    return without_formulas(cells) if isinstance(cells, list) else column
-
-
 def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
     if keep == ("all",):
         return list(table.column_names)
@@ -221,52 +240,3 @@ def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
         if name not in table.columns and name not in table.kept:
             raise DataError(f"{table.name}: --keep {name}: no such column.{name_hint(name, table.column_names)}")
     return list(keep)
-
-
-def _answers(
-    model: Model, request: PredictRequest, table: Table, is_typed: bool
-) -> tuple[list[str], Sequence[NDArray[np.generic] | Labels], TransformCounts]:
-    """Names and columns of what is predicted."""
-    if request.is_raw:
-        outputs, counts = model.outputs(table)
-        return _raw_names(model), list(outputs.T), counts
-    answers, counts = model.answers(table)
-    target, dtype = model.target, model.ensemble.dtype
-    values: list[NDArray[np.generic] | Labels] = []
-    if isinstance(target, NumberTarget):
-        values += [_honest_digits(*column, dtype) for column in zip(answers.T, model.target_scales, strict=True)]
-    else:
-        found = predicted_labels(target, answers, model.threshold).values()
-        for (labels, codes), cell_type in zip(found, target.cell_types, strict=True):
-            is_text = not is_typed or cell_type == "text"
-            values.append(Labels(labels if is_text else typed_labels(labels, cell_type), codes))
-    names = [target.name] if isinstance(target, ClassTarget) else list(target.names)
-    if request.with_probabilities:
-        of = answer_names(target)
-        names += [f"p_{name}" for name in of]
-        values += list(answers.T.astype(dtype))
-    return names, values, counts
-
-
-def _honest_digits(amounts: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Amounts with the digits the network has: it knows them, in units of `scale`, to the precision of its dtype."""
-    if scale == 1.0 or dtype == np.float64:
-        return amounts.astype(dtype)
-    return amounts.round(7 - math.floor(math.log10(scale)))
-
-
-def _raw_names(model: Model) -> list[str]:
-    n_outputs = model.ensemble.first.n_out
-    target = model.target
-    of = answer_names(target)
-    return [f"raw_{name}" for name in (of if len(of) == n_outputs else of[-n_outputs:])]
-
-
-def _without_clashes(names: list[str], keep: list[str]) -> list[str]:
-    """Predicted columns are told apart from kept ones of the same name, and from each other."""
-    free: list[str] = []
-    for name in names:
-        while name in keep or name in free:
-            name = f"predicted_{name}" if name in keep else f"{name}_"
-        free.append(name)
-    return free

@@ -21,7 +21,9 @@ def rows_of(text):
 
 
 def test_the_page_in_docs_is_the_program_of_today():
-    assert PAGE.read_text(encoding="utf-8") == reference_text(), "run: python -m mlpcli.cli.reference > docs/cli.md; python -m mlpcli.cli.manual > docs/mlp.1"
+    assert PAGE.read_text(encoding="utf-8") == reference_text(), (
+        "run: python -m mlpcli.cli.reference > docs/cli.md; python -m mlpcli.cli.manual > docs/mlp.1"
+    )
 
 
 @pytest.mark.parametrize("columns", ["20", "300"])

@@ -71,6 +71,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         "input_fill": (4,),
         "input_center": (4,),
         "input_scale": (4,),
+        "conformity_scores": (30,),
     }
     assert (header["kind"], header["format"], header["dtype"]) == ("model", 1, "float32")
     (network,) = header["networks"]

@@ -9,7 +9,7 @@ import typer
 
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import refuse_swapped
-from mlpcli.cli.options import Delimiter, Encoding, LogFile, OnDrift, Quiet, Weights
+from mlpcli.cli.options import Delimiter, Encoding, Level, LogFile, OnDrift, Quiet, Weights, read_level
 from mlpcli.errors import MlpError
 
 JSON_LINES_FILE = "predicted.jsonl"  # a name with the ending of JSON Lines
@@ -23,6 +23,7 @@ def predict(
     ] = "-",
     proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
     keep: Annotated[str, typer.Option("--keep", metavar="COLUMNS", help="Input columns to copy: id,name or all.")] = "",
+    level: Level = "",
     raw: Annotated[bool, typer.Option("--raw", help="Write the network's outputs as they are.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Add the activation of each hidden neuron.")] = False,
     safe_csv: Annotated[
@@ -48,10 +49,9 @@ def predict(
     refuse_swapped("predict", weights, source)
     if json and output != "-":
         raise MlpError(f"--json: is for standard output. A file is written by its ending: -o {JSON_LINES_FILE}")
-    # As a line of CSV: a name with a comma in it stands in quotes.
-    names = next(csv.reader([keep]), [])
-    kept = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-    request = PredictRequest(weights, source, kept, proba, raw, delimiter, encoding, safe_csv, on_drift, hidden)
+    request = PredictRequest(
+        weights, source, _names(keep), proba, raw, delimiter, encoding, safe_csv, on_drift, hidden, read_level(level)
+    )  # fmt: skip
     screen = Screen(quiet)
     # A bar among rows that scroll by on the same terminal would spoil both.
     with nullcontext() if output == "-" and sys.stdout.isatty() else shown_work(screen):
@@ -66,6 +66,12 @@ def predict(
         screen.warn(note)
     if summary.drift is not None:
         summary.drift.refuse(on_drift)
+
+
+def _names(keep: str) -> tuple[str, ...]:
+    """Names as a line of CSV: one with a comma in it stands in quotes."""
+    names = next(csv.reader([keep]), [])
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
 def _write_out(data: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator
 
 from mlpcli.config.schema.data import DataConfig, PreprocessConfig
+from mlpcli.config.schema.intervals import IntervalsConfig
 from mlpcli.config.schema.shorthand import COUNTED, named, named_or_text
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
@@ -272,6 +273,7 @@ class Config:
     model: Annotated[ModelConfig, Setting("The network.")] = ModelConfig()
     training: Annotated[TrainingConfig, Setting("How the weights are fitted.")] = TrainingConfig()
     postprocess: Annotated[PostprocessConfig, Setting("What is done to the answers.")] = PostprocessConfig()
+    intervals: Annotated[IntervalsConfig, Setting("How sure answers are.")] = IntervalsConfig()
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
     budget: Annotated[BudgetConfig, Setting("What a training may take.")] = BudgetConfig()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None

@@ -10,7 +10,7 @@ from mlpcli.data.reading.faults import escaped
 from mlpcli.data.reading.typed.arrow import load_pyarrow
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
 from mlpcli.data.store import temporary_file
-from mlpcli.data.writing.csv import Cells, Labels
+from mlpcli.data.writing.csv import Cells, Labels, LabelSets
 from mlpcli.errors import OutputError
 
 EXACT = 2**53  # whole numbers above have no float64 of their own
@@ -110,6 +110,11 @@ class ArrowWriter:
             # An Arrow file has one dictionary a column, chunks of Parquet files have their own.
             is_coded = pa.types.is_dictionary(column.array.type) and not self._is_parquet
             return column.array.dictionary_decode() if is_coded else column.array
+        if isinstance(column, LabelSets):
+            sets, codes = column.distinct()
+            is_text = isinstance(column.labels, Sequence)
+            item = pa.string() if is_text else pa.array(column.labels).type
+            return pa.array(sets, pa.list_(item)).take(pa.array(codes))
         if isinstance(column, Labels):
             is_text = isinstance(column.values, Sequence)
             labels = [text or None for text in column.values] if is_text else column.values

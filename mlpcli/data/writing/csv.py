@@ -29,7 +29,35 @@ class Labels:
     codes: NDArray[np.integer[Any]]
 
 
-Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | KeptArray"
+@dataclass(frozen=True)
+class LabelSets:
+    """A column of sets: those of `labels` whose column of `holds` (n_rows, n_labels) is true.
+
+    `labels` are as the `values` of `Labels`. In texts they are joined by `|`, with a backslash before one in a label.
+    """
+
+    labels: Sequence[str] | Any
+    holds: NDArray[np.bool_]
+
+    def distinct(self) -> tuple[list[list[Any]], NDArray[np.int64]]:
+        """The sets that there are, and which of them each row has."""
+        packed = np.packbits(self.holds, axis=1)
+        keys = np.zeros((len(packed), max(8, packed.shape[1])), np.uint8)
+        keys[:, : packed.shape[1]] = packed
+        ids: NDArray[Any] = keys.view(np.uint64 if keys.shape[1] == 8 else np.dtype((np.void, keys.shape[1])))[:, 0]
+        _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+        places = [np.flatnonzero(self.holds[row]).tolist() for row in first.tolist()]
+        sets = [[self.labels[place] for place in one] for one in places]
+        return sets, codes.astype(np.int64)
+
+    def joined(self) -> Labels:
+        """The sets as texts."""
+        sets, codes = self.distinct()
+        escape = str.maketrans({"\\": r"\\", "|": r"\|"})
+        return Labels(["|".join(label.translate(escape) for label in one) for one in sets], codes)
+
+
+Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | LabelSets | KeptArray"
 
 
 def format_header(names: Sequence[str], delimiter: str = ",") -> str:
@@ -76,6 +104,8 @@ def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
     """The cells of a column as they stand in the file."""
     if isinstance(column, KeptArray):
         column = column.cells()
+    if isinstance(column, LabelSets):
+        column = column.joined()
     if isinstance(column, Labels):
         texts = np.asarray(_quoted([*column.values, ""], delimiter, n_columns), object)
         return list(texts[column.codes])

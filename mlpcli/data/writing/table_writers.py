@@ -12,7 +12,7 @@ import orjson
 from mlpcli.data.reading.faults import escaped, escaped_path
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
 from mlpcli.data.writing.arrow import ArrowWriter
-from mlpcli.data.writing.csv import Cells, Labels, format_header, format_rows
+from mlpcli.data.writing.csv import Cells, Labels, LabelSets, format_header, format_rows
 from mlpcli.errors import OutputError
 
 DELIMITERS = {"": ",", ".csv": ",", ".tsv": "\t"}
@@ -100,6 +100,10 @@ def format_objects(names: Sequence[str], columns: Sequence[Cells]) -> str:
 def _json_texts(column: Cells) -> list[str]:
     if isinstance(column, KeptArray):
         column = column.cells()
+    if isinstance(column, LabelSets):
+        sets, codes = column.distinct()
+        rows = [orjson.dumps([_plain(label) for label in one]).decode() for one in sets]
+        return list(np.asarray(rows, object)[codes])
     if isinstance(column, Labels):
         texts = [orjson.dumps(_plain(value)).decode() for value in (*column.values, None)]
         return list(np.asarray(texts, object)[column.codes])

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor
-from mlpcli.data.table import Codes, Rows, Table, code_dtype, count_codes
+from mlpcli.data.grouping import group_texts
+from mlpcli.data.table import CategoricalColumn, Codes, Rows, Table, code_dtype, count_codes
 from mlpcli.data.targets.encode import encode_target, rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import DataError, did_you_mean
@@ -30,13 +31,15 @@ class Part:
     """One set of rows, for training or for scoring.
 
     `truth` is what the answers are compared with, in the user's units: class codes (n_rows,), or numbers (n_rows,
-    n_targets). `weights` (n_rows,) come from the weight column alone; those in `samples` count class weights too.
+    n_targets). `weights` (n_rows,) come from the weight column alone; those in `samples` count class weights too. `by`
+    says of each row which group of intervals it belongs to.
     """
 
     name: str
     samples: Dataset
     truth: NDArray[Any]
     weights: Values | None
+    by: CategoricalColumn | None = None
 
     def first(self, n_rows: int) -> "Part":
         """Some of the rows, which of a table on disk are a random sample."""
@@ -82,13 +85,17 @@ class PartMaker:
     ) -> None:
         self.loaded, self.preprocessor, self.target, self.target_state = loaded, preprocessor, target, target_state
         self.network, self.loss, self.weight, self.has_header = network, loss, settled.weight, has_header
+        self.interval_by = settled.interval_by
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
 
-    def parts_of(self, table: Table, train_rows: Rows, validation_rows: Rows | None) -> tuple[Part, Part | None]:
+    def parts_of(
+        self, table: Table, train_rows: Rows, validation_rows: Rows | None, apart_rows: Rows | None
+    ) -> tuple[Part, Part | None, Part | None]:
         """The parts that stand in the training table."""
         train = self.rows("train", table, train_rows)
-        return train, None if validation_rows is None else self.rows("validation", table, validation_rows)
+        validation = None if validation_rows is None else self.rows("validation", table, validation_rows)
+        return train, validation, None if apart_rows is None else self.rows("calibration", table, apart_rows)
 
     def rows(self, name: str, table: Table, rows: Rows) -> Part:
         """Some rows of the training table."""
@@ -100,8 +107,9 @@ class PartMaker:
             return self._file(name, source, notes)
 
     def _file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
+        others = [schema for schema in (self.weight, self.interval_by) if schema is not None]
         table = read_scored_table(
-            self.loaded, f"data.{name}", source, self.preprocessor, self.target, self.weight, self.has_header
+            self.loaded, f"data.{name}", source, self.preprocessor, self.target, others, self.has_header
         )
         rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
@@ -115,13 +123,14 @@ class PartMaker:
     def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
         """The given rows of a table, whose inputs are `X`."""
         weights = None if self.weight is None else row_weights(table, self.weight.name, rows)
+        by = None if self.interval_by is None else group_texts(table, self.interval_by.name).take(rows)
         if isinstance(self.target, ClassTarget):
             codes = np.asarray(encode_target(self.target, {}, table, rows), code_dtype(len(self.target.labels)))
             table_of_targets = class_target_table(len(self.target.labels), self.network.n_out, self.loss, self.dtype)
             if name == "train":
                 self.class_weights = _class_weights(self.loaded, codes, self.target.labels, weights)
             sample_weights = _normalized(_combined(weights, self.class_weights, codes), self.dtype)
-            return Part(name, Dataset(X, codes, table_of_targets, sample_weights), codes, weights)
+            return Part(name, Dataset(X, codes, table_of_targets, sample_weights), codes, weights, by)
         y = np.asarray(encode_target(self.target, self.target_state, table, rows), dtype=np.float64)
         truth = true_values(self.target, table, rows)
         if isinstance(self.target, NumberTarget):
@@ -129,7 +138,7 @@ class PartMaker:
         elif isinstance(self.loss, BinaryCrossEntropy):
             smoothing = smoothing_of(self.loss)
             y = y * (1.0 - smoothing) + smoothing / 2.0
-        return Part(name, Dataset(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights)
+        return Part(name, Dataset(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights, by)
 
     def _check_counts(self, table: Table, truth: Values) -> None:
         if isinstance(self.loss, Poisson) and truth.min() < 0.0:

@@ -27,6 +27,7 @@ from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threa
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
 from mlpcli.workflows.preparing.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
+from mlpcli.workflows.preparing.interval_options import check_groups
 from mlpcli.workflows.preparing.leaks import Leak, Sides, find_leaks
 from mlpcli.workflows.preparing.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
@@ -43,7 +44,7 @@ from mlpcli.workflows.preparing.resolution import (
 )
 from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.preparing.shape import resolve_networks
-from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, split_table
+from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, set_apart, split_table
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
 from mlpcli.workflows.reading import row_weights
@@ -81,6 +82,8 @@ class Prepared:
     weight: ColumnSchema | None = None
     near: NDArray[np.bool_] | None = field(default=None, repr=False)  # (n_folds, n_rows), see `draw_member_folds`
     leaks: tuple[Leak, ...] = ()
+    apart: Part | None = None  # rows that calibrate intervals, and do nothing else
+    interval_by: ColumnSchema | None = None  # the column of groups of intervals
 
     @property
     def network(self) -> Network:
@@ -159,6 +162,8 @@ def _prepare(
         )
     notes += notes_on_rows
     weight = "" if settled.weight is None else settled.weight.name
+    known, apart_rows, odd = set_apart(loaded, settled, known)
+    notes += odd
     if fold is None or fold.holds_out:
         train_rows, validation_rows, odd = split_table(loaded, settled, known)
         notes += odd
@@ -178,7 +183,7 @@ def _prepare(
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
     has_header = table.format.header if table.is_file else None
     make = PartMaker(loaded, preprocessor, target, target_state, networks[0], loss, settled, has_header)
-    found = _parts(loaded, settled, make, train_rows, validation_rows, notes, fold)
+    found = _parts(loaded, settled, make, (train_rows, validation_rows, apart_rows), notes, fold)
     notes += [leak.note for leak in found.leaks]
     train, validation = found.train, found.validation
     metric, odd = sound_metric(metric, task, names, validation)
@@ -201,7 +206,7 @@ def _prepare(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         networks, spec, engine, metric, threads, train, validation, found.test, tuple(notes), found.hashes,
         found.folds, reference, sketch_rows(table, row_columns(preprocessor, target), train_rows), settled.weight,
-        found.near, found.leaks,
+        found.near, found.leaks, found.apart, settled.interval_by,
     )  # fmt: skip
 
 
@@ -215,6 +220,7 @@ class _Parts:
     hashes: dict[str, str]
     folds: Rows | None
     near: NDArray[np.bool_] | None
+    apart: Part | None
     leaks: tuple[Leak, ...] = ()
 
 
@@ -222,23 +228,23 @@ def _parts(
     loaded: LoadedConfig,
     settled: TrainingTable,
     make: PartMaker,
-    train_rows: Rows,
-    validation_rows: Rows | None,
+    rows: tuple[Rows, Rows | None, Rows | None],
     notes: list[str],
     fold: FoldRows | None,
 ) -> _Parts:
-    """The parts of a training; adds to `notes`."""
-    data, target = loaded.config.data, make.target
+    """The parts of a training, of rows that train, validate and calibrate; adds to `notes`."""
+    data, target, (train_rows, validation_rows, _) = loaded.config.data, make.target, rows
     folds, near, hashes, test, leaks = None, None, {"train": settled.table.sha256}, None, list[Leak]()
-    train, validation = make.parts_of(settled.table, train_rows, validation_rows)
+    train, validation, apart = make.parts_of(settled.table, *rows)
     if uses_folds(loaded):
         folds, near = draw_member_folds(loaded, settled, train_rows)
         validation = replace(train, name="validation")
     if isinstance(data.validation, str) and (fold is None or fold.holds_out):
         validation, hashes["validation"] = make.file("validation", data.validation, notes)
+    check_groups(loaded, target, apart or validation)
     if fold is not None:
         test = make.rows("test", settled.table, fold.test)
-        return _Parts(train, validation, test, hashes, folds, near)
+        return _Parts(train, validation, test, hashes, folds, near, apart)
     if data.test is not None:
         test, hashes["test"] = make.file("test", data.test, notes)
     if "validation" in hashes and hashes["validation"] == hashes.get("test"):
@@ -254,7 +260,7 @@ def _parts(
         part_of = np.repeat([0, 1], [len(train_rows), len(validation_rows)])
         truth = np.concatenate([train.truth, validation.truth])
         leaks = find_leaks(settled, Sides(np.concatenate([train_rows, validation_rows]), part_of, False, truth))
-    return _Parts(train, validation, test, hashes, folds, near, tuple(leaks))
+    return _Parts(train, validation, test, hashes, folds, near, apart, tuple(leaks))
 
 
 def _fit_preprocessor(

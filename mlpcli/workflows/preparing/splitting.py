@@ -21,6 +21,7 @@ from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_targ
 from mlpcli.errors import DataError, IndivisibleRows
 from mlpcli.training.rows import draw_folds
 from mlpcli.training.seeding import rng_of
+from mlpcli.workflows.preparing.interval_options import check_intervals
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.tables import TrainingTable, writing_of
 from mlpcli.workflows.reading import rows_that_count
@@ -49,7 +50,36 @@ def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tu
     if isinstance(asked, str) or not asked or uses_folds(loaded):
         return known, None, notes
     fraction = float(asked) if way is None else way.fraction or FRACTION  # type: ignore[arg-type]
-    rng = rng_of(loaded.config.training.seed, "split")
+    train, held_out, left_out = _cut(way, settled, known, fraction, rng_of(loaded.config.training.seed, "split"))
+    return train, held_out, notes + left_out
+
+
+def set_apart(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None, list[str]]:
+    """The rows that are trained on or validate, and those that calibrate intervals and do nothing else, if asked for.
+
+    They are taken as validation rows are: by groups, by time, or by chance, of rows marked by a column from the others.
+    Ids of a hash are groups: by the hash the same rows would validate. Also notes on rows that are left out.
+    """
+    check_intervals(loaded, settled.targets.task)
+    fraction, way = loaded.config.intervals.rows, way_of(loaded)
+    if isinstance(fraction, str):
+        return known, None, []
+    rng = rng_of(loaded.config.training.seed, "apart")
+    if way is None or way.column is None:
+        way = way if way is None or way.hash is None else HeldOut(group=way.hash)
+        return _cut(way, settled, known, fraction, rng)
+    others, validating = _rows_where(loaded, way, settled.table, known)
+    others, apart, notes = _cut(None, settled, others, fraction, rng)
+    return np.sort(np.concatenate([others, validating])), apart, notes
+
+
+def _cut(
+    way: HeldOut | None, settled: TrainingTable, known: Rows, fraction: float, rng: np.random.Generator
+) -> tuple[Rows, Rows, list[str]]:
+    """Most of the rows, a fraction of them that is held out, and notes on rows that are in neither.
+
+    Raises DataError for rows that cannot be divided.
+    """
     try:
         if way is None:
             part_of = np.zeros(len(known), np.int64)
@@ -57,8 +87,8 @@ def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tu
         else:
             part_of = deal(keys_of(way, settled, known), (1.0 - fraction, fraction), rng)
     except IndivisibleRows as error:
-        raise DataError(f"{table.name}: {error}") from error
-    return known[part_of == 0], known[part_of == 1], notes + note_on_left_out(way, part_of)
+        raise DataError(f"{settled.table.name}: {error}") from error
+    return known[part_of == 0], known[part_of == 1], note_on_left_out(way, part_of)
 
 
 def note_on_left_out(way: HeldOut | None, part_of: Codes) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,8 @@ DATE_ORDERS = ("day_first", "month_first")
 class ColumnPlan:
     """What each column of the training table is for.
 
-    Of the last four, "" for none: `fold` marks validation rows, `group` says which rows stay together, `time`, which
-    may be an input, which are the last, and `id` is hashed.
+    Of the last five, "" for none: `fold` marks validation rows, `group` says which rows stay together, `id` is hashed;
+    `time` and `by`, which may be inputs, say which are the last, and which have intervals of their own.
     """
 
     features: tuple[str, ...]
@@ -47,13 +47,15 @@ class ColumnPlan:
     group: str = ""
     time: str = ""
     id: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True)
 class TrainingTable:
     """The training table with every column that is used cast by its role, and what was settled about it.
 
-    `further` columns are dropped, but their names say that they may tell which rows belong together.
+    `further` columns are dropped, but their names say that they may tell which rows belong together. `interval_by` is
+    that of the groups of intervals, unless it is the target.
     """
 
     table: Table
@@ -63,6 +65,7 @@ class TrainingTable:
     weight: ColumnSchema | None
     notes: tuple[str, ...]
     further: tuple[ColumnSchema, ...] = ()
+    interval_by: ColumnSchema | None = None
 
 
 def table_format(loaded: LoadedConfig) -> TableFormat:
@@ -146,9 +149,8 @@ def holding_columns(loaded: LoadedConfig) -> HoldingColumns:
 
 def _others(loaded: LoadedConfig) -> frozenset[str]:
     """Columns that are used but are no inputs."""
-    data = loaded.config.data
-    held_out = holding_columns(loaded)
-    return frozenset({*data.target, data.weight or "", held_out.time, *held_out.keys} - {""})
+    data, by, held_out = loaded.config.data, loaded.config.intervals.by or "", holding_columns(loaded)
+    return frozenset({*data.target, data.weight or "", by, held_out.time, *held_out.keys} - {""})
 
 
 def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> TrainingTable:
@@ -169,18 +171,20 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> Train
     refuse_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
-    for name, what in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id")):
-        if name:
+    known = {*columns.features, *columns.targets}
+    for name, what in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id"), (columns.by, "group")):
+        if name and name not in known:
             schema = as_category(decide(table, name, options.get(name, AS_FOUND), writing)[0])
             others.append(schema)
             findings += merged_cells(table, schema, what)
     if columns.time:
         others.append(decide(table, columns.time, options.get(columns.time, AS_FOUND), writing)[0])
     used = one_each([*features, *targets.schemas, *others])
+    by = next((schema for schema in used if schema.name == columns.by and columns.by not in columns.targets), None)
     further = _telling(loaded, table, {schema.name for schema in used})
     read = cast_table(table, [*used, *further])
     notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
-    return TrainingTable(read, columns, targets, tuple(features), weight, notes, further)
+    return TrainingTable(read, columns, targets, tuple(features), weight, notes, further, by)
 
 
 def _telling(loaded: LoadedConfig, table: Table, used: set[str]) -> tuple[ColumnSchema, ...]:
@@ -215,10 +219,10 @@ def read_scored_table(
     source: str | tuple[str, ...],
     preprocessor: Preprocessor,
     target: Target,
-    weight: ColumnSchema | None,
+    others: Sequence[ColumnSchema],
     has_header: bool | None,
 ) -> Table:
-    """A validation or test file (`key` says which): the columns of the model, the targets and the weight, cast."""
+    """A validation or test file (`key` says which): the columns of the model, the targets and others, cast."""
     data = loaded.config.data
     names = (source,) if isinstance(source, str) else source
     if "-" in names and "-" in data.train:
@@ -227,9 +231,7 @@ def read_scored_table(
     _check_place(loaded, key, [source] if isinstance(source, str) else source)
     # Whether there is a header is found once: a few rows of a further file may look otherwise.
     format = replace(table_format(loaded), header=has_header)
-    schemas = [*preprocessor.schemas, *target.schemas]
-    if weight is not None:
-        schemas.append(weight)
+    schemas = [*preprocessor.schemas, *target.schemas, *others]
     table = cast_scored(read_columns(source, format, schemas), schemas, target.names, data.weight or "")
     require_columns(table, [schema.name for schema in preprocessor.schemas])
     return table
@@ -244,6 +246,8 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     _require(loaded, table, "data.columns", data.columns, table.column_names)
     _require(loaded, table, "data.features", data.features or ())
     _require(loaded, table, "data.weight", () if data.weight is None else [data.weight])
+    by = loaded.config.intervals.by or ""
+    _require(loaded, table, "intervals.by", [by] if by else [])
     ways = (("column", held_out.fold), ("group", held_out.group), ("time", held_out.time), ("hash", held_out.id))
     for key, name in ways:
         is_named = getattr(data.validation, key, None) is not None
@@ -269,9 +273,7 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
         features = tuple(name for name in found if name not in taken)
     if not features:
         raise loaded.error("data.drop", f"no input column is left in {table.name}.")
-    return ColumnPlan(
-        features, data.target, data.weight or "", held_out.fold, held_out.group, held_out.time, held_out.id
-    )
+    return ColumnPlan(features, data.target, data.weight or "", **asdict(held_out), by=by)
 
 
 def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.scoring import Decoded, constant_answers, score_answers
+from mlpcli.workflows.training.calibrating import conformity_scores
 from mlpcli.workflows.training.fitting import judge_of, stop_reason
 from mlpcli.workflows.training.sittings import sitting_until, training_record
 
@@ -75,6 +76,7 @@ def finalize(
     )
     scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
     verdicts = _verdicts(prepared, ensemble, scores[last.name])
+    conformity = conformity_scores(prepared, lambda part: _outputs(prepared, part, ensemble))
     model = Model(
         prepared.preprocessor,
         ensemble,
@@ -86,6 +88,8 @@ def finalize(
         training_record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
         prepared.reference,
         prepared.trained_rows,
+        conformity,
+        prepared.interval_by if conformity else None,
     )
     return TrainingResult(
         model,

@@ -1,0 +1,106 @@
+"""The scores of calibration rows that a model keeps: for each target, group of rows and fold those of `conformal`."""
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.evaluation.conformal import Floats, Kind, Scores, keep, kept_ranks
+from mlpcli.options import Setting
+
+Count = Annotated[int, Setting("Rows.", ge=0, le=2**53)]
+MOST_GROUPS = 256
+MISSING = "(missing)"  # the group of rows without a value
+MOST = 1e300  # what a score that is no number counts as
+
+
+@dataclass(frozen=True)
+class CalibrationRows:
+    """Where conformity scores come from, and how they are taken.
+
+    `kind` is that of `conformal`, or "probability": less the probability of the truth. On the scale "log" a score is
+    that of log(1 + y). `is_count` says that no truth is below 0. `source` are the rows: out-of-fold ones of `n_folds`
+    folds, validation rows, or rows set apart, and `chosen` is what they chose. `by` is the column whose values make
+    `groups`, "" for none; where it is the target, each class has scores of its own. `n_rows` are the rows of each
+    target's groups' folds, in this order.
+    """
+
+    kind: Kind
+    scale: Literal["plain", "log"]
+    is_count: bool
+    source: Literal["folds", "validation", "apart"]
+    chosen: tuple[str, ...]
+    n_folds: Annotated[int, Setting("From 1.", ge=1, le=64)]
+    by: str
+    groups: tuple[str, ...]
+    n_rows: tuple[Count, ...]
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups, of which all rows together are one."""
+        return max(len(self.groups), 1)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many scores are kept of each target's groups' folds."""
+        return [len(self.ranks_of(n_rows)) for n_rows in self.n_rows]
+
+    def ranks_of(self, n_rows: int) -> NDArray[np.int64]:
+        """Which of the scores of so many rows are kept."""
+        return kept_ranks(n_rows, self.n_folds, self.kind == "signed")
+
+    def rows_of(self, group: int) -> int:
+        """Calibration rows of a group."""
+        return sum(self.n_rows[group * self.n_folds : (group + 1) * self.n_folds])
+
+    def fault(self, n_targets: int) -> str:
+        """What does not fit a model of so many targets, "" for nothing."""
+        if len(self.n_rows) != n_targets * self.n_groups * self.n_folds:
+            return f"{len(self.n_rows)} counts of calibration rows for {n_targets} targets"
+        if bool(self.groups) != bool(self.by) or len(set(self.groups)) < len(self.groups):
+            return "groups of calibration rows that are none"
+        if len(self.groups) > MOST_GROUPS:
+            return f"{len(self.groups)} groups of calibration rows"
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class ConformityScores:
+    """The scores of calibration rows, those of one target's groups' folds after the other, each ascending."""
+
+    rows: CalibrationRows
+    values: Floats
+
+    def folds_of(self, target: int, group: int) -> tuple[Scores, ...]:
+        """The scores of each fold of a group."""
+        first = (target * self.rows.n_groups + group) * self.rows.n_folds
+        ends = [0, *accumulate(self.rows.sizes)]
+        return tuple(
+            Scores(n_rows, self.values[ends[place] : ends[place + 1]], self.rows.ranks_of(n_rows))
+            for place, n_rows in enumerate(self.rows.n_rows[first : first + self.rows.n_folds], start=first)
+        )
+
+
+def gather_scores(
+    rows: CalibrationRows,
+    scores: Floats,
+    folds: NDArray[np.integer] | None = None,
+    groups: NDArray[np.integer] | None = None,
+) -> ConformityScores:
+    """What a model keeps of `scores` (n_rows, n_targets), whose `n_rows` are counted here.
+
+    `folds` (n_rows,) is the fold of each row, None for one; `groups` (n_rows,) its group, None where all are one.
+    """
+    counts: list[int] = []
+    kept: list[Floats] = []
+    known = np.where(np.isnan(scores), MOST, np.clip(scores, -MOST, MOST))
+    for column in known.T:
+        for group in range(rows.n_groups):
+            of_group = np.ones(len(column), np.bool_) if groups is None else groups == group
+            for fold in range(rows.n_folds):
+                some = column[of_group if folds is None else of_group & (folds == fold)]
+                counts.append(len(some))
+                kept.append(keep(some, rows.n_folds, rows.kind == "signed").values)
+    return ConformityScores(replace(rows, n_rows=tuple(counts)), np.concatenate(kept))

@@ -1,0 +1,185 @@
+"""Intervals of numbers and sets of labels around the answers of a model, by the errors of its calibration rows."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.preprocessor import TransformCounts
+from mlpcli.data.grouping import group_texts
+from mlpcli.data.schema.column import cast_table
+from mlpcli.data.table import Rows, Table
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
+from mlpcli.errors import MlpError
+from mlpcli.evaluation.conformal import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
+from mlpcli.evaluation.conformity import MISSING, ConformityScores
+from mlpcli.messages import count
+from mlpcli.model import Model
+
+Values = NDArray[np.float64]
+LARGEST_LOG = math.log(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What lies around the answers of some rows.
+
+    Of numbers the ends `low` and `high` (n_rows, n_targets). Of classes `holds` (n_rows, n_classes) says whether a
+    label belongs to the set; of yes/no columns it is (n_rows, n_targets, 2), for no and yes. `n_open` counts the rows
+    of each group whose calibration rows are too few, by its name, "" for groups that have none.
+    """
+
+    low: Values | None
+    high: Values | None
+    holds: NDArray[np.bool_] | None
+    n_open: dict[str, int]
+
+
+class Surrounding:
+    """Makes intervals or sets at `level` of the rows of tables; any thread may ask.
+
+    Raises MlpError where the model has no calibration rows, or too few of them in every group.
+    """
+
+    def __init__(self, model: Model, level: float) -> None:
+        self.model, self.level = model, level
+        self._scores = _scores_of(model)
+        self._by = model.interval_by
+        rows = self._scores.rows
+        self.n_needed = rows_needed(level_of_end(rows.kind, level))
+        largest = max(rows.rows_of(group) for group in range(rows.n_groups))
+        if largest < self.n_needed:
+            of_group = f" in the largest of the groups by {rows.by}" if rows.by else ""
+            raise MlpError(
+                f"--interval {level:g} needs {self.n_needed} calibration rows, and there are {largest}{of_group}. "
+                f"Ask for at most {_highest_level(largest, rows.kind)}, or train with more rows."
+            )
+        n_targets = 1 if isinstance(model.target, ClassTarget) else len(model.target.names)
+        of_numbers = isinstance(model.target, NumberTarget)
+        places = [(target, group) for target in range(n_targets) for group in range(rows.n_groups)]
+        self._intervals: dict[tuple[int, int], Intervals] = {}
+        self._sets: dict[tuple[int, int], LabelSets] = {}
+        for target, group in places:
+            folds = self._scores.folds_of(target, group)
+            if of_numbers:
+                self._intervals[target, group] = intervals_of(rows.kind, folds, level)
+            else:
+                self._sets[target, group] = sets_of(folds, level)
+
+    def read(self, table: Table) -> Table:
+        """A table as it comes, cast as `Model.read` does, with the column of groups; raises DataError for a misfit."""
+        cells = self.model.read(table)
+        if self._by is None or self._by.name in {column.name for column in self.model.preprocessor.columns}:
+            return cells
+        group_texts(table, self._by.name)  # raises DataError for a column that is not there
+        return cells.with_columns({**cells.columns, **cast_table(table, [self._by]).columns})
+
+    def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, Around, TransformCounts]:
+        """Answers as the model gives them to rows of a table that was made by `read`, and what lies around them."""
+        answers, of_folds, counts = self.model.fold_answers(read, some)
+        groups, names = self._groups(read, some)
+        n_open = {names[code]: int(n) for code, n in enumerate(np.bincount(groups, minlength=len(names))) if n}
+        if isinstance(self.model.target, NumberTarget):
+            low, high = self._ends(answers, of_folds, groups)
+            return answers, Around(low, high, None, self._only_open(n_open)), counts
+        holds = self._held(answers, of_folds, groups)
+        return answers, Around(None, None, holds, self._only_open(n_open)), counts
+
+    def notes(self, n_open: Mapping[str, int], has_drifted: bool = False) -> list[str]:
+        """Sentences about rows whose intervals are without end or whose sets hold every label, and about drift."""
+        what = "sets" if self._sets else "intervals"
+        promise = f"{what} at {self.level:g} hold the truth so often on rows like those of the training."
+        return [note for note in (self._note_on_open(n_open), promise if has_drifted else "") if note]
+
+    def _note_on_open(self, n_open: Mapping[str, int]) -> str:
+        if not n_open:
+            return ""
+        rows, what = self._scores.rows, "every label is in the set" if self._sets else "the interval is without end"
+        reasons = []
+        for name, n in sorted(n_open.items(), key=lambda pair: (-pair[1], pair[0]))[:3]:
+            known = rows.rows_of(rows.groups.index(name)) if name in rows.groups else 0
+            which = f"{rows.by} = {name}" if name else f"a {rows.by} that no calibration row has"
+            reasons.append(f"{count(n, 'row')} of {which} ({known} calibration rows)")
+        more = f" and {len(n_open) - 3} more groups" if len(n_open) > 3 else ""
+        return f"{what} of {', '.join(reasons)}{more}: {self.level:g} needs {self.n_needed} in each group."
+
+    def _only_open(self, n_rows: dict[str, int]) -> dict[str, int]:
+        rows = self._scores.rows
+        return {
+            name: n
+            for name, n in n_rows.items()
+            if rows.by and (name not in rows.groups or rows.rows_of(rows.groups.index(name)) < self.n_needed)
+        }
+
+    def _groups(self, read: Table, some: Rows | None) -> tuple[NDArray[np.int64], list[str]]:
+        """The group of each row, and what the groups are called; the last is that of rows with none."""
+        names = [*self._scores.rows.groups, ""]
+        if self._by is None:
+            return np.zeros(read.n_rows if some is None else len(some), np.int64), names
+        column = group_texts(read, self._by.name)
+        column = column if some is None else column.take(some)
+        places = {name: code for code, name in enumerate(names)}
+        codes = np.asarray([places.get(level, len(names) - 1) for level in column.levels], np.int64)
+        return column.translate(codes, places.get(MISSING, len(names) - 1)), names
+
+    def _ends(self, answers: Values, of_folds: Values, groups: NDArray[np.int64]) -> tuple[Values, Values]:
+        rows = self._scores.rows
+        low, high = np.full(answers.shape, -np.inf), np.full(answers.shape, np.inf)
+        with np.errstate(all="ignore"):
+            own = np.log1p(of_folds) if rows.scale == "log" else of_folds
+            for (target, group), interval in self._intervals.items():
+                of_group = groups == group
+                if of_group.any():
+                    some = own[:, of_group, target]
+                    low[of_group, target], high[of_group, target] = interval(some)
+            if rows.scale == "log":
+                low, high = np.expm1(low), np.expm1(np.where(high > LARGEST_LOG, np.inf, high))
+        if rows.is_count:
+            low = np.maximum(low, 0.0)
+        if rows.kind == "absolute":  # of folds that differ widely it may not be; it can only hold more
+            low, high = np.minimum(low, answers), np.maximum(high, answers)
+        return low, high
+
+    def _held(self, answers: Values, of_folds: Values, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+        target, rows = self.model.target, self._scores.rows
+        codes = np.stack([own for _, own in predicted_labels(target, answers, self.model.threshold).values()], axis=1)  # type: ignore[arg-type]
+        if isinstance(target, ClassTarget):
+            probabilities, n_labels = of_folds, len(answer_names(target))
+        else:
+            probabilities, n_labels = np.stack([1.0 - of_folds, of_folds], axis=-1), 2
+        holds = np.ones(probabilities.shape[1:], np.bool_)
+        for (place, group), is_held in self._sets.items():
+            if isinstance(target, ClassTarget) and rows.by == target.name:
+                holds[:, group] = is_held(-probabilities[..., group])
+                continue
+            of_group = groups == group
+            for label in range(n_labels if of_group.any() else 0):
+                one = (of_group, label) if isinstance(target, ClassTarget) else (of_group, place, label)
+                holds[one] = is_held(-probabilities[(slice(None), *one)])
+        chosen = codes[:, 0] if isinstance(target, ClassTarget) else codes
+        np.put_along_axis(holds, chosen[..., None], True, axis=-1)  # an answer belongs to its set
+        return holds
+
+
+def _scores_of(model: Model) -> ConformityScores:
+    if model.conformity is not None:
+        return model.conformity
+    config: Any = model.record.get("config", {})
+    options: Any = config.get("intervals", {}) if isinstance(config, dict) else {}
+    if model.weight is not None:
+        reason = "it was trained with sample weights, and rows of different weight are not exchangeable"
+    elif isinstance(options, dict) and options.get("rows") == "none":
+        reason = "it was trained with intervals.rows: none"
+    else:
+        reason = "it was trained without validation rows; set data.validation, or intervals.rows to a fraction"
+    raise MlpError(f"--interval: the model has no calibration rows: {reason}.")
+
+
+def _highest_level(n_rows: int, kind: Any) -> str:
+    """The highest level of two digits that so many calibration rows allow."""
+    levels = [number / 100 for number in range(50, 100)]
+    possible = [level for level in levels if rows_needed(level_of_end(kind, level)) <= n_rows]
+    return f"{possible[-1]:g}" if possible else "none"

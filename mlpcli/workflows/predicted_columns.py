@@ -1,0 +1,98 @@
+"""The columns that `mlp predict` writes: answers, what lies around them, probabilities, outputs; and their names."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.reading.typed.kept import KeptArray
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
+from mlpcli.data.writing.csv import Cells, Labels, LabelSets, without_formulas
+from mlpcli.model import Model
+from mlpcli.workflows.intervals import Around
+
+Values = NDArray[np.float64]
+Named: TypeAlias = tuple[str, Cells]
+
+
+def answer_columns(
+    model: Model, answers: Values, around: Around | None, with_probabilities: bool, is_typed: bool
+) -> list[Named]:
+    """Names and cells: each target, with `_low` and `_high` or `_set` behind it, then the probabilities `p_`."""
+    found = (
+        _numbers(model, answers, around)
+        if isinstance(model.target, NumberTarget)
+        else _labels(model, answers, around, is_typed)
+    )
+    if with_probabilities:
+        names = answer_names(model.target)
+        found += [(f"p_{name}", own) for name, own in zip(names, answers.T.astype(model.ensemble.dtype), strict=True)]
+    return found
+
+
+def raw_columns(model: Model, outputs: NDArray[Any]) -> list[Named]:
+    """The network's outputs as they are."""
+    of = answer_names(model.target)
+    return [(f"raw_{name}", own) for name, own in zip(of[-outputs.shape[1] :], outputs.T, strict=True)]
+
+
+def hidden_columns(layers: dict[str, NDArray[Any]]) -> list[Named]:
+    """The activation of each hidden neuron: h1_1, h1_2."""
+    return [(f"{name}_{neuron}", own) for name, a in layers.items() for neuron, own in enumerate(a.T, start=1)]
+
+
+def _numbers(model: Model, answers: Values, around: Around | None) -> list[Named]:
+    found: list[Named] = []
+    for place, (name, scale) in enumerate(zip(model.target.names, model.target_scales.tolist(), strict=True)):
+        ends = [("", answers)]
+        if around is not None and around.low is not None and around.high is not None:
+            ends += [("_low", around.low), ("_high", around.high)]
+        dtype = model.ensemble.dtype
+        found += [(f"{name}{end}", _honest_digits(of[:, place], scale, dtype)) for end, of in ends]
+    return found
+
+
+def _labels(model: Model, answers: Values, around: Around | None, is_typed: bool) -> list[Named]:
+    target = model.target
+    assert not isinstance(target, NumberTarget)
+    found: list[Named] = []
+    predicted = predicted_labels(target, answers, model.threshold).items()
+    for place, ((name, (labels, codes)), cell_type) in enumerate(zip(predicted, target.cell_types, strict=True)):
+        shown = labels if not is_typed or cell_type == "text" else typed_labels(labels, cell_type)
+        found.append((name, Labels(shown, codes)))
+        if around is not None and around.holds is not None:
+            holds = around.holds if isinstance(target, ClassTarget) else around.holds[:, place]
+            found.append((f"{name}_set", LabelSets(shown, holds)))
+    return found
+
+
+def _honest_digits(amounts: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Amounts with the digits the network has: it knows them, in units of `scale`, to the precision of its dtype."""
+    if scale == 1.0 or dtype == np.float64:
+        return amounts.astype(dtype)
+    return amounts.round(7 - math.floor(math.log10(scale)))
+
+
+def safe_column(column: Cells) -> Cells:
+    """A column without texts that a spreadsheet would take for formulas."""
+    if isinstance(column, Labels):
+        is_text = isinstance(column.values, Sequence)
+        return replace(column, values=without_formulas(column.values)) if is_text else column
+    if isinstance(column, LabelSets):
+        is_text = isinstance(column.labels, Sequence)
+        return replace(column, labels=without_formulas(column.labels)) if is_text else column
+    cells = column.cells() if isinstance(column, KeptArray) else column
+    return without_formulas(cells) if isinstance(cells, list) else column
+
+
+def without_clashes(names: list[str], keep: list[str]) -> list[str]:
+    """Predicted columns are told apart from kept ones of the same name, and from each other."""
+    free: list[str] = []
+    for name in names:
+        while name in keep or name in free:
+            name = f"predicted_{name}" if name in keep else f"{name}_"
+        free.append(name)
+    return free

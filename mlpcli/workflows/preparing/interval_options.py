@@ -1,0 +1,61 @@
+"""The section `intervals`: what goes with the rest of a config."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.targets.target import ClassTarget, Target, Task
+from mlpcli.evaluation.conformity import MISSING, MOST_GROUPS
+from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.resolution import has_validation
+
+
+def check_intervals(loaded: LoadedConfig, task: Task) -> None:
+    """Raise ConfigError where intervals are asked for that there cannot be."""
+    options, data = loaded.config.intervals, loaded.config.data
+    asked = [("by", options.by), ("level", options.level), ("rows", None if options.rows == "auto" else options.rows)]
+    keys = [f"intervals.{key}" for key, value in asked if value not in (None, "none")]
+    if not keys:
+        return
+    if data.weight is not None:
+        raise loaded.error(
+            keys[0],
+            "intervals do not go with data.weight: rows of different weight are not exchangeable. Leave one out.",
+        )
+    if options.rows == "none":
+        raise loaded.error(keys[0], "intervals.rows is none: no row calibrates. Write auto, or a fraction.")
+    if options.rows == "auto" and not has_validation(loaded):
+        raise loaded.error(
+            keys[0], "needs rows that are not trained on: set data.validation, or intervals.rows to a fraction."
+        )
+    if options.by in data.target and task != "classification":
+        raise loaded.error("intervals.by", f"{options.by} is the target, which makes groups of classes only.")
+
+
+def check_groups(loaded: LoadedConfig, target: Target, part: Part | None) -> None:
+    """Raise ConfigError where the calibration rows have more groups than a model keeps."""
+    if part is not None:
+        groups_of(loaded, target, part)
+
+
+def groups_of(loaded: LoadedConfig, target: Target, part: Part) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+    """The names of the groups of intervals, and the group of each calibration row (n_rows,); of no groups none.
+
+    Raises ConfigError for more groups than a model keeps.
+    """
+    by = loaded.config.intervals.by
+    if by is None:
+        return (), None
+    if isinstance(target, ClassTarget) and by == target.name:
+        return target.labels, np.asarray(part.truth, np.int64)
+    assert part.by is not None
+    levels, codes = part.by.levels, part.by.codes
+    if MISSING in levels:  # a text that is spelled so
+        codes = np.where(codes < 0, levels.index(MISSING), codes)
+    found, dense = np.unique(codes, return_inverse=True)
+    if len(found) > MOST_GROUPS:
+        raise loaded.error(
+            "intervals.by",
+            f"{by} has {len(found)} values, and at most {MOST_GROUPS} groups have intervals of their own.",
+        )
+    return tuple(MISSING if code < 0 else levels[code] for code in found.tolist()), np.asarray(dense, np.int64)

@@ -1,0 +1,73 @@
+"""Conformity scores of calibration rows, which a model keeps for its intervals and sets."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_outputs
+from mlpcli.evaluation.conformal import Kind
+from mlpcli.evaluation.conformity import CalibrationRows, ConformityScores, gather_scores
+from mlpcli.nn.losses import Poisson, Quantile
+from mlpcli.workflows.preparing.interval_options import groups_of
+from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.preparation import Prepared
+
+Values = NDArray[np.float64]
+ROWS_AT_ONCE = 1 << 16
+
+
+def conformity_scores(
+    prepared: Prepared, outputs_of: Callable[[Part], NDArray[np.floating[Any]]]
+) -> ConformityScores | None:
+    """The scores of the calibration rows: those set apart, or the validation rows; None where there are none.
+
+    `outputs_of` are the outputs (n_rows, n_out) of the members that have not seen a row.
+    """
+    part = prepared.validation if prepared.apart is None else prepared.apart
+    if part is None or prepared.loaded.config.intervals.rows == "none" or prepared.weight is not None:
+        return None
+    outputs = outputs_of(part)
+    target, loss = prepared.target, prepared.spec.loss
+    kind: Kind = "probability" if not isinstance(target, NumberTarget) else "absolute"
+    kind = "signed" if isinstance(loss, Quantile) and loss.quantile != 0.5 else kind
+    scale: Literal["plain", "log"] = "log" if getattr(target, "transform", "none") == "log" else "plain"
+    is_apart = prepared.apart is not None
+    folds = None if is_apart else prepared.folds
+    n_folds = 1 if folds is None else int(folds.max()) + 1
+    names, groups = groups_of(prepared.loaded, target, part)
+    source: Literal["apart", "folds", "validation"] = (
+        "apart" if is_apart else "validation" if folds is None else "folds"
+    )
+    rows = CalibrationRows(
+        kind,
+        scale,
+        isinstance(loss, Poisson),
+        source,
+        () if is_apart else prepared.chosen_on_validation,
+        n_folds,
+        prepared.loaded.config.intervals.by or "",
+        names,
+        (),
+    )
+    blocks = [
+        _scores_of(prepared, rows, outputs[start : start + ROWS_AT_ONCE], part.truth[start : start + ROWS_AT_ONCE])
+        for start in range(0, len(part.truth), ROWS_AT_ONCE)
+    ]
+    return gather_scores(rows, np.concatenate(blocks), folds, groups)
+
+
+def _scores_of(
+    prepared: Prepared, rows: CalibrationRows, outputs: NDArray[np.floating[Any]], truth: NDArray[Any]
+) -> Values:
+    """Scores (n_rows, n_targets) of some rows."""
+    target = prepared.target
+    answers = decode_outputs(target, prepared.target_state, outputs)
+    if isinstance(target, ClassTarget):
+        return np.asarray(-answers[np.arange(len(truth)), truth][:, None])
+    if not isinstance(target, NumberTarget):
+        return np.asarray(-np.where(truth > 0.5, answers, 1.0 - answers))
+    with np.errstate(all="ignore"):
+        errors = np.log1p(truth) - np.log1p(answers) if rows.scale == "log" else truth - answers
+    return np.asarray(errors if rows.kind == "signed" else np.abs(errors), np.float64)

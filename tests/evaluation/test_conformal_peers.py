@@ -1,0 +1,68 @@
+"""The ends and sets of MAPIE and crepes, which are other people's programs for the same papers."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
+
+from mlpcli.evaluation.conformal import intervals_of, keep, sets_of, upper_ends
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    mapie = pytest.importorskip("mapie.regression", reason="MAPIE is not installed (extra dev)")
+    crepes = pytest.importorskip("crepes", reason="crepes is not installed (extra dev)")
+
+LEVELS = [0.6, 0.8, 0.9, 0.95]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(260, 3))
+    return X, X @ np.array([1.0, -2.0, 0.5]) + rng.standard_t(3, size=260)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_split_intervals_are_those_of_mapie_and_crepes(rows, level):
+    X, y = rows
+    model = LinearRegression().fit(X[:100], y[:100])
+    answers = model.predict(X)
+    low, high = intervals_of("absolute", [keep(np.abs(y - answers)[100:200])], level)(answers[None, 200:])
+    peer = mapie.SplitConformalRegressor(model, confidence_level=level, prefit=True).conformalize(
+        X[100:200], y[100:200]
+    )
+    ends = peer.predict_interval(X[200:])[1][:, :, 0]
+    np.testing.assert_allclose(np.column_stack([low, high]), ends, rtol=1e-12)
+    other = crepes.ConformalRegressor().fit((y - answers)[100:200])
+    np.testing.assert_allclose(np.column_stack([low, high]), other.predict_int(answers[200:], confidence=level))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_intervals_of_folds_are_the_cv_plus_of_mapie(rows, level):
+    X, y = rows
+    cut = KFold(5)
+    peer = mapie.CrossConformalRegressor(LinearRegression(), confidence_level=level, method="plus", cv=cut)
+    ends = peer.fit_conformalize(X[:200], y[:200]).predict_interval(X[200:])[1][:, :, 0]
+    members = [(LinearRegression().fit(X[seen], y[seen]), own) for seen, own in cut.split(X[:200])]
+    scores = [keep(np.abs(y[own] - model.predict(X[own])), 5) for model, own in members]
+    low, high = intervals_of("absolute", scores, level)(np.stack([model.predict(X[200:]) for model, _ in members]))
+    slack = 2 * upper_ends(scores, level).step  # of the grid, on which no end is too narrow
+    assert (ends[:, 0] - slack <= low).all()
+    assert (low <= ends[:, 0] + 1e-9).all()
+    assert (ends[:, 1] - 1e-9 <= high).all()
+    assert (high <= ends[:, 1] + slack).all()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_sets_of_labels_are_those_of_crepes(level):
+    rng = np.random.default_rng(6)
+    probabilities = rng.dirichlet(np.ones(4), size=300)
+    truth = np.array([rng.choice(4, p=one) for one in probabilities])
+    known = -probabilities[np.arange(200), truth[:200]]
+    find = sets_of([keep(known)], level)
+    held = np.stack([find(-probabilities[None, 200:, label]) for label in range(4)], axis=1)
+    peer = crepes.ConformalClassifier().fit(known, seed=0)
+    expected = peer.predict_set(-probabilities[200:], confidence=level, smoothing=False)
+    np.testing.assert_array_equal(held, np.asarray(expected, np.bool_))
