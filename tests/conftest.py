@@ -1,5 +1,6 @@
 """What the tests of commands share: a folder to work in, and models that were trained once."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -19,6 +20,9 @@ settings.load_profile("mlpcli")
 # starts others that do not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a test writes need not outlive a power cut, and waiting for the disk would be a large part of every small training.
+os.fsync = os.fstat  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True)
