@@ -21,7 +21,7 @@ settings.load_profile("mlpcli")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What a test writes need not outlive a power cut, and waiting for the disk would be a large part of every small training.
+# What a test writes need not outlive a power cut, and waiting for the disk is a large part of a small training.
 os.fsync = os.fstat  # type: ignore[assignment]
 
 
