@@ -88,8 +88,8 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """Rows with their truth and what a model answered, decoded; `weights` and `threshold` as for `score_answers`."""
+class Predictions:
+    """Rows with their truth and what a model predicts for them, decoded; `weights` and `threshold` as for `score_answers`."""
 
     target: Target
     truth: NDArray[Any]
@@ -109,7 +109,7 @@ class Answered:
             intervals = score_intervals(target.task, evidence, names, wanted, certainty, rng)
         return Scored(scores, intervals, reasons_undefined(target, self.truth, self.weights, scores))
 
-    def only(self, rows: NDArray[np.bool_]) -> "Answered":
+    def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """Some of the rows."""
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights)

@@ -246,7 +246,7 @@ def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_ROWS_APART
-    note = few_rows_note(run.rows.answered, run.rows.n_folds, run.rows.prepared.spec.seed)
+    note = few_rows_note(run.rows.predictions, run.rows.n_folds, run.rows.prepared.spec.seed)
     fact, _, remedy = note.partition(". From ")
     if not note:
         return []

@@ -21,7 +21,7 @@ from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
-from mlpcli.workflows.certainty import Answered, Scored, notes_on_sides, notes_on_unknown
+from mlpcli.workflows.certainty import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
@@ -119,10 +119,10 @@ def evaluate_table(
         drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    answered = Answered(target, truth, answers, row_weight, model.threshold)
-    scored = answered.score(certainty, interval_keys)
+    predictions = Predictions(target, truth, answers, row_weight, model.threshold)
+    scored = predictions.score(certainty, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
-    tables = slice_tables(by, table.take(rows), roles, answered, gates, certainty)
+    tables = slice_tables(by, table.take(rows), roles, predictions, gates, certainty)
     of_all = scored.judge(gates)
     verdicts = (*of_all, *(one for of in tables for part in of.slices for one in part.verdicts))
     confusion = None

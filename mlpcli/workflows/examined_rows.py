@@ -15,7 +15,7 @@ from mlpcli.model import Model
 from mlpcli.probabilities import no_and_yes
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.certainty import Answered
+from mlpcli.workflows.certainty import Predictions
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.recorded import check_data, recorded_config
@@ -66,11 +66,11 @@ class Rows:
         return self._decoded(evaluator.run(ensemble.flats)[1].mean(axis=0))
 
     @property
-    def answered(self) -> Answered:
+    def predictions(self) -> Predictions:
         """The held-out rows with truth and answers."""
         assert self.held_out is not None
         held_out, model = self.held_out, self.model
-        return Answered(model.target, held_out.truth, self.answers, held_out.weights, model.threshold)
+        return Predictions(model.target, held_out.truth, self.answers, held_out.weights, model.threshold)
 
     def columns(self) -> Mapping[str, tuple[Inputs, Inputs]]:
         """The inputs of each column on training and on held-out rows; rows of folds are dealt into two halves.
@@ -114,7 +114,7 @@ class Rows:
         return np.asarray(-np.log(np.maximum(right, _LEAST)).mean(axis=1))
 
     def counts_of_answers(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-        """Names of classes (or of yes/no targets), rows of each (or with yes), and how often each is answered.
+        """Names of classes (or of yes/no targets), rows of each (or with yes), and how often each is predictions.
 
         They are those of the held-out rows, if there are any: what was remembered answers every class.
         """

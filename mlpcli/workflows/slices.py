@@ -14,7 +14,7 @@ from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.watching import tell
-from mlpcli.workflows.certainty import Answered, Scored
+from mlpcli.workflows.certainty import Predictions, Scored
 from mlpcli.workflows.main_metrics import main_metrics
 
 FEW_ROWS = 30
@@ -66,7 +66,7 @@ def slice_tables(
     by: By,
     table: Table,
     roles: Mapping[str, Role],
-    answered: Answered,
+    predictions: Predictions,
     gates: Sequence[Gate],
     certainty: IntervalOptions,
 ) -> tuple[SliceTable, ...]:
@@ -75,32 +75,32 @@ def slice_tables(
     Raises DataError for a column without groups.
     """
     if by.is_crossed and by.columns:
-        return (_slice_table(by, by.columns, cross_groups(table, by.columns, roles), answered, gates, certainty),)
+        return (_slice_table(by, by.columns, cross_groups(table, by.columns, roles), predictions, gates, certainty),)
     groups = {column: group_rows(table, column, roles) for column in by.columns}
-    return tuple(_slice_table(by, (column,), groups[column], answered, gates, certainty) for column in by.columns)
+    return tuple(_slice_table(by, (column,), groups[column], predictions, gates, certainty) for column in by.columns)
 
 
 def _slice_table(
     by: By,
     columns: tuple[str, ...],
     groups: Groups,
-    answered: Answered,
+    predictions: Predictions,
     gates: Sequence[Gate],
     certainty: IntervalOptions,
 ) -> SliceTable:
-    task = answered.target.task
+    task = predictions.target.task
     gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []
-    first = main_metrics(task, answer_names(answered.target))
+    first = main_metrics(task, answer_names(predictions.target))
     metric = gated[0] if gated else first[0]
     keys = tuple(dict.fromkeys([*first, *gated]))
     if certainty.replicates is None:
         affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
-        certainty = replace(certainty, replicates=min(affordable, replicates_for(len(answered.truth))))
+        certainty = replace(certainty, replicates=min(affordable, replicates_for(len(predictions.truth))))
     slices = []
     for code, name in enumerate(groups.names):
         tell("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
         rows = groups.codes == code
-        scored = answered.only(rows).score(certainty, keys)
+        scored = predictions.only(rows).score(certainty, keys)
         verdicts = scored.judge(gates, name) if by.is_gated else []
         slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(verdicts)))
     sign = 1 if find_metric(metric).higher_is_better else -1

@@ -7,7 +7,7 @@ import numpy as np
 from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions
 from mlpcli.messages import number
-from mlpcli.workflows.certainty import Answered
+from mlpcli.workflows.certainty import Predictions
 
 WITHIN = 0.1
 
@@ -23,17 +23,17 @@ ASKED = {"classification": ("accuracy",), "multilabel": ("hamming_loss",), "regr
 OF_TWO_CLASSES = ("roc_auc", "accuracy")
 
 
-def few_rows_note(answered: Answered, n_folds: int, seed: int) -> str:
+def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
     """A sentence where few validation rows leave a score open by more than twice WITHIN, else "".
 
     Rows of folds, `n_folds` of them or 0, leave it open further: their scores go together.
     """
     certainty = USUAL.of_folds(n_folds) if n_folds else USUAL
-    n_rows, task, enough = len(answered.truth), answered.target.task, fewest_rows(certainty)
+    n_rows, task, enough = len(predictions.truth), predictions.target.task, fewest_rows(certainty)
     if n_rows >= enough:
         return ""
-    asked = OF_TWO_CLASSES if len(answer_names(answered.target)) == 2 and task == "classification" else ASKED[task]
-    scored, shown = answered.score(certainty, asked, seed), []
+    asked = OF_TWO_CLASSES if len(answer_names(predictions.target)) == 2 and task == "classification" else ASKED[task]
+    scored, shown = predictions.score(certainty, asked, seed), []
     for key in asked:
         interval = scored.intervals.get(key)
         if key not in scored.scores or not np.isfinite(scored.scores[key]):

@@ -17,7 +17,7 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
-from mlpcli.workflows.certainty import Answered, reasons_undefined
+from mlpcli.workflows.certainty import Predictions, reasons_undefined
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.preparing.data_store import SCORED_ROWS
 from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
@@ -189,12 +189,12 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     certainty = USUAL
     if last is prepared.validation and (n_folds := _n_folds(prepared)):
         certainty = USUAL.of_folds(n_folds)
-    return _answered(prepared, last, ensemble).judge(gates, prepared.spec.seed, certainty)
+    return _predictions(prepared, last, ensemble).judge(gates, prepared.spec.seed, certainty)
 
 
-def _answered(prepared: Prepared, part: Part, ensemble: Ensemble) -> Answered:
+def _predictions(prepared: Prepared, part: Part, ensemble: Ensemble) -> Predictions:
     answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
-    return Answered(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
+    return Predictions(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
 def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
@@ -202,7 +202,7 @@ def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
     validation, n_folds = prepared.validation, _n_folds(prepared)
     if validation is None or len(validation.truth) >= fewest_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
         return ""
-    return few_rows_note(_answered(prepared, validation, ensemble), n_folds, prepared.spec.seed)
+    return few_rows_note(_predictions(prepared, validation, ensemble), n_folds, prepared.spec.seed)
 
 
 def _n_folds(prepared: Prepared) -> int:
