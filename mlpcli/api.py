@@ -145,7 +145,7 @@ class TrainedModel:
         gates = make_gates(minimum or {}, maximum or {})
         check_gates(self._model, gates)
         table = self._scored_table(rows, truth)
-        result = evaluate_table(self._model, table, gates, certainty=IntervalOptions(confidence))
+        result = evaluate_table(self._model, table, gates, interval_options=IntervalOptions(confidence))
         intervals = result.scored.intervals
         ends = {key: (intervals[key].low, intervals[key].high) for key in intervals}
         unknown = (float("nan"), float("nan"))

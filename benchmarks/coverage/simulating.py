@@ -39,13 +39,13 @@ def _simulate(name: str, kind: Kind, n_rows: int, repeats: int) -> Iterator[Coun
     truth, names = kind.truth(n_rows), kind.names(n_rows)
     metrics = [key for key in metric_names(kind.task, names) if "[" not in key and METRICS[key].has_interval]
     found = {metric: dict.fromkeys(("given", "below", "above", "compared", "better", "worse"), 0) for metric in metrics}
-    certainty = IntervalOptions(CONFIDENCE, REPLICATES.get(n_rows))
+    interval_options = IntervalOptions(CONFIDENCE, REPLICATES.get(n_rows))
     for repeat in range(repeats):
         rows = kind.draw(np.random.default_rng([n_rows, repeat]), n_rows, 2, len(names))
         scores = SCORE_ALL[kind.task](rows.y, rows.answers[0], names, rows.weights)
         wanted = {metric: scores[metric] for metric in metrics}
         evidence = gather(kind.task, rows.y, rows.answers[0], rows.weights, None)
-        intervals = score_intervals(kind.task, evidence, names, wanted, certainty, np.random.default_rng(0))
+        intervals = score_intervals(kind.task, evidence, names, wanted, interval_options, np.random.default_rng(0))
         for metric, interval in intervals.items():
             found[metric]["given"] += not math.isnan(interval.low)
             found[metric]["below"] += truth[metric] < interval.low

@@ -64,7 +64,7 @@ def score_intervals(
     evidence: Evidence,
     names: Sequence[str],
     scores: Mapping[str, float],
-    certainty: IntervalOptions,
+    options: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
     """The interval of each of `scores`, which are those of the evidence, or why it has none; a metric may have none.
@@ -78,21 +78,21 @@ def score_intervals(
         key: no_interval(f"{key} itself is not defined for these rows") for key in wanted if key not in defined
     }
     with np.errstate(all="ignore"):
-        found |= _of_shares(task, evidence, parts, defined, certainty.z)
+        found |= _of_shares(task, evidence, parts, defined, options.z)
         others = {key: score for key, score in defined.items() if key not in found}
         if isinstance(evidence, NumberEvidence):
             of_numbers = {key: output_alone(evidence, parts[key]) if key in parts else evidence for key in others}
             found |= {
-                key: number_interval(find_metric(key), of_numbers[key], score, certainty.confidence)
+                key: number_interval(find_metric(key), of_numbers[key], score, options.confidence)
                 for key, score in others.items()
             }
         else:
             sample = ClassSample(task, evidence, names)
             for key, score in others.items():
                 of_key = sample.only(parts[key]) if key in parts else sample
-                found[key] = class_interval(of_key, find_metric(key), score, certainty.confidence, certainty.z)
+                found[key] = class_interval(of_key, find_metric(key), score, options.confidence, options.z)
         resampled = {key: scores[key] for key, interval in found.items() if interval is None}
-        found |= _bootstrapped(evidence, parts, resampled, certainty, rng) if resampled else {}
+        found |= _bootstrapped(evidence, parts, resampled, options, rng) if resampled else {}
     return {key: interval for key in wanted if (interval := found[key]) is not None}
 
 
@@ -151,14 +151,14 @@ def _bootstrapped(
     evidence: Evidence,
     parts: Mapping[str, int],
     scores: Mapping[str, float],
-    certainty: IntervalOptions,
+    options: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
     """The intervals of scores of numbers."""
     metrics = {key: find_metric(key) for key in scores}
     measures = {key: metric.together["regression"] for key, metric in metrics.items() if key not in parts}
     measures |= {f"{metric.name}[]": metric.each["regression"] for key, metric in metrics.items() if key in parts}
-    n_replicates = certainty.replicates or replicates_for(len(evidence.rows.y))
+    n_replicates = options.replicates or replicates_for(len(evidence.rows.y))
     resampled = resample(evidence, measures, n_replicates, rng)
     found = {}
     for key, metric in metrics.items():
@@ -166,6 +166,6 @@ def _bootstrapped(
             of[f"{metric.name}[]"][:, parts[key]] if key in parts else of[key]
             for of in (resampled.replicates, resampled.left_out)
         )
-        low, high = bca(scores[key], replicates, left_out, certainty.z)
+        low, high = bca(scores[key], replicates, left_out, options.z)
         found[key] = Interval(low, high) if low < high else no_interval("every resample of these rows gives the same")
     return found

@@ -21,9 +21,9 @@ from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
-from mlpcli.workflows.certainty import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.scoring import far_worse_on_rows
 from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
@@ -44,7 +44,7 @@ class EvalResult:
     confusion: NDArray[np.float64] | NDArray[np.int64] | None
     counts: TransformCounts
     notes: tuple[str, ...]
-    certainty: IntervalOptions
+    interval_options: IntervalOptions
     slice_tables: tuple[SliceTable, ...]
     seconds: float
     drift: DriftReport | None = None
@@ -62,7 +62,7 @@ def evaluate(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_drift: str = "ignore",
-    certainty: IntervalOptions = USUAL,
+    interval_options: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
 ) -> EvalResult:
     """Score a model on a table with the target columns, and on the groups of its rows.
@@ -74,7 +74,7 @@ def evaluate(
     check_on_drift(on_drift, model)
     check_gates(model, gates)
     as_read = read_columns(source, format_of(model, delimiter, encoding), model.schemas, by.columns)
-    result = evaluate_table(model, as_read, gates, on_drift != "ignore", certainty, by)
+    result = evaluate_table(model, as_read, gates, on_drift != "ignore", interval_options, by)
     odd = describe_counts(result.counts)
     notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
     return replace(result, notes=notes, seconds=perf_counter() - started)
@@ -94,7 +94,7 @@ def evaluate_table(
     as_read: Table,
     gates: Sequence[Gate] = (),
     looks_for_drift: bool = False,
-    certainty: IntervalOptions = USUAL,
+    interval_options: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
 ) -> EvalResult:
@@ -120,9 +120,9 @@ def evaluate_table(
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     predictions = Predictions(target, truth, answers, row_weight, model.threshold)
-    scored = predictions.score(certainty, interval_keys)
+    scored = predictions.score(interval_options, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
-    tables = slice_tables(by, table.take(rows), roles, predictions, gates, certainty)
+    tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
     of_all = scored.judge(gates)
     verdicts = (*of_all, *(one for of in tables for part in of.slices for one in part.verdicts))
     confusion = None
@@ -140,4 +140,6 @@ def evaluate_table(
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
-    return EvalResult(model, len(rows), scored, verdicts, confusion, counts, notes, certainty, tables, seconds, drift)
+    return EvalResult(
+        model, len(rows), scored, verdicts, confusion, counts, notes, interval_options, tables, seconds, drift
+    )

@@ -15,7 +15,7 @@ from mlpcli.model import Model
 from mlpcli.probabilities import no_and_yes
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.certainty import Predictions
+from mlpcli.workflows.predictions import Predictions
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.recorded import check_data, recorded_config

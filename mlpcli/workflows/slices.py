@@ -14,8 +14,8 @@ from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.watching import tell
-from mlpcli.workflows.certainty import Predictions, Scored
 from mlpcli.workflows.main_metrics import main_metrics
+from mlpcli.workflows.predictions import Predictions, Scored
 
 FEW_ROWS = 30
 REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enough
@@ -68,16 +68,16 @@ def slice_tables(
     roles: Mapping[str, Role],
     predictions: Predictions,
     gates: Sequence[Gate],
-    certainty: IntervalOptions,
+    options: IntervalOptions,
 ) -> tuple[SliceTable, ...]:
     """A table for each column of `by`, or one for all of them crossed; `roles` are of columns that the model knows.
 
     Raises DataError for a column without groups.
     """
     if by.is_crossed and by.columns:
-        return (_slice_table(by, by.columns, cross_groups(table, by.columns, roles), predictions, gates, certainty),)
+        return (_slice_table(by, by.columns, cross_groups(table, by.columns, roles), predictions, gates, options),)
     groups = {column: group_rows(table, column, roles) for column in by.columns}
-    return tuple(_slice_table(by, (column,), groups[column], predictions, gates, certainty) for column in by.columns)
+    return tuple(_slice_table(by, (column,), groups[column], predictions, gates, options) for column in by.columns)
 
 
 def _slice_table(
@@ -86,21 +86,21 @@ def _slice_table(
     groups: Groups,
     predictions: Predictions,
     gates: Sequence[Gate],
-    certainty: IntervalOptions,
+    options: IntervalOptions,
 ) -> SliceTable:
     task = predictions.target.task
     gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []
     first = main_metrics(task, answer_names(predictions.target))
     metric = gated[0] if gated else first[0]
     keys = tuple(dict.fromkeys([*first, *gated]))
-    if certainty.replicates is None:
+    if options.replicates is None:
         affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
-        certainty = replace(certainty, replicates=min(affordable, replicates_for(len(predictions.truth))))
+        options = replace(options, replicates=min(affordable, replicates_for(len(predictions.truth))))
     slices = []
     for code, name in enumerate(groups.names):
         tell("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
         rows = groups.codes == code
-        scored = predictions.only(rows).score(certainty, keys)
+        scored = predictions.only(rows).score(options, keys)
         verdicts = scored.judge(gates, name) if by.is_gated else []
         slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(verdicts)))
     sign = 1 if find_metric(metric).higher_is_better else -1

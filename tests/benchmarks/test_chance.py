@@ -9,7 +9,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.gates import Gate
-from mlpcli.workflows.certainty import Predictions
+from mlpcli.workflows.predictions import Predictions
 from mlpcli.workflows.preparing.expectations import check_gates
 
 HONEST = [setting for setting in SETTINGS if "choose nothing" in setting.name or setting.has_test]

@@ -23,13 +23,13 @@ QUICK = IntervalOptions(0.95, 100)
 brisk = settings(max_examples=40, deadline=None)
 
 
-def intervals_of(task, y, predicted, weights=None, seed=0, certainty=QUICK, keys=None):
+def intervals_of(task, y, predicted, weights=None, seed=0, interval_options=QUICK, keys=None):
     """Scores of a task, and their intervals."""
     names = NAMES[: predicted.shape[1]]
     scores = SCORE_ALL[task](y, predicted, names, weights)
     wanted = scores if keys is None else {key: scores[key] for key in keys}
     evidence = gather(task, y, predicted, weights, None)
-    return scores, score_intervals(task, evidence, names, wanted, certainty, np.random.default_rng(seed))
+    return scores, score_intervals(task, evidence, names, wanted, interval_options, np.random.default_rng(seed))
 
 
 def drawn_classes(rng, n_rows, n_classes=2, sharpness=1.5):
@@ -114,7 +114,7 @@ def test_resamples_score_as_the_rows_that_they_repeat(task, data):
 @given(st.data())
 def test_an_interval_holds_its_score_and_one_that_is_not_defined_has_none(task, data):
     y, predicted, weights = data.draw(CASES[task])
-    scores, intervals = intervals_of(task, y, predicted, weights, certainty=IntervalOptions(0.9, 20))
+    scores, intervals = intervals_of(task, y, predicted, weights, interval_options=IntervalOptions(0.9, 20))
     assert set(intervals) == {key for key in scores if not key.startswith(("max_error", "ece"))}
     for key, interval in intervals.items():
         if math.isnan(interval.low):
@@ -194,8 +194,8 @@ def test_the_same_seed_gives_the_same_interval_whatever_the_size_of_the_blocks(m
 
 def test_more_confidence_is_a_wider_interval():
     y, p = drawn_classes(np.random.default_rng(0), 200)
-    _, narrow = intervals_of("classification", y, p, certainty=IntervalOptions(0.8, 500))
-    _, wide = intervals_of("classification", y, p, certainty=IntervalOptions(0.99, 500))
+    _, narrow = intervals_of("classification", y, p, interval_options=IntervalOptions(0.8, 500))
+    _, wide = intervals_of("classification", y, p, interval_options=IntervalOptions(0.99, 500))
     assert all(wide[key].low < narrow[key].low and narrow[key].high < wide[key].high for key in wide)
 
 
@@ -204,8 +204,8 @@ def test_more_confidence_is_a_wider_interval():
 def test_only_the_ratios_of_weights_matter(case):
     y, p, weights = case
     weights = np.ones(len(y)) if weights is None else weights
-    _, ours = intervals_of("classification", y, p, weights, certainty=IntervalOptions(0.95, 20))
-    _, doubled = intervals_of("classification", y, p, 4 * weights, certainty=IntervalOptions(0.95, 20))
+    _, ours = intervals_of("classification", y, p, weights, interval_options=IntervalOptions(0.95, 20))
+    _, doubled = intervals_of("classification", y, p, 4 * weights, interval_options=IntervalOptions(0.95, 20))
     for key, interval in ours.items():
         assert (interval.low, interval.high) == pytest.approx((doubled[key].low, doubled[key].high), nan_ok=True), key
 

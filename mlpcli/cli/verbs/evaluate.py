@@ -32,7 +32,7 @@ from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.messages import count, interval, listed, number
 
 if TYPE_CHECKING:
-    from mlpcli.workflows import certainty
+    from mlpcli.workflows import predictions
     from mlpcli.workflows.evaluate import EvalResult
     from mlpcli.workflows.slices import Slice, SliceTable
 
@@ -90,7 +90,7 @@ def evaluate(
 
 def document(result: "EvalResult") -> Document:
     """Every score with its interval, the scores per class, the confusion matrix, the groups, and the gates."""
-    confidence = f"intervals at {result.certainty.confidence:.4g}"
+    confidence = f"intervals at {result.interval_options.confidence:.4g}"
     title = f"{count(result.n_rows, 'row')} · {describe_target(result.model.target)} · {confidence}"
     scored = result.scored
     rows = [
@@ -112,7 +112,7 @@ def as_json(result: "EvalResult") -> dict[str, Any]:
         "n_rows": result.n_rows,
         "task": result.model.target.task,
         "scores": result.scored.scores,
-        "confidence": result.certainty.confidence,
+        "confidence": result.interval_options.confidence,
         "intervals": _intervals_json(result.scored),
         "gates": gates_json(result.verdicts),
         "passed": result.passed,
@@ -143,14 +143,14 @@ def _slices_json(table: "SliceTable") -> dict[str, Any]:
     }
 
 
-def _intervals_json(scored: "certainty.Scored") -> dict[str, dict[str, float | str]]:
+def _intervals_json(scored: "predictions.Scored") -> dict[str, dict[str, float | str]]:
     return {
         key: {"low": one.low, "high": one.high, **({"reason": one.reason} if one.reason else {})}
         for key, one in scored.intervals.items()
     }
 
 
-def _parts(scored: "certainty.Scored") -> list[Table]:
+def _parts(scored: "predictions.Scored") -> list[Table]:
     """Scores per class, output or column: a row each, two columns per metric."""
     parts: dict[str, dict[str, str]] = {}
     for key in scored.scores:
@@ -176,7 +176,7 @@ def _parts(scored: "certainty.Scored") -> list[Table]:
     return [Table(columns, rows, more=f"and {n_more} more (--json shows all)" if n_more > 0 else "")]
 
 
-def _reasons_of_parts(scored: "certainty.Scored") -> list[Paragraph]:
+def _reasons_of_parts(scored: "predictions.Scored") -> list[Paragraph]:
     """Why scores of classes or targets have no interval; of many reasons the first."""
     reasons = list(scored.without_interval(of_parts=True).items())
     n_more = len(reasons) - MOST_REASONS

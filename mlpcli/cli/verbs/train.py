@@ -86,7 +86,7 @@ def train(
 
 def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
-    from mlpcli.workflows.certainty import notes_on_unknown
+    from mlpcli.workflows.predictions import notes_on_unknown
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):

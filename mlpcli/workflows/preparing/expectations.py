@@ -6,7 +6,7 @@ from mlpcli.evaluation.gates import Gate, fault_of, make_gates
 from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
-from mlpcli.workflows.certainty import notes_on_sides
+from mlpcli.workflows.predictions import notes_on_sides
 from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
 

@@ -7,14 +7,14 @@ import numpy as np
 from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions
 from mlpcli.messages import number
-from mlpcli.workflows.certainty import Predictions
+from mlpcli.workflows.predictions import Predictions
 
 WITHIN = 0.1
 
 
-def fewest_rows(certainty: IntervalOptions) -> int:
+def fewest_rows(options: IntervalOptions) -> int:
     """Rows from which on any fraction is known to within WITHIN: z sqrt(1/4 / n) = WITHIN."""
-    return ceil((certainty.z / 2 / WITHIN) ** 2)
+    return ceil((options.z / 2 / WITHIN) ** 2)
 
 
 FEWEST_ROWS = fewest_rows(USUAL)  # that stand for themselves
@@ -28,12 +28,12 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
 
     Rows of folds, `n_folds` of them or 0, leave it open further: their scores go together.
     """
-    certainty = USUAL.of_folds(n_folds) if n_folds else USUAL
-    n_rows, task, enough = len(predictions.truth), predictions.target.task, fewest_rows(certainty)
+    options = USUAL.of_folds(n_folds) if n_folds else USUAL
+    n_rows, task, enough = len(predictions.truth), predictions.target.task, fewest_rows(options)
     if n_rows >= enough:
         return ""
     asked = OF_TWO_CLASSES if len(answer_names(predictions.target)) == 2 and task == "classification" else ASKED[task]
-    scored, shown = predictions.score(certainty, asked, seed), []
+    scored, shown = predictions.score(options, asked, seed), []
     for key in asked:
         interval = scored.intervals.get(key)
         if key not in scored.scores or not np.isfinite(scored.scores[key]):

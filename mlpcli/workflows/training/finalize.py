@@ -17,8 +17,8 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
-from mlpcli.workflows.certainty import Predictions, reasons_undefined
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
+from mlpcli.workflows.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.preparing.data_store import SCORED_ROWS
 from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.parts import Part
@@ -186,10 +186,10 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
-    certainty = USUAL
+    interval_options = USUAL
     if last is prepared.validation and (n_folds := _n_folds(prepared)):
-        certainty = USUAL.of_folds(n_folds)
-    return _predictions(prepared, last, ensemble).judge(gates, prepared.spec.seed, certainty)
+        interval_options = USUAL.of_folds(n_folds)
+    return _predictions(prepared, last, ensemble).judge(gates, prepared.spec.seed, interval_options)
 
 
 def _predictions(prepared: Prepared, part: Part, ensemble: Ensemble) -> Predictions:

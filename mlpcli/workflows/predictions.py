@@ -89,7 +89,7 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows with their truth and what a model predicts for them, decoded; `weights` and `threshold` as for `score_answers`."""
+    """Rows with their truth and what a model predicts, decoded; `weights` and `threshold` as for `score_answers`."""
 
     target: Target
     truth: NDArray[Any]
@@ -97,7 +97,7 @@ class Predictions:
     weights: Values | None
     threshold: Values | None
 
-    def score(self, certainty: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
+    def score(self, interval_options: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
         """Every score, and the interval of each, or of those in `keys`."""
         target = self.target
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
@@ -106,7 +106,7 @@ class Predictions:
         evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
             rng = rng_of(seed, "bootstrap")
-            intervals = score_intervals(target.task, evidence, names, wanted, certainty, rng)
+            intervals = score_intervals(target.task, evidence, names, wanted, interval_options, rng)
         return Scored(scores, intervals, reasons_undefined(target, self.truth, self.weights, scores))
 
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
@@ -114,6 +114,6 @@ class Predictions:
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights)
 
-    def judge(self, gates: Sequence[Gate], seed: int, certainty: IntervalOptions = USUAL) -> list[Verdict]:
+    def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[Verdict]:
         """What gates say of these rows, with intervals where they ask for them."""
-        return self.score(certainty, [without_end(gate.metric) for gate in gates], seed).judge(gates)
+        return self.score(interval_options, [without_end(gate.metric) for gate in gates], seed).judge(gates)
