@@ -150,7 +150,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers():
 
 
 VERBS = (
-    *("init", "check", "train", "predict", "evaluate", "compare", "explain", "export"),
+    *("init", "check", "train", "predict", "evaluate", "compare", "cv", "explain", "export"),
     *("inspect", "diff", "runs", "plot", "doctor", "repro", "schema"),
 )
 LAZY = {
@@ -158,6 +158,7 @@ LAZY = {
     ("__main__.py", "main"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
     *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
+    ("cli/verbs/cv.py", "document"),
     ("cli/verbs/inspect.py", "_treatment"),
     ("cli/verbs/explain.py", "_change"),
     *(("cli/completion.py", f"complete_{name}") for name in ("setting", "metric", "recipe", "task")),

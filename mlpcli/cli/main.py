@@ -23,6 +23,7 @@ from mlpcli.cli.signals import Signals
 from mlpcli.cli.terminal import width_of
 from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
+from mlpcli.cli.verbs.cv import cv
 from mlpcli.cli.verbs.diff import diff
 from mlpcli.cli.verbs.doctor import doctor
 from mlpcli.cli.verbs.evaluate import evaluate
@@ -65,6 +66,7 @@ app = typer.Typer(
 app.command("init", cls=TextVerb)(init)
 app.command("check", cls=Verb)(check)
 app.command("train", cls=Verb)(train)
+app.command("cv", cls=Verb)(cv)
 app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)

@@ -49,12 +49,23 @@ def config_overrides(settings: list[str] | None, output: str | None, seed: int |
 
 
 def resume_command(
-    config: str, settings: list[str] | None, output: str | None, seed: int | None, rest: list[str]
+    config: str,
+    settings: list[str] | None,
+    output: str | None,
+    seed: int | None,
+    rest: list[str],
+    verb: str = "train",
 ) -> str:
-    """What to type to go on with an interrupted training; `rest` are further words."""
-    words = ["mlp", "train", config]
+    """What to type to go on with an interrupted training or cross-validation; `rest` are further words."""
+    words = ["mlp", verb, config]
     for setting in settings or []:
         words += ["--set", setting]
     words += ["--output", output] if output is not None else []
     words += ["--seed", str(seed)] if seed is not None else []
     return shlex.join([*words, "--resume", *rest])
+
+
+def words_of_gates(minimum: list[str] | None, maximum: list[str] | None) -> list[str]:
+    """The gates of the command line again."""
+    gates = {"--min": minimum, "--max": maximum}
+    return [word for option, texts in gates.items() for text in texts or () for word in (option, text)]

@@ -134,6 +134,10 @@ not blur it. `worse` and `better` mean that the whole interval lies on one side;
 must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of two models that are
 equally good the new one is called worse in about (1 - confidence) / 2 of all cases. Where the rows are too few or the
 errors too uneven for an interval there is no verdict, and a line says why.""",
+    "cv": """\
+Each fold is scored by a model that was trained on the others, preprocessing included. Of these rows validation rows are
+held out as `data.validation` says; they choose the epoch. The folder (`runs/NAME-cv`, or `--output`) gets `cv.json` and
+`out_of_fold.csv`. [cv.md](cv.md) says what folds there are and what the interval covers.""",
     "explain": """\
 Without `--rows` and `--columns` the table needs the target column: every input column is shuffled, and the loss of the
 score is shown with its interval. [explain.md](explain.md) describes all three answers.""",

@@ -91,6 +91,28 @@ def group_codes(column: CategoricalColumn) -> Codes:
     return codes
 
 
+def folds_ahead(
+    times: Times, n_folds: int, gap: float = 0.0, groups: Codes | None = None
+) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Of each fold the rows to train on and those to score (n_rows,), the latter always later: forward chaining.
+
+    The rows are cut into `n_folds` + 1 spans of time; fold f trains on what comes before span f + 1, and scores that.
+    `gap` and `groups` as for `deal_ahead`. Raises IndivisibleRows where a fold would have nothing to train on.
+    """
+    times = np.where(np.isnan(times), -np.inf, times)
+    starts = times if groups is None else first_times(times, groups)
+    span_of = cut_by_time(starts, (1.0 / (n_folds + 1),) * (n_folds + 1))
+    found = []
+    for span in range(1, n_folds + 1):
+        begins = float(starts[span_of == span].min())
+        with np.errstate(invalid="ignore"):
+            is_before = (span_of < span) & (times < begins) & (begins - times >= gap)
+        if not is_before.any():
+            raise IndivisibleRows(_why_empty(gap, groups))
+        found.append((is_before, span_of == span))
+    return found
+
+
 def first_times(times: Times, groups: Codes) -> Times:
     """The time of the first row of each row's group (n_rows,)."""
     places = np.unique(groups, return_inverse=True)[1]

@@ -19,6 +19,12 @@ def numbered(path: str) -> str:
     return next(name for n in count(1) if not os.path.lexists(name := f"{path}.{n}"))
 
 
+def free_name(path: str) -> str:
+    """A path that nothing has: this one, else `notes.1.md` for `notes.md`, and so on."""
+    stem, ending = os.path.splitext(path)
+    return next(name for n in count() if not os.path.lexists(name := f"{stem}.{n}{ending}" if n else path))
+
+
 def _settings(path: str) -> list[bytes]:
     """The lines of a config but those of `output`, without reading YAML: what only uses a model needs none."""
     kept, is_output = [], False

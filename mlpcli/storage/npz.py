@@ -27,10 +27,10 @@ from mlpcli.messages import size
 from mlpcli.storage.strict_json import format_json, parse_json
 
 Array = NDArray[Any]
-Kind = Literal["model", "checkpoint"]
+Kind = Literal["model", "checkpoint", "fold"]
 
 # The newest format of each kind of file: what is written, and what is read at most.
-FORMATS: dict[Kind, int] = {"model": 1, "checkpoint": 1}
+FORMATS: dict[Kind, int] = {"model": 1, "checkpoint": 1, "fold": 1}
 HEADER = "header"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}(?<!\.npy)")
@@ -43,7 +43,11 @@ _MAX_TOTAL = 8 << 30
 _MAX_RATIO = 20
 _PIECE = 1 << 18
 
-_TRAIN = {"model": "Train one with: mlp train CONFIG", "checkpoint": "Start the training anew, without --resume."}
+_TRAIN = {
+    "model": "Train one with: mlp train CONFIG",
+    "checkpoint": "Start the training anew, without --resume.",
+    "fold": "Start the cross-validation anew, without --resume.",
+}
 # All that is raised on hostile bytes: by zipfile and zlib (some RuntimeErrors too, NotImplementedError is one), and by
 # NumPy on the header of an array, a literal of Python (it warns of one that Python 2 wrote).
 _FAULTS = (ValueError, LookupError, OverflowError, RuntimeError)

@@ -18,14 +18,14 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from itertools import count
 from types import TracebackType
 
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import check_path, is_temporary, output_error, sync_folder, write_file
 from mlpcli.storage.history import History
-from mlpcli.storage.kept_run import is_of_another_config, numbered
+from mlpcli.storage.kept_run import free_name, is_of_another_config, numbered
 from mlpcli.storage.lock import Lock
+from mlpcli.storage.run_kind import RunKind
 
 WEIGHTS = "weights.npz"
 CHECKPOINT = "checkpoint.npz"
@@ -33,6 +33,7 @@ HISTORY = "history.csv"
 CONFIG = "config.yaml"
 METRICS = "metrics.json"
 RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
+TRAINING = RunKind("run", WEIGHTS, CHECKPOINT, RUN_FILES)
 
 # How the stop_reason in METRICS begins of a training that cannot go on as it is, and that of one that can.
 DIVERGED, INTERRUPTED = "diverged", "interrupted"
@@ -41,15 +42,16 @@ PARTIAL, COMPLETE, REPLACED, LOCK = ".partial", ".complete", ".replaced", ".lock
 
 
 class RunDirectory:
-    """The folder of one training; use it in a `with` block, which gives the lock back however the training ends.
+    """The folder of one run; use it in a `with` block, which gives the lock back however the work ends.
 
     `final` and `partial` are the paths of the complete and of the growing run; `kept` is where an old run of another
     config has gone, "" for none. With `replaces_any` no run is kept. Every method raises OutputError for what cannot be
     written.
     """
 
-    def __init__(self, output: str, replaces_any: bool = False) -> None:
+    def __init__(self, output: str, replaces_any: bool = False, kind: RunKind = TRAINING) -> None:
         check_path(output)
+        self._kind = kind
         name = os.path.basename(os.path.normpath(output))
         if name in ("", os.curdir, os.pardir) or name.endswith((PARTIAL, COMPLETE, REPLACED, LOCK)):
             raise OutputError(f"{output}: not a name for a run. Choose another output, such as runs/penguins.")
@@ -96,24 +98,25 @@ class RunDirectory:
         try:
             self._check_final()
             self._settle()
-            has_checkpoint = os.path.isfile(self.path(CHECKPOINT))
-            self._prepare(keep=resume and has_checkpoint)
+            can_resume = self.can_resume
+            self._prepare(keep=resume and can_resume)
         except OSError as error:
             self.release()
             raise output_error(error.filename or self.final, error) from error
         except BaseException:
             self.release()
             raise
-        if has_checkpoint and not resume:
+        if can_resume and not resume:
             return (f"An unfinished run in {self.partial} was replaced. To go on with one instead: --resume",)
-        if resume and not has_checkpoint:
-            return (f"No checkpoint in {self.partial}: nothing to resume, the training starts from the beginning.",)
+        if resume and not can_resume:
+            progress = self._kind.progress.partition(".")[0]
+            return (f"No {progress} in {self.partial}: nothing to resume, the training starts from the beginning.",)
         return ()
 
     @property
     def can_resume(self) -> bool:
         """After `begin`: whether there is a checkpoint to go on from."""
-        return os.path.isfile(self.path(CHECKPOINT))
+        return os.path.isfile(self.path(self._kind.progress))
 
     def path(self, name: str) -> str:
         """Where a file of the growing run stands."""
@@ -142,15 +145,15 @@ class RunDirectory:
     def finish(self) -> None:
         """Give the run its name; an old run of that name is gone afterwards, or `kept`.
 
-        Raises ValueError without weights.npz.
+        Raises ValueError without the file that makes it complete.
 
         When this raises, the old run is where it was and the new one in `partial`; only if the last sync of the parent
         folder failed, the new one is in place already.
         """
         if not os.path.isdir(self.partial):
             raise OutputError(f"{self.partial}: was removed while the training went on. Train again.")
-        if not os.path.isfile(self.path(WEIGHTS)):
-            raise ValueError(f"{self.partial} holds no {WEIGHTS}: the run is not complete")
+        if not os.path.isfile(self.path(self._kind.result)):
+            raise ValueError(f"{self.partial} holds no {self._kind.result}: the run is not complete")
         self._history.close()
         try:
             sync_folder(self.partial)
@@ -172,10 +175,10 @@ class RunDirectory:
     def release(self) -> None:
         """Let go: close the history, remove what cannot be resumed, give the lock back. Safe to call twice."""
         self._history.abandon()
-        if self._lock.is_held and not os.path.isfile(self.path(CHECKPOINT)):
+        if self._lock.is_held and not self.can_resume:
             with contextlib.suppress(OSError):
                 for name in os.listdir(self.partial):
-                    if _is_ours(self.path(name)):
+                    if self._is_ours(self.path(name)):
                         os.unlink(self.path(name))
                 os.rmdir(self.partial)
         self._lock.release()
@@ -200,14 +203,14 @@ class RunDirectory:
 
     def _must_keep(self) -> bool:
         """Whether the old run is of another config than the new one."""
-        if self._replaces_any or not os.path.lexists(os.path.join(self.final, WEIGHTS)):
+        if self._replaces_any or not os.path.lexists(os.path.join(self.final, self._kind.result)):
             return False
         return is_of_another_config(os.path.join(self.final, CONFIG), os.path.join(self._complete, CONFIG))
 
     @property
     def _is_waiting(self) -> bool:
-        """Whether a finished run waits for its name; a folder of that name without weights.npz is not ours."""
-        return os.path.isfile(os.path.join(self._complete, WEIGHTS))
+        """Whether a finished run waits for its name; a folder of that name without its result is not ours."""
+        return os.path.isfile(os.path.join(self._complete, self._kind.result))
 
     def _settle(self) -> None:
         """Bring an interrupted `finish` to its end; raises OSError. Only with the lock."""
@@ -223,10 +226,10 @@ class RunDirectory:
             return
         for name in os.listdir(self._replaced):
             old = os.path.join(self._replaced, name)
-            if _is_ours(old):
+            if self._is_ours(old):
                 os.unlink(old)
             else:
-                os.rename(old, _free_name(os.path.join(self.final, name)))
+                os.rename(old, free_name(os.path.join(self.final, name)))
         os.rmdir(self._replaced)
 
     def _check_final(self) -> None:
@@ -243,9 +246,10 @@ class RunDirectory:
             names = os.listdir(self.final)
         except OSError as error:
             raise output_error(self.final, error) from error
-        if names and WEIGHTS not in names:
+        if names and self._kind.result not in names:
             raise OutputError(
-                f"{self.final}: is a folder with other files, not a run of mlp (no {WEIGHTS}). Choose another output."
+                f"{self.final}: is a folder with other files, not a {self._kind.name} of mlp (no {self._kind.result}). "
+                "Choose another output."
             )
 
     def _prepare(self, keep: bool) -> None:
@@ -253,7 +257,7 @@ class RunDirectory:
         os.makedirs(self.partial, exist_ok=True)
         for name in os.listdir(self.partial):
             path = self.path(name)
-            if is_temporary(name) or (not keep and _is_ours(path)):
+            if is_temporary(name) or (not keep and self._is_ours(path)):
                 os.unlink(path)
         probe = self.path(f".mlp-{os.getpid()}.tmp")
         try:
@@ -263,14 +267,18 @@ class RunDirectory:
             with contextlib.suppress(OSError):
                 os.unlink(probe)
 
+    def _is_ours(self, path: str) -> bool:
+        name = os.path.basename(path)
+        return (self._kind.owns(name) or is_temporary(name)) and (os.path.islink(path) or os.path.isfile(path))
 
-def repair(output: str) -> bool:
+
+def repair(output: str, kind: RunKind = TRAINING) -> bool:
     """Bring an interrupted `finish` of the run `output` to its end; says whether the run is there (now).
 
     For readers that do not find a run. Does nothing, and needs no permission, where nothing was interrupted.
     """
     try:
-        run = RunDirectory(output)
+        run = RunDirectory(output, kind=kind)
     except OutputError:
         return os.path.isdir(output)
     with run:
@@ -286,14 +294,3 @@ def repair(output: str) -> bool:
                 run._settle()
             break
     return os.path.isdir(run.final)
-
-
-def _is_ours(path: str) -> bool:
-    name = os.path.basename(path)
-    return (name in RUN_FILES or is_temporary(name)) and (os.path.islink(path) or os.path.isfile(path))
-
-
-def _free_name(path: str) -> str:
-    """A path that nothing has: this one, else `notes.1.md` for `notes.md`, and so on."""
-    stem, ending = os.path.splitext(path)
-    return next(name for n in count() if not os.path.lexists(name := f"{stem}.{n}{ending}" if n else path))

@@ -29,6 +29,7 @@ COMMANDS = (
     ["train", "config.yaml", "-o", "again"],
     ["eval", "old/weights.npz", "t.csv", "--min", "accuracy=0.99"],
     ["compare", "old/weights.npz", "new/weights.npz", "t.csv"],
+    ["cv", "config.yaml", "-o", "crossed", "--folds", "2"],
     ["explain", "old/weights.npz", "t.csv"],
     ["export", "old/weights.npz", "--to", "json", "-o", "model.json"],
     ["inspect", "old/weights.npz"],

@@ -95,8 +95,8 @@ def writing_of(loaded: LoadedConfig) -> Writing:
     return Writing(data.decimal, data.thousands, data.dates)
 
 
-def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None) -> Table:
-    """The file or files of `data.train`; large columns go where `store` says."""
+def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None, further: Iterable[str] = ()) -> Table:
+    """The file or files of `data.train`; large columns go where `store` says. `further` columns are read as well."""
     data = loaded.config.data
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
@@ -110,7 +110,7 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None)
         texts=texts,
         named=named,
         store=store or StoreOptions(),
-        unwanted={name for name in data.drop if not is_telling(name)} - _others(loaded),
+        unwanted={name for name in data.drop if not is_telling(name)} - _others(loaded) - {*further},
         spelled=labels,
     )
 

@@ -1,0 +1,156 @@
+"""`mlp cv`."""
+
+import csv
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.job_log import LOG
+from mlpcli.cli.options import (
+    Confidence,
+    Config,
+    Html,
+    Json,
+    LogFile,
+    Markdown,
+    Maximum,
+    Minimum,
+    Output,
+    Quiet,
+    Seed,
+    Settings,
+    form_of,
+    parse_count,
+    parse_number,
+)
+from mlpcli.cli.terminal import Screen
+from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
+from mlpcli.messages import interval, number
+from mlpcli.workflows.main_metrics import main_metrics
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.cross_validation.folds import FoldOptions
+    from mlpcli.workflows.cross_validation.result import CvResult
+
+# More folds than this are in the JSON alone.
+MOST_SHOWN = 10
+
+
+Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Parts of the rows, each held out once.")]
+Repeats = Annotated[int, typer.Option("--repeats", metavar="R", help="How often folds are drawn anew.")]
+Group = Annotated[str, typer.Option("--group", metavar="COLUMN", help="Keep rows of one value in one fold.")]
+Time = Annotated[str, typer.Option("--time", metavar="COLUMN", help="Train on earlier rows, score later ones.")]
+Gap = Annotated[
+    float | None, typer.Option("--gap", help="With --time: days (or units) between training and scored rows.")
+]
+Hash = Annotated[str, typer.Option("--hash", metavar="COLUMN", help="Folds by a stable hash of an id.")]
+Ids = Annotated[str, typer.Option("--id", metavar="COLUMNS", help="Columns to copy into out_of_fold.csv: id,name.")]
+Jobs = Annotated[str, typer.Option("--jobs", metavar="N", help="Folds trained at a time; auto goes by cores and work.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the folds that are not done.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace one of another config instead of keeping it.")]
+
+
+def cv(
+    config: Config,
+    folds: Folds = 5,
+    repeats: Repeats = 1,
+    group: Group = "",
+    time: Time = "",
+    gap: Gap = None,
+    hash: Hash = "",
+    ids: Ids = "",
+    minimum: Minimum = None,
+    maximum: Maximum = None,
+    confidence: Confidence = "0.95",
+    jobs: Jobs = "auto",
+    settings: Settings = None,
+    output: Output = None,
+    seed: Seed = None,
+    resume: Resume = False,
+    force: Force = False,
+    log: LogFile = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
+) -> None:
+    """Cross-validate a config: train and score every fold, with the interval of the mean.
+
+    Example: mlp cv configs/penguins.yaml --folds 5 --min accuracy=0.9
+    """
+    from mlpcli.cli.fold_progress import watched_folds
+    from mlpcli.cli.overrides import config_overrides, resume_command, words_of_gates
+    from mlpcli.cli.verbs.eval_options import read_gates
+    from mlpcli.config.loading import load_config
+    from mlpcli.workflows.cv import CvRequest, FoldOptions, as_json, cross_validate
+
+    form, screen = form_of(json, markdown, html), Screen(quiet)
+    options = FoldOptions(folds, repeats, group, time, hash, gap)
+    LOG.begin(log, "cv", config=config, set=settings or [])
+    loaded = load_config(config, config_overrides(settings, None, seed))
+    request = CvRequest(
+        output or "", options, tuple(read_gates(minimum, maximum)), parse_number("--confidence", confidence),
+        0 if jobs == "auto" else parse_count("--jobs", jobs, 1), _names(ids), resume, force,
+    )  # fmt: skip
+    rest = [*_words(options, ids), *words_of_gates(minimum, maximum)]
+    with watched_folds(screen) as view:
+        command = resume_command(config, settings, output, seed, rest, "cv")
+        result = cross_validate(loaded, request, view, command)
+    record = as_json(result)
+    LOG.note("cross-validated", **record)
+    screen.give(document(result), record | {"gates": gates_json(result.verdicts)}, form)
+    refuse_missed(result.verdicts)
+
+
+def _names(columns: str) -> tuple[str, ...]:
+    """As a line of CSV: a name with a comma in it stands in quotes."""
+    return tuple(dict.fromkeys(name.strip() for name in next(csv.reader([columns]), []) if name.strip()))
+
+
+def _words(options: "FoldOptions", ids: str) -> list[str]:
+    """The options again, to be typed with `--resume`."""
+    words = ["--folds", str(options.n_folds), "--repeats", str(options.n_repeats)]
+    ways = {"--group": options.group, "--time": options.time, "--hash": options.hash, "--gap": options.gap, "--id": ids}
+    return [*words, *(word for option, value in ways.items() if value for word in (option, str(value)))]
+
+
+def document(result: "CvResult") -> Document:
+    """A row per metric: the score of each fold where there are few, mean, deviation, interval and baseline."""
+    from mlpcli.data.targets.target import answer_names
+    from mlpcli.evaluation.intervals import without_end
+
+    options, has_folds = result.options, len(result.records) <= MOST_SHOWN
+    keys = [key for key in main_metrics(result.target.task, answer_names(result.target)) if key in result.scores]
+    asked = dict.fromkeys(without_end(one.gate.metric) for one in result.verdicts)
+    keys += [key for key in asked if key not in keys]
+    folds = [Column(_heading(one.number, options.n_folds, options.n_repeats), rank=2) for one in result.records]
+    columns = [names("fold" if has_folds else ""), *(folds if has_folds else []), *numbers(["mean", "± sd"])]
+    columns += [Column(f"{100 * result.confidence:.4g} % interval", rank=1), Column("constant", rank=3)]
+    rows = []
+    for key in keys:
+        one = result.scores[key]
+        values = [number(value) for value in one.values] if has_folds else []
+        ends = interval(one.interval) or "-"
+        rows.append((key, *values, number(one.mean), number(one.deviation), ends, number(result.constant.get(key))))
+    reasons: dict[str, list[str]] = {}
+    for key in keys:
+        if reason := result.scores[key].interval.reason:
+            reasons.setdefault(reason, []).append(key)
+    blocks: list[Block] = [Table(columns, rows)]
+    blocks += [Paragraph(f"no interval of {', '.join(of)}: {reason}") for reason, of in reasons.items()]
+    blocks += gate_blocks(result.verdicts)
+    blocks.append(Paragraph(result.coverage))
+    files = ["weights.npz"] if result.has_model else []
+    blocks.append(
+        Paragraph(f"out-of-fold predictions: {result.folder}/out_of_fold.csv · {' · '.join(['cv.json', *files])}")
+    )
+    kept = [f"the one of another config that was in {result.folder} is now {result.kept}."] if result.kept else []
+    notes = [*kept, *([result.far_worse] if result.far_worse else [])]
+    heading = f"mlp cv: {tally(result.verdicts)}" if result.verdicts else "mlp cv"
+    return Document("", blocks, notes, heading)
+
+
+def _heading(number: int, n_folds: int, n_repeats: int) -> str:
+    repeat, fold = divmod(number, n_folds)
+    return f"{repeat + 1}.{fold + 1}" if n_repeats > 1 else f"{fold + 1}"

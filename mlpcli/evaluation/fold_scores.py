@@ -1,0 +1,86 @@
+"""A score of each fold of a cross-validation, their mean, and how sure it is.
+
+Training sets overlap, so that the scores of folds vary less than those of separate draws of the data. Nadeau & Bengio
+2003 ("Inference for the Generalization Error", Machine Learning 52) take the correlation of two folds for
+n_test / (n_test + n_train), by which the variance of the mean of J scores of variance s^2 is (1 / J + n_test / n_train)
+s^2. No unbiased estimate exists (Bengio & Grandvalet 2004).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mlpcli.evaluation.scores import find_metric
+from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval
+from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """One score of every fold, in order; NaN where it is not defined. `deviation` has J - 1 in its denominator."""
+
+    values: tuple[float, ...]
+    mean: float
+    deviation: float
+    interval: Interval
+
+
+def summarize(key: str, values: Sequence[float], test_ratio: float, confidence: float) -> FoldScores:
+    """Mean, deviation and interval of a score; `test_ratio` is n_test / n_train, or the mean of it over the folds.
+
+    The interval is of the expected score of a model that is trained on as many rows. It stays within what the metric
+    can be.
+    """
+    mean, deviation, interval = _mean_interval(values, test_ratio, confidence)
+    if not interval.reason:
+        metric = find_metric(key)
+        interval = Interval(max(interval.low, metric.lowest), min(interval.high, metric.highest))
+    return FoldScores(tuple(values), mean, deviation, interval)
+
+
+@dataclass(frozen=True)
+class FoldDifference:
+    """`new - old` of a score over the same folds, with its interval, and what that says of the new one."""
+
+    metric: str
+    old: float
+    new: float
+    values: tuple[float, ...]
+    interval: Interval
+    verdict: Literal["better", "worse", "undecided"]
+
+
+def compare_folds(
+    key: str, old: Sequence[float], new: Sequence[float], test_ratio: float, confidence: float, margin: float = 0.0
+) -> FoldDifference:
+    """The corrected resampled t-test: the new one is worse (better) where the whole interval is, beyond `margin`."""
+    values = [after - before for before, after in zip(old, new, strict=True)]
+    _, _, interval = _mean_interval(values, test_ratio, confidence)
+    if all(value == 0.0 for value in values):
+        interval = Interval(0.0, 0.0)
+    verdict: Literal["better", "worse", "undecided"] = "undecided"
+    if not interval.reason:
+        is_gain = find_metric(key).higher_is_better
+        worst, best = (interval.low, interval.high) if is_gain else (-interval.high, -interval.low)
+        verdict = "worse" if best < -margin else "better" if worst > margin else "undecided"
+    return FoldDifference(key, _mean(old), _mean(new), tuple(values), interval, verdict)
+
+
+def _mean_interval(values: Sequence[float], test_ratio: float, confidence: float) -> tuple[float, float, Interval]:
+    mean = _mean(values)
+    if not math.isfinite(mean):
+        n_odd = sum(not math.isfinite(value) for value in values)
+        return mean, math.nan, no_interval(f"it is not defined in {n_odd} of {len(values)} folds")
+    deviation = float(np.std(values, ddof=1))
+    if not deviation > 0.0:
+        return mean, deviation, no_interval("every fold gives the same")
+    error = deviation * math.sqrt(1.0 / len(values) + test_ratio)
+    reach = student_quantile((1.0 + confidence) / 2.0, len(values) - 1.0) * error
+    return mean, deviation, Interval(mean - reach, mean + reach)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,93 @@
+"""fold_N.npz: what one fold of a cross-validation came to, kept until all of them are there."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.errors import ModelFileError
+from mlpcli.options import Setting
+from mlpcli.storage.model_record import Count
+from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
+from mlpcli.storage.records import from_plain, to_plain
+
+Values = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+Scores = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class _Header:
+    kind: Literal["fold"]
+    format: int
+    number: Count
+    n_train: Count
+    n_validation: Count
+    epochs: Count
+    best_epoch: Count
+    stop_reason: str
+    scores: Scores
+    constant: Scores
+    labels: tuple[str, ...]
+    seconds: Annotated[float, Setting("From 0.", ge=0)]
+
+
+@dataclass(frozen=True)
+class FoldRecord:
+    """One fold, `number` from 0: its scores, and its answers to the rows that it holds out.
+
+    `rows` (n_rows,) are of the training table, `answers` (n_rows, n_classes or n_targets) in the user's units, under
+    `labels`; `threshold` is that of the labels, None for 0.5. A score that is not defined is None.
+    """
+
+    number: int
+    n_train: int
+    n_validation: int
+    epochs: int
+    best_epoch: int
+    stop_reason: str
+    scores: Scores
+    constant: Scores
+    labels: tuple[str, ...]
+    rows: Rows = field(repr=False)
+    answers: Values = field(repr=False)
+    threshold: Values | None = field(default=None, repr=False)
+    seconds: float = 0.0
+
+
+def encode_fold(record: FoldRecord) -> bytes:
+    """The bytes of the file."""
+    header = _Header(
+        "fold", FORMATS["fold"], record.number, record.n_train, record.n_validation, record.epochs, record.best_epoch,
+        record.stop_reason, record.scores, record.constant, record.labels, record.seconds,
+    )  # fmt: skip
+    arrays: dict[str, NDArray[Any]] = {"rows": record.rows, "answers": record.answers}
+    if record.threshold is not None:
+        arrays["threshold"] = record.threshold
+    return encode_npz(arrays, to_plain(header))
+
+
+def load_fold(path: str) -> FoldRecord:
+    """Read it again; raises ModelFileError for a file that is damaged or foreign."""
+    plain, arrays = read_npz(path, "fold")
+    header = from_plain(_Header, plain, path)
+    rows, answers, threshold = arrays.pop("rows", None), arrays.pop("answers", None), arrays.pop("threshold", None)
+    fits = (
+        rows is not None
+        and answers is not None
+        and not arrays
+        and rows.dtype == np.int64
+        and rows.ndim == 1
+        and answers.dtype == np.float64
+        and answers.shape == (len(rows), len(header.labels))
+        and np.isfinite(answers).all()
+        and (threshold is None or (threshold.dtype == np.float64 and np.isfinite(threshold).all()))
+    )
+    if not fits or rows is None or answers is None:
+        raise ModelFileError(f"{path}: its parts do not fit each other. Start anew, without --resume.")
+    return FoldRecord(
+        header.number, header.n_train, header.n_validation, header.epochs, header.best_epoch, header.stop_reason,
+        header.scores, header.constant, header.labels, rows, answers, threshold, header.seconds,
+    )  # fmt: skip

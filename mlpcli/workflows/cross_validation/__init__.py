@@ -1,0 +1,1 @@
+"""Cross-validation: a training and a score for each fold of the rows."""

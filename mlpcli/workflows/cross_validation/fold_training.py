@@ -1,0 +1,114 @@
+"""One fold: a training from plain arguments, and its answers to the rows that it holds out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.targets.target import answer_names
+from mlpcli.errors import DataError, Diverged, MlpError
+from mlpcli.model import Model
+from mlpcli.storage.fold_file import FoldRecord, Scores
+from mlpcli.training.member import NonFiniteLoss
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.engines import load_engine
+from mlpcli.workflows.preparing.parts import FoldRows
+from mlpcli.workflows.preparing.preparation import Prepared, prepare_fold
+from mlpcli.workflows.preparing.tables import TrainingTable
+from mlpcli.workflows.training.budget import Budget
+from mlpcli.workflows.training.divergence import explain_divergence
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
+from mlpcli.workflows.training.initial_state import fresh_state
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """What a fold came to, and the model that gave it."""
+
+    record: FoldRecord
+    model: Model
+
+
+def prepare_numbered(
+    loaded: LoadedConfig, settled: TrainingTable, fold: FoldRows, number: int, n_folds: int, n_threads: int | None
+) -> Prepared:
+    """The fold `number` (from 0), ready to be trained; each repeat of `n_folds` has a seed of its own.
+
+    Raises DataError that names the fold.
+    """
+    training = loaded.config.training
+    training = replace(training, seed=training.seed + number // n_folds, threads=n_threads or training.threads)
+    seeded = replace(loaded, config=replace(loaded.config, training=training))
+    try:
+        return prepare_fold(seeded, settled, fold)
+    except DataError as error:
+        raise DataError(f"{name_of(number, n_folds)}: {error}") from error
+
+
+def name_of(number: int, n_folds: int) -> str:
+    """`fold 3`, or `fold 3 of repeat 2` behind the first repeat."""
+    repeat, fold = divmod(number, n_folds)
+    return f"fold {fold + 1}" + (f" of repeat {repeat + 1}" if repeat else "")
+
+
+class Stopped(Exception):
+    """The training of a fold was told to stop."""
+
+
+def train_fold(
+    prepared: Prepared, settled: TrainingTable, fold: FoldRows, number: int, n_folds: int, must_stop: Callable[[], bool]
+) -> TrainedFold:
+    """Train, and answer the rows that are held out.
+
+    `must_stop` is asked between steps; then Stopped is raised. Raises Diverged that names the fold.
+    """
+    started = perf_counter()
+    state = fresh_state(prepared)
+    budget = Budget(prepared.loaded, 0.0, prepared.spec.chunk_rows is not None)
+    try:
+        with blas_threads(1):
+            load_engine(prepared.engine, prepared.loaded.config.training.dtype)
+            for _ in epochs(prepared, state, lambda: must_stop() or budget.is_used_up()):
+                pass
+    except NonFiniteLoss as fault:
+        reason = explain_divergence(prepared, replace(state, epoch=0), fault, "", must_stop)
+        raise Diverged(f"{name_of(number, n_folds)}: {reason}") from fault
+    if must_stop():
+        raise Stopped
+    budget.refuse_untrained(state)
+    with blas_threads(1):
+        outcome = finalize(prepared, state, budget.reason)
+        answers, _ = outcome.model.answers(settled.table, fold.test)
+    record = FoldRecord(
+        number,
+        len(prepared.train.truth),
+        0 if prepared.validation is None else len(prepared.validation.truth),
+        outcome.epochs,
+        outcome.best_epoch,
+        outcome.stop_reason,
+        _plain(outcome.scores["test"]),
+        _plain(outcome.scores["constant"]),
+        tuple(answer_names(prepared.target)),
+        np.asarray(fold.test, np.int64),
+        np.asarray(answers, np.float64),
+        outcome.model.threshold,
+        perf_counter() - started,
+    )
+    return TrainedFold(record, outcome.model)
+
+
+def _plain(scores: dict[str, float]) -> Scores:
+    return {key: value if np.isfinite(value) else None for key, value in scores.items()}
+
+
+def refuse_other_labels(first: FoldRecord, other: FoldRecord, n_folds: int) -> None:
+    """Raise MlpError where two folds do not know the same classes."""
+    if first.labels != other.labels:
+        odd = sorted(set(first.labels) ^ set(other.labels))
+        raise MlpError(
+            f"{name_of(first.number, n_folds)} and {name_of(other.number, n_folds)} know different classes "
+            f"({odd[0]!r} stands in the training rows of one alone). Use fewer folds, or leave rare classes out."
+        )

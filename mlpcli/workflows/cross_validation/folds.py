@@ -1,0 +1,159 @@
+"""Which rows each fold trains on, and which it scores: as `data.validation` holds rows out, or as the options say."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.schema.data import HeldOut
+from mlpcli.data.dealing import folds_ahead
+from mlpcli.data.table import Rows
+from mlpcli.errors import DataError, IndivisibleRows, MlpError
+from mlpcli.workflows.preparing.leaks import Sides, find_leaks
+from mlpcli.workflows.preparing.parts import FoldRows
+from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
+from mlpcli.workflows.preparing.splitting import draw_folds_by, keys_of, notes_on_way, way_of
+from mlpcli.workflows.preparing.tables import TrainingTable
+
+FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
+
+
+@dataclass(frozen=True)
+class FoldOptions:
+    """How many folds, how often they are drawn anew, and what holds rows together ("" for what the config says)."""
+
+    n_folds: int = 5
+    n_repeats: int = 1
+    group: str = ""
+    time: str = ""
+    hash: str = ""
+    gap: float | None = None
+
+    @property
+    def n_trainings(self) -> int:
+        """Folds of all repeats."""
+        return self.n_folds * self.n_repeats
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The rows of each fold, repeat by repeat; what is to be known of them; and a hash by which to tell them apart."""
+
+    rows: tuple[FoldRows, ...]
+    are_ahead: bool
+    notes: tuple[str, ...]
+    sha256: str
+
+    @property
+    def test_ratio(self) -> float:
+        """The mean of n_test / n_train."""
+        return float(np.mean([len(fold.test) / len(fold.train) for fold in self.rows]))
+
+
+def check_options(options: FoldOptions) -> None:
+    """Raise MlpError for numbers that are out of bounds, and for ways that do not go together."""
+    if not FEWEST_FOLDS <= options.n_folds <= MOST_FOLDS:
+        raise MlpError(f"--folds {options.n_folds}: must be from {FEWEST_FOLDS} to {MOST_FOLDS}.")
+    if not 1 <= options.n_repeats <= MOST_REPEATS:
+        raise MlpError(f"--repeats {options.n_repeats}: must be from 1 to {MOST_REPEATS}.")
+    if options.hash and (options.group or options.time):
+        raise MlpError(f"--hash and --{'group' if options.group else 'time'} do not go together. Choose one.")
+    if options.gap is not None and not 0.0 < options.gap < np.inf:
+        raise MlpError(
+            f"--gap {options.gap:g}: must be greater than 0: days for dates, else in the unit of the column."
+        )
+
+
+def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
+    """The config with `--group`, `--time`, `--gap` and `--hash` in `data.validation`, without gates and test file.
+
+    Raises MlpError and ConfigError where the config holds rows out in a way that does not go with them.
+    """
+    config = loaded.config
+    asked = {key: value for key in ("group", "time", "hash", "gap") if (value := getattr(options, key))}
+    held_out = config.data.validation
+    if asked:
+        if isinstance(held_out, str) or (isinstance(held_out, HeldOut) and held_out.column is not None):
+            option = next(iter(asked))
+            raise loaded.error("data.validation", f"names the validation rows: --{option} needs a fraction, or null.")
+        way = held_out if isinstance(held_out, HeldOut) else HeldOut(fraction=held_out or None)
+        if not set(asked) <= {"gap"}:  # another way takes the place of the one that is there
+            way = replace(way, group=None, time=None, hash=None, copies=None, gap=None)
+        held_out = replace(way, **asked)
+        if held_out.gap is not None and held_out.time is None:
+            raise MlpError(f"--gap {held_out.gap:g}: goes with --time, or with data.validation: {{time: COLUMN}}.")
+    if not has_validation(loaded):
+        _refuse_fitted_answers(loaded)
+    data = replace(config.data, validation=held_out, test=None)
+    expect = replace(config.expect, min={}, max={})
+    changed = replace(loaded, config=replace(config, data=data, expect=expect))
+    way_of(changed)  # refuses what is no way
+    return changed
+
+
+def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
+    """Raise ConfigError for what would be fitted on validation rows, of which there are none."""
+    options = loaded.config.postprocess
+    for key, is_asked in (
+        ("calibration", options.calibration != "none"),
+        ("threshold", isinstance(options.threshold, str)),
+    ):
+        if is_asked:
+            text = "needs validation rows to be fitted on: set data.validation, or leave it out."
+            raise loaded.error(f"postprocess.{key}", text)
+
+
+def draw(
+    loaded: LoadedConfig, of_folds: LoadedConfig, settled: TrainingTable, known: Rows, options: FoldOptions
+) -> Folds:
+    """The rows of every fold; `loaded` is the config as written, `of_folds` that of `config_of_folds`.
+
+    Raises DataError where the rows do not make so many folds.
+    """
+    way, seed = way_of(of_folds), of_folds.config.training.seed
+    way = None if way is not None and way.column is not None else way
+    holds_out = bool(loaded.config.data.validation) and not uses_folds(of_folds)
+    name = settled.table.name
+    if len(known) < 2 * options.n_folds:
+        raise DataError(f"{name}: {options.n_folds} folds need at least {2 * options.n_folds} rows, not {len(known)}.")
+    is_fixed = way is not None and (way.time is not None or way.hash is not None)
+    if is_fixed and options.n_repeats > 1:
+        kind = "time" if way is not None and way.time is not None else "hash"
+        raise MlpError(f"--repeats {options.n_repeats}: folds by {kind} are the same every time. Leave it out.")
+    try:
+        if way is not None and way.time is not None:
+            keys = keys_of(way, settled, known)
+            assert keys.times is not None
+            masks = folds_ahead(keys.times, options.n_folds, keys.gap, keys.groups)
+        else:
+            masks = []
+            for repeat in range(options.n_repeats):
+                fold_of = draw_folds_by(way, settled, known, options.n_folds, seed, repeat)
+                masks += [(fold_of != fold, fold_of == fold) for fold in range(options.n_folds)]
+    except IndivisibleRows as error:
+        raise DataError(f"{name}: {error}") from error
+    rows = tuple(FoldRows(known[is_train], known[is_test], holds_out) for is_train, is_test in masks)
+    are_ahead = way is not None and way.time is not None
+    return Folds(rows, are_ahead, tuple(notes_on_way(way, settled, known)), _hash_of(rows))
+
+
+def notes_on_leaks(settled: TrainingTable, known: Rows, folds: Folds, n_folds: int, truth: NDArray[Any]) -> list[str]:
+    """What stands in several folds of the first repeat; `truth` is as in `parts.Part`, of the `known` rows."""
+    if folds.are_ahead:
+        return []
+    place = np.full(settled.table.n_rows, -1, np.int64)
+    for number, fold in enumerate(folds.rows[:n_folds]):
+        place[fold.test] = number
+    return [leak.note for leak in find_leaks(settled, Sides(known, place[known], True, truth))]
+
+
+def _hash_of(rows: Sequence[FoldRows]) -> str:
+    digest = hashlib.sha256()
+    for fold in rows:
+        for part in (fold.train, fold.test):
+            digest.update(len(part).to_bytes(8, "little") + np.asarray(part, np.int64).tobytes())
+    return digest.hexdigest()

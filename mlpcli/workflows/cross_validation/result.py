@@ -1,0 +1,149 @@
+"""What a cross-validation came to: scores of folds, their means, and the verdict of gates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any
+
+from mlpcli.data.targets.target import Target, answer_names
+from mlpcli.errors import MlpError
+from mlpcli.evaluation.fold_scores import FoldScores, summarize
+from mlpcli.evaluation.gates import Gate, Verdict, fault_of, judge
+from mlpcli.evaluation.intervals import gate_names, interval_ends
+from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
+from mlpcli.storage.fold_file import FoldRecord, Scores
+from mlpcli.workflows.baseline import far_worse
+from mlpcli.workflows.cross_validation.folds import FoldOptions
+from mlpcli.workflows.main_metrics import decisive_metric
+
+
+@dataclass(frozen=True)
+class CvResult:
+    """The scores of every fold, and what they come to; `constant` is the mean of the baseline by metric.
+
+    `n_train` is the mean number of rows that a fold leaves to train on, its validation rows included. `folder` is where
+    the files are, `kept` where one of another config has gone, "" for none; `has_model` says that the folds are one
+    model there.
+    """
+
+    target: Target
+    options: FoldOptions
+    confidence: float
+    n_rows: int
+    n_train: int
+    are_ahead: bool
+    test_ratio: float
+    records: tuple[FoldRecord, ...]
+    scores: dict[str, FoldScores]
+    constant: dict[str, float]
+    verdicts: tuple[Verdict, ...]
+    folder: str
+    has_model: bool = False
+    kept: str = ""
+    seconds: float = 0.0
+
+    @property
+    def metric(self) -> str:
+        """The metric that says whether one model is better than another."""
+        return decisive_metric(self.target.task, answer_names(self.target))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate is met."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def far_worse(self) -> str:
+        """A sentence where the models are far worse than the constant baseline, else ""."""
+        return far_worse({key: one.mean for key, one in self.scores.items()}, self.constant, "the rows of the folds")
+
+    @property
+    def coverage(self) -> str:
+        """What the intervals are of, and what they leave out."""
+        percent = f"{100.0 * self.confidence:.4g} %"
+        of = f"the mean score of models that are trained on {self.n_train} rows like these"
+        spans = ", scored on later ones" if self.are_ahead else ""
+        return (
+            f"{percent} intervals are of {of}{spans}, over other draws of training and test rows (Student's t, the "
+            "variance corrected for training sets that overlap: Nadeau & Bengio 2003). They say nothing of rows of "
+            "another kind."
+        )
+
+
+def check_gates(gates: Sequence[Gate], target: Target) -> None:
+    """Raise MlpError for a gate on an unknown metric, or that no model meets."""
+    known = gate_names(target.task, answer_names(target))
+    for gate in gates:
+        if gate.metric not in known:
+            raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, known)}")
+        if fault := fault_of(gate):
+            raise MlpError(f"gate {gate.text}: {fault}")
+
+
+def summaries(scores: Sequence[Scores], test_ratio: float, confidence: float) -> dict[str, FoldScores]:
+    """Every score that a fold has, over all of them."""
+    keys = dict.fromkeys(key for of_fold in scores for key in of_fold)
+    return {
+        key: summarize(
+            key, [nan if (value := one.get(key)) is None else value for one in scores], test_ratio, confidence
+        )
+        for key in keys
+    }
+
+
+def judge_means(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> list[Verdict]:
+    """What gates say of the means, and of the ends of their intervals."""
+    intervals = {key: one.interval for key, one in scores.items()}
+    reasons = {key + end: one.reason for key, one in intervals.items() for end in ("", *ENDS)}
+    return judge(gates, {key: one.mean for key, one in scores.items()} | interval_ends(intervals), "", reasons)
+
+
+def as_json(result: CvResult) -> dict[str, Any]:
+    """The document of `--json`, which is cv.json as well."""
+    return {
+        "output": result.folder,
+        "task": result.target.task,
+        "metric": result.metric,
+        "folds": result.options.n_folds,
+        "repeats": result.options.n_repeats,
+        "n_rows": result.n_rows,
+        "n_train": result.n_train,
+        "trained_ahead_of_test": result.are_ahead,
+        "test_ratio": result.test_ratio,
+        "confidence": result.confidence,
+        "passed": result.passed,
+        "missed_gates": [verdict.gate.text for verdict in result.verdicts if not verdict.passed],
+        "weights": f"{result.folder}/weights.npz" if result.has_model else None,
+        "scores": {key: _score_json(one, result.constant.get(key, nan)) for key, one in result.scores.items()},
+        "trainings": [_record_json(one, result.options.n_folds) for one in result.records],
+    }
+
+
+def _score_json(one: FoldScores, constant: float) -> dict[str, Any]:
+    found = {
+        "mean": _plain(one.mean),
+        "deviation": _plain(one.deviation),
+        "low": _plain(one.interval.low),
+        "high": _plain(one.interval.high),
+        "constant": _plain(constant),
+        "folds": [_plain(value) for value in one.values],
+    }
+    return found | ({"reason": one.interval.reason} if one.interval.reason else {})
+
+
+def _record_json(record: FoldRecord, n_folds: int) -> dict[str, Any]:
+    return {
+        "repeat": record.number // n_folds + 1,
+        "fold": record.number % n_folds + 1,
+        "n_train": record.n_train,
+        "n_validation": record.n_validation,
+        "n_test": len(record.rows),
+        "epochs": record.epochs,
+        "best_epoch": record.best_epoch,
+        "stop_reason": record.stop_reason or "all epochs done",
+        "seconds": round(record.seconds, 3),
+    }
+
+
+def _plain(value: float) -> float | None:
+    return value if isfinite(value) else None

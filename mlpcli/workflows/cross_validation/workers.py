@@ -1,0 +1,175 @@
+"""Folds trained one after the other, or beside each other in processes that read the table themselves.
+
+A process is started anew (spawn), so that no thread or lock of this one is copied into it. It is told which folds to
+train, and ends when this process is gone. Its answers are those of this process, bit for bit.
+"""
+
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.errors import DataError, MlpError
+from mlpcli.workflows.cross_validation.fold_training import TrainedFold, name_of, prepare_numbered, train_fold
+from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, draw
+from mlpcli.workflows.preparing.data_store import store_options
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.splitting import known_rows
+from mlpcli.workflows.preparing.tables import TrainingTable, read_training_table, settle
+
+WAIT_SECONDS = 0.1  # between two looks at whether a signal has come
+END_SECONDS = 2.0  # a process that was told to end
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cross-validation as a process of its own can begin it: `loaded` as written, `of_folds` as trained."""
+
+    loaded: LoadedConfig
+    of_folds: LoadedConfig
+    options: FoldOptions
+    data_sha256: str
+    folds_sha256: str
+
+
+def train_in_turn(
+    job: Job,
+    settled: TrainingTable,
+    folds: Folds,
+    numbers: Sequence[int],
+    first: Prepared | None,
+    must_stop: Callable[[], bool],
+) -> Iterator[TrainedFold]:
+    """The folds of these numbers; `first` is the first of them, if that is prepared. Raises Stopped."""
+    n_folds = job.options.n_folds
+    for number in numbers:
+        fold = folds.rows[number]
+        prepared, first = first, None
+        if prepared is None:
+            prepared = prepare_numbered(job.of_folds, settled, fold, number, n_folds, None)
+        yield train_fold(prepared, settled, fold, number, n_folds, must_stop)
+
+
+def train_beside(
+    job: Job, numbers: Sequence[int], n_jobs: int, must_stop: Callable[[], bool]
+) -> Iterator[TrainedFold | None]:
+    """The same in processes, as they are done; None now and again while nothing is.
+
+    `n_jobs` train at a time. Once fewer than twice as many are left, all of these do: they share the cores, and none
+    is idle while the last one is trained. Ends early when `must_stop` says so. Raises what a fold raises.
+    """
+    waiting, workers, idle = list(numbers), list[_Worker](), list[_Worker]()
+    try:
+        while waiting or len(idle) < len(workers):
+            n_busy = len(workers) - len(idle)
+            n_left = n_busy + len(waiting)
+            n_wanted = n_left if n_left < 2 * n_jobs else n_jobs
+            while waiting and n_busy < n_wanted:
+                worker = idle.pop() if idle else _Worker(job)
+                workers += [] if worker in workers else [worker]
+                worker.train(waiting.pop(0))
+                n_busy += 1
+            busy = [worker for worker in workers if worker not in idle]
+            ready = wait([worker.connection for worker in busy], WAIT_SECONDS)
+            if must_stop():
+                return
+            if not ready:
+                yield None
+            for worker in busy:
+                if worker.connection in ready:
+                    yield worker.result(job.options.n_folds)
+                    idle.append(worker)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """A process that trains folds, and this end of the pipe to it."""
+
+    def __init__(self, job: Job) -> None:
+        context = get_context("spawn")
+        self.connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(job, other, os.getpid()), daemon=True)
+        self._process.start()
+        other.close()
+        self._number = 0
+
+    def train(self, number: int) -> None:
+        """Have it train a fold."""
+        self._number = number
+        with suppress(OSError):  # it is gone: `result` says so
+            self.connection.send(number)
+
+    def result(self, n_folds: int) -> TrainedFold:
+        """What came of it; raises what it raised, MlpError where the process is gone."""
+        try:
+            found: Any = self.connection.recv()
+        except (EOFError, OSError) as error:
+            self._process.join(END_SECONDS)
+            code = self._process.exitcode
+            raise MlpError(
+                f"{name_of(self._number, n_folds)}: its process ended (exit code {code}), as for want of memory. The "
+                "folds that are done are kept: go on with --resume, and --jobs 1 for less memory."
+            ) from error
+        if isinstance(found, TrainedFold):
+            return found
+        raise found
+
+    def end(self) -> None:
+        """End the process; what it was training is lost."""
+        self.connection.close()
+        self._process.terminate()
+        self._process.join(END_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+def _serve(job: Job, connection: Connection, parent: int) -> None:
+    """Train the folds whose numbers come, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
+
+    def is_orphan() -> bool:
+        return os.getppid() != parent
+
+    try:
+        settled, folds = _begin(job)
+    except Exception as error:
+        connection.recv()
+        connection.send(_as_sent(error))
+        return
+    with suppress(EOFError, OSError):  # the parent is gone
+        while True:
+            number = connection.recv()
+            fold = folds.rows[number]
+            try:
+                prepared = prepare_numbered(job.of_folds, settled, fold, number, job.options.n_folds, 1)
+                found: Any = train_fold(prepared, settled, fold, number, job.options.n_folds, is_orphan)
+            except Exception as error:
+                found = _as_sent(error)
+            connection.send(found)
+
+
+def _begin(job: Job) -> tuple[TrainingTable, Folds]:
+    """The table and its folds, which are those of the parent unless the files have changed."""
+    table = read_training_table(job.of_folds, store_options(job.of_folds))
+    settled = settle(job.of_folds, table)
+    folds = draw(job.loaded, job.of_folds, settled, known_rows(settled)[0], job.options)
+    if (table.sha256, folds.sha256) != (job.data_sha256, job.folds_sha256):
+        raise DataError(f"{table.name}: was changed while the folds were trained. Begin anew.")
+    return settled, folds
+
+
+def _as_sent(error: Exception) -> Exception:
+    """An error that a pipe can carry: ours as it is, a bug with the lines that say where it is."""
+    if isinstance(error, MlpError):
+        return type(error)(str(error))
+    return RuntimeError("".join(traceback.format_exception(error)))

@@ -1,0 +1,224 @@
+"""`mlp cv`: a training for each fold, a score for each, their mean, and how sure that is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.table import Column, Rows
+from mlpcli.data.targets.encode import fit_target, true_values
+from mlpcli.data.targets.target import Target
+from mlpcli.errors import Interrupted, MlpError
+from mlpcli.evaluation.gates import Gate, make_gates
+from mlpcli.machine import available_cores
+from mlpcli.storage.fold_file import FoldRecord
+from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.workflows.certainty import notes_on_sides
+from mlpcli.workflows.cross_validation.fold_training import Stopped, TrainedFold, prepare_numbered, refuse_other_labels
+from mlpcli.workflows.cross_validation.folder import CROSS_VALIDATION, OUT_OF_FOLD, CvFolder
+from mlpcli.workflows.cross_validation.folds import FoldOptions as FoldOptions
+from mlpcli.workflows.cross_validation.folds import Folds, check_options, config_of_folds, draw, notes_on_leaks
+from mlpcli.workflows.cross_validation.out_of_fold import id_columns, write_out_of_fold
+from mlpcli.workflows.cross_validation.result import (
+    CvResult,
+    check_gates,
+    judge_means,
+    summaries,
+)
+from mlpcli.workflows.cross_validation.result import (
+    as_json as as_json,
+)
+from mlpcli.workflows.cross_validation.workers import Job, train_beside, train_in_turn
+from mlpcli.workflows.preparing.data_store import store_options
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.splitting import known_rows
+from mlpcli.workflows.preparing.tables import TrainingTable, read_training_table, settle
+from mlpcli.workflows.train import default_output
+from mlpcli.workflows.training.interruption import Interruption
+from mlpcli.workflows.training.timing import expected_seconds
+
+# Expected seconds of all folds from which processes are worth their start: about one second each.
+SECONDS_WORTH_PROCESSES = 6.0
+
+
+@dataclass(frozen=True)
+class CvRequest:
+    """What to do, in the folder `output` ("": beside that of the training).
+
+    `n_jobs` are the processes (0: as many as pay), `ids` columns to copy. With `resume` an unfinished one is gone on
+    with; with `replaces_any` one of another config is not kept.
+    """
+
+    output: str
+    options: FoldOptions
+    gates: tuple[Gate, ...] = ()
+    confidence: float = 0.95
+    n_jobs: int = 0
+    ids: tuple[str, ...] = ()
+    resume: bool = False
+    replaces_any: bool = False
+
+
+class Observer(Protocol):
+    """Who watches: the terminal, or nobody."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+    def began(self, n_rows: int, n_done: int, n_all: int, n_jobs: int) -> None:
+        """So many folds are done already; so many processes train the others, 1 being this one."""
+
+    def fold(self, record: FoldRecord, name: str) -> None:
+        """A fold is done."""
+
+    def ended(self) -> None:
+        """No more folds will come."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """All that is known before the first fold is trained; `job` is what other processes need of it."""
+
+    job: Job
+    settled: TrainingTable
+    known: Rows
+    folds: Folds
+    target: Target
+    ids: Mapping[str, Column]
+    gates: tuple[Gate, ...]
+    notes: tuple[str, ...]
+
+
+def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer, resume_command: str = "") -> CvResult:
+    """Train and score every fold, and leave a folder with what came out.
+
+    Raises MlpError, ConfigError and DataError before anything is touched; Diverged, Interrupted and what a fold raises
+    with the folds that are done kept in `<output>.partial/`.
+    """
+    started = perf_counter()
+    request = request if request.output else replace(request, output=f"{default_output(loaded)}-cv")
+    RunDirectory(request.output, kind=CROSS_VALIDATION).check()
+    ready = _get_ready(loaded, request)
+    with Interruption() as interruption, RunDirectory(request.output, request.replaces_any, CROSS_VALIDATION) as run:
+        folder = CvFolder(run, ready.job.of_folds, request.options, ready.folds, ready.job.data_sha256)
+        done, said = folder.begin(request.resume)
+        for note in (*ready.notes, *said):
+            observer.note(note)
+        try:
+            _train(ready, done, folder, request, observer, interruption.was_asked)
+        finally:
+            observer.ended()
+        if interruption.was_asked():
+            text = _interruption(len(done), len(ready.folds.rows), run.partial, resume_command)
+            raise Interrupted(text, interruption.exit_code)
+        records = tuple(done[number] for number in range(len(ready.folds.rows)))
+        n_folds = request.options.n_folds
+        for record in records[1:]:
+            refuse_other_labels(records[0], record, n_folds)
+        table = ready.settled.table
+        write_out_of_fold(folder.path(OUT_OF_FOLD), table, ready.target, ready.ids, records, n_folds)
+        result = _result(ready, request, records, run.final)
+        folder.complete(as_json(result))
+        return replace(result, kept=run.kept, seconds=perf_counter() - started)
+
+
+def _get_ready(loaded: LoadedConfig, request: CvRequest) -> _Ready:
+    """Read the table, settle its columns, and draw the folds; raises MlpError for all that can be wrong."""
+    options = request.options
+    check_options(options)
+    if not 0.0 < request.confidence < 1.0:
+        raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
+    of_folds = config_of_folds(loaded, options)
+    with loaded.naming("data.train"):
+        table = read_training_table(of_folds, store_options(of_folds), frozenset(request.ids))
+        ids = id_columns(table, request.ids)
+        settled = settle(of_folds, table)
+        known, on_rows = known_rows(settled)
+        folds = draw(loaded, of_folds, settled, known, options)
+        target, _ = fit_target(settled.table, settled.targets.schemas, settled.targets.task, known)
+        truth = true_values(target, settled.table, known)
+    gates = [*make_gates(loaded.config.expect.min, loaded.config.expect.max), *request.gates]
+    check_gates(gates, target)
+    notes = [*table.notes, *settled.notes, *on_rows, *folds.notes]
+    notes += notes_on_leaks(settled, known, folds, options.n_folds, truth)
+    notes += [*notes_on_sides(gates), *_notes_on_config(loaded)]
+    job = Job(loaded, of_folds, options, table.sha256, folds.sha256)
+    return _Ready(job, settled, known, folds, target, ids, tuple(gates), tuple(notes))
+
+
+def _notes_on_config(loaded: LoadedConfig) -> list[str]:
+    """What of the config a cross-validation leaves alone."""
+    return ["data.test is left alone: each fold is scored on its own rows."] if loaded.config.data.test else []
+
+
+def _train(
+    ready: _Ready,
+    done: dict[int, FoldRecord],
+    folder: CvFolder,
+    request: CvRequest,
+    observer: Observer,
+    must_stop: Callable[[], bool],
+) -> None:
+    """Train the folds that are not in `done`, which takes them in, and keep each."""
+    n_all, n_folds = len(ready.folds.rows), request.options.n_folds
+    numbers = [number for number in range(n_all) if number not in done]
+    if not numbers:
+        return
+    first = prepare_numbered(ready.job.of_folds, ready.settled, ready.folds.rows[numbers[0]], numbers[0], n_folds, None)
+    n_jobs = _jobs(request.n_jobs, ready, first, len(numbers))
+    observer.began(len(ready.known), len(done), n_all, n_jobs)
+
+    def keep(trained: TrainedFold) -> None:
+        folder.add(trained)
+        done[trained.record.number] = trained.record
+        observer.fold(trained.record, _name(trained.record.number, n_folds, n_all))
+
+    if n_jobs > 1:
+        del first
+        for found in train_beside(ready.job, numbers, n_jobs, must_stop):
+            if found is not None:
+                keep(found)
+        return
+    try:
+        for trained in train_in_turn(ready.job, ready.settled, ready.folds, numbers, first, must_stop):
+            keep(trained)
+    except Stopped:
+        return
+
+
+def _jobs(asked: int, ready: _Ready, first: Prepared, n_left: int) -> int:
+    """How many folds are trained at a time: the user's number, else as many as there are cores, where that pays."""
+    source = ready.job.of_folds.config.data.train
+    if n_left == 1 or "-" in source or ready.settled.table.n_buckets > 1:
+        return 1  # standard input cannot be read twice; rows on disk are a budget of memory
+    if asked:
+        return min(asked, n_left)
+    n_cores = min(available_cores(), n_left)
+    if n_cores == 1 or expected_seconds(first) * n_left < SECONDS_WORTH_PROCESSES:
+        return 1
+    return n_cores
+
+
+def _result(ready: _Ready, request: CvRequest, records: tuple[FoldRecord, ...], folder: str) -> CvResult:
+    ratio, confidence = ready.folds.test_ratio, request.confidence
+    scores = summaries([record.scores for record in records], ratio, confidence)
+    constants = summaries([record.constant for record in records], ratio, confidence)
+    n_train = round(float(np.mean([len(fold.train) for fold in ready.folds.rows])))
+    return CvResult(
+        ready.target, request.options, confidence, len(ready.known), n_train, ready.folds.are_ahead, ratio, records,
+        scores, {key: one.mean for key, one in constants.items()}, tuple(judge_means(ready.gates, scores)), folder,
+    )  # fmt: skip
+
+
+def _name(number: int, n_folds: int, n_all: int) -> str:
+    """`fold 3`, of several repeats `repeat 2 fold 3`."""
+    repeat, fold = divmod(number, n_folds)
+    return f"repeat {repeat + 1} fold {fold + 1}" if n_all > n_folds else f"fold {fold + 1}"
+
+
+def _interruption(n_done: int, n_all: int, partial: str, command: str) -> str:
+    resume = f" Go on with: {command}" if command else ""
+    return f"interrupted after {n_done} of {n_all} folds, which are kept in {partial}/.{resume}"
