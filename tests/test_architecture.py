@@ -157,7 +157,7 @@ LAZY = {
     ("__init__.py", "__getattr__"),
     ("__main__.py", "main"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
-    *(("cli/verbs/check.py", name) for name in ("document", "_shown")),
+    *(("cli/verbs/check.py", name) for name in ("document", "_alone", "_shown")),
     ("cli/verbs/cv.py", "document"),
     ("cli/verbs/inspect.py", "_treatment"),
     ("cli/verbs/explain.py", "_change"),

@@ -1,5 +1,6 @@
 """`mlp check`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,10 +20,11 @@ from mlpcli.cli.options import (
     form_of,
 )
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training, layers_remark
-from mlpcli.errors import MlpError
+from mlpcli.errors import ConfigError, MlpError
 from mlpcli.messages import duration, listed, size
 
 if TYPE_CHECKING:
+    from mlpcli.config.loading import Override
     from mlpcli.nn.network import Network
     from mlpcli.workflows.check import CheckResult
 
@@ -34,15 +36,22 @@ def check(
     config: Annotated[
         str, typer.Argument(metavar="CONFIG", help="YAML file; or a model file, to compare a table with.")
     ],
-    source: Annotated[
-        str, typer.Argument(metavar="TABLE", help="With a model: table to compare with its training data, or -.")
-    ] = "",
+    others: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TABLE",
+            help="With a model: table to compare with its training data, or -. With --no-data: more configs.",
+        ),
+    ] = None,
     settings: Settings = None,
     output: Output = None,
     seed: Seed = None,
     on_drift: OnDrift = "warn",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    no_data: Annotated[
+        bool, typer.Option("--no-data", help="Check the config alone, or several, and no table.")
+    ] = False,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
@@ -62,6 +71,12 @@ def check(
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
     overrides = config_overrides(settings, output, seed)
+    if no_data:
+        screen.give(*_alone([config, *(others or ())], overrides), form)
+        return
+    if others and len(others) > 1:
+        raise MlpError(f"{others[1]}: one table at a time. Several configs are checked with --no-data.")
+    source = others[0] if others else ""
     refuse_swapped("check", config, source)
     if is_model(config):
         if overrides:
@@ -74,6 +89,22 @@ def check(
     with shown_work(screen):
         result = run_check(loaded)
     screen.give(document(result), as_json(result), form)
+
+
+def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple[Document, dict[str, Any]]:
+    """That all configs are valid, without a look at their tables; raises ConfigError with the faults of each."""
+    from mlpcli.config.loading import load_config
+
+    faults = []
+    for path in paths:
+        try:
+            load_config(path, overrides)
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    facts = Facts([(path, "valid; its data is not looked at") for path in paths])
+    return Document("", [facts], heading="mlp check"), {"valid": list(paths)}
 
 
 def document(result: "CheckResult") -> Document:
