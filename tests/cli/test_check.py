@@ -134,3 +134,15 @@ def test_large_numbers_of_rows_are_grouped_alike(folder):
     write_csv(folder / "t.csv", ["x", "y"], rows)
     config = write_config(folder / "c.yaml", {"train": "t.csv", "target": "y"}, {"epochs": 1})
     assert "12 500 rows: 10 000 train, 2500 validation · " in done("check", config).stdout
+
+
+def test_without_data_several_configs_are_checked_and_each_fault_is_named(folder):
+    good = write_config(folder / "good.yaml", {"train": "gone.csv", "target": "y"})
+    bad = [write_config(folder / f"{name}.yaml", {"train": "gone.csv", "target": 1}) for name in ("one", "two")]
+    assert mlp("check", good).code == 2
+    assert done("check", good, good, "--no-data", "--json").document == {"valid": [str(good), str(good)]}
+    ended = mlp("check", good, *bad, "--no-data")
+    assert ended.code == 2
+    assert [line.split(": ")[0] for line in ended.stderr.splitlines()] == [f"{path}:1" for path in bad]
+    assert mlp("check", good, "--no-data", "--set", "training.epochs=0").code == 2
+    assert "--no-data" in mlp("check", good, *bad).stderr

@@ -74,9 +74,7 @@ def check(
     if no_data:
         screen.give(*_alone([config, *(others or ())], overrides), form)
         return
-    if others and len(others) > 1:
-        raise MlpError(f"{others[1]}: one table at a time. Several configs are checked with --no-data.")
-    source = others[0] if others else ""
+    source = _the_table(others or [])
     refuse_swapped("check", config, source)
     if is_model(config):
         if overrides:
@@ -89,6 +87,13 @@ def check(
     with shown_work(screen):
         result = run_check(loaded)
     screen.give(document(result), as_json(result), form)
+
+
+def _the_table(others: Sequence[str]) -> str:
+    """The one path behind the config or the model, or ""."""
+    if len(others) > 1:
+        raise MlpError(f"{others[1]}: one table at a time. Several configs are checked with --no-data.")
+    return others[0] if others else ""
 
 
 def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple[Document, dict[str, Any]]:
