@@ -125,6 +125,7 @@ def test_of_a_run_that_was_killed_the_best_so_far_is_shown(folder, killed):
         (f"{2**22 + 1}\n{socket.gethostname()}\n", "interrupted"),
         (f"x\n{socket.gethostname()}\n", "interrupted"),
     ],
+    ids=["this process", "another machine", "nobody named", "no such process", "no number"],
 )
 def test_a_run_whose_lock_is_held_by_a_live_process_is_running(folder, killed, owner, state):
     (folder / "runs" / "killed.lock").write_text(owner)
