@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.cli.progress import TrainingView
-from mlpcli.cli.terminal import Screen
+from mlpcli.cli.progress.training_view import TrainingView
+from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.reader import Request

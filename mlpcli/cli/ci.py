@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from mlpcli.cli.document import Document
-from mlpcli.cli.markdown import markdown
+from mlpcli.cli.rendering.markdown import markdown
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.messages import on_one_line
 from mlpcli.storage.atomic import write_file

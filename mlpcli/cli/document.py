@@ -1,6 +1,6 @@
 """What a verb shows, before it is drawn: a title, then facts, tables, charts, gates and sentences in order.
 
-A verb makes one `Document` of its result. `terminal.py`, `markdown.py` and `html.py` draw it; JSON is written from the
+A verb makes one `Document` of its result. `rendering/` draws it; JSON is written from the
 result itself.
 """
 

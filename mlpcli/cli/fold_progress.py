@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from mlpcli.cli.bars import LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.terminal import Screen
+from mlpcli.cli.progress.bars import LiveLine, Piece, WorkView, time_left
+from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.messages import count, duration
 from mlpcli.storage.fold_file import FoldRecord
 from mlpcli.watching import Work, watched_by

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from mlpcli import __version__
-from mlpcli.cli.plain import plain
+from mlpcli.cli.rendering.plain import plain
 from mlpcli.storage.atomic import BINARY, output_error
 
 

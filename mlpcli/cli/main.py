@@ -19,8 +19,8 @@ from mlpcli.cli.commands import Program, TextVerb, Verb
 from mlpcli.cli.completion import ASKED, join_words
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import usage_message
+from mlpcli.cli.rendering.terminal import width_of
 from mlpcli.cli.signals import Signals
-from mlpcli.cli.terminal import width_of
 from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.cv import cv

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.cli import bars
-from mlpcli.cli.bars import FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS, WorkView, shown_work, ticking
-from mlpcli.cli.terminal import Screen
+from mlpcli.cli.progress import bars
+from mlpcli.cli.progress.bars import FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS, WorkView, shown_work, ticking
+from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.data.reading.read import read_table
 from mlpcli.watching import Work, is_watched, tell, watched_by
 from tests.program import DATA, done, train, write_config, write_csv

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.cli.document import Cell, Column, Document, Facts, Gate, Gates, Paragraph, Table, numbers, texts
-from mlpcli.cli.layout import document_lines, paragraph_lines, table_lines
+from mlpcli.cli.rendering.layout import document_lines, paragraph_lines, table_lines
 from mlpcli.messages import display_width, folded, middle_cut
 
 WORDS = st.text(st.sampled_from("abcdefgäß東"), min_size=1, max_size=25)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.cli.chart import MARK, chart_lines
 from mlpcli.cli.document import Chart, Curve
+from mlpcli.cli.rendering.chart import MARK, chart_lines
 from mlpcli.messages import display_width
 from tests.program import DATA, done, mlp, write_config
 
@@ -172,8 +172,8 @@ class Terminal(io.StringIO):
 
 
 def test_on_a_terminal_the_curve_stands_above_the_bar_while_it_trains(made, tmp_path, monkeypatch):
-    from mlpcli.cli import bars
     from mlpcli.cli.main import run
+    from mlpcli.cli.progress import bars
 
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")

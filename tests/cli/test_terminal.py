@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.cli.bars import LiveLine, Piece, bar_line, time_left
 from mlpcli.cli.document import Document, Facts, Gate, Gates, Paragraph, Table, names, numbers
-from mlpcli.cli.terminal import NARROWEST, Screen, width_of
+from mlpcli.cli.progress.bars import LiveLine, Piece, bar_line, time_left
+from mlpcli.cli.rendering.terminal import NARROWEST, Screen, width_of
 from mlpcli.messages import count, display_width, duration, listed, number, printable, size
 
 

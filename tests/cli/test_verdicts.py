@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mlpcli.cli.ci import annotation, junit_xml
-from mlpcli.cli.markdown import code, prose
+from mlpcli.cli.rendering.markdown import code, prose
 from mlpcli.evaluation.gates import Gate, Verdict
 from mlpcli.evaluation.intervals import wilson
 from tests.program import DATA, done, mlp, train, write_config, write_csv

@@ -61,10 +61,10 @@ def check(
 
     Example: mlp check configs/penguins.yaml
     """
-    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.near_misses import refuse_swapped
     from mlpcli.cli.overrides import config_overrides
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.cli.verbs.drift import check_table, is_model
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.check import check as run_check

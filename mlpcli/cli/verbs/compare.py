@@ -38,8 +38,8 @@ def compare(
 
     Example: mlp compare old.npz runs/penguins/weights.npz test.csv --metric accuracy --margin 0.01
     """
-    from mlpcli.cli.bars import shown_work
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
 

@@ -24,7 +24,7 @@ from mlpcli.cli.options import (
     parse_count,
     parse_number,
 )
-from mlpcli.cli.terminal import Screen
+from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.messages import interval, number
 from mlpcli.workflows.main_metrics import main_metrics

@@ -10,7 +10,7 @@ import typer
 
 from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, texts
 from mlpcli.cli.options import Html, Json, Markdown, form_of
-from mlpcli.cli.plain import plain
+from mlpcli.cli.rendering.plain import plain
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, listed, number
 
@@ -34,7 +34,7 @@ def diff(
 
     Example: mlp diff old.npz runs/penguins/weights.npz
     """
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.diff import diff as run_diff
     from mlpcli.workflows.diff import text_of
 

@@ -29,8 +29,8 @@ def doctor(
 
     Example: mlp doctor runs/penguins
     """
-    from mlpcli.cli.bars import shown_work
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.doctor import examine
 
     form, screen = form_of(json, markdown, html), Screen(quiet)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from mlpcli.cli.bars import shown_work
 from mlpcli.cli.document import Block, Cell, Column, Document, Form, Paragraph, Table, names
-from mlpcli.cli.terminal import Screen
+from mlpcli.cli.progress.bars import shown_work
+from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, listed, number
 from mlpcli.workflows.drift import FEWEST_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent

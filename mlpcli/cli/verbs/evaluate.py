@@ -65,9 +65,9 @@ def evaluate(
 
     Example: mlp eval runs/penguins/weights.npz test.csv --min accuracy=0.95 --max log_loss=0.2
     """
-    from mlpcli.cli.bars import shown_work
     from mlpcli.cli.ci import report
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.cli.verbs.eval_options import read_by, read_certainty, read_gates
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 

@@ -21,7 +21,7 @@ from mlpcli.cli.options import (
     parse_count,
     parse_number,
 )
-from mlpcli.cli.plain import plain
+from mlpcli.cli.rendering.plain import plain
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, number
@@ -62,8 +62,8 @@ def explain(
 
     Example: mlp explain runs/penguins/weights.npz test.csv
     """
-    from mlpcli.cli.bars import shown_work
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.explain import ExplainRequest, explain_columns, explain_dependence, explain_rows
 
     form, screen = form_of(json, markdown, html), Screen(quiet)

@@ -34,8 +34,8 @@ def export(
 
     Example: mlp export runs/penguins/weights.npz --to python -o penguins.py
     """
-    from mlpcli.cli.bars import shown_work
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.export import ExportRequest
     from mlpcli.workflows.export import export as run_export
 

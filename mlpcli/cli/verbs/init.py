@@ -10,7 +10,7 @@ from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 from mlpcli.messages import count, duration, listed
 
 if TYPE_CHECKING:
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.data.schema.profile import ColumnProfile
     from mlpcli.workflows.init import Starter
 
@@ -62,8 +62,8 @@ def init(
 
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
-    from mlpcli.cli.bars import shown_work
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.config.recipes.sizes import RECIPES
     from mlpcli.data.schema.task import TASKS
     from mlpcli.errors import MlpError, did_you_mean

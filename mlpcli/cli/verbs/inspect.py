@@ -29,7 +29,7 @@ def inspect(weights: Weights, json: Json = False, markdown: Markdown = False, ht
 
     Example: mlp inspect runs/penguins/weights.npz
     """
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.inspect import inspect as run_inspection
 
     form = form_of(json, markdown, html)

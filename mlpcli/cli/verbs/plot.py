@@ -29,7 +29,7 @@ def plot(
 
     Example: mlp plot runs/penguins --metric log_loss --log
     """
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.plot import plot as read_curves
 
     form = form_of(json, markdown, html)

@@ -40,8 +40,8 @@ def predict(
 
     Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
     """
-    from mlpcli.cli.bars import shown_work
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
 

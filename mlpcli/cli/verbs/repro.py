@@ -30,8 +30,8 @@ def repro(
 
     Example: mlp repro runs/penguins/weights.npz --data data/penguins.csv
     """
-    from mlpcli.cli.progress import TrainingView
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.training_view import TrainingView
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.repro import repro as run_repro
 
     form, screen = form_of(json, markdown, html), Screen(quiet)

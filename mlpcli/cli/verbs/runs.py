@@ -28,7 +28,7 @@ def runs(
 
     Example: mlp runs runs
     """
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.runs import runs as find_runs
 
     form = form_of(json, markdown, html)

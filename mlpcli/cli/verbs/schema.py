@@ -17,7 +17,7 @@ def schema(
 
     Example: mlp schema -o mlp.schema.json
     """
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.schema import MODELINE, SCHEMA_FILE
     from mlpcli.workflows.schema import schema as run_schema
 

@@ -59,8 +59,8 @@ def train(
     Example: mlp train configs/penguins.yaml --set training.epochs=50
     """
     from mlpcli.cli.overrides import Limits, config_overrides, resume_command
-    from mlpcli.cli.progress import TrainingView
-    from mlpcli.cli.terminal import Screen
+    from mlpcli.cli.progress.training_view import TrainingView
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.train import train as run_training
     from mlpcli.workflows.train import train_if_changed

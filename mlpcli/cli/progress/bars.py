@@ -9,7 +9,7 @@ from threading import Event, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
-from mlpcli.cli.terminal import Screen, width_of
+from mlpcli.cli.rendering.terminal import Screen, width_of
 from mlpcli.messages import count, display_width, middle_cut, size
 from mlpcli.watching import Work, watched_by
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from mlpcli.cli.chart import chart_text
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
+from mlpcli.cli.rendering.chart import chart_text
 from mlpcli.messages import printable
 
 _STYLE = """\

@@ -7,8 +7,8 @@ would make a list, a quotation or a heading of a paragraph is escaped.
 import re
 from collections.abc import Sequence
 
-from mlpcli.cli.chart import chart_text
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table, names
+from mlpcli.cli.rendering.chart import chart_text
 from mlpcli.messages import on_one_line
 
 # A sign or beginning of which Markdown, or the page around it, could make something.

@@ -4,9 +4,9 @@ import math
 import shutil
 from typing import TYPE_CHECKING
 
-from mlpcli.cli.chart import ROWS, chart_lines
 from mlpcli.cli.document import Chart, Curve
-from mlpcli.cli.terminal import coloured
+from mlpcli.cli.rendering.chart import ROWS, chart_lines
+from mlpcli.cli.rendering.terminal import coloured
 from mlpcli.training.fit import EpochReport
 
 if TYPE_CHECKING:

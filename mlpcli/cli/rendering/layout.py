@@ -7,8 +7,8 @@ left out; the line below says how many and which.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlpcli.cli.chart import chart_lines
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
+from mlpcli.cli.rendering.chart import chart_lines
 from mlpcli.messages import count, display_width, folded, listed, middle_cut, on_one_line
 
 Line = list[Cell]

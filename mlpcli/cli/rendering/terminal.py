@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mlpcli.cli.chart import CURVE_TONES, chart_lines
 from mlpcli.cli.document import Cell, Chart, Document, Form, Paragraph, Tone
-from mlpcli.cli.html import html_page
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.layout import Line, document_lines, paragraph_lines
-from mlpcli.cli.markdown import markdown
-from mlpcli.cli.plain import json_text
+from mlpcli.cli.rendering.chart import CURVE_TONES, chart_lines
+from mlpcli.cli.rendering.html import html_page
+from mlpcli.cli.rendering.layout import Line, document_lines, paragraph_lines
+from mlpcli.cli.rendering.markdown import markdown
+from mlpcli.cli.rendering.plain import json_text
 from mlpcli.messages import printable
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from time import monotonic
 
-from mlpcli.cli.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, ticking, time_left
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.live_curves import LiveCurves
-from mlpcli.cli.terminal import Screen
+from mlpcli.cli.progress.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, ticking, time_left
+from mlpcli.cli.progress.live_curves import LiveCurves
+from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
 from mlpcli.messages import count, duration, number
 from mlpcli.training.fit import EpochReport, TrainingState
