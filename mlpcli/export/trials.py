@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from mlpcli.export.description import Plain
 from mlpcli.export.sql_steps import quoted
 from mlpcli.export.standalone.predictor import Predictor
 from mlpcli.model import Model
+
+# The C compiler of this machine, "" for none.
+C_COMPILER = which("cc") or which("gcc") or which("clang") or ""
 
 Values = NDArray[np.float64]
 # Probabilities, or numbers (n_rows, n_answers), for rows of texts.
@@ -50,6 +54,32 @@ def run_python(data: bytes, n_labels: int) -> Answer:
     return answer
 
 
+def run_c(
+    source: str, header: str, file: str, name: str, model: Model, n_labels: int, flags: Sequence[str] = ()
+) -> Answer:
+    """The program around the model, compiled and given lines."""
+
+    def answer(rows: Sequence[Row]) -> Values:
+        columns = typed_columns(rows, model, has_days=True)
+        cells = zip(*columns.values(), strict=True)
+        lines = ("\t".join("" if cell is None else str(cell) for cell in row) for row in cells)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            (place / f"{file}.c").write_text(source, "utf-8")
+            (place / f"{file}.h").write_text(header, "utf-8")
+            options = ["-std=c99", "-O2", f"-D{name.upper()}_MAIN", *flags, f"{file}.c", "-o", "it", "-lm"]
+            made = subprocess.run([C_COMPILER, *options], cwd=place, capture_output=True)
+            if made.returncode:
+                raise GateMissed(f"the exported source does not compile: {made.stderr.decode()}")
+            ended = subprocess.run([place / "it"], input="\n".join([*lines, ""]).encode(), capture_output=True)
+        if ended.returncode:
+            raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode()}")
+        answers = (line.split("\t")[n_labels:] for line in ended.stdout.decode().splitlines())
+        return np.asarray([[*map(float, each)] for each in answers])
+
+    return answer
+
+
 def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], n_labels: int) -> Answer:
     """The query, in a database of SQLite in memory."""
 
@@ -71,15 +101,18 @@ def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], n_labe
     return answer
 
 
-def typed_columns(rows: Sequence[Row], model: Model) -> dict[str, list[float | str | None]]:
-    """The cells of each column as a database has them: numbers, ISO dates, texts, None where one is missing."""
+def typed_columns(rows: Sequence[Row], model: Model, has_days: bool = False) -> dict[str, list[float | str | None]]:
+    """The cells of each column as programs have them: numbers, ISO dates, texts, None where one is missing.
+
+    With `has_days` dates are days since 1970-01-01.
+    """
     table = model.read(table_of(rows, model))
     found: dict[str, list[float | str | None]] = {}
     for schema in model.preprocessor.schemas:
         column = table.columns[schema.name]
         if isinstance(column, NumericColumn):
             values = np.asarray(column.values, np.float64)
-            cells = date_texts(values) if schema.role == "date" else values.tolist()
+            cells = date_texts(values) if schema.role == "date" and not has_days else values.tolist()
             pairs = zip(cells, np.isnan(values).tolist(), strict=True)
             found[schema.name] = [None if is_missing else cell for cell, is_missing in pairs]
         else:

@@ -104,7 +104,12 @@ class Network:
         return self.chain.buffers(self.n_in, Allocator(n_rows, np.dtype(dtype), is_training, matmul), needs_dx=False)
 
     def outputs(self, z: Array) -> Array:
-        """The outputs a (n_rows, n_out) of logits z, as a new array."""
+        """The outputs a (n_rows, n_out) of logits z, as a new array; those of sigmoids are float64.
+
+        A sigmoid near 1 has its say in 1 - a, of which float32 keeps nothing.
+        """
+        if self.output == "sigmoid":
+            z = z.astype(np.float64)
         a = np.empty_like(z)
         if self.output == "softmax":
             softmax(z, a)
@@ -157,7 +162,7 @@ class Predictor:
 
 def predict(network: Network, flat: Array, X: Array) -> Array:
     """Outputs (n_rows, n_out) for inputs `X` (n_rows, n_in)."""
-    a = np.empty((len(X), network.n_out), flat.dtype)
+    a = np.empty((len(X), network.n_out), np.float64 if network.output == "sigmoid" else flat.dtype)
     for rows, predictor, whole in _whole_blocks(network, flat, X):
         a[rows] = network.outputs(predictor.logits(whole))[: len(a[rows])]
     return a

@@ -1,15 +1,18 @@
 """`mlp export`: a model as a file of another language, and the proof that it answers as the model does."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.export.agreement import Agreement, agreement, tried_rows
+from mlpcli.export.c_names import identifier
+from mlpcli.export.c_source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
 from mlpcli.export.python_file import python_source
 from mlpcli.export.sql_query import sql_query
 from mlpcli.export.sql_steps import DIALECTS, Dialect
-from mlpcli.export.trials import Answer, n_labels, run_json, run_python, run_sqlite
+from mlpcli.export.trials import C_COMPILER, Answer, n_labels, run_c, run_json, run_python, run_sqlite
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import load_model
@@ -53,6 +56,7 @@ class Exported:
     data: bytes
     run: Answer | None
     reason: str = ""
+    beside: tuple[str, bytes] | None = None  # a second file: its path and bytes
 
 
 def export(request: ExportRequest) -> ExportResult:
@@ -69,6 +73,8 @@ def export(request: ExportRequest) -> ExportResult:
     exported = LANGUAGES[request.language](model, description, request)
     reason = exported.reason if request.is_tried else "--no-check"
     tried = None if reason or exported.run is None else _tried(model, exported.run, request)
+    if exported.beside is not None:
+        write_file(*exported.beside)
     write_file(request.path, exported.data)
     networks = description["networks"]
     return ExportResult(
@@ -110,7 +116,21 @@ def _sql(model: Model, description: Plain, request: ExportRequest) -> Exported:
     return Exported(query.encode(), run)
 
 
+def _c(model: Model, description: Plain, request: ExportRequest) -> Exported:
+    stem, ending = os.path.splitext(request.path)
+    file = os.path.basename(stem)
+    if ending != ".c":
+        raise MlpError(f"-o {request.path}: the file ends in .c, and its header, which stands beside it, in .h.")
+    if any(sign in file for sign in '"\\\n'):
+        raise MlpError(f"-o {request.path}: C cannot include a file of that name.")
+    name = identifier(file)
+    source, header = c_source(description, name, file)
+    run = run_c(source, header, file, name, model, n_labels(description)) if C_COMPILER else None
+    return Exported(source.encode(), run, "" if run else "no C compiler here", (f"{stem}.h", header.encode()))
+
+
 LANGUAGES: dict[str, Callable[[Model, Plain, ExportRequest], Exported]] = {
+    "c": _c,
     "json": _json,
     "python": _python,
     "sql": _sql,

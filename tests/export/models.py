@@ -46,7 +46,16 @@ CONFIGS: dict[str, tuple[str | list[str], dict[str, Any]]] = {
             "preprocess": {"encoding": BINS},
         },
     ),
-    "weights": ("label", {"training": SHORT | {"class_weights": "balanced"}}),
+    "weights": (
+        "label",
+        {"training": SHORT | {"class_weights": "balanced"}, "postprocess": {"calibration": "temperature"}},
+    ),
+    "calibrated": (["hot", "wet"], {"postprocess": {"calibration": "temperature", "threshold": "f1"}}),
+    "clamped": ("price", {"postprocess": {"clamp": True}}),
+    "scaled cosines": (
+        "label",
+        {"model": {"numeric_embedding": PERIODIC, "scale_inputs": True, "category_embedding": {"size": 2, "above": 3}}},
+    ),
     "sigmoids": (
         "label",
         {"training": SHORT | {"loss": "squared_error"}, "model": {"output_activation": "sigmoid"}},

@@ -1,0 +1,98 @@
+"""From the cells of a row to the inputs of the networks, in C."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlpcli.data.schema.spelling import BOOLEAN_WORDS, canonical
+from mlpcli.export.c_names import array, declared, strings
+
+
+def cells_into_inputs(columns: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> tuple[str, str]:
+    """The arrays that the code needs, and the code."""
+    arrays, code = "", ""
+    for place, (column, field) in enumerate(zip(columns, fields, strict=True), start=1):
+        write = _number if "fill" in column else _sign if "sign" in column else _levels
+        own, lines = write(column, field, place)
+        if column["refuses_missing"]:
+            lines.insert(2, "if (is_missing)\n            return 1;")
+        if column["flag"] is not None:
+            lines.append(f"if (is_missing)\n            x[{column['flag']}] = 1.0f;")
+        arrays += own
+        code += "    {\n" + "".join(f"        {line}\n" for line in lines) + "    }\n"
+    return arrays, code.rstrip("\n")
+
+
+def _number(column: Mapping[str, Any], field: str, place: int) -> tuple[str, list[str]]:
+    arrays, is_missing = "", "v != v"
+    if numbers := column.get("missing_numbers"):
+        arrays += array(f"static const double missing_{place}", numbers)
+        is_missing = f"v != v || is_number(v, missing_{place}, {len(numbers)})"
+    lines = [f"double v = row->{field};", f"const int is_missing = {is_missing};"]
+    lines.append(f"if (is_missing)\n            v = {column['fill']!r};")
+    lines.append("if (!(v >= -DBL_MAX && v <= DBL_MAX))\n            return 1;")
+    if "quantiles" in column:
+        arrays += array(f"static const double knots_{place}", column["quantiles"])
+        arrays += array(f"static const double heights_{place}", column["scores"])
+        scaled = f"between(v, knots_{place}, heights_{place}, {len(column['scores'])})"
+    else:
+        scaled = f"(v - {column['center']!r}) / {column['scale']!r}"
+        scaled = scaled if column["clip"] is None else f"clipped({scaled}, {column['clip']!r})"
+    lines.append(f"x[{column['at']}] = (float)({scaled});")
+    if found := column.get("bins"):
+        arrays += array(f"static const double edges_{place}", found["edges"])
+        n_bins, span = len(found["edges"]) - 1, found["span"] or 0.0
+        lines.append(f"bins(v, edges_{place}, {n_bins}, {span!r}, x + {found['first']});")
+    if found := column.get("cycles"):
+        lines.append(f"if (!is_missing)\n            cycles(v, {int(found['has_time'])}, x + {found['first']});")
+    return arrays, lines
+
+
+def _text(column: Mapping[str, Any], field: str, place: int) -> tuple[str, list[str]]:
+    """What a text is missing by."""
+    markers = strings(column["missing"])
+    arrays = declared(f"static const char *const missing_{place}", markers)
+    is_missing = f"!cell || is_text(cell, missing_{place}, {len(markers)})"
+    return arrays, [f"const char *cell = row->{field};", f"const int is_missing = {is_missing};"]
+
+
+def _sign(column: Mapping[str, Any], field: str, place: int) -> tuple[str, list[str]]:
+    arrays, lines = _text(column, field, place)
+    levels = column["levels"] or [*map(canonical, column["words"])]
+    arrays += declared(f"static const char *const levels_{place}", strings(levels))
+    lines.append(f"int level = is_missing ? 0 : is_text(cell, levels_{place}, 2);")
+    if column["role"] == "boolean":
+        folded = tuple(level.casefold() for level in levels)
+        pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
+        words = strings([word for pair in pairs for word in pair])
+        arrays += declared(f"static const char *const words_{place}", words)
+        lines.append(f"const int word = is_missing ? 0 : is_word(cell, words_{place}, {len(words)});")
+        lines.append("if (!level && word)\n            level = 2 - word % 2;")
+    else:
+        lines += _as_words(column, levels)
+    lines.append(f"x[{column['sign']}] = level ? (level == 1 ? -1.0f : 1.0f) : 0.0f;")
+    return arrays, lines
+
+
+def _levels(column: Mapping[str, Any], field: str, place: int) -> tuple[str, list[str]]:
+    arrays, lines = _text(column, field, place)
+    levels, first = column["levels"], column["first"]
+    if levels:
+        arrays += declared(f"static const char *const levels_{place}", strings(levels))
+        lines.append(f"int level = is_missing ? 0 : is_text(cell, levels_{place}, {len(levels)});")
+        lines += _as_words(column, levels)
+    else:
+        lines.append("const int level = 0;")
+    missing, other = (-1 if column[name] is None else column[name] for name in ("missing_level", "other_level"))
+    lines.append(f"const int place = is_missing ? {missing} : level ? {first - 1} + level : {other};")
+    lines.append("if (place >= 0)\n            x[place] = 1.0f;")
+    return arrays, lines
+
+
+def _as_words(column: Mapping[str, Any], levels: Sequence[str]) -> list[str]:
+    """Levels whose capitals do not matter."""
+    return [
+        f"if (!level && !is_missing && is_word(cell, (const char *const[]){{{strings([level.lower()])[0]}}}, 1))\n"
+        f"            level = {place};"
+        for place, level in enumerate(levels, start=1)
+        if level in column["words"]
+    ]

@@ -1,0 +1,61 @@
+"""Names, texts and arrays as C has them."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+_KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline int long register
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())
+PER_LINE = 8
+
+
+def identifier(name: str) -> str:
+    """A name with nothing but ASCII letters, digits and _."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    found = re.sub(r"\W+", "_", plain, flags=re.ASCII).strip("_") or "column"
+    return f"c_{found}" if found[0].isdigit() or found in KEYWORDS else found
+
+
+def identifiers(names: Iterable[str]) -> list[str]:
+    """The same of several names, each of them another."""
+    free: list[str] = []
+    for name in map(identifier, names):
+        number, own = 1, name
+        while own in free:
+            number += 1
+            own = f"{name}_{number}"
+        free.append(own)
+    return free
+
+
+def remark(text: str) -> str:
+    """A text of the user in a comment, which it cannot end."""
+    return json.dumps(text).replace("*", "\\u002a").replace("?", "\\u003f").replace("/", "\\/")
+
+
+def strings(texts: Iterable[str]) -> list[str]:
+    """Texts as literals: bytes of UTF-8, all but plain ASCII as octal numbers."""
+    plain = frozenset(range(32, 127)) - frozenset(b'"\\?')
+    spelled = ("".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode()) for text in texts)
+    return [f'"{text}"' for text in spelled]
+
+
+def floats(values: Iterable[float]) -> list[str]:
+    """Numbers as float literals with every digit."""
+    texts = (f"{value:.9g}" for value in values)
+    return [f"{text}f" if re.search("[.e]", text) else f"{text}.0f" for text in texts]
+
+
+def declared(kind: str, items: Sequence[str]) -> str:
+    """The definition of an array; `kind` ends in its name."""
+    lines = [", ".join(items[start : start + PER_LINE]) for start in range(0, len(items), PER_LINE)]
+    return f"{kind}[{len(items)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+
+
+def array(kind: str, values: Sequence[float]) -> str:
+    """The definition of an array of doubles."""
+    return declared(kind, [repr(float(value)) for value in values])

@@ -1,0 +1,120 @@
+"""The C source answers as the model does, without a warning, and without a fault that a sanitizer finds."""
+
+import re
+import subprocess
+
+import pytest
+
+from mlpcli.export.agreement import agreement, tried_rows
+from mlpcli.export.c_names import identifiers, remark, strings
+from mlpcli.export.c_source import c_source, runtime
+from mlpcli.export.description import describe
+from mlpcli.export.trials import C_COMPILER, n_labels, run_c
+from tests.export.models import CONFIGS
+from tests.program import done, mlp, train, write_csv
+
+pytestmark = pytest.mark.skipif(not C_COMPILER, reason="no C compiler on this machine")
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wconversion", "-Wno-conversion"]
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"]
+# Between them every function of the runtime.
+SANITIZED_MODELS = ("calibrated", "scaled cosines", "slopes", "log", "quantile target", "bins", "embedded", "norm", "views", "weights", "activations")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_program_answers_as_the_model_does(loaded, name):
+    model, description = loaded[name], describe(loaded[name])
+    flags = STRICT + (SANITIZED if name in SANITIZED_MODELS else ["-O0"])
+    source, header = c_source(description, "model", "model")
+    found = agreement(
+        model, tried_rows(model), run_c(source, header, "model", "model", model, n_labels(description), flags)
+    )
+    assert found.difference < (5e-5 if model.target.task == "regression" else 1e-5)
+    assert found.n_labels == 0
+
+
+def test_every_function_of_the_runtime_is_run_by_some_model(loaded):
+    texts = [c_source(describe(loaded[name]), "model", "model")[0] for name in SANITIZED_MODELS]
+    unused = [name for name in runtime() if not any(re.search(rf"\b{name}\(", text) for text in texts)]
+    # Networks are saved with factors and choices of inputs merged into the weights above.
+    assert unused == ["scaled", "selected"]
+
+
+def test_no_memory_of_the_heap_and_three_functions_of_the_mathematical_library(loaded, tmp_path):
+    for name in SANITIZED_MODELS:
+        source, header = c_source(describe(loaded[name]), "model", "model")
+        (tmp_path / "model.c").write_text(source, "utf-8")
+        (tmp_path / "model.h").write_text(header, "utf-8")
+        subprocess.run([C_COMPILER, "-std=c99", "-O1", "-c", "model.c"], cwd=tmp_path, check=True)
+        listed = subprocess.run(["nm", "-u", "model.o"], cwd=tmp_path, check=True, capture_output=True).stdout.decode()
+        needed = {line.split()[-1] for line in listed.splitlines()}
+        own = {"memcpy", "memset", "strcmp", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
+        assert needed <= {"expf", "tanhf", "cosf", *own}
+
+
+def test_a_program_of_the_user_calls_the_model(tmp_path):
+    rows = [[f"{day:02d}.03.2024", value, "ab"[value > 9]] for value, day in enumerate(range(1, 21))]
+    weights = train(
+        tmp_path, {"train": str(write_csv(tmp_path / "t.csv", ["day of", "int", "y"], rows)), "target": "y"}
+    )
+    ended = done("export", weights, "--to", "c", "-o", tmp_path / "my model.c")
+    assert "no label does" in ended.stdout
+    (tmp_path / "main.c").write_text(
+        """
+        #include <stdio.h>
+        #include "my model.h"
+        int main(void)
+        {
+            const my_model_row row = {.day_of = my_model_day(2024, 3, 5, 0.0), .c_int = 4.0};
+            double answers[my_model_n_answers];
+            if (my_model_answer(&row, answers))
+                return 1;
+            printf("%s %.7f ", my_model_labels[my_model_label(answers)], answers[1]);
+            printf("%.1f\\n", my_model_day(1900, 2, 28, 43200.0));
+            return 0;
+        }
+        """
+    )
+    command = [C_COMPILER, "-std=c99", *STRICT[:4], "main.c", "my model.c", "-o", "it", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    printed = subprocess.run([tmp_path / "it"], check=True, capture_output=True).stdout.decode().split()
+    truth = done("predict", weights, "-", "--proba", stdin=b"day of,int\n05.03.2024,4\n").rows[0]
+    assert printed[0] == truth["y"]
+    assert float(printed[1]) == pytest.approx(float(truth["p_b"]), abs=1e-6)
+    assert printed[2] == "-25508.5"
+
+
+def test_names_labels_and_levels_stay_texts_in_the_source(tmp_path):
+    odd = '*/ int x; /* "\\ ??/ ü'
+    rows = [[value, f"{odd}{value > 4}", f"{odd}{value % 2}"] for value in range(20)]
+    table = write_csv(tmp_path / "t.csv", [odd, "int", 'y "x"'], rows)
+    weights = train(tmp_path, {"train": str(table), "target": 'y "x"'})
+    assert "no label does" in done("export", weights, "--to", "c", "-o", tmp_path / "it.c").stdout
+    strict = [C_COMPILER, "-std=c99", *STRICT, "-c", "it.c"]
+    subprocess.run(strict, cwd=tmp_path, check=True)
+
+
+def test_names_of_fields_are_names_of_c_each_of_its_own():
+    assert identifiers(["a b", "a-b", "int", "2x", "Größe", "東", "", "x"]) == [
+        *("a_b", "a_b_2", "c_int", "c_2x", "Groe", "column", "column_2", "x")
+    ]  # fmt: skip
+    assert strings(['é"1']) == ['"\\303\\251\\0421"']
+    assert "*/" not in remark("a */ b")
+
+
+def test_a_row_that_cannot_be_answered_is_told(loaded, tmp_path):
+    done_ = c_source(describe(loaded["plain"]), "model", "model")
+    for name, text in zip(("model.c", "model.h"), done_, strict=True):
+        (tmp_path / name).write_text(text, "utf-8")
+    subprocess.run([C_COMPILER, "-std=c99", "-DMODEL_MAIN", "model.c", "-o", "it", "-lm"], cwd=tmp_path, check=True)
+    tabs = "\t" * 7
+    lines = f"inf{tabs}\n1e300{tabs}\n{tabs}\n"
+    ended = subprocess.run([tmp_path / "it"], input=lines.encode(), capture_output=True, check=True)
+    answers = ended.stdout.decode().splitlines()
+    assert answers[:2] == ["?", "?"]
+    assert answers[2].split("\t")[0] in ("low", "middle", "high")
+
+
+def test_the_file_ends_in_c(models, tmp_path):
+    ended = mlp("export", models["plain"], "--to", "c", "-o", tmp_path / "it.cpp")
+    assert ended.code == 2
+    assert "the file ends in .c" in ended.stderr
