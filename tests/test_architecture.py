@@ -20,7 +20,7 @@ ROWS = (
     ("api",),
     ("cli",),
     ("workflows",),
-    ("compiled", "storage", "explain", "doctor", "export", "report"),
+    ("compiled", "storage", "explain", "doctor", "export", "report", "search"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
     ("errors", "options", "machine", "messages", "aliases", "watching", "probabilities"),
@@ -35,6 +35,7 @@ LIBRARIES = {
     "explain": {"numpy"},
     "report": {"jinja2", "matplotlib", "numpy"},
     "export": {"numpy"},
+    "search": {"numpy", "optuna"},
     "storage": {"filelock", "numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
@@ -55,7 +56,10 @@ LIBRARIES = {
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 60
 EXPORTED_PROGRAM = PACKAGE / "export" / "standalone" / "predictor.py"  # what it prints is for its own user
-LONG = {"nn/layers.py"}  # every layer that stands anywhere, side by side
+LONG = {
+    "nn/layers.py",  # every layer that stands anywhere, side by side
+    "cli/reference.py",  # the text of the page, verb by verb
+}
 
 
 def module_name(path: Path) -> str:
@@ -151,7 +155,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers():
 
 VERBS = (
     *("init", "check", "train", "predict", "evaluate", "compare", "cv", "explain", "export"),
-    *("inspect", "diff", "runs", "plot", "doctor", "repro", "schema"),
+    *("inspect", "diff", "runs", "plot", "doctor", "repro", "schema", "search"),
 )
 LAZY = {
     ("__init__.py", "__getattr__"),

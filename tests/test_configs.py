@@ -10,7 +10,7 @@ CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
 
 
 def test_there_is_a_config_per_situation():
-    names = ["breast_cancer", "diabetes", "digits", "iris", "own_cost", "penguins", "wine"]
+    names = ["breast_cancer", "diabetes", "digits", "iris", "own_cost", "penguins", "search", "wine"]
     assert [name.removesuffix(".yaml") for name in CONFIGS] == names
 
 

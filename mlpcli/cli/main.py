@@ -37,6 +37,7 @@ from mlpcli.cli.verbs.predict import predict
 from mlpcli.cli.verbs.repro import repro
 from mlpcli.cli.verbs.runs import runs
 from mlpcli.cli.verbs.schema import schema
+from mlpcli.cli.verbs.search import search
 from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
 from mlpcli.messages import folded, printable, shortened
@@ -67,6 +68,7 @@ app.command("init", cls=TextVerb)(init)
 app.command("check", cls=Verb)(check)
 app.command("train", cls=Verb)(train)
 app.command("cv", cls=Verb)(cv)
+app.command("search", cls=TextVerb)(search)
 app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)

@@ -98,6 +98,16 @@ table has the scores of the epoch that is kept, and of a run that is not complet
 - Curves are of plain outputs, before a temperature or a threshold is fitted.
 - `-o FILE` draws into a file by its ending: `.svg` or `.png`. This needs the extra `report`.
 - `mlp train --plot` draws the curve above the bar while it trains, and once more at the end, on standard error.""",
+    "search": """\
+The section `search` of the config says what is tried ([config.md](config.md#search)); [search.md](search.md) explains
+it. Standard output is the answer: the best trials, the winner and the config as written on rows that no trial has seen,
+and which keys mattered. The folder has the journal of all trials, a run for each, and the whole config of the winner.
+
+- A search that ended, was interrupted or killed goes on with `--resume`: trials that were under way begin again, none
+  is run twice. More `--trials` make it longer. Another config, other data or another space are refused.
+- With `--processes 1` the same seed gives the same trials. On several, which trial ends first decides what the next
+  one draws.
+- It needs the extra `search`: `pip install "mlp-train[search]"`.""",
     "predict": """\
 There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
 needed, no target column. The answer stands in a column named as the target, in your own labels or units.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -111,6 +111,19 @@ def config_from_mapping(
 ) -> LoadedConfig:
     """The same for a mapping made in Python; `name` stands for the file in messages and origins."""
     return _validated(tree_from_mapping(mapping, name), name, overrides)
+
+
+def with_values(loaded: LoadedConfig, overrides: Sequence[str | Override]) -> LoadedConfig:
+    """A loaded config with some keys set to other values; raises ConfigError."""
+    return _validated(loaded.tree, loaded.path, overrides)
+
+
+def without_search(loaded: LoadedConfig) -> LoadedConfig:
+    """The config of a training, which searches nothing."""
+    root = {key: value for key, value in loaded.tree.root.items() if key != "search"}
+    origins = {key: origin for key, origin in loaded.origins.items() if key.partition(".")[0] != "search"}
+    config = replace(loaded.config, search=None)
+    return LoadedConfig(config, loaded.path, origins, Tree(loaded.tree.name, root, loaded.tree.places))
 
 
 def _validated(written: Tree, path: str, overrides: Sequence[str | Override]) -> LoadedConfig:

@@ -35,8 +35,8 @@ METRICS = "metrics.json"
 RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
 TRAINING = RunKind("run", WEIGHTS, CHECKPOINT, RUN_FILES)
 
-# How the stop_reason in METRICS begins of a training that cannot go on as it is, and that of one that can.
-DIVERGED, INTERRUPTED = "diverged", "interrupted"
+# How the stop_reason in METRICS begins of a training that cannot go on as it is, of one that can, of a trial given up.
+DIVERGED, INTERRUPTED, PRUNED = "diverged", "interrupted", "pruned"
 
 PARTIAL, COMPLETE, REPLACED, LOCK = ".partial", ".complete", ".replaced", ".lock"
 

@@ -11,6 +11,7 @@ from mlpcli.data.schema.task import plan_targets
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.machine import peak_memory
+from mlpcli.search.space import space_of
 from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.parts import Part
@@ -52,6 +53,8 @@ class CheckResult:
 def check(loaded: LoadedConfig) -> CheckResult:
     """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
     RunDirectory(default_output(loaded)).check()
+    if loaded.config.search is not None:
+        space_of(loaded)
     with loaded.naming("data.train"):
         table = read_training_table(loaded, store_options(loaded))
         settle(loaded, table, lists_all=True)

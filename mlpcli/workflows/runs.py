@@ -21,6 +21,7 @@ from mlpcli.storage.run_directory import (
     LOCK,
     METRICS,
     PARTIAL,
+    PRUNED,
     REPLACED,
     WEIGHTS,
     repair,
@@ -29,8 +30,8 @@ from mlpcli.storage.strict_json import flattened, parse_json
 from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
 
-State = Literal["complete", "running", "interrupted", "failed", "damaged"]
-STATES: tuple[State, ...] = ("complete", "running", "interrupted", "failed", "damaged")
+State = Literal["complete", "running", "interrupted", "pruned", "failed", "damaged"]
+STATES: tuple[State, ...] = ("complete", "running", "interrupted", "pruned", "failed", "damaged")
 PARTS = ("test", "validation", "train")
 MOST_DEPTH = 6  # folders below the one asked for
 QUALIFIERS = ("expected_", "calibrated_")  # of the score that chooses the epoch, in history.csv
@@ -113,7 +114,7 @@ def _folders(top: str) -> Iterator[str]:
             repair(os.path.join(path, name.removesuffix(COMPLETE)))
         if path.endswith((COMPLETE, REPLACED)):
             names[:] = []
-        elif path.endswith(PARTIAL) or (WEIGHTS in files and (METRICS in files or CONFIG in files)):
+        elif path.endswith(PARTIAL) or (WEIGHTS in files and (METRICS in files or CONFIG in files)) or _is_trial(files):
             names[:] = []
             yield path
         elif path[len(top) :].count(os.sep) >= MOST_DEPTH:
@@ -121,6 +122,11 @@ def _folders(top: str) -> Iterator[str]:
         else:
             names[:] = sorted(name for name in os.listdir(path) if os.path.isdir(os.path.join(path, name)))
             names[:] = [name for name in names if not os.path.islink(os.path.join(path, name))]
+
+
+def _is_trial(files: Sequence[str]) -> bool:
+    """Whether a folder holds a trial of a search, most of which keep no weights."""
+    return METRICS in files and CONFIG in files and HISTORY in files
 
 
 def _read(path: str, top: str) -> Run:
@@ -139,7 +145,7 @@ def _read(path: str, top: str) -> Run:
     epochs = metrics.get("epochs", epochs)
     return replace(
         run,
-        state=_state(final, metrics) if is_partial else "complete",
+        state=_state(final, metrics) if is_partial else _ended(metrics),
         epochs=epochs,
         seconds=seconds,
         best={} if metrics else best,
@@ -152,6 +158,12 @@ def _reason(error: Exception) -> str:
         return f"{error.args[0]} is missing or unknown"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return reason.rstrip(".")
+
+
+def _ended(metrics: Mapping[str, Any]) -> State:
+    """The state of a run that has its name: a trial of a search may have been given up."""
+    reason = str(metrics.get("stop_reason", ""))
+    return "pruned" if reason.startswith(PRUNED) else "failed" if reason.startswith(DIVERGED) else "complete"
 
 
 def _state(final: str, metrics: Mapping[str, Any]) -> State:

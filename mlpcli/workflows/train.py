@@ -6,7 +6,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
-from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import Diverged, Interrupted, OutputError
@@ -33,6 +33,7 @@ from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
 KEPT_MEMORY = 1 << 22
+SEARCHES_NOTHING = "the section search is for mlp search: this training tries the config as it is, and nothing else."
 
 
 class Observer(Protocol):
@@ -107,7 +108,7 @@ def train_if_changed(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "", replaces_any: bool = False
 ) -> TrainResult | FinishedRun:
     """The run that is there, if it is the one that would come out; else as `train`."""
-    found = finished_run(loaded, RunDirectory(default_output(loaded)).final)
+    found = finished_run(without_search(loaded), RunDirectory(default_output(loaded)).final)
     return train(loaded, observer, resume, resume_command, replaces_any) if found is None else found
 
 
@@ -125,7 +126,7 @@ def train(
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
     memory_limit(loaded)  # refuses a text that is none before the data is read
-    prepared = prepare(loaded)
+    prepared = prepare(loaded := _without_search(loaded, observer))
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
     with Interruption() as interruption, RunDirectory(default_output(loaded), replaces_any) as run:
@@ -171,6 +172,13 @@ def train(
             raise Interrupted(_unscored(run.partial, resume_command), interruption.exit_code) from None
         seconds = journal.complete(state, outcome)
         return TrainResult(prepared, outcome, run.final, seconds, run.kept)
+
+
+def _without_search(loaded: LoadedConfig, observer: Observer) -> LoadedConfig:
+    if loaded.config.search is None:
+        return loaded
+    observer.note(SEARCHES_NOTHING)
+    return without_search(loaded)
 
 
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:

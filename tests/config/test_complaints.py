@@ -74,8 +74,8 @@ def test_the_nearest_spelling_is_found(key, found):
         ),
         (
             {"qqq": 5},
-            "qqq: unknown key. "
-            "Known here: data, task, preprocess, model, training, postprocess, intervals, expect, budget, output.",
+            "qqq: unknown key. Known here: data, task, preprocess, model, training, postprocess, intervals, expect, "
+            "budget, search, output.",
         ),
     ],
 )

@@ -134,7 +134,8 @@ def test_text_files_of_every_system_are_read(tmp_path, encoding, newline):
         (
             b"- a\n- b\n",
             "a.yaml: not a config: must be a mapping of data, task, preprocess, model, training, postprocess, "
-            "intervals, expect, budget, output, got the list [a, b]. Make one with: mlp init DATA.csv --target COLUMN",
+            "intervals, expect, budget, search, output, got the list [a, b]. "
+            "Make one with: mlp init DATA.csv --target COLUMN",
         ),
         (b"PK\x03\x04\0\0", "a.yaml: a binary file, not a config. Make one with: mlp init DATA.csv --target COLUMN"),
         (b"a: 1\nb: \xe9\n", "a.yaml:2: not valid UTF-8 (byte 0xe9). Save it as UTF-8."),

@@ -12,7 +12,7 @@ from mlpcli.config.schema.shorthand import ITEM, SHORT_FORM
 
 # The keywords of bounds, and how they are said.
 BOUNDS = {"exclusiveMinimum": "greater than", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
-NOUNS = {"integer": "a whole number", "number": "a number", "string": "a text"}
+NOUNS = {"integer": "a whole number", "number": "a number", "string": "a text", "any": "a value"}
 
 
 class _InOrder(GenerateJsonSchema):
@@ -51,7 +51,7 @@ class FieldSpec:
             return "choice"
         if "properties" in self.schema:
             return "part"
-        type_ = str(self.schema.get("type"))
+        type_ = str(self.schema.get("type", "any"))
         return {"object": "map", "array": "list"}.get(type_, type_)
 
     @property
@@ -141,7 +141,8 @@ class FieldSpec:
     def item(self, key: str | int) -> "FieldSpec":
         """The spec of an item of a list, or of a value of a map."""
         if self.kind == "map":
-            return self._inner(self.schema["additionalProperties"])
+            values = self.schema["additionalProperties"]
+            return self._inner({} if values is True else values)
         if "prefixItems" in self.schema:
             return self._inner(self.schema["prefixItems"][int(key)])
         return self._inner(self.schema["items"])
@@ -226,8 +227,9 @@ def _words(leaf: FieldSpec) -> str:
 def _plural(spec: FieldSpec) -> str:
     """`numbers greater than 0`, for the items of a list or a mapping."""
     text = allowed(spec)
-    if text.startswith(("a number", "a whole number", "a text")):
-        head, noun, rest = text.removeprefix("a ").partition("number" if "number" in text else "text")
+    if text.startswith(("a number", "a whole number", "a text", "a value")):
+        nouns = ("number", "text", "value")
+        head, noun, rest = text.removeprefix("a ").partition(next(noun for noun in nouns if noun in text))
         return f"{head}{noun}s{rest}"
     return f"({text})"
 

@@ -126,6 +126,8 @@ def _forms(leaf: FieldSpec, place: FieldSpec) -> Iterator[dict[str, Any]]:
 
 
 def _scalar(leaf: FieldSpec) -> dict[str, Any]:
+    if leaf.kind == "any":
+        return {}
     return {"type": leaf.kind, **{keyword: leaf.schema[keyword] for keyword in BOUNDS if keyword in leaf.schema}}
 
 

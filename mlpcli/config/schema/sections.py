@@ -12,6 +12,7 @@ from pydantic import Discriminator
 
 from mlpcli.config.schema.data import DataConfig, PreprocessConfig
 from mlpcli.config.schema.intervals import IntervalsConfig
+from mlpcli.config.schema.search import SearchConfig
 from mlpcli.config.schema.shorthand import COUNTED, named, named_or_text
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
@@ -276,6 +277,7 @@ class Config:
     intervals: Annotated[IntervalsConfig, Setting("How sure answers are.")] = IntervalsConfig()
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
     budget: Annotated[BudgetConfig, Setting("What a training may take.")] = BudgetConfig()
+    search: Annotated[SearchConfig | None, Setting("What mlp search tries; null searches nothing.")] = None
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None
 
 

@@ -196,7 +196,7 @@ def _prepare(
     notes += notes_on_threshold(loaded, names, validation)
     notes += class_weight_notes(make.class_weights, "class_weights" in target_state)
     n_rows = train.samples.n_rows
-    spec = replace(_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))
+    spec = replace(training_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))
     notes += disk_notes(table, n_rows)
     engine = choose_engine(loaded, networks, spec, n_rows)
     if engine.name == "numpy" and engine.reason:
@@ -279,7 +279,7 @@ def _fit_preprocessor(
     )  # fmt: skip
 
 
-def _spec(loaded: LoadedConfig, loss: Loss, n_rows: int) -> TrainingSpec:
+def training_spec(loaded: LoadedConfig, loss: Loss, n_rows: int) -> TrainingSpec:
     """How to train, with every `auto` resolved but the threads, which depend on the engine."""
     training = loaded.config.training
     update = UpdateSpec(

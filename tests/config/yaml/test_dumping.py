@@ -37,6 +37,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 )
 
 
+ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), TEXTS, st.lists(TEXTS, max_size=2))
+
+
 def values_of(spec):
     """Any plain value that the schema allows at a place."""
     if spec.is_union:
@@ -57,7 +60,7 @@ def values_of(spec):
     if spec.kind == "number":
         exclude = {f"exclude_{one[:3]}": f"exclusive{one.title()}" in bounds for one in ("minimum", "maximum")}
         return st.floats(low, high, allow_nan=False, allow_infinity=False, **exclude)
-    return {"string": TEXTS, "boolean": st.booleans()}[spec.kind]
+    return {"string": TEXTS, "boolean": st.booleans(), "any": ANYTHING}[spec.kind]
 
 
 def configs_of(plain):

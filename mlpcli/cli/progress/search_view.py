@@ -1,0 +1,96 @@
+"""A search as it is watched: which trial runs, the best so far, and how long it still takes."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from mlpcli.cli.progress.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, time_left
+from mlpcli.cli.rendering.terminal import Screen
+from mlpcli.messages import count, number
+from mlpcli.search.study import Study, Trial
+from mlpcli.watching import Work, watched_by
+
+LABEL = 10
+
+
+class SearchView:
+    """Shows what is read, then trial after trial; where it is no terminal, a line for each new best one."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._line, self._work = LiveLine(screen), WorkView(screen, "preparing")
+        self._total: int | None = None
+        self._is_searching = False
+
+    def __call__(self, work: Work) -> None:
+        """Show the reading before the first trial."""
+        if not self._is_searching:
+            self._work(work)
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+        self._screen.warn(text)
+
+    def begun(self, study: Study, metric: str, n_trials: int | None, n_processes: int) -> None:
+        """A line on what is searched; then the live line begins."""
+        self._work.ended()
+        self._is_searching = True
+        earlier = [one for one in study.trials() if one.outcome != "in flight"]
+        self._outcomes = Counter(one.outcome for one in earlier)
+        self._metric, self._total, self._earlier = metric, n_trials, len(earlier)
+        trials = count(n_trials, "trial") if n_trials is not None else "trials"
+        where = f" on {n_processes} processes" if n_processes > 1 else ""
+        text = f"{count(study.n_keys, 'key')} · {trials}{where} · judged by {metric} of the validation rows"
+        self._screen.say(f"{'search':<{LABEL}}{text}", " " * LABEL)
+        if earlier:
+            self._screen.say(f"{'resumed':<{LABEL}}after {count(len(earlier), 'trial')}", " " * LABEL)
+        self._started = self._said = monotonic()
+        self._draw(study.best)
+
+    def trial(self, trial: Trial, best: Trial | None) -> None:
+        """Show a trial that has ended."""
+        self._outcomes[trial.outcome] += 1
+        is_best, now = best is not None and best.number == trial.number, monotonic()
+        if self._line.is_live:
+            self._draw(best)
+        elif is_best or now - self._said >= PLAIN_SECONDS:
+            self._said = now
+            self._screen.say("   ".join([self._head(), *(piece.text for piece in self._pieces(best) if piece.text)]))
+
+    def ended(self) -> None:
+        """Give the terminal back, and leave a line free before the answer."""
+        self._line.clear()
+        self._screen.say("")
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Hear in this block how far the reading is."""
+        with watched_by(self):
+            try:
+                yield
+            finally:
+                self._work.ended()
+                self._line.clear()
+
+    @property
+    def _n_done(self) -> int:
+        return sum(self._outcomes.values())
+
+    def _head(self) -> str:
+        return f"trial {self._n_done:>4}" + (f"/{self._total}" if self._total is not None else "")
+
+    def _pieces(self, best: Trial | None) -> list[Piece]:
+        found = []
+        if best is not None:
+            found.append(Piece(f"best {self._metric} {number(best.score)} (trial {best.number})", 0))
+        others = [f"{n} {outcome}" for outcome, n in self._outcomes.items() if outcome != "complete" and n]
+        found += [Piece(", ".join(others), 4)] if others else []
+        if self._total is not None:
+            seconds, done = monotonic() - self._started, self._n_done - self._earlier
+            found.append(Piece(time_left(seconds, done, self._total - self._earlier), 1))
+        return found
+
+    def _draw(self, best: Trial | None) -> None:
+        fraction = None if self._total is None else self._n_done / self._total
+        self._line.draw(self._head(), fraction, self._pieces(best), is_due=True)

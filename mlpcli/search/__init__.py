@@ -1,0 +1,1 @@
+"""What `mlp search` is made of: the space, the journal of trials, the processes that run them."""

@@ -1,0 +1,185 @@
+"""Tasks on several processes of this machine, which talk to the one that started them.
+
+A process that dies costs its task and is replaced. When the first one ends, however it ends, the others do.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+TICK = 0.1  # seconds between two looks at whether to stop
+PATIENCE = 2.0  # seconds for a process to end by itself
+# Each process computes on one core: the threads of a matrix product would wait for each other.
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Tasks(Protocol):
+    """What is to be done, and who is told."""
+
+    def next(self) -> Any:
+        """The next task, None for none."""
+
+    def report(self, task: Any, *what: Any) -> Any:
+        """Answer what a task reports."""
+
+    def done(self, task: Any, result: Any) -> None:
+        """Take note of a result."""
+
+    def died(self, task: Any, reason: str) -> bool:
+        """Take note of a task whose process ended; says whether to go on."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The side of a process that does tasks."""
+
+    connection: Connection
+    parent: int
+
+    def tasks(self) -> Iterator[Any]:
+        """Every task, until there are no more or nobody asks any more."""
+        while True:
+            try:
+                task = self.connection.recv()
+            except (EOFError, OSError):
+                return
+            if task is None:
+                return
+            yield task
+
+    def report(self, *what: Any) -> Any:
+        """Tell of the task under way; gives the answer. Ends the process where nobody listens."""
+        try:
+            self.connection.send(("report", what))
+            return self.connection.recv()
+        except (EOFError, OSError):
+            raise SystemExit(1) from None
+
+    def done(self, result: Any) -> None:
+        """Give a result."""
+        with suppress(OSError):
+            self.connection.send(("done", result))
+
+    def is_orphan(self) -> bool:
+        """Whether the process that started this one is gone."""
+        return os.getppid() != self.parent
+
+
+@dataclass
+class _Worker:
+    process: "SpawnProcess"
+    connection: Connection
+    task: Any = None
+
+
+def run_tasks(
+    n_processes: int,
+    serve: Callable[[Any, Channel], None],
+    setup: Any,
+    tasks: Tasks,
+    must_stop: Callable[[], bool],
+) -> None:
+    """Run tasks on processes, each of which calls `serve(setup, channel)`, until there are no more or `must_stop`.
+
+    `serve` is a function of a module, `setup` and tasks what `multiprocessing` can send.
+    """
+    workers: list[_Worker] = []
+    try:
+        with _one_thread_each():
+            while len(workers) < n_processes and (task := tasks.next()) is not None:
+                workers.append(_started(serve, setup, task))
+        while any(one.task is not None for one in workers) and not must_stop():
+            busy = {one.connection: one for one in workers if one.task is not None}
+            for connection in wait(list(busy), TICK):
+                worker = busy[connection]  # type: ignore[index]
+                if not _heard(worker, tasks):
+                    workers.remove(worker)
+                    reason = _ended(worker)
+                    goes_on = tasks.died(worker.task, reason)
+                    task = tasks.next() if goes_on else None
+                    if task is not None:
+                        with _one_thread_each():
+                            workers.append(_started(serve, setup, task))
+    finally:
+        _stop(workers)
+
+
+def _heard(worker: _Worker, tasks: Tasks) -> bool:
+    """Take one message of a worker; says whether it is alive."""
+    try:
+        kind, what = worker.connection.recv()
+        if kind == "report":
+            worker.connection.send(tasks.report(worker.task, *what))
+            return True
+        tasks.done(worker.task, what)
+        worker.task = None  # it is done whatever becomes of the process
+        worker.task = tasks.next()
+        if worker.task is not None:
+            worker.connection.send(worker.task)
+    except (EOFError, OSError):
+        return worker.task is None
+    return True
+
+
+def _started(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _Worker:
+    """A process that begins with a task. It is started anew, not forked: this one has threads."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_run, args=(serve, setup, there, os.getpid()), daemon=True)
+    process.start()
+    there.close()
+    with suppress(OSError):  # it died at once, which the next look finds
+        here.send(task)
+    return _Worker(process, here, task)
+
+
+def _run(serve: Callable[[Any, Channel], None], setup: Any, connection: Connection, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all: the first process decides
+    serve(setup, Channel(connection, parent))
+
+
+def _ended(worker: _Worker) -> str:
+    """How a process ended, for a message."""
+    worker.process.join(PATIENCE)
+    code = worker.process.exitcode
+    if code == -signal.SIGKILL:
+        return "its process was killed: there was likely too little memory"
+    return f"its process ended with signal {-code}" if code is not None and code < 0 else f"its process ended ({code})"
+
+
+def _stop(workers: list[_Worker]) -> None:
+    for one in workers:
+        with suppress(OSError):
+            if one.task is None:
+                one.connection.send(None)
+            else:
+                one.process.terminate()
+    for one in workers:
+        one.process.join(PATIENCE)
+        if one.process.is_alive():
+            one.process.kill()
+            one.process.join()
+        one.connection.close()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Within, processes that are started have one thread for matrix products."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,52 @@
+"""Prepared data for another network: what the rows and their inputs do not depend on is resolved anew."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.yaml.dumping import as_plain
+from mlpcli.storage.strict_json import flattened
+from mlpcli.workflows.engines import choose_engine, training_threads
+from mlpcli.workflows.preparing.preparation import Prepared, training_spec
+from mlpcli.workflows.preparing.resolution import resolve_loss, resolve_output_activation
+from mlpcli.workflows.preparing.shape import resolve_networks
+
+# Keys that say nothing of the rows, their inputs and their targets; of layers only the hidden ones.
+OF_THE_NETWORK = (
+    "model.layers", "model.activation", "model.initializer", "model.output_bias", "model.dropout",
+    "model.parametrization", "model.scale_inputs", "model.numeric_embedding", "model.category_embedding",
+    "model.learn_slopes", "model.layer_norm", "model.residual", "training.optimizer", "training.schedule",
+    "training.rates", "training.dropout_schedule", "training.weight_decay_schedule", "training.averaging",
+    "training.batch_size", "training.epochs", "training.gradient_clip", "training.early_stopping.patience",
+    "training.early_stopping.patience_factor", "training.early_stopping.min_gain", "training.early_stopping.at",
+    "training.early_stopping.ties", "training.engine", "training.threads", "output", "budget", "search",
+)  # fmt: skip
+
+
+def of_the_rows(loaded: LoadedConfig) -> Mapping[str, Any]:
+    """The keys of the config that prepared data depends on, with their values."""
+    plain = as_plain(loaded.config)
+    kept = {
+        key: value
+        for key, value in flattened(plain)
+        if not any(key == one or key.startswith(f"{one}.") for one in OF_THE_NETWORK)
+    }
+    layers = loaded.config.model.layers
+    return kept | {"model.layers": (layers[0], layers[-1], len(layers) > 1)}
+
+
+def reprepare(prepared: Prepared, loaded: LoadedConfig) -> Prepared:
+    """The same rows for the network and the course of another config; the two must agree in `of_the_rows`.
+
+    Raises ConfigError as `prepare` does.
+    """
+    loss = resolve_loss(loaded, prepared.task)  # type: ignore[arg-type]
+    networks = resolve_networks(
+        loaded, prepared.preprocessor, prepared.target, loss, resolve_output_activation(loaded, loss)
+    )
+    n_rows = prepared.train.samples.n_rows
+    spec = replace(training_spec(loaded, prepared.spec.loss, n_rows), chunk_rows=prepared.spec.chunk_rows)
+    engine = choose_engine(loaded, networks, spec, n_rows)
+    threads = training_threads(loaded.config.training.threads, engine, networks, spec.batch_size)
+    return replace(prepared, loaded=loaded, networks=networks, spec=spec, engine=engine, n_threads=threads)

@@ -1,0 +1,278 @@
+"""`mlp search`: trials over a space of keys, and the winner judged on rows that no trial has seen."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+from mlpcli.config.loading import LoadedConfig, load_config
+from mlpcli.config.yaml.dumping import dump_yaml
+from mlpcli.data.table import Table
+from mlpcli.data.targets.target import answer_names
+from mlpcli.errors import Interrupted, MlpError
+from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
+from mlpcli.evaluation.uncertainty.proportions import Interval
+from mlpcli.machine import available_cores
+from mlpcli.search.processes import run_tasks
+from mlpcli.search.shared_arrays import ArrayFile
+from mlpcli.search.space import space_of
+from mlpcli.search.study import Study, Trial
+from mlpcli.storage.model_file import load_model
+from mlpcli.storage.run_directory import CONFIG
+from mlpcli.workflows.evaluate import evaluate_table
+from mlpcli.workflows.main_metrics import decisive_metric
+from mlpcli.workflows.preparing.data_store import store_options
+from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.preparing.stop_metric import metric_is_gain
+from mlpcli.workflows.preparing.tables import read_training_table
+from mlpcli.workflows.reading import format_of, read_columns
+from mlpcli.workflows.searching.first_trials import first_trials
+from mlpcli.workflows.searching.folder import SearchFolder
+from mlpcli.workflows.searching.identity import identity_of, refuse_other
+from mlpcli.workflows.searching.put_aside import as_trials_see_it, put_aside
+from mlpcli.workflows.searching.trial import TrialRunner, TrialSetup, TrialTask, serve, with_arrays
+from mlpcli.workflows.training.interruption import Interruption
+
+UNPRUNED = 4  # of the epochs of the config one in so many passes before a trial may be pruned
+
+
+class Observer(Protocol):
+    """Who watches a search: the terminal, or nobody."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+    def begun(self, study: Study, metric: str, n_trials: int | None, n_processes: int) -> None:
+        """Trials are about to run."""
+
+    def trial(self, trial: Trial, best: Trial | None) -> None:
+        """A trial has ended."""
+
+    def ended(self) -> None:
+        """No more trials will come."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A score on rows that no trial has seen, and its interval."""
+
+    score: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search came to.
+
+    `judged` is the winner, `written` the config as written, on the same rows that no trial has seen: `n_aside` rows, of
+    the file `aside` or, where it is "", put aside.
+    """
+
+    folder: str
+    metric: str
+    trials: tuple[Trial, ...]
+    best: Trial
+    best_config: str
+    judged: Judged
+    written: Judged | None
+    n_rows: int
+    n_aside: int
+    aside: str
+    importance: Mapping[str, float]
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def default_folder(loaded: LoadedConfig) -> str:
+    """Where a search goes that is not told where: runs/<name of the config file>-search."""
+    return f"runs/{Path(loaded.path).stem}-search"
+
+
+def search(
+    loaded: LoadedConfig, observer: Observer, folder: str = "", resume: bool = False, resume_command: str = ""
+) -> SearchResult:
+    """Try configs until the trials or the seconds are used up, judge the best, and write its config.
+
+    Raises ConfigError and DataError before anything is touched; Interrupted, after which `resume` goes on; OutputError.
+    """
+    started = monotonic()
+    space = space_of(loaded)
+    options = loaded.config.search
+    assert options is not None
+    if options.trials is None and options.seconds is None:
+        raise loaded.error("search.trials", "trials and seconds are both null. Set one of them.")
+    seen = as_trials_see_it(loaded)
+    with loaded.naming("data.train"):
+        table = read_training_table(loaded, store_options(loaded))
+        rows, aside = (table, None) if loaded.config.data.test else put_aside(seen, table, options.holdout)
+    prepared = prepare(seen, rows)
+    metric = _metric(loaded, prepared)
+    first = first_trials(seen, prepared, space, options.recipes)
+    identity = identity_of(loaded, table.sha256)
+    with SearchFolder(folder or default_folder(loaded)) as place, Interruption() as interruption:
+        is_going_on = place.begin(resume)
+        if resume and not is_going_on:
+            observer.note(f"no search in {place.path}: nothing to resume, it starts from the beginning.")
+        warmup = prepared.spec.epochs // UNPRUNED
+        study = Study(place.journal, space, seen, first, metric_is_gain(metric), options.seed, warmup)
+        try:
+            refuse_other(loaded, place.journal, study.identity, identity)
+            study.begin(identity)
+            for note in prepared.notes:
+                observer.note(note)
+            n_processes = _n_processes(options.processes, options.trials, study)
+            deadline = None if options.seconds is None else started + options.seconds
+            tasks = _Trials(study, place, metric, observer, options.trials, deadline, options.prune)
+            setup = TrialSetup(rows, prepared, metric, place.path, None if n_processes == 1 else 1)
+            observer.begun(study, metric, options.trials, n_processes)
+            try:
+                _run(setup, place, tasks, n_processes, lambda: interruption.was_asked() or tasks.is_late)
+            finally:
+                observer.ended()
+            if interruption.was_asked():
+                raise Interrupted(_interruption(study, place, resume_command), interruption.exit_code)
+            return _result(loaded, place, study, metric, aside, table, prepared, monotonic() - started)
+        finally:
+            study.close()
+
+
+class _Trials:
+    """Where the next trial comes from, and who is told what became of it."""
+
+    def __init__(
+        self, study: Study, folder: SearchFolder, metric: str, observer: Observer, n_trials: int | None,
+        deadline: float | None, prunes: bool,
+    ) -> None:  # fmt: skip
+        self._study, self._folder, self._metric, self._observer = study, folder, metric, observer
+        self._n_trials, self._deadline, self._prunes = n_trials, deadline, prunes
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the seconds are used up."""
+        return self._deadline is not None and monotonic() >= self._deadline
+
+    def next(self) -> TrialTask | None:
+        """The next trial, None where there are enough."""
+        is_enough = self._n_trials is not None and self._study.n_begun >= self._n_trials
+        if self.is_late or (is_enough and not self._study.has_unfinished):
+            return None
+        proposal = self._study.propose()
+        best = self._study.best
+        return None if proposal is None else TrialTask(proposal, None if best is None else best.score)
+
+    def report(self, task: TrialTask, epoch: int, score: float) -> bool:
+        """Whether a trial is to be pruned; the first ones are not, as all others are measured by them."""
+        is_behind = self._study.report(task.proposal.number, epoch, score)
+        return is_behind and self._prunes and not task.proposal.origin
+
+    def done(self, task: TrialTask, trial: Trial) -> None:
+        """Note a trial, and forget the model that it beats."""
+        before = self._study.best
+        self._study.finish(trial)
+        best = self._study.best
+        for number in {one.number for one in (before, trial) if one is not None} - {0, best.number if best else 0}:
+            self._folder.drop_weights(number)
+        self._observer.trial(trial, best)
+
+    def died(self, task: TrialTask, reason: str) -> bool:
+        """A trial whose process ended has failed; the others go on."""
+        proposal = task.proposal
+        values = dict(proposal.values)
+        self.done(task, Trial(proposal.number, "failed", None, values, proposal.origin, reason=reason))
+        return True
+
+
+def _run(
+    setup: TrialSetup, folder: SearchFolder, tasks: _Trials, n_processes: int, must_stop: Callable[[], bool]
+) -> None:
+    if n_processes == 1:
+        runner = TrialRunner(setup)
+        while not must_stop() and (task := tasks.next()) is not None:
+            trial = runner.run(task, lambda epoch, score: tasks.report(task, epoch, score), must_stop)
+            if trial is not None:
+                tasks.done(task, trial)
+        return
+    file = ArrayFile(folder.arrays)
+    columns = file.share(dict(setup.table.columns))
+    # Where a row stood says a function, which no other process has: there a row is told by its number.
+    table = Table(
+        columns, setup.table.n_rows, setup.table.name, setup.table.column_names, setup.table.format,
+        sha256=setup.table.sha256, is_file=setup.table.is_file, n_buckets=setup.table.n_buckets,
+        spellings=setup.table.spellings,
+    )  # fmt: skip
+    shared = replace(setup, table=table, prepared=with_arrays(setup.prepared, file.share))
+    file.close()
+    run_tasks(n_processes, serve, shared, tasks, must_stop)
+
+
+def _n_processes(asked: int | str, n_trials: int | None, study: Study) -> int:
+    wanted = available_cores() if asked == "auto" else int(asked)
+    left = wanted if n_trials is None else n_trials - study.n_begun
+    return max(1, min(wanted, max(left, int(study.has_unfinished))))
+
+
+def _metric(loaded: LoadedConfig, prepared: Prepared) -> str:
+    """What trials are judged by; raises ConfigError where nothing can judge them."""
+    options = loaded.config.search
+    assert options is not None
+    if prepared.validation is None:
+        raise loaded.error("data.validation", "trials are judged by validation rows. Write validation: 0.2")
+    names = answer_names(prepared.target)
+    known = metric_names(prepared.target.task, names)
+    if options.metric not in ("auto", *known):
+        raise loaded.error("search.metric", explain_unknown_metric(options.metric, ("auto", *known)))
+    if options.metric != "auto":
+        return options.metric
+    # Losses of different kinds cannot be compared.
+    return decisive_metric(prepared.target.task, names) if prepared.metric == "loss" else prepared.metric
+
+
+def _interruption(study: Study, folder: SearchFolder, command: str) -> str:
+    n_done = sum(one.outcome != "in flight" for one in study.trials())
+    how = f" Go on with: {command}" if command else ""
+    return f"interrupted after {n_done} trials, which are in {folder.path}/.{how}"
+
+
+def _result(
+    loaded: LoadedConfig, folder: SearchFolder, study: Study, metric: str, aside: Table | None, table: Table,
+    prepared: Prepared, seconds: float,
+) -> SearchResult:  # fmt: skip
+    """Judge the winner, and write its config."""
+    best, trials = study.best, tuple(study.trials())
+    if best is None:
+        reasons = [one.reason for one in trials if one.reason]
+        why = f": {reasons[0]}" if reasons else ""
+        raise MlpError(
+            f"no trial of {len(trials)} is complete{why}. Give it more time (search.seconds), or another space."
+        )
+    source = ", ".join(loaded.config.data.test or ())
+    judged, n_aside = _judged(folder.weights(best.number), metric, loaded, aside)
+    written = judged if best.number == 0 else None
+    if best.number and trials[0].outcome == "complete":
+        written = _judged(folder.weights(0), metric, loaded, aside)[0]
+    found = load_config(os.path.join(folder.trial(best.number), CONFIG)).config
+    data = replace(found.data, test=loaded.config.data.test)
+    asked = loaded.config
+    config = replace(found, data=data, intervals=asked.intervals, expect=asked.expect, output=None)
+    name = f"{Path(loaded.path).stem}-best.yaml"
+    path = folder.write(name, dump_yaml(config).encode())
+    notes = (
+        [f"no trial was pruned: {prepared.metric} judges epochs, {metric} trials."] if prepared.metric != metric else []
+    )
+    n_searched = table.n_rows - (0 if source else n_aside)
+    return SearchResult(
+        folder.path, metric, trials, best, path, judged, written, n_searched, n_aside, source, study.importance(),
+        seconds, tuple(notes),
+    )  # fmt: skip
+
+
+def _judged(weights: str, metric: str, loaded: LoadedConfig, aside: Table | None) -> tuple[Judged, int]:
+    """The score of a model on the rows that no trial has seen, and how many they are."""
+    model = load_model(weights)
+    if aside is None:
+        with loaded.naming("data.test"):
+            aside = read_columns(loaded.config.data.test or (), format_of(model, None, None), model.schemas)
+    result = evaluate_table(model, aside, interval_keys=[metric])
+    return Judged(result.scored.scores[metric], result.scored.intervals[metric]), result.n_rows

@@ -1,0 +1,58 @@
+"""The first trials of a search: the config as it is written, then the recipes of `mlp init`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mlpcli.config.loading import LoadedConfig, Override, with_values
+from mlpcli.config.recipes.lines import sections
+from mlpcli.config.recipes.sizes import MANY_VALUES, RECIPES, Facts, choose_recipe
+from mlpcli.config.yaml.dumping import as_plain
+from mlpcli.config.yaml.parsing import parse_yaml
+from mlpcli.data.targets.target import ClassTarget
+from mlpcli.search.space import Space, value_at
+from mlpcli.search.study import First
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.resolution import uses_folds
+
+AS_WRITTEN = "as written"
+# What recipes leave as the config has it: other seeds or another precision would not be the recipe's doing.
+KEPT = ("training.seed", "training.dtype", "training.engine", "training.threads", "training.class_weights")
+
+
+def first_trials(loaded: LoadedConfig, prepared: Prepared, space: Space, with_recipes: bool) -> list[First]:
+    """The config as written, and each recipe that is another one; on the rows that the config holds out."""
+    drawn = space.written(loaded)
+    found = [First(AS_WRITTEN, loaded, drawn, {key: value_at(loaded, key) for key in drawn})]
+    for first in _recipes(loaded, prepared) if with_recipes else ():
+        if all(first.loaded.config != other.loaded.config for other in found):
+            found.append(first)
+    return found
+
+
+def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[First]:
+    n_classes = len(prepared.target.labels) if isinstance(prepared.target, ClassTarget) else 0
+    n_fine = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
+    facts = Facts(prepared.task, prepared.train.samples.n_rows, n_classes, n_fine, n_targets=len(prepared.target.names))
+    for name in RECIPES:
+        text = "\n".join(
+            f"{section.name}:\n" + "\n".join(f"  {line}" for line, _ in section.lines)
+            for section in sections(choose_recipe(name, facts), facts)
+        )
+        recipe: dict[str, Any] = parse_yaml(text, f"recipe {name}")[0]
+        recipe["model"] |= _members(loaded, recipe["model"].get("members", {}))
+        overrides = [Override(key, value, f"recipe {name}") for key, value in recipe.items()]
+        overrides += [Override(key, value_at(loaded, key), f"recipe {name}") for key in KEPT]
+        if stopping := as_plain(loaded.config.training.early_stopping):
+            overrides.append(Override("training.early_stopping.metric", stopping["metric"], f"recipe {name}"))
+        yield First(f"recipe {name}", with_values(loaded, overrides))
+
+
+def _members(loaded: LoadedConfig, members: dict[str, Any]) -> dict[str, Any]:
+    """The members of a recipe, on the folds of the config or, where it has none, on all training rows."""
+    count = members.get("count", 1)
+    kept = {"views": members["views"]} if "views" in members else {}
+    if not uses_folds(loaded):
+        return {"members": {"count": count, **kept}}
+    own = loaded.config.model.members
+    n_folds = own.folds or own.count
+    return {"members": {"count": n_folds * max(1, round(count / n_folds)), "rows": "folds", "folds": n_folds, **kept}}

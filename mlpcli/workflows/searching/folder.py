@@ -1,0 +1,127 @@
+"""The folder of a search: its journal, a folder for each trial, and the config of the winner.
+
+runs/birds-search/journal.jsonl     every trial, its values and scores; what `--resume` goes on from
+runs/birds-search/trials/0017/      config.yaml, metrics.json, history.csv; of the best and of the first weights.npz
+runs/birds-search/birds-best.yaml   the config of the winner, whole
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from types import TracebackType
+
+from mlpcli.errors import OutputError
+from mlpcli.storage.atomic import check_path, is_temporary, output_error, write_file
+from mlpcli.storage.lock import Lock
+from mlpcli.storage.run_directory import LOCK, PARTIAL, WEIGHTS
+
+JOURNAL, TRIALS = "journal.jsonl", "trials"
+ARRAYS = ".mlp-arrays.tmp"
+
+
+class SearchFolder:
+    """The folder under `path`; within a `with` block it is this process's. Raises OutputError."""
+
+    def __init__(self, path: str) -> None:
+        check_path(path)
+        self.path = os.path.normpath(path)
+        self._lock = Lock(self.path + LOCK, self.path)
+
+    @property
+    def journal(self) -> str:
+        """Where the trials are noted."""
+        return os.path.join(self.path, JOURNAL)
+
+    @property
+    def arrays(self) -> str:
+        """Where arrays stand that processes share; nothing of it is kept."""
+        return os.path.join(self.path, ARRAYS)
+
+    def begin(self, resume: bool) -> bool:
+        """Take the folder, made if need be; says whether there is a search to go on with.
+
+        Raises OutputError where there is one and `resume` is not asked for, or where the folder is not a search's.
+        """
+        if os.path.isdir(self.path) and not os.path.exists(self.journal) and self._names():
+            raise OutputError(f"{self.path}: is a folder with other files, not of a search. Choose another --output.")
+        if os.path.exists(self.journal) and not resume:
+            raise OutputError(f"{self.path}: holds a search already. Go on with --resume, or choose another --output.")
+        try:
+            os.makedirs(os.path.join(self.path, TRIALS), exist_ok=True)
+        except OSError as error:
+            raise output_error(self.path, error) from error
+        self._lock.acquire()
+        for name in self._names():
+            if is_temporary(name):
+                os.unlink(os.path.join(self.path, name))
+        for name in os.listdir(os.path.join(self.path, TRIALS)):
+            if name.endswith(PARTIAL):
+                shutil.rmtree(os.path.join(self.path, TRIALS, name))
+        return os.path.exists(self.journal)
+
+    def __enter__(self) -> "SearchFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self.arrays)
+        if self._lock.is_held:
+            with contextlib.suppress(OSError):  # not while it holds anything
+                os.rmdir(os.path.join(self.path, TRIALS))
+                os.rmdir(self.path)
+        self._lock.release()
+
+    def trial(self, number: int) -> str:
+        """The folder of a trial."""
+        return trial_folder(self.path, number)
+
+    def weights(self, number: int) -> str:
+        """The model of a trial, if it is kept."""
+        return os.path.join(self.trial(number), WEIGHTS)
+
+    def drop_weights(self, number: int) -> None:
+        """Forget the model of a trial that is the best no more."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.weights(number))
+
+    def write(self, name: str, data: bytes) -> str:
+        """Write a file of the search, whole or not at all; gives its path."""
+        path = os.path.join(self.path, name)
+        write_file(path, data)
+        return path
+
+    def _names(self) -> list[str]:
+        with contextlib.suppress(OSError):
+            return os.listdir(self.path)
+        return []
+
+
+def trial_folder(path: str, number: int) -> str:
+    """The folder of a trial in that of its search."""
+    return os.path.join(path, TRIALS, f"{number:04}")
+
+
+def write_trial(folder: str, files: Mapping[str, bytes]) -> None:
+    """Write the files of a trial; the folder is there whole or not at all, as the journal alone must survive a crash.
+
+    Raises OutputError.
+    """
+    partial = folder + PARTIAL
+    try:
+        for old in (partial, folder):
+            if os.path.isdir(old):
+                shutil.rmtree(old)
+        os.makedirs(partial)
+        for name, data in files.items():
+            path = os.path.join(partial, name)
+            if name == WEIGHTS:
+                write_file(path, data)
+                continue
+            with open(path, "wb") as file:
+                file.write(data)
+        os.rename(partial, folder)
+    except OSError as error:
+        raise output_error(folder, error) from error

@@ -1,0 +1,40 @@
+"""What must stay the same when a search goes on, so that its trials can be compared."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.yaml.dumping import as_plain
+from mlpcli.errors import DataError
+from mlpcli.storage.strict_json import flattened
+
+# Keys that may change when a search goes on: none of them changes a trial.
+FREE_TO_CHANGE = ("output", "expect", "data.test", "search.trials", "search.seconds", "search.processes")
+
+
+def identity_of(loaded: LoadedConfig, sha256: str) -> dict[str, Any]:
+    """What must be the same when a search goes on: the data, and every key that changes a trial."""
+    found = dict(flattened(as_plain(loaded.config)))
+    kept = {key: value for key, value in found.items() if key not in FREE_TO_CHANGE}
+    kept = {key: value for key, value in kept.items() if not key.startswith("expect.")}
+    has_test = loaded.config.data.test is not None
+    return kept | {"rows": "all" if has_test else "without those put aside", "data": sha256}
+
+
+def refuse_other(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise ConfigError or DataError where the trials of a journal are of another search."""
+    if not old:
+        return
+    for key in dict.fromkeys([*old, *new]):
+        if old.get(key) == new.get(key):
+            continue
+        cure = "choose another --output"
+        if key == "data":
+            raise DataError(f"the training data is not what {path} was searched on. Restore it, or {cure}.")
+        if key == "rows":
+            raise loaded.error(
+                "data.test", f"{path} was begun with other rows (with data.test, or without). Undo it, or {cure}."
+            )
+        raise loaded.error(
+            key, f"{path} was begun with {old.get(key)}, the config says {new.get(key)}. Undo the change, or {cure}."
+        )

@@ -1,0 +1,61 @@
+"""Tasks on several processes: each is done once, one that kills its process costs itself alone, nobody stays behind."""
+
+import os
+import signal
+import time
+
+from mlpcli.search.processes import run_tasks
+
+
+def serve(setup, channel):
+    """Square numbers; `setup` kills the process."""
+    for task in channel.tasks():
+        if task == setup:
+            os.kill(os.getpid(), signal.SIGKILL)
+        channel.done((channel.report(task), os.getpid()))
+
+
+def sleep(setup, channel):
+    for _ in channel.tasks():
+        channel.report(os.getpid())
+        time.sleep(60)
+
+
+class Tasks:
+    def __init__(self, n):
+        self.waiting, self.results, self.dead, self.heard = list(range(n)), {}, {}, []
+
+    def next(self):
+        return self.waiting.pop(0) if self.waiting else None
+
+    def report(self, task, what):
+        self.heard.append(what)
+        return what * what
+
+    def done(self, task, result):
+        self.results[task] = result
+
+    def died(self, task, reason):
+        self.dead[task] = reason
+        return True
+
+
+def test_a_task_that_kills_its_process_costs_itself_alone():
+    tasks = Tasks(7)
+    run_tasks(2, serve, 3, tasks, lambda: False)
+    assert {task: square for task, (square, _) in tasks.results.items()} == {n: n * n for n in range(7) if n != 3}
+    assert list(tasks.dead) == [3]
+    assert "killed" in tasks.dead[3]
+    assert os.getpid() not in {process for _, process in tasks.results.values()}
+
+
+def test_processes_that_are_busy_end_when_asked_to():
+    tasks = Tasks(2)
+    run_tasks(2, sleep, None, tasks, lambda: len(tasks.heard) == 2)
+    assert tasks.results == {}
+    for process in tasks.heard:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            continue
+        raise AssertionError(f"{process} is alive")

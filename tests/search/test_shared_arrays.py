@@ -1,0 +1,37 @@
+"""Arrays in a file are the same arrays, and what one process writes into them no other sees."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlpcli.search.shared_arrays import ArrayFile, SharedArray, opened
+
+
+@dataclass(frozen=True)
+class Rows:
+    X: np.ndarray
+    name: str
+    y: np.ndarray | None = None
+
+
+def test_what_is_shared_comes_back_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    value = {
+        "rows": Rows(rng.normal(size=(3000, 7)).astype(np.float32), "train", rng.integers(0, 9, 20_000)),
+        "few": np.arange(5),
+        "turned": np.asfortranarray(rng.normal(size=(500, 40))),
+    }
+    file = ArrayFile(str(tmp_path / "arrays"))
+    shared = file.share(value)
+    file.close()
+    assert isinstance(shared["rows"].X, SharedArray)
+    assert shared["few"] is value["few"]
+    first, second = opened(shared), opened(shared)
+    for found in (first, second):
+        np.testing.assert_array_equal(found["rows"].X, value["rows"].X)
+        np.testing.assert_array_equal(found["rows"].y, value["rows"].y)
+        np.testing.assert_array_equal(found["turned"], value["turned"])
+        assert found["rows"].X.dtype == np.float32
+        assert found["rows"].name == "train"
+    first["rows"].X[0, 0] = 99
+    assert second["rows"].X[0, 0] == value["rows"].X[0, 0] != 99

@@ -1,0 +1,100 @@
+"""What a space gives a config, and what it refuses before anything is tried."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpcli.errors import ConfigError
+from mlpcli.search.space import space_of, value_at
+from tests.search.conftest import config
+
+
+class Drawing:
+    """Draws as a trial does, by chance."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def suggest_float(self, name, low, high, *, log=False):
+        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))) if log else self.rng.uniform(low, high))
+
+    def suggest_int(self, name, low, high, *, log=False):
+        return int(self.rng.integers(low, high + 1))
+
+    def suggest_categorical(self, name, choices):
+        return choices[self.rng.integers(len(choices))]
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25)
+def test_a_point_is_what_the_config_then_says(seed):
+    loaded = config()
+    trial = Drawing(seed)
+    found, values = space_of(loaded).assign(loaded, lambda one: one.suggest(trial))
+    name = found.config.training.optimizer.name
+    assert value_at(found, "training.optimizer.learning_rate") == values["training.optimizer.learning_rate"]
+    assert 1e-4 <= values["training.optimizer.learning_rate"] <= 0.3
+    assert 8 <= found.config.training.batch_size <= 64
+    assert list(found.config.model.layers) == values["model.layers"]
+    # A key with a condition is there where it holds, and nowhere else.
+    assert ("training.optimizer.momentum" in values) == (name == "sgd")
+    assert values["training.optimizer"] in ("sgd", {"name": "adam", "beta2": 0.95})
+    # What is not searched is as it was.
+    assert found.config.data == loaded.config.data
+    assert found.config.preprocess == loaded.config.preprocess
+
+
+def test_keys_stand_behind_those_they_depend_on():
+    space = {
+        "model.dropout": {"uniform": [0, 0.5], "when": {"training.batch_size": [16, 32]}},
+        "training.batch_size": {"choice": [16, 32, 64]},
+    }
+    assert [one.key for one in space_of(config(space)).parameters] == ["training.batch_size", "model.dropout"]
+
+
+def test_the_config_as_written_is_told_where_it_lies_in_the_space():
+    written = space_of(config()).written(config())
+    assert written["training.optimizer"] == "sgd"
+    assert written["training.optimizer.learning_rate"] == 0.05
+    assert written["model.layers"] == "[auto, 16, auto]"
+    assert "training.optimizer.momentum" not in written  # 0 is outside
+
+
+@pytest.mark.parametrize(
+    ("key", "domain", "says"),
+    [
+        ("model.dropuot", {"uniform": [0, 0.5]}, "Did you mean dropout?"),
+        ("model.dropout", {"uniform": [0, 1.5]}, "below 1, got 1.5"),
+        ("model.dropout", {"uniform": [0.5, 0]}, "the lesser bound first: [0, 0.5]"),
+        ("model.dropout", {}, "Write one of log, uniform, int, log_int, choice"),
+        ("model.dropout", {"uniform": [0, 0.5], "log": [0.1, 0.5]}, "log and uniform do not go together"),
+        ("training.epochs", {"log_int": [0, 9]}, "greater than 0"),
+        ("training.optimizer", {"choice": ["sgd", "adm"]}, "Did you mean adam?"),
+        ("training.optimizer", {"choice": ["sgd"]}, "at least two different values"),
+        ("training.optimizer.beta2", {"uniform": [0.9, 0.99]}, "sgd has"),
+        ("data.validation", {"choice": [0.1, 0.2]}, "trials must be judged alike"),
+        ("training", {"choice": [{}, {"epochs": 3}]}, "trials must be judged alike"),
+        ("model.dropout", {"uniform": [0, 0.5], "when": {"training.optimizer": "adam"}}, "never holds"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_with_its_line(key, domain, says):
+    loaded = config({key: domain})
+    with pytest.raises(ConfigError) as refused:
+        space_of(loaded)
+    assert says in str(refused.value)
+    assert str(refused.value).startswith("c.yaml:")
+
+
+def test_a_config_without_a_space_says_how_one_is_written():
+    with pytest.raises(ConfigError, match=r"space: \{model.dropout"):
+        space_of(config({}))
+
+
+def test_conditions_in_a_circle_are_refused():
+    space = {
+        "model.dropout": {"uniform": [0, 0.5], "when": {"model.layer_norm": True}},
+        "model.layer_norm": {"choice": [True, False], "when": {"model.dropout": 0.1}},
+    }
+    with pytest.raises(ConfigError, match="depends on itself"):
+        space_of(config(space))

@@ -1,0 +1,148 @@
+"""A search that is killed anywhere goes on as if it had not been."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("optuna", reason="the extra search is not installed")
+
+from mlpcli.errors import MlpError
+from mlpcli.search.space import space_of
+from mlpcli.search.study import First, Study, Trial
+from tests.search.conftest import config
+
+IDENTITY = {"data": "abc", "training.epochs": 20}
+N_TRIALS = 18
+
+
+def opened(path, space=None, seed=0):
+    loaded = config(space)
+    found = space_of(loaded)
+    first = [First("as written", loaded, found.written(loaded)), First("recipe fast", loaded)]
+    study = Study(str(path), found, loaded, first, higher_is_better=False, seed=seed)
+    study.begin(IDENTITY)
+    return study
+
+
+def score_of(values):
+    """A score that depends on the values alone."""
+    rate = values.get("training.optimizer.learning_rate", 0.05)
+    return abs(math.log10(rate) + 2) + values.get("training.batch_size", 32) / 1000
+
+
+def run(study, n_trials=N_TRIALS, ends_at=math.inf):
+    """Run trials until there are so many, every fifth of which diverges and every seventh fails."""
+    n_steps = 0
+    while study.n_begun < n_trials or study.has_unfinished:
+        proposal = study.propose()
+        if proposal is None:
+            return
+        score = score_of(proposal.values)
+        for epoch in (5, 10, 15, 20):
+            n_steps += 1
+            if n_steps > ends_at:
+                return
+            if study.report(proposal.number, epoch, score + 1 / epoch):
+                study.finish(Trial(proposal.number, "pruned", score, proposal.values, reason="pruned"))
+                break
+        else:
+            outcome = "diverged" if proposal.number % 5 == 4 else "failed" if proposal.number % 7 == 6 else "complete"
+            own = score if outcome == "complete" else None
+            study.finish(Trial(proposal.number, outcome, own, proposal.values, proposal.origin, 20))
+
+
+def ended(path):
+    study = opened(path)
+    run(study)
+    trials = study.trials()
+    study.close()
+    return trials
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The journal of a search that nothing stopped, and its trials."""
+    path = tmp_path_factory.mktemp("whole") / "journal.jsonl"
+    return ended(path), path.read_bytes()
+
+
+def test_every_outcome_is_there(whole):
+    assert {one.outcome for one in whole[0]} >= {"complete", "pruned", "diverged", "failed"}
+    assert [one.number for one in whole[0]] == list(range(N_TRIALS))
+
+
+@given(at=st.floats(0.0, 1.0))
+@settings(max_examples=10)
+def test_a_search_that_is_cut_at_any_byte_ends_as_if_it_had_not_been(whole, tmp_path_factory, at):
+    trials, data = whole
+    path = tmp_path_factory.mktemp("cut") / "journal.jsonl"
+    path.write_bytes(data[: round(at * len(data))])
+    assert ended(path) == trials
+
+
+def test_trials_in_flight_are_begun_again_under_their_numbers(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    study = opened(path)
+    proposals = [study.propose() for _ in range(4)]
+    study.close()
+    again = opened(path)
+    assert [one.outcome for one in again.trials()] == ["in flight"] * 4
+    for before in proposals:
+        after = again.propose()
+        assert (after.number, after.values, after.origin) == (before.number, before.values, before.origin)
+        assert after.loaded.config == before.loaded.config
+    assert not again.has_unfinished
+    again.close()
+
+
+def test_the_same_seed_draws_the_same_and_another_one_does_not(tmp_path):
+    found = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        study = opened(tmp_path / name, seed=seed)
+        run(study)
+        found.append([one.values for one in study.trials()])
+        study.close()
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_small_space_is_tried_once_each_and_then_ends(tmp_path):
+    space = {
+        "training.batch_size": {"choice": [16, 32, 64]},
+        "model.layers": {"choice": [["auto", 16, "auto"], ["auto", 8, "auto"]]},
+    }
+    study = opened(tmp_path / "journal.jsonl", space)
+    run(study, n_trials=100)
+    values = [str(one.values) for one in study.trials()[2:]]
+    assert sorted(set(values)) == sorted(values)
+    assert len(values) == 5  # the sixth is the config as written
+    study.close()
+
+
+def test_the_sampler_comes_closer_than_chance(tmp_path):
+    """Of 40 trials the last 15 are better in the mean than the first 15."""
+    study = opened(tmp_path / "journal.jsonl")
+    run(study, n_trials=40)
+    scores = [score_of(one.values) for one in study.trials()[2:]]
+    assert sum(scores[-15:]) < 0.7 * sum(scores[:15])
+    study.close()
+
+
+def test_importance_finds_the_key_that_decides(tmp_path):
+    study = opened(tmp_path / "journal.jsonl")
+    run(study, n_trials=36)
+    importance = study.importance()
+    assert max(importance, key=importance.get) == "training.optimizer.learning_rate"
+    assert sum(importance.values()) == pytest.approx(1.0)
+    study.close()
+
+
+def test_a_journal_that_is_damaged_before_its_end_is_refused(tmp_path, whole):
+    path = tmp_path / "journal.jsonl"
+    lines = whole[1].split(b"\n")
+    lines[7] = lines[7][:10]
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(MlpError, match=r"journal\.jsonl:8: not an event of a search"):
+        opened(path)
+    assert path.read_bytes() == b"\n".join(lines)

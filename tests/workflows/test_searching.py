@@ -1,0 +1,91 @@
+"""The rows of a search, and data that is prepared once for many networks."""
+
+import json
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna", reason="the extra search is not installed")
+
+from mlpcli.config.loading import config_from_mapping
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
+from mlpcli.workflows.preparing.tables import read_training_table
+from mlpcli.workflows.searching.put_aside import put_aside
+from mlpcli.workflows.training.fitting import epochs
+from mlpcli.workflows.training.initial_state import fresh_state
+from tests.program import DATA, write_csv
+
+
+def loaded(validation, folder, drop=("id",)):
+    rng = np.random.default_rng(0)
+    rows = [
+        [i, f"g{i // 7}", f"2024-01-{1 + i % 28:02}", round(float(rng.normal()), 3), "ab"[i % 2]] for i in range(400)
+    ]
+    path = write_csv(folder / "t.csv", ["id", "group", "day", "x", "y"], rows)
+    data = {"train": str(path), "target": "y", "drop": list(drop), "validation": validation}
+    return config_from_mapping({"data": data})
+
+
+@pytest.mark.parametrize("validation", [0.2, {"group": "group"}, {"time": "day"}, None])
+def test_rows_are_searched_or_put_aside(folder, validation):
+    config = loaded(validation, folder, drop=())
+    table = read_training_table(config)
+    kept, aside = put_aside(config, table, 0.25)
+    ids = [set(np.asarray(one.columns["id"].values).tolist()) for one in (kept, aside)]
+    assert ids[0] | ids[1] == set(range(400))
+    assert not ids[0] & ids[1]
+    assert 80 <= len(ids[1]) <= 120
+    if isinstance(validation, dict) and "group" in validation:
+        groups = [{one.columns["group"].levels[code] for code in one.columns["group"].codes} for one in (kept, aside)]
+        assert not groups[0] & groups[1]
+    if isinstance(validation, dict) and "time" in validation:
+        assert aside.where(0) != kept.where(0)
+        days = [sorted({one.columns["day"].levels[code] for code in one.columns["day"].codes}) for one in (kept, aside)]
+        assert days[0][-1] <= days[1][0]
+    # Where a row stands in the file is known of either part.
+    assert aside.where(0).startswith(config.config.data.train[0])
+
+
+CHANGES = [
+    {"model": {"layers": ["auto", 9, 5, "auto"], "activation": "tanh", "dropout": 0.2}},
+    {"training": {"optimizer": "adam", "batch_size": 16, "epochs": 3, "schedule": "cosine"}},
+    {"model": {"layer_norm": True, "scale_inputs": True, "learn_slopes": True}},
+    {"training": {"averaging": "ema", "early_stopping": {"patience": 3}}},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=json.dumps)
+def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
+    base = {"data": {"train": str(DATA / "penguins.csv"), "target": "species"}, "training": {"epochs": 2}}
+    before, after = config_from_mapping(base), config_from_mapping({**base, **change})
+    assert of_the_rows(before) == of_the_rows(after)
+    again, anew = reprepare(prepare(before), after), prepare(after)
+    for field in fields(anew):
+        if field.name in ("spec", "networks", "engine", "metric", "n_threads", "loaded"):
+            assert getattr(again, field.name) == getattr(anew, field.name), field.name
+    flats = []
+    for prepared in (again, anew):
+        state = fresh_state(prepared)
+        with blas_threads(1):
+            list(epochs(prepared, state, lambda: False))
+        flats.append(state.members[0].flat)
+    np.testing.assert_array_equal(*flats)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"preprocess": {"numeric": "robust"}},
+        {"training": {"loss": "squared_error"}},
+        {"training": {"seed": 1}},
+        {"model": {"members": 2}},
+        {"model": {"layers": [11, 64, 64, "auto"]}},
+    ],
+    ids=json.dumps,
+)
+def test_data_that_depends_on_a_key_is_not_used_again(change):
+    base = {"data": {"train": "a.csv", "target": "y"}}
+    assert of_the_rows(config_from_mapping(base)) != of_the_rows(config_from_mapping({**base, **change}))
