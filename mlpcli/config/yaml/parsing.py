@@ -61,6 +61,7 @@ _ADVICE = {
     "found character '@'": "Quote a text that begins with @.",
     "found character '`'": "Quote a text that begins with `.",
     "while scanning a block scalar": "Quote a text that begins with | or >.",
+    "expected URI": "Quote a text that begins with !.",
     "while scanning a quoted scalar": "The quote is not closed.",
     "expected ',' or ']'": "The bracket [ is not closed.",
     "expected ',' or '}'": "The brace { is not closed.",
@@ -102,7 +103,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, Tree]:
     """
     where = _Lines(name)
     references = References(text, os.environ)
-    node = _compose(references.protected, where)
+    node = _compose(references.protected, where, references)
     tree = Tree(name)
     value = None if node is None else _Reading(tree, where, references).value(node, ())
     if isinstance(value, dict):
@@ -145,14 +146,15 @@ class _NoLines(_Lines):
         return self.name
 
 
-def _compose(text: str, where: _Lines) -> Node | None:
+def _compose(text: str, where: _Lines, references: References | None = None) -> Node | None:
     try:
         return _Loader(text).get_single_node()
     except ReaderError as error:
         line = where.at(text.count("\n", 0, error.position))
         raise ConfigError(f"{line}: the character {chr(error.character)!a} cannot stand in YAML.") from error
     except MarkedYAMLError as error:
-        raise ConfigError(_syntax_message(error, where)) from error
+        message = _syntax_message(error, where)
+        raise ConfigError(references.as_written(message) if references else message) from error
     except (ValueError, OverflowError) as error:  # PyYAML converts \U escapes and %YAML versions without a check
         raise ConfigError(f"{where.name}: not valid YAML: a \\U escape or a %YAML version is out of range.") from error
 

@@ -73,7 +73,7 @@ def test_what_is_in_a_variable_refers_to_no_other(environment):
             "a.yaml:3: data.train[0]: the environment variable KEY is not set. Set it; the text itself is $${KEY}.",
         ),
         (
-            HEAD + "output: '${a-b}'\n",
+            HEAD + "output: '${a b}'\n",
             "a.yaml:2: output: ${ must hold the name of an environment variable, as in ${DATA}. A literal ${ is $${.",
         ),
         (
@@ -87,6 +87,47 @@ def test_a_variable_that_does_not_fit_names_line_and_key(environment, text, mess
     with pytest.raises(ConfigError) as caught:
         config_from_text(text, "a.yaml")
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "output: ${KEY:-runs/a}",
+            "a.yaml:2: output: ${KEY:-runs/a}: a default value is not read here. Set KEY, or change the key with "
+            "--set.",
+        ),
+        ("output: ${KEY-b}", "a.yaml:2: output: ${KEY-b}: a default value is not read here."),
+        ("output: ${KEY:?must be set}", "a.yaml:2: output: ${KEY:?must be set}: a default value is not read here."),
+        ("budget: {memory: ${KEY:-2GB}}", "a.yaml:2: budget.memory: ${KEY:-2GB}: a default value is not read here."),
+        ("model: {layers: [auto, ${KEY:=3}, auto]}", "a.yaml:2: model.layers[1]: ${KEY:=3}: a default value is not"),
+        ("model: {layers: [auto, ${}, auto]}", "a.yaml:2: model.layers[1]: ${ must hold the name of an environment"),
+        ("output: {a: ${1}}", "a.yaml:2: output.a: ${ must hold the name of an environment variable"),
+        (
+            "output: &${KEY}",
+            "a.yaml:2: not valid YAML: expected alphabetic or numeric character, but found '${'. Quote",
+        ),
+        (
+            "output: *${KEY}",
+            "a.yaml:2: not valid YAML: expected alphabetic or numeric character, but found '${'. Quote",
+        ),
+        (
+            "output: !${KEY} x",
+            "a.yaml:2: not valid YAML: expected URI, but found '${'. Quote a text that begins with !.",
+        ),
+    ],
+)
+def test_what_other_programs_take_for_a_variable_is_named_as_it_is_written(environment, text, message):
+    with pytest.raises(ConfigError) as caught:
+        config_from_text(HEAD + text, "a.yaml")
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["&${N}", "*${N}", "!${N}"])
+def test_in_quotes_a_variable_may_stand_behind_any_sign(environment, text):
+    environment("N", "x")
+    assert read(f'a: "{text}"') == {"a": f"{text[0]}x"}
 
 
 def test_the_origin_of_a_value_names_its_variable(environment, tmp_path):
