@@ -29,9 +29,9 @@ completes and checks it by the schema that `mlp schema` writes ([editor-and-shel
   A value in brackets, braces or quotes is YAML; any other text is taken as it stands. Later ones win, and all win
   over the file.
 - `${NAME}` is the text of the environment variable NAME, alone or within a text, and read as if it stood there: `${N}`
-  may be a number, `"${N}"` is a text. A variable that is not set is an error, and default values (`${NAME:-x}`) are not
-  read; a literal `${` is written `$${`. The run folder and the model file keep the values, so no password belongs in it.
-  `--set` leaves it to the shell.
+  may be a number, `"${N}"` is a text. A variable that is not set is an error; default values (`${NAME:-x}`) are not
+  read; a literal `${` is written `$${`. The run folder and the model file keep the values, so no password belongs
+  there. `--set` leaves it to the shell.
 - Paths are relative to the current directory. A lone dash (standard input) is written `"-"` in the file.
 """
 
