@@ -28,6 +28,7 @@ from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
+from mlpcli.workflows.intervals import Surrounding
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.tables import training_frame
@@ -111,6 +112,19 @@ class TrainedModel:
             raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
         return self._answered(self._frame(rows))
 
+    def predict_interval(self, rows: Rows, level: float = 0.9) -> pd.DataFrame:
+        """What holds the truth as often as `level`, from 0.5 to below 1, as `mlp predict --interval` gives it.
+
+        Of numbers the columns TARGET, TARGET_low and TARGET_high; of classes and yes/no columns TARGET and TARGET_set,
+        a tuple of labels. Raises MlpError for a model without calibration rows, or with too few of them; DataError.
+        """
+        frame, surrounding = self._frame(rows), Surrounding(self._model, level)
+        needed = {schema.name for schema in self._model.preprocessor.schemas} | surrounding.columns
+        table = table_from_frame(frame, request=Request(frozenset(needed)), missing=self._model.reading.missing)
+        answers, around, counts = surrounding.answers(surrounding.read(table))
+        self._warn(counts, (*table.notes, *surrounding.notes(around.n_open)))
+        return pd.DataFrame(surrounding.data_columns(answers, around), index=frame.index)
+
     def score(self, rows: Rows, truth: Any = None, metric: str | None = None) -> float:
         """One score of rows whose truth is known: accuracy, R2, or for several yes/no targets the subset accuracy.
 
@@ -132,20 +146,24 @@ class TrainedModel:
         truth: Any = None,
         *,
         confidence: float = 0.95,
+        level: float | None = None,
         minimum: Mapping[str, float] | None = None,
         maximum: Mapping[str, float] | None = None,
     ) -> Evaluation:
         """Every score of rows whose truth is known, with its interval, as `mlp eval` gives them.
 
         `truth` as in `score`. `minimum` and `maximum` are gates: bounds by metric, such as {"accuracy": 0.9} or
-        {"accuracy.low": 0.85}. Raises MlpError for a gate on a metric that the model does not have; DataError.
+        {"accuracy.low": 0.85}. With `level` intervals or sets at that level are scored too: `coverage` and `mean_width`
+        or `mean_set_size`. Raises MlpError for a gate on a metric that the model does not have; DataError.
         """
         if not 0.0 < confidence < 1.0:
             raise MlpError(f"confidence: must be between 0 and 1, got {confidence}.")
         gates = make_gates(minimum or {}, maximum or {})
-        check_gates(self._model, gates)
+        surrounding = None if level is None else Surrounding(self._model, level)
+        check_gates(self._model, gates, level is not None)
         table = self._scored_table(rows, truth)
-        result = evaluate_table(self._model, table, gates, interval_options=IntervalOptions(confidence))
+        options = IntervalOptions(confidence)
+        result = evaluate_table(self._model, table, gates, interval_options=options, surrounding=surrounding)
         intervals = result.scored.intervals
         ends = {key: (intervals[key].low, intervals[key].high) for key in intervals}
         unknown = (float("nan"), float("nan"))
@@ -154,12 +172,8 @@ class TrainedModel:
             index=pd.Index(result.scored.scores, name="metric"),
             columns=["score", "low", "high"],
         )
-        confusion = None
-        if result.confusion is not None:
-            names = list(self.classes)
-            confusion = pd.DataFrame(
-                result.confusion, pd.Index(names, name="truth"), pd.Index(names, name="predicted")
-            )  # fmt: skip
+        true, predicted = (pd.Index(list(self.classes), name=name) for name in ("truth", "predicted"))
+        confusion = None if result.confusion is None else pd.DataFrame(result.confusion, true, predicted)
         return Evaluation(result.n_rows, scores, confusion, result.verdicts, confidence, result.notes)
 
     def _scored_table(self, rows: Rows, truth: Any) -> Table:
@@ -176,12 +190,16 @@ class TrainedModel:
         needed = frozenset(schema.name for schema in self._model.preprocessor.schemas)
         table = table_from_frame(rows, request=Request(needed), missing=self._model.reading.missing)
         answers, counts = self._model.answers(self._model.read(table))
+        self._warn(counts, table.notes, stacklevel=4)
+        return answers
+
+    def _warn(self, counts: TransformCounts, notes: Sequence[str], stacklevel: int = 3) -> None:
+        """Give `notes`, and what was odd in the rows, as warnings."""
         known = {feature.name for feature in self._model.preprocessor.columns if feature.n_missing}
         odd = {name: n for name, n in counts.n_missing.items() if name not in known}
-        for note in (*table.notes, describe_counts(TransformCounts(odd, counts.n_unseen))):
+        for note in (*notes, describe_counts(TransformCounts(odd, counts.n_unseen))):
             if note:
-                warnings.warn(note, MlpWarning, stacklevel=3)
-        return answers
+                warnings.warn(note, MlpWarning, stacklevel=stacklevel)
 
     @property
     def columns(self) -> tuple[str, ...]:

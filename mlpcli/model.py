@@ -121,15 +121,25 @@ class Model:
 
         The folds are those of `conformity`; one fold has the answers themselves. Else as `answers`.
         """
-        n_folds = 1 if self.conformity is None else self.conformity.rows.n_folds
-        if n_folds == 1:
-            answers, counts = self.answers(table, rows)
-            return answers, answers[None], counts
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
-        mean, of_folds = self.ensemble.fold_outputs(X, n_folds)
-        answers = self._decoded(mean, table, rows)
-        state = dict(self.target_state)
-        return answers, np.stack([decode_outputs(self.target, state, own) for own in of_folds]), counts
+        if self._n_folds == 1:
+            answers = self.answers_to(X, table, rows)
+            return answers, answers[None], counts
+        mean, of_folds = self.ensemble.fold_outputs(X, self._n_folds)
+        return self._decoded(mean, table, rows), self._fold_answers(of_folds), counts
+
+    def fold_answers_to(self, X: NDArray[Any], answers: Values) -> Values:
+        """The answers of the members that have not seen a fold to inputs `X`, to which the model gives `answers`."""
+        if self._n_folds == 1:
+            return answers[None]
+        return self._fold_answers(self.ensemble.fold_outputs(X, self._n_folds)[1])
+
+    def _fold_answers(self, outputs: NDArray[Any]) -> Values:
+        return np.stack([decode_outputs(self.target, dict(self.target_state), own) for own in outputs])
+
+    @property
+    def _n_folds(self) -> int:
+        return 1 if self.conformity is None else self.conformity.rows.n_folds
 
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
         """The predicted label or amount by target column."""

@@ -8,8 +8,6 @@ from mlpcli.cli.completion import complete_drift, complete_metric, complete_sett
 from mlpcli.cli.document import Form
 from mlpcli.errors import MlpError
 
-LEAST_LEVEL = 0.5  # what holds less often than not says not how sure an answer is
-
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error: a line for every epoch.")]
@@ -113,11 +111,5 @@ def parse_count(option: str, text: str, least: int = 0) -> int:
 
 
 def read_level(text: str) -> float | None:
-    """The level of `--interval`, None for none; raises MlpError for a text that is no level."""
-    if not text:
-        return None
-    level = parse_number("--interval", text)
-    if not LEAST_LEVEL <= level < 1.0:
-        meant = f" Write {level / 100:g} for {level:g} %." if 50 <= level < 100 else ""
-        raise MlpError(f"--interval {text}: must be from {LEAST_LEVEL:g} to below 1, for example 0.9.{meant}")
-    return level
+    """The level of `--interval`, None for none; raises MlpError for what is no number."""
+    return parse_number("--interval", text) if text else None

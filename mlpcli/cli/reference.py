@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from mlpcli.cli.main import BUG, CLOSED_PIPE, app
 from mlpcli.errors import Diverged, GateMissed, Interrupted, MlpError
+from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS
 
 HEAD = """\
@@ -130,6 +131,9 @@ needed, no target column. The answer stands in a column named as the target, in 
   [data-contract.md](data-contract.md): one line on standard error (`warn`), nothing (`ignore`), or exit code 1
   (`fail`), after the last row is written.
 
+`--interval LEVEL`, or `--set LEVEL`, adds behind each target what holds the truth so often: `TARGET_low` and
+`TARGET_high` of numbers, `TARGET_set` of classes and yes/no columns, see [intervals.md](intervals.md).
+
 Missing cells and levels that training never saw are treated as in training; a line on standard error counts them. A
 file named by `--output` appears when it is whole.""",
     "eval": """\
@@ -137,7 +141,8 @@ Rows without a target are left out and counted. If the model was trained with a 
 weighted and the column must be there. A gate names a score of the table [below](#metrics), or an end of its interval
 (`roc_auc.low`), and is met at the bound itself; what is not defined meets no gate. How intervals are made, what groups
 there are and what a CI job is told: [verdicts.md](verdicts.md). `--on-drift` holds the rows against the training data
-as `predict` does; with `fail` the scores are shown and the exit code is 1.""",
+as `predict` does; with `fail` the scores are shown and the exit code is 1. With `--interval LEVEL` prediction intervals
+or sets are made as by `predict`, and scored: how many hold the truth, and how wide they are.""",
     "compare": """\
 The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
 same rows; the difference of each score stands beside its interval, which is paired: what makes a row hard for both does
@@ -287,8 +292,9 @@ def _metrics() -> Iterator[str]:
     yield METRICS_HEAD
     yield "| metric | of the whole | per `[NAME]` | better | meaning |"
     yield "|---|---|---|---|---|"
-    for metric in METRICS.values():
-        whole = ", ".join(metric.together) + " of two classes" * metric.needs_two_classes
+    for metric in (*METRICS.values(), *INTERVAL_METRICS.values()):
+        of = ", ".join(metric.together) + " of two classes" * metric.needs_two_classes
+        whole = of or "[intervals](intervals.md#how-good-they-are)"
         better = "higher" if metric.higher_is_better else "lower"
         yield f"| `{metric.name}` | {whole} | {', '.join(metric.each)} | {better} | {_cell(metric.doc)} |"
     yield ""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.conformal import Floats, Kind, Scores, keep, kept_ranks
+from mlpcli.messages import count
 from mlpcli.options import Setting
 
 Count = Annotated[int, Setting("Rows.", ge=0, le=2**53)]
@@ -54,6 +55,14 @@ class CalibrationRows:
     def rows_of(self, group: int) -> int:
         """Calibration rows of a group."""
         return sum(self.n_rows[group * self.n_folds : (group + 1) * self.n_folds])
+
+    @property
+    def text(self) -> str:
+        """`69 validation rows`, `344 out-of-fold rows, each region its own`."""
+        source = {"validation": "validation row", "folds": "out-of-fold row", "apart": "row set apart"}[self.source]
+        many = "rows set apart" if self.source == "apart" else ""
+        n_rows = sum(self.rows_of(group) for group in range(self.n_groups))
+        return count(n_rows, source, many) + (f", each {self.by} its own" if self.by else "")
 
     def fault(self, n_targets: int) -> str:
         """What does not fit a model of so many targets, "" for nothing."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlpcli.errors import MlpError
+from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS, Metric
 from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
 
@@ -104,7 +105,8 @@ def is_always_met(gate: Gate) -> bool:
 def _metric(gate: Gate) -> Metric | None:
     """The metric that a gate is about, of an end of an interval too; None for one that is not known."""
     key = next((gate.metric.removesuffix(end) for end in ENDS if gate.metric.endswith(end)), gate.metric)
-    return METRICS.get(key.partition("[")[0])
+    name = key.partition("[")[0]
+    return METRICS.get(name) or INTERVAL_METRICS.get(name)
 
 
 def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> list[Gate]:

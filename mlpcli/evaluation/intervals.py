@@ -110,9 +110,9 @@ def without_end(key: str) -> str:
     return next((key.removesuffix(end) for end in ENDS if key.endswith(end)), key)
 
 
-def gate_names(task: Task, names: Sequence[str]) -> tuple[str, ...]:
-    """All that a gate may be about: the scores of a target, and the ends of their intervals."""
-    scores = metric_names(task, names)
+def gate_names(task: Task, names: Sequence[str], further: Sequence[str] = ()) -> tuple[str, ...]:
+    """All that a gate may be about: the scores of a target, `further` ones, and the ends of their intervals."""
+    scores = (*metric_names(task, names), *further)
     return (*scores, *(key + end for key in scores if find_metric(key).has_interval for end in ENDS))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlpcli.aliases import value_of
 from mlpcli.evaluation.averages import Floats, Predicted
 from mlpcli.evaluation.classes import ClassEvidence, ClassRows
+from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
 from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
 from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
@@ -88,7 +89,8 @@ def measure_of(task: Task, key: str, names: Sequence[str]) -> Callable[[Any], Fl
 
 def find_metric(key: str) -> Metric:
     """The metric of a score: `find_metric("f1[Adelie]").higher_is_better`."""
-    return METRICS[key.partition("[")[0]]
+    name = key.partition("[")[0]
+    return METRICS[name] if name in METRICS else INTERVAL_METRICS[name]
 
 
 def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from mlpcli.evaluation.gates import Gate, make_gates
 from mlpcli.machine import available_cores
 from mlpcli.storage.fold_file import FoldRecord
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.workflows.certainty import notes_on_sides
 from mlpcli.workflows.cross_validation.fold_training import Stopped, TrainedFold, prepare_numbered, refuse_other_labels
 from mlpcli.workflows.cross_validation.folder import CROSS_VALIDATION, OUT_OF_FOLD, CvFolder
 from mlpcli.workflows.cross_validation.folds import FoldOptions as FoldOptions
@@ -32,6 +31,7 @@ from mlpcli.workflows.cross_validation.result import (
     as_json as as_json,
 )
 from mlpcli.workflows.cross_validation.workers import Job, train_beside, train_in_turn
+from mlpcli.workflows.predictions import notes_on_sides
 from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.splitting import known_rows

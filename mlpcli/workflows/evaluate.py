@@ -16,12 +16,14 @@ from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labe
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.gates import Gate, Verdict, fault_of, judge
+from mlpcli.evaluation.interval_metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.intervals import Surrounding, quantile_of, surrounded
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
@@ -34,7 +36,8 @@ from mlpcli.workflows.trained_rows import notes_on_trained_rows
 class EvalResult:
     """Scores, the verdict of each gate, and for classes the confusion matrix (rows truth, columns predicted).
 
-    `verdicts` are of all rows first, then of each group, where gates are to hold there too.
+    `verdicts` are of all rows first, then of each group, where gates are to hold there too. `surrounding` made the
+    intervals or sets that were scored.
     """
 
     model: Model
@@ -48,6 +51,7 @@ class EvalResult:
     slice_tables: tuple[SliceTable, ...]
     seconds: float
     drift: DriftReport | None = None
+    surrounding: Surrounding | None = None
 
     @property
     def passed(self) -> bool:
@@ -64,29 +68,39 @@ def evaluate(
     on_drift: str = "ignore",
     interval_options: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
+    level: float | None = None,
 ) -> EvalResult:
     """Score a model on a table with the target columns, and on the groups of its rows.
 
-    Raises MlpError for a gate on an unknown metric before the table is read, ModelFileError and DataError.
+    `level` asks for intervals or sets at that level to be scored as well. Raises MlpError for a gate on an unknown
+    metric before the table is read, ModelFileError and DataError.
     """
     started = perf_counter()
     model = load_model(weights)
     check_on_drift(on_drift, model)
-    check_gates(model, gates)
+    check_gates(model, gates, level is not None)
+    surrounding = None if level is None else Surrounding(model, level)
     as_read = read_columns(source, format_of(model, delimiter, encoding), model.schemas, by.columns)
-    result = evaluate_table(model, as_read, gates, on_drift != "ignore", interval_options, by)
+    result = evaluate_table(model, as_read, gates, on_drift != "ignore", interval_options, by, surrounding=surrounding)
     odd = describe_counts(result.counts)
     notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
     return replace(result, notes=notes, seconds=perf_counter() - started)
 
 
-def check_gates(model: Model, gates: Sequence[Gate]) -> None:
-    """Raise MlpError for a gate on a metric that the model does not have, or that no model meets."""
+def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) -> None:
+    """Raise MlpError for a gate on a metric that the model does not have, or that no model meets.
+
+    With `has_level` there are intervals or sets, of which gates may ask.
+    """
     target = model.target
+    names = answer_names(target)
     for gate in gates:
         if fault := fault_of(gate):
             raise MlpError(f"gate {gate.text}: {fault}")
-    judge(gates, dict.fromkeys(gate_names(target.task, answer_names(target)), 0.0))
+        if gate.metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and not has_level:
+            raise MlpError(f"gate {gate.text}: is of intervals or sets. Ask for them, for example with --interval 0.9")
+    further = further_keys(target.task, names, has_level, quantile_of(model) is not None)
+    judge(gates, dict.fromkeys(gate_names(target.task, names, further), 0.0))
 
 
 def evaluate_table(
@@ -97,10 +111,11 @@ def evaluate_table(
     interval_options: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
+    surrounding: Surrounding | None = None,
 ) -> EvalResult:
     """The same of a table that is there, with its columns as they come; raises DataError.
 
-    `interval_keys` names the scores that get an interval; None for all.
+    `interval_keys` names the scores that get a confidence interval; None for all.
     """
     started = perf_counter()
     target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
@@ -110,7 +125,7 @@ def evaluate_table(
     rows, left_out = rows_that_count(table, weight, rows)
     with blas_threads(1):
         tell("stage", "predicting", 0)
-        answers, counts = model.answers(table, rows)
+        answers, around, counts = surrounded(model, surrounding, table, rows)
     tell("stage", "scoring", 0)
     drift = None
     if looks_for_drift:
@@ -119,7 +134,7 @@ def evaluate_table(
         drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    predictions = Predictions(target, truth, answers, row_weight, model.threshold)
+    predictions = Predictions(target, truth, answers, row_weight, model.threshold, around, quantile_of(model))
     scored = predictions.score(interval_options, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
@@ -137,9 +152,12 @@ def evaluate_table(
         *left_out,
     )
     notes += tuple(notes_on_trained_rows(model, table, rows))
+    if surrounding is not None and around is not None:
+        notes += tuple(surrounding.notes(around.n_open, drift is not None and bool(drift.drifted)))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
-        model, len(rows), scored, verdicts, confusion, counts, notes, interval_options, tables, seconds, drift
-    )
+        model, len(rows), scored, verdicts, confusion, counts, notes, interval_options, tables, seconds, drift,
+        surrounding,
+    )  # fmt: skip

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.grouping import group_texts
 from mlpcli.data.schema.column import cast_table
-from mlpcli.data.table import Rows, Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels
+from mlpcli.data.table import CategoricalColumn, Rows, Table
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.conformal import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
 from mlpcli.evaluation.conformity import MISSING, ConformityScores
@@ -20,6 +20,7 @@ from mlpcli.messages import count
 from mlpcli.model import Model
 
 Values = NDArray[np.float64]
+LEAST_LEVEL = 0.5  # what holds less often than not says not how sure an answer is
 LARGEST_LOG = math.log(np.finfo(np.float64).max)
 
 
@@ -36,15 +37,26 @@ class Around:
     high: Values | None
     holds: NDArray[np.bool_] | None
     n_open: dict[str, int]
+    level: float
+
+    def only(self, rows: NDArray[np.bool_]) -> "Around":
+        """What lies around the answers of some of the rows."""
+        low, high = (None if of is None else of[rows] for of in (self.low, self.high))
+        return Around(low, high, None if self.holds is None else self.holds[rows], self.n_open, self.level)
 
 
 class Surrounding:
     """Makes intervals or sets at `level` of the rows of tables; any thread may ask.
 
-    Raises MlpError where the model has no calibration rows, or too few of them in every group.
+    Raises MlpError for a level that is none, and where the model has no calibration rows, or too few in every group.
     """
 
     def __init__(self, model: Model, level: float) -> None:
+        if not LEAST_LEVEL <= level < 1.0:
+            meant = f" Write {level / 100:g} for {level:g} %." if 50 <= level < 100 else ""
+            raise MlpError(
+                f"the level of intervals is from {LEAST_LEVEL:g} to below 1, for example 0.9, not {level:g}.{meant}"
+            )
         self.model, self.level = model, level
         self._scores = _scores_of(model)
         self._by = model.interval_by
@@ -54,7 +66,7 @@ class Surrounding:
         if largest < self.n_needed:
             of_group = f" in the largest of the groups by {rows.by}" if rows.by else ""
             raise MlpError(
-                f"--interval {level:g} needs {self.n_needed} calibration rows, and there are {largest}{of_group}. "
+                f"an interval at {level:g} needs {self.n_needed} calibration rows, and there are {largest}{of_group}. "
                 f"Ask for at most {_highest_level(largest, rows.kind)}, or train with more rows."
             )
         n_targets = 1 if isinstance(model.target, ClassTarget) else len(model.target.names)
@@ -80,13 +92,56 @@ class Surrounding:
     def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, Around, TransformCounts]:
         """Answers as the model gives them to rows of a table that was made by `read`, and what lies around them."""
         answers, of_folds, counts = self.model.fold_answers(read, some)
-        groups, names = self._groups(read, some)
+        column = None if self._by is None else group_texts(read, self._by.name)
+        column = column if column is None or some is None else column.take(some)
+        return answers, self.around(answers, of_folds, column), counts
+
+    def around(self, answers: Values, of_folds: Values, column: CategoricalColumn | None) -> Around:
+        """What lies around answers, where those of each fold's members are `of_folds`; `column` is that of groups."""
+        groups, names = self._groups(column, len(answers))
         n_open = {names[code]: int(n) for code, n in enumerate(np.bincount(groups, minlength=len(names))) if n}
         if isinstance(self.model.target, NumberTarget):
-            low, high = self._ends(answers, of_folds, groups)
-            return answers, Around(low, high, None, self._only_open(n_open)), counts
-        holds = self._held(answers, of_folds, groups)
-        return answers, Around(None, None, holds, self._only_open(n_open)), counts
+            return Around(*self._ends(answers, of_folds, groups), None, self._only_open(n_open), self.level)
+        return Around(None, None, self._held(answers, of_folds, groups), self._only_open(n_open), self.level)
+
+    @property
+    def columns(self) -> set[str]:
+        """The column of groups, beside the inputs."""
+        return set() if self._by is None else {self._by.name}
+
+    def data_columns(self, answers: Values, around: Around) -> dict[str, Any]:
+        """Answers and what lies around them by the names of columns: TARGET with its ends, or a tuple of labels."""
+        found: dict[str, Any] = {}
+        for name, values in self.model.columns(answers).items():
+            found |= {name: values, **self._columns_around(name, around)}
+        return found
+
+    def _columns_around(self, target: str, around: Around) -> dict[str, Any]:
+        of, place = self.model.target, self.model.target.names.index(target)
+        if around.low is not None and around.high is not None:
+            return {f"{target}_low": around.low[:, place], f"{target}_high": around.high[:, place]}
+        assert around.holds is not None
+        assert not isinstance(of, NumberTarget)
+        is_classes = isinstance(of, ClassTarget)
+        labels = typed_labels(of.labels if isinstance(of, ClassTarget) else of.levels[place], of.cell_types[place])
+        holds = around.holds if is_classes else around.holds[:, place]
+        sets = np.empty(len(holds), object)
+        sets[:] = [tuple(labels[code] for code in np.flatnonzero(row).tolist()) for row in holds]
+        return {f"{target}_set": sets}
+
+    @property
+    def text(self) -> str:
+        """`prediction intervals at 0.9 by 69 validation rows`."""
+        what = "prediction sets" if self._sets else "prediction intervals"
+        return f"{what} at {self.level:.4g} by {self._scores.rows.text}"
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The level, and which rows the intervals or sets go by."""
+        rows = self._scores.rows
+        n_rows = {name: rows.rows_of(group) for group, name in enumerate(rows.groups or ("",))}
+        known: dict[str, Any] = {"by": rows.by, "n_rows": n_rows} if rows.by else {"n_rows": n_rows[""]}
+        return {"level": self.level, "source": rows.source, "chosen": list(rows.chosen), **known}
 
     def notes(self, n_open: Mapping[str, int], has_drifted: bool = False) -> list[str]:
         """Sentences about rows whose intervals are without end or whose sets hold every label, and about drift."""
@@ -114,13 +169,11 @@ class Surrounding:
             if rows.by and (name not in rows.groups or rows.rows_of(rows.groups.index(name)) < self.n_needed)
         }
 
-    def _groups(self, read: Table, some: Rows | None) -> tuple[NDArray[np.int64], list[str]]:
+    def _groups(self, column: CategoricalColumn | None, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
         """The group of each row, and what the groups are called; the last is that of rows with none."""
         names = [*self._scores.rows.groups, ""]
-        if self._by is None:
-            return np.zeros(read.n_rows if some is None else len(some), np.int64), names
-        column = group_texts(read, self._by.name)
-        column = column if some is None else column.take(some)
+        if column is None:
+            return np.zeros(n_rows, np.int64), names
         places = {name: code for code, name in enumerate(names)}
         codes = np.asarray([places.get(level, len(names) - 1) for level in column.levels], np.int64)
         return column.translate(codes, places.get(MISSING, len(names) - 1)), names
@@ -164,6 +217,16 @@ class Surrounding:
         return holds
 
 
+def surrounded(
+    model: Model, surrounding: Surrounding | None, read: Table, some: Rows | None = None
+) -> tuple[Values, Around | None, TransformCounts]:
+    """Answers to rows of a table that was read for it, and what lies around them, if that is asked for."""
+    if surrounding is not None:
+        return surrounding.answers(read, some)
+    answers, counts = model.answers(read, some)
+    return answers, None, counts
+
+
 def _scores_of(model: Model) -> ConformityScores:
     if model.conformity is not None:
         return model.conformity
@@ -175,7 +238,7 @@ def _scores_of(model: Model) -> ConformityScores:
         reason = "it was trained with intervals.rows: none"
     else:
         reason = "it was trained without validation rows; set data.validation, or intervals.rows to a fraction"
-    raise MlpError(f"--interval: the model has no calibration rows: {reason}.")
+    raise MlpError(f"no intervals: the model has no calibration rows: {reason}.")
 
 
 def _highest_level(n_rows: int, kind: Any) -> str:
@@ -183,3 +246,13 @@ def _highest_level(n_rows: int, kind: Any) -> str:
     levels = [number / 100 for number in range(50, 100)]
     possible = [level for level in levels if rows_needed(level_of_end(kind, level)) <= n_rows]
     return f"{possible[-1]:g}" if possible else "none"
+
+
+def quantile_of(model: Model) -> float | None:
+    """The quantile that the model was trained to answer, None where it was another loss."""
+    config: Any = model.record.get("config", {})
+    training: Any = config.get("training", {}) if isinstance(config, dict) else {}
+    loss: Any = training.get("loss") if isinstance(training, dict) else None
+    quantile: Any = loss.get("quantile") if isinstance(loss, dict) and loss.get("name") == "quantile" else None
+    is_sound = isinstance(quantile, float) and 0.0 < quantile < 1.0 and isinstance(model.target, NumberTarget)
+    return quantile if is_sound else None

@@ -25,7 +25,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.intervals import Around, Surrounding
+from mlpcli.workflows.intervals import Around, Surrounding, surrounded
 from mlpcli.workflows.predicted_columns import (
     answer_columns,
     hidden_columns,
@@ -197,10 +197,7 @@ def _answered(
         outputs, counts = model.outputs(cells)
         named = raw_columns(model, outputs)
     else:
-        if surrounding is None:
-            answers, counts = model.answers(cells)
-        else:
-            answers, around, counts = surrounding.answers(cells)
+        answers, around, counts = surrounded(model, surrounding, cells)
         named = answer_columns(model, answers, around, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
         named += hidden_columns(model.hidden_layers(cells))

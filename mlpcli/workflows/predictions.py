@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import Target, answer_names
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names
 from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge
+from mlpcli.evaluation.interval_metrics import (
+    RowScores,
+    rows_of_boolean_sets,
+    rows_of_class_sets,
+    rows_of_ends,
+    rows_of_quantile,
+)
 from mlpcli.evaluation.intervals import (
     USUAL,
     IntervalOptions,
@@ -22,6 +29,7 @@ from mlpcli.evaluation.scores import ENDS, find_metric, gather
 from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.intervals import Around
 from mlpcli.workflows.scoring import score_answers
 
 Values = NDArray[np.float64]
@@ -89,30 +97,59 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows with their truth and what a model predicts, decoded; `weights` and `threshold` as for `score_answers`."""
+    """Rows with their truth and what a model predicts, decoded; `weights` and `threshold` as for `score_answers`.
+
+    `around` is what lies around the answers; `quantile` is that which the loss of the model fits, if any.
+    """
 
     target: Target
     truth: NDArray[Any]
     answers: Values
     weights: Values | None
     threshold: Values | None
+    around: Around | None = None
+    quantile: float | None = None
 
     def score(self, interval_options: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
         """Every score, and the interval of each, or of those in `keys`."""
         target = self.target
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
-        names = answer_names(target)
+        names, further = answer_names(target), self._further()
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
         evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
             rng = rng_of(seed, "bootstrap")
             intervals = score_intervals(target.task, evidence, names, wanted, interval_options, rng)
-        return Scored(scores, intervals, reasons_undefined(target, self.truth, self.weights, scores))
+        undefined = reasons_undefined(target, self.truth, self.weights, scores)
+        for of in further:
+            scores |= of.scores
+            of_keys = of.intervals(interval_options.confidence, interval_options.z)
+            intervals |= {key: one for key, one in of_keys.items() if keys is None or key in keys}
+        return Scored(scores, intervals, undefined)
+
+    @property
+    def further_scores(self) -> dict[str, float]:
+        """Scores of intervals, sets and quantiles."""
+        return {key: score for of in self._further() for key, score in of.scores.items()}
+
+    def _further(self) -> list[RowScores]:
+        """What the rows say of intervals, sets and quantiles."""
+        target, around, names = self.target, self.around, answer_names(self.target)
+        found = []
+        if around is not None and around.low is not None and around.high is not None:
+            found.append(rows_of_ends(self.truth, around.low, around.high, around.level, names))
+        elif around is not None and around.holds is not None:
+            rows_of = rows_of_class_sets if isinstance(target, ClassTarget) else rows_of_boolean_sets
+            found.append(rows_of(self.truth, around.holds, names))
+        if self.quantile is not None and isinstance(target, NumberTarget):
+            found.append(rows_of_quantile(self.truth, self.answers, self.quantile, names, self.weights))
+        return found
 
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """Some of the rows."""
         weights = None if self.weights is None else self.weights[rows]
-        return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights)
+        around = None if self.around is None else self.around.only(rows)
+        return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights, around=around)
 
     def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[Verdict]:
         """What gates say of these rows, with intervals where they ask for them."""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mlpcli
 from mlpcli.storage.model_file import load_model
 from tests.program import done, mlp, train, write_csv
 
@@ -195,7 +196,7 @@ def test_rows_set_apart_are_neither_trained_on_nor_choose_anything(place):
     model = load_model(str(model_of(place, "apart", "y", rows=0.3)))
     rows = model.conformity.rows
     assert (rows.source, rows.chosen, rows.n_rows) == ("apart", (), (300,))
-    assert model.record["rows"] == {"train": 560, "validation": 140}
+    assert model.record["rows"] == {"train": 560, "validation": 140, "calibration": 300}
     assert load_model(str(place / "split" / "run" / "weights.npz")).conformity.rows.chosen == ("epoch",)
 
 
@@ -237,10 +238,10 @@ def test_counts_have_no_end_below_zero(folder):
 @pytest.mark.parametrize(
     ("level", "message"),
     [
-        ("0.9999", "--interval 0.9999 needs 10000 calibration rows, and there are 200. Ask for at most 0.99, or"),
-        ("90", "--interval 90: must be from 0.5 to below 1, for example 0.9. Write 0.9 for 90 %."),
-        ("1", "--interval 1: must be from 0.5 to below 1"),
-        ("nan", "--interval nan: must be from 0.5 to below 1"),
+        ("0.9999", "an interval at 0.9999 needs 10000 calibration rows, and there are 200. Ask for at most 0.99, or"),
+        ("90", "the level of intervals is from 0.5 to below 1, for example 0.9, not 90. Write 0.9 for 90 %."),
+        ("1", "the level of intervals is from 0.5 to below 1, for example 0.9, not 1."),
+        ("nan", "the level of intervals is from 0.5 to below 1, for example 0.9, not nan."),
         ("often", "--interval often: must be a number."),
     ],
 )
@@ -269,7 +270,7 @@ def test_a_model_without_calibration_rows_says_why(folder, data, intervals, reas
     assert load_model(str(weights)).conformity is None
     refused = mlp("predict", weights, "t.csv", "--interval", 0.9)
     assert refused.code == 2
-    assert refused.stderr.startswith(f"--interval: the model has no calibration rows: {reason}")
+    assert refused.stderr.startswith(f"no intervals: the model has no calibration rows: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -302,3 +303,93 @@ def test_drift_is_said_of_intervals_too(place, split, folder):
     stderr = done("predict", split, "shifted.csv", "--interval", 0.9).stderr
     assert "intervals at 0.9 hold the truth so often on rows like those of the training." in stderr
     assert "so often" not in done("predict", split, place / "new.csv", "--interval", 0.9).stderr
+
+
+def test_eval_scores_intervals_and_gates_on_them(place, split):
+    shown = mlp("eval", split, place / "new.csv", "--interval", 0.8, "--min", "coverage=0.99", "--max", "mean_width=99")
+    assert shown.code == 1
+    assert "prediction intervals at 0.8 by 200 validation rows" in shown.stdout
+    document = mlp("eval", split, place / "new.csv", "--interval", 0.8, "--json", "--by", "region").document
+    is_held, region = held(place, split, 0.8)
+    assert document["scores"]["coverage"] == pytest.approx(is_held.mean())
+    assert document["intervals"]["coverage"]["low"] < is_held.mean() < document["intervals"]["coverage"]["high"]
+    rows = done("predict", split, place / "new.csv", "--interval", 0.8).rows
+    widths = [float(row["y_high"]) - float(row["y_low"]) for row in rows]
+    assert document["scores"]["mean_width"] == pytest.approx(np.mean(widths), rel=1e-5)
+    assert document["interval"] == {"level": 0.8, "source": "validation", "chosen": ["epoch"], "n_rows": 200}
+    (slices,) = document["slices"]
+    for group in slices["groups"]:
+        own = is_held[region == group["name"].removeprefix("region = ")]
+        assert group["scores"]["coverage"] == pytest.approx(own.mean())
+
+
+def test_eval_scores_sets_and_each_class(place, labels):
+    document = done("eval", labels, place / "new.csv", "--interval", 0.9, "--json").document
+    found, truth = predicted(labels, place / "new.csv", "--set", 0.9), pd.read_csv(place / "new.csv").label
+    is_held = pd.Series([label in one for label, one in zip(truth, found.label_set, strict=True)])
+    assert document["scores"]["coverage"] == pytest.approx(is_held.mean())
+    assert document["scores"]["coverage[c]"] == pytest.approx(is_held[truth == "c"].mean())
+    assert document["scores"]["mean_set_size"] == pytest.approx(found.label_set.map(len).mean())
+    assert document["interval"]["n_rows"].keys() == {"a|b", "c"}
+
+
+def test_a_width_without_end_is_null_and_meets_no_gate(place, grouped, folder):
+    table(folder / "new.csv", 60, 3, regions=("north", "mars"))
+    ended = mlp("eval", grouped, "new.csv", "--interval", 0.9, "--max", "mean_width=1e9", "--json")
+    assert ended.code == 1
+    assert ended.document["scores"]["mean_width"] is None
+
+
+@pytest.mark.parametrize("metric", ["coverage", "mean_width", "coverage.low", "mean_set_size"])
+def test_a_gate_on_intervals_needs_intervals(place, split, metric):
+    refused = mlp("eval", split, place / "new.csv", "--max", f"{metric}=1")
+    assert refused.code == 2
+    assert "is of intervals or sets. Ask for them, for example with --interval 0.9" in refused.stderr
+
+
+def test_expect_judges_intervals_on_rows_that_calibrate_nothing(place, folder):
+    data = {"train": str(place / "train.csv"), "test": str(place / "new.csv"), "target": "y", "drop": ["label"]}
+    sections = {
+        "data": data,
+        "training": {**TRAINING, "loss": {"name": "quantile", "quantile": 0.7}},
+        "intervals": {"level": 0.9, "by": "region"},
+        "expect": {"min": {"coverage": 0.85, "coverage.low": 0.99}, "max": {"mean_width": 99, "pinball": 99}},
+    }
+    (folder / "c.yaml").write_text(json.dumps(sections), "utf-8")
+    ended = mlp("train", "c.yaml", "--json")
+    assert ended.code == 1
+    assert "1 of 4 gates missed: coverage.low >= 0.99" in ended.stderr
+    scores = json.loads((folder / "runs/c/metrics.json").read_text())
+    evaluated = done("eval", "runs/c/weights.npz", place / "new.csv", "--interval", 0.9, "--json").document["scores"]
+    for key in ("coverage", "mean_width", "interval_score", "pinball"):
+        assert scores[f"test.{key}"] == pytest.approx(evaluated[key], rel=1e-6)
+    assert "validation.coverage" not in scores
+    refused = mlp("train", "c.yaml", "--set", "data.test=null")
+    assert refused.code == 2
+    assert "which need intervals.level, and rows that neither train nor calibrate, data.test: FILE" in refused.stderr
+
+
+def test_python_gives_the_same_ends_sets_and_scores(place, folds, labels, grouped):
+    frame = pd.read_csv(place / "new.csv")
+    found = mlpcli.load(str(folds)).predict_interval(frame, 0.9)
+    rows = predicted(folds, place / "new.csv", "--interval", 0.9)
+    pd.testing.assert_frame_equal(found, rows, rtol=1e-5)
+    sets = mlpcli.load(str(labels)).predict_interval(frame, 0.9)
+    as_json = predicted(labels, place / "new.csv", "--set", 0.9)
+    assert list(map(list, sets.label_set)) == list(as_json.label_set)
+    scores = mlpcli.load(str(grouped)).evaluate(frame, level=0.9, minimum={"coverage": 0.8}).scores
+    document = done("eval", grouped, place / "new.csv", "--interval", 0.9, "--json").document
+    assert scores.score["coverage"] == document["scores"]["coverage"]
+    with pytest.raises(mlpcli.MlpError, match="needs 10000 calibration rows"):
+        mlpcli.load(str(folds)).predict_interval(frame, 0.9999)
+
+
+def test_a_run_says_which_rows_calibrate(place, grouped):
+    assert "intervals" in done("inspect", grouped).stdout
+    assert "by 1000 out-of-fold rows, each region its own" in done("inspect", grouped).stdout
+    sections = {
+        "data": {"train": str(place / "train.csv"), "target": "y", "drop": ["label"]},
+        "intervals": {"rows": 0.3},
+    }
+    (place / "c.yaml").write_text(json.dumps(sections), "utf-8")
+    assert "1000 rows: 560 train, 140 validation, 300 calibration" in done("check", place / "c.yaml").stdout

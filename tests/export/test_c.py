@@ -17,7 +17,20 @@ pytestmark = pytest.mark.skipif(not C_COMPILER, reason="no C compiler on this ma
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wconversion", "-Wno-conversion"]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"]
 # Between them every function of the runtime.
-SANITIZED_MODELS = ("counts", "calibrated", "scaled cosines", "slopes", "log", "quantile target", "bins", "embedded", "norm", "views", "weights", "activations")
+SANITIZED_MODELS = (
+    "counts",
+    "calibrated",
+    "scaled cosines",
+    "slopes",
+    "log",
+    "quantile target",
+    "bins",
+    "embedded",
+    "norm",
+    "views",
+    "weights",
+    "activations",
+)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

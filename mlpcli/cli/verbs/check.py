@@ -148,7 +148,7 @@ def as_json(result: "CheckResult") -> dict[str, Any]:
         "batch_size": prepared.spec.batch_size,
         "label_smoothing": prepared.label_smoothing,
         "inputs": prepared.preprocessor.feature_names,
-        "rows": {part.name: len(part.truth) for part in prepared.parts},
+        "rows": {part.name: len(part.truth) for part in (*prepared.parts, prepared.apart) if part is not None},
         "class_counts": result.class_counts,
         "warnings": [*prepared.notes, *result.warnings],
         "memory_bytes": result.n_bytes,

@@ -16,6 +16,7 @@ from mlpcli.cli.options import (
     Html,
     Json,
     JUnit,
+    Level,
     LogFile,
     Markdown,
     Maximum,
@@ -26,6 +27,7 @@ from mlpcli.cli.options import (
     Scored,
     Weights,
     form_of,
+    read_level,
 )  # fmt: skip
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
@@ -52,6 +54,7 @@ def evaluate(
     by: By = "",
     cross: Cross = False,
     each: Each = False,
+    level: Level = "",
     junit: JUnit = "",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
@@ -78,7 +81,9 @@ def evaluate(
     groups = read_by(by, cross, each, gates)
     screen = Screen(quiet)
     with shown_work(screen, "scoring"):
-        result = run_evaluation(weights, source, gates, delimiter, encoding, on_drift, bounds, groups)
+        result = run_evaluation(
+            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, read_level(level)
+        )
     LOG.note("scored", rows=result.n_rows, passed=result.passed)
     shown = document(result)
     screen.give(shown, as_json(result), form)
@@ -99,6 +104,7 @@ def document(result: "EvalResult") -> Document:
         if "[" not in key
     ]
     blocks: list[Block] = [Table([names("metric"), *numbers(["score", "interval"])], rows)]
+    blocks += [Paragraph(result.surrounding.text)] if result.surrounding is not None else []
     blocks += [Paragraph(f"no interval of {', '.join(keys)}: {why}") for why, keys in scored.without_interval().items()]
     blocks += [*_parts(scored), *_reasons_of_parts(scored), *_confusion(result)]
     blocks += [_slices(table) for table in result.slice_tables]
@@ -121,6 +127,8 @@ def as_json(result: "EvalResult") -> dict[str, Any]:
     }
     if result.model.target.kind == "classes":
         record |= {"classes": result.model.target.labels, "confusion": result.confusion}
+    if result.surrounding is not None:
+        record["interval"] = result.surrounding.as_json
     if result.slice_tables:
         record["slices"] = [_slices_json(table) for table in result.slice_tables]
     return record

@@ -86,6 +86,7 @@ def train(
 
 def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
+    from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
     from mlpcli.workflows.predictions import notes_on_unknown
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
@@ -98,6 +99,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     metrics = list(main_metrics(target.task, target.names))
     if result.prepared.metric not in ("loss", *metrics):
         metrics.append(result.prepared.metric)
+    metrics += [key for key in INTERVAL_METRICS if any(key in outcome.scores[part] for part in parts)]
     if result.rarest_class and "average_precision" not in metrics:
         metrics.append("average_precision")
     rows = [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in metrics]

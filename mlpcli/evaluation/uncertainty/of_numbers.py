@@ -36,10 +36,8 @@ def output_alone(evidence: NumberEvidence, output: int) -> NumberEvidence:
 
 def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
     rows, weights = evidence.rows, evidence.weights
-    n_rows = float(effective_rows(weights, np.ones((len(rows.y), 1), np.bool_))[0])
-    if n_rows < metric.fewest_rows:
-        worth = "" if weights is None else f"{len(rows.y)} rows, with their weights worth "
-        return f"too few rows for an interval ({worth}n = {n_rows:.0f}, needs about {metric.fewest_rows})"
+    if reason := fewest_rows_reason(len(rows.y), weights, metric.fewest_rows):
+        return reason
     counted = np.ones(len(rows.y), np.bool_) if weights is None else weights > 0
     if (rows.distance[counted].min(axis=0) == rows.distance[counted].max(axis=0)).all():
         return "every row has the same error"
@@ -52,6 +50,15 @@ def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
     columns = losses.reshape(len(losses), -1).T
     columns = columns if weights is None else (columns * weights)[:, counted]
     return next(filter(None, (why_heavy(column, is_strict) for column in columns)), "")
+
+
+def fewest_rows_reason(n_rows: int, weights: Floats | None, fewest: int) -> str:
+    """Why so many rows are too few for an interval of a metric that needs `fewest`, "" where they are not."""
+    worth = float(effective_rows(weights, np.ones((n_rows, 1), np.bool_))[0])
+    if worth >= fewest:
+        return ""
+    of_rows = "" if weights is None else f"{n_rows} rows, with their weights worth "
+    return f"too few rows for an interval ({of_rows}n = {worth:.0f}, needs about {fewest})"
 
 
 def _passes_zero(y: Floats) -> bool:

@@ -3,9 +3,11 @@
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.evaluation.gates import Gate, fault_of, make_gates
+from mlpcli.evaluation.interval_metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
+from mlpcli.nn.losses import Quantile
 from mlpcli.workflows.predictions import notes_on_sides
 from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
@@ -46,10 +48,16 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
     interval on rows that chose.
     """
     config = loaded.config
-    known = gate_names(task, names)
+    known = gate_names(task, names, _further(loaded, task, names))
     chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric, bound in gates.items():
+            if metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and metric not in known:
+                raise loaded.error(
+                    key,
+                    f"{metric}: is of intervals or sets, which need intervals.level, and rows that neither train nor "
+                    "calibrate, data.test: FILE",
+                )
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
             if chosen and without_end(metric) != metric:
@@ -66,12 +74,21 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
             raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
     asked = make_gates(config.expect.min, config.expect.max)
     notes = notes_on_sides(asked)
+    if config.intervals.level is not None and config.data.test is None:
+        notes.append("intervals.level: coverage and width are told of the rows of data.test, and there is none.")
     if asked and chosen:
         notes.append(
             f"expect is judged on the validation rows, which choose the {listed(chosen)}: their scores are optimistic. "
             "Judge on others with data.test: FILE"
         )
     return notes
+
+
+def _further(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The scores of intervals on the test rows, and of an answer that is a quantile."""
+    config = loaded.config
+    has_level = config.intervals.level is not None and config.data.test is not None
+    return further_keys(task, names, has_level, isinstance(config.training.loss, Quantile))
 
 
 def check_test_file(loaded: LoadedConfig) -> list[str]:

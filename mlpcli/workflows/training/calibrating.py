@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_outputs
 from mlpcli.evaluation.conformal import Kind
 from mlpcli.evaluation.conformity import CalibrationRows, ConformityScores, gather_scores
+from mlpcli.model import Model
 from mlpcli.nn.losses import Poisson, Quantile
+from mlpcli.workflows.intervals import Surrounding
 from mlpcli.workflows.preparing.interval_options import groups_of
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -56,6 +58,20 @@ def conformity_scores(
         for start in range(0, len(part.truth), ROWS_AT_ONCE)
     ]
     return gather_scores(rows, np.concatenate(blocks), folds, groups)
+
+
+def surrounding_of(prepared: Prepared, model: Model) -> Surrounding | None:
+    """What makes the intervals or sets whose coverage is told of the test rows, if any are asked for."""
+    level = prepared.loaded.config.intervals.level
+    if level is None or prepared.test is None or model.conformity is None:
+        return None
+    return Surrounding(model, level)
+
+
+def quantile_of_loss(prepared: Prepared) -> float | None:
+    """The quantile that the loss fits, None for another loss."""
+    loss = prepared.spec.loss
+    return loss.quantile if isinstance(loss, Quantile) else None
 
 
 def _scores_of(

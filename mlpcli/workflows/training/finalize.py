@@ -1,7 +1,8 @@
 """From the weights of the best epoch to a model and its scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
+from mlpcli.workflows.intervals import Surrounding
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.preparing.data_store import SCORED_ROWS
@@ -24,13 +26,14 @@ from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.scoring import Decoded, constant_answers, score_answers
-from mlpcli.workflows.training.calibrating import conformity_scores
+from mlpcli.workflows.training.calibrating import conformity_scores, quantile_of_loss, surrounding_of
 from mlpcli.workflows.training.fitting import judge_of, stop_reason
 from mlpcli.workflows.training.sittings import sitting_until, training_record
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
+PredictionsOf = Callable[[Part], Predictions]
 
 
 @dataclass(frozen=True)
@@ -75,24 +78,29 @@ def finalize(
         prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
     scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
-    verdicts = _verdicts(prepared, ensemble, scores[last.name])
     conformity = conformity_scores(prepared, lambda part: _outputs(prepared, part, ensemble))
-    model = Model(
+    bare = Model(
         prepared.preprocessor,
         ensemble,
         prepared.target,
         prepared.target_state,
         replace(prepared.table_format, delimiter=None, encoding=None),
         prepared.weight,
-        _flat(scores),
+        {},
         training_record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
         prepared.reference,
         prepared.trained_rows,
         conformity,
         prepared.interval_by if conformity else None,
     )
+    surrounding = surrounding_of(prepared, bare)
+    predictions_of = partial(_predictions, prepared, ensemble=ensemble, surrounding=surrounding)
+    for part in prepared.parts:
+        if quantile_of_loss(prepared) is not None or (surrounding is not None and part is prepared.test):
+            scores[part.name] |= predictions_of(_scored(prepared, part)).further_scores
+    verdicts = _verdicts(prepared, predictions_of, scores[last.name])
     return TrainingResult(
-        model,
+        replace(bare, scores=_flat(scores)),
         scores,
         state.epoch,
         state.best_epoch or state.epoch,
@@ -100,7 +108,7 @@ def finalize(
         stopped or stop_reason(prepared, state),
         tuple(verdicts),
         prepared.chosen_on_validation,
-        _caution(prepared, ensemble),
+        _caution(prepared, predictions_of),
     )
 
 
@@ -180,7 +188,9 @@ def _score_part(prepared: Prepared, part: Part, ensemble: Ensemble) -> dict[str,
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
-def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) -> list[Verdict]:
+def _verdicts(
+    prepared: Prepared, predictions_of: Callable[[Part], Predictions], scores: dict[str, float]
+) -> list[Verdict]:
     """What the gates of `expect` say of the last part; intervals are made where one asks for an end of them."""
     expect, last = prepared.loaded.config.expect, prepared.parts[-1]
     gates = make_gates(expect.min, expect.max)
@@ -189,20 +199,25 @@ def _verdicts(prepared: Prepared, ensemble: Ensemble, scores: dict[str, float]) 
     interval_options = USUAL
     if last is prepared.validation and (n_folds := _n_folds(prepared)):
         interval_options = USUAL.of_folds(n_folds)
-    return _predictions(prepared, last, ensemble).judge(gates, prepared.spec.seed, interval_options)
+    return predictions_of(last).judge(gates, prepared.spec.seed, interval_options)
 
 
-def _predictions(prepared: Prepared, part: Part, ensemble: Ensemble) -> Predictions:
+def _predictions(prepared: Prepared, part: Part, ensemble: Ensemble, surrounding: Surrounding | None) -> Predictions:
     answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
-    return Predictions(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
+    threshold, quantile = prepared.target_state.get("threshold"), quantile_of_loss(prepared)
+    around = None
+    if surrounding is not None and part is prepared.test:
+        of_folds = surrounding.model.fold_answers_to(part.samples.X, answers)
+        around = surrounding.around(answers, of_folds, part.by)
+    return Predictions(prepared.target, part.truth, answers, part.weights, threshold, around, quantile)
 
 
-def _caution(prepared: Prepared, ensemble: Ensemble) -> str:
+def _caution(prepared: Prepared, predictions_of: PredictionsOf) -> str:
     """How little a few validation rows prove."""
     validation, n_folds = prepared.validation, _n_folds(prepared)
     if validation is None or len(validation.truth) >= fewest_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
         return ""
-    return few_rows_note(_predictions(prepared, validation, ensemble), n_folds, prepared.spec.seed)
+    return few_rows_note(predictions_of(validation), n_folds, prepared.spec.seed)
 
 
 def _n_folds(prepared: Prepared) -> int:
