@@ -1,0 +1,1 @@
+"""Trainings told to programs that track experiments: TensorBoard, MLflow."""
