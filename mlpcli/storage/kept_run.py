@@ -3,11 +3,11 @@
 import os
 from itertools import count
 
-OUTPUT = b"output:"
+LEFT_OUT = (b"output:", b"tracking:")  # keys that make no other run
 
 
 def is_of_another_config(old: str, new: str) -> bool:
-    """Whether two config.yaml, as mlp writes them, differ in more than `output`; true where one cannot be read."""
+    """Whether two config.yaml, as mlp writes them, differ in more than LEFT_OUT; true where one cannot be read."""
     try:
         return _settings(old) != _settings(new)
     except OSError:
@@ -26,11 +26,11 @@ def free_name(path: str) -> str:
 
 
 def _settings(path: str) -> list[bytes]:
-    """The lines of a config but those of `output`, without reading YAML: what only uses a model needs none."""
-    kept, is_output = [], False
+    """The lines of a config but those of LEFT_OUT, without reading YAML: what only uses a model needs none."""
+    kept, is_left_out = [], False
     with open(path, "rb") as file:
         for line in file:
-            is_output = line.startswith(OUTPUT) or (is_output and line.startswith(b" "))
-            if not is_output:
+            is_left_out = line.startswith(LEFT_OUT) or (is_left_out and line.startswith(b" "))
+            if not is_left_out:
                 kept.append(line)
     return kept

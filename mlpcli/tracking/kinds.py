@@ -1,10 +1,11 @@
 """The trackers that can be chosen, by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 
 from mlpcli.tracking.mlflow import MLflow
 from mlpcli.tracking.tensorboard import TensorBoard
-from mlpcli.tracking.tracker import Kind, Tracking, Training, require
+from mlpcli.tracking.tracker import Kind
 
 KINDS = {
     "tensorboard": Kind("tensorboardX", "tensorboardX", "tensorboard", TensorBoard),
@@ -12,12 +13,16 @@ KINDS = {
 }
 
 
-def require_trackers(names: Sequence[str]) -> None:
-    """Raise MlpError where a package is not installed."""
+def kinds_of(names: Sequence[str]) -> Mapping[str, Kind]:
+    """The trackers of these names."""
+    return {name: KINDS[name] for name in names}
+
+
+def what_is_missing(names: Sequence[str]) -> str:
+    """A sentence where a package of these trackers is not installed, else ""."""
     for name in names:
-        require(KINDS[name], name)
-
-
-def start_tracking(names: Sequence[str], training: Training, note: Callable[[str], None]) -> Tracking:
-    """Start the trackers; `note` is told once one of them is given up."""
-    return Tracking({name: KINDS[name] for name in names}, training, note)
+        kind = KINDS[name]
+        if find_spec(kind.module) is None:
+            install = f'pip install "mlp-train[{kind.extra}]"'
+            return f"{name} needs the package {kind.package}. Install it with: {install}"
+    return ""

@@ -17,8 +17,14 @@ STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 # Bounds of MLflow: entries of one request, and letters of a parameter.
 MOST_METRICS, MOST_PARAMS, LONGEST_PARAM = 1000, 100, 6000
 RUN_TAG, MODEL_TAG = "mlp.run", "mlp.model_file"
-# Read when MLflow is imported: it writes its log to standard error, and counts its users over the network.
-QUIET = {"MLFLOW_LOGGING_LEVEL": "ERROR", "MLFLOW_DISABLE_TELEMETRY": "true"}
+# Unless the user says otherwise: MLflow writes its log to standard error, counts its users over the network, and waits
+# for a server that does not answer 120 s, seven times.
+DEFAULTS = {
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
 
 
 class MLflow:
@@ -28,7 +34,7 @@ class MLflow:
     """
 
     def __init__(self, training: Training) -> None:
-        for name, value in QUIET.items():
+        for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         self._entities = import_module("mlflow.entities")
         self._client: Any = import_module("mlflow.tracking").MlflowClient()

@@ -22,9 +22,10 @@ def log_folder(run: str) -> str:
 
 
 def tag_of(column: str) -> str:
-    """`log_loss/validation` for `validation_log_loss`, so that both curves stand beside each other."""
+    """`log_loss/validation` for `validation_log_loss`, so that both curves stand beside each other; no brackets."""
     part, _, metric = column.partition("_")
-    return f"{metric}/{part}" if part in PARTS else column
+    tag = f"{metric}/{part}" if part in PARTS else column
+    return tag.replace("[", "/").replace("]", "")
 
 
 class TensorBoard:
@@ -70,7 +71,7 @@ class TensorBoard:
         self._add(self._summary.text("scores", "\n".join([head, "", *lines])), step)
         if ending == "finished":
             options = {name: _plain(value) for name, value in self._training.config.items() if value is not None}
-            named = {f"scores/{name}": value for name, value in scores.items()}
+            named = {f"scores/{name}": value for name, value in scores.items() if "[" not in name}
             for name, value in named.items():
                 self._add(self._summary.scalar(name, value), step)
             for summary in self._summary.hparams(options, named):

@@ -2,19 +2,19 @@
 
 import queue
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from mlpcli.errors import MlpError
+from mlpcli.errors import Interrupted
 
 Ending = Literal["finished", "interrupted", "failed"]
 Row = Mapping[str, float]
 
-# How long the end of a training waits for what is not yet written, in seconds.
-PATIENCE = 10.0
+# How long the end of a training, whose run is complete by then, waits for what is not yet written, in seconds. It is
+# long because the first use of a database makes its tables: cut off half-way, that database would be of no use.
+PATIENCE = 60.0
 _END = object()
 
 
@@ -55,14 +55,6 @@ class Kind:
     start: Callable[[Training], Tracker]
 
 
-def require(kind: Kind, name: str) -> None:
-    """Raise MlpError where the package of a tracker is not installed."""
-    if find_spec(kind.module) is None:
-        raise MlpError(
-            f'tracking: {name} needs the package {kind.package}. Install it with: pip install "mlp-train[{kind.extra}]"'
-        )
-
-
 class Background:
     """One tracker on a thread of its own.
 
@@ -93,14 +85,12 @@ class Background:
 
     def _work(self) -> None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of other packages, about their own code
-                tracker = self._kind.start(self._training)
+            tracker = self._kind.start(self._training)
             while (task := self._tasks.get()) is not _END:
                 getattr(tracker, task[0])(*task[1:])
                 if self._tasks.empty():
                     tracker.flush()
-        except BaseException as error:  # noqa: B036 (whatever it is, the training goes on)
+        except BaseException as error:
             self.fault = _reason(error)
 
 
@@ -112,12 +102,27 @@ def _reason(error: BaseException) -> str:
 
 
 class Tracking:
-    """All trackers of a training; `note` is told in the caller's thread once a tracker is given up."""
+    """All trackers of a training; `note` is told in the caller's thread once a tracker is given up.
 
-    def __init__(self, kinds: Mapping[str, Kind], training: Training, note: Callable[[str], None]) -> None:
-        self._note = note
-        self._trackers: Sequence[Background] = [Background(name, kind, training) for name, kind in kinds.items()]
+    Use it in a `with` block, which ends the tracking however the training ends.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind], note: Callable[[str], None]) -> None:
+        self._kinds, self._note = kinds, note
+        self._trackers: Sequence[Background] = ()
         self._told: set[str] = set()
+
+    def __enter__(self) -> "Tracking":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end("interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed", {}, "")
+
+    def start(self, training: Training) -> None:
+        """Start every tracker, each on its thread."""
+        self._trackers = [Background(name, kind, training) for name, kind in self._kinds.items()]
 
     def epoch(self, epoch: int, time: float, row: Mapping[str, float | None]) -> None:
         """Tell each tracker of an epoch."""
@@ -127,7 +132,7 @@ class Tracking:
         self._tell_faults()
 
     def end(self, ending: Ending, scores: Mapping[str, Any], model_file: str) -> None:
-        """Tell each tracker of the end; safe to call twice."""
+        """Tell each tracker of the end; only the first call counts."""
         numbers = {
             name: float(value)
             for name, value in scores.items()

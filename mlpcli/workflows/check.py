@@ -21,6 +21,7 @@ from mlpcli.workflows.preparing.tables import read_training_table, settle, writi
 from mlpcli.workflows.train import default_output
 from mlpcli.workflows.training.memory import expected_peak, refuse_over_budget
 from mlpcli.workflows.training.timing import expected_seconds
+from mlpcli.workflows.training.tracked import require_trackers
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
     RunDirectory(default_output(loaded)).check()
     if loaded.config.search is not None:
         space_of(loaded)
+    require_trackers(loaded)
     with loaded.naming("data.train"):
         table = read_training_table(loaded, store_options(loaded))
         settle(loaded, table, lists_all=True)

@@ -200,7 +200,7 @@ def _content(path: str) -> str:
 
 
 def _config(path: str) -> dict[str, Any]:
-    """The resolved config by key path; `output` says nothing about the run."""
+    """The resolved config by key path; `output` and `tracking` say nothing about the run."""
     text = _content(path)
     try:
         value, _ = parse_yaml(text, path)
@@ -208,7 +208,7 @@ def _config(path: str) -> dict[str, Any]:
         raise ValueError(f"{CONFIG} cannot be read") from error
     if not isinstance(value, dict):
         raise ValueError(f"{CONFIG} holds no config")
-    return dict(flattened({key: item for key, item in value.items() if key != "output"}))
+    return dict(flattened({key: item for key, item in value.items() if key not in ("output", "tracking")}))
 
 
 def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:

@@ -1,9 +1,10 @@
 """`mlp train`: prepare, train with checkpoints, and give the run its name when it is complete."""
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Protocol
 
 from mlpcli.config.loading import LoadedConfig, without_search
@@ -12,7 +13,7 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import Diverged, Interrupted, OutputError
 from mlpcli.evaluation.gates import Verdict
 from mlpcli.machine import keep_freed_memory, return_freed_memory
-from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, RunDirectory
+from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
@@ -29,6 +30,7 @@ from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.journal import Journal, flat_metrics
 from mlpcli.workflows.training.memory import refuse_over_budget
+from mlpcli.workflows.training.tracked import described, require_trackers, tracking_of
 from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
@@ -125,11 +127,13 @@ def train(
     started = perf_counter()
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
+    require_trackers(loaded)
     memory_limit(loaded)  # refuses a text that is none before the data is read
     prepared = prepare(loaded := _without_search(loaded, observer))
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
-    with Interruption() as interruption, RunDirectory(default_output(loaded), replaces_any) as run:
+    run, tracking = RunDirectory(default_output(loaded), replaces_any), tracking_of(loaded, observer.note)
+    with Interruption() as interruption, run, tracking:
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
         journal = Journal(run, prepared)
@@ -137,14 +141,15 @@ def train(
         journal.start()
         budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.spec.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)
+        tracking.start(described(loaded, run.final, state.epoch))
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
                 if not run.can_resume:
-                    journal.fresh(state)
+                    tracking.epoch(0, time(), journal.fresh(state))
                 with interruption.at_once():
                     load_engine(prepared.engine, loaded.config.training.dtype)
                 for report in epochs(prepared, state, lambda: interruption.was_asked() or budget.is_used_up()):
-                    journal.epoch(report, state)
+                    tracking.epoch(report.epoch, time(), journal.epoch(report, state))
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
             journal.save(state, f"{DIVERGED} at epoch {fault.epoch}")
@@ -162,15 +167,9 @@ def train(
             journal.save(state, INTERRUPTED)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
         budget.refuse_untrained(state)
-        try:
-            with blas_threads(1), interruption.at_once():
-                outcome = finalize(prepared, state, budget.reason, journal.sittings(state))
-        except KeyboardInterrupt:
-            if not interruption.was_asked():
-                raise
-            journal.checkpoint(state)
-            raise Interrupted(_unscored(run.partial, resume_command), interruption.exit_code) from None
+        outcome = _scored(prepared, state, budget, journal, interruption, resume_command)
         seconds = journal.complete(state, outcome)
+        tracking.end("finished", flat_metrics(outcome, seconds), os.path.join(run.final, WEIGHTS))
         return TrainResult(prepared, outcome, run.final, seconds, run.kept)
 
 
@@ -179,6 +178,25 @@ def _without_search(loaded: LoadedConfig, observer: Observer) -> LoadedConfig:
         return loaded
     observer.note(SEARCHES_NOTHING)
     return without_search(loaded)
+
+
+def _scored(
+    prepared: Prepared,
+    state: TrainingState,
+    budget: Budget,
+    journal: Journal,
+    interruption: Interruption,
+    resume_command: str,
+) -> TrainingResult:
+    """The model and its scores; raises Interrupted, with a checkpoint written."""
+    try:
+        with blas_threads(1), interruption.at_once():
+            return finalize(prepared, state, budget.reason, journal.sittings(state))
+    except KeyboardInterrupt:
+        if not interruption.was_asked():
+            raise
+        journal.checkpoint(state)
+        raise Interrupted(_unscored(journal.run.partial, resume_command), interruption.exit_code) from None
 
 
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:

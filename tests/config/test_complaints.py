@@ -75,7 +75,7 @@ def test_the_nearest_spelling_is_found(key, found):
         (
             {"qqq": 5},
             "qqq: unknown key. Known here: data, task, preprocess, model, training, postprocess, intervals, expect, "
-            "budget, search, output.",
+            "budget, search, tracking, output.",
         ),
     ],
 )

@@ -134,7 +134,7 @@ def test_text_files_of_every_system_are_read(tmp_path, encoding, newline):
         (
             b"- a\n- b\n",
             "a.yaml: not a config: must be a mapping of data, task, preprocess, model, training, postprocess, "
-            "intervals, expect, budget, search, output, got the list [a, b]. "
+            "intervals, expect, budget, search, tracking, output, got the list [a, b]. "
             "Make one with: mlp init DATA.csv --target COLUMN",
         ),
         (b"PK\x03\x04\0\0", "a.yaml: a binary file, not a config. Make one with: mlp init DATA.csv --target COLUMN"),

@@ -13,7 +13,7 @@ from pydantic import Discriminator
 from mlpcli.config.schema.data import DataConfig, PreprocessConfig
 from mlpcli.config.schema.intervals import IntervalsConfig
 from mlpcli.config.schema.search import SearchConfig
-from mlpcli.config.schema.shorthand import COUNTED, named, named_or_text
+from mlpcli.config.schema.shorthand import COUNTED, LISTED, named, named_or_text
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
 from mlpcli.nn.losses import Loss
@@ -32,6 +32,7 @@ OutputActivation = Literal[
     "auto", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish",
     "exp", "softmax",
 ]  # fmt: skip
+TrackerName = Literal["tensorboard", "mlflow"]
 Layer = Annotated[int, Setting("Neurons of a layer.", ge=1, le=1_000_000)]
 
 
@@ -278,6 +279,11 @@ class Config:
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
     budget: Annotated[BudgetConfig, Setting("What a training may take.")] = BudgetConfig()
     search: Annotated[SearchConfig | None, Setting("What mlp search tries; null searches nothing.")] = None
+    tracking: Annotated[
+        tuple[TrackerName, ...],
+        LISTED,
+        Setting("Programs that are told of the training while it runs; each needs the extra of its name."),
+    ] = ()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None
 
 

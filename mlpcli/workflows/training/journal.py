@@ -28,9 +28,10 @@ CHECKPOINT_SECONDS = 5.0
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
 # epochs is among them only where nothing in an epoch depends on it.
 FREE_TO_CHANGE = (
-    "output", "expect", "budget", "data.test", "training.early_stopping.patience",
+    "output", "expect", "budget", "tracking", "data.test", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.engine", "training.threads",
 )  # fmt: skip
+HistoryRow = Mapping[str, float | None]
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
@@ -79,15 +80,19 @@ class Journal:
         self.run.rewind_history(checkpoint.state.epoch, columns)
         return checkpoint.state
 
-    def fresh(self, state: TrainingState) -> None:
-        """Note what the weights are worth before the first step."""
-        self.run.append_history(first_row(self.prepared, state))
+    def fresh(self, state: TrainingState) -> HistoryRow:
+        """Note what the weights are worth before the first step; returns the row of history.csv."""
+        row = first_row(self.prepared, state)
+        self.run.append_history(row)
+        return row
 
-    def epoch(self, report: EpochReport, state: TrainingState) -> None:
-        """Note an epoch; a checkpoint when it is time."""
-        self.run.append_history(history_row(self.prepared, report))
+    def epoch(self, report: EpochReport, state: TrainingState) -> HistoryRow:
+        """Note an epoch; a checkpoint when it is time. Returns the row of history.csv."""
+        row = history_row(self.prepared, report)
+        self.run.append_history(row)
         if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
             self.checkpoint(state)
+        return row
 
     def save(self, state: TrainingState, reason: str) -> None:
         """Keep what there is: checkpoint, the best weights so far and their scores; nothing before the first epoch."""

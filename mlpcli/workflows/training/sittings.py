@@ -18,7 +18,7 @@ from mlpcli.workflows.engines import engine_versions
 from mlpcli.workflows.preparing.preparation import Prepared
 
 # Sections of the config that a model does not depend on.
-NOT_RECORDED = ("output", "expect", "budget")
+NOT_RECORDED = ("output", "expect", "budget", "tracking")
 
 
 def sitting_until(prepared: Prepared, epoch: int) -> Sitting:

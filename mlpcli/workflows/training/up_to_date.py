@@ -82,8 +82,8 @@ def _score(value: float | None) -> float:
 
 
 def _comparable(config: Config) -> Config:
-    """The config without the name of the folder, which can be written in several ways."""
-    return replace(config, output=None)
+    """The config without the name of the folder, which can be written in several ways, and who is told."""
+    return replace(config, output=None, tracking=())
 
 
 def _sources(config: Config) -> Iterator[tuple[str, str | tuple[str, ...]]]:
