@@ -69,6 +69,34 @@ def test_make_trains_once_and_again_when_the_config_changes(folder, run):
     assert verdict.read_bytes() == before
 
 
+def test_the_job_of_every_night_replaces_the_model_unless_the_new_one_is_worse(folder, run):
+    (folder / "nightly.sh").write_text(BLOCKS["text"] + "\n")
+    header, *rows = (folder / "data" / "penguins.csv").read_text().splitlines()
+    cuts = {"first.csv": rows[0::3], "day.csv": rows[1::3], "holdout.csv": rows[2::3]}
+    for name, own in cuts.items():
+        (folder / name).write_text("\n".join([header, *own]) + "\n")
+    (folder / "models").mkdir()
+    trained = run("mlp train configs/penguins.yaml --set data.train=first.csv --set training.epochs=3 -o runs/first -q")
+    assert trained.returncode == 0, trained
+    model = folder / "models" / "birds.npz"
+    shutil.copy(folder / "runs" / "first" / "weights.npz", model)
+    before = model.read_bytes()
+    ended = run("sh nightly.sh")
+    assert ended.returncode == 0, ended
+    after = model.read_bytes()
+    assert after == (folder / "runs" / "tonight" / "weights.npz").read_bytes() != before
+    names = {"Adelie": "Gentoo", "Gentoo": "Chinstrap", "Chinstrap": "Adelie"}
+    wrong = [",".join([names[row.split(",")[0]], *row.split(",")[1:]]) for row in cuts["day.csv"]]
+    (folder / "day.csv").write_text("\n".join([header, *wrong * 3]) + "\n")
+    more = "--set training.epochs=200 --set training.optimizer.learning_rate=0.5"
+    ended = run(f"sed -i 's#runs/tonight --quiet#runs/tonight {more} --quiet#' nightly.sh; sh nightly.sh")
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "tonight's model is worse: models/birds.npz stays")
+    assert model.read_bytes() == after
+    (folder / "day.csv").unlink()
+    assert run("sh nightly.sh").returncode == 2
+    assert model.read_bytes() == after
+
+
 def test_the_release_is_proved_before_it_is_published():
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
     assert {"run": "bash .ci/release --tests"} in jobs["build"]["steps"]

@@ -71,6 +71,17 @@ def sketch_rows(table: Table, names: Sequence[str], rows: Rows) -> RowSketch:
     return RowSketch("".join(f"{one:0{DIGITS}x}" for one in kept.tolist()), len(hashes) > MOST_HASHES, repeated)
 
 
+def joined_sketches(one: RowSketch, other: RowSketch) -> RowSketch:
+    """The sketch of the rows of both; the fraction of repeated rows is the larger one."""
+    kept = np.union1d(one.kept, other.kept)
+    for sketch in (one, other):
+        if sketch.is_sample:  # above its highest hash it says nothing
+            kept = kept[kept <= sketch.kept[-1]]
+    is_sample = one.is_sample or other.is_sample or len(kept) > MOST_HASHES
+    hashes = "".join(f"{hash:0{DIGITS}x}" for hash in kept[:MOST_HASHES].tolist())
+    return RowSketch(hashes, is_sample, max(one.repeated, other.repeated))
+
+
 def find_trained(sketch: RowSketch, table: Table, names: Sequence[str], rows: Rows) -> TrainedRows:
     """How many rows of another table, cast alike, are training rows."""
     kept = sketch.kept

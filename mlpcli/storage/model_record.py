@@ -41,6 +41,7 @@ _TYPES: dict[str, Any] = {
     "chosen": dict[str, list[str]],
     "epoch": Count,
     "epochs": Count,
+    "from": str,
 }
 
 

@@ -22,6 +22,7 @@ from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.preparing.data_store import memory_limit
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.row_warnings import rarest_class
+from mlpcli.workflows.preparing.start import load_start
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
@@ -107,20 +108,23 @@ def default_output(loaded: LoadedConfig) -> str:
 
 
 def train_if_changed(
-    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "", replaces_any: bool = False
-) -> TrainResult | FinishedRun:
+    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
+    replaces_any: bool = False, start: str = "",
+) -> TrainResult | FinishedRun:  # fmt: skip
     """The run that is there, if it is the one that would come out; else as `train`."""
-    found = finished_run(without_search(loaded), RunDirectory(default_output(loaded)).final)
-    return train(loaded, observer, resume, resume_command, replaces_any) if found is None else found
+    found = finished_run(
+        without_search(loaded), RunDirectory(default_output(loaded)).final, load_start(start) if start else None
+    )
+    return train(loaded, observer, resume, resume_command, replaces_any, start) if found is None else found
 
 
 def train(
-    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "", replaces_any: bool = False
-) -> TrainResult:
-    """Train what the config says, and leave a run directory.
+    loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
+    replaces_any: bool = False, start: str = "",
+) -> TrainResult:  # fmt: skip
+    """Train what the config says, and leave a run directory; with `start` go on from that model file.
 
     A complete run of another config in its place is kept under a numbered name, unless `replaces_any`.
-
     Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
     and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
     """
@@ -129,7 +133,7 @@ def train(
     RunDirectory(default_output(loaded)).check()
     require_trackers(loaded)
     memory_limit(loaded)  # refuses a text that is none before the data is read
-    prepared = prepare(loaded := _without_search(loaded, observer))
+    prepared = prepare(loaded := _without_search(loaded, observer), start=load_start(start) if start else None)
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
     run, tracking = RunDirectory(default_output(loaded), replaces_any), tracking_of(loaded, observer.note)

@@ -30,22 +30,30 @@ LOSS_METRICS = {
 }
 
 
+From = Annotated[
+    str, typer.Option("--from", metavar="WEIGHTS", help="Go on from a model on new rows, at a tenth of the rate.")
+]
+Seconds = Annotated[float | None, typer.Option("--max-seconds", help="End after so long (budget.seconds).")]
+EpochsWithoutGain = Annotated[
+    int | None, typer.Option("--max-epochs-without-gain", min=1, help="End after so many epochs without a better one.")
+]
+Memory = Annotated[
+    str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
+]
+
+
 def train(
     config: Config,
     settings: Settings = None,
     output: Output = None,
     seed: Seed = None,
+    start: From = "",
     resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint of an unfinished run."),
     force: bool = typer.Option(False, "--force", help="Replace a run of another config instead of keeping it."),
     if_changed: bool = typer.Option(False, "--if-changed", help="Do nothing where the run is up to date."),
-    seconds: Annotated[float | None, typer.Option("--max-seconds", help="End after so long (budget.seconds).")] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--max-epochs-without-gain", min=1, help="End after so many epochs without a better one."),
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
-    ] = None,
+    seconds: Seconds = None,
+    epochs: EpochsWithoutGain = None,
+    memory: Memory = None,
     plot: bool = typer.Option(False, "--plot", help="Draw the learning curve while it trains."),
     log: LogFile = None,
     verbose: Verbose = False,
@@ -69,12 +77,13 @@ def train(
     LOG.begin(log, "train", config=config, set=settings or [])
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
     LOG.note("reading", train=loaded.config.data.train, output=loaded.config.output)
-    flags = [*limits.words(), *(["--log", log] if log else []), *["--force"] * force, *["--verbose"] * verbose]
-    flags += [*["--plot"] * plot, *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
+    flags = [*["--from", start] * bool(start), *limits.words(), *["--log", log or ""] * bool(log)]
+    flags += [*["--force"] * force, *["--verbose"] * verbose, *["--plot"] * plot]
+    flags += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
     view = TrainingView(screen, verbose, plot)
     with view.watching():
-        result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force)
+        result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force, start)
     record = as_json(result)
     LOG.note("trained", **record)
     screen.give(document(result), record, form)

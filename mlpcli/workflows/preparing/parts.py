@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.features.preprocessor import Preprocessor
+from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
 from mlpcli.data.grouping import group_texts
 from mlpcli.data.table import CategoricalColumn, Codes, Rows, Table, code_dtype, count_codes
 from mlpcli.data.targets.encode import encode_target, rows_with_target, true_values
@@ -88,6 +88,7 @@ class PartMaker:
         self.interval_by = settled.interval_by
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
+        self.counts: dict[str, TransformCounts] = {}  # what was odd in the rows of each part
 
     def parts_of(
         self, table: Table, train_rows: Rows, validation_rows: Rows | None, apart_rows: Rows | None
@@ -99,7 +100,8 @@ class PartMaker:
 
     def rows(self, name: str, table: Table, rows: Rows) -> Part:
         """Some rows of the training table."""
-        return self.part(name, table, rows, inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)[0])
+        X, self.counts[name] = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
+        return self.part(name, table, rows, X)
 
     def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
         """The part in a file of its own, and the hash of that file."""

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
+from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.features.row_counts import rows_counted
 from mlpcli.data.reference import ReferenceProfile
-from mlpcli.data.row_sketch import RowSketch, sketch_rows
+from mlpcli.data.row_sketch import RowSketch, joined_sketches, sketch_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
-from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.data.targets.target import ClassTarget, Target, answer_names
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
@@ -29,6 +28,7 @@ from mlpcli.workflows.preparing.data_store import chunk_rows, disk_notes, store_
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
 from mlpcli.workflows.preparing.interval_options import check_groups
 from mlpcli.workflows.preparing.leaks import Leak, Sides, find_leaks
+from mlpcli.workflows.preparing.learning import learn
 from mlpcli.workflows.preparing.pace import resolve_batch_size, schedule_notes
 from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
 from mlpcli.workflows.preparing.resolution import (
@@ -37,14 +37,13 @@ from mlpcli.workflows.preparing.resolution import (
     resolve_loss,
     resolve_output_activation,
     resolve_smoothing,
-    resolve_target_transform,
     smoothing_note,
     smoothing_of,
     uses_folds,
 )
 from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
-from mlpcli.workflows.preparing.shape import resolve_networks
-from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, set_apart, split_table
+from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, rows_of_parts
+from mlpcli.workflows.preparing.start import RATE, Start, notes_on_start
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
 from mlpcli.workflows.reading import row_weights
@@ -84,6 +83,7 @@ class Prepared:
     leaks: tuple[Leak, ...] = ()
     apart: Part | None = None  # rows that calibrate intervals, and do nothing else
     interval_by: ColumnSchema | None = None  # the column of groups of intervals
+    start: Start | None = None
 
     @property
     def network(self) -> Network:
@@ -121,8 +121,9 @@ class Prepared:
     @property
     def identity(self) -> dict[str, str]:
         """What must be the same when a training goes on: the data, and the order in which rows lie on disk."""
-        n_rows = self.spec.chunk_rows
-        return self.data_sha256 | ({} if n_rows is None else {"order": f"chunks of {n_rows} rows"})
+        n_rows, start = self.spec.chunk_rows, self.start
+        order = {} if n_rows is None else {"order": f"chunks of {n_rows} rows"}
+        return self.data_sha256 | order | ({} if start is None else {"from": start.sha256})
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -130,16 +131,17 @@ class Prepared:
         return tuple(part for part in (self.train, self.validation, self.test) if part is not None)
 
 
-def prepare(loaded: LoadedConfig, table: Table | None = None) -> Prepared:
+def prepare(loaded: LoadedConfig, table: Table | None = None, start: Start | None = None) -> Prepared:
     """Read, split, fit the preprocessing on the training rows, and resolve every `auto`.
 
-    `table` stands for `data.train` when it was read already, or the rows come from Python. Raises ConfigError and
-    DataError.
+    `table` stands for `data.train` when it was read already, or the rows come from Python. With `start` nothing is
+    fitted: the training goes on from that model. Raises ConfigError and DataError.
     """
     with loaded.naming("data.train"):
-        settled = settle(loaded, read_training_table(loaded, store_options(loaded)) if table is None else table)
+        table = read_training_table(loaded, store_options(loaded), start=start) if table is None else table
+        settled = settle(loaded, table, start=start)
         known, notes = known_rows(settled)
-        return _prepare(loaded, settled, known, None, notes)
+        return _prepare(loaded, settled, known, None, notes, start)
 
 
 def prepare_fold(loaded: LoadedConfig, settled: TrainingTable, fold: FoldRows) -> Prepared:
@@ -149,33 +151,26 @@ def prepare_fold(loaded: LoadedConfig, settled: TrainingTable, fold: FoldRows) -
 
 
 def _prepare(
-    loaded: LoadedConfig, settled: TrainingTable, known: Rows, fold: FoldRows | None, notes_on_rows: list[str]
-) -> Prepared:
+    loaded: LoadedConfig, settled: TrainingTable, known: Rows, fold: FoldRows | None, notes_on_rows: list[str],
+    start: Start | None = None,
+) -> Prepared:  # fmt: skip
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]
     loss = resolve_loss(loaded, task)
     output_activation = resolve_output_activation(loaded, loss)
     notes += [note for note in (domain_warning(loss, output_activation),) if note]
     if config.training.class_weights is not None and task != "classification":
-        raise loaded.error(
-            "training.class_weights", f"goes with classification only; the task is {task}. Leave it out."
-        )
+        text = f"goes with classification only; the task is {task}. Leave it out."
+        raise loaded.error("training.class_weights", text)
     notes += notes_on_rows
     weight = "" if settled.weight is None else settled.weight.name
-    known, apart_rows, odd = set_apart(loaded, settled, known)
+    train_rows, validation_rows, apart_rows, odd = rows_of_parts(loaded, settled, known, fold is None or fold.holds_out)
     notes += odd
-    if fold is None or fold.holds_out:
-        train_rows, validation_rows, odd = split_table(loaded, settled, known)
-        notes += odd
-    else:
-        train_rows, validation_rows = known, None
     return_freed_memory()  # of finding rows
-    transform = resolve_target_transform(loaded, loss, output_activation)
     weights = rows_counted(row_weights(table, weight, train_rows)) if weight else None
-    target, target_state = fit_target(table, settled.targets.schemas, task, train_rows, transform, weights)
-    preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, train_rows, weights)
-    notes += poor_inputs(table, preprocessor.columns, config.data.columns)
-    networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)
+    learnt = learn(loaded, settled, train_rows, weights, loss, output_activation, start)
+    target, target_state, preprocessor, networks = learnt.parts
+    notes += poor_inputs(table, preprocessor.columns, config.data.columns) if start is None else []
     names = answer_names(target)
     metric = resolve_metric(loaded, task, loss, names)
     notes += check_gates(loaded, task, names)
@@ -196,7 +191,12 @@ def _prepare(
     notes += notes_on_threshold(loaded, names, validation)
     notes += class_weight_notes(make.class_weights, "class_weights" in target_state)
     n_rows = train.samples.n_rows
-    spec = replace(training_spec(loaded, loss, n_rows), chunk_rows=chunk_rows(table, n_rows))
+    spec = replace(training_spec(loaded, loss, n_rows, start), chunk_rows=chunk_rows(table, n_rows))
+    sketch = sketch_rows(table, row_columns(preprocessor, target), train_rows)
+    if start is not None:
+        rate = spec.update.optimizer.learning_rate
+        notes += notes_on_start(loaded, start, table, train_rows, make.counts["train"], rate)
+        sketch = joined_sketches(start.model.trained_rows, sketch)
     notes += disk_notes(table, n_rows)
     engine = choose_engine(loaded, networks, spec, n_rows)
     if engine.name == "numpy" and engine.reason:
@@ -205,8 +205,8 @@ def _prepare(
     return Prepared(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         networks, spec, engine, metric, threads, train, validation, found.test, tuple(notes), found.hashes,
-        found.folds, reference, sketch_rows(table, row_columns(preprocessor, target), train_rows), settled.weight,
-        found.near, found.leaks, found.apart, settled.interval_by,
+        found.folds, learnt.reference, sketch, settled.weight, found.near, found.leaks, found.apart,
+        settled.interval_by, start,
     )  # fmt: skip
 
 
@@ -263,27 +263,13 @@ def _parts(
     return _Parts(train, validation, test, hashes, folds, near, apart, tuple(leaks))
 
 
-def _fit_preprocessor(
-    loaded: LoadedConfig,
-    settled: TrainingTable,
-    target: Target,
-    target_state: dict[str, Values],
-    rows: Rows,
-    weights: Values | None,
-) -> tuple[Preprocessor, ReferenceProfile]:
-    options = loaded.config.preprocess
-    targets = encode_target(target, target_state, settled.table, rows) if options.encoding.sees_targets else None
-    return fit_preprocessor(
-        settled.table, settled.features, options.numeric, options.missing, options.categorical, options.encoding,
-        rows, targets, weights,
-    )  # fmt: skip
-
-
-def training_spec(loaded: LoadedConfig, loss: Loss, n_rows: int) -> TrainingSpec:
+def training_spec(loaded: LoadedConfig, loss: Loss, n_rows: int, start: Start | None = None) -> TrainingSpec:
     """How to train, with every `auto` resolved but the threads, which depend on the engine."""
     training = loaded.config.training
+    factor = 1.0 if start is None else RATE
+    optimizer = replace(training.optimizer, learning_rate=training.optimizer.learning_rate * factor)
     update = UpdateSpec(
-        training.optimizer, training.rates, loaded.config.model.parametrization == "ntk", training.gradient_clip,
+        optimizer, training.rates, loaded.config.model.parametrization == "ntk", training.gradient_clip,
         training.averaging,
     )  # fmt: skip
     return TrainingSpec(

@@ -40,6 +40,20 @@ def known_rows(settled: TrainingTable) -> tuple[Rows, list[str]]:
     return known, [*([f"{table.name}: {note}"] if note else []), *left_out]
 
 
+def rows_of_parts(
+    loaded: LoadedConfig, settled: TrainingTable, known: Rows, holds_out: bool
+) -> tuple[Rows, Rows | None, Rows | None, list[str]]:
+    """Rows that train, validate and calibrate intervals, the last two None for none, and notes.
+
+    Unless `holds_out`, none are for validation.
+    """
+    known, apart, notes = set_apart(loaded, settled, known)
+    if not holds_out:
+        return known, None, apart, notes
+    train, validation, odd = split_table(loaded, settled, known)
+    return train, validation, apart, notes + odd
+
+
 def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None, list[str]]:
     """Training rows, validation rows of the same table or None, and notes; `known` are the rows with a target."""
     asked, table = loaded.config.data.validation, settled.table

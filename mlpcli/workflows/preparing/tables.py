@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema.data import HeldOut
 from mlpcli.data.features.preprocessor import Preprocessor, require_columns
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
@@ -25,6 +24,8 @@ from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target
 from mlpcli.errors import did_you_mean
+from mlpcli.workflows.preparing.holding import holding_columns, other_columns
+from mlpcli.workflows.preparing.start import Start, read_by_start
 from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 
 Rows = NDArray[np.int64]
@@ -95,11 +96,18 @@ def writing_of(loaded: LoadedConfig) -> Writing:
     return Writing(data.decimal, data.thousands, data.dates)
 
 
-def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None, further: Iterable[str] = ()) -> Table:
-    """The file or files of `data.train`; large columns go where `store` says. `further` columns are read as well."""
+def read_training_table(
+    loaded: LoadedConfig, store: StoreOptions | None = None, further: Iterable[str] = (), start: Start | None = None
+) -> Table:
+    """The file or files of `data.train`; large columns go where `store` says. `further` columns are read as well.
+
+    With `start` the table is read as its model reads tables.
+    """
     data = loaded.config.data
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     _check_place(loaded, "data.train", data.train)
+    if start is not None:
+        return read_by_start(loaded, start, _one_or_several(data.train), store or StoreOptions())
     held_out = holding_columns(loaded)
     labels = data.target if loaded.config.task in ("auto", "classification") else ()
     texts |= held_out.keys - {*data.target}
@@ -110,7 +118,7 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None,
         texts=texts,
         named=named,
         store=store or StoreOptions(),
-        unwanted={name for name in data.drop if not is_telling(name)} - _others(loaded) - {*further},
+        unwanted={name for name in data.drop if not is_telling(name)} - other_columns(loaded) - {*further},
         spelled=labels,
     )
 
@@ -118,54 +126,32 @@ def read_training_table(loaded: LoadedConfig, store: StoreOptions | None = None,
 def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
     """The same of a data frame that takes the place of `data.train`: the columns that the training uses."""
     data = loaded.config.data
-    others = _others(loaded)
+    others = other_columns(loaded)
     wanted = None if data.features is None else frozenset(data.features) | others
     unwanted = frozenset(name for name in data.drop if not is_telling(name)) - others
     return table_from_frame(rows, request=Request(wanted, unwanted=unwanted), missing=data.missing)
 
 
-@dataclass(frozen=True)
-class HoldingColumns:
-    """The columns that `data.validation` names, "" for none."""
-
-    fold: str = ""
-    group: str = ""
-    time: str = ""
-    id: str = ""
-
-    @property
-    def keys(self) -> frozenset[str]:
-        """Those whose cells are read as texts, and which are no inputs."""
-        return frozenset({self.fold, self.group, self.id} - {""})
-
-
-def holding_columns(loaded: LoadedConfig) -> HoldingColumns:
-    """The columns by which rows are held out."""
-    held_out = loaded.config.data.validation
-    if not isinstance(held_out, HeldOut):
-        return HoldingColumns()
-    return HoldingColumns(held_out.column or "", held_out.group or "", held_out.time or "", held_out.hash or "")
-
-
-def _others(loaded: LoadedConfig) -> frozenset[str]:
-    """Columns that are used but are no inputs."""
-    data, by, held_out = loaded.config.data, loaded.config.intervals.by or "", holding_columns(loaded)
-    return frozenset({*data.target, data.weight or "", by, held_out.time, *held_out.keys} - {""})
-
-
-def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False) -> TrainingTable:
+def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False, start: Start | None = None) -> TrainingTable:
     """Decide how every column of the training table that is used is read, and read it so.
+
+    With `start` its inputs and targets are those of that model, read as it reads them.
 
     Faults are raised together, three of them or, with `lists_all`, every one.
     Raises ConfigError for names that are not there, DataError for columns that are not what they seem to be.
     """
     columns = plan_columns(loaded, table)
     options, writing = loaded.config.data.columns, writing_of(loaded)
-    targets = plan_targets(table, columns.targets, loaded.config.task, options, writing)
+    if start is None:
+        targets = plan_targets(table, columns.targets, loaded.config.task, options, writing)
+    else:
+        columns, targets = replace(columns, features=start.features), start.targets
+        require_columns(table, columns.features)
     findings = list(targets.findings)
     features = []
     for name in columns.features:
-        schema, found = decide(table, name, options.get(name, AS_FOUND), writing)
+        given = None if start is None else start.schemas[name]
+        schema, found = (given, []) if given else decide(table, name, options.get(name, AS_FOUND), writing)
         features.append(schema)
         findings += found
     refuse_faults(findings, None if lists_all else 3)

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.nn.initializers import DataDriven
+from mlpcli.nn.steps import init_state
 from mlpcli.training.fit import TrainingState, init_training
-from mlpcli.training.member import Member
+from mlpcli.training.member import Member, MemberState
 from mlpcli.training.output_bias import best_output_bias
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -17,8 +18,12 @@ INITIALIZER_ROWS = 4096
 
 
 def fresh_state(prepared: Prepared) -> TrainingState:
-    """Initial weights and optimizer state of each member, from the config's seed."""
+    """Weights and optimizer state of each member: initial ones from the config's seed, or those of a model."""
     training, X = prepared.loaded.config.training, prepared.train.samples.X
+    if prepared.start is not None:
+        flats = [flat.astype(training.dtype) for flat in prepared.start.model.ensemble.flats]
+        states = [MemberState(flat, init_state(prepared.spec.update, flat)) for flat in flats]
+        return TrainingState(states, [state.flat.copy() for state in states])
     if prepared.spec.chunk_rows is None:
         sample = np.sort(rng_of(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
     else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours

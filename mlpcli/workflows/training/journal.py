@@ -32,6 +32,7 @@ FREE_TO_CHANGE = (
     "training.early_stopping.patience_factor", "training.engine", "training.threads",
 )  # fmt: skip
 HistoryRow = Mapping[str, float | None]
+NAMES_OF_INPUTS = {"order": "order of the rows on disk (budget.memory)", "from": "model of --from"}
 OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
@@ -71,9 +72,10 @@ class Journal:
                 "training.epochs",
                 f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.spec.epochs}.",
             )
-        for name, sha256 in checkpoint.data_sha256.items():
-            if name != "test" and self.prepared.identity.get(name) != sha256:
-                what = "order of the rows on disk (budget.memory)" if name == "order" else f"{name} data"
+        identity = self.prepared.identity
+        for name in dict.fromkeys([*checkpoint.data_sha256, *identity]):
+            if name != "test" and identity.get(name) != checkpoint.data_sha256.get(name):
+                what = NAMES_OF_INPUTS.get(name, f"{name} data")
                 raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
         self._before, self._earlier = checkpoint.seconds, checkpoint.sittings
         columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))

@@ -59,4 +59,4 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,
-    }
+    } | ({} if prepared.start is None else {"from": prepared.start.sha256})

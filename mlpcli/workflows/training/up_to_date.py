@@ -16,6 +16,7 @@ from mlpcli.evaluation.gates import Gate, Verdict, make_gates
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
 from mlpcli.workflows.baseline import far_worse_run, of_part
+from mlpcli.workflows.preparing.start import Start
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class FinishedRun:
         return list(self.metrics["missed_gates"])
 
 
-def finished_run(loaded: LoadedConfig, folder: str) -> FinishedRun | None:
-    """The run in the folder, if it was made of this config and of this data by this version, and is sound."""
+def finished_run(loaded: LoadedConfig, folder: str, start: Start | None = None) -> FinishedRun | None:
+    """The run in the folder, if it was made of this config and data, and `start`, by this version, and is sound."""
     try:
         model = load_model(os.path.join(folder, WEIGHTS))
         config = load_config(os.path.join(folder, CONFIG)).config
@@ -66,6 +67,7 @@ def finished_run(loaded: LoadedConfig, folder: str) -> FinishedRun | None:
             metrics = json.load(file)
         is_same = _comparable(config) == _comparable(loaded.config)
         is_same = is_same and all(one["versions"]["mlp"] == __version__ for one in model.record["sittings"])
+        is_same = is_same and model.record.get("from") == (None if start is None else start.sha256)
         if not is_same or not isinstance(metrics["missed_gates"], list):
             return None
         hashes = {part: sha256_of(source) for part, source in _sources(loaded.config)}

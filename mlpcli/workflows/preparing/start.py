@@ -1,0 +1,140 @@
+"""A training that goes on from a model, on new rows: what of the model stays, and what must go with it.
+
+Columns and how they are read, scaling, levels, bins, target and network stay as they are; the weights are trained on.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.yaml.dumping import as_plain, flow_text
+from mlpcli.data.features.preprocessor import TransformCounts
+from mlpcli.data.reading.building import StoreOptions
+from mlpcli.data.reading.read import read_table
+from mlpcli.data.reference import SAMPLE_ROWS, count_rows
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.task import TargetPlan
+from mlpcli.data.table import Rows, Table
+from mlpcli.data.targets.encode import require_targets
+from mlpcli.messages import listed
+from mlpcli.model import Model
+from mlpcli.storage.model_file import load_model
+from mlpcli.storage.strict_json import flattened
+from mlpcli.workflows.drift import judge_drift
+from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.preparing.holding import other_columns
+from mlpcli.workflows.reading import format_of, is_read_as_text
+
+# The weights are near an optimum already: the rate is lowered to this fraction of the config's.
+RATE = 0.1
+# Entries of the target state that are learnt of targets, and not fitted to answers.
+OF_TARGETS = ("target_center", "target_scale", "target_quantiles", "target_scores")
+# Sections of the config that say what the model is.
+SAME_SECTIONS = ("preprocess", "model")
+
+
+@dataclass(frozen=True)
+class Start:
+    """The model that a training goes on from, and the hash of its file."""
+
+    path: str
+    sha256: str
+    model: Model
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The input columns."""
+        return tuple(column.name for column in self.model.preprocessor.columns)
+
+    @property
+    def schemas(self) -> dict[str, ColumnSchema]:
+        """How each column of the model is read."""
+        return {schema.name: schema for schema in self.model.schemas}
+
+    @property
+    def targets(self) -> TargetPlan:
+        """The task and the targets."""
+        target = self.model.target
+        return TargetPlan(target.task, f"as in {self.path}", tuple(target.schemas), ())
+
+    @property
+    def target_state(self) -> dict[str, NDArray[np.float64]]:
+        """What was learnt of the targets."""
+        return {name: values for name, values in self.model.target_state.items() if name in OF_TARGETS}
+
+
+def load_start(path: str) -> Start:
+    """Read the model; raises ModelFileError."""
+    model = load_model(path)
+    return Start(path, hashlib.sha256(Path(path).read_bytes()).hexdigest(), model)
+
+
+def read_by_start(loaded: LoadedConfig, start: Start, source: str | tuple[str, ...], store: StoreOptions) -> Table:
+    """The file or files of `data.train`, read as the model reads tables."""
+    data, model = loaded.config.data, start.model
+    format = format_of(model, data.delimiter, data.encoding)
+    others = other_columns(loaded)
+    texts = {schema.name for schema in model.schemas if is_read_as_text(schema, format)} | (others - set(start.schemas))
+    table = read_table(source, format, texts=texts, named=start.schemas, store=store)
+    require_targets(table, model.target.names)
+    return table
+
+
+def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> None:
+    """Raise ConfigError where the config asks for another model than the one that is gone on with."""
+    config, model = loaded.config, start.model
+    path = f"--from {start.path}"
+    if model.target.names != config.data.target:
+        raise loaded.error("data.target", f"{path} answers {listed(model.target.names)}. Name the same target.")
+    if config.task not in ("auto", model.target.task):
+        raise loaded.error("task", f"{path} is for {model.target.task}.")
+    recorded = model.record.get("config", {})
+    for section in SAME_SECTIONS:
+        before, now = (dict(flattened(_mapping(one), f"{section}.")) for one in (
+            recorded.get(section, {}), as_plain(getattr(config, section))))  # fmt: skip
+        for key in now:
+            if key in before and _as_list(before[key]) != _as_list(now[key]):
+                raise loaded.error(
+                    key,
+                    f"{path} was trained with {flow_text(before[key])}, the config says {flow_text(now[key])}. "
+                    "Undo the change, or train anew.",
+                )
+    if len(model.ensemble.networks) != config.model.members.count:
+        raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
+    if model.ensemble.first.output != output_activation:
+        raise loaded.error("training.loss", f"{path} ends with {model.ensemble.first.output}, not {output_activation}.")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def notes_on_start(
+    loaded: LoadedConfig, start: Start, table: Table, rows: Rows, counts: TransformCounts, learning_rate: float
+) -> list[str]:
+    """What stays, at which rate it goes on, and how the new rows differ from those of the model."""
+    model = start.model
+    known = {*start.schemas, *other_columns(loaded), *loaded.config.data.drop}
+    notes = [
+        f"goes on from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers stay; "
+        f"the learning rate is {learning_rate:g}, {RATE:g} of the config's."
+    ]
+    if new := [name for name in table.column_names if name not in known]:
+        notes.append(f"{table.name}: columns that the model does not know are left out: {listed(new)}.")
+    if counts.n_unseen:
+        odd = describe_counts(TransformCounts({}, counts.n_unseen))
+        notes.append(f"{table.name}: {odd}: such a level has no input of its own. To give it one, train anew.")
+    if model.reference.columns:
+        seen = count_rows(model.reference, model.preprocessor.columns, table, rows, SAMPLE_ROWS)
+        notes += [f"{text}. All of it: mlp check {start.path} TABLE"] if (text := judge_drift(model, seen).text) else []
+    return notes

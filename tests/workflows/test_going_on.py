@@ -1,0 +1,162 @@
+"""`--from`: a training that goes on from a model, on new rows."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mlpcli.errors import Interrupted
+from mlpcli.storage.model_file import load_model
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.preparing.start import load_start
+from mlpcli.workflows.train import train
+from mlpcli.workflows.training.initial_state import fresh_state
+from tests.program import done, mlp, write_csv
+from tests.workflows.staging import Watch, loaded
+
+TRAINING = {"epochs": 6, "optimizer": {"name": "adam", "learning_rate": 0.01}}
+
+
+def rows(n, seed, cities=("Bonn", "Kiel"), shift=0.0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2)).round(3)
+    city = rng.choice(cities, n)
+    y = np.where(x[:, 0] + 0.5 * (city == cities[0]) + shift * x[:, 1] + 0.3 * rng.normal(size=n) > 0, "yes", "no")
+    return [(*a, c, b) for a, c, b in zip(x.tolist(), city, y, strict=True)]
+
+
+def config(table, **changes):
+    data = {"train": table, "target": "y"} | changes.pop("data", {})
+    return loaded(data, TRAINING | changes.pop("training", {}), **changes)
+
+
+@pytest.fixture
+def first(folder):
+    """The model of the first day, in first.npz."""
+    names = ["a", "b", "city", "y"]
+    write_csv(folder / "first.csv", names, rows(300, 0))
+    write_csv(folder / "second.csv", names, rows(200, 1))
+    train(config("first.csv"), Watch())
+    shutil.copy(folder / "run" / "weights.npz", folder / "first.npz")
+    return folder / "first.npz"
+
+
+def test_it_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
+    model = load_model(str(first))
+    prepared = prepare(config("second.csv"), start=load_start(str(first)))
+    state = fresh_state(prepared)
+    assert all(np.array_equal(a.flat, b) for a, b in zip(state.members, model.ensemble.flats, strict=True))
+    assert prepared.preprocessor.columns == model.preprocessor.columns
+    assert all(
+        np.array_equal(prepared.preprocessor.state[key], model.preprocessor.state[key])
+        for key in model.preprocessor.state
+    )
+    assert prepared.spec.update.optimizer.learning_rate == pytest.approx(0.001)
+    table_of_first = prepare(config("first.csv"), start=load_start(str(first)))
+    plain = prepare(config("first.csv"))
+    assert np.array_equal(table_of_first.train.samples.X, plain.train.samples.X)
+
+
+def test_without_a_step_it_would_answer_as_before_and_with_steps_it_learns_the_new_rows(first, folder):
+    write_csv(folder / "third.csv", ["a", "b", "city", "y"], rows(600, 2, shift=3.0))
+    before = done("eval", first, "third.csv", "--json").document["scores"]["log_loss"]
+    watch = Watch()
+    result = train(config("third.csv", training={"epochs": 60}), watch, start=str(first))
+    assert result.outcome.scores["train"]["log_loss"] < 0.7 * before
+    assert watch.notes[0].startswith(f"goes on from {first}, trained on 240 rows")
+    new = load_model("run/weights.npz")
+    assert new.record["from"] == load_start(str(first)).sha256
+    assert [layer.name for layer in new.ensemble.first.layers] == [
+        layer.name for layer in load_model(str(first)).ensemble.first.layers
+    ]
+
+
+def test_new_levels_and_drifted_columns_are_noted_and_new_classes_refused(first, folder):
+    names = ["a", "b", "city", "y"]
+    write_csv(
+        folder / "new.csv", [*names[:3], "extra", "y"], [(*r[:3], 7, r[3]) for r in rows(200, 3, ("Ulm", "Kiel"))]
+    )
+    watch = Watch()
+    train(config("new.csv"), watch, start=str(first))
+    text = "\n".join(watch.notes)
+    assert "such a level has no input of its own. To give it one, train anew." in text
+    assert "columns that the model does not know are left out: extra." in text
+    assert "not as in the training: city" in text
+    write_csv(folder / "odd.csv", names, [*rows(50, 4), (0.1, 0.2, "Kiel", "maybe")])
+    ended = mlp("train", *written(folder, "odd.csv"), "--from", first)
+    assert ended.code == 2
+    assert "y is 'maybe', a class training never saw" in ended.stderr
+    write_csv(folder / "less.csv", ["a", "city", "y"], [(r[0], *r[2:]) for r in rows(50, 5)])
+    ended = mlp("train", *written(folder, "less.csv"), "--from", first)
+    assert ended.code == 2
+    assert "column b is missing" in ended.stderr
+
+
+def written(folder, table):
+    (folder / "c.yaml").write_text(json.dumps({"data": {"train": table, "target": "y"}, "training": TRAINING}))
+    return [folder / "c.yaml", "-o", "again"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["model.layers=[auto,5,auto]"], "was trained with [auto, 64, 64, auto], the config says [auto, 5, auto]"),
+        (["preprocess.numeric=minmax"], "was trained with standardize, the config says minmax"),
+        (["data.target=city"], "answers y. Name the same target."),
+        (["task=regression"], "is for classification."),
+    ],
+)
+def test_a_config_that_asks_for_another_model_is_refused(first, folder, settings, message):
+    words = [word for setting in settings for word in ("--set", setting)]
+    ended = mlp("train", *written(folder, "second.csv"), *words, "--from", first)
+    assert ended.code == 2
+    assert message in ended.stderr
+    assert not (folder / "again").exists()
+
+
+def test_it_is_resumed_bit_for_bit_and_only_with_the_model_it_began_with(first, folder):
+    settled = config("second.csv", training={"epochs": 8})
+    train(settled, Watch(), start=str(first))
+    whole = (folder / "run" / "weights.npz").read_bytes()
+    with pytest.raises(Interrupted):
+        train(settled, Watch(stop_after=3), start=str(first))
+    ended = mlp("train", *written(folder, "second.csv"), "-o", "run", "--set", "training.epochs=8",
+                "--set", "training.threads=1", "--resume")  # fmt: skip
+    assert ended.code == 2
+    assert "the model of --from is not what run.partial/checkpoint.npz was trained on" in ended.stderr
+    train(settled, Watch(), resume=True, start=str(first))
+    assert (folder / "run" / "weights.npz").read_bytes() == whole
+
+
+def test_if_changed_knows_the_model_and_repro_says_why_it_cannot(first, folder):
+    words = ["train", *written(folder, "second.csv"), "--from", first, "--if-changed"]
+    done(*words)
+    assert "is up to date" in done(*words).stdout
+    first.write_bytes((folder / "again" / "weights.npz").read_bytes())
+    assert "is up to date" not in done(*words).stdout
+    ended = mlp("repro", folder / "again" / "weights.npz")
+    assert ended.code == 2
+    assert "was trained on from another model" in ended.stderr
+
+
+def test_rows_of_both_trainings_are_known_as_trained_on(first, folder):
+    train(config("second.csv"), Watch(), start=str(first))
+    for table in ("first.csv", "second.csv"):
+        assert "were trained on" in done("eval", "run/weights.npz", table).stderr
+
+
+def test_regression_keeps_the_scale_of_its_targets(folder):
+    rng = np.random.default_rng(0)
+    for name, shift in (("one.csv", 0.0), ("two.csv", 5.0)):
+        x = rng.normal(size=200).round(3)
+        write_csv(folder / name, ["x", "y"], np.column_stack([x, 30 * x + 100 + shift]).round(3).tolist())
+    train(config("one.csv", training={"epochs": 60}), Watch())
+    shutil.copy(folder / "run" / "weights.npz", folder / "one.npz")
+    result = train(config("two.csv", training={"epochs": 60}), Watch(), start="one.npz")
+    before, after = load_model("one.npz"), result.outcome.model
+    assert np.array_equal(before.target_state["target_center"], after.target_state["target_center"])
+    assert (
+        result.outcome.scores["validation"]["rmse"]
+        < done("eval", "one.npz", "two.csv", "--json").document["scores"]["rmse"]
+    )
