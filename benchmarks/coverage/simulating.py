@@ -44,8 +44,8 @@ def _simulate(name: str, kind: Kind, n_rows: int, repeats: int) -> Iterator[Coun
         rows = kind.draw(np.random.default_rng([n_rows, repeat]), n_rows, 2, len(names))
         scores = SCORE_ALL[kind.task](rows.y, rows.answers[0], names, rows.weights)
         wanted = {metric: scores[metric] for metric in metrics}
-        evidence = gather(kind.task, rows.y, rows.answers[0], rows.weights, None)
-        intervals = score_intervals(kind.task, evidence, names, wanted, interval_options, np.random.default_rng(0))
+        inputs = gather(kind.task, rows.y, rows.answers[0], rows.weights, None)
+        intervals = score_intervals(kind.task, inputs, names, wanted, interval_options, np.random.default_rng(0))
         for metric, interval in intervals.items():
             found[metric]["given"] += not math.isnan(interval.low)
             found[metric]["below"] += truth[metric] < interval.low

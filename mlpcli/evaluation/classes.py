@@ -145,7 +145,7 @@ class ClassRows:
 
 
 @dataclass(frozen=True, eq=False)
-class ClassEvidence:
+class ClassInputs:
     """Rows and their weights, with what several metrics share worked out once."""
 
     rows: ClassRows
@@ -183,103 +183,103 @@ class ClassEvidence:
         return measure_ranks(rows.ranked if is_resampled(self.weights) else rows.rank(), self.weights)
 
 
-def weight_of_all(evidence: ClassEvidence) -> Floats:
+def weight_of_all(inputs: ClassInputs) -> Floats:
     """Weight of the rows of which accuracy is a share, 0-d."""
-    return np.asarray(evidence.confusion.sum())
+    return np.asarray(inputs.confusion.sum())
 
 
-def weight_of_class(evidence: ClassEvidence) -> Floats:
+def weight_of_class(inputs: ClassInputs) -> Floats:
     """Weight of the rows of which the recall of each class is a share, (K,)."""
-    return np.asarray(evidence.confusion.sum(axis=-1))
+    return np.asarray(inputs.confusion.sum(axis=-1))
 
 
-def weight_of_predicted(evidence: ClassEvidence) -> Floats:
+def weight_of_predicted(inputs: ClassInputs) -> Floats:
     """Weight of the rows of which the precision of each class is a share, (K,)."""
-    return np.asarray(evidence.confusion.sum(axis=-2))
+    return np.asarray(inputs.confusion.sum(axis=-2))
 
 
-def weight_of_either(evidence: ClassEvidence) -> Floats:
+def weight_of_either(inputs: ClassInputs) -> Floats:
     """Weight of the rows that are of each class or predicted as it, (K,): the hits among them are F1 / (2 - F1)."""
-    return weight_of_class(evidence) + weight_of_predicted(evidence) - evidence.margins.hits
+    return weight_of_class(inputs) + weight_of_predicted(inputs) - inputs.margins.hits
 
 
-def accuracy(evidence: ClassEvidence) -> Floats:
+def accuracy(inputs: ClassInputs) -> Floats:
     """Fraction of rows whose predicted class is the true one."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_right)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_right)
 
 
-def balanced_accuracy(evidence: ClassEvidence) -> Floats:
+def balanced_accuracy(inputs: ClassInputs) -> Floats:
     """Mean recall of the classes that occur in the truth."""
-    return margins.balanced_accuracy(evidence.margins)
+    return margins.balanced_accuracy(inputs.margins)
 
 
-def log_loss(evidence: ClassEvidence) -> Floats:
+def log_loss(inputs: ClassInputs) -> Floats:
     """Mean of -log of the probability of the true class."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.negative_log_likelihood)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.negative_log_likelihood)
 
 
-def roc_auc(evidence: ClassEvidence) -> Floats:
+def roc_auc(inputs: ClassInputs) -> Floats:
     """ROC AUC; NaN where some class does not occur in the truth, or nothing else does."""
-    return np.asarray(evidence.rankings.roc_auc.mean(axis=-1))
+    return np.asarray(inputs.rankings.roc_auc.mean(axis=-1))
 
 
-def average_precision(evidence: ClassEvidence) -> Floats:
+def average_precision(inputs: ClassInputs) -> Floats:
     """Average precision; of more than two classes NaN where one does not occur in the truth."""
-    values = evidence.rankings.average_precision.mean(axis=-1)
-    return values if evidence.rows.n_classes == 2 else np.where(evidence.has_every_class, values, np.nan)
+    values = inputs.rankings.average_precision.mean(axis=-1)
+    return values if inputs.rows.n_classes == 2 else np.where(inputs.has_every_class, values, np.nan)
 
 
-def f1(evidence: ClassEvidence) -> Floats:
+def f1(inputs: ClassInputs) -> Floats:
     """F1 of each class, (K,); 0 where a class is neither true nor predicted."""
-    return margins.f1(evidence.margins)
+    return margins.f1(inputs.margins)
 
 
-def precision(evidence: ClassEvidence) -> Floats:
+def precision(inputs: ClassInputs) -> Floats:
     """Precision of each class, (K,); 0 where a class is never predicted."""
-    return margins.precision(evidence.margins)
+    return margins.precision(inputs.margins)
 
 
-def recall(evidence: ClassEvidence) -> Floats:
+def recall(inputs: ClassInputs) -> Floats:
     """Recall of each class, (K,); 0 where a class does not occur in the truth."""
-    return margins.recall(evidence.margins)
+    return margins.recall(inputs.margins)
 
 
-def f1_macro(evidence: ClassEvidence) -> Floats:
+def f1_macro(inputs: ClassInputs) -> Floats:
     """Mean F1 of the classes that occur."""
-    return mean_of_classes(f1(evidence), evidence.occurs)
+    return mean_of_classes(f1(inputs), inputs.occurs)
 
 
-def f1_weighted(evidence: ClassEvidence) -> Floats:
+def f1_weighted(inputs: ClassInputs) -> Floats:
     """Mean F1 of the classes, each weighted by its fraction of the rows."""
-    return margins.f1_weighted(evidence.margins)
+    return margins.f1_weighted(inputs.margins)
 
 
-def precision_macro(evidence: ClassEvidence) -> Floats:
+def precision_macro(inputs: ClassInputs) -> Floats:
     """Mean precision of the classes that occur."""
-    return mean_of_classes(precision(evidence), evidence.occurs)
+    return mean_of_classes(precision(inputs), inputs.occurs)
 
 
-def recall_macro(evidence: ClassEvidence) -> Floats:
+def recall_macro(inputs: ClassInputs) -> Floats:
     """Mean recall of the classes that occur."""
-    return mean_of_classes(recall(evidence), evidence.occurs)
+    return mean_of_classes(recall(inputs), inputs.occurs)
 
 
-def mcc(evidence: ClassEvidence) -> Floats:
+def mcc(inputs: ClassInputs) -> Floats:
     """Matthews correlation of truth and prediction for K classes; 0 where either has one class only."""
-    return margins.mcc(evidence.margins)
+    return margins.mcc(inputs.margins)
 
 
-def brier(evidence: ClassEvidence) -> Floats:
+def brier(inputs: ClassInputs) -> Floats:
     """Mean squared error of the probabilities: of the class coded 1 if there are two, else summed over the classes."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.squared_error)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.squared_error)
 
 
-def ece(evidence: ClassEvidence) -> Floats:
+def ece(inputs: ClassInputs) -> Floats:
     """Expected calibration error: |accuracy - mean top probability| over 15 bins of equal width (Guo et al. 2017).
 
     Bin i holds the top probabilities in (i/15, (i+1)/15].
     """
-    rows, weights = evidence.rows, evidence.weights
+    rows, weights = inputs.rows, inputs.weights
     gaps = sums_of(
         rows, weights, N_CALIBRATION_BINS, lambda some: some.calibration[0], lambda some: some.calibration[1]
     )

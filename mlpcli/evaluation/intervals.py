@@ -22,9 +22,9 @@ import numpy as np
 
 from mlpcli.evaluation.averages import Floats, safe_divide
 from mlpcli.evaluation.metrics import METRICS, Task
-from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.numbers import NumberInputs
 from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
-from mlpcli.evaluation.scores import ENDS, Evidence, find_metric, keys_of_parts, metric_names
+from mlpcli.evaluation.scores import ENDS, ScoreInputs, find_metric, keys_of_parts, metric_names
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
 from mlpcli.evaluation.uncertainty.of_numbers import number_interval, output_alone
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson, wilson_of_f1
@@ -61,13 +61,13 @@ USUAL = IntervalOptions()
 
 def score_intervals(
     task: Task,
-    evidence: Evidence,
+    inputs: ScoreInputs,
     names: Sequence[str],
     scores: Mapping[str, float],
     options: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
-    """The interval of each of `scores`, which are those of the evidence, or why it has none; a metric may have none.
+    """The interval of each of `scores`, which are of these score inputs, or why it has none; a metric may have none.
 
     `names` are the class labels, outputs or yes/no columns of the target.
     """
@@ -78,21 +78,21 @@ def score_intervals(
         key: no_interval(f"{key} itself is not defined for these rows") for key in wanted if key not in defined
     }
     with np.errstate(all="ignore"):
-        found |= _of_shares(task, evidence, parts, defined, options.z)
+        found |= _of_shares(task, inputs, parts, defined, options.z)
         others = {key: score for key, score in defined.items() if key not in found}
-        if isinstance(evidence, NumberEvidence):
-            of_numbers = {key: output_alone(evidence, parts[key]) if key in parts else evidence for key in others}
+        if isinstance(inputs, NumberInputs):
+            of_numbers = {key: output_alone(inputs, parts[key]) if key in parts else inputs for key in others}
             found |= {
                 key: number_interval(find_metric(key), of_numbers[key], score, options.confidence)
                 for key, score in others.items()
             }
         else:
-            sample = ClassSample(task, evidence, names)
+            sample = ClassSample(task, inputs, names)
             for key, score in others.items():
                 of_key = sample.only(parts[key]) if key in parts else sample
                 found[key] = class_interval(of_key, find_metric(key), score, options.confidence, options.z)
         resampled = {key: scores[key] for key, interval in found.items() if interval is None}
-        found |= _bootstrapped(evidence, parts, resampled, options, rng) if resampled else {}
+        found |= _bootstrapped(inputs, parts, resampled, options, rng) if resampled else {}
     return {key: interval for key in wanted if (interval := found[key]) is not None}
 
 
@@ -117,11 +117,11 @@ def gate_names(task: Task, names: Sequence[str], further: Sequence[str] = ()) ->
 
 
 def _of_shares(
-    task: Task, evidence: Evidence, parts: Mapping[str, int], scores: Mapping[str, float], z: float
+    task: Task, inputs: ScoreInputs, parts: Mapping[str, int], scores: Mapping[str, float], z: float
 ) -> dict[str, Interval]:
     """The intervals of the scores that are shares of rows; `parts` numbers the keys with brackets."""
     found = {}
-    n_rows = _rows_of_shares(task, evidence, scores)
+    n_rows = _rows_of_shares(task, inputs, scores)
     for key, score in scores.items():
         name = find_metric(key).name
         if name in n_rows:
@@ -135,20 +135,20 @@ def _of_shares(
     return found
 
 
-def _rows_of_shares(task: Task, evidence: Evidence, scores: Iterable[str]) -> dict[str, Floats]:
+def _rows_of_shares(task: Task, inputs: ScoreInputs, scores: Iterable[str]) -> dict[str, Floats]:
     """By metric, over how many rows each of its shares is taken: (sum w)^2 / sum w^2."""
-    weights = evidence.weights
-    squared = evidence if weights is None else replace(evidence, weights=weights**2)
+    weights = inputs.weights
+    squared = inputs if weights is None else replace(inputs, weights=weights**2)
     found = {}
     for name in dict.fromkeys(find_metric(key).name for key in scores):
         if task in METRICS[name].share_of:
             weight_of = METRICS[name].share_of[task]
-            found[name] = safe_divide(weight_of(evidence) ** 2, weight_of(squared))
+            found[name] = safe_divide(weight_of(inputs) ** 2, weight_of(squared))
     return found
 
 
 def _bootstrapped(
-    evidence: Evidence,
+    inputs: ScoreInputs,
     parts: Mapping[str, int],
     scores: Mapping[str, float],
     options: IntervalOptions,
@@ -158,8 +158,8 @@ def _bootstrapped(
     metrics = {key: find_metric(key) for key in scores}
     measures = {key: metric.together["regression"] for key, metric in metrics.items() if key not in parts}
     measures |= {f"{metric.name}[]": metric.each["regression"] for key, metric in metrics.items() if key in parts}
-    n_replicates = options.replicates or replicates_for(len(evidence.rows.y))
-    resampled = resample(evidence, measures, n_replicates, rng)
+    n_replicates = options.replicates or replicates_for(len(inputs.rows.y))
+    resampled = resample(inputs, measures, n_replicates, rng)
     found = {}
     for key, metric in metrics.items():
         replicates, left_out = (

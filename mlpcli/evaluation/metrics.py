@@ -17,7 +17,7 @@ ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 300
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: `together` gives one number for a task's evidence, `each` one for every class, output or column.
+    """One metric: `together` gives one number for a task's score inputs, `each` one for every class, output or column.
 
     `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
     parts: its interval is Wilson's. Else `pseudo_values` gives what each row says of `together`, (n_rows,), and
@@ -53,15 +53,15 @@ class Metric:
 
 
 def _mean(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    return lambda evidence: each(evidence).mean(axis=-1)
+    return lambda inputs: each(inputs).mean(axis=-1)
 
 
 def _largest(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    return lambda evidence: each(evidence).max(axis=-1)
+    return lambda inputs: each(inputs).max(axis=-1)
 
 
 def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    return lambda evidence: each(evidence)[..., 1]
+    return lambda inputs: each(inputs)[..., 1]
 
 
 _classes = pseudo_values.of_margins
@@ -69,7 +69,7 @@ _classes = pseudo_values.of_margins
 
 def _rows(name: str) -> Callable[[Any], Floats]:
     """Pseudo-values of a mean over rows, and over columns, of what is a property of the rows."""
-    return lambda evidence: pseudo_values.of_mean_loss(getattr(evidence.rows, name), evidence.weights)
+    return lambda inputs: pseudo_values.of_mean_loss(getattr(inputs.rows, name), inputs.weights)
 
 
 METRICS: dict[str, Metric] = {
@@ -249,7 +249,7 @@ METRICS: dict[str, Metric] = {
             each={"regression": numbers.mae},
             has_unit=True,
             pseudo_values={"regression": _rows("distance")},
-            losses={"regression": lambda evidence: evidence.rows.distance.mean(axis=1)},
+            losses={"regression": lambda inputs: inputs.rows.distance.mean(axis=1)},
             fewest_rows=ROWS_FOR_NUMBERS,
         ),
         Metric(
@@ -282,7 +282,7 @@ METRICS: dict[str, Metric] = {
             together={"regression": _mean(numbers.mape)},
             each={"regression": numbers.mape},
             pseudo_values={"regression": _rows("share")},
-            losses={"regression": lambda evidence: evidence.rows.share.mean(axis=1)},
+            losses={"regression": lambda inputs: inputs.rows.share.mean(axis=1)},
             fewest_rows=ROWS_FOR_SQUARES,
         ),
         Metric(

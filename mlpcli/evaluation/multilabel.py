@@ -74,7 +74,7 @@ class YesNoRows:
 
 
 @dataclass(frozen=True, eq=False)
-class YesNoEvidence:
+class BooleanInputs:
     """Rows and their weights, with what several metrics share worked out once."""
 
     rows: YesNoRows
@@ -96,60 +96,60 @@ class YesNoEvidence:
         return hits, mean_of(rows, weights, lambda some: some.y) + mean_of(rows, weights, lambda some: some.predicted)
 
 
-def weight_of_all(evidence: YesNoEvidence) -> Floats:
+def weight_of_all(inputs: BooleanInputs) -> Floats:
     """Weight of the rows of which accuracy is a share, (M,)."""
-    n_rows, n_columns = evidence.rows.y.shape
-    return np.full(n_columns, n_rows if evidence.weights is None else evidence.weights.sum(), dtype=np.float64)
+    n_rows, n_columns = inputs.rows.y.shape
+    return np.full(n_columns, n_rows if inputs.weights is None else inputs.weights.sum(), dtype=np.float64)
 
 
-def weight_of_either(evidence: YesNoEvidence) -> Floats:
+def weight_of_either(inputs: BooleanInputs) -> Floats:
     """Weight of the rows with yes in truth or prediction, (M,): the hits among them are F1 / (2 - F1)."""
-    either = mean_of(evidence.rows, evidence.weights, lambda rows: rows.y | rows.predicted)
-    return either * weight_of_all(evidence)
+    either = mean_of(inputs.rows, inputs.weights, lambda rows: rows.y | rows.predicted)
+    return either * weight_of_all(inputs)
 
 
-def subset_accuracy(evidence: YesNoEvidence) -> Floats:
+def subset_accuracy(inputs: BooleanInputs) -> Floats:
     """Fraction of rows with every column right (scikit-learn's accuracy_score for several columns)."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_all_right)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_all_right)
 
 
-def accuracy(evidence: YesNoEvidence) -> Floats:
+def accuracy(inputs: BooleanInputs) -> Floats:
     """Fraction of right answers in each column, (M,)."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_right)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_right)
 
 
-def hamming_loss(evidence: YesNoEvidence) -> Floats:
+def hamming_loss(inputs: BooleanInputs) -> Floats:
     """Fraction of wrong answers among all columns."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.is_wrong.mean(axis=1))
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_wrong.mean(axis=1))
 
 
-def log_loss(evidence: YesNoEvidence) -> Floats:
+def log_loss(inputs: BooleanInputs) -> Floats:
     """Mean over the columns of the log loss of each."""
-    return np.asarray(mean_of(evidence.rows, evidence.weights, lambda rows: rows.negative_log_likelihood).mean(axis=-1))
+    return np.asarray(mean_of(inputs.rows, inputs.weights, lambda rows: rows.negative_log_likelihood).mean(axis=-1))
 
 
-def roc_auc(evidence: YesNoEvidence) -> Floats:
+def roc_auc(inputs: BooleanInputs) -> Floats:
     """ROC AUC of each column, (M,); NaN where a column is all yes or all no."""
-    return evidence.rankings.roc_auc
+    return inputs.rankings.roc_auc
 
 
-def average_precision(evidence: YesNoEvidence) -> Floats:
+def average_precision(inputs: BooleanInputs) -> Floats:
     """Average precision of each column, (M,); 0 where a column is all no."""
-    return evidence.rankings.average_precision
+    return inputs.rankings.average_precision
 
 
-def f1(evidence: YesNoEvidence) -> Floats:
+def f1(inputs: BooleanInputs) -> Floats:
     """F1 of yes in each column, (M,); 0 where yes is neither true nor predicted."""
-    hits, claims = evidence.hits_and_claims
+    hits, claims = inputs.hits_and_claims
     return safe_divide(2 * hits, claims)
 
 
-def f1_micro(evidence: YesNoEvidence) -> Floats:
+def f1_micro(inputs: BooleanInputs) -> Floats:
     """F1 of yes over the answers of all columns."""
-    hits, claims = evidence.hits_and_claims
+    hits, claims = inputs.hits_and_claims
     return safe_divide(2 * hits.sum(axis=-1), claims.sum(axis=-1))
 
 
-def brier(evidence: YesNoEvidence) -> Floats:
+def brier(inputs: BooleanInputs) -> Floats:
     """Mean squared error of the probabilities, over all columns."""
-    return np.asarray(mean_of(evidence.rows, evidence.weights, lambda rows: rows.squared_error).mean(axis=-1))
+    return np.asarray(mean_of(inputs.rows, inputs.weights, lambda rows: rows.squared_error).mean(axis=-1))

@@ -59,26 +59,26 @@ class NumberRows:
 
 
 @dataclass(frozen=True, eq=False)
-class NumberEvidence:
+class NumberInputs:
     """Rows and their weights."""
 
     rows: NumberRows
     weights: Floats | None
 
 
-def rmse(evidence: NumberEvidence) -> Floats:
+def rmse(inputs: NumberInputs) -> Floats:
     """Root of the mean squared error."""
-    return np.sqrt(mean_of(evidence.rows, evidence.weights, lambda rows: rows.squared_error))
+    return np.sqrt(mean_of(inputs.rows, inputs.weights, lambda rows: rows.squared_error))
 
 
-def mae(evidence: NumberEvidence) -> Floats:
+def mae(inputs: NumberInputs) -> Floats:
     """Mean absolute error."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.distance)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.distance)
 
 
-def median_absolute_error(evidence: NumberEvidence) -> Floats:
+def median_absolute_error(inputs: NumberInputs) -> Floats:
     """Median of the absolute errors."""
-    rows, weights = evidence.rows, evidence.weights
+    rows, weights = inputs.rows, inputs.weights
     if not is_resampled(weights):
         distance = np.empty(rows.y.shape)
         for some, block in rows.blocks():
@@ -87,35 +87,35 @@ def median_absolute_error(evidence: NumberEvidence) -> Floats:
     return np.stack([column.medians(weights) for column in rows.sorted_distances], axis=-1)
 
 
-def r2(evidence: NumberEvidence) -> Floats:
+def r2(inputs: NumberInputs) -> Floats:
     """Fraction of the variance of the truth that is explained; NaN for one row, and where the truth is constant.
 
     A constant truth has no variance to explain. scikit-learn gives 1 or 0 there, which a gate would take for a score.
     """
-    y, weights = evidence.rows.y, evidence.weights
+    y, weights = inputs.rows.y, inputs.weights
     if len(y) < 2:
         return np.full(y.shape[1] if weights is None else (*weights.shape[:-1], y.shape[1]), np.nan)
-    residual = mean_of(evidence.rows, weights, lambda rows: rows.squared_error)
+    residual = mean_of(inputs.rows, weights, lambda rows: rows.squared_error)
     if not is_resampled(weights):
-        mean = mean_of(evidence.rows, weights, lambda rows: rows.y)
-        variance = mean_of(evidence.rows, weights, lambda rows: np.asarray((rows.y - mean) ** 2))
+        mean = mean_of(inputs.rows, weights, lambda rows: rows.y)
+        variance = mean_of(inputs.rows, weights, lambda rows: np.asarray((rows.y - mean) ** 2))
         counted = y if weights is None else y[weights > 0]
         is_constant = (counted.min(axis=0) == counted.max(axis=0)) | (variance == 0)
     else:
-        mean_square = weighted_mean(evidence.rows.centered**2, weights)
-        variance = mean_square - weighted_mean(evidence.rows.centered, weights) ** 2
+        mean_square = weighted_mean(inputs.rows.centered**2, weights)
+        variance = mean_square - weighted_mean(inputs.rows.centered, weights) ** 2
         is_constant = variance <= 1e-12 * mean_square  # what rounding leaves of a resample of equal truths
     return np.where(is_constant, np.nan, 1 - residual / np.where(is_constant, 1.0, variance))
 
 
-def losses_of_rmse(evidence: NumberEvidence) -> Floats:
+def losses_of_rmse(inputs: NumberInputs) -> Floats:
     """What each row adds to the mean RMSE of the outputs, but for a factor, (n_rows,)."""
-    return _in_units(evidence.rows.squared_error, rmse(evidence))
+    return _in_units(inputs.rows.squared_error, rmse(inputs))
 
 
-def losses_of_r2(evidence: NumberEvidence) -> Floats:
+def losses_of_r2(inputs: NumberInputs) -> Floats:
     """Squares of errors and of the truth about its mean, of which R2 is a safe_divide, (n_rows, 2)."""
-    rows, weights = evidence.rows, evidence.weights
+    rows, weights = inputs.rows, inputs.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     return np.stack([_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)], axis=1)
 
@@ -125,11 +125,11 @@ def _in_units(values: Floats, units: Floats) -> Floats:
     return np.asarray(safe_divide(values, np.broadcast_to(units, values.shape)).mean(axis=1))
 
 
-def mape(evidence: NumberEvidence) -> Floats:
+def mape(inputs: NumberInputs) -> Floats:
     """Mean absolute error as a fraction of the truth (0.1 is 10 %)."""
-    return mean_of(evidence.rows, evidence.weights, lambda rows: rows.share)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.share)
 
 
-def max_error(evidence: NumberEvidence) -> Floats:
+def max_error(inputs: NumberInputs) -> Floats:
     """Largest absolute error of any row, whatever its weight."""
-    return np.asarray(np.max([block.distance.max(axis=0) for _, block in evidence.rows.blocks()], axis=0))
+    return np.asarray(np.max([block.distance.max(axis=0) for _, block in inputs.rows.blocks()], axis=0))

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import Bools, Floats
 from mlpcli.evaluation.metrics import Metric, Task
-from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.numbers import NumberInputs
 from mlpcli.evaluation.resampling import draw_counts
-from mlpcli.evaluation.scores import Evidence, find_metric, gather, keys_of_parts, measure_of, score
+from mlpcli.evaluation.scores import ScoreInputs, find_metric, gather, keys_of_parts, measure_of, score
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
 from mlpcli.evaluation.uncertainty.of_numbers import output_alone
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
@@ -90,13 +90,13 @@ def compare_scores(
     The new prediction is worse (better) in a metric if the whole interval is, by more than the metric's `margin`. A
     metric that cannot decide has no interval, and no verdict.
     """
-    evidences = [gather(truth.task, truth.y, one.answers, truth.weights, one.threshold) for one in (old, new)]
+    both_inputs = [gather(truth.task, truth.y, one.answers, truth.weights, one.threshold) for one in (old, new)]
     is_same = np.array_equal(old.answers, new.answers) and _is_same_threshold(old, new)
     compared = []
     for metric in metrics:
         before, after = (_score(truth, metric, one, truth.weights) for one in (old, new))
         with np.errstate(all="ignore"):
-            interval = _interval(truth, evidences, metric, after - before, confidence)
+            interval = _interval(truth, both_inputs, metric, after - before, confidence)
         if is_same and can_decide(metric) and before == after:
             interval = Interval(0.0, 0.0)
         low, high = interval.low, interval.high
@@ -133,7 +133,9 @@ def mcnemar(old_is_right: Bools, new_is_right: Bools) -> McNemar:
     return McNemar(only_old, only_new, min(1.0, 2.0 * tail))
 
 
-def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference: float, confidence: float) -> Interval:
+def _interval(
+    truth: Truth, both_inputs: Sequence[ScoreInputs], key: str, difference: float, confidence: float
+) -> Interval:
     """The interval of the difference of one score, or why there is none."""
     metric = find_metric(key)
     if not can_decide(key):
@@ -143,19 +145,19 @@ def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference:
     n_rows = float(effective_rows(truth.weights, np.ones((len(truth.y), 1), np.bool_))[0])
     if n_rows < FEWEST_ROWS:
         return no_interval(f"too few rows for an interval (n = {n_rows:.0f}, needs about {FEWEST_ROWS})")
-    if key != metric.name and isinstance(evidences[0], NumberEvidence):
+    if key != metric.name and isinstance(both_inputs[0], NumberInputs):
         output = keys_of_parts(metric, truth.names).index(key)
-        evidences = [output_alone(evidence, output) for evidence in evidences if isinstance(evidence, NumberEvidence)]
+        both_inputs = [output_alone(inputs, output) for inputs in both_inputs if isinstance(inputs, NumberInputs)]
         key = metric.name
     if key != metric.name or truth.task not in metric.pseudo_values:
-        return _percentiles(_resampled_differences(truth, evidences, key), confidence)
-    reason = _why_too_few(truth, evidences, metric)
+        return _percentiles(_resampled_differences(truth, both_inputs, key), confidence)
+    reason = _why_too_few(truth, both_inputs, metric)
     if reason:
         return no_interval(reason)
     if truth.task in metric.differences:
-        moved = metric.differences[truth.task](*evidences)
+        moved = metric.differences[truth.task](*both_inputs)
     else:
-        before, after = (metric.pseudo_values[truth.task](evidence) for evidence in evidences)
+        before, after = (metric.pseudo_values[truth.task](inputs) for inputs in both_inputs)
         moved = np.asarray(after - before)
     moved = moved if truth.weights is None else moved[truth.weights > 0]
     reason = why_heavy(np.abs(moved - np.median(moved)), False) if metric.losses and np.ptp(moved) > 0 else ""
@@ -166,28 +168,26 @@ def _interval(truth: Truth, evidences: Sequence[Evidence], key: str, difference:
     return Interval(min(*ends, difference), max(*ends, difference))
 
 
-def _why_too_few(truth: Truth, evidences: Sequence[Evidence], metric: Metric) -> str:
+def _why_too_few(truth: Truth, both_inputs: Sequence[ScoreInputs], metric: Metric) -> str:
     """Why the rows say too little of the difference of two scores of classes, "" where they say enough.
 
     Wrong answers of one prediction are enough; rows of a class are needed by both.
     """
     samples = [
-        ClassSample(truth.task, evidence, truth.names)
-        for evidence in evidences
-        if not isinstance(evidence, NumberEvidence)
+        ClassSample(truth.task, inputs, truth.names) for inputs in both_inputs if not isinstance(inputs, NumberInputs)
     ]
     few_wrong = [why_few_wrong(sample, metric) for sample in samples]
     scarce = [why_scarce(sample, metric) for sample in samples]
     return min(few_wrong, default="") or max(scarce, default="")
 
 
-def _resampled_differences(truth: Truth, evidences: Sequence[Evidence], key: str) -> Floats:
+def _resampled_differences(truth: Truth, both_inputs: Sequence[ScoreInputs], key: str) -> Floats:
     """`new - old` in resamples of seed 0, (N_RESAMPLES,); NaN where a resample does not define it."""
     measure, rng = measure_of(truth.task, key, truth.names), np.random.default_rng(0)
     found = []
     for counts in draw_counts(len(truth.y), N_RESAMPLES, rng):
         weights = counts if truth.weights is None else counts * truth.weights
-        before, after = (measure(replace(evidence, weights=weights)) for evidence in evidences)
+        before, after = (measure(replace(inputs, weights=weights)) for inputs in both_inputs)
         found.append(np.broadcast_to(after - before, len(counts)))
     return np.concatenate(found)
 
@@ -206,6 +206,6 @@ def _score(truth: Truth, metric: str, prediction: Prediction, weights: Floats | 
 
 
 def _is_right(truth: Truth, prediction: Prediction) -> Bools:
-    evidence: Any = gather(truth.task, truth.y, prediction.answers, None, prediction.threshold)
-    right: Bools = evidence.rows.is_right.reshape(len(truth.y), -1).all(axis=1)
+    inputs: Any = gather(truth.task, truth.y, prediction.answers, None, prediction.threshold)
+    right: Bools = inputs.rows.is_right.reshape(len(truth.y), -1).all(axis=1)
     return right

@@ -32,17 +32,15 @@ class Resampled:
 
 
 def resample(
-    evidence: Any, measures: dict[str, Callable[[Any], Floats]], n_replicates: int, rng: np.random.Generator
+    inputs: Any, measures: dict[str, Callable[[Any], Floats]], n_replicates: int, rng: np.random.Generator
 ) -> Resampled:
-    """What each of `measures` gives for resamples of the evidence."""
-    n_rows = len(evidence.rows.y)
-    weights = np.ones(n_rows) if evidence.weights is None else evidence.weights
+    """What each of `measures` gives for resamples of the score inputs."""
+    n_rows = len(inputs.rows.y)
+    weights = np.ones(n_rows) if inputs.weights is None else inputs.weights
     # A resample of K classes is a confusion matrix as well.
-    n_together = max(1, BLOCK_NUMBERS // max(n_rows, getattr(evidence.rows, "n_classes", 1) ** 2))
-    left_out = _measure(evidence, measures, weights, _groups_left_out(n_rows, n_together, rng))
-    return Resampled(
-        _measure(evidence, measures, weights, draw_counts(n_rows, n_replicates, rng, n_together)), left_out
-    )
+    n_together = max(1, BLOCK_NUMBERS // max(n_rows, getattr(inputs.rows, "n_classes", 1) ** 2))
+    left_out = _measure(inputs, measures, weights, _groups_left_out(n_rows, n_together, rng))
+    return Resampled(_measure(inputs, measures, weights, draw_counts(n_rows, n_replicates, rng, n_together)), left_out)
 
 
 def replicates_for(n_rows: int) -> int:
@@ -97,11 +95,11 @@ def _groups_left_out(n_rows: int, n_together: int, rng: np.random.Generator) -> 
 
 
 def _measure(
-    evidence: Any, measures: dict[str, Callable[[Any], Floats]], weights: Floats, blocks: Iterator[Floats]
+    inputs: Any, measures: dict[str, Callable[[Any], Floats]], weights: Floats, blocks: Iterator[Floats]
 ) -> dict[str, Floats]:
     found: dict[str, list[Floats]] = {key: [] for key in measures}
     for counts in blocks:
-        resampled = replace(evidence, weights=counts * weights)
+        resampled = replace(inputs, weights=counts * weights)
         for key, measure in measures.items():
             found[key].append(measure(resampled))
     return {key: np.concatenate(values) for key, values in found.items()}

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from mlpcli.aliases import value_of
 from mlpcli.evaluation.averages import Floats, Predicted
-from mlpcli.evaluation.classes import ClassEvidence, ClassRows
+from mlpcli.evaluation.classes import ClassInputs, ClassRows
 from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
-from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
-from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
+from mlpcli.evaluation.multilabel import BooleanInputs, YesNoRows
+from mlpcli.evaluation.numbers import NumberInputs, NumberRows
 
 ENDS = (".low", ".high")  # of an interval, as a gate names them: `roc_auc.low`
 
-Evidence: TypeAlias = ClassEvidence | NumberEvidence | YesNoEvidence
+ScoreInputs: TypeAlias = ClassInputs | NumberInputs | BooleanInputs
 
 
 def score_classes(
@@ -73,18 +73,18 @@ def score(
     """The one score `key`, without the cost of the others; arrays as in the function that scores all of `task`."""
     if not _has_weight(y, weights):
         return np.nan
-    evidence = gather(task, y, predicted, weights, threshold)
+    inputs = gather(task, y, predicted, weights, threshold)
     with np.errstate(all="ignore"):
-        return float(measure_of(task, key, names)(evidence))
+        return float(measure_of(task, key, names)(inputs))
 
 
 def measure_of(task: Task, key: str, names: Sequence[str]) -> Callable[[Any], Floats]:
-    """The function of the evidence that gives a score, 0-d, or (R,) of resamples."""
+    """The function of the score inputs that gives a score, 0-d, or (R,) of resamples."""
     metric = find_metric(key)
     if key == metric.name:
         return metric.together[task]
     part = keys_of_parts(metric, names).index(key)
-    return lambda evidence: np.asarray(metric.each[task](evidence)[..., part])
+    return lambda inputs: np.asarray(metric.each[task](inputs)[..., part])
 
 
 def find_metric(key: str) -> Metric:
@@ -141,14 +141,14 @@ def _score_all(
     scores = dict.fromkeys(metric_names(task, names), np.nan)
     if not _has_weight(y, weights):
         return scores
-    evidence = gather(task, y, predicted, weights, threshold)
+    inputs = gather(task, y, predicted, weights, threshold)
     # Predictions of a diverging network overflow when squared: the score is then infinite, and no gate passes it.
     with np.errstate(all="ignore"):
         for key in scores:
             if "[" not in key:
-                scores[key] = float(METRICS[key].together[task](evidence))
+                scores[key] = float(METRICS[key].together[task](inputs))
         for metric in _metrics_in_parts(task, names):
-            scores.update(zip(keys_of_parts(metric, names), metric.each[task](evidence).tolist(), strict=True))
+            scores.update(zip(keys_of_parts(metric, names), metric.each[task](inputs).tolist(), strict=True))
     return scores
 
 
@@ -158,16 +158,16 @@ def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
 
 def gather(
     task: Task, y: NDArray[Any], predicted: Predicted, weights: Floats | None, threshold: Floats | None
-) -> Evidence:
+) -> ScoreInputs:
     """What the metrics of a task ask: arrays as in the function that scores all of it."""
     if isinstance(predicted, np.ndarray):  # else it gives float64 by itself
         predicted = np.asarray(predicted, dtype=np.float64)
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)
     if task == "classification":
-        return ClassEvidence(ClassRows(y, predicted, threshold), weights)
+        return ClassInputs(ClassRows(y, predicted, threshold), weights)
     if task == "regression":
-        return NumberEvidence(NumberRows(y, predicted), weights)
-    return YesNoEvidence(YesNoRows(y.astype(np.bool_, copy=False), predicted, threshold), weights)
+        return NumberInputs(NumberRows(y, predicted), weights)
+    return BooleanInputs(YesNoRows(y.astype(np.bool_, copy=False), predicted, threshold), weights)
 
 
 def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:

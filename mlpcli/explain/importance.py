@@ -53,11 +53,11 @@ class Judged:
     def score(self, answers: Answers) -> tuple[float, Answers | None]:
         """The score of answers to all rows, and what each row says of it (n_rows,); None where rows cannot say it."""
         metric, truth = find_metric(self.metric), self.truth
-        evidence = gather(truth.task, truth.y, answers, truth.weights, self.threshold)
+        inputs = gather(truth.task, truth.y, answers, truth.weights, self.threshold)
         is_said_by_rows = self.metric == metric.name and truth.task in metric.pseudo_values
         with np.errstate(all="ignore"):
-            whole = float(measure_of(truth.task, self.metric, truth.names)(evidence))
-            return whole, metric.pseudo_values[truth.task](evidence) if is_said_by_rows else None
+            whole = float(measure_of(truth.task, self.metric, truth.names)(inputs))
+            return whole, metric.pseudo_values[truth.task](inputs) if is_said_by_rows else None
 
 
 def permutation_importance(

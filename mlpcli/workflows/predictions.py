@@ -116,10 +116,10 @@ class Predictions:
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
         names, further = answer_names(target), self._further()
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
-        evidence = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
+        inputs = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
             rng = rng_of(seed, "bootstrap")
-            intervals = score_intervals(target.task, evidence, names, wanted, interval_options, rng)
+            intervals = score_intervals(target.task, inputs, names, wanted, interval_options, rng)
         undefined = reasons_undefined(target, self.truth, self.weights, scores)
         for of in further:
             scores |= of.scores

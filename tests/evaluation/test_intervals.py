@@ -28,8 +28,8 @@ def intervals_of(task, y, predicted, weights=None, seed=0, interval_options=QUIC
     names = NAMES[: predicted.shape[1]]
     scores = SCORE_ALL[task](y, predicted, names, weights)
     wanted = scores if keys is None else {key: scores[key] for key in keys}
-    evidence = gather(task, y, predicted, weights, None)
-    return scores, score_intervals(task, evidence, names, wanted, interval_options, np.random.default_rng(seed))
+    inputs = gather(task, y, predicted, weights, None)
+    return scores, score_intervals(task, inputs, names, wanted, interval_options, np.random.default_rng(seed))
 
 
 def drawn_classes(rng, n_rows, n_classes=2, sharpness=1.5):
@@ -174,10 +174,10 @@ def test_bca_agrees_with_scipy():
     theirs = stats.bootstrap(
         (predicted[:, 0],), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
     ).confidence_interval
-    evidence = gather("regression", y, predicted, None, None)
+    inputs = gather("regression", y, predicted, None, None)
     mae = METRICS["mae"].together["regression"]
-    resampled = resampling.resample(evidence, {"mae": mae}, 20_000, np.random.default_rng(0))
-    ours = resampling.bca(float(mae(evidence)), resampled.replicates["mae"], resampled.left_out["mae"], Z)
+    resampled = resampling.resample(inputs, {"mae": mae}, 20_000, np.random.default_rng(0))
+    ours = resampling.bca(float(mae(inputs)), resampled.replicates["mae"], resampled.left_out["mae"], Z)
     assert ours == pytest.approx(tuple(theirs), rel=0.01)
 
 
@@ -282,6 +282,6 @@ def test_weighted_medians_of_resamples_are_those_of_the_rows_they_repeat(data):
     weights = data.draw(weights_for(len(values)))
     if weights is not None:
         from_one = intervals_of("regression", np.zeros((len(values), 1)), values[:, None], weights)[0]
-        evidence = gather("regression", np.zeros((len(values), 1)), values[:, None], weights[None], None)
-        found = METRICS["median_absolute_error"].together["regression"](evidence)
+        inputs = gather("regression", np.zeros((len(values), 1)), values[:, None], weights[None], None)
+        found = METRICS["median_absolute_error"].together["regression"](inputs)
         assert found[0] == pytest.approx(from_one["median_absolute_error"])

@@ -74,7 +74,7 @@ def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
     """Each row's pseudo-value against the derivative of the score by the row's weight."""
     y, predicted, weights = data.draw(CASES[task].filter(lambda case: len(case[0]) > 3))
     given_weights = np.ones(len(y)) if weights is None else weights + 0.5
-    evidence = gather(task, y, predicted, given_weights, None)
+    inputs = gather(task, y, predicted, given_weights, None)
     step = 1e-5 * np.eye(len(y)) * given_weights
     for metric in METRICS.values():
         if task not in metric.pseudo_values or (metric.needs_two_classes and predicted.shape[1] != 2):
@@ -82,9 +82,9 @@ def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
         if metric.rows_of or metric.name in ("mcc", "f1", "f1_weighted", "precision", "recall"):
             continue  # these leave whole rows out
         with np.errstate(all="ignore"):
-            values = metric.pseudo_values[task](evidence)
+            values = metric.pseudo_values[task](inputs)
             above, below = (
-                metric.together[task](replace(evidence, weights=given_weights + sign * step)) for sign in (1, -1)
+                metric.together[task](replace(inputs, weights=given_weights + sign * step)) for sign in (1, -1)
             )
             moved = (above - below) / 2e-5 * len(y)
         if metric.name in ("roc_auc", "average_precision") or not np.isfinite(moved).all():
@@ -111,7 +111,7 @@ def test_the_influences_of_average_precision_are_its_derivatives(rows):
 @given(class_cases().filter(lambda case: len(case[0]) > 2))
 def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
     y, p, _ = case
-    evidence = gather("classification", y, p, None, None)
+    inputs = gather("classification", y, p, None, None)
     n_rows, everything = len(y), np.arange(len(y))
     for name in ("f1_macro", "precision_macro", "mcc", "f1_weighted"):
         measure = METRICS[name].together["classification"]
@@ -121,8 +121,8 @@ def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
                 for kept in (everything != row for row in everything)
             ]
         )
-        whole = float(measure(evidence))
-        values = METRICS[name].pseudo_values["classification"](evidence)
+        whole = float(measure(inputs))
+        values = METRICS[name].pseudo_values["classification"](inputs)
         assert values.mean() == pytest.approx(n_rows * whole - (n_rows - 1) * without.mean(), abs=1e-9)
         expected = -n_rows * (without - without.mean())
         np.testing.assert_allclose(values - values.mean(), expected, atol=1e-9)
@@ -172,8 +172,8 @@ def test_rows_of_weight_two_say_what_rows_of_weight_one_say(case):
 def intervals(task, y, predicted, names, weights=None):
     score = score_classes if task == "classification" else score_numbers
     scores = score(y, predicted, names, weights)
-    evidence = gather(task, y, predicted, weights, None)
-    return score_intervals(task, evidence, names, scores, USUAL, np.random.default_rng(0))
+    inputs = gather(task, y, predicted, weights, None)
+    return score_intervals(task, inputs, names, scores, USUAL, np.random.default_rng(0))
 
 
 def test_a_few_rows_have_no_interval_of_what_large_errors_decide():

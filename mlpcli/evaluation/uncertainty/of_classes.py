@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from mlpcli.evaluation.averages import Bools, Floats, safe_divide
-from mlpcli.evaluation.classes import ClassEvidence
+from mlpcli.evaluation.classes import ClassInputs
 from mlpcli.evaluation.metrics import Metric, Task
-from mlpcli.evaluation.multilabel import YesNoEvidence, YesNoRows
+from mlpcli.evaluation.multilabel import BooleanInputs, YesNoRows
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, logit_interval, no_interval, wilson
 from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
 
@@ -30,40 +30,40 @@ class ClassSample:
     """What there is to judge scores by; rows with weights count as (sum w)^2 / sum w^2."""
 
     task: Task
-    evidence: ClassEvidence | YesNoEvidence
+    inputs: ClassInputs | BooleanInputs
     names: Sequence[str]
 
     def only(self, column: int) -> "ClassSample":
         """One boolean column."""
-        rows, weights = self.evidence.rows, self.evidence.weights
+        rows, weights = self.inputs.rows, self.inputs.weights
         some = slice(column, column + 1)
         threshold = None if rows.threshold is None else rows.threshold[some]
         one = YesNoRows(np.asarray(rows.y[:, some], np.bool_), rows.p[:, some], threshold)
-        return ClassSample(self.task, YesNoEvidence(one, weights), self.names[some])
+        return ClassSample(self.task, BooleanInputs(one, weights), self.names[some])
 
     @cached_property
     def n_rows(self) -> float:
         """Rows."""
-        return self._worth_of_one(np.ones(len(self.evidence.rows.y), np.bool_))
+        return self._worth_of_one(np.ones(len(self.inputs.rows.y), np.bool_))
 
     @cached_property
     def n_wrong(self) -> float:
         """Rows with a wrong answer."""
-        right = self.evidence.rows.is_right
+        right = self.inputs.rows.is_right
         return self._worth_of_one(~right if right.ndim == 1 else ~np.asarray(right.all(axis=1)))
 
     @cached_property
     def rows_of(self) -> dict[str, Floats]:
         """Rows of each class, or with yes in each column, in truth and prediction, (K,) each."""
-        evidence = self.evidence
-        if isinstance(evidence, YesNoEvidence):
-            return {"truth": self._worth(evidence.rows.y), "predicted": self._worth(evidence.rows.predicted)}
-        if evidence.weights is None:
-            return {"truth": evidence.margins.truth, "predicted": evidence.margins.predicted}
-        squared = replace(evidence, weights=evidence.weights**2).margins
+        inputs = self.inputs
+        if isinstance(inputs, BooleanInputs):
+            return {"truth": self._worth(inputs.rows.y), "predicted": self._worth(inputs.rows.predicted)}
+        if inputs.weights is None:
+            return {"truth": inputs.margins.truth, "predicted": inputs.margins.predicted}
+        squared = replace(inputs, weights=inputs.weights**2).margins
         return {
-            "truth": safe_divide(evidence.margins.truth**2, squared.truth),
-            "predicted": safe_divide(evidence.margins.predicted**2, squared.predicted),
+            "truth": safe_divide(inputs.margins.truth**2, squared.truth),
+            "predicted": safe_divide(inputs.margins.predicted**2, squared.predicted),
         }
 
     @cached_property
@@ -72,14 +72,14 @@ class ClassSample:
         of_class = self.rows_of["truth"]
         if self.task == "classification" and len(of_class) == 2:
             return of_class[1:], of_class[:1]
-        is_class = self.evidence.rows.y if isinstance(self.evidence, YesNoEvidence) else self.evidence.rows.is_class
+        is_class = self.inputs.rows.y if isinstance(self.inputs, BooleanInputs) else self.inputs.rows.is_class
         return of_class, self._worth(~is_class)
 
     def _worth_of_one(self, counted: Bools) -> float:
         return float(self._worth(counted[:, None])[0])
 
     def _worth(self, counted: Bools) -> Floats:
-        return effective_rows(self.evidence.weights, counted)
+        return effective_rows(self.inputs.weights, counted)
 
 
 def why_too_few(sample: ClassSample, metric: Metric) -> str:
@@ -116,30 +116,30 @@ def why_scarce(sample: ClassSample, metric: Metric) -> str:
 def class_interval(sample: ClassSample, metric: Metric, score: float, confidence: float, z: float) -> Interval:
     """The interval, or why there is none; `z` is the normal quantile of its upper end."""
     reason = why_too_few(sample, metric)
-    values = np.full(2, score) if reason else metric.pseudo_values[sample.task](sample.evidence)
+    values = np.full(2, score) if reason else metric.pseudo_values[sample.task](sample.inputs)
     if metric.name in RANKED:
         return _ranked_interval(sample, metric, score, values, reason, (confidence, z))
-    if not reason and sample.evidence.weights is not None:
-        values = values[sample.evidence.weights > 0]
+    if not reason and sample.inputs.weights is not None:
+        values = values[sample.inputs.weights > 0]
     if not np.ptp(values) > ROUNDING * max(abs(score), 1.0):
         return _without_spread(sample, metric, score, reason or "every row has the same loss", z)
     low, high = mean_interval(values, confidence)
-    if len(metric.rows_of) == 1 and isinstance(sample.evidence, ClassEvidence):
+    if len(metric.rows_of) == 1 and isinstance(sample.inputs, ClassInputs):
         (side,) = metric.rows_of
-        of_classes = _mean_of_proportions(sample.evidence, sample.rows_of[side], side, score, z)
+        of_classes = _mean_of_proportions(sample.inputs, sample.rows_of[side], side, score, z)
         low, high = min(low, of_classes.low), max(high, of_classes.high)
     least, largest = _bounds(sample, metric)
     return Interval(min(max(low, least), score), max(min(high, largest), score))
 
 
 def _mean_of_proportions(
-    evidence: ClassEvidence, rows: Floats, side: Literal["truth", "predicted"], score: float, z: float
+    inputs: ClassInputs, rows: Floats, side: Literal["truth", "predicted"], score: float, z: float
 ) -> Interval:
     """The interval of a mean of recalls, or of precisions, from Wilson's of each (MOVER: Zou & Donner 2008).
 
     `rows` (K,) are those of each class. A class of which no row is right has no spread that pseudo-values could tell.
     """
-    margins = evidence.margins
+    margins = inputs.margins
     each = safe_divide(margins.hits, margins.truth if side == "truth" else margins.predicted)[rows > 0]
     ends = [wilson(one, n, z) for one, n in zip(each.tolist(), rows[rows > 0].tolist(), strict=True)]
     down = math.sqrt(sum((one - end.low) ** 2 for one, end in zip(each, ends, strict=True))) / len(ends)

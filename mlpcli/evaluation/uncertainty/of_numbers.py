@@ -6,21 +6,21 @@ import numpy as np
 
 from mlpcli.evaluation.averages import Floats
 from mlpcli.evaluation.metrics import ROWS_FOR_SQUARES, Metric
-from mlpcli.evaluation.numbers import NumberEvidence, NumberRows
+from mlpcli.evaluation.numbers import NumberInputs, NumberRows
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
 
 
-def number_interval(metric: Metric, evidence: NumberEvidence, score: float, confidence: float) -> Interval | None:
+def number_interval(metric: Metric, inputs: NumberInputs, score: float, confidence: float) -> Interval | None:
     """The interval, or None where it is the bootstrap's."""
-    reason = _why_none(metric, evidence)
+    reason = _why_none(metric, inputs)
     if reason:
         return no_interval(reason)
     if not metric.pseudo_values:
         return None
-    values = metric.pseudo_values["regression"](evidence)
-    if evidence.weights is not None:
-        values = values[evidence.weights > 0]
+    values = metric.pseudo_values["regression"](inputs)
+    if inputs.weights is not None:
+        values = values[inputs.weights > 0]
     low, high = mean_interval(values, confidence)
     if metric.name == "rmse":
         # The pseudo-values are linear in the squared errors: the same interval of the mean square, and its root.
@@ -28,14 +28,14 @@ def number_interval(metric: Metric, evidence: NumberEvidence, score: float, conf
     return Interval(min(low if metric.higher_is_better else max(low, 0.0), score), max(high, score))
 
 
-def output_alone(evidence: NumberEvidence, output: int) -> NumberEvidence:
-    """The evidence of one output."""
+def output_alone(inputs: NumberInputs, output: int) -> NumberInputs:
+    """The score inputs of one output."""
     some = slice(output, output + 1)
-    return NumberEvidence(NumberRows(evidence.rows.y[:, some], evidence.rows.predicted[:][:, some]), evidence.weights)
+    return NumberInputs(NumberRows(inputs.rows.y[:, some], inputs.rows.predicted[:][:, some]), inputs.weights)
 
 
-def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
-    rows, weights = evidence.rows, evidence.weights
+def _why_none(metric: Metric, inputs: NumberInputs) -> str:
+    rows, weights = inputs.rows, inputs.weights
     if reason := fewest_rows_reason(len(rows.y), weights, metric.fewest_rows):
         return reason
     counted = np.ones(len(rows.y), np.bool_) if weights is None else weights > 0
@@ -45,7 +45,7 @@ def _why_none(metric: Metric, evidence: NumberEvidence) -> str:
         return "the truth is 0 or changes its sign, and near 0 a share of it has no mean"
     if not metric.losses:
         return ""
-    losses = metric.losses["regression"](evidence)
+    losses = metric.losses["regression"](inputs)
     is_strict = metric.fewest_rows == ROWS_FOR_SQUARES  # squares and shares have a heavy tail more often than not
     columns = losses.reshape(len(losses), -1).T
     columns = columns if weights is None else (columns * weights)[:, counted]

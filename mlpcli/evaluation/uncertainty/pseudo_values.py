@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from mlpcli.evaluation import numbers
 from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, safe_divide, weighted_mean
-from mlpcli.evaluation.classes import ClassEvidence
+from mlpcli.evaluation.classes import ClassInputs
 from mlpcli.evaluation.margins import Margins, margins_of
-from mlpcli.evaluation.multilabel import YesNoEvidence
-from mlpcli.evaluation.numbers import NumberEvidence
+from mlpcli.evaluation.multilabel import BooleanInputs
+from mlpcli.evaluation.numbers import NumberInputs
 from mlpcli.evaluation.ranking import RankedColumn
 
 CELLS_TOGETHER = 1 << 20  # classes x cells of a confusion matrix that lose a row at a time
@@ -41,20 +41,20 @@ def of_mean_loss(losses: Floats | Bools, weights: Floats | None) -> Floats:
     return of_mean(np.asarray(losses if losses.ndim == 1 else losses.mean(axis=1), dtype=np.float64), weights)
 
 
-def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvidence], Floats]:
+def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassInputs], Floats]:
     """Those of a score that follows from the margins of the confusion matrix.
 
     Rows of one cell of the matrix are alike. With weights, a cell counts as (sum w)^2 / sum w^2 rows of equal weight.
     """
 
-    def values_of(evidence: ClassEvidence) -> Floats:
-        rows, weights, n_classes = evidence.rows, evidence.weights, evidence.rows.n_classes
+    def values_of(inputs: ClassInputs) -> Floats:
+        rows, weights, n_classes = inputs.rows, inputs.weights, inputs.rows.n_classes
         cells = rows.y.astype(np.int64) * n_classes + rows.predicted
         cell, of_row = np.unique(cells, return_inverse=True)
         own = np.ones(len(cells)) if weights is None else weights
         weight = grouped_sums(of_row, len(cell), own)
         row_weight = safe_divide(grouped_sums(of_row, len(cell), own**2), weight)
-        whole = margins_of(evidence.confusion)
+        whole = margins_of(inputs.confusion)
         without = _without_a_row(measure, whole, cell, row_weight)
         score = float(measure(whole))
         moved = safe_divide(score - without, row_weight)  # by a unit of weight
@@ -87,70 +87,70 @@ def _without_a_row(
     return found
 
 
-def of_second_class(measure: Callable[[Margins], Floats]) -> Callable[[ClassEvidence], Floats]:
+def of_second_class(measure: Callable[[Margins], Floats]) -> Callable[[ClassInputs], Floats]:
     """Those of the second class's score of `measure`, which gives one for each class."""
     return of_margins(lambda some: np.asarray(measure(some)[..., 1]))
 
 
-def roc_auc(evidence: ClassEvidence | YesNoEvidence) -> Floats:
+def roc_auc(inputs: ClassInputs | BooleanInputs) -> Floats:
     """Those of the mean ROC AUC of the columns: placements among the other kind (DeLong et al. 1988)."""
-    return _of_columns(evidence, evidence.rankings.roc_auc, RankedColumn.auc_deviations)
+    return _of_columns(inputs, inputs.rankings.roc_auc, RankedColumn.auc_deviations)
 
 
-def average_precision(evidence: ClassEvidence | YesNoEvidence) -> Floats:
+def average_precision(inputs: ClassInputs | BooleanInputs) -> Floats:
     """Those of the mean average precision of the columns."""
-    return _of_columns(evidence, evidence.rankings.average_precision, RankedColumn.precision_deviations)
+    return _of_columns(inputs, inputs.rankings.average_precision, RankedColumn.precision_deviations)
 
 
 def _of_columns(
-    evidence: ClassEvidence | YesNoEvidence,
+    inputs: ClassInputs | BooleanInputs,
     scores: Floats,
     deviations_of: Callable[[RankedColumn, Floats | None], Floats],
 ) -> Floats:
     """Those of the mean score of ranked columns, one column after the other."""
-    moved, n_rows = np.zeros(len(evidence.rows.y)), len(evidence.rows.y)
-    for column in evidence.rows.rank():
-        moved += deviations_of(column, evidence.weights)
+    moved, n_rows = np.zeros(len(inputs.rows.y)), len(inputs.rows.y)
+    for column in inputs.rows.rank():
+        moved += deviations_of(column, inputs.weights)
     return np.asarray(scores.mean() + moved / len(scores) * n_rows)
 
 
-def f1_macro(evidence: YesNoEvidence) -> Floats:
+def f1_macro(inputs: BooleanInputs) -> Floats:
     """Those of the mean F1 of yes/no columns."""
-    hits, claims = evidence.hits_and_claims
-    score, rows = safe_divide(2 * hits, claims), evidence.rows
+    hits, claims = inputs.hits_and_claims
+    score, rows = safe_divide(2 * hits, claims), inputs.rows
     counted: Floats = rows.y.astype(np.float64) + rows.predicted
     own: Floats = 2.0 * (rows.y & rows.predicted) - score * counted
     moved = safe_divide(own, np.broadcast_to(claims, own.shape))
-    return of_mean(np.asarray(score.mean() + moved.mean(axis=1)), evidence.weights)
+    return of_mean(np.asarray(score.mean() + moved.mean(axis=1)), inputs.weights)
 
 
-def f1_micro(evidence: YesNoEvidence) -> Floats:
+def f1_micro(inputs: BooleanInputs) -> Floats:
     """Those of F1 over the answers of all yes/no columns."""
-    hits, claims = (float(part.sum()) for part in evidence.hits_and_claims)
+    hits, claims = (float(part.sum()) for part in inputs.hits_and_claims)
     if not claims:
-        return np.zeros(len(evidence.rows.y))
-    score, rows = 2 * hits / claims, evidence.rows
+        return np.zeros(len(inputs.rows.y))
+    score, rows = 2 * hits / claims, inputs.rows
     own = 2.0 * (rows.y & rows.predicted).sum(axis=1) - score * (rows.y.sum(axis=1) + rows.predicted.sum(axis=1))
-    return of_mean(np.asarray(score + own / claims), evidence.weights)
+    return of_mean(np.asarray(score + own / claims), inputs.weights)
 
 
-def rmse(evidence: NumberEvidence) -> Floats:
+def rmse(inputs: NumberInputs) -> Floats:
     """Those of the mean RMSE of the outputs."""
-    own, squares = numbers.rmse(evidence), evidence.rows.squared_error
+    own, squares = numbers.rmse(inputs), inputs.rows.squared_error
     moved = safe_divide(np.asarray(squares - own**2), np.broadcast_to(2 * own, squares.shape))
-    return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), evidence.weights)
+    return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), inputs.weights)
 
 
-def r2(evidence: NumberEvidence) -> Floats:
+def r2(inputs: NumberInputs) -> Floats:
     """Those of the mean R2 of the outputs."""
-    own, rows, weights = numbers.r2(evidence), evidence.rows, evidence.weights
+    own, rows, weights = numbers.r2(inputs), inputs.rows, inputs.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     variance = weighted_mean(squares, weights)
     moved = safe_divide((1 - own) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
     return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), weights)
 
 
-def rmse_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
+def rmse_differences(old: NumberInputs, new: NumberInputs) -> Floats:
     """What each row says of the difference of the mean RMSE: of squares, over the sum of both roots.
 
     So rows that are as good for both cancel whatever the roots are, and a large error moves no scale.
@@ -160,7 +160,7 @@ def rmse_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
     return of_mean(safe_divide(moved, np.broadcast_to(both, moved.shape)).mean(axis=1), old.weights)
 
 
-def r2_differences(old: NumberEvidence, new: NumberEvidence) -> Floats:
+def r2_differences(old: NumberInputs, new: NumberInputs) -> Floats:
     """What each row says of the difference of the mean R2: of squares, over the variance of the truth of these rows."""
     rows, weights = old.rows, old.weights
     variance = weighted_mean(np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2), weights)

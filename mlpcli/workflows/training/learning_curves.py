@@ -48,9 +48,9 @@ class LearningCurves:
     def _scores(self, part: Part, outputs: Array) -> dict[str, float]:
         task, names = self._target.task, answer_names(self._target)
         answers = Decoded(self._target, self._state, outputs)
-        evidence = gather(task, part.truth, answers, part.weights, self._state.get("threshold"))
+        inputs = gather(task, part.truth, answers, part.weights, self._state.get("threshold"))
         with np.errstate(all="ignore"):
-            return {metric: float(measure_of(task, metric, names)(evidence)) for metric in self._metrics}
+            return {metric: float(measure_of(task, metric, names)(inputs)) for metric in self._metrics}
 
 
 def curve_metrics(prepared: Prepared) -> tuple[str, ...]:
