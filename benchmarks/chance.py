@@ -102,8 +102,8 @@ def measure(setting: Setting, n_repeats: int, first_seed: int = 0) -> dict[str, 
             for _ in epochs(prepared, state, lambda: False):
                 pass
             outcome = finalize(prepared, state)
-            for verdict in outcome.verdicts:
-                passed[verdict.gate.metric] += verdict.passed
+            for result in outcome.gate_results:
+                passed[result.gate.metric] += result.passed
             last = outcome.scores[prepared.parts[-1].name]
             for gate in GATES:
                 scores[gate].append(last[gate.removesuffix(".low")])

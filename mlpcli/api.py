@@ -19,7 +19,7 @@ from mlpcli.data.reading.typed.frames import Rows, as_frame, table_from_frame, w
 from mlpcli.data.table import Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names
 from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
-from mlpcli.evaluation.gates import Verdict, make_gates
+from mlpcli.evaluation.gates import GateResult, make_gates
 from mlpcli.evaluation.intervals import IntervalOptions, gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.model import Model
@@ -50,20 +50,20 @@ class Evaluation:
 
     `scores` has a row per metric and the columns `score`, `low` and `high`: the ends of the interval at `confidence`,
     NaN where there is none. `confusion` has a row per true class and a column per predicted one; None for other tasks.
-    `verdicts` has one entry per gate, with `passed`. `notes` holds what the user should know of the rows.
+    `gate_results` has one entry per gate, with `passed`. `notes` holds what the user should know of the rows.
     """
 
     n_rows: int
     scores: pd.DataFrame
     confusion: pd.DataFrame | None
-    verdicts: tuple[Verdict, ...]
+    gate_results: tuple[GateResult, ...]
     confidence: float
     notes: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
         """Whether every gate is met."""
-        return all(verdict.passed for verdict in self.verdicts)
+        return all(result.passed for result in self.gate_results)
 
 
 class TrainedModel:
@@ -74,20 +74,20 @@ class TrainedModel:
 
     Predicting gives an `MlpWarning` where cells have a level that training did not see or saw rarely, and where cells
     are missing in a column without missing cells in training. After `train`, `notes` holds what the user should know of
-    the data, `verdicts` has one entry per gate of `expect`, with `passed`, and `history` a row per epoch; a model that
-    was loaded has none of them (the run folder keeps its history in history.csv).
+    the data, `gate_results` has one entry per gate of `expect`, with `passed`, and `history` a row per epoch. A model
+    that was loaded has none of them (the run folder keeps its history in history.csv).
     """
 
     def __init__(
         self,
         model: Model,
         notes: tuple[str, ...] = (),
-        verdicts: tuple[Verdict, ...] = (),
+        gate_results: tuple[GateResult, ...] = (),
         history: pd.DataFrame | None = None,
     ) -> None:
         self._model = model
         self.notes = notes
-        self.verdicts = verdicts
+        self.gate_results = gate_results
         self.history = history
 
     def __repr__(self) -> str:
@@ -174,7 +174,7 @@ class TrainedModel:
         )
         true, predicted = (pd.Index(list(self.classes), name=name) for name in ("truth", "predicted"))
         confusion = None if result.confusion is None else pd.DataFrame(result.confusion, true, predicted)
-        return Evaluation(result.n_rows, scores, confusion, result.verdicts, confidence, result.notes)
+        return Evaluation(result.n_rows, scores, confusion, result.gate_results, confidence, result.notes)
 
     def _scored_table(self, rows: Rows, truth: Any) -> Table:
         frame = self._frame(rows)
@@ -286,7 +286,7 @@ def train(
     finally:
         view.ended()
     notes = (*prepared.notes, *([outcome.caution] if outcome.caution else []))
-    return TrainedModel(outcome.model, notes, outcome.verdicts, pd.DataFrame(history))
+    return TrainedModel(outcome.model, notes, outcome.gate_results, pd.DataFrame(history))
 
 
 def _loaded(config: Mapping[str, Any] | str, has_rows: bool) -> LoadedConfig:

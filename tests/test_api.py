@@ -367,7 +367,7 @@ def test_scores_are_those_of_the_program(folder, flowers, model):
 
 def test_a_missed_gate_is_a_verdict_and_no_error(flowers, model):
     judged = model.evaluate(flowers, maximum={"log_loss": 1e-9})
-    assert [verdict.passed for verdict in judged.verdicts] == [False]
+    assert [result.passed for result in judged.gate_results] == [False]
     assert not judged.passed
 
 

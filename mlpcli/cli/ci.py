@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from mlpcli.cli.document import Document
 from mlpcli.cli.rendering.markdown import markdown
-from mlpcli.evaluation.gates import Verdict
+from mlpcli.evaluation.gates import GateResult
 from mlpcli.messages import on_one_line
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.evaluate import EvalResult
@@ -16,24 +16,24 @@ from mlpcli.workflows.evaluate import EvalResult
 MOST_ANNOTATIONS = 10
 
 
-def junit_xml(verdicts: Sequence[Verdict], seconds: float) -> bytes:
+def junit_xml(gate_results: Sequence[GateResult], seconds: float) -> bytes:
     """One test case per gate; a missed one has a failure. The time is that of the whole evaluation, in equal parts."""
-    n_missed = sum(not verdict.passed for verdict in verdicts)
-    totals = {"tests": f"{len(verdicts)}", "failures": f"{n_missed}", "errors": "0", "time": f"{seconds:.3f}"}
+    n_missed = sum(not result.passed for result in gate_results)
+    totals = {"tests": f"{len(gate_results)}", "failures": f"{n_missed}", "errors": "0", "time": f"{seconds:.3f}"}
     root = ElementTree.Element("testsuites", {"name": "mlp eval", **totals})
     suite = ElementTree.SubElement(root, "testsuite", {"name": "mlp eval", **totals, "skipped": "0"})
-    for verdict in verdicts:
+    for result in gate_results:
         case = ElementTree.SubElement(
             suite,
             "testcase",
             {
-                "classname": on_one_line(f"mlp.eval.{verdict.where}" if verdict.where else "mlp.eval"),
-                "name": on_one_line(verdict.name),
-                "time": f"{seconds / len(verdicts):.3f}",
+                "classname": on_one_line(f"mlp.eval.{result.where}" if result.where else "mlp.eval"),
+                "name": on_one_line(result.name),
+                "time": f"{seconds / len(gate_results):.3f}",
             },
         )
-        if not verdict.passed:
-            text = on_one_line(verdict.text)
+        if not result.passed:
+            text = on_one_line(result.text)
             ElementTree.SubElement(case, "failure", {"message": text, "type": "GateMissed"}).text = text
     ElementTree.indent(root)
     document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -43,9 +43,9 @@ def junit_xml(verdicts: Sequence[Verdict], seconds: float) -> bytes:
 def report(result: "EvalResult", shown: Document, junit: str) -> None:
     """Write what is asked for by `--junit` and by the environment; raises OutputError."""
     if junit:
-        write_file(junit, junit_xml(result.verdicts, result.seconds))
+        write_file(junit, junit_xml(result.gate_results, result.seconds))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        missed = [verdict.text for verdict in result.verdicts if not verdict.passed]
+        missed = [result.text for result in result.gate_results if not result.passed]
         sys.stdout.flush()
         for text in missed[:MOST_ANNOTATIONS]:
             sys.stderr.write(annotation("gate missed", text) + "\n")

@@ -29,7 +29,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What a gate says of a score.
 
     `where` names the group of rows, "" for all of them; `reason` is why there is no score, "" where there is one.
@@ -119,16 +119,16 @@ def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> li
 
 def judge(
     gates: Iterable[Gate], scores: Mapping[str, float], where: str = "", reasons: Mapping[str, str] | None = None
-) -> list[Verdict]:
-    """One verdict per gate, in order; raises MlpError for a gate on a metric that has no score.
+) -> list[GateResult]:
+    """One result per gate, in order; raises MlpError for a gate on a metric that has no score.
 
     `reasons` say why scores are not defined.
     """
-    verdicts = []
+    gate_results = []
     for gate in gates:
         if gate.metric not in scores:
             raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, list(scores))}")
         score = scores[gate.metric]
         reason = (reasons or {}).get(gate.metric, "") if math.isnan(score) else ""
-        verdicts.append(Verdict(gate, score, gate.passes(score), where, reason))
-    return verdicts
+        gate_results.append(GateResult(gate, score, gate.passes(score), where, reason))
+    return gate_results

@@ -15,7 +15,7 @@ from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
-from mlpcli.evaluation.gates import Gate, Verdict, fault_of, judge
+from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
 from mlpcli.evaluation.interval_metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
@@ -34,16 +34,16 @@ from mlpcli.workflows.trained_rows import notes_on_trained_rows
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Scores, the verdict of each gate, and for classes the confusion matrix (rows truth, columns predicted).
+    """Scores, the result of each gate, and for classes the confusion matrix (rows truth, columns predicted).
 
-    `verdicts` are of all rows first, then of each group, where gates are to hold there too. `surrounding` made the
+    `gate_results` are of all rows first, then of each group, where gates are to hold there too. `surrounding` made the
     intervals or sets that were scored.
     """
 
     model: Model
     n_rows: int
     scored: Scored
-    verdicts: tuple[Verdict, ...]
+    gate_results: tuple[GateResult, ...]
     confusion: NDArray[np.float64] | NDArray[np.int64] | None
     counts: TransformCounts
     notes: tuple[str, ...]
@@ -56,7 +56,7 @@ class EvalResult:
     @property
     def passed(self) -> bool:
         """Whether every gate is met."""
-        return all(verdict.passed for verdict in self.verdicts)
+        return all(result.passed for result in self.gate_results)
 
 
 def evaluate(
@@ -139,7 +139,7 @@ def evaluate_table(
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
     of_all = scored.judge(gates)
-    verdicts = (*of_all, *(one for of in tables for part in of.slices for one in part.verdicts))
+    gate_results = (*of_all, *(one for of in tables for part in of.slices for one in part.gate_results))
     confusion = None
     if isinstance(target, ClassTarget):
         _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
@@ -158,6 +158,6 @@ def evaluate_table(
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
-        model, len(rows), scored, verdicts, confusion, counts, notes, interval_options, tables, seconds, drift,
+        model, len(rows), scored, gate_results, confusion, counts, notes, interval_options, tables, seconds, drift,
         surrounding,
     )  # fmt: skip

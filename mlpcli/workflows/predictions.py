@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names
 from mlpcli.evaluation.discernment import lacking
-from mlpcli.evaluation.gates import Gate, Verdict, is_always_met, judge
+from mlpcli.evaluation.gates import Gate, GateResult, is_always_met, judge
 from mlpcli.evaluation.interval_metrics import (
     RowScores,
     rows_of_boolean_sets,
@@ -56,19 +56,19 @@ class Scored:
                 found.setdefault(interval.reason, []).append(key)
         return found
 
-    def judge(self, gates: Iterable[Gate], where: str = "") -> list[Verdict]:
-        """One verdict per gate; one on an end of an interval that is not there says why."""
+    def judge(self, gates: Iterable[Gate], where: str = "") -> list[GateResult]:
+        """One result per gate; one on an end of an interval that is not there says why."""
         reasons = {key + end: interval.reason for key, interval in self.intervals.items() for end in ENDS}
         return judge(gates, self.judged, where, self.undefined | reasons)
 
 
-def notes_on_unknown(verdicts: Iterable[Verdict]) -> list[str]:
+def notes_on_unknown(gate_results: Iterable[GateResult]) -> list[str]:
     """Why gates fail on a score that is not defined, or on the end of an interval where there is none."""
     return [
-        f"gate {verdict.name}: {'' if is_score else 'there is no interval: '}{verdict.reason}."
-        for verdict in verdicts
-        if verdict.reason
-        for is_score in [without_end(verdict.gate.metric) == verdict.gate.metric]
+        f"gate {result.name}: {'' if is_score else 'there is no interval: '}{result.reason}."
+        for result in gate_results
+        if result.reason
+        for is_score in [without_end(result.gate.metric) == result.gate.metric]
     ]
 
 
@@ -151,6 +151,6 @@ class Predictions:
         around = None if self.around is None else self.around.only(rows)
         return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights, around=around)
 
-    def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[Verdict]:
+    def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[GateResult]:
         """What gates say of these rows, with intervals where they ask for them."""
         return self.score(interval_options, [without_end(gate.metric) for gate in gates], seed).judge(gates)

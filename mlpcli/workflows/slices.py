@@ -9,7 +9,7 @@ import numpy as np
 from mlpcli.data.grouping import Groups, cross_groups, group_rows
 from mlpcli.data.table import Role, Table
 from mlpcli.data.targets.target import answer_names
-from mlpcli.evaluation.gates import Gate, Verdict
+from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
@@ -40,7 +40,7 @@ class Slice:
     name: str
     n_rows: int
     scored: Scored
-    verdicts: tuple[Verdict, ...]
+    gate_results: tuple[GateResult, ...]
 
     @property
     def is_small(self) -> bool:
@@ -101,8 +101,8 @@ def _slice_table(
         tell("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
         rows = groups.codes == code
         scored = predictions.only(rows).score(options, keys)
-        verdicts = scored.judge(gates, name) if by.is_gated else []
-        slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(verdicts)))
+        gate_results = scored.judge(gates, name) if by.is_gated else []
+        slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(gate_results)))
     sign = 1 if find_metric(metric).higher_is_better else -1
 
     def badness(one: Slice) -> tuple[bool, float, str]:

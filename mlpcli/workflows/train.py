@@ -11,7 +11,7 @@ from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import Diverged, Interrupted, OutputError
-from mlpcli.evaluation.gates import Verdict
+from mlpcli.evaluation.gates import GateResult
 from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
@@ -74,9 +74,9 @@ class TrainResult:
         return tuple(self.prepared.network.sizes)
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def gate_results(self) -> tuple[GateResult, ...]:
         """What the gates of `expect` said."""
-        return self.outcome.verdicts
+        return self.outcome.gate_results
 
     @property
     def judged_on(self) -> str:

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from mlpcli.cli.ci import annotation, junit_xml
 from mlpcli.cli.rendering.markdown import code, prose
-from mlpcli.evaluation.gates import Gate, Verdict
+from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.intervals import wilson
 from tests.program import DATA, done, mlp, train, write_config, write_csv
 
@@ -195,8 +195,8 @@ def test_junit_of_no_gates_is_an_empty_suite(folder, penguins):
 
 
 def test_no_name_breaks_the_xml():
-    verdict = Verdict(Gate(f"f1[{HOSTILE}]", 0.5, True), math.nan, False, HOSTILE)
-    (case,) = ElementTree.fromstring(junit_xml([verdict], 0.5)).iter("testcase")
+    result = GateResult(Gate(f"f1[{HOSTILE}]", 0.5, True), math.nan, False, HOSTILE)
+    (case,) = ElementTree.fromstring(junit_xml([result], 0.5)).iter("testcase")
     assert "\n" not in case.get("name")
     assert "\\x1b[31m\\x00\\ud800" in case.get("name")
     assert "<b>@x</b>" in case.get("name")

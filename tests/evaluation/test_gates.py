@@ -25,9 +25,9 @@ def test_a_minimum_and_a_maximum_at_one_bound_agree_only_on_the_bound(bound, sco
 
 @given(finite, st.booleans())
 def test_a_score_that_is_not_defined_never_passes(bound, is_minimum):
-    (verdict,) = judge([Gate("roc_auc", bound, is_minimum)], {"roc_auc": math.nan})
-    assert not verdict.passed
-    assert verdict.text.endswith(": - FAIL")
+    (result,) = judge([Gate("roc_auc", bound, is_minimum)], {"roc_auc": math.nan})
+    assert not result.passed
+    assert result.text.endswith(": - FAIL")
 
 
 @given(st.text().filter(str.strip), finite, st.booleans())
@@ -40,19 +40,19 @@ def test_a_gate_is_read_as_it_is_written(metric, bound, is_minimum):
 @example(0.95, 0.9499999, True)
 @example(0.1, 0.10000000000000002, False)
 def test_the_score_as_shown_lies_on_the_side_of_its_verdict(bound, score, is_minimum):
-    (verdict,) = judge([Gate("rmse", bound, is_minimum)], {"rmse": score})
-    assert verdict.gate.passes(float(verdict.score_text)) == verdict.passed
+    (result,) = judge([Gate("rmse", bound, is_minimum)], {"rmse": score})
+    assert result.gate.passes(float(result.score_text)) == result.passed
 
 
 def test_verdicts_come_in_the_order_of_the_gates():
     gates = make_gates({"accuracy": 0.95, "f1[Adelie]": 1}, {"log_loss": 0.1})
-    verdicts = judge(gates, {"log_loss": 0.1304, "accuracy": 0.98551, "f1[Adelie]": 1.0})
-    assert [verdict.text for verdict in verdicts] == [
+    gate_results = judge(gates, {"log_loss": 0.1304, "accuracy": 0.98551, "f1[Adelie]": 1.0})
+    assert [result.text for result in gate_results] == [
         "accuracy >= 0.95: 0.986 pass",
         "f1[Adelie] >= 1: 1.000 pass",
         "log_loss <= 0.1: 0.130 FAIL",
     ]
-    assert [verdict.gate.text for verdict in verdicts] == ["accuracy >= 0.95", "f1[Adelie] >= 1", "log_loss <= 0.1"]
+    assert [result.gate.text for result in gate_results] == ["accuracy >= 0.95", "f1[Adelie] >= 1", "log_loss <= 0.1"]
 
 
 def test_a_score_that_misses_by_little_is_shown_with_enough_digits():

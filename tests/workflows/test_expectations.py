@@ -128,7 +128,7 @@ def test_rows_of_folds_have_wider_intervals_than_rows_that_are_independent():
     ends = {"min": {"accuracy.low": 0.5}, "max": {"accuracy.high": 1.0}}
     prepared = prepare(loaded(data, training, model=FOLDS, expect=ends))
     outcome, _ = fitted(prepared)
-    low, high = (verdict.score for verdict in outcome.verdicts)
+    low, high = (result.score for result in outcome.gate_results)
     accuracy = outcome.scores["validation"]["accuracy"]
     n_rows = len(prepared.train.truth)
     independent = wilson(accuracy, n_rows, USUAL.z)

@@ -59,8 +59,8 @@ def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
         ),
         Watch(),
     ).outcome
-    (verdict,) = outcome.verdicts
-    assert f"may as well be anything in [{number(verdict.score)}, " in outcome.caution
+    (result,) = outcome.gate_results
+    assert f"may as well be anything in [{number(result.score)}, " in outcome.caution
     enough = fewest_rows(USUAL.of_folds(5))
     assert enough == pytest.approx(FEWEST_ROWS * 2.25, abs=2)
     assert f"From {enough} rows on" in outcome.caution

@@ -117,8 +117,8 @@ def test_the_baseline_of_amounts_is_the_mean_or_the_median_by_the_loss():
 def test_gates_are_judged_on_the_last_part():
     data = {**IRIS, "test": IRIS["train"]}
     outcome, _ = fitted(prepare(loaded(data, expect={"min": {"accuracy": 0.0}, "max": {"log_loss": 0.0}})))
-    assert [verdict.passed for verdict in outcome.verdicts] == [True, False]
-    assert outcome.verdicts[0].score == outcome.scores["test"]["accuracy"]
+    assert [result.passed for result in outcome.gate_results] == [True, False]
+    assert outcome.gate_results[0].score == outcome.scores["test"]["accuracy"]
     assert not outcome.passed
 
 

@@ -99,8 +99,8 @@ def cv(
         result = cross_validate(loaded, request, view, command)
     record = as_json(result)
     LOG.note("cross-validated", **record)
-    screen.give(document(result), record | {"gates": gates_json(result.verdicts)}, form)
-    refuse_missed(result.verdicts)
+    screen.give(document(result), record | {"gates": gates_json(result.gate_results)}, form)
+    refuse_missed(result.gate_results)
 
 
 def _names(columns: str) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def document(result: "CvResult") -> Document:
 
     options, has_folds = result.options, len(result.records) <= MOST_SHOWN
     keys = [key for key in main_metrics(result.target.task, answer_names(result.target)) if key in result.scores]
-    asked = dict.fromkeys(without_end(one.gate.metric) for one in result.verdicts)
+    asked = dict.fromkeys(without_end(one.gate.metric) for one in result.gate_results)
     keys += [key for key in asked if key not in keys]
     folds = [Column(_heading(one.number, options.n_folds, options.n_repeats), rank=2) for one in result.records]
     columns = [names("fold" if has_folds else ""), *(folds if has_folds else []), *numbers(["mean", "± sd"])]
@@ -139,7 +139,7 @@ def document(result: "CvResult") -> Document:
             reasons.setdefault(reason, []).append(key)
     blocks: list[Block] = [Table(columns, rows)]
     blocks += [Paragraph(f"no interval of {', '.join(of)}: {reason}") for reason, of in reasons.items()]
-    blocks += gate_blocks(result.verdicts)
+    blocks += gate_blocks(result.gate_results)
     blocks.append(Paragraph(result.coverage))
     files = ["weights.npz"] if result.has_model else []
     blocks.append(
@@ -147,7 +147,7 @@ def document(result: "CvResult") -> Document:
     )
     kept = [f"the one of another config that was in {result.folder} is now {result.kept}."] if result.kept else []
     notes = [*kept, *([result.far_worse] if result.far_worse else [])]
-    heading = f"mlp cv: {tally(result.verdicts)}" if result.verdicts else "mlp cv"
+    heading = f"mlp cv: {tally(result.gate_results)}" if result.gate_results else "mlp cv"
     return Document("", blocks, notes, heading)
 
 

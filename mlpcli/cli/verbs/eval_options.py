@@ -20,7 +20,7 @@ def read_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> 
     ]
 
 
-def read_certainty(confidence: str, replicates: str) -> IntervalOptions:
+def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
     """`--confidence` and `--replicates`; raises MlpError for what is no share, or no number of resamples."""
     try:
         share = float(confidence)

@@ -71,12 +71,12 @@ def evaluate(
     from mlpcli.cli.ci import report
     from mlpcli.cli.progress.bars import shown_work
     from mlpcli.cli.rendering.terminal import Screen
-    from mlpcli.cli.verbs.eval_options import read_by, read_certainty, read_gates
+    from mlpcli.cli.verbs.eval_options import read_by, read_gates, read_interval_options
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 
     LOG.begin(log, "eval", weights=weights, test=source)
     form = form_of(json, markdown, html)
-    gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
+    gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
     refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, each, gates)
     screen = Screen(quiet)
@@ -88,7 +88,7 @@ def evaluate(
     shown = document(result)
     screen.give(shown, as_json(result), form)
     report(result, shown, junit)
-    refuse_missed(result.verdicts)
+    refuse_missed(result.gate_results)
     if result.drift is not None:
         result.drift.refuse(on_drift)
 
@@ -108,8 +108,8 @@ def document(result: "EvalResult") -> Document:
     blocks += [Paragraph(f"no interval of {', '.join(keys)}: {why}") for why, keys in scored.without_interval().items()]
     blocks += [*_parts(scored), *_reasons_of_parts(scored), *_confusion(result)]
     blocks += [_slices(table) for table in result.slice_tables]
-    heading = f"mlp eval: {tally(result.verdicts)}"
-    return Document(title, [*blocks, *gate_blocks(result.verdicts)], result.notes, heading)
+    heading = f"mlp eval: {tally(result.gate_results)}"
+    return Document(title, [*blocks, *gate_blocks(result.gate_results)], result.notes, heading)
 
 
 def as_json(result: "EvalResult") -> dict[str, Any]:
@@ -120,7 +120,7 @@ def as_json(result: "EvalResult") -> dict[str, Any]:
         "scores": result.scored.scores,
         "confidence": result.interval_options.confidence,
         "intervals": _intervals_json(result.scored),
-        "gates": gates_json(result.verdicts),
+        "gates": gates_json(result.gate_results),
         "passed": result.passed,
         "n_missing": result.counts.n_missing,
         "n_unseen": result.counts.n_unseen,

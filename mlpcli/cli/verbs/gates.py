@@ -8,45 +8,45 @@ from mlpcli.errors import GateMissed
 from mlpcli.messages import count, listed, on_one_line
 
 if TYPE_CHECKING:
-    from mlpcli.evaluation.gates import Verdict
+    from mlpcli.evaluation.gates import GateResult
 
 MOST_MISSED = 30
 
 
-def refuse_missed(verdicts: "Sequence[Verdict]") -> None:
+def refuse_missed(gate_results: "Sequence[GateResult]") -> None:
     """Raise GateMissed, which ends the program with exit code 1, unless every gate is met."""
-    missed = [on_one_line(verdict.name) for verdict in verdicts if not verdict.passed]
+    missed = [on_one_line(result.name) for result in gate_results if not result.passed]
     if missed:
-        raise GateMissed(f"{tally(verdicts)}: {listed(missed)}")
+        raise GateMissed(f"{tally(gate_results)}: {listed(missed)}")
 
 
-def tally(verdicts: "Sequence[Verdict]") -> str:
+def tally(gate_results: "Sequence[GateResult]") -> str:
     """`1 of 2 gates missed`, `2 gates met`, `no gates`."""
-    n_missed = sum(not verdict.passed for verdict in verdicts)
-    gates = count(len(verdicts), "gate")
-    return f"{n_missed} of {gates} missed" if n_missed else f"{gates} met" if verdicts else "no gates"
+    n_missed = sum(not result.passed for result in gate_results)
+    gates = count(len(gate_results), "gate")
+    return f"{n_missed} of {gates} missed" if n_missed else f"{gates} met" if gate_results else "no gates"
 
 
-def gate_blocks(verdicts: "Sequence[Verdict]") -> list[Gates]:
+def gate_blocks(gate_results: "Sequence[GateResult]") -> list[Gates]:
     """Every gate of all rows, of groups the first ones that are missed, and how many hold; no block for no gates."""
-    of_groups = [verdict for verdict in verdicts if verdict.where]
-    missed = [verdict for verdict in of_groups if not verdict.passed]
-    shown = [*(verdict for verdict in verdicts if not verdict.where), *missed[:MOST_MISSED]]
+    of_groups = [result for result in gate_results if result.where]
+    missed = [result for result in of_groups if not result.passed]
+    shown = [*(result for result in gate_results if not result.where), *missed[:MOST_MISSED]]
     more = f"gates in groups: {len(of_groups) - len(missed)} of {len(of_groups)} pass" if of_groups else ""
-    return [Gates([Gate(one.name, one.score_text, one.passed) for one in shown], more)] if verdicts else []
+    return [Gates([Gate(one.name, one.score_text, one.passed) for one in shown], more)] if gate_results else []
 
 
-def gates_json(verdicts: "Sequence[Verdict]") -> list[dict[str, Any]]:
-    """Gates with their scores and verdicts."""
+def gates_json(gate_results: "Sequence[GateResult]") -> list[dict[str, Any]]:
+    """Gates with their scores and results."""
     return [
         {
-            "metric": verdict.gate.metric,
-            "bound": verdict.gate.bound,
-            "kind": "min" if verdict.gate.is_minimum else "max",
-            "score": verdict.score,
-            "passed": verdict.passed,
-            **({"where": verdict.where} if verdict.where else {}),
-            **({"reason": verdict.reason} if verdict.reason else {}),
+            "metric": result.gate.metric,
+            "bound": result.gate.bound,
+            "kind": "min" if result.gate.is_minimum else "max",
+            "score": result.score,
+            "passed": result.passed,
+            **({"where": result.where} if result.where else {}),
+            **({"reason": result.reason} if result.reason else {}),
         }
-        for verdict in verdicts
+        for result in gate_results
     ]

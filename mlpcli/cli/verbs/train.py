@@ -115,15 +115,15 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     chosen = {"validation": outcome.chosen}
     columns = [names(""), *numbers(score_headings(parts, chosen))]
     scores = Table(columns, rows, more=chosen_remark(chosen, outcome.model))
-    blocks: list[Block] = [scores, *gate_blocks(outcome.verdicts)]
+    blocks: list[Block] = [scores, *gate_blocks(outcome.gate_results)]
     where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
     done = f"Stopped {where}: {outcome.stop_reason}." if outcome.stop_reason else f"{count(outcome.epochs, 'epoch')}."
     last = "The last epoch is kept." if outcome.epochs else "The weights of the last step are kept."
     kept = last if outcome.best_score is None else f"Best epoch {outcome.best_epoch}."
     blocks.append(Paragraph(f"{done} {kept} {duration(result.seconds)}"))
     blocks.append(Paragraph(f"{result.folder}/weights.npz · metrics.json · history.csv"))
-    heading = f"mlp train: {tally(outcome.verdicts)}" if outcome.verdicts else "mlp train"
-    notes = [*notes_on_unknown(outcome.verdicts), *_notes(result), *([outcome.caution] if outcome.caution else [])]
+    heading = f"mlp train: {tally(outcome.gate_results)}" if outcome.gate_results else "mlp train"
+    notes = [*notes_on_unknown(outcome.gate_results), *_notes(result), *([outcome.caution] if outcome.caution else [])]
     return Document("", blocks, notes, heading)
 
 
@@ -137,9 +137,9 @@ def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
         "up_to_date": isinstance(result, FinishedRun),
         "kept": result.kept or None,
         "layers": result.layers,
-        "gates": gates_json(result.verdicts),
+        "gates": gates_json(result.gate_results),
         "judged_on": result.judged_on,
-        "passed": all(verdict.passed for verdict in result.verdicts),
+        "passed": all(result.passed for result in result.gate_results),
         "far_worse_than_constant": bool(result.far_worse),
         "metrics": dict(result.metrics),
     }
@@ -150,7 +150,7 @@ def refuse_failed(result: "TrainResult | FinishedRun") -> None:
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if not isinstance(result, FinishedRun):
-        refuse_missed(result.outcome.verdicts)
+        refuse_missed(result.outcome.gate_results)
     elif result.missed_gates:
         raise GateMissed(f"{result.folder} missed when it was trained: {', '.join(result.missed_gates)}")
 

@@ -8,7 +8,7 @@ from typing import Any
 from mlpcli.data.targets.target import Target, answer_names
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.fold_scores import FoldScores, summarize
-from mlpcli.evaluation.gates import Gate, Verdict, fault_of, judge
+from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
 from mlpcli.evaluation.intervals import gate_names, interval_ends
 from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
 from mlpcli.storage.fold_file import FoldRecord, Scores
@@ -36,7 +36,7 @@ class CvResult:
     records: tuple[FoldRecord, ...]
     scores: dict[str, FoldScores]
     constant: dict[str, float]
-    verdicts: tuple[Verdict, ...]
+    gate_results: tuple[GateResult, ...]
     folder: str
     has_model: bool = False
     kept: str = ""
@@ -50,7 +50,7 @@ class CvResult:
     @property
     def passed(self) -> bool:
         """Whether every gate is met."""
-        return all(verdict.passed for verdict in self.verdicts)
+        return all(result.passed for result in self.gate_results)
 
     @property
     def far_worse(self) -> str:
@@ -91,7 +91,7 @@ def summaries(scores: Sequence[Scores], test_ratio: float, confidence: float) ->
     }
 
 
-def judge_means(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> list[Verdict]:
+def judge_means(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> list[GateResult]:
     """What gates say of the means, and of the ends of their intervals."""
     intervals = {key: one.interval for key, one in scores.items()}
     reasons = {key + end: one.reason for key, one in intervals.items() for end in ("", *ENDS)}
@@ -112,7 +112,7 @@ def as_json(result: CvResult) -> dict[str, Any]:
         "test_ratio": result.test_ratio,
         "confidence": result.confidence,
         "passed": result.passed,
-        "missed_gates": [verdict.gate.text for verdict in result.verdicts if not verdict.passed],
+        "missed_gates": [result.gate.text for result in result.gate_results if not result.passed],
         "weights": f"{result.folder}/weights.npz" if result.has_model else None,
         "scores": {key: _score_json(one, result.constant.get(key, nan)) for key, one in result.scores.items()},
         "trainings": [_record_json(one, result.options.n_folds) for one in result.records],

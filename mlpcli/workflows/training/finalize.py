@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import decode_outputs
-from mlpcli.evaluation.gates import Verdict, judge, make_gates
+from mlpcli.evaluation.gates import GateResult, judge, make_gates
 from mlpcli.evaluation.intervals import USUAL
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
@@ -51,14 +51,14 @@ class TrainingResult:
     best_epoch: int
     best_score: float | None
     stop_reason: str
-    verdicts: tuple[Verdict, ...]
+    gate_results: tuple[GateResult, ...]
     chosen: tuple[str, ...] = ()
     caution: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether every gate of `expect` is met."""
-        return all(verdict.passed for verdict in self.verdicts)
+        return all(result.passed for result in self.gate_results)
 
 
 def finalize(
@@ -98,7 +98,7 @@ def finalize(
     for part in prepared.parts:
         if quantile_of_loss(prepared) is not None or (surrounding is not None and part is prepared.test):
             scores[part.name] |= predictions_of(_scored(prepared, part)).further_scores
-    verdicts = _verdicts(prepared, predictions_of, scores[last.name])
+    gate_results = _gate_results(prepared, predictions_of, scores[last.name])
     return TrainingResult(
         replace(bare, scores=_flat(scores)),
         scores,
@@ -106,7 +106,7 @@ def finalize(
         state.best_epoch or state.epoch,
         state.best_score,
         stopped or stop_reason(prepared, state),
-        tuple(verdicts),
+        tuple(gate_results),
         prepared.chosen_on_validation,
         _caution(prepared, predictions_of),
     )
@@ -188,9 +188,9 @@ def _score_part(prepared: Prepared, part: Part, ensemble: Ensemble) -> dict[str,
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
-def _verdicts(
+def _gate_results(
     prepared: Prepared, predictions_of: Callable[[Part], Predictions], scores: dict[str, float]
-) -> list[Verdict]:
+) -> list[GateResult]:
     """What the gates of `expect` say of the last part; intervals are made where one asks for an end of them."""
     expect, last = prepared.loaded.config.expect, prepared.parts[-1]
     gates = make_gates(expect.min, expect.max)

@@ -175,7 +175,7 @@ def flat_metrics(outcome: TrainingResult, seconds: float) -> dict[str, Any]:
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "stop_reason": outcome.stop_reason or "all epochs done",
-        "missed_gates": [verdict.gate.text for verdict in outcome.verdicts if not verdict.passed],
+        "missed_gates": [result.gate.text for result in outcome.gate_results if not result.passed],
         "chosen_on_validation": list(outcome.chosen),
         "seconds": round(seconds, 3),
         "n_parameters": int(outcome.model.ensemble.n_parameters),

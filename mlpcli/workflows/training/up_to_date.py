@@ -12,7 +12,7 @@ from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.schema.sections import Config
 from mlpcli.data.reading.sources import sha256_of
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.gates import Gate, Verdict, make_gates
+from mlpcli.evaluation.gates import Gate, GateResult, make_gates
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
 from mlpcli.workflows.baseline import far_worse_run, of_part
@@ -23,7 +23,7 @@ from mlpcli.workflows.preparing.start import Start
 class FinishedRun:
     """A complete run that need not be trained again.
 
-    `verdicts` are those of the training; the end of an interval is not in metrics.json, and has no score here.
+    `gate_results` are those of the training; the end of an interval is not in metrics.json, and has no score here.
     """
 
     folder: str
@@ -33,10 +33,10 @@ class FinishedRun:
     kept: str = ""  # no run had to make way
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
+    def gate_results(self) -> tuple[GateResult, ...]:
         """What the gates of `expect` said."""
         scores = of_part(self.metrics, self.judged_on)
-        return tuple(Verdict(gate, _score(scores.get(gate.metric)), self._passed(gate)) for gate in self.gates)
+        return tuple(GateResult(gate, _score(scores.get(gate.metric)), self._passed(gate)) for gate in self.gates)
 
     def _passed(self, gate: Gate) -> bool:
         return gate.text not in self.missed_gates
