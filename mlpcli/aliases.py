@@ -191,6 +191,8 @@ VALUES: Mapping[str, tuple[str, ...]] = {
 
 VERBS: Mapping[str, str] = {
     "list": "runs",
+    "jsonschema": "schema",
+    "json_schema": "schema",
     "ls": "runs",
     "create": "init",
     "new": "init",

@@ -113,6 +113,8 @@ class AtomicFile:
 
     def _open(self) -> None:
         kept_mode = None
+        if self._path.endswith(("/", os.sep)):  # names a folder, be it there or not; realpath would drop the sign
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._path)
             if stat.S_ISDIR(found.st_mode):

@@ -37,6 +37,8 @@ def test_a_schema_is_replaced_and_any_other_file_is_not(folder):
         assert Path("config.yaml").read_text() == text
     assert mlp("schema", "-o", "no/such/folder.json").code == 2
     assert mlp("schema", "-o", ".").code == 2
+    assert mlp("schema", "-o", "new/").stderr == "new/: cannot be written: it is a folder. Name a file.\n"
+    assert not Path("new").exists()
 
 
 def test_a_config_names_the_schema_of_the_installation_which_is_there(folder):

@@ -114,6 +114,7 @@ def test_a_folder_a_file_as_folder_and_a_long_name_are_refused(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for path, word in [
         (str(tmp_path), "it is a folder"),
+        (f"{tmp_path}/new/", "it is a folder"),
         (str(tmp_path / "file" / "a"), "is not a folder"),
         (str(tmp_path / ("a" * 300)), "the name is too long"),
     ]:

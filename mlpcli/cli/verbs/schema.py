@@ -27,6 +27,6 @@ def schema(
         return
     name = output.rpartition("/")[2]
     screen = Screen(quiet)
-    screen.say(f"Wrote {output}. First line of a config beside it: {MODELINE}{name}")
-    if name == SCHEMA_FILE:
-        screen.say("mlp init writes that line by itself.")
+    by_itself = " (mlp init writes it by itself)" * (name == SCHEMA_FILE)
+    screen.say(f"Wrote {output}. First line of a config beside it{by_itself}:")
+    screen.say(f"  {MODELINE}{name}")
