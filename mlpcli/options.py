@@ -16,13 +16,17 @@ Options = TypeVar("Options")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Documentation and bounds of one field: `Annotated[float, Setting("Step size.", gt=0)]`."""
+    """Documentation and bounds of one field: `Annotated[float, Setting("Step size.", gt=0)]`.
+
+    `examples` are texts that an editor offers, of a mapping its keys, where others may stand as well.
+    """
 
     doc: str
     gt: float | None = None
     ge: float | None = None
     lt: float | None = None
     le: float | None = None
+    examples: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -39,7 +43,8 @@ class Setting:
         return schema
 
     def __get_pydantic_json_schema__(self, source: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        return {**handler(source), "description": self.doc}
+        found = {**handler(source), "description": self.doc}
+        return {**found, "examples": list(self.examples)} if self.examples else found
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

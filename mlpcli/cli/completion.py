@@ -28,10 +28,11 @@ def complete_setting(incomplete: str) -> Found:
 
 
 def complete_metric(incomplete: str) -> Found:
-    """`METRIC=` for each metric."""
+    """`METRIC=` for each metric, and `METRIC.low=` for the lower end of its interval."""
     from mlpcli.evaluation.metrics import METRICS
 
-    return [(f"{name}=", "") for name in METRICS]
+    found = [(f"{name}=", metric.doc) for name, metric in METRICS.items()]
+    return found + [(f"{name}.low=", metric.doc) for name, metric in METRICS.items() if metric.has_interval]
 
 
 def complete_recipe(incomplete: str) -> list[str]:

@@ -54,7 +54,7 @@ def shell(folder):
         (["init", "a.csv", "--recipe", ""], ["strong", "fast", "textbook"]),
         (["init", "a.csv", "--task", "re"], ["regression"]),
         (["predict", "w.npz", "t.csv", "--on-drift", "f"], ["fail"]),
-        (["eval", "w.npz", "t.csv", "--min", "accu"], ["accuracy="]),
+        (["eval", "w.npz", "t.csv", "--min", "accu"], ["accuracy=", "accuracy.low="]),
     ],
 )
 def test_bash_completes(shell, words, offered):

@@ -65,6 +65,8 @@ def _place(spec: FieldSpec, is_key: bool = False) -> dict[str, Any]:
         found["description"] = spec.doc
     if is_key and "default" in spec.schema and not is_section:
         found["default"] = spec.default
+    if is_key and "examples" in spec.schema and spec.kind != "map":
+        found["examples"] = spec.schema["examples"]
     alternatives = list(_alternatives(spec))
     if is_key and is_section and not spec.required:  # `training:` with nothing behind it
         alternatives.append({"type": "null"})
@@ -120,7 +122,9 @@ def _forms(leaf: FieldSpec, place: FieldSpec) -> Iterator[dict[str, Any]]:
             yield {"type": "string"}
         yield {"type": "array", "items": _place(leaf.item(0))}
     elif leaf.kind == "map":
-        yield {"type": "object", "additionalProperties": _place(leaf.item(""))}
+        value = _place(leaf.item(""))
+        known = dict.fromkeys(place.schema.get("examples", []), value)
+        yield {"type": "object", **({"properties": known} if known else {}), "additionalProperties": value}
     elif leaf.kind != "choice":
         yield _scalar(leaf)
 

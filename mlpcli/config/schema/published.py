@@ -63,6 +63,7 @@ def _values(place: Mapping[str, Any]) -> Iterator[str]:
             yield from ("true", "false")
         if form.get("type") == "null":
             yield "null"
+    yield from place.get("examples", [])
     default = place.get("default")
     if isinstance(default, int | float) and not isinstance(default, bool):
         yield json.dumps(default)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
-from mlpcli.config.schema.sections import ExpectConfig, Members
+from mlpcli.config.schema.network import Members
+from mlpcli.config.schema.sections import ExpectConfig
 from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target
 from mlpcli.workflows.preparing.splitting import split_table

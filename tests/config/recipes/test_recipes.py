@@ -10,7 +10,7 @@ from mlpcli.config.loading import config_from_text
 from mlpcli.config.recipes.lines import sections
 from mlpcli.config.recipes.sizes import RECIPES, Facts, cheaper, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
-from mlpcli.config.schema.sections import ModelConfig
+from mlpcli.config.schema.network import ModelConfig
 from tests.program import ROOT
 
 TASKS = ("classification", "regression", "multilabel")

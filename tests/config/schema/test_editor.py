@@ -74,6 +74,8 @@ def test_short_forms_and_variables_are_not_marked(editor, sections):
         ),
         ("training:\n  optimizer:\n    name: adam\n    |", "beta1", "Memory of the mean gradient."),
         ("model:\n  activation: |", "gelu", ""),
+        ("training:\n  early_stopping:\n    metric: |", "balanced_accuracy", ""),
+        ("expect:\n  min:\n    |", "roc_auc", ""),
     ],
 )
 def test_keys_and_values_are_completed_with_what_they_mean(editor, text, label, description):

@@ -15,6 +15,7 @@ from mlpcli.config.schema.json_schema import VARIABLE_PATTERN, json_schema, json
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError
+from mlpcli.evaluation.metrics import METRICS
 from tests.config import test_complaints
 from tests.config.yaml.test_dumping import values_of
 from tests.program import ROOT
@@ -54,17 +55,6 @@ def wrong_sections():
             yield make(*row)
 
 
-def objects_in(schema):
-    if isinstance(schema, dict):
-        if "properties" in schema:
-            yield schema
-        for inner in schema.values():
-            yield from objects_in(inner)
-    elif isinstance(schema, list):
-        for inner in schema:
-            yield from objects_in(inner)
-
-
 def test_the_published_file_is_what_the_code_generates():
     assert PUBLISHED.read_text("utf-8") == json_schema_text(), (
         f"run: python -m mlpcli.config.schema.json_schema > {PUBLISHED.relative_to(ROOT)}"
@@ -78,12 +68,22 @@ def test_it_is_a_schema_of_draft_07_without_words_of_later_drafts():
 
 
 def test_every_mapping_refuses_other_keys_and_every_key_says_what_it_is():
-    found = list(objects_in(SCHEMA))
+    found = [SCHEMA, *(one for one in SCHEMA["definitions"].values() if one["type"] == "object")]
     assert len(found) > 40
     for one in found:
         assert one["additionalProperties"] is False
         for key, inner in one["properties"].items():
             assert key == "name" or inner["description"].endswith("."), key
+
+
+def test_metrics_are_offered_and_others_may_stand_there():
+    definitions = SCHEMA["definitions"]
+    assert {"auto", "loss", *METRICS} == set(definitions["EarlyStopping"]["properties"]["metric"]["examples"])
+    for key in ("min", "max"):
+        assert definitions["ExpectConfig"]["properties"][key]["properties"].keys() == METRICS.keys()
+    assert is_valid({"expect": {"min": {"f1[a]": 0.5, "accuracy.low": 0.5}, "max": {"log_loss": "${BOUND}"}}})
+    assert not is_valid({"expect": {"min": {"accuracy": "high"}}})
+    assert not is_valid({"expect": {"min": {"f1[a]": "high"}}})
 
 
 def test_names_of_parts_are_described_one_by_one():

@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from mlpcli.config.schema.sections import HiddenActivation, OutputActivation
+from mlpcli.config.schema.network import HiddenActivation, OutputActivation
 from mlpcli.nn.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, InitializerName
 from mlpcli.nn.losses import Loss
