@@ -34,6 +34,7 @@ from mlpcli.cli.verbs.init import init
 from mlpcli.cli.verbs.inspect import inspect
 from mlpcli.cli.verbs.plot import plot
 from mlpcli.cli.verbs.predict import predict
+from mlpcli.cli.verbs.report import report
 from mlpcli.cli.verbs.repro import repro
 from mlpcli.cli.verbs.runs import runs
 from mlpcli.cli.verbs.schema import schema
@@ -72,6 +73,7 @@ app.command("search", cls=TextVerb)(search)
 app.command("predict", cls=TextVerb)(predict)
 app.command("eval", cls=TextVerb)(evaluate)
 app.command("compare", cls=TextVerb)(compare)
+app.command("report", cls=TextVerb)(report)
 app.command("explain", cls=TextVerb)(explain)
 app.command("export", cls=TextVerb)(export)
 app.command("inspect", cls=TextVerb)(inspect)

@@ -91,6 +91,10 @@ that is missed is exit code 1; the run is kept.
   the most the process has held; where more is expected the training does not start (exit code 2).
   A table that does not fit is trained on from disk ([data.md](data.md#larger-than-memory)).
   `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
+    "report": """\
+[report.md](report.md) says what is on the page and which rows are behind it. Without `TABLE` it is the test file of the
+config, if that is there, else the page has what the model knows of itself. Gates that are missed are exit code 1; those
+of `expect` in the run's config judge where none are given. The page is written all the same.""",
     "plot": """\
 `RUN` is the folder of a run or a file in it; a run under way, or one that was interrupted, is found by the name it will
 have. Of one run both sides are drawn, and the mark on the axis is the epoch that is kept. Of several runs there is a

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlpcli.report.drawing import FAINT, SERIES, image, legend_text, new_figure, styled, use_log_scale
+from mlpcli.report.drawing import FAINT, SERIES, image, legend_above, legend_text, new_figure, styled, use_log_scale
 
 MOST_POINTS = 2000  # of a line; more do not show
 MOST_LEGENDS = 20
@@ -45,7 +45,10 @@ def draw_curves(axes: Any, runs: Sequence[Mapping[str, Any]], metric: str, is_lo
         use_log_scale(axes)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(handles[:MOST_LEGENDS], labels[:MOST_LEGENDS], fontsize=9)
+        if is_one:
+            legend_above(axes, 3)
+        else:
+            axes.legend(handles[:MOST_LEGENDS], labels[:MOST_LEGENDS], fontsize=9)
 
 
 def _thinned(epochs: Sequence[int], values: Sequence[float]) -> tuple[Sequence[int], Sequence[float]]:

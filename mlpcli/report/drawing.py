@@ -5,14 +5,22 @@ It is loaded when the first figure is drawn.
 
 import importlib
 import io
+import re
+import warnings
+import zlib
+from collections.abc import Callable
+from html import escape
 from typing import Any
 
 from mlpcli.errors import MlpError
+from mlpcli.messages import on_one_line
 
 IMAGES = (".svg", ".png")
 # Told apart by readers who do not see red or green, and on white by a contrast of 3 to 1 or more.
-INK, FAINT, GRID = "#24292f", "#656d76", "#d8dee4"
+INK, FAINT, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
 SERIES = ("#0969da", "#bc4c00", "#8250df", "#1a7f64", "#bf3989", "#6e5a00", "#57606a", "#cf222e")
+# What the page calls these colours, so that each theme has its own.
+NAMES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {one: f"s{n}" for n, one in enumerate(SERIES)}
 STYLE = {
     "axes.edgecolor": FAINT,
     "axes.grid": True,
@@ -73,14 +81,52 @@ def use_log_scale(axes: Any) -> None:
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+def legend_above(axes: Any, columns: int) -> None:
+    """The names of the lines above them, where they hide none."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2, columnspacing=1.2,
+                handlelength=1.4, fontsize=9)  # fmt: skip
+
+
 def legend_text(name: str) -> str:
     """A name as a legend shows it: one that begins with an underscore would be left out."""
     return f" {name}" if name.startswith("_") else name
 
 
-def image(figure: Any, ending: str) -> bytes:
+def image(figure: Any, ending: str, is_transparent: bool = False) -> bytes:
     """The figure as the format of an ending in `IMAGES`; to be called in `styled`."""
     target = io.BytesIO()
     metadata = {"Date": None} if ending == ".svg" else {"Software": None}
-    figure.savefig(target, format=ending.removeprefix("."), metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that the font has not: a browser has others
+        figure.savefig(target, format=ending.removeprefix("."), metadata=metadata, transparent=is_transparent)
     return target.getvalue()
+
+
+def inline(name: str, width: float, height: float, draw: Callable[[Any], None]) -> str:
+    """The SVG of a figure that `draw` fills, to stand in a page, in the colours of its theme.
+
+    `name` is what a screen reader says of it; width and height are in inches. To be called in `styled`.
+    """
+    figure = new_figure(width, height)
+    draw(figure)
+    text = image(figure, ".svg", is_transparent=True).decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", text, flags=re.DOTALL)
+    prefix = f"f{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}-"
+    text = re.sub(r"<[^>]*>", lambda tag: _for_page(tag[0], prefix), text)
+    opening = f'<svg viewBox="0 0 {width * 72:g} {height * 72:g}" role="img" aria-label="{escape(on_one_line(name))}"'
+    opening += ' xmlns:xlink="http://www.w3.org/1999/xlink">'
+    text = re.sub(r"<svg\b[^>]*>", lambda _: opening, text, count=1)
+    return re.sub(r"\n\s*", "\n", text).strip()
+
+
+def _for_page(tag: str, prefix: str) -> str:
+    """A tag with names of its own, as several figures stand in a page, two decimals, and colours by their names."""
+    tag = re.sub(r'(\bid="|href="#|url\(#)', lambda found: found[1] + prefix, tag)
+    tag = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
+    return re.sub(r"#[0-9a-fA-F]{6}\b", _themed, tag)
+
+
+def _themed(found: "re.Match[str]") -> str:
+    name = NAMES.get(found[0].lower())
+    return found[0] if name is None else f"var(--{name})"

@@ -73,7 +73,7 @@ def compare(request: CompareRequest) -> CompareResult:
     if not 0.0 <= request.margin < float("inf"):
         raise MlpError(f"--margin {request.margin:g}: must be 0 or more, in the unit of the metric.")
     old, new = load_model(request.old), load_model(request.new)
-    _refuse_other_task(request, old, new)
+    refuse_other_task(request.old, request.new, old, new)
     target = new.target
     names = answer_names(target)
     known = metric_names(target.task, names)
@@ -87,7 +87,7 @@ def compare(request: CompareRequest) -> CompareResult:
             f"mlp eval shows it for each model. Metrics that can decide: {others}"
         )
     metrics = list(dict.fromkeys([*main_metrics(target.task, names), metric]))
-    weight, notes = _common_weight(old, new)
+    weight, notes = common_weight(old, new)
     tables = _read(request, (old, new), weight)
     notes += tables[1].notes
     old_rows, _ = rows_with_target(tables[0], target.names)
@@ -153,10 +153,10 @@ def _predicted(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list
     return Prediction(answers, model.threshold), found
 
 
-def _refuse_other_task(request: CompareRequest, old: Model, new: Model) -> None:
+def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> None:
     """Raise MlpError unless both models answer the same question."""
     before, after = old.target, new.target
-    both = f"{request.old} and {request.new}"
+    both = f"{old_path} and {new_path}"
     if before.task != after.task:
         raise MlpError(f"{both}: one is for {before.task}, the other for {after.task}: nothing to compare.")
     if before.names != after.names:
@@ -176,7 +176,7 @@ def _possible(target: Any) -> tuple[str, ...]:
     return tuple(text for texts in target.levels for text in texts) if isinstance(target, BooleanTarget) else ()
 
 
-def _common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
+def common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
     """The column of weights that both models were trained with, and what the user should know."""
     if old.weight_column == new.weight_column:
         return new.weight_column, []

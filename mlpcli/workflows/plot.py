@@ -86,11 +86,11 @@ def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: st
     curves = Curves(chosen, tuple(runs), notes)
     if image:
         check_path(image)
-        write_file(image, curves_image(_series(curves), chosen, is_log, image))
+        write_file(image, curves_image(series(curves), chosen, is_log, image))
     return curves
 
 
-def _series(curves: Curves) -> list[dict[str, Any]]:
+def series(curves: Curves) -> list[dict[str, Any]]:
     """Each run with its points, as the room that draws takes them."""
     return [
         {

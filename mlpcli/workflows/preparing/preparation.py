@@ -84,6 +84,7 @@ class Prepared:
     apart: Part | None = None  # rows that calibrate intervals, and do nothing else
     interval_by: ColumnSchema | None = None  # the column of groups of intervals
     start: Start | None = None
+    members_temperature: float | None = None  # that the logits of each member were divided by after the training
 
     @property
     def network(self) -> Network:

@@ -131,6 +131,7 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
         temperature = judge_of(prepared, validation, "log_loss").members_temperature(each)
         for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
             scale_logits(own, flat, 1.0 / temperature)
+        prepared = replace(prepared, members_temperature=temperature)
         options = replace(options, calibration="none")
     outputs = _outputs(prepared, validation, ensemble)
     target, state = prepared.target, prepared.target_state

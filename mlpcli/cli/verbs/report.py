@@ -1,0 +1,100 @@
+"""`mlp report`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlpcli.cli.document import Block, Document, Paragraph
+from mlpcli.cli.options import (
+    Confidence,
+    Delimiter,
+    Encoding,
+    Html,
+    Json,
+    Markdown,
+    Maximum,
+    Minimum,
+    Quiet,
+    Replicates,
+    form_of,
+    parse_count,
+)
+from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
+from mlpcli.messages import count, duration, size
+
+if TYPE_CHECKING:
+    from mlpcli.workflows.report import ReportResult
+
+
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or a model file.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="Table with the target column, or -; the config's test file if not given."
+        ),
+    ] = "",
+    compare: Annotated[
+        str, typer.Option("--compare", metavar="OLD", help="Another run or model file, judged on the same rows.")
+    ] = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")] = "report.html",
+    minimum: Minimum = None,
+    maximum: Maximum = None,
+    confidence: Confidence = "0.95",
+    replicates: Replicates = "",
+    seed: Annotated[str, typer.Option("--seed", help="Seed of the shuffles.")] = "0",
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    markdown: Markdown = False,
+    html: Html = False,
+) -> None:
+    """Write a page of HTML on a run and what it does on a table: scores, curves, columns, groups, record.
+
+    Example: mlp report runs/penguins test.csv -o report.html
+    """
+    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.rendering.terminal import Screen
+    from mlpcli.cli.verbs.eval_options import read_certainty, read_gates
+    from mlpcli.workflows.report import ReportRequest
+    from mlpcli.workflows.report import report as write_report
+
+    form, screen = form_of(json, markdown, html), Screen(quiet)
+    gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
+    request = ReportRequest(
+        run, source, compare, output, gates, bounds, delimiter, encoding, parse_count("--seed", seed)
+    )
+    with shown_work(screen, "reporting"):
+        result = write_report(request)
+    screen.give(document(result), as_json(result), form)
+    refuse_missed(result.verdicts)
+
+
+def document(result: "ReportResult") -> Document:
+    """The verdict, the gates, and where the page is."""
+    blocks: list[Block] = [Paragraph(result.verdict), *gate_blocks(result.verdicts)]
+    blocks.append(
+        Paragraph(f"Wrote {result.path} ({size(result.n_bytes)}, {duration(result.seconds)}). Open it in a browser.")
+    )
+    title = f"{count(result.n_rows, 'row')} of {result.source}" if result.source else ""
+    heading = f"mlp report: {tally(result.verdicts)}" if result.verdicts else "mlp report"
+    return Document(title, blocks, result.notes, heading)
+
+
+def as_json(result: "ReportResult") -> dict[str, Any]:
+    """Where the page is, what it says in numbers, and its sections."""
+    return {
+        "page": result.path,
+        "bytes": result.n_bytes,
+        "table": result.source or None,
+        "n_rows": result.n_rows,
+        "n_sampled": result.n_sampled,
+        "verdict": result.verdict,
+        "scores": result.scored.scores,
+        "intervals": {key: {"low": one.low, "high": one.high} for key, one in result.scored.intervals.items()},
+        "gates": gates_json(result.verdicts),
+        "passed": all(verdict.passed for verdict in result.verdicts),
+        "sections": result.sections,
+        "notes": result.notes,
+    }

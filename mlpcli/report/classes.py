@@ -1,0 +1,296 @@
+"""What is said of probabilities: confusion, curves of all thresholds, calibration, and how they are spread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.evaluation.uncertainty.proportions import wilson
+from mlpcli.messages import count, middle_cut, number
+from mlpcli.report.binning import (
+    HISTOGRAM_BINS,
+    Bools,
+    Ranking,
+    Reliability,
+    Values,
+    fraction,
+    probability_histogram,
+    ranking,
+    thinned,
+)
+from mlpcli.report.drawing import FAINT, PAPER, SERIES, inline, legend_above, legend_text
+from mlpcli.report.page import Block, Cell, Column, Figure, Prose, Section, Table
+
+Z = 1.96  # of the lines at the points of a reliability
+SIZE = (4.5, 3.3)  # inches, of most figures
+MOST_CURVES = 6  # in one figure
+MOST_MATRIX = 30  # classes
+MOST_PAIRS = 15
+MOST_NAME = 20  # letters of a name in a figure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Something that a row is or is not: a class, or the yes of a target; `threshold` above which it is claimed."""
+
+    name: str
+    is_true: Bools
+    p: Values
+    threshold: float | None
+
+
+def short(name: str) -> str:
+    """A name as a figure has room for it."""
+    return middle_cut(name, MOST_NAME)
+
+
+def percent(part: float) -> str:
+    """0.4%, 12%, 99.6%; all and nothing only where it is."""
+    value = 100 * part
+    if not (0 < value < 9.95 or 90.05 < value < 100):
+        return f"{value:.0f}%"
+    return "over 99.9%" if value >= 99.95 else "under 0.1%" if value < 0.05 else f"{value:.1f}%"
+
+
+def confusion_section(matrix: NDArray[Any], labels: Sequence[str]) -> Section:
+    """The matrix, or of many classes none, the scores of each class, and the pairs that are most often confused."""
+    rows = matrix.sum(axis=1)
+    total, right = float(matrix.sum()), float(np.trace(matrix))
+    blocks: list[Block] = []
+    if len(labels) <= MOST_MATRIX:
+        blocks.append(_matrix(matrix, labels))
+    pairs = [(float(matrix[i, j]), i, j) for i, j in zip(*np.nonzero(matrix), strict=True) if i != j]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    blocks.append(_by_class(matrix, labels))
+    if pairs:
+        n, i, j = pairs[0]
+        shown = pairs[:MOST_PAIRS]
+        blocks.append(
+            Table(
+                "Most confused pairs",
+                [Column("truth", True), Column("answer", True), Column("rows"), Column("of that class")],
+                [
+                    (
+                        labels[i],
+                        labels[j],
+                        Cell(_amount(n), n, bar=n / pairs[0][0]),
+                        Cell(percent(n / rows[i]), n / rows[i]),
+                    )
+                    for n, i, j in shown
+                ],
+                f"The commonest mistake: {_rows(n)} of {labels[i]}, {percent(n / rows[i])} of them, "
+                f"are called {labels[j]}." + (f" {len(pairs) - len(shown)} rarer pairs are left out."
+                                              if len(pairs) > len(shown) else ""),
+                is_sortable=True,
+            )
+        )  # fmt: skip
+    lead = f"{_amount(right)} of {_amount(total)} rows get their own class; {_amount(total - right)} get another one."
+    return Section("confusion", "Confusion", blocks, lead)
+
+
+def _amount(value: float) -> str:
+    """A number of rows, or a sum of weights."""
+    return number(value) if value % 1 else f"{value:,.0f}".replace(",", " " if value >= 10_000 else "")
+
+
+def _rows(value: float) -> str:
+    return f"{_amount(value)} {'row' if value == 1 else 'rows'}"
+
+
+def _matrix(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
+    rows: list[Sequence[Cell | str]] = []
+    for label, row in zip(labels, matrix, strict=True):
+        total = float(row.sum())
+        cells = [
+            Cell(_amount(float(n)), float(n), "" if n else "faint", heat=fraction(n, total) if n else None) for n in row
+        ]
+        rows.append([label, *cells, Cell(_amount(total), total, "faint")])
+    name = "Confusion matrix: a row for each true class, a column for each answer"
+    columns = [Column("truth", True), *map(Column, labels), Column("rows")]
+    return Table(name, columns, rows, "The stronger the colour, the larger the part of the true class.", True)
+
+
+def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
+    hits, truth, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    rows = []
+    for label, hit, n, claimed in zip(labels, hits, truth, said, strict=True):
+        found, right = fraction(hit, n), fraction(hit, claimed)
+        of_found = Cell(percent(found), found, bar=found) if n else Cell("no such row", -1.0, "faint")
+        of_right = Cell(percent(right), right, bar=right) if claimed else Cell("never answered", -1.0, "warning")
+        rows.append((label, Cell(_amount(float(n)), float(n)), of_found, of_right))
+    known = [(fraction(hit, n), label) for label, hit, n in zip(labels, hits, truth, strict=True) if n]
+    worst = min(known, default=(1.0, ""))
+    sentence = f"The class that is missed most: {worst[1]}, of which {percent(worst[0])} are found."
+    if worst[0] == 1.0:
+        sentence = "No row of any class is missed."
+    columns = [Column("class", True), Column("rows"), Column("found (recall)"), Column("right when said (precision)")]
+    return Table("By class", columns, rows, sentence, is_sortable=True)
+
+
+def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Section | None:
+    """ROC and precision-recall; None where no outcome has rows of both kinds."""
+    known = [one for one in outcomes if one.is_true.any() and not one.is_true.all()]
+    if not known:
+        return None
+    found = [ranking(one.is_true, one.p, weights) for one in known]
+    # Of many the ones that are told from the others worst, in their own order.
+    worst = sorted(np.argsort([curve.area for curve in found], kind="stable")[:MOST_CURVES].tolist())
+    shown, curves = [known[place] for place in worst], [found[place] for place in worst]
+    first, best = shown[0], curves[0]
+    is_one = len(shown) == 1
+    roc = f"Of a row that is {first.name} and one that is not, the first gets the higher probability in "
+    roc += f"{percent(best.area)} of all pairs."
+    precision = (
+        f"Averaged over all thresholds, {percent(best.average_precision)} of the rows called {first.name} are it; "
+    )
+    precision += f"claiming it of every row would give {percent(float(np.average(first.is_true, weights=weights)))}."
+    if not is_one:
+        order = np.argsort([curve.area for curve in curves])
+        low, high = (int(order[place]) for place in (0, -1))
+        areas = number(curves[high].area), number(curves[low].area)
+        roc = (
+            f"{shown[high].name} is told from the others best (area {areas[0]}), {shown[low].name} worst ({areas[1]})."
+        )
+        if areas[0] == areas[1]:
+            roc = f"All are told from the others equally well (area {areas[0]})."
+        order = np.argsort([curve.average_precision for curve in curves])
+        low, high = (int(order[place]) for place in (0, -1))
+        averages = number(curves[high].average_precision), number(curves[low].average_precision)
+        precision = (
+            f"Average precision is {averages[0]} for {shown[high].name} and {averages[1]} for {shown[low].name}."
+        )
+        if averages[0] == averages[1]:
+            precision = f"Average precision is {averages[0]} for all of them."
+    if is_one and first.threshold is not None:
+        place = best.at(first.threshold)
+        roc += f" At the threshold {number(first.threshold)} it finds {percent(best.recall[place])} of them and claims "
+        roc += f"{percent(best.false_rate[place])} of the others."
+        precision += f" At the threshold {number(first.threshold)} it is {percent(best.precision[place])}."
+    lead = "What any threshold would give. " + ("The point is the threshold that is in use." if is_one else "")
+    blocks: list[Block] = [
+        Figure("ROC curve", inline("ROC curve", *SIZE, partial(_draw_roc, shown, curves)), roc),
+        Figure(
+            "Precision and recall",
+            inline("Precision and recall", *SIZE, partial(_draw_recall, shown, curves)),
+            precision,
+        ),
+    ]  # fmt: skip
+    if len(known) > len(shown):
+        blocks.append(Prose(f"{len(known) - len(shown)} more, which are told apart better, are not drawn.", "faint"))
+    return Section("thresholds", "Thresholds", blocks, lead)
+
+
+def _draw_roc(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1)
+    for place, (one, curve) in enumerate(zip(outcomes, curves, strict=True)):
+        label = legend_text(f"{short(one.name)}  {number(curve.area)}")
+        axes.plot(*thinned(curve.false_rate, curve.recall), color=SERIES[place], label=label)
+        _mark(axes, one, curve, curve.false_rate, curve.recall, SERIES[place])
+    _rate_axes(axes, "others claimed (false positive rate)", "found (recall)", "lower right")
+
+
+def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
+    axes = figure.subplots()
+    for place, (one, curve) in enumerate(zip(outcomes, curves, strict=True)):
+        label = legend_text(f"{short(one.name)}  {number(curve.average_precision)}")
+        axes.plot(*thinned(curve.recall, curve.precision), color=SERIES[place], label=label)
+        _mark(axes, one, curve, curve.recall, curve.precision, SERIES[place])
+    _rate_axes(axes, "found (recall)", "right when said (precision)", "lower left")
+
+
+def _mark(axes: Any, one: Outcome, curve: Ranking, x: Values, y: Values, colour: str) -> None:
+    if one.threshold is not None:
+        place = curve.at(one.threshold)
+        style = {"markersize": 8, "markeredgecolor": PAPER, "markeredgewidth": 1.5}
+        axes.plot([x[place]], [y[place]], color=colour, marker="o", **style)
+
+
+def _rate_axes(axes: Any, x: str, y: str, legend: str) -> None:
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.04)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.legend(loc=legend, fontsize=9)
+
+
+def calibration_section(
+    after: Reliability, before: Reliability | None, temperature: float | None, what: str
+) -> Section:
+    """Whether the probabilities of `what` come true; `before` is without the temperature, None where there is none."""
+    signed = float(((after.said - after.true) * after.n).sum() / after.n.sum())
+    way = "too high" if signed > 0 else "too low"
+    sentence = f"On average a probability is {number(after.gap)} away from how often it comes true"
+    sentence += f", mostly {way}" if abs(signed) > after.gap / 2 else ""
+    if before is not None and temperature is not None:
+        sentence += f"; without the temperature {number(temperature)} it would be {number(before.gap)}"
+    name = "Reliability"
+    svg = inline(name, *SIZE, partial(_draw_reliability, after, before))
+    lead = f"How often {what} comes true, by the probability that is given to it. Lines are 95% intervals."
+    return Section("calibration", "Calibration", [Figure(name, svg, f"{sentence}.")], lead)
+
+
+def _draw_reliability(after: Reliability, before: Reliability | None, figure: Any) -> None:
+    axes, below = figure.subplots(2, sharex=True, height_ratios=[4, 1])
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1, label="as it should be")
+    if before is not None:
+        axes.plot(before.said, before.true, color=SERIES[1], marker="s", markersize=4, linewidth=1.2, label="before")
+    for said, true, n in zip(after.said, after.true, after.n, strict=True):
+        ends = wilson(float(true), float(n), Z)
+        axes.plot([said, said], [ends.low, ends.high], color=SERIES[0], linewidth=1.2, alpha=0.7)
+    axes.plot(after.said, after.true, color=SERIES[0], marker="o", markersize=5, label="after" if before else "model")
+    axes.set_ylabel("comes true")
+    axes.set_ylim(-0.04, 1.04)
+    legend_above(axes, 3)
+    below.bar(after.said, after.n / after.n.sum(), width=0.06, color=SERIES[0], alpha=0.6)
+    below.set_ylabel("rows")
+    below.set_yticks([])
+    below.grid(visible=False)
+    below.set_xlabel("probability")
+    below.set_xlim(-0.02, 1.02)
+
+
+def spread_section(outcomes: Sequence[Outcome], weights: Values | None) -> Section:
+    """The probabilities of rows that are something, and of rows that are not."""
+    common = sorted(outcomes, key=lambda one: -int(np.count_nonzero(one.is_true)))[:MOST_CURVES]
+    blocks: list[Block] = []
+    for one in [one for one in outcomes if any(one is other for other in common)]:
+        name = f"Probability of {one.name}"
+        draw = partial(_draw_spread, one, weights)
+        blocks.append(Figure(name, inline(name, 4.5, 2.6, draw), _spread_sentence(one)))
+    lead = "The further apart the two, the surer the model."
+    return Section("scores", "Probabilities by truth", blocks, lead)
+
+
+def _spread_sentence(one: Outcome) -> str:
+    parts = []
+    for is_it, own in ((True, one.p[one.is_true]), (False, one.p[~one.is_true])):
+        if len(own):
+            what = f"rows that are {one.name}" if is_it else "others"
+            low = (
+                f"more than {number(float(np.median(own)))}" if is_it else f"less than {number(float(np.median(own)))}"
+            )
+            parts.append(f"half of the {count(len(own), 'row')} that are {one.name} get {low}" if is_it
+                         else f"half of the {what} get {low}")  # fmt: skip
+    text = ", ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _draw_spread(one: Outcome, weights: Values | None, figure: Any) -> None:
+    axes = figure.subplots()
+    edges = np.linspace(0.0, 1.0, HISTOGRAM_BINS + 1)
+    for is_it, colour, label in ((False, SERIES[6], "others"), (True, SERIES[0], short(one.name))):
+        rows = one.is_true == is_it
+        if rows.any():
+            heights = probability_histogram(one.p[rows], None if weights is None else weights[rows])
+            axes.stairs(heights, edges, color=colour, fill=True, alpha=0.35)
+            axes.stairs(heights, edges, color=colour, linewidth=1.2, label=legend_text(label))
+    if one.threshold is not None:
+        axes.axvline(one.threshold, color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2, label="threshold")
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("probability")
+    axes.set_ylabel("part of the rows")
+    legend_above(axes, 3)

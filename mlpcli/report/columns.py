@@ -1,0 +1,140 @@
+"""What is said of input columns: which matter, and how answers go with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.messages import count, interval, number
+from mlpcli.report.classes import short
+from mlpcli.report.drawing import FAINT, SERIES, inline, legend_above, legend_text
+from mlpcli.report.page import Block, Figure, Prose, Section
+
+MOST_BARS = 20
+MOST_LINES = 6  # answers in a dependence
+LETTERS_OF_AXIS = 36  # that stand side by side below a figure
+ROW_HEIGHT = 0.26  # inches
+
+
+@dataclass(frozen=True)
+class Worth:
+    """How much worse the score gets without a column; the ends are NaN without an interval."""
+
+    name: str
+    loss: float
+    low: float
+    high: float
+
+
+def importance_section(
+    found: Sequence[Worth], metric: str, falls: bool, n_rows: int, together: Sequence[str]
+) -> Section:
+    """Columns by their worth, the largest first; `together` are sentences on columns that go together."""
+    shown = found[:MOST_BARS]
+    first = shown[0]
+    way = "falls" if falls else "rises"
+    sentence = (
+        f"Shuffling {first.name} costs most: {metric} {way} by {number(first.loss)} {interval(first)}".rstrip() + "."
+    )
+    idle = [one.name for one in found if not one.low > 0]
+    if idle and len(idle) < len(found):
+        sentence += f" {count(len(idle), 'column')} of {len(found)} cannot be told from useless ones."
+    name = f"{metric} {way} by"
+    height = 0.9 + ROW_HEIGHT * len(shown)
+    title = "Importance of the columns"
+    blocks: list[Block] = [Figure(title, inline(title, 4.5, height, partial(_draw_worth, shown, name)), sentence)]
+    blocks += [Prose(text) for text in together]
+    if len(found) > len(shown):
+        blocks.append(Prose(f"{len(found) - len(shown)} further columns matter less.", "faint"))
+    lead = f"How much worse {metric} gets when the cells of a column are shuffled, on {count(n_rows, 'row')}. "
+    return Section("importance", "Importance", blocks, lead + "Lines are confidence intervals.")
+
+
+def _draw_worth(shown: Sequence[Worth], name: str, figure: Any) -> None:
+    axes = figure.subplots()
+    places = np.arange(len(shown))[::-1]
+    axes.barh(places, [one.loss for one in shown], height=0.66, color=SERIES[0], alpha=0.75)
+    for place, one in zip(places, shown, strict=True):
+        if one.low == one.low:
+            axes.plot([one.low, one.high], [place, place], color=FAINT, linewidth=1.6)
+    axes.set_yticks(places, [short(one.name) for one in shown])
+    axes.axvline(0.0, color=FAINT, linewidth=0.8)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(-0.6, len(shown) - 0.4)
+    axes.set_xlabel(name)
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The mean answers (n_values, n_answers) with every row at each value of a column; numbers are a curve."""
+
+    name: str
+    values: Sequence[str]
+    numbers: Sequence[float] | None
+    mean: NDArray[np.float64]
+
+
+def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what: str, n_rows: int) -> Section:
+    """A figure for each column, all over the same range of answers."""
+    lines = list(range(len(answers)))
+    if what == "probability" and len(answers) == 2:
+        lines = [1]
+    lines = lines[:MOST_LINES]
+    means = np.concatenate([one.mean[:, lines].ravel() for one in found])
+    room = (means.max() - means.min()) * 0.06 or 0.05
+    ends = float(means.min() - room), float(means.max() + room)
+    blocks: list[Block] = []
+    for one in found:
+        name = f"Answers by {one.name}"
+        draw = partial(_draw_dependence, one, [(place, answers[place]) for place in lines], ends, what)
+        blocks.append(
+            Figure(
+                name,
+                inline(name, 4.5, 2.9 if len(lines) > 1 else 2.6, draw),
+                _dependence_sentence(one, answers, lines, what),
+            )
+        )
+    lead = (
+        f"The mean answer to {count(n_rows, 'row')} when all have the value of the axis, their other cells unchanged."
+    )
+    if len(answers) > max(lines) + 1:
+        lead += f" {MOST_LINES} of {len(answers)} answers are drawn."
+    return Section("dependence", "How answers go with a column", blocks, lead)
+
+
+def _dependence_sentence(one: Dependence, answers: Sequence[str], lines: Sequence[int], what: str) -> str:
+    moved = one.mean[:, list(lines)].max(axis=0) - one.mean[:, list(lines)].min(axis=0)
+    line = lines[int(np.argmax(moved))]
+    column = one.mean[:, line]
+    low, high = int(np.argmin(column)), int(np.argmax(column))
+    of = f"the mean probability of {answers[line]}" if what == "probability" else f"the mean {answers[line]}"
+    if not float(moved.max()) > 0:
+        return f"{of[0].upper()}{of[1:]} does not depend on it."
+    return (
+        f"{of[0].upper()}{of[1:]} is lowest, {number(float(column[low]))}, at {one.values[low]}, and highest, "
+        f"{number(float(column[high]))}, at {one.values[high]}."
+    )
+
+
+def _draw_dependence(
+    one: Dependence, lines: Sequence[tuple[int, str]], ends: tuple[float, float], what: str, figure: Any
+) -> None:
+    axes = figure.subplots()
+    places = np.arange(len(one.values)) if one.numbers is None else np.asarray(one.numbers)
+    for number_of, (place, name) in enumerate(lines):
+        style = "none" if one.numbers is None else "solid"
+        axes.plot(places, one.mean[:, place], color=SERIES[number_of], linestyle=style, marker="o", markersize=4,
+                  label=legend_text(short(name)))  # fmt: skip
+    if one.numbers is None:
+        turned = sum(map(len, one.values)) > LETTERS_OF_AXIS
+        names = [text if len(text) <= 12 else f"{text[:11]}…" for text in one.values]
+        axes.set_xticks(places, names, rotation=40 if turned else 0, ha="right" if turned else "center")
+    axes.set_xlabel(short(one.name))
+    axes.set_ylabel(what if len(lines) > 1 or what != "probability" else f"p({short(lines[0][1])})")
+    axes.set_ylim(*ends)
+    if len(lines) > 1:
+        legend_above(axes, 3)

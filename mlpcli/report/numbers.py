@@ -1,0 +1,134 @@
+"""What is said of predicted numbers: beside the true ones, and what is left between them."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlpcli.messages import count, number
+from mlpcli.report.binning import Band, Density, Values, density, quantile_band
+from mlpcli.report.drawing import INK, SERIES, inline, load
+from mlpcli.report.page import Block, Cell, Column, Figure, Section, Table
+
+SIZE = (4.5, 3.6)
+MOST_TARGETS = 4
+SHADES = 6  # of a density
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def numbers_section(names: Sequence[str], truth: Values, answers: Values) -> Section:
+    """Truth (n_rows, n_targets) and answers alike; of many targets the first."""
+    blocks: list[Block] = []
+    for place, name in enumerate(names[:MOST_TARGETS]):
+        y, answer = truth[:, place], answers[:, place]
+        of = f" of {name}" if len(names) > 1 else ""
+        blocks += [_against(name, of, y, answer), _residuals(name, of, y, answer), _by_quantile(of, y, answer)]
+    lead = "Shades are numbers of rows; the outermost ones may lie beyond the axes."
+    if len(names) > MOST_TARGETS:
+        lead += f" {MOST_TARGETS} of {len(names)} targets are drawn."
+    return Section("numbers", "Predicted and true", blocks, lead)
+
+
+def _against(name: str, of: str, y: Values, answer: Values) -> Figure:
+    grid = density(answer, y, has_one_range=True)
+    error = np.abs(y - answer)
+    half, most = (number(float(one)) for one in np.quantile(error, (0.5, 0.9)))
+    title = f"True against predicted{of}"
+    sentence = f"Half of the answers are within {half} of the truth, nine in ten within {most}."
+    return Figure(title, inline(title, *SIZE, partial(_draw_against, grid, name)), sentence + _outside(grid))
+
+
+def _outside(grid: Density) -> str:
+    return f" {count(grid.n_outside, 'row')} beyond the axes." if grid.n_outside else ""
+
+
+def _draw_against(grid: Density, name: str, figure: Any) -> None:
+    axes = figure.subplots()
+    _shade(axes, grid)
+    ends = grid.x_edges[0], grid.x_edges[-1]
+    axes.plot(ends, ends, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_xlabel(f"predicted {name}")
+    axes.set_ylabel(f"true {name}")
+
+
+def _residuals(name: str, of: str, y: Values, answer: Values) -> Figure:
+    residual = y - answer
+    grid, band = density(answer, residual), quantile_band(answer, residual, (0.1, 0.5, 0.9), 12)
+    title = f"Residuals against predicted{of}"
+    width = band.quantiles[:, 2] - band.quantiles[:, 0]
+    narrow, wide = int(np.argmin(width)), int(np.argmax(width))
+    mean = float(residual.mean())
+    sentence = f"Answers are {number(abs(mean))} too {'low' if mean > 0 else 'high'} on average."
+    if len(width) > 1 and width[wide] > 0:
+        sentence += (
+            f" Eight in ten residuals span {number(float(width[wide]))} where {number(float(band.low[wide]))} to "
+        )
+        sentence += f"{number(float(band.high[wide]))} is predicted, and {number(float(width[narrow]))} where "
+        sentence += f"{number(float(band.low[narrow]))} to {number(float(band.high[narrow]))} is."
+    return Figure(title, inline(title, *SIZE, partial(_draw_residuals, grid, band, name)), sentence + _outside(grid))
+
+
+def _draw_residuals(grid: Density, band: Band, name: str, figure: Any) -> None:
+    axes = figure.subplots()
+    _shade(axes, grid)
+    axes.axhline(0.0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.plot(band.x, band.quantiles[:, 1], color=SERIES[1], label="median")
+    for place, label in ((0, "10% and 90%"), (2, None)):
+        axes.plot(band.x, band.quantiles[:, place], color=SERIES[1], linewidth=1, linestyle=(0, (2, 2)), label=label)
+    axes.set_ylim(grid.y_edges[0], grid.y_edges[-1])
+    axes.set_xlabel(f"predicted {name}")
+    axes.set_ylabel("true - predicted")
+    axes.legend(fontsize=9)
+
+
+def _by_quantile(of: str, y: Values, answer: Values) -> Table:
+    """Quantiles of the residuals in tenths of the rows, by what is predicted."""
+    residual = y - answer
+    band = quantile_band(answer, residual, QUANTILES)
+    largest = float(np.abs(band.quantiles[:, 2]).max())
+    columns = [Column("predicted", True), Column("rows"), *(Column(f"{100 * one:g}%") for one in QUANTILES)]
+    columns.append(Column("typical error"))
+    errors = quantile_band(answer, np.abs(residual), (0.5,)).quantiles[:, 0]
+    rows: list[Sequence[Cell | str]] = [
+        (
+            _range(band, place),
+            Cell(f"{n}", float(n)),
+            *(Cell(number(float(value)), float(value)) for value in quantiles),
+            Cell(number(float(error)), float(error), bar=float(error / (errors.max() or 1.0))),
+        )
+        for place, (n, quantiles, error) in enumerate(zip(band.n, band.quantiles, errors, strict=True))
+    ]
+    worst = int(np.argmax(np.abs(band.quantiles[:, 2])))
+    sentence = (
+        f"The median residual is furthest from 0, by {number(largest)}, where {_range(band, worst)} is predicted."
+    )
+    return Table(f"Residuals by quantile{of}", columns, rows, sentence)
+
+
+def _range(band: Band, place: int) -> str:
+    """`12.1 to 14.0`, what is predicted in a group."""
+    return f"{number(float(band.low[place]))} to {number(float(band.high[place]))}"
+
+
+def _shade(axes: Any, grid: Density) -> None:
+    """The cells of a density in shades of one colour, the cells of a shade as one path."""
+    path = load("matplotlib.path", "matplotlib", "a figure").Path
+    patch = load("matplotlib.patches", "matplotlib", "a figure").PathPatch
+    most = float(grid.counts.max()) or 1.0
+    # By the root, so that sparse cells show.
+    shade = np.ceil(np.sqrt(grid.counts / most) * SHADES).astype(np.int64)
+    for level in range(1, SHADES + 1):
+        cells = np.argwhere(shade == level)
+        if not len(cells):
+            continue
+        corners, codes = [], []
+        for i, j in cells.tolist():
+            x, to_x, y, to_y = grid.x_edges[i], grid.x_edges[i + 1], grid.y_edges[j], grid.y_edges[j + 1]
+            corners += [(x, y), (to_x, y), (to_x, to_y), (x, to_y), (x, y)]
+            codes += [path.MOVETO, path.LINETO, path.LINETO, path.LINETO, path.CLOSEPOLY]
+        axes.add_patch(
+            patch(path(corners, codes), facecolor=SERIES[0], edgecolor="none", alpha=0.12 + 0.78 * level / SHADES)
+        )
+    axes.set_xlim(grid.x_edges[0], grid.x_edges[-1])
+    axes.set_ylim(grid.y_edges[0], grid.y_edges[-1])

@@ -1,0 +1,194 @@
+"""`mlp report`: one page on a run or a model, and what it does on the rows of a table."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from mlpcli.errors import MlpError
+from mlpcli.evaluation.gates import Gate, Verdict
+from mlpcli.evaluation.intervals import USUAL, IntervalOptions
+from mlpcli.messages import count
+from mlpcli.model import Model
+from mlpcli.report.drawing import styled
+from mlpcli.report.page import Page, Section, render
+from mlpcli.storage.atomic import check_path, write_file
+from mlpcli.storage.model_file import load_model
+from mlpcli.storage.run_directory import HISTORY, WEIGHTS, repair
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.compare import common_weight, refuse_other_task
+from mlpcli.workflows.evaluate import check_gates
+from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.predictions import Scored, notes_on_unknown
+from mlpcli.workflows.reporting.columns import held_section, importance_and_more
+from mlpcli.workflows.reporting.record import curves_section, expected_gates, record_section
+from mlpcli.workflows.reporting.rows import ReportRows, read_rows
+from mlpcli.workflows.reporting.scores import (
+    answers_sections,
+    compared_section,
+    key_figures,
+    recorded_scores_section,
+    score_rows,
+    scores_section,
+    verdict_of_record,
+    verdict_of_rows,
+)
+from mlpcli.workflows.trained_rows import notes_on_trained_rows
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """Which run or model, on which rows, beside which `old` model ("" for none), and where the page goes.
+
+    Without a `source` it is the test file of the config, if that is there; else the page has what the model knows.
+    """
+
+    run: str
+    source: str = ""
+    old: str = ""
+    output: str = "report.html"
+    gates: Sequence[Gate] = ()
+    certainty: IntervalOptions = USUAL
+    delimiter: str | None = None
+    encoding: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The page that was written, and what it says in numbers; `rows` is None without a table.
+
+    `n_sampled` rows were scored of those that have a target.
+    """
+
+    path: str
+    n_bytes: int
+    model: Model
+    source: str
+    n_rows: int
+    n_sampled: int
+    scored: Scored
+    verdicts: tuple[Verdict, ...]
+    verdict: str
+    sections: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def report(request: ReportRequest) -> ReportResult:
+    """Read the rows in one pass, in bounded memory, and write the page; raises MlpError, and DataError for the rows."""
+    started = perf_counter()
+    weights = _weights_of(request.run)
+    check_path(request.output)
+    _refuse_to_replace(request, weights)
+    with styled("mlp report"):
+        model = load_model(weights)
+        old = load_model(_weights_of(request.old)) if request.old else None
+        gates = request.gates or expected_gates(os.path.dirname(weights))
+        check_gates(model, gates)
+        if old is not None:
+            refuse_other_task(request.old, request.run, old, model)
+        source = request.source or _test_file(model)
+        if old is not None and not source:
+            raise MlpError("--compare: needs rows to compare on. Name a table: mlp report RUN TABLE --compare OLD")
+        folder = os.path.dirname(weights)
+        rows = read_rows(model, source, request.delimiter, request.encoding, old) if source else None
+        with blas_threads(1):
+            page, scored, verdicts = _page(request, model, old, rows, folder, source, gates)
+        data = render(page, "mlp report")
+    write_file(request.output, data)
+    return ReportResult(
+        request.output, len(data), model, source, rows.n_rows if rows else 0, len(rows.sample) if rows else 0, scored,
+        verdicts, page.verdict, tuple(section.id for section in page.sections), tuple(page.notes),
+        perf_counter() - started,
+    )  # fmt: skip
+
+
+def _page(
+    request: ReportRequest, model: Model, old: Model | None, rows: ReportRows | None, folder: str, source: str,
+    gates: Sequence[Gate],
+) -> tuple[Page, Scored, tuple[Verdict, ...]]:  # fmt: skip
+    """The page, its scores and verdicts."""
+    sections: list[Section | None] = [*curves_section(folder)]
+    name = os.path.basename(os.path.abspath(folder)) if folder else "model"
+    scored, verdicts = Scored({}, {}), tuple[Verdict, ...]()
+    notes: list[str] = []
+    if rows is None:
+        verdict, keys = verdict_of_record(model), []
+        sections = [recorded_scores_section(model), *sections, held_section(model, None)]
+        notes = ["No table was named, and the config names no test file: this is what the model knows of itself. "
+                 "mlp report RUN TABLE shows what it does on rows."]  # fmt: skip
+        subtitle = f"Target {', '.join(model.target.names)} · no rows"
+    else:
+        found = score_rows(model, rows, request.certainty)
+        scored = found.scored
+        verdicts = tuple(scored.judge(gates))
+        verdict, keys = verdict_of_rows(model, found, rows), key_figures(model, found)
+        sections = [scores_section(model, found), *sections, *answers_sections(model, rows)]
+        if len(rows.detailed.sample) > 1:
+            sections += importance_and_more(model, rows.detailed, request.certainty.confidence, request.seed)
+        sections.append(held_section(model, rows.seen))
+        if old is not None:
+            sections.insert(1, compared_section(model, old, rows.sample, request.old, request.certainty.confidence))
+            notes += common_weight(old, model)[1]
+        notes += _notes(model, rows)
+        notes += notes_on_unknown(verdicts)
+        subtitle = f"Target {', '.join(model.target.names)} · {source} · {count(rows.n_rows, 'row')}"
+    commands = (request.run, source, request.old, request.output)
+    sections.append(record_section(model, folder, commands))
+    told = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in verdicts]
+    page = Page(
+        f"{name}: {', '.join(model.target.names)}", subtitle, verdict, keys, told, notes,
+        [section for section in sections if section is not None], "Written by mlp report. This file loads nothing.",
+    )  # fmt: skip
+    return page, scored, verdicts
+
+
+def _notes(model: Model, rows: ReportRows) -> list[str]:
+    """What the reader has to know of the rows."""
+    notes = [*rows.notes]
+    n_sampled, n_detailed = len(rows.sample), len(rows.detailed.sample)
+    if n_sampled < rows.n_rows:
+        notes.append(
+            f"The scores are of {count(n_sampled, 'row')}, a random sample of {count(rows.n_rows, 'row')}; the "
+            "intervals say how sure they are. mlp eval scores every row."
+        )  # fmt: skip
+    if n_detailed < n_sampled:
+        notes.append(f"Importance, groups and quality by column are of a random sample of {count(n_detailed, 'row')}.")
+    odd = describe_counts(rows.counts)
+    return [*notes, *([odd] if odd else []), *notes_on_trained_rows(model, rows.detailed.table, rows.detailed.all_rows)]
+
+
+def _weights_of(run: str) -> str:
+    """The model file of a run, or the file that is named; raises MlpError for a folder without one."""
+    if os.path.isfile(run):
+        return run
+    repair(run)
+    if not os.path.isdir(run):
+        raise MlpError(f"{run}: no such run or model. List yours with: mlp runs")
+    path = os.path.join(run, WEIGHTS)
+    if not os.path.isfile(path):
+        unfinished = os.path.isfile(os.path.join(run, HISTORY))
+        more = "its training is not complete" if unfinished else f"list yours with: mlp runs {run}"
+        raise MlpError(f"{run}: holds no {WEIGHTS}; {more}.")
+    return path
+
+
+def _refuse_to_replace(request: ReportRequest, weights: str) -> None:
+    for path in (weights, request.source, request.old):
+        if path and os.path.exists(path) and os.path.exists(request.output) and os.path.samefile(path, request.output):
+            raise MlpError(f"-o {request.output}: is one of the inputs. Name another file.")
+
+
+def _config(model: Model, part: str) -> Any:
+    found = model.record.get("config", {})
+    found = found.get(part) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _test_file(model: Model) -> str:
+    """The test file that the config names, where it is there."""
+    test = _config(model, "data").get("test")
+    test = test[0] if isinstance(test, list) and len(test) == 1 else test
+    return test if isinstance(test, str) and os.path.isfile(test) else ""

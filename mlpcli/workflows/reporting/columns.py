@@ -1,0 +1,251 @@
+"""What a report says of the input columns of a model, on the rows that are held with their cells."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.columns import Feature
+from mlpcli.data.grouping import MISSING, QUARTILES
+from mlpcli.data.reference import Histogram, ReferenceColumn, split_counts
+from mlpcli.data.schema.dates import iso_date
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
+from mlpcli.data.targets.target import answer_names, decode_outputs
+from mlpcli.evaluation.intervals import IntervalOptions
+from mlpcli.evaluation.paired import Truth
+from mlpcli.evaluation.scores import find_metric, score
+from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
+from mlpcli.explain.importance import Judged, permutation_importance
+from mlpcli.explain.inputs import columns_together, inputs_by_column, joined
+from mlpcli.messages import number
+from mlpcli.model import Model
+from mlpcli.report.columns import Dependence, Worth, dependence_section, importance_section
+from mlpcli.report.groups import Group, quality_section, slices_section
+from mlpcli.report.held import Held, columns_section
+from mlpcli.report.page import Section
+from mlpcli.training.seeding import rng_of
+from mlpcli.workflows.drift import judge_drift, percent
+from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
+from mlpcli.workflows.predictions import Predictions
+from mlpcli.workflows.reporting.rows import Detailed
+from mlpcli.workflows.slices import By, slice_tables
+
+# Rows times columns of all shuffles, and rows of one at most and at least.
+SHUFFLED_CELLS, MOST_SHUFFLED, FEWEST_SHUFFLED = 400_000, 8_000, 500
+REPEATS = 3
+TOGETHER, ROWS_TOGETHER = 0.7, 2000  # as in `mlp explain`
+DEPENDENT_ROWS, DEPENDENT_VALUES, DEPENDENT_COLUMNS = 500, 14, 6
+SLICED_COLUMNS, LEVELS_OF_SLICES = 40, 8
+OTHERS = "(other levels)"
+HELD_BINS, HELD_LEVELS = 20, 12
+FAR_ENDS = 4.0  # how many times wider than its inner bins a range may be that is drawn whole
+
+
+def importance_and_more(model: Model, rows: Detailed, confidence: float, seed: int) -> list[Section]:
+    """Importance, dependence of the top columns, groups and quality; needs two rows or more."""
+    worth, section = _importance(model, rows, confidence, seed)
+    ordered = [one.name for one in worth]
+    dependence = _dependence(
+        model, rows, [one.name for one in worth if one.loss > 0][:DEPENDENT_COLUMNS] or ordered[:1]
+    )
+    return [section, *dependence, *_slices(model, rows, ordered, confidence)]
+
+
+def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> tuple[list[Worth], Section]:
+    target, sample, features = model.target, rows.sample, model.preprocessor.columns
+    n_rows = min(len(sample), max(min(SHUFFLED_CELLS // len(features), MOST_SHUFFLED), FEWEST_SHUFFLED))
+    names = answer_names(target)
+    metric = decisive_metric(target.task, names)
+    weights = None if sample.weights is None else sample.weights[:n_rows]
+    truth = Truth(target.task, sample.truth[:n_rows], names, weights)
+    X = rows.X[:n_rows].copy()
+    judged = Judged(_answers_of(model), truth, metric, model.threshold, confidence)
+    inputs = inputs_by_column(features)
+    linked = [one for one in columns_together(X[:ROWS_TOGETHER], features, TOGETHER) if len(one.columns) < len(inputs)]
+    groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
+    groups |= {one.columns: joined(one.columns, inputs) for one in linked}
+    found = permutation_importance(judged, X, groups, REPEATS, rng_of(seed, "permutations"))
+    worth = [Worth(one.columns[0], one.loss, one.low, one.high) for one in found if len(one.columns) == 1]
+    losses = {one.columns: one.loss for one in found}
+    together = [
+        f"{', '.join(one.columns)} go together (rank correlation {number(one.correlation)}): each can stand for the "
+        f"other. Shuffled together they cost {number(losses[one.columns])}."
+        for one in linked
+    ]
+    falls = find_metric(metric).higher_is_better
+    return worth, importance_section(worth, metric, falls, n_rows, together)
+
+
+def _answers_of(model: Model) -> Any:
+    return lambda X: decode_outputs(model.target, dict(model.target_state), model.ensemble.outputs(X))
+
+
+def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Section]:
+    inputs = inputs_by_column(model.preprocessor.columns)
+    X = rows.X[:DEPENDENT_ROWS].copy()
+    roles = {feature.name: feature.role for feature in model.preprocessor.columns}
+    found = []
+    for name in columns:
+        column = rows.table.columns[name].take(slice(0, len(X)))
+        numbers = None
+        if isinstance(column, NumericColumn):
+            donors = donors_of_numbers(np.asarray(column.values, np.float64), DEPENDENT_VALUES)
+            values = np.asarray(column.values, np.float64)[donors]
+            numbers = values.tolist()
+            as_date = roles[name] == "date"
+            texts = tuple(iso_date(value) if as_date else f"{value:.6g}" for value in numbers)
+        else:
+            donors = donors_of_codes(np.asarray(column.codes), DEPENDENT_VALUES // 2)
+            texts = tuple(column.levels[code] for code in column.codes[donors])
+        if len(donors):
+            one = partial_dependence(_answers_of(model), X, inputs[name], name, texts, donors, 0)
+            found.append(Dependence(name, texts, numbers, one.mean))
+    if not found:
+        return []
+    what = "answer" if model.target.task == "regression" else "probability"
+    return [dependence_section(found, answer_names(model.target), what, len(X))]
+
+
+def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: float) -> list[Section]:
+    target, sample = model.target, rows.sample
+    predictions = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold)
+    names = answer_names(target)
+    metric = main_metrics(target.task, names)[0]
+    roles = {feature.name: feature.role for feature in model.preprocessor.columns}
+    table = _with_few_levels(rows.table, columns[:SLICED_COLUMNS])
+    by = By(tuple(table.columns))
+    # All groups are held against the whole at once: each interval is wider for it (Bonferroni).
+    n_groups = sum(_n_groups(column) for column in table.columns.values())
+    certainty = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))
+    groups = []
+    for of in slice_tables(by, table, roles, predictions, (), certainty):
+        for one in of.slices:
+            ends = one.scored.intervals.get(of.metric)
+            low, high = (np.nan, np.nan) if ends is None else (ends.low, ends.high)
+            value = one.scored.scores[of.metric]
+            groups.append(Group(of.columns[0], one.name, one.n_rows, value, low, high, one.is_small))
+    whole = score(target.task, metric, sample.truth, sample.answers, names, sample.weights, model.threshold)
+    better = find_metric(metric).higher_is_better
+    in_order = _in_their_order(groups, table)
+    found = [slices_section(groups, metric, whole, better, len(sample))] if groups else []
+    quality = quality_section(in_order, columns[:DEPENDENT_COLUMNS], metric, whole)
+    return [*found, *([quality] if quality.blocks else [])]
+
+
+def _n_groups(column: Column) -> int:
+    """How many groups a column makes at most: levels, or quarters, and missing cells."""
+    return 1 + (len(column.levels) if isinstance(column, CategoricalColumn) else len(QUARTILES) + 1)
+
+
+def _with_few_levels(table: Table, columns: Sequence[str]) -> Table:
+    """The columns with all but their commonest levels as one."""
+    found = {}
+    for name in columns:
+        column = table.columns[name]
+        if isinstance(column, CategoricalColumn) and len(column.levels) > LEVELS_OF_SLICES:
+            order = np.argsort(-column.counts, kind="stable")[: LEVELS_OF_SLICES - 1]
+            kept = {column.levels[place] for place in order.tolist()}
+            column = column.relabel([level if level in kept else OTHERS for level in column.levels])
+        found[name] = column
+    return replace(table, columns=found)
+
+
+def _in_their_order(groups: Sequence[Group], table: Table) -> list[Group]:
+    """Groups of a column in the order of its values; missing cells and rare levels come last."""
+
+    def key(one: Group) -> tuple[str, bool, float, bool, str]:
+        value = one.name.removeprefix(f"{one.column} = ")
+        is_last = value in (OTHERS, MISSING)
+        first = np.inf
+        if isinstance(table.columns[one.column], NumericColumn) and not is_last:
+            first = next((float(word) for word in value.split() if _is_number(word)), np.inf)
+        return one.column, is_last, first, value.startswith("over "), value
+
+    return sorted(groups, key=key)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def held_section(model: Model, seen: Histogram | None) -> Section | None:
+    """What each column holds, in the training and in the rows that were seen; None without a reference profile."""
+    profile, features = model.reference, model.preprocessor.columns
+    if not profile.columns:
+        return None
+    drift = {one.column.name: one for one in judge_drift(model, seen).columns} if seen is not None else {}
+    counts = split_counts(profile, seen) if seen is not None else [None] * len(features)
+    found = []
+    for feature, known, now in zip(features, profile.columns, counts, strict=True):
+        one = drift.get(feature.name)
+        before_bins, now_bins = _bins(feature, known, None if now is None else now[0], one)
+        verdict = "" if one is None else ", ".join(one.reasons) or "ok"
+        found.append(
+            Held(
+                feature.name,
+                feature.role,
+                feature.n_missing / profile.n_rows,
+                None if one is None else one.missing,
+                _range(feature, known, profile.n_rows),
+                before_bins,
+                now_bins,
+                None if one is None else one.index,
+                verdict,
+                feature.is_numeric,
+            )
+        )
+    notes = [f"{one.text}." for one in drift.values() if one.reasons]
+    return columns_section(found, profile.n_rows, 0 if seen is None else seen.n_rows, notes[:10])
+
+
+def _range(feature: Feature, known: ReferenceColumn, n_rows: int) -> str:
+    """What the training rows hold: `32.1 to 59.6`, `Biscoe 49%, Dream 36%, 1 more`."""
+    if feature.is_numeric:
+        low, high = feature.minimum, feature.maximum
+        if low is None or high is None:
+            return "no number"
+        shown = iso_date if feature.role == "date" else "{:.6g}".format
+        return f"{shown(low)} to {shown(high)}"
+    order = np.argsort(-np.asarray(known.counts), kind="stable")[:3].tolist()
+    parts = [f"{known.levels[place]} {percent(known.counts[place] / n_rows)}" for place in order]
+    more = len(known.levels) - len(parts)
+    return ", ".join([*parts, *([f"{more} more"] if more > 0 else [])])
+
+
+def _bins(feature: Feature, known: ReferenceColumn, now: Any, drift: Any) -> tuple[list[float], list[float]]:
+    """Counts to draw: of numbers in bins of equal width, of levels those of the commonest and of all others."""
+    before = np.asarray(known.counts, np.float64)
+    if not feature.is_numeric:
+        order = np.argsort(-before, kind="stable")
+        top, rest = order[:HELD_LEVELS], order[HELD_LEVELS:]
+        both = [before] if now is None else [before, np.asarray(now, np.float64)]
+        drawn = [[*counts[top].tolist(), float(counts[rest].sum())] for counts in both]
+        if now is not None and drift is not None:
+            drawn[1][-1] += float(drift.n_outside)
+        is_more = len(rest) > 0 or any(one[-1] for one in drawn)
+        drawn = drawn if is_more else [one[:-1] for one in drawn]
+        return drawn[0], drawn[1] if now is not None else []
+    if not len(known.edges) or feature.minimum is None or feature.maximum is None:
+        return [], []
+    if len(known.counts) < HELD_BINS and 0 < feature.n_distinct <= HELD_BINS:
+        return before.tolist(), [] if now is None else np.asarray(now, np.float64).tolist()
+    inner = known.edges[0], known.edges[-1]
+    low, high = feature.minimum, feature.maximum
+    if high - low > FAR_ENDS * (inner[1] - inner[0]) > 0:
+        room = (inner[1] - inner[0]) / 8
+        low, high = inner[0] - room, inner[1] + room
+    return _even(known.edges, before, low, high), [] if now is None else _even(known.edges, now, low, high)
+
+
+def _even(edges: Sequence[float], counts: Any, low: float, high: float) -> list[float]:
+    """Counts between rising edges, spread evenly within each bin, in bins of equal width from `low` to `high`."""
+    places = np.concatenate([[min(low, edges[0])], edges, [max(high, edges[-1])]])
+    below = np.concatenate([[0.0], np.cumsum(np.asarray(counts, np.float64))])
+    found: list[float] = np.diff(np.interp(np.linspace(low, high, HELD_BINS + 1), places, below)).tolist()
+    return found

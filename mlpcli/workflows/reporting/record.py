@@ -1,0 +1,111 @@
+"""What a report says of how a model came about: its learning curves, its record, and how to make it again."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from mlpcli.config.yaml.dumping import yaml_text
+from mlpcli.config.yaml.parsing import parse_yaml
+from mlpcli.errors import ConfigError
+from mlpcli.evaluation.gates import Gate, make_gates
+from mlpcli.messages import count, number
+from mlpcli.model import Model
+from mlpcli.report.curves import draw_curves
+from mlpcli.report.drawing import inline
+from mlpcli.report.page import Block, Cell, Column, Figure, Section, Table, Verbatim
+from mlpcli.storage.run_directory import CONFIG, HISTORY
+from mlpcli.workflows.plot import LOSS, RunCurves, plot, series
+
+
+def curves_section(folder: str) -> list[Section]:
+    """The learning curves of the run in a folder: the metric that chose the epoch, and the loss; none without them."""
+    if not os.path.isfile(os.path.join(folder, HISTORY)):
+        return []
+    found = [plot([folder])]
+    if found[0].metric != LOSS:
+        found.append(plot([folder], LOSS))
+    blocks: list[Block] = []
+    for curves in found:
+        run = curves.runs[0]
+        if not run.judged.values:
+            continue
+        name = f"{curves.metric} by epoch"
+        draw = partial(_draw, series(curves), curves.metric)
+        blocks.append(Figure(name, inline(name, 4.5, 3.0, draw), _sentence(curves.metric, run)))
+    lead = "Scores of the plain outputs, before probabilities are calibrated. Epoch 0 is before the first step."
+    return [Section("curves", "Learning curves", blocks, lead)] if blocks else []
+
+
+def _draw(runs: Any, metric: str, figure: Any) -> None:
+    draw_curves(figure.subplots(), runs, metric, is_log=False)
+
+
+def _sentence(metric: str, run: RunCurves) -> str:
+    points, rows = run.judged, "validation" if run.validation.values else "training"
+    first, last = points.values[0], points.values[-1]
+    text = f"On the {rows} rows it went from {number(first)} to {number(last)} in {count(run.epochs, 'epoch')}"
+    if run.kept_epoch is None:
+        return f"{text}."
+    kept = points.at(run.kept_epoch)
+    shown = "" if kept is None else f", where it was {number(kept)}"
+    train = run.train.at(run.kept_epoch)
+    beside = f" ({number(train)} on the training rows)" if run.validation.values and train is not None else ""
+    return f"{text}; the weights of epoch {run.kept_epoch} are kept{shown}{beside}."
+
+
+def expected_gates(folder: str) -> list[Gate]:
+    """The gates of the config in a run's folder; none where there is no config that can be read."""
+    path = os.path.join(folder, CONFIG)
+    try:
+        with open(path, encoding="utf-8") as file:
+            config, _ = parse_yaml(file.read(), path)
+        bounds = config["expect"]
+        return make_gates(*({key: float(value) for key, value in bounds[side].items()} for side in ("min", "max")))
+    except (ConfigError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def record_section(model: Model, folder: str, words: tuple[str, str, str, str]) -> Section:
+    """Data and their hashes, versions, the config, and the commands; `words` are run, table, old model and page."""
+    record = model.record
+    facts = [(name, text) for name, text in _facts(model, record) if text]
+    blocks: list[Block] = [
+        Table("How it was made", [Column("", True), Column("", True)], [_fact(*one) for one in facts])
+    ]
+    run, source, old, output = map(shlex.quote, words)
+    report = " ".join(["mlp report", run, *([source] if words[1] else []), *(["--compare", old] if words[2] else [])])
+    weights = shlex.quote(os.path.join(folder, "weights.npz") if os.path.isdir(words[0]) else words[0])
+    lines = [f"{report} -o {output}", *([f"mlp eval {weights} {source}"] if words[1] else []), f"mlp repro {weights}"]
+    blocks.append(Verbatim("How to repeat it: this page, the scores, the training", "\n".join(lines)))
+    if isinstance(config := record.get("config"), dict):
+        blocks.append(Verbatim("Config, with every default", yaml_text(config), is_folded=True))
+    return Section("record", "Record", blocks, "The model file holds all of this.")
+
+
+def _fact(name: str, text: str) -> Sequence[Cell | str]:
+    return (name, Cell(text))
+
+
+def _facts(model: Model, record: Any) -> list[tuple[str, str]]:
+    data, sittings = record.get("data", {}), record.get("sittings", [])
+    network = model.ensemble.first
+    sizes = " -> ".join(map(str, network.sizes))
+    members = len(model.ensemble.networks)
+    rows = ", ".join(f"{count(n, 'row')} {part}" for part, n in record.get("rows", {}).items())
+    facts = [
+        ("trained on", f"{data.get('name', '')} · {rows}" if data else ""),
+        *((f"SHA-256 of the {part} data", str(text)) for part, text in data.get("sha256", {}).items()),
+        (
+            "network",
+            f"{sizes}{f' · {members} members' if members > 1 else ''} · {model.ensemble.n_parameters} parameters",
+        ),
+        ("epoch", f"{record['epoch']} of {record.get('epochs', '?')}" if "epoch" in record else ""),
+        ("seed", str(record.get("seed", ""))),
+    ]
+    for sitting in sittings:
+        versions = ", ".join(f"{name} {version}" for name, version in sitting.get("versions", {}).items())
+        name = "trained by" if len(sittings) == 1 else f"to epoch {sitting.get('epoch')}"
+        facts.append((name, f"{sitting.get('engine')} · threads {sitting.get('threads')} · {versions}"))
+    return facts

@@ -1,0 +1,264 @@
+"""The rows of a report in one pass: scored as they come, held as a random sample of bounded size.
+
+A row is in the sample by a number drawn from its place in its file. The sample is all rows while they fit; then only
+rows whose number is below a bound stay, and the bound is halved whenever there are too many. So equal files give equal
+samples, whatever the threads do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.features.preprocessor import TransformCounts, require_columns, transform
+from mlpcli.data.reading.read import map_tables
+from mlpcli.data.reference import Histogram, count_rows
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
+from mlpcli.data.targets.encode import require_targets, true_values
+from mlpcli.data.targets.target import answer_names
+from mlpcli.errors import DataError, MlpError
+from mlpcli.messages import count
+from mlpcli.model import Model
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.reading import cast_scored, format_of, is_read_as_text, row_weights
+
+Values = NDArray[np.float64]
+Numbers = NDArray[np.uint64]
+
+# Rows that are held at most with truth and answer, and numbers of these; rows that are held with their cells, too.
+MOST_ROWS, MOST_NUMBERS = 1 << 20, 1 << 23
+MOST_DETAILED, MOST_CELLS, FEWEST_DETAILED = 1 << 15, 1 << 23, 512
+COUNTED_ROWS = 8192  # of a chunk, held against the reference profile
+WHOLE = 2**64 - 1
+
+
+@dataclass
+class Sieve:
+    """Arrays of rows whose numbers are below `bound`, at most `most` of them."""
+
+    most: int
+    bound: int = WHOLE
+    n_held: int = 0
+    _numbers: list[Numbers] = field(default_factory=list)
+    _arrays: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+
+    def add(self, numbers: Numbers, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Hold those of some rows that are below the bound, and lower it where they are too many."""
+        self._numbers.append(numbers)
+        self._arrays.append(dict(arrays))
+        self._keep(slice(-1, None))
+        while self.n_held > self.most:
+            self.bound //= 2
+            self._keep(slice(None))
+
+    def _keep(self, which: slice) -> None:
+        """Drop what is not below the bound from some of the chunks."""
+        for place in range(len(self._numbers))[which]:
+            is_below = self._numbers[place] <= np.uint64(self.bound)
+            if not is_below.all():
+                self._numbers[place] = self._numbers[place][is_below]
+                self._arrays[place] = {name: values[is_below] for name, values in self._arrays[place].items()}
+        self.n_held = sum(map(len, self._numbers))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every array of the rows that are held, in their order."""
+        names = self._arrays[0] if self._arrays else {}
+        return {name: np.concatenate([one[name] for one in self._arrays]) for name in names}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows with their `truth`, `answers` (n_rows, n_answers) and `weights`, None without a column of weights.
+
+    `old` are the answers of another model, None without one.
+    """
+
+    truth: NDArray[Any]
+    answers: Values
+    weights: Values | None
+    old: Values | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass(frozen=True)
+class Detailed:
+    """Fewer rows with their inputs `X` (n_rows, n_inputs) and their cells by column, as a table."""
+
+    sample: Sample
+    X: NDArray[np.floating[Any]]
+    table: Table
+
+    @property
+    def all_rows(self) -> Rows:
+        """The numbers of its rows."""
+        return np.arange(self.table.n_rows)
+
+
+@dataclass(frozen=True)
+class ReportRows:
+    """What one pass over a table gives.
+
+    `n_rows` have a target (and a weight above 0), `n_left_out` have not; `seen` is of all rows or evenly spread ones.
+    """
+
+    name: str
+    n_rows: int
+    n_left_out: int
+    sample: Sample
+    detailed: Detailed
+    seen: Histogram | None
+    counts: TransformCounts
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    table: Table
+    numbers: Numbers
+    arrays: dict[str, NDArray[Any]]
+    detailed_numbers: Numbers
+    detailed: dict[str, NDArray[Any]]
+    n_rows: int
+    n_left_out: int
+    seen: Histogram | None
+    counts: TransformCounts
+
+
+def row_numbers(first_row: int, n_rows: int) -> Numbers:
+    """A random number for each of the rows from `first_row` on (n_rows,): the finalizer of SplitMix64."""
+    z = (np.arange(n_rows, dtype=np.uint64) + np.uint64(first_row + 1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+class _Pass:
+    """The work on a chunk, and what is held of all of them; `old` is another model that answers the same rows."""
+
+    def __init__(self, model: Model, old: Model | None) -> None:
+        self.model, self.old = model, old
+        n_answers, columns = len(answer_names(model.target)), model.preprocessor.columns
+        self.sieve = Sieve(max(min(MOST_ROWS, MOST_NUMBERS // n_answers), FEWEST_DETAILED))
+        n_cells = model.ensemble.first.n_in + len(columns)
+        n_cells += 0 if old is None else n_answers
+        self.detailed = Sieve(max(min(MOST_DETAILED, self.sieve.most, MOST_CELLS // n_cells), FEWEST_DETAILED))
+
+    def __call__(self, as_read: Table) -> _Chunk:
+        """Answer those rows of a chunk that may be held; in any thread."""
+        model, target = self.model, self.model.target
+        table = cast_scored(as_read, model.schemas, target.names, model.weight_column)
+        require_columns(table, [column.name for column in model.preprocessor.columns])
+        rows = _counting_rows(model, table)
+        n_rows = len(rows)
+        numbers = row_numbers(table.first_row, table.n_rows)[rows]
+        is_held = numbers <= np.uint64(self.sieve.bound)
+        rows, numbers = rows[is_held], numbers[is_held]
+        X, counts = transform(model.preprocessor, table, model.ensemble.dtype, rows)
+        arrays: dict[str, NDArray[Any]] = {
+            "truth": true_values(target, table, rows),
+            "answers": model.answers_to(X, table, rows),
+        }
+        if model.weight_column:
+            arrays["weights"] = _weights(model, table, rows)
+        few = numbers <= np.uint64(self.detailed.bound)
+        detailed = {name: values[few] for name, values in arrays.items()} | {"X": X[few]}
+        detailed |= {f"cells {name}": _cells(table.columns[name], rows[few]) for name in model.row_columns}
+        if self.old is not None:
+            arrays["old"] = self.old.answers(self.old.read(as_read), rows)[0]
+        seen = None
+        if model.reference.columns:
+            seen = count_rows(model.reference, model.preprocessor.columns, table, most_rows=COUNTED_ROWS)
+        left_out = table.n_rows - n_rows
+        return _Chunk(table, numbers, arrays, numbers[few], detailed, n_rows, left_out, seen, counts)
+
+
+def read_rows(
+    model: Model, source: str, delimiter: str | None, encoding: str | None, old: Model | None = None
+) -> ReportRows:
+    """Score a table in chunks; raises DataError, with the place of a row that cannot be used.
+
+    `old` is a model of the same target; raises MlpError where it reads tables in another way.
+    """
+    reading = format_of(model, delimiter, encoding)
+    if old is not None and format_of(old, delimiter, encoding) != reading:
+        raise MlpError("--compare: the models read tables differently (data.missing, data.header). Use mlp compare.")
+    schemas = [*model.schemas, *(() if old is None else old.preprocessor.schemas)]
+    texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
+    names = {schema.name for schema in schemas}
+    work = _Pass(model, old)
+    n_rows = n_left_out = 0
+    counts, notes, seen, name = TransformCounts({}, {}), list[str](), None, source
+    with blas_threads(1):
+        for chunk in map_tables(work, source, reading, texts, names):
+            work.sieve.add(chunk.numbers, chunk.arrays)
+            work.detailed.add(chunk.detailed_numbers, chunk.detailed)
+            n_rows, n_left_out = n_rows + chunk.n_rows, n_left_out + chunk.n_left_out
+            counts, name = counts + chunk.counts, chunk.table.name
+            notes += chunk.table.notes
+            if chunk.seen is not None:
+                seen = chunk.seen if seen is None else seen + chunk.seen
+    if not n_rows:
+        raise DataError(f"{name}: no row has a value for {', '.join(model.target.names)}. See data.missing.")
+    if n_left_out:
+        why = f"without a value for {', '.join(model.target.names)}" + (" or of weight 0" * bool(model.weight_column))
+        notes.append(f"{name}: {count(n_left_out, 'row')} {why}: left out.")
+    detailed = work.detailed.arrays()
+    return ReportRows(
+        name, n_rows, n_left_out, _sample(work.sieve.arrays()),
+        Detailed(_sample(detailed), detailed["X"], _table(model, detailed, name)),
+        seen, counts, tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _counting_rows(model: Model, table: Table) -> Rows:
+    """The rows that have every target, and a weight above 0."""
+    require_targets(table, model.target.names)
+    is_known = np.ones(table.n_rows, np.bool_)
+    for name in model.target.names:
+        column = table.columns[name]
+        is_known &= ~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0
+    rows = np.flatnonzero(is_known)
+    return rows[_weights(model, table, rows) > 0.0] if model.weight_column else rows
+
+
+def _weights(model: Model, table: Table, rows: Rows) -> Values:
+    """The sample weights of rows of a chunk, which may all be 0; raises DataError as for a whole table."""
+    column = table.columns[model.weight_column]
+    assert isinstance(column, NumericColumn)
+    weights = np.asarray(column.take(rows).values, np.float64)
+    return weights if not weights.any() else row_weights(table, model.weight_column, rows)
+
+
+def _cells(column: Column, rows: Rows) -> NDArray[Any]:
+    """The cells of some rows, whatever the chunk: numbers, or texts with None for a missing one."""
+    taken = column.take(rows)
+    if isinstance(taken, NumericColumn):
+        return np.asarray(taken.values, np.float64)
+    levels = np.empty(len(taken.levels), object)
+    levels[:] = taken.levels
+    return taken.translate(levels, None)
+
+
+def _sample(arrays: Mapping[str, NDArray[Any]]) -> Sample:
+    return Sample(arrays["truth"], arrays["answers"], arrays.get("weights"), arrays.get("old"))
+
+
+def _table(model: Model, arrays: Mapping[str, NDArray[Any]], name: str) -> Table:
+    """The cells that were held as the columns of a table."""
+    columns: dict[str, Column] = {}
+    for column in model.row_columns:
+        cells = arrays[f"cells {column}"]
+        columns[column] = _categorical(cells) if cells.dtype == object else NumericColumn(cells)
+    names: Sequence[str] = tuple(columns)
+    return Table(columns, len(arrays["truth"]), name, tuple(names))
+
+
+def _categorical(cells: NDArray[Any]) -> CategoricalColumn:
+    levels = sorted({cell for cell in cells.tolist() if cell is not None})
+    places = {level: place for place, level in enumerate(levels)}
+    codes = np.asarray([places.get(cell, -1) for cell in cells.tolist()], np.int32)
+    return CategoricalColumn(tuple(levels), codes)

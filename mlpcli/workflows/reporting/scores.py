@@ -1,0 +1,292 @@
+"""What a report says of scores and answers: verdict, metrics beside the baseline, and the sections of each task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.targets.target import (
+    BooleanTarget,
+    ClassTarget,
+    NumberTarget,
+    answer_names,
+    decode_outputs,
+    predicted_labels,
+)
+from mlpcli.evaluation.classes import confusion_matrix
+from mlpcli.evaluation.intervals import IntervalOptions
+from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
+from mlpcli.evaluation.scores import find_metric
+from mlpcli.messages import count, interval, number
+from mlpcli.model import Model
+from mlpcli.nn.losses import SquaredError
+from mlpcli.nn.merge import scale_logits
+from mlpcli.report.binning import Reliability, Values, reliability
+from mlpcli.report.classes import (
+    Outcome,
+    calibration_section,
+    confusion_section,
+    percent,
+    ranking_section,
+    spread_section,
+)
+from mlpcli.report.numbers import numbers_section
+from mlpcli.report.page import Block, Cell, Column, Prose, Section, Table
+from mlpcli.workflows.baseline import of_part
+from mlpcli.workflows.main_metrics import main_metrics
+from mlpcli.workflows.predictions import Predictions, Scored
+from mlpcli.workflows.reporting.rows import ReportRows, Sample
+from mlpcli.workflows.scoring import constant_answers, far_worse_on_rows, score_answers
+
+MOST_PARTS = 60  # rows of a table of targets
+KEY_FIGURES = 4
+
+
+@dataclass(frozen=True)
+class Found:
+    """The scores of the sample with their intervals, and those of the best constant answer for these rows."""
+
+    scored: Scored
+    constant: dict[str, float]
+    far_worse: str
+
+
+def score_rows(model: Model, rows: ReportRows, certainty: IntervalOptions) -> Found:
+    """Score the sample, and the constant baseline on it."""
+    target, sample = model.target, rows.sample
+    scored = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold).score(certainty)
+    same = constant_answers(target, SquaredError(), sample.truth, sample.weights, len(sample))
+    constant = score_answers(target, sample.truth, same, sample.weights)
+    return Found(scored, constant, far_worse_on_rows(model, scored.scores, sample.truth, sample.weights))
+
+
+def verdict_of_rows(model: Model, found: Found, rows: ReportRows) -> str:
+    """One or two sentences that say how good the model is."""
+    scores, constant, n = found.scored.scores, found.constant, count(len(rows.sample), "row")
+    if found.far_worse:
+        return f"{found.far_worse[:1].upper()}{found.far_worse[1:]}"
+    if isinstance(model.target, ClassTarget):
+        labels = model.target.labels
+        usual = labels[int(np.argmax(np.bincount(rows.sample.truth, rows.sample.weights, len(labels))))]
+        text = f"Right on {percent(scores['accuracy'])} of {n}{_between(found, 'accuracy', True)}. "
+        return f"{text}Always answering {usual} would be right on {percent(constant['accuracy'])}."
+    if isinstance(model.target, BooleanTarget):
+        text = f"Every target right on {percent(scores['subset_accuracy'])} of {n}, "
+        cells, same = percent(1 - scores["hamming_loss"]), percent(1 - constant["hamming_loss"])
+        return f"{text}and {cells} of all cells; the best constant answer has {same} of these right."
+    names = model.target.names
+    if len(names) == 1:
+        text = f"Off by {number(scores['mae'])} on average of {n}{_between(found, 'mae', False)}. "
+        return text + f"The best constant answer would be off by {number(constant['mae'])}."
+    text = f"R2 is {number(scores['r2'])} on {n}, the mean of {len(names)} targets{_between(found, 'r2', False)}. "
+    return f"{text}That of a constant answer is 0."
+
+
+def _between(found: Found, key: str, is_part: bool) -> str:
+    ends = found.scored.intervals.get(key)
+    if ends is None or not ends.low < ends.high:
+        return ""
+    if not is_part:
+        return f" ({number(ends.low)} to {number(ends.high)} for all such rows)"
+    digits = next(n for n in range(8) if n == 7 or f"{100 * ends.low:.{n}f}" != f"{100 * ends.high:.{n}f}")
+    return f", and of all such rows on {100 * ends.low:.{digits}f}% to {100 * ends.high:.{digits}f}%"
+
+
+def verdict_of_record(model: Model) -> str:
+    """What the training says of itself."""
+    part = next((one for one in ("test", "validation", "train") if of_part(model.scores, one)), "")
+    if not part:
+        return "This model was never scored."
+    scores = of_part(model.scores, part)
+    keys = [key for key in main_metrics(model.target.task, answer_names(model.target)) if scores.get(key) is not None]
+    listed = ", ".join(f"{key} {number(scores[key])}" for key in keys)
+    rows = {"test": "test rows", "validation": "validation rows", "train": "training rows"}[part]
+    optimistic = model.record.get("chosen", {}).get(part)
+    more = (
+        f" These rows chose {', '.join(f'the {one}' for one in optimistic)}: such scores are optimistic."
+        if optimistic
+        else ""
+    )
+    return f"In the training, on the {rows}: {listed}.{more}"
+
+
+def key_figures(model: Model, found: Found) -> list[tuple[str, str, str]]:
+    """The first metrics, with interval and baseline beside them."""
+    keys = main_metrics(model.target.task, answer_names(model.target))[:KEY_FIGURES]
+    return [(key, number(found.scored.scores[key]), _beside(found, key)) for key in keys]
+
+
+def _beside(found: Found, key: str) -> str:
+    ends = interval(found.scored.intervals.get(key))
+    constant = found.constant.get(key)
+    parts = [ends] if ends else []
+    parts += [f"constant {number(constant)}"] if constant is not None and constant == constant else []
+    return " · ".join(parts)
+
+
+def scores_section(model: Model, found: Found) -> Section:
+    """Every metric beside the baseline; of several targets a table of their own scores."""
+    scored, constant = found.scored, found.constant
+    columns = [
+        Column("metric", True),
+        Column("score"),
+        Column("interval"),
+        Column("constant baseline"),
+        Column("", True),
+    ]
+    main = main_metrics(model.target.task, answer_names(model.target))
+    rows: list[Sequence[Cell | str]] = []
+    for key, value in scored.scores.items():
+        if "[" not in key:
+            ends, base = scored.intervals.get(key), constant.get(key)
+            better = find_metric(key).higher_is_better
+            is_worse = key in main and base is not None and (value < base if better else value > base)
+            remark = (
+                Cell("worse than constant", tone="bad")
+                if is_worse
+                else Cell(f"{'more' if better else 'less'} is better")
+            )
+            shown = Cell(number(value), value if value == value else None)
+            rows.append((key, shown, Cell(interval(ends) or "-"), Cell(number(base)), remark))
+    blocks: list[Block] = [Table("Every metric", columns, rows)]
+    blocks += [
+        Prose(f"No interval of {', '.join(keys)}: {why}.", "faint") for why, keys in scored.without_interval().items()
+    ]
+    parts = {key for key in scored.scores if "[" in key}
+    if parts and not isinstance(model.target, ClassTarget):
+        blocks.append(_parts(scored))
+    lead = "The baseline knows how often each answer is right on these rows, and nothing of the inputs."
+    if isinstance(model.target, NumberTarget):
+        lead = "The baseline is the mean of the truth on these rows."
+    return Section("scores-table", "Scores", blocks, lead)
+
+
+def _parts(scored: Scored) -> Table:
+    """The scores of each target."""
+    names = list(dict.fromkeys(key.partition("[")[2][:-1] for key in scored.scores if "[" in key))
+    metrics = list(dict.fromkeys(key.partition("[")[0] for key in scored.scores if "[" in key))
+    rows: list[Sequence[Cell | str]] = [
+        [name, *(Cell(number(value := scored.scores.get(f"{metric}[{name}]")), value) for metric in metrics)]
+        for name in names[:MOST_PARTS]
+    ]
+    more = f"{len(names) - MOST_PARTS} further targets are left out." if len(names) > MOST_PARTS else ""
+    return Table("By target", [Column("target", True), *map(Column, metrics)], rows, more, is_sortable=True)
+
+
+def recorded_scores_section(model: Model) -> Section | None:
+    """The scores of the training, by split."""
+    parts = list(dict.fromkeys(key.partition(".")[0] for key in model.scores))
+    if not parts:
+        return None
+    found = {part: of_part(model.scores, part) for part in parts}
+    keys = [key for key in dict.fromkeys(key for one in found.values() for key in one) if "[" not in key]
+    rows: list[Sequence[Cell | str]] = [
+        [key, *(Cell(number(found[part].get(key)), found[part].get(key)) for part in parts)] for key in keys
+    ]
+    table = Table("Every metric by split", [Column("metric", True), *map(Column, parts)], rows)
+    return Section("scores-table", "Scores", [table], "As the training recorded them; the baseline ignores the inputs.")
+
+
+def answers_sections(model: Model, rows: ReportRows) -> list[Section | None]:
+    """Confusion, curves, calibration and spread of probabilities; of numbers true against predicted."""
+    target, sample = model.target, rows.sample
+    if isinstance(target, NumberTarget):
+        return [numbers_section(target.names, sample.truth, sample.answers)]
+    outcomes = _outcomes(model, sample)
+    ranked, spread = ranking_section(outcomes, sample.weights), spread_section(outcomes, sample.weights)
+    calibration = _calibration(model, rows)
+    if isinstance(target, BooleanTarget):
+        return [ranked, calibration, spread]
+    _, predicted = predicted_labels(target, sample.answers, model.threshold)[target.name]
+    matrix = confusion_matrix(sample.truth.astype(np.int64), predicted, len(target.labels), sample.weights)
+    return [confusion_section(matrix, target.labels), ranked, calibration, spread]
+
+
+def _calibration(model: Model, rows: ReportRows) -> Section:
+    target, temperature = model.target, temperature_of(model)
+    what = {"classes": "the most probable class", "booleans": "yes"}[target.kind]
+    if isinstance(target, ClassTarget) and len(target.labels) == 2:
+        what = target.labels[1]
+    if temperature is None:
+        return calibration_section(_reliability(model, rows.sample, rows.sample.answers), None, None, what)
+    sample = rows.detailed.sample
+    before = _reliability(model, sample, untempered_answers(model, rows.detailed.X))
+    return calibration_section(_reliability(model, sample, sample.answers), before, temperature, what)
+
+
+def _reliability(model: Model, sample: Sample, answers: Values) -> Reliability:
+    """Of two classes that of the second one, of more that of the most probable, of yes/no targets that of every yes."""
+    weights = sample.weights
+    if isinstance(model.target, BooleanTarget):
+        weights = None if weights is None else np.repeat(weights, answers.shape[1])
+        return reliability(answers.ravel(), sample.truth.ravel() > 0.5, weights)
+    if answers.shape[1] == 2:
+        return reliability(answers[:, 1], sample.truth == 1, weights)
+    return reliability(answers.max(axis=1), answers.argmax(axis=1) == sample.truth, weights)
+
+
+def temperature_of(model: Model) -> float | None:
+    """The temperature of the answers, or of each member's logits; None for none."""
+    own = model.target_state.get("temperature")
+    found = model.record.get("temperature") if own is None else float(own[0])
+    return float(found) if isinstance(found, int | float) and found > 0 and found != 1.0 else None
+
+
+def untempered_answers(model: Model, X: NDArray[np.floating[Any]]) -> Values:
+    """The answers (n_rows, n_answers) to inputs without the temperature; that of members is in their last layer."""
+    state = {name: values for name, values in model.target_state.items() if name != "temperature"}
+    ensemble, temperature = model.ensemble, temperature_of(model)
+    if "temperature" not in model.target_state and temperature is not None:
+        flats = tuple(flat.copy() for flat in ensemble.flats)
+        for network, flat in zip(ensemble.networks, flats, strict=True):
+            scale_logits(network, flat, temperature)
+        ensemble = replace(ensemble, flats=flats)
+    return decode_outputs(model.target, state, ensemble.outputs(X))
+
+
+def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
+    """What is predicted: of two classes the second, of more each, of yes/no targets each."""
+    target, threshold = model.target, model.threshold
+    if isinstance(target, BooleanTarget):
+        limits = np.full(len(target.names), 0.5) if threshold is None else threshold
+        return [
+            Outcome(name, sample.truth[:, place] > 0.5, sample.answers[:, place], float(limits[place]))
+            for place, name in enumerate(target.names)
+        ]
+    labels = answer_names(target)
+    if len(labels) == 2:
+        limit = 0.5 if threshold is None else float(threshold[0])
+        return [Outcome(labels[1], sample.truth == 1, sample.answers[:, 1], limit)]
+    return [Outcome(name, sample.truth == k, sample.answers[:, k], None) for k, name in enumerate(labels)]
+
+
+def compared_section(model: Model, old: Model, sample: Sample, old_path: str, confidence: float) -> Section:
+    """The difference of each main metric from another model's on the same rows."""
+    target = model.target
+    names = answer_names(target)
+    assert sample.old is not None
+    truth = Truth(target.task, sample.truth, names, sample.weights)
+    before, after = Prediction(sample.old, old.threshold), Prediction(sample.answers, model.threshold)
+    metrics = list(main_metrics(target.task, names))
+    found = compare_scores(truth, before, after, metrics, confidence, {})
+    tones = {"better": "good", "worse": "bad"}
+    rows: list[Sequence[Cell | str]] = [
+        (
+            one.metric, Cell(number(one.old), one.old), Cell(number(one.new), one.new),
+            Cell(number(one.new - one.old), one.new - one.old), Cell(interval(one) or "-"),
+            Cell(one.verdict, tone=tones.get(one.verdict, "faint")),
+        )
+        for one in found
+    ]  # fmt: skip
+    heads = [Column("metric", True), *map(Column, ("old", "new", "difference", "interval")), Column("verdict", True)]
+    better = [one.metric for one in found if one.verdict == "better"]
+    worse = [one.metric for one in found if one.verdict == "worse"]
+    sentence = (
+        f"Better in {', '.join(better) or 'nothing'}, worse in {', '.join(worse) or 'nothing'}; elsewhere these rows "
+    )
+    table = Table("Old and new", heads, rows, sentence + "cannot tell them apart.")
+    reasons = dict.fromkeys(one.reason for one in found if one.reason)
+    blocks: list[Block] = [table, *(Prose(f"No verdict: {why}.", "faint") for why in reasons)]
+    return Section("compare", f"Beside {old_path}", blocks, "Both models on the same rows; differences are new - old.")
