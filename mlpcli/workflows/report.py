@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.gates import Gate, Verdict
+from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions
 from mlpcli.messages import count
 from mlpcli.model import Model
@@ -69,7 +69,7 @@ class ReportResult:
     n_rows: int
     n_sampled: int
     scored: Scored
-    verdicts: tuple[Verdict, ...]
+    gate_results: tuple[GateResult, ...]
     verdict: str
     sections: tuple[str, ...]
     notes: tuple[str, ...]
@@ -95,12 +95,12 @@ def report(request: ReportRequest) -> ReportResult:
         folder = os.path.dirname(weights)
         rows = read_rows(model, source, request.delimiter, request.encoding, old) if source else None
         with blas_threads(1):
-            page, scored, verdicts = _page(request, model, old, rows, folder, source, gates)
+            page, scored, gate_results = _page(request, model, old, rows, folder, source, gates)
         data = render(page, "mlp report")
     write_file(request.output, data)
     return ReportResult(
         request.output, len(data), model, source, rows.n_rows if rows else 0, len(rows.sample) if rows else 0, scored,
-        verdicts, page.verdict, tuple(section.id for section in page.sections), tuple(page.notes),
+        gate_results, page.verdict, tuple(section.id for section in page.sections), tuple(page.notes),
         perf_counter() - started,
     )  # fmt: skip
 
@@ -108,11 +108,11 @@ def report(request: ReportRequest) -> ReportResult:
 def _page(
     request: ReportRequest, model: Model, old: Model | None, rows: ReportRows | None, folder: str, source: str,
     gates: Sequence[Gate],
-) -> tuple[Page, Scored, tuple[Verdict, ...]]:  # fmt: skip
-    """The page, its scores and verdicts."""
+) -> tuple[Page, Scored, tuple[GateResult, ...]]:  # fmt: skip
+    """The page, its scores and what its gates come to."""
     sections: list[Section | None] = [*curves_section(folder)]
     name = os.path.basename(os.path.abspath(folder)) if folder else "model"
-    scored, verdicts = Scored({}, {}), tuple[Verdict, ...]()
+    scored, gate_results = Scored({}, {}), tuple[GateResult, ...]()
     notes: list[str] = []
     if rows is None:
         verdict, keys = verdict_of_record(model), []
@@ -123,7 +123,7 @@ def _page(
     else:
         found = score_rows(model, rows, request.certainty)
         scored = found.scored
-        verdicts = tuple(scored.judge(gates))
+        gate_results = tuple(scored.judge(gates))
         verdict, keys = verdict_of_rows(model, found, rows), key_figures(model, found)
         sections = [scores_section(model, found), *sections, *answers_sections(model, rows)]
         if len(rows.detailed.sample) > 1:
@@ -133,16 +133,16 @@ def _page(
             sections.insert(1, compared_section(model, old, rows.sample, request.old, request.certainty.confidence))
             notes += common_weight(old, model)[1]
         notes += _notes(model, rows)
-        notes += notes_on_unknown(verdicts)
+        notes += notes_on_unknown(gate_results)
         subtitle = f"Target {', '.join(model.target.names)} · {source} · {count(rows.n_rows, 'row')}"
     commands = (request.run, source, request.old, request.output)
     sections.append(record_section(model, folder, commands))
-    told = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in verdicts]
+    told = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in gate_results]
     page = Page(
         f"{name}: {', '.join(model.target.names)}", subtitle, verdict, keys, told, notes,
         [section for section in sections if section is not None], "Written by mlp report. This file loads nothing.",
     )  # fmt: skip
-    return page, scored, verdicts
+    return page, scored, gate_results
 
 
 def _notes(model: Model, rows: ReportRows) -> list[str]:

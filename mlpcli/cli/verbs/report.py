@@ -56,29 +56,29 @@ def report(
     """
     from mlpcli.cli.progress.bars import shown_work
     from mlpcli.cli.rendering.terminal import Screen
-    from mlpcli.cli.verbs.eval_options import read_certainty, read_gates
+    from mlpcli.cli.verbs.eval_options import read_interval_options, read_gates
     from mlpcli.workflows.report import ReportRequest
     from mlpcli.workflows.report import report as write_report
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
-    gates, bounds = read_gates(minimum, maximum), read_certainty(confidence, replicates)
+    gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
     request = ReportRequest(
         run, source, compare, output, gates, bounds, delimiter, encoding, parse_count("--seed", seed)
     )
     with shown_work(screen, "reporting"):
         result = write_report(request)
     screen.give(document(result), as_json(result), form)
-    refuse_missed(result.verdicts)
+    refuse_missed(result.gate_results)
 
 
 def document(result: "ReportResult") -> Document:
     """The verdict, the gates, and where the page is."""
-    blocks: list[Block] = [Paragraph(result.verdict), *gate_blocks(result.verdicts)]
+    blocks: list[Block] = [Paragraph(result.verdict), *gate_blocks(result.gate_results)]
     blocks.append(
         Paragraph(f"Wrote {result.path} ({size(result.n_bytes)}, {duration(result.seconds)}). Open it in a browser.")
     )
     title = f"{count(result.n_rows, 'row')} of {result.source}" if result.source else ""
-    heading = f"mlp report: {tally(result.verdicts)}" if result.verdicts else "mlp report"
+    heading = f"mlp report: {tally(result.gate_results)}" if result.gate_results else "mlp report"
     return Document(title, blocks, result.notes, heading)
 
 
@@ -93,8 +93,8 @@ def as_json(result: "ReportResult") -> dict[str, Any]:
         "verdict": result.verdict,
         "scores": result.scored.scores,
         "intervals": {key: {"low": one.low, "high": one.high} for key, one in result.scored.intervals.items()},
-        "gates": gates_json(result.verdicts),
-        "passed": all(verdict.passed for verdict in result.verdicts),
+        "gates": gates_json(result.gate_results),
+        "passed": all(one.passed for one in result.gate_results),
         "sections": result.sections,
         "notes": result.notes,
     }
