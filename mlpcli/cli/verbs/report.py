@@ -56,7 +56,7 @@ def report(
     """
     from mlpcli.cli.progress.bars import shown_work
     from mlpcli.cli.rendering.terminal import Screen
-    from mlpcli.cli.verbs.eval_options import read_interval_options, read_gates
+    from mlpcli.cli.verbs.eval_options import read_gates, read_interval_options
     from mlpcli.workflows.report import ReportRequest
     from mlpcli.workflows.report import report as write_report
 
