@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|coverage|doctor|quality`."""
+"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|coverage|doctor|search|quality`."""
 
 import argparse
 import sys
@@ -9,7 +9,19 @@ from benchmarks import growth, predicting, process, startup
 from benchmarks.measuring import machine
 from benchmarks.printing import print_machine, write_result
 
-NAMES = ["steps", "process", "predict", "startup", "growth", "reading", "drift", "chance", "coverage", "doctor"]
+NAMES = [
+    "steps",
+    "process",
+    "predict",
+    "startup",
+    "growth",
+    "reading",
+    "drift",
+    "chance",
+    "coverage",
+    "doctor",
+    "search",
+]
 
 
 def main() -> None:
@@ -68,6 +80,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import chance
 
             return chance.run(asked.quick, asked.only)
+        case "search":
+            from benchmarks import searching
+
+            return searching.run(asked.quick)
         case "doctor":
             from benchmarks import doctor
 
