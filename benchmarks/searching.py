@@ -31,7 +31,7 @@ class Timed:
     def note(self, text: str) -> None:
         """Say nothing."""
 
-    def begun(self, study: Study, metric: str, n_trials: int | None, n_processes: int) -> None:
+    def begun(self, study: Study, metric: str, n_trials: int | None, where: int | str) -> None:
         """Start the clocks."""
         self.started, self._processor = time.perf_counter(), time.process_time()
 

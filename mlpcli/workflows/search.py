@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.yaml.dumping import dump_yaml
@@ -32,26 +32,21 @@ from mlpcli.workflows.searching.first_trials import first_trials
 from mlpcli.workflows.searching.folder import SearchFolder
 from mlpcli.workflows.searching.identity import identity_of, refuse_other
 from mlpcli.workflows.searching.put_aside import as_trials_see_it, put_aside
-from mlpcli.workflows.searching.trial import TrialRunner, TrialSetup, TrialTask, serve, with_arrays
+from mlpcli.workflows.searching.queue import Observer, TrialQueue
+from mlpcli.workflows.searching.trial import (
+    TrialRunner,
+    TrialSetup,
+    run_on_worker,
+    serve,
+    with_arrays,
+)
 from mlpcli.workflows.training.interruption import Interruption
 
 UNPRUNED = 4  # of the epochs of the config one in so many passes before a trial may be pruned
 
 
-class Observer(Protocol):
-    """Who watches a search: the terminal, or nobody."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-    def begun(self, study: Study, metric: str, n_trials: int | None, n_processes: int) -> None:
-        """Trials are about to run."""
-
-    def trial(self, trial: Trial, best: Trial | None) -> None:
-        """A trial has ended."""
-
-    def ended(self) -> None:
-        """No more trials will come."""
+if TYPE_CHECKING:
+    from mlpcli.cluster.connection import TlsFiles
 
 
 @dataclass(frozen=True)
@@ -91,9 +86,12 @@ def default_folder(loaded: LoadedConfig) -> str:
 
 
 def search(
-    loaded: LoadedConfig, observer: Observer, folder: str = "", resume: bool = False, resume_command: str = ""
-) -> SearchResult:
+    loaded: LoadedConfig, observer: Observer, folder: str = "", resume: bool = False, resume_command: str = "",
+    cluster: str = "", tls: "TlsFiles | None" = None,
+) -> SearchResult:  # fmt: skip
     """Try configs until the trials or the seconds are used up, judge the best, and write its config.
+
+    Trials run in this process or several, or on the cluster `tcp://host:port` or `local:N`, encrypted by `tls`.
 
     Raises ConfigError and DataError before anything is touched; Interrupted, after which `resume` goes on; OutputError.
     """
@@ -124,11 +122,18 @@ def search(
                 observer.note(note)
             n_processes = _n_processes(options.processes, options.trials, study)
             deadline = None if options.seconds is None else started + options.seconds
-            tasks = _Trials(study, place, metric, observer, options.trials, deadline, options.prune)
-            setup = TrialSetup(rows, prepared, metric, place.path, None if n_processes == 1 else 1)
-            observer.begun(study, metric, options.trials, n_processes)
+            tasks = TrialQueue(study, place, metric, observer, options.trials, deadline, options.prune)
+            setup = TrialSetup(rows, prepared, metric, None if n_processes == 1 and not cluster else 1)
+            observer.begun(study, metric, options.trials, cluster or n_processes)
+
+            def must_stop() -> bool:
+                return interruption.was_asked() or tasks.is_late
+
             try:
-                _run(setup, place, tasks, n_processes, lambda: interruption.was_asked() or tasks.is_late)
+                if cluster:
+                    _run_on_cluster(setup, cluster, tls, tasks, must_stop)
+                else:
+                    _run(setup, place, tasks, n_processes, must_stop)
             finally:
                 observer.ended()
             if interruption.was_asked():
@@ -138,73 +143,40 @@ def search(
             study.close()
 
 
-class _Trials:
-    """Where the next trial comes from, and who is told what became of it."""
-
-    def __init__(
-        self, study: Study, folder: SearchFolder, metric: str, observer: Observer, n_trials: int | None,
-        deadline: float | None, prunes: bool,
-    ) -> None:  # fmt: skip
-        self._study, self._folder, self._metric, self._observer = study, folder, metric, observer
-        self._n_trials, self._deadline, self._prunes = n_trials, deadline, prunes
-
-    @property
-    def is_late(self) -> bool:
-        """Whether the seconds are used up."""
-        return self._deadline is not None and monotonic() >= self._deadline
-
-    def next(self) -> TrialTask | None:
-        """The next trial, None where there are enough."""
-        is_enough = self._n_trials is not None and self._study.n_begun >= self._n_trials
-        if self.is_late or (is_enough and not self._study.has_unfinished):
-            return None
-        proposal = self._study.propose()
-        best = self._study.best
-        return None if proposal is None else TrialTask(proposal, None if best is None else best.score)
-
-    def report(self, task: TrialTask, epoch: int, score: float) -> bool:
-        """Whether a trial is to be pruned; the first ones are not, as all others are measured by them."""
-        is_behind = self._study.report(task.proposal.number, epoch, score)
-        return is_behind and self._prunes and not task.proposal.origin
-
-    def done(self, task: TrialTask, trial: Trial) -> None:
-        """Note a trial, and forget the model that it beats."""
-        before = self._study.best
-        self._study.finish(trial)
-        best = self._study.best
-        for number in {one.number for one in (before, trial) if one is not None} - {0, best.number if best else 0}:
-            self._folder.drop_weights(number)
-        self._observer.trial(trial, best)
-
-    def died(self, task: TrialTask, reason: str) -> bool:
-        """A trial whose process ended has failed; the others go on."""
-        proposal = task.proposal
-        values = dict(proposal.values)
-        self.done(task, Trial(proposal.number, "failed", None, values, proposal.origin, reason=reason))
-        return True
-
-
 def _run(
-    setup: TrialSetup, folder: SearchFolder, tasks: _Trials, n_processes: int, must_stop: Callable[[], bool]
+    setup: TrialSetup, folder: SearchFolder, tasks: TrialQueue, n_processes: int, must_stop: Callable[[], bool]
 ) -> None:
     if n_processes == 1:
         runner = TrialRunner(setup)
         while not must_stop() and (task := tasks.next()) is not None:
-            trial = runner.run(task, lambda epoch, score: tasks.report(task, epoch, score), must_stop)
-            if trial is not None:
-                tasks.done(task, trial)
+            result = runner.run(task, lambda epoch, score: tasks.report(task, epoch, score), must_stop)
+            if result is not None:
+                tasks.done(task, result)
         return
+    setup = replace(setup, table=_without_places(setup.table))
     file = ArrayFile(folder.arrays)
-    columns = file.share(dict(setup.table.columns))
-    # Where a row stood says a function, which no other process has: there a row is told by its number.
-    table = Table(
-        columns, setup.table.n_rows, setup.table.name, setup.table.column_names, setup.table.format,
-        sha256=setup.table.sha256, is_file=setup.table.is_file, n_buckets=setup.table.n_buckets,
-        spellings=setup.table.spellings,
-    )  # fmt: skip
+    table = setup.table.with_columns(file.share(dict(setup.table.columns)))
     shared = replace(setup, table=table, prepared=with_arrays(setup.prepared, file.share))
     file.close()
     run_tasks(n_processes, serve, shared, tasks, must_stop)
+
+
+def _run_on_cluster(
+    setup: TrialSetup, where: str, tls: "TlsFiles | None", tasks: TrialQueue, must_stop: Callable[[], bool]
+) -> None:
+    from mlpcli.cluster.connection import connected
+    from mlpcli.cluster.tasks import run_on_cluster
+
+    with connected(where, tls) as client:
+        run_on_cluster(client, run_on_worker, replace(setup, table=_without_places(setup.table)), tasks, must_stop)
+
+
+def _without_places(table: Table) -> Table:
+    """The table for other processes: where a row stood says a function, which they have not; they tell its number."""
+    return Table(
+        table.columns, table.n_rows, table.name, table.column_names, table.format, sha256=table.sha256,
+        is_file=table.is_file, n_buckets=table.n_buckets, spellings=table.spellings,
+    )  # fmt: skip
 
 
 def _n_processes(asked: int | str, n_trials: int | None, study: Study) -> int:

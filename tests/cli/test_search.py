@@ -209,3 +209,36 @@ def test_a_search_survives_its_end(folder, number, n_processes):
     trials = ended.document["trials"]
     assert [one["number"] for one in trials] == list(range(8))
     assert "in flight" not in {one["outcome"] for one in trials}
+
+
+def test_a_search_on_a_cluster_finds_what_one_here_finds(folder):
+    if importlib.util.find_spec("distributed") is None:
+        pytest.skip("the extra cluster is not installed")
+    space = {"training.batch_size": {"choice": [16, 32]}, "model.layers": SPACE["model.layers"]}
+    config = searched(folder, {"space": space, "trials": 10})
+
+    def scores(document):
+        return {str(one["values"]): (one["outcome"], one["score"]) for one in document["trials"]}
+
+    here = done("search", config, "--output", "here", "--json").document
+    there = done("search", config, "--output", "there", "--json", "--cluster", "local:2").document
+    assert scores(here) == scores(there)
+    assert len(scores(here)) == 5  # the config as written, which is outside, and four points
+    assert there["unseen"] == here["unseen"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--cluster", "localhost"], "must be tcp://HOST:PORT"),
+        (["--cluster", "tls://a:1"], "needs --cluster-security"),
+        (["--cluster", "tls://a:1", "--cluster-security", "a.pem"], "must be three files"),
+        (["--cluster-security", "a,b,c"], "Add --cluster"),
+    ],
+)
+def test_options_of_a_cluster_are_checked(folder, options, says):
+    if importlib.util.find_spec("distributed") is None:
+        pytest.skip("the extra cluster is not installed")
+    ended = mlp("search", searched(folder), *options)
+    assert ended.code == 2
+    assert says in ended.stderr

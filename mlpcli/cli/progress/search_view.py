@@ -32,7 +32,7 @@ class SearchView:
         """Something the user should know."""
         self._screen.warn(text)
 
-    def begun(self, study: Study, metric: str, n_trials: int | None, n_processes: int) -> None:
+    def begun(self, study: Study, metric: str, n_trials: int | None, where: int | str) -> None:
         """A line on what is searched; then the live line begins."""
         self._work.ended()
         self._is_searching = True
@@ -40,8 +40,8 @@ class SearchView:
         self._outcomes = Counter(one.outcome for one in earlier)
         self._metric, self._total, self._earlier = metric, n_trials, len(earlier)
         trials = count(n_trials, "trial") if n_trials is not None else "trials"
-        where = f" on {n_processes} processes" if n_processes > 1 else ""
-        text = f"{count(study.n_keys, 'key')} · {trials}{where} · judged by {metric} of the validation rows"
+        places = f" on {where}" if isinstance(where, str) else f" on {where} processes" if where > 1 else ""
+        text = f"{count(study.n_keys, 'key')} · {trials}{places} · judged by {metric} of the validation rows"
         self._screen.say(f"{'search':<{LABEL}}{text}", " " * LABEL)
         if earlier:
             self._screen.say(f"{'resumed':<{LABEL}}after {count(len(earlier), 'trial')}", " " * LABEL)

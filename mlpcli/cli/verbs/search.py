@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_words, tls_files
 from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, names
 from mlpcli.cli.options import Config, Html, Json, Markdown, Quiet, Settings, form_of, parse_count, parse_number
 from mlpcli.messages import count, duration, interval, number
@@ -32,6 +33,8 @@ def search(
     processes: Annotated[
         str, typer.Option("--processes", metavar="N", help="Trials at the same time (search.processes).")
     ] = "",
+    cluster: Cluster = "",
+    security: ClusterSecurity = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that is there.")] = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -55,10 +58,11 @@ def search(
     loaded = load_config(config, [*(settings or []), *limits])
     words = [word for one in settings or [] for word in ("--set", one)]
     words += [word for one in limits for word in ("--set", one)] + (["--output", output] if output else [])
-    words += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
+    words += [*cluster_words(cluster, security), *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     view = SearchView(screen)
     with view.watching():
-        result = run_search(loaded, view, output, resume, shlex.join(["mlp", "search", config, *words, "--resume"]))
+        command = shlex.join(["mlp", "search", config, *words, "--resume"])
+        result = run_search(loaded, view, output, resume, command, cluster, tls_files(cluster, security))
     screen.give(document(result), as_json(result), form)
     if form == "text":
         screen.say(f"Next: mlp train {shlex.quote(result.best_config)}")

@@ -82,6 +82,11 @@ class SearchFolder:
         """The model of a trial, if it is kept."""
         return os.path.join(self.trial(number), WEIGHTS)
 
+    def write_trial(self, number: int, files: Mapping[str, bytes]) -> None:
+        """Write the files of a trial: its folder is there whole or not at all."""
+        if files:
+            write_trial(self.trial(number), files)
+
     def drop_weights(self, number: int) -> None:
         """Forget the model of a trial that is the best no more."""
         with contextlib.suppress(OSError):

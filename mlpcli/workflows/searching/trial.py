@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, isfinite
 from time import perf_counter
 from typing import Any
@@ -26,7 +26,6 @@ from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
-from mlpcli.workflows.searching.folder import trial_folder, write_trial
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
@@ -38,7 +37,7 @@ MOST_REPORTS = 20  # of a trial: more epochs tell the sampler little more
 
 @dataclass(frozen=True)
 class TrialSetup:
-    """What all trials share: the rows, prepared for the config as written, what judges them, and where they go.
+    """What all trials share: the rows, prepared for the config as written, and what judges them.
 
     `n_threads` is None for as many as the config says.
     """
@@ -46,7 +45,6 @@ class TrialSetup:
     table: Table
     prepared: Prepared
     metric: str
-    folder: str
     n_threads: int | None
 
 
@@ -58,6 +56,14 @@ class TrialTask:
     best: float | None
 
 
+@dataclass(frozen=True)
+class TrialResult:
+    """What became of a trial, and the files of its folder, by name."""
+
+    trial: Trial
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
 class TrialRunner:
     """Runs trials one after the other. Rows that were prepared once serve every trial that needs them so."""
 
@@ -65,11 +71,14 @@ class TrialRunner:
         self._setup = setup
         self._prepared = [(of_the_rows(setup.prepared.loaded), setup.prepared)]
 
-    def run(self, task: TrialTask, report: Callable[[int, float], bool], must_stop: Callable[[], bool]) -> Trial | None:
-        """Train; `report(epoch, score)` says whether to prune. None where `must_stop` ended it: it did not take place.
+    def is_for(self, setup: TrialSetup) -> bool:
+        """Whether this runs trials of that very setup."""
+        return self._setup is setup
 
-        Raises OutputError.
-        """
+    def run(
+        self, task: TrialTask, report: Callable[[int, float], bool], must_stop: Callable[[], bool]
+    ) -> TrialResult | None:
+        """Train; `report(epoch, score)` says whether to prune. None where `must_stop` ended it, for another time."""
         started = perf_counter()
         proposal = task.proposal
 
@@ -81,7 +90,7 @@ class TrialRunner:
         try:
             prepared = self._prepare(proposal.loaded)
         except MlpError as error:
-            return ended("failed", reason=str(error).splitlines()[0])
+            return TrialResult(ended("failed", reason=str(error).splitlines()[0]))
         return self._train(task, prepared, report, must_stop, ended)
 
     def _train(
@@ -91,7 +100,7 @@ class TrialRunner:
         report: Callable[[int, float], bool],
         must_stop: Callable[[], bool],
         ended: Callable[..., Trial],
-    ) -> Trial | None:
+    ) -> TrialResult | None:
         budget = Budget(prepared.loaded, 0.0, prepared.spec.chunk_rows is not None)
         state = fresh_state(prepared)
         reported = _reported(prepared)
@@ -129,8 +138,8 @@ class TrialRunner:
         fault: str,
         stopped: str,
         ended: Callable[..., Trial],
-    ) -> Trial:
-        """Score the trial, and write its folder."""
+    ) -> TrialResult:
+        """Score the trial, and give the files of its folder."""
         metric, n_epochs = self._setup.metric, state.epoch
         files = {CONFIG: dump_yaml(prepared.loaded.config).encode(), HISTORY: _csv(rows)}
         if fault:
@@ -142,14 +151,13 @@ class TrialRunner:
             outcome = finalize(prepared, state, stopped)
             score = outcome.scores["validation"].get(metric)
             if score is None or not isfinite(score):
-                return ended("failed", None, n_epochs, f"{metric} is not defined on the validation rows")
+                return TrialResult(ended("failed", None, n_epochs, f"{metric} is not defined on the validation rows"))
             trial = ended("complete", float(score), n_epochs)
             found = flat_metrics(outcome, trial.seconds)
             if trial.number == 0 or task.best is None or _beats(score, task.best, metric):
                 files[WEIGHTS] = encode_model(outcome.model)
         files[METRICS] = (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()
-        write_trial(trial_folder(self._setup.folder, trial.number), files)
-        return trial
+        return TrialResult(trial, files)
 
     def _prepare(self, loaded: LoadedConfig) -> Prepared:
         """The rows for a config; raises MlpError."""
@@ -169,10 +177,20 @@ def serve(setup: TrialSetup, channel: Channel) -> None:
     table = replace(setup.table, columns=opened(setup.table.columns))
     runner = TrialRunner(replace(setup, table=table, prepared=with_arrays(setup.prepared, opened)))
     for task in channel.tasks():
-        trial = runner.run(task, channel.report, channel.is_orphan)
-        if trial is None:
+        result = runner.run(task, channel.report, channel.is_orphan)
+        if result is None:
             return
-        channel.done(trial)
+        channel.done(result)
+
+
+def run_on_worker(setup: TrialSetup, task: TrialTask, report: Callable[..., bool]) -> TrialResult | None:
+    """Run one trial on a worker of a cluster, which keeps the rows that it has prepared for the next one."""
+    if not (_RUNNERS and _RUNNERS[0].is_for(setup)):
+        _RUNNERS[:] = [TrialRunner(setup)]
+    return _RUNNERS[0].run(task, report, lambda: False)
+
+
+_RUNNERS: list[TrialRunner] = []  # of this process, at most one
 
 
 def with_arrays(prepared: Prepared, change: Callable[[Any], Any]) -> Prepared:

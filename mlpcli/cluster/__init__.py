@@ -1,0 +1,1 @@
+"""More than one machine, on Dask: tasks on the workers of a cluster. Every wait has a limit."""

@@ -1,0 +1,79 @@
+"""The way to a cluster: a scheduler by its address, or workers of this machine for as long as they are needed."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client, LocalCluster, Security
+
+from mlpcli.errors import MlpError
+
+CONNECT_SECONDS = 15.0  # for a scheduler to answer
+CLOSE_SECONDS = 10.0
+ADDRESS = re.compile(r"(tcp|tls)://[^\s/:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d+")
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """The files of TLS: the authority that both sides trust, and the own certificate and key; "" for none."""
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+@contextmanager
+def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
+    """A client of the scheduler `tcp://host:port` or `tls://host:port`, or of `local:N`, N processes of this machine.
+
+    Raises MlpError for an address that is none, and where nobody answers in time.
+    """
+    for name in ("distributed", "tornado.application"):  # what goes wrong, this program says itself
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    local = re.fullmatch(r"local:([1-9]\d{0,3})", where)
+    if local is None and not ADDRESS.fullmatch(where):
+        raise MlpError(f"--cluster {where}: must be tcp://HOST:PORT, tls://HOST:PORT or local:N, N processes here.")
+    if local is None:
+        with _client(where, where, _security(tls)) as client:
+            yield client
+        return
+    try:
+        cluster = LocalCluster(
+            n_workers=int(local[1]), threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        )
+    except (OSError, TimeoutError, RuntimeError) as error:
+        raise MlpError(f"--cluster {where}: its processes do not start ({error}).") from error
+    try:
+        with _client(cluster, where, None) as client:
+            yield client
+    finally:
+        with suppress(Exception):
+            cluster.close(timeout=CLOSE_SECONDS)
+
+
+@contextmanager
+def _client(address: Any, where: str, security: Security | None) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, security=security, set_as_default=False, name="mlp")
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        reason = f": {error}" if isinstance(error, ValueError | TypeError) else ""
+        raise MlpError(
+            f"--cluster {where}: no scheduler answers within {CONNECT_SECONDS:g} s{reason}. "
+            "Start one with: dask scheduler"
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(Exception):  # the work is done, or lost: a farewell that fails changes nothing
+            client.close(timeout=CLOSE_SECONDS)
+
+
+def _security(tls: TlsFiles | None) -> Security | None:
+    if tls is None:
+        return None
+    return Security(
+        tls_ca_file=tls.authority, tls_client_cert=tls.certificate, tls_client_key=tls.key, require_encryption=True
+    )

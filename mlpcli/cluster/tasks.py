@@ -1,0 +1,147 @@
+"""Tasks on the workers of a cluster. A worker that dies costs time only: its task is done again by another.
+
+Tasks talk with who gave them: a report is an event of the scheduler, the answer "end" a flag that the task looks at
+when it reports next. Nobody waits for anybody: what is lost with a worker is never missed.
+"""
+
+import queue
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol
+from uuid import uuid4
+
+from distributed import Client, Event, Future, KilledWorker, get_worker
+
+from mlpcli.errors import MlpError
+
+TICK = 0.2  # seconds between two looks at the cluster and at whether to stop
+ANSWER_SECONDS = 30.0  # for the scheduler or a worker to answer
+ALONE_SECONDS = 60.0  # without any worker
+
+
+class Tasks(Protocol):
+    """What is to be done, and who is told."""
+
+    def next(self) -> Any:
+        """The next task, None for none."""
+
+    def report(self, task: Any, *what: Any) -> Any:
+        """Answer what a task reports: whether to end it."""
+
+    def done(self, task: Any, result: Any) -> None:
+        """Take note of a result."""
+
+    def died(self, task: Any, reason: str) -> bool:
+        """Take note of a task that no worker survived; says whether to go on."""
+
+
+class _Reports:
+    """The side of a task."""
+
+    def __init__(self, topic: str, name: str) -> None:
+        self._topic, self._name = topic, name
+
+    def __call__(self, *what: Any) -> bool:
+        """Tell; says whether the task was asked to end."""
+        get_worker().log_event(self._topic, {"name": self._name, "what": what})
+        return bool(Event(f"{self._topic}-{self._name}").is_set())
+
+
+def run_on_cluster(
+    client: Client,
+    do: Callable[[Any, Any, Callable[..., bool]], Any],
+    setup: Any,
+    tasks: Tasks,
+    must_stop: Callable[[], bool],
+) -> None:
+    """Run tasks on the workers, each of which calls `do(setup, task, report)`, until there are no more or `must_stop`.
+
+    Raises MlpError where the scheduler is gone, or no worker is there for a while.
+    """
+    topic = f"mlp-{uuid4().hex}"
+    heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    client.subscribe_topic(topic, lambda event: heard.put(("report", event[1])))
+    # As one task that keeps it: data that is only scattered would be lost with the last worker that has it.
+    shared = client.submit(_itself, setup, pure=False, key=f"{topic}-setup")
+    running: dict[str, tuple[Any, Future[Any]]] = {}
+    pool = _Pool(client)
+    is_over = False
+    try:
+        while not must_stop():
+            while not is_over and len(running) < pool.n_threads():
+                task = tasks.next()
+                is_over = task is None
+                if task is not None:
+                    name = f"{topic}-{uuid4().hex}"
+                    future = client.submit(do, shared, task, _Reports(topic, name), key=name, pure=False, priority=1)
+                    running[name] = (task, future)
+                    future.add_done_callback(lambda _, name=name: heard.put(("done", name)))
+            if not running and is_over:
+                return
+            _hear(client, topic, heard, running, tasks)
+    finally:
+        if client.status == "running":
+            client.cancel([future for _, future in running.values()], force=True)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _hear(
+    client: Client,
+    topic: str,
+    heard: "queue.SimpleQueue[tuple[str, Any]]",
+    running: dict[str, tuple[Any, Future[Any]]],
+    tasks: Tasks,
+) -> None:
+    """Take one message, if one comes in time."""
+    try:
+        kind, what = heard.get(timeout=TICK)
+    except queue.Empty:
+        return
+    if kind == "report":
+        if what["name"] in running and tasks.report(running[what["name"]][0], *what["what"]):
+            Event(f"{topic}-{what['name']}", client=client).set()
+        return
+    task, future = running.pop(what)
+    if future.status == "finished":
+        tasks.done(task, future.result(timeout=ANSWER_SECONDS))
+    elif future.status == "error":
+        error = future.exception(timeout=ANSWER_SECONDS)
+        if not isinstance(error, KilledWorker):
+            raise error
+        tasks.died(task, "the workers that ran it died, one after the other")
+    else:
+        raise _gone()
+
+
+class _Pool:
+    """How many tasks the workers can do at a time, asked now and then."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._asked, self._n_threads, self._alone = client, 0.0, 0, monotonic()
+
+    def n_threads(self) -> int:
+        """Threads of all workers; raises MlpError where nobody answers, or no worker is there for a while."""
+        if self._client.status != "running":
+            raise _gone()
+        if monotonic() - self._asked < 1.0:
+            return self._n_threads
+        try:
+            scheduler: Any = self._client.scheduler
+            found = self._client.sync(scheduler.ncores, callback_timeout=ANSWER_SECONDS)
+        except (OSError, TimeoutError) as error:
+            raise _gone() from error
+        self._asked, self._n_threads = monotonic(), sum(found.values())
+        if self._n_threads:
+            self._alone = self._asked
+        elif self._asked - self._alone > ALONE_SECONDS:
+            raise MlpError(
+                f"the cluster has had no worker for {ALONE_SECONDS:g} s. Start some with: dask worker ADDRESS"
+            )
+        return self._n_threads
+
+
+def _gone() -> MlpError:
+    return MlpError("the scheduler of the cluster is gone. What is done is kept.")

@@ -1,0 +1,143 @@
+"""Tasks on real worker processes: each is done, whoever dies, and no wait is without end."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra cluster is not installed")
+
+from distributed import LocalCluster
+
+from mlpcli.cluster import connection, tasks
+from mlpcli.cluster.connection import connected
+from mlpcli.cluster.tasks import run_on_cluster
+from mlpcli.errors import MlpError
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its own sockets as it likes
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as found:
+        yield found
+
+
+class Tasks:
+    def __init__(self, n):
+        self.waiting, self.results, self.dead, self.heard = list(range(n)), {}, {}, []
+
+    def next(self):
+        return self.waiting.pop(0) if self.waiting else None
+
+    def report(self, task, *what):
+        self.heard.append((task, *what))
+        return task == 1
+
+    def done(self, task, result):
+        assert task not in self.results
+        self.results[task] = result
+
+    def died(self, task, reason):
+        self.dead[task] = reason
+        return True
+
+
+def square(setup, task, report):
+    return setup["offset"] + task * task
+
+
+def die_once(setup, task, report):
+    mark = Path(setup) / str(task)
+    if task == 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def until_told(setup, task, report):
+    for step in range(200):
+        if report(step):
+            return "ended"
+        if task != 1 and step == 3:
+            return "done"
+        time.sleep(0.02)
+    return "never told"
+
+
+def fail(setup, task, report):
+    raise ZeroDivisionError("a bug")
+
+
+def run(cluster, do, setup, n, must_stop=lambda: False):
+    found = Tasks(n)
+    with connected(cluster.scheduler_address) as client:
+        run_on_cluster(client, do, setup, found, must_stop)
+    return found
+
+
+def test_every_task_is_done_once(cluster):
+    found = run(cluster, square, {"offset": 3}, 12)
+    assert found.results == {n: 3 + n * n for n in range(12)}
+
+
+def test_a_task_whose_worker_is_killed_is_done_by_another(cluster, tmp_path):
+    found = run(cluster, die_once, str(tmp_path), 6)
+    assert found.results == {n: n for n in range(6)}
+    assert (tmp_path / "2").exists()
+    assert not found.dead
+
+
+def test_a_task_is_told_to_end_when_it_reports(cluster):
+    found = run(cluster, until_told, None, 3)
+    assert found.results == {0: "done", 1: "ended", 2: "done"}
+    assert {task for task, _ in found.heard} == {0, 1, 2}
+
+
+def test_a_bug_in_a_task_is_a_bug_here(cluster):
+    with pytest.raises(ZeroDivisionError):
+        run(cluster, fail, None, 2)
+
+
+def test_what_runs_is_left_when_asked_to_stop(cluster):
+    started = time.monotonic()
+    found = run(cluster, until_told, None, 1, must_stop=lambda: time.monotonic() > started + 0.5)
+    assert found.results in ({}, {0: "done"})
+
+
+def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):
+    monkeypatch.setattr(tasks, "ANSWER_SECONDS", 5.0)
+    own = LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1")
+    found = Tasks(500)
+
+    def leave():
+        if len(found.heard) > 2 and own.status.name == "running":
+            own.close()
+        return False
+
+    try:
+        with (
+            connected(own.scheduler_address) as client,
+            pytest.raises(MlpError, match="scheduler of the cluster is gone"),
+        ):
+            run_on_cluster(client, until_told, None, found, leave)
+    finally:
+        own.close()
+
+
+@pytest.mark.parametrize("where", ["local", "local:0", "here", "tcp://host", "http://host:80", "local:2x"])
+def test_what_is_no_address_is_refused(where):
+    with pytest.raises(MlpError, match=r"must be tcp://HOST:PORT"), connected(where):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer_is_waited_for_a_while_only(monkeypatch):
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
+    started = time.monotonic()
+    with pytest.raises(MlpError, match="no scheduler answers within"), connected("tcp://127.0.0.1:9"):
+        pass
+    assert time.monotonic() - started < 60
