@@ -156,7 +156,7 @@ def test_imports_stand_at_the_top_but_for_verbs_and_what_the_package_offers():
 
 
 VERBS = (
-    *("init", "check", "train", "predict", "evaluate", "compare", "cv", "explain", "export"),
+    *("init", "check", "train", "predict", "evaluate", "compare", "cv", "split", "explain", "export"),
     *("inspect", "diff", "runs", "plot", "report", "doctor", "repro", "schema", "search"),
 )
 LAZY = {

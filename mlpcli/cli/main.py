@@ -39,6 +39,7 @@ from mlpcli.cli.verbs.repro import repro
 from mlpcli.cli.verbs.runs import runs
 from mlpcli.cli.verbs.schema import schema
 from mlpcli.cli.verbs.search import search
+from mlpcli.cli.verbs.split import split
 from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
 from mlpcli.messages import folded, printable, shortened
@@ -67,6 +68,7 @@ app = typer.Typer(
 )
 app.command("init", cls=TextVerb)(init)
 app.command("check", cls=Verb)(check)
+app.command("split", cls=TextVerb)(split)
 app.command("train", cls=Verb)(train)
 app.command("cv", cls=Verb)(cv)
 app.command("search", cls=TextVerb)(search)

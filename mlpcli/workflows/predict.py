@@ -1,22 +1,20 @@
 """`mlp predict`: rows in, answers out, in the same order, chunk by chunk."""
 
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.schema.cells import name_hint
-from mlpcli.data.schema.column import texts_of
-from mlpcli.data.table import CategoricalColumn, Table
-from mlpcli.data.writing.csv import Cells, Labels, without_formulas
-from mlpcli.data.writing.table_writers import Writer, writer_for
+from mlpcli.data.table import Table
+from mlpcli.data.writing.csv import without_formulas
+from mlpcli.data.writing.table_writers import Writer, cells_as_read, file_of, writer_for
 from mlpcli.errors import DataError, MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
@@ -100,7 +98,7 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
     with blas_threads(1), closing(writer):
         for number, chunk in enumerate(_answered_chunks(model, surrounding, request, writer)):
             if number == 0:
-                writer.begin(cast(BinaryIO, _Sink(write)), chunk.names, chunk.has_header)
+                writer.begin(file_of(write), chunk.names, chunk.has_header)
             writer.write(chunk.rows)
             notes += chunk.notes
             counts += chunk.counts
@@ -138,24 +136,6 @@ def describe_counts(counts: TransformCounts) -> str:
             more = [f"{len(found) - 6} more columns"] if len(found) > 6 else []
             parts.append(f"{total} {one if total == 1 else many} ({', '.join(shown + more)})")
     return ", ".join(parts)
-
-
-class _Sink(io.RawIOBase):
-    """What bytes are written to, as the file that writers of formats want."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write, self._n_written = write, 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._n_written
-
-    def write(self, data: Any, /) -> int:
-        self._write(bytes(data))
-        self._n_written += len(data)
-        return len(data)
 
 
 @dataclass(frozen=True)
@@ -206,22 +186,13 @@ def _answered(
         seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
     all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
-    written = [*(_as_read(table, name) for name in keep), *(cells for _, cells in named)]
+    written = [*(cells_as_read(table, name) for name in keep), *(cells for _, cells in named)]
     if request.is_safe_csv:
         all_names, written = without_formulas(all_names), [safe_column(column) for column in written]
     n_open = Counter({} if around is None else around.n_open)
     return _Chunk(
         all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen, n_open
     )
-
-
-def _as_read(table: Table, name: str) -> Cells:
-    """The cells of a column: as a typed source has them, else texts, of which a missing one is empty."""
-    if name in table.kept:
-        return cast(Cells, table.kept[name])
-    column = table.columns[name]
-    texts = column if isinstance(column, CategoricalColumn) else texts_of(column)
-    return Labels(texts.levels, texts.codes)
 
 
 def _is_looked_at(chunk: Table) -> bool:

@@ -45,6 +45,7 @@ COMMANDS = {
     "check a table": ["check", OLD, "later.csv"],
     "train": ["train", "config.yaml", "-o", "again"],
     "cv": ["cv", "config.yaml", "-o", "crossed", "--folds", "3", "--min", "accuracy=0.99"],
+    "split": ["split", "wide.csv", "-o", "parts", "--force"],
     "eval": ["eval", OLD, "wide.csv", "--min", "accuracy=0.99", "--min", "f1[class Q of the alphabet]=0.9"],
     "eval by": ["eval", OLD, "wide.csv", "--by", "region,letter", "--each", "--min", "accuracy=0.99"],
     "explain": ["explain", OLD, "wide.csv", "--repeats", "2", "--sample", "300"],

@@ -79,8 +79,8 @@ def cv(
 
     Example: mlp cv configs/penguins.yaml --folds 5 --min accuracy=0.9
     """
-    from mlpcli.cli.fold_progress import watched_folds
     from mlpcli.cli.overrides import config_overrides, resume_command, words_of_gates
+    from mlpcli.cli.progress.folds_view import watched_folds
     from mlpcli.cli.verbs.eval_options import read_gates
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.cv import CvRequest, FoldOptions, as_json, cross_validate

@@ -1,16 +1,19 @@
 """Tables out, chunk after chunk, in the format that the ending of the path names."""
 
 import gzip
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import PurePath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 import orjson
 
 from mlpcli.data.reading.faults import escaped, escaped_path
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
+from mlpcli.data.schema.column import texts_of
+from mlpcli.data.table import CategoricalColumn, Rows, Table
 from mlpcli.data.writing.arrow import ArrowWriter
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets, format_header, format_rows
 from mlpcli.errors import OutputError
@@ -46,13 +49,58 @@ class Writer(Protocol):
         """Let go of what is held; without `end` before, what was written is no whole table."""
 
 
-def writer_for(path: str) -> Writer:
-    """The writer for an ending; a path without one, such as "-", is CSV."""
+class _Sink(io.RawIOBase):
+    """What bytes are written to, as the file that writers of formats want."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write, self._n_written = write, 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._n_written
+
+    def write(self, data: Any, /) -> int:
+        self._write(bytes(data))
+        self._n_written += len(data)
+        return len(data)
+
+
+def file_of(write: Callable[[bytes], object]) -> BinaryIO:
+    """What bytes are written to, as the file that `Writer.begin` wants."""
+    return cast(BinaryIO, _Sink(write))
+
+
+def cells_as_read(table: Table, name: str) -> Cells:
+    """The cells of a column: as a typed source has them, else texts, of which a missing one is empty."""
+    if name in table.kept:
+        return cast(Cells, table.kept[name])
+    column = table.columns[name]
+    texts = column if isinstance(column, CategoricalColumn) else texts_of(column)
+    return Labels(texts.levels, texts.codes)
+
+
+def some_cells(cells: Cells, rows: Rows) -> Cells:
+    """Those of some rows."""
+    if isinstance(cells, Labels):
+        return Labels(cells.values, cells.codes[rows])
+    if isinstance(cells, KeptArray):
+        return KeptArray(cells.pa, cells.array.take(cells.pa.array(rows)))
+    if isinstance(cells, np.ndarray):
+        return cells[rows]
+    assert isinstance(cells, Sequence)
+    return [cells[row] for row in rows.tolist()]
+
+
+def writer_for(path: str, delimiter: str | None = None) -> Writer:
+    """The writer for an ending; a path without one, such as "-", is CSV. `delimiter` is for CSV (None: a comma)."""
     name = PurePath(path).name.lower()
     plain = name.removesuffix(".gz")
     suffix = PurePath(plain).suffix
     if suffix in DELIMITERS or suffix in JSON_LINES:
-        return _TextWriter(DELIMITERS.get(suffix), is_gzip=name != plain)
+        usual = DELIMITERS.get(suffix)
+        return _TextWriter(usual and (delimiter or usual), is_gzip=name != plain)
     if suffix in ARROW and name == plain:
         return ArrowWriter(f"-o {escaped_path(path)}", is_parquet=suffix == ".parquet")
     raise OutputError(

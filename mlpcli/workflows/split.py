@@ -1,0 +1,263 @@
+"""`mlp split`: the rows of a table in files of their own, for training, validation and test."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.dealing import LEFT_OUT, RowKeys, deal, group_codes
+from mlpcli.data.reading.read import map_tables, read_table
+from mlpcli.data.row_hashes import places_of, row_hashes
+from mlpcli.data.schema.cells import name_hint
+from mlpcli.data.schema.column import as_category, cast_table
+from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.roles import decide
+from mlpcli.data.split import split_rows
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table, TableFormat
+from mlpcli.data.writing.table_writers import Writer, cells_as_read, file_of, some_cells, writer_for
+from mlpcli.errors import DataError, IndivisibleRows, MlpError, OutputError
+from mlpcli.messages import count
+from mlpcli.storage.atomic import AtomicFile
+from mlpcli.training.seeding import rng_of
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+COMPRESSIONS = (".bz2", ".xz", ".zst", ".zip")
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SplitRequest:
+    """Which table, where its files go, and what says where a row belongs ("" for nothing).
+
+    Fractions are of all rows; a part of fraction 0 gets no file. `stratify` names a column whose values are spread
+    evenly; `ending` is that of the files, "" for that of the table.
+    """
+
+    source: str
+    folder: str = "."
+    validation: float = 0.2
+    test: float = 0.2
+    group: str = ""
+    time: str = ""
+    hash: str = ""
+    gap: float = 0.0
+    stratify: str = ""
+    keeps_copies_together: bool = False
+    seed: int = 0
+    ending: str = ""
+    overwrites: bool = False
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """One file, and how many rows it got."""
+
+    name: str
+    path: str
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """The files in the order of time, how many rows are in none of them, and what the user should know."""
+
+    source: str
+    n_rows: int
+    n_left_out: int
+    parts: tuple[SplitPart, ...]
+    notes: tuple[str, ...]
+
+
+def split(request: SplitRequest) -> SplitResult:
+    """Read the table twice: to deal its rows, and to write them; all files appear, or none does.
+
+    Raises MlpError for options that do not go together, OutputError for files that are there, and DataError.
+    """
+    _check(request)
+    wanted = {TRAIN: 1.0 - request.validation - request.test, VALIDATION: request.validation, TEST: request.test}
+    fractions = {name: fraction for name, fraction in wanted.items() if fraction > 0.0}
+    paths = {name: os.path.join(request.folder, name + _ending(request)) for name in fractions}
+    for path in paths.values():
+        _refuse_existing(path, request)
+        writer_for(path).close()  # refuses an ending that cannot be written
+    table = _read_keys(request)
+    part_of = _deal(request, table, list(fractions.values()))
+    notes = [*table.notes, *_notes(request, table)]
+    try:
+        os.makedirs(request.folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{request.folder}: cannot be made: {error.strerror}. Choose another folder: -o") from error
+    _write(request, part_of, list(paths.values()), table)
+    sizes = np.bincount(part_of[part_of >= 0], minlength=len(paths)).tolist()
+    parts = tuple(SplitPart(name, path, n) for (name, path), n in zip(paths.items(), sizes, strict=True))
+    return SplitResult(request.source, len(part_of), int((part_of == LEFT_OUT).sum()), parts, tuple(notes))
+
+
+def _check(request: SplitRequest) -> None:
+    """Raise MlpError for fractions out of bounds, and for options that do not go together."""
+    for option, fraction in (("--validation", request.validation), ("--test", request.test)):
+        if not 0.0 <= fraction < 1.0:
+            raise MlpError(f"{option} {fraction:g}: must be a fraction of the rows, from 0 to below 1.")
+    if not 0.0 < request.validation + request.test < 1.0:
+        raise MlpError("--validation and --test: their sum must be above 0 and below 1.")
+    asked = {
+        "--group": request.group, "--time": request.time, "--hash": request.hash, "--stratify": request.stratify,
+        "--copies": request.keeps_copies_together,
+    }  # fmt: skip
+    given = [option for option, value in asked.items() if value]
+    if len(given) > 1 and set(given) not in ({"--group", "--time"}, {"--group", "--stratify"}):
+        raise MlpError(f"{' and '.join(given)} do not go together. Choose one.")
+    if request.gap and not request.time:
+        raise MlpError("--gap goes with --time.")
+    if not 0.0 <= request.gap < np.inf:
+        raise MlpError(
+            f"--gap {request.gap:g}: must be greater than 0: days for dates, else in the unit of the column."
+        )
+    if request.source == "-":
+        raise MlpError("-: the table is read twice. Save it to a file first.")
+
+
+def _ending(request: SplitRequest) -> str:
+    """The ending of the files: what was asked for, else that of the table, without a compression that is not gzip."""
+    if request.ending:
+        return "." + request.ending.lstrip(".")
+    name = os.path.basename(request.source).lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
+    plain = name.removesuffix(".gz")
+    suffix = os.path.splitext(plain)[1]
+    return (suffix or ".csv") + (".gz" if name != plain else "")
+
+
+def _refuse_existing(path: str, request: SplitRequest) -> None:
+    if not os.path.lexists(path):
+        return
+    if os.path.exists(request.source) and os.path.samefile(path, request.source):
+        raise MlpError(f"{path}: is the table itself. Choose another folder: -o DIR")
+    if not request.overwrites:
+        raise OutputError(f"{path}: is there already. Replace it with --force, or choose another folder: -o DIR")
+
+
+def _read_keys(request: SplitRequest) -> Table:
+    """The columns that say where rows belong, all of them for copies; cast."""
+    keys = [name for name in (request.group, request.hash, request.stratify) if name]
+    names = [*keys, *([request.time] if request.time else [])]
+    format = TableFormat(request.delimiter, request.encoding)
+    wanted = None if request.keeps_copies_together else frozenset(names)
+    table = read_table(request.source, format, texts=frozenset(keys), wanted=wanted, named=names)
+    for name in names:
+        if name not in table.columns:
+            raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.column_names)}")
+    schemas, findings = [], []
+    for name in names:
+        schema, found = decide(table, name)
+        schemas.append(as_category(schema) if name in keys else schema)
+        findings += [] if name in keys else found
+    refuse_faults(findings)
+    return table.with_columns({**table.columns, **cast_table(table, schemas).columns})
+
+
+def _deal(request: SplitRequest, table: Table, fractions: Sequence[float]) -> Codes:
+    rng = rng_of(request.seed, "split")
+    try:
+        if not (request.group or request.time or request.hash or request.keeps_copies_together):
+            return _deal_by_chance(request, table, fractions, rng)
+        return deal(_keys(request, table), fractions, rng)
+    except IndivisibleRows as error:
+        raise DataError(f"{table.name}: {error}") from error
+
+
+def _keys(request: SplitRequest, table: Table) -> RowKeys:
+    groups = group_codes(_texts(table, request.group)) if request.group else None
+    if request.keeps_copies_together:
+        groups = np.unique(row_hashes(table, list(table.columns)), return_inverse=True)[1]
+    times = None
+    if request.time:
+        column = table.columns[request.time]
+        if not isinstance(column, NumericColumn):
+            raise IndivisibleRows(f"column {request.time} holds neither dates nor numbers: --time needs one that does.")
+        times = np.asarray(column.values, np.float64)
+    places = places_of(_texts(table, request.hash)) if request.hash else None
+    strata = _strata(request, table) if request.stratify else None
+    return RowKeys(groups, times, places, strata, request.gap)
+
+
+def _texts(table: Table, name: str) -> CategoricalColumn:
+    column = table.columns[name]
+    assert isinstance(column, CategoricalColumn)
+    return column
+
+
+def _strata(request: SplitRequest, table: Table) -> Codes:
+    """A code for each value; rows without one are a value of their own."""
+    return _texts(table, request.stratify).codes.astype(np.int64) + 1
+
+
+def _deal_by_chance(request: SplitRequest, table: Table, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
+    """The last part first, each of what is left."""
+    part_of = np.zeros(table.n_rows, np.int64)
+    rest, n_rest = np.arange(table.n_rows), 1.0
+    strata = _strata(request, table) if request.stratify else None
+    for part in range(len(fractions) - 1, 0, -1):
+        own = None if strata is None else np.unique(strata[rest], return_inverse=True)[1]
+        kept, held_out = split_rows(len(rest), fractions[part] / n_rest, own, rng)
+        part_of[rest[held_out]] = part
+        rest, n_rest = rest[kept], n_rest - fractions[part]
+    return part_of
+
+
+def _notes(request: SplitRequest, table: Table) -> list[str]:
+    meanings = (
+        (request.group, "each is a group of its own"), (request.time, "taken as the first"),
+        (request.hash, "taken for training"),
+    )  # fmt: skip
+    notes = []
+    for name, what in meanings:
+        if name:
+            column = table.columns[name]
+            is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
+            if n_missing := int(is_missing.sum()):
+                notes.append(f"{table.name}: {count(n_missing, 'row')} without a value of {name}: {what}.")
+    return notes
+
+
+def _write(request: SplitRequest, part_of: Codes, paths: Sequence[str], table: Table) -> None:
+    """Every row into the file of its part, cells as they are written there; the files appear together at the end."""
+    format = TableFormat(request.delimiter, request.encoding)
+    found = table.format.delimiter if (table.format.delimiter or "") in (",", ";", "\t", "|") else None
+    writers = [writer_for(path, found) for path in paths]
+    start = 0
+    with ExitStack() as files:
+        opened = [files.enter_context(AtomicFile(path)) for path in paths]
+        try:
+            for chunk in map_tables(_as_it_is, request.source, format, frozenset(), frozenset(), None):
+                own = part_of[start : start + chunk.n_rows]
+                for part, (writer, file) in enumerate(zip(writers, opened, strict=True)):
+                    _add(writer, file if start == 0 else None, chunk, np.flatnonzero(own == part))
+                start += chunk.n_rows
+            if start != len(part_of):
+                raise DataError(f"{table.name}: was changed while it was split. Begin anew.")
+            for writer in writers:
+                writer.end()
+        finally:
+            for writer in writers:
+                writer.close()
+
+
+def _as_it_is(table: Table) -> Table:
+    return table
+
+
+def _add(writer: Writer, file: AtomicFile | None, chunk: Table, rows: Rows) -> None:
+    """Write some rows of a chunk; the first time into a `file` that is still empty."""
+    names = list(chunk.column_names)
+    if file is not None:
+        writer.begin(file_of(file.write), names, chunk.format.header is not False)
+    if len(rows) or file is not None:
+        writer.write(writer.encode(names, [some_cells(cells_as_read(chunk, name), rows) for name in names]))
