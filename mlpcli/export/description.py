@@ -40,6 +40,7 @@ def describe(model: Model) -> Plain:
             {"layers": _layers(network.chain, network.n_in, network.bind(flat)), "output": network.output}
             for network, flat in members
         ],
+        "n_outputs": model.ensemble.first.n_out,
         "target": _target(model),
     }
 

@@ -8,8 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +102,38 @@ def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], n_labe
         return np.asarray([row[len(kept) + n_labels :] for row in found], np.float64)
 
     return answer
+
+
+def run_onnx(data: bytes, model: Model, has_labels: bool) -> Answer:
+    """The graph in onnxruntime, or else in the slower evaluator of the package onnx."""
+    session: Any
+    if find_spec("onnxruntime") is not None:
+        session = import_module("onnxruntime").InferenceSession(data)
+    else:
+        session = import_module("onnx.reference").ReferenceEvaluator(data)
+
+    def answer(rows: Sequence[Row]) -> Values:
+        with np.errstate(all="ignore"):  # log(0), and exponentials that a division takes back
+            found = session.run(None, onnx_inputs(rows, model))
+        return np.asarray(found[-1] if has_labels else np.hstack(found), np.float64)
+
+    return answer
+
+
+def onnx_inputs(rows: Sequence[Row], model: Model) -> dict[str, NDArray[Any]]:
+    """The cells of each column (n_rows, 1): numbers, microseconds since 1970-01-01, texts."""
+    found: dict[str, NDArray[Any]] = {}
+    columns = typed_columns(rows, model)
+    for schema in model.preprocessor.schemas:
+        cells = columns[schema.name]
+        if schema.role == "number":
+            found[schema.name] = np.asarray([[np.nan if cell is None else cell] for cell in cells], np.float64)
+        elif schema.role == "date":
+            stamps = np.asarray([["NaT" if cell is None else cell] for cell in cells], "datetime64[us]")
+            found[schema.name] = stamps.astype(np.int64)
+        else:
+            found[schema.name] = np.asarray([["" if cell is None else cell] for cell in cells], object)
+    return found
 
 
 def typed_columns(rows: Sequence[Row], model: Model, has_days: bool = False) -> dict[str, list[float | str | None]]:

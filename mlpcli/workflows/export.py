@@ -9,10 +9,11 @@ from mlpcli.export.agreement import Agreement, agreement, tried_rows
 from mlpcli.export.c_names import identifier
 from mlpcli.export.c_source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
+from mlpcli.export.onnx_graph import onnx_model
 from mlpcli.export.python_file import python_source
 from mlpcli.export.sql_query import sql_query
 from mlpcli.export.sql_steps import DIALECTS, Dialect
-from mlpcli.export.trials import C_COMPILER, Answer, n_labels, run_c, run_json, run_python, run_sqlite
+from mlpcli.export.trials import C_COMPILER, Answer, n_labels, run_c, run_json, run_onnx, run_python, run_sqlite
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import load_model
@@ -129,9 +130,15 @@ def _c(model: Model, description: Plain, request: ExportRequest) -> Exported:
     return Exported(source.encode(), run, "" if run else "no C compiler here", (f"{stem}.h", header.encode()))
 
 
+def _onnx(model: Model, description: Plain, request: ExportRequest) -> Exported:
+    data = onnx_model(description, model.record, model.ensemble.dtype.name)
+    return Exported(data, run_onnx(data, model, n_labels(description) > 0))
+
+
 LANGUAGES: dict[str, Callable[[Model, Plain, ExportRequest], Exported]] = {
     "c": _c,
     "json": _json,
+    "onnx": _onnx,
     "python": _python,
     "sql": _sql,
 }

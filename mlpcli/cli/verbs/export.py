@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def export(
     weights: Weights,
-    to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="python, c, sql or json.")],
+    to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="onnx, python, c, sql or json.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
     dialect: Annotated[str, typer.Option("--dialect", help="Of SQL: sqlite, postgresql or duckdb.")] = "sqlite",
     table: Annotated[str, typer.Option("--table", metavar="NAME", help="Of SQL: the table with the rows.")] = "data",

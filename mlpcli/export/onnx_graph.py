@@ -1,0 +1,220 @@
+"""`--to onnx`: a model as a graph of ONNX (opset 18, ai.onnx.ml 3), from cells to labels."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from mlpcli import __version__
+from mlpcli.errors import MlpError
+from mlpcli.export.description import Plain
+from mlpcli.export.onnx_answers import answers, labels
+from mlpcli.export.onnx_cells import inputs
+from mlpcli.export.onnx_nodes import Nodes
+
+Layer = Mapping[str, Any]
+OPSETS = (("", 18), ("ai.onnx.ml", 3))
+IR = 8  # of onnx 1.13, which brought opset 18
+INSTALL = 'pip install "mlp-train[onnx]"'
+
+
+def onnx_model(model: Plain, record: Mapping[str, Any], dtype: str) -> bytes:
+    """The bytes of the file; `record` stands in its metadata.
+
+    Raises MlpError where the package onnx is missing, and for what a graph cannot say.
+    """
+    onnx = load_onnx()
+    nodes = Nodes(onnx, dtype)
+    x, is_unsound = inputs(nodes, model["columns"], len(model["inputs"]))
+    members = [_network(nodes, network, x) for network in model["networks"]]
+    total = members[0]
+    for member in members[1:]:
+        total = nodes.add("Add", total, member)
+    if len(members) > 1:
+        total = nodes.add("Div", total, nodes.const(np.asarray(len(members), nodes.dtype_of(total))))
+    n_outputs = model["n_outputs"]
+    found = answers(nodes, model["target"], nodes.double(total), n_outputs)
+    nothing = nodes.const(np.asarray(np.nan))
+    found = nodes.add("Where", is_unsound, nothing, found)
+    _outputs(nodes, model, found, is_unsound)
+    helper = onnx.helper
+    graph = helper.make_graph(nodes.made, "mlp", nodes.inputs, nodes.outputs, nodes.constants)
+    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS]
+    made = helper.make_model(
+        graph, opset_imports=opsets, ir_version=IR, producer_name="mlp", producer_version=__version__
+    )
+    facts = {
+        "columns": json.dumps(_schema(model), ensure_ascii=False),
+        "record": json.dumps(record, ensure_ascii=False),
+    }
+    helper.set_model_props(made, facts)
+    onnx.checker.check_model(made, full_check=True)
+    data: bytes = made.SerializeToString(deterministic=True)
+    return data
+
+
+def load_onnx() -> Any:
+    """The package; raises MlpError where it is missing."""
+    try:
+        import_module("onnx.checker")
+        return import_module("onnx")
+    except ImportError as error:
+        raise MlpError(f"--to onnx: needs the package onnx. Install it with: {INSTALL}") from error
+
+
+def _schema(model: Plain) -> list[dict[str, str]]:
+    return [{"name": column["name"], "role": column["role"]} for column in model["columns"]]
+
+
+def _outputs(nodes: Nodes, model: Plain, found: str, is_unsound: str) -> None:
+    """The label of each target and the probabilities; of numbers an output for each target.
+
+    A row that cannot be answered has NaN for every number, and "" for a label that is a text.
+    """
+    target = model["target"]
+    names = _free(target["names"], [column["name"] for column in model["columns"]])
+    if target["kind"] == "numbers":
+        for index, name in enumerate(names):
+            nodes.output(name, nodes.column(found, index), np.float64, (None, 1))
+        return
+    for name, (values, indices) in zip(names, labels(nodes, target, found), strict=True):
+        if values.dtype == object:
+            nowhere = nodes.add("Squeeze", is_unsound, nodes.const(np.asarray([1])))
+            indices = nodes.add("Where", nowhere, nodes.const(np.asarray(len(values))), indices)
+            values = np.append(values, "")
+        nodes.output(name, nodes.add("Gather", nodes.const(values), indices), values.dtype, (None,))
+    (probabilities,) = _free(["probabilities"], [*names, *(column["name"] for column in model["columns"])])
+    nodes.output(
+        probabilities,
+        nodes.add("Cast", found, to=nodes.type_of(np.float32)),
+        np.float32,
+        (None, len(target["answers"])),
+    )
+
+
+def _free(names: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Names that no input has."""
+    found = []
+    for name in names:
+        while name in taken or name in found:
+            name += "_"
+        found.append(name)
+    return found
+
+
+def _network(nodes: Nodes, network: Layer, x: str) -> str:
+    z = _chain(nodes, network["layers"], x)
+    if network["output"] == "softmax":
+        return nodes.add("Softmax", z, axis=-1)
+    if network["output"] == "sigmoid":  # near 1 it has its say in 1 - a, of which float32 keeps nothing
+        z = nodes.double(z)
+    return ACTIVATIONS[network["output"]](nodes, z)
+
+
+def _chain(nodes: Nodes, layers: Iterable[Layer], x: str) -> str:
+    for layer in layers:
+        x = LAYERS[layer["layer"]](nodes, layer, x)
+    return x
+
+
+def _dense(nodes: Nodes, layer: Layer, x: str) -> str:
+    z = nodes.add("MatMul", x, nodes.weights(np.asarray(layer["W"]).T))
+    return z if layer["b"] is None else nodes.add("Add", z, nodes.weights(layer["b"]))
+
+
+def _activation(nodes: Nodes, layer: Layer, z: str) -> str:
+    a = ACTIVATIONS[layer["function"]](nodes, z)
+    if layer["slope"] is None:
+        return a
+    return nodes.add("Add", z, nodes.add("Mul", nodes.weights(layer["slope"]), nodes.add("Sub", a, z)))
+
+
+def _layer_norm(nodes: Nodes, layer: Layer, x: str) -> str:
+    mean = nodes.add("ReduceMean", x, nodes.const(np.asarray([-1])))
+    centered = nodes.add("Sub", x, mean)
+    variance = nodes.add("ReduceMean", nodes.add("Mul", centered, centered), nodes.const(np.asarray([-1])))
+    deviation = nodes.add("Sqrt", nodes.add("Add", variance, nodes.weights(layer["epsilon"])))
+    scaled = nodes.add("Mul", nodes.add("Div", centered, deviation), nodes.weights(layer["gain"]))
+    return nodes.add("Add", scaled, nodes.weights(layer["shift"]))
+
+
+def _periodic(nodes: Nodes, layer: Layer, x: str) -> str:
+    columns = nodes.add("Gather", x, nodes.const(np.asarray(layer["columns"])), axis=1)
+    each = nodes.add("Unsqueeze", columns, nodes.const(np.asarray([2])))
+    angle = nodes.add(
+        "Add", nodes.add("Mul", each, nodes.weights([layer["frequency"]])), nodes.weights([layer["phase"]])
+    )
+    waves = nodes.add("Transpose", nodes.add("Cos", angle), perm=[1, 0, 2])  # (n_columns, n_rows, n_waves)
+    mixed = nodes.add("MatMul", waves, nodes.weights(np.asarray(layer["mixing"]).swapaxes(1, 2)))
+    by_row = nodes.add("Transpose", mixed, perm=[1, 0, 2])
+    moved = nodes.add("Add", by_row, nodes.weights([layer["offset"]]))
+    n_outputs = np.asarray(layer["offset"]).size
+    return nodes.add("Concat", x, nodes.add("Reshape", moved, nodes.const(np.asarray([-1, n_outputs]))), axis=1)
+
+
+def _embed(nodes: Nodes, layer: Layer, x: str) -> str:
+    parts = [nodes.add("Gather", x, nodes.const(np.asarray(layer["kept"])), axis=1)] if layer["kept"] else []
+    for first, table in zip(layer["firsts"], layer["tables"], strict=True):
+        hot = nodes.add("Gather", x, nodes.const(np.arange(first, first + len(table))), axis=1)
+        parts.append(nodes.add("MatMul", hot, nodes.weights(table)))
+    return nodes.add("Concat", *parts, axis=1)
+
+
+LAYERS: dict[str, Callable[[Nodes, Layer, str], str]] = {
+    "dense": _dense,
+    "activation": _activation,
+    "softmax": lambda nodes, _, z: nodes.add("Softmax", z, axis=-1),
+    "layer_norm": _layer_norm,
+    "scale": lambda nodes, layer, x: nodes.add("Mul", x, nodes.weights(layer["factors"])),
+    "select": lambda nodes, layer, x: nodes.add("Gather", x, nodes.const(np.asarray(layer["indices"])), axis=1),
+    "periodic": _periodic,
+    "embed": _embed,
+    "residual": lambda nodes, layer, x: nodes.add("Add", x, _chain(nodes, layer["layers"], x)),
+}
+
+
+def _sigmoid(nodes: Nodes, z: str) -> str:
+    one = nodes.like(1.0, z)
+    return nodes.add("Div", one, nodes.add("Add", one, nodes.add("Exp", nodes.add("Neg", z))))
+
+
+def _gelu(nodes: Nodes, z: str) -> str:
+    one = nodes.like(1.0, z)
+    inner = nodes.add("Add", one, nodes.add("Mul", nodes.like(0.044715, z), nodes.add("Mul", z, z)))
+    angle = nodes.add("Mul", nodes.like(0.7978845608028654, z), nodes.add("Mul", z, inner))
+    half = nodes.add("Mul", nodes.like(0.5, z), z)
+    return nodes.add("Mul", half, nodes.add("Add", one, nodes.add("Tanh", angle)))
+
+
+ACTIVATIONS: dict[str, Callable[[Nodes, str], str]] = {
+    "identity": lambda nodes, z: z,
+    "sigmoid": _sigmoid,
+    "tanh": lambda nodes, z: nodes.add("Tanh", z),
+    "relu": lambda nodes, z: nodes.add("Relu", z),
+    "leaky_relu": lambda nodes, z: nodes.add("Max", z, nodes.add("Mul", nodes.like(0.01, z), z)),
+    "elu": lambda nodes, z: _elu(nodes, z, 1.0, 1.0),
+    "selu": lambda nodes, z: _elu(nodes, z, 1.0507009873554805, 1.6732632423543772),
+    "softplus": lambda nodes, z: _softplus(nodes, z),
+    "silu": lambda nodes, z: nodes.add("Mul", z, _sigmoid(nodes, z)),
+    "gelu": _gelu,
+    "mish": lambda nodes, z: nodes.add("Mul", z, nodes.add("Tanh", _softplus(nodes, z))),
+    "exp": lambda nodes, z: nodes.add("Exp", z),
+}
+
+
+def _elu(nodes: Nodes, z: str, scale: float, alpha: float) -> str:
+    """Scale times z above zero, scale alpha (exp(z) - 1) below."""
+    zero = nodes.like(0.0, z)
+    below = nodes.add("Sub", nodes.add("Exp", nodes.add("Min", z, zero)), nodes.like(1.0, z))
+    above = nodes.add("Mul", nodes.like(scale, z), nodes.add("Max", z, zero))
+    return nodes.add("Add", above, nodes.add("Mul", nodes.like(scale * alpha, z), below))
+
+
+def _softplus(nodes: Nodes, z: str) -> str:
+    """max(z, 0) + log(1 + exp(-|z|)), which no z makes infinite."""
+    small = nodes.add("Exp", nodes.add("Neg", nodes.add("Abs", z)))
+    return nodes.add(
+        "Add", nodes.add("Max", z, nodes.like(0.0, z)), nodes.add("Log", nodes.add("Add", nodes.like(1.0, z), small))
+    )

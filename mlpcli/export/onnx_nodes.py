@@ -1,0 +1,93 @@
+"""The nodes of an ONNX graph in the making; values go by name, and their types are kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+# Operators whose result is of another type than their first argument.
+_TRUE_OR_FALSE = frozenset({"Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Equal", "IsNaN", "Not", "And", "Or"})
+
+
+class Nodes:
+    """Inputs, constants, nodes and outputs of a graph; `dtype` is that of the networks."""
+
+    def __init__(self, onnx: Any, dtype: str) -> None:
+        self._onnx, self.dtype = onnx, np.dtype(dtype)
+        self.made: list[Any] = []
+        self.constants: list[Any] = []
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self._types: dict[str, np.dtype[Any]] = {}
+        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def add(self, operator: str, *arguments: str, domain: str = "", **attributes: Any) -> str:
+        """One node; returns the name of its result."""
+        name = f"v{len(self.made) + 1}"
+        self.made.append(self._onnx.helper.make_node(operator, [*arguments], [name], domain=domain, **attributes))
+        if operator in _TRUE_OR_FALSE:
+            dtype: np.dtype[Any] = np.dtype(np.bool_)
+        elif operator == "Cast":
+            dtype = np.dtype(self._onnx.helper.tensor_dtype_to_np_dtype(attributes["to"]))
+        elif operator == "ArgMax":
+            dtype = np.dtype(np.int64)
+        elif operator == "LabelEncoder":
+            dtype = np.dtype(np.int64 if "values_int64s" in attributes else np.float32)
+        else:
+            dtype = self._types[arguments[1 if operator == "Where" else 0]]
+        self._types[name] = dtype
+        return name
+
+    def const(self, values: NDArray[Any]) -> str:
+        """A constant; equal ones are one."""
+        key = (
+            values.dtype.str,
+            values.shape,
+            repr(values.tolist()).encode() if values.dtype == object else values.tobytes(),
+        )
+        if key not in self._known:
+            name = self._known[key] = f"c{len(self.constants) + 1}"
+            self.constants.append(self._onnx.numpy_helper.from_array(values, name))
+            self._types[name] = values.dtype
+        return self._known[key]
+
+    def weights(self, values: Any) -> str:
+        """A constant in the precision of the networks."""
+        return self.const(np.ascontiguousarray(values, self.dtype))
+
+    def numbers(self, values: Any) -> str:
+        """A constant in double precision."""
+        return self.const(np.ascontiguousarray(values, np.float64))
+
+    def like(self, value: float, other: str) -> str:
+        """A number of the type of another value."""
+        return self.const(np.asarray(value, self._types[other]))
+
+    def double(self, value: str) -> str:
+        """The value in double precision."""
+        return value if self.dtype_of(value) == np.float64 else self.add("Cast", value, to=self.type_of(np.float64))
+
+    def column(self, matrix: str, index: int) -> str:
+        """One column of a matrix, (n_rows, 1)."""
+        return self.add("Gather", matrix, self.const(np.asarray([index])), axis=1)
+
+    def dtype_of(self, value: str) -> np.dtype[Any]:
+        """The type of a value."""
+        return self._types[value]
+
+    def type_of(self, dtype: DTypeLike) -> int:
+        """A type by its number."""
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def input(self, name: str, dtype: DTypeLike) -> str:
+        """A column of the table, (n_rows, 1)."""
+        self.inputs.append(self._onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["rows", 1]))
+        self._types[name] = np.dtype(dtype)
+        return name
+
+    def output(self, name: str, value: str, dtype: DTypeLike, shape: Sequence[int | None]) -> None:
+        """What the graph gives under a name."""
+        self.made.append(self._onnx.helper.make_node("Identity", [value], [name]))
+        sizes = ["rows" if size is None else size for size in shape]
+        self.outputs.append(self._onnx.helper.make_tensor_value_info(name, self.type_of(dtype), sizes))
