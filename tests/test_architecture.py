@@ -168,7 +168,6 @@ LAZY = {
     ("cli/cluster_options.py", "tls_files"),
     ("workflows/search.py", "_run_on_cluster"),
     ("cli/verbs/inspect.py", "_treatment"),
-    ("cli/verbs/explain.py", "_change"),
     *(("cli/completion.py", f"complete_{name}") for name in ("setting", "metric", "recipe", "task")),
     ("cli/rendering/terminal.py", "_console"),
     ("cli/rendering/terminal.py", "coloured"),

@@ -1,10 +1,19 @@
 """Learning curves as a figure."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlpcli.report.drawing import FAINT, SERIES, image, legend_above, legend_text, new_figure, styled, use_log_scale
+from mlpcli.report.drawing import (
+    FAINT,
+    SERIES,
+    ending_of,
+    image,
+    legend_above,
+    legend_text,
+    new_figure,
+    styled,
+    use_log_scale,
+)
 
 MOST_POINTS = 2000  # of a line; more do not show
 MOST_LEGENDS = 20
@@ -18,7 +27,7 @@ def curves_image(runs: Sequence[Mapping[str, Any]], metric: str, is_log: bool, p
     with styled(f"-o {path}"):
         figure = new_figure(8.0, 4.5)
         draw_curves(figure.subplots(), runs, metric, is_log)
-        return image(figure, os.path.splitext(path)[1].lower())
+        return image(figure, ending_of(path))
 
 
 def draw_curves(axes: Any, runs: Sequence[Mapping[str, Any]], metric: str, is_log: bool) -> None:

@@ -5,6 +5,7 @@ It is loaded when the first figure is drawn.
 
 import importlib
 import io
+import os
 import re
 import warnings
 import zlib
@@ -59,6 +60,18 @@ def load(module: str, package: str, wanted: str) -> Any:
         raise MlpError(
             f'{wanted}: needs the package {package}. Install it with: pip install "mlp-train[report]"'
         ) from error
+
+
+def ending_of(path: str) -> str:
+    """The ending of a path, in small letters."""
+    return os.path.splitext(path)[1].lower()
+
+
+def require_image(path: str) -> None:
+    """Raise MlpError for a path whose ending is none of IMAGES, and where matplotlib is not installed."""
+    if ending_of(path) not in IMAGES:
+        raise MlpError(f"-o {path}: the ending says what is drawn. Write {' or '.join(IMAGES)}.")
+    load("matplotlib", "matplotlib", f"-o {path}")
 
 
 def styled(wanted: str) -> Any:

@@ -19,14 +19,15 @@ from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.evaluation.paired import UNDECIDABLE, Truth, can_decide
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
 from mlpcli.explain.contributions import contributions
-from mlpcli.explain.dependence import Dependence, donors_of_codes, donors_of_numbers, partial_dependence
-from mlpcli.explain.importance import Importance, Judged, permutation_importance
-from mlpcli.explain.inputs import Together, columns_together, inputs_by_column, joined
+from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
+from mlpcli.explain.importance import Judged, permutation_importance
+from mlpcli.explain.inputs import columns_together, inputs_by_column, joined
 from mlpcli.explain.typical import typical_inputs
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.explained import DependenceResult, ImportanceResult, RowReasons, check_image
 from mlpcli.workflows.main_metrics import decisive_metric
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.trained_rows import notes_on_trained_rows
@@ -43,7 +44,8 @@ CURVES = 50
 class ExplainRequest:
     """Which model, which rows, and how much work: at most `sample` rows, a seeded sample of more (0: all).
 
-    `metric` "" is the usual one. Each column is shuffled `repeats` times, or as often as `seconds` allow.
+    `metric` "" is the usual one. Each column is shuffled `repeats` times, or as often as `seconds` allow. The result is
+    drawn into `image`, "" for none.
     """
 
     weights: str
@@ -56,44 +58,7 @@ class ExplainRequest:
     seed: int = 0
     delimiter: str | None = None
     encoding: str | None = None
-
-
-@dataclass(frozen=True)
-class ImportanceResult:
-    """The importance of each column, of columns that go together, and what was not done in time."""
-
-    model: Model
-    n_rows: int
-    n_sampled: int
-    metric: str
-    score: float
-    columns: tuple[Importance, ...]
-    together: tuple[tuple[Together, Importance], ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class RowReasons:
-    """The answer to a row, the number that is explained, that number for the typical row, and what each column adds."""
-
-    row: str
-    answer: Any
-    of: str
-    value: float
-    baseline: float
-    parts: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class DependenceResult:
-    """How the answers go with some columns; `answers` names what the numbers are of."""
-
-    model: Model
-    n_rows: int
-    n_sampled: int
-    answers: tuple[str, ...]
-    columns: tuple[Dependence, ...]
-    notes: tuple[str, ...]
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +99,7 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
         found = permutation_importance(judged, sample.X, groups, request.repeats, rng, must_stop)
     by_columns = {one.columns: one for one in found}
     notes = [*sample.notes, *_note_on_time(groups, by_columns, request)]
-    return ImportanceResult(
+    result = ImportanceResult(
         model,
         sample.n_all,
         len(rows),
@@ -144,6 +109,9 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
         tuple((one, by_columns[one.columns]) for one in linked if one.columns in by_columns),
         tuple(notes),
     )
+    if request.image:
+        result.draw(request.image)
+    return result
 
 
 def explain_rows(request: ExplainRequest, of: str = "") -> tuple[tuple[str, ...], Iterator[RowReasons]]:
@@ -176,14 +144,17 @@ def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> Dep
             if not len(donors):
                 raise DataError(f"{sample.table.name}: column {name} has no cell that is not missing.")
             found.append(partial_dependence(sample.answers, sample.X, inputs[name], name, values, donors, CURVES))
-    return DependenceResult(
-        model, sample.n_all, len(sample.rows), answer_names(model.target), tuple(found), sample.notes
-    )
+    names = answer_names(model.target)
+    result = DependenceResult(model, sample.n_all, len(sample.rows), names, tuple(found), sample.notes)
+    if request.image:
+        result.draw(request.image)
+    return result
 
 
 def _check(request: ExplainRequest) -> None:
     if not 0.0 < request.confidence < 1.0:
         raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
+    check_image(request.image)
 
 
 def _metric(model: Model, asked: str) -> str:

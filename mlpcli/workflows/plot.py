@@ -12,7 +12,7 @@ from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError, MlpError
 from mlpcli.messages import listed
 from mlpcli.report.curves import curves_image
-from mlpcli.report.drawing import IMAGES
+from mlpcli.report.drawing import require_image
 from mlpcli.storage.atomic import check_path, write_file
 from mlpcli.storage.run_directory import CONFIG, HISTORY, METRICS, PARTIAL, repair
 from mlpcli.storage.strict_json import parse_json
@@ -65,8 +65,8 @@ def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: st
     Without a `metric` it is the one that chooses the epoch of the runs, where all have it, else the loss. A logarithmic
     axis leaves values of 0 or less out. Raises MlpError.
     """
-    if image and os.path.splitext(image)[1].lower() not in IMAGES:
-        raise MlpError(f"-o {image}: the ending says what is drawn. Write {' or '.join(IMAGES)}.")
+    if image:
+        require_image(image)
     folders = list(dict.fromkeys(_folder_of(path) for path in paths))
     names = _names(folders)
     tables = [_history(folder) for folder in folders]

@@ -56,7 +56,7 @@ def document(result: "Diagnosis") -> Document:
     for reason, names in skipped.items():
         rows.append([Cell("skipped", "faint"), f"{', '.join(names)}: {reason}"])
     title = f"{result.run}: {count(len(result.findings), 'finding') if result.findings else 'no finding'}"
-    blocks: list[Block] = [Table([Column(), Column(is_text=True)], rows)]
+    blocks: list[Block] = [Table([Column(is_text=True), Column(is_text=True)], rows)]
     return Document(title, blocks, heading="mlp doctor")
 
 

@@ -28,7 +28,7 @@ from mlpcli.messages import count, number
 
 if TYPE_CHECKING:
     from mlpcli.explain.importance import Importance
-    from mlpcli.workflows.explain import DependenceResult, ImportanceResult
+    from mlpcli.workflows.explained import DependenceResult, ImportanceResult
 
 BAR = 14  # characters of the longest bar
 
@@ -48,6 +48,9 @@ def explain(
     repeats: Annotated[str, typer.Option("--repeats", metavar="N", help="Shuffles of each column.")] = "5",
     max_seconds: Annotated[
         str, typer.Option("--max-seconds", metavar="S", help="Shuffle no more after this time.")
+    ] = "",
+    image: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Draw into this file: .svg or .png (extra report).")
     ] = "",
     confidence: Confidence = "0.95",
     seed: Annotated[str, typer.Option("--seed", help="Seed of the shuffles and of the sample.")] = "0",
@@ -70,9 +73,9 @@ def explain(
     request = ExplainRequest(
         weights, source, metric, parse_count("--sample", sample), parse_count("--repeats", repeats, 1),
         parse_number("--max-seconds", max_seconds, above=0.0) if max_seconds else None,
-        parse_number("--confidence", confidence), parse_count("--seed", seed), delimiter, encoding,
+        parse_number("--confidence", confidence), parse_count("--seed", seed), delimiter, encoding, image,
     )  # fmt: skip
-    wanted = _wanted(rows, columns, of, form)
+    wanted = _wanted(rows, columns, of, form, image)
     if rows:
         _write_rows(*explain_rows(request, of), is_json=form == "json")
     elif wanted:
@@ -85,7 +88,7 @@ def explain(
         screen.give(document(result), as_json(result), form)
 
 
-def _wanted(rows: bool, columns: str, of: str, form: str) -> tuple[str, ...]:
+def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[str, ...]:
     """The names in --columns; raises MlpError for options that do not go together."""
     wanted = tuple(name.strip() for name in next(csv.reader([columns]), []) if name.strip())
     if columns and not wanted:
@@ -94,6 +97,8 @@ def _wanted(rows: bool, columns: str, of: str, form: str) -> tuple[str, ...]:
         raise MlpError("--rows and --columns: two questions. Choose one.")
     if of and not rows:
         raise MlpError(f"--of {of}: says what --rows explains. Add --rows, or leave it out.")
+    if rows and image:
+        raise MlpError(f"--rows and -o {image}: a line for each row is no figure. Write them into a file: > FILE")
     if rows and form in ("markdown", "html"):
         raise MlpError(f"--rows and --{form}: the answer is CSV, or JSON Lines with --json.")
     return wanted
@@ -102,9 +107,8 @@ def _wanted(rows: bool, columns: str, of: str, form: str) -> tuple[str, ...]:
 def document(result: "ImportanceResult") -> Document:
     """A row per column, the most important first, and what columns that go together cost."""
     title = f"{_rows_of(result)} · {describe_target(result.model.target)} · {result.metric} {number(result.score)}"
-    grows = _change(result.metric)
     largest = max((one.loss for one in result.columns), default=0.0)
-    columns = [names("column"), Column(grows), Column("interval", rank=1), Column("", is_text=True, rank=2)]
+    columns = [names("column"), Column(result.change), Column("interval", rank=1), Column("", is_text=True, rank=2)]
     rows = [
         (one.columns[0], number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
         for one in result.columns
@@ -141,12 +145,14 @@ def as_json(result: "ImportanceResult") -> dict[str, Any]:
 def dependence_document(result: "DependenceResult") -> Document:
     """A table per column: the mean answer with all rows at each of its values."""
     title = f"{_rows_of(result)} · {describe_target(result.model.target)} · mean answer with every row at the value"
-    shown = _shown_answers(result)
     tables = [
         Table(
-            [names(one.column), *(Column(_answer(result, index), rank=int(place > 5)) for place, index in shown)],
             [
-                (value, *(number(float(one.mean[row, index])) for _, index in shown))
+                names(one.column),
+                *(Column(name, rank=int(place > 5)) for place, name in enumerate(result.shown.values())),
+            ],
+            [
+                (value, *(number(float(one.mean[row, index])) for index in result.shown))
                 for row, value in enumerate(one.values)
             ],
         )
@@ -179,30 +185,12 @@ def _rows_of(result: "ImportanceResult | DependenceResult") -> str:
     return few if result.n_sampled < result.n_rows else count(result.n_rows, "row")
 
 
-def _change(metric: str) -> str:
-    from mlpcli.evaluation.scores import find_metric
-
-    return f"{metric} {'falls' if find_metric(metric).higher_is_better else 'rises'} by"
-
-
 def _interval(one: "Importance") -> str:
     return "" if one.reason or one.low != one.low else f"[{number(one.low)}, {number(one.high)}]"
 
 
 def _length(one: "Importance", largest: float) -> int:
     return round(BAR * max(one.loss, 0.0) / largest) if largest > 0 else 0
-
-
-def _shown_answers(result: "DependenceResult") -> list[tuple[int, int]]:
-    """Place and number of each answer that is shown: of two classes the second says all."""
-    is_binary = result.model.target.task == "classification" and len(result.answers) == 2
-    return [(0, 1)] if is_binary else list(enumerate(range(len(result.answers))))
-
-
-def _answer(result: "DependenceResult", index: int) -> str:
-    """`p_Adelie`, a probability as in the answers of `mlp predict --proba`, or the name of a number."""
-    name = result.answers[index]
-    return name if result.model.target.task == "regression" else f"p_{name}"
 
 
 def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:

@@ -1,0 +1,81 @@
+"""What explains a model, as figures: the importance of columns, and how answers go with a column."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlpcli.messages import middle_cut
+from mlpcli.report.drawing import FAINT, INK, SERIES, ending_of, image, legend_text, new_figure, styled
+
+MOST_BARS = 40
+MOST_LINES = len(SERIES)
+MOST_LETTERS = 28  # of a name beside a bar, and of all marks below an axis of levels
+PANELS_IN_A_ROW = 3
+
+
+def importance_image(columns: Sequence[Mapping[str, Any]], metric_change: str, path: str) -> bytes:
+    """A bar for each column, the most important first, with its interval.
+
+    A column has its `name`, what the metric changes by without it (`loss`), and the ends `low` and `high`, NaN where
+    there is no interval. `metric_change` says what is measured: `log_loss rises by`.
+    """
+    shown = columns[:MOST_BARS]
+    with styled(f"-o {path}"):
+        figure = new_figure(7.0, 1.1 + 0.3 * max(len(shown), 1))
+        axes = figure.subplots()
+        for place, one in enumerate(shown):
+            axes.barh(place, one["loss"], height=0.62, color=SERIES[0] if one["loss"] > 0.0 else FAINT)
+            if one["low"] == one["low"]:
+                axes.plot([one["low"], one["high"]], [place, place], color=INK, linewidth=1.2)
+        axes.set_yticks(range(len(shown)), [middle_cut(one["name"], MOST_LETTERS) for one in shown])
+        axes.invert_yaxis()
+        axes.axvline(0.0, color=FAINT, linewidth=0.8)
+        axes.grid(visible=False, axis="y")
+        left_out = len(columns) - len(shown)
+        more = f"; {left_out} more columns" if left_out else ""
+        axes.set_xlabel(f"{metric_change} (the column shuffled{more})")
+        return image(figure, ending_of(path))
+
+
+def dependence_image(columns: Sequence[Mapping[str, Any]], answers: Sequence[str], path: str) -> bytes:
+    """A panel for each column: the mean answer at each of its values, and of one answer curves of single rows.
+
+    A column has its `name`, its `values` as texts, `positions` of numbers (None where there is no order), `mean`
+    (n_values, n_answers) and `curves` (n_curves, n_values, n_answers).
+    """
+    n_high = -(-len(columns) // PANELS_IN_A_ROW)
+    n_wide = -(-len(columns) // n_high)
+    with styled(f"-o {path}"):
+        figure = new_figure(max(4.2 * n_wide, 5.5), 3.4 * n_high)
+        panels = figure.subplots(n_high, n_wide, squeeze=False, sharey=True).ravel()
+        for axes, column in zip(panels, columns, strict=False):
+            _draw_dependence(axes, column, answers)
+        for axes in panels[len(columns) :]:
+            axes.set_visible(False)
+        for axes in panels[: len(columns) : n_wide]:
+            axes.set_ylabel(middle_cut(answers[0], MOST_LETTERS) if len(answers) == 1 else "mean answer")
+        if len(answers) > 1:
+            panels[0].legend(fontsize=9)
+        return image(figure, ending_of(path))
+
+
+def _draw_dependence(axes: Any, column: Mapping[str, Any], answers: Sequence[str]) -> None:
+    positions = column["positions"]
+    x = range(len(column["values"])) if positions is None else positions
+    marker, line = ("o", "none") if positions is None else ("", "-")  # levels have no order to draw a line along
+    if len(answers) == 1:
+        for curve in column["curves"]:
+            axes.plot(x, curve[:, 0], color=FAINT, alpha=0.25, linewidth=0.7)
+    for place, name in enumerate(answers[:MOST_LINES]):
+        label = legend_text(middle_cut(name, MOST_LETTERS))
+        axes.plot(
+            x, column["mean"][:, place], color=SERIES[place], label=label, marker=marker, linestyle=line, markersize=5
+        )
+    if positions is None:
+        axes.set_xlim(-0.4, len(column["values"]) - 0.6)
+        letters = MOST_LETTERS // max(min(len(column["values"]), MOST_LETTERS), 1) + 6
+        texts = [middle_cut(text, letters) for text in column["values"]]
+        is_crowded = sum(map(len, texts)) > MOST_LETTERS
+        axes.set_xticks(
+            range(len(texts)), texts, rotation=60 if is_crowded else 0, ha="right" if is_crowded else "center"
+        )
+    axes.set_xlabel(middle_cut(column["name"], MOST_LETTERS))
