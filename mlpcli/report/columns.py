@@ -45,7 +45,7 @@ def importance_section(
     name = f"{metric} {way} by"
     height = 0.9 + ROW_HEIGHT * len(shown)
     title = "Importance of the columns"
-    blocks: list[Block] = [Figure(title, inline(title, 4.5, height, partial(_draw_worth, shown, name)), sentence)]
+    blocks: list[Block] = [Figure(title, inline(title, 4.5, height, partial(draw_worth, shown, name)), sentence)]
     blocks += [Prose(text) for text in together]
     if len(found) > len(shown):
         blocks.append(Prose(f"{len(found) - len(shown)} further columns matter less.", "faint"))
@@ -53,7 +53,8 @@ def importance_section(
     return Section("importance", "Importance", blocks, lead + "Lines are confidence intervals.")
 
 
-def _draw_worth(shown: Sequence[Worth], name: str, figure: Any) -> None:
+def draw_worth(shown: Sequence[Worth], name: str, figure: Any) -> None:
+    """A bar for each column, from the top down, and a line for its interval; `name` says what is measured."""
     axes = figure.subplots()
     places = np.arange(len(shown))[::-1]
     axes.barh(places, [one.loss for one in shown], height=0.66, color=SERIES[0], alpha=0.75)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlpcli.messages import middle_cut
-from mlpcli.report.drawing import FAINT, INK, SERIES, ending_of, image, legend_text, new_figure, styled
+from mlpcli.report.columns import Worth, draw_worth
+from mlpcli.report.drawing import FAINT, SERIES, ending_of, image, legend_text, new_figure, styled
 
 MOST_BARS = 40
 MOST_LINES = len(SERIES)
@@ -12,27 +13,17 @@ MOST_LETTERS = 28  # of a name beside a bar, and of all marks below an axis of l
 PANELS_IN_A_ROW = 3
 
 
-def importance_image(columns: Sequence[Mapping[str, Any]], metric_change: str, path: str) -> bytes:
-    """A bar for each column, the most important first, with its interval.
+def importance_image(columns: Sequence[Worth], metric_change: str, path: str) -> bytes:
+    """A bar for each column, the most important first, with its interval; of many columns the first.
 
-    A column has its `name`, what the metric changes by without it (`loss`), and the ends `low` and `high`, NaN where
-    there is no interval. `metric_change` says what is measured: `log_loss rises by`.
+    `metric_change` says what is measured: `log_loss rises by`.
     """
     shown = columns[:MOST_BARS]
+    left_out = len(columns) - len(shown)
+    more = f"; {left_out} more columns" if left_out else ""
     with styled(f"-o {path}"):
         figure = new_figure(7.0, 1.1 + 0.3 * max(len(shown), 1))
-        axes = figure.subplots()
-        for place, one in enumerate(shown):
-            axes.barh(place, one["loss"], height=0.62, color=SERIES[0] if one["loss"] > 0.0 else FAINT)
-            if one["low"] == one["low"]:
-                axes.plot([one["low"], one["high"]], [place, place], color=INK, linewidth=1.2)
-        axes.set_yticks(range(len(shown)), [middle_cut(one["name"], MOST_LETTERS) for one in shown])
-        axes.invert_yaxis()
-        axes.axvline(0.0, color=FAINT, linewidth=0.8)
-        axes.grid(visible=False, axis="y")
-        left_out = len(columns) - len(shown)
-        more = f"; {left_out} more columns" if left_out else ""
-        axes.set_xlabel(f"{metric_change} (the column shuffled{more})")
+        draw_worth(shown, f"{metric_change} (the column shuffled{more})", figure)
         return image(figure, ending_of(path))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlpcli.report.columns import Worth
 from mlpcli.report.explained import MOST_BARS, dependence_image, importance_image
 from tests.program import DATA, done, mlp
 
@@ -11,7 +12,7 @@ HOSTILE = "<script>$x^2$ & _y"
 
 
 def bars(n):
-    return [{"name": f"c{i}", "loss": 1.0 - i, "low": float("nan") if i else 0.5, "high": 1.5} for i in range(n)]
+    return [Worth(f"c{i}", 1.0 - i, float("nan") if i else 0.5, 1.5) for i in range(n)]
 
 
 def panel(values, n_answers=1, positions=None, name="a"):
@@ -21,7 +22,7 @@ def panel(values, n_answers=1, positions=None, name="a"):
 
 
 def test_names_stay_text():
-    svg = importance_image([bars(1)[0] | {"name": HOSTILE}], "log_loss rises by", "x.svg").decode()
+    svg = importance_image([Worth(HOSTILE, 1.0, 0.5, 1.5)], "log_loss rises by", "x.svg").decode()
     svg += dependence_image([panel([HOSTILE, "b"], 2, name=HOSTILE)], [HOSTILE, "_b"], "x.svg").decode()
     assert "<script" not in svg
     assert svg.count("&lt;script&gt;$x^2$ &amp; _y") >= 3
