@@ -95,7 +95,7 @@ class TrainedModel:
         return f"<mlpcli model of {', '.join(self._model.target.names)}: {shape}>"
 
     def predict(self, rows: Rows) -> "pd.Series[Any] | pd.DataFrame":
-        """The predicted label or amount of each row, a Series named as the target; a frame for several targets."""
+        """The predicted label or number of each row, a Series named as the target; a frame for several targets."""
         frame = self._frame(rows)
         answers = self._answered(frame)
         columns = {name: pd.Series(values, index=frame.index) for name, values in self._model.columns(answers).items()}
@@ -106,10 +106,10 @@ class TrainedModel:
     def predict_proba(self, rows: Rows) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_classes) in the order of `classes`; for yes/no targets of yes (n_rows, n_targets).
 
-        Raises MlpError for a model of amounts.
+        Raises MlpError for a regression model.
         """
         if isinstance(self._model.target, NumberTarget):
-            raise MlpError("this model predicts amounts, which have no probabilities. Use predict.")
+            raise MlpError("this model predicts numbers, which have no probabilities. Use predict.")
         return self._answered(self._frame(rows))
 
     def predict_interval(self, rows: Rows, level: float = 0.9) -> pd.DataFrame:

@@ -142,7 +142,7 @@ class Model:
         return 1 if self.conformity is None else self.conformity.rows.n_folds
 
     def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
-        """The predicted label or amount by target column."""
+        """The predicted label or number by target column."""
         return predicted_columns(self.target, answers, self.threshold)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 TASKS = ("classification", "regression")
-MOST_CODES = 20  # whole numbers with more distinct values are amounts
+MOST_CODES = 20  # whole numbers with more distinct values are numeric
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ These names stand after `--min` and `--max`, under `expect` and in `training.ear
 `.low` or `.high`, the ends of the interval, but for `ece` and `max_error`, which have none. In metrics.json
 they follow the part they were measured on: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
 ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one boolean
-column (`roc_auc[late]`); for amounts only where there are several outputs. The log loss is in nats. Weighted or not,
+column (`roc_auc[late]`); for regression only where there are several outputs. The log loss is in nats. Weighted or not,
 the numbers are those of scikit-learn's functions.
 """
 

@@ -117,15 +117,15 @@ def _take_ensemble(header: Header, arrays: Arrays, path: str) -> Ensemble:
 
 def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -> Arrays:
     """What was learnt of numbers and dates; the knots of each column must rise."""
-    amounts = [column for column in columns if column.is_numeric]
-    state = {name: _take(arrays, f"input_{name}", (len(amounts),), np.float64, path) for name in INPUT_STATE}
+    numeric = [column for column in columns if column.is_numeric]
+    state = {name: _take(arrays, f"input_{name}", (len(numeric),), np.float64, path) for name in INPUT_STATE}
     for name in KNOT_STATE:
-        counts = [column.n_edges if name == "edges" else column.n_quantiles for column in amounts]
+        counts = [column.n_edges if name == "edges" else column.n_quantiles for column in numeric]
         if not sum(counts):
             state[name] = np.zeros(0)
             continue
         state[name] = _take(arrays, f"input_{name}", (sum(counts),), np.float64, path)
-        for column, part in zip(amounts, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
+        for column, part in zip(numeric, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
             if not (np.diff(part) > 0).all():  # of halves, which is what is computed with
                 raise misfit(path, f"input_{name} does not rise (column {column.name})")
     return state

@@ -170,7 +170,7 @@ def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> N
 
 
 def _possible(target: Any) -> tuple[str, ...]:
-    """Every label a model can give, in order; none for amounts."""
+    """Every label a model can give, in order; none for regression."""
     if isinstance(target, ClassTarget):
         return target.labels
     return tuple(text for texts in target.levels for text in texts) if isinstance(target, BooleanTarget) else ()

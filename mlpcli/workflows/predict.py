@@ -83,7 +83,7 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
     if request.with_probabilities and request.is_raw:
         raise MlpError("--raw and --proba: the outputs as they are, or the probabilities made of them. Choose one.")
     if request.with_probabilities and model.target.task == "regression":
-        raise MlpError("--proba: the model predicts amounts, which have no probabilities.")
+        raise MlpError("--proba: the model predicts numbers, which have no probabilities.")
     if request.with_hidden and not any(len(network.dense_layers) > 1 for network in model.ensemble.networks):
         raise MlpError("--hidden: the model has no hidden layers.")
     if request.level is not None and request.is_raw:

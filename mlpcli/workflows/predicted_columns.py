@@ -69,11 +69,11 @@ def _labels(model: Model, answers: Values, around: Around | None, is_typed: bool
     return found
 
 
-def _honest_digits(amounts: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _honest_digits(numbers: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Amounts with the digits the network has: it knows them, in units of `scale`, to the precision of its dtype."""
     if scale == 1.0 or dtype == np.float64:
-        return amounts.astype(dtype)
-    return amounts.round(7 - math.floor(math.log10(scale)))
+        return numbers.astype(dtype)
+    return numbers.round(7 - math.floor(math.log10(scale)))
 
 
 def safe_column(column: Cells) -> Cells:

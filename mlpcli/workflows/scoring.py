@@ -56,8 +56,8 @@ def score_answers(
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Judges network outputs on rows whose `truth` is known by one metric, for the choice of the best epoch.
+class Criterion:
+    """Scores network outputs on rows whose `truth` is known by one metric, for the choice of the best epoch.
 
     With `is_calibrated` probabilities are judged as they will be once they have their temperature: an epoch that is too
     sure of itself is not worse for that. `n_members` networks are averaged in the end.
@@ -126,7 +126,7 @@ class Judge:
 def mean_answers(target: Target, state: dict[str, Values], outputs: NDArray[Any]) -> Values:
     """Answers of several networks together, from the outputs of each (r, n_rows, n_out).
 
-    Probabilities are averaged once each network's have their temperature; of amounts it is the outputs.
+    Probabilities are averaged once each network's have their temperature; of numbers it is the outputs.
     """
     if isinstance(target, NumberTarget):
         return decode_outputs(target, state, outputs.mean(axis=0))

@@ -56,14 +56,14 @@ def test_from_python_there_is_no_line_to_name(bad):
 def test_a_regression_on_texts_advises_classification(folder):
     message = fault(folder, f"data:\n  train: {IRIS}\n  target: species\ntask: regression\n")
     assert message == (
-        f"{IRIS}: the target species holds texts ('setosa', 'versicolor', 'virginica'), which are no amounts. "
+        f"{IRIS}: the target species holds texts ('setosa', 'versicolor', 'virginica'), which are no numbers. "
         "To predict classes, write task: classification (data.train, c.yaml:2)\n"
     )
 
 
 def test_texts_among_several_targets_advise_to_name_one(folder):
     message = fault(folder, f"data:\n  train: {IRIS}\n  target: [species, petal_width]\n")
-    assert "which are no amounts. Name it alone to predict its classes." in message
+    assert "which are no numbers. Name it alone to predict its classes." in message
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_the_config_trains_without_edits_and_keeps_the_roles(folder):
 def test_codes_that_look_like_amounts_are_classes_where_the_task_says_so(folder):
     write_csv(folder / "t.csv", ["x", "y"], [(i % 7 + 0.5, (1, 2, 5, 7)[i % 4]) for i in range(60)])
     guessed = done("init", "t.csv", "-o", "guessed.yaml")
-    assert "read as amounts; mlp init --task classification if they are codes" in guessed.stderr
+    assert "read as numeric; mlp init --task classification if they are codes" in guessed.stderr
     assert load_config("guessed.yaml").config.task == "regression"
     asked = done("init", "t.csv", "-o", "asked.yaml", "--task", "classification")
     assert "4 classes (1 15, 2 15, 5 15, 7 15)" in asked.stderr

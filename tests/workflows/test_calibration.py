@@ -7,7 +7,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.evaluation.calibration import extrapolated, fit_members_temperature
 from mlpcli.evaluation.scores import score
-from mlpcli.workflows.scoring import Judge, mean_answers
+from mlpcli.workflows.scoring import Criterion, mean_answers
 
 LABELS = ClassTarget(ColumnSchema("y", "category"), ("a", "b", "c"))
 
@@ -46,8 +46,8 @@ def log_loss_of(outputs, truth, temperature=None):
 
 def test_members_that_are_too_sure_get_a_temperature_that_gains():
     outputs, truth = random_case()
-    judge = Judge("log_loss", LABELS, {}, truth, None, is_calibrated=True, n_members=2)
-    temperature = judge.members_temperature(outputs)
+    criterion = Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True, n_members=2)
+    temperature = criterion.members_temperature(outputs)
     assert 2.0 < temperature < 6.0
     assert log_loss_of(outputs, truth, temperature) < log_loss_of(outputs, truth) - 0.1
     others = [log_loss_of(outputs, truth, factor * temperature) for factor in (0.9, 1.1)]
@@ -56,8 +56,8 @@ def test_members_that_are_too_sure_get_a_temperature_that_gains():
 
 def test_more_members_make_each_surer_as_their_mean_is_less_so():
     outputs, truth = random_case()
-    judge = Judge("log_loss", LABELS, {}, truth, None, is_calibrated=True)
-    temperatures = [judge.members_temperature(outputs, n_members=n) for n in (2, 4, 16)]
+    criterion = Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True)
+    temperatures = [criterion.members_temperature(outputs, n_members=n) for n in (2, 4, 16)]
     assert temperatures == sorted(temperatures, reverse=True)
     assert temperatures[0] > temperatures[-1]
 
@@ -81,18 +81,22 @@ def test_a_temperature_leaves_the_ranks_of_two_classes_and_every_choice_alone(te
     for metric in ("roc_auc", "average_precision", "accuracy"):
         scores = [score("classification", metric, codes, answers, two.labels) for answers in (plain, tempered)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-12), metric
-    judges = [Judge("roc_auc", two, {}, codes, None, is_calibrated)(halves) for is_calibrated in (False, True)]
-    assert judges[0] == pytest.approx(judges[1], abs=1e-12)
+    scores = [Criterion("roc_auc", two, {}, codes, None, is_calibrated)(halves) for is_calibrated in (False, True)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-12)
     of_three = [mean_answers(LABELS, one, outputs).argmax(axis=1) for one in ({}, state)]
     np.testing.assert_array_equal(*of_three)
 
 
 def test_an_epoch_that_is_too_sure_is_judged_with_its_temperature():
     outputs, truth = random_case(n_networks=1)
-    sure, softer = (Judge("log_loss", LABELS, {}, truth, None, is_calibrated)(outputs[0]) for is_calibrated in (0, 1))
+    sure, softer = (
+        Criterion("log_loss", LABELS, {}, truth, None, is_calibrated)(outputs[0]) for is_calibrated in (0, 1)
+    )
     assert softer < sure - 0.1
     again = random_case(n_networks=1, sharpness=1.0)[0]
-    assert Judge("log_loss", LABELS, {}, truth, None, is_calibrated=True)(again[0]) == pytest.approx(softer, rel=1e-4)
+    assert Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True)(again[0]) == pytest.approx(
+        softer, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("is_calibrated", [False, True])
@@ -100,13 +104,13 @@ def test_an_epoch_that_is_too_sure_is_judged_with_its_temperature():
 def test_what_several_networks_are_judged_by_is_the_mean_of_all_members(metric, is_calibrated):
     """The law of `extrapolated`, between one network and the mean of both, for eight members; of losses by ratios."""
     outputs, truth = random_case()
-    judge = Judge(metric, LABELS, {}, truth, None, is_calibrated, n_members=8)
-    alone = np.mean([judge(own) for own in outputs])
-    two = Judge(metric, LABELS, {}, truth, None, is_calibrated, n_members=2)(outputs)
+    criterion = Criterion(metric, LABELS, {}, truth, None, is_calibrated, n_members=8)
+    alone = np.mean([criterion(own) for own in outputs])
+    two = Criterion(metric, LABELS, {}, truth, None, is_calibrated, n_members=2)(outputs)
     share = (1 - 1 / 8) / (1 - 1 / 2)
     expected = alone + (two - alone) * share if metric == "accuracy" else alone * (two / alone) ** share
-    assert judge(outputs) == pytest.approx(expected, rel=1e-12)
-    assert judge(outputs) > 0
+    assert criterion(outputs) == pytest.approx(expected, rel=1e-12)
+    assert criterion(outputs) > 0
     if not is_calibrated:
         together = score("classification", metric, truth, outputs.mean(axis=0), LABELS.labels)
         assert two == pytest.approx(together, rel=1e-12)
@@ -126,8 +130,8 @@ def test_the_squared_error_of_independent_members_is_judged_as_it_will_be():
     state = {"target_center": np.zeros(1), "target_scale": np.ones(1)}
     target = NumberTarget((ColumnSchema("y", "number"),), "none", ())
     each = truth + 0.5 * rng.normal(size=(1, 4000, 1)) + rng.normal(size=(8, 4000, 1))
-    judge = Judge("r2", target, state, truth, None, n_members=8)  # a straight line in the squared error
+    criterion = Criterion("r2", target, state, truth, None, n_members=8)  # a straight line in the squared error
     reached = 1.0 - np.square(each.mean(axis=0) - truth).mean() / truth.var()
-    assert judge(each) == pytest.approx(reached, rel=1e-9)
-    assert judge(each[:2]) == pytest.approx(reached, abs=0.05)
-    assert reached - Judge("r2", target, state, truth, None, n_members=2)(each[:2]) > 0.2
+    assert criterion(each) == pytest.approx(reached, rel=1e-9)
+    assert criterion(each[:2]) == pytest.approx(reached, abs=0.05)
+    assert reached - Criterion("r2", target, state, truth, None, n_members=2)(each[:2]) > 0.2

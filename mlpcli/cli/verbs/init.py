@@ -128,7 +128,7 @@ def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> Non
     for kind in KINDS:
         columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
         if columns:
-            remark = "   (whole numbers, read as amounts)" if kind == "code" else ""
+            remark = "   (whole numbers, read as numeric)" if kind == "code" else ""
             screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL)
     for reason, names in _dropped(starter).items():
         screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}", " " * LABEL)

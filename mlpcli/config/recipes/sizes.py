@@ -22,7 +22,7 @@ MANY_CLASSES = 8
 class Facts:
     """What a recipe goes by.
 
-    `n_classes` is 0 for amounts; `n_fine` counts the number columns with MANY_VALUES distinct values or more.
+    `n_classes` is 0 for regression; `n_fine` counts the number columns with MANY_VALUES distinct values or more.
     """
 
     task: str

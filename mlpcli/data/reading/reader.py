@@ -16,7 +16,7 @@ class Request:
     where the source is a text, and as they are where cells have a type (None: all of them). `kept` are columns to be
     written again (None: all): a text source gives them as they are written, a typed one in `Table.kept`. Of numbers in
     columns of `spelled`, which may be labels or keys, a text source also gives the texts (`Table.spellings`), unless
-    there are so many distinct ones that they are amounts.
+    there are so many distinct ones that they are numeric.
     """
 
     wanted: frozenset[str] | None = None

@@ -64,7 +64,7 @@ def _class_of_level(levels: Codes, y: Codes) -> Codes | None:
 
 
 def is_copy(values: Values, y: Values) -> bool:
-    """Whether an amount is the target itself, up to its unit and its origin."""
+    """Whether a number is the target itself, up to its unit and its origin."""
     known = ~np.isnan(values) & ~np.isnan(y) & np.isfinite(values) & np.isfinite(y)
     if np.count_nonzero(known) < MIN_ROWS:
         return False

@@ -191,7 +191,7 @@ def _profile(schema: ColumnSchema, cells: _Cells, is_role_given: bool) -> Column
 
 
 def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) -> ColumnProfile:
-    """Tell ids, codes and booleans from amounts."""
+    """Tell ids, codes and booleans from numeric columns."""
     if np.isinf(distinct).any() or not np.array_equal(distinct, np.round(distinct)):
         return found
     if np.array_equal(distinct, [0.0, 1.0]):
@@ -204,12 +204,12 @@ def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) ->
             found, kind="id", drop_reason=f"each row has a whole number of its own, like an id ({low} to {high})"
         )
     if found.n_distinct > 2 and are_codes(distinct):
-        return replace(found, kind="code", note=f"whole numbers {low} to {high}, read as amounts")
+        return replace(found, kind="code", note=f"whole numbers {low} to {high}, read as numeric")
     return found
 
 
 def _is_counter(distinct: Values, found: ColumnProfile) -> bool:
-    """Whether every row has a number of its own, in a range hardly wider than the table is long; years are amounts."""
+    """Whether every row has a number of its own, in a range hardly wider than the table is long; years are numeric."""
     if len(distinct) < found.n_rows or len(distinct) <= _MIN_ROWS:
         return False
     are_years = distinct.min() >= 1800 and distinct.max() <= 2200
@@ -227,7 +227,7 @@ def _kept_if_possible(profile: ColumnProfile) -> ColumnProfile:
 
 
 def _leak_targets(table: Table, targets: TargetPlan) -> list[NDArray[Any]]:
-    """Class codes (ints) or amounts (float64) of each target that columns are compared with."""
+    """Class codes (ints) or numbers (float64) of each target that columns are compared with."""
     found: list[NDArray[Any]] = []
     for column in cast_table(table, targets.schemas).columns.values():
         if isinstance(column, NumericColumn):

@@ -131,7 +131,7 @@ def _number_or_code(
     code = cells.texts[cells.first(are_codes)]
     text = (
         f"{cells.place(are_codes)}: column {base.name}: {quoted(code)} {_why_code(code)}: read as codes (categories). "
-        f"If they are amounts: data.columns: {{{in_yaml(base.name)}: number}}"
+        f"If they are numeric: data.columns: {{{in_yaml(base.name)}: number}}"
     )
     least = min(text for text, is_one in zip(cells.texts, are_codes.tolist(), strict=True) if is_one)  # in any order
     return replace(base, reason=f"codes: {least} {_why_code(least)}"), [Finding(base.name, text, is_fault=False)]

@@ -53,7 +53,7 @@ PLAIN = NumberFormat()
 
 
 def is_code(text: str) -> bool:
-    """Whether digits are a name, not an amount: a leading zero, or more digits than a float64 holds."""
+    """Whether digits are a name, not a number: a leading zero, or more digits than a float64 holds."""
     return _CODE.fullmatch(text) is not None
 
 

@@ -56,9 +56,9 @@ def plan_targets(
 ) -> TargetPlan:
     """Settle the task and how the targets of a table as read are read; `say` is how the user can name the task.
 
-    One column: texts, two distinct values, or codes (`are_codes`) are classes, other numbers are amounts. Several
-    columns: all booleans is multilabel, else amounts. Raises DataError when a target column is not in the table, holds
-    nothing, or has too many classes to learn.
+    One column: texts, two distinct values, or codes (`are_codes`) are classes, other numbers are regression. Several
+    columns: all booleans is multilabel, else regression. Raises DataError when a target column is not in the table,
+    holds nothing, or has too many classes to learn.
     """
     require_targets(table, names)
     found = [decide(table, name, (options or {}).get(name, AS_FOUND), writing) for name in names]
@@ -105,7 +105,7 @@ def _task_of(
         columns = ", ".join(distinct)
         if all(find_boolean(texts) is not None for texts in distinct.values()):
             return "multilabel", f"{columns}: booleans"
-        return "regression", f"{columns}: several columns, read as amounts"
+        return "regression", f"{columns}: several columns, read as numeric"
     (schema,), ((name, texts),) = schemas, distinct.items()
     if len(texts) == 2 and not any(finding.is_fault for finding in findings):
         return "classification", f"{name}: two distinct values, read as classes"
@@ -117,13 +117,13 @@ def _task_of(
         return "regression", f"{name}: nearly all cells are numbers"
     numbers = np.sort(np.asarray([float(text) for text in texts]))
     if not np.isfinite(numbers).all() or not np.array_equal(numbers, np.round(numbers)):
-        return "regression", f"{name}: numbers, read as amounts"
+        return "regression", f"{name}: numbers, read as numeric"
     span = f"whole numbers {number_text(numbers[0])} to {number_text(numbers[-1])}"
     if are_codes(numbers):
-        reading = f"without gaps, read as {len(numbers)} classes; {say} regression if they are amounts"
+        reading = f"without gaps, read as {len(numbers)} classes; {say} regression if they are numeric"
         return "classification", f"{name}: {span} {reading}"
     hint = f"; {say} classification if they are codes" if len(numbers) <= MOST_PLAUSIBLE_CODES else ""
-    return "regression", f"{name}: {span}, read as amounts{hint}"
+    return "regression", f"{name}: {span}, read as numeric{hint}"
 
 
 def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
@@ -159,12 +159,12 @@ def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> Colu
 
 
 def _refuse_texts(table: Table, schema: ColumnSchema, texts: tuple[str, ...], advice: str) -> None:
-    """Raise DataError for a target of amounts that holds no number at all; `advice` names the task of classes."""
+    """Raise DataError for a numeric target that holds no number at all; `advice` names the task of classes."""
     if schema.role in ("number", "date") or any(map(_is_number, texts)):
         return
     some = listed(list(map(quoted, texts)), 3)
     help_ = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
-    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are no amounts. {help_}")
+    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are no numbers. {help_}")
 
 
 def _is_number(text: str) -> bool:

@@ -27,7 +27,7 @@ from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.scoring import Decoded, constant_answers, score_answers
 from mlpcli.workflows.training.calibrating import conformity_scores, quantile_of_loss, surrounding_of
-from mlpcli.workflows.training.fitting import judge_of, stop_reason
+from mlpcli.workflows.training.fitting import criterion_of, stop_reason
 from mlpcli.workflows.training.sittings import sitting_until, training_record
 
 Scores = dict[str, dict[str, float]]
@@ -128,7 +128,7 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     has_logits = network.output in ("softmax", "sigmoid")
     if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
         each = _unseen(prepared, validation, prepared.folds, ensemble)
-        temperature = judge_of(prepared, validation, "log_loss").members_temperature(each)
+        temperature = criterion_of(prepared, validation, "log_loss").members_temperature(each)
         for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
             scale_logits(own, flat, 1.0 / temperature)
         prepared = replace(prepared, members_temperature=temperature)

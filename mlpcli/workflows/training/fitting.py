@@ -11,7 +11,7 @@ from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
-from mlpcli.workflows.scoring import Judge
+from mlpcli.workflows.scoring import Criterion
 from mlpcli.workflows.training.learning_curves import LearningCurves
 
 
@@ -58,7 +58,7 @@ def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None
 def monitored_name(prepared: Prepared) -> str:
     """What each epoch is judged by, `log_loss`, and what is done to it: `expected calibrated log_loss`."""
     words = [prepared.metric]
-    if prepared.metric != "loss" and judge_of(prepared, prepared.train, prepared.metric).finds_temperature:
+    if prepared.metric != "loss" and criterion_of(prepared, prepared.train, prepared.metric).finds_temperature:
         words.insert(0, "calibrated")
     if prepared.metric != "loss" and prepared.folds is not None:
         has_several = len(prepared.networks) > int(prepared.folds.max()) + 1  # that have not seen a row
@@ -93,16 +93,16 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     return Monitor(
         metric,
         metric_is_gain(metric),
-        None if metric == "loss" else judge_of(prepared, validation, metric),
+        None if metric == "loss" else criterion_of(prepared, validation, metric),
         early_stopping.min_gain,
         early_stopping.ties == "last",
         judged_epochs(prepared.loaded.config.training),
     )
 
 
-def judge_of(prepared: Prepared, validation: Part, metric: str) -> Judge:
+def criterion_of(prepared: Prepared, validation: Part, metric: str) -> Criterion:
     """What scores network outputs on the rows of `validation` by `metric`."""
-    return Judge(
+    return Criterion(
         metric,
         prepared.target,
         prepared.target_state,

@@ -41,10 +41,10 @@ def test_the_task_follows_from_the_target(cells, task):
 
 def test_the_reason_says_how_the_target_was_read_and_how_to_change_that():
     assert task_of(["3", "4", "9"])[1] == (
-        "y: whole numbers 3 to 9, read as amounts; write task: classification if they are codes"
+        "y: whole numbers 3 to 9, read as numeric; write task: classification if they are codes"
     )
     assert task_of(["0", "1", "2"])[1] == (
-        "y: whole numbers 0 to 2 without gaps, read as 3 classes; write task: regression if they are amounts"
+        "y: whole numbers 0 to 2 without gaps, read as 3 classes; write task: regression if they are numeric"
     )
 
 
@@ -57,7 +57,7 @@ def test_a_target_of_dates_or_of_numbers_in_disguise_is_told():
 
 def test_the_user_has_the_last_word():
     assert task_of(["1", "b"], "regression")[0] == "regression"
-    with pytest.raises(DataError, match=r"holds texts \('a', 'b'\), which are no amounts.* write task: classification"):
+    with pytest.raises(DataError, match=r"holds texts \('a', 'b'\), which are no numbers.* write task: classification"):
         task_of(["a", "b"], "regression")
 
 
