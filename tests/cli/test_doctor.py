@@ -1,5 +1,6 @@
 """`mlp doctor`, on runs that are sick on purpose, one for each finding, and on healthy ones."""
 
+import json
 import re
 import shutil
 
@@ -180,16 +181,17 @@ def test_a_model_file_alone_has_no_curve(healthy, tmp_path):
     assert done("doctor", healthy / "weights.npz").stdout == done("doctor", healthy).stdout
 
 
-def test_a_training_that_diverged_is_found_in_its_unfinished_folder(tmp_path):
-    columns = INPUTS | {"y": 1e6 * NUMBERS["y"]}
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    table = write_csv(tmp_path / "t.csv", list(columns), rows)
-    settings = ["training.optimizer={name: sgd, learning_rate: 0.7, momentum: 0.9}", "training.epochs=40"]
-    (tmp_path / "c.yaml").write_text(f"data: {{train: {table}, target: y}}\n")
-    options = [part for one in settings for part in ("--set", one)]
-    ended = mlp("train", tmp_path / "c.yaml", "-o", tmp_path / "run", "-q", *options)
-    if ended.code == 3 and (tmp_path / "run.partial" / "weights.npz").exists():
-        assert "learning_rate: 0.07" in found(tmp_path / "run")["rate"][0]["remedy"]
+def test_a_training_that_diverged_is_found_in_its_unfinished_folder(healthy, tmp_path):
+    folder = shutil.copytree(healthy, tmp_path / "run.partial")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"stop_reason": "diverged at epoch 7"}))
+    (finding,) = found(tmp_path / "run")["rate"]
+    assert finding["fact"] == "the training diverged at epoch 7: its loss was not finite"
+    assert "learning_rate: 0.0003 (now 0.003)" in finding["remedy"]
+    (folder / "weights.npz").unlink()
+    ended = mlp("doctor", tmp_path / "run")
+    assert ended.code == 2
+    assert "has no model yet" in ended.stderr
 
 
 @pytest.mark.parametrize(
