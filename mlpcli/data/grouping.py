@@ -29,6 +29,14 @@ class Groups:
     codes: NDArray[np.int64]
 
 
+def codes_of(column: Column) -> NDArray[np.int64]:
+    """A number for each value of a column, (n_rows,), -1 for a missing one."""
+    if isinstance(column, CategoricalColumn):
+        return column.codes.astype(np.int64)
+    values = np.asarray(column.values, np.float64)
+    return np.where(np.isnan(values), -1, np.unique(values, return_inverse=True)[1].astype(np.int64))
+
+
 def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NONE_KNOWN) -> Groups:
     """The rows by one column; `roles` are of the columns that were cast already, others are as read.
 

@@ -9,6 +9,21 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
+# Deviations from chance, and correlations, from which rows that stand together are alike; of fewer groups none is sure.
+DEVIATIONS = 6.0
+ALIKE = 0.15
+FEWEST_GROUPS = 20
+MOST_CLASSES = 20
+
+
+def as_columns(truth: NDArray[Any]) -> Floats:
+    """Targets as numbers of one size (n_rows, k): of class codes (n_rows,) a column for each of the most frequent."""
+    if truth.ndim == 1:
+        classes = np.argsort(-np.bincount(truth), kind="stable")[:MOST_CLASSES]
+        return np.asarray(truth[:, None] == classes, np.float64)
+    deviations = truth.std(axis=0)
+    return np.asarray(truth / np.where(deviations > 0.0, deviations, 1.0), np.float64)
+
 
 def intraclass_correlation(groups: Codes, values: Floats) -> tuple[float, float]:
     """How alike the rows of a group are, and how many deviations from chance that is: 1 for equal rows, 0 for chance.

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
@@ -19,11 +21,12 @@ from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.roles import decide
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat
 from mlpcli.data.schema.task import TargetPlan, plan_targets
-from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
+from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
+from mlpcli.workflows.found_group import find_group
 from mlpcli.workflows.preparing.row_warnings import rarest_class
 from mlpcli.workflows.schema import modeline
 
@@ -61,22 +64,20 @@ def init(
 ) -> Starter:
     """Read a table and choose; without `targets` the last column is taken, `task` "auto" is told by the targets.
 
-    `output` is where the config will stand: it names its schema by a path from there.
-
-    Raises DataError.
+    `output` is where the config will stand: it names its schema by a path from there. Raises DataError.
     """
     started = perf_counter()
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
     read_seconds = perf_counter() - started
     plan, disguised = _plan_targets(table, targets, task)
-    task, reason = plan.task, plan.reason
-    counts, n_rows, note = _look_at_targets(table, plan)
+    counts, rows, truth, note = _look_at_targets(table, plan)
     profiles = tuple(profile_columns(table, plan, {}))
-    if all(one.drop_reason for one in profiles):
-        reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
-        raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
+    _refuse_without_inputs(table, targets, profiles)
     rarest = rarest_class(list(counts), list(counts.values())) if counts else ""
-    facts = Facts(task, n_rows, len(counts), sum(map(_is_fine, profiles)), rarest, len(targets))
+    group = find_group(table, rows, truth, profiles)
+    inputs = [one for one in profiles if group is None or one.name != group.name]
+    n_fine, held_together = sum(map(_is_fine, inputs)), group.name if group else ""
+    facts = Facts(plan.task, len(rows), len(counts), n_fine, rarest, len(targets), held_together)
     schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
     formats = _number_formats(table, schemas, disguised)
     shared = _shared_signs(formats)
@@ -85,9 +86,9 @@ def init(
         train=source,
         targets=targets,
         facts=facts,
-        task_reason=reason,
-        columns=_columns(targets, profiles, disguised, formats, shared),
-        dropped={one.name: one.drop_reason for one in profiles if one.drop_reason},
+        task_reason=plan.reason,
+        columns=_columns(targets, inputs, disguised, formats, shared),
+        dropped={one.name: one.drop_reason for one in inputs if one.drop_reason},
         delimiter=delimiter,
         encoding=encoding or _odd_encoding(table),
         decimal=shared.decimal,
@@ -96,20 +97,28 @@ def init(
         modeline=modeline(output),
     )
     chosen = choose_recipe(recipe, facts)
+    notes = [*([note] if note else []), *([group.note(targets)] if group else [])]
     return Starter(
         starter_yaml(data, chosen),
         table,
         targets,
         is_guessed,
-        task,
-        reason,
+        plan.task,
+        plan.reason,
         dict(counts.most_common()),
         profiles,
-        (*guessed, *([note] if note else []), *_notes(plan, disguised, profiles)),
+        (*guessed, *notes, *_notes(plan, disguised, profiles)),
         data,
         chosen,
         read_seconds,
     )
+
+
+def _refuse_without_inputs(table: Table, targets: Sequence[str], profiles: Sequence[ColumnProfile]) -> None:
+    """Raise DataError where every column is dropped."""
+    if all(one.drop_reason for one in profiles):
+        reasons = "; ".join(f"{one.name}: {one.drop_reason}" for one in profiles[:4])
+        raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
 
 
 def _notes(plan: TargetPlan, disguised: Mapping[str, Finding], profiles: Sequence[ColumnProfile]) -> list[str]:
@@ -218,21 +227,22 @@ def _role(profile: ColumnProfile, number: NumberFormat, shared: NumberFormat) ->
     return profile.role
 
 
-def _look_at_targets(table: Table, plan: TargetPlan) -> tuple[Counter[str], int, str]:
-    """The rows of each class, the rows with a target, and a sentence where others have none."""
+def _look_at_targets(table: Table, plan: TargetPlan) -> tuple[Counter[str], Rows, NDArray[Any], str]:
+    """The count of each class, the rows with a target, their targets, and a sentence where others have none."""
     names = [schema.name for schema in plan.schemas]
     read = cast_table(table, plan.schemas)
     rows, note = rows_with_target(read, names)
     target, state = fit_target(read, plan.schemas, plan.task, rows)
+    truth = encode_target(target, state, read, rows)
     if not isinstance(target, ClassTarget):
-        return Counter(), len(rows), note
-    codes = np.bincount(encode_target(target, state, read, rows).astype(np.int64), minlength=len(target.labels))
-    counts = Counter(dict(zip(target.labels, codes.tolist(), strict=True)))
+        return Counter(), rows, truth, note
+    codes = truth.astype(np.int64)
+    counts = Counter(dict(zip(target.labels, np.bincount(codes, minlength=len(target.labels)).tolist(), strict=True)))
     if max(counts.values()) == 1:
         raise DataError(
             f"{table.name}: each of the {len(rows)} rows has a {names[0]} of its own: nothing to learn from."
         )
-    return counts, len(rows), note
+    return counts, rows, codes, note
 
 
 def _odd_encoding(table: Table) -> str | None:

@@ -110,6 +110,7 @@ def as_json(starter: "Starter", output: str) -> dict[str, Any]:
         "task_reason": starter.task_reason,
         "classes": starter.class_counts,
         "columns": columns,
+        "group": starter.data.facts.group or None,
         "recipe": starter.recipe,
         "seconds": starter.seconds,
         "notes": starter.notes,

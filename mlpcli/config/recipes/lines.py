@@ -11,6 +11,7 @@ quadratic cost for numbers.
 from dataclasses import dataclass
 
 from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe
+from mlpcli.data.reading.faults import in_yaml
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
     """The value of data.validation, and why."""
     if not facts.holds_out:
         return "null", "too few rows to hold any out"
+    if facts.group:
+        group = f"group: {in_yaml(facts.group)}"
+        value = f"{{{group}}}" if recipe.members > 1 else f"{{fraction: 0.2, {group}}}"
+        return value, f"rows of one {facts.group} stay together: the scores are those of new ones"
     if recipe.members > 1:
         return "null", "each member leaves out a fold of the rows; these choose the epoch"
     by = {"classification": ", stratified by class,", "multilabel": ", stratified by column,", "regression": ""}

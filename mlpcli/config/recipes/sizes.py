@@ -22,7 +22,8 @@ MANY_CLASSES = 8
 class Facts:
     """What a recipe goes by.
 
-    `n_classes` is 0 for regression; `n_fine` counts the number columns with MANY_VALUES distinct values or more.
+    `n_classes` is 0 for regression; `n_fine` counts the number columns with MANY_VALUES distinct values or more; rows
+    of one value of the column `group` ("" for none) are alike.
     """
 
     task: str
@@ -31,6 +32,7 @@ class Facts:
     n_fine: int = 0
     rarest_class: str = ""
     n_targets: int = 1
+    group: str = ""
 
     @property
     def holds_out(self) -> bool:

@@ -61,7 +61,7 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         *([f"  thousands: {in_yaml(data.thousands)}"] if data.thousands else []),
         *([f"  delimiter: {in_yaml(data.delimiter)}"] if data.delimiter else []),
         *([f"  encoding: {in_yaml(data.encoding)}"] if data.encoding else []),
-        _line(f"  validation: {value}", reason),
+        _line(f"  validation: {value}", _comment(reason)),
         _line(f"task: {data.facts.task}", _comment(data.task_reason)),
     ]
     for section in sections(recipe, data.facts):

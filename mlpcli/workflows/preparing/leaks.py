@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.grouping import codes_of
 from mlpcli.data.reading.faults import in_yaml
 from mlpcli.data.row_hashes import cell_hashes, mixed, row_hashes
 from mlpcli.data.schema.profile import names_entity
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows
-from mlpcli.evaluation.likeness import intraclass_correlation, neighbour_correlation, outnumber_near_copies
+from mlpcli.evaluation.likeness import (
+    ALIKE,
+    DEVIATIONS,
+    FEWEST_GROUPS,
+    as_columns,
+    intraclass_correlation,
+    neighbour_correlation,
+    outnumber_near_copies,
+)
 from mlpcli.workflows.preparing.tables import TrainingTable
 
 Codes = NDArray[np.int64]
@@ -25,15 +34,10 @@ SAMPLED_ROWS = 50_000
 # Fractions of the validation rows from which copies are told, and rows with a group, or a later row, in training.
 LEAST_COPIES = 0.01
 LEAST_REPEATED = 0.2
-# Deviations from chance, and correlations, from which rows that stand together are alike.
-DEVIATIONS = 6.0
-ALIKE = 0.15
 # A column whose name does not say that it names groups must make rows much more alike, in target and inputs.
 VERY_ALIKE = 0.6
-FEWEST_GROUPS = 20
 LARGEST_MEAN_GROUP = 100
 MOST_INPUTS = 30
-MOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,8 @@ class Sides:
 
     @property
     def targets(self) -> Values:
-        """The targets as numbers of one size (n_rows, k): of classes a column for each of the most frequent."""
-        if self.truth.ndim == 1:
-            classes = np.argsort(-np.bincount(self.truth), kind="stable")[:MOST_CLASSES]
-            return np.asarray(self.truth[:, None] == classes, np.float64)
-        deviations = self.truth.std(axis=0)
-        return np.asarray(self.truth / np.where(deviations > 0.0, deviations, 1.0), np.float64)
+        """The targets as numbers of one size (n_rows, k)."""
+        return as_columns(self.truth)
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,8 @@ def _candidates(settled: TrainingTable, rows: Rows) -> list[tuple[str, Codes]]:
     found = []
     for name in (*settled.columns.features, *(schema.name for schema in settled.further)):
         column = settled.table.columns[name].take(rows)
-        if isinstance(column, CategoricalColumn):
-            found.append((name, column.codes.astype(np.int64)))
-        elif names_entity(name):
-            values = np.asarray(column.values, np.float64)
-            codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
-            found.append((name, np.where(np.isnan(values), -1, codes)))
+        if isinstance(column, CategoricalColumn) or names_entity(name):
+            found.append((name, codes_of(column)))
     return found
 
 

@@ -1,0 +1,53 @@
+"""For `mlp init`: the column that says which rows belong together, such as a patient with several visits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.grouping import codes_of
+from mlpcli.data.schema.profile import ColumnProfile, names_entity
+from mlpcli.data.table import Rows, Table
+from mlpcli.evaluation.likeness import ALIKE, DEVIATIONS, FEWEST_GROUPS, as_columns, intraclass_correlation
+
+
+@dataclass(frozen=True)
+class FoundGroup:
+    """A column whose rows of one value are alike; `correlation` is that of the target within a value."""
+
+    name: str
+    correlation: float
+    n_groups: int
+
+    def note(self, targets: Sequence[str]) -> str:
+        """What was found, what the config makes of it, and what to write where that is not wanted."""
+        of_target = f"correlation of {' and '.join(targets)}: {self.correlation:.2f}"
+        return (
+            f"rows of one {self.name} are alike ({of_target}): they stay together in data.validation, so that the "
+            f"scores are those of a new {self.name}, and {self.name} is no input. "
+            f"To answer for the {self.n_groups} that are known, take the group out."
+        )
+
+
+def find_group(table: Table, rows: Rows, truth: NDArray[Any], profiles: Sequence[ColumnProfile]) -> FoundGroup | None:
+    """The column that is named as one that says whose row it is, and whose rows of one value are most alike.
+
+    By the measure of the note on leaks, which a training with rows held out by chance would give. `truth` is the target
+    of `rows`: class codes (n_rows,), or numbers (n_rows, n_targets). None where no input would be left.
+    """
+    found: FoundGroup | None = None
+    n_inputs = sum(not one.drop_reason for one in profiles)
+    for one in profiles:
+        if not names_entity(one.name) or n_inputs <= (not one.drop_reason):
+            continue
+        codes = codes_of(table.columns[one.name].take(rows))
+        known = codes >= 0
+        n_groups = len(np.unique(codes[known]))
+        if n_groups < FEWEST_GROUPS or 2 * n_groups > np.count_nonzero(known):
+            continue
+        correlation, deviations = intraclass_correlation(codes[known], as_columns(truth)[known])
+        if deviations >= DEVIATIONS and correlation >= max(ALIKE, found.correlation if found else 0.0):
+            found = FoundGroup(one.name, correlation, n_groups)
+    return found
