@@ -120,7 +120,8 @@ def _forms(leaf: FieldSpec, place: FieldSpec) -> Iterator[dict[str, Any]]:
     elif leaf.kind == "list":
         if leaf.takes_one_text:
             yield {"type": "string"}
-        yield {"type": "array", "items": _place(leaf.item(0))}
+        lengths = {keyword: leaf.schema[keyword] for keyword in ("minItems", "maxItems") if keyword in leaf.schema}
+        yield {"type": "array", "items": _place(leaf.item(0)), **lengths}
     elif leaf.kind == "map":
         value = _place(leaf.item(""))
         known = dict.fromkeys(place.schema.get("examples", []), value)

@@ -146,6 +146,12 @@ def test_a_variable_may_stand_wherever_a_text_number_or_boolean_may(sections):
     assert sections.keys() == {"data"} or not is_valid(literal), "a literal ${ is no variable"
 
 
+def test_a_list_of_fixed_length_has_that_length():
+    for values, is_right in (([0.1, 1], True), ([0.1], False), ([0.1, 1, 2], False)):
+        search = {"space": {"training.optimizer.learning_rate": {"log": values}}}
+        assert is_valid({"search": search}) == is_taken({"data": DATA, "search": search}) == is_right
+
+
 def test_what_a_variable_is_in_the_schema_is_what_the_loader_replaces(monkeypatch):
     monkeypatch.setenv("N_1", "5")
     assert parse_yaml("a: ${N_1}", "t")[0] == {"a": 5}
