@@ -72,7 +72,7 @@ def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str])
     key = key_of(word) or (CONFIG_KEYS[near_keys[0]] if near_keys else "")
     if near := get_close_matches(option, known, 1, 0.8):
         return f"No such option: {option}. Did you mean {near[0]}? See: {path} --help"
-    if "--set" in known and key:
+    if key and any(parameter.name == "settings" for parameter in verb.params):
         return f"No such option: {option}. A key of the config is set so: --set {key}={_value_of(option, arguments)}"
     near = get_close_matches(option, known, 1)
     return f"No such option: {option}.{f' Did you mean {near[0]}?' if near else ''} See: {path} --help"

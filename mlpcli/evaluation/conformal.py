@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ Ranks = NDArray[np.int64]
 ALL_KEPT = 500
 # The grid on which CV+ finds its ends: so fine, and so far to either side.
 CELLS_PER_RANGE, CELLS = 1024, 1 << 13
-ROWS_AT_ONCE = 1 << 13  # that stay in the cache
-HALVINGS = 40  # of the span between the least and the largest end, where the grid does not reach
+ROWS_AT_ONCE = 1 << 12  # that stay in the cache
+HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
 
 Kind = Literal["absolute", "signed", "probability"]
 
@@ -106,42 +106,56 @@ class UpperEnds:
     An end is the least number that enough of answer plus score do not exceed. Of several folds it is found on a grid of
     `step` about `pooled`, the end where all answers are 0: `counts` (n_folds, 2 CELLS + 1) says how many scores of a
     fold are at most each number of the grid. It is at most 2 steps too high, which are 0.2 % of the range of the middle
-    half of the scores, and never too low.
+    half of the scores, and never too low. Answers that are far apart, more than CELLS / 2 steps, have their end within
+    2^-HALVINGS of their distance.
     """
 
     folds: tuple[Scores, ...]
     rank: int
     pooled: float
     step: float
-    counts: NDArray[np.int64]
+    counts: NDArray[Any]
 
     def __call__(self, answers: Floats) -> Floats:
         """The ends (n_rows,) for `answers` (n_folds, n_rows); infinite where there are too few scores."""
         if len(self.folds) == 1 or not math.isfinite(self.pooled):
             return np.asarray(answers[0] + self.pooled)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            distances = np.ceil((answers - answers[0]) / self.step + 1e-9)
-        distances[0] = 0.0
-        span = np.ptp(distances, axis=0)
-        ends, is_far = np.empty(answers.shape[1]), ~(span <= CELLS)
+        ends = np.empty(answers.shape[1])
         for start in range(0, answers.shape[1], ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            near = np.where(is_far[some], 0.0, distances[:, some]).astype(np.int64)
-            ends[some] = answers[0, some] + self.pooled + self.step * self._steps_up(near)
+            ends[some] = self._of_block(answers[:, some])
+        return ends
+
+    def _of_block(self, answers: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distances = answers - answers[0]
+            distances /= self.step
+            np.ceil(distances + 1e-9, out=distances)
+        distances[0] = 0.0
+        low, high = distances.min(axis=0), distances.max(axis=0)
+        is_far = ~(high - low <= CELLS // 2)
+        if is_far.any():
+            distances[:, is_far] = low[is_far] = high[is_far] = 0.0
+        ends: Floats = answers[0] + self.pooled + self.step * self._steps_up(distances, low, high)
         if is_far.any():
             ends[is_far] = self._by_halving(answers[:, is_far])
         return ends
 
-    def _steps_up(self, distances: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The least step at which enough scores are counted, for rows whose answers are so many steps off the first."""
-        low, high = distances.min(axis=0) - 1, distances.max(axis=0)  # not enough there, enough here
-        for _ in range(int((high - low).max(initial=1)).bit_length()):
-            middle = (low + high) >> 1
-            places = middle - distances + CELLS
-            n = sum(counts.take(own, mode="clip") for counts, own in zip(self.counts, places, strict=True))
-            is_enough = n >= self.rank
-            high, low = np.where(is_enough, middle, high), np.where(is_enough, low, middle)
-        return np.asarray(high)
+    def _steps_up(self, distances: Floats, low: Floats, high: Floats) -> NDArray[np.int64]:
+        """The least step at which enough scores are counted, for rows whose answers are so many steps off the first.
+
+        They are from `low` to `high` steps off (n_rows,): one below the first is not enough, the second is.
+        """
+        n_folds, n_cells = self.counts.shape
+        places = (CELLS + n_cells * np.arange(n_folds)[:, None] - distances).astype(np.int64)  # of step 0 in `counts`
+        counts, found = self.counts.ravel(), low.astype(np.int64) - 1
+        asked, counted = np.empty_like(places), np.empty(places.shape, counts.dtype)
+        for bit in reversed(range(int((high - low).max()).bit_length() + 1)):
+            tried = found + (1 << bit)
+            np.add(places, tried, out=asked)
+            np.take(counts, asked, out=counted, mode="clip")
+            np.copyto(found, tried, where=counted.sum(axis=0) < self.rank)
+        return found + 1
 
     def _by_halving(self, answers: Floats) -> Floats:
         """The ends of rows whose answers are so far apart that the grid does not reach from one to the other."""
@@ -166,6 +180,8 @@ def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
         return UpperEnds(tuple(folds), rank, pooled, step, np.zeros((len(folds), 0), np.int64))
     grid = np.asarray(pooled + step * np.arange(-CELLS, CELLS + 1), np.float64)
     counts = np.stack([fold.n_up_to(grid) for fold in folds])
+    if n_rows < 2**31:
+        counts = counts.astype(np.int32)  # more of them stay in the cache
     return UpperEnds(tuple(folds), rank, pooled, step, counts)
 
 
