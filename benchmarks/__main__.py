@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|process|predict|startup|growth|reading|drift|chance|coverage|doctor|search|quality`."""
+"""`python -m benchmarks NAME`: steps, process, predict, startup, growth, reading, drift, chance, ... (see NAMES), quality."""
 
 import argparse
 import sys
@@ -21,6 +21,7 @@ NAMES = [
     "coverage",
     "doctor",
     "search",
+    "intervals",
 ]
 
 
@@ -42,8 +43,12 @@ def main() -> None:
         metavar="NAME",
         help="one work, table, verb, number of rows, series, kind of coverage or doctor, or alike or changed of drift",
     )
-    parser.add_argument("--data", metavar="FOLDER", type=Path, help="process: holds NAME/{train,test}.csv.gz")
-    parser.add_argument("--page", metavar="FILE", type=Path, help="coverage: write the tables into this page too")
+    parser.add_argument(
+        "--data", metavar="FOLDER", type=Path, help="process, intervals: holds NAME/{train,test}.csv.gz"
+    )
+    parser.add_argument(
+        "--page", metavar="FILE", type=Path, help="coverage, intervals: write the tables into this page too"
+    )
     parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
     asked = parser.parse_args()
     if asked.name == "process" and asked.data is None:
@@ -96,6 +101,15 @@ def _run(asked: argparse.Namespace) -> Any:
             if asked.page:
                 page.write_page(asked.page, counts)
             return counts
+        case "intervals":
+            from benchmarks.intervals import page, simulating, splits
+
+            found = {} if asked.data else {"simulated": simulating.run(asked.quick, asked.only)}
+            found |= {"tables": splits.run(asked.data, asked.quick, asked.only)} if asked.data else {}
+            print("\n\n".join(page.tables(found).values()))
+            if asked.page:
+                page.write_page(asked.page, found)
+            return found
         case _:
             return growth.run(asked.quick, asked.full, asked.only)
 
