@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME`: steps, process, predict, startup, growth, reading, drift, chance, ... (see NAMES), quality."""
+"""`python -m benchmarks NAME`: steps, process, predict, startup, growth, reading, drift, chance, coverage, doctor."""
 
 import argparse
 import sys
