@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -569,3 +570,54 @@ def test_a_reader_gets_the_answers_of_members_from_the_arrays_as_documented(tmp_
 def test_a_record_of_the_wrong_kind_is_refused_before_anyone_reads_it(tmp_path, iris, change):
     with pytest.raises(ModelFileError, match=r"w\.npz: the header does not fit this mlp at record\.[a-z]+"):
         reloaded(tmp_path, iris, lambda header, arrays: change(header["record"]))
+
+
+@pytest.fixture(scope="module")
+def folds_by_region(tmp_path_factory):
+    """weights.npz of two members on folds, whose intervals go by a column that is no input."""
+    folder = tmp_path_factory.mktemp("folds")
+    rows = [(i % 13, "ab"[i % 2], i % 13 + i % 3) for i in range(80)]
+    write_csv(folder / "t.csv", ["x", "region", "y"], rows)
+    data = {"train": str(folder / "t.csv"), "target": "y", "drop": ["region"], "validation": None}
+    members = {"layers": ["auto", 4, "auto"], "members": {"count": 2, "rows": "folds"}}
+    return train(folder, data, model=members, intervals={"by": "region"}, task="regression")
+
+
+def test_the_scores_of_intervals_come_back_as_they_were(folds_by_region):
+    model = load_model(str(folds_by_region))
+    assert encode_model(model) == folds_by_region.read_bytes()
+    rows = model.conformity.rows
+    assert (rows.by, rows.groups, rows.n_folds, rows.source) == ("region", ("a", "b"), 2, "folds")
+    assert sum(rows.n_rows) == 80
+    assert (model.interval_by.name, model.interval_by.role) == ("region", "category")
+
+
+def in_conformity(**changes):
+    return lambda header, arrays: header["conformity"].update(changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (in_conformity(n_rows=[80]), "1 counts of calibration rows for 1 targets"),
+        (in_conformity(n_rows=[10**15] * 4), "conformity_scores is float64 (80,), expected"),
+        (in_conformity(n_rows=[-1, 81, 0, 0]), "must be at least 0"),
+        (in_conformity(n_rows=[20, 20, 20, 21]), "conformity_scores is float64 (80,), expected float64 (81,)"),
+        (in_conformity(groups=["a", "a"]), "groups of calibration rows that are none"),
+        (in_conformity(groups=[]), "calibration rows"),
+        (in_conformity(by="other"), "groups of calibration rows without their column"),
+        (in_conformity(kind="probability"), "scores of the kind probability of numbers"),
+        (in_conformity(kind="odd"), "must be 'absolute' or 'signed' or 'probability'"),
+        (in_conformity(scale="log"), "scores of logarithms of a target without"),
+        (in_conformity(n_folds=4, n_rows=[10] * 8), "4 folds of 2 members"),
+        (in_conformity(n_folds=0), "must be at least 1"),
+        (lambda h, a: h.update(conformity=None), "groups of intervals without calibration rows"),
+        (lambda h, a: h.update(interval_by=None), "groups of calibration rows without their column"),
+        (lambda h, a: a.pop("conformity_scores"), "conformity_scores"),
+        (lambda h, a: a.update(conformity_scores=a["conformity_scores"][::-1].copy()), "conformity_scores falls"),
+        (lambda h, a: a["conformity_scores"].__setitem__(0, np.nan), "conformity_scores holds numbers that are not"),
+    ],
+)
+def test_scores_of_intervals_that_do_not_fit_are_refused(change, message, folds_by_region, tmp_path):
+    with pytest.raises(ModelFileError, match=re.escape(message)):
+        reloaded(tmp_path, folds_by_region, change)

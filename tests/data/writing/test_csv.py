@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mlpcli.data.reading.csv.reader import CsvReader
-from mlpcli.data.writing.csv import Labels, float_texts, format_header, format_rows, without_formulas
+from mlpcli.data.writing.csv import Labels, LabelSets, float_texts, format_header, format_rows, without_formulas
 from tests.data.reading.columns_by_hand import opened, whole
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
@@ -111,3 +112,15 @@ def test_a_text_that_begins_like_a_formula_gets_a_quote_in_front(cell):
 @pytest.mark.parametrize("cell", ["-1.5", "+3", "-.5", "-2.", "-1e-05", "1.5", "", "a=b", None, 3.0])
 def test_numbers_and_all_other_cells_stay_as_they_are(cell):
     assert without_formulas([cell]) == [cell]
+
+
+@given(st.lists(st.text("ab|\\", max_size=3), min_size=1, max_size=70, unique=True), st.integers(0, 5), st.data())
+def test_sets_of_labels_are_joined_so_that_they_can_be_told_apart(labels, n_rows, data):
+    cells = data.draw(st.lists(st.booleans(), min_size=n_rows * len(labels), max_size=n_rows * len(labels)))
+    holds = np.asarray(cells, np.bool_).reshape(n_rows, len(labels))
+    texts = LabelSets(labels, holds).joined()
+    for row, code in zip(holds, texts.codes, strict=True):
+        parts = re.findall(r"((?:[^\\|]|\\.)*)(?:\||$)", texts.values[code])
+        found = [re.sub(r"\\(.)", r"\1", part) for part in parts]
+        asked = [label for label, is_held in zip(labels, row, strict=True) if is_held]
+        assert found[: len(asked)] == asked
