@@ -33,7 +33,9 @@ DOCS = ROOT / "docs"
 PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", *sorted(DOCS.glob("*.md"))]
 
 MAIN_COMMAND = "python3 -m venv .venv && . .venv/bin/activate && pip install . && mlp train configs/penguins.yaml"
-TEST_COMMAND = 'python3 -m venv .venv && . .venv/bin/activate && pip install ".[test]" && python -m pytest'
+TEST_COMMAND = (
+    'python3 -m venv .venv && . .venv/bin/activate && pip install ".[test]" && python -m pytest -n 2 --dist loadfile'
+)
 TERMINAL = ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
