@@ -21,6 +21,7 @@ NAMES = [
     "coverage",
     "doctor",
     "search",
+    "cv",
     "intervals",
 ]
 
@@ -77,6 +78,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import reading
 
             return reading.run(asked.quick, asked.full, asked.only)
+        case "cv":
+            from benchmarks import crossing
+
+            return crossing.run(asked.quick)
         case "drift":
             from benchmarks import drift
 

@@ -158,7 +158,8 @@ The models may have been trained on other columns, in other ways, but for the sa
 same rows; the difference of each score stands beside its interval, which is paired: what makes a row hard for both does
 not blur it. `worse` and `better` mean that the whole interval lies on one side; for the accuracy McNemar's exact test
 must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of two models that are
-equally good the new one is called worse in about (1 - confidence) / 2 of all cases. Where the rows are too few or the
+equally good the new one is called worse in about (1 - confidence) / 2 of all cases. Folders of two `mlp cv` of the same
+folds are compared without `TEST` ([cv.md](cv.md)). Where the rows are too few or the
 errors too uneven for an interval there is no verdict, and a line says why.""",
     "cv": """\
 Each fold is scored by a model that was trained on the others, preprocessing included. Of these rows validation rows are

@@ -132,7 +132,8 @@ class Table:
     sentences for the user: what was guessed. `first_row` is the number of the first row in its file.
     `kept` are columns as a typed source has them, for those who write them again: a `KeptArray`, or a list of cells.
     `spellings` are, of columns of numbers that may be labels or keys, the texts of the numbers as they are written.
-    With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk.
+    With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk; `order`
+    (n_rows,) then has the number of each in its source.
     """
 
     columns: Mapping[str, Column]
@@ -147,6 +148,7 @@ class Table:
     first_row: int = 0
     kept: Mapping[str, Any] = field(default_factory=dict)
     n_buckets: int = 1
+    order: Rows | None = None
     spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -167,8 +169,9 @@ class Table:
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         numbers = np.arange(self.n_rows)[rows]
         return replace(
-            self, columns=columns, n_rows=len(numbers), locate=lambda row: self.where(int(numbers[row])), sha256=""
-        )
+            self, columns=columns, n_rows=len(numbers), locate=lambda row: self.where(int(numbers[row])), sha256="",
+            order=None if self.order is None else self.order[rows],
+        )  # fmt: skip
 
 
 def common_type(one: CellType | None, other: CellType | None) -> CellType | None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from mlpcli.evaluation.paired import Difference
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
@@ -41,22 +42,13 @@ def summarize(key: str, values: Sequence[float], test_ratio: float, confidence: 
     return FoldScores(tuple(values), mean, deviation, interval)
 
 
-@dataclass(frozen=True)
-class FoldDifference:
-    """`new - old` of a score over the same folds, with its interval, and what that says of the new one."""
-
-    metric: str
-    old: float
-    new: float
-    values: tuple[float, ...]
-    interval: Interval
-    verdict: Literal["better", "worse", "undecided"]
-
-
 def compare_folds(
     key: str, old: Sequence[float], new: Sequence[float], test_ratio: float, confidence: float, margin: float = 0.0
-) -> FoldDifference:
-    """The corrected resampled t-test: the new one is worse (better) where the whole interval is, beyond `margin`."""
+) -> Difference:
+    """The corrected resampled t-test on scores of the same folds.
+
+    The new one is worse (better) where the whole interval is, beyond `margin`.
+    """
     values = [after - before for before, after in zip(old, new, strict=True)]
     _, _, interval = _mean_interval(values, test_ratio, confidence)
     if all(value == 0.0 for value in values):
@@ -66,7 +58,7 @@ def compare_folds(
         is_gain = find_metric(key).higher_is_better
         worst, best = (interval.low, interval.high) if is_gain else (-interval.high, -interval.low)
         verdict = "worse" if best < -margin else "better" if worst > margin else "undecided"
-    return FoldDifference(key, _mean(old), _mean(new), tuple(values), interval, verdict)
+    return Difference(key, _mean(old), _mean(new), interval.low, interval.high, verdict, None, interval.reason)
 
 
 def _mean_interval(values: Sequence[float], test_ratio: float, confidence: float) -> tuple[float, float, Interval]:

@@ -20,6 +20,7 @@ from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
+from mlpcli.workflows.cross_validation.files import compare_cross_validations, is_cross_validation
 from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
@@ -43,14 +44,19 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """The difference of each score; `metric` is the one that decides."""
+    """The difference of each score; `metric` is the one that decides.
+
+    `model` is the new one, None for two cross-validations, whose scores are of `n_scores` folds.
+    """
 
     request: CompareRequest
-    model: Model
+    task: str
+    model: Model | None
     n_rows: int
     metric: str
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    n_scores: int = 0
 
     @property
     def decisive(self) -> Difference:
@@ -64,7 +70,7 @@ class CompareResult:
 
 
 def compare(request: CompareRequest) -> CompareResult:
-    """Score both models on the rows of a table.
+    """Score both models on the rows of a table; of the folders of two cross-validations compare the folds.
 
     Raises MlpError where the models or the options do not allow it, ModelFileError and DataError.
     """
@@ -72,6 +78,8 @@ def compare(request: CompareRequest) -> CompareResult:
         raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
     if not 0.0 <= request.margin < float("inf"):
         raise MlpError(f"--margin {request.margin:g}: must be 0 or more, in the unit of the metric.")
+    if not request.source:
+        return _compare_folds(request)
     old, new = load_model(request.old), load_model(request.new)
     refuse_other_task(request.old, request.new, old, new)
     target = new.target
@@ -110,12 +118,20 @@ def compare(request: CompareRequest) -> CompareResult:
     notes += _far_worse("old", old, {one.metric: one.old for one in found}, truth)
     notes += _far_worse("new", new, {one.metric: one.new for one in found}, truth)
     notes += worse_targets(found, metric)
-    result = CompareResult(request, new, len(rows), metric, tuple(found), tuple(notes))
+    result = CompareResult(request, target.task, new, len(rows), metric, tuple(found), tuple(notes))
     if math.isnan(result.decisive.difference):
         reason = lacking(target.task, truth.y, names, weights)
         text = f"{metric} is not defined on these rows{f' ({reason})' if reason else ''}. Choose another --metric."
         raise DataError(f"{tables[1].name}: {text}")
     return result
+
+
+def _compare_folds(request: CompareRequest) -> CompareResult:
+    for folder in (request.old, request.new):
+        if not is_cross_validation(folder):
+            raise MlpError(f"{folder}: TEST is missing, and this is no folder of mlp cv, which would need none.")
+    found = compare_cross_validations(request.old, request.new, request.metric, request.margin, request.confidence)
+    return CompareResult(request, found.task, None, found.n_rows, found.metric, found.differences, (), found.n_scores)
 
 
 def worse_targets(found: Sequence[Difference], metric: str) -> list[str]:

@@ -37,7 +37,7 @@ def crossed(tmp_path_factory):
 def test_every_row_is_held_out_once_and_the_scores_are_those_of_the_answers_in_the_file(crossed):
     rows, document = read(crossed[0])
     birds = pd.read_csv(DATA / "penguins.csv", keep_default_na=False)
-    assert rows["row"].tolist() == [f"{DATA / 'penguins.csv'}:{line}" for line in range(2, len(birds) + 2)]
+    assert rows["row"].tolist() == list(range(1, len(birds) + 1))
     assert rows[["island", "year", "species"]].astype(str).equals(birds[["island", "year", "species"]].astype(str))
     assert sorted(set(rows["fold"])) == [1, 2, 3, 4]
     is_right = rows["species"] == rows["predicted_species"]
@@ -279,3 +279,33 @@ def test_a_folder_of_something_else_is_not_taken_and_one_of_another_config_is_ke
     ended = done("cv", config, "--folds", 2, "-o", "cv", "--set", "training.epochs=2")
     assert "is now cv.1" in ended.stderr
     assert (folder / "cv.1" / "cv.json").exists()
+
+
+def test_two_cross_validations_are_compared_over_the_same_folds(folder):
+    config = birds(folder)
+    done("cv", config, "--folds", 4, "-o", "good", "-q")
+    done("cv", config, "--folds", 4, "-o", "poor", "-q", "--set", "training.optimizer.learning_rate=0.0001")
+    done("cv", config, "--folds", 4, "-o", "other", "-q", "--seed", 1)
+    document = done("compare", "poor", "good", "--json").document
+    scores = [json.loads((folder / name / "cv.json").read_text())["scores"]["log_loss"] for name in ("poor", "good")]
+    found = document["metrics"]["log_loss"]
+    assert (found["old"], found["new"]) == pytest.approx((scores[0]["mean"], scores[1]["mean"]))
+    values = np.subtract(scores[1]["folds"], scores[0]["folds"])
+    reach = 3.182446305284263 * values.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)
+    assert found["high"] - found["low"] == pytest.approx(2 * reach, rel=0.02)
+    assert found["verdict"] == "better"
+    ended = mlp("compare", "good", "poor")
+    assert ended.code == 1
+    assert "344 rows · scores of 4 folds" in ended.stdout
+    assert "poor is worse than good: log_loss" in ended.stderr
+    assert done("compare", "good", "poor", "--margin", 10).code == 0
+    ended = mlp("compare", "good", "other")
+    assert ended.code == 2
+    assert "were made with other folds" in ended.stderr
+    ended = mlp("compare", "good", "nothing")
+    assert ended.code == 2
+    assert "nothing: TEST is missing, and this is no folder of mlp cv" in ended.stderr
+    assert mlp("compare", "good", "poor", "--metric", "acc").code == 2
+    (folder / "poor" / "cv.json").write_text("{}")
+    ended = mlp("compare", "good", "poor")
+    assert (ended.code, "damaged" in ended.stderr) == (2, True)

@@ -42,7 +42,7 @@ def test_what_one_is_better_by_the_other_is_worse_by(values, ratio):
     there, back = (compare_folds("accuracy", a, b, ratio, 0.95) for a, b in ((values, others), (others, values)))
     opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
     assert back.verdict == opposite[there.verdict]
-    assert back.interval.low == pytest.approx(-there.interval.high, nan_ok=True)
+    assert back.low == pytest.approx(-there.high, nan_ok=True)
 
 
 def test_a_clear_difference_decides_beyond_the_margin_alone_and_less_is_better_of_a_loss():
@@ -51,7 +51,7 @@ def test_a_clear_difference_decides_beyond_the_margin_alone_and_less_is_better_o
     assert compare_folds("accuracy", old, new, 0.25, 0.95, margin=0.2).verdict == "undecided"
     assert compare_folds("log_loss", old, new, 0.25, 0.95).verdict == "better"
     same = compare_folds("log_loss", old, old, 0.25, 0.95)
-    assert (same.interval.low, same.interval.high, same.verdict) == (0.0, 0.0, "undecided")
+    assert (same.low, same.high, same.verdict) == (0.0, 0.0, "undecided")
 
 
 def test_the_interval_holds_the_expected_score_of_least_squares_about_as_often_as_it_says():

@@ -18,9 +18,11 @@ TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "faint"
 
 
 def compare(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Model file to beat.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Model file that may take its place.")],
-    source: Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Model file to beat, or folder of mlp cv.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Model file that may take its place, or folder.")],
+    source: Annotated[
+        str, typer.Argument(metavar="TEST", help="Table with the target column, or -; none for folders.")
+    ] = "",
     metric: Annotated[
         str,
         typer.Option("--metric", help="The metric that decides; log_loss or rmse if not given.", show_default=False),
@@ -60,7 +62,8 @@ def compare(
 
 def document(result: "CompareResult") -> Document:
     """A row per metric, the rows that one model alone has right, and the verdict."""
-    title = f"{count(result.n_rows, 'row')} · {describe_target(result.model.target)}"
+    of = f"scores of {result.n_scores} folds" if result.model is None else describe_target(result.model.target)
+    title = f"{count(result.n_rows, 'row')} · {of}"
     columns = [
         *(names(""), *numbers(["old", "new", "new - old"]), Column(f"{_percent(result)} interval", rank=1)),
         Column("", is_text=True),
@@ -93,7 +96,7 @@ def as_json(result: "CompareResult") -> dict[str, Any]:
         "old": request.old,
         "new": request.new,
         "n_rows": result.n_rows,
-        "task": result.model.target.task,
+        "task": result.task,
         "metric": result.metric,
         "margin": request.margin,
         "confidence": request.confidence,

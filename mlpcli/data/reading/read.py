@@ -100,7 +100,7 @@ def read_table(
     n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
     order = draw_order(table.n_rows, n_buckets, store.seed)
     columns = {name: column for one in builders for name, column in one.build(order).items()}
-    return replace(table, columns=columns, locate=replace(place, order=order), n_buckets=n_buckets)
+    return replace(table, columns=columns, locate=replace(place, order=order), n_buckets=n_buckets, order=order)
 
 
 def map_tables(

@@ -7,7 +7,6 @@ config.yaml  cv.json  out_of_fold.csv  weights.npz (with --keep)
 """
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +19,12 @@ from mlpcli.storage.fold_file import FoldRecord, encode_fold, load_fold
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.storage.run_directory import CONFIG, WEIGHTS, RunDirectory
 from mlpcli.storage.run_kind import RunKind
-from mlpcli.storage.strict_json import flattened, parse_json
+from mlpcli.storage.strict_json import flattened
+from mlpcli.workflows.cross_validation.files import PLAN, RESULT, read_json
 from mlpcli.workflows.cross_validation.fold_training import TrainedFold
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds
 
-PLAN, RESULT, OUT_OF_FOLD = "plan.json", "cv.json", "out_of_fold.csv"
+OUT_OF_FOLD = "out_of_fold.csv"
 CROSS_VALIDATION = RunKind(
     "cross-validation", RESULT, PLAN, (CONFIG, WEIGHTS, PLAN, RESULT, OUT_OF_FOLD), r"fold_\d+(\.weights)?\.npz"
 )
@@ -110,25 +110,6 @@ class CvFolder:
                     f"{path}: {key.removeprefix('config.')} was {texts[0]}, and is {texts[1]}. Undo the change, or "
                     "drop --resume."
                 )
-
-
-def read_json(path: str) -> dict[str, Any]:
-    """A JSON file of a cross-validation; raises MlpError for one that is not there or not sound."""
-    try:
-        with open(path, "rb") as file:
-            found = parse_json(file.read())
-    except OSError as error:
-        raise MlpError(f"{path}: cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise MlpError(f"{path}: damaged ({error}). Run the cross-validation anew.") from error
-    if not isinstance(found, dict):
-        raise MlpError(f"{path}: damaged (not a JSON object). Run the cross-validation anew.")
-    return found
-
-
-def is_cross_validation(folder: str) -> bool:
-    """Whether a complete cross-validation stands there."""
-    return os.path.isfile(os.path.join(folder, RESULT))
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

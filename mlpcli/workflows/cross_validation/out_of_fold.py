@@ -28,10 +28,11 @@ def id_columns(table: Table, names: Sequence[str]) -> dict[str, Column]:
 def write_out_of_fold(
     path: str, table: Table, target: Target, ids: Mapping[str, Column], records: Sequence[FoldRecord], n_folds: int
 ) -> None:
-    """A line for each row and repeat, in the order of the rows: its place, fold, ids, targets, and the answers.
+    """A line for each row and repeat, in the order of the rows: its number, fold, ids, targets, and the answers.
 
-    `table` is that of the training, cast. The columns have the names of the targets, `predicted_` before those of the
-    answers and `p_` before those of probabilities; a name that is taken gets a `_` behind it.
+    `table` is that of the training, cast; its first row is number 1. The columns have the names of the targets,
+    `predicted_` before those of the answers and `p_` before those of probabilities; a name that is taken gets a `_`
+    behind it.
     """
     n_repeats = len(records) // n_folds
     writer = writer_for(path)
@@ -56,10 +57,11 @@ def _columns(
     repeat: int | None,
 ) -> list[tuple[str, Cells]]:
     rows = np.concatenate([record.rows for record in records])
-    order = np.argsort(rows, kind="stable")
-    rows = rows[order]
+    numbers = rows if table.order is None else np.asarray(table.order[rows], np.int64)
+    order = np.argsort(numbers, kind="stable")
+    rows, numbers = rows[order], numbers[order]
     folds = np.repeat([record.number % n_folds + 1 for record in records], [len(record.rows) for record in records])
-    columns: list[tuple[str, Cells]] = [(ROW, [table.where(row) for row in rows.tolist()])]
+    columns: list[tuple[str, Cells]] = [(ROW, numbers + 1)]
     columns += [] if repeat is None else [(REPEAT, np.full(len(rows), repeat + 1))]
     columns.append((FOLD, folds[order]))
     columns += [(name, _cells(column, rows)) for name, column in ids.items()]
