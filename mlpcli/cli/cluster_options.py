@@ -8,6 +8,7 @@ from mlpcli.errors import MlpError
 
 if TYPE_CHECKING:
     from mlpcli.cluster.connection import TlsFiles
+    from mlpcli.workflows.answering_on_cluster import Cluster as Place
 
 Cluster = Annotated[
     str,
@@ -40,6 +41,16 @@ def tls_files(cluster: str, security: str) -> "TlsFiles | None":
     if len(files) != 3:
         raise MlpError(f"--cluster-security {security}: must be three files: CA.pem,CERTIFICATE.pem,KEY.pem")
     return TlsFiles(*files)
+
+
+def cluster_at(cluster: str, security: str) -> "Place | None":
+    """The cluster of the two options, None for none; raises MlpError."""
+    tls = tls_files(cluster, security)
+    if not cluster:
+        return None
+    from mlpcli.workflows.answering_on_cluster import Cluster as Place
+
+    return Place(cluster, tls)
 
 
 def cluster_words(cluster: str, security: str) -> list[str]:

@@ -17,13 +17,14 @@ from mlpcli.errors import MlpError
 TICK = 0.2  # seconds between two looks at the cluster and at whether to stop
 ANSWER_SECONDS = 30.0  # for the scheduler or a worker to answer
 ALONE_SECONDS = 60.0  # without any worker
+LATER = object()  # in place of a task: there will be more when others are done
 
 
 class Tasks(Protocol):
     """What is to be done, and who is told."""
 
     def next(self) -> Any:
-        """The next task, None for none."""
+        """The next task, None where there are no more, LATER where there is none yet."""
 
     def report(self, task: Any, *what: Any) -> Any:
         """Answer what a task reports: whether to end it."""
@@ -70,6 +71,8 @@ def run_on_cluster(
         while not must_stop():
             while not is_over and len(running) < pool.n_threads():
                 task = tasks.next()
+                if task is LATER:
+                    break
                 is_over = task is None
                 if task is not None:
                     name = f"{topic}-{uuid4().hex}"

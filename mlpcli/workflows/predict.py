@@ -2,65 +2,25 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from mlpcli.data.features.preprocessor import TransformCounts
-from mlpcli.data.reading.read import map_tables
-from mlpcli.data.reference import Histogram, count_rows
-from mlpcli.data.schema.cells import name_hint
-from mlpcli.data.table import Table
-from mlpcli.data.writing.csv import without_formulas
-from mlpcli.data.writing.table_writers import Writer, cells_as_read, file_of, writer_for
-from mlpcli.errors import DataError, MlpError
+from mlpcli.data.reference import Histogram
+from mlpcli.data.writing.table_writers import Writer, file_of, writer_for
+from mlpcli.errors import MlpError
 from mlpcli.machine import keep_freed_memory
-from mlpcli.model import Model
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
+from mlpcli.workflows.answered_chunks import Chunk, PredictRequest, answered_chunks
+from mlpcli.workflows.answering_on_cluster import Cluster, gather_from_cluster
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.intervals import Around, Surrounding, surrounded
-from mlpcli.workflows.predicted_columns import (
-    answer_columns,
-    hidden_columns,
-    raw_columns,
-    safe_column,
-    without_clashes,
-)
-from mlpcli.workflows.reading import format_of, is_read_as_text
+from mlpcli.workflows.intervals import Surrounding
 
-# What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one
-# chunk in four. Enough for any verdict, and hardly any time.
-SEEN_ROWS = 4096
-FIRST_ROWS = 1 << 14
 KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
-
-
-@dataclass(frozen=True)
-class PredictRequest:
-    """What to predict and what to write.
-
-    `keep` names input columns to copy in front of the answers; ("all",) copies every column. `with_probabilities` adds
-    a column per class; `is_raw` writes the network's outputs instead of answers. `with_hidden` adds a column for each
-    hidden neuron. `is_safe_csv` keeps spreadsheets from taking texts for formulas. `on_drift` is one of ON_DRIFT; the
-    caller acts on the report. `level` asks for the ends of intervals that hold the truth so often, or for sets.
-    """
-
-    weights: str
-    source: str
-    keep: tuple[str, ...] = ()
-    with_probabilities: bool = False
-    is_raw: bool = False
-    delimiter: str | None = None
-    encoding: str | None = None
-    is_safe_csv: bool = False
-    on_drift: str = "ignore"
-    with_hidden: bool = False
-    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +33,12 @@ class PredictSummary:
     drift: DriftReport | None = None
 
 
-def predict(request: PredictRequest, write: Callable[[bytes], object], path: str = "-") -> PredictSummary:
+def predict(
+    request: PredictRequest, write: Callable[[bytes], object], path: str = "-", cluster: Cluster | None = None
+) -> PredictSummary:
     """Read, score and write in chunks, in constant memory, in the format that the ending of `path` names.
+
+    On a `cluster` its workers read and score, a file each at a time, and what they give is written here.
 
     Raises ModelFileError, and DataError before the first byte or in mid-stream (with the line).
     """
@@ -90,37 +54,53 @@ def predict(request: PredictRequest, write: Callable[[bytes], object], path: str
         raise MlpError("--raw and --interval: the outputs as they are, or intervals of the answers. Choose one.")
     surrounding = None if request.level is None else Surrounding(model, request.level)
     check_on_drift(request.on_drift, model)
-    counts, n_rows = TransformCounts({}, {}), 0
-    n_open: Counter[str] = Counter()
-    notes: list[str] = []
-    seen: Histogram | None = None
     keep_freed_memory(KEPT_MEMORY)
+    gathered = _Gathered(writer, write, request.source)
     with blas_threads(1), closing(writer):
-        for number, chunk in enumerate(_answered_chunks(model, surrounding, request, writer)):
-            if number == 0:
-                writer.begin(file_of(write), chunk.names, chunk.has_header)
-            writer.write(chunk.rows)
-            notes += chunk.notes
-            counts += chunk.counts
-            n_rows += chunk.n_rows
-            n_open += chunk.n_open
-            tell("rows", request.source, n_rows)
-            if chunk.seen is not None:
-                seen = chunk.seen if seen is None else seen + chunk.seen
+        if cluster is None:
+            for chunk in answered_chunks(model, surrounding, request, writer):
+                gathered.take(chunk)
+        else:
+            gather_from_cluster(cluster, model, request, path, gathered.take)
         writer.end()
-    drift = None if request.on_drift == "ignore" else judge_drift(model, seen)
-    notes += drift_notes(drift, request.weights, request.source)
+    drift = None if request.on_drift == "ignore" else judge_drift(model, gathered.seen)
+    notes = [*gathered.notes, *drift_notes(drift, request.weights, request.source)]
     if surrounding is not None:
-        notes += surrounding.notes(n_open, drift is not None and bool(drift.drifted))
-    return PredictSummary(n_rows, counts, tuple(notes), drift)
+        notes += surrounding.notes(gathered.n_open, drift is not None and bool(drift.drifted))
+    return PredictSummary(gathered.n_rows, gathered.counts, tuple(notes), drift)
 
 
-def predict_to_file(request: PredictRequest, path: str) -> PredictSummary:
+class _Gathered:
+    """Writes chunks in their order, and adds up what they say."""
+
+    def __init__(self, writer: Writer, write: Callable[[bytes], object], source: str) -> None:
+        self._writer, self._write, self._source, self._is_begun = writer, write, source, False
+        self.counts, self.n_rows = TransformCounts({}, {}), 0
+        self.n_open: Counter[str] = Counter()
+        self.notes: dict[str, None] = {}  # each once, in their order
+        self.seen: Histogram | None = None
+
+    def take(self, chunk: Chunk) -> None:
+        """The next one."""
+        if not self._is_begun:
+            self._writer.begin(file_of(self._write), chunk.names, chunk.has_header)
+            self._is_begun = True
+        self._writer.write(chunk.rows)
+        self.notes |= dict.fromkeys(chunk.notes)
+        self.counts += chunk.counts
+        self.n_rows += chunk.n_rows
+        self.n_open += chunk.n_open
+        tell("rows", self._source, self.n_rows)
+        if chunk.seen is not None:
+            self.seen = chunk.seen if self.seen is None else self.seen + chunk.seen
+
+
+def predict_to_file(request: PredictRequest, path: str, cluster: Cluster | None = None) -> PredictSummary:
     """The same into a file that appears when it is whole; raises MlpError where that would replace the input."""
     if os.path.exists(path) and os.path.exists(request.source) and os.path.samefile(path, request.source):
         raise MlpError(f"-o {path}: is the input itself. Name another file.")
     with AtomicFile(path) as file:
-        return predict(request, file.write, path)
+        return predict(request, file.write, path, cluster)
 
 
 def describe_counts(counts: TransformCounts) -> str:
@@ -136,75 +116,3 @@ def describe_counts(counts: TransformCounts) -> str:
             more = [f"{len(found) - 6} more columns"] if len(found) > 6 else []
             parts.append(f"{total} {one if total == 1 else many} ({', '.join(shown + more)})")
     return ", ".join(parts)
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """The answers to some rows, ready to be written under `names`."""
-
-    names: list[str]
-    has_header: bool
-    rows: Any
-    n_rows: int
-    counts: TransformCounts
-    notes: tuple[str, ...]
-    seen: Histogram | None
-    n_open: Counter[str]
-
-
-def _answered_chunks(
-    model: Model, surrounding: Surrounding | None, request: PredictRequest, writer: Writer
-) -> Iterator[_Chunk]:
-    kept = None if request.keep == ("all",) else frozenset(request.keep)
-    schemas = [*model.preprocessor.schemas]
-    if surrounding is not None and model.interval_by is not None:
-        schemas.append(model.interval_by)
-    reading = format_of(model, request.delimiter, request.encoding)
-    texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
-    names = {schema.name for schema in schemas}
-    work = partial(_answered, model, surrounding, request, writer)
-    return map_tables(work, request.source, reading, texts, names, kept)
-
-
-def _answered(
-    model: Model, surrounding: Surrounding | None, request: PredictRequest, writer: Writer, table: Table
-) -> _Chunk:
-    """From the cells of a chunk to its lines; any thread may ask, and several do."""
-    keep = _kept_columns(request.keep, table)
-    cells = model.read(table) if surrounding is None else surrounding.read(table)
-    around: Around | None = None
-    if request.is_raw:
-        outputs, counts = model.outputs(cells)
-        named = raw_columns(model, outputs)
-    else:
-        answers, around, counts = surrounded(model, surrounding, cells)
-        named = answer_columns(model, answers, around, request.with_probabilities, writer.is_typed)
-    if request.with_hidden:
-        named += hidden_columns(model.hidden_layers(cells))
-    seen = None
-    if request.on_drift != "ignore" and model.reference.columns and _is_looked_at(table):
-        seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
-    has_header = table.format.header is not False  # a table without a header gives one without a header
-    all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
-    written = [*(cells_as_read(table, name) for name in keep), *(cells for _, cells in named)]
-    if request.is_safe_csv:
-        all_names, written = without_formulas(all_names), [safe_column(column) for column in written]
-    n_open = Counter({} if around is None else around.n_open)
-    return _Chunk(
-        all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen, n_open
-    )
-
-
-def _is_looked_at(chunk: Table) -> bool:
-    """Whether a chunk is held against the profile: by its first row, so in every run alike, yet at no pace."""
-    first_row = chunk.first_row
-    return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**30  # Knuth's multiplicative hash
-
-
-def _kept_columns(keep: tuple[str, ...], table: Table) -> list[str]:
-    if keep == ("all",):
-        return list(table.column_names)
-    for name in keep:
-        if name not in table.columns and name not in table.kept:
-            raise DataError(f"{table.name}: --keep {name}: no such column.{name_hint(name, table.column_names)}")
-    return list(keep)

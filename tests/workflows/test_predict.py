@@ -5,13 +5,14 @@ import pytest
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.errors import DataError
-from mlpcli.workflows import predict as predict_workflow
-from mlpcli.workflows.predict import PredictRequest, describe_counts, predict, predict_to_file
+from mlpcli.workflows import answered_chunks
+from mlpcli.workflows.answered_chunks import PredictRequest
+from mlpcli.workflows.predict import describe_counts, predict, predict_to_file
 from tests.program import DATA, train, write_csv
 
 
 def test_rows_are_written_while_they_are_read(iris, monkeypatch):
-    asked, map_tables = [], predict_workflow.map_tables
+    asked, map_tables = [], answered_chunks.map_tables
     monkeypatch.setattr(encoding, "BLOCK_SIZE", 512)
     monkeypatch.setattr(records, "BATCH_SIZE", 1024)
     monkeypatch.setattr(sniff, "SAMPLE_SIZE", 512)
@@ -22,7 +23,7 @@ def test_rows_are_written_while_they_are_read(iris, monkeypatch):
             yield answers
 
     written = []
-    monkeypatch.setattr(predict_workflow, "map_tables", in_chunks)
+    monkeypatch.setattr(answered_chunks, "map_tables", in_chunks)
     summary = predict(PredictRequest(str(iris), str(DATA / "iris.csv")), written.append)
     assert summary.n_rows == 150
     assert b"".join(written).count(b"\n") == 151

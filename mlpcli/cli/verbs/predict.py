@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import Delimiter, Encoding, Level, LogFile, OnDrift, Quiet, Weights, read_level
@@ -30,6 +31,8 @@ def predict(
         bool, typer.Option("--safe-csv", help="Put ' before texts that a spreadsheet would take for formulas.")
     ] = False,
     on_drift: OnDrift = "warn",
+    cluster: Cluster = "",
+    security: ClusterSecurity = "",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     log: LogFile = None,
@@ -42,7 +45,8 @@ def predict(
     """
     from mlpcli.cli.progress.bars import shown_work
     from mlpcli.cli.rendering.terminal import Screen
-    from mlpcli.workflows.predict import PredictRequest, describe_counts, predict_to_file
+    from mlpcli.workflows.answered_chunks import PredictRequest
+    from mlpcli.workflows.predict import describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
 
     LOG.begin(log, "predict", weights=weights, input=source, output=output)
@@ -52,14 +56,14 @@ def predict(
     request = PredictRequest(
         weights, source, _names(keep), proba, raw, delimiter, encoding, safe_csv, on_drift, hidden, read_level(level)
     )  # fmt: skip
-    screen = Screen(quiet)
+    screen, place = Screen(quiet), cluster_at(cluster, security)
     # A bar among rows that scroll by on the same terminal would spoil both.
     with nullcontext() if output == "-" and sys.stdout.isatty() else shown_work(screen):
         if output == "-":
-            summary = run_prediction(request, _write_out, JSON_LINES_FILE if json else output)
+            summary = run_prediction(request, _write_out, JSON_LINES_FILE if json else output, place)
             sys.stdout.flush()
         else:
-            summary = predict_to_file(request, output)
+            summary = predict_to_file(request, output, place)
     LOG.note("predicted", rows=summary.n_rows)
     odd = describe_counts(summary.counts)
     for note in (*summary.notes, *([odd] if odd else [])):

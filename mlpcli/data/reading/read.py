@@ -110,12 +110,13 @@ def map_tables(
     texts: Collection[str] | None = (),
     wanted: Collection[str] | None = None,
     kept: Collection[str] | None = (),
+    only: int | None = None,
 ) -> Iterator[Result]:
     """Give `work` of the table in chunks, in order and in constant memory; several are worked on at a time, in threads.
 
     As `read_table`, but `texts` None means all columns, and an input without rows is one table without rows. `kept` are
     columns to be written again (None: all), see `Request`. Notes are those that a chunk adds. Standard input is
-    streamed.
+    streamed. With `only`, of several files the one of this number alone, read as one of them.
     """
     request = Request(
         None if wanted is None else frozenset(wanted),
@@ -125,12 +126,16 @@ def map_tables(
     first: Reader | None = None
     seen: set[str] = set()
     is_any = False
-    for part in find_sources(source):
+    for number, part in enumerate(find_sources(source)):
+        if only is not None and number not in (0, only):
+            continue
         with closing(
             open_reader(part, _as_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
         ) as reader:
             first = first or reader
             _check_columns(reader, first)
+            if only not in (None, number):  # it says how the others are read
+                continue
             for table, result in mapped_ahead(partial(_work_on, work, seen), reader.batches(request)):
                 is_any = is_any or table > 0
                 yield result

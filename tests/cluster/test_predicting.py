@@ -1,0 +1,70 @@
+"""Answers from a cluster are those of this process, byte for byte."""
+
+import gzip
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra cluster is not installed")
+
+from distributed import LocalCluster
+
+from tests.program import DATA, done, mlp
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its own sockets as it likes
+
+
+@pytest.fixture(scope="module")
+def address():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The penguins in seven files of uneven length, one of them compressed, one with a header alone."""
+    folder = tmp_path_factory.mktemp("files")
+    head, *rows = (DATA / "penguins.csv").read_text().splitlines()
+    for number, (begin, end) in enumerate([(0, 3), (3, 140), (140, 140), (140, 141), (141, 300), (300, 344)]):
+        text = "\n".join([head, *rows[begin:end]]) + "\n"
+        (folder / f"part-{number}.csv").write_text(text)
+    (folder / "part-9.csv.gz").write_bytes(gzip.compress("\n".join([head, *rows[:9]]).encode()))
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "csv.gz", "parquet"])
+def test_many_files_are_answered_byte_for_byte_as_here(penguins, files, address, tmp_path, ending):
+    options = ["--proba", "--keep", "island,year", "--on-drift", "warn"]
+    here = done("predict", penguins, files / "part-*", "-o", tmp_path / f"here.{ending}", *options)
+    there = done(
+        "predict", penguins, files / "part-*", "-o", tmp_path / f"there.{ending}", *options, "--cluster", address
+    )
+    written = (tmp_path / f"there.{ending}").read_bytes()
+    assert written == (tmp_path / f"here.{ending}").read_bytes()
+    assert there.stderr == here.stderr
+    if ending == "csv":
+        assert written.count(b"\n") == 344 + 9 + 1
+
+
+def test_files_without_rows_give_a_table_without_rows(penguins, files, address):
+    here = done("predict", penguins, files / "part-2.csv")
+    assert done("predict", penguins, files / "part-2.csv", "--cluster", address).stdout == here.stdout
+
+
+def test_a_file_at_fault_is_named_as_here(penguins, files, address, tmp_path):
+    for part in files.iterdir():
+        (tmp_path / part.name).write_bytes(part.read_bytes())
+    (tmp_path / "part-4.csv").write_text("species,island\nAdelie,Dream\n")
+    here = mlp("predict", penguins, tmp_path / "part-*", "-o", tmp_path / "here.csv")
+    there = mlp("predict", penguins, tmp_path / "part-*", "-o", tmp_path / "there.csv", "--cluster", address)
+    assert here.code == there.code == 2
+    assert "part-4.csv" in there.stderr
+    assert there.stderr == here.stderr
+    assert not (tmp_path / "there.csv").exists()
+
+
+def test_standard_input_stays_here(penguins, address):
+    ended = mlp("predict", penguins, "-", "--cluster", address, stdin=b"island\n")
+    assert ended.code == 2
+    assert "its workers cannot read standard input" in ended.stderr
