@@ -56,11 +56,15 @@ LIBRARIES = {
     "__init__": set(),
 }
 MOST_LINES = 300
-MOST_LINES_OF_A_FUNCTION = 60
+MOST_LINES_OF_A_FUNCTION = 50  # below its signature and its docstring: those of a verb are its options and its help
 EXPORTED_PROGRAM = PACKAGE / "export" / "standalone" / "predictor.py"  # what it prints is for its own user
 LONG = {
     "nn/layers.py",  # every layer that stands anywhere, side by side
     "cli/reference.py",  # the text of the page, verb by verb
+}
+
+LONG_FUNCTIONS = {
+    "config/recipes/lines.py": {"_strong"},  # the text of the config that it writes, line by line
 }
 
 
@@ -205,13 +209,17 @@ def test_a_file_is_at_most_300_lines():
     assert set(offenders(length)) == LONG
 
 
-def test_a_function_is_at_most_60_lines():
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    body = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0 :]
+    return (function.end_lineno or 0) - body[0].lineno + 1
+
+
+def test_a_function_is_at_most_50_lines():
     def long_functions(path):
         functions = [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        lengths = {node.name: (node.end_lineno or node.lineno) - node.lineno + 1 for node in functions}
-        return {name: length for name, length in lengths.items() if length > MOST_LINES_OF_A_FUNCTION}
+        return {node.name for node in functions if body_lines(node) > MOST_LINES_OF_A_FUNCTION}
 
-    assert offenders(long_functions) == {}
+    assert offenders(long_functions) == LONG_FUNCTIONS
 
 
 def test_only_the_command_line_prints():

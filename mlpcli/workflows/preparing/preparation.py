@@ -12,7 +12,7 @@ from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.row_sketch import RowSketch, joined_sketches, sketch_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
-from mlpcli.data.targets.target import ClassTarget, Target, answer_names
+from mlpcli.data.targets.target import ClassTarget, Target, Task, answer_names
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
 from mlpcli.model import row_columns
@@ -157,13 +157,8 @@ def _prepare(
 ) -> Prepared:  # fmt: skip
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]
-    loss = resolve_loss(loaded, task)
-    output_activation = resolve_output_activation(loaded, loss)
-    notes += [note for note in (domain_warning(loss, output_activation),) if note]
-    if config.training.class_weights is not None and task != "classification":
-        text = f"goes with classification only; the task is {task}. Leave it out."
-        raise loaded.error("training.class_weights", text)
-    notes += notes_on_rows
+    loss, output_activation, odd = _loss_and_output(loaded, task)
+    notes += [*odd, *notes_on_rows]
     weight = "" if settled.weight is None else settled.weight.name
     train_rows, validation_rows, apart_rows, odd = rows_of_parts(loaded, settled, known, fold is None or fold.holds_out)
     notes += odd
@@ -209,6 +204,16 @@ def _prepare(
         found.folds, learnt.reference, sketch, settled.weight, found.near, found.leaks, found.apart,
         settled.interval_by, start,
     )  # fmt: skip
+
+
+def _loss_and_output(loaded: LoadedConfig, task: Task) -> tuple[Loss, str, list[str]]:
+    """The loss, the output activation, and a note where they do not go together."""
+    loss = resolve_loss(loaded, task)
+    output_activation = resolve_output_activation(loaded, loss)
+    if loaded.config.training.class_weights is not None and task != "classification":
+        text = f"goes with classification only; the task is {task}. Leave it out."
+        raise loaded.error("training.class_weights", text)
+    return loss, output_activation, [note for note in (domain_warning(loss, output_activation),) if note]
 
 
 @dataclass(frozen=True)
