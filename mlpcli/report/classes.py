@@ -190,7 +190,7 @@ def _draw_roc(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: An
         label = legend_text(f"{short(one.name)}  {number(curve.area)}")
         axes.plot(*thinned(curve.false_rate, curve.recall), color=SERIES[place], label=label)
         _mark(axes, one, curve, curve.false_rate, curve.recall, SERIES[place])
-    _rate_axes(axes, "others claimed (false positive rate)", "found (recall)", "lower right")
+    _rate_axes(axes, "others claimed (false positive rate)", "found (recall)")
 
 
 def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
@@ -199,7 +199,7 @@ def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure:
         label = legend_text(f"{short(one.name)}  {number(curve.average_precision)}")
         axes.plot(*thinned(curve.recall, curve.precision), color=SERIES[place], label=label)
         _mark(axes, one, curve, curve.recall, curve.precision, SERIES[place])
-    _rate_axes(axes, "found (recall)", "right when said (precision)", "lower left")
+    _rate_axes(axes, "found (recall)", "right when said (precision)")
 
 
 def _mark(axes: Any, one: Outcome, curve: Ranking, x: Values, y: Values, colour: str) -> None:
@@ -209,12 +209,12 @@ def _mark(axes: Any, one: Outcome, curve: Ranking, x: Values, y: Values, colour:
         axes.plot([x[place]], [y[place]], color=colour, marker="o", **style)
 
 
-def _rate_axes(axes: Any, x: str, y: str, legend: str) -> None:
+def _rate_axes(axes: Any, x: str, y: str) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.04)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.legend(loc=legend, fontsize=9)
+    legend_above(axes, 2)
 
 
 def calibration_section(
