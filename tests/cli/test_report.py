@@ -18,7 +18,7 @@ ALWAYS = {"scores-table", "curves", "importance", "dependence", "slices", "quali
 OF_CLASSES = {"confusion", "thresholds", "calibration", "scores"}
 TASKS = {
     "two classes": ("breast_cancer.csv", "diagnosis", ALWAYS | OF_CLASSES),
-    "many classes": ("digits.csv", "digit", ALWAYS | OF_CLASSES),
+    "many classes": ("wine.csv", "cultivar", ALWAYS | OF_CLASSES),
     "numbers": ("diabetes.csv", "progression", ALWAYS | {"numbers"}),
     "several numbers": ("several.csv", ["a", "b"], ALWAYS | {"numbers"}),
     "yes and no": ("flags.csv", ["late", "lost"], ALWAYS | OF_CLASSES - {"confusion"}),
@@ -34,8 +34,6 @@ def tables(tmp_path_factory):
     write_csv(folder / "several.csv", ["x", "y", "z", "a", "b"], [[*row, row[0] * 2, row[1] - row[2]] for row in x])
     flags = [[*row, "yes" if row[0] > 0 else "no", "yes" if row[1] + row[2] > 0.5 else "no"] for row in x]
     write_csv(folder / "flags.csv", ["x", "y", "z", "late", "lost"], flags)
-    lines = (DATA / "digits.csv").read_text().splitlines()
-    (folder / "digits.csv").write_text("\n".join(lines[:500]) + "\n")
     return lambda name: folder / name if (folder / name).exists() else DATA / name
 
 
