@@ -77,7 +77,7 @@ By = Annotated[
     str, typer.Option("--by", metavar="COLUMNS", help="Score the groups of each of these columns, too: region,sex.")
 ]
 Cross = Annotated[bool, typer.Option("--cross", help="Score each combination of the columns of --by.")]
-Each = Annotated[bool, typer.Option("--each", help="Have every gate hold in each group of --by as well.")]
+GateGroups = Annotated[bool, typer.Option("--gate-groups", help="Have every gate hold in each group of --by as well.")]
 JUnit = Annotated[str, typer.Option("--junit", metavar="FILE", help="Write the gates as test cases (JUnit XML).")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Write the answer as Markdown, for a pull request.")]
 Html = Annotated[bool, typer.Option("--html", help="Write the answer as a page of HTML.")]

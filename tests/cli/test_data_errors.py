@@ -5,7 +5,7 @@ import pytest
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.errors import DataError
 from mlpcli.workflows.preparing.preparation import prepare
-from tests.program import DATA, mlp
+from tests.program import DATA, mlp, write_csv
 
 IRIS = DATA / "iris.csv"
 
@@ -59,6 +59,13 @@ def test_a_regression_on_texts_advises_classification(folder):
         f"{IRIS}: the target species holds texts ('setosa', 'versicolor', 'virginica'), which are no numbers. "
         "To predict classes, write task: classification (data.train, c.yaml:2)\n"
     )
+
+
+def test_a_regression_on_numbers_in_disguise_advises_the_key_that_reads_them(folder):
+    write_csv(folder / "t.csv", ["x", "rate"], [(i, f"{i % 37}.5%") for i in range(80)])
+    message = fault(folder, "data:\n  train: t.csv\n  target: rate\ntask: regression\n")
+    assert "which are no numbers.\nt.csv:2: column rate: " in message
+    assert 'data.columns: {rate: {role: number, suffix: "%"}}' in message
 
 
 def test_texts_among_several_targets_advise_to_name_one(folder):

@@ -57,13 +57,13 @@ def test_confidence_and_replicates_are_what_is_asked_for(penguins):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--confidence", "95"], "--confidence 95: must be a share"),
-        (["--confidence", "nan"], "--confidence nan: must be a share"),
+        (["--confidence", "95"], "--confidence 95: must be a fraction"),
+        (["--confidence", "nan"], "--confidence nan: must be a fraction"),
         (["--replicates", "1e3"], "--replicates 1e3: must be a whole number"),
         (["--replicates", "5"], "--replicates 5: must be a whole number from 20"),
         (["--by", "island", "--cross"], "--cross: needs several columns"),
-        (["--each", "--min", "accuracy=0.5"], "--each: needs groups and gates"),
-        (["--by", "island", "--each"], "--each: needs groups and gates"),
+        (["--gate-groups", "--min", "accuracy=0.5"], "--gate-groups: needs groups and gates"),
+        (["--by", "island", "--gate-groups"], "--gate-groups: needs groups and gates"),
         (["--by", "iland"], "--by iland: no such column. Did you mean island?"),
         (["--json", "--markdown"], "--json and --markdown: two forms"),
         (["--min", "accuracy.lo=1"], "Did you mean accuracy.low?"),
@@ -160,16 +160,16 @@ def test_with_each_a_gate_that_holds_for_all_rows_fails_where_a_group_misses_it(
     weights, table = regions(folder)
     gate = ("--min", "accuracy=0.7", "--by", "region")
     assert mlp("eval", weights, table, *gate).code == 0
-    ended = mlp("eval", weights, table, *gate, "--each")
+    ended = mlp("eval", weights, table, *gate, "--gate-groups")
     assert ended.code == 1
     assert ended.stderr.splitlines()[-1] == "1 of 4 gates missed: accuracy >= 0.7 in region = south"
     assert "gates in groups: 2 of 3 pass" in ended.lines
-    gates = mlp("eval", weights, table, *gate, "--each", "--json").document["gates"]
+    gates = mlp("eval", weights, table, *gate, "--gate-groups", "--json").document["gates"]
     assert [(one.get("where"), one["passed"]) for one in gates][:2] == [(None, True), ("region = south", False)]
 
 
 def test_a_group_where_a_score_is_not_defined_meets_no_gate(penguins):
-    ended = mlp("eval", penguins, PENGUINS, "--by", "island", "--each", "--min", "roc_auc=0")
+    ended = mlp("eval", penguins, PENGUINS, "--by", "island", "--gate-groups", "--min", "roc_auc=0")
     assert ended.code == 1
     assert "roc_auc >= 0 in island = Torgersen" in ended.stderr
 
@@ -282,7 +282,7 @@ def test_a_group_named_by_a_hostile_file_starts_no_line(folder):
     rows = [(i / 10, ("no", "yes")[i % 2], "a\n::error::b") for i in range(20)]
     table = write_csv(folder / "t.csv", ["x", "label", "g"], rows)
     weights = train(folder, {"train": str(table), "target": "label", "features": ["x"]})
-    ended = mlp("eval", weights, table, "--by", "g", "--each", "--max", "log_loss=0")
+    ended = mlp("eval", weights, table, "--by", "g", "--gate-groups", "--max", "log_loss=0")
     assert ended.code == 1
     assert "a\\n::error::b" in ended.stderr
     assert not [line for line in (*ended.lines, *ended.stderr.splitlines()) if line.startswith("::")]

@@ -27,7 +27,7 @@ def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
     except ValueError:
         share = math.nan
     if not 0.5 <= share < 1.0:
-        raise MlpError(f"--confidence {confidence}: must be a share from 0.5 to below 1, for example 0.95.")
+        raise MlpError(f"--confidence {confidence}: must be a fraction from 0.5 to below 1, for example 0.95.")
     if not replicates:
         return IntervalOptions(share)
     if not (replicates.isascii() and replicates.isdigit() and FEWEST <= int(replicates) <= MOST):
@@ -36,11 +36,11 @@ def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
 
 
 def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> By:
-    """`--by`, `--cross` and `--each`; raises MlpError where one of them lacks what it is about."""
+    """`--by`, `--cross` and `--gate-groups`; raises MlpError where one of them lacks what it is about."""
     # As a line of CSV: a name with a comma in it stands in quotes.
     names = tuple(dict.fromkeys(name.strip() for name in next(csv.reader([columns]), []) if name.strip()))
     if is_crossed and len(names) < 2:
         raise MlpError("--cross: needs several columns. Write for example --by region,sex --cross")
     if is_gated and not (names and gates):
-        raise MlpError("--each: needs groups and gates. Write for example --by region --min accuracy=0.8 --each")
+        raise MlpError("--gate-groups: needs groups and gates: --by region --min accuracy=0.8 --gate-groups")
     return By(names, is_crossed, is_gated)

@@ -11,8 +11,8 @@ from mlpcli.cli.options import (
     Confidence,
     Cross,
     Delimiter,
-    Each,
     Encoding,
+    GateGroups,
     Html,
     Json,
     JUnit,
@@ -53,7 +53,7 @@ def evaluate(
     replicates: Replicates = "",
     by: By = "",
     cross: Cross = False,
-    each: Each = False,
+    gate_groups: GateGroups = False,
     level: Level = "",
     junit: JUnit = "",
     delimiter: Delimiter = None,
@@ -78,7 +78,7 @@ def evaluate(
     form = form_of(json, markdown, html)
     gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
     refuse_swapped("eval", weights, source)
-    groups = read_by(by, cross, each, gates)
+    groups = read_by(by, cross, gate_groups, gates)
     screen = Screen(quiet)
     with shown_work(screen, "scoring"):
         result = run_evaluation(

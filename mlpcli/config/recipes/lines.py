@@ -38,7 +38,7 @@ def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
     if recipe.members > 1:
         return "null", "each member leaves out a fold of the rows; these choose the epoch"
     by = {"classification": ", stratified by class,", "multilabel": ", stratified by column,", "regression": ""}
-    return "0.2", f"share of rows{by[facts.task]} that chooses the best epoch"
+    return "0.2", f"fraction of rows{by[facts.task]} that chooses the best epoch"
 
 
 def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:

@@ -74,7 +74,8 @@ def plan_targets(
         reason = "as asked"
     if task == "regression":
         for schema in schemas:
-            _refuse_texts(table, schema, distinct[schema.name], f"{say} classification" * (len(schemas) == 1))
+            advice = f"{say} classification" * (len(schemas) == 1)
+            _refuse_texts(table, schema, distinct[schema.name], advice, findings)
         schemas = tuple(replace(schema, role="number") for schema in schemas)
     elif task == "multilabel":
         schemas = tuple(_boolean(table, schema, distinct[schema.name]) for schema in schemas)
@@ -158,13 +159,20 @@ def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> Colu
     return replace(schema, role="boolean", levels=levels)
 
 
-def _refuse_texts(table: Table, schema: ColumnSchema, texts: tuple[str, ...], advice: str) -> None:
-    """Raise DataError for a numeric target that holds no number at all; `advice` names the task of classes."""
+def _refuse_texts(
+    table: Table, schema: ColumnSchema, texts: tuple[str, ...], advice: str, findings: Sequence[Finding]
+) -> None:
+    """Raise DataError for a numeric target that holds no number at all.
+
+    `advice` names the task of classes; a finding says which key reads numbers in disguise.
+    """
     if schema.role in ("number", "date") or any(map(_is_number, texts)):
         return
     some = listed(list(map(quoted, texts)), 3)
+    fault = next((one.text for one in findings if one.is_fault and one.column == schema.name), "")
     help_ = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
-    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are no numbers. {help_}")
+    what = f"\n{fault}" if fault else f" {help_}"
+    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are no numbers.{what}")
 
 
 def _is_number(text: str) -> bool:

@@ -42,7 +42,7 @@ def _why_none(metric: Metric, inputs: NumberInputs) -> str:
     if (rows.distance[counted].min(axis=0) == rows.distance[counted].max(axis=0)).all():
         return "every row has the same error"
     if metric.name == "mape" and _passes_zero(rows.y[counted]):
-        return "the truth is 0 or changes its sign, and near 0 a share of it has no mean"
+        return "the truth is 0 or changes its sign, and near 0 an error relative to it has no mean"
     if not metric.losses:
         return ""
     losses = metric.losses["regression"](inputs)
