@@ -43,6 +43,7 @@ _TYPES: dict[str, Any] = {
     "epoch": Count,
     "epochs": Count,
     "from": str,
+    "folds": Count,
 }
 
 

@@ -121,6 +121,8 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
         table = ready.settled.table
         write_out_of_fold(folder.path(OUT_OF_FOLD), table, ready.target, ready.ids, records, n_folds)
         result = _result(ready, request, records, run.final)
+        if request.options.keeps:
+            folder.join(result.flat)
         folder.complete(as_json(result))
         return replace(result, kept=run.kept, seconds=perf_counter() - started)
 
@@ -210,6 +212,7 @@ def _result(ready: _Ready, request: CvRequest, records: tuple[FoldRecord, ...], 
     return CvResult(
         ready.target, request.options, confidence, len(ready.known), n_train, ready.folds.are_ahead, ratio, records,
         scores, {key: one.mean for key, one in constants.items()}, tuple(judge_means(ready.gates, scores)), folder,
+        request.options.keeps,
     )  # fmt: skip
 
 

@@ -14,6 +14,10 @@ def require_record(weights: str, model: Model) -> Mapping[str, Any]:
     record = model.record
     if not isinstance(record.get("config"), dict) or not isinstance(record.get("epochs"), int):
         raise ModelFileError(f"{weights}: holds no record of its training, which could be repeated.")
+    if "folds" in record:
+        raise ModelFileError(
+            f"{weights}: is made of the folds of a cross-validation. Repeat that: mlp cv CONFIG --keep"
+        )
     if "from" in record:
         raise ModelFileError(f"{weights}: was trained on from another model, so that its record cannot repeat it.")
     return record

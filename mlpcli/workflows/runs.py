@@ -28,6 +28,7 @@ from mlpcli.storage.run_directory import (
 )
 from mlpcli.storage.strict_json import flattened, parse_json
 from mlpcli.workflows.baseline import far_worse_run
+from mlpcli.workflows.cross_validation.files import PLAN, RESULT
 from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
 
 State = Literal["complete", "running", "interrupted", "pruned", "failed", "damaged"]
@@ -114,6 +115,8 @@ def _folders(top: str) -> Iterator[str]:
             repair(os.path.join(path, name.removesuffix(COMPLETE)))
         if path.endswith((COMPLETE, REPLACED)):
             names[:] = []
+        elif {RESULT, PLAN} & {*files}:
+            names.clear()  # a cross-validation, which is no run
         elif path.endswith(PARTIAL) or (WEIGHTS in files and (METRICS in files or CONFIG in files)) or _is_trial(files):
             names[:] = []
             yield path

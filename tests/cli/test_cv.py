@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlpcli.data.reading.read import read_table
+from mlpcli.nn.ensemble import Ensemble
+from mlpcli.storage.model_file import load_model
 from tests.program import DATA, done, mlp, start, tree, write_config, write_csv
 
 TRAINING = {"epochs": 4, "optimizer": {"name": "adam", "learning_rate": 0.02}}
@@ -309,3 +313,45 @@ def test_two_cross_validations_are_compared_over_the_same_folds(folder):
     (folder / "poor" / "cv.json").write_text("{}")
     ended = mlp("compare", "good", "poor")
     assert (ended.code, "damaged" in ended.stderr) == (2, True)
+
+
+def test_kept_folds_are_one_model_that_answers_with_their_mean_and_is_no_run(folder):
+    config = birds(folder, postprocess={"calibration": "temperature"})
+    done("cv", config, "--folds", 3, "--keep", "-o", "kept/cv", "-q")
+    model = load_model("kept/cv/weights.npz")
+    document = json.loads((folder / "kept/cv/cv.json").read_text())
+    assert len(model.ensemble.networks) == 3
+    assert model.scores["test.log_loss"] == document["scores"]["log_loss"]["mean"]
+    assert document["weights"] == "kept/cv/weights.npz"
+    rows = read(folder / "kept/cv")[0]
+    answered = done("predict", "kept/cv/weights.npz", DATA / "penguins.csv", "--proba", "--on-drift", "ignore").rows
+    mean = np.array([float(row["p_Adelie"]) for row in answered])
+    alone = [
+        answers_of(replace(model, ensemble=Ensemble((network,), (flat,))))
+        for network, flat in zip(model.ensemble.networks, model.ensemble.flats, strict=True)
+    ]
+    assert mean == pytest.approx(np.mean(alone, axis=0)[:, 0], abs=1e-5)
+    for fold in range(3):  # each row was answered out of fold by the member that has not seen it, temperature included
+        is_own = (rows["fold"] == fold + 1).to_numpy()
+        assert rows["p_Adelie"].to_numpy()[is_own] == pytest.approx(alone[fold][is_own, 0], abs=1e-5)
+    assert "no runs in kept" in mlp("runs", "kept").stdout
+    ended = mlp("repro", "kept/cv/weights.npz")
+    assert (ended.code, "is made of the folds of a cross-validation" in ended.stderr) == (2, True)
+
+
+def answers_of(model):
+    table = model.read(read_table(str(DATA / "penguins.csv")))
+    return model.answers(table)[0]
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"preprocess": {"encoding": {"name": "piecewise_linear", "edges": "target"}}}, "these go by the targets"),
+        ({"postprocess": {"calibration": "temperature"}, "model": {"members": 2}}, "a temperature of single networks"),
+    ],
+)
+def test_folds_that_cannot_be_one_model_are_refused_before_they_are_trained(folder, sections, message):
+    ended = mlp("cv", birds(folder, **sections), "--keep")
+    assert ended.code == 2
+    assert message in ended.stderr

@@ -45,6 +45,7 @@ Gap = Annotated[
     float | None, typer.Option("--gap", help="With --time: days (or units) between training and scored rows.")
 ]
 Hash = Annotated[str, typer.Option("--hash", metavar="COLUMN", help="Folds by a stable hash of an id.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the models of the folds as one: weights.npz.")]
 Ids = Annotated[str, typer.Option("--id", metavar="COLUMNS", help="Columns to copy into out_of_fold.csv: id,name.")]
 Jobs = Annotated[str, typer.Option("--jobs", metavar="N", help="Folds trained at a time; auto goes by cores and work.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the folds that are not done.")]
@@ -59,6 +60,7 @@ def cv(
     time: Time = "",
     gap: Gap = None,
     hash: Hash = "",
+    keep: Keep = False,
     ids: Ids = "",
     minimum: Minimum = None,
     maximum: Maximum = None,
@@ -86,7 +88,7 @@ def cv(
     from mlpcli.workflows.cv import CvRequest, FoldOptions, as_json, cross_validate
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
-    options = FoldOptions(folds, repeats, group, time, hash, gap)
+    options = FoldOptions(folds, repeats, group, time, hash, gap, keep)
     LOG.begin(log, "cv", config=config, set=settings or [])
     loaded = load_config(config, config_overrides(settings, None, seed))
     request = CvRequest(
@@ -112,6 +114,7 @@ def _words(options: "FoldOptions", ids: str) -> list[str]:
     """The options again, to be typed with `--resume`."""
     words = ["--folds", str(options.n_folds), "--repeats", str(options.n_repeats)]
     ways = {"--group": options.group, "--time": options.time, "--hash": options.hash, "--gap": options.gap, "--id": ids}
+    words += ["--keep"] * options.keeps
     return [*words, *(word for option, value in ways.items() if value for word in (option, str(value)))]
 
 

@@ -23,6 +23,7 @@ from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.cross_validation.files import PLAN, RESULT, read_json
 from mlpcli.workflows.cross_validation.fold_training import TrainedFold
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds
+from mlpcli.workflows.cross_validation.joining import join_models
 
 OUT_OF_FOLD = "out_of_fold.csv"
 CROSS_VALIDATION = RunKind(
@@ -47,6 +48,7 @@ class CvFolder:
             "folds": options.n_folds,
             "repeats": options.n_repeats,
             "trained_ahead_of_test": folds.are_ahead,
+            "keep": options.keeps,
             "data_sha256": data_sha256,
             "folds_sha256": folds.sha256,
             "config": config,
@@ -71,10 +73,10 @@ class CvFolder:
         self.run.write(_weights_name(trained.record.number), encode_model(trained.model))
         self.run.write(_record_name(trained.record.number), encode_fold(trained.record))
 
-    def trained(self, number: int) -> TrainedFold:
-        """A fold that is done."""
-        path = self.run.path(_weights_name(number))
-        return TrainedFold(load_fold(self.run.path(_record_name(number))), load_model(path))
+    def join(self, scores: Mapping[str, float | None]) -> None:
+        """Write the models of all folds as one."""
+        models = [load_model(self.run.path(_weights_name(number))) for number in range(len(self._folds.rows))]
+        self.run.write(WEIGHTS, encode_model(join_models(models, scores)))
 
     def path(self, name: str) -> str:
         """Where a file of the growing folder stands."""

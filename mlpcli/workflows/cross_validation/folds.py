@@ -13,6 +13,7 @@ from mlpcli.config.schema.data import HeldOut
 from mlpcli.data.dealing import folds_ahead
 from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
+from mlpcli.workflows.cross_validation.joining import refuse_unjoinable
 from mlpcli.workflows.preparing.leaks import Sides, find_leaks
 from mlpcli.workflows.preparing.parts import FoldRows
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
@@ -24,7 +25,10 @@ FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
 
 @dataclass(frozen=True)
 class FoldOptions:
-    """How many folds, how often they are drawn anew, and what holds rows together ("" for what the config says)."""
+    """How many folds, how often they are drawn anew, and what holds rows together ("" for what the config says).
+
+    With `keeps` preprocessing and targets are learnt once, of all rows, so that the models of the folds can be one.
+    """
 
     n_folds: int = 5
     n_repeats: int = 1
@@ -32,6 +36,7 @@ class FoldOptions:
     time: str = ""
     hash: str = ""
     gap: float | None = None
+    keeps: bool = False
 
     @property
     def n_trainings(self) -> int:
@@ -74,6 +79,8 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
     Raises MlpError and ConfigError where the config holds rows out in a way that does not go with them.
     """
     config = loaded.config
+    if options.keeps:
+        refuse_unjoinable(loaded)
     asked = {key: value for key in ("group", "time", "hash", "gap") if (value := getattr(options, key))}
     held_out = config.data.validation
     if asked:
@@ -136,7 +143,8 @@ def draw(
                 masks += [(fold_of != fold, fold_of == fold) for fold in range(options.n_folds)]
     except IndivisibleRows as error:
         raise DataError(f"{name}: {error}") from error
-    rows = tuple(FoldRows(known[is_train], known[is_test], holds_out) for is_train, is_test in masks)
+    learnt_of = known if options.keeps else None
+    rows = tuple(FoldRows(known[is_train], known[is_test], holds_out, learnt_of) for is_train, is_test in masks)
     are_ahead = way is not None and way.time is not None
     return Folds(rows, are_ahead, tuple(notes_on_way(way, settled, known)), _hash_of(rows))
 

@@ -48,6 +48,12 @@ class CvResult:
         return decisive_metric(self.target.task, answer_names(self.target))
 
     @property
+    def flat(self) -> dict[str, float | None]:
+        """The means by `test.metric`, and those of the baseline, as a model file has scores."""
+        of_folds = {f"test.{key}": _plain(one.mean) for key, one in self.scores.items()}
+        return of_folds | {f"constant.{key}": _plain(mean) for key, mean in self.constant.items()}
+
+    @property
     def passed(self) -> bool:
         """Whether every gate is met."""
         return all(result.passed for result in self.gate_results)
@@ -63,10 +69,11 @@ class CvResult:
         percent = f"{100.0 * self.confidence:.4g} %"
         of = f"the mean score of models that are trained on {self.n_train} rows like these"
         spans = ", scored on later ones" if self.are_ahead else ""
+        kept = " Scaling, levels and bins were learnt of all rows (--keep)." if self.has_model else ""
         return (
             f"{percent} intervals are of {of}{spans}, over other draws of training and test rows (Student's t, the "
             "variance corrected for training sets that overlap: Nadeau & Bengio 2003). They say nothing of rows of "
-            "another kind."
+            f"another kind.{kept}"
         )
 
 

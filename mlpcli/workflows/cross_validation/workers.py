@@ -1,16 +1,16 @@
 """Folds trained one after the other, or beside each other in processes that read the table themselves.
 
-A process is started anew (spawn), so that no thread or lock of this one is copied into it. It is told which folds to
-train, and ends when this process is gone. Its answers are those of this process, bit for bit.
+Processes are forked from a server that has imported what they need, or started anew where a system knows no fork, so
+that no thread or lock of this one is copied into them. They are told which folds to train, and end when this process is
+gone. Their answers are those of this process, bit for bit.
 """
 
-import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -25,6 +25,7 @@ from mlpcli.workflows.preparing.tables import TrainingTable, read_training_table
 
 WAIT_SECONDS = 0.1  # between two looks at whether a signal has come
 END_SECONDS = 2.0  # a process that was told to end
+STEPS_PER_LOOK = 64  # between two looks at whether the parent is there
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ class _Worker:
     """A process that trains folds, and this end of the pipe to it."""
 
     def __init__(self, job: Job) -> None:
-        context = get_context("spawn")
+        context = _context()
         self.connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(job, other, os.getpid()), daemon=True)
+        self._process = context.Process(target=_serve, args=(job, other), daemon=True)
         self._process.start()
         other.close()
         self._number = 0
@@ -133,12 +134,24 @@ class _Worker:
         self._process.close()
 
 
-def _serve(job: Job, connection: Connection, parent: int) -> None:
+def _context() -> Any:
+    """How processes are started: every one from one server, which imports NumPy and pandas once."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _serve(job: Job, connection: Connection) -> None:
     """Train the folds whose numbers come, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
+    parent, n_asked = parent_process(), 0
 
     def is_orphan() -> bool:
-        return os.getppid() != parent
+        nonlocal n_asked
+        n_asked += 1
+        return n_asked % STEPS_PER_LOOK == 0 and parent is not None and not parent.is_alive()
 
     try:
         settled, folds = _begin(job)

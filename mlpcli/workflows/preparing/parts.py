@@ -61,12 +61,14 @@ class Part:
 class FoldRows:
     """Rows of the training table for one fold of a cross-validation: to be trained on, and to be scored.
 
-    Unless `holds_out`, none of those to be trained on are validation rows.
+    Unless `holds_out`, none of those to be trained on are validation rows. Preprocessing and targets are learnt of the
+    rows `learnt_of`, None for those that are trained on.
     """
 
     train: Rows
     test: Rows
     holds_out: bool
+    learnt_of: Rows | None = None
 
 
 class PartMaker:

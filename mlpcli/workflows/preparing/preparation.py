@@ -163,8 +163,9 @@ def _prepare(
     train_rows, validation_rows, apart_rows, odd = rows_of_parts(loaded, settled, known, fold is None or fold.holds_out)
     notes += odd
     return_freed_memory()  # of finding rows
-    weights = rows_counted(row_weights(table, weight, train_rows)) if weight else None
-    learnt = learn(loaded, settled, train_rows, weights, loss, output_activation, start)
+    seen = train_rows if fold is None or fold.learnt_of is None else fold.learnt_of
+    weights = rows_counted(row_weights(table, weight, seen)) if weight else None
+    learnt = learn(loaded, settled, seen, weights, loss, output_activation, start)
     target, target_state, preprocessor, networks = learnt.parts
     notes += poor_inputs(table, preprocessor.columns, config.data.columns) if start is None else []
     names = answer_names(target)

@@ -1,0 +1,86 @@
+"""The models of the folds as one, whose answers are the mean of theirs.
+
+They share what is learnt of rows before the first step: with `--keep` that is learnt once, of all rows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.row_sketch import joined_sketches
+from mlpcli.errors import MlpError
+from mlpcli.model import Model
+from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.merge import scale_logits
+from mlpcli.workflows.preparing.start import OF_TARGETS
+
+Values = NDArray[np.float64]
+
+# How entries of the target state that each fold fits are made one; those of OF_TARGETS are the same in all.
+JOINED: dict[str, Callable[..., Any]] = {"threshold": np.mean, "target_low": np.min, "target_high": np.max}
+
+
+def refuse_unjoinable(loaded: LoadedConfig) -> None:
+    """Raise ConfigError for what keeps the models of folds from being one, before any is trained."""
+    config = loaded.config
+    if config.preprocess.encoding.sees_targets:
+        text = (
+            "--keep learns bins once, of all rows, and these go by the targets. Write another encoding, or drop --keep."
+        )
+        raise loaded.error("preprocess.encoding", text)
+    if config.postprocess.calibration != "none" and config.model.members.count > 1:
+        text = "--keep goes with a temperature of single networks only. Leave it out, or drop --keep."
+        raise loaded.error("postprocess.calibration", text)
+
+
+def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> Model:
+    """One model of all networks; temperatures go into their last layers, other fitted entries are made one.
+
+    `scores` are those of the folds. It has no intervals. Raises MlpError where the models do not go together.
+    """
+    first = models[0]
+    networks = tuple(network for model in models for network in model.ensemble.networks)
+    flats = tuple(flat.copy() for model in models for flat in model.ensemble.flats)
+    for number, model in enumerate(models):
+        if "temperature" in model.target_state:
+            if model.ensemble.first.output not in ("softmax", "sigmoid") or _are_shares(model):
+                raise MlpError("--keep: the temperatures of the folds cannot be one. Drop --keep, or the calibration.")
+            scale_logits(networks[number], flats[number], 1.0 / float(model.target_state["temperature"][0]))
+    return replace(
+        first,
+        ensemble=Ensemble(networks, flats),
+        target_state=_joined_state([model.target_state for model in models]),
+        scores=dict(scores),
+        record={**first.record, "folds": len(models)},
+        trained_rows=reduce(joined_sketches, (model.trained_rows for model in models)),
+        conformity=None,
+        interval_by=None,
+    )
+
+
+def _are_shares(model: Model) -> bool:
+    """Whether probabilities are outputs divided by their sum, which no factor of the logits scales."""
+    network = model.ensemble.first
+    return network.output == "sigmoid" and model.target.task == "classification" and network.n_out > 1
+
+
+def _joined_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
+    found = {}
+    for name in dict.fromkeys(name for state in states for name in state):
+        if name == "temperature":
+            continue
+        if any(name not in state for state in states):
+            raise MlpError(f"--keep: the folds do not all have a {name}. Drop --keep.")
+        values = np.stack([state[name] for state in states])
+        if name in OF_TARGETS or (values == values[0]).all():
+            found[name] = values[0]
+        elif name in JOINED:
+            found[name] = np.asarray(JOINED[name](values, axis=0), np.float64)
+        else:
+            raise MlpError(f"--keep: the {name} of the folds are not the same. Drop --keep.")
+    return found
