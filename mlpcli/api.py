@@ -32,6 +32,7 @@ from mlpcli.workflows.intervals import Surrounding
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.tables import training_frame
+from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import highest_stable_rate, short_rate
 from mlpcli.workflows.training.finalize import finalize
@@ -295,5 +296,5 @@ def _loaded(config: Mapping[str, Any] | str, has_rows: bool) -> LoadedConfig:
     if not isinstance(config, Mapping):
         raise ConfigError(f"config: must be a mapping or the path of a YAML file, got {type(config).__name__}.")
     if has_rows and isinstance(config.get("data"), Mapping):
-        config = {**config, "data": {"train": "(data frame)", **config["data"]}}
+        config = {**config, "data": {"train": DATA_FRAME, **config["data"]}}
     return config_from_mapping(config)

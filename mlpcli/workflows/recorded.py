@@ -8,6 +8,8 @@ from mlpcli.config.loading import LoadedConfig, Override, config_from_mapping
 from mlpcli.errors import DataError, ModelFileError
 from mlpcli.model import Model
 
+DATA_FRAME = "(data frame)"  # stands in the config for rows that came from Python
+
 
 def require_record(weights: str, model: Model) -> Mapping[str, Any]:
     """The record of a model; raises ModelFileError where it holds none of a training."""
@@ -28,6 +30,8 @@ def check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) -> 
     recorded = config.get("data", {}).get("train", [])
     if data:
         return
+    if DATA_FRAME in recorded:
+        raise DataError(f"{weights}: was trained on rows from Python, which cannot be read again.")
     if "-" in recorded:
         raise DataError(f"{weights}: was trained on standard input. Name the data: --data FILE, or --data -")
     for name in recorded:

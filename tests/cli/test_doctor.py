@@ -5,8 +5,10 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import mlpcli
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.doctor.finding import NAMES
 from tests.program import done, mlp, train, write_csv
@@ -170,6 +172,14 @@ def test_data_that_is_gone_or_changed_is_said_and_what_needs_it_is_skipped(healt
         assert mlp("doctor", moved, "--data", moved / "history.csv").code == 2
     finally:
         table.write_text(kept)
+
+
+def test_rows_from_python_cannot_be_read_again(tmp_path):
+    frame = pd.DataFrame(INPUTS | CLASSES)
+    mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 2}}, frame).save(str(tmp_path / "a.npz"))
+    assert "rows from Python, which cannot be read again." in " ".join(
+        done("doctor", tmp_path / "a.npz").stdout.split()
+    )
 
 
 def test_a_model_file_alone_has_no_curve(healthy, tmp_path):
