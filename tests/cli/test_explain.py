@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mlpcli
+from mlpcli.cli.verbs.explain import _all_of
 from tests.program import DATA, done, mlp, tree, write_config, write_csv
 
 PENGUINS = DATA / "penguins.csv"
@@ -37,6 +38,11 @@ def test_columns_are_listed_by_what_they_cost(prices):
     assert ended.lines[2].split()[0] == "a"
     assert "▇" * 14 in ended.lines[2]
     assert any(line.startswith("b and d go together (rank correlation 0.99") for line in ended.lines)
+
+
+def test_of_many_columns_that_go_together_some_are_named_and_the_others_counted():
+    assert _all_of(["a", "b", "c"]) == "a, b and c"
+    assert _all_of([f"x{n}" for n in range(98)]) == "x0, x1, x2, x3, x4, x5, x6, and 91 more"
 
 
 def test_the_document_has_every_column_its_interval_and_what_goes_together(prices):

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,13 +25,14 @@ from mlpcli.cli.options import (
 from mlpcli.cli.rendering.plain import plain
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import MlpError
-from mlpcli.messages import count, number
+from mlpcli.messages import count, listed, number
 
 if TYPE_CHECKING:
     from mlpcli.explain.importance import Importance
     from mlpcli.workflows.explained import DependenceResult, ImportanceResult
 
 BAR = 14  # characters of the longest bar
+MOST_NAMED = 8  # columns that go together
 
 
 def explain(
@@ -115,15 +117,19 @@ def document(result: "ImportanceResult") -> Document:
     ]
     blocks: list[Block] = [Table(columns, rows)]
     for linked, one in result.together:
-        listed = " and ".join((", ".join(linked.columns[:-1]), linked.columns[-1]))
         blocks.append(
             Paragraph(
-                f"{listed} go together (rank correlation {number(linked.correlation)}): each can stand for the other. "
-                f"Shuffled together: {number(one.loss)} {_interval(one)}".rstrip()
+                f"{_all_of(linked.columns)} go together (rank correlation {number(linked.correlation)}): "
+                f"each can stand for the other. Shuffled together: {number(one.loss)} {_interval(one)}".rstrip()
             )
         )
     reasons = dict.fromkeys(one.reason for one in result.columns if one.reason)
     return Document(title, blocks, [*result.notes, *reasons], heading="mlp explain")
+
+
+def _all_of(columns: Sequence[str]) -> str:
+    """`a, b and c`; of more than eight the first ones and how many more (JSON has them all)."""
+    return listed(columns) if len(columns) > MOST_NAMED else f"{', '.join(columns[:-1])} and {columns[-1]}"
 
 
 def as_json(result: "ImportanceResult") -> dict[str, Any]:
