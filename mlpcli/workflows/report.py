@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -36,10 +36,12 @@ from mlpcli.workflows.reporting.scores import (
 )
 from mlpcli.workflows.trained_rows import notes_on_trained_rows
 
+STANDARD_OUTPUT = "-"
+
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """Which run or model, on which rows, beside which `old` model ("" for none), and where the page goes.
+    """Which run or model, on which rows, beside which `old` one ("" for none), and where the page goes ("-": nowhere).
 
     Without a `source` it is the test file of the config, if that is there; else the page has what the model knows.
     """
@@ -57,13 +59,13 @@ class ReportRequest:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The page that was written, and what it says in numbers; `rows` is None without a table.
+    """The page, and what it says in numbers.
 
     `n_sampled` rows were scored of those that have a target.
     """
 
     path: str
-    n_bytes: int
+    page: bytes = field(repr=False)
     model: Model
     source: str
     n_rows: int
@@ -80,7 +82,8 @@ def report(request: ReportRequest) -> ReportResult:
     """Read the rows in one pass, in bounded memory, and write the page; raises MlpError, and DataError for the rows."""
     started = perf_counter()
     weights = _weights_of(request.run)
-    check_path(request.output)
+    if request.output != STANDARD_OUTPUT:
+        check_path(request.output)
     _refuse_to_replace(request, weights)
     with styled("mlp report"):
         model = load_model(weights)
@@ -97,9 +100,10 @@ def report(request: ReportRequest) -> ReportResult:
         with blas_threads(1):
             page, scored, gate_results = _page(request, model, old, rows, folder, source, gates)
         data = render(page, "mlp report")
-    write_file(request.output, data)
+    if request.output != STANDARD_OUTPUT:
+        write_file(request.output, data)
     return ReportResult(
-        request.output, len(data), model, source, rows.n_rows if rows else 0, len(rows.sample) if rows else 0, scored,
+        request.output, data, model, source, rows.n_rows if rows else 0, len(rows.sample) if rows else 0, scored,
         gate_results, page.verdict, tuple(section.id for section in page.sections), tuple(page.notes),
         perf_counter() - started,
     )  # fmt: skip

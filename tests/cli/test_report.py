@@ -178,6 +178,7 @@ def test_a_user_s_mistake_is_a_sentence_and_leaves_no_page(hostile, tmp_path, mo
         ([table], "hostile.csv"),
         ([hostile, "nothing.csv"], "nothing.csv"),
         ([hostile, DATA / "iris.csv"], "target <i>"),
+        ([table, other], "The model comes first"),
         ([hostile, table, "-o", table], "is one of the inputs"),
         ([hostile, table, "--compare", other], "targets differ"),
         ([hostile, "--compare", hostile], "needs rows to compare on"),
@@ -207,6 +208,16 @@ def test_without_the_extra_a_sentence_says_what_to_install(hostile, tmp_path, mo
     assert ended.code == 2
     assert f"needs the package {package}" in ended.stderr
     assert 'pip install "mlp-train[report]"' in ended.stderr
+
+
+def test_a_page_on_standard_output_is_the_answer_and_the_verdict_is_said_beside_it(hostile, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = done("report", hostile, "-o", "-")
+    assert ended.stdout.startswith("<!doctype html>")
+    assert ended.stdout.rstrip().endswith("</html>")
+    assert ended.stderr.startswith("In the training, on the validation rows")
+    assert list(tmp_path.iterdir()) == []
+    assert mlp("report", hostile, "-o", "-", "--json").code == 2
 
 
 def test_few_rows_one_class_and_one_row_have_a_page_too(tmp_path, monkeypatch):

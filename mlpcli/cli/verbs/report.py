@@ -1,10 +1,12 @@
 """`mlp report`."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Document, Paragraph
+from mlpcli.cli.document import Block, Document, Form, Paragraph
+from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     Confidence,
     Delimiter,
@@ -20,9 +22,11 @@ from mlpcli.cli.options import (
     parse_count,
 )
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
+from mlpcli.errors import MlpError
 from mlpcli.messages import count, duration, size
 
 if TYPE_CHECKING:
+    from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.report import ReportResult
 
 
@@ -37,7 +41,9 @@ def report(
     compare: Annotated[
         str, typer.Option("--compare", metavar="OLD", help="Another run or model file, judged on the same rows.")
     ] = "",
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")] = "report.html",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes; - is standard output.")
+    ] = "report.html",
     minimum: Minimum = None,
     maximum: Maximum = None,
     confidence: Confidence = "0.95",
@@ -61,21 +67,37 @@ def report(
     from mlpcli.workflows.report import report as write_report
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
+    if output == "-" and form != "text":
+        raise MlpError(f"-o - and --{form}: two answers on standard output. Choose one, or name a file with -o.")
+    if source:
+        refuse_swapped("report", run, source)
     gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
     request = ReportRequest(
         run, source, compare, output, gates, bounds, delimiter, encoding, parse_count("--seed", seed)
     )
     with shown_work(screen, "reporting"):
         result = write_report(request)
-    screen.give(document(result), as_json(result), form)
+    _give(result, screen, form)
     refuse_missed(result.gate_results)
+
+
+def _give(result: "ReportResult", screen: "Screen", form: Form) -> None:
+    """The answer; where the page itself is the answer, the rest is conversation."""
+    if result.path != "-":
+        screen.give(document(result), as_json(result), form)
+        return
+    sys.stdout.write(result.page.decode("utf-8"))
+    for text in (result.verdict, *(one.text for one in result.gate_results)):
+        screen.say(text)
+    for note in result.notes:
+        screen.warn(note)
 
 
 def document(result: "ReportResult") -> Document:
     """The verdict, the gates, and where the page is."""
     blocks: list[Block] = [Paragraph(result.verdict), *gate_blocks(result.gate_results)]
     blocks.append(
-        Paragraph(f"Wrote {result.path} ({size(result.n_bytes)}, {duration(result.seconds)}). Open it in a browser.")
+        Paragraph(f"Wrote {result.path} ({size(len(result.page))}, {duration(result.seconds)}). Open it in a browser.")
     )
     title = f"{count(result.n_rows, 'row')} of {result.source}" if result.source else ""
     heading = f"mlp report: {tally(result.gate_results)}" if result.gate_results else "mlp report"
@@ -86,7 +108,7 @@ def as_json(result: "ReportResult") -> dict[str, Any]:
     """Where the page is, what it says in numbers, and its sections."""
     return {
         "page": result.path,
-        "bytes": result.n_bytes,
+        "bytes": len(result.page),
         "table": result.source or None,
         "n_rows": result.n_rows,
         "n_sampled": result.n_sampled,
