@@ -43,7 +43,7 @@ def test_a_verb_without_keys_of_the_config_offers_none():
         (["trian", "a.yaml"], "mlp train a.yaml"),
         (["a.yaml"], "mlp train a.yaml"),
         (["w.npz"], "mlp inspect w.npz"),
-        (["qqqqq"], "There is: init, check, train, "),
+        (["qqqqq"], "There is: init, check, "),
     ],
 )
 def test_a_word_that_is_no_verb_names_the_line_to_type(words, advice):
