@@ -1,4 +1,4 @@
-"""What makes validation rows less new than they seem: copies, rows of one group, neighbours in time on both sides.
+"""What makes validation rows less new than they seem: copies and near ones, rows of one group, neighbours in time.
 
 Each is noted with its size and the key that holds such rows out together.
 """
@@ -23,6 +23,7 @@ from mlpcli.evaluation.likeness import (
     neighbour_correlation,
     outnumber_near_copies,
 )
+from mlpcli.workflows.preparing.near_leaks import is_backwards, near_copies
 from mlpcli.workflows.preparing.tables import TrainingTable
 
 Codes = NDArray[np.int64]
@@ -89,7 +90,8 @@ def find_leaks(settled: TrainingTable, sides: Sides) -> list[Leak]:
     columns = settled.columns
     if len(sides.rows) > MOST_ROWS or not sides.is_held_out.any():
         return []
-    found = _copies(settled, sides)
+    found = _copies(settled, sides) or _near_copies(settled, sides)
+    found += [] if sides.are_folds or columns.time else _backwards(settled, sides)
     if not columns.group and not columns.time:
         found += _groups(settled, sides) + _times(settled, sides)
     return found
@@ -106,6 +108,39 @@ def _copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
             "the scores are optimistic",
             f"Keep equal rows together: {_key('copies', 'together')}",
         )
+    ]
+
+
+def _near_copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
+    """Of folds one half is held against the other."""
+    is_left = sides.part * 2 > sides.part.max(initial=0) if sides.are_folds else sides.part == 0
+    near = near_copies(settled, sides.rows[is_left], sides.rows[~is_left])
+    if near is None:
+        return []
+    n_near, n_rows, name = near
+    return [
+        Leak(
+            f"{n_near} of {n_rows} validation rows ({n_near / n_rows:.1%}) differ from a training row in one column "
+            f"only, mostly {name}",
+            "the scores are optimistic for rows of another kind",
+            f"Leave {name} out (data.drop) and keep equal rows together: {_key('copies', 'together')}",
+        )
+    ]
+
+
+def _backwards(settled: TrainingTable, sides: Sides) -> list[Leak]:
+    """Dates by which the validation rows are older than the training rows."""
+    train, held_out = (sides.rows[sides.part == part] for part in (0, 1))
+    return [
+        Leak(
+            f"the validation rows are older than the training rows, by {schema.name}",
+            "the scores say nothing of later rows",
+            f"Hold the last ones out: {_key('time', schema.name)}",
+        )
+        for schema in (*settled.features, *settled.further)
+        if schema.role == "date"
+        for column in [settled.table.columns[schema.name]]
+        if is_backwards(column.take(train), column.take(held_out))
     ]
 
 

@@ -19,6 +19,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparing.data_store import inputs_of
+from mlpcli.workflows.preparing.near_leaks import notes_on_age
 from mlpcli.workflows.preparing.resolution import class_target_table, smoothing_of
 from mlpcli.workflows.preparing.tables import TrainingTable, read_scored_table
 from mlpcli.workflows.reading import row_weights, rows_that_count
@@ -90,6 +91,7 @@ class PartMaker:
         self.interval_by = settled.interval_by
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
+        self.settled, self.rows_of = settled, dict[str, Rows]()
         self.counts: dict[str, TransformCounts] = {}  # what was odd in the rows of each part
 
     def parts_of(
@@ -102,6 +104,7 @@ class PartMaker:
 
     def rows(self, name: str, table: Table, rows: Rows) -> Part:
         """Some rows of the training table."""
+        self.rows_of[name] = rows
         X, self.counts[name] = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
         return self.part(name, table, rows, X)
 
@@ -122,6 +125,7 @@ class PartMaker:
         X, counts = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
         odd = describe_counts(counts)
         notes += [f"{table.name}: {odd}"] if odd else []
+        notes += notes_on_age(self.settled, self.rows_of["train"], name, table, rows)
         return self.part(name, table, rows, X), table.sha256
 
     def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
