@@ -1,14 +1,12 @@
 """Options of the verbs that can use a cluster."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from mlpcli.cluster.address import ClusterAddress, TlsFiles
+from mlpcli.cluster.installed import require_distributed
 from mlpcli.errors import MlpError
-
-if TYPE_CHECKING:
-    from mlpcli.cluster.connection import TlsFiles
-    from mlpcli.workflows.answering_on_cluster import Cluster as Place
 
 Cluster = Annotated[
     str,
@@ -22,35 +20,21 @@ ClusterSecurity = Annotated[
 ]
 
 
-def tls_files(cluster: str, security: str) -> "TlsFiles | None":
-    """The files of `--cluster-security`, None for none; raises MlpError also where a cluster cannot be used."""
+def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
+    """The cluster that the two options name, None for none; raises MlpError also where Dask is missing."""
     if not cluster:
         if security:
             raise MlpError("--cluster-security: says how a cluster is spoken to. Add --cluster tls://HOST:PORT")
         return None
-    from mlpcli.cluster.installed import require_distributed
-
     require_distributed()
-    from mlpcli.cluster.connection import TlsFiles
-
     if not security:
         if cluster.startswith("tls://"):
             raise MlpError(f"--cluster {cluster}: needs --cluster-security CA.pem,CERTIFICATE.pem,KEY.pem")
-        return None
+        return ClusterAddress(cluster)
     files = security.split(",")
     if len(files) != 3:
         raise MlpError(f"--cluster-security {security}: must be three files: CA.pem,CERTIFICATE.pem,KEY.pem")
-    return TlsFiles(*files)
-
-
-def cluster_at(cluster: str, security: str) -> "Place | None":
-    """The cluster of the two options, None for none; raises MlpError."""
-    tls = tls_files(cluster, security)
-    if not cluster:
-        return None
-    from mlpcli.workflows.answering_on_cluster import Cluster as Place
-
-    return Place(cluster, tls)
+    return ClusterAddress(cluster, TlsFiles(*files))
 
 
 def cluster_words(cluster: str, security: str) -> list[str]:

@@ -4,25 +4,16 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, LocalCluster, Security
 
+from mlpcli.cluster.address import TlsFiles
 from mlpcli.errors import MlpError
 
 CONNECT_SECONDS = 15.0  # for a scheduler to answer
 CLOSE_SECONDS = 10.0
 ADDRESS = re.compile(r"(tcp|tls)://[^\s/:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d+")
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """The files of TLS: the authority that both sides trust, and the own certificate and key; "" for none."""
-
-    authority: str = ""
-    certificate: str = ""
-    key: str = ""
 
 
 @contextmanager

@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.reading.sources import find_sources
 from mlpcli.data.writing.table_writers import writer_for
 from mlpcli.errors import MlpError
@@ -14,18 +15,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.answered_chunks import Chunk, PredictRequest, answered_chunks
 from mlpcli.workflows.intervals import Surrounding
 
-if TYPE_CHECKING:
-    from mlpcli.cluster.connection import TlsFiles
-
 AHEAD = 16  # files whose answers may wait for those of an earlier one
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The address of a cluster, and the files of its TLS."""
-
-    where: str
-    tls: "TlsFiles | None" = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +30,7 @@ class AnswerSetup:
 
 
 def gather_from_cluster(
-    cluster: Cluster, model: Model, request: PredictRequest, path: str, take: Callable[[Chunk], None]
+    cluster: ClusterAddress, model: Model, request: PredictRequest, path: str, take: Callable[[Chunk], None]
 ) -> None:
     """Give `take` every chunk, in order. The workers must see the files under the same paths.
 

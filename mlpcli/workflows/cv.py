@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from mlpcli.cluster.address import ClusterAddress
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.table import Column, Rows
 from mlpcli.data.targets.encode import fit_target, true_values
@@ -20,6 +21,7 @@ from mlpcli.workflows.cross_validation.fold_training import Stopped, TrainedFold
 from mlpcli.workflows.cross_validation.folder import CROSS_VALIDATION, OUT_OF_FOLD, CvFolder
 from mlpcli.workflows.cross_validation.folds import FoldOptions as FoldOptions
 from mlpcli.workflows.cross_validation.folds import Folds, check_options, config_of_folds, draw, notes_on_leaks
+from mlpcli.workflows.cross_validation.on_cluster import train_on_cluster
 from mlpcli.workflows.cross_validation.out_of_fold import id_columns, write_out_of_fold
 from mlpcli.workflows.cross_validation.result import (
     CvResult,
@@ -49,7 +51,7 @@ class CvRequest:
     """What to do, in the folder `output` ("": beside that of the training).
 
     `n_jobs` are the processes (0: as many as pay), `ids` columns to copy. With `resume` an unfinished one is gone on
-    with; with `replaces_any` one of another config is not kept.
+    with; with `replaces_any` one of another config is not kept. On a `cluster` its workers train the folds.
     """
 
     output: str
@@ -60,6 +62,7 @@ class CvRequest:
     ids: tuple[str, ...] = ()
     resume: bool = False
     replaces_any: bool = False
+    cluster: ClusterAddress | None = None
 
 
 class Observer(Protocol):
@@ -178,6 +181,10 @@ def _train(
         done[trained.record.number] = trained.record
         observer.fold(trained.record, _name(trained.record.number, n_folds, n_all))
 
+    if request.cluster is not None:
+        del first
+        train_on_cluster(request.cluster, ready.job, numbers, keep, must_stop)
+        return
     if n_jobs > 1:
         del first
         for found in train_beside(ready.job, numbers, n_jobs, must_stop):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reference import Histogram
 from mlpcli.data.writing.table_writers import Writer, file_of, writer_for
@@ -16,7 +17,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.answered_chunks import Chunk, PredictRequest, answered_chunks
-from mlpcli.workflows.answering_on_cluster import Cluster, gather_from_cluster
+from mlpcli.workflows.answering_on_cluster import gather_from_cluster
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.intervals import Surrounding
 
@@ -34,7 +35,7 @@ class PredictSummary:
 
 
 def predict(
-    request: PredictRequest, write: Callable[[bytes], object], path: str = "-", cluster: Cluster | None = None
+    request: PredictRequest, write: Callable[[bytes], object], path: str = "-", cluster: ClusterAddress | None = None
 ) -> PredictSummary:
     """Read, score and write in chunks, in constant memory, in the format that the ending of `path` names.
 
@@ -95,7 +96,7 @@ class _Gathered:
             self.seen = chunk.seen if self.seen is None else self.seen + chunk.seen
 
 
-def predict_to_file(request: PredictRequest, path: str, cluster: Cluster | None = None) -> PredictSummary:
+def predict_to_file(request: PredictRequest, path: str, cluster: ClusterAddress | None = None) -> PredictSummary:
     """The same into a file that appears when it is whole; raises MlpError where that would replace the input."""
     if os.path.exists(path) and os.path.exists(request.source) and os.path.samefile(path, request.source):
         raise MlpError(f"-o {path}: is the input itself. Name another file.")

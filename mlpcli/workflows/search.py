@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
 
+from mlpcli.cluster.address import ClusterAddress
 from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.yaml.dumping import dump_yaml
 from mlpcli.data.table import Table
@@ -43,10 +43,6 @@ from mlpcli.workflows.searching.trial import (
 from mlpcli.workflows.training.interruption import Interruption
 
 UNPRUNED = 4  # of the epochs of the config one in so many passes before a trial may be pruned
-
-
-if TYPE_CHECKING:
-    from mlpcli.cluster.connection import TlsFiles
 
 
 @dataclass(frozen=True)
@@ -87,11 +83,11 @@ def default_folder(loaded: LoadedConfig) -> str:
 
 def search(
     loaded: LoadedConfig, observer: Observer, folder: str = "", resume: bool = False, resume_command: str = "",
-    cluster: str = "", tls: "TlsFiles | None" = None,
+    cluster: ClusterAddress | None = None,
 ) -> SearchResult:  # fmt: skip
     """Try configs until the trials or the seconds are used up, judge the best, and write its config.
 
-    Trials run in this process or several, or on the cluster `tcp://host:port` or `local:N`, encrypted by `tls`.
+    Trials run in this process or several, or on a cluster.
 
     Raises ConfigError and DataError before anything is touched; Interrupted, after which `resume` goes on; OutputError.
     """
@@ -124,14 +120,14 @@ def search(
             deadline = None if options.seconds is None else started + options.seconds
             tasks = TrialQueue(study, place, metric, observer, options.trials, deadline, options.prune)
             setup = TrialSetup(rows, prepared, metric, None if n_processes == 1 and not cluster else 1)
-            observer.begun(study, metric, options.trials, cluster or n_processes)
+            observer.begun(study, metric, options.trials, cluster.where if cluster else n_processes)
 
             def must_stop() -> bool:
                 return interruption.was_asked() or tasks.is_late
 
             try:
                 if cluster:
-                    _run_on_cluster(setup, cluster, tls, tasks, must_stop)
+                    _run_on_cluster(setup, cluster, tasks, must_stop)
                 else:
                     _run(setup, place, tasks, n_processes, must_stop)
             finally:
@@ -162,12 +158,12 @@ def _run(
 
 
 def _run_on_cluster(
-    setup: TrialSetup, where: str, tls: "TlsFiles | None", tasks: TrialQueue, must_stop: Callable[[], bool]
+    setup: TrialSetup, cluster: ClusterAddress, tasks: TrialQueue, must_stop: Callable[[], bool]
 ) -> None:
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.tasks import run_on_cluster
 
-    with connected(where, tls) as client:
+    with connected(cluster.where, cluster.tls) as client:
         run_on_cluster(client, run_on_worker, replace(setup, table=_without_places(setup.table)), tasks, must_stop)
 
 
@@ -217,7 +213,7 @@ def _result(
         reasons = [one.reason for one in trials if one.reason]
         why = f": {reasons[0]}" if reasons else ""
         raise MlpError(
-            f"no trial of {len(trials)} is complete{why}. Give it more time (search.seconds), or another space."
+            f"no trial is complete{why}. Give it more time (search.seconds), or another space. Go on with --resume"
         )
     source = ", ".join(loaded.config.data.test or ())
     judged, n_aside = _judged(folder.weights(best.number), metric, loaded, aside)

@@ -68,3 +68,20 @@ def test_standard_input_stays_here(penguins, address):
     ended = mlp("predict", penguins, "-", "--cluster", address, stdin=b"island\n")
     assert ended.code == 2
     assert "its workers cannot read standard input" in ended.stderr
+
+
+def test_folds_are_those_of_this_process(address, folder):
+    options = [DATA / "../configs/penguins.yaml", "--folds", 3, "--set", "training.epochs=5"]
+    options += ["--set", f"data.train={DATA / 'penguins.csv'}", "--jobs", 1, "--json"]
+    here = done("cv", *options, "-o", "here").document
+    there = done("cv", *options, "-o", "there", "--cluster", address).document
+    assert (folder / "there/out_of_fold.csv").read_bytes() == (folder / "here/out_of_fold.csv").read_bytes()
+    assert there["scores"] == here["scores"]
+
+
+def test_a_fold_that_fails_there_is_told_as_here(address, folder):
+    options = [DATA / "../configs/penguins.yaml", "--folds", 2, "--set", f"data.train={DATA / 'penguins.csv'}"]
+    options += ["--set", "training.optimizer.learning_rate=1e30", "--jobs", 1]
+    here, there = (mlp("cv", *options, *more) for more in ([], ["--cluster", address]))
+    assert here.code == there.code == 3
+    assert there.stderr.splitlines()[-1].startswith("fold ")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at, cluster_words
 from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.options import (
@@ -66,6 +67,8 @@ def cv(
     maximum: Maximum = None,
     confidence: Confidence = "0.95",
     jobs: Jobs = "auto",
+    cluster: Cluster = "",
+    security: ClusterSecurity = "",
     settings: Settings = None,
     output: Output = None,
     seed: Seed = None,
@@ -94,8 +97,9 @@ def cv(
     request = CvRequest(
         output or "", options, tuple(read_gates(minimum, maximum)), parse_number("--confidence", confidence),
         0 if jobs == "auto" else parse_count("--jobs", jobs, 1), _names(ids), resume, force,
+        cluster_at(cluster, security),
     )  # fmt: skip
-    rest = [*_words(options, ids), *words_of_gates(minimum, maximum)]
+    rest = [*_words(options, ids), *cluster_words(cluster, security), *words_of_gates(minimum, maximum)]
     with watched_folds(screen) as view:
         command = resume_command(config, settings, output, seed, rest, "cv")
         result = cross_validate(loaded, request, view, command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_words, tls_files
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at, cluster_words
 from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, names
 from mlpcli.cli.options import Config, Html, Json, Markdown, Quiet, Settings, form_of, parse_count, parse_number
 from mlpcli.messages import count, duration, interval, number
@@ -62,7 +62,7 @@ def search(
     view = SearchView(screen)
     with view.watching():
         command = shlex.join(["mlp", "search", config, *words, "--resume"])
-        result = run_search(loaded, view, output, resume, command, cluster, tls_files(cluster, security))
+        result = run_search(loaded, view, output, resume, command, cluster_at(cluster, security))
     screen.give(document(result), as_json(result), form)
     if form == "text":
         screen.say(f"Next: mlp train {shlex.quote(result.best_config)}")

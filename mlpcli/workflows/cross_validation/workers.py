@@ -154,7 +154,7 @@ def _serve(job: Job, connection: Connection) -> None:
         return n_asked % STEPS_PER_LOOK == 0 and parent is not None and not parent.is_alive()
 
     try:
-        settled, folds = _begin(job)
+        settled, folds = begin_job(job)
     except Exception as error:
         connection.recv()
         connection.send(_as_sent(error))
@@ -171,7 +171,7 @@ def _serve(job: Job, connection: Connection) -> None:
             connection.send(found)
 
 
-def _begin(job: Job) -> tuple[TrainingTable, Folds]:
+def begin_job(job: Job) -> tuple[TrainingTable, Folds]:
     """The table and its folds, which are those of the parent unless the files have changed."""
     table = read_training_table(job.of_folds, store_options(job.of_folds))
     settled = settle(job.of_folds, table)

@@ -1,0 +1,83 @@
+"""Folds as tasks of a cluster: each worker reads the table once, and trains a fold at a time."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mlpcli.cluster.address import ClusterAddress
+from mlpcli.data.reading.sources import find_sources
+from mlpcli.errors import MlpError
+from mlpcli.workflows.cross_validation.fold_training import TrainedFold, name_of, prepare_numbered, train_fold
+from mlpcli.workflows.cross_validation.folds import Folds
+from mlpcli.workflows.cross_validation.workers import Job, begin_job
+from mlpcli.workflows.preparing.tables import TrainingTable
+
+
+@dataclass(frozen=True)
+class FoldSetup:
+    """The job, and the folder that its paths start at."""
+
+    job: Job
+    folder: str
+
+
+def train_on_cluster(
+    cluster: ClusterAddress,
+    job: Job,
+    numbers: Sequence[int],
+    keep: Callable[[TrainedFold], None],
+    must_stop: Callable[[], bool],
+) -> None:
+    """Train the folds of these numbers, and give each to `keep`. The workers must see the files under the same paths.
+
+    Raises what a fold raises, and MlpError where the cluster is at fault.
+    """
+    from mlpcli.cluster.connection import connected
+    from mlpcli.cluster.tasks import run_on_cluster
+
+    if "-" in [source.path for source in find_sources(job.of_folds.config.data.train)]:
+        raise MlpError("--cluster: its workers cannot read standard input. Name files that they see, too.")
+    tasks = _Folds(numbers, keep, job.options.n_folds)
+    with connected(cluster.where, cluster.tls) as client:
+        run_on_cluster(client, train_numbered, FoldSetup(job, os.getcwd()), tasks, must_stop)
+
+
+def train_numbered(setup: FoldSetup, number: int, report: Callable[..., bool]) -> TrainedFold:
+    """Train one fold on a worker, with one thread."""
+    job = setup.job
+    if not (_BEGUN and _BEGUN[0][0] is setup):
+        with suppress(OSError):  # then the file that is missing is named
+            os.chdir(setup.folder)
+        _BEGUN[:] = [(setup, *begin_job(job))]
+    _, settled, folds = _BEGUN[0]
+    fold, n_folds = folds.rows[number], job.options.n_folds
+    prepared = prepare_numbered(job.of_folds, settled, fold, number, n_folds, 1)
+    return train_fold(prepared, settled, fold, number, n_folds, lambda: False)
+
+
+_BEGUN: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, at most one
+
+
+class _Folds:
+    """The folds that wait, and who keeps those that are done."""
+
+    def __init__(self, numbers: Sequence[int], keep: Callable[[TrainedFold], None], n_folds: int) -> None:
+        self._waiting, self._keep, self._n_folds = list(numbers), keep, n_folds
+
+    def next(self) -> Any:
+        """The number of the next fold."""
+        return self._waiting.pop(0) if self._waiting else None
+
+    def report(self, task: Any, *what: Any) -> bool:
+        """Nothing is reported."""
+        return False
+
+    def done(self, task: int, result: TrainedFold) -> None:
+        """Keep a fold."""
+        self._keep(result)
+
+    def died(self, task: int, reason: str) -> bool:
+        """No fold can be left out."""
+        raise MlpError(f"{name_of(task, self._n_folds)}: {reason}. The folds that are done are kept: --resume")
