@@ -23,7 +23,7 @@ def run(quick: bool) -> dict[str, Any]:
         config.write_text(
             f"data: {{train: {table}, target: y}}\n"
             "model: {layers: [auto, 64, 64, auto]}\n"
-            f"training: {{epochs: {3 if quick else 30}, batch_size: 256, optimizer: adam, engine: numpy}}\n"
+            f"training: {{epochs: {3 if quick else 60}, batch_size: 256, optimizer: adam, engine: numpy}}\n"
         )
         bound = ONE_CORE if shutil.which("taskset") else []
         folds = ["cv", str(config), "--folds", "5", "--quiet", "--force"]
