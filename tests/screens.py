@@ -64,6 +64,7 @@ SCREENS = (
     ("What a model file holds", "inspect runs/new/weights.npz"),
     ("Where two models differ", "diff runs/old/weights.npz runs/new/weights.npz"),
     ("Whether new rows look like the training rows", "check runs/new/weights.npz later.csv"),
+    ("The model as a program of its own", "export runs/new/weights.npz --to python -o birds.py"),
     ("The runs of a folder", "runs runs"),
     ("Learning curves", "plot runs/new runs/old"),
     ("A schema for editors", "schema -o mlp.schema.json"),
