@@ -25,7 +25,7 @@ Ranks = NDArray[np.int64]
 # So many scores of a fold are kept as they are; of more those at some ranks, see `kept_ranks`.
 ALL_KEPT = 500
 # The grid on which CV+ finds its ends: so fine, and so far to either side.
-CELLS_PER_RANGE, CELLS = 1024, 1 << 13
+CELLS_PER_RANGE, CELLS = 512, 1 << 12
 ROWS_AT_ONCE = 1 << 12  # that stay in the cache
 HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
 
@@ -105,7 +105,7 @@ class UpperEnds:
 
     An end is the least number that enough of answer plus score do not exceed. Of several folds it is found on a grid of
     `step` about `pooled`, the end where all answers are 0: `counts` (n_folds, 2 CELLS + 1) says how many scores of a
-    fold are at most each number of the grid. It is at most 2 steps too high, which are 0.2 % of the range of the middle
+    fold are at most each number of the grid. It is at most 2 steps too high, which are 0.4 % of the range of the middle
     half of the scores, and never too low. Answers that are far apart, more than CELLS / 2 steps, have their end within
     2^-HALVINGS of their distance.
     """
@@ -150,7 +150,7 @@ class UpperEnds:
         places = (CELLS + n_cells * np.arange(n_folds)[:, None] - distances).astype(np.int64)  # of step 0 in `counts`
         counts, found = self.counts.ravel(), low.astype(np.int64) - 1
         asked, counted = np.empty_like(places), np.empty(places.shape, counts.dtype)
-        for bit in reversed(range(int((high - low).max()).bit_length() + 1)):
+        for bit in reversed(range(int((high - low).max()).bit_length())):
             tried = found + (1 << bit)
             np.add(places, tried, out=asked)
             np.take(counts, asked, out=counted, mode="clip")

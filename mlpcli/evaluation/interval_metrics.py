@@ -86,6 +86,8 @@ class RowScores:
             return no_interval(f"{key} itself is not defined for these rows")
         if metric.name == "coverage":
             return wilson(mean, len(values), z)
+        if np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(mean):  # but for rounding: as wide in every row
+            return Interval(mean, mean)
         if reason := self._why_none(metric, values):
             return no_interval(reason)
         of_rows = pseudo_values.of_mean_loss(values, self.weights)
@@ -97,8 +99,6 @@ class RowScores:
             return "an interval is without end"
         if reason := fewest_rows_reason(len(values), self.weights, metric.fewest_rows):
             return reason
-        if np.ptp(values) <= 1e-9 * values.max():  # but for rounding
-            return f"{metric.name} is the same in every row"
         losses = values if self.weights is None else (values * self.weights)[self.weights > 0]
         return why_heavy(losses, metric.fewest_rows == ROWS_FOR_SQUARES)
 
