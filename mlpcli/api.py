@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpcli.cli.progress.training_view import TrainingView
 from mlpcli.cli.rendering.terminal import Screen
-from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config
+from mlpcli.config.loading import LoadedConfig, config_from_mapping, load_config, without_search
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import Rows, as_frame, table_from_frame, with_truth
@@ -264,7 +264,7 @@ def train(
     Raises ConfigError, DataError and Diverged.
     """
     started = monotonic()
-    loaded = _loaded(config, rows is not None)
+    loaded = without_search(_loaded(config, rows is not None))
     frame = None if rows is None else as_frame(rows, columns)
     prepared = prepare(loaded, None if frame is None else training_frame(loaded, frame))
     refuse_over_budget(prepared)

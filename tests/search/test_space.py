@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpcli.config.loading import without_search
 from mlpcli.errors import ConfigError
 from mlpcli.search.space import space_of, value_at
 from tests.search.conftest import config
@@ -98,3 +99,13 @@ def test_conditions_in_a_circle_are_refused():
     }
     with pytest.raises(ConfigError, match="depends on itself"):
         space_of(config(space))
+
+
+def test_a_config_whose_space_is_taken_away_is_the_config_of_a_training():
+    loaded = config()
+    plain = without_search(loaded)
+    assert plain.config.search is None
+    assert plain.config.model == loaded.config.model
+    assert not any(key.startswith("search") for key in plain.origins)
+    with pytest.raises(ConfigError, match="no key to search"):
+        space_of(plain)
