@@ -136,7 +136,10 @@ def _history(folder: str) -> list[dict[str, str]]:
         raise MlpError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}.") from error
     whole = text[: text.rfind("\n") + 1]  # the last line of a training that is under way may be cut short
     try:
-        rows = list(csv.DictReader(io.StringIO(whole, newline=""), strict=True))
+        reader = csv.DictReader(io.StringIO(whole, newline=""), strict=True)
+        rows = list(reader)
+        if whole and "epoch" not in (reader.fieldnames or ()):
+            raise ValueError("no column of epochs")
         for row in rows:
             int(row["epoch"])
             if None in row or None in row.values():

@@ -114,14 +114,14 @@ def _page(
     gates: Sequence[Gate],
 ) -> tuple[Page, Scored, tuple[GateResult, ...]]:  # fmt: skip
     """The page, its scores and what its gates come to."""
-    sections: list[Section | None] = [*curves_section(folder)]
+    curves, notes = curves_section(folder)
+    sections: list[Section | None] = [*curves]
     name = os.path.basename(os.path.abspath(folder)) if folder else "model"
     scored, gate_results = Scored({}, {}), tuple[GateResult, ...]()
-    notes: list[str] = []
     if rows is None:
         verdict, keys = verdict_of_record(model), []
         sections = [recorded_scores_section(model), *sections, held_section(model, None)]
-        notes = ["No table was named, and the config names no test file: this is what the model knows of itself. "
+        notes += ["No table was named, and the config names no test file: this is what the model knows of itself. "
                  "mlp report RUN TABLE shows what it does on rows."]  # fmt: skip
         subtitle = f"Target {', '.join(model.target.names)} · no rows"
     else:

@@ -120,6 +120,7 @@ def test_wrong_names_get_a_sentence_and_exit_code_2(runs):
         b"epoch,train_loss\n1,x\n",
         b"epoch,train_loss\nx,1\n",
         b"",
+        b"a,b\n",
     ):
         (runs / "damaged" / "history.csv").write_bytes(content)
         ended = mlp("plot", "runs/damaged")

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 from html import escape
 
 import numpy as np
@@ -145,6 +146,15 @@ def test_without_a_table_a_page_has_what_the_model_knows(hostile, tmp_path, monk
     alone.parent.mkdir()
     alone.write_bytes((hostile / "weights.npz").read_bytes())
     assert "curves" not in done("report", alone, "--json").document["sections"]
+
+
+def test_a_history_that_cannot_be_read_costs_the_curves_and_not_the_page(hostile, tmp_path):
+    shutil.copytree(hostile, tmp_path / "run")
+    (tmp_path / "run" / "history.csv").write_text("a,b\n")
+    (tmp_path / "run" / "config.yaml").write_text("{")
+    answer = done("report", tmp_path / "run", "-o", tmp_path / "page.html", "--json").document
+    assert "curves" not in answer["sections"]
+    assert any("There are no learning curves" in note and "history.csv" in note for note in answer["notes"])
 
 
 def test_the_test_file_of_the_config_is_taken_and_the_gates_of_the_config_judge(tmp_path, monkeypatch):

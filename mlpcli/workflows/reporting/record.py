@@ -8,7 +8,7 @@ from typing import Any
 
 from mlpcli.config.yaml.dumping import yaml_text
 from mlpcli.config.yaml.parsing import parse_yaml
-from mlpcli.errors import ConfigError
+from mlpcli.errors import ConfigError, MlpError
 from mlpcli.evaluation.gates import Gate, make_gates
 from mlpcli.messages import count, number
 from mlpcli.model import Model
@@ -19,13 +19,19 @@ from mlpcli.storage.run_directory import CONFIG, HISTORY
 from mlpcli.workflows.plot import LOSS, RunCurves, plot, series
 
 
-def curves_section(folder: str) -> list[Section]:
-    """The learning curves of the run in a folder: the metric that chose the epoch, and the loss; none without them."""
+def curves_section(folder: str) -> tuple[list[Section], list[str]]:
+    """The learning curves of the run in a folder: the metric that chose the epoch, and the loss; none without them.
+
+    Also a sentence where there is a history that cannot be read.
+    """
     if not os.path.isfile(os.path.join(folder, HISTORY)):
-        return []
-    found = [plot([folder])]
-    if found[0].metric != LOSS:
-        found.append(plot([folder], LOSS))
+        return [], []
+    try:
+        found = [plot([folder])]
+        if found[0].metric != LOSS:
+            found.append(plot([folder], LOSS))
+    except MlpError as error:
+        return [], [f"There are no learning curves: {error}"]
     blocks: list[Block] = []
     for curves in found:
         run = curves.runs[0]
@@ -35,7 +41,7 @@ def curves_section(folder: str) -> list[Section]:
         draw = partial(_draw, series(curves), curves.metric)
         blocks.append(Figure(name, inline(name, 4.5, 3.0, draw), _sentence(curves.metric, run)))
     lead = "Scores of the plain outputs, before probabilities are calibrated. Epoch 0 is before the first step."
-    return [Section("curves", "Learning curves", blocks, lead)] if blocks else []
+    return ([Section("curves", "Learning curves", blocks, lead)] if blocks else []), []
 
 
 def _draw(runs: Any, metric: str, figure: Any) -> None:
