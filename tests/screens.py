@@ -54,7 +54,7 @@ SCREENS = (
     ("A training", "train new.yaml"),
     ("One more, of an older config", "train old.yaml"),
     ("Files of rows", "split train.csv --stratify species -o parts"),
-    ("A training for each fold", "cv new.yaml --folds 4"),
+    ("A training for each fold", "cv new.yaml --folds 3"),
     ("Scores and gates", "eval runs/new/weights.npz test.csv --min accuracy=0.9 --max log_loss=0.001"),
     ("Scores of groups", "eval runs/new/weights.npz test.csv --by sex --quiet"),
     ("Answers", "predict runs/new/weights.npz three.csv --proba --keep island"),

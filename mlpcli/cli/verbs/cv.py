@@ -1,6 +1,7 @@
 """`mlp cv`."""
 
 import csv
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -127,24 +128,14 @@ def document(result: "CvResult") -> Document:
     from mlpcli.data.targets.target import answer_names
     from mlpcli.evaluation.intervals import without_end
 
-    options, has_folds = result.options, len(result.records) <= MOST_SHOWN
     keys = [key for key in main_metrics(result.target.task, answer_names(result.target)) if key in result.scores]
     asked = dict.fromkeys(without_end(one.gate.metric) for one in result.gate_results)
     keys += [key for key in asked if key not in keys]
-    folds = [Column(_heading(one.number, options.n_folds, options.n_repeats), rank=2) for one in result.records]
-    columns = [names("fold" if has_folds else ""), *(folds if has_folds else []), *numbers(["mean", "± sd"])]
-    columns += [Column(f"{100 * result.confidence:.4g} % interval", rank=1), Column("constant", rank=3)]
-    rows = []
-    for key in keys:
-        one = result.scores[key]
-        values = [number(value) for value in one.values] if has_folds else []
-        ends = interval(one.interval) or "-"
-        rows.append((key, *values, number(one.mean), number(one.deviation), ends, number(result.constant.get(key))))
     reasons: dict[str, list[str]] = {}
     for key in keys:
         if reason := result.scores[key].interval.reason:
             reasons.setdefault(reason, []).append(key)
-    blocks: list[Block] = [Table(columns, rows)]
+    blocks: list[Block] = [_scores(result, keys, len(result.records) <= MOST_SHOWN)]
     blocks += [Paragraph(f"no interval of {', '.join(of)}: {reason}") for reason, of in reasons.items()]
     blocks += gate_blocks(result.gate_results)
     blocks.append(Paragraph(result.coverage))
@@ -158,6 +149,27 @@ def document(result: "CvResult") -> Document:
     return Document("", blocks, notes, heading)
 
 
-def _heading(number: int, n_folds: int, n_repeats: int) -> str:
-    repeat, fold = divmod(number, n_folds)
-    return f"{repeat + 1}.{fold + 1}" if n_repeats > 1 else f"{fold + 1}"
+def _scores(result: "CvResult", keys: Sequence[str], has_folds: bool, has_constant: bool = True) -> Table:
+    """A row per metric; what has no room is left out in one piece: the baseline first, then all folds."""
+    of_folds = [Column(_heading(one.number, result.options)) for one in result.records if has_folds]
+    columns = [names("fold" if has_folds else ""), *of_folds, *numbers(["mean", "± sd"])]
+    columns += [Column(f"{100 * result.confidence:.4g} % interval"), *[Column("constant", rank=1)] * has_constant]
+    rows = []
+    for key in keys:
+        one = result.scores[key]
+        values = [number(value) for value in one.values if has_folds]
+        ends, constant = interval(one.interval) or "-", [number(result.constant.get(key))] * has_constant
+        rows.append((key, *values, number(one.mean), number(one.deviation), ends, *constant))
+    left_out = "" if has_folds and has_constant else "the baseline" if has_folds else "the score of each fold"
+    where = "--json" if len(result.records) > MOST_SHOWN else "wider terminals, --json"
+    more = f"{left_out}: {where}" if left_out else ""
+    narrow = None
+    if has_folds:
+        narrow = _scores(result, keys, True, False) if has_constant else _scores(result, keys, False)
+    return Table(columns, rows, more=more, narrow=narrow)
+
+
+def _heading(number: int, options: "FoldOptions") -> str:
+    """`3`, of several repeats `2.3`."""
+    repeat, fold = divmod(number, options.n_folds)
+    return f"{repeat + 1}.{fold + 1}" if options.n_repeats > 1 else f"{fold + 1}"
