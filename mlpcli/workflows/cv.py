@@ -38,7 +38,7 @@ from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.splitting import known_rows
 from mlpcli.workflows.preparing.tables import TrainingTable, read_training_table, settle
-from mlpcli.workflows.train import default_output
+from mlpcli.workflows.train import SEARCHES_NOTHING, default_output
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.timing import expected_seconds
 
@@ -156,7 +156,9 @@ def _get_ready(loaded: LoadedConfig, request: CvRequest) -> _Ready:
 
 def _notes_on_config(loaded: LoadedConfig) -> list[str]:
     """What of the config a cross-validation leaves alone."""
-    return ["data.test is left alone: each fold is scored on its own rows."] if loaded.config.data.test else []
+    config = loaded.config
+    of_test = ["data.test is left alone: each fold is scored on its own rows."] if config.data.test else []
+    return of_test if config.search is None else [*of_test, SEARCHES_NOTHING]
 
 
 def _train(

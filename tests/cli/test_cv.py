@@ -355,3 +355,14 @@ def test_folds_that_cannot_be_one_model_are_refused_before_they_are_trained(fold
     ended = mlp("cv", birds(folder, **sections), "--keep")
     assert ended.code == 2
     assert message in ended.stderr
+
+
+def test_a_search_and_a_test_file_in_the_config_are_left_alone_and_a_note_says_so(folder):
+    space = {"trials": 2, "space": {"training.optimizer.learning_rate": {"log": [0.001, 0.1]}}}
+    data = {"train": str(DATA / "penguins.csv"), "target": "species", "test": str(DATA / "penguins.csv")}
+    config = write_config(folder / "birds.yaml", data, TRAINING, search=space)
+    ended = done("cv", config, "--folds", 2)
+    assert "data.test is left alone: each fold is scored on its own rows." in ended.stderr
+    assert "mlp search" in ended.stderr
+    plan = json.loads((folder / "runs" / "birds-cv" / "plan.json").read_text())
+    assert plan["config"]["search"] is None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.loading import LoadedConfig
+from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
 from mlpcli.data.dealing import folds_ahead
 from mlpcli.data.table import Rows
@@ -78,6 +78,7 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
 
     Raises MlpError and ConfigError where the config holds rows out in a way that does not go with them.
     """
+    loaded = without_search(loaded)
     config = loaded.config
     if options.keeps:
         refuse_unjoinable(loaded)
