@@ -141,7 +141,7 @@ class FieldSpec:
     def item(self, key: str | int) -> "FieldSpec":
         """The spec of an item of a list, or of a value of a map."""
         if self.kind == "map":
-            values = self.schema["additionalProperties"]
+            values = self.schema.get("additionalProperties", True)  # pydantic before 2.11 leaves it out where any fit
             return self._inner({} if values is True else values)
         if "prefixItems" in self.schema:
             return self._inner(self.schema["prefixItems"][int(key)])

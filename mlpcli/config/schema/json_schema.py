@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
             "description": "${NAME} is the text of the environment variable NAME, read as if it stood there.",
         }
     }
-    for name, schema in whole.definitions.items():
+    for name, schema in sorted(whole.definitions.items()):
         definitions[_name(name)] = _part(FieldSpec(schema, whole.definitions))
     return {
         "$schema": DIALECT,
@@ -133,7 +133,9 @@ def _forms(leaf: FieldSpec, place: FieldSpec) -> Iterator[dict[str, Any]]:
 def _scalar(leaf: FieldSpec) -> dict[str, Any]:
     if leaf.kind == "any":
         return {}
-    return {"type": leaf.kind, **{keyword: leaf.schema[keyword] for keyword in BOUNDS if keyword in leaf.schema}}
+    bounds = {keyword: leaf.schema[keyword] for keyword in BOUNDS if keyword in leaf.schema}
+    # Not every pydantic writes 1 for a bound of 1.0.
+    return {"type": leaf.kind, **{keyword: int(one) if one == int(one) else one for keyword, one in bounds.items()}}
 
 
 def _default_name(place: FieldSpec) -> str:
