@@ -13,7 +13,7 @@ import pandas as pd
 
 import mlpcli
 
-LEVEL, REPEATS, N_NEW = 0.9, 40, 4000
+LEVEL, REPEATS, N_NEW = 0.9, 20, 4000
 FEW = 3  # repeats of a quick run
 FOLDS = {"count": 5, "rows": "folds"}
 EARLY = {"metric": "auto"}

@@ -25,7 +25,7 @@ Ranks = NDArray[np.int64]
 # So many scores of a fold are kept as they are; of more those at some ranks, see `kept_ranks`.
 ALL_KEPT = 500
 # The grid on which CV+ finds its ends: so fine, and so far to either side.
-CELLS_PER_RANGE, CELLS = 512, 1 << 12
+CELLS_PER_RANGE, CELLS = 512, 1 << 13
 ROWS_AT_ONCE = 1 << 12  # that stay in the cache
 HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
 
