@@ -100,8 +100,8 @@ def test_folds_are_validation_rows_for_calibration_threshold_gates_and_the_choic
 
 def test_the_temperature_of_members_is_worth_its_log_loss_on_rows_that_none_has_seen():
     """Trained to be far too sure, on labels of which every tenth is wrong."""
-    model = {"members": {"count": 4, "rows": "folds", "folds": 2}}
-    training = {"epochs": 60, "optimizer": {"name": "adam", "learning_rate": 0.03}, "early_stopping": None}
+    model = {"layers": ["auto", 16, "auto"], "members": {"count": 4, "rows": "folds", "folds": 2}}
+    training = {"epochs": 40, "optimizer": {"name": "adam", "learning_rate": 0.1}, "early_stopping": None}
     data = {"train": str(DATA / "diabetes.csv"), "target": "sex", "validation": None}
     plain, tempered = (
         outcome_of(loaded(data, training, model=model, task="classification", postprocess={"calibration": kind}))[2]
