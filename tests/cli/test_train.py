@@ -230,7 +230,7 @@ def test_a_second_training_into_one_folder_is_refused_while_the_first_goes_on(fo
 
 def wait_for(path, process, n_bytes=1):
     """Until a file has grown to some bytes."""
-    for _ in range(2000):
+    for _ in range(10_000):
         if path.exists() and path.stat().st_size >= n_bytes:
             return
         assert process.poll() is None, process.stderr.read()
