@@ -17,7 +17,7 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import Rows, as_frame, table_from_frame, with_truth
 from mlpcli.data.table import Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, typed_labels
 from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
 from mlpcli.evaluation.gates import GateResult, make_gates
 from mlpcli.evaluation.intervals import IntervalOptions, gate_names, without_end
@@ -201,6 +201,17 @@ class TrainedModel:
         for note in (*notes, describe_counts(TransformCounts(odd, counts.n_unseen))):
             if note:
                 warnings.warn(note, MlpWarning, stacklevel=stacklevel)
+
+    @property
+    def task(self) -> str:
+        """classification, regression or multilabel."""
+        return self._model.target.task
+
+    @property
+    def labels(self) -> list[Any]:
+        """Class labels in the type of the target, in the order of `predict_proba`; empty for other tasks."""
+        target = self._model.target
+        return list(typed_labels(target.labels, target.cell_type)) if isinstance(target, ClassTarget) else []
 
     @property
     def columns(self) -> tuple[str, ...]:

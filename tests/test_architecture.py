@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the top down; names on one row never import each other.
 ROWS = (
-    ("__main__",),
+    ("__main__", "estimators"),
     ("api",),
     ("cli",),
     ("workflows",),
@@ -29,6 +29,7 @@ LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in ro
 LIBRARIES = {
     "cli": {"rich", "typer"},
     "api": {"numpy", "pandas"},
+    "estimators": {"numpy", "pandas", "sklearn"},
     "workflows": {"numpy", "pandas"},
     "compiled": {"llvmlite", "numba", "numpy", "threadpoolctl"},
     "doctor": {"numpy"},

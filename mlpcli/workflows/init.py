@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -68,7 +68,22 @@ def init(
     """
     started = perf_counter()
     table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
-    read_seconds = perf_counter() - started
+    seconds = perf_counter() - started
+    found = starter_for(table, targets, source, recipe, task, delimiter, encoding, output)
+    return replace(found, is_target_guessed=is_guessed, read_seconds=seconds)
+
+
+def starter_for(
+    table: Table,
+    targets: tuple[str, ...],
+    source: str,
+    recipe: RecipeName = "strong",
+    task: str = "auto",
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    output: str = "-",
+) -> Starter:
+    """The same for a table that was read from `source`; raises DataError."""
     plan, disguised = _plan_targets(table, targets, task)
     counts, rows, truth, note = _look_at_targets(table, plan)
     profiles = tuple(profile_columns(table, plan, {}))
@@ -102,7 +117,7 @@ def init(
         starter_yaml(data, chosen),
         table,
         targets,
-        is_guessed,
+        False,
         plan.task,
         plan.reason,
         dict(counts.most_common()),
@@ -110,7 +125,6 @@ def init(
         (*guessed, *notes, *_notes(plan, disguised, profiles)),
         data,
         chosen,
-        read_seconds,
     )
 
 

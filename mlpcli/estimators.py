@@ -1,0 +1,344 @@
+"""scikit-learn's estimators around a model: `MLPClassifier` and `MLPRegressor`, for pipelines and searches.
+
+Parameters that scikit-learn's own perceptrons have mean what they mean there. Data frames may hold texts, dates and
+missing cells. docs/python.md has examples.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from mlpcli.api import TrainedModel, load, train
+from mlpcli.config.recipes.sizes import RECIPES
+from mlpcli.config.yaml.parsing import parse_yaml
+from mlpcli.data.reading.typed.frames import table_from_frame
+from mlpcli.errors import MlpError
+from mlpcli.workflows.init import starter_for
+
+ACTIVATIONS = {"logistic": "sigmoid"}  # names of scikit-learn that are others here
+MOST_IN_BATCH = 200
+WEIGHT = "sample_weight"
+
+
+class _Perceptron(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share: parameters, fitting, saving."""
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (64, 64),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0,
+        batch_size: Any = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        random_state: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        recipe: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.random_state = random_state
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.recipe = recipe
+        self.config = config
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def save(self, path: str) -> None:
+        """Write the model file, which the command line takes: `mlp predict weights.npz`; raises OutputError."""
+        check_is_fitted(self)
+        self.model_.save(path)
+
+    @classmethod
+    def load(cls, path: str) -> Self:
+        """An estimator that answers by a model file; raises ModelFileError, and ValueError for another task."""
+        model, estimator = load(path), cls()
+        if model.task not in estimator._tasks:
+            raise ValueError(f"{path}: a model of {model.task}, which {cls.__name__} does not predict.")
+        estimator._take(model)
+        estimator.n_features_in_ = len(model.columns)
+        estimator.feature_names_in_ = np.asarray(model.columns, object)
+        return estimator
+
+    _tasks: tuple[str, ...] = ()
+
+    def _take(self, model: TrainedModel) -> None:
+        self.model_ = model
+        self.n_iter_ = 0 if model.history is None else int(model.history["epoch"].max())
+        self.n_layers_ = len(model.layers)
+        self.n_outputs_ = model.layers[-1]
+
+    @property
+    def coefs_(self) -> list[NDArray[Any]]:
+        """The weight matrices as scikit-learn has them, (n_in, n_out); of several members those of the first."""
+        return [tensor.T for tensor in self._tensors("W")]
+
+    @property
+    def intercepts_(self) -> list[NDArray[Any]]:
+        """The biases (n_out,)."""
+        return self._tensors("b")
+
+    def _tensors(self, letter: str) -> list[NDArray[Any]]:
+        check_is_fitted(self)
+        prefix = "m1." if "m1.W1" in self.model_.weights else ""
+        names = (f"{prefix}{letter}{number}" for number in range(1, self.n_layers_))
+        return [self.model_.weights[name] for name in names]
+
+    def _fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str) -> Self:
+        """Train on rows and targets (n_rows, n_targets)."""
+        frame = self._frame(X, reset=True)
+        check_consistent_length(frame, y)
+        targets = _free(["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns)
+        if len(frame) < 2:
+            raise ValueError(f"n_samples={len(frame)}: two rows at least are needed to learn from.")
+        columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
+        whole = frame.assign(**columns)
+        weights = _weights(sample_weight, frame)
+        if weights is not None:
+            whole = whole.assign(**{_free([WEIGHT], whole.columns)[0]: weights})
+        try:
+            config = self._config(whole, targets, task, None if weights is None else str(whole.columns[-1]))
+            self._take(train(config, whole))
+        except MlpError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def _config(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
+        """The config that the parameters say for these rows."""
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+        if self.recipe is not None and self.recipe not in RECIPES:
+            raise ValueError(f"recipe: must be None or one of {', '.join(RECIPES)}, got {self.recipe!r}.")
+        if self.recipe is not None:
+            table = table_from_frame(frame if weight is None else frame.drop(columns=weight))
+            text = starter_for(table, tuple(targets), "rows", self.recipe, task).text
+            config = cast(dict[str, Any], parse_yaml(text, f"recipe {self.recipe}")[0])
+            config["data"].pop("train")
+        else:
+            config = self._perceptron(frame, targets, task, weight)
+            config["data"]["target"] = targets if len(targets) > 1 else targets[0]
+        config["task"] = task
+        config["data"] |= {} if weight is None else {"weight": weight}
+        config["training"]["seed"] = int(seed)
+        return _merged(config, self.config or {})
+
+    def _perceptron(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
+        """The network and its training where no recipe chooses them."""
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
+        optimizer: dict[str, Any] = {"name": self.solver, "learning_rate": self.learning_rate_init}
+        optimizer |= {"weight_decay": self.alpha}
+        if self.solver == "sgd":
+            optimizer |= {"momentum": self.momentum, "nesterov": self.nesterovs_momentum and self.momentum > 0}
+        is_double = bool((frame.drop(columns=targets).dtypes == np.float64).all())
+        size = min(MOST_IN_BATCH, len(frame)) if self.batch_size == "auto" else self.batch_size
+        patience = {"patience": self.n_iter_no_change} if self.early_stopping else None
+        data: dict[str, Any] = {"validation": self.validation_fraction if self.early_stopping else None}
+        if self._is_array:  # numbers, whatever they look like
+            data["columns"] = {name: "number" for name in frame.columns if name not in targets and name != weight}
+        if task == "classification":
+            data.setdefault("columns", {})[targets[0]] = {"role": "category", "missing": []}
+        return {
+            "data": data,
+            "model": {
+                "layers": ["auto", *sizes, "auto"],
+                "activation": ACTIVATIONS.get(self.activation, self.activation),
+            },
+            "training": {
+                "optimizer": optimizer,
+                "batch_size": size,
+                "epochs": self.max_iter,
+                "early_stopping": patience,
+                "dtype": "float64" if is_double else "float32",
+            },
+        }
+
+    def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
+        """Rows as a data frame; arrays are checked as scikit-learn checks them, and their columns are named x0, x1."""
+        if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if reset:
+                self._is_array = False
+            return X.set_axis([str(name) for name in X.columns], axis="columns")
+        if not reset and not self._is_array:
+            validate_data(self, X, reset=False, skip_check_array=True)
+            return cast(pd.DataFrame, X)
+        names = [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else None
+        array = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        if reset:
+            self._is_array = True
+            self._names = names or [f"x{number}" for number in range(array.shape[1])]
+        return pd.DataFrame(array, columns=self._names)
+
+    _is_array = True
+    _names: list[str]
+
+
+class MLPClassifier(ClassifierMixin, _Perceptron):  # type: ignore[misc]
+    """A perceptron that predicts classes, or several yes/no columns; see the module.
+
+    `recipe` is one of "strong", "fast" and "textbook": what `mlp init` would write for these rows; of the other
+    parameters only `random_state` counts then. `config` has further keys of the config, which count most.
+    """
+
+    _tasks = ("classification", "multilabel")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = False
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows X (n_rows, n_columns) and labels y (n_rows,), or 0 and 1 (n_rows, n_targets).
+
+        Raises ValueError for rows, labels or parameters that do not do.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        check_classification_targets(y)
+        kind = type_of_target(y)
+        is_multilabel = kind == "multilabel-indicator"
+        labels = check_array(y, accept_sparse=False, dtype=None) if is_multilabel else column_or_1d(y, warn=True)
+        found = np.unique(labels)
+        weights = _weights(sample_weight, labels)
+        counted = found if weights is None else np.unique(labels[weights > 0])
+        if len(labels) and len(counted) < 2:
+            raise ValueError(f"two classes at least are needed; the rows have one class: {counted.tolist()}.")
+        self.classes_ = np.arange(labels.shape[1]) if is_multilabel else found
+        self._fit(
+            X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
+        )
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
+        check_is_fitted(self)
+        answers = self._answered("predict", self._frame(X))
+        if isinstance(answers, pd.DataFrame):
+            return answers.to_numpy().astype(np.int64)
+        places = {_key(label): place for place, label in enumerate(self.classes_.tolist())}
+        return cast(NDArray[Any], self.classes_[[places[_key(label)] for label in answers.tolist()]])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities (n_rows, n_classes) in the order of `classes_`, or of yes (n_rows, n_targets)."""
+        check_is_fitted(self)
+        found = cast(NDArray[np.float64], self._answered("predict_proba", self._frame(X)))
+        if self.model_.task == "multilabel":
+            return found
+        order = {_key(label): place for place, label in enumerate(self.model_.labels)}
+        return found[:, [order[_key(label)] for label in self.classes_.tolist()]]
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Their logarithms."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _answered(self, method: str, frame: pd.DataFrame) -> Any:
+        try:
+            return getattr(self.model_, method)(frame)
+        except MlpError as error:
+            raise ValueError(str(error)) from error
+
+    def _take(self, model: TrainedModel) -> None:
+        super()._take(model)
+        if not hasattr(self, "classes_"):  # loaded
+            several = np.arange(len(model.targets))
+            self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else several
+
+
+class MLPRegressor(RegressorMixin, _Perceptron):  # type: ignore[misc]
+    """A perceptron that predicts one number or several; see the module and `MLPClassifier`."""
+
+    _tasks = ("regression",)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows X (n_rows, n_columns) and numbers y (n_rows,) or (n_rows, n_targets).
+
+        Raises ValueError for rows, numbers or parameters that do not do.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        self._is_flat = numbers.ndim == 1
+        return self._fit(X, numbers.reshape(len(numbers), -1), sample_weight, "regression")
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The number of each row (n_rows,), or (n_rows, n_targets) as in `fit`."""
+        check_is_fitted(self)
+        try:
+            answers = self.model_.predict(self._frame(X)).to_numpy()
+        except MlpError as error:
+            raise ValueError(str(error)) from error
+        return answers.reshape(len(answers), -1) if not self._is_flat else answers
+
+    _is_flat = True
+
+
+def _weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:
+    """The weight of each row; raises ValueError for weights that do not do."""
+    if sample_weight is None:
+        return None
+    weights = cast(
+        NDArray[np.float64], _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    )
+    if not weights.any():
+        raise ValueError("sample_weight: the weight of every row is zero.")
+    return weights
+
+
+def _merged(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with further keys, section by section."""
+    found = dict(config)
+    for key, value in more.items():
+        inner = found.get(key)
+        found[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return found
+
+
+def _key(label: Any) -> Any:
+    """A label without what reading a table takes away: blanks around a text."""
+    return label.strip() if isinstance(label, str) else label
+
+
+def _free(names: list[str], taken: Any) -> list[str]:
+    """Names that no column has."""
+    found = []
+    for name in names:
+        while name in taken:
+            name += "_"
+        found.append(name)
+    return found
