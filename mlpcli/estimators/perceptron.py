@@ -1,8 +1,4 @@
-"""scikit-learn's estimators around a model: `MLPClassifier` and `MLPRegressor`, for pipelines and searches.
-
-Parameters that scikit-learn's own perceptrons have mean what they mean there. Data frames may hold texts, dates and
-missing cells. docs/python.md has examples.
-"""
+"""What both estimators share: parameters, fitting, saving."""
 
 from collections.abc import Mapping
 from typing import Any, Self, cast
@@ -10,14 +6,12 @@ from typing import Any, Self, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
@@ -33,7 +27,7 @@ MOST_IN_BATCH = 200
 WEIGHT = "sample_weight"
 
 
-class _Perceptron(BaseEstimator):  # type: ignore[misc]
+class Perceptron(BaseEstimator):  # type: ignore[misc]
     """What both estimators share: parameters, fitting, saving."""
 
     def __init__(
@@ -126,7 +120,7 @@ class _Perceptron(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"n_samples={len(frame)}: two rows at least are needed to learn from.")
         columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
         whole = frame.assign(**columns)
-        weights = _weights(sample_weight, frame)
+        weights = checked_weights(sample_weight, frame)
         if weights is not None:
             whole = whole.assign(**{_free([WEIGHT], whole.columns)[0]: weights})
         try:
@@ -207,108 +201,7 @@ class _Perceptron(BaseEstimator):  # type: ignore[misc]
     _names: list[str]
 
 
-class MLPClassifier(ClassifierMixin, _Perceptron):  # type: ignore[misc]
-    """A perceptron that predicts classes, or several yes/no columns; see the module.
-
-    `recipe` is one of "strong", "fast" and "textbook": what `mlp init` would write for these rows; of the other
-    parameters only `random_state` counts then. `config` has further keys of the config, which count most.
-    """
-
-    _tasks = ("classification", "multilabel")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        tags.target_tags.multi_output = False
-        return tags
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on rows X (n_rows, n_columns) and labels y (n_rows,), or 0 and 1 (n_rows, n_targets).
-
-        Raises ValueError for rows, labels or parameters that do not do.
-        """
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        check_classification_targets(y)
-        kind = type_of_target(y)
-        is_multilabel = kind == "multilabel-indicator"
-        labels = check_array(y, accept_sparse=False, dtype=None) if is_multilabel else column_or_1d(y, warn=True)
-        found = np.unique(labels)
-        weights = _weights(sample_weight, labels)
-        counted = found if weights is None else np.unique(labels[weights > 0])
-        if len(labels) and len(counted) < 2:
-            raise ValueError(f"two classes at least are needed; the rows have one class: {counted.tolist()}.")
-        self.classes_ = np.arange(labels.shape[1]) if is_multilabel else found
-        self._fit(
-            X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
-        )
-        return self
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
-        check_is_fitted(self)
-        answers = self._answered("predict", self._frame(X))
-        if isinstance(answers, pd.DataFrame):
-            return answers.to_numpy().astype(np.int64)
-        places = {_key(label): place for place, label in enumerate(self.classes_.tolist())}
-        return cast(NDArray[Any], self.classes_[[places[_key(label)] for label in answers.tolist()]])
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities (n_rows, n_classes) in the order of `classes_`, or of yes (n_rows, n_targets)."""
-        check_is_fitted(self)
-        found = cast(NDArray[np.float64], self._answered("predict_proba", self._frame(X)))
-        if self.model_.task == "multilabel":
-            return found
-        order = {_key(label): place for place, label in enumerate(self.model_.labels)}
-        return found[:, [order[_key(label)] for label in self.classes_.tolist()]]
-
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Their logarithms."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def _answered(self, method: str, frame: pd.DataFrame) -> Any:
-        try:
-            return getattr(self.model_, method)(frame)
-        except MlpError as error:
-            raise ValueError(str(error)) from error
-
-    def _take(self, model: TrainedModel) -> None:
-        super()._take(model)
-        if not hasattr(self, "classes_"):  # loaded
-            several = np.arange(len(model.targets))
-            self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else several
-
-
-class MLPRegressor(RegressorMixin, _Perceptron):  # type: ignore[misc]
-    """A perceptron that predicts one number or several; see the module and `MLPClassifier`."""
-
-    _tasks = ("regression",)
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on rows X (n_rows, n_columns) and numbers y (n_rows,) or (n_rows, n_targets).
-
-        Raises ValueError for rows, numbers or parameters that do not do.
-        """
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        self._is_flat = numbers.ndim == 1
-        return self._fit(X, numbers.reshape(len(numbers), -1), sample_weight, "regression")
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """The number of each row (n_rows,), or (n_rows, n_targets) as in `fit`."""
-        check_is_fitted(self)
-        try:
-            answers = self.model_.predict(self._frame(X)).to_numpy()
-        except MlpError as error:
-            raise ValueError(str(error)) from error
-        return answers.reshape(len(answers), -1) if not self._is_flat else answers
-
-    _is_flat = True
-
-
-def _weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:
+def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:
     """The weight of each row; raises ValueError for weights that do not do."""
     if sample_weight is None:
         return None
@@ -329,7 +222,7 @@ def _merged(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _key(label: Any) -> Any:
+def key_of(label: Any) -> Any:
     """A label without what reading a table takes away: blanks around a text."""
     return label.strip() if isinstance(label, str) else label
 

@@ -1,0 +1,116 @@
+"""The two estimators."""
+
+from typing import Any, Self, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from mlpcli.api import TrainedModel
+from mlpcli.errors import MlpError
+from mlpcli.estimators.perceptron import Perceptron, checked_weights, key_of
+
+
+class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
+    """A perceptron that predicts classes, or several yes/no columns; see the module.
+
+    `recipe` is one of "strong", "fast" and "textbook": what `mlp init` would write for these rows; of the other
+    parameters only `random_state` counts then. `config` has further keys of the config, which count most.
+    """
+
+    _tasks = ("classification", "multilabel")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = False
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows X (n_rows, n_columns) and labels y (n_rows,), or 0 and 1 (n_rows, n_targets).
+
+        Raises ValueError for rows, labels or parameters that do not do.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        check_classification_targets(y)
+        kind = type_of_target(y)
+        is_multilabel = kind == "multilabel-indicator"
+        labels = check_array(y, accept_sparse=False, dtype=None) if is_multilabel else column_or_1d(y, warn=True)
+        found = np.unique(labels)
+        weights = checked_weights(sample_weight, labels)
+        counted = found if weights is None else np.unique(labels[weights > 0])
+        if len(labels) and len(counted) < 2:
+            raise ValueError(f"two classes at least are needed; the rows have one class: {counted.tolist()}.")
+        self.classes_ = np.arange(labels.shape[1]) if is_multilabel else found
+        self._fit(
+            X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
+        )
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
+        check_is_fitted(self)
+        answers = self._answered("predict", self._frame(X))
+        if isinstance(answers, pd.DataFrame):
+            return answers.to_numpy().astype(np.int64)
+        places = {key_of(label): place for place, label in enumerate(self.classes_.tolist())}
+        return cast(NDArray[Any], self.classes_[[places[key_of(label)] for label in answers.tolist()]])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities (n_rows, n_classes) in the order of `classes_`, or of yes (n_rows, n_targets)."""
+        check_is_fitted(self)
+        found = cast(NDArray[np.float64], self._answered("predict_proba", self._frame(X)))
+        if self.model_.task == "multilabel":
+            return found
+        order = {key_of(label): place for place, label in enumerate(self.model_.labels)}
+        return found[:, [order[key_of(label)] for label in self.classes_.tolist()]]
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Their logarithms."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _answered(self, method: str, frame: pd.DataFrame) -> Any:
+        try:
+            return getattr(self.model_, method)(frame)
+        except MlpError as error:
+            raise ValueError(str(error)) from error
+
+    def _take(self, model: TrainedModel) -> None:
+        super()._take(model)
+        if not hasattr(self, "classes_"):  # loaded
+            several = np.arange(len(model.targets))
+            self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else several
+
+
+class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
+    """A perceptron that predicts one number or several; see the module and `MLPClassifier`."""
+
+    _tasks = ("regression",)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows X (n_rows, n_columns) and numbers y (n_rows,) or (n_rows, n_targets).
+
+        Raises ValueError for rows, numbers or parameters that do not do.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        self._is_flat = numbers.ndim == 1
+        return self._fit(X, numbers.reshape(len(numbers), -1), sample_weight, "regression")
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The number of each row (n_rows,), or (n_rows, n_targets) as in `fit`."""
+        check_is_fitted(self)
+        try:
+            answers = self.model_.predict(self._frame(X)).to_numpy()
+        except MlpError as error:
+            raise ValueError(str(error)) from error
+        return answers.reshape(len(answers), -1) if not self._is_flat else answers
+
+    _is_flat = True
