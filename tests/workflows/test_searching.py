@@ -9,11 +9,17 @@ import pytest
 pytest.importorskip("optuna", reason="the extra search is not installed")
 
 from mlpcli.config.loading import config_from_mapping
+from mlpcli.search.space import space_of
+from mlpcli.search.study import First, Study, Trial
+from mlpcli.storage.run_directory import WEIGHTS
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
 from mlpcli.workflows.preparing.tables import read_training_table
+from mlpcli.workflows.searching.folder import SearchFolder
 from mlpcli.workflows.searching.put_aside import put_aside
+from mlpcli.workflows.searching.queue import TrialQueue
+from mlpcli.workflows.searching.trial import TrialResult, TrialRunner, TrialSetup
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import DATA, write_csv
@@ -89,3 +95,44 @@ def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
 def test_data_that_depends_on_a_key_is_not_used_again(change):
     base = {"data": {"train": "a.csv", "target": "y"}}
     assert of_the_rows(config_from_mapping(base)) != of_the_rows(config_from_mapping({**base, **change}))
+
+
+class Silent:
+    def trial(self, trial, best):
+        pass
+
+
+def test_the_winner_has_a_model_where_it_began_again_and_is_as_good_as_a_later_trial_that_was_done(folder):
+    data = {"train": str(DATA / "penguins.csv"), "target": "species", "validation": 0.2}
+    search = {"space": {"model.dropout": {"uniform": [0.0, 0.5]}}}
+    config = config_from_mapping({"data": data, "training": {"epochs": 2}, "search": search})
+    prepared = prepare(config)
+    runner = TrialRunner(TrialSetup(read_training_table(config), prepared, "accuracy", 1))
+    first = [First(f"recipe {number}", config) for number in range(3)]
+
+    def opened(place):
+        study = Study(place.journal, space_of(config), config, first, higher_is_better=True, seed=0)
+        study.begin({"data": "abc"})
+        return study, TrialQueue(study, place, "accuracy", Silent(), 3, None, False)
+
+    def run(task):
+        return runner.run(task, lambda epoch, score: False, lambda: False)
+
+    with SearchFolder("s") as place:
+        place.begin(False)
+        study, queue = opened(place)
+        zeroth = queue.next()
+        queue.done(zeroth, TrialResult(Trial(0, "complete", 0.0, {}, "recipe 0"), {WEIGHTS: b"0"}))
+        queue.next()  # trial 1, which is under way when the search is killed
+        last = queue.next()
+        queue.done(last, run(last))
+        assert study.best.number == 2
+        study.close()
+
+        study, queue = opened(place)
+        again = queue.next()
+        assert again.proposal.number == 1
+        queue.done(again, run(again))
+        assert study.best.number == 1
+        assert {name.name for name in (folder / "s/trials").glob("*") if (name / WEIGHTS).exists()} == {"0000", "0001"}
+        study.close()

@@ -50,7 +50,7 @@ class TrialSetup:
 
 @dataclass(frozen=True)
 class TrialTask:
-    """A trial to run; `best` is the best score so far, which it must beat for its model to be kept."""
+    """A trial to run; `best` is the best score so far: the model of a trial that is worse is not kept."""
 
     proposal: Proposal
     best: float | None
@@ -154,7 +154,7 @@ class TrialRunner:
                 return TrialResult(ended("failed", None, n_epochs, f"{metric} is not defined on the validation rows"))
             trial = ended("complete", float(score), n_epochs)
             found = flat_metrics(outcome, trial.seconds)
-            if trial.number == 0 or task.best is None or _beats(score, task.best, metric):
+            if trial.number == 0 or task.best is None or _is_as_good(score, task.best, metric):
                 files[WEIGHTS] = encode_model(outcome.model)
         files[METRICS] = (json.dumps(found, indent=2, allow_nan=False) + "\n").encode()
         return TrialResult(trial, files)
@@ -208,8 +208,9 @@ def _reported(prepared: Prepared) -> frozenset[int]:
     return frozenset(ceil(n_epochs * place / MOST_REPORTS) for place in range(1, MOST_REPORTS + 1))
 
 
-def _beats(score: float, best: float, metric: str) -> bool:
-    return score > best if metric_is_gain(metric) else score < best
+def _is_as_good(score: float, best: float, metric: str) -> bool:
+    # Of equals the first wins, and a trial that began again may be before the best of those that are done.
+    return score >= best if metric_is_gain(metric) else score <= best
 
 
 def _csv(rows: Sequence[Mapping[str, float | None]]) -> bytes:
