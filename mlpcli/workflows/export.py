@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
-from mlpcli.export.agreement import Agreement, agreement, tried_rows
+from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows
 from mlpcli.export.c_names import identifier
 from mlpcli.export.c_source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
@@ -21,6 +21,8 @@ from mlpcli.storage.strict_json import format_json
 
 # Above it an exported model is not the model.
 LARGEST_DIFFERENCE = 1e-4
+# Plain Python multiplies about so many numbers in two seconds; a large model is tried on fewer rows.
+TRIED_NUMBERS, FEWEST_DRAWN = 20_000_000, 20
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def export(request: ExportRequest) -> ExportResult:
 
 def _tried(model: Model, run: Answer, request: ExportRequest) -> Agreement:
     """How the exported model answers rows made for it; raises GateMissed where it does not answer as the model does."""
-    found = agreement(model, tried_rows(model), run)
+    n_drawn = max(FEWEST_DRAWN, min(DRAWN_ROWS, TRIED_NUMBERS // model.ensemble.n_parameters))
+    found = agreement(model, tried_rows(model, n_drawn), run)
     if found.n_labels or not found.difference <= LARGEST_DIFFERENCE:
         raise GateMissed(
             f"{request.weights}: in {request.language} the model answers otherwise ({found.n_labels} of "
