@@ -13,6 +13,7 @@ from mlpcli.export.sql_answers import answers, labels
 from mlpcli.export.sql_cells import inputs, read_cells
 from mlpcli.export.sql_steps import Dialect, Steps, Vector, literal, number, power, quoted, total
 from mlpcli.export.standalone.predictor import answer_columns
+from mlpcli.messages import count
 
 # Of the weights and of the knots of scalers: databases take minutes to plan a longer query.
 MOST_NUMBERS = 20_000
@@ -28,7 +29,8 @@ def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = 
     size = n_numbers([model])
     if size > MOST_NUMBERS:
         raise MlpError(
-            f"--to sql: the model has {size:,} numbers, more than the {MOST_NUMBERS:,} that a query can carry.\n"
+            f"--to sql: the model has {count(size, 'number')} (weights, and those that scale columns), more than the "
+            f"{count(MOST_NUMBERS, 'number')} that a query can carry.\n"
             "Train a smaller network without members, or choose another language."
         )
     steps = Steps(dialect, table, kept)

@@ -212,3 +212,14 @@ def test_the_highest_point_is_in_the_first_row_and_the_lowest_in_the_last(values
     plotted = ["".join(cell.text for cell in line) for line in lines[:10]]
     assert BRAILLE.search(plotted[0])
     assert BRAILLE.search(plotted[-1])
+
+
+@pytest.mark.parametrize("n_epochs", [2, 3, 5, 11, 100])
+@pytest.mark.parametrize("width", [60, 80, 97])
+@pytest.mark.parametrize("name", ["a", "cal", "validation"])
+def test_the_x_axis_has_whole_epochs_and_its_whole_name(n_epochs, width, name):
+    curve = Curve(name, range(n_epochs), [float(value) for value in range(n_epochs)])
+    *labels, title = "".join(cell.text for cell in chart_lines(Chart([curve], "epoch"), width)[-1]).split()
+    assert title == "epoch"
+    assert labels
+    assert all(label.isdigit() for label in labels)

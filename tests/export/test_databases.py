@@ -213,7 +213,7 @@ def test_a_model_too_large_for_a_query_is_refused(tmp_path):
     weights = train(tmp_path, data, model={"layers": ["auto", 200, 200, "auto"]})
     ended = mlp("export", weights, "--to", "sql", "-o", tmp_path / "it.sql")
     assert ended.code == 2
-    assert "more than the 20,000 that a query can carry" in ended.stderr
+    assert "more than the 20 000 numbers that a query can carry" in ended.stderr
     assert not (tmp_path / "it.sql").exists()
 
 

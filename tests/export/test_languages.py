@@ -3,6 +3,7 @@
 import ast
 import csv
 import json
+import os
 import subprocess
 import sys
 from datetime import date, datetime, timedelta, timezone
@@ -59,6 +60,22 @@ def test_the_program_answers_a_file_as_predict_does(models, name, tmp_path):
                 if key in ("label", "hot", "wet")
                 else float(one[key]) == pytest.approx(float(cell), 1e-4)
             )
+
+
+@pytest.mark.parametrize("n_rows", [1, 3000])
+def test_the_program_ends_quietly_where_nobody_reads_its_answers(models, n_rows, tmp_path):
+    done("export", models["numbers"], "--to", "python", "-o", tmp_path / "it.py", "--no-check")
+    lines = write_table(tmp_path / "rows.csv", 60).read_bytes().splitlines(keepends=True)
+    (tmp_path / "long.csv").write_bytes(lines[0] + b"".join((lines[1:] * 50)[:n_rows]))
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with (tmp_path / "long.csv").open("rb") as rows:
+        ended = subprocess.run(
+            [sys.executable, "-I", "-S", tmp_path / "it.py"],
+            stdin=rows, stdout=write_end, stderr=subprocess.PIPE, timeout=60,
+        )  # fmt: skip
+    os.close(write_end)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_cells_may_be_numbers_booleans_dates_and_none(models):

@@ -66,7 +66,10 @@ def _ends(curves: Sequence[Curve], y_axis: "_Axis", rows: int) -> dict[int, int]
 
 def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -> list[list[Cell]]:
     """The x axis with its mark, the numbers below it, and its name behind them."""
-    places = {axis.dot(value) // 2: text for value, text in axis.ticks(max(columns // 12, 2))}
+    ticks = axis.ticks(max(columns // 12, 2))
+    if all(float(x).is_integer() for curve in chart.curves for x in curve.x):  # there is no half epoch
+        ticks = [(value, label) for value, label in ticks if float(value).is_integer()] or ticks
+    places = {axis.dot(value) // 2: label for value, label in ticks}
     rule = ["┬" if column in places else "─" for column in range(columns)]
     text = ""
     for place, label in sorted(places.items()):
@@ -78,6 +81,10 @@ def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -
         column = axis.dot(chart.marked) // 2
         before, after = "".join(rule[:column]), "".join(rule[column + 1 :])
         line = [Cell(f"{'':>{left}} └{before}", "faint"), Cell(MARK, "good"), Cell(after, "faint")]
+    # Short names of curves leave little room behind the plot: the last number gives way to the name of the axis.
+    room = width - left - 2 - len("  ") - display_width(chart.x_name)
+    if display_width(text) > room:
+        text = text[: max(text.rfind(" ", 0, max(room, 0) + 1), 0)].rstrip()
     return [line, [Cell(f"{'':>{left}}  {text}  {chart.x_name}"[:width], "faint")]]
 
 

@@ -1,6 +1,7 @@
 """Rows in, answers out; and a filter of CSV."""
 
 import math
+import os
 import sys
 from collections.abc import Mapping
 from csv import DictReader, writer
@@ -84,7 +85,10 @@ def answer_columns(target: Mapping[str, Any]) -> list[str]:
 
 
 def main(predictor: Predictor) -> int:
-    """Answer the rows of a CSV table from standard input on standard output; 2 for a row that cannot be answered."""
+    """Answer the rows of a CSV table from standard input on standard output.
+
+    Returns 2 for a row that cannot be answered, and 141, as the shell says it, where nobody reads the answers any more.
+    """
     out, is_begun = writer(sys.stdout, lineterminator="\n"), False
     rows = DictReader(line for line in sys.stdin)
     rows.fieldnames = [name.strip() for name in rows.fieldnames or []]
@@ -95,6 +99,11 @@ def main(predictor: Predictor) -> int:
                 out.writerow(answer)
                 is_begun = True
             out.writerow(answer.values())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would complain of the pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except ValueError as error:
         sys.stderr.write(f"standard input:{rows.line_num}: {error}\n")
         return 2

@@ -11,6 +11,7 @@ from mlpcli.evaluation.fold_scores import FoldScores, summarize
 from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
 from mlpcli.evaluation.intervals import gate_names, interval_ends
 from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
+from mlpcli.messages import count
 from mlpcli.storage.fold_file import FoldRecord, Scores
 from mlpcli.workflows.baseline import far_worse
 from mlpcli.workflows.cross_validation.folds import FoldOptions
@@ -67,7 +68,7 @@ class CvResult:
     def coverage(self) -> str:
         """What the intervals are of, and what they leave out."""
         percent = f"{100.0 * self.confidence:.4g} %"
-        of = f"the mean score of models that are trained on {self.n_train} rows like these"
+        of = f"the mean score of models that are trained on {count(self.n_train, 'row')} like these"
         spans = ", scored on later ones" if self.are_ahead else ""
         kept = " Scaling, levels and bins were learnt of all rows (--keep)." if self.has_model else ""
         return (
