@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows
@@ -19,6 +19,7 @@ from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.strict_json import format_json
 
+STANDARD_OUTPUT = "-"
 # Above it an exported model is not the model.
 LARGEST_DIFFERENCE = 1e-4
 # Plain Python multiplies about so many numbers in two seconds; a large model is tried on fewer rows.
@@ -27,7 +28,10 @@ TRIED_NUMBERS, FEWEST_DRAWN = 20_000_000, 20
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to write where; `dialect`, `table` and `keep` are of SQL. Without `is_tried` the file is not run first."""
+    """What to write where; `dialect`, `table` and `keep` are of SQL. Without `is_tried` the file is not run first.
+
+    Under the path - nothing is written: the bytes are in the result.
+    """
 
     weights: str
     language: str
@@ -44,7 +48,7 @@ class ExportResult:
 
     path: str
     language: str
-    n_bytes: int
+    data: bytes = field(repr=False)
     n_networks: int
     n_numbers: int
     has_labels: bool
@@ -71,6 +75,7 @@ def export(request: ExportRequest) -> ExportResult:
         for option in ("dialect", "table", "keep"):
             if getattr(request, option) != getattr(usual, option):
                 raise MlpError(f"--{option} is of SQL. Write --to sql, or leave it out.")
+    _refuse_to_replace(request)
     model = load_model(request.weights)
     description = describe(model)
     exported = LANGUAGES[request.language](model, description, request)
@@ -78,12 +83,19 @@ def export(request: ExportRequest) -> ExportResult:
     tried = None if reason or exported.run is None else _tried(model, exported.run, request)
     if exported.beside is not None:
         write_file(*exported.beside)
-    write_file(request.path, exported.data)
+    if request.path != STANDARD_OUTPUT:
+        write_file(request.path, exported.data)
     networks = description["networks"]
     return ExportResult(
-        request.path, request.language, len(exported.data), len(networks), n_numbers(networks),
+        request.path, request.language, exported.data, len(networks), n_numbers(networks),
         model.target.task != "regression", tried, reason,
     )  # fmt: skip
+
+
+def _refuse_to_replace(request: ExportRequest) -> None:
+    both = (request.path, request.weights)
+    if all(map(os.path.exists, both)) and os.path.samefile(*both):
+        raise MlpError(f"-o {request.path}: is the model itself. Name another file.")
 
 
 def _tried(model: Model, run: Answer, request: ExportRequest) -> Agreement:

@@ -4,6 +4,7 @@ import ast
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date, datetime, timedelta, timezone
@@ -196,6 +197,24 @@ def test_what_is_written_and_how_it_was_tried_is_told(models, tmp_path):
     assert document["bytes"] == (tmp_path / "it.json").stat().st_size
 
 
+def test_standard_output_gets_the_file_and_nothing_else(models, tmp_path):
+    done("export", models["plain"], "--to", "sql", "-o", tmp_path / "it.sql")
+    ended = mlp("export", models["plain"], "--to", "sql", "-o", "-")
+    assert (ended.code, ended.stdout) == (0, (tmp_path / "it.sql").read_text())
+    assert ended.stderr.startswith("Tried on ")
+    assert not os.path.exists("-")
+
+
+def test_the_model_is_not_replaced_by_what_is_made_of_it(models, tmp_path):
+    path = tmp_path / "weights.npz"
+    shutil.copy(models["plain"], path)
+    before = path.read_bytes()
+    ended = mlp("export", path, "--to", "json", "-o", path)
+    assert ended.code == 2
+    assert "is the model itself" in ended.stderr
+    assert path.read_bytes() == before
+
+
 def ended_numbers(path):
     return load_model(str(path)).ensemble.n_parameters
 
@@ -206,6 +225,7 @@ def ended_numbers(path):
         (["--to", "pyton", "-o", "x"], "--to pyton: is no language. Did you mean python?"),
         (["--to", "python", "-o", "no/such/x.py"], "the folder no/such does not exist"),
         (["--to", "python"], "Missing option '--output'"),
+        (["--to", "python", "-o", "-", "--json"], "-o - and --json: two answers on standard output."),
     ],
 )
 def test_a_mistake_is_told(models, arguments, message, folder):

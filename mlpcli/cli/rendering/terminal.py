@@ -115,6 +115,13 @@ def coloured(line: Line) -> "Text":
     return Text.assemble(*((cell.text, STYLES[cell.tone]) for cell in line))
 
 
+def write_out(data: bytes) -> None:
+    """Write all of it to standard output, which without a buffer (PYTHONUNBUFFERED) may take a part at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) :]
+
+
 def _print(console: "Console", lines: Sequence[Line]) -> None:
     for line in lines:
         console.print(coloured(line))

@@ -7,6 +7,7 @@ import typer
 
 from mlpcli.cli.document import Document, Paragraph
 from mlpcli.cli.options import Html, Json, Markdown, Quiet, Weights, form_of
+from mlpcli.errors import MlpError
 from mlpcli.messages import count
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def export(
     weights: Weights,
     to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="onnx, python, c, sql or json.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write, or -.")],
     dialect: Annotated[str, typer.Option("--dialect", help="Of SQL: sqlite, postgresql or duckdb.")] = "sqlite",
     table: Annotated[str, typer.Option("--table", metavar="NAME", help="Of SQL: the table with the rows.")] = "data",
     keep: Annotated[
@@ -35,29 +36,40 @@ def export(
     Example: mlp export runs/penguins/weights.npz --to python -o penguins.py
     """
     from mlpcli.cli.progress.bars import shown_work
-    from mlpcli.cli.rendering.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen, write_out
     from mlpcli.workflows.export import ExportRequest
     from mlpcli.workflows.export import export as run_export
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
+    if output == "-" and form != "text":
+        raise MlpError(f"-o - and --{form}: two answers on standard output. Choose one, or name a file with -o.")
     kept = tuple(name.strip() for name in next(csv.reader([keep]), []) if name.strip())
     request = ExportRequest(weights, to, output, not no_check, dialect, table, kept)
     with shown_work(screen, "exporting"):
         result = run_export(request)
-    screen.give(document(result), as_json(result), form)
+    if output != "-":
+        screen.give(document(result), as_json(result), form)
+        return
+    write_out(result.data)
+    (screen.say if result.tried else screen.warn)(_how_tried(result))
 
 
 def document(result: "ExportResult") -> Document:
     """One line of what was written, and one of how it was tried."""
     title = f"Wrote {result.path}: {count(result.n_networks, 'network')}, {count(result.n_numbers, 'number')}."
     if result.tried is None:
-        return Document(title, notes=[f"not tried: {result.reason}"], heading="mlp export")
+        return Document(title, notes=[_how_tried(result)], heading="mlp export")
+    return Document(title, [Paragraph(_how_tried(result))], heading="mlp export")
+
+
+def _how_tried(result: "ExportResult") -> str:
+    if result.tried is None:
+        return f"not tried: {result.reason}"
     apart = f"{result.tried.difference:.1g}"
     found = f"probabilities differ by {apart} at most, no label does" if result.has_labels else f"by {apart} at most"
     if not result.has_labels:
         found = f"answers differ {found}, relative to their size or the spread of the target"
-    note = Paragraph(f"Tried on {count(result.tried.n_rows, 'row')}: {found}.")
-    return Document(title, [note], heading="mlp export")
+    return f"Tried on {count(result.tried.n_rows, 'row')}: {found}."
 
 
 def as_json(result: "ExportResult") -> dict[str, Any]:
@@ -66,7 +78,7 @@ def as_json(result: "ExportResult") -> dict[str, Any]:
     return {
         "path": result.path,
         "language": result.language,
-        "bytes": result.n_bytes,
+        "bytes": len(result.data),
         "networks": result.n_networks,
         "numbers": result.n_numbers,
         "tried": None if tried is None else {"rows": tried.n_rows, "largest_difference": tried.difference},

@@ -44,7 +44,7 @@ def predict(
     Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
     """
     from mlpcli.cli.progress.bars import shown_work
-    from mlpcli.cli.rendering.terminal import Screen
+    from mlpcli.cli.rendering.terminal import Screen, write_out
     from mlpcli.workflows.answered_chunks import PredictRequest
     from mlpcli.workflows.predict import describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
@@ -60,7 +60,7 @@ def predict(
     # A bar among rows that scroll by on the same terminal would spoil both.
     with nullcontext() if output == "-" and sys.stdout.isatty() else shown_work(screen):
         if output == "-":
-            summary = run_prediction(request, _write_out, JSON_LINES_FILE if json else output, place)
+            summary = run_prediction(request, write_out, JSON_LINES_FILE if json else output, place)
             sys.stdout.flush()
         else:
             summary = predict_to_file(request, output, place)
@@ -76,10 +76,3 @@ def _names(keep: str) -> tuple[str, ...]:
     """Names as a line of CSV: one with a comma in it stands in quotes."""
     names = next(csv.reader([keep]), [])
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-
-
-def _write_out(data: bytes) -> None:
-    """Write all of it to standard output, which without a buffer (PYTHONUNBUFFERED) may take a part at a time."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[sys.stdout.buffer.write(rest) :]

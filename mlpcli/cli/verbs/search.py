@@ -93,7 +93,7 @@ def document(result: "SearchResult") -> Document:
         (str(one.number), number(one.score), str(one.epochs), duration(one.seconds), _described(one, keys))
         for one in complete[:SHOWN]
     ]
-    more = f"and {len(complete) - SHOWN} more complete trials" if len(complete) > SHOWN else ""
+    more = f"and {count(len(complete) - SHOWN, 'more complete trial')}" if len(complete) > SHOWN else ""
     blocks: list[Block] = [Table(columns, rows, more=more), _judged_table(result)]
     if shown := [f"{keys.get(key, key)} {part:.0%}" for key, part in _mattered(result)]:
         blocks.append(Paragraph(f"What set the best trials apart: {' · '.join(shown)}"))
