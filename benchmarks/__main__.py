@@ -42,13 +42,14 @@ def main() -> None:
     parser.add_argument(
         "--only",
         metavar="NAME",
-        help="one work, table, verb, number of rows, series, kind of coverage or doctor, or alike or changed of drift",
+        help="one work, table, verb, number of rows, series, kind of coverage or doctor, recipe or split of chance, or "
+        "alike or changed of drift",
     )
     parser.add_argument(
         "--data", metavar="FOLDER", type=Path, help="process, intervals: holds NAME/{train,test}.csv.gz"
     )
     parser.add_argument(
-        "--page", metavar="FILE", type=Path, help="coverage, intervals: write the tables into this page too"
+        "--page", metavar="FILE", type=Path, help="coverage, chance, intervals: write the tables here too"
     )
     parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
     asked = parser.parse_args()
@@ -87,9 +88,13 @@ def _run(asked: argparse.Namespace) -> Any:
 
             return drift.run(asked.quick, asked.only)
         case "chance":
-            from benchmarks import chance
+            from benchmarks.chance import page as of_chance
 
-            return chance.run(asked.quick, asked.only)
+            found = of_chance.run(asked.quick, asked.only)
+            print(*of_chance.tables(found).values(), sep="\n\n")
+            if asked.page:
+                of_chance.write_page(asked.page, found)
+            return found
         case "search":
             from benchmarks import searching
 

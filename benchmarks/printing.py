@@ -30,6 +30,16 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), f"|{rule}|", *map(line, rows)])
 
 
+def write_between(path: Path, name: str, text: str) -> None:
+    """Put a text between the marks `<!-- NAME: begin -->` and `<!-- NAME: end -->` of a page; raises ValueError."""
+    begin, end = (f"<!-- {name}: {side} -->" for side in ("begin", "end"))
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, found_too, after = rest.partition(end)
+    if not found or not found_too:
+        raise ValueError(f"{path}: no {begin} and {end} to write between")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
 def print_machine(machine: dict[str, Any]) -> None:
     """One line on what was measured on."""
     versions = " · ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)

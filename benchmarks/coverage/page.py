@@ -5,9 +5,7 @@ from pathlib import Path
 
 from benchmarks.coverage.kinds import KINDS
 from benchmarks.coverage.simulating import Count
-from benchmarks.printing import markdown_table
-
-BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
+from benchmarks.printing import markdown_table, write_between
 
 
 def tables(counts: Sequence[Count]) -> str:
@@ -18,11 +16,7 @@ def tables(counts: Sequence[Count]) -> str:
 
 def write_page(path: Path, counts: Sequence[Count]) -> None:
     """Put the tables between the marks of the page; raises ValueError where it has none."""
-    before, found, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, found_too, after = rest.partition(END)
-    if not found or not found_too:
-        raise ValueError(f"{path}: no {BEGIN} and {END} to write between")
-    path.write_text(f"{before}{BEGIN}\n{tables(counts)}\n{END}{after}", encoding="utf-8")
+    write_between(path, "coverage", tables(counts))
 
 
 def _table(kind: str, counts: Sequence[Count]) -> str:

@@ -224,9 +224,8 @@ def roc_auc(inputs: ClassInputs) -> Floats:
 
 
 def average_precision(inputs: ClassInputs) -> Floats:
-    """Average precision; of more than two classes NaN where one does not occur in the truth."""
-    values = inputs.rankings.average_precision.mean(axis=-1)
-    return values if inputs.rows.n_classes == 2 else np.where(inputs.has_every_class, values, np.nan)
+    """Average precision; NaN where some class does not occur in the truth, or nothing else does."""
+    return np.asarray(inputs.rankings.average_precision.mean(axis=-1))
 
 
 def f1(inputs: ClassInputs) -> Floats:
@@ -265,7 +264,7 @@ def recall_macro(inputs: ClassInputs) -> Floats:
 
 
 def mcc(inputs: ClassInputs) -> Floats:
-    """Matthews correlation of truth and prediction for K classes; 0 where either has one class only."""
+    """Matthews correlation for K classes; 0 where all are predicted alike, NaN where the truth has one class only."""
     return margins.mcc(inputs.margins)
 
 

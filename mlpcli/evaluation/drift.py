@@ -17,6 +17,9 @@ FEWEST_LEFT = 1.0
 _TINY = 1e-17
 _IMPOSSIBLE = 1e-12
 _DOUBLINGS, _HALVINGS = 40, 40
+_FEW = 3  # rows of a small level
+# Of the level of the test, what each of four goes by: the largest new level, all, those of one row, the small ones.
+_PARTS_OF_LEVEL = (0.3, 0.3, 0.2, 0.2)
 
 
 def psi(before: Counts, now: Counts) -> float:
@@ -131,10 +134,12 @@ def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
     """Rows now of levels that were not there before, and a bound on the p-value that they are so many.
 
     `before` and `now` (n_levels,) are the rows of each level of either set. Were the sets dealt from one table, all c
-    rows of a level would be among the n_now by the chance h = C(n_now, c) / C(n_now + n_before, c). Two things count:
-    all the rows of such levels together, and those of the largest such level.
+    rows of a level would be among the n_now by the chance h = C(n_now, c) / C(n_now + n_before, c). These count: the
+    rows of the largest such level, and the rows of all such levels together, of all sizes and of small ones. Levels of
+    one row are the most telling where many are new by chance: of the others the sizes hold less news than noise.
     """
-    n_before, n_now, found = int(before.sum()), int(now.sum()), int(now[before == 0].sum())
+    n_before, n_now, is_new = int(before.sum()), int(now.sum()), before == 0
+    found = int(now[is_new].sum())
     if not n_before or not found:
         return found, 1.0
     together = before + now
@@ -142,14 +147,27 @@ def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
     log_h = np.asarray([_log_all_of(size, n_now, n_before) for size in sizes.tolist()])
     # The chance, at most, that any level of this size or a larger one is all new.
     chances = np.cumsum((n_levels * np.exp(log_h))[::-1])[::-1]
-    of_largest = float(chances[np.searchsorted(sizes, now[before == 0].max())])
-    of_all = 1.0
-    if found > np.sum(n_levels * sizes * np.exp(log_h)):
-        # Large levels are as good as never new; apart, they leave the bound of the others sharp.
-        n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
-        apart = float(chances[n_small]) if n_small < len(chances) else 0.0
-        of_all = apart + _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], found)
-    return found, min(2.0 * min(of_largest, of_all), 1.0)
+    seen_once, few = together == 1, sizes <= _FEW
+    bounds = (
+        float(chances[np.searchsorted(sizes, now[is_new].max())]),
+        _bound_on_sum(sizes, n_levels, log_h, found),
+        # Dealing single rows is drawing without replacement.
+        fisher_exact_greater(int(before[seen_once].sum()), n_before, int(now[seen_once].sum()), n_now),
+        _bound_on_sum(sizes[few], n_levels[few], log_h[few], int(now[is_new & (now <= _FEW)].sum())),
+    )
+    return found, min(1.0, *(bound / part for bound, part in zip(bounds, _PARTS_OF_LEVEL, strict=True)))
+
+
+def _bound_on_sum(sizes: Counts, n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:
+    """At most the chance that so many levels of these sizes have `found` rows or more that are new."""
+    expected = n_levels * np.exp(log_h)
+    if found <= np.sum(expected * sizes):
+        return 1.0
+    # Large levels are as good as never new; apart, they leave the bound of the others sharp.
+    chances = np.cumsum(expected[::-1])[::-1]
+    n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
+    apart = float(chances[n_small]) if n_small < len(chances) else 0.0
+    return apart + _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], found)
 
 
 def unseen_rate(counts: Counts) -> float:

@@ -13,7 +13,8 @@ from mlpcli.evaluation.metrics import ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES, Metric
 from mlpcli.evaluation.uncertainty import pseudo_values
 from mlpcli.evaluation.uncertainty.of_numbers import fewest_rows_reason
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson
-from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
+from mlpcli.evaluation.uncertainty.skewed_means import mean_interval
+from mlpcli.evaluation.uncertainty.tails import AMOUNTS, SQUARES, TailRule, why_heavy, widening
 
 INTERVAL_METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -91,16 +92,24 @@ class RowScores:
         if reason := self._why_none(metric, values):
             return no_interval(reason)
         of_rows = pseudo_values.of_mean_loss(values, self.weights)
-        low, high = mean_interval(of_rows if self.weights is None else of_rows[self.weights > 0], confidence)
-        return Interval(max(low, 0.0), high)
+        of_rows = of_rows if self.weights is None else of_rows[self.weights > 0]
+        low, high = mean_interval(of_rows, confidence)
+        wider = widening(self._losses(values), _tail_rule(metric)) * float(of_rows.std()) / math.sqrt(len(of_rows))
+        return Interval(max(low, 0.0), high + wider)
 
     def _why_none(self, metric: Metric, values: Floats) -> str:
         if not np.isfinite(values).all():
             return "an interval is without end"
         if reason := fewest_rows_reason(len(values), self.weights, metric.fewest_rows):
             return reason
-        losses = values if self.weights is None else (values * self.weights)[self.weights > 0]
-        return why_heavy(losses, metric.fewest_rows == ROWS_FOR_SQUARES)
+        return why_heavy(self._losses(values), _tail_rule(metric))
+
+    def _losses(self, values: Floats) -> Floats:
+        return values if self.weights is None else np.asarray((values * self.weights)[self.weights > 0])
+
+
+def _tail_rule(metric: Metric) -> TailRule:
+    return SQUARES if metric.fewest_rows == ROWS_FOR_SQUARES else AMOUNTS
 
 
 def rows_of_ends(y: Floats, low: Floats, high: Floats, level: float, names: Sequence[str]) -> RowScores:

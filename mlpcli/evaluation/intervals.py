@@ -128,7 +128,9 @@ def _of_shares(
             of_parts = n_rows[name].ravel()
             n = float(of_parts[parts.get(key, 1) if len(of_parts) > 1 else 0])
             found[key] = wilson_of_f1(score, n, z) if name == "f1" else wilson(score, n, z)
-            if name == "f1" and n < FEWEST_FOR_F1:
+            if not n:
+                found[key] = no_interval(f"no row is {'predicted as' if name == 'precision' else 'of'} the class")
+            elif name == "f1" and n < FEWEST_FOR_F1:
                 found[key] = no_interval(
                     f"too few rows of the class, true or predicted (n = {n:.0f}, needs {FEWEST_FOR_F1})"
                 )

@@ -78,13 +78,15 @@ def f1_weighted(margins: Margins) -> Floats:
 
 
 def mcc(margins: Margins) -> Floats:
-    """Matthews correlation for K classes (Gorodkin 2004); 0 where truth or prediction has one class only.
+    """Matthews correlation for K classes (Gorodkin 2004); 0 where the prediction has one class only.
 
-    One class is also what all but a part of 1e-12 of the weight is in: the rest is lost in the rounding of the sums.
+    NaN where the truth has one: nothing is to be told apart; scikit-learn gives 0. One class is also what all but a
+    part of 1e-12 of the weight is in: the rest is lost in the rounding of the sums.
     """
     hits, truth, predicted = margins
     total = truth.sum(axis=-1)
     covariance = hits.sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
     of_truth, of_predicted = (total**2 - (counts**2).sum(axis=-1) for counts in (truth, predicted))
     has_one = np.minimum(of_truth, of_predicted) <= NEGLIGIBLE * total**2
-    return np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, of_truth * of_predicted)))
+    found = np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, of_truth * of_predicted)))
+    return np.where(of_truth <= NEGLIGIBLE * total**2, np.nan, found)

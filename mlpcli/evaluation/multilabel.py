@@ -134,7 +134,7 @@ def roc_auc(inputs: BooleanInputs) -> Floats:
 
 
 def average_precision(inputs: BooleanInputs) -> Floats:
-    """Average precision of each column, (M,); 0 where a column is all no."""
+    """Average precision of each column, (M,); NaN where a column is all yes or all no."""
     return inputs.rankings.average_precision
 
 

@@ -20,7 +20,8 @@ from mlpcli.evaluation.scores import ScoreInputs, find_metric, gather, keys_of_p
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
 from mlpcli.evaluation.uncertainty.of_numbers import output_alone
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
-from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
+from mlpcli.evaluation.uncertainty.skewed_means import mean_interval
+from mlpcli.evaluation.uncertainty.tails import AMOUNTS, why_heavy
 
 N_RESAMPLES = 2000
 # Why metrics without an interval have none.
@@ -160,7 +161,7 @@ def _interval(
         before, after = (metric.pseudo_values[truth.task](inputs) for inputs in both_inputs)
         moved = np.asarray(after - before)
     moved = moved if truth.weights is None else moved[truth.weights > 0]
-    reason = why_heavy(np.abs(moved - np.median(moved)), False) if metric.losses and np.ptp(moved) > 0 else ""
+    reason = why_heavy(np.abs(moved - np.median(moved)), AMOUNTS) if metric.losses and np.ptp(moved) > 0 else ""
     if reason:
         return no_interval(reason)
     # Of equally good predictions the differences are symmetric, and their skewness is chance: it narrows no end.

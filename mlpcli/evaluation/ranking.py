@@ -66,7 +66,7 @@ class RankedColumn:
     def measure(self, weights: Floats | None) -> tuple[Floats, Floats]:
         """ROC AUC and average precision, 0-d, or (R,) of resamples.
 
-        ROC AUC is NaN where there are only positives or only negatives; average precision is 0 without a positive row.
+        NaN where there are only positives or only negatives: nothing is ranked before anything else.
         """
         if weights is None:
             return _measure_sorted(self.positives, self.negatives)
@@ -155,8 +155,9 @@ def _measure_sorted(positives: NDArray[np.floating], negatives: NDArray[np.float
 def _means(halfway_sum: Floats, precision_sum: Floats, total: Floats, n_negative: Floats) -> tuple[Floats, Floats]:
     """ROC AUC and average precision from sums over positives of weight `total`, among negatives of `n_negative`."""
     pairs = total * n_negative
-    auc = np.where(pairs > 0, halfway_sum / np.where(pairs > 0, pairs, 1.0), np.nan)
-    return auc, safe_divide(precision_sum, total)
+    is_ranked = pairs > 0
+    auc = np.where(is_ranked, halfway_sum / np.where(is_ranked, pairs, 1.0), np.nan)
+    return auc, np.where(is_ranked, safe_divide(precision_sum, total), np.nan)
 
 
 def _deviations_of_mean(values: Floats, weights: Floats) -> Floats:

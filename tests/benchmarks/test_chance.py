@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from mlpcli.config.recipe_sizes import RECIPES
 
-from benchmarks.chance import GATES, PROMISED, SETTINGS, measure
+from benchmarks.chance import recipes
+from benchmarks.chance.choosing import GATES, PROMISED, SETTINGS, measure
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget
@@ -13,6 +15,7 @@ from mlpcli.workflows.predictions import Predictions
 from mlpcli.workflows.preparing.expectations import check_gates
 
 HONEST = [setting for setting in SETTINGS if "choose nothing" in setting.name or setting.has_test]
+CLASSES = "classification", ("no", "yes")
 CHOOSING = [setting for setting in SETTINGS if setting not in HONEST]
 
 
@@ -44,3 +47,31 @@ def test_what_the_benchmark_calls_rows_that_choose_is_what_training_refuses(sett
         return
     with pytest.raises(ConfigError, match="there is no interval on rows that chose"):
         check_gates(loaded, "classification", ("no", "yes"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("split", recipes.SPLITS, ids=lambda split: split.name)
+def test_what_init_writes_has_no_interval_on_the_rows_that_choose_and_has_one_on_those_that_do_not(
+    recipe, split, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    recipes.write_tables(split.column, 0)
+    for judged in (recipes.TEST, recipes.HELD_OUT):
+        config = recipes.config_of(recipe, split, judged)
+        assert not any("optimistic" in note for note in check_gates(config_from_mapping(config), *CLASSES))
+    config = recipes.config_of(recipe, split, recipes.TEST)
+    del config["data"]["test"]
+    with pytest.raises(ConfigError, match="there is no interval on rows that chose the epoch"):
+        check_gates(config_from_mapping(config), *CLASSES)
+
+
+@pytest.mark.parametrize(("name", "judged"), [("groups", recipes.TEST), ("folds of time", recipes.HELD_OUT)])
+def test_permuted_labels_are_trained_on_and_judged_with_an_interval_each(name, judged):
+    (split,) = (split for split in recipes.SPLITS if split.name == name)
+    found = list(recipes.measure("textbook", split, judged, 3))
+    assert [one["metric"] for one in found] == list(recipes.METRICS)
+    assert all(one["given"] == one["repeats"] == 3 for one in found)
+    assert all(0.3 < one["mean"] < 0.7 for one in found)
+    assert f"{found[0]['mean']:.3f} (" in recipes.table(
+        [{**one, "judged": kind} for one in found for kind in (recipes.TEST, recipes.HELD_OUT)]
+    )

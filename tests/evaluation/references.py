@@ -28,6 +28,8 @@ def _classes(y, probabilities, labels, weights):
     predicted = probabilities.argmax(axis=1)
     w = {"sample_weight": weights}
     prf = {"zero_division": 0.0, **w}
+    truths = np.unique(y if weights is None else y[weights > 0])
+    has_all = len(truths) == n_classes  # scikit-learn has rules of its own where one has no row
     scores = {
         "accuracy": sk.accuracy_score(y, predicted, **w),
         "balanced_accuracy": sk.balanced_accuracy_score(y, predicted, **w),
@@ -36,17 +38,16 @@ def _classes(y, probabilities, labels, weights):
         "f1_weighted": sk.f1_score(y, predicted, average="weighted", **prf),
         "precision_macro": sk.precision_score(y, predicted, average="macro", **prf),
         "recall_macro": sk.recall_score(y, predicted, average="macro", **prf),
-        "mcc": sk.matthews_corrcoef(y, predicted, **w),
+        "mcc": sk.matthews_corrcoef(y, predicted, **w) if len(truths) > 1 else NAN,
         "ece": calibration_error_by_definition(y, probabilities, weights),
     }
     if n_classes == 2:
         scores["roc_auc"] = sk.roc_auc_score(y, probabilities[:, 1], **w)
-        scores["average_precision"] = sk.average_precision_score(y, probabilities[:, 1], **w)
+        scores["average_precision"] = sk.average_precision_score(y, probabilities[:, 1], **w) if has_all else NAN
         scores["brier"] = sk.brier_score_loss(y, probabilities[:, 1], pos_label=1, **w)
         for name, function in (("f1", sk.f1_score), ("precision", sk.precision_score), ("recall", sk.recall_score)):
             scores[name] = function(y, predicted, pos_label=1, average="binary", **prf)
     else:
-        has_all = len(np.unique(y)) == n_classes
         scores["roc_auc"] = sk.roc_auc_score(y, probabilities, multi_class="ovr", labels=range(n_classes), **w)
         scores["average_precision"] = sk.average_precision_score(y, probabilities, **w) if has_all else NAN
         scores["brier"] = sk.brier_score_loss(y, probabilities, labels=range(n_classes), **w)
@@ -114,6 +115,8 @@ def sklearn_multilabel(y, probabilities, names, weights):
     y = y.astype(int)
     w = {"sample_weight": weights}
     columns = range(len(names))
+    counted = y if weights is None else y[weights > 0]
+    has_both = bool((counted.min(axis=0) != counted.max(axis=0)).all())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # columns with one outcome
         scores = {
@@ -121,7 +124,7 @@ def sklearn_multilabel(y, probabilities, names, weights):
             "hamming_loss": sk.hamming_loss(y, predicted, **w),
             "log_loss": np.mean([sk.log_loss(y[:, j], probabilities[:, j], labels=[0, 1], **w) for j in columns]),
             "roc_auc": sk.roc_auc_score(y, probabilities, **w),
-            "average_precision": sk.average_precision_score(y, probabilities, **w),
+            "average_precision": sk.average_precision_score(y, probabilities, **w) if has_both else NAN,
             "f1_macro": sk.f1_score(y, predicted, average="macro", zero_division=0.0, **w),
             "f1_micro": sk.f1_score(y, predicted, average="micro", zero_division=0.0, **w),
             "brier": np.mean([sk.brier_score_loss(y[:, j], probabilities[:, j], pos_label=1, **w) for j in columns]),

@@ -155,6 +155,16 @@ def test_one_new_level_is_found_among_many_that_are_new_by_chance():
     assert new_levels(np.append(seen_once, 0), np.append(once_more, 30))[1] < 1e-6
 
 
+@pytest.mark.parametrize("rows_of_a_new_level", [1, 3])
+def test_small_new_levels_are_found_among_many_that_are_new_by_chance(rows_of_a_new_level):
+    """A thousand levels in a thousand rows each, of which a fifth now have new ones: two in five were new anyway."""
+    rng = np.random.default_rng(0)
+    before, now = (np.bincount(rng.integers(0, 1000, n_rows), minlength=1000) for n_rows in (1000, 800))
+    more = counts(*[rows_of_a_new_level] * (200 // rows_of_a_new_level))
+    assert new_levels(before, now)[1] > 0.1
+    assert new_levels(np.append(before, 0 * more), np.append(now, more))[1] < 1e-3
+
+
 def test_the_rate_of_unseen_levels_is_that_of_levels_seen_once():
     assert unseen_rate(counts(1, 1, 3, 0, 5)) == 0.2
     assert unseen_rate(counts()) == 0.0

@@ -1,11 +1,17 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlpcli.errors import MlpError
+from mlpcli.evaluation.discernment import tells_apart
 from mlpcli.evaluation.gates import Gate, judge, make_gates, parse_gate
+from mlpcli.evaluation.intervals import USUAL, gate_names, interval_ends, score_intervals, without_end
+from mlpcli.evaluation.scores import find_metric, gather, score_classes, score_multilabel, score_numbers
+
+SCORE_ALL = {"classification": score_classes, "regression": score_numbers, "multilabel": score_multilabel}
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -87,3 +93,46 @@ def test_a_gate_on_a_metric_without_a_score_is_an_error_with_the_nearest_name_an
 
 def test_no_gates_give_no_verdicts():
     assert judge([], {"accuracy": 1.0}) == []
+
+
+def _without_meaning():
+    """Rows of which some metrics tell nothing: the task, truth, answers and names."""
+    rng, n_rows = np.random.default_rng(0), 400
+    two, three = rng.dirichlet(np.ones(2), n_rows), rng.dirichlet(np.ones(3), n_rows)
+    never = np.column_stack([two, np.full(n_rows, 1e-9)])
+    sure, yes = np.full((n_rows, 2), [0.9, 0.1]), rng.random((n_rows, 2))
+    some, column = rng.integers(0, 2, n_rows), rng.normal(size=(n_rows, 1))
+    return {
+        "a class without a row": ("classification", some, three, "abc"),
+        "a class that is neither true nor predicted": ("classification", some, never, "abc"),
+        "rows of the first class alone": ("classification", np.zeros(n_rows, np.int64), two, "ab"),
+        "rows of the second class alone": ("classification", np.ones(n_rows, np.int64), two, "ab"),
+        "the first class alone, and all right": ("classification", np.zeros(n_rows, np.int64), sure, "ab"),
+        "a single row": ("classification", np.zeros(1, np.int64), sure[:1], "ab"),
+        "columns without yes": ("multilabel", np.zeros((n_rows, 2), np.bool_), yes, "ab"),
+        "columns of yes": ("multilabel", np.ones((n_rows, 2), np.bool_), yes, "ab"),
+        "a constant": ("regression", np.ones((n_rows, 1)), 1.0 + column, "a"),
+        "a constant, and all right": ("regression", np.ones((n_rows, 1)), np.ones((n_rows, 1)), "a"),
+        "a single number": ("regression", np.ones((1, 1)), 1.0 + column[:1], "a"),
+    }
+
+
+@pytest.mark.parametrize("name", _without_meaning())
+def test_no_gate_on_any_metric_passes_on_a_number_without_meaning(name):
+    """A metric that is the same whatever a model answers: neither the score passes, nor an end of its interval."""
+    task, y, answers, names = _without_meaning()[name]
+    scores = SCORE_ALL[task](y, answers, names)
+    inputs = gather(task, y, answers, None, None)
+    intervals = score_intervals(task, inputs, names, scores, USUAL, np.random.default_rng(0))
+    judged, told = scores | interval_ends(intervals), 0
+    for key in gate_names(task, names):
+        metric = find_metric(without_end(key))
+        if tells_apart(task, without_end(key), y, names):
+            continue
+        told += 1
+        worst = metric.lowest if metric.higher_is_better else metric.highest
+        # The least that is asked of any model; of F1 and precision an interval may end a little above 0.
+        bound = worst + (0.1 if metric.higher_is_better else -0.1) if math.isfinite(worst) else -1e6
+        (result,) = judge([Gate(key, bound, metric.higher_is_better)], judged)
+        assert not result.passed, result.text
+    assert told > 0

@@ -13,13 +13,8 @@ from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.ranking import RankedColumn
 from mlpcli.evaluation.scores import gather, score_classes, score_numbers
 from mlpcli.evaluation.uncertainty.pseudo_values import of_margins
-from mlpcli.evaluation.uncertainty.skewed_means import (
-    LEAST_TAIL_INDEX,
-    degrees,
-    mean_interval,
-    student_quantile,
-    tail_index,
-)
+from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
+from mlpcli.evaluation.uncertainty.tails import AMOUNTS, LEAST_TAIL_INDEX, SQUARES, tail_index, why_heavy, widening
 
 from .cases import class_cases, number_cases, yes_no_cases
 
@@ -59,7 +54,7 @@ def test_the_interval_of_a_mean_moves_and_stretches_with_the_values(values, move
 @pytest.mark.parametrize("index", [0.8, 1.5, 3.0])
 def test_the_tail_index_is_that_of_a_pareto_distribution(index):
     losses = np.random.default_rng(0).pareto(index, 200_000) + 1.0
-    assert tail_index(losses) == pytest.approx(index, rel=0.03)
+    assert tail_index(losses) == pytest.approx(index, rel=0.1)  # of 775 rows: 3 deviations
 
 
 def test_a_tail_that_is_most_of_the_loss_has_no_index_to_go_by():
@@ -121,6 +116,8 @@ def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
                 for kept in (everything != row for row in everything)
             ]
         )
+        if not np.isfinite(without).all():
+            continue  # Matthews correlation of a class whose only row is left out
         whole = float(measure(inputs))
         values = METRICS[name].pseudo_values["classification"](inputs)
         assert values.mean() == pytest.approx(n_rows * whole - (n_rows - 1) * without.mean(), abs=1e-9)
@@ -197,6 +194,81 @@ def test_errors_of_money_have_no_interval_of_their_mean_square():
     assert f"an interval needs {LEAST_TAIL_INDEX})" in found["rmse"].reason
     assert not found["median_absolute_error"].reason
     assert not found["mae"].reason
+
+
+def one_interval(y, predicted, key):
+    """Of one score of numbers: without the bootstrap of the median."""
+    inputs = gather("regression", y, predicted, None, None)
+    score = score_numbers(y, predicted, ["y"])[key]
+    return score_intervals("regression", inputs, ["y"], {key: score}, USUAL, np.random.default_rng(0))[key]
+
+
+def shown(draw_errors, key, n_rows, repeats):
+    """Of intervals of squares of errors: the share of samples that have one, and of these that hold the true score."""
+    rng = np.random.default_rng(5)
+    y = np.linspace(-2.0, 2.0, n_rows)[:, None]
+    right = math.sqrt(float((draw_errors(np.random.default_rng(6), 1_000_000) ** 2).mean()))
+    found = [one_interval(y, y + draw_errors(rng, y.shape), key) for _ in range(repeats)]
+    given = [one for one in found if not one.reason]
+    return len(given) / repeats, np.mean([one.low <= right <= one.high for one in given])
+
+
+def test_of_samples_whose_tail_is_light_by_luck_as_many_intervals_hold_as_of_others():
+    """Squares of Student's t of 5 degrees in 500 rows: one sample in seven has an interval, of the smallest scores."""
+    given, held = shown(lambda rng, shape: rng.standard_t(5.0, shape), "rmse", 500, 400)
+    assert 0.05 < given < 0.3
+    assert held >= 0.92  # without the widening 0.85
+
+
+def test_errors_of_a_sound_tail_have_an_interval_and_of_a_heavy_one_have_none():
+    given, held = shown(lambda rng, shape: rng.normal(size=shape), "rmse", 800, 100)
+    assert given > 0.95
+    assert held >= 0.9
+    rng = np.random.default_rng(0)
+    heavy = [why_heavy(rng.standard_t(3.0, 3000) ** 2, SQUARES) for _ in range(100)]
+    assert sum(map(bool, heavy)) >= 97
+
+
+@pytest.mark.parametrize(("rule", "indices"), [(SQUARES, (2.8, 2.4, 2.1)), (AMOUNTS, (1.9, 1.75, 1.6))])
+def test_an_interval_is_the_wider_the_nearer_the_tail_is_to_the_bound(rule, indices):
+    ranks = (np.arange(1000) + 0.5) / 1000
+    by = [(widening(ranks ** (-1 / index), rule), why_heavy(ranks ** (-1 / index), rule)) for index in indices]
+    assert [reason for _, reason in by] == ["", "", ""]
+    assert 0.0 <= by[0][0] < by[1][0] < by[2][0] <= rule.widening
+    assert why_heavy(ranks**-1.0, rule).startswith("a few rows decide it (tail index ")
+    assert widening(np.arange(299.0), rule) == 0.0  # too few rows to tell
+
+
+@pytest.mark.parametrize(
+    ("draw", "most"),
+    [
+        (lambda rng, n: rng.exponential(size=n), 0.0),  # its density at 0 is not 0
+        (lambda rng, n: rng.random(n), 0.0),
+        (lambda rng, n: rng.normal(3.0, 1.0, n), 0.25),  # on one side of 0 in most samples of 300 rows
+    ],
+    ids=["exponential", "uniform", "normal"],
+)
+def test_a_share_whose_true_mean_is_infinite_seldom_has_an_interval(draw, most):
+    rng, given = np.random.default_rng(0), 0
+    for _ in range(100):
+        y = draw(rng, 300)[:, None]
+        given += not one_interval(y, y + 0.5 * rng.normal(size=y.shape), "mape").reason
+    assert given / 100 <= most
+
+
+def test_shares_of_amounts_that_stay_away_from_zero_or_whose_errors_shrink_with_them_have_an_interval():
+    rng = np.random.default_rng(0)
+    away, small = 1.0 + rng.exponential(size=(400, 1)), rng.exponential(size=(400, 1))
+    noise = 0.3 * rng.normal(size=(400, 1))
+    for y, predicted in ((away, away + noise), (small, small * (1.0 + noise))):
+        assert not intervals("regression", y, predicted, ["y"])["mape"].reason
+
+
+def test_a_truth_near_zero_is_the_reason():
+    rng = np.random.default_rng(0)
+    y = rng.exponential(size=(400, 1))
+    reason = intervals("regression", y, y + 0.3 * rng.normal(size=y.shape), ["y"])["mape"].reason
+    assert reason.startswith("the truth comes near 0, where a share of it has no mean (tail index of 1 / truth 0.")
 
 
 def test_shares_of_a_truth_about_zero_have_no_interval():

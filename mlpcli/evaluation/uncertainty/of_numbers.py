@@ -7,8 +7,10 @@ import numpy as np
 from mlpcli.evaluation.averages import Floats
 from mlpcli.evaluation.metrics import ROWS_FOR_SQUARES, Metric
 from mlpcli.evaluation.numbers import NumberInputs, NumberRows
+from mlpcli.evaluation.uncertainty.near_zero import why_near_zero
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
-from mlpcli.evaluation.uncertainty.skewed_means import mean_interval, why_heavy
+from mlpcli.evaluation.uncertainty.skewed_means import mean_interval
+from mlpcli.evaluation.uncertainty.tails import AMOUNTS, SQUARES, TailRule, why_heavy, widening
 
 
 def number_interval(metric: Metric, inputs: NumberInputs, score: float, confidence: float) -> Interval | None:
@@ -21,7 +23,7 @@ def number_interval(metric: Metric, inputs: NumberInputs, score: float, confiden
     values = metric.pseudo_values["regression"](inputs)
     if inputs.weights is not None:
         values = values[inputs.weights > 0]
-    low, high = mean_interval(values, confidence)
+    low, high = _widened(metric, inputs, values, mean_interval(values, confidence))
     if metric.name == "rmse":
         # The pseudo-values are linear in the squared errors: the same interval of the mean square, and its root.
         low, high = (math.sqrt(max(score * (2 * end - score), 0.0)) for end in (low, high))
@@ -41,15 +43,33 @@ def _why_none(metric: Metric, inputs: NumberInputs) -> str:
     counted = np.ones(len(rows.y), np.bool_) if weights is None else weights > 0
     if (rows.distance[counted].min(axis=0) == rows.distance[counted].max(axis=0)).all():
         return "every row has the same error"
-    if metric.name == "mape" and _passes_zero(rows.y[counted]):
-        return "the truth is 0 or changes its sign, and near 0 an error relative to it has no mean"
+    if metric.name == "mape" and (reason := why_near_zero(rows.y[counted], rows.share[counted])):
+        return reason
+    rule = _tail_rule(metric)
+    return next(filter(None, (why_heavy(column, rule) for column in _losses(metric, inputs))), "")
+
+
+def _tail_rule(metric: Metric) -> TailRule:
+    return SQUARES if metric.fewest_rows == ROWS_FOR_SQUARES else AMOUNTS
+
+
+def _losses(metric: Metric, inputs: NumberInputs) -> list[Floats]:
+    """What must have no heavy tail, (n_rows,) each, of the rows that are counted, times their weights."""
     if not metric.losses:
-        return ""
-    losses = metric.losses["regression"](inputs)
-    is_strict = metric.fewest_rows == ROWS_FOR_SQUARES  # squares and shares have a heavy tail more often than not
+        return []
+    losses, weights = metric.losses["regression"](inputs), inputs.weights
     columns = losses.reshape(len(losses), -1).T
-    columns = columns if weights is None else (columns * weights)[:, counted]
-    return next(filter(None, (why_heavy(column, is_strict) for column in columns)), "")
+    return list(columns if weights is None else (columns * weights)[:, weights > 0])
+
+
+def _widened(metric: Metric, inputs: NumberInputs, values: Floats, ends: tuple[float, float]) -> tuple[float, float]:
+    """The ends, further out on the side to which rows that are not seen would move the score."""
+    error = float(values.std()) / math.sqrt(len(values))
+    by = [error * widening(column, _tail_rule(metric)) for column in _losses(metric, inputs)]
+    if len(by) == 1:
+        return ends[0], ends[1] + by[0]
+    of_errors, of_truth = by  # larger errors lower R2, a larger variance of the truth raises it
+    return ends[0] - of_errors, ends[1] + of_truth
 
 
 def fewest_rows_reason(n_rows: int, weights: Floats | None, fewest: int) -> str:
@@ -59,7 +79,3 @@ def fewest_rows_reason(n_rows: int, weights: Floats | None, fewest: int) -> str:
         return ""
     of_rows = "" if weights is None else f"{n_rows} rows, with their weights worth "
     return f"too few rows for an interval ({of_rows}n = {worth:.0f}, needs about {fewest})"
-
-
-def _passes_zero(y: Floats) -> bool:
-    return bool((y == 0).any() or ((y.min(axis=0) < 0) & (y.max(axis=0) > 0)).any())

@@ -1,18 +1,11 @@
-"""The interval of a mean of skewed values, and whether their tail allows one."""
+"""The interval of a mean of skewed values."""
 
 import math
 from statistics import NormalDist
 
-import numpy as np
-
 from mlpcli.evaluation.averages import Floats
 
 FEWEST_DEGREES = 2.0
-# Below it a mean has no variance that the rows tell. Hill's index of the largest tenth reads 2.3 of squares of normal
-# errors, 1.6 of lognormal absolute errors, 1.2 of squares of Student's t of 3 degrees, 1.0 of shares of a truth near 0.
-LEAST_TAIL_INDEX = 1.35
-TAIL = 0.1  # of the rows
-ENOUGH_FOR_A_TAIL = 300  # rows
 MOST_STEPS = 100  # of Newton's method: a dozen are enough
 NORMAL = NormalDist()
 _LEAST = 1e-300
@@ -54,36 +47,6 @@ def degrees(values: Floats) -> float:
     mean = float(squared.mean())
     excess = float((squared**2).mean()) / mean**2 - 1 if mean > 0 else 2.0
     return min(max(2 * len(values) / max(excess, _LEAST), FEWEST_DEGREES), max(len(values) - 1.0, FEWEST_DEGREES))
-
-
-def tail_index(losses: Floats) -> float:
-    """Hill's index of the largest tenth of `losses` (n_rows,), not negative (Hill 1975).
-
-    0 where they are all that is not 0, infinite where they are equal.
-    """
-    k = max(int(TAIL * len(losses)), 2)
-    largest = np.sort(np.partition(losses, len(losses) - k - 1)[len(losses) - k - 1 :])
-    if not largest[0] > 0:
-        return 0.0
-    slope = float(np.log(largest[1:] / largest[0]).mean())
-    return 1 / slope if slope > 0 else math.inf
-
-
-def why_heavy(losses: Floats, is_strict: bool) -> str:
-    """Why the tail of `losses` (n_rows,), not negative, allows no interval of their mean; "" where it does.
-
-    Fewer than 300 rows do not tell. The index has a standard error of 1 / sqrt(k) of itself, of the k rows of the tail:
-    where most data have a heavy tail (`is_strict`), the index less two of these must be large enough.
-    """
-    if len(losses) < ENOUGH_FOR_A_TAIL:
-        return ""
-    index = tail_index(losses) * (1 - 2 / math.sqrt(TAIL * len(losses)) if is_strict else 1.0)
-    if index >= LEAST_TAIL_INDEX:
-        return ""
-    return (
-        f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}); "
-        "median_absolute_error hardly depends on them"
-    )
 
 
 def student_quantile(level: float, degrees: float) -> float:

@@ -6,23 +6,27 @@ threshold `mlp train` refuses such a gate; here the refusal is left out, to show
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.printing import print_table
+from benchmarks.printing import markdown_table
 from mlpcli.config.loading import config_from_mapping
+from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.expectations import chosen_on_validation
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 
-N_ROWS, N_INPUTS, N_REPEATS = 200, 8, 200
+N_ROWS, N_INPUTS, N_REPEATS, FEW = 200, 8, 200, 10
 GATES = ("roc_auc.low", "balanced_accuracy.low")
 PROMISED = 0.025
+
+Count = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,22 +71,21 @@ SETTINGS = (
 )
 
 
-def run(quick: bool, only: str | None) -> list[dict[str, Any]]:
-    """A row for each setting: the share of the trainings in which each gate passes."""
+def run(quick: bool, only: str | None) -> list[Count]:
+    """A count for each setting: the share of the trainings in which each gate passes; `only` names a setting."""
+    n_repeats = FEW if quick else N_REPEATS
     settings = [setting for setting in SETTINGS if only in (None, setting.name)]
-    n_repeats = 10 if quick else N_REPEATS
-    results = [{"rows": one.name, "repeats": n_repeats, **measure(one, n_repeats)} for one in settings]
+    return [{"rows": one.name, "repeats": n_repeats, **measure(one, n_repeats)} for one in settings]
+
+
+def table(counts: Sequence[Count]) -> str:
+    """A row for each setting."""
+    header = ["judged on", *(f"`{gate}` >= 0.5" for gate in GATES), "mean AUC", "mean bal. acc."]
     rows = [
-        (
-            one["rows"],
-            *(f"{one[gate]:.1%}" for gate in GATES),
-            *(f"{one[f'mean {gate}']:.3f}" for gate in GATES),
-        )
-        for one in results
+        [one["rows"], *(f"{one[gate]:.1%}" for gate in GATES), *(f"{one[f'mean {gate}']:.3f}" for gate in GATES)]
+        for one in counts
     ]
-    header = ("judged on", *(f"{gate} >= 0.5" for gate in GATES), "mean AUC", "mean bal. acc.")
-    print_table(f"Gates passed on coin labels, {n_repeats} trainings each (promised: {PROMISED:.1%})", header, rows)
-    return results
+    return markdown_table(header, rows)
 
 
 def measure(setting: Setting, n_repeats: int, first_seed: int = 0) -> dict[str, Any]:
@@ -90,7 +93,7 @@ def measure(setting: Setting, n_repeats: int, first_seed: int = 0) -> dict[str, 
     passed = dict.fromkeys(GATES, 0)
     scores: dict[str, list[float]] = {gate: [] for gate in GATES}
     chosen: tuple[str, ...] = ()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, blas_threads(1):
         for seed in range(first_seed, first_seed + n_repeats):
             config = _written(setting, Path(folder), seed)
             loaded = config_from_mapping(config)
