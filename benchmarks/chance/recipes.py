@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import yaml
-from mlpcli.config.recipe_sizes import RECIPES, RecipeName
 
 from benchmarks.printing import markdown_table
 from mlpcli.config.loading import config_from_mapping
+from mlpcli.config.recipes.sizes import RECIPES, RecipeName
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.init import init
 from mlpcli.workflows.preparing.preparation import prepare

@@ -168,12 +168,6 @@ class ClassInputs:
         return margins.occurs(margins_of(counts))
 
     @cached_property
-    def has_every_class(self) -> Bools:
-        """Whether each class occurs in the truth, 0-d."""
-        counts = self.confusion if is_resampled(self.weights) else self.rows.counts
-        return np.asarray((counts.sum(axis=-1) > 0).all(axis=-1))
-
-    @cached_property
     def rankings(self) -> Rankings:
         """ROC AUC and average precision: of the class coded 1 if there are two, else of each class against the rest."""
         rows = self.rows

@@ -205,7 +205,7 @@ METRICS: dict[str, Metric] = {
             each={"classification": classes.f1, "multilabel": multilabel.f1},
             share_of={"classification": classes.weight_of_either, "multilabel": multilabel.weight_of_either},
             needs_two_classes=True,
-            pseudo_values={"classification": pseudo_values.of_second_class(margins.f1)},
+            pseudo_values={"classification": pseudo_values.of_class(margins.f1, 1)},
         ),
         Metric(
             "precision",
@@ -215,7 +215,7 @@ METRICS: dict[str, Metric] = {
             each={"classification": classes.precision},
             share_of={"classification": classes.weight_of_predicted},
             needs_two_classes=True,
-            pseudo_values={"classification": pseudo_values.of_second_class(margins.precision)},
+            pseudo_values={"classification": pseudo_values.of_class(margins.precision, 1)},
         ),
         Metric(
             "recall",
@@ -225,7 +225,7 @@ METRICS: dict[str, Metric] = {
             each={"classification": classes.recall},
             share_of={"classification": classes.weight_of_class},
             needs_two_classes=True,
-            pseudo_values={"classification": pseudo_values.of_second_class(margins.recall)},
+            pseudo_values={"classification": pseudo_values.of_class(margins.recall, 1)},
         ),
         Metric(
             "rmse",

@@ -5,18 +5,22 @@ both predictions does not blur the difference. Where rows cannot say it, they ar
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.evaluation import margins
 from mlpcli.evaluation.averages import Bools, Floats
+from mlpcli.evaluation.classes import ClassInputs
 from mlpcli.evaluation.metrics import Metric, Task
+from mlpcli.evaluation.multilabel import BooleanInputs
 from mlpcli.evaluation.numbers import NumberInputs
 from mlpcli.evaluation.resampling import draw_counts
 from mlpcli.evaluation.scores import ScoreInputs, find_metric, gather, keys_of_parts, measure_of, score
+from mlpcli.evaluation.uncertainty import pseudo_values
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
 from mlpcli.evaluation.uncertainty.of_numbers import output_alone
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
@@ -28,6 +32,12 @@ N_RESAMPLES = 2000
 UNDECIDABLE = {
     "max_error": "is the error of one row, and says nothing of rows that are not here",
     "ece": "is an absolute difference, which chance alone keeps above 0",
+}
+# Scores that each class has, and what rows say of those of a column that stands alone.
+_OF_CLASSES = {"f1": margins.f1, "precision": margins.precision, "recall": margins.recall}
+_OF_COLUMNS: dict[str, Callable[[Any], Floats]] = {
+    "accuracy": lambda inputs: pseudo_values.of_mean_loss(inputs.rows.is_right, inputs.weights),
+    "f1": pseudo_values.f1_macro,
 }
 # Fewer rows say too little of those that are not seen.
 FEWEST_ROWS = 30
@@ -146,19 +156,19 @@ def _interval(
     n_rows = float(effective_rows(truth.weights, np.ones((len(truth.y), 1), np.bool_))[0])
     if n_rows < FEWEST_ROWS:
         return no_interval(f"too few rows for an interval (n = {n_rows:.0f}, needs about {FEWEST_ROWS})")
-    if key != metric.name and isinstance(both_inputs[0], NumberInputs):
-        output = keys_of_parts(metric, truth.names).index(key)
-        both_inputs = [output_alone(inputs, output) for inputs in both_inputs if isinstance(inputs, NumberInputs)]
-        key = metric.name
-    if key != metric.name or truth.task not in metric.pseudo_values:
-        return _percentiles(_resampled_differences(truth, both_inputs, key), confidence)
+    part = None if key == metric.name else keys_of_parts(metric, truth.names).index(key)
+    if part is not None and truth.task != "classification":
+        truth, both_inputs = _column_alone(truth, both_inputs, part)
+    values_of = _values_of(truth.task, metric, part)
+    if values_of is None:
+        return _percentiles(_resampled_differences(truth, both_inputs, metric.name), confidence)
     reason = _why_too_few(truth, both_inputs, metric)
     if reason:
         return no_interval(reason)
     if truth.task in metric.differences:
         moved = metric.differences[truth.task](*both_inputs)
     else:
-        before, after = (metric.pseudo_values[truth.task](inputs) for inputs in both_inputs)
+        before, after = (values_of(inputs) for inputs in both_inputs)
         moved = np.asarray(after - before)
     moved = moved if truth.weights is None else moved[truth.weights > 0]
     reason = why_heavy(np.abs(moved - np.median(moved)), AMOUNTS) if metric.losses and np.ptp(moved) > 0 else ""
@@ -167,6 +177,30 @@ def _interval(
     # Of equally good predictions the differences are symmetric, and their skewness is chance: it narrows no end.
     ends = (*mean_interval(moved, confidence), *mean_interval(moved, confidence, is_skewed=False))
     return Interval(min(*ends, difference), max(*ends, difference))
+
+
+def _column_alone(
+    truth: Truth, both_inputs: Sequence[ScoreInputs], column: int
+) -> tuple[Truth, Sequence[NumberInputs | BooleanInputs]]:
+    """One output or boolean column."""
+    alone = [
+        output_alone(inputs, column)
+        if isinstance(inputs, NumberInputs)
+        else ClassSample(truth.task, inputs, truth.names).only(column).inputs
+        for inputs in both_inputs
+        if not isinstance(inputs, ClassInputs)
+    ]
+    some = slice(column, column + 1)
+    return replace(truth, y=truth.y[:, some], names=truth.names[some]), alone  # type: ignore[return-value]
+
+
+def _values_of(task: Task, metric: Metric, part: int | None) -> Callable[[Any], Floats] | None:
+    """What each row says of a score, or of the score of a class; None where rows do not say it."""
+    if part is not None and task == "classification":
+        return pseudo_values.of_class(_OF_CLASSES[metric.name], part)
+    if part is not None and task == "multilabel":
+        return _OF_COLUMNS.get(metric.name, metric.pseudo_values.get(task))
+    return metric.pseudo_values.get(task)
 
 
 def _why_too_few(truth: Truth, both_inputs: Sequence[ScoreInputs], metric: Metric) -> str:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from mlpcli.config.recipe_sizes import RECIPES
 
 from benchmarks.chance import recipes
 from benchmarks.chance.choosing import GATES, PROMISED, SETTINGS, measure
 from mlpcli.config.loading import config_from_mapping
+from mlpcli.config.recipes.sizes import RECIPES
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import ConfigError

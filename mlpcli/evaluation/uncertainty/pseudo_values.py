@@ -87,9 +87,9 @@ def _without_a_row(
     return found
 
 
-def of_second_class(measure: Callable[[Margins], Floats]) -> Callable[[ClassInputs], Floats]:
-    """Those of the second class's score of `measure`, which gives one for each class."""
-    return of_margins(lambda some: np.asarray(measure(some)[..., 1]))
+def of_class(measure: Callable[[Margins], Floats], which: int) -> Callable[[ClassInputs], Floats]:
+    """Those of the score of one class by `measure`, which gives one for each."""
+    return of_margins(lambda some: np.asarray(measure(some)[..., which]))
 
 
 def roc_auc(inputs: ClassInputs | BooleanInputs) -> Floats:
