@@ -23,7 +23,8 @@ from mlpcli.config.recipes.sizes import RECIPES, RecipeName
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.init import init
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training.fitting import epochs, finished
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
 
 N_ROWS, N_YES, N_REPEATS, FEW = 160, 64, 200, 4
@@ -114,7 +115,7 @@ def _judged(config: dict[str, Any], seed: int) -> dict[str, tuple[float, float, 
     state = fresh_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
-    outcome = finished(prepared, state)
+    outcome = finalize(prepared, state)
     ends = {result.gate.metric: result.score for result in outcome.gate_results}
     scores = outcome.scores[prepared.parts[-1].name]
     return {metric: (scores[metric], ends[f"{metric}.low"], ends[f"{metric}.high"]) for metric in METRICS}
