@@ -109,7 +109,7 @@ def sections_of(model: Model) -> Sections:
     record |= {key: last[key] for key in ("engine", "threads") if last}
     reading = {"reading": to_plain(model.reading), "weight_column": model.weight_column}
     return {
-        "config": dict(flattened(config)),
+        "config": {key: value for key, value in flattened(config) if not _is_unset(key, value)},
         "data": dict(flattened({**data, "rows": rows, **reading})),
         "columns": {column.name: _column_text(column) for column in model.preprocessor.columns},
         "target": dict(flattened(to_plain(model.target))),
@@ -118,6 +118,11 @@ def sections_of(model: Model) -> Sections:
         "training": dict(flattened(record)),
         "versions": dict(flattened(last.get("versions", {}))),
     }
+
+
+def _is_unset(key: str, value: Any) -> bool:
+    """Whether this is a way to read a column that the config does not ask for: eight of them a column say nothing."""
+    return key.startswith("data.columns.") and value in (None, "", False, [])
 
 
 def _networks(ensemble: Ensemble) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.predictions import Predictions
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.preparing.start import Start
 from mlpcli.workflows.recorded import check_data, recorded_config
 
 Values = NDArray[np.float64]
@@ -137,7 +138,9 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
     """Read the training data again; raises MlpError where it is not there or not what it was."""
     check_data(weights, record["config"], data)
     here = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # what trained it may not be installed
-    prepared = prepare(recorded_config(weights, here, data))
+    # What a model went on from was never learnt of these rows: scaling, levels and bins are those of the model itself.
+    start = Start(weights, "", model) if "from" in record else None
+    prepared = prepare(recorded_config(weights, here, data), start=start)
     recorded = record.get("data", {}).get("sha256", {})
     changed = [part for part, then in recorded.items() if prepared.data_sha256.get(part) != then]
     if changed:

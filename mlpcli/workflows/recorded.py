@@ -20,8 +20,6 @@ def require_record(weights: str, model: Model) -> Mapping[str, Any]:
         raise ModelFileError(
             f"{weights}: is made of the folds of a cross-validation. Repeat that: mlp cv CONFIG --keep"
         )
-    if "from" in record:
-        raise ModelFileError(f"{weights}: was trained on from another model, so that its record cannot repeat it.")
     return record
 
 

@@ -54,6 +54,8 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     """
     model = load_model(weights)
     record = require_record(weights, model)
+    if "from" in record:
+        raise ModelFileError(f"{weights}: was trained on from another model, so that its record cannot repeat it.")
     if not record["epochs"]:
         raise ModelFileError(f"{weights}: its training was ended within the first epoch: that cannot be repeated.")
     check_data(weights, record["config"], data)

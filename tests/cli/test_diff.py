@@ -132,3 +132,12 @@ def test_old_and_new_are_both_there_on_a_narrow_terminal(iris, shorter, width, m
     old, new = (done("inspect", one, "--json").document["record"]["config"]["training"] for one in (iris, shorter))
     (line,) = (line for line in done("diff", iris, shorter).lines if "training.epochs" in line)
     assert [int(text) for text in re.findall(r"\d+", line)] == [old["epochs"], new["epochs"]]
+
+
+def test_of_a_column_that_one_config_names_only_what_it_says_of_it_is_shown(iris, folder):
+    named = {"columns": {"sepal_width": "number", "sepal_length": {"role": "number", "decimal": "."}}}
+    other = train(folder, {"train": str(DATA / "iris.csv"), "target": "species"} | named)
+    changes = done("diff", iris, other, "--json").document["changes"]["config"]
+    assert {key.removeprefix("data.columns.") for key in changes if key.startswith("data.columns.")} == {
+        "sepal_width.role", "sepal_length.role", "sepal_length.decimal",
+    }  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 
 from mlpcli.errors import Interrupted
 from mlpcli.storage.model_file import load_model
+from mlpcli.workflows.examined_run import read_run
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.start import load_start
 from mlpcli.workflows.train import train
@@ -138,6 +139,26 @@ def test_if_changed_knows_the_model_and_repro_says_why_it_cannot(first, folder):
     ended = mlp("repro", folder / "again" / "weights.npz")
     assert ended.code == 2
     assert "was trained on from another model" in ended.stderr
+
+
+def test_a_table_of_another_subject_is_told_from_one_that_lacks_a_column(first, folder):
+    write_csv(folder / "other.csv", ["a", "b", "city", "z"], rows(50, 2))
+    ended = mlp("train", *written(folder, "other.csv"), "--set", "data.target=z", "--from", first)
+    assert ended.code == 2
+    assert "--set data.target=z: --from" in ended.stderr
+    assert "answers y. Name the same target." in ended.stderr
+
+
+def test_doctor_looks_at_its_rows_as_the_training_did(first, folder):
+    done("train", *written(folder, "second.csv"), "--from", first)
+    examined = read_run("again", ())
+    prepared = prepare(config("second.csv"), start=load_start(str(first)))
+    assert not isinstance(examined.rows, str)
+    assert np.array_equal(examined.rows.train.samples.X, prepared.train.samples.X)
+    assert np.array_equal(examined.rows.held_out.samples.X, prepared.parts[-1].samples.X)
+    ended = mlp("doctor", "again", "--data", "first.csv")
+    assert ended.code == 2
+    assert "data is not what again/weights.npz was trained on" in ended.stderr
 
 
 def test_rows_of_both_trainings_are_known_as_trained_on(first, folder):

@@ -83,6 +83,9 @@ def test_rows_without_a_target_are_left_out_and_counted(run, tmp_path):
     path.write_text("\n".join([lines[0], *("NA," + line.partition(",")[2] for line in lines[1:9])]) + "\n")
     with pytest.raises(DataError, match="no row has a value for species"):
         read_rows(load_model(str(run)), str(path), None, None)
+    path.write_text(lines[0] + "\n")
+    with pytest.raises(DataError, match="header only"):
+        read_rows(load_model(str(run)), str(path), None, None)
 
 
 def test_rows_of_weight_0_do_not_count(tmp_path):

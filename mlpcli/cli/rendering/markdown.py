@@ -12,7 +12,7 @@ from mlpcli.cli.rendering.chart import chart_text
 from mlpcli.messages import on_one_line
 
 # A sign or beginning of which Markdown, or the page around it, could make something.
-_TELLING = re.compile(r"[^\w .,;·%:()\[\]=+>-]|_|://|www\.|\]\(|\]:|:[\w+-]+:")
+_TELLING = re.compile(r"[^\w .,;·%±':()\[\]=+>-]|_|://|www\.|\]\(|\]:|:[\w+-]+:")
 # A word without the punctuation around it, which stays outside of a code span.
 _WORD = re.compile(r"(\(?)(.*?)([.,;:)]*)")
 # A paragraph that begins so would be a list, a quotation, or a line across the page.
@@ -53,6 +53,8 @@ def _code(text: str) -> str:
 def _word(word: str) -> str:
     if word == "*":
         return r"\*"
+    if word == "&":  # alone it begins no entity
+        return word
     if not _TELLING.search(word):
         return word
     found = _WORD.fullmatch(word)

@@ -76,8 +76,12 @@ def load_start(path: str) -> Start:
 
 
 def read_by_start(loaded: LoadedConfig, start: Start, source: str | tuple[str, ...], store: StoreOptions) -> Table:
-    """The file or files of `data.train`, read as the model reads tables."""
+    """The file or files of `data.train`, read as the model reads tables.
+
+    Raises ConfigError for another target than the model's, and DataError.
+    """
     data, model = loaded.config.data, start.model
+    _check_targets(loaded, start)  # before the table is said to lack the model's
     format = format_of(model, data.delimiter, data.encoding)
     others = other_columns(loaded)
     texts = {schema.name for schema in model.schemas if is_read_as_text(schema, format)} | (others - set(start.schemas))
@@ -90,8 +94,7 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
     """Raise ConfigError where the config asks for another model than the one that is gone on with."""
     config, model = loaded.config, start.model
     path = f"--from {start.path}"
-    if model.target.names != config.data.target:
-        raise loaded.error("data.target", f"{path} answers {listed(model.target.names)}. Name the same target.")
+    _check_targets(loaded, start)
     if config.task not in ("auto", model.target.task):
         raise loaded.error("task", f"{path} is for {model.target.task}.")
     recorded = model.record.get("config", {})
@@ -109,6 +112,12 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
     if model.ensemble.first.output != output_activation:
         raise loaded.error("training.loss", f"{path} ends with {model.ensemble.first.output}, not {output_activation}.")
+
+
+def _check_targets(loaded: LoadedConfig, start: Start) -> None:
+    names = start.model.target.names
+    if names != loaded.config.data.target:
+        raise loaded.error("data.target", f"--from {start.path} answers {listed(names)}. Name the same target.")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

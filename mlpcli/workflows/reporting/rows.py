@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import TransformCounts, require_columns, transform
+from mlpcli.data.reading.faults import HEADER_ONLY
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
@@ -201,6 +202,8 @@ def read_rows(
             notes += chunk.table.notes
             if chunk.seen is not None:
                 seen = chunk.seen if seen is None else seen + chunk.seen
+    if not n_rows + n_left_out:
+        raise DataError(f"{name}: {HEADER_ONLY}")
     if not n_rows:
         raise DataError(f"{name}: no row has a value for {', '.join(model.target.names)}. See data.missing.")
     if n_left_out:
