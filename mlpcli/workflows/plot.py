@@ -114,7 +114,8 @@ def _folder_of(path: str) -> str:
             return found
     if not os.path.isdir(folder):
         raise MlpError(f"{path}: no such run. List yours with: mlp runs")
-    raise MlpError(f"{path}: not a run (no {HISTORY}). Name the folder of a run; list yours with: mlp runs {path}")
+    where = "" if os.path.isfile(path) else f" {path}"
+    raise MlpError(f"{path}: not a run (no {HISTORY}). Name the folder of a run; list yours with: mlp runs{where}")
 
 
 def _names(folders: Sequence[str]) -> list[str]:

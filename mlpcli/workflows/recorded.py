@@ -18,7 +18,8 @@ def require_record(weights: str, model: Model) -> Mapping[str, Any]:
         raise ModelFileError(f"{weights}: holds no record of its training, which could be repeated.")
     if "folds" in record:
         raise ModelFileError(
-            f"{weights}: is made of the folds of a cross-validation. Repeat that: mlp cv CONFIG --keep"
+            f"{weights}: is made of the folds of a cross-validation, and has no record of one training. Make it again "
+            "with: mlp cv CONFIG --keep"
         )
     return record
 

@@ -335,8 +335,9 @@ def test_kept_folds_are_one_model_that_answers_with_their_mean_and_is_no_run(fol
         is_own = (rows["fold"] == fold + 1).to_numpy()
         assert rows["p_Adelie"].to_numpy()[is_own] == pytest.approx(alone[fold][is_own, 0], abs=1e-5)
     assert "no runs in kept" in mlp("runs", "kept").stdout
-    ended = mlp("repro", "kept/cv/weights.npz")
-    assert (ended.code, "is made of the folds of a cross-validation" in ended.stderr) == (2, True)
+    for verb in (["repro"], ["doctor"], ["predict", DATA / "penguins.csv", "--set", 0.9]):
+        ended = mlp(verb[0], "kept/cv/weights.npz", *verb[1:])
+        assert (ended.code, "is made of the folds of a cross-validation" in ended.stderr) == (2, True)
 
 
 def answers_of(model):
