@@ -83,7 +83,8 @@ that is missed is exit code 1; the run is kept.
   without `end` was killed. Several jobs can share a file; `--quiet` does not change it. `eval` and `predict` have it
   too.
 - `--from WEIGHTS` goes on from a model on new rows: its preprocessing, layers and weights, at a tenth of the learning
-  rate of the config. [ci.md](ci.md#every-night) has a nightly job.
+  rate of the config. Rows that the model was trained on and that judge this training are noted: scores on them are
+  optimistic. [ci.md](ci.md#every-night) has a nightly job.
 - `-v` says every epoch with its learning rate and time, and how long reading and preparing took.
 - `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
   code 0; metrics.json says why (`stop_reason`). Reading and preparing count; the clock is looked at before each step,

@@ -181,3 +181,26 @@ def test_regression_keeps_the_scale_of_its_targets(folder):
         result.outcome.scores["validation"]["rmse"]
         < done("eval", "one.npz", "two.csv", "--json").document["scores"]["rmse"]
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "said"),
+    [
+        ("first.csv", {"data": {"validation": 0.2}}, "first.csv: 100% of the rows that judge this training"),
+        ("first.csv", {"data": {"validation": None}, "intervals": {"rows": 0.2}}, "first.csv: 100% of the rows that"),
+        ("second.csv", {"data": {"validation": "first.csv"}}, "data.validation: first.npz was trained on this file"),
+        ("second.csv", {"data": {"test": "first.csv"}}, "data.test: first.npz was trained on this file"),
+        ("second.csv", {"data": {"validation": 0.2}}, ""),
+        ("first.csv", {"data": {"validation": None}}, ""),
+    ],
+)
+def test_rows_that_judge_and_that_the_model_was_trained_on_are_noted(first, folder, monkeypatch, table, changes, said):
+    monkeypatch.chdir(folder)
+    training = {"early_stopping": None} if changes["data"].get("validation", 0) is None else {}
+    every = config("first.csv", data={"validation": None}, training={"early_stopping": None})
+    train(every, Watch(), replaces_any=True)
+    shutil.copy(folder / "run" / "weights.npz", folder / "first.npz")
+    notes = prepare(config(table, training=training, **changes), start=load_start("first.npz")).notes
+    found = [note for note in notes if "so the scores are optimistic" in note]
+    assert len(found) == bool(said)
+    assert all(note.startswith(said) for note in found)

@@ -43,7 +43,7 @@ from mlpcli.workflows.preparing.resolution import (
 )
 from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, rows_of_parts
-from mlpcli.workflows.preparing.start import RATE, Start, notes_on_start
+from mlpcli.workflows.preparing.start import RATE, Start, notes_on_judges, notes_on_start
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
 from mlpcli.workflows.reading import row_weights
@@ -179,20 +179,20 @@ def _prepare(
     notes += [leak.note for leak in found.leaks]
     train, validation = found.train, found.validation
     metric, odd = sound_metric(metric, task, names, validation)
-    notes += odd
     if task == "regression":
         judges = [metric, *(without_end(key) for key in (*config.expect.min, *config.expect.max))]
         notes += notes_on_units(loaded, judges, names, train.truth)
     class_weights = make.class_weights if estimates_means(loss) else None
     target_state = given_state(loaded, target, target_state, train.truth, class_weights)
-    notes += notes_on_threshold(loaded, names, validation)
-    notes += class_weight_notes(make.class_weights, "class_weights" in target_state)
+    odd = [*odd, *class_weight_notes(make.class_weights, "class_weights" in target_state)]
+    notes += [*odd, *notes_on_threshold(loaded, names, validation)]
     n_rows = train.samples.n_rows
     spec = replace(training_spec(loaded, loss, n_rows, start), chunk_rows=chunk_rows(table, n_rows))
     sketch = sketch_rows(table, row_columns(preprocessor, target), train_rows)
     if start is not None:
-        rate = spec.update.optimizer.learning_rate
-        notes += notes_on_start(loaded, start, table, train_rows, make.counts["train"], rate)
+        notes += notes_on_start(loaded, start, table, train_rows, make.counts["train"], spec.update.optimizer)
+        judging = (train_rows if uses_folds(loaded) else validation_rows, apart_rows)
+        notes += notes_on_judges(start, table, judging, found.hashes)
         sketch = joined_sketches(start.model.trained_rows, sketch)
     notes += disk_notes(table, n_rows)
     engine = choose_engine(loaded, networks, spec, n_rows)

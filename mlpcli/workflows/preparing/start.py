@@ -4,7 +4,7 @@ Columns and how they are read, scaling, levels, bins, target and network stay as
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reference import SAMPLE_ROWS, count_rows
+from mlpcli.data.row_sketch import are_too_many, find_trained
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.task import TargetPlan
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.messages import listed
 from mlpcli.model import Model
+from mlpcli.nn.optimizers import Optimizer
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.drift import judge_drift
@@ -129,14 +131,14 @@ def _as_list(value: Any) -> Any:
 
 
 def notes_on_start(
-    loaded: LoadedConfig, start: Start, table: Table, rows: Rows, counts: TransformCounts, learning_rate: float
+    loaded: LoadedConfig, start: Start, table: Table, rows: Rows, counts: TransformCounts, optimizer: Optimizer
 ) -> list[str]:
     """What stays, at which rate it goes on, and how the new rows differ from those of the model."""
     model = start.model
     known = {*start.schemas, *other_columns(loaded), *loaded.config.data.drop}
     notes = [
         f"goes on from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers stay; "
-        f"the learning rate is {learning_rate:g}, {RATE:g} of the config's."
+        f"the learning rate is {optimizer.learning_rate:g}, {RATE:g} of the config's."
     ]
     if new := [name for name in table.column_names if name not in known]:
         notes.append(f"{table.name}: columns that the model does not know are left out: {listed(new)}.")
@@ -147,3 +149,25 @@ def notes_on_start(
         seen = count_rows(model.reference, model.preprocessor.columns, table, rows, SAMPLE_ROWS)
         notes += [f"{text}. All of it: mlp check {start.path} TABLE"] if (text := judge_drift(model, seen).text) else []
     return notes
+
+
+def notes_on_judges(start: Start, table: Table, judging: Sequence[Rows | None], hashes: Mapping[str, str]) -> list[str]:
+    """Which of the rows that judge this training the model has been trained on, so that scores on them are optimistic.
+
+    `judging` are those of the table that validate and that calibrate, `hashes` those of the files of validation and
+    test rows.
+    """
+    model, notes = start.model, []
+    given = [rows for rows in judging if rows is not None]
+    cure = "Judge on rows that neither training has seen."
+    found = find_trained(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *given]))
+    if are_too_many(found, model.trained_rows):
+        about = "about " if model.trained_rows.is_sample else ""
+        notes.append(
+            f"{table.name}: {about}{found.fraction:.0%} of the rows that judge this training were trained on in "
+            f"{start.path}, so the scores are optimistic. {cure}"
+        )
+    before = _mapping(model.record.get("data")).get("sha256")
+    known = [name for name in ("validation", "test") if hashes.get(name, "") == _mapping(before).get("train")]
+    text = f"{start.path} was trained on this file, so the scores are optimistic. {cure}"
+    return [*notes, *(f"data.{name}: {text}" for name in known)]
