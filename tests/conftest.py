@@ -16,6 +16,9 @@ settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("mlpcli")
 
 
+# Processes that share the tests are told the width of a terminal that they do not have.
+os.environ.pop("COLUMNS", None)
+
 # A process that a script starts in the background ignores SIGINT, and so would all that it starts; one with a handler
 # starts others that do not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

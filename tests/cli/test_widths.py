@@ -80,8 +80,10 @@ def test_no_line_is_longer_than_the_terminal_and_no_word_is_cut(command, wide, m
 
 def is_known(word):
     """What only narrow terminals show: points, counts of what is left out, the pairs of classes, times, curves."""
-    said = r"\d+|\d+[.%]\d*%?|and|more|columns?|\(wider|terminals,|--json\)?:?|pairs?|of|26|classes|\(--json|has|the"
-    said += r"|matrix\)|most|confused:|truth|predicted|rows|that|class|interval|to|[⠀-⣿│┤└┬─▲]+"
+    said = (
+        r"\d+|\d+[.%]\d*%?|and|more|columns?|in|\(?wider|terminals,|--json\)?:?|pairs?|of|26|classes|\(--json|has|the"
+    )
+    said += r"|matrix\)|most|confused:|truth|predicted|rows|that|class|interval|to|score|each|fold:|[⠀-⣿│┤└┬─▲]+"
     return "..." in word or re.fullmatch(rf"({said})[,.]?", word) is not None or word.rstrip(",") in COLUMN_NAMES
 
 
