@@ -82,8 +82,10 @@ def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: st
             sides = shown
         epochs = int(rows[-1]["epoch"]) if rows else 0
         runs.append(RunCurves(name, folder, epochs, _kept_epoch(folder), sides[0], sides[1]))
-    notes = (f"{left_out} values of 0 or less are left out: the axis is logarithmic.",) if left_out else ()
-    curves = Curves(chosen, tuple(runs), notes)
+    notes = [f"{left_out} values of 0 or less are left out: the axis is logarithmic."] if left_out else []
+    if chosen == LOSS and _have_other_losses(folders, tables):
+        notes.append("These runs do not have the same loss: the heights of their curves cannot be compared.")
+    curves = Curves(chosen, tuple(runs), tuple(notes))
     if image:
         check_path(image)
         write_file(image, curves_image(series(curves), chosen, is_log, image))
@@ -163,14 +165,25 @@ def _usual_metric(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str,
 
 
 def _deciding_metric(folder: str) -> str:
+    return _of_training(folder, "early_stopping", "metric") or LOSS
+
+
+def _have_other_losses(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str, str]]]) -> bool:
+    """Whether runs name different losses, or one answers numbers and another does not: `auto` goes by the task."""
+    named = {_of_training(folder, "loss", "name") for folder in folders} - {""}
+    return len(named) > 1 or len({"rmse" in _metrics(rows) for rows in tables if rows}) > 1
+
+
+def _of_training(folder: str, section: str, key: str) -> str:
+    """A text of the section `training` of the config of a run, "" where it cannot be read or has none."""
     path = os.path.join(folder, CONFIG)
     try:
         with open(path, encoding="utf-8") as file:
             config, _ = parse_yaml(file.read(), path)
-        metric = config["training"]["early_stopping"]["metric"]
+        value = config["training"][section][key]
     except (ConfigError, OSError, ValueError, KeyError, TypeError):
-        return LOSS
-    return metric if isinstance(metric, str) else LOSS
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _points(rows: Sequence[Mapping[str, str]], column: str, folder: str) -> Points:

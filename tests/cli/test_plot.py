@@ -74,6 +74,19 @@ def test_of_several_runs_each_has_its_name_at_its_end_and_a_row(runs):
         assert float(row[4]) == pytest.approx(float(kept["validation_accuracy"]), abs=5e-4)
 
 
+def test_losses_of_another_kind_on_one_axis_are_told(runs, tmp_path):
+    data = {"train": str(DATA / "diabetes.csv"), "target": "progression", "validation": 0.3}
+    done("train", write_config(tmp_path / "c.yaml", data, {"epochs": 2}), "-o", runs / "three", "--quiet")
+    told = "do not have the same loss: the heights of their curves cannot be compared"
+    assert told in done("plot", "runs/one", "runs/three").stderr
+    assert told not in done("plot", "runs/one", "runs/two", "--metric", "loss").stderr
+    huber = {"epochs": 2, "loss": "huber"}
+    done("train", write_config(tmp_path / "h.yaml", data, huber), "-o", runs / "four", "--quiet")
+    squared = {"epochs": 2, "loss": "squared_error"}
+    done("train", write_config(tmp_path / "s.yaml", data, squared), "-o", runs / "five", "--quiet")
+    assert told in done("plot", "runs/four", "runs/five", "--metric", "loss").stderr
+
+
 def test_runs_of_one_name_are_told_apart_by_the_folder_above(runs):
     (runs / "other").mkdir()
     shutil.copytree(runs / "one", runs / "other" / "one")
