@@ -101,7 +101,7 @@ def test_gates_are_judged_on_the_mean_and_the_ends_of_its_interval(folder):
         (("--folds", 300), "penguins.csv: 300 folds need at least 600 rows, not 344."),
         (("--confidence", 1), "--confidence 1: must be between 0 and 1"),
         (("--id", "nmae"), "--id nmae: no such column."),
-        (("--group", "iland"), "data.validation.group: no column 'iland'"),
+        (("--group", "iland"), "--group iland: no column 'iland'"),
         (("--gap", 3), "--gap 3: goes with --time, or with data.validation: {time: COLUMN}."),
         (("--time", "year", "--repeats", 2), "--repeats 2: folds by time are the same every time."),
         (("--hash", "island", "--group", "sex"), "--hash and --group do not go together."),

@@ -1,7 +1,7 @@
 """Which rows each fold trains on, and which it scores: as `data.validation` holds rows out, or as the options say."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
+from mlpcli.config.yaml.tree import Place, Tree
 from mlpcli.data.dealing import folds_ahead
 from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
@@ -98,9 +99,16 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
         _refuse_fitted_answers(loaded)
     data = replace(config.data, validation=held_out, test=None)
     expect = replace(config.expect, min={}, max={})
-    changed = replace(loaded, config=replace(config, data=data, expect=expect))
+    changed = replace(loaded, config=replace(config, data=data, expect=expect), tree=_with_places(loaded.tree, asked))
     way_of(changed)  # refuses what is no way
     return changed
+
+
+def _with_places(tree: Tree, asked: Mapping[str, Any]) -> Tree:
+    """The places of the config, and those of what options ask for: an error names `--group`, not a line of the file."""
+    paths = {key: ("data", "validation", key) for key in asked}
+    places = {paths[key]: Place(f"--{key} {value}", f"--{key}", key=paths[key]) for key, value in asked.items()}
+    return Tree(tree.name, tree.root, {**tree.places, **places})
 
 
 def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
