@@ -106,9 +106,11 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
 
 def _with_places(tree: Tree, asked: Mapping[str, Any]) -> Tree:
     """The places of the config, and those of what options ask for: an error names `--group`, not a line of the file."""
-    paths = {key: ("data", "validation", key) for key in asked}
-    places = {paths[key]: Place(f"--{key} {value}", f"--{key}", key=paths[key]) for key, value in asked.items()}
-    return Tree(tree.name, tree.root, {**tree.places, **places})
+    places = dict(tree.places)
+    for key, value in asked.items():
+        path = ("data", "validation", key)
+        places[path] = Place(f"--{key} {value}", f"--{key}", key=path)
+    return Tree(tree.name, tree.root, places)
 
 
 def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
