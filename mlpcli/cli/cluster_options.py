@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlpcli.cluster.address import ClusterAddress, TlsFiles
+from mlpcli.cluster.address import ClusterAddress, TlsFiles, check_address
 from mlpcli.cluster.installed import require_distributed
 from mlpcli.errors import MlpError
 
@@ -26,6 +26,7 @@ def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
         if security:
             raise MlpError("--cluster-security: says how a cluster is spoken to. Add --cluster tls://HOST:PORT")
         return None
+    check_address(cluster)
     require_distributed()
     if not security:
         if cluster.startswith("tls://"):

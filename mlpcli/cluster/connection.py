@@ -1,32 +1,28 @@
 """The way to a cluster: a scheduler by its address, or workers of this machine for as long as they are needed."""
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from distributed import Client, LocalCluster, Security
 
-from mlpcli.cluster.address import TlsFiles
+from mlpcli.cluster.address import LOCAL, TlsFiles
 from mlpcli.errors import MlpError
 
 CONNECT_SECONDS = 15.0  # for a scheduler to answer
 CLOSE_SECONDS = 10.0
-ADDRESS = re.compile(r"(tcp|tls)://[^\s/:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d+")
 
 
 @contextmanager
 def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
     """A client of the scheduler `tcp://host:port` or `tls://host:port`, or of `local:N`, N processes of this machine.
 
-    Raises MlpError for an address that is none, and where nobody answers in time.
+    Raises MlpError where nobody answers in time.
     """
     for name in ("distributed", "tornado.application"):  # what goes wrong, this program says itself
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    local = re.fullmatch(r"local:([1-9]\d{0,3})", where)
-    if local is None and not ADDRESS.fullmatch(where):
-        raise MlpError(f"--cluster {where}: must be tcp://HOST:PORT, tls://HOST:PORT or local:N, N processes here.")
+    local = LOCAL.fullmatch(where)
     if local is None:
         with _client(where, where, _security(tls)) as client:
             yield client

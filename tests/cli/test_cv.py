@@ -367,3 +367,14 @@ def test_a_search_and_a_test_file_in_the_config_are_left_alone_and_a_note_says_s
     assert "mlp search" in ended.stderr
     plan = json.loads((folder / "runs" / "birds-cv" / "plan.json").read_text())
     assert plan["config"]["search"] is None
+
+
+def test_an_address_that_is_none_touches_no_unfinished_cross_validation(folder):
+    config = birds(folder)
+    unfinished = folder / "runs" / "birds-cv.partial"
+    unfinished.mkdir(parents=True)
+    (unfinished / "plan.json").write_text("{}")
+    ended = mlp("cv", config, "--cluster", "local:2x")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "must be tcp://HOST:PORT" in ended.stderr
+    assert (unfinished / "plan.json").read_text() == "{}"
