@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from mlpcli import __version__
-from tests.program import DATA, done, mlp, train, write_config
+from tests.program import DATA, done, mlp, train, write_config, write_csv
 
 
 def test_the_summary_shows_layers_columns_classes_scores_and_record(penguins):
@@ -75,3 +75,10 @@ def test_rows_in_folds_are_counted_once_and_a_first_layer_with_other_inputs_is_e
 
 def test_a_plain_network_needs_no_such_remark(iris):
     assert "layer 1 reads" not in done("inspect", iris).stdout
+
+
+def test_a_target_of_numbers_is_named_once(folder):
+    table = write_csv(folder / "t.csv", ["a", "price"], [[value, 2.5 * value] for value in range(20)])
+    weights = train(folder, {"train": str(table), "target": "price"})
+    facts = [line.split(maxsplit=1) for line in done("inspect", weights).lines if line.startswith("target ")]
+    assert facts[0] == ["target", "price · regression"]

@@ -80,7 +80,8 @@ def as_json(inspection: "Inspection") -> dict[str, Any]:
 
 def _answers(model: "Model") -> Facts:
     target = model.target
-    facts = [("target", f"{listed(target.names)} · {target.task} · {describe_target(target)}")]
+    size = [describe_target(target)] if target.kind == "classes" else []
+    facts = [("target", " · ".join([listed(target.names), target.task, *size]))]
     if target.kind == "classes":
         facts.append(("classes", listed(target.labels, 20)))
     if postprocessing := describe_postprocessing(model):
