@@ -273,8 +273,12 @@ def assemble(
 
 
 def blocks_of_step(network: Network, batch_size: int) -> int:
-    """Into how many blocks the rows of a batch are cut, whatever the number of threads that share them."""
-    return max(1, min(MOST_BLOCKS, batch_size // ROWS_OF_A_BLOCK, step_work(network, batch_size) // WORK_OF_A_BLOCK))
+    """Into how many blocks the rows of a batch are cut, whatever the number of threads that share them.
+
+    A power of two: of three blocks one would wait for its turn on two threads.
+    """
+    n = min(MOST_BLOCKS, batch_size // ROWS_OF_A_BLOCK, step_work(network, batch_size) // WORK_OF_A_BLOCK)
+    return 1 << max(0, n.bit_length() - 1)
 
 
 def most_threads(network: Network, batch_size: int) -> int:

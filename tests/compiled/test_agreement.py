@@ -265,3 +265,11 @@ def test_neurons_are_shared_in_two_chunks_at_least_or_else_the_rows_are(n_neuron
     ops = program.assemble(wide, spec.loss, spec.update, spec.batch_size, np.dtype("f4"), n_threads=2).ops
     assert (ops["chunks"].max() >= 2) == (n_neurons >= 512)
     assert not (ops["chunks"] == 1).any()
+
+
+@pytest.mark.parametrize("batch_size", [1, 64, 128, 200, 256, 400, 1000, 5000])
+def test_the_rows_of_a_batch_are_cut_into_a_power_of_two_of_blocks(batch_size):
+    n_blocks = program.blocks_of_step(Network(784, (Dense(width=512), Activation(), Dense(width=10))), batch_size)
+    assert n_blocks in (1, 2, 4, 8)
+    assert n_blocks <= max(1, batch_size // program.ROWS_OF_A_BLOCK)
+    assert (n_blocks == 1) == (batch_size < 2 * program.ROWS_OF_A_BLOCK)
