@@ -1,10 +1,13 @@
 """Gates on coin labels: an end of an interval passes as often as it promises, on rows that chose nothing."""
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks.chance import recipes
 from benchmarks.chance.choosing import GATES, PROMISED, SETTINGS, measure
+from benchmarks.printing import RESULTS
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.config.recipes.sizes import RECIPES
 from mlpcli.data.schema.column import ColumnSchema
@@ -75,3 +78,18 @@ def test_permuted_labels_are_trained_on_and_judged_with_an_interval_each(name, j
     assert f"{found[0]['mean']:.3f} (" in recipes.table(
         [{**one, "judged": kind} for one in found for kind in (recipes.TEST, recipes.HELD_OUT)]
     )
+
+
+def test_the_recorded_scores_of_permuted_labels_are_chance_within_the_interval():
+    """For every recipe and split, over 200 tables: what a share of so many strays by is allowed, and no more."""
+    counts = json.loads((RESULTS / "chance.json").read_text())["results"]["recipes"]
+    places = {(one["recipe"], one["split"], one["judged"], one["metric"]) for one in counts}
+    assert len(places) == len(counts) == len(RECIPES) * len(recipes.SPLITS) * 2 * len(recipes.METRICS)
+    for one in counts:
+        where = [one[key] for key in ("recipe", "split", "judged", "metric")]
+        assert one["repeats"] >= 200
+        assert one["given"] == one["repeats"], where
+        for side in ("below", "above"):
+            stray = 3.0 * np.sqrt(recipes.PROMISED * (1.0 - recipes.PROMISED) / one["repeats"])
+            assert one[side] / one["repeats"] <= recipes.PROMISED + stray, where
+        assert abs(one["mean"] - recipes.CHANCE) < 0.02, where
