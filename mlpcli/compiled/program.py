@@ -273,10 +273,7 @@ def assemble(
 
 
 def blocks_of_step(network: Network, batch_size: int) -> int:
-    """Into how many blocks the rows of a batch are cut, whatever the number of threads that share them.
-
-    A power of two: of three blocks one would wait for its turn on two threads.
-    """
+    """Into how many blocks rows are cut, on any number of threads: a power of two, for of three on two one waits."""
     n = min(MOST_BLOCKS, batch_size // ROWS_OF_A_BLOCK, step_work(network, batch_size) // WORK_OF_A_BLOCK)
     return 1 << max(0, n.bit_length() - 1)
 
