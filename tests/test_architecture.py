@@ -58,7 +58,7 @@ LIBRARIES = {
 }
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 50  # below its signature and its docstring: those of a verb are its options and its help
-EXPORTED_PROGRAM = PACKAGE / "export" / "standalone" / "predictor.py"  # what it prints is for its own user
+EXPORTED_PROGRAM = PACKAGE / "export" / "python" / "standalone" / "predictor.py"  # what it prints is for its own user
 LONG = {
     "api.py",  # all that a caller from Python sees
     "nn/layers.py",  # every layer that stands anywhere, side by side

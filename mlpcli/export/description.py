@@ -10,7 +10,7 @@ from mlpcli.data.features.layout import Spans, input_spans
 from mlpcli.data.features.numeric import NumericFit, unpack_numeric
 from mlpcli.data.schema.cells import canonical_in, marker_numbers
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.spelling import canonical
+from mlpcli.data.schema.spelling import canonical, is_code, plain_number
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, answer_names, typed_labels
 from mlpcli.errors import MlpError
 from mlpcli.model import MOST_SQUARED, Model
@@ -56,6 +56,12 @@ def n_numbers(networks: Sequence[Plain]) -> int:
         return int(isinstance(value, float))
 
     return size(list(networks))
+
+
+def spellings_of(level: str) -> list[str]:
+    """A level, and how a program spells it that holds it as a float."""
+    is_whole = not is_code(level) and plain_number(level) is not None and level.lstrip("-").isdigit()
+    return [level, f"{level}.0"] if is_whole else [level]
 
 
 def _column(feature: Feature, spans: Spans, fits: Mapping[str, NumericFit], missing: Sequence[str]) -> Plain:

@@ -22,8 +22,8 @@ from mlpcli.data.table import CategoricalColumn, NumericColumn
 from mlpcli.errors import GateMissed
 from mlpcli.export.agreement import Row, table_of
 from mlpcli.export.description import Plain
-from mlpcli.export.sql_steps import quoted
-from mlpcli.export.standalone.predictor import Predictor
+from mlpcli.export.python.standalone.predictor import Predictor
+from mlpcli.export.sql.steps import quoted
 from mlpcli.model import Model
 
 # The C compiler of this machine, "" for none.

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows
-from mlpcli.export.c_names import identifier
-from mlpcli.export.c_source import c_source
+from mlpcli.export.c.names import identifier
+from mlpcli.export.c.source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
-from mlpcli.export.onnx_graph import onnx_model
-from mlpcli.export.python_file import python_source
-from mlpcli.export.sql_query import sql_query
-from mlpcli.export.sql_steps import DIALECTS, Dialect
+from mlpcli.export.onnx.graph import onnx_model
+from mlpcli.export.python.program import python_source
+from mlpcli.export.sql.query import sql_query
+from mlpcli.export.sql.steps import DIALECTS, Dialect
 from mlpcli.export.trials import C_COMPILER, Answer, n_labels, run_c, run_json, run_onnx, run_python, run_sqlite
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from mlpcli.export.agreement import agreement, tried_rows
-from mlpcli.export.c_names import identifiers, remark, strings
-from mlpcli.export.c_source import c_source, runtime
+from mlpcli.export.c.names import identifiers, remark, strings
+from mlpcli.export.c.source import c_source, runtime
 from mlpcli.export.description import describe
 from mlpcli.export.trials import C_COMPILER, n_labels, run_c
 from tests.export.models import CONFIGS

@@ -14,7 +14,7 @@ import pytest
 
 from mlpcli.export.agreement import agreement, tried_rows
 from mlpcli.export.description import describe
-from mlpcli.export.sql_query import sql_query
+from mlpcli.export.sql.query import sql_query
 from mlpcli.export.trials import n_labels, run_sqlite, typed_columns
 from tests.export.models import CONFIGS
 from tests.program import done, mlp, train, write_csv

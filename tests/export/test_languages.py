@@ -16,8 +16,8 @@ import pytest
 from mlpcli.export import agreement as agreements
 from mlpcli.export.agreement import Agreement, agreement, table_of, tried_rows
 from mlpcli.export.description import describe
-from mlpcli.export.python_file import PARTS
-from mlpcli.export.standalone.predictor import Predictor
+from mlpcli.export.python.program import PARTS
+from mlpcli.export.python.standalone.predictor import Predictor
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows import export as workflow
 from tests.export.models import CONFIGS, write_table

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from mlpcli.export import onnx_graph
 from mlpcli.export.agreement import agreement, tried_rows
 from mlpcli.export.description import describe
-from mlpcli.export.onnx_graph import onnx_model
+from mlpcli.export.onnx import graph
+from mlpcli.export.onnx.graph import onnx_model
 from mlpcli.export.trials import onnx_inputs
 from tests.export.models import CONFIGS
 from tests.program import done, mlp, train, write_csv
@@ -117,4 +117,4 @@ def test_without_the_package_a_sentence_says_what_to_install(models, tmp_path, m
     monkeypatch.setitem(sys.modules, "onnx.checker", None)
     ended = mlp("export", models["plain"], "--to", "onnx", "-o", tmp_path / "it.onnx")
     assert ended.code == 2
-    assert ended.stderr == f"--to onnx: needs the package onnx. Install it with: {onnx_graph.INSTALL}\n"
+    assert ended.stderr == f"--to onnx: needs the package onnx. Install it with: {graph.INSTALL}\n"

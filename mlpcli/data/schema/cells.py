@@ -13,13 +13,12 @@ from mlpcli.data.schema.spelling import (
     BOOLEAN_WORDS,
     PLAIN,
     NumberFormat,
+    boolean_pairs,
     canonical,
-    is_code,
-    number_text,
     plain_number,
     reader_of,
     special_number,
-    whole_name,
+    spelled_as,
 )
 from mlpcli.errors import did_you_mean
 
@@ -79,12 +78,8 @@ def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
     """`canonical` of each text of a column whose numbers are written in a format of its own."""
     if format.is_plain:
         return [canonical(text) for text in texts]
-    numbers, is_unknown = parse_numbers(texts, format)
-    is_number = ~is_unknown & np.isfinite(numbers)
-    return [
-        whole_name(text, format.decimal) or (number_text(number) if is_so and not is_code(text) else canonical(text))
-        for text, number, is_so in zip(texts, numbers.tolist(), is_number.tolist(), strict=True)
-    ]
+    pairs = zip(texts, parse_numbers(texts, format)[0].tolist(), strict=True)
+    return [spelled_as(text, number, format.decimal) for text, number in pairs]
 
 
 def merged_spellings(texts: Iterable[str], format: NumberFormat = PLAIN) -> list[tuple[str, str]]:
@@ -173,9 +168,7 @@ def boolean_values(levels: Sequence[str], texts: Iterable[str]) -> Values:
     Capitals do not matter where no level is met exactly. Levels that are words for no and yes stand for all of them.
     """
     no, yes = map(canonical, levels)
-    folded = (no.casefold(), yes.casefold())
-    pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
-    words = {word: float(value) for pair in pairs for value, word in enumerate(pair)}
+    words = {word: float(value) for pair in boolean_pairs(levels) for value, word in enumerate(pair)}
     exact = {no: 0.0, yes: 1.0}
     return np.asarray([exact.get(text, words.get(text.casefold(), np.nan)) for text in map(canonical, texts)])
 

@@ -7,7 +7,7 @@ surrounding blanks.
 import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # Pairs of texts read as no and yes, in any case.
@@ -83,6 +83,20 @@ def whole_name(text: str, point: str = ".") -> str | None:
     """The digits of a name that was written with zeros behind the point, as 12345678901234567.0."""
     match = re.fullmatch(rf"([{_SIGNS}]?[1-9][0-9]{{{LONGEST_NUMBER},}}){re.escape(point)}0*", text)
     return None if match is None else match[1]
+
+
+def spelled_as(text: str, number: float | None, decimal: str) -> str:
+    """`canonical` of a text whose column writes numbers with this decimal sign, as which it is `number`, or none."""
+    if (name := whole_name(text, decimal)) is not None:
+        return name
+    is_number = number is not None and math.isfinite(number) and not is_code(text)
+    return number_text(number) if number is not None and is_number else canonical(text)
+
+
+def boolean_pairs(levels: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Words for no and yes, whose capitals do not matter: those of a column, and where these are common, all others."""
+    folded = (canonical(levels[0]).casefold(), canonical(levels[1]).casefold())
+    return BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
 
 
 def plain_number(text: str) -> float | None:

@@ -1,4 +1,4 @@
-/* What exported models are made of: functions, each behind its name. `c_source.py` takes those that a model uses. */
+/* What exported models are made of: functions, each behind its name. `source.py` takes those that a model uses. */
 
 // root
 /* Newton's method, from half of the exponent. */

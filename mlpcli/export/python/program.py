@@ -8,7 +8,7 @@ from typing import Any
 
 from mlpcli.data.schema import date_forms, spelling
 from mlpcli.export.description import Plain
-from mlpcli.export.standalone import answers, cells, network, predictor
+from mlpcli.export.python.standalone import answers, cells, network, predictor
 
 # The texts that a program is made of, those that are used first.
 PARTS: tuple[ModuleType, ...] = (spelling, date_forms, cells, network, answers, predictor)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from csv import DictReader, writer
 from typing import Any
 
-from mlpcli.export.standalone.answers import answers_of, most_exceeding
-from mlpcli.export.standalone.cells import Cell, Vector, cell_reader
-from mlpcli.export.standalone.network import network_outputs
+from mlpcli.export.python.standalone.answers import answers_of, most_exceeding
+from mlpcli.export.python.standalone.cells import Cell, Vector, cell_reader
+from mlpcli.export.python.standalone.network import network_outputs
 
 
 class Predictor:

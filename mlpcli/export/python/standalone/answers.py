@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlpcli.export.standalone.cells import Vector, between
-from mlpcli.export.standalone.network import LARGEST_LOG
+from mlpcli.export.python.standalone.cells import Vector, between
+from mlpcli.export.python.standalone.network import LARGEST_LOG
 
 
 def answers_of(target: Mapping[str, Any], outputs: Vector) -> Vector:

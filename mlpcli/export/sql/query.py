@@ -9,16 +9,15 @@ from typing import Any
 
 from mlpcli.errors import MlpError
 from mlpcli.export.description import Plain, n_numbers
-from mlpcli.export.sql_answers import answers, labels
-from mlpcli.export.sql_cells import inputs, read_cells
-from mlpcli.export.sql_steps import Dialect, Steps, Vector, literal, number, power, quoted, total
-from mlpcli.export.standalone.predictor import answer_columns
+from mlpcli.export.python.standalone.predictor import answer_columns
+from mlpcli.export.sql.answers import answers, labels
+from mlpcli.export.sql.cells import inputs, read_cells
+from mlpcli.export.sql.steps import Dialect, Steps, Vector, literal, number, power, quoted, total
 from mlpcli.messages import count
+from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
 
 # Of the weights and of the knots of scalers: databases take minutes to plan a longer query.
 MOST_NUMBERS = 20_000
-GELU_ROOT, GELU_CUBE = 0.7978845608028654, 0.044715
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = ()) -> str:
@@ -201,7 +200,7 @@ ACTIVATIONS: dict[str, Callable[[str], str]] = {
     "sigmoid": _logistic,
     "tanh": _tanh,
     "relu": lambda z: _above_zero(z, "0e0"),
-    "leaky_relu": lambda z: _above_zero(z, f"0.01e0 * {z}"),
+    "leaky_relu": lambda z: _above_zero(z, f"{number(LEAK)} * {z}"),
     "elu": lambda z: _above_zero(z, f"EXP({power(z)}) - 1e0"),
     "selu": lambda z: f"{number(SELU_SCALE)} * ({_above_zero(z, f'{number(SELU_ALPHA)} * (EXP({power(z)}) - 1e0)')})",
     "softplus": lambda z: f"({_above_zero(z, '0e0')}) + LN(1e0 + EXP({power(f'(-ABS({z}))')}))",

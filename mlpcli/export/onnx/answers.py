@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.export.onnx_nodes import Nodes
+from mlpcli.export.onnx.nodes import Nodes
+from mlpcli.export.python.standalone.network import LARGEST_LOG
 
 Target = Mapping[str, Any]
-LARGEST_LOG = 709.782712893384
 
 
 def answers(nodes: Nodes, target: Target, outputs: str, n_outputs: int) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlpcli.export.sql_steps import Steps, Vector, between, literal, number, power, text, total
+from mlpcli.export.python.standalone.network import LARGEST_LOG
+from mlpcli.export.sql.steps import Steps, Vector, between, literal, number, power, text, total
 
-LARGEST_LOG = 709.782712893384
 NOTHING = "-1e300"  # the logarithm of 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import mul
 from typing import Any
 
-from mlpcli.export.standalone.cells import Vector
+from mlpcli.export.python.standalone.cells import Vector
 
 MOST_NEGATIVE, MOST_POSITIVE = -70.0, 80.0  # of the exponents of softmax and sigmoid
 LARGEST_LOG = 709.782712893384

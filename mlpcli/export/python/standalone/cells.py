@@ -10,15 +10,14 @@ from typing import Any
 
 from mlpcli.data.schema.date_forms import PATTERNS, date_fields
 from mlpcli.data.schema.spelling import (
-    BOOLEAN_WORDS,
     NumberFormat,
+    boolean_pairs,
     canonical,
-    is_code,
     number_text,
     plain_number,
     reader_of,
     special_number,
-    whole_name,
+    spelled_as,
 )
 
 Cell = str | float | int | bool | date | None
@@ -112,23 +111,15 @@ def _date_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
 def _text_reader(column: Mapping[str, Any]) -> Callable[[Cell], str | None]:
     format, missing = NumberFormat(**column["number"]), frozenset(column["missing"])
     words = {word.casefold(): word for word in column["words"]}
+    read = reader_of(format)
 
     def level(cell: Cell) -> str | None:
         is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
-        text = canonical(_text(cell)) if is_number or format.is_plain else _canonical_in(_text(cell), format)
+        text = _text(cell)
+        text = canonical(text) if is_number or format.is_plain else spelled_as(text, read(text), format.decimal)
         return None if text in missing else words.get(text.casefold(), text)
 
     return level
-
-
-def _canonical_in(text: str, format: NumberFormat) -> str:
-    """The one spelling of a cell of a column whose numbers are written in a format of its own."""
-    if (name := whole_name(text, format.decimal)) is not None:
-        return name
-    number = reader_of(format)(text)
-    number = special_number(text) if number is None else number
-    is_number = number is not None and math.isfinite(number) and not is_code(text)
-    return number_text(number) if number is not None and is_number else canonical(text)
 
 
 def _writer(column: Mapping[str, Any]) -> Callable[[Any, Vector], None]:
@@ -136,15 +127,15 @@ def _writer(column: Mapping[str, Any]) -> Callable[[Any, Vector], None]:
     if column["role"] in ("number", "date"):
         return lambda value, x: _write_number(column, value, x)
     if "sign" in column:
-        known = _boolean_words(column["words"]) if column["role"] == "boolean" else _signs(column["levels"])
+        is_boolean = column["role"] == "boolean"
+        known = _signs([*map(canonical, column["words"])] if is_boolean else column["levels"])
+        pairs = boolean_pairs(column["words"]) if is_boolean else ()
+        words = {word: sign for pair in pairs for word, sign in _signs(pair).items()}
 
         def write_sign(text: str | None, x: Vector) -> None:
-            x[column["sign"]] = 0.0 if text is None else known.get(text, known.get(text.casefold(), 0.0))
+            x[column["sign"]] = 0.0 if text is None else known.get(text, words.get(text.casefold(), 0.0))
 
-        def write_exact(text: str | None, x: Vector) -> None:
-            x[column["sign"]] = 0.0 if text is None else known.get(text, 0.0)
-
-        return write_sign if column["role"] == "boolean" else write_exact
+        return write_sign
     places = {level: column["first"] + index for index, level in enumerate(column["levels"])}
 
     def write_level(text: str | None, x: Vector) -> None:
@@ -157,13 +148,6 @@ def _writer(column: Mapping[str, Any]) -> Callable[[Any, Vector], None]:
 
 def _signs(levels: Sequence[str]) -> dict[str, float]:
     return dict(zip(levels, (-1.0, 1.0), strict=True))
-
-
-def _boolean_words(levels: Sequence[str]) -> dict[str, float]:
-    """-1 for no and 1 for yes: the words of the column, and all others where these are such."""
-    folded = (canonical(levels[0]).casefold(), canonical(levels[1]).casefold())
-    pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
-    return {word: sign for pair in pairs for word, sign in _signs(pair).items()} | _signs([*map(canonical, levels)])
 
 
 def _write_number(column: Mapping[str, Any], value: float | None, x: Vector) -> None:

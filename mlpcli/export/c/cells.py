@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlpcli.data.schema.spelling import BOOLEAN_WORDS, canonical
-from mlpcli.export.c_names import array, declared, strings
+from mlpcli.data.schema.spelling import boolean_pairs, canonical
+from mlpcli.export.c.names import array, declared, strings
 
 
 def cells_into_inputs(columns: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> tuple[str, str]:
@@ -61,9 +61,7 @@ def _sign(column: Mapping[str, Any], field: str, place: int) -> tuple[str, list[
     arrays += declared(f"static const char *const levels_{place}", strings(levels))
     lines.append(f"int level = is_missing ? 0 : is_text(cell, levels_{place}, 2);")
     if column["role"] == "boolean":
-        folded = tuple(level.casefold() for level in levels)
-        pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
-        words = strings([word for pair in pairs for word in pair])
+        words = strings([word for pair in boolean_pairs(column["words"]) for word in pair])
         arrays += declared(f"static const char *const words_{place}", words)
         lines.append(f"const int word = is_missing ? 0 : is_word(cell, words_{place}, {len(words)});")
         lines.append("if (!level && word)\n            level = 2 - word % 2;")

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from mlpcli.data.schema.spelling import BOOLEAN_WORDS, canonical, is_code, plain_number
-from mlpcli.export.sql_steps import Dialect, Steps, Vector, between, literal, number, quoted, text
+from mlpcli.data.schema.spelling import boolean_pairs, canonical
+from mlpcli.export.description import spellings_of
+from mlpcli.export.sql.steps import Dialect, Steps, Vector, between, literal, number, quoted, text
 
 LARGEST = "1.7976931348623157e308"
 LARGE = 1e100  # beyond it a clipped number is at its bound
@@ -75,7 +76,7 @@ def _date_cell(column: Mapping[str, Any], name: str, dialect: Dialect) -> tuple[
 
 def _text_cell(column: Mapping[str, Any], name: str, dialect: Dialect) -> tuple[str, str]:
     cell = f"TRIM(CAST({name} AS TEXT))"
-    missing = ", ".join(text(one) for marker in column["missing"] for one in _spellings(marker))
+    missing = ", ".join(text(one) for marker in column["missing"] for one in spellings_of(marker))
     return f"(CASE WHEN {cell} IN ({missing}) THEN NULL ELSE {cell} END)", ""
 
 
@@ -194,12 +195,10 @@ def _sign(column: Mapping[str, Any], cell: str) -> str:
     if column["role"] != "boolean":
         no, yes = (_is_level(column, cell, level) for level in column["levels"])
         return f"CASE WHEN {no} THEN -1e0 WHEN {yes} THEN 1e0 ELSE 0e0 END"
-    levels = [*map(canonical, column["words"])]
-    folded = tuple(level.casefold() for level in levels)
-    pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
-    exact = [f"{cell} IN ({', '.join(map(text, _spellings(level)))})" for level in levels]
+    levels, pairs = [*map(canonical, column["words"])], boolean_pairs(column["words"])
+    exact = [f"{cell} IN ({', '.join(map(text, spellings_of(level)))})" for level in levels]
     words = [
-        f"LOWER({cell}) IN ({', '.join(text(one) for pair in pairs for one in _spellings(pair[side]))})"
+        f"LOWER({cell}) IN ({', '.join(text(one) for pair in pairs for one in spellings_of(pair[side]))})"
         for side in (0, 1)
     ]
     arms = zip([*exact, *words], ("-1e0", "1e0") * 2, strict=True)
@@ -222,10 +221,4 @@ def _levels(column: Mapping[str, Any], cell: str) -> list[tuple[int, str]]:
 def _is_level(column: Mapping[str, Any], cell: str, level: str) -> str:
     if level in column["words"]:  # its capitals do not matter
         return f"LOWER({cell}) = {text(level.lower())}"
-    return f"{cell} IN ({', '.join(map(text, _spellings(level)))})"
-
-
-def _spellings(level: str) -> list[str]:
-    """A level, and what a database makes of it in a column of floats."""
-    is_whole = not is_code(level) and plain_number(level) is not None and level.lstrip("-").isdigit()
-    return [level, f"{level}.0"] if is_whole else [level]
+    return f"{cell} IN ({', '.join(map(text, spellings_of(level)))})"

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.schema.spelling import BOOLEAN_WORDS, canonical, is_code, plain_number
+from mlpcli.data.schema.spelling import boolean_pairs, canonical
 from mlpcli.errors import MlpError
-from mlpcli.export.onnx_nodes import Nodes
+from mlpcli.export.description import spellings_of
+from mlpcli.export.onnx.nodes import Nodes
 
 Column = Mapping[str, Any]
 
@@ -138,7 +139,7 @@ def _text(nodes: Nodes, column: Column) -> tuple[list[tuple[int, str]], str, lis
     cell = nodes.input(column["name"], np.dtype(object))
     levels = [*map(canonical, column["words"])] if column["role"] == "boolean" else column["levels"]
     keys = {text: place for place, level in enumerate(levels) for text in _spellings(column, level, place)}
-    keys |= {text: MISSING for marker in column["missing"] for text in _alternatives(marker)}
+    keys |= {text: MISSING for marker in column["missing"] for text in spellings_of(marker)}
     code = nodes.add(
         "LabelEncoder", cell, domain="ai.onnx.ml", keys_strings=[*keys], values_int64s=[*keys.values()],
         default_int64=OTHER,
@@ -151,28 +152,16 @@ def _text(nodes: Nodes, column: Column) -> tuple[list[tuple[int, str]], str, lis
     hot += [MISSING] * (column["missing_level"] is not None) + [OTHER] * (column["other_level"] is not None)
     if not hot:
         return [], is_missing, []
-    return (
-        [(column["first"], _as_number(nodes, nodes.add("Equal", code, nodes.const(np.asarray([hot])))))],
-        is_missing,
-        [],
-    )
+    is_level = nodes.add("Equal", code, nodes.const(np.asarray([hot])))
+    return [(column["first"], _as_number(nodes, is_level))], is_missing, []
 
 
 def _spellings(column: Column, level: str, place: int) -> list[str]:
     """Every text that is this level."""
     if column["role"] == "boolean":
-        folded = tuple(canonical(word).casefold() for word in column["words"])
-        pairs = BOOLEAN_WORDS if folded in BOOLEAN_WORDS else (folded,)
-        return [text for pair in pairs for word in _capitals(column, pair[place]) for text in _alternatives(word)] + [
-            level
-        ]
-    return _capitals(column, level) if level in column["words"] else _alternatives(level)
-
-
-def _alternatives(level: str) -> list[str]:
-    """A level, and how a float of it is written."""
-    is_whole = not is_code(level) and plain_number(level) is not None and level.lstrip("-").isdigit()
-    return [level, f"{level}.0"] if is_whole else [level]
+        words = [word for pair in boolean_pairs(column["words"]) for word in _capitals(column, pair[place])]
+        return [level, *(text for word in words for text in spellings_of(word))]
+    return _capitals(column, level) if level in column["words"] else spellings_of(level)
 
 
 def _capitals(column: Column, word: str) -> list[str]:

@@ -9,9 +9,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from mlpcli.export.c_cells import cells_into_inputs
-from mlpcli.export.c_names import array, declared, identifiers, remark, strings
-from mlpcli.export.c_network import Networks
+from mlpcli.export.c.cells import cells_into_inputs
+from mlpcli.export.c.names import array, declared, identifiers, remark, strings
+from mlpcli.export.c.network import Networks
 from mlpcli.export.description import Plain
 
 INCLUDES = "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"
@@ -78,7 +78,7 @@ TAKE = """\
 @cache
 def runtime() -> dict[str, str]:
     """The functions of c/runtime.c, by their names."""
-    text = (files("mlpcli.export") / "c" / "runtime.c").read_text("utf-8")
+    text = (files("mlpcli.export.c") / "runtime.c").read_text("utf-8")
     _, *parts = re.split(r"(?m)^// (\w+)\n", text)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 

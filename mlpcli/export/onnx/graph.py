@@ -10,9 +10,10 @@ import numpy as np
 from mlpcli import __version__
 from mlpcli.errors import MlpError
 from mlpcli.export.description import Plain
-from mlpcli.export.onnx_answers import answers, labels
-from mlpcli.export.onnx_cells import inputs
-from mlpcli.export.onnx_nodes import Nodes
+from mlpcli.export.onnx.answers import answers, labels
+from mlpcli.export.onnx.cells import inputs
+from mlpcli.export.onnx.nodes import Nodes
+from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
 
 Layer = Mapping[str, Any]
 OPSETS = (("", 18), ("ai.onnx.ml", 3))
@@ -182,8 +183,8 @@ def _sigmoid(nodes: Nodes, z: str) -> str:
 
 def _gelu(nodes: Nodes, z: str) -> str:
     one = nodes.like(1.0, z)
-    inner = nodes.add("Add", one, nodes.add("Mul", nodes.like(0.044715, z), nodes.add("Mul", z, z)))
-    angle = nodes.add("Mul", nodes.like(0.7978845608028654, z), nodes.add("Mul", z, inner))
+    inner = nodes.add("Add", one, nodes.add("Mul", nodes.like(GELU_CUBE, z), nodes.add("Mul", z, z)))
+    angle = nodes.add("Mul", nodes.like(GELU_ROOT, z), nodes.add("Mul", z, inner))
     half = nodes.add("Mul", nodes.like(0.5, z), z)
     return nodes.add("Mul", half, nodes.add("Add", one, nodes.add("Tanh", angle)))
 
@@ -193,9 +194,9 @@ ACTIVATIONS: dict[str, Callable[[Nodes, str], str]] = {
     "sigmoid": _sigmoid,
     "tanh": lambda nodes, z: nodes.add("Tanh", z),
     "relu": lambda nodes, z: nodes.add("Relu", z),
-    "leaky_relu": lambda nodes, z: nodes.add("Max", z, nodes.add("Mul", nodes.like(0.01, z), z)),
+    "leaky_relu": lambda nodes, z: nodes.add("Max", z, nodes.add("Mul", nodes.like(LEAK, z), z)),
     "elu": lambda nodes, z: _elu(nodes, z, 1.0, 1.0),
-    "selu": lambda nodes, z: _elu(nodes, z, 1.0507009873554805, 1.6732632423543772),
+    "selu": lambda nodes, z: _elu(nodes, z, SELU_SCALE, SELU_ALPHA),
     "softplus": lambda nodes, z: _softplus(nodes, z),
     "silu": lambda nodes, z: nodes.add("Mul", z, _sigmoid(nodes, z)),
     "gelu": _gelu,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlpcli.export.c_names import declared, floats
+from mlpcli.export.c.names import declared, floats
 
 Layer = Mapping[str, Any]
 

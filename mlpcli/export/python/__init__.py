@@ -1,0 +1,1 @@
+"""`--to python`: a model as one file of plain Python."""

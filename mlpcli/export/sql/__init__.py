@@ -1,0 +1,1 @@
+"""`--to sql`: a model as one SELECT."""
