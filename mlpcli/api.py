@@ -28,8 +28,8 @@ from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
-from mlpcli.workflows.intervals import Surrounding
 from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.predicting.intervals import Surrounding
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.tables import training_frame
 from mlpcli.workflows.recorded import DATA_FRAME

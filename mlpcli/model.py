@@ -14,7 +14,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
-from mlpcli.evaluation.conformity import ConformityScores
+from mlpcli.evaluation.conformal.conformity import ConformityScores
 from mlpcli.nn.ensemble import Ensemble
 
 # Numbers whose squares, which scores are made of, are finite.

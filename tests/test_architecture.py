@@ -172,7 +172,7 @@ LAZY = {
     *(("cli/verbs/check.py", name) for name in ("document", "_alone", "_shown")),
     ("cli/verbs/cv.py", "document"),
     ("cli/cluster_options.py", "cluster_at"),
-    ("workflows/answering_on_cluster.py", "gather_from_cluster"),
+    ("workflows/predicting/on_cluster.py", "gather_from_cluster"),
     ("workflows/cross_validation/on_cluster.py", "train_on_cluster"),
     ("workflows/search.py", "_run_on_cluster"),
     ("cli/verbs/inspect.py", "_treatment"),
@@ -198,7 +198,7 @@ def test_a_verb_is_thin(verb):
     called = {name for node in ast.walk(function) for name in imported(node)}
     workflows = {name for name in called if name.startswith("mlpcli.workflows.")}
     # With a time budget `init` trains a little, which needs all that plain `init` is spared.
-    further = {"init": "training.time_budget", "predict": "answered_chunks"}
+    further = {"init": "training.time_budget", "predict": "predicting.chunks"}
     more = {f"mlpcli.workflows.{further[verb]}"} if verb in further else set()
     assert workflows == {f"mlpcli.workflows.{verb}"} | more
 

@@ -25,7 +25,7 @@ from mlpcli.nn.initializers import VARIANCE_SCALINGS
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import Optimizer
 from mlpcli.nn.schedules import Schedule
-from mlpcli.workflows.main_metrics import MAIN_METRICS
+from mlpcli.workflows.scoring.main_metrics import MAIN_METRICS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from mlpcli.cli.main import BUG, CLOSED_PIPE, app
 from mlpcli.errors import Diverged, GateMissed, Interrupted, MlpError
-from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
+from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS
 
 HEAD = """\

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
+from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS, Metric
 from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
 

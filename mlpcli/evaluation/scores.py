@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlpcli.aliases import value_of
 from mlpcli.evaluation.averages import Floats, Predicted
 from mlpcli.evaluation.classes import ClassInputs, ClassRows
-from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
+from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
 from mlpcli.evaluation.multilabel import BooleanInputs, YesNoRows
 from mlpcli.evaluation.numbers import NumberInputs, NumberRows

@@ -10,7 +10,7 @@ from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import ModelFileError
-from mlpcli.evaluation.conformity import CalibrationRows, ConformityScores
+from mlpcli.evaluation.conformal.conformity import CalibrationRows, ConformityScores
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble, member_prefixes
 from mlpcli.storage.model_header import DAMAGED, Header, check_header, misfit

@@ -13,7 +13,7 @@ from mlpcli.data.schema.date_forms import DATE_FORMATS
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError
-from mlpcli.evaluation.conformity import CalibrationRows
+from mlpcli.evaluation.conformal.conformity import CalibrationRows
 from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
 from mlpcli.nn.chain import Chain, Residual
 from mlpcli.nn.layers import MOST, Dense, Layer

@@ -17,7 +17,7 @@ from mlpcli.nn.ensemble import Ensemble
 from mlpcli.storage.model_file import column_record, encode_model, load_model
 from mlpcli.storage.records import to_plain
 from mlpcli.storage.strict_json import flattened
-from mlpcli.workflows.main_metrics import main_metrics
+from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 Array = NDArray[Any]
 Sections = dict[str, dict[str, Any]]

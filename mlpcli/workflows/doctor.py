@@ -29,9 +29,9 @@ from mlpcli.nn.losses import AbsoluteError, Quantile, SquaredError
 from mlpcli.probabilities import no_and_yes, tempered
 from mlpcli.storage.run_directory import DIVERGED
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.baseline import of_part
-from mlpcli.workflows.examined_run import ExaminedRun, read_run
+from mlpcli.workflows.examining.run import ExaminedRun, read_run
 from mlpcli.workflows.preparing.few_rows import few_rows_note
+from mlpcli.workflows.scoring.baseline import of_part
 from mlpcli.workflows.training.initial_state import fresh_state
 
 RATE = "training.optimizer.learning_rate"

@@ -15,21 +15,21 @@ from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
+from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
-from mlpcli.evaluation.interval_metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.intervals import Surrounding, quantile_of, surrounded
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
+from mlpcli.workflows.predicting.intervals import Surrounding, quantile_of, surrounded
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
-from mlpcli.workflows.scoring import far_worse_on_rows
-from mlpcli.workflows.slices import UNDIVIDED, By, SliceTable, slice_tables
-from mlpcli.workflows.trained_rows import notes_on_trained_rows
+from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
+from mlpcli.workflows.scoring.scores import far_worse_on_rows
+from mlpcli.workflows.scoring.slices import UNDIVIDED, By, SliceTable, slice_tables
+from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.explained import DependenceResult, ImportanceResult, RowReasons, check_image
-from mlpcli.workflows.main_metrics import decisive_metric
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
-from mlpcli.workflows.trained_rows import notes_on_trained_rows
+from mlpcli.workflows.scoring.main_metrics import decisive_metric
+from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
 # Columns that are linked by a rank correlation of at least this are also shuffled together.
 TOGETHER = 0.7

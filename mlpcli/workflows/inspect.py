@@ -10,7 +10,7 @@ import numpy as np
 
 from mlpcli.model import Model
 from mlpcli.storage.model_file import column_record, load_model
-from mlpcli.workflows.baseline import far_worse_run
+from mlpcli.workflows.scoring.baseline import far_worse_run
 
 
 @dataclass(frozen=True)

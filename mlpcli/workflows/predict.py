@@ -16,10 +16,10 @@ from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
-from mlpcli.workflows.answered_chunks import Chunk, PredictRequest, answered_chunks
-from mlpcli.workflows.answering_on_cluster import gather_from_cluster
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.intervals import Surrounding
+from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
+from mlpcli.workflows.predicting.intervals import Surrounding
+from mlpcli.workflows.predicting.on_cluster import gather_from_cluster
 
 KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
 

@@ -20,7 +20,6 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.compare import common_weight, refuse_other_task
 from mlpcli.workflows.evaluate import check_gates
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.predictions import Scored, notes_on_unknown
 from mlpcli.workflows.reporting.columns import held_section, importance_and_more
 from mlpcli.workflows.reporting.record import curves_section, expected_gates, record_section
 from mlpcli.workflows.reporting.rows import ReportRows, read_rows
@@ -34,7 +33,8 @@ from mlpcli.workflows.reporting.scores import (
     verdict_of_record,
     verdict_of_rows,
 )
-from mlpcli.workflows.trained_rows import notes_on_trained_rows
+from mlpcli.workflows.scoring.predictions import Scored, notes_on_unknown
+from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
 STANDARD_OUTPUT = "-"
 

@@ -27,9 +27,9 @@ from mlpcli.storage.run_directory import (
     repair,
 )
 from mlpcli.storage.strict_json import flattened, parse_json
-from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.cross_validation.files import PLAN, RESULT
-from mlpcli.workflows.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
+from mlpcli.workflows.scoring.baseline import far_worse_run
+from mlpcli.workflows.scoring.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
 
 State = Literal["complete", "running", "interrupted", "pruned", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "pruned", "failed", "damaged")

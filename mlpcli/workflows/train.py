@@ -17,12 +17,12 @@ from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, RunDire
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.baseline import far_worse_run
 from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.preparing.data_store import memory_limit
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.row_warnings import rarest_class
 from mlpcli.workflows.preparing.start import load_start
+from mlpcli.workflows.scoring.baseline import far_worse_run
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.finalize import TrainingResult, finalize

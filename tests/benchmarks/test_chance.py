@@ -14,8 +14,8 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.gates import Gate
-from mlpcli.workflows.predictions import Predictions
 from mlpcli.workflows.preparing.expectations import check_gates
+from mlpcli.workflows.scoring.predictions import Predictions
 
 HONEST = [setting for setting in SETTINGS if "choose nothing" in setting.name or setting.has_test]
 CLASSES = "classification", ("no", "yes")

@@ -6,7 +6,7 @@ from typer.main import get_command
 from mlpcli import errors
 from mlpcli.cli.main import BUG, CLOSED_PIPE, INTERRUPTED, app
 from mlpcli.cli.reference import reference_text
-from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
+from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from mlpcli.config.loading import load_config
-from mlpcli.workflows.main_metrics import MAIN_METRICS
 from mlpcli.workflows.preparing.resolution import TASK_LOSSES
+from mlpcli.workflows.scoring.main_metrics import MAIN_METRICS
 from tests.program import DATA, done, mlp, start, train, tree, write_config, write_csv
 
 IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}

@@ -27,8 +27,8 @@ from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.table import Table
 from mlpcli.model import Model
 from mlpcli.storage.model_file import encode_model
-from mlpcli.workflows.answered_chunks import PredictRequest
 from mlpcli.workflows.predict import predict as run_predict
+from mlpcli.workflows.predicting.chunks import PredictRequest
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs

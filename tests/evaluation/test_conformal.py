@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_pinball_loss
 
-from mlpcli.evaluation.conformal import (
+from mlpcli.evaluation.conformal.ends import (
     ALL_KEPT,
     Scores,
     interval_scores,

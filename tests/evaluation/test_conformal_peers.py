@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
-from mlpcli.evaluation.conformal import intervals_of, keep, sets_of, upper_ends
+from mlpcli.evaluation.conformal.ends import intervals_of, keep, sets_of, upper_ends
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.workflows.baseline import FAR, far_worse, far_worse_run
+from mlpcli.workflows.scoring.baseline import FAR, far_worse, far_worse_run
 from tests.program import DATA, done, train
 
 IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}

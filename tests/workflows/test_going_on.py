@@ -8,7 +8,7 @@ import pytest
 
 from mlpcli.errors import Interrupted
 from mlpcli.storage.model_file import load_model
-from mlpcli.workflows.examined_run import read_run
+from mlpcli.workflows.examining.run import read_run
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.start import load_start
 from mlpcli.workflows.train import train

@@ -5,9 +5,9 @@ import pytest
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.errors import DataError
-from mlpcli.workflows import answered_chunks
-from mlpcli.workflows.answered_chunks import PredictRequest
 from mlpcli.workflows.predict import describe_counts, predict, predict_to_file
+from mlpcli.workflows.predicting import chunks as answered_chunks
+from mlpcli.workflows.predicting.chunks import PredictRequest
 from tests.program import DATA, train, write_csv
 
 

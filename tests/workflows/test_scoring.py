@@ -3,7 +3,7 @@ import pytest
 
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, decode_outputs
-from mlpcli.workflows.scoring import Decoded
+from mlpcli.workflows.scoring.scores import Decoded
 
 NUMBERS = (ColumnSchema("y", "number"), ColumnSchema("z", "number"))
 OUTPUTS = np.random.default_rng(0).random((20, 2)).astype(np.float32)

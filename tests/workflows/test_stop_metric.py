@@ -5,8 +5,8 @@ import pytest
 
 from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
 from mlpcli.workflows.compare import worse_targets
-from mlpcli.workflows.main_metrics import main_metrics
 from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.scoring.main_metrics import main_metrics
 from tests.program import done, mlp, train, write_csv
 from tests.workflows.staging import loaded
 from tests.workflows.test_fitting import fitted

@@ -29,7 +29,7 @@ from mlpcli.cli.options import (
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.messages import interval, number
-from mlpcli.workflows.main_metrics import main_metrics
+from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
     from mlpcli.workflows.cross_validation.folds import FoldOptions

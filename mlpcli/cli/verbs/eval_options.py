@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, parse_gate
 from mlpcli.evaluation.intervals import IntervalOptions
-from mlpcli.workflows.slices import By
+from mlpcli.workflows.scoring.slices import By
 
 FEWEST, MOST = 20, 1_000_000
 

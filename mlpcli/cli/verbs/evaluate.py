@@ -34,9 +34,9 @@ from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.messages import count, interval, listed, number
 
 if TYPE_CHECKING:
-    from mlpcli.workflows import predictions
     from mlpcli.workflows.evaluate import EvalResult
-    from mlpcli.workflows.slices import Slice, SliceTable
+    from mlpcli.workflows.scoring import predictions
+    from mlpcli.workflows.scoring.slices import Slice, SliceTable
 
 MOST_CLASSES = 30  # rows and columns of a table of classes, outputs or groups
 MOST_CONFUSED = 10  # pairs of classes

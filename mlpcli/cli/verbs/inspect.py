@@ -14,7 +14,7 @@ from mlpcli.cli.verbs.describing import (
     score_headings,
 )
 from mlpcli.messages import count, duration, listed, number, size
-from mlpcli.workflows.main_metrics import main_metrics
+from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
     from mlpcli.data.features.columns import Feature

@@ -45,9 +45,9 @@ def predict(
     """
     from mlpcli.cli.progress.bars import shown_work
     from mlpcli.cli.rendering.terminal import Screen, write_out
-    from mlpcli.workflows.answered_chunks import PredictRequest
     from mlpcli.workflows.predict import describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
+    from mlpcli.workflows.predicting.chunks import PredictRequest
 
     LOG.begin(log, "predict", weights=weights, input=source, output=output)
     refuse_swapped("predict", weights, source)

@@ -13,7 +13,7 @@ from mlpcli.cli.verbs.describing import chosen_remark, score_headings
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, duration, listed, number
-from mlpcli.workflows.main_metrics import main_metrics
+from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
     from mlpcli.data.targets.target import Target
@@ -95,8 +95,8 @@ def train(
 
 def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
-    from mlpcli.evaluation.interval_metrics import INTERVAL_METRICS
-    from mlpcli.workflows.predictions import notes_on_unknown
+    from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
+    from mlpcli.workflows.scoring.predictions import notes_on_unknown
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):

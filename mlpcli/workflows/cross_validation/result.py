@@ -13,9 +13,9 @@ from mlpcli.evaluation.intervals import gate_names, interval_ends
 from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
 from mlpcli.messages import count
 from mlpcli.storage.fold_file import FoldRecord, Scores
-from mlpcli.workflows.baseline import far_worse
 from mlpcli.workflows.cross_validation.folds import FoldOptions
-from mlpcli.workflows.main_metrics import decisive_metric
+from mlpcli.workflows.scoring.baseline import far_worse
+from mlpcli.workflows.scoring.main_metrics import decisive_metric
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
+from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.gates import Gate, fault_of, make_gates
-from mlpcli.evaluation.interval_metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
 from mlpcli.nn.losses import Quantile
-from mlpcli.workflows.predictions import notes_on_sides
 from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
+from mlpcli.workflows.scoring.predictions import notes_on_sides
 
 # What validation rows may choose, and the key that has it chosen.
 CHOOSERS = {

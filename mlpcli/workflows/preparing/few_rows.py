@@ -7,7 +7,7 @@ import numpy as np
 from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions
 from mlpcli.messages import number
-from mlpcli.workflows.predictions import Predictions
+from mlpcli.workflows.scoring.predictions import Predictions
 
 WITHIN = 0.1
 

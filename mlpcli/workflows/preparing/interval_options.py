@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import ClassTarget, Target, Task
-from mlpcli.evaluation.conformity import MISSING, MOST_GROUPS
+from mlpcli.evaluation.conformal.conformity import MISSING, MOST_GROUPS
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.resolution import has_validation
 

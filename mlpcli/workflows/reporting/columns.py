@@ -27,10 +27,10 @@ from mlpcli.report.held import Held, columns_section
 from mlpcli.report.page import Section
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.drift import judge_drift, percent
-from mlpcli.workflows.main_metrics import decisive_metric, main_metrics
-from mlpcli.workflows.predictions import Predictions
 from mlpcli.workflows.reporting.rows import Detailed
-from mlpcli.workflows.slices import By, slice_tables
+from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
+from mlpcli.workflows.scoring.predictions import Predictions
+from mlpcli.workflows.scoring.slices import By, slice_tables
 
 # Rows times columns of all shuffles, and rows of one at most and at least.
 SHUFFLED_CELLS, MOST_SHUFFLED, FEWEST_SHUFFLED = 400_000, 8_000, 500

@@ -34,11 +34,11 @@ from mlpcli.report.classes import (
 )
 from mlpcli.report.numbers import numbers_section
 from mlpcli.report.page import Block, Cell, Column, Prose, Section, Table
-from mlpcli.workflows.baseline import of_part
-from mlpcli.workflows.main_metrics import main_metrics
-from mlpcli.workflows.predictions import Predictions, Scored
 from mlpcli.workflows.reporting.rows import ReportRows, Sample
-from mlpcli.workflows.scoring import constant_answers, far_worse_on_rows, score_answers
+from mlpcli.workflows.scoring.baseline import of_part
+from mlpcli.workflows.scoring.main_metrics import main_metrics
+from mlpcli.workflows.scoring.predictions import Predictions, Scored
+from mlpcli.workflows.scoring.scores import constant_answers, far_worse_on_rows, score_answers
 
 MOST_PARTS = 60  # rows of a table of targets
 KEY_FIGURES = 4

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_outputs
-from mlpcli.evaluation.conformal import Kind
-from mlpcli.evaluation.conformity import CalibrationRows, ConformityScores, gather_scores
+from mlpcli.evaluation.conformal.conformity import CalibrationRows, ConformityScores, gather_scores
+from mlpcli.evaluation.conformal.ends import Kind
 from mlpcli.model import Model
 from mlpcli.nn.losses import Poisson, Quantile
-from mlpcli.workflows.intervals import Surrounding
+from mlpcli.workflows.predicting.intervals import Surrounding
 from mlpcli.workflows.preparing.interval_options import groups_of
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared

@@ -18,14 +18,14 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
-from mlpcli.workflows.intervals import Surrounding
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
-from mlpcli.workflows.predictions import Predictions, reasons_undefined
+from mlpcli.workflows.predicting.intervals import Surrounding
 from mlpcli.workflows.preparing.data_store import SCORED_ROWS
 from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.scoring import Decoded, constant_answers, score_answers
+from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
+from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
 from mlpcli.workflows.training.calibrating import conformity_scores, quantile_of_loss, surrounding_of
 from mlpcli.workflows.training.fitting import criterion_of, stop_reason
 from mlpcli.workflows.training.sittings import sitting_until, training_record

@@ -11,7 +11,7 @@ from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
-from mlpcli.workflows.scoring import Criterion
+from mlpcli.workflows.scoring.scores import Criterion
 from mlpcli.workflows.training.learning_curves import LearningCurves
 
 

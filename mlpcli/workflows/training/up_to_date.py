@@ -15,8 +15,8 @@ from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, GateResult, make_gates
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
-from mlpcli.workflows.baseline import far_worse_run, of_part
 from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.scoring.baseline import far_worse_run, of_part
 
 
 @dataclass(frozen=True)

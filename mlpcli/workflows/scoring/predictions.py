@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names
-from mlpcli.evaluation.discernment import lacking
-from mlpcli.evaluation.gates import Gate, GateResult, is_always_met, judge
-from mlpcli.evaluation.interval_metrics import (
+from mlpcli.evaluation.conformal.metrics import (
     RowScores,
     rows_of_boolean_sets,
     rows_of_class_sets,
     rows_of_ends,
     rows_of_quantile,
 )
+from mlpcli.evaluation.discernment import lacking
+from mlpcli.evaluation.gates import Gate, GateResult, is_always_met, judge
 from mlpcli.evaluation.intervals import (
     USUAL,
     IntervalOptions,
@@ -29,8 +29,8 @@ from mlpcli.evaluation.scores import ENDS, find_metric, gather
 from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.intervals import Around
-from mlpcli.workflows.scoring import score_answers
+from mlpcli.workflows.predicting.intervals import Around
+from mlpcli.workflows.scoring.scores import score_answers
 
 Values = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from mlpcli.data.schema.column import cast_table
 from mlpcli.data.table import CategoricalColumn, Rows, Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.conformal import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
-from mlpcli.evaluation.conformity import MISSING, ConformityScores
+from mlpcli.evaluation.conformal.conformity import MISSING, ConformityScores
+from mlpcli.evaluation.conformal.ends import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
 from mlpcli.messages import count
 from mlpcli.model import Model
 

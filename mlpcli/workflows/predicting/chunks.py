@@ -15,8 +15,14 @@ from mlpcli.data.writing.csv import without_formulas
 from mlpcli.data.writing.table_writers import Writer, cells_as_read
 from mlpcli.errors import DataError
 from mlpcli.model import Model
-from mlpcli.workflows.intervals import Around, Surrounding, surrounded
-from mlpcli.workflows.predicted_columns import answer_columns, hidden_columns, raw_columns, safe_column, without_clashes
+from mlpcli.workflows.predicting.columns import (
+    answer_columns,
+    hidden_columns,
+    raw_columns,
+    safe_column,
+    without_clashes,
+)
+from mlpcli.workflows.predicting.intervals import Around, Surrounding, surrounded
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
 # What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one

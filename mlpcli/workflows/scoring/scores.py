@@ -17,7 +17,7 @@ from mlpcli.evaluation.scores import find_metric, score, score_classes, score_mu
 from mlpcli.model import Model
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile, SquaredError
 from mlpcli.probabilities import no_and_yes
-from mlpcli.workflows.baseline import compared_keys, far_worse, of_part
+from mlpcli.workflows.scoring.baseline import compared_keys, far_worse, of_part
 
 Values = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.watching import tell
-from mlpcli.workflows.main_metrics import main_metrics
-from mlpcli.workflows.predictions import Predictions, Scored
+from mlpcli.workflows.scoring.main_metrics import main_metrics
+from mlpcli.workflows.scoring.predictions import Predictions, Scored
 
 FEW_ROWS = 30
 REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enough

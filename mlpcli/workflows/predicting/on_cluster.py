@@ -12,8 +12,8 @@ from mlpcli.data.writing.table_writers import writer_for
 from mlpcli.errors import MlpError
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.answered_chunks import Chunk, PredictRequest, answered_chunks
-from mlpcli.workflows.intervals import Surrounding
+from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
+from mlpcli.workflows.predicting.intervals import Surrounding
 
 AHEAD = 16  # files whose answers may wait for those of an earlier one
 

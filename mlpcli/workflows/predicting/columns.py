@@ -12,7 +12,7 @@ from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets, without_formulas
 from mlpcli.model import Model
-from mlpcli.workflows.intervals import Around
+from mlpcli.workflows.predicting.intervals import Around
 
 Values = NDArray[np.float64]
 Named: TypeAlias = tuple[str, Cells]

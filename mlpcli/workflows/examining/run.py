@@ -14,7 +14,7 @@ from mlpcli.storage.history import read_history
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import HISTORY, METRICS, PARTIAL, WEIGHTS, repair
 from mlpcli.storage.strict_json import parse_json
-from mlpcli.workflows.examined_rows import Rows, examined_rows
+from mlpcli.workflows.examining.rows import Rows, examined_rows
 from mlpcli.workflows.recorded import require_record
 
 FINISHED = "all epochs done"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.conformal import Floats, Kind, Scores, keep, kept_ranks
+from mlpcli.evaluation.conformal.ends import Floats, Kind, Scores, keep, kept_ranks
 from mlpcli.messages import count
 from mlpcli.options import Setting
 

@@ -1,0 +1,1 @@
+"""Conformal prediction: intervals of numbers, sets of labels, and their metrics."""

@@ -1,0 +1,1 @@
+"""The run that `mlp doctor` looks at."""

@@ -1,0 +1,1 @@
+"""What rows with a known truth say of a model."""
