@@ -29,7 +29,7 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.predicting.intervals import Surrounding
+from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.tables import training_frame
 from mlpcli.workflows.recorded import DATA_FRAME
@@ -119,12 +119,12 @@ class TrainedModel:
         Of numbers the columns TARGET, TARGET_low and TARGET_high; of classes and yes/no columns TARGET and TARGET_set,
         a tuple of labels. Raises MlpError for a model without calibration rows, or with too few of them; DataError.
         """
-        frame, surrounding = self._frame(rows), Surrounding(self._model, level)
-        needed = {schema.name for schema in self._model.preprocessor.schemas} | surrounding.columns
+        frame, conformal = self._frame(rows), ConformalPredictor(self._model, level)
+        needed = {schema.name for schema in self._model.preprocessor.schemas} | conformal.columns
         table = table_from_frame(frame, request=Request(frozenset(needed)), missing=self._model.reading.missing)
-        answers, around, counts = surrounding.answers(surrounding.read(table))
-        self._warn(counts, (*table.notes, *surrounding.notes(around.n_open)))
-        return pd.DataFrame(surrounding.data_columns(answers, around), index=frame.index)
+        answers, regions, counts = conformal.answers(conformal.read(table))
+        self._warn(counts, (*table.notes, *conformal.notes(regions.n_open)))
+        return pd.DataFrame(conformal.data_columns(answers, regions), index=frame.index)
 
     def score(self, rows: Rows, truth: Any = None, metric: str | None = None) -> float:
         """One score of rows whose truth is known: accuracy, R2, or for several yes/no targets the subset accuracy.
@@ -160,11 +160,11 @@ class TrainedModel:
         if not 0.0 < confidence < 1.0:
             raise MlpError(f"confidence: must be between 0 and 1, got {confidence}.")
         gates = make_gates(minimum or {}, maximum or {})
-        surrounding = None if level is None else Surrounding(self._model, level)
+        conformal = None if level is None else ConformalPredictor(self._model, level)
         check_gates(self._model, gates, level is not None)
         table = self._scored_table(rows, truth)
         options = IntervalOptions(confidence)
-        result = evaluate_table(self._model, table, gates, interval_options=options, surrounding=surrounding)
+        result = evaluate_table(self._model, table, gates, interval_options=options, conformal=conformal)
         intervals = result.scored.intervals
         ends = {key: (intervals[key].low, intervals[key].high) for key in intervals}
         unknown = (float("nan"), float("nan"))

@@ -24,7 +24,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.predicting.intervals import Surrounding, quantile_of, surrounded
+from mlpcli.workflows.predicting.intervals import ConformalPredictor, quantile_of, with_regions
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
@@ -36,7 +36,7 @@ from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 class EvalResult:
     """Scores, the result of each gate, and for classes the confusion matrix (rows truth, columns predicted).
 
-    `gate_results` are of all rows first, then of each group, where gates are to hold there too. `surrounding` made the
+    `gate_results` are of all rows first, then of each group, where gates are to hold there too. `conformal` made the
     intervals or sets that were scored.
     """
 
@@ -51,7 +51,7 @@ class EvalResult:
     slice_tables: tuple[SliceTable, ...]
     seconds: float
     drift: DriftReport | None = None
-    surrounding: Surrounding | None = None
+    conformal: ConformalPredictor | None = None
 
     @property
     def passed(self) -> bool:
@@ -79,9 +79,9 @@ def evaluate(
     model = load_model(weights)
     check_on_drift(on_drift, model)
     check_gates(model, gates, level is not None)
-    surrounding = None if level is None else Surrounding(model, level)
+    conformal = None if level is None else ConformalPredictor(model, level)
     as_read = read_columns(source, format_of(model, delimiter, encoding), model.schemas, by.columns)
-    result = evaluate_table(model, as_read, gates, on_drift != "ignore", interval_options, by, surrounding=surrounding)
+    result = evaluate_table(model, as_read, gates, on_drift != "ignore", interval_options, by, conformal=conformal)
     odd = describe_counts(result.counts)
     notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
     return replace(result, notes=notes, seconds=perf_counter() - started)
@@ -111,7 +111,7 @@ def evaluate_table(
     interval_options: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
-    surrounding: Surrounding | None = None,
+    conformal: ConformalPredictor | None = None,
 ) -> EvalResult:
     """The same of a table that is there, with its columns as they come; raises DataError.
 
@@ -125,7 +125,7 @@ def evaluate_table(
     rows, left_out = rows_that_count(table, weight, rows)
     with blas_threads(1):
         tell("stage", "predicting", 0)
-        answers, around, counts = surrounded(model, surrounding, table, rows)
+        answers, regions, counts = with_regions(model, conformal, table, rows)
     tell("stage", "scoring", 0)
     drift = None
     if looks_for_drift:
@@ -134,7 +134,7 @@ def evaluate_table(
         drift = judge_drift(model, seen)
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    predictions = Predictions(target, truth, answers, row_weight, model.threshold, around, quantile_of(model))
+    predictions = Predictions(target, truth, answers, row_weight, model.threshold, regions, quantile_of(model))
     scored = predictions.score(interval_options, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
@@ -152,12 +152,12 @@ def evaluate_table(
         *left_out,
     )
     notes += tuple(notes_on_trained_rows(model, table, rows))
-    if surrounding is not None and around is not None:
-        notes += tuple(surrounding.notes(around.n_open, drift is not None and bool(drift.drifted)))
+    if conformal is not None and regions is not None:
+        notes += tuple(conformal.notes(regions.n_open, drift is not None and bool(drift.drifted)))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
         model, len(rows), scored, gate_results, confusion, counts, notes, interval_options, tables, seconds, drift,
-        surrounding,
+        conformal,
     )  # fmt: skip

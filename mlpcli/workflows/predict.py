@@ -18,7 +18,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
-from mlpcli.workflows.predicting.intervals import Surrounding
+from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import gather_from_cluster
 
 KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
@@ -53,21 +53,21 @@ def predict(
         raise MlpError("--hidden: the model has no hidden layers.")
     if request.level is not None and request.is_raw:
         raise MlpError("--raw and --interval: the outputs as they are, or intervals of the answers. Choose one.")
-    surrounding = None if request.level is None else Surrounding(model, request.level)
+    conformal = None if request.level is None else ConformalPredictor(model, request.level)
     check_on_drift(request.on_drift, model)
     keep_freed_memory(KEPT_MEMORY)
     gathered = _Gathered(writer, write, request.source)
     with blas_threads(1), closing(writer):
         if cluster is None:
-            for chunk in answered_chunks(model, surrounding, request, writer):
+            for chunk in answered_chunks(model, conformal, request, writer):
                 gathered.take(chunk)
         else:
             gather_from_cluster(cluster, model, request, path, gathered.take)
         writer.end()
     drift = None if request.on_drift == "ignore" else judge_drift(model, gathered.seen)
     notes = [*gathered.notes, *drift_notes(drift, request.weights, request.source)]
-    if surrounding is not None:
-        notes += surrounding.notes(gathered.n_open, drift is not None and bool(drift.drifted))
+    if conformal is not None:
+        notes += conformal.notes(gathered.n_open, drift is not None and bool(drift.drifted))
     return PredictSummary(gathered.n_rows, gathered.counts, tuple(notes), drift)
 
 

@@ -104,7 +104,7 @@ def document(result: "EvalResult") -> Document:
         if "[" not in key
     ]
     blocks: list[Block] = [Table([names("metric"), *numbers(["score", "interval"])], rows)]
-    blocks += [Paragraph(result.surrounding.text)] if result.surrounding is not None else []
+    blocks += [Paragraph(result.conformal.text)] if result.conformal is not None else []
     blocks += [Paragraph(f"no interval of {', '.join(keys)}: {why}") for why, keys in scored.without_interval().items()]
     blocks += [*_parts(scored), *_reasons_of_parts(scored), *_confusion(result)]
     blocks += [_slices(table) for table in result.slice_tables]
@@ -127,8 +127,8 @@ def as_json(result: "EvalResult") -> dict[str, Any]:
     }
     if result.model.target.kind == "classes":
         record |= {"classes": result.model.target.labels, "confusion": result.confusion}
-    if result.surrounding is not None:
-        record["interval"] = result.surrounding.as_json
+    if result.conformal is not None:
+        record["interval"] = result.conformal.as_json
     if result.slice_tables:
         record["slices"] = [_slices_json(table) for table in result.slice_tables]
     return record

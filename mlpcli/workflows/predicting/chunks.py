@@ -22,7 +22,7 @@ from mlpcli.workflows.predicting.columns import (
     safe_column,
     without_clashes,
 )
-from mlpcli.workflows.predicting.intervals import Around, Surrounding, surrounded
+from mlpcli.workflows.predicting.intervals import ConformalPredictor, PredictionRegions, with_regions
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
 # What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one
@@ -70,7 +70,7 @@ class Chunk:
 
 def answered_chunks(
     model: Model,
-    surrounding: Surrounding | None,
+    conformal: ConformalPredictor | None,
     request: PredictRequest,
     writer: Writer,
     files: Sequence[str] | None = None,
@@ -79,28 +79,28 @@ def answered_chunks(
     """The answers chunk by chunk, in order; of the file number `only` of `files`, read as one of them, where given."""
     kept = None if request.keep == ("all",) else frozenset(request.keep)
     schemas = [*model.preprocessor.schemas]
-    if surrounding is not None and model.interval_by is not None:
+    if conformal is not None and model.interval_by is not None:
         schemas.append(model.interval_by)
     reading = format_of(model, request.delimiter, request.encoding)
     texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
     names = {schema.name for schema in schemas}
-    work = partial(_answered, model, surrounding, request, writer)
+    work = partial(_answered, model, conformal, request, writer)
     return map_tables(work, files or request.source, reading, texts, names, kept, only)
 
 
 def _answered(
-    model: Model, surrounding: Surrounding | None, request: PredictRequest, writer: Writer, table: Table
+    model: Model, conformal: ConformalPredictor | None, request: PredictRequest, writer: Writer, table: Table
 ) -> Chunk:
     """From the cells of a chunk to its lines; any thread may ask, and several do."""
     keep = _kept_columns(request.keep, table)
-    cells = model.read(table) if surrounding is None else surrounding.read(table)
-    around: Around | None = None
+    cells = model.read(table) if conformal is None else conformal.read(table)
+    regions: PredictionRegions | None = None
     if request.is_raw:
         outputs, counts = model.outputs(cells)
         named = raw_columns(model, outputs)
     else:
-        answers, around, counts = surrounded(model, surrounding, cells)
-        named = answer_columns(model, answers, around, request.with_probabilities, writer.is_typed)
+        answers, regions, counts = with_regions(model, conformal, cells)
+        named = answer_columns(model, answers, regions, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
         named += hidden_columns(model.hidden_layers(cells))
     seen = None
@@ -111,7 +111,7 @@ def _answered(
     written = [*(cells_as_read(table, name) for name in keep), *(cells for _, cells in named)]
     if request.is_safe_csv:
         all_names, written = without_formulas(all_names), [safe_column(column) for column in written]
-    n_open = Counter({} if around is None else around.n_open)
+    n_open = Counter({} if regions is None else regions.n_open)
     return Chunk(
         all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen, n_open
     )

@@ -12,20 +12,20 @@ from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets, without_formulas
 from mlpcli.model import Model
-from mlpcli.workflows.predicting.intervals import Around
+from mlpcli.workflows.predicting.intervals import PredictionRegions
 
 Values = NDArray[np.float64]
 Named: TypeAlias = tuple[str, Cells]
 
 
 def answer_columns(
-    model: Model, answers: Values, around: Around | None, with_probabilities: bool, is_typed: bool
+    model: Model, answers: Values, regions: PredictionRegions | None, with_probabilities: bool, is_typed: bool
 ) -> list[Named]:
     """Names and cells: each target, with `_low` and `_high` or `_set` behind it, then the probabilities `p_`."""
     found = (
-        _numbers(model, answers, around)
+        _numbers(model, answers, regions)
         if isinstance(model.target, NumberTarget)
-        else _labels(model, answers, around, is_typed)
+        else _labels(model, answers, regions, is_typed)
     )
     if with_probabilities:
         names = answer_names(model.target)
@@ -44,18 +44,18 @@ def hidden_columns(layers: dict[str, NDArray[Any]]) -> list[Named]:
     return [(f"{name}_{neuron}", own) for name, a in layers.items() for neuron, own in enumerate(a.T, start=1)]
 
 
-def _numbers(model: Model, answers: Values, around: Around | None) -> list[Named]:
+def _numbers(model: Model, answers: Values, regions: PredictionRegions | None) -> list[Named]:
     found: list[Named] = []
     for place, (name, scale) in enumerate(zip(model.target.names, model.target_scales.tolist(), strict=True)):
         ends = [("", answers)]
-        if around is not None and around.low is not None and around.high is not None:
-            ends += [("_low", around.low), ("_high", around.high)]
+        if regions is not None and regions.low is not None and regions.high is not None:
+            ends += [("_low", regions.low), ("_high", regions.high)]
         dtype = model.ensemble.dtype
         found += [(f"{name}{end}", _honest_digits(of[:, place], scale, dtype)) for end, of in ends]
     return found
 
 
-def _labels(model: Model, answers: Values, around: Around | None, is_typed: bool) -> list[Named]:
+def _labels(model: Model, answers: Values, regions: PredictionRegions | None, is_typed: bool) -> list[Named]:
     target = model.target
     assert not isinstance(target, NumberTarget)
     found: list[Named] = []
@@ -63,8 +63,8 @@ def _labels(model: Model, answers: Values, around: Around | None, is_typed: bool
     for place, ((name, (labels, codes)), cell_type) in enumerate(zip(predicted, target.cell_types, strict=True)):
         shown = labels if not is_typed or cell_type == "text" else typed_labels(labels, cell_type)
         found.append((name, Labels(shown, codes)))
-        if around is not None and around.holds is not None:
-            holds = around.holds if isinstance(target, ClassTarget) else around.holds[:, place]
+        if regions is not None and regions.holds is not None:
+            holds = regions.holds if isinstance(target, ClassTarget) else regions.holds[:, place]
             found.append((f"{name}_set", LabelSets(shown, holds)))
     return found
 

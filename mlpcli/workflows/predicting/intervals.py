@@ -25,8 +25,8 @@ LARGEST_LOG = math.log(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
-class Around:
-    """What lies around the answers of some rows.
+class PredictionRegions:
+    """The intervals or sets of some rows.
 
     Of numbers the ends `low` and `high` (n_rows, n_targets). Of classes `holds` (n_rows, n_classes) says whether a
     label belongs to the set; of yes/no columns it is (n_rows, n_targets, 2), for no and yes. `n_open` counts the rows
@@ -39,13 +39,13 @@ class Around:
     n_open: dict[str, int]
     level: float
 
-    def only(self, rows: NDArray[np.bool_]) -> "Around":
-        """What lies around the answers of some of the rows."""
+    def only(self, rows: NDArray[np.bool_]) -> "PredictionRegions":
+        """The regions of some of the rows."""
         low, high = (None if of is None else of[rows] for of in (self.low, self.high))
-        return Around(low, high, None if self.holds is None else self.holds[rows], self.n_open, self.level)
+        return PredictionRegions(low, high, None if self.holds is None else self.holds[rows], self.n_open, self.level)
 
 
-class Surrounding:
+class ConformalPredictor:
     """Makes intervals or sets at `level` of the rows of tables; any thread may ask.
 
     Raises MlpError for a level that is none, and where the model has no calibration rows, or too few in every group.
@@ -89,42 +89,42 @@ class Surrounding:
         group_texts(table, self._by.name)  # raises DataError for a column that is not there
         return cells.with_columns({**cells.columns, **cast_table(table, [self._by]).columns})
 
-    def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, Around, TransformCounts]:
+    def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
         """Answers as the model gives them to rows of a table that was made by `read`, and what lies around them."""
         answers, of_folds, counts = self.model.fold_answers(read, some)
         column = None if self._by is None else group_texts(read, self._by.name)
         column = column if column is None or some is None else column.take(some)
-        return answers, self.around(answers, of_folds, column), counts
+        return answers, self.regions(answers, of_folds, column), counts
 
-    def around(self, answers: Values, of_folds: Values, column: CategoricalColumn | None) -> Around:
+    def regions(self, answers: Values, of_folds: Values, column: CategoricalColumn | None) -> PredictionRegions:
         """What lies around answers, where those of each fold's members are `of_folds`; `column` is that of groups."""
         groups, names = self._groups(column, len(answers))
         n_open = {names[code]: int(n) for code, n in enumerate(np.bincount(groups, minlength=len(names))) if n}
         if isinstance(self.model.target, NumberTarget):
-            return Around(*self._ends(answers, of_folds, groups), None, self._only_open(n_open), self.level)
-        return Around(None, None, self._held(answers, of_folds, groups), self._only_open(n_open), self.level)
+            return PredictionRegions(*self._ends(answers, of_folds, groups), None, self._only_open(n_open), self.level)
+        return PredictionRegions(None, None, self._held(answers, of_folds, groups), self._only_open(n_open), self.level)
 
     @property
     def columns(self) -> set[str]:
         """The column of groups, beside the inputs."""
         return set() if self._by is None else {self._by.name}
 
-    def data_columns(self, answers: Values, around: Around) -> dict[str, Any]:
+    def data_columns(self, answers: Values, regions: PredictionRegions) -> dict[str, Any]:
         """Answers and what lies around them by the names of columns: TARGET with its ends, or a tuple of labels."""
         found: dict[str, Any] = {}
         for name, values in self.model.columns(answers).items():
-            found |= {name: values, **self._columns_around(name, around)}
+            found |= {name: values, **self._region_columns(name, regions)}
         return found
 
-    def _columns_around(self, target: str, around: Around) -> dict[str, Any]:
+    def _region_columns(self, target: str, regions: PredictionRegions) -> dict[str, Any]:
         of, place = self.model.target, self.model.target.names.index(target)
-        if around.low is not None and around.high is not None:
-            return {f"{target}_low": around.low[:, place], f"{target}_high": around.high[:, place]}
-        assert around.holds is not None
+        if regions.low is not None and regions.high is not None:
+            return {f"{target}_low": regions.low[:, place], f"{target}_high": regions.high[:, place]}
+        assert regions.holds is not None
         assert not isinstance(of, NumberTarget)
         is_classes = isinstance(of, ClassTarget)
         labels = typed_labels(of.labels if isinstance(of, ClassTarget) else of.levels[place], of.cell_types[place])
-        holds = around.holds if is_classes else around.holds[:, place]
+        holds = regions.holds if is_classes else regions.holds[:, place]
         sets = np.empty(len(holds), object)
         sets[:] = [tuple(labels[code] for code in np.flatnonzero(row).tolist()) for row in holds]
         return {f"{target}_set": sets}
@@ -217,12 +217,12 @@ class Surrounding:
         return holds
 
 
-def surrounded(
-    model: Model, surrounding: Surrounding | None, read: Table, some: Rows | None = None
-) -> tuple[Values, Around | None, TransformCounts]:
+def with_regions(
+    model: Model, conformal: ConformalPredictor | None, read: Table, some: Rows | None = None
+) -> tuple[Values, PredictionRegions | None, TransformCounts]:
     """Answers to rows of a table that was read for it, and what lies around them, if that is asked for."""
-    if surrounding is not None:
-        return surrounding.answers(read, some)
+    if conformal is not None:
+        return conformal.answers(read, some)
     answers, counts = model.answers(read, some)
     return answers, None, counts
 

@@ -13,7 +13,7 @@ from mlpcli.errors import MlpError
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
-from mlpcli.workflows.predicting.intervals import Surrounding
+from mlpcli.workflows.predicting.intervals import ConformalPredictor
 
 AHEAD = 16  # files whose answers may wait for those of an earlier one
 
@@ -55,10 +55,10 @@ def answer_file(setup: AnswerSetup, number: int, report: Callable[..., bool]) ->
     ):  # where the folder is not there, absolute paths may be; else the file that is missing is named
         os.chdir(setup.folder)
     level = setup.request.level
-    surrounding = None if level is None else Surrounding(setup.model, level)
+    conformal = None if level is None else ConformalPredictor(setup.model, level)
     writer = writer_for(setup.path)
     with blas_threads(1):
-        return list(answered_chunks(setup.model, surrounding, setup.request, writer, setup.files, number))
+        return list(answered_chunks(setup.model, conformal, setup.request, writer, setup.files, number))
 
 
 class _Files:

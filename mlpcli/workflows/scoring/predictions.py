@@ -29,7 +29,7 @@ from mlpcli.evaluation.scores import ENDS, find_metric, gather
 from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.predicting.intervals import Around
+from mlpcli.workflows.predicting.intervals import PredictionRegions
 from mlpcli.workflows.scoring.scores import score_answers
 
 Values = NDArray[np.float64]
@@ -99,7 +99,7 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
 class Predictions:
     """Rows with their truth and what a model predicts, decoded; `weights` and `threshold` as for `score_answers`.
 
-    `around` is what lies around the answers; `quantile` is that which the loss of the model fits, if any.
+    `regions` are their intervals or sets; `quantile` is that which the loss of the model fits, if any.
     """
 
     target: Target
@@ -107,7 +107,7 @@ class Predictions:
     answers: Values
     weights: Values | None
     threshold: Values | None
-    around: Around | None = None
+    regions: PredictionRegions | None = None
     quantile: float | None = None
 
     def score(self, interval_options: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
@@ -134,13 +134,13 @@ class Predictions:
 
     def _further(self) -> list[RowScores]:
         """What the rows say of intervals, sets and quantiles."""
-        target, around, names = self.target, self.around, answer_names(self.target)
+        target, regions, names = self.target, self.regions, answer_names(self.target)
         found = []
-        if around is not None and around.low is not None and around.high is not None:
-            found.append(rows_of_ends(self.truth, around.low, around.high, around.level, names))
-        elif around is not None and around.holds is not None:
+        if regions is not None and regions.low is not None and regions.high is not None:
+            found.append(rows_of_ends(self.truth, regions.low, regions.high, regions.level, names))
+        elif regions is not None and regions.holds is not None:
             rows_of = rows_of_class_sets if isinstance(target, ClassTarget) else rows_of_boolean_sets
-            found.append(rows_of(self.truth, around.holds, names))
+            found.append(rows_of(self.truth, regions.holds, names))
         if self.quantile is not None and isinstance(target, NumberTarget):
             found.append(rows_of_quantile(self.truth, self.answers, self.quantile, names, self.weights))
         return found
@@ -148,8 +148,8 @@ class Predictions:
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """Some of the rows."""
         weights = None if self.weights is None else self.weights[rows]
-        around = None if self.around is None else self.around.only(rows)
-        return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights, around=around)
+        regions = None if self.regions is None else self.regions.only(rows)
+        return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights, regions=regions)
 
     def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[GateResult]:
         """What gates say of these rows, with intervals where they ask for them."""

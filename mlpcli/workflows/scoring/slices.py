@@ -92,7 +92,7 @@ def _slice_table(
     gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []
     first = main_metrics(task, answer_names(predictions.target))
     metric = gated[0] if gated else first[0]
-    keys = tuple(dict.fromkeys([*first, *(["coverage"] if predictions.around is not None else []), *gated]))
+    keys = tuple(dict.fromkeys([*first, *(["coverage"] if predictions.regions is not None else []), *gated]))
     if options.replicates is None:
         affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
         options = replace(options, replicates=min(affordable, replicates_for(len(predictions.truth))))

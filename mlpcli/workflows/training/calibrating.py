@@ -11,7 +11,7 @@ from mlpcli.evaluation.conformal.conformity import CalibrationRows, ConformitySc
 from mlpcli.evaluation.conformal.ends import Kind
 from mlpcli.model import Model
 from mlpcli.nn.losses import Poisson, Quantile
-from mlpcli.workflows.predicting.intervals import Surrounding
+from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.interval_options import groups_of
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -60,12 +60,12 @@ def conformity_scores(
     return gather_scores(rows, np.concatenate(blocks), folds, groups)
 
 
-def surrounding_of(prepared: Prepared, model: Model) -> Surrounding | None:
+def conformal_predictor_of(prepared: Prepared, model: Model) -> ConformalPredictor | None:
     """What makes the intervals or sets whose coverage is told of the test rows, if any are asked for."""
     level = prepared.loaded.config.intervals.level
     if level is None or prepared.test is None or model.conformity is None:
         return None
-    return Surrounding(model, level)
+    return ConformalPredictor(model, level)
 
 
 def quantile_of_loss(prepared: Prepared) -> float | None:

@@ -19,14 +19,14 @@ from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
-from mlpcli.workflows.predicting.intervals import Surrounding
+from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.data_store import SCORED_ROWS
 from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
-from mlpcli.workflows.training.calibrating import conformity_scores, quantile_of_loss, surrounding_of
+from mlpcli.workflows.training.calibrating import conformal_predictor_of, conformity_scores, quantile_of_loss
 from mlpcli.workflows.training.fitting import criterion_of, stop_reason
 from mlpcli.workflows.training.sittings import sitting_until, training_record
 
@@ -93,10 +93,10 @@ def finalize(
         conformity,
         prepared.interval_by if conformity else None,
     )
-    surrounding = surrounding_of(prepared, bare)
-    predictions_of = partial(_predictions, prepared, ensemble=ensemble, surrounding=surrounding)
+    conformal = conformal_predictor_of(prepared, bare)
+    predictions_of = partial(_predictions, prepared, ensemble=ensemble, conformal=conformal)
     for part in prepared.parts:
-        if quantile_of_loss(prepared) is not None or (surrounding is not None and part is prepared.test):
+        if quantile_of_loss(prepared) is not None or (conformal is not None and part is prepared.test):
             scores[part.name] |= predictions_of(_scored(prepared, part)).further_scores
     gate_results = _gate_results(prepared, predictions_of, scores[last.name])
     return TrainingResult(
@@ -203,14 +203,16 @@ def _gate_results(
     return predictions_of(last).judge(gates, prepared.spec.seed, interval_options)
 
 
-def _predictions(prepared: Prepared, part: Part, ensemble: Ensemble, surrounding: Surrounding | None) -> Predictions:
+def _predictions(
+    prepared: Prepared, part: Part, ensemble: Ensemble, conformal: ConformalPredictor | None
+) -> Predictions:
     answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
     threshold, quantile = prepared.target_state.get("threshold"), quantile_of_loss(prepared)
-    around = None
-    if surrounding is not None and part is prepared.test:
-        of_folds = surrounding.model.fold_answers_to(part.samples.X, answers)
-        around = surrounding.around(answers, of_folds, part.by)
-    return Predictions(prepared.target, part.truth, answers, part.weights, threshold, around, quantile)
+    regions = None
+    if conformal is not None and part is prepared.test:
+        of_folds = conformal.model.fold_answers_to(part.samples.X, answers)
+        regions = conformal.regions(answers, of_folds, part.by)
+    return Predictions(prepared.target, part.truth, answers, part.weights, threshold, regions, quantile)
 
 
 def _caution(prepared: Prepared, predictions_of: PredictionsOf) -> str:
