@@ -118,8 +118,8 @@ and which keys mattered. The folder has the journal of all trials, a run for eac
 - It needs the extra `search`: `pip install "mlp-train[search]"`.""",
     "split": """\
 The files are `train`, `validation` and `test` with the ending of the table, in `DIR`. They appear together when all are
-whole; files that are there are replaced with `--force` alone. Cells are written as they are read. What the options hold
-together: [held-out-rows.md](held-out-rows.md).""",
+whole; files that are there are replaced with `--force` alone. Texts are written as they are read: without blanks around
+them, in the Unicode form NFC. What the options hold together: [held-out-rows.md](held-out-rows.md).""",
     "predict": """\
 There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
 needed, no target column. The answer stands in a column named as the target, in your own labels or units.

@@ -200,7 +200,9 @@ def _strata(request: SplitRequest, table: Table) -> Codes:
 
 
 def _deal_by_chance(request: SplitRequest, table: Table, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
-    """The last part first, each of what is left."""
+    """The last part first, each of what is left; raises DataError for fewer rows than parts."""
+    if table.n_rows < len(fractions):
+        raise DataError(f"{table.name}: {count(table.n_rows, 'row')} for {len(fractions)} files: add rows.")
     part_of = np.zeros(table.n_rows, np.int64)
     rest, n_rest = np.arange(table.n_rows), 1.0
     strata = _strata(request, table) if request.stratify else None

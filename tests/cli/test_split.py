@@ -150,3 +150,12 @@ def test_a_row_that_is_broken_leaves_no_file(folder):
     assert "v.csv:202: 3 fields, expected 4" in ended.stderr
     assert not (folder / "parts").exists()
     assert mlp("split", "-").code == 2
+
+
+@pytest.mark.parametrize(("n_rows", "options"), [(1, ["--test", "0"]), (2, [])])
+def test_fewer_rows_than_files_are_refused_in_the_words_of_the_verb(folder, n_rows, options):
+    write_csv(folder / "few.csv", ["a", "b"], [[row, row] for row in range(n_rows)])
+    ended = mlp("split", "few.csv", *options)
+    assert ended.code == 2
+    assert ended.stderr == f"few.csv: {n_rows} row{'s' * (n_rows > 1)} for {n_rows + 1} files: add rows.\n"
+    assert [path.name for path in folder.iterdir()] == ["few.csv"]
