@@ -1,4 +1,4 @@
-"""The DVC pipeline of docs/ci.md, run by DVC where it is installed: its 100 packages are too many for every run."""
+"""The DVC pipeline of docs/ci.md, run by DVC where it is installed (100 packages: too many for the extra `test`)."""
 
 import json
 import os
