@@ -195,7 +195,8 @@ diverged) or `damaged` (a note says which file). Scores of a run that is not com
     "schema": """\
 The schema is one of draft-07. `mlp init` names it in the first line of a config: the file `mlp.schema.json` where that
 stands beside the config, else the one of this installation. [editor-and-shell.md](editor-and-shell.md) says which
-editors read it. A file that holds something else is not replaced.""",
+editors read it. `--of export` is the schema of the document of `mlp export --to json` ([export.md](export.md)). A file
+that holds something else is not replaced.""",
     "help": """\
 The same as `mlp VERB --help`.""",
     "repro": """\

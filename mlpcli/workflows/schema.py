@@ -1,28 +1,38 @@
-"""`mlp schema`: the JSON Schema of the config for editors, and how a config names it."""
+"""`mlp schema`: the JSON Schemas of the config for editors, and of an exported model; how a config names its own."""
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from mlpcli.config.schema.published import published, published_text
-from mlpcli.errors import OutputError
+from mlpcli.errors import MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
 
 SCHEMA_FILE = "mlp.schema.json"  # the name that a config beside it looks for
 MODELINE = "# yaml-language-server: $schema="
+DOCUMENTS = ("config", "export")
 _BEGINNING = b'{\n "$schema"'
 
 
-def schema(output: str = "-") -> str:
-    """The text of the schema, written to the file `output` as well, unless that is -.
+def schema(output: str = "-", of: str = "config") -> str:
+    """The text of the schema of a document, written to the file `output` as well, unless that is -.
 
-    Raises OutputError for a file that cannot be written, or that is there and holds something else.
+    Raises MlpError for a document that has none, and OutputError for a file that cannot be written, or that is there
+    and holds something else.
     """
-    text = published_text()
+    if of not in DOCUMENTS:
+        raise MlpError(f"--of {of}: has no schema.{did_you_mean(of, DOCUMENTS)}")
+    text = published_text() if of == "config" else exported_schema()
     if output != "-":
         if os.path.exists(output) and not _is_schema(output):
             raise OutputError(f"{output}: exists already and is not a JSON Schema. Choose another name.")
         write_file(output, text.encode())
     return text
+
+
+def exported_schema() -> str:
+    """The JSON Schema of what `mlp export --to json` writes."""
+    return (files("mlpcli.export") / "model.schema.json").read_text(encoding="utf-8")
 
 
 def modeline(config: str) -> str:

@@ -8,6 +8,9 @@ from mlpcli.cli.options import Quiet
 
 
 def schema(
+    of: Annotated[
+        str, typer.Option("--of", metavar="DOCUMENT", help="config, or export: what mlp export --to json writes.")
+    ] = "config",
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
     ] = "-",
@@ -21,12 +24,15 @@ def schema(
     from mlpcli.workflows.schema import MODELINE, SCHEMA_FILE
     from mlpcli.workflows.schema import schema as run_schema
 
-    text = run_schema(output)
+    text = run_schema(output, of)
     if output == "-":
         typer.echo(text, nl=False)
         return
     name = output.rpartition("/")[2]
     screen = Screen(quiet)
+    if of != "config":
+        screen.say(f"Wrote {output}.")
+        return
     by_itself = " (mlp init writes it by itself)" * (name == SCHEMA_FILE)
     screen.say(f"Wrote {output}. First line of a config beside it{by_itself}:")
     screen.say(f"  {MODELINE}{name}")
