@@ -173,6 +173,7 @@ LAZY = {
     ("cli/verbs/cv.py", "document"),
     ("cli/cluster_options.py", "cluster_at"),
     ("workflows/predicting/on_cluster.py", "gather_from_cluster"),
+    ("workflows/scoring/on_cluster.py", "read_on_cluster"),
     ("workflows/cross_validation/on_cluster.py", "train_on_cluster"),
     ("workflows/search.py", "_run_on_cluster"),
     ("cli/verbs/inspect.py", "_treatment"),

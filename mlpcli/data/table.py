@@ -128,8 +128,9 @@ class Table:
     """Rows of named columns, all of them read.
 
     `column_names` has every column of the source in its order, also those that were not wanted. `locate(row)` gives the
-    place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes, all files in order. `notes` are
-    sentences for the user: what was guessed. `first_row` is the number of the first row in its file.
+    place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes (`sha256_together`). `notes` are
+    sentences for the user: what was guessed. `first_row` is the number of the first row in its file; `file_ends` are
+    the numbers of rows up to and with each file, where known.
     `kept` are columns as a typed source has them, for those who write them again: a `KeptArray`, or a list of cells.
     `spellings` are, of columns of numbers that may be labels or keys, the texts of the numbers as they are written.
     With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk; `order`
@@ -150,6 +151,7 @@ class Table:
     n_buckets: int = 1
     order: Rows | None = None
     spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    file_ends: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -170,7 +172,7 @@ class Table:
         numbers = np.arange(self.n_rows)[rows]
         return replace(
             self, columns=columns, n_rows=len(numbers), locate=lambda row: self.where(int(numbers[row])), sha256="",
-            order=None if self.order is None else self.order[rows],
+            order=None if self.order is None else self.order[rows], file_ends=(),
         )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.features.preprocessor import TransformCounts, require_columns
 from mlpcli.data.grouping import notes_on_groups
-from mlpcli.data.reference import SAMPLE_ROWS, count_rows
 from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
@@ -24,12 +24,14 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.predicting.intervals import ConformalPredictor, quantile_of, with_regions
+from mlpcli.workflows.predicting.intervals import ConformalPredictor, quantile_of
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.scoring.answered import AnsweredRows, answer_rows
+from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
 from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.slices import UNDIVIDED, By, SliceTable, slice_tables
-from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
+from mlpcli.workflows.scoring.trained_rows import notes_on_trained
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,28 @@ def evaluate(
     interval_options: IntervalOptions = USUAL,
     by: By = UNDIVIDED,
     level: float | None = None,
+    cluster: ClusterAddress | None = None,
 ) -> EvalResult:
     """Score a model on a table with the target columns, and on the groups of its rows.
 
-    `level` asks for intervals or sets at that level to be scored as well. Raises MlpError for a gate on an unknown
-    metric before the table is read, ModelFileError and DataError.
+    `level` asks for intervals or sets at that level to be scored as well. On a `cluster` its workers read and answer, a
+    file each at a time. Raises MlpError for a gate on an unknown metric before the table is read, ModelFileError and
+    DataError.
     """
     started = perf_counter()
     model = load_model(weights)
     check_on_drift(on_drift, model)
     check_gates(model, gates, level is not None)
     conformal = None if level is None else ConformalPredictor(model, level)
-    as_read = read_columns(source, format_of(model, delimiter, encoding), model.schemas, by.columns)
-    result = evaluate_table(model, as_read, gates, on_drift != "ignore", interval_options, by, conformal=conformal)
+    reading, looks_for_drift, answered = format_of(model, delimiter, encoding), on_drift != "ignore", None
+    if cluster is None:
+        as_read = read_columns(source, reading, model.schemas, by.columns)
+    else:
+        setup = scored_setup(model, conformal, source, reading, by.columns, looks_for_drift)
+        as_read, answered = read_on_cluster(cluster, setup, source)
+    result = evaluate_table(
+        model, as_read, gates, looks_for_drift, interval_options, by, conformal=conformal, answered=answered
+    )
     odd = describe_counts(result.counts)
     notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
     return replace(result, notes=notes, seconds=perf_counter() - started)
@@ -112,26 +123,27 @@ def evaluate_table(
     by: By = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
     conformal: ConformalPredictor | None = None,
+    answered: AnsweredRows | None = None,
 ) -> EvalResult:
     """The same of a table that is there, with its columns as they come; raises DataError.
 
-    `interval_keys` names the scores that get a confidence interval; None for all.
+    `interval_keys` names the scores that get a confidence interval; None for all. The inputs may be missing where the
+    rows that are scored were `answered` before.
     """
     started = perf_counter()
-    target, preprocessor, weight = model.target, model.preprocessor, model.weight_column
+    target, weight = model.target, model.weight_column
     table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
-    require_columns(table, [column.name for column in preprocessor.columns])
+    if answered is None:
+        require_columns(table, [column.name for column in model.preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
     rows, left_out = rows_that_count(table, weight, rows)
-    with blas_threads(1):
+    if answered is None:
         tell("stage", "predicting", 0)
-        answers, regions, counts = with_regions(model, conformal, table, rows)
+        with blas_threads(1):
+            answered = answer_rows(model, conformal, table, rows, looks_for_drift)
+    answers, regions = answered.answers, answered.regions
     tell("stage", "scoring", 0)
-    drift = None
-    if looks_for_drift:
-        known = model.reference.columns
-        seen = count_rows(model.reference, preprocessor.columns, table, rows, SAMPLE_ROWS) if known else None
-        drift = judge_drift(model, seen)
+    drift = judge_drift(model, answered.seen) if looks_for_drift else None
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     predictions = Predictions(target, truth, answers, row_weight, model.threshold, regions, quantile_of(model))
@@ -151,13 +163,13 @@ def evaluate_table(
         *([f"{table.name}: {note}"] if note else []),
         *left_out,
     )
-    notes += tuple(notes_on_trained_rows(model, table, rows))
+    notes += tuple(notes_on_trained(model, table, answered.trained))
     if conformal is not None and regions is not None:
         notes += tuple(conformal.notes(regions.n_open, drift is not None and bool(drift.drifted)))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
-        model, len(rows), scored, gate_results, confusion, counts, notes, interval_options, tables, seconds, drift,
-        conformal,
+        model, len(rows), scored, gate_results, confusion, answered.counts, notes, interval_options, tables,
+        seconds, drift, conformal,
     )  # fmt: skip

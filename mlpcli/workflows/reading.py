@@ -24,12 +24,13 @@ def read_columns(
     format: TableFormat,
     schemas: Iterable[ColumnSchema],
     further: Collection[str] = (),
+    only: int | None = None,
 ) -> Table:
-    """The columns of `schemas` and `further` ones, as they come."""
+    """The columns of `schemas` and `further` ones, as they come; `only` as for `read_table`."""
     wanted = list(schemas)
     names = {schema.name for schema in wanted}
     texts = {schema.name for schema in wanted if is_read_as_text(schema, format)}
-    return read_table(source, format, texts=texts, wanted=names | set(further), named=names, spelled=further)
+    return read_table(source, format, texts=texts, wanted=names | set(further), named=names, spelled=further, only=only)
 
 
 def cast_scored(
@@ -78,6 +79,16 @@ def rows_that_count(table: Table, weight: str, rows: Rows) -> tuple[Rows, list[s
 
 def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
     """Sample weights of the given rows (all rows without them); raises DataError for one missing, negative or huge."""
+    weights = sound_weights(table, name, rows)
+    if not weights.sum() > 0:
+        raise DataError(f"{table.name}: every weight {name} is 0. At least one row must count.")
+    if weights.max() < SMALLEST_WEIGHT:
+        raise DataError(f"{table.name}: every weight {name} is below {SMALLEST_WEIGHT:g}. Multiply them by one number.")
+    return weights
+
+
+def sound_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
+    """The same, where all may be 0."""
     column = table.columns[name] if rows is None else table.columns[name].take(rows)
     assert isinstance(column, NumericColumn)
     weights = np.asarray(column.values, np.float64)
@@ -88,8 +99,4 @@ def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np
         must = f"Weights must be {'at most 1e30' if weights[row] > 0.0 else '0 or more'}"
         place = table.where(row if rows is None else int(rows[row]))
         raise DataError(f"{place}: the weight {name} {what}. {must}.")
-    if not weights.sum() > 0:
-        raise DataError(f"{table.name}: every weight {name} is 0. At least one row must count.")
-    if weights.max() < SMALLEST_WEIGHT:
-        raise DataError(f"{table.name}: every weight {name} is below {SMALLEST_WEIGHT:g}. Multiply them by one number.")
     return weights

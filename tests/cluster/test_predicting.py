@@ -85,3 +85,56 @@ def test_a_fold_that_fails_there_is_told_as_here(address, folder):
     here, there = (mlp("cv", *options, *more) for more in ([], ["--cluster", address]))
     assert here.code == there.code == 3
     assert there.stderr.splitlines()[-1].startswith("fold ")
+
+
+EVAL = ["--by", "island,year", "--interval", "0.9", "--min", "accuracy=0.9", "--on-drift", "warn"]
+
+
+@pytest.mark.parametrize("options", [[], EVAL, [*EVAL, "--cross", "--gate-groups"]])
+def test_scores_of_many_files_are_those_of_this_process(penguins, files, address, options):
+    here, there = (mlp("eval", penguins, files / "part-*", *options, *more) for more in ([], ["--cluster", address]))
+    assert there.stdout == here.stdout
+    assert there.stderr == here.stderr
+    assert there.code == here.code
+
+
+def test_the_numbers_of_scores_are_those_of_this_process_bit_for_bit(penguins, files, address):
+    here, there = (
+        mlp("eval", penguins, files / "part-*", "--json", *EVAL, *more) for more in ([], ["--cluster", address])
+    )
+    assert there.document == here.document
+
+
+def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_this_process(
+    penguins, address, tmp_path
+):
+    head, *rows = (DATA / "penguins.csv").read_text().splitlines()
+    zones = ["1.0", "1", "north", ""]
+    for number, begin in enumerate(range(0, 344, 90)):
+        lines = [f"{row},{zones[number]}" for row in rows[begin : begin + 90]]
+        if number == 3:  # a file without a single known target
+            lines = ["," + line.partition(",")[2] for line in lines]
+        (tmp_path / f"part-{number}.csv").write_text("\n".join([f"{head},zone", *lines]) + "\n")
+    options = ["--by", "zone", "--json"]
+    here, there = (mlp("eval", penguins, tmp_path / "part-*", *options, *more) for more in ([], ["--cluster", address]))
+    assert here.code == 0
+    assert {group["name"] for group in here.document["slices"][0]["groups"]} >= {"zone = north"}
+    assert (there.stdout, there.stderr) == (here.stdout, here.stderr)
+
+
+@pytest.mark.parametrize(
+    "fault", [("Adelie", "Emperor"), ("Torgersen,39.1", "Torgersen,high"), ("species", "kind")], ids=str
+)
+def test_a_file_whose_scores_cannot_be_taken_is_told_as_here(penguins, files, address, tmp_path, fault):
+    for part in files.glob("*.csv"):
+        (tmp_path / part.name).write_text(part.read_text().replace(*fault))
+    here, there = (mlp("eval", penguins, tmp_path / "part-*", *more) for more in ([], ["--cluster", address]))
+    assert here.code == there.code == 2
+    assert "Traceback" not in there.stderr
+    assert there.stderr.splitlines()[-1].split(":")[-1] == here.stderr.splitlines()[-1].split(":")[-1]
+
+
+def test_standard_input_is_not_scored_on_a_cluster(penguins, address):
+    ended = mlp("eval", penguins, "-", "--cluster", address, stdin=b"species\n")
+    assert ended.code == 2
+    assert "its workers cannot read standard input" in ended.stderr

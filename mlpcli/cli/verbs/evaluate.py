@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at
 from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.near_misses import refuse_swapped
@@ -56,6 +57,8 @@ def evaluate(
     gate_groups: GateGroups = False,
     level: Level = "",
     junit: JUnit = "",
+    cluster: Cluster = "",
+    security: ClusterSecurity = "",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     log: LogFile = None,
@@ -79,10 +82,10 @@ def evaluate(
     gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
     refuse_swapped("eval", weights, source)
     groups = read_by(by, cross, gate_groups, gates)
-    screen = Screen(quiet)
+    screen, place = Screen(quiet), cluster_at(cluster, security)
     with shown_work(screen, "scoring"):
         result = run_evaluation(
-            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, read_level(level)
+            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, read_level(level), place
         )
     LOG.note("scored", rows=result.n_rows, passed=result.passed)
     shown = document(result)

@@ -19,7 +19,7 @@ from mlpcli.data.reading.faults import escaped_path, fault, other_columns
 from mlpcli.data.reading.lookahead import mapped_ahead
 from mlpcli.data.reading.reader import Batch, Reader, Request
 from mlpcli.data.reading.repeated_header import made
-from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source
+from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source, sha256_together
 from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.reading.typed.excel import WorkbookReader
 from mlpcli.data.reading.typed.jsonl import JsonLinesReader
@@ -53,17 +53,18 @@ def read_table(
     store: StoreOptions | None = None,
     unwanted: Collection[str] = (),
     spelled: Collection[str] = (),
+    only: int | None = None,
 ) -> Table:
     """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
 
     Only the columns in `wanted` are read (None: all but `unwanted`); names that the file has not are no error here.
     Cells of `texts` come as they are written, if they are; of the others those that hold nothing but numbers are
     numbers, and those of `spelled` have their texts in `Table.spellings`. `named` are columns that somebody gave names
-    to: a first line with all of them is a header. Large tables go to disk if `store` is given. Raises DataError, with
-    file and place, for all that can be wrong with a table; having no rows is.
+    to: a first line with all of them is a header. Large tables go to disk if `store` is given. With `only`, of several
+    files the one of this number alone, read as one of them. Raises DataError, with file and place, for all that can be
+    wrong with a table; having no rows is, but for a file that is one of several.
     """
     sources = tuple(held(part) for part in find_sources(source))
-    digest = hashlib.sha256()
     request = Request(
         None if wanted is None else frozenset(wanted),
         frozenset(),
@@ -72,15 +73,15 @@ def read_table(
         spelled=frozenset(spelled),
     )
     builder = ColumnBuilder(store)
-    readers, n_rows = _read_all(sources, format, named, request, builder, digest)
-    if not builder.n_rows:
+    readers, n_rows, digests = _read_all(sources, format, named, request, builder, only)
+    if not builder.n_rows and only is None:
         raise fault(readers[0].name, None, faults.HEADER_ONLY)
     builders = [builder]
     if builder.mixed:
         # What is a number in one place and a text in another is a text everywhere.
         again = Request(frozenset(builder.mixed), frozenset(builder.mixed))
         builders.append(ColumnBuilder(store))
-        _read_all(sources, format, named, again, builders[1], None)
+        _read_all(sources, format, named, again, builders[1], only)
     first = readers[0]
     has_sheet = any(isinstance(reader, WorkbookReader) for reader in readers)
     unused = [f"{first.name}: no workbook, so data.sheet is not used."] * (format.sheet is not None and not has_sheet)
@@ -88,11 +89,11 @@ def read_table(
     table = Table(
         BuiltColumns(builders),
         builder.n_rows,
-        first.name if len(sources) == 1 else _shown(source),
+        first.name if len(readers) == 1 else shown_together(source),
         first.names,
         first.format,
         place,
-        digest.hexdigest(),
+        sha256_together(digests),
         tuple(dict.fromkeys([*unused, *(note for reader in readers for note in reader.notes)])),
         spellings=builder.spellings,
     )
@@ -100,7 +101,10 @@ def read_table(
     n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
     order = draw_order(table.n_rows, n_buckets, store.seed)
     columns = {name: column for one in builders for name, column in one.build(order).items()}
-    return replace(table, columns=columns, locate=replace(place, order=order), n_buckets=n_buckets, order=order)
+    ends = place.ends if order is None else ()
+    return replace(
+        table, columns=columns, locate=replace(place, order=order), n_buckets=n_buckets, order=order, file_ends=ends
+    )
 
 
 def map_tables(
@@ -168,24 +172,36 @@ def _read_all(
     named: Collection[str],
     request: Request,
     builder: ColumnBuilder,
-    digest: "hashlib._Hash | None",
-) -> tuple[list[Reader], list[int]]:
-    """The rows of every file into the builder; gives the closed readers and how many rows each had."""
+    only: int | None,
+) -> tuple[list[Reader], list[int], list[str]]:
+    """The rows of every file into the builder, or of the one of the number `only`.
+
+    Gives the closed readers, how many rows each had, and the hash of its uncompressed bytes.
+    """
     readers: list[Reader] = []
     n_rows: list[int] = []
-    for source in sources:
-        with closing(open_reader(source, _as_first(format, readers[0] if readers else None), named, digest)) as reader:
-            if digest is not None and not isinstance(reader, CsvReader):
+    digests: list[str] = []
+    first: Reader | None = None
+    for number, source in enumerate(sources):
+        if only is not None and number not in (0, only):
+            continue
+        digest = hashlib.sha256()
+        with closing(open_reader(source, _as_first(format, first), named, digest)) as reader:
+            first = first or reader
+            _check_columns(reader, first)
+            if only not in (None, number):  # it says how the others are read
+                continue
+            if not isinstance(reader, CsvReader):
                 with closing(open_source(source)) as stored:
                     for part in stored.chunks():
                         digest.update(part)
-            _check_columns(reader, readers[0] if readers else reader)
             before = builder.n_rows
             for table in mapped_ahead(made, reader.batches(request)):
                 builder.add(table.columns, table.n_rows, table.spellings)
             readers.append(reader)
             n_rows.append(builder.n_rows - before)
-    return readers, n_rows
+            digests.append(digest.hexdigest())
+    return readers, n_rows, digests
 
 
 def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
@@ -216,7 +232,7 @@ def _empty(reader: Reader, request: Request) -> Table:
     return Table(columns, 0, reader.name, reader.names, reader.format, notes=tuple(reader.notes))
 
 
-def _shown(source: str | Sequence[str]) -> str:
+def shown_together(source: str | Sequence[str]) -> str:
     """The name of several files together."""
     names = [source] if isinstance(source, str) else list(source)
     return ", ".join(escaped_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -28,6 +28,7 @@ KINDS: dict[bytes, Kind] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff" * 4:
 KINDS[b"\xd0\xcf\x11\xe0"] = "workbook"
 JSON_LINES_NAME = re.compile(r"\.(jsonl|ndjson)(\.\w+)?$", re.IGNORECASE)
 JSON_LINES_TEXT = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
+PARQUET_PART = re.compile(r"[^_.].*\.parquet", re.IGNORECASE)  # what begins with _ or . is about the others
 OPEN_DOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
 # ... compressed, or no table, and what to do with it.
 COMPRESSED = re.compile(rb"\x1f\x8b|BZh.1AY&SY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd|PK\x03\x04|PK\x05\x06", re.DOTALL)
@@ -125,18 +126,28 @@ def held(source: Source) -> Source:
 
 
 def sha256_of(source: str | Sequence[str]) -> str:
-    """The hash of the uncompressed bytes of all files in order: that of the table they make, without parsing it."""
-    digest = hashlib.sha256()
+    """The hash of a table's files, without parsing them."""
+    digests = []
     for found in find_sources(source):
+        digest = hashlib.sha256()
         stream = open_source(found)
         for chunk in stream.chunks():
             digest.update(chunk)
         stream.close()
-    return digest.hexdigest()
+        digests.append(digest.hexdigest())
+    return sha256_together(digests)
+
+
+def sha256_together(digests: Sequence[str]) -> str:
+    """The hash of a table: that of the uncompressed bytes of its file; of several, that of their hashes in a row."""
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _expanded(name: str) -> list[Source]:
-    """The inputs of one name: itself, or the files of a glob in the order of their names."""
+    """The inputs of one name: itself, or in the order of their names the files of a glob or a folder of Parquet."""
+    if os.path.isdir(name):
+        parts = [part for part in _names_in(name) or [] if PARQUET_PART.fullmatch(part)]
+        return [Source(os.path.join(name, part)) for part in parts] or [Source(name)]
     if name == "-" or os.path.exists(name) or not glob.has_magic(name):
         return [Source(name)]
     paths = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))

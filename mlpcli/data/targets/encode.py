@@ -36,15 +36,8 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
 
     `table` was cast by the schemas of the targets. Raises DataError when no row is left.
     """
-    require_targets(table, names)
-    n_rows = table.n_rows if rows is None else len(rows)
-    each = []
-    for name in names:
-        column = table.columns[name] if rows is None else table.columns[name].take(rows)
-        if isinstance(column, NumericColumn):
-            _refuse_large(table, rows, name, column.values)
-        each.append(~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0)
-    known = np.logical_and.reduce(each)
+    each = _known_cells(table, names, rows)
+    known, n_rows = np.logical_and.reduce(each), len(each[0])
     columns = ", ".join(names)
     if not known.any():
         raise DataError(f"{table.name}: the target {columns} is missing in every row. See data.missing.")
@@ -59,6 +52,23 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
     dtype = row_dtype(n_rows)
     with_target = np.flatnonzero(known).astype(dtype, copy=False) if n_left_out else np.arange(n_rows, dtype=dtype)
     return (with_target if rows is None else rows[with_target]), note
+
+
+def has_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Of which rows (n_rows,) no target is missing; `table` was cast by their schemas."""
+    return np.asarray(np.logical_and.reduce(_known_cells(table, names, None)))
+
+
+def _known_cells(table: Table, names: Sequence[str], rows: Rows | None) -> list[NDArray[np.bool_]]:
+    """Of each target, in which of `rows` (of all) its cell is known; raises DataError for one that is too large."""
+    require_targets(table, names)
+    each = []
+    for name in names:
+        column = table.columns[name] if rows is None else table.columns[name].take(rows)
+        if isinstance(column, NumericColumn):
+            _refuse_large(table, rows, name, column.values)
+        each.append(~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0)
+    return each
 
 
 def fit_target(

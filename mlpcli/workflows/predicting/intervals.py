@@ -1,7 +1,8 @@
 """Intervals of numbers and sets of labels around the answers of a model, by the errors of its calibration rows."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -225,6 +226,24 @@ def with_regions(
         return conformal.answers(read, some)
     answers, counts = model.answers(read, some)
     return answers, None, counts
+
+
+def joined_regions(parts: Sequence[PredictionRegions]) -> PredictionRegions | None:
+    """The regions of the rows of all parts, in order; None for no parts."""
+    if not parts:
+        return None
+    n_open: Counter[str] = Counter()
+    for part in parts:
+        n_open += Counter(part.n_open)
+    low = _joined([one.low for one in parts])
+    high = _joined([one.high for one in parts])
+    holds = _joined([one.holds for one in parts])
+    return PredictionRegions(low, high, holds, dict(n_open), parts[0].level)
+
+
+def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found) if found else None
 
 
 def _scores_of(model: Model) -> ConformityScores:

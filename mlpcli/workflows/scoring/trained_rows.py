@@ -1,6 +1,6 @@
 """Whether a model is judged on rows that it was trained on."""
 
-from mlpcli.data.row_sketch import are_too_many, find_trained
+from mlpcli.data.row_sketch import TrainedRows, are_too_many, find_trained
 from mlpcli.data.table import Rows, Table
 from mlpcli.model import Model
 
@@ -10,7 +10,11 @@ def notes_on_trained_rows(model: Model, table: Table, rows: Rows) -> list[str]:
 
     By the hash of the file, or by those of the rows, whatever their file is called and in whatever order they stand.
     """
-    found = find_trained(model.trained_rows, table, model.row_columns, rows)
+    return notes_on_trained(model, table, find_trained(model.trained_rows, table, model.row_columns, rows))
+
+
+def notes_on_trained(model: Model, table: Table, found: TrainedRows) -> list[str]:
+    """The same of rows that were looked at before."""
     files = model.record.get("data", {}).get("sha256", {})
     part = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
     if part == "validation":

@@ -265,3 +265,17 @@ def test_how_much_of_a_file_was_read_can_be_asked(packer, folder):
         assert 0 < stream.n_read <= len(data)
     stream.close()
     assert 0 < stream.n_read <= len(data)
+
+
+def test_a_folder_of_parquet_files_is_its_parts_in_the_order_of_their_names(folder):
+    folder.joinpath("d").mkdir()
+    for name in ["part-1.parquet", "part-0.snappy.parquet", "_SUCCESS", "_metadata", ".part-2.parquet", "_x.parquet"]:
+        folder.joinpath("d", name).write_bytes(b"PAR1")
+    assert [source.path for source in find_sources("d")] == ["d/part-0.snappy.parquet", "d/part-1.parquet"]
+
+
+def test_the_hash_of_several_files_is_that_of_their_hashes(folder):
+    folder.joinpath("a.csv").write_bytes(TEXT)
+    folder.joinpath("b.csv").write_bytes(TEXT + TEXT)
+    each = [hashlib.sha256(data).hexdigest() for data in (TEXT, TEXT + TEXT)]
+    assert sha256_of("[ab].csv") == hashlib.sha256("".join(each).encode()).hexdigest()
