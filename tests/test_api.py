@@ -134,8 +134,8 @@ def test_types_that_only_frames_have_are_taken(flowers):
 
 
 LABELS = {
-    "whole numbers of 19 digits": [1234567890123456789, 1234567890123456788],
-    "small whole numbers": np.array([3, 4], np.int8),
+    "integers of 19 digits": [1234567890123456789, 1234567890123456788],
+    "small integers": np.array([3, 4], np.int8),
     "unsigned": np.array([1, 2**64 - 1], np.uint64),
     "numbers": [1.0, 2.5],
     "numbers of single precision": np.array([0.1, 0.7], np.float32),
@@ -145,7 +145,7 @@ LABELS = {
     "texts of numbers": ["1", "2"],
     "texts of booleans": ["true", "false"],
     "nullable": pd.array([1, 2], "Int64"),
-    "categories of whole numbers": pd.Categorical([1, 2]),
+    "categories of integers": pd.Categorical([1, 2]),
     "categories of numbers": pd.Categorical([1.5, 2.0]),
     "categories of booleans": pd.Categorical([True, False]),
     "categories of texts": pd.Categorical(["1", "2"]),

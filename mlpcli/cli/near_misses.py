@@ -53,7 +53,7 @@ def _in_our_words(rule: str) -> str:
     """What a value must be, without the wording of the library that checks it."""
     rule = rule.rstrip(".")
     for theirs, ours in (
-        ("Input should be a valid integer", "must be a whole number."),
+        ("Input should be a valid integer", "must be an integer."),
         ("Input should be a valid number", "must be a number."),
         ("Input should be greater than or equal to ", "must be at least {}."),
         ("Input should be less than or equal to ", "must be at most {}."),

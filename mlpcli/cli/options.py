@@ -104,9 +104,9 @@ def parse_number(option: str, text: str, above: float | None = None) -> float:
 
 
 def parse_count(option: str, text: str, least: int = 0) -> int:
-    """The whole number after an option of a verb whose values Typer leaves as texts; raises MlpError."""
+    """The integer after an option of a verb whose values Typer leaves as texts; raises MlpError."""
     if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least):
-        raise MlpError(f"{option} {text}: must be a whole number of {least} or more.")
+        raise MlpError(f"{option} {text}: must be an integer of {least} or more.")
     return int(text)
 
 

@@ -16,23 +16,23 @@ _HEAD = """\
 
 # Config reference
 
-A config is one YAML file; only `data.train` and `data.target` must be in it. `mlp init DATA.csv --target COLUMN`
-writes a commented one, `mlp check CONFIG` prints it with every default and where each value came from. An editor
-completes and checks it by the schema that `mlp schema` writes ([editor-and-shell.md](editor-and-shell.md)).
+A config is one YAML file. Only `data.train` and `data.target` are required. `mlp init DATA.csv --target COLUMN`
+writes a commented config. `mlp check CONFIG` prints it with every default and the origin of each value. An editor
+completes and checks it with the schema that `mlp schema` writes ([editor-and-shell.md](editor-and-shell.md)).
 
-- Unknown and doubled keys are errors, as are values of another type: `5` is no text and `"5"` is no number.
-- Only `true`, `false`, `null` and decimal numbers are more than text: `1e-3` is a number, `no` is a text.
-  Keys are always text.
-- A part with a `name` can be written as the name alone: `optimizer: adam` is `optimizer: {name: adam}`.
-  A mapping without a name changes the default: `optimizer: {learning_rate: 0.1}` keeps its name and other values.
-- `--set training.epochs=5` sets any key from the command line, `--set 'model.layers=[auto, 32, auto]'` a list.
-  A value in brackets, braces or quotes is YAML; any other text is taken as it stands. Later ones win, and all win
-  over the file.
-- `${NAME}` is the text of the environment variable NAME, alone or within a text, and read as if it stood there: `${N}`
-  may be a number, `"${N}"` is a text. A variable that is not set is an error; default values (`${NAME:-x}`) are not
-  read; a literal `${` is written `$${`. The run folder and the model file keep the values, so no password belongs
-  there. `--set` leaves it to the shell.
-- Paths are relative to the current directory. A lone dash (standard input) is written `"-"` in the file.
+- Unknown keys, duplicate keys and values of another type are errors: `5` is not a string and `"5"` is not a number.
+- YAML is read strictly: only `true`, `false`, `null` and decimal numbers are not strings. `1e-3` is a number, `no` is
+  a string. Keys are always strings.
+- An option with a `name` can be written as the name alone: `optimizer: adam` is `optimizer: {name: adam}`. A mapping
+  without a name changes the default: `optimizer: {learning_rate: 0.1}` keeps its name and its other values.
+- `--set training.epochs=5` sets any key from the command line, `--set 'model.layers=[auto, 32, auto]'` a list. A value
+  in brackets, braces or quotes is parsed as YAML, any other value is taken literally. A later `--set` overrides an
+  earlier one, and all of them override the file.
+- `${NAME}` is replaced by the environment variable NAME, also within a string. The result is parsed as if it were
+  written there: `${N}` may be a number, `"${N}"` is a string. An unset variable is an error. Defaults (`${NAME:-x}`)
+  are not supported. A literal `${` is written `$${`. The run folder and the model file contain the values, so do not
+  use it for passwords. `--set` does not replace variables, since the shell does.
+- Paths are relative to the current directory. Standard input is written `"-"` in the file.
 """
 
 

@@ -137,7 +137,7 @@ def _deal_singles(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDA
 
 
 def _in_proportion(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
-    """`n_rows` in whole numbers over parts (n_parts,) that lack so many."""
+    """`n_rows` in integers over parts (n_parts,) that lack so many."""
     share = np.maximum(lacking, 1e-9)
     ends = np.round(np.cumsum(share) / share.sum() * n_rows).astype(np.int64)
     return np.asarray(np.diff(ends, prepend=0))

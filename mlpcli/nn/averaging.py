@@ -14,10 +14,10 @@ Array = NDArray[np.floating]
 
 @options
 class ExponentialAverage:
-    """A running mean that forgets: average = decay * average + (1 - decay) * weights, after each step."""
+    """Exponential moving average: average = decay * average + (1 - decay) * weights, after each step."""
 
     name: Literal["ema"] = "ema"
-    decay: Annotated[float, Setting("Weight of the average at each step.", gt=0, lt=1)] = 0.998
+    decay: Annotated[float, Setting("Decay rate of the average per step.", gt=0, lt=1)] = 0.998
 
     def weight(self, step: int, n_steps: int) -> float:
         """How much of the weights after step `step` (from 1) enters; early steps count more, for the start is poor."""

@@ -57,9 +57,9 @@ class PeriodicEmbedding(Layer):
 
     name: Literal["periodic"] = "periodic"
     columns: tuple[int, ...]
-    frequencies: Annotated[int, Setting("Cosines of each number.", ge=1, le=4096)] = 16
-    outputs: Annotated[int, Setting("Inputs made of the cosines of a number, beside it.", ge=1, le=4096)] = 3
-    sigma: Annotated[float, Setting("Deviation of the initial frequencies: how quickly inputs may wiggle.", gt=0)] = 0.1
+    frequencies: Annotated[int, Setting("Cosines of each numeric input.", ge=1, le=4096)] = 16
+    outputs: Annotated[int, Setting("Outputs of the projection of each numeric input.", ge=1, le=4096)] = 3
+    sigma: Annotated[float, Setting("Standard deviation of the initial frequencies.", gt=0)] = 0.1
 
     def __post_init__(self) -> None:
         if (
@@ -135,7 +135,7 @@ class CategoryEmbedding(Layer):
 
     name: Literal["category"] = "category"
     spans: tuple[Span, ...]
-    size: Annotated[int, Setting("Learnt numbers of each level.", ge=1, le=MOST)]
+    size: Annotated[int, Setting("Embedding size of each level.", ge=1, le=MOST)]
 
     def __post_init__(self) -> None:
         ColumnMask(spans=self.spans)

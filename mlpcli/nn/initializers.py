@@ -34,11 +34,11 @@ class VarianceScaling:
 
 @options
 class Normal:
-    """Weights from a normal distribution of a fixed scale, as in the older textbooks."""
+    """Weights from a normal distribution of a fixed standard deviation, as in the older textbooks."""
 
     name: Literal["normal"] = "normal"
     scale: Annotated[float, Setting("Standard deviation of the weights.", gt=0)] = 0.1
-    bias_scale: Annotated[float, Setting("Standard deviation of the biases; 0 starts them at zero.", ge=0)] = 0.0
+    bias_scale: Annotated[float, Setting("Standard deviation of the biases; 0: all biases start at 0.", ge=0)] = 0.0
 
 
 @options
@@ -52,7 +52,7 @@ class Uniform:
 
 @options
 class DataDriven:
-    """Each neuron's input has variance 1 on training rows, and its bend passes through a random point of them.
+    """Weights that give each neuron's input variance 1 on training rows; its kink lies at a random point of them.
 
     Layer after layer, on the training rows: normal weights divided by the deviation of W h (Mishkin & Matas 2016); the
     bias is minus the W h of a random mixture of `points` rows, drawn with flat Dirichlet shares (He et al.'s setting
@@ -60,18 +60,18 @@ class DataDriven:
     """
 
     name: Literal["data_driven"] = "data_driven"
-    points: Annotated[int, Setting("Training rows mixed for each bias; 0 starts biases at zero.", ge=0)] = 5
+    points: Annotated[int, Setting("Training rows mixed for each bias; 0: biases start at 0.", ge=0)] = 5
 
 
 @options
 class ByFan:
-    """Weights scaled by the sizes of their layer, as the names alone say, with a start of its own for the rest."""
+    """As the name alone, with options for the biases and the last layer."""
 
     name: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
         "lecun_normal"
     )
-    bias_scale: Annotated[float, Setting("Standard deviation of the hidden biases; 0 starts them at zero.", ge=0)] = 0.0
-    zero_last: Annotated[bool, Setting("Start the last layer at zero: the first outputs are all alike.")] = False
+    bias_scale: Annotated[float, Setting("Standard deviation of the hidden biases; 0: they start at 0.", ge=0)] = 0.0
+    zero_last: Annotated[bool, Setting("The last layer starts at 0: all rows have the same output at first.")] = False
 
 
 Initializer = Normal | Uniform | ByFan | DataDriven

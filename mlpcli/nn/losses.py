@@ -30,8 +30,8 @@ TINY = 1e-7
 Smoothing = Annotated[
     Literal["auto"] | Annotated[float, Setting("A fraction.", ge=0, lt=1)],
     Setting(
-        "Fraction of the target spread over all classes (Szegedy et al. 2016); auto is 0.1 where the metric of early "
-        "stopping judges labels, as accuracy does, and 0 where that is the loss or judges probabilities."
+        "Fraction of the target that is spread over all classes (Szegedy et al. 2016); auto is 0.1 where the metric "
+        "of early stopping scores labels, as accuracy does, and 0 where it is the loss or scores probabilities."
     ),
 ]
 
@@ -57,7 +57,7 @@ class Cost:
 
 @options
 class CrossEntropy(Cost):
-    """-sum(y log a): the negative log-likelihood of classes; its partner is softmax."""
+    """-sum(y log a): the negative log-likelihood of classes; canonical output activation: softmax."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Smoothing = 0.0
@@ -86,7 +86,7 @@ class CrossEntropy(Cost):
 
 @options
 class BinaryCrossEntropy(Cost):
-    """-sum(y log a + (1-y) log(1-a)): yes/no outputs, each on its own; its partner is sigmoid."""
+    """-sum(y log a + (1-y) log(1-a)): independent boolean outputs; canonical output activation: sigmoid."""
 
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
     label_smoothing: Smoothing = 0.0
@@ -109,7 +109,7 @@ class BinaryCrossEntropy(Cost):
 
 @options
 class SquaredError(Cost):
-    """1/2 sum((a-y)^2), the textbook's quadratic cost; its partner is identity."""
+    """1/2 sum((a-y)^2), the textbook's quadratic cost; canonical output activation: identity."""
 
     name: Literal["squared_error"] = "squared_error"
 
@@ -122,7 +122,7 @@ class SquaredError(Cost):
 
 @options
 class AbsoluteError(Cost):
-    """sum(|a-y|): fits the median; its partner is identity."""
+    """sum(|a-y|): fits the median; canonical output activation: identity."""
 
     name: Literal["absolute_error"] = "absolute_error"
 
@@ -136,10 +136,10 @@ class AbsoluteError(Cost):
 
 @options
 class Huber(Cost):
-    """Squared error near the target, absolute error beyond `delta` (Huber 1964); its partner is identity."""
+    """Squared error up to `delta`, absolute error beyond (Huber 1964); canonical output activation: identity."""
 
     name: Literal["huber"] = "huber"
-    delta: Annotated[float, Setting("Error at which the square turns into a line, in scaled target units.", gt=0)] = 1.0
+    delta: Annotated[float, Setting("Error beyond which the loss is linear, on the transformed target.", gt=0)] = 1.0
 
     def values(self, a: Array, y: Array) -> Array:
         error = np.abs(a - y)
@@ -153,7 +153,7 @@ class Huber(Cost):
 
 @options
 class Poisson(Cost):
-    """sum(a - y log a): counts, the negative log-likelihood without its constant; its partner is exp."""
+    """sum(a - y log a): the Poisson negative log-likelihood of counts; canonical output activation: exp."""
 
     name: Literal["poisson"] = "poisson"
 
@@ -175,7 +175,7 @@ class Poisson(Cost):
 
 @options
 class Quantile(Cost):
-    """The pinball loss: fits the given quantile of y (Koenker & Bassett 1978); its partner is identity."""
+    """Pinball loss: fits a quantile of y (Koenker & Bassett 1978); canonical output activation: identity."""
 
     name: Literal["quantile"] = "quantile"
     quantile: Annotated[float, Setting("The quantile to predict.", gt=0, lt=1)] = 0.5

@@ -16,7 +16,7 @@ from mlpcli.options import Setting, options
 Array = NDArray[np.floating[Any]]
 Values = NDArray[np.float64]
 
-LearningRate = Annotated[float, Setting("Step size at the top of the schedule.", gt=0)]
+LearningRate = Annotated[float, Setting("Learning rate at the maximum of the schedule.", gt=0)]
 CoupledDecay = Annotated[
     float, Setting("L2 penalty: this times each weight is added to its gradient (no biases).", ge=0)
 ]
@@ -57,12 +57,12 @@ class Rule:
 
 @options
 class SGD(Rule):
-    """Stochastic gradient descent with momentum (Polyak) or Nesterov's variant, as torch writes them."""
+    """Stochastic gradient descent with momentum (Polyak) or Nesterov momentum, as in torch."""
 
     name: Literal["sgd"] = "sgd"
     learning_rate: LearningRate = 0.05
-    momentum: Annotated[float, Setting("Fraction of the last step that is kept.", ge=0, lt=1)] = 0.0
-    nesterov: Annotated[bool, Setting("Look ahead along the momentum before stepping.")] = False
+    momentum: Annotated[float, Setting("Momentum: fraction of the previous step that is kept.", ge=0, lt=1)] = 0.0
+    nesterov: Annotated[bool, Setting("Nesterov momentum.")] = False
     weight_decay: CoupledDecay = 0.0
 
     is_scale_free: ClassVar[bool] = False
@@ -95,9 +95,9 @@ class Adam(Rule):
 
     name: Literal["adam"] = "adam"
     learning_rate: LearningRate = 0.001
-    beta1: Annotated[float, Setting("Memory of the mean gradient.", ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Setting("Memory of the mean squared gradient.", ge=0, lt=1)] = 0.999
-    epsilon: Annotated[float, Setting("Added to the root of the mean square.", gt=0)] = 1e-8
+    beta1: Annotated[float, Setting("Decay rate of the mean gradient.", ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Setting("Decay rate of the mean squared gradient.", ge=0, lt=1)] = 0.999
+    epsilon: Annotated[float, Setting("Added to the root of the mean squared gradient.", gt=0)] = 1e-8
     weight_decay: CoupledDecay = 0.0
 
     @property
@@ -137,9 +137,9 @@ class RMSprop(Rule):
 
     name: Literal["rmsprop"] = "rmsprop"
     learning_rate: LearningRate = 0.001
-    decay: Annotated[float, Setting("Memory of the mean squared gradient.", ge=0, lt=1)] = 0.99
-    epsilon: Annotated[float, Setting("Added to the root of the mean square.", gt=0)] = 1e-8
-    momentum: Annotated[float, Setting("Fraction of the last step that is kept.", ge=0, lt=1)] = 0.0
+    decay: Annotated[float, Setting("Decay rate of the mean squared gradient.", ge=0, lt=1)] = 0.99
+    epsilon: Annotated[float, Setting("Added to the root of the mean squared gradient.", gt=0)] = 1e-8
+    momentum: Annotated[float, Setting("Momentum: fraction of the previous step that is kept.", ge=0, lt=1)] = 0.0
     weight_decay: CoupledDecay = 0.0
 
     @property

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from mlpcli.options import Setting, options
 
-Warmup = Annotated[float, Setting("Epochs over which the rate first rises linearly from 0.", ge=0)]
+Warmup = Annotated[float, Setting("Epochs of linear warm-up from 0.", ge=0)]
 
 
 class Course:
@@ -71,7 +71,7 @@ class Cosine(Course):
 
 @options
 class OneCycle(Course):
-    """Up to the full rate and down again, both along half a cosine (Smith & Topin 2018)."""
+    """Up to the full rate and down again, each along half a cosine (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"] = "one_cycle"
     peak: Annotated[float, Setting("Fraction of the training after which the rate is highest.", gt=0, lt=1)] = 0.3
@@ -88,7 +88,7 @@ class OneCycle(Course):
 
 @options
 class FlatCos(Course):
-    """The full rate for the share `flat` of the training, then half a cosine down to 0 (Holzmüller et al. 2024)."""
+    """The full rate for the fraction `flat` of the training, then half a cosine down to 0 (Holzmüller et al. 2024)."""
 
     name: Literal["flat_cos"] = "flat_cos"
     flat: Annotated[float, Setting("Fraction of the training at the full rate.", ge=0, lt=1)] = 0.5

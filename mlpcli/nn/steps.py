@@ -29,12 +29,12 @@ class Multipliers:
     """Factors of the learning rate by parameter group."""
 
     weights: Annotated[float, Setting("Of the weights.", ge=0)] = 1.0
-    biases: Annotated[float, Setting("Of the biases, and the shifts of layer normalization.", ge=0)] = 1.0
-    scale: Annotated[float, Setting("Of the factors in front of the inputs.", ge=0)] = 1.0
-    slopes: Annotated[float, Setting("Of the learnt slopes of activations.", ge=0)] = 1.0
+    biases: Annotated[float, Setting("Of the biases, also those of layer normalization.", ge=0)] = 1.0
+    scale: Annotated[float, Setting("Of the input factors (scale_inputs).", ge=0)] = 1.0
+    slopes: Annotated[float, Setting("Of the parametric activations (learn_slopes).", ge=0)] = 1.0
     norm: Annotated[float, Setting("Of the gains of layer normalization.", ge=0)] = 1.0
-    periodic: Annotated[float, Setting("Of the cosines made of numbers.", ge=0)] = 1.0
-    embedding: Annotated[float, Setting("Of the embeddings of categories.", ge=0)] = 1.0
+    periodic: Annotated[float, Setting("Of the periodic embeddings.", ge=0)] = 1.0
+    embedding: Annotated[float, Setting("Of the category embeddings.", ge=0)] = 1.0
 
 
 ALIKE = Multipliers()

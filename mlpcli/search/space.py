@@ -32,7 +32,7 @@ class Suggesting(Protocol):
         """A number."""
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """A whole number."""
+        """An integer."""
 
     def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any:
         """One of some texts."""

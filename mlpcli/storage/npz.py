@@ -240,7 +240,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> A
 
 
 def _read_array_header(entry: IO[bytes], name: str) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
-    """Shape and dtype, which is one of ours; the shape is only promised to be whole numbers."""
+    """Shape and dtype, which is one of ours; the shape is only promised to be integers."""
     try:
         with warnings.catch_warnings(action="error"):
             if np.lib.format.read_magic(entry) != (1, 0):

@@ -21,7 +21,7 @@ Record = TypeVar("Record")
 
 # The field whose Literal tells the dataclasses of a union apart.
 _TAGS = ("name", "kind")
-_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+_NAMES = {int: "an integer", float: "a number", str: "a string", bool: "true or false", type(None): "null"}
 _COMPARISONS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
 
@@ -67,7 +67,7 @@ def from_plain(cls: Any, plain: object, where: str, at: str = ...) -> Any: ...
 def from_plain(cls: Any, plain: object, where: str, at: str = "") -> Any:
     """The value of type `cls` that `to_plain` was given; `cls` is a dataclass or any annotation made of the following.
 
-    int, float (also from a whole number), str, bool, None, Literal, Annotated with Setting, tuple, list, dict[str, X]
+    int, float (also from an integer), str, bool, None, Literal, Annotated with Setting, tuple, list, dict[str, X]
     and Mapping, unions, dataclasses; unions of dataclasses are told apart by a Literal field `name` or `kind`; Any and
     object are taken as they are. Raises ModelFileError for whatever does not fit, an unknown or a missing key included:
     it begins with the file `where` and names the key path, which begins with `at`.
@@ -162,7 +162,7 @@ def _decode_union(hints: tuple[Any, ...], plain: object) -> Any:
     records = [hint for hint in hints if isinstance(hint, type) and is_dataclass(hint)]
     if isinstance(plain, dict) and records:
         return _decode_record(_tagged(records, plain), plain)
-    # A float takes whole numbers as well, so it comes last.
+    # A float takes integers as well, so it comes last.
     others = sorted((hint for hint in hints if hint not in records), key=lambda hint: hint is float)
     reasons: list[str] = []
     for hint in others:

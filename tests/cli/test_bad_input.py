@@ -47,7 +47,7 @@ CONFIGS = {
     "missing section": ("task: auto\n", "c.yaml"),
     "wrong type": (
         "data: {train: t.csv, target: species}\ntraining:\n  epochs: many\n",
-        "c.yaml:3: training.epochs: must be a whole number",
+        "c.yaml:3: training.epochs: must be an integer",
     ),
     "true for a number": (
         "data: {train: t.csv, target: species}\ntraining:\n  optimizer: {learning_rate: true}\n",
@@ -141,7 +141,7 @@ def test_a_config_that_is_not_there_is_refused(folder, verb):
     ("setting", "message"),
     [
         ("training.epoch=3", "--set training.epoch=3: unknown key. Did you mean epochs?"),
-        ("training.epochs=x", "--set training.epochs=x: must be a whole number"),
+        ("training.epochs=x", "--set training.epochs=x: must be an integer"),
         ("training.epochs", "--set training.epochs"),
         ("=3", "--set =3"),
         ("training.optimizer={name: adam", "--set training.optimizer={name: adam"),

@@ -105,7 +105,7 @@ def test_gates_are_judged_on_the_mean_and_the_ends_of_its_interval(folder):
         (("--gap", 3), "--gap 3: goes with --time, or with data.validation: {time: COLUMN}."),
         (("--time", "year", "--repeats", 2), "--repeats 2: folds by time are the same every time."),
         (("--hash", "island", "--group", "sex"), "--hash and --group do not go together."),
-        (("--jobs", "many"), "--jobs many: must be a whole number of 1 or more."),
+        (("--jobs", "many"), "--jobs many: must be an integer of 1 or more."),
         (
             ("--set", "data.validation=val.csv", "--group", "island"),
             "names the validation rows: --group needs a fraction, or null.",

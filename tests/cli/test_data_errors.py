@@ -76,7 +76,7 @@ def test_texts_among_several_targets_advise_to_name_one(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", "x"], "--seed x: must be a whole number. See: mlp train --help\n"),
+        (["--seed", "x"], "--seed x: must be an integer. See: mlp train --help\n"),
         (["--seed=-1"], "--seed -1: must be at least 0. See: mlp train --help\n"),
         (["--max-seconds", "soon"], "--max-seconds soon: must be a number. See: mlp train --help\n"),
         (

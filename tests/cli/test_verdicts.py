@@ -59,8 +59,8 @@ def test_confidence_and_replicates_are_what_is_asked_for(penguins):
     [
         (["--confidence", "95"], "--confidence 95: must be a fraction"),
         (["--confidence", "nan"], "--confidence nan: must be a fraction"),
-        (["--replicates", "1e3"], "--replicates 1e3: must be a whole number"),
-        (["--replicates", "5"], "--replicates 5: must be a whole number from 20"),
+        (["--replicates", "1e3"], "--replicates 1e3: must be an integer"),
+        (["--replicates", "5"], "--replicates 5: must be an integer from 20"),
         (["--by", "island", "--cross"], "--cross: needs several columns"),
         (["--gate-groups", "--min", "accuracy=0.5"], "--gate-groups: needs groups and gates"),
         (["--by", "island", "--gate-groups"], "--gate-groups: needs groups and gates"),

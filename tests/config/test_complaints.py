@@ -87,19 +87,19 @@ def test_an_unknown_key_names_the_nearest_or_all(sections, message):
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ({"epochs": 0}, "epochs: must be a whole number of at least 1, got 0."),
-        ({"epochs": True}, "epochs: must be a whole number of at least 1, got true."),
-        ({"epochs": 2.5}, "epochs: must be a whole number of at least 1, got 2.5."),
-        ({"epochs": "5"}, "epochs: must be a whole number of at least 1, got '5'. Write it without quotes."),
-        ({"epochs": None}, "epochs: must be a whole number of at least 1, got null."),
-        ({"epochs": [5]}, "epochs: must be a whole number of at least 1, got the list [5]."),
-        ({"seed": 2**70}, f"seed: must be a whole number from 0 to {2**63 - 1}, got {2**70}."),
+        ({"epochs": 0}, "epochs: must be an integer of at least 1, got 0."),
+        ({"epochs": True}, "epochs: must be an integer of at least 1, got true."),
+        ({"epochs": 2.5}, "epochs: must be an integer of at least 1, got 2.5."),
+        ({"epochs": "5"}, "epochs: must be an integer of at least 1, got '5'. Write it without quotes."),
+        ({"epochs": None}, "epochs: must be an integer of at least 1, got null."),
+        ({"epochs": [5]}, "epochs: must be an integer of at least 1, got the list [5]."),
+        ({"seed": 2**70}, f"seed: must be an integer from 0 to {2**63 - 1}, got {2**70}."),
         ({"gradient_clip": -1}, "gradient_clip: must be a number greater than 0 or null, got -1."),
         (
             {"gradient_clip": float("inf")},
             "gradient_clip: must be a number greater than 0 or null, got .inf (not finite).",
         ),
-        ({"threads": 0}, "threads: must be auto or a whole number from 1 to 1024, got 0."),
+        ({"threads": 0}, "threads: must be auto or an integer from 1 to 1024, got 0."),
         ({"dtype": "float23"}, "dtype: must be one of float32, float64, got 'float23'. Did you mean float32?"),
         (
             {"optimizer": "sgdd"},
@@ -140,13 +140,13 @@ def test_an_unknown_key_names_the_nearest_or_all(sections, message):
         ),
         (
             {"class_weights": "balance"},
-            "class_weights: must be balanced, a mapping from texts to numbers of at least 0 or null, got 'balance'. "
+            "class_weights: must be balanced, a mapping from strings to numbers of at least 0 or null, got 'balance'. "
             "Did you mean balanced?",
         ),
         ({"class_weights": {"a b": -1}}, "class_weights.a b: must be a number of at least 0, got -1."),
         (
             {"early_stopping": {"patience": 0}},
-            "early_stopping.patience: must be a whole number of at least 1 or null, got 0.",
+            "early_stopping.patience: must be an integer of at least 1 or null, got 0.",
         ),
         (
             {"early_stopping": 5},
@@ -162,13 +162,13 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed(training, message):
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (4, ": must be a list of (auto or a whole number from 1 to 1000000), got 4. Write [auto, 4, auto]."),
+        (4, ": must be a list of (auto or an integer from 1 to 1000000), got 4. Write [auto, 4, auto]."),
         (
             "4, 3",
-            ": must be a list of (auto or a whole number from 1 to 1000000), got '4, 3'. Write [auto, 4, 3, auto].",
+            ": must be a list of (auto or an integer from 1 to 1000000), got '4, 3'. Write [auto, 4, 3, auto].",
         ),
-        (["auto", 0], "[1]: must be auto or a whole number from 1 to 1000000, got 0."),
-        (["atuo", 1], "[0]: must be auto or a whole number from 1 to 1000000, got 'atuo'. Did you mean auto?"),
+        (["auto", 0], "[1]: must be auto or an integer from 1 to 1000000, got 0."),
+        (["atuo", 1], "[0]: must be auto or an integer from 1 to 1000000, got 'atuo'. Did you mean auto?"),
     ],
 )
 def test_a_wrong_list_or_item_is_named(layers, message):
@@ -193,9 +193,9 @@ def test_an_activation_is_a_name_or_a_list_of_names(activation, message):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"target": 1}, 'target: must be a text or a list of texts, got 1. Quote it: "1".'),
-        ({"drop": ["a", 2020]}, 'drop[1]: must be a text, got 2020. Quote it: "2020".'),
-        ({"weight": True}, 'weight: must be a text or null, got true. Quote it: "true".'),
+        ({"target": 1}, 'target: must be a string or a list of strings, got 1. Quote it: "1".'),
+        ({"drop": ["a", 2020]}, 'drop[1]: must be a string, got 2020. Quote it: "2020".'),
+        ({"weight": True}, 'weight: must be a string or null, got true. Quote it: "true".'),
         ({"header": "no"}, "header: must be true, false or null, got 'no'. Write false."),
         (
             {"columns": {"age": "numbr"}},
@@ -204,19 +204,19 @@ def test_an_activation_is_a_name_or_a_list_of_names(activation, message):
         ),
         (
             {"columns": ["age"]},
-            "columns: must be a mapping from texts to (a mapping with role, prefix, suffix, decimal, thousands, "
+            "columns: must be a mapping from strings to (a mapping with role, prefix, suffix, decimal, thousands, "
             "parentheses, format, missing), got the list [age].",
         ),
         (
             {"validation": -0.5},
-            "validation: must be a number of at least 0 and below 1, a text, a mapping with column, "
+            "validation: must be a number of at least 0 and below 1, a string, a mapping with column, "
             "equals, group, time, gap, hash, copies, fraction or null, got -0.5.",
         ),
         (
             {"validation": {"column": "fold", "equal": 1, "equals": 1}},
             "validation.equal: unknown key. Did you mean equals?",
         ),
-        ({"target": {}}, "target: must be a text or a list of texts, got an empty mapping."),
+        ({"target": {}}, "target: must be a string or a list of strings, got an empty mapping."),
     ],
 )
 def test_a_wrong_entry_of_the_data_section_is_named(data, message):
@@ -239,7 +239,7 @@ def test_a_missing_data_section_says_what_it_must_hold():
 def test_many_faults_are_three_lines_and_a_count():
     lines = fault_of(training={"epochs": 0, "seed": -1, "batch_size": 0, "dtype": 5, "lr": 1}).splitlines()
     assert len(lines) == 3
-    assert lines[0] == "a.yaml: training.epochs: must be a whole number of at least 1, got 0."
+    assert lines[0] == "a.yaml: training.epochs: must be an integer of at least 1, got 0."
     assert lines[2].endswith("got 0. (and 2 more)")
 
 
@@ -274,7 +274,7 @@ def test_any_values_are_a_config_or_at_most_three_printable_lines(value):
             {"name": "he_normal", "bias_scale": -1},
             "model.initializer.bias_scale: must be a number of at least 0, got -1.",
         ),
-        ({"name": "data_driven", "points": -1}, "model.initializer.points: must be a whole number of at least 0"),
+        ({"name": "data_driven", "points": -1}, "model.initializer.points: must be an integer of at least 0"),
         ({"name": "he_norm", "bias_scale": 1}, "got 'he_norm'. Did you mean he_normal?"),
         ({"zero_last": True}, "Give it a name: {name: glorot_uniform, ...}."),
     ],
@@ -288,7 +288,7 @@ def test_a_part_of_several_names_is_found_by_each_of_them(initializer, message):
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"model": {"members": 0}}, "model.members.count: must be a whole number from 1 to 64, got 0."),
+        ({"model": {"members": 0}}, "model.members.count: must be an integer from 1 to 64, got 0."),
         ({"model": {"members": {"cout": 4}}}, "model.members.cout: unknown key. Did you mean count?"),
         ({"model": {"numeric_embedding": {"sigma": 0}}}, "sigma: must be a number greater than 0, got 0."),
         ({"model": {"parametrization": "NTK"}}, "Did you mean ntk?"),

@@ -94,9 +94,9 @@ def test_faults_come_in_the_order_of_the_file_each_with_its_line(tmp_path):
 
 def test_a_value_is_shown_as_it_was_written(tmp_path):
     path = written(tmp_path, "data: {train: a, target: 007}\n", "a.yaml")
-    assert fault_of(path) == 'a.yaml:1: data.target: must be a text or a list of texts, got 007. Quote it: "007".'
+    assert fault_of(path) == 'a.yaml:1: data.target: must be a string or a list of strings, got 007. Quote it: "007".'
     path = written(tmp_path, PENGUINS, "a.yaml")
-    assert fault_of(path) == "a.yaml:9: training.epochs: must be a whole number of at least 1, got 1e1."
+    assert fault_of(path) == "a.yaml:9: training.epochs: must be an integer of at least 1, got 1e1."
 
 
 def test_a_missing_key_is_reported_at_its_section(tmp_path):

@@ -82,15 +82,13 @@ def test_other_options_name_themselves():
     typed = Override("output", "5", "--output 5")
     assert load(typed).config.output == "5"
     assert load(typed).origin("output") == "--output"
-    assert fault_of(Override("training.seed", -1, "--seed -1")).startswith(
-        "--seed -1: must be a whole number from 0 to "
-    )
+    assert fault_of(Override("training.seed", -1, "--seed -1")).startswith("--seed -1: must be an integer from 0 to ")
 
 
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("training.epochs=x", "must be a whole number of at least 1, got 'x'."),
+        ("training.epochs=x", "must be an integer of at least 1, got 'x'."),
         ("training.epoch=5", "unknown key. Did you mean epochs?"),
         ("trainin.epochs=5", "trainin: unknown key. Did you mean training?"),
         ("lr=5", "unknown key. Did you mean training.optimizer.learning_rate?"),
@@ -99,7 +97,7 @@ def test_other_options_name_themselves():
         ("", "must be KEY=VALUE, for example --set training.epochs=5"),
         ("a..b=5", "must be KEY=VALUE, for example --set training.epochs=5"),
         ("model.layers[1]=5", "a list is set as a whole, for example --set 'model.layers=[...]'"),
-        ("training.epochs.x=5", "training.epochs: must be a whole number of at least 1, got the mapping {x: 5}."),
+        ("training.epochs.x=5", "training.epochs: must be an integer of at least 1, got the mapping {x: 5}."),
         ("data.train.x=5", "data.train is 'a.csv' (a.yaml), which has no keys."),
         (
             "training.optimizer={beta1: 2, name: adam}",

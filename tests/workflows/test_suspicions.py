@@ -54,7 +54,7 @@ def test_a_category_that_was_asked_for_is_told_only_where_no_level_has_an_input(
     [
         ("Unnamed: 0", range(300), "named as an id (0 to 299)"),
         ("customer_id", range(5, 3005, 10), "named as an id (5 to 2995)"),
-        ("x", range(1, 301), "each row has a whole number of its own, like an id (1 to 300)"),
+        ("x", range(1, 301), "each row has an integer of its own, like an id (1 to 300)"),
     ],
 )
 def test_a_column_that_numbers_the_rows_is_told(folder, name, cells, reason):

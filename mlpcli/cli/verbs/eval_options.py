@@ -31,7 +31,7 @@ def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
     if not replicates:
         return IntervalOptions(share)
     if not (replicates.isascii() and replicates.isdigit() and FEWEST <= int(replicates) <= MOST):
-        raise MlpError(f"--replicates {replicates}: must be a whole number from {FEWEST} to {MOST}.")
+        raise MlpError(f"--replicates {replicates}: must be an integer from {FEWEST} to {MOST}.")
     return IntervalOptions(share, int(replicates))
 
 

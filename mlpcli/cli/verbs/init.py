@@ -129,7 +129,7 @@ def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> Non
     for kind in KINDS:
         columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
         if columns:
-            remark = "   (whole numbers, read as numeric)" if kind == "code" else ""
+            remark = "   (integers, read as numeric)" if kind == "code" else ""
             screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL)
     for reason, names in _dropped(starter).items():
         screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}", " " * LABEL)
@@ -158,7 +158,7 @@ def _target(starter: "Starter") -> str:
     if starter.task == "classification":
         shown = [f"{label} {n}" for label, n in list(starter.class_counts.items())[:MOST_CLASSES]]
         more = ", ..." if len(starter.class_counts) > MOST_CLASSES else ""
-        codes = f"; {_reason(starter)}" if "whole numbers" in starter.task_reason else ""
+        codes = f"; {_reason(starter)}" if "integers" in starter.task_reason else ""
         return f"{len(starter.class_counts)} classes ({', '.join(shown)}{more}){codes}"
     return f"{starter.task} ({_reason(starter)})"
 

@@ -25,18 +25,18 @@ class HeldOut:
     """
 
     column: Annotated[str | None, Setting("The column whose value marks validation rows; it is not an input.")] = None
-    equals: Annotated[str | int | bool | None, Setting("Its value in the validation rows.")] = None
+    equals: Annotated[str | int | bool | None, Setting("The value of the column in the validation rows.")] = None
     group: Annotated[
         str | None,
         Setting(
-            "A column (patient, customer) whose rows of one value stay together, in training or in validation, or in "
-            "one fold; it is not an input."
+            "A column of groups (patient, customer): rows of one group are all training rows, all validation rows, or "
+            "all in one fold; it is not an input."
         ),
     ] = None
     time: Annotated[
         str | None,
         Setting(
-            "A column of dates or numbers: its last rows are the validation rows, and folds are consecutive spans "
+            "A column of dates or numbers: the latest rows are the validation rows, and folds are consecutive spans "
             "of it. With group the validation rows are those of the groups that begin last."
         ),
     ] = None
@@ -51,12 +51,12 @@ class HeldOut:
     hash: Annotated[
         str | None,
         Setting(
-            "A column of ids: a hash of the id alone says where a row belongs, so that it stays there when the table "
-            "grows; it is not an input."
+            "A column of ids: only a hash of the id decides the split of a row, so that no row changes its split when "
+            "the table grows; it is not an input."
         ),
     ] = None
     copies: Annotated[
-        Literal["together"] | None, Setting("Rows with equal cells in all input columns stay together.")
+        Literal["together"] | None, Setting("Rows with equal cells in all input columns are in the same split or fold.")
     ] = None
     fraction: Annotated[
         float | None,
@@ -77,19 +77,19 @@ class DataConfig:
     ]
     target: Annotated[Names, Setting("The column to predict; a list gives several outputs.")]
     features: Annotated[Names | None, Setting("Input columns; null means every other column.")] = None
-    drop: Annotated[Names, Setting("Columns that are left out.")] = ()
+    drop: Annotated[Names, Setting("Columns that are not inputs.")] = ()
     columns: Annotated[
         dict[str, Annotated[ColumnOptions, BY_ROLE]],
         Setting(
-            "How to read a column, where what is found is wrong: a role (number, date, boolean, category), or a "
+            "How to read a column, in place of what is inferred: a role (number, date, boolean, category), or a "
             "mapping with role, prefix, suffix, decimal, thousands, parentheses, format (of dates), missing."
         ),
     ] = field(default_factory=dict)
     validation: Annotated[
         Share | str | HeldOut | None,
         Setting(
-            "Rows that choose the best epoch: a fraction (by chance, stratified by class or yes/no column), "
-            "a file, {column, equals}, {fraction, group}, {fraction, time, gap}, {fraction, group, time}, "
+            "Validation rows, which choose the best epoch: a fraction (random, stratified by class or boolean "
+            "column), a file, {column, equals}, {fraction, group}, {fraction, time, gap}, {fraction, group, time}, "
             "{fraction, hash}, {fraction, copies}, or null."
         ),
     ] = 0.2
@@ -98,25 +98,25 @@ class DataConfig:
         str | None,
         Setting("A column of sample weights: a row of weight k counts as k rows, a row of weight 0 is left out."),
     ] = None
-    delimiter: Annotated[str | None, Setting("Field separator; null finds it.")] = None
-    encoding: Annotated[str | None, Setting("Text encoding; null finds it.")] = None
-    header: Annotated[bool | None, Setting("Whether the first line names the columns; null finds it.")] = None
-    missing: Annotated[tuple[str, ...], Setting("Cell texts that mean a missing value.")] = DEFAULT_MISSING
-    decimal: Annotated[str, Setting("Decimal sign of all numbers: a point or a comma.")] = "."
-    thousands: Annotated[str | None, Setting("Sign between groups of three digits; null: none.")] = None
+    delimiter: Annotated[str | None, Setting("Field separator; null detects it.")] = None
+    encoding: Annotated[str | None, Setting("Text encoding; null detects it.")] = None
+    header: Annotated[bool | None, Setting("Whether the first line holds the column names; null detects it.")] = None
+    missing: Annotated[tuple[str, ...], Setting("Cells that mean a missing value.")] = DEFAULT_MISSING
+    decimal: Annotated[str, Setting("Decimal separator of all numbers: a point or a comma.")] = "."
+    thousands: Annotated[str | None, Setting("Thousands separator of all numbers; null: none.")] = None
     dates: Annotated[
         str | None,
         Setting(
-            "How dates are written: day_first, month_first, or a format such as DD/MM/YYYY; null finds it, and takes "
-            "the month first where the cells leave it open."
+            "Date format: day_first, month_first, or a format such as DD/MM/YYYY; null infers it, and takes the month "
+            "first where the cells are ambiguous."
         ),
     ] = None
-    comment: Annotated[str | None, Setting("Lines that begin with this text are left out.")] = None
-    skip_rows: Annotated[int | None, Setting("Lines above the table that are left out; null finds them.", ge=0)] = None
+    comment: Annotated[str | None, Setting("Lines that begin with this string are ignored.")] = None
+    skip_rows: Annotated[int | None, Setting("Lines above the table to skip; null detects them.", ge=0)] = None
     sheet: Annotated[str | None, Setting("Sheet of a workbook; null is the first.")] = None
     cache: Annotated[
         str | None,
-        Setting("Folder of temporary data of large tables, which must exist; null is that above the run."),
+        Setting("Existing folder for temporary data of large tables; null is the parent of the run folder."),
     ] = None
 
 
@@ -125,22 +125,22 @@ class PreprocessConfig:
     """How cells become numbers; everything is fitted on the training rows alone."""
 
     numeric: Annotated[
-        Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of number columns.")
+        Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of numeric columns.")
     ] = Standardize()
     missing: Annotated[
-        Annotated[MissingPolicy, Discriminator("name")], named("median"), Setting("What stands for a missing number.")
+        Annotated[MissingPolicy, Discriminator("name")], named("median"), Setting("Imputation of missing numbers.")
     ] = MedianFill()
     encoding: Annotated[
         Annotated[Encoding, Discriminator("name")],
         named("none"),
-        Setting("Inputs of a number beside its scaled value."),
+        Setting("Additional inputs of a numeric column, besides its scaled value."),
     ] = NoEncoding()
-    categorical: Annotated[OneHot, named("onehot"), Setting("Coding of text columns.")] = OneHot()
+    categorical: Annotated[OneHot, named("onehot"), Setting("Encoding of categorical columns.")] = OneHot()
     target: Annotated[
         Literal["auto", "standardize", "none", "log", "quantile", "scale"],
         Setting(
-            "What regression targets become for the network; log takes log(1 + y), quantile normal scores, and both "
-            "standardize then; scale divides by the mean size; auto is scale for poisson, none for outputs that are "
-            "bounded, else standardize."
+            "Transform of regression targets: log takes log(1 + y), quantile takes normal scores, and both then "
+            "standardize; scale divides by the mean absolute value; auto is scale for poisson, none for bounded "
+            "outputs, else standardize."
         ),
     ] = "auto"

@@ -12,7 +12,7 @@ from mlpcli.config.schema.shorthand import ITEM, SHORT_FORM
 
 # The keywords of bounds, and how they are said.
 BOUNDS = {"exclusiveMinimum": "greater than", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
-NOUNS = {"integer": "a whole number", "number": "a number", "string": "a text", "any": "a value"}
+NOUNS = {"integer": "an integer", "number": "a number", "string": "a string", "any": "a value"}
 
 
 class _InOrder(GenerateJsonSchema):
@@ -201,7 +201,7 @@ def allowed(spec: FieldSpec) -> str:
         if leaf.kind == "boolean":
             words += ["true", "false"]
         elif leaf.takes_one_text:
-            words += ["a text", _words(leaf)]
+            words += ["a string", _words(leaf)]
         elif leaf.kind == "list" and choices and leaf.item(0).choices == choices:
             words.append("a list of these")
         elif not leaf.choices:
@@ -218,7 +218,7 @@ def _words(leaf: FieldSpec) -> str:
         count = f"{len(leaf.schema['prefixItems'])} " if "prefixItems" in leaf.schema else ""
         return f"a list of {count}{_plural(leaf.item(0))}"
     if leaf.kind == "map":
-        return f"a mapping from texts to {_plural(leaf.item(''))}"
+        return f"a mapping from strings to {_plural(leaf.item(''))}"
     if leaf.kind == "part":
         return f"a mapping with {', '.join(leaf.keys)}"
     return NOUNS[leaf.kind]
@@ -227,10 +227,9 @@ def _words(leaf: FieldSpec) -> str:
 def _plural(spec: FieldSpec) -> str:
     """`numbers greater than 0`, for the items of a list or a mapping."""
     text = allowed(spec)
-    if text.startswith(("a number", "a whole number", "a text", "a value")):
-        nouns = ("number", "text", "value")
-        head, noun, rest = text.removeprefix("a ").partition(next(noun for noun in nouns if noun in text))
-        return f"{head}{noun}s{rest}"
+    for noun in ("a number", "an integer", "a string", "a value"):
+        if text.startswith(noun):
+            return f"{noun.split()[1]}s{text.removeprefix(noun)}"
     return f"({text})"
 
 

@@ -12,21 +12,23 @@ class IntervalsConfig:
     rows: Annotated[
         Literal["auto", "none"] | Annotated[float, Setting("A fraction of the rows.", gt=0, lt=1)],
         Setting(
-            "auto: the out-of-fold rows of members on folds, else the validation rows, which choose the epoch as well; "
-            "a fraction of the training file is set apart, is not trained on and chooses nothing; none."
+            "Calibration rows. auto: the out-of-fold rows of members on folds, else the validation rows, which also "
+            "choose the epoch. A fraction: that part of the training rows is used for calibration only. none: no "
+            "intervals."
         ),
     ] = "auto"
     by: Annotated[
         str | None,
         Setting(
-            "A column in each of whose groups intervals hold as often as asked; the target itself for each class. It "
-            "is an input unless it is dropped."
+            "A column of groups: coverage is guaranteed in each of them (Mondrian conformal prediction); the target "
+            "itself stands for each class. The column is an input unless it is dropped."
         ),
     ] = None
     level: Annotated[
         float | None,
         Setting(
-            "Level at which training reports coverage and width on data.test, for gates of expect; null reports none.",
+            "Level at which training reports coverage and width on data.test, for gates of expect; null: none are "
+            "reported.",
             ge=0.5,
             lt=1,
         ),

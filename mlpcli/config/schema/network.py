@@ -22,43 +22,49 @@ Layer = Annotated[int, Setting("Neurons of a layer.", ge=1, le=1_000_000)]
 class Members:
     """Networks trained side by side, whose answers are averaged; a number alone is the count."""
 
-    count: Annotated[int, Setting("How many networks.", ge=1, le=64)] = 1
+    count: Annotated[int, Setting("Number of networks.", ge=1, le=64)] = 1
     rows: Annotated[
         Literal["all", "bootstrap", "folds"],
         Setting(
-            "What each trains on: all rows; as many drawn with replacement; all but its own fold, which then serves as "
-            "validation rows (data.validation may only say how: {group}, {time}, {hash} or {copies})."
+            "Training rows of each member: all; a bootstrap sample; or all but its own fold, which is then its "
+            "validation rows (data.validation may then only say how folds are made: {group}, {time}, {hash} or "
+            "{copies})."
         ),
     ] = "all"
     folds: Annotated[
         int | None,
-        Setting("Folds that members leave out, where several are to share one; null gives each its own.", ge=2),
+        Setting(
+            "Number of folds, if several members are to leave out the same one; null: each member has its own fold.",
+            ge=2,
+        ),
     ] = None
     views: Annotated[
         Literal["same", "alternate"],
         Setting(
-            "alternate: half of the members see numbers as learnt cosines (numeric_embedding), the others as bins "
-            "(preprocess.encoding), so that their errors differ."
+            "alternate: half of the members get numbers as periodic embeddings (numeric_embedding), the other half as "
+            "bins (preprocess.encoding), so that their errors are less correlated."
         ),
     ] = "same"
 
 
 @options
 class Periodic:
-    """Each number also as cosines of learnt frequencies, mixed down: PBLD of RealMLP (Holzmueller et al. 2024)."""
+    """Cosines of learnt frequencies of each numeric input, projected: PBLD of RealMLP (Holzmüller et al. 2024)."""
 
     name: Literal["periodic"] = "periodic"
-    frequencies: Annotated[int, Setting("Cosines of each number.", ge=1, le=4096)] = 16
-    outputs: Annotated[int, Setting("Inputs made of the cosines of a number, beside it.", ge=1, le=4096)] = 3
-    sigma: Annotated[float, Setting("Deviation of the initial frequencies: how quickly inputs may wiggle.", gt=0)] = 0.1
-    min_distinct: Annotated[int, Setting("Columns with fewer distinct training values get no cosines.", ge=0)] = 0
+    frequencies: Annotated[int, Setting("Cosines of each numeric input.", ge=1, le=4096)] = 16
+    outputs: Annotated[int, Setting("Outputs of the projection of each numeric input.", ge=1, le=4096)] = 3
+    sigma: Annotated[float, Setting("Standard deviation of the initial frequencies.", gt=0)] = 0.1
+    min_distinct: Annotated[
+        int, Setting("Columns with fewer distinct values in the training rows are not embedded.", ge=0)
+    ] = 0
 
 
 @options
 class CategoryEmbedding:
     """A column with many levels enters as a few learnt numbers; at the end these become plain weights."""
 
-    size: Annotated[int, Setting("Learnt numbers of each level.", ge=1, le=1024)] = 8
+    size: Annotated[int, Setting("Embedding size of each level.", ge=1, le=1024)] = 8
     above: Annotated[int, Setting("Columns with more one-hot inputs than this are embedded.", ge=1)] = 8
 
 
@@ -68,45 +74,60 @@ class ModelConfig:
 
     layers: Annotated[
         tuple[Literal["auto"] | Layer, ...],
-        Setting("Sizes from inputs to outputs; auto at either end comes from the data."),
+        Setting("Layer sizes from inputs to outputs; auto at either end is taken from the data."),
     ] = ("auto", 64, 64, "auto")
     activation: Annotated[
         HiddenActivation | tuple[HiddenActivation, ...],
-        Setting("Activation of the hidden layers; a list has one for each of them."),
+        Setting("Activation of the hidden layers, or a list with one for each."),
     ] = "relu"
     output_activation: Annotated[
-        OutputActivation, Setting("Activation of the last layer; auto is the loss's canonical partner.")
+        OutputActivation, Setting("Activation of the output layer; auto is the canonical one of the loss.")
     ] = "auto"
     initializer: Annotated[
         InitializerName | Annotated[Initializer, Discriminator("name")],
         named_or_text("auto", *VARIANCE_SCALINGS),
-        Setting("How weights start; auto goes by the activation."),
+        Setting("Initialization of the weights; auto depends on the activation."),
     ] = "auto"
     output_bias: Annotated[
         Literal["auto", "initializer"],
         Setting(
-            "How the biases of the last layer start: auto adds to what the initializer draws the constant answer of "
-            "least loss (mean, median, quantile, log of the mean for poisson, log shares of the classes); initializer "
-            "adds nothing."
+            "Initial biases of the output layer: auto adds the constant prediction of least loss (mean, median, "
+            "quantile, log of the mean for poisson, log frequencies of the classes) to what the initializer draws; "
+            "initializer adds nothing."
         ),
     ] = "auto"
-    dropout: Annotated[float, Setting("Fraction of hidden neurons switched off at each training step.", ge=0, lt=1)] = (
-        0.0
+    dropout: Annotated[
+        float, Setting("Fraction of hidden neurons that are dropped at each training step.", ge=0, lt=1)
+    ] = 0.0
+    members: Annotated[Members, COUNTED, Setting("Ensemble: networks that are trained separately and averaged.")] = (
+        Members()
     )
-    members: Annotated[Members, COUNTED, Setting("Networks trained side by side and averaged.")] = Members()
     parametrization: Annotated[
         Literal["standard", "ntk"],
-        Setting("ntk slows the weights of wide layers, so that one learning rate suits every width."),
+        Setting(
+            "ntk (neural tangent kernel): learning rates are scaled by layer width, so that one learning rate suits "
+            "every width."
+        ),
     ] = "standard"
-    scale_inputs: Annotated[bool, Setting("A learnt factor for each input; at the end it becomes plain weights.")] = (
-        False
-    )
+    scale_inputs: Annotated[
+        bool, Setting("A learnt factor for each input, merged into the first layer after training.")
+    ] = False
     numeric_embedding: Annotated[
-        Periodic | None, named("periodic"), Setting("Learnt cosines of each number, beside the number.")
+        Periodic | None,
+        named("periodic"),
+        Setting("Learnt periodic embedding of each numeric input, besides the input itself."),
     ] = None
     category_embedding: Annotated[
-        CategoryEmbedding | None, Setting("Learnt numbers in place of many one-hot inputs.")
+        CategoryEmbedding | None, Setting("Learnt embedding of categories in place of many one-hot inputs.")
     ] = None
-    learn_slopes: Annotated[bool, Setting("A learnt share of the activation for each hidden neuron.")] = False
-    layer_norm: Annotated[bool, Setting("Layer normalization in each hidden layer.")] = False
-    residual: Annotated[bool, Setting("Hidden layers behind the first add what comes in, where sizes agree.")] = False
+    learn_slopes: Annotated[
+        bool, Setting("Parametric activation of each hidden neuron: a learnt mix of z and f(z).")
+    ] = False
+    layer_norm: Annotated[bool, Setting("Layer normalization of each hidden layer.")] = False
+    residual: Annotated[
+        bool,
+        Setting(
+            "Residual connections: hidden layers after the first add their input to their output, where the sizes "
+            "agree."
+        ),
+    ] = False

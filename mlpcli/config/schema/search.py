@@ -16,9 +16,9 @@ class Domain:
         tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly on a logarithmic scale.")
     ] = None
     uniform: Annotated[tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly.")] = None
-    int: Annotated[tuple[Whole, Whole] | None, Setting("Least and greatest whole number, drawn uniformly.")] = None
+    int: Annotated[tuple[Whole, Whole] | None, Setting("Least and greatest integer, drawn uniformly.")] = None
     log_int: Annotated[
-        tuple[Whole, Whole] | None, Setting("Least and greatest whole number, drawn on a logarithmic scale.")
+        tuple[Whole, Whole] | None, Setting("Least and greatest integer, drawn on a logarithmic scale.")
     ] = None
     choice: Annotated[tuple[Any, ...] | None, Setting("The values, each as it would stand in the config.")] = None
     when: Annotated[
@@ -34,28 +34,32 @@ class SearchConfig:
     space: Annotated[
         dict[str, Domain],
         Setting(
-            "The values of each key that is searched, its path joined by points: "
-            "`training.optimizer.learning_rate: {log: [1e-4, 0.1]}`."
+            "The domain of each key that is searched, by its dotted path: `training.optimizer.learning_rate: {log: "
+            "[1e-4, 0.1]}`."
         ),
     ]
-    trials: Annotated[int | None, Setting("Trials in all; null is as many as the seconds allow.", ge=1)] = 50
-    seconds: Annotated[float | None, Setting("After so long no trial goes on; null is any time.", gt=0)] = None
+    trials: Annotated[int | None, Setting("Number of trials; null: as many as `seconds` allows.", ge=1)] = 50
+    seconds: Annotated[float | None, Setting("Seconds after which the search ends; null: no limit.", gt=0)] = None
     metric: Annotated[
         str,
-        Setting("The metric on the validation rows that trials are judged by; auto is the one that chooses the epoch."),
+        Setting("Metric of the validation rows that is optimized; auto is the one that chooses the epoch."),
     ] = "auto"
     holdout: Annotated[
         float,
         Setting(
-            "Fraction of the rows that no trial sees, where there is no data.test: they judge the winner.", gt=0, lt=1
+            "Fraction of the rows that no trial sees and that score the best trial, where there is no data.test.",
+            gt=0,
+            lt=1,
         ),
     ] = 0.2
     processes: Annotated[
         Literal["auto"] | Annotated[int, Setting("Processes.", ge=1, le=1024)],
-        Setting("Trials that run at the same time, each in a process with one thread; auto is one for each core."),
+        Setting("Trials that run in parallel, each in a process with one thread; auto is one per core."),
     ] = "auto"
     recipes: Annotated[
-        bool, Setting("Whether the recipes of `mlp init` are the trials after the config as written.")
+        bool, Setting("Whether the recipes of `mlp init` are tried first, after the config as written.")
     ] = True
-    prune: Annotated[bool, Setting("Whether trials end early whose validation score falls behind the others.")] = True
-    seed: Annotated[int, Setting("Feeds the choice of the values.", ge=0, le=2**32 - 1)] = 0
+    prune: Annotated[bool, Setting("Whether trials end early if their validation score falls behind the others.")] = (
+        True
+    )
+    seed: Annotated[int, Setting("Seed of the sampled values.", ge=0, le=2**32 - 1)] = 0

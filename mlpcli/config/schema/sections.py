@@ -36,63 +36,67 @@ class EarlyStopping:
     metric: Annotated[
         str,
         Setting(
-            "Metric on the validation rows; loss is the validation loss; auto goes by the task.",
+            "Metric of the validation rows that chooses the epoch; loss is the validation loss; auto depends on the "
+            "task.",
             examples=("auto", "loss", *METRICS),
         ),
     ] = "auto"
-    patience: Annotated[int | None, Setting("Epochs without gain before stopping; null never stops early.", ge=1)] = (
-        None
-    )
+    patience: Annotated[
+        int | None, Setting("Epochs without improvement before training stops; null: no early stopping.", ge=1)
+    ] = None
     patience_factor: Annotated[
         float,
         Setting(
-            "Lets patience grow: training stops at epoch patience_factor times the best one plus patience. 2 suits the "
-            "doubling cycles of coslog.",
+            "Training stops at epoch patience_factor * (best epoch) + patience. 2 suits the doubling cycles of coslog.",
             ge=1,
         ),
     ] = 1.0
-    min_gain: Annotated[float, Setting("Smallest change that counts as a gain.", ge=0)] = 0.0
+    min_gain: Annotated[float, Setting("Smallest change of the metric that counts as an improvement.", ge=0)] = 0.0
     at: Annotated[
         Literal["every_epoch", "cycle_ends"],
         Setting(
-            "When validation rows are scored: after every epoch, or where the schedule comes to rest (the ends of "
-            "coslog's cycles, before step's drops, and the last epoch)."
+            "When validation rows are scored: after every epoch, or at the low points of the schedule only (the ends "
+            "of coslog's cycles, before step's drops, and the last epoch)."
         ),
     ] = "every_epoch"
-    ties: Annotated[Literal["first", "last"], Setting("Which of equally good epochs is the best.")] = "first"
+    ties: Annotated[Literal["first", "last"], Setting("Which of equally good epochs is kept.")] = "first"
 
 
 @options
 class TrainingConfig:
-    """How the weights are fitted."""
+    """Loss, optimizer, learning rate and stopping."""
 
     loss: Annotated[
         Literal["auto"] | Annotated[Loss, Discriminator("name")],
         named_or_text("auto"),
-        Setting("The cost function; auto is cross_entropy, binary_cross_entropy (booleans) or squared_error."),
+        Setting(
+            "Loss (cost function); auto is cross_entropy, binary_cross_entropy (boolean targets) or squared_error."
+        ),
     ] = "auto"
     class_weights: Annotated[
         Literal["balanced"] | dict[str, Annotated[float, Setting("Weight of a class.", ge=0)]] | None,
         Setting(
-            "Weight of each class: balanced (inverse frequency) or a map from class to weight. It chooses the labels; "
-            "the probabilities stay those of the rows as they are."
+            "Weight of each class: balanced (inverse frequency) or a mapping from class to weight. The weights affect "
+            "the predicted labels; the probabilities stay those of the unweighted rows."
         ),
     ] = None
-    optimizer: Annotated[Annotated[Optimizer, Discriminator("name")], named("sgd"), Setting("The update rule.")] = SGD()
+    optimizer: Annotated[
+        Annotated[Optimizer, Discriminator("name")], named("sgd"), Setting("Optimizer and learning rate.")
+    ] = SGD()
     schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The learning rate over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("Schedule of the learning rate.")
     ] = Constant()
-    rates: Annotated[Multipliers, Setting("Factors of the learning rate by kind of parameter.")] = Multipliers()
+    rates: Annotated[Multipliers, Setting("Learning-rate multipliers by kind of parameter.")] = Multipliers()
     dropout_schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The dropout over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("Schedule of the dropout rate.")
     ] = Constant()
     weight_decay_schedule: Annotated[
-        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("The weight decay over time.")
+        Annotated[Schedule, Discriminator("name")], named("constant"), Setting("Schedule of the weight decay.")
     ] = Constant()
     averaging: Annotated[
         Annotated[Averaging, Discriminator("name")] | None,
         named("ema"),
-        Setting("An average of the weights over the steps, kept in place of the last ones."),
+        Setting("Average of the weights over the steps, used in place of the last weights."),
     ] = None
     batch_size: Annotated[
         Literal["auto"] | Annotated[int, Setting("Rows.", ge=1)],
@@ -102,21 +106,27 @@ class TrainingConfig:
         ),
     ] = 32
     epochs: Annotated[int, Setting("Passes over the training rows.", ge=1)] = 100
-    gradient_clip: Annotated[float | None, Setting("Largest norm of the whole gradient; null does not clip.", gt=0)] = (
+    gradient_clip: Annotated[float | None, Setting("Largest norm of the whole gradient; null: no clipping.", gt=0)] = (
         None
     )
-    early_stopping: Annotated[EarlyStopping | None, Setting("Choice of the best epoch; null keeps the last one.")] = (
-        EarlyStopping()
-    )
-    seed: Annotated[int, Setting("Feeds every random choice.", ge=0, le=2**63 - 1)] = 0
-    dtype: Annotated[Literal["float32", "float64"], Setting("Precision of the network.")] = "float32"
+    early_stopping: Annotated[
+        EarlyStopping | None, Setting("Choice of the best epoch and early stopping; null keeps the last epoch.")
+    ] = EarlyStopping()
+    seed: Annotated[int, Setting("Seed of every random choice.", ge=0, le=2**63 - 1)] = 0
+    dtype: Annotated[Literal["float32", "float64"], Setting("Floating-point precision of the network.")] = "float32"
     threads: Annotated[
         Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
-        Setting("Most threads that share the members, or the steps of a single network; auto goes by cores and work."),
+        Setting(
+            "Most threads that train members in parallel, or share the steps of a single network; auto depends on "
+            "cores and work."
+        ),
     ] = "auto"
     engine: Annotated[
         Literal["auto", "numpy", "compiled"],
-        Setting("What runs the steps: compiled needs the extra fast; auto takes it where long trainings repay it."),
+        Setting(
+            "Engine of the training steps: compiled needs the extra fast; auto takes it where the training is long "
+            "enough to repay compilation."
+        ),
     ] = "auto"
 
 
@@ -127,17 +137,18 @@ class PostprocessConfig:
     calibration: Annotated[
         Literal["none", "temperature"],
         Setting(
-            "Makes probabilities honest: temperature takes p^(1/T), divided by the sum, with the T of least log loss."
+            "Calibration of probabilities: temperature scaling takes p^(1/T), normalized to sum 1, with the T of "
+            "least log loss."
         ),
     ] = "none"
     threshold: Annotated[
         str | Annotated[float, Setting("A probability.", gt=0, lt=1)] | None,
         Setting(
-            "Probability above which the second of two classes, or yes, is the answer: a number, or the metric that "
-            "chooses it; null means 0.5."
+            "Decision threshold: the probability above which the second of two classes, or true, is predicted. A "
+            "number, or the metric that chooses it; null means 0.5."
         ),
     ] = None
-    clamp: Annotated[bool, Setting("Keep regression answers within the range of the training targets.")] = False
+    clamp: Annotated[bool, Setting("Clip regression predictions to the range of the training targets.")] = False
 
 
 @options
@@ -148,12 +159,14 @@ class ExpectConfig:
     calibration and threshold.
     """
 
-    min: Annotated[dict[str, float], Setting("Least of a metric, or of roc_auc.low.", examples=tuple(METRICS))] = field(
-        default_factory=dict
-    )
-    max: Annotated[dict[str, float], Setting("Most of a metric, or of log_loss.high.", examples=tuple(METRICS))] = (
-        field(default_factory=dict)
-    )
+    min: Annotated[
+        dict[str, float],
+        Setting("Lower bounds: a metric, or an end of its interval such as roc_auc.low.", examples=tuple(METRICS)),
+    ] = field(default_factory=dict)
+    max: Annotated[
+        dict[str, float],
+        Setting("Upper bounds: a metric, or an end of its interval such as log_loss.high.", examples=tuple(METRICS)),
+    ] = field(default_factory=dict)
 
 
 @options
@@ -161,13 +174,13 @@ class BudgetConfig:
     """What a training may take; when that is used up, it ends and the best model so far is kept."""
 
     seconds: Annotated[
-        float | None, Setting("Seconds of the training, reading included. null sets no limit.", gt=0)
+        float | None, Setting("Most seconds of the training, reading included; null: no limit.", gt=0)
     ] = None
     memory: Annotated[
         str | Annotated[int, Setting("Bytes.", ge=1)] | None,
         Setting(
-            "Most memory of the process, in bytes or as a text such as 500MB, 2GB or 2GiB; what is expected to need "
-            "more does not start, but rows that do not fit are trained on from disk. null sets no limit."
+            "Most memory of the process, in bytes or as a string such as 500MB, 2GB or 2GiB. Rows that do not fit are "
+            "trained on from disk; a training that needs more even so does not start. null: no limit."
         ),
     ] = None
 
@@ -177,19 +190,23 @@ class Config:
     """The whole file."""
 
     data: Annotated[DataConfig, Setting("Where the rows come from.")]
-    task: Annotated[Task, Setting("What is predicted; auto goes by the target column.")] = "auto"
-    preprocess: Annotated[PreprocessConfig, Setting("How cells become numbers.")] = PreprocessConfig()
+    task: Annotated[Task, Setting("Kind of prediction; auto takes it from the target column.")] = "auto"
+    preprocess: Annotated[PreprocessConfig, Setting("How cells become inputs of the network.")] = PreprocessConfig()
     model: Annotated[ModelConfig, Setting("The network.")] = ModelConfig()
-    training: Annotated[TrainingConfig, Setting("How the weights are fitted.")] = TrainingConfig()
-    postprocess: Annotated[PostprocessConfig, Setting("What is done to the answers.")] = PostprocessConfig()
-    intervals: Annotated[IntervalsConfig, Setting("How sure answers are.")] = IntervalsConfig()
+    training: Annotated[TrainingConfig, Setting("Loss, optimizer, learning rate and stopping.")] = TrainingConfig()
+    postprocess: Annotated[
+        PostprocessConfig, Setting("Calibration, decision threshold and clipping of the predictions.")
+    ] = PostprocessConfig()
+    intervals: Annotated[
+        IntervalsConfig, Setting("Prediction intervals and prediction sets: which rows calibrate them.")
+    ] = IntervalsConfig()
     expect: Annotated[ExpectConfig, Setting("Gates checked at the end of training.")] = ExpectConfig()
-    budget: Annotated[BudgetConfig, Setting("What a training may take.")] = BudgetConfig()
-    search: Annotated[SearchConfig | None, Setting("What mlp search tries; null searches nothing.")] = None
+    budget: Annotated[BudgetConfig, Setting("Limits on time and memory of a training.")] = BudgetConfig()
+    search: Annotated[SearchConfig | None, Setting("Search space and limits of mlp search; null: no search.")] = None
     tracking: Annotated[
         tuple[TrackerName, ...],
         LISTED,
-        Setting("Programs that are told of the training while it runs; each needs the extra of its name."),
+        Setting("Experiment trackers that log the training while it runs; each needs the extra of the same name."),
     ] = ()
     output: Annotated[str | None, Setting("Folder of the run; null means runs/<name of the config file>.")] = None
 

@@ -33,7 +33,7 @@ from mlpcli.config.yaml.tree import (
 )
 from mlpcli.errors import ConfigError
 
-MAX_DIGITS = 300  # more than any float holds; Python refuses to read whole numbers of thousands of digits
+MAX_DIGITS = 300  # more than any float holds; Python refuses to read integers of thousands of digits
 _TAG = "tag:yaml.org,2002:"
 _NULL, _BOOL, _INT, _FLOAT, _STR = (_TAG + kind for kind in ("null", "bool", "int", "float", "str"))
 
@@ -54,14 +54,14 @@ _ADVICE = {
     "sequence entries are not allowed here": 'A dash alone is written "-" in quotes.',
     "could not find expected ':'": "Write KEY: VALUE.",
     "expected <block end>": "Check the indentation of this line and of those above.",
-    "undefined alias": "Quote a text that begins with *.",
-    "while scanning an alias": "Quote a text that begins with *.",
-    "while scanning an anchor": "Quote a text that begins with &.",
-    "found character '%'": "Quote a text that begins with %.",
-    "found character '@'": "Quote a text that begins with @.",
-    "found character '`'": "Quote a text that begins with `.",
-    "while scanning a block scalar": "Quote a text that begins with | or >.",
-    "expected URI": "Quote a text that begins with !.",
+    "undefined alias": "Quote a string that begins with *.",
+    "while scanning an alias": "Quote a string that begins with *.",
+    "while scanning an anchor": "Quote a string that begins with &.",
+    "found character '%'": "Quote a string that begins with %.",
+    "found character '@'": "Quote a string that begins with @.",
+    "found character '`'": "Quote a string that begins with `.",
+    "while scanning a block scalar": "Quote a string that begins with | or >.",
+    "expected URI": "Quote a string that begins with !.",
     "while scanning a quoted scalar": "The quote is not closed.",
     "expected ',' or ']'": "The bracket [ is not closed.",
     "expected ',' or '}'": "The brace { is not closed.",
@@ -215,7 +215,7 @@ class _Reading:
         for key_node, value_node in node.value:
             mark = key_node.start_mark
             if not isinstance(key_node, ScalarNode):
-                raise self.error(mark, path, "a key must be a text, not a list or a mapping.")
+                raise self.error(mark, path, "a key must be a string, not a list or a mapping.")
             key = self.text(key_node, path)
             if key == "<<" and key_node.style is None:
                 raise self.error(mark, path, "merge keys (<<) are not read here: write the keys out.")

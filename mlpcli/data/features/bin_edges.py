@@ -24,7 +24,7 @@ TREE_SUMS = 1 << 19
 # A leaf has at least this many rows, and this share of them.
 LEAF_ROWS = 5
 LEAF_SHARE = 0.001
-# Numbers in units of this many deviations are whole numbers, whose sums are exact in any order of the rows.
+# Numbers in units of this many deviations are integers, whose sums are exact in any order of the rows.
 _UNIT = 2.0**-20
 # Of the largest sum: the excess on one side that rounding alone can make.
 _ROUNDING = 1e-12

@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 
 @options
 class NoEncoding:
-    """A number is one input, its scaled value."""
+    """A numeric column is one input, its scaled value."""
 
     name: Literal["none"] = "none"
 
@@ -39,21 +39,28 @@ class NoEncoding:
 
 @options
 class PiecewiseLinear:
-    """Beside its scaled value an input for each bin of its range: 0 below, 1 above, linear within."""
+    """Besides the scaled value, an input for each bin of its range: 0 below, 1 above, linear within."""
 
     name: Literal["piecewise_linear"] = "piecewise_linear"
     bins: Annotated[
-        int, Setting("Bins of a column; fewer where it has fewer values, none where that leaves one.", ge=2, le=1000)
+        int,
+        Setting(
+            "Most bins of a column. A column with few distinct values gets fewer, or none if only one would remain.",
+            ge=2,
+            le=1000,
+        ),
     ] = 16
     edges: Annotated[
         Literal["quantile", "target"],
         Setting(
-            "Where bins end: quantile: at quantiles of the rows and of the distinct values; target: where a decision "
-            "tree on the column splits the training targets (PLE-T), and at quantiles if these are too few."
+            "Bin edges: quantile: at quantiles of the rows and of the distinct values; target: where a decision tree "
+            "on the column splits the training targets (PLE-T), filled up with quantiles."
         ),
     ] = "quantile"
-    span: Annotated[float | None, Setting("Inputs go from -span to span; null: from 0 to 1.", gt=0, le=1000)] = None
-    min_distinct: Annotated[int, Setting("Columns with fewer distinct training values get no bins.", ge=0)] = 3
+    span: Annotated[float | None, Setting("Range of the inputs: -span to span; null: 0 to 1.", gt=0, le=1000)] = None
+    min_distinct: Annotated[
+        int, Setting("Columns with fewer distinct values in the training rows get no bins.", ge=0)
+    ] = 3
 
     @property
     def sees_targets(self) -> bool:

@@ -9,14 +9,16 @@ from mlpcli.options import Setting, options
 
 @options
 class OneHot:
-    """One input per level, 1 where the row has it; rare levels share one, missing cells have theirs."""
+    """One input per level, 1 where the row has that level; rare levels share one input, missing cells have one."""
 
     name: Literal["onehot"] = "onehot"
     min_count: Annotated[int, Setting("Levels with fewer training rows share one input.", ge=1)] = 5
     max_levels: Annotated[int, Setting("At most this many levels, the most frequent, get an input.", ge=2)] = 100
     binary: Annotated[
         Literal["one", "two"],
-        Setting("Inputs of a column with exactly two levels and no missing cells: two as others, or one of -1 and 1."),
+        Setting(
+            "Inputs of a column with exactly two levels and no missing cells: two (one-hot), or one that is -1 or 1."
+        ),
     ] = "two"
 
 

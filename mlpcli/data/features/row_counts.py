@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-# Sums of relative weights may miss a rank by their rounding; those of whole numbers are exact.
+# Sums of relative weights may miss a rank by their rounding; those of integers are exact.
 DIGITS = 9
 # Ranks up to here are exact.
 MOST_COPIES = 2.0**53
@@ -17,7 +17,7 @@ MOST_COPIES = 2.0**53
 def rows_counted(weights: Values) -> Values | None:
     """What weights (n_rows,) above 0 count for; None where each counts for one row.
 
-    Whole numbers are numbers of copies, unless there are too many to count. Others are relative, as only their ratios
+    Integers are numbers of copies, unless there are too many to count. Others are relative, as only their ratios
     can be meant: their mean becomes 1.
     """
     are_copies = _is_whole(weights) and float(np.sum(weights / MOST_COPIES)) <= 1.0

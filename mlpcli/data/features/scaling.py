@@ -48,14 +48,12 @@ class Standardize:
 
 @options
 class Robust:
-    """Median 0 and interquartile range 1: outliers do not set the scale."""
+    """Median 0 and interquartile range 1: outliers do not affect the scale."""
 
     name: Literal["robust"] = "robust"
     clip: Annotated[
         float | None,
-        Setting(
-            "Bound that inputs z approach smoothly: z / sqrt(1 + (z / clip)^2); null leaves them as they are.", gt=0
-        ),
+        Setting("Smooth clipping of inputs z to (-clip, clip): z / sqrt(1 + (z / clip)^2); null: no clipping.", gt=0),
     ] = None
 
     def measure(self, ordered: Values, weights: Values | None = None) -> tuple[float, float]:
@@ -70,7 +68,7 @@ class Robust:
 
 @options
 class MinMax:
-    """Smallest training value 0, largest 1."""
+    """Training minimum 0, training maximum 1."""
 
     name: Literal["minmax"] = "minmax"
 
@@ -82,7 +80,7 @@ class MinMax:
 
 @options
 class Divide:
-    """Every number divided by the same constant, whatever the column holds: pixels by 255."""
+    """Every number divided by the same constant, in every column: pixels by 255."""
 
     name: Literal["divide"] = "divide"
     by: Annotated[float, Setting("The divisor.", gt=0)] = 255.0
@@ -94,12 +92,16 @@ class Divide:
 
 @options
 class Quantile:
-    """Normal scores: the place of a value among the training values, as the quantile of the normal distribution."""
+    """Normal scores: the rank of a value among the training values, mapped to a quantile of the normal distribution."""
 
     name: Literal["quantile"] = "quantile"
     points: Annotated[
         int,
-        Setting("At most this many values of a column are kept; others go by the line between two.", ge=2, le=100_000),
+        Setting(
+            "Most quantiles that are kept of a column; values between two of them are interpolated linearly.",
+            ge=2,
+            le=100_000,
+        ),
     ] = 1000
 
     def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
@@ -117,7 +119,7 @@ class Quantile:
 
 @options
 class NoScaling:
-    """Numbers as they are."""
+    """No scaling."""
 
     name: Literal["none"] = "none"
 
@@ -131,15 +133,15 @@ Scaler = Standardize | Robust | MinMax | Quantile | Divide | NoScaling
 Flag = Annotated[
     bool,
     Setting(
-        "Give each column with missing training cells an input that is 1 where it is missing; "
-        "in a column of texts it is a level of its own."
+        "Missing indicator: each column with missing training cells gets an input that is 1 where the cell is "
+        "missing; in a categorical column missing is a level of its own."
     ),
 ]
 
 
 @options
 class MedianFill:
-    """A missing number is taken as the median of the training rows."""
+    """A missing number is imputed with the median of the training rows."""
 
     name: Literal["median"] = "median"
     flag: Flag = True
@@ -147,7 +149,7 @@ class MedianFill:
 
 @options
 class MeanFill:
-    """A missing number is taken as the mean of the training rows."""
+    """A missing number is imputed with the mean of the training rows."""
 
     name: Literal["mean"] = "mean"
     flag: Flag = True
@@ -155,7 +157,7 @@ class MeanFill:
 
 @options
 class RefuseMissing:
-    """A missing cell in any input column is an error, in training and afterwards."""
+    """A missing cell in any input column is an error, in training and in prediction."""
 
     name: Literal["error"] = "error"
 

@@ -23,7 +23,7 @@ MOST, MOST_OF_SAMPLE = 0.95, 0.9
 SAMPLE = 10_000
 # Decimal and thousands signs, the simplest first.
 _SIGNS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
-# Prefixes without a currency sign. Other letters before whole numbers make names: ID7, Q3.
+# Prefixes without a currency sign. Other letters before integers make names: ID7, Q3.
 CURRENCIES = frozenset(
     ("%", "usd", "eur", "gbp", "chf", "jpy", "cny", "inr", "aud", "cad", "sek", "nok", "dkk", "pln", "rs", "kr", "fr")
 )
@@ -137,7 +137,7 @@ def _choose(readings: dict[NumberFormat, Values], decimal: str) -> tuple[NumberF
 
 
 def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] | None:
-    """Cells with points before groups of three digits, which may be thousands (6.001), and whole numbers below 1000.
+    """Cells with points before groups of three digits, which may be thousands (6.001), and integers below 1000.
 
     None where there are other numbers too.
     """

@@ -201,10 +201,10 @@ def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) ->
         return replace(found, kind="id", drop_reason=f"named as an id ({low} to {high})")
     if _is_counter(distinct, found):
         return replace(
-            found, kind="id", drop_reason=f"each row has a whole number of its own, like an id ({low} to {high})"
+            found, kind="id", drop_reason=f"each row has an integer of its own, like an id ({low} to {high})"
         )
     if found.n_distinct > 2 and are_codes(distinct):
-        return replace(found, kind="code", note=f"whole numbers {low} to {high}, read as numeric")
+        return replace(found, kind="code", note=f"integers {low} to {high}, read as numeric")
     return found
 
 

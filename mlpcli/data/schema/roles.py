@@ -125,7 +125,7 @@ def _number_or_code(
     base: ColumnSchema, cells: Cells, numbers: NDArray[np.float64]
 ) -> tuple[ColumnSchema, list[Finding]]:
     are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
-    are_whole = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is a whole number, as 1.0 is 1
+    are_whole = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
     if not are_codes.any() or not are_whole.all():
         return replace(base, role="number", reason="all cells are numbers"), []
     code = cells.texts[cells.first(are_codes)]

@@ -15,7 +15,7 @@ BOOLEAN_WORDS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("0",
 # Texts that mean "missing" among numbers, beside the markers of the table.
 NUMBER_BLANKS = frozenset({"none", "-", "."})
 MINUS = "\u2212"
-# Digits of the longest whole numbers that are no codes, all of which float64 holds; the first code behind them.
+# Digits of the longest integers that are no codes, all of which float64 holds; the first code behind them.
 LONGEST_NUMBER = 15
 FIRST_CODE = 10**LONGEST_NUMBER
 BLANKS = " \u00a0\u2009\u202f"

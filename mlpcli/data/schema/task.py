@@ -119,7 +119,7 @@ def _task_of(
     numbers = np.sort(np.asarray([float(text) for text in texts]))
     if not np.isfinite(numbers).all() or not np.array_equal(numbers, np.round(numbers)):
         return "regression", f"{name}: numbers, read as numeric"
-    span = f"whole numbers {number_text(numbers[0])} to {number_text(numbers[-1])}"
+    span = f"integers {number_text(numbers[0])} to {number_text(numbers[-1])}"
     if are_codes(numbers):
         reading = f"without gaps, read as {len(numbers)} classes; {say} regression if they are numeric"
         return "classification", f"{name}: {span} {reading}"

@@ -13,7 +13,7 @@ from mlpcli.data.store import temporary_file
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets
 from mlpcli.errors import OutputError
 
-EXACT = 2**53  # whole numbers above have no float64 of their own
+EXACT = 2**53  # integers above have no float64 of their own
 
 
 class ArrowWriter:
@@ -125,12 +125,12 @@ class ArrowWriter:
         cells = [None if isinstance(cell, str) and not cell else cell for cell in column]
         try:
             return pa.array(cells)
-        except (pa.ArrowException, OverflowError):  # of several types, or a whole number without end
+        except (pa.ArrowException, OverflowError):  # of several types, or an integer without end
             return _texts(pa, cells)
 
 
 def _type_of(pa: Any, array: Any) -> Any:
-    """The type of an array, text for whole numbers that would not survive beside floats."""
+    """The type of an array, text for integers that would not survive beside floats."""
     if not pa.types.is_integer(array.type) or not array.null_count < len(array):
         return array.type
     bounds = pa.compute.min_max(array)

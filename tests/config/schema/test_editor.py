@@ -65,14 +65,18 @@ def test_short_forms_and_variables_are_not_marked(editor, sections):
 @pytest.mark.parametrize(
     ("text", "label", "description"),
     [
-        ("tra|", "training", "How the weights are fitted."),
-        ("training:\n  ear|", "early_stopping", "Choice of the best epoch; null keeps the last one."),
+        ("tra|", "training", "Loss, optimizer, learning rate and stopping."),
+        (
+            "training:\n  ear|",
+            "early_stopping",
+            "Choice of the best epoch and early stopping; null keeps the last epoch.",
+        ),
         (
             "training:\n  optimizer: |",
             "adamw",
             "Adam with decoupled weight decay (Loshchilov & Hutter 2019), as in torch.",
         ),
-        ("training:\n  optimizer:\n    name: adam\n    |", "beta1", "Memory of the mean gradient."),
+        ("training:\n  optimizer:\n    name: adam\n    |", "beta1", "Decay rate of the mean gradient."),
         ("model:\n  activation: |", "gelu", ""),
         ("training:\n  early_stopping:\n    metric: |", "balanced_accuracy", ""),
         ("expect:\n  min:\n    |", "roc_auc", ""),

@@ -78,7 +78,7 @@ def test_what_is_in_a_variable_refers_to_no_other(environment):
         ),
         (
             HEAD + "training:\n  epochs: ${N}\n",
-            "a.yaml:3: training.epochs: must be a whole number of at least 1, got 'many'.",
+            "a.yaml:3: training.epochs: must be an integer of at least 1, got 'many'.",
         ),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_variable_that_does_not_fit_names_line_and_key(environment, text, mess
         ),
         (
             "output: !${KEY} x",
-            "a.yaml:2: not valid YAML: expected URI, but found '${'. Quote a text that begins with !.",
+            "a.yaml:2: not valid YAML: expected URI, but found '${'. Quote a string that begins with !.",
         ),
     ],
 )

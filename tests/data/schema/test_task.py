@@ -41,10 +41,10 @@ def test_the_task_follows_from_the_target(cells, task):
 
 def test_the_reason_says_how_the_target_was_read_and_how_to_change_that():
     assert task_of(["3", "4", "9"])[1] == (
-        "y: whole numbers 3 to 9, read as numeric; write task: classification if they are codes"
+        "y: integers 3 to 9, read as numeric; write task: classification if they are codes"
     )
     assert task_of(["0", "1", "2"])[1] == (
-        "y: whole numbers 0 to 2 without gaps, read as 3 classes; write task: regression if they are numeric"
+        "y: integers 0 to 2 without gaps, read as 3 classes; write task: regression if they are numeric"
     )
 
 

@@ -15,7 +15,7 @@ FEWEST_GROUPED = 10
 class PointThousands:
     """The columns in which three digits follow every point, in all rows seen so far; batches come from any thread.
 
-    Besides groups there are whole numbers below 1000 and missing cells (`missing`) only.
+    Besides groups there are integers below 1000 and missing cells (`missing`) only.
     """
 
     def __init__(self, sample: Sequence[Sequence[str]], missing: Sequence[str]) -> None:

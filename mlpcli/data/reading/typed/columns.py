@@ -93,7 +93,7 @@ def missing_column(n_rows: int) -> CategoricalColumn:
 def number_column(
     values: NDArray[Any], as_text: bool, missing: NDArray[np.bool_] | None = None, cell_type: CellType | None = None
 ) -> Column:
-    """Numbers, or texts where those are asked for or a whole number is a name; `cell_type` is that of the values."""
+    """Numbers, or texts where those are asked for or an integer is a name; `cell_type` is that of the values."""
     cell_type = cell_type or number_type(values.dtype)
     if values.dtype.kind == "f":
         exact = exact_decimals(values)
@@ -126,7 +126,7 @@ def exact_decimals(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
             up, down = POWERS[np.maximum(shifts, 0)], POWERS[np.maximum(-shifts, 0)]
             scaled = wide[places] * up / down
             whole = np.rint(scaled)
-            decimals = whole * down / up  # a whole number and a power of ten that are exact: rounded once
+            decimals = whole * down / up  # an integer and a power of ten that are exact: rounded once
             fits = decimals.astype(values.dtype) == values[places]
             is_tie = np.abs(np.abs(scaled - whole) - 0.5) < 1e-6
             found[places[fits]] = decimals[fits]

@@ -187,7 +187,7 @@ def _sheet_text(content: bytes, sheet: str) -> bytes:
 
 
 def _exact(cell: Any) -> Any:
-    """A cell, a whole number of 16 digits and more as int: calamine gives all numbers as floats."""
+    """A cell, an integer of 16 digits and more as int: calamine gives all numbers as floats."""
     return int(cell) if isinstance(cell, float) and abs(cell) >= FIRST_NAME and cell.is_integer() else cell
 
 

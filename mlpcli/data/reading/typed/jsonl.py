@@ -23,7 +23,7 @@ BLOCK_SIZE = 1 << 20
 LONGEST_LINE = 64 << 20
 NAMING_LINES = 100
 JSON_KEY = re.compile(rb'"(?:[^"\\]|\\.)*"\s*(:?)')
-LARGE = 2.0**63  # orjson makes floats of larger whole numbers
+LARGE = 2.0**63  # orjson makes floats of larger integers
 Lines = list[tuple[int, bytes]]
 
 
