@@ -12,7 +12,7 @@ from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.row_sketch import RowSketch
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
-from mlpcli.data.targets.target import Target, decode_outputs, predicted_columns
+from mlpcli.data.targets.target import NumberTarget, Target, decode_ends, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
 from mlpcli.evaluation.conformal.conformity import ConformityScores
 from mlpcli.nn.ensemble import Ensemble
@@ -117,25 +117,31 @@ class Model:
         return self.target_state.get("threshold")
 
     def fold_answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, Values, TransformCounts]:
-        """Answers, and those of the members that have not seen a fold, (n_folds, n_rows, n_classes or n_targets).
+        """Answers, and what the regions of each fold are made of (n_folds, n_rows, ...), see `decode_ends`.
 
-        The folds are those of `conformity`; one fold has the answers themselves. Else as `answers`.
+        It is of the members that have not seen the fold. The folds are those of `conformity`; one fold has the answers
+        themselves. Else as `answers`.
         """
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
-        if self._n_folds == 1:
+        if self._has_answers_alone:
             answers = self.answers_to(X, table, rows)
             return answers, answers[None], counts
         mean, of_folds = self.ensemble.fold_outputs(X, self._n_folds)
         return self._decoded(mean, table, rows), self._fold_answers(of_folds), counts
 
     def fold_answers_to(self, X: NDArray[Any], answers: Values) -> Values:
-        """The answers of the members that have not seen a fold to inputs `X`, to which the model gives `answers`."""
-        if self._n_folds == 1:
+        """What the regions of each fold are made of, for inputs `X` to which the model gives `answers`."""
+        if self._has_answers_alone:
             return answers[None]
         return self._fold_answers(self.ensemble.fold_outputs(X, self._n_folds)[1])
 
     def _fold_answers(self, outputs: NDArray[Any]) -> Values:
-        return np.stack([decode_outputs(self.target, dict(self.target_state), own) for own in outputs])
+        return np.stack([decode_ends(self.target, dict(self.target_state), own) for own in outputs])
+
+    @property
+    def _has_answers_alone(self) -> bool:
+        """Whether regions are made of the answers, and of nothing else that the networks give."""
+        return self._n_folds == 1 and not (isinstance(self.target, NumberTarget) and self.target.fitted)
 
     @property
     def _n_folds(self) -> int:

@@ -57,6 +57,7 @@ class Setting:
 
 
 BINS = {"encoding": {"name": "piecewise_linear", "edges": "target"}}
+QUANTILES = {"name": "quantile", "quantile": [0.05, 0.5, 0.95]}
 FITTED = {"calibration": "temperature"}
 SETTINGS = tuple(
     setting
@@ -68,6 +69,8 @@ SETTINGS = tuple(
         Setting("folds that chose the epoch of 60", n_rows, members=FOLDS),
         Setting("folds, with bin edges that see targets", n_rows, members=FOLDS, preprocess=BINS),
         Setting("a quantile, rows that chose the epoch", n_rows, loss={"name": "quantile", "quantile": 0.9}),
+        Setting("three quantiles, rows that chose the epoch", n_rows, loss=QUANTILES),
+        Setting("three quantiles, folds that chose the epoch", n_rows, members=FOLDS, loss=QUANTILES),
         Setting("sets, rows that chose epoch and temperature", n_rows, "classification", postprocess=FITTED),
         Setting(
             "sets, folds that chose epoch and temperature", n_rows, "classification", members=FOLDS, postprocess=FITTED

@@ -14,6 +14,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "validation rows": {},
     "folds": {"members": {"count": 5, "rows": "folds"}},
     "rows set apart": {"rows": 0.2},
+    "three quantiles": {"loss": {"name": "quantile", "quantile": [0.05, 0.5, 0.95]}},
 }
 
 
@@ -22,7 +23,13 @@ def run(folder: Path, quick: bool, only: str | None) -> list[dict[str, Any]]:
     splits, left_out = find_splits(folder, [only] if only else [])
     if left_out:
         print(f"left out: {', '.join(left_out)}")
-    return [one for split in (splits[:1] if quick else splits) for way in WAYS for one in _measured(split, way, quick)]
+    return [
+        one
+        for split in (splits[:1] if quick else splits)
+        for way, asked in WAYS.items()
+        if "loss" not in asked or split.task == "regression"
+        for one in _measured(split, way, quick)
+    ]
 
 
 def _measured(split: Split, way: str, quick: bool) -> list[dict[str, Any]]:
@@ -32,7 +39,13 @@ def _measured(split: Split, way: str, quick: bool) -> list[dict[str, Any]]:
         "data": {"target": split.target, "validation": None if "members" in asked else 0.2},
         "task": split.task,
         "model": {"layers": ["auto", 64, 64, "auto"], **({"members": asked["members"]} if "members" in asked else {})},
-        "training": {"epochs": 2 if quick else 20, "optimizer": "adam", "batch_size": "auto", "threads": 1},
+        "training": {
+            "epochs": 2 if quick else 20,
+            "optimizer": "adam",
+            "batch_size": "auto",
+            "threads": 1,
+            "loss": asked.get("loss", "auto"),
+        },
         "intervals": {"rows": asked.get("rows", "auto")},
     }
     model = mlpcli.train(config, train)

@@ -28,7 +28,7 @@ def describe(model: Model) -> Plain:
     columns, spans = model.preprocessor.columns, input_spans(model.preprocessor.columns)
     fits = unpack_numeric(columns, model.preprocessor.state)
     missing = model.reading.missing
-    members = zip(model.ensemble.networks, model.ensemble.flats, strict=True)
+    networks = _networks(model)
     return {
         "format": FORMAT,
         "kind": "mlp model",
@@ -36,13 +36,27 @@ def describe(model: Model) -> Plain:
         "columns": [_column(one, spans, fits, missing) for one in columns],
         "inputs": list(model.preprocessor.feature_names),
         "largest_input": float(np.finfo(model.ensemble.dtype).max),
-        "networks": [
-            {"layers": _layers(network.chain, network.n_in, network.bind(flat)), "output": network.output}
-            for network, flat in members
-        ],
-        "n_outputs": model.ensemble.first.n_out,
+        "networks": networks,
+        "n_outputs": len(networks[0]["layers"][-1]["W"]),
         "target": _target(model),
     }
+
+
+def _networks(model: Model) -> list[Plain]:
+    """The layers of each member; of several quantiles only the outputs that are answers."""
+    members = zip(model.ensemble.networks, model.ensemble.flats, strict=True)
+    found: list[Plain] = [
+        {"layers": _layers(network.chain, network.n_in, network.bind(flat)), "output": network.output}
+        for network, flat in members
+    ]
+    if isinstance(model.target, NumberTarget) and model.target.fitted:
+        kept = model.target.answer_outputs
+        for network in found:
+            if network["output"] == "softmax":
+                raise MlpError("a softmax over the outputs of several quantiles cannot be exported.")
+            last = network["layers"][-1]
+            last |= {"W": last["W"][kept], "b": None if last["b"] is None else last["b"][kept]}
+    return found
 
 
 def n_numbers(networks: Sequence[Plain]) -> int:

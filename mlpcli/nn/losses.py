@@ -173,19 +173,47 @@ class Poisson(Cost):
         return _row_sums(a - y * z)
 
 
+Level = Annotated[float, Setting("A quantile.", gt=0, lt=1)]
+
+
 @options
 class Quantile(Cost):
-    """Pinball loss: fits a quantile of y (Koenker & Bassett 1978); canonical output activation: identity."""
+    """Pinball loss: fits a quantile of y (Koenker & Bassett 1978); canonical output activation: identity.
+
+    Of three quantiles the network has an output for each, and the loss is the sum. The outputs of the first quantile,
+    one for each target, stand before those of the second; `y` repeats the targets for each.
+    """
 
     name: Literal["quantile"] = "quantile"
-    quantile: Annotated[float, Setting("The quantile to predict.", gt=0, lt=1)] = 0.5
+    quantile: Annotated[
+        Level | tuple[Level, Level, Level],
+        Setting(
+            "The quantile to predict; of three, rising, the second is the answer, and intervals go by the first and "
+            "the last."
+        ),
+    ] = 0.5
+
+    @property
+    def answered(self) -> float:
+        """The quantile that answers are."""
+        return self.quantile[1] if isinstance(self.quantile, tuple) else self.quantile
+
+    @property
+    def several(self) -> tuple[float, ...]:
+        """The quantiles that each have an output, () where it is only one."""
+        return self.quantile if isinstance(self.quantile, tuple) else ()
+
+    def levels(self, n_out: int) -> NDArray[np.float64]:
+        """The quantile of each output (n_out,)."""
+        levels = self.several or (self.answered,)
+        return np.repeat(np.asarray(levels, np.float64), n_out // len(levels))
 
     def values(self, a: Array, y: Array) -> Array:
-        error = y - a
-        return _row_sums(np.maximum(self.quantile * error, (self.quantile - 1.0) * error))
+        error, levels = y - a, self.levels(a.shape[1]).astype(a.dtype)
+        return _row_sums(np.maximum(levels * error, (levels - 1.0) * error))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        out[...] = (a > y) - self.quantile
+        out[...] = (a > y) - self.levels(a.shape[1])
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | SquaredError | AbsoluteError | Huber | Poisson | Quantile

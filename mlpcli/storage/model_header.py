@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from mlpcli.data.features.columns import Feature
@@ -70,6 +71,8 @@ def _check_conformity(header: Header, path: str) -> None:
         raise misfit(path, fault)
     if (rows.kind == "probability") == isinstance(target, NumberTarget):
         raise misfit(path, f"scores of the kind {rows.kind} of {target.kind}")
+    if (rows.kind == "quantiles") != (isinstance(target, NumberTarget) and bool(target.fitted)):
+        raise misfit(path, f"scores of the kind {rows.kind} of outputs of another kind")
     if len(header.networks) % rows.n_folds:
         raise misfit(path, f"{rows.n_folds} folds of {len(header.networks)} members")
     if isinstance(target, ClassTarget) and rows.by == target.name:
@@ -120,6 +123,11 @@ def _check_networks(header: Header, path: str) -> None:
     if len(header.feature_names) != n_inputs:
         raise misfit(path, f"{len(header.feature_names)} input names for {n_inputs} inputs")
     possible = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
+    if isinstance(target, NumberTarget):
+        ends = [0.0, *target.fitted, 1.0]
+        if len(target.fitted) not in (0, 3) or any(not low < high for low, high in pairwise(ends)):
+            raise misfit(path, "quantiles that are not three rising numbers between 0 and 1")
+        possible = (target.n_outputs,)
     for network in header.networks:
         _check_layers(network, path)
         if network.n_in != n_inputs:

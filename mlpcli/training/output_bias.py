@@ -58,7 +58,9 @@ def _center(loss: Loss, values: Values, weights: Values | None, means: Values) -
         case AbsoluteError():
             return weighted_quantile(values, 0.5, weights)
         case Quantile():
-            return weighted_quantile(values, loss.quantile, weights)
+            levels = loss.levels(values.shape[1]).tolist()
+            each = [weighted_quantile(values[:, [place]], level, weights) for place, level in enumerate(levels)]
+            return np.concatenate(each)
         case Huber():
             return _huber_center(values, weights, loss.delta)
         case _:

@@ -69,6 +69,16 @@ def test_signed_ends_are_those_of_the_mirrored_problem(case, level):
     np.testing.assert_allclose(high, -mirrored_low, atol=1e-12)
 
 
+@given(folds_and_answers(), LEVELS, st.floats(0.0, 3.0))
+def test_ends_of_two_quantiles_are_moved_by_the_scores_as_answers_are(case, level, width):
+    scores, answers = case
+    kept = [keep(one) for one in scores]
+    low, high = intervals_of("quantiles", kept, level)(answers, answers + width)
+    as_answers = intervals_of("absolute", kept, level)
+    np.testing.assert_array_equal(low, as_answers(answers)[0])
+    np.testing.assert_array_equal(high, as_answers(answers + width)[1])
+
+
 @given(st.integers(1, 10**9), st.sampled_from([1, 5]), st.booleans())
 def test_few_ranks_are_kept_and_they_are_dense_at_the_end(n_rows, n_folds, both_ends):
     ranks = kept_ranks(n_rows, n_folds, both_ends)
@@ -107,17 +117,18 @@ def test_too_few_rows_give_ends_without_bound_and_sets_of_everything():
 
 
 def held(kind: str, n_rows: int, level: float, repeats: int, rng: np.random.Generator) -> float:
-    """How often the interval of n_rows exchangeable scores holds another one."""
+    """How often the interval of n_rows exchangeable scores holds another one; of quantiles from -2 to 1."""
     draws = rng.normal(size=(repeats, n_rows + 1)) + rng.exponential(size=(repeats, n_rows + 1))
     found = 0
     for draw in draws:
-        scores = np.abs(draw) if kind == "absolute" else draw
-        low, high = intervals_of(kind, [keep(scores[:-1])], level)(np.zeros((1, 1)))
+        scores = {"absolute": np.abs(draw), "signed": draw, "quantiles": np.maximum(-2 - draw, draw - 1)}[kind]
+        ends = (np.full((1, 1), -2.0), np.ones((1, 1))) if kind == "quantiles" else (np.zeros((1, 1)),)
+        low, high = intervals_of(kind, [keep(scores[:-1])], level)(*ends)
         found += bool(low[0] <= draw[-1] <= high[0])
     return found / repeats
 
 
-@pytest.mark.parametrize("kind", ["absolute", "signed"])
+@pytest.mark.parametrize("kind", ["absolute", "signed", "quantiles"])
 @pytest.mark.parametrize(("n_rows", "level"), [(19, 0.9), (60, 0.8), (199, 0.95)])
 def test_intervals_hold_what_they_promise_and_hardly_more(kind, n_rows, level):
     repeats = 2000

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.model_selection import KFold
 
 from mlpcli.evaluation.conformal.ends import intervals_of, keep, sets_of, upper_ends
@@ -37,6 +37,19 @@ def test_split_intervals_are_those_of_mapie_and_crepes(rows, level):
     np.testing.assert_allclose(np.column_stack([low, high]), ends, rtol=1e-12)
     other = crepes.ConformalRegressor().fit((y - answers)[100:200])
     np.testing.assert_allclose(np.column_stack([low, high]), other.predict_int(answers[200:], confidence=level))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_intervals_of_two_quantiles_are_those_of_mapie(rows, level):
+    X, y = rows
+    models = [QuantileRegressor(quantile=q, alpha=0).fit(X[:100], y[:100]) for q in ((1 - level) / 2, (1 + level) / 2)]
+    lower, upper = (model.predict(X) for model in models)
+    median = QuantileRegressor(quantile=0.5, alpha=0).fit(X[:100], y[:100])
+    scores = np.maximum(lower - y, y - upper)[100:200]
+    low, high = intervals_of("quantiles", [keep(scores)], level)(lower[None, 200:], upper[None, 200:])
+    peer = mapie.ConformalizedQuantileRegressor([*models, median], confidence_level=level, prefit=True)
+    ends = peer.conformalize(X[100:200], y[100:200]).predict_interval(X[200:], symmetric_correction=True)[1][:, :, 0]
+    np.testing.assert_allclose(np.column_stack([low, high]), ends, rtol=1e-9)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -61,6 +61,10 @@ CONFIGS: dict[str, tuple[str | list[str], dict[str, Any]]] = {
         {"training": SHORT | {"loss": "squared_error"}, "model": {"output_activation": "sigmoid"}},
     ),
     "counts": ("size", {"task": "regression", "training": SHORT | {"loss": "poisson"}}),
+    "quantiles": (
+        ["price", "size"],
+        {"task": "regression", "training": SHORT | {"loss": {"name": "quantile", "quantile": [0.1, 0.5, 0.9]}}},
+    ),
     "double": ("label", {"training": SHORT | {"dtype": "float64"}}),
     "activations": (
         "label",

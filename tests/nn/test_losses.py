@@ -74,6 +74,8 @@ def from_logits(loss, z, y):
         (Poisson(), [2.0, 0.5], [3.0, 0.0], 2.0 - 3 * math.log(2.0) + 0.5),
         (Quantile(quantile=0.9), [1.0, 4.0], [3.0, 1.0], 0.9 * 2 + 0.1 * 3),
         (Quantile(), [1.0], [3.0], 1.0),
+        (Quantile(quantile=(0.1, 0.5, 0.9)), [1.0, 2.0, 3.0], [3.0, 3.0, 3.0], 0.1 * 2 + 0.5 * 1),
+        (Quantile(quantile=(0.1, 0.5, 0.9)), [1.0, 9.0, 2.0, 9.0, 3.0, 9.0], [0, 9, 0, 9, 0, 9], 0.9 + 1.0 + 0.3),
     ],
 )
 def test_a_row_costs_what_the_formula_says(loss, a, y, expected):
@@ -93,6 +95,21 @@ def test_the_gradient_is_the_slope_of_the_values(name, n_out):
         move = h * np.eye(n_out)[output]
         slope = (loss.values(a + move, y) - loss.values(a - move, y)) / (2 * h)
         np.testing.assert_allclose(grad[:, output], slope, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_three_quantiles_have_the_gradient_of_each_alone(n_targets):
+    rng, levels = np.random.default_rng(3), (0.05, 0.5, 0.9)
+    a, y = rng.normal(size=(8, 3 * n_targets)), np.tile(rng.normal(size=(8, n_targets)), (1, 3))
+    grad, values = np.empty_like(a), np.zeros(8)
+    Quantile(quantile=levels).gradient(a, y, grad)
+    for place, level in enumerate(levels):
+        own = slice(place * n_targets, (place + 1) * n_targets)
+        alone = np.empty((8, n_targets))
+        Quantile(quantile=level).gradient(a[:, own], y[:, own], alone)
+        np.testing.assert_array_equal(grad[:, own], alone)
+        values += Quantile(quantile=level).values(a[:, own], y[:, own])
+    np.testing.assert_allclose(Quantile(quantile=levels).values(a, y), values)
 
 
 @pytest.mark.parametrize("name", LOSSES)

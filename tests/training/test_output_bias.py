@@ -105,6 +105,12 @@ def test_a_weight_of_k_starts_as_k_copies_do():
             )
 
 
+def test_three_quantiles_start_at_the_quantiles_of_the_rows():
+    y = np.tile(np.arange(101.0)[:, None], (1, 3))
+    z = best_output_bias(Quantile(quantile=(0.1, 0.5, 0.9)), "identity", Dataset(np.zeros((101, 3)), y), 101)
+    assert z.tolist() == [10.0, 50.0, 90.0]
+
+
 def test_a_class_without_rows_or_counts_that_are_all_0_start_half_a_row_from_the_end():
     codes = np.array([0] * 10 + [1] * 10)
     of_classes = Dataset(np.zeros((20, 3)), codes, np.eye(3))

@@ -45,6 +45,9 @@ def describe_postprocessing(model: "Model") -> str:
     parts: list[str] = []
     if target.kind == "numbers" and target.transform in ("log", "quantile"):
         parts.append(target.transform)
+    if target.kind == "numbers" and target.fitted:
+        answered = f"{target.fitted[1]:g} is the answer"
+        parts.append(f"quantiles {listed([f'{level:g}' for level in target.fitted])}, of which {answered}")
     if "temperature" in state:
         parts.append(f"temperature {number(float(state['temperature'][0]))}")
     if "threshold" in state:

@@ -39,9 +39,10 @@ def named(default: str | None) -> ShortForm:
     def expand(value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
-        if isinstance(value, dict) and "name" not in value and default is not None:
-            return {"name": default, **value}
-        return value
+        if not isinstance(value, dict):
+            return value
+        options = {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
+        return options if "name" in value or default is None else {"name": default, **options}
 
     return ShortForm(expand, "name", default)
 

@@ -78,15 +78,16 @@ def fit_target(
     rows: Rows,
     transform: TargetTransform = "standardize",
     weights: Values | None = None,
+    fitted: tuple[float, ...] = (),
 ) -> tuple[Target, State]:
     """Describe the targets from the training rows `rows` of a table that was cast by `schemas`.
 
-    `transform` is of numbers; the state is empty but for these. `weights` (n_rows,) say how many rows each of `rows`
-    counts for. Raises DataError for a target that is constant, or of
-    the wrong sort for the task or the transform.
+    `transform` is of numbers, and so are the quantiles `fitted` of a network that has several; the state is empty but
+    for these. `weights` (n_rows,) say how many rows each of `rows` counts for. Raises DataError for a target that is
+    constant, or of the wrong sort for the task or the transform.
     """
     if task == "regression":
-        return _fit_numbers(table, schemas, rows, transform, weights)
+        return _fit_numbers(table, schemas, rows, transform, weights, fitted)
     for schema in schemas:
         column = table.columns[schema.name].take(rows)
         assert isinstance(column, CategoricalColumn)
@@ -203,7 +204,12 @@ def _refuse_negative(table: Table, rows: Rows | None, name: str, values: Values)
 
 
 def _fit_numbers(
-    table: Table, schemas: Sequence[ColumnSchema], rows: Rows, transform: TargetTransform, weights: Values | None
+    table: Table,
+    schemas: Sequence[ColumnSchema],
+    rows: Rows,
+    transform: TargetTransform,
+    weights: Values | None,
+    fitted: tuple[float, ...],
 ) -> tuple[Target, State]:
     columns = []
     for schema in schemas:
@@ -217,4 +223,4 @@ def _fit_numbers(
             _refuse_negative(table, rows, schema.name, values)
         columns.append(values)
     state, n_quantiles = fit_transform(columns, transform, weights)
-    return NumberTarget(tuple(schemas), transform, n_quantiles), state
+    return NumberTarget(tuple(schemas), transform, n_quantiles, fitted), state

@@ -59,12 +59,29 @@ class ClassTarget:
 
 @dataclass(frozen=True)
 class NumberTarget:
-    """One or more columns of numbers; what their state holds is said in `transforms`."""
+    """One or more columns of numbers; what their state holds is said in `transforms`.
+
+    Where a network has outputs for three quantiles of each target, `fitted` are these: the outputs of all targets for
+    the first, then those for the second, which are the answers, then those for the third.
+    """
 
     schemas: tuple[ColumnSchema, ...]
     transform: TargetTransform
     n_quantiles: tuple[int, ...] = ()
+    fitted: tuple[float, ...] = ()
     kind: Literal["numbers"] = "numbers"
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs a network has."""
+        return len(self.schemas) * max(len(self.fitted), 1)
+
+    @property
+    def answer_outputs(self) -> slice:
+        """Which outputs are the answers."""
+        n_targets = len(self.schemas)
+        first = n_targets * (len(self.fitted) // 2)
+        return slice(first, first + n_targets)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,8 +155,7 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
     """
     exact: Values = outputs.astype(np.float64)
     if isinstance(target, NumberTarget):
-        numbers = restored(exact, target.transform, target.n_quantiles, state)
-        return np.clip(numbers, state["target_low"], state["target_high"]) if "target_low" in state else numbers
+        return _numbers(target, state, exact[:, target.answer_outputs])
     temperature = float(state["temperature"][0]) if "temperature" in state else 1.0
     if isinstance(target, BooleanTarget):
         return tempered(no_and_yes(exact), temperature)[..., 1]
@@ -147,6 +163,25 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
     if "class_weights" in state:
         probabilities = unweighted(probabilities, state["class_weights"])
     return tempered(probabilities, temperature)
+
+
+def decode_ends(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
+    """What regions are made of, from network outputs (n_rows, n_outputs): as `decode_outputs`.
+
+    Of three quantiles of n targets it is the lower and then the upper ones, (n_rows, 2 n), with the answer within.
+    """
+    answers = decode_outputs(target, state, outputs)
+    if not isinstance(target, NumberTarget) or not target.fitted:
+        return answers
+    exact: Values = outputs.astype(np.float64)
+    n_targets = len(target.names)
+    low, high = (_numbers(target, state, exact[:, some]) for some in (slice(n_targets), slice(-n_targets, None)))
+    return np.concatenate([np.minimum(low, answers), np.maximum(high, answers)], axis=1)
+
+
+def _numbers(target: NumberTarget, state: State, outputs: Values) -> Values:
+    numbers = restored(outputs, target.transform, target.n_quantiles, state)
+    return np.clip(numbers, state["target_low"], state["target_high"]) if "target_low" in state else numbers
 
 
 def predicted_columns(

@@ -29,7 +29,7 @@ CELLS_PER_RANGE, CELLS = 512, 1 << 13
 ROWS_AT_ONCE = 1 << 12  # that stay in the cache
 HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
 
-Kind = Literal["absolute", "signed", "probability"]
+Kind = Literal["absolute", "signed", "quantiles", "probability"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,17 +189,21 @@ def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
 class Intervals:
     """Intervals at one level by the scores of folds.
 
-    "absolute" scores are |y - answer|. "signed" ones are y - answer, whose ends are calibrated each on its own, as in
-    conformalized quantile regression (Romano, Patterson & Candes 2019, theorem 2). An end is infinite where the rows
-    are too few for the level.
+    "absolute" scores are |y - answer|. "quantiles" ones are the larger of lower - y and y - upper, of a lower and an
+    upper quantile: conformalized quantile regression (Romano, Patterson & Candes 2019, theorem 1). "signed" ones are y
+    - answer, whose ends are calibrated each on its own (there theorem 2). An end is infinite where the rows are too few
+    for the level.
     """
 
     above: UpperEnds
     below: UpperEnds
 
-    def __call__(self, answers: Floats) -> tuple[Floats, Floats]:
-        """Lower and upper ends (n_rows,) for `answers` (n_folds, n_rows), those of the members of each fold."""
-        return -self.below(-answers), self.above(answers)
+    def __call__(self, answers: Floats, upper: Floats | None = None) -> tuple[Floats, Floats]:
+        """Lower and upper ends (n_rows,) for `answers` (n_folds, n_rows), those of the members of each fold.
+
+        Of "quantiles" `answers` are the lower quantiles, and `upper` the upper ones.
+        """
+        return -self.below(-answers), self.above(answers if upper is None else upper)
 
 
 def intervals_of(kind: Kind, folds: Sequence[Scores], level: float) -> Intervals:

@@ -34,8 +34,10 @@ def answer_columns(
 
 
 def raw_columns(model: Model, outputs: NDArray[Any]) -> list[Named]:
-    """The network's outputs as they are."""
-    of = answer_names(model.target)
+    """The network's outputs as they are; of several quantiles, `raw_y_0.05`, those of each."""
+    of, target = answer_names(model.target), model.target
+    if isinstance(target, NumberTarget) and target.fitted:
+        of = tuple(f"{name}_{level:g}" for level in target.fitted for name in of)
     return [(f"raw_{name}", own) for name, own in zip(of[-outputs.shape[1] :], outputs.T, strict=True)]
 
 

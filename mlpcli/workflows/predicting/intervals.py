@@ -98,7 +98,7 @@ class ConformalPredictor:
         return answers, self.regions(answers, of_folds, column), counts
 
     def regions(self, answers: Values, of_folds: Values, column: CategoricalColumn | None) -> PredictionRegions:
-        """What lies around answers, where those of each fold's members are `of_folds`; `column` is that of groups."""
+        """What lies around answers, from `of_folds` as `Model.fold_answers` gives it; `column` is that of groups."""
         groups, names = self._groups(column, len(answers))
         n_open = {names[code]: int(n) for code, n in enumerate(np.bincount(groups, minlength=len(names))) if n}
         if isinstance(self.model.target, NumberTarget):
@@ -180,20 +180,20 @@ class ConformalPredictor:
         return column.translate(codes, places.get(MISSING, len(names) - 1)), names
 
     def _ends(self, answers: Values, of_folds: Values, groups: NDArray[np.int64]) -> tuple[Values, Values]:
-        rows = self._scores.rows
+        rows, n_targets = self._scores.rows, answers.shape[1]
         low, high = np.full(answers.shape, -np.inf), np.full(answers.shape, np.inf)
         with np.errstate(all="ignore"):
             own = np.log1p(of_folds) if rows.scale == "log" else of_folds
             for (target, group), interval in self._intervals.items():
                 of_group = groups == group
                 if of_group.any():
-                    some = own[:, of_group, target]
-                    low[of_group, target], high[of_group, target] = interval(some)
+                    lower, upper = own[:, of_group, target], own[:, of_group, target - n_targets]
+                    low[of_group, target], high[of_group, target] = interval(lower, upper)
             if rows.scale == "log":
                 low, high = np.expm1(low), np.expm1(np.where(high > LARGEST_LOG, np.inf, high))
         if rows.is_count:
             low = np.maximum(low, 0.0)
-        if rows.kind == "absolute":  # of folds that differ widely it may not be; it can only hold more
+        if rows.kind != "signed":  # of folds that differ widely the answer may lie outside; it can only hold more
             low, high = np.minimum(low, answers), np.maximum(high, answers)
         return low, high
 
@@ -270,10 +270,12 @@ def _highest_level(n_rows: int, kind: Any) -> str:
 
 
 def quantile_of(model: Model) -> float | None:
-    """The quantile that the model was trained to answer, None where it was another loss."""
+    """The quantile that the answers of a model are, None where it was trained with another loss."""
     config: Any = model.record.get("config", {})
     training: Any = config.get("training", {}) if isinstance(config, dict) else {}
     loss: Any = training.get("loss") if isinstance(training, dict) else None
     quantile: Any = loss.get("quantile") if isinstance(loss, dict) and loss.get("name") == "quantile" else None
+    if isinstance(model.target, NumberTarget) and model.target.fitted:
+        quantile = model.target.fitted[1]
     is_sound = isinstance(quantile, float) and 0.0 < quantile < 1.0 and isinstance(model.target, NumberTarget)
     return quantile if is_sound else None

@@ -10,7 +10,7 @@ from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.data.targets.target import Target
-from mlpcli.nn.losses import Loss
+from mlpcli.nn.losses import Loss, Quantile
 from mlpcli.nn.network import Network
 from mlpcli.workflows.preparing.resolution import resolve_target_transform
 from mlpcli.workflows.preparing.shape import resolve_networks
@@ -55,7 +55,8 @@ def learn(
         )
     transform = resolve_target_transform(loaded, loss, output_activation)
     schemas, task = settled.targets.schemas, settled.targets.task
-    target, target_state = fit_target(settled.table, schemas, task, rows, transform, weights)
+    fitted = loss.several if isinstance(loss, Quantile) else ()
+    target, target_state = fit_target(settled.table, schemas, task, rows, transform, weights, fitted)
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, rows, weights)
     networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)
     return Learnt(target, target_state, preprocessor, reference, networks)

@@ -143,6 +143,7 @@ class PartMaker:
         truth = true_values(self.target, table, rows)
         if isinstance(self.target, NumberTarget):
             self._check_counts(table, np.asarray(truth, np.float64))
+            y = np.tile(y, (1, max(len(self.target.fitted), 1)))
         elif isinstance(self.loss, BinaryCrossEntropy):
             smoothing = smoothing_of(self.loss)
             y = y * (1.0 - smoothing) + smoothing / 2.0

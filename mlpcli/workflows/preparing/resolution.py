@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.data import HeldOut
+from mlpcli.config.yaml.dumping import flow_text
 from mlpcli.data.targets.target import Task
 from mlpcli.data.targets.transforms import TargetTransform
 from mlpcli.evaluation.scores import find_metric
-from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, SquaredError
+from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, Quantile, SquaredError
 
 # Losses that a task can be trained with; the first is what `auto` means.
 TASK_LOSSES: dict[str, tuple[str, ...]] = {
@@ -80,6 +81,11 @@ def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
         fitting = ", ".join(TASK_LOSSES[task])
         raise loaded.error(
             "training.loss", f"{asked.name} does not go with {task}. Use one of {fitting}, or set the task by task: ..."
+        )
+    if isinstance(asked, Quantile) and list(asked.several) != sorted(set(asked.several)):
+        raise loaded.error(
+            "training.loss.quantile",
+            f"{flow_text(list(asked.several))} does not rise. Write it like [0.05, 0.5, 0.95].",
         )
     return asked
 

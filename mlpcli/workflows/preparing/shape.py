@@ -7,7 +7,7 @@ import numpy as np
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.preprocessor import Preprocessor
-from mlpcli.data.targets.target import ClassTarget, Target
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.machine import memory_of_machine
 from mlpcli.messages import count, size
 from mlpcli.nn.build import HiddenSpec, perceptron
@@ -179,12 +179,13 @@ def describe_outputs(target: Target) -> str:
     """What the outputs stand for: "3 classes", "2 targets"."""
     if isinstance(target, ClassTarget):
         return f"{len(target.labels)} classes"
-    return f"{len(target.names)} {'target' if len(target.names) == 1 else 'targets'}"
+    many = f"{len(target.fitted)} quantiles of " if isinstance(target, NumberTarget) and target.fitted else ""
+    return f"{many}{len(target.names)} {'target' if len(target.names) == 1 else 'targets'}"
 
 
 def _natural_outputs(target: Target, loss: Loss) -> int:
     if not isinstance(target, ClassTarget):
-        return len(target.names)
+        return target.n_outputs if isinstance(target, NumberTarget) else len(target.names)
     is_single = isinstance(loss, BinaryCrossEntropy) and len(target.labels) == 2
     return 1 if is_single else len(target.labels)
 

@@ -23,8 +23,10 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.task import TargetPlan
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import require_targets
+from mlpcli.data.targets.target import NumberTarget
 from mlpcli.messages import listed
 from mlpcli.model import Model
+from mlpcli.nn.losses import Quantile
 from mlpcli.nn.optimizers import Optimizer
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.strict_json import flattened
@@ -112,6 +114,10 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
                 )
     if len(model.ensemble.networks) != config.model.members.count:
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
+    loss, known = config.training.loss, model.target.fitted if isinstance(model.target, NumberTarget) else ()
+    if (loss.several if isinstance(loss, Quantile) else ()) != known:
+        outputs = f"outputs for the quantiles {flow_text(list(known))}" if known else "no outputs for three quantiles"
+        raise loaded.error("training.loss", f"{path} has {outputs}. Ask for the same, or train anew.")
     if model.ensemble.first.output != output_activation:
         raise loaded.error("training.loss", f"{path} ends with {model.ensemble.first.output}, not {output_activation}.")
 

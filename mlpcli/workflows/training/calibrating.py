@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_outputs
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_ends
 from mlpcli.evaluation.conformal.conformity import CalibrationRows, ConformityScores, gather_scores
 from mlpcli.evaluation.conformal.ends import Kind
 from mlpcli.model import Model
@@ -33,7 +33,8 @@ def conformity_scores(
     outputs = outputs_of(part)
     target, loss = prepared.target, prepared.spec.loss
     kind: Kind = "probability" if not isinstance(target, NumberTarget) else "absolute"
-    kind = "signed" if isinstance(loss, Quantile) and loss.quantile != 0.5 else kind
+    if isinstance(loss, Quantile):
+        kind = "quantiles" if loss.several else "absolute" if loss.answered == 0.5 else "signed"
     scale: Literal["plain", "log"] = "log" if getattr(target, "transform", "none") == "log" else "plain"
     is_apart = prepared.apart is not None
     folds = None if is_apart else prepared.folds
@@ -69,9 +70,9 @@ def conformal_predictor_of(prepared: Prepared, model: Model) -> ConformalPredict
 
 
 def quantile_of_loss(prepared: Prepared) -> float | None:
-    """The quantile that the loss fits, None for another loss."""
+    """The quantile that answers are, None for a loss of another kind."""
     loss = prepared.spec.loss
-    return loss.quantile if isinstance(loss, Quantile) else None
+    return loss.answered if isinstance(loss, Quantile) else None
 
 
 def _scores_of(
@@ -79,11 +80,15 @@ def _scores_of(
 ) -> Values:
     """Scores (n_rows, n_targets) of some rows."""
     target = prepared.target
-    answers = decode_outputs(target, prepared.target_state, outputs)
+    answers = decode_ends(target, prepared.target_state, outputs)
     if isinstance(target, ClassTarget):
         return np.asarray(-answers[np.arange(len(truth)), truth][:, None])
     if not isinstance(target, NumberTarget):
         return np.asarray(-np.where(truth > 0.5, answers, 1.0 - answers))
+    n_targets = truth.shape[1]
     with np.errstate(all="ignore"):
-        errors = np.log1p(truth) - np.log1p(answers) if rows.scale == "log" else truth - answers
+        truth, answers = (np.log1p(truth), np.log1p(answers)) if rows.scale == "log" else (truth, answers)
+        if rows.kind == "quantiles":
+            return np.asarray(np.maximum(answers[:, :n_targets] - truth, truth - answers[:, n_targets:]), np.float64)
+        errors = truth - answers
     return np.asarray(errors if rows.kind == "signed" else np.abs(errors), np.float64)
