@@ -57,13 +57,16 @@ class Robust:
     ] = None
 
     def measure(self, ordered: Values, weights: Values | None = None) -> tuple[float, float]:
-        """Median and interquartile range of sorted values; half the range when most of them are one and the same."""
+        """Median and interquartile range of sorted values.
+
+        Where most values are one and the same, the scale is half the median distance of the others from it: the range
+        would go by the farthest of them, and squeeze the rest together.
+        """
         unit = _unit(ordered)
-        low, median, high = (_quantile(_in_units(ordered, unit), share, weights) for share in (0.25, 0.5, 0.75))
-        scale = _usable((high - low) * unit, ordered)
-        if high == low:
-            scale = _usable(_half_range(ordered), ordered)
-        return median * unit, scale
+        measured = _in_units(ordered, unit)
+        low, median, high = (_quantile(measured, share, weights) for share in (0.25, 0.5, 0.75))
+        scale = high - low if high != low else _half_distance(measured, median, weights)
+        return median * unit, _usable(scale * unit, ordered)
 
 
 @options
@@ -246,8 +249,14 @@ def _unit(values: Values) -> float:
     return largest if largest > _LARGE else 1.0
 
 
-def _half_range(values: Values) -> float:
-    return float(values.max() / 2 - values.min() / 2)
+def _half_distance(values: Values, center: float, weights: Values | None) -> float:
+    """Half the median distance from `center` of those values that are not equal to it; 0 where all are."""
+    differs = values != center
+    if not differs.any():
+        return 0.0
+    distances = np.abs(values[differs] / 2 - center / 2)
+    ordered, counted = sort_known(distances, None if weights is None else weights[differs])
+    return _quantile(ordered, 0.5, counted)
 
 
 def _usable(scale: float, values: Values) -> float:

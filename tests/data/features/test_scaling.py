@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mlpcli.data.features.row_counts import sort_known
 from mlpcli.data.features.scaling import (
     Divide,
     MeanFill,
@@ -82,8 +83,21 @@ def test_a_long_column_is_standardized_as_numpy_does():
     assert scale == pytest.approx(values.std(), rel=1e-14)
 
 
-def test_robust_takes_half_the_range_when_most_values_are_equal():
+def test_robust_takes_half_the_distance_of_the_others_when_most_values_are_equal():
     assert measured(Robust(), np.array([0.0] * 9 + [8.0])) == (0.0, 4.0)
+
+
+def test_where_most_values_are_equal_one_that_is_far_out_does_not_squeeze_the_others():
+    others = [2000.0, 3000.0, 4000.0, 5000.0, 99999.0]
+    assert measured(Robust(), np.array([0.0] * 95 + others)) == (0.0, 2000.0)
+    assert measured(Robust(), np.array([-x for x in others] + [0.0] * 95)) == (0.0, 2000.0)
+
+
+@given(values=columns, weights=arrays(np.float64, 30, elements=st.integers(1, 3)))
+def test_a_row_of_some_weight_is_scaled_robustly_as_so_many_copies(values, weights):
+    ordered, counted = sort_known(np.round(values / 1e150), weights[: len(values)])
+    copies = np.repeat(ordered, counted.astype(int))
+    assert Robust().measure(ordered, counted) == pytest.approx(Robust().measure(copies), rel=1e-12)
 
 
 @pytest.mark.parametrize("scaler", [Standardize(), Robust(), MinMax()], ids=lambda scaler: scaler.name)
