@@ -39,6 +39,7 @@ _TYPES: dict[str, Any] = {
     "data": _Data,
     "rows": dict[str, int],
     "chosen": dict[str, list[str]],
+    "drawn": list[dict[str, Any]],
     "temperature": Annotated[float, Setting("Above 0.", gt=0)],
     "epoch": Count,
     "epochs": Count,

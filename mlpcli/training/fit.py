@@ -7,6 +7,7 @@ ends with bit-identical weights to one that never stopped.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median_low
 from time import perf_counter
 from typing import Any
 
@@ -78,6 +79,7 @@ class Monitor:
 class EpochReport:
     """What one epoch did. Losses are means over rows; `score` is the monitor's, None without validation rows.
 
+    `learning_rate` is the last one, of members with rates of their own the median.
     `scores` is what `measure` says of a judged epoch.
     """
 
@@ -125,7 +127,9 @@ def fit(
     last whole epoch or, without any, of the last step. Raises NonFiniteLoss.
     """
     working = [member.copy() for member in state.members]
-    trainers = [make_trainer(member, train, spec, own) for member, own in zip(members, working, strict=True)]
+    trainers = [
+        make_trainer(member, train, member.spec_of(spec), own) for member, own in zip(members, working, strict=True)
+    ]
     while state.epoch < spec.epochs:
         started = perf_counter()
         results = run_epoch(trainers, state.epoch, _telling(members, spec, working, must_stop), n_threads)
@@ -191,5 +195,5 @@ def _judged(
     is_best = monitor is None or (score is not None and monitor.is_gain(score, state.best_score))
     train_loss = sum(result.loss for result in results) / len(results)
     seconds = perf_counter() - started
-    rate = results[-1].learning_rate
+    rate = median_low(result.learning_rate for result in results)
     return EpochReport(epoch, train_loss, validation_loss, score, is_best, rate, seconds, scores)

@@ -73,20 +73,28 @@ class MemberState:
 
 @dataclass(frozen=True)
 class Member:
-    """A network and what it is trained on: `rows` of the dataset, or the first `rows` of them; `number` seeds it."""
+    """A network and what it is trained on: `rows` of the dataset, or the first `rows` of them; `number` seeds it.
+
+    `own` is how it is trained where members differ in that; of the loss, the epochs and the seed all have the same.
+    """
 
     number: int
     network: Network
     rows: Rows | int = field(repr=False)
+    own: TrainingSpec | None = None
 
     @property
     def n_rows(self) -> int:
         """How many rows it is trained on."""
         return self.rows if isinstance(self.rows, int) else len(self.rows)
 
+    def spec_of(self, shared: TrainingSpec) -> TrainingSpec:
+        """How it is trained, given what members share."""
+        return shared if self.own is None else self.own
+
     def n_steps(self, spec: TrainingSpec) -> int:
         """Steps of an epoch."""
-        return math.ceil(self.n_rows / spec.batch_size)
+        return math.ceil(self.n_rows / self.spec_of(spec).batch_size)
 
     def init(
         self, spec: TrainingSpec, dtype: "np.dtype[Any]", x: Array | None, output_bias: Array | None = None
@@ -98,7 +106,7 @@ class Member:
         flat = self.network.init(rng_of(spec.seed, "weights", member=self.number), dtype, x)
         if output_bias is not None:
             self.network.bind(flat)[-1]["b"] += output_bias.astype(flat.dtype)
-        return MemberState(flat, init_state(spec.update, flat))
+        return MemberState(flat, init_state(self.spec_of(spec).update, flat))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ training draws what the uninterrupted one would have drawn, with no generator st
 
 import numpy as np
 
-PURPOSES = ("split", "weights", "order", "dropout", "bootstrap", "folds", "sample", "curves", "permutations", "apart")
+PURPOSES = (
+    "split", "weights", "order", "dropout", "bootstrap", "folds", "sample", "curves", "permutations", "apart", "draws",
+)  # fmt: skip
 
 
 def rng_of(seed: int, name: str, epoch: int = 0, member: int = 0) -> np.random.Generator:

@@ -44,24 +44,31 @@ class EngineChoice:
     reason: str = ""
 
 
-def choose_engine(loaded: LoadedConfig, networks: Sequence[Network], spec: TrainingSpec, n_rows: int) -> EngineChoice:
+def choose_engine(
+    loaded: LoadedConfig, networks: Sequence[Network], specs: Sequence[TrainingSpec], n_rows: int
+) -> EngineChoice:
     """What `training.engine` comes to, the same one for the same config and data; imports no Numba.
 
-    Raises ConfigError where the compiled engine is asked for and missing.
+    `specs` has one for each network, or a single one for all. Raises ConfigError where the compiled engine is asked for
+    and missing.
     """
     asked, dtype = loaded.config.training.engine, loaded.config.training.dtype
     if asked == "compiled" and find_spec("numba") is None:
         raise loaded.error("training.engine", f"compiled needs Numba. Install it with: {INSTALL_HINT}")
     if asked == "numpy" or find_spec("numba") is None:
         return EngineChoice("numpy")
-    if reason := _not_supported(networks, spec, dtype):
+    if reason := _not_supported(networks, specs, dtype):
         return EngineChoice("numpy", f"compiled does not know {reason}")
     if asked == "compiled":
         return EngineChoice("compiled", "as the config says")
-    n_steps = math.ceil(n_rows / spec.batch_size) * spec.epochs * len(networks)
-    if n_steps * _seconds_spared(networks[0], spec) < SECONDS_WORTH_LOADING:
+    pairs = list(zip(networks, specs if len(specs) > 1 else [specs[0]] * len(networks), strict=True))
+    n_steps = [math.ceil(n_rows / spec.batch_size) * spec.epochs for _, spec in pairs]
+    spared = sum(n * _seconds_spared(*pair) for n, pair in zip(n_steps, pairs, strict=True))
+    if spared < SECONDS_WORTH_LOADING:
         return EngineChoice("numpy")
-    steps = f"{n_steps:,} steps of {networks[0].n_parameters:,} parameters"
+    n_parameters = {network.n_parameters for network in networks}
+    most = "up to " if len(n_parameters) > 1 else ""
+    steps = f"{sum(n_steps):,} steps of {most}{max(n_parameters):,} parameters"
     return EngineChoice("compiled", steps.replace(",", " "))
 
 
@@ -122,7 +129,7 @@ def _numba_works() -> Iterator[None]:
         raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
 
 
-def _not_supported(networks: Sequence[Network], spec: TrainingSpec, dtype: DTypeLike) -> str:
+def _not_supported(networks: Sequence[Network], specs: Sequence[TrainingSpec], dtype: DTypeLike) -> str:
     """What the compiled engine does not know of this training, "" for nothing."""
     if find_blas(dtype) == NO_BLAS:
         return "the matrix product of this BLAS"
@@ -130,8 +137,9 @@ def _not_supported(networks: Sequence[Network], spec: TrainingSpec, dtype: DType
         return "how threads sleep on this system"
     try:
         for network in networks:
-            lower_network(network, spec.loss)
-        rule_numbers(spec.update.optimizer)
+            lower_network(network, specs[0].loss)
+        for spec in specs:
+            rule_numbers(spec.update.optimizer)
     except NotSupported as fault:
         return str(fault)
     return ""

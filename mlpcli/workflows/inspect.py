@@ -3,19 +3,21 @@
 import json
 import os
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlpcli.model import Model
+from mlpcli.nn.ensemble import Ensemble
 from mlpcli.storage.model_file import column_record, load_model
 from mlpcli.workflows.scoring.baseline import far_worse_run
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer: its sizes, parameters (of all members), activation, and how large its weights are."""
+    """One layer: its sizes, parameters (of all members that are as deep), activation, and how large its weights are."""
 
     number: int
     n_in: int
@@ -50,7 +52,10 @@ class Inspection:
 def inspect(weights: str) -> Inspection:
     """Read and check a model file; raises ModelFileError."""
     model = load_model(weights)
-    tensors = model.ensemble.tensors()
+    depth = len(model.ensemble.first.dense_layers)
+    alike = [len(network.dense_layers) == depth for network in model.ensemble.networks]  # those as deep as the first
+    networks, flats = model.ensemble.networks, model.ensemble.flats
+    tensors = Ensemble(tuple(compress(networks, alike)), tuple(compress(flats, alike))).tensors()
     layers = []
     for number, (layer, activation) in enumerate(model.ensemble.first.dense_layers, start=1):
         found = {

@@ -107,7 +107,7 @@ def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(insta
 
     prepared = prepare(loaded(training={"engine": "compiled"}))
     update = replace(prepared.spec.update, optimizer=Other())
-    choice = engines.choose_engine(prepared.loaded, prepared.networks, replace(prepared.spec, update=update), 100)
+    choice = engines.choose_engine(prepared.loaded, prepared.networks, [replace(prepared.spec, update=update)], 100)
     assert choice == EngineChoice("numpy", "compiled does not know the optimizer Other")
 
 

@@ -184,7 +184,7 @@ def _layers(network: "Network") -> Table:
         n_biases = n_out if shapes.get(f"b{number}") else 0
         rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_biases}", f"{n_out * n_in + n_biases}"))
     columns = [Column("layer", is_text=True), *numbers(["W", "b", "parameters"])]
-    return Table(columns, rows, more=layers_remark(network))
+    return Table(columns, rows, more=layers_remark([network]))
 
 
 def _classes(result: "CheckResult") -> list[Table]:

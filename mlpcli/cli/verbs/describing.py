@@ -1,7 +1,7 @@
 """How every verb describes targets, what is done to answers, and trainings."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlpcli.messages import count, listed, number
 
@@ -88,21 +88,52 @@ def describe_network(prepared: "Prepared") -> str:
     sizes = " -> ".join(map(str, network.sizes))
     n_members = len(prepared.networks)
     members = f" · {n_members} members" if n_members > 1 else ""
+    n_shapes = len({tuple(one.sizes) for one in prepared.networks})
+    sizes += f" and {count(n_shapes - 1, 'other shape')}" if n_shapes > 1 else ""
     n_trained = sum(one.n_parameters for one in prepared.networks)
     n_saved = prepared.n_saved_parameters
     parameters = count(n_trained, "parameter") + (
         f" ({count(n_saved, 'in the file', 'in the file')})" if n_saved != n_trained else ""
     )
-    return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}"
+    drawn = f" · drawn: {shown_draws(prepared.drawn)}" if prepared.drawn else ""
+    return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}{drawn}"
 
 
-def layers_remark(network: "Network", n_members: int = 1) -> str:
+def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:
+    """`sigma 0.012 to 7.9, dropout 0.1 to 0.4, layers of 3 kinds`: what the members have drawn."""
+    parts = []
+    for key in drawn[0] if drawn else ():
+        values = [of[key] for of in drawn]
+        name = key.rpartition(".")[2].replace("_", " ")
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            parts.append(f"{name} {min(values):.3g} to {max(values):.3g}")
+        else:
+            texts = list(dict.fromkeys(drawn_text(value) for value in values))
+            parts.append(f"{name} {' or '.join(texts)}" if len(texts) <= 2 else f"{name} of {len(texts)} kinds")
+    return ", ".join(parts)
+
+
+def drawn_text(value: Any) -> str:
+    """A value that a member has drawn, as it would stand in the config."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {drawn_text(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(drawn_text, value))}]"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+
+
+def layers_remark(networks: Sequence["Network"]) -> str:
     """What a table of layers does not say by itself: whose W it is, and why W1 has not a column for each input.
 
-    `n_members` are those whose parameters are counted.
+    The table is of the first of the networks; their parameters are counted where they are as deep.
     """
+    network, n_members = networks[0], len(networks)
     n_read = next(one.tensor.shape[1] for one in network.tensors if one.name == "W1")
-    parts = [f"W of the first member, parameters of all {n_members}"] if n_members > 1 else []
+    n_alike = sum(len(one.dense_layers) == len(network.dense_layers) for one in networks)
+    counted = f"all {n_members}" if n_alike == n_members else f"the {n_alike} of {n_members} that are as deep"
+    parts = [f"W of the first member, parameters of {counted}"] if n_members > 1 else []
     if n_read != network.sizes[0]:
         made = f"made of the {network.sizes[0]} inputs by embeddings or the choice of columns for a member"
         parts.append(f"layer 1 reads {n_read} values, {made}")

@@ -10,6 +10,7 @@ from mlpcli.cli.verbs.describing import (
     chosen_remark,
     describe_postprocessing,
     describe_target,
+    drawn_text,
     layers_remark,
     score_headings,
 )
@@ -45,7 +46,7 @@ def document(inspection: "Inspection") -> Document:
     members = f" · {len(model.ensemble.networks)} members" if len(model.ensemble.networks) > 1 else ""
     shape = " -> ".join(map(str, model.ensemble.first.sizes))
     title = f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}"
-    tables = [_layers(inspection), _columns(model), *_scores(model)]
+    tables = [_layers(inspection), *_members(model), _columns(model), *_scores(model)]
     blocks: list[Block] = [_answers(model), *tables, _record(inspection), Paragraph("all numbers are finite")]
     notes = [inspection.far_worse] if inspection.far_worse else []
     return Document(title, blocks, notes, heading="mlp inspect")
@@ -98,7 +99,7 @@ def _layers(inspection: "Inspection") -> Table:
     ]
     return Table(
         columns,
-        more=layers_remark(inspection.model.ensemble.first, len(inspection.model.ensemble.networks)),
+        more=layers_remark(inspection.model.ensemble.networks),
         rows=[
             (
                 *(str(of.number), f"{of.n_out} x {of.n_in}", str(of.n_parameters), of.activation),
@@ -107,6 +108,21 @@ def _layers(inspection: "Inspection") -> Table:
             for of in inspection.layers
         ],
     )
+
+
+def _members(model: "Model") -> list[Table]:
+    """What each member has drawn for itself; no table where they draw nothing."""
+    drawn = model.record.get("drawn", [])
+    if not drawn:
+        return []
+    keys = [key for key in drawn[0] if key != "model.layers"]
+    shown = [names("member"), Column("layers", is_text=True), *numbers([key.rpartition(".")[2] for key in keys])]
+    networks = model.ensemble.networks
+    rows = [
+        (str(place), " -> ".join(map(str, network.sizes)), *(drawn_text(of.get(key)) for key in keys))
+        for place, (network, of) in enumerate(zip(networks, drawn, strict=False), start=1)
+    ]
+    return [Table(shown, rows)]
 
 
 def _columns(model: "Model") -> Table:

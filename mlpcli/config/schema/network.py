@@ -1,9 +1,11 @@
 """The section `model`: the network n -> N -> ... -> M, its members, and how numbers and categories enter it."""
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Discriminator
 
+from mlpcli.config.schema.distribution import Distribution
 from mlpcli.config.schema.shorthand import COUNTED, named, named_or_text
 from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
 from mlpcli.options import Setting, options
@@ -39,12 +41,20 @@ class Members:
         ),
     ] = None
     views: Annotated[
-        Literal["same", "alternate"],
+        Literal["same", "alternate", "cosines", "bins"],
         Setting(
-            "alternate: half of the members get numbers as periodic embeddings (numeric_embedding), the other half as "
-            "bins (preprocess.encoding), so that their errors are less correlated."
+            "How members get numbers: as periodic embeddings (cosines, numeric_embedding), as bins (bins, "
+            "preprocess.encoding), or as both (same). alternate: half of the members as periodic embeddings, the other "
+            "half as bins, so that their errors are less correlated."
         ),
     ] = "same"
+    draw: Annotated[
+        dict[str, Distribution],
+        Setting(
+            "Hyperparameters that each member draws from a distribution, by key path: "
+            "`model.numeric_embedding.sigma: {log_uniform: [0.05, 10]}`."
+        ),
+    ] = field(default_factory=dict)
 
 
 @options

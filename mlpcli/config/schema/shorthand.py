@@ -58,7 +58,16 @@ def named_or_text(*texts: str) -> ShortForm:
 
 
 def _counted(value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(value.get("draw"), dict):
+        return {**value, "draw": {key: _with_tuples(one) for key, one in value["draw"].items()}}
     return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _with_tuples(value: Any) -> Any:
+    """A mapping whose lists are tuples: what has passed a function is no JSON any more, where a list is a tuple."""
+    if not isinstance(value, dict):
+        return value
+    return {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
 
 
 def _listed(value: Any) -> Any:

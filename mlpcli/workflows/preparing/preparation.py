@@ -1,6 +1,8 @@
 """Everything before the first step of training: `mlp check` stops here, `mlp train` goes on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,6 @@ from mlpcli.model import row_columns
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.merge import merged
 from mlpcli.nn.network import Network
-from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import Member, TrainingSpec
 from mlpcli.training.rows import rows_of_members
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
@@ -29,7 +30,7 @@ from mlpcli.workflows.preparing.expectations import check_gates, check_test_file
 from mlpcli.workflows.preparing.interval_options import check_groups
 from mlpcli.workflows.preparing.leaks import Leak, Sides, find_leaks
 from mlpcli.workflows.preparing.learning import learn
-from mlpcli.workflows.preparing.pace import resolve_batch_size, schedule_notes
+from mlpcli.workflows.preparing.pace import schedule_notes
 from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
 from mlpcli.workflows.preparing.resolution import (
     domain_warning,
@@ -42,8 +43,9 @@ from mlpcli.workflows.preparing.resolution import (
     uses_folds,
 )
 from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
+from mlpcli.workflows.preparing.specs import drawn_specs, training_spec
 from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, rows_of_parts
-from mlpcli.workflows.preparing.start import RATE, Start, notes_on_judges, notes_on_start
+from mlpcli.workflows.preparing.start import Start, notes_on_judges, notes_on_start
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
 from mlpcli.workflows.reading import row_weights
@@ -85,6 +87,8 @@ class Prepared:
     interval_by: ColumnSchema | None = None  # the column of groups of intervals
     start: Start | None = None
     members_temperature: float | None = None  # that the logits of each member were divided by after the training
+    drawn: tuple[Mapping[str, Any], ...] = ()  # the values that each member has drawn, by key; () where none draws
+    own_specs: tuple[TrainingSpec, ...] = ()  # how each member is trained, where they draw
 
     @property
     def network(self) -> Network:
@@ -106,8 +110,9 @@ class Prepared:
         """The networks, each with the rows that it is trained on."""
         kind, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
         rows = rows_of_members(kind, len(self.networks), n_rows, self.spec.seed, self.folds, self.near)
-        pairs = zip(self.networks, rows, strict=True)
-        return tuple(Member(number, network, own) for number, (network, own) in enumerate(pairs))
+        specs = self.own_specs or (None,) * len(self.networks)
+        triples = zip(self.networks, rows, specs, strict=True)
+        return tuple(Member(number, network, own, spec) for number, (network, own, spec) in enumerate(triples))
 
     @property
     def picks_best_epoch(self) -> bool:
@@ -168,8 +173,7 @@ def _prepare(
     learnt = learn(loaded, settled, seen, weights, loss, output_activation, start)
     target, target_state, preprocessor, networks = learnt.parts
     notes += poor_inputs(table, preprocessor.columns, config.data.columns) if start is None else []
-    names = answer_names(target)
-    metric = resolve_metric(loaded, task, loss, names)
+    metric = resolve_metric(loaded, task, loss, names := answer_names(target))
     notes += check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
@@ -187,7 +191,7 @@ def _prepare(
     odd = [*odd, *class_weight_notes(make.class_weights, "class_weights" in target_state)]
     notes += [*odd, *notes_on_threshold(loaded, names, validation)]
     n_rows = train.samples.n_rows
-    spec = replace(training_spec(loaded, loss, n_rows, start), chunk_rows=chunk_rows(table, n_rows))
+    spec = training_spec(loaded, loss, n_rows, start, chunk_rows(table, n_rows))
     sketch = sketch_rows(table, row_columns(preprocessor, target), train_rows)
     if start is not None:
         notes += notes_on_start(loaded, start, table, train_rows, make.counts["train"], spec.update.optimizer)
@@ -195,15 +199,15 @@ def _prepare(
         notes += notes_on_judges(start, table, judging, found.hashes)
         sketch = joined_sketches(start.model.trained_rows, sketch)
     notes += disk_notes(table, n_rows)
-    engine = choose_engine(loaded, networks, spec, n_rows)
-    if engine.name == "numpy" and engine.reason:
-        notes.append(f"engine numpy: {engine.reason}")
+    drawn, own_specs = drawn_specs(loaded, spec, n_rows, start)
+    engine = choose_engine(loaded, networks, own_specs or (spec,), n_rows)
+    notes += [f"engine numpy: {engine.reason}"] if engine.name == "numpy" and engine.reason else []
     threads = training_threads(config.training.threads, engine, networks, spec.batch_size)
     return Prepared(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         networks, spec, engine, metric, threads, train, validation, found.test, tuple(notes), found.hashes,
         found.folds, learnt.reference, sketch, settled.weight, found.near, found.leaks, found.apart,
-        settled.interval_by, start,
+        settled.interval_by, start, drawn=drawn, own_specs=own_specs,
     )  # fmt: skip
 
 
@@ -268,24 +272,3 @@ def _parts(
         truth = np.concatenate([train.truth, validation.truth])
         leaks = find_leaks(settled, Sides(np.concatenate([train_rows, validation_rows]), part_of, False, truth))
     return _Parts(train, validation, test, hashes, folds, near, apart, tuple(leaks))
-
-
-def training_spec(loaded: LoadedConfig, loss: Loss, n_rows: int, start: Start | None = None) -> TrainingSpec:
-    """How to train, with every `auto` resolved but the threads, which depend on the engine."""
-    training = loaded.config.training
-    factor = 1.0 if start is None else RATE
-    optimizer = replace(training.optimizer, learning_rate=training.optimizer.learning_rate * factor)
-    update = UpdateSpec(
-        optimizer, training.rates, loaded.config.model.parametrization == "ntk", training.gradient_clip,
-        training.averaging,
-    )  # fmt: skip
-    return TrainingSpec(
-        loss,
-        update,
-        training.schedule,
-        min(resolve_batch_size(training.batch_size, n_rows), n_rows),
-        training.epochs,
-        training.seed,
-        training.dropout_schedule,
-        training.weight_decay_schedule,
-    )

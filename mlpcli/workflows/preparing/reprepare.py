@@ -8,15 +8,17 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.engines import choose_engine, training_threads
-from mlpcli.workflows.preparing.preparation import Prepared, training_spec
+from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.resolution import resolve_loss, resolve_output_activation
 from mlpcli.workflows.preparing.shape import resolve_networks
+from mlpcli.workflows.preparing.specs import drawn_specs, training_spec
 
 # Keys that say nothing of the rows, their inputs and their targets; of layers only the hidden ones.
 OF_THE_NETWORK = (
     "model.layers", "model.activation", "model.initializer", "model.output_bias", "model.dropout",
     "model.parametrization", "model.scale_inputs", "model.numeric_embedding", "model.category_embedding",
-    "model.learn_slopes", "model.layer_norm", "model.residual", "training.optimizer", "training.schedule",
+    "model.learn_slopes", "model.layer_norm", "model.residual", "model.members.draw", "training.optimizer",
+    "training.schedule",
     "training.rates", "training.dropout_schedule", "training.weight_decay_schedule", "training.averaging",
     "training.batch_size", "training.epochs", "training.gradient_clip", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.early_stopping.min_gain", "training.early_stopping.at",
@@ -46,7 +48,11 @@ def reprepare(prepared: Prepared, loaded: LoadedConfig) -> Prepared:
         loaded, prepared.preprocessor, prepared.target, loss, resolve_output_activation(loaded, loss)
     )
     n_rows = prepared.train.samples.n_rows
-    spec = replace(training_spec(loaded, prepared.spec.loss, n_rows), chunk_rows=prepared.spec.chunk_rows)
-    engine = choose_engine(loaded, networks, spec, n_rows)
+    spec = training_spec(loaded, prepared.spec.loss, n_rows, chunk_rows=prepared.spec.chunk_rows)
+    drawn, own_specs = drawn_specs(loaded, spec, n_rows)
+    engine = choose_engine(loaded, networks, own_specs or (spec,), n_rows)
     threads = training_threads(loaded.config.training.threads, engine, networks, spec.batch_size)
-    return replace(prepared, loaded=loaded, networks=networks, spec=spec, engine=engine, n_threads=threads)
+    return replace(
+        prepared, loaded=loaded, networks=networks, spec=spec, engine=engine, n_threads=threads, drawn=drawn,
+        own_specs=own_specs,
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
 from mlpcli.storage.model_header import MOST_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
+from mlpcli.workflows.preparing.draws import member_configs
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS = 6
@@ -29,6 +30,19 @@ def resolve_networks(
     loaded: LoadedConfig, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
 ) -> tuple[Network, ...]:
     """The network n -> N -> ... -> M of each member; raises ConfigError where explicit sizes do not fit the data."""
+    networks = [
+        _network(member.loaded, number, preprocessor, target, loss, output_activation)
+        for number, member in enumerate(member_configs(loaded))
+    ]
+    _check_file(loaded, networks)
+    _check_memory(loaded, networks)
+    return tuple(networks)
+
+
+def _network(
+    loaded: LoadedConfig, number: int, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
+) -> Network:
+    """The network of the member of this number, whose config it is."""
     model = loaded.config.model
     n_inputs, n_outputs = len(preprocessor.feature_names), _natural_outputs(target, loss)
     layers = model.layers
@@ -50,14 +64,10 @@ def resolve_networks(
     hidden = [int(size) for size in layers[1:-1]]
     n_out = n_outputs if layers[-1] == "auto" else int(layers[-1])
     spec = HiddenSpec(model.initializer, model.dropout, model.learn_slopes, model.layer_norm, model.residual)
-    networks, activations = [], _activations(loaded, len(hidden))
-    for below in _input_layers(loaded, preprocessor):
-        width = Chain(layers=below).n_out(n_inputs)
-        above = perceptron(width, hidden, n_out, activations, output_activation, spec)
-        networks.append(Network(n_inputs, (*below, *above), output_activation))
-    _check_file(loaded, networks)
-    _check_memory(loaded, networks)
-    return tuple(networks)
+    below = _input_layers(loaded, number, preprocessor)
+    width, activations = Chain(layers=below).n_out(n_inputs), _activations(loaded, len(hidden))
+    above = perceptron(width, hidden, n_out, activations, output_activation, spec)
+    return Network(n_inputs, (*below, *above), output_activation)
 
 
 def _meant(layers: Sequence[object], has_inputs: bool, has_outputs: bool) -> str:
@@ -82,53 +92,47 @@ def _activations(loaded: LoadedConfig, n_hidden: int) -> tuple[str, ...]:
     return asked
 
 
-def _input_layers(loaded: LoadedConfig, preprocessor: Preprocessor) -> list[tuple[AnyLayer, ...]]:
-    """What the config asks for on the inputs of each member, as far as the columns have any use for it."""
+def _input_layers(loaded: LoadedConfig, number: int, preprocessor: Preprocessor) -> tuple[AnyLayer, ...]:
+    """What the config asks for on the inputs of a member, as far as the columns have any use for it."""
     model, n_inputs = loaded.config.model, len(preprocessor.feature_names)
     cosines, embedding = model.numeric_embedding, model.category_embedding
     numbers = () if cosines is None else preprocessor.number_inputs_with(cosines.min_distinct)
     wide = () if embedding is None else [b for b in preprocessor.category_blocks if b[1] - b[0] > embedding.above]
-    found = []
-    for sees_cosines, sees_bins in _views(loaded, preprocessor, has_cosines=bool(numbers)):
-        layers, first, stop = list[AnyLayer](), *preprocessor.bin_inputs
-        hidden = 0 if sees_bins else stop - first
-        if hidden:
-            spans = ((0, first), (stop, n_inputs))
-            layers.append(ColumnMask(spans=tuple(span for span in spans if span[0] < span[1])))
-        if cosines is not None and numbers and sees_cosines:
-            layers.append(
-                PeriodicEmbedding(
-                    columns=tuple(numbers),
-                    frequencies=cosines.frequencies,
-                    outputs=cosines.outputs,
-                    sigma=cosines.sigma,
-                )
+    sees_cosines, sees_bins = _view(loaded, number, preprocessor, has_cosines=bool(numbers))
+    layers, first, stop = list[AnyLayer](), *preprocessor.bin_inputs
+    hidden = 0 if sees_bins else stop - first
+    if hidden:
+        spans = ((0, first), (stop, n_inputs))
+        layers.append(ColumnMask(spans=tuple(span for span in spans if span[0] < span[1])))
+    if cosines is not None and numbers and sees_cosines:
+        layers.append(
+            PeriodicEmbedding(
+                columns=tuple(numbers), frequencies=cosines.frequencies, outputs=cosines.outputs, sigma=cosines.sigma
             )
-        if embedding is not None and wide:
-            layers.append(
-                CategoryEmbedding(spans=tuple((a - hidden, b - hidden) for a, b in wide), size=embedding.size)
-            )
-        layers += [InputScale()] if model.scale_inputs else []
-        found.append(tuple(layers))
-    return found
+        )
+    if embedding is not None and wide:
+        layers.append(CategoryEmbedding(spans=tuple((a - hidden, b - hidden) for a, b in wide), size=embedding.size))
+    layers += [InputScale()] if model.scale_inputs else []
+    return tuple(layers)
 
 
-def _views(loaded: LoadedConfig, preprocessor: Preprocessor, has_cosines: bool) -> list[tuple[bool, bool]]:
-    """Whether each member sees cosines and bins: with alternate views every other one, and both kinds in each fold."""
+def _view(loaded: LoadedConfig, number: int, preprocessor: Preprocessor, has_cosines: bool) -> tuple[bool, bool]:
+    """Whether a member sees cosines and bins: with alternate views every other one, and both kinds in each fold."""
     members = loaded.config.model.members
-    same = [(True, True)] * members.count
     if members.views == "same":
-        return same
+        return True, True
     if loaded.config.model.numeric_embedding is None or isinstance(loaded.config.preprocess.encoding, NoEncoding):
         raise loaded.error(
-            "model.members.views", "alternate needs model.numeric_embedding and preprocess.encoding: piecewise_linear."
+            "model.members.views",
+            f"{members.views} needs model.numeric_embedding and preprocess.encoding: piecewise_linear.",
         )
     first, stop = preprocessor.bin_inputs
     if not has_cosines or first == stop:  # no column has many values: all see the same
-        return same
+        return True, True
     n_folds = members.folds or members.count
-    sees_cosines = [(number // n_folds + number) % 2 == 0 for number in range(members.count)]
-    return [(sees, not sees) for sees in sees_cosines]
+    alternates = (number // n_folds + number) % 2 == 0
+    sees_cosines = {"alternate": alternates, "cosines": True, "bins": False}[members.views]
+    return sees_cosines, not sees_cosines
 
 
 def _check_file(loaded: LoadedConfig, networks: Sequence[Network]) -> None:

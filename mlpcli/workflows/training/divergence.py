@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState, fit
-from mlpcli.training.member import NonFiniteLoss, TrainingSpec
+from mlpcli.training.member import Member, NonFiniteLoss, TrainingSpec
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -51,9 +51,15 @@ def explain_divergence(
             "Or try --set training.optimizer=adam --set training.gradient_clip=1"
         )
     rate, n_steps = found
+    key = "training.optimizer.learning_rate"
+    if any(one == key or key.startswith(f"{one}.") for of in prepared.drawn for one in of):
+        return text + (
+            f"The learning rate is too high: with {short_rate(rate)} for every member, {n_steps} steps did not "
+            f"diverge. Lower the rates of model.members.draw."
+        )
     return text + (
         f"The learning rate is too high: at {short_rate(rate)}, {n_steps} steps did not diverge. "
-        f"Try --set training.optimizer.learning_rate={short_rate(rate)}"
+        f"Try --set {key}={short_rate(rate)}"
     )
 
 
@@ -68,7 +74,8 @@ def highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], 
 
 def _lower_rates(prepared: Prepared) -> list[float]:
     """Rates below that of the training, of one digit each, the highest first."""
-    optimizer = prepared.spec.update.optimizer
+    specs = prepared.own_specs or (prepared.spec,)
+    optimizer = max((spec.update.optimizer for spec in specs), key=lambda one: one.learning_rate)
     tops = (optimizer.learning_rate, type(optimizer)().learning_rate, 1e-3)
     rates = {float(f"{top * fraction:.0e}") for top in tops for fraction in FRACTIONS}
     return sorted((rate for rate in rates if 0.0 < rate < optimizer.learning_rate), reverse=True)
@@ -79,7 +86,7 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
 
     The course of the schedule is that of the whole training.
     """
-    spec, members = _at_rate(prepared.spec, rate), prepared.members
+    spec, members = _at_rate(prepared.spec, rate), [_member_at_rate(member, rate) for member in prepared.members]
     n_members, n_threads = len(members), prepared.n_threads
     state = fresh_state(prepared)
     evaluator = Evaluator(prepared.networks, spec.loss, prepared.train.first(JUDGED_ROWS).samples)
@@ -99,6 +106,10 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
     after = evaluator.run([member.kept for member in state.members])[0]
     is_sound = math.isfinite(after) and after <= before
     return max(member.n_steps for member in state.members) if is_sound else 0
+
+
+def _member_at_rate(member: Member, rate: float) -> Member:
+    return member if member.own is None else replace(member, own=_at_rate(member.own, rate))
 
 
 def _at_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:

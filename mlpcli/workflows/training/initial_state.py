@@ -22,13 +22,16 @@ def fresh_state(prepared: Prepared) -> TrainingState:
     training, X = prepared.loaded.config.training, prepared.train.samples.X
     if prepared.start is not None:
         flats = [flat.astype(training.dtype) for flat in prepared.start.model.ensemble.flats]
-        states = [MemberState(flat, init_state(prepared.spec.update, flat)) for flat in flats]
+        specs = prepared.own_specs or (prepared.spec,) * len(flats)
+        pairs = zip(flats, specs, strict=True)
+        states = [MemberState(flat, init_state(spec.update, flat)) for flat, spec in pairs]
         return TrainingState(states, [state.flat.copy() for state in states])
     if prepared.spec.chunk_rows is None:
         sample = np.sort(rng_of(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
     else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours
         sample = np.arange(min(INITIALIZER_ROWS, len(X)))
-    needs_rows = isinstance(prepared.loaded.config.model.initializer, DataDriven)
+    drawn = [of["model.initializer"] for of in prepared.drawn if "model.initializer" in of]
+    needs_rows = isinstance(prepared.loaded.config.model.initializer, DataDriven) or bool(drawn)
     members = prepared.members
     return init_training(
         members, prepared.spec, np.dtype(training.dtype), X[sample] if needs_rows else None,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
-from mlpcli.config.yaml.dumping import as_plain, dump_yaml
+from mlpcli.config.yaml.dumping import as_plain, dump_yaml, flow_text
 from mlpcli.errors import DataError
 from mlpcli.nn.averaging import StochasticAverage
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
@@ -179,7 +179,17 @@ def flat_metrics(outcome: TrainingResult, seconds: float) -> dict[str, Any]:
         "chosen_on_validation": list(outcome.chosen),
         "seconds": round(seconds, 3),
         "n_parameters": int(outcome.model.ensemble.n_parameters),
+        **_drawn(outcome.model.record),
         **outcome.model.scores,
+    }
+
+
+def _drawn(record: Mapping[str, Any]) -> dict[str, Any]:
+    """`members.1.model.dropout`: what each member has drawn, lists as texts."""
+    return {
+        f"members.{number}.{key}": value if isinstance(value, int | float | str | None) else flow_text(value)
+        for number, drawn in enumerate(record.get("drawn", ()), start=1)
+        for key, value in drawn.items()
     }
 
 

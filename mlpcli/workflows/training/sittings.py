@@ -57,6 +57,7 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
         "rows": {part.name: len(part.truth) for part in (*prepared.parts, prepared.apart) if part is not None},
         "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
+        **({"drawn": [dict(of) for of in prepared.drawn]} if prepared.drawn else {}),
         **({} if prepared.members_temperature is None else {"temperature": prepared.members_temperature}),
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,

@@ -1,0 +1,95 @@
+"""Members that differ: the config of each, with the values that it has drawn (`model.members.draw`)."""
+
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mlpcli.config.loading import LoadedConfig, Override, with_values
+from mlpcli.config.schema.distribution import Distribution
+from mlpcli.config.yaml.dumping import as_plain, flow_text
+from mlpcli.messages import listed
+from mlpcli.training.seeding import rng_of
+
+# Keys that a member may have its own value of: they touch neither its rows nor what is done to the answers.
+DRAWABLE = (
+    "model.layers", "model.activation", "model.initializer", "model.dropout", "model.parametrization",
+    "model.scale_inputs", "model.numeric_embedding", "model.category_embedding", "model.learn_slopes",
+    "model.layer_norm", "model.residual", "model.members.views", "training.optimizer", "training.rates",
+    "training.batch_size", "training.gradient_clip", "training.dropout_schedule", "training.weight_decay_schedule",
+)  # fmt: skip
+KINDS = tuple(field.name for field in fields(Distribution))
+DIGITS = 5  # of a number that is drawn: more say nothing, and stand in the record of the model
+
+
+@dataclass(frozen=True)
+class MemberConfig:
+    """The config of a member, and the values in it that were drawn, by key."""
+
+    loaded: LoadedConfig
+    drawn: Mapping[str, Any]
+
+
+def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
+    """The config of each member; the same for all where nothing is drawn.
+
+    A value depends on the seed, the key and the number of the member, so that another key or another count of members
+    leaves it as it is. Raises ConfigError for a key that is shared by all members, and for a value that the config
+    does not take.
+    """
+    members = loaded.config.model.members
+    if not members.draw:
+        return (MemberConfig(loaded, {}),) * members.count
+    keys = sorted(members.draw, key=lambda key: (key.count("."), key))  # a part before the keys in it
+    for key in keys:
+        _check(loaded, key, members.draw[key])
+    found = []
+    for number in range(members.count):
+        drawn = {key: _draw(loaded, key, members.draw[key], number) for key in keys}
+        overrides = [Override(key, value, _where(key, value)) for key, value in drawn.items()]
+        found.append(MemberConfig(with_values(loaded, overrides), drawn))
+    return tuple(found)
+
+
+def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: int) -> Any:
+    # A key has a stream of its own: its checksum stands where streams of other purposes have the epoch.
+    rng = rng_of(loaded.config.training.seed, "draws", zlib.crc32(key.encode()), number)
+    kind, bounds = _kind_and_bounds(distribution)
+    if kind == "choice":
+        return as_plain(bounds[int(rng.integers(len(bounds)))])
+    low, high = bounds
+    if kind == "int":
+        return int(rng.integers(low, high, endpoint=True))
+    if kind == "log_int":  # each whole number has the logarithmic width of the interval that rounds to it
+        return min(max(round(math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))), low), high)
+    drawn = math.exp(rng.uniform(math.log(low), math.log(high))) if kind == "log_uniform" else rng.uniform(low, high)
+    return min(max(float(f"{drawn:.{DIGITS}g}"), float(low)), float(high))
+
+
+def _kind_and_bounds(distribution: Distribution) -> tuple[str, tuple[Any, ...]]:
+    kind = next(kind for kind in KINDS if getattr(distribution, kind) is not None)
+    return kind, tuple(getattr(distribution, kind))
+
+
+def _check(loaded: LoadedConfig, key: str, distribution: Distribution) -> None:
+    place = f"model.members.draw.{key}"
+    if not any(key == one or key.startswith(f"{one}.") for one in DRAWABLE):
+        raise loaded.error(place, f"all members share it. They may draw {listed(DRAWABLE, len(DRAWABLE))}.")
+    given = [kind for kind in KINDS if getattr(distribution, kind) is not None]
+    if len(given) != 1:
+        said = f"{' and '.join(given)} do not go together" if given else "says no values"
+        raise loaded.error(place, f"{said}. Write one of {', '.join(KINDS)}.")
+    kind, bounds = _kind_and_bounds(distribution)
+    if kind == "choice" and not bounds:
+        raise loaded.error(place, "choice needs at least one value.")
+    if kind != "choice" and not bounds[0] <= bounds[1]:
+        raise loaded.error(place, f"{kind} needs the lesser bound first: [{bounds[1]:g}, {bounds[0]:g}].")
+    if kind.startswith("log_") and bounds[0] <= 0:
+        raise loaded.error(place, f"{kind} needs bounds greater than 0, got {bounds[0]:g}.")
+    for value in bounds:
+        with_values(loaded, [Override(key, as_plain(value), _where(key, value))])
+
+
+def _where(key: str, value: Any) -> str:
+    return f"model.members.draw.{key} {flow_text(as_plain(value))}"
