@@ -1,5 +1,6 @@
 """The estimators are scikit-learn's in all that its own checks ask, and the command line's in what they save."""
 
+import importlib
 import pickle
 import warnings
 
@@ -116,3 +117,144 @@ def test_labels_keep_their_type_and_their_texts():
         assert model.predict(rows).dtype == truth.dtype
         assert set(model.predict(rows)) <= set(truth.tolist())
         assert model.score(rows, truth) > 0.8
+
+
+def parts_of(n_rows, n_parts=4):
+    return [np.arange(n_rows)[first::n_parts] for first in range(n_parts)]
+
+
+def test_a_training_in_parts_learns_what_a_training_on_all_rows_learns():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 3))
+    labels, numbers = np.where(rows[:, 0] > 0, "up", "down"), 100 * rows[:, 1] + 7
+    classifier, regressor = MLPClassifier(**QUICK), MLPRegressor(**QUICK)
+    for _ in range(10):
+        for part in parts_of(400):
+            classifier.partial_fit(rows[part], labels[part], classes=["down", "up"])
+            regressor.partial_fit(rows[part], numbers[part])
+    assert classifier.score(rows, labels) > 0.95
+    assert regressor.score(rows, numbers) > 0.9
+    assert classifier.n_iter_ == regressor.n_iter_ == 40
+
+
+def test_parts_that_are_all_rows_are_the_epochs_of_a_fit():
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(300, 3))
+    numbers = rows[:, 1] ** 2
+    for solver in ("adam", "sgd"):
+        for config in (None, {"model": {"members": 2, "scale_inputs": True}}):
+            same = QUICK | {"max_iter": 5, "solver": solver, "config": config}
+            whole, parts = MLPRegressor(**same).fit(rows, numbers, np.ones(300)), MLPRegressor(**same)
+            for _ in range(5):
+                parts.partial_fit(rows, numbers)
+            np.testing.assert_allclose(parts.predict(rows), whole.predict(rows), atol=1e-12)
+
+
+def test_a_class_that_no_row_has_yet_is_known_and_learnt_later():
+    rows = np.linspace(-1.0, 1.0, 90).reshape(-1, 1)
+    labels = np.repeat(["a", "b", "c"], 30)
+    model = MLPClassifier(**QUICK).partial_fit(rows[:60], labels[:60], classes=["c", "b", "a"])
+    assert list(model.classes_) == ["a", "b", "c"]
+    assert model.predict_proba(rows).shape == (90, 3)
+    assert model.predict_proba(rows)[:, 2].mean() > 0.05, "nothing says that it is rare"
+    alone = MLPClassifier(**QUICK).fit(rows[:60], labels[:60]).model_._model.preprocessor.state
+    known = model.model_._model.preprocessor.state
+    for name in alone:  # of a median the two rows in the middle count
+        np.testing.assert_allclose(known[name], alone[name], atol=2 / 89 if name == "fill" else 1e-9)
+    for _ in range(40):
+        model.partial_fit(rows, labels)
+    assert model.score(rows, labels) > 0.9
+    with pytest.raises(ValueError, match=r"not in `classes`: \['d'\]"):
+        model.partial_fit(rows[:2], ["a", "d"])
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        MLPClassifier(**QUICK).partial_fit(rows, labels)
+
+
+@pytest.mark.filterwarnings("ignore:.* missing cells")  # which the first part has not
+def test_parts_of_frames_several_targets_and_weights_and_a_pickle_in_between():
+    few = X.drop(columns="body_mass_g")
+    model = MLPClassifier(**QUICK)
+    for _ in range(10):
+        for part in parts_of(344):
+            model.partial_fit(few.iloc[part], y.iloc[part], classes=y.unique(), sample_weight=np.full(len(part), 2.0))
+        model = pickle.loads(pickle.dumps(model))
+    assert model.score(few, y) > 0.95
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 2))
+    flags = (rows > 0).astype(int)
+    several = MLPClassifier(**QUICK).partial_fit(rows[:5], np.ones((5, 2), int))
+    for _ in range(40):
+        several.partial_fit(rows, flags)
+    assert several.score(rows, flags) > 0.8
+
+
+def test_a_training_goes_on_in_parts_behind_a_fit_and_a_fit_begins_anew():
+    rows = np.linspace(-1.0, 1.0, 200).reshape(-1, 1)
+    model = MLPRegressor(**QUICK | {"max_iter": 2}).fit(rows, rows[:, 0] ** 2)
+    before = model.score(rows, rows[:, 0] ** 2)
+    for _ in range(30):
+        model.partial_fit(rows, rows[:, 0] ** 2)
+    assert model.score(rows, rows[:, 0] ** 2) > before + 0.2
+    again = model.fit(rows, rows[:, 0] ** 2).score(rows, rows[:, 0] ** 2)
+    assert again == before
+    with pytest.raises(ValueError, match="was trained with"):
+        model.set_params(hidden_layer_sizes=(3,)).partial_fit(rows, rows[:, 0])
+
+
+@pytest.mark.parametrize(("given", "named"), [({"recipe": "fast"}, "recipe"), ({"early_stopping": True}, "early_stop")])
+def test_what_needs_all_rows_is_refused_in_parts(given, named):
+    with pytest.raises(ValueError, match=f"partial_fit: {named}.* is for fit, which is given all rows"):
+        MLPRegressor(**QUICK, **given).partial_fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+def test_a_class_whose_rows_all_weigh_nothing_is_improbable():
+    rows = np.linspace(-1.0, 1.0, 90).reshape(-1, 1)
+    labels = np.repeat([0, 1, 2], 30)
+    model = MLPClassifier(**QUICK).fit(rows, labels, sample_weight=(labels != 1).astype(float))
+    found = model.predict_proba(rows)
+    assert found.shape == (90, 3)
+    np.testing.assert_array_equal(found[:, 1], 0.0)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+
+
+def adapted(estimator):
+    """The estimator as scikit-learn's tests call it, which name parameters that say nothing here."""
+
+    class Adapted(estimator):
+        def __new__(cls, *args, tol=None, shuffle=True, learning_rate="constant", **given):
+            return estimator(*args, **given)
+
+    return Adapted
+
+
+# Those of scikit-learn's tests of its own perceptrons that ask nothing of lbfgs, warm starts, tolerances or attributes.
+THEIRS = (
+    "test_alpha",
+    "test_early_stopping",
+    "test_mlp_classifier_dtypes_casting",
+    "test_mlp_param_dtypes",
+    "test_mlp_partial_fit_after_fit",
+    "test_mlp_regressor_dtypes_casting",
+    "test_mlp_sample_weight_with_early_stopping",
+    "test_partial_fit_classes_error",
+    "test_partial_fit_unseen_classes",
+    "test_predict_proba_binary",
+    "test_predict_proba_multiclass",
+    "test_preserve_feature_names",
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", THEIRS)
+def test_tests_of_scikit_learn_pass(name, monkeypatch):
+    theirs = importlib.import_module("sklearn.neural_network.tests.test_mlp")
+    monkeypatch.setattr(theirs, "MLPClassifier", adapted(MLPClassifier))
+    monkeypatch.setattr(theirs, "MLPRegressor", adapted(MLPRegressor))
+    test = getattr(theirs, name)
+    calls = [{}]
+    for mark in (mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"):
+        names = [one.strip() for one in mark.args[0].split(",")]
+        values = [one if len(names) > 1 else (one,) for one in mark.args[1]]
+        calls = [call | dict(zip(names, each, strict=True)) for call in calls for each in values]
+    for call in calls:
+        test(**call)

@@ -20,11 +20,15 @@ from mlpcli.config.recipes.sizes import RECIPES
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import MlpError
+from mlpcli.estimators.parts import gone_on_from, train_part
 from mlpcli.workflows.init import starter_for
+from mlpcli.workflows.preparing.start import Start
 
 ACTIVATIONS = {"logistic": "sigmoid"}  # names of scikit-learn that are others here
 MOST_IN_BATCH = 200
 WEIGHT = "sample_weight"
+# The weight of a row that tells of a target value and changes no statistic.
+NEGLIGIBLE = 1e-12
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
@@ -113,22 +117,59 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str) -> Self:
         """Train on rows and targets (n_rows, n_targets)."""
-        frame = self._frame(X, reset=True)
-        check_consistent_length(frame, y)
-        targets = _free(["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns)
-        if len(frame) < 2:
-            raise ValueError(f"n_samples={len(frame)}: two rows at least are needed to learn from.")
-        columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
-        whole = frame.assign(**columns)
-        weights = checked_weights(sample_weight, frame)
-        if weights is not None:
-            whole = whole.assign(**{_free([WEIGHT], whole.columns)[0]: weights})
+        whole, targets, weight = self._whole(self._frame(X, reset=True), y, sample_weight)
+        if len(whole) < 2:
+            raise ValueError(f"n_samples={len(whole)}: two rows at least are needed to learn from.")
+        self._before = None
         try:
-            config = self._config(whole, targets, task, None if weights is None else str(whole.columns[-1]))
-            self._take(train(config, whole))
+            self._take(train(self._config(whole, targets, task, weight), whole))
         except MlpError as error:
             raise ValueError(str(error)) from error
         return self
+
+    def _partial_fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, known: NDArray[Any]) -> Self:
+        """Train an epoch on rows and targets (n_rows, n_targets); the first time `known` are further targets."""
+        is_first = not hasattr(self, "model_")
+        for name, is_asked in (("recipe", self.recipe is not None), ("early_stopping", self.early_stopping)):
+            if is_asked:
+                raise ValueError(f"partial_fit: {name} is for fit, which is given all rows.")
+        frame = self._frame(X, reset=is_first)
+        check_consistent_length(frame, y)
+        weights = checked_weights(sample_weight, frame)
+        whole, targets, weight = self._whole(frame, y, np.ones(len(frame)) if weights is None else weights)
+        before = None if is_first else self._before or gone_on_from(self.model_)
+        config = self._config(whole, targets, task, weight)
+        config["training"]["epochs"] = 1 + (0 if before is None or before.state is None else before.state.epoch)
+        learnt_of = None
+        if before is not None:
+            config["training"]["dtype"] = before.model.ensemble.dtype.name
+            config["model"]["output_bias"] = before.model.record["config"]["model"]["output_bias"]
+        elif len(known):
+            config["model"].setdefault("output_bias", "initializer")  # a class that is not met yet is not improbable
+            several = pd.concat([frame, frame.iloc[[0] * len(known)]], ignore_index=True)
+            weigh = np.append(np.ones(len(frame)) if weights is None else weights, np.full(len(known), NEGLIGIBLE))
+            learnt_of = self._whole(several, np.concatenate([y, known]), weigh)[0]
+        try:
+            model, self._before = train_part(config, whole, before, learnt_of)
+        except MlpError as error:
+            raise ValueError(str(error)) from error
+        self._take(model)
+        self.n_iter_ = config["training"]["epochs"]
+        return self
+
+    def _whole(
+        self, frame: pd.DataFrame, y: NDArray[Any], sample_weight: Any
+    ) -> tuple[pd.DataFrame, list[str], str | None]:
+        """Rows, targets and weights as one frame, and the names of the last two."""
+        check_consistent_length(frame, y)
+        targets = _free(["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns)
+        columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
+        whole = frame.assign(**columns)
+        weights = checked_weights(sample_weight, frame)
+        if weights is None:
+            return whole, targets, None
+        name = _free([WEIGHT], whole.columns)[0]
+        return whole.assign(**{name: weights}), targets, name
 
     def _config(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
         """The config that the parameters say for these rows."""
@@ -199,6 +240,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     _is_array = True
     _names: list[str]
+    _before: Start | None = None  # what the next part of the rows goes on from
 
 
 def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from mlpcli.api import TrainedModel
@@ -35,12 +35,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
 
         Raises ValueError for rows, labels or parameters that do not do.
         """
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        check_classification_targets(y)
-        kind = type_of_target(y)
-        is_multilabel = kind == "multilabel-indicator"
-        labels = check_array(y, accept_sparse=False, dtype=None) if is_multilabel else column_or_1d(y, warn=True)
+        labels, is_multilabel = _checked_labels(y)
         found = np.unique(labels)
         weights = checked_weights(sample_weight, labels)
         counted = found if weights is None else np.unique(labels[weights > 0])
@@ -51,6 +46,25 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
         )
         return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train an epoch on a part of the rows; `classes`, all that any part has, are needed the first time.
+
+        Columns, scaling and levels are those of the first part. After `fit` the training goes on from its model. Raises
+        ValueError for rows, labels or parameters that do not do.
+        """
+        labels, is_multilabel = _checked_labels(y)
+        if is_multilabel:
+            known = np.repeat([[0], [1]], labels.shape[1], axis=1)
+            self.classes_ = np.arange(labels.shape[1])
+            return self._partial_fit(X, labels, sample_weight, "multilabel", known)
+        _check_partial_fit_first_call(self, None if classes is None else np.unique(classes))
+        if unknown := sorted({*labels.tolist()} - {*self.classes_.tolist()}):
+            raise ValueError(f"y has labels that are not in `classes`: {unknown}.")
+        if len(self.classes_) < 2:
+            raise ValueError(f"classes: two at least are needed, got one class: {self.classes_.tolist()}.")
+        known = self.classes_.reshape(-1, 1)
+        return self._partial_fit(X, labels.reshape(-1, 1), sample_weight, "classification", known)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
@@ -67,8 +81,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         found = cast(NDArray[np.float64], self._answered("predict_proba", self._frame(X)))
         if self.model_.task == "multilabel":
             return found
-        order = {key_of(label): place for place, label in enumerate(self.model_.labels)}
-        return found[:, [order[key_of(label)] for label in self.classes_.tolist()]]
+        places = {key_of(label): place for place, label in enumerate(self.classes_.tolist())}
+        whole = np.zeros((len(found), len(places)))  # a class whose rows all weigh nothing has no output
+        whole[:, [places[key_of(label)] for label in self.model_.labels]] = found
+        return whole
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Their logarithms."""
@@ -88,6 +104,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else several
 
 
+def _checked_labels(y: Any) -> tuple[NDArray[Any], bool]:
+    """The labels (n_rows,), or 0 and 1 (n_rows, n_targets), and whether they are the latter; raises ValueError."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    check_classification_targets(y)
+    if type_of_target(y) == "multilabel-indicator":
+        return check_array(y, accept_sparse=False, dtype=None), True
+    return column_or_1d(y, warn=True), False
+
+
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     """A perceptron that predicts one number or several; see the module and `MLPClassifier`."""
 
@@ -98,11 +124,24 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
         Raises ValueError for rows, numbers or parameters that do not do.
         """
+        return self._fit(X, self._checked_numbers(y), sample_weight, "regression")
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train an epoch on a part of the rows.
+
+        Columns, scaling (of the targets too) and levels are those of the first part. After `fit` the training goes on
+        from its model. Raises ValueError for rows, targets or parameters that do not do.
+        """
+        numbers = self._checked_numbers(y)
+        return self._partial_fit(X, numbers, sample_weight, "regression", numbers[:0])
+
+    def _checked_numbers(self, y: Any) -> NDArray[np.float64]:
+        """The targets (n_rows, n_targets)."""
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         self._is_flat = numbers.ndim == 1
-        return self._fit(X, numbers.reshape(len(numbers), -1), sample_weight, "regression")
+        return cast(NDArray[np.float64], numbers.reshape(len(numbers), -1))
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The number of each row (n_rows,), or (n_rows, n_targets) as in `fit`."""

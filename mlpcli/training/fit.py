@@ -6,7 +6,7 @@ ends with bit-identical weights to one that never stopped.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median_low
 from time import perf_counter
 from typing import Any
@@ -39,6 +39,12 @@ class TrainingState:
     best_epoch: int = 0
     best_score: float | None = None
     n_steps: int = 0
+
+    def copy(self) -> "TrainingState":
+        """The same in arrays of its own."""
+        return replace(
+            self, members=[member.copy() for member in self.members], best=[flat.copy() for flat in self.best]
+        )
 
     @property
     def epochs_without_gain(self) -> int:

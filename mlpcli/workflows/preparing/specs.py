@@ -10,7 +10,7 @@ from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import TrainingSpec
 from mlpcli.workflows.preparing.draws import member_configs
 from mlpcli.workflows.preparing.pace import resolve_batch_size
-from mlpcli.workflows.preparing.start import RATE, Start
+from mlpcli.workflows.preparing.start import Start
 
 
 def training_spec(
@@ -18,7 +18,7 @@ def training_spec(
 ) -> TrainingSpec:
     """How to train, with every `auto` resolved but the threads, which depend on the engine."""
     training = loaded.config.training
-    factor = 1.0 if start is None else RATE
+    factor = 1.0 if start is None else start.rate
     optimizer = replace(training.optimizer, learning_rate=training.optimizer.learning_rate * factor)
     update = UpdateSpec(
         optimizer, training.rates, loaded.config.model.parametrization == "ntk", training.gradient_clip,

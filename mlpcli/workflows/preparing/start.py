@@ -30,6 +30,7 @@ from mlpcli.nn.losses import Quantile
 from mlpcli.nn.optimizers import Optimizer
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.strict_json import flattened
+from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.drift import judge_drift
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparing.holding import other_columns
@@ -45,11 +46,16 @@ SAME_SECTIONS = ("preprocess", "model")
 
 @dataclass(frozen=True)
 class Start:
-    """The model that a training goes on from, and the hash of its file."""
+    """The model that a training goes on from, and the hash of its file, "" for none.
+
+    `rate` is the fraction of the config's learning rate that it goes on at. With `state` the optimizer goes on too.
+    """
 
     path: str
     sha256: str
     model: Model
+    rate: float = RATE
+    state: TrainingState | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -144,7 +150,7 @@ def notes_on_start(
     known = {*start.schemas, *other_columns(loaded), *loaded.config.data.drop}
     notes = [
         f"goes on from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers stay; "
-        f"the learning rate is {optimizer.learning_rate:g}, {RATE:g} of the config's."
+        f"the learning rate is {optimizer.learning_rate:g}, {start.rate:g} of the config's."
     ]
     if new := [name for name in table.column_names if name not in known]:
         notes.append(f"{table.name}: columns that the model does not know are left out: {listed(new)}.")

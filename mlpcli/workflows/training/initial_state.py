@@ -18,8 +18,10 @@ INITIALIZER_ROWS = 4096
 
 
 def fresh_state(prepared: Prepared) -> TrainingState:
-    """Weights and optimizer state of each member: initial ones from the config's seed, or those of a model."""
+    """Weights and optimizer state of each member: initial ones from the config's seed, or those of a start."""
     training, X = prepared.loaded.config.training, prepared.train.samples.X
+    if prepared.start is not None and prepared.start.state is not None:
+        return prepared.start.state.copy()
     if prepared.start is not None:
         flats = [flat.astype(training.dtype) for flat in prepared.start.model.ensemble.flats]
         specs = prepared.own_specs or (prepared.spec,) * len(flats)
