@@ -7,6 +7,7 @@
     ├── OutputError     2   a file or folder that cannot be written
     ├── GateMissed      1   ran, and the answer is no
     ├── Diverged        3   the loss is no longer finite
+    ├── ClusterLost     3   a cluster cannot go on with a training; what was done is saved
     └── Interrupted   130   stopped by a signal (143 for SIGTERM), checkpoint saved
 
 A message is one to three lines: what, where, what to do. Anything that is not an `MlpError` is a bug in mlpcli (exit
@@ -60,6 +61,12 @@ class GateMissed(MlpError):
 
 class Diverged(MlpError):
     """The loss stopped being a finite number."""
+
+    exit_code = 3
+
+
+class ClusterLost(MlpError):
+    """The scheduler is gone, or no worker is left that can do the work."""
 
     exit_code = 3
 

@@ -176,6 +176,7 @@ LAZY = {
     ("workflows/scoring/on_cluster.py", "read_on_cluster"),
     ("workflows/cross_validation/on_cluster.py", "train_on_cluster"),
     ("workflows/search.py", "_run_on_cluster"),
+    ("workflows/sharded/table.py", "table_on_cluster"),
     ("cli/verbs/inspect.py", "_treatment"),
     *(("cli/completion.py", f"complete_{name}") for name in ("setting", "metric", "recipe", "task")),
     ("cli/rendering/terminal.py", "_console"),

@@ -65,10 +65,14 @@ class Allocator:
 
 @dataclass(frozen=True)
 class Noise:
-    """What one training step draws: `key` (32 bits) seeds it, `factor` multiplies every dropout rate."""
+    """What one training step draws: `key` (32 bits) seeds it, `factor` multiplies every dropout rate.
+
+    `places` (n_rows,) uint32 are those of the rows in their batch, where only some of it are here; None: from 0 on.
+    """
 
     key: int
     factor: float = 1.0
+    places: NDArray[np.uint32] | None = None
 
 
 class Layer:
@@ -287,7 +291,7 @@ class Dropout(Layer):
         rows = np.arange(new.n_rows, dtype=np.uint32) * np.uint32(GOLDEN)
         salts = neuron_salts(self.stream, n_in)[:, None]
         bits = np.empty((2, n_in, new.n_rows), np.uint32)
-        return {"h": new(n_in), "mask": new(n_in), "places": rows ^ salts, "bits": bits}
+        return {"h": new(n_in), "mask": new(n_in), "places": rows ^ salts, "salts": salts, "bits": bits}
 
     def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
         buffers["is_on"] = noise is not None
@@ -295,7 +299,11 @@ class Dropout(Layer):
             return x
         mask, (bits, spare) = buffers["mask"], buffers["bits"]
         lowest = lowest_kept(self.steps, noise.factor)
-        np.bitwise_xor(buffers["places"], np.uint32(noise.key), out=bits)
+        if noise.places is None:
+            np.bitwise_xor(buffers["places"], np.uint32(noise.key), out=bits)
+        else:
+            np.bitwise_xor(noise.places * np.uint32(GOLDEN), buffers["salts"], out=bits)
+            bits ^= np.uint32(noise.key)
         for shift, factor in HASH:
             np.right_shift(bits, np.uint32(shift), out=spare)
             bits ^= spare

@@ -107,7 +107,7 @@ def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
 
 def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:
     """Within, `note` is given a sentence when compiling begins: nothing else will come for a while."""
-    if choice.name == "numpy":
+    if choice.name != "compiled":
         return nullcontext()
     with _numba_works():
         from mlpcli.compiled.notify import told_of_compiling

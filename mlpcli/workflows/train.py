@@ -7,10 +7,11 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any, Protocol
 
+from mlpcli.cluster.address import ClusterAddress
 from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.errors import Diverged, Interrupted, OutputError
+from mlpcli.errors import ClusterLost, Diverged, Interrupted, MlpError, OutputError
 from mlpcli.evaluation.gates import GateResult
 from mlpcli.machine import keep_freed_memory, return_freed_memory
 from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, RunDirectory
@@ -23,6 +24,7 @@ from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.row_warnings import rarest_class
 from mlpcli.workflows.preparing.start import load_start
 from mlpcli.workflows.scoring.baseline import far_worse_run
+from mlpcli.workflows.sharded.table import table_on_cluster
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
@@ -31,6 +33,7 @@ from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.journal import Journal, flat_metrics
 from mlpcli.workflows.training.memory import refuse_over_budget
+from mlpcli.workflows.training.on_shards import on_shards
 from mlpcli.workflows.training.tracked import described, require_trackers, tracking_of
 from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
 
@@ -109,31 +112,47 @@ def default_output(loaded: LoadedConfig) -> str:
 
 def train_if_changed(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
-    replaces_any: bool = False, start: str = "",
+    replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None,
 ) -> TrainResult | FinishedRun:  # fmt: skip
     """The run that is there, if it is the one that would come out; else as `train`."""
     found = finished_run(
         without_search(loaded), RunDirectory(default_output(loaded)).final, load_start(start) if start else None
     )
-    return train(loaded, observer, resume, resume_command, replaces_any, start) if found is None else found
+    return train(loaded, observer, resume, resume_command, replaces_any, start, cluster) if found is None else found
 
 
 def train(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
-    replaces_any: bool = False, start: str = "",
+    replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train what the config says, and leave a run directory; with `start` go on from that model file.
 
-    A complete run of another config in its place is kept under a numbered name, unless `replaces_any`.
-    Raises ConfigError and DataError before anything is touched; Diverged and Interrupted with the best weights so far
-    and a checkpoint left in `<output>.partial/`; OutputError when a file cannot be written.
+    A complete run of another config in its place is kept under a numbered name, unless `replaces_any`. On a `cluster`
+    each worker has a shard of the table, and all of them train one network together.
+    Raises ConfigError and DataError before anything is touched; Diverged, ClusterLost and Interrupted with a checkpoint
+    left in `<output>.partial/`; OutputError when a file cannot be written.
     """
     started = perf_counter()
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
     require_trackers(loaded)
     memory_limit(loaded)  # refuses a text that is none before the data is read
-    prepared = prepare(loaded := _without_search(loaded, observer), start=load_start(start) if start else None)
+    loaded = _without_search(loaded, observer)
+    if cluster is None:
+        prepared = prepare(loaded, start=load_start(start) if start else None)
+        return _train(prepared, observer, resume, resume_command, replaces_any, started)
+    if start:
+        raise MlpError("--from: a model is not trained on by a cluster. Leave out --from or --cluster.")
+    with table_on_cluster(cluster, loaded, observer.note) as table:
+        prepared = on_shards(prepare(loaded, table))
+        return _train(prepared, observer, resume, resume_command, replaces_any, started)
+
+
+def _train(
+    prepared: Prepared, observer: Observer, resume: bool, resume_command: str, replaces_any: bool, started: float
+) -> TrainResult:
+    """Train what is prepared since `started`."""
+    loaded = prepared.loaded
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
     run, tracking = RunDirectory(default_output(loaded), replaces_any), tracking_of(loaded, observer.note)
@@ -158,6 +177,9 @@ def train(
         except NonFiniteLoss as fault:
             journal.save(state, f"{DIVERGED} at epoch {fault.epoch}")
             raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.was_asked)) from fault
+        except ClusterLost as fault:
+            journal.keep(state)
+            raise ClusterLost(f"{fault} {_interruption(state, run.partial, resume_command)}") from fault
         except Exception:  # the terminal is gone, memory is short, or a bug: the state is that of the last whole epoch
             with suppress(OutputError, MemoryError):
                 journal.keep(state)
@@ -201,6 +223,9 @@ def _scored(
             raise
         journal.checkpoint(state)
         raise Interrupted(_unscored(journal.run.partial, resume_command), interruption.exit_code) from None
+    except ClusterLost as fault:
+        journal.keep(state)
+        raise ClusterLost(f"{fault} {_unscored(journal.run.partial, resume_command)}") from fault
 
 
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:

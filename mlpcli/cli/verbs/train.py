@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at, cluster_words
 from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.options import Config, Html, Json, LogFile, Markdown, Output, Quiet, Seed, Settings, Verbose, form_of
@@ -54,6 +55,8 @@ def train(
     seconds: Seconds = None,
     epochs: EpochsWithoutGain = None,
     memory: Memory = None,
+    cluster: Cluster = "",
+    security: ClusterSecurity = "",
     plot: bool = typer.Option(False, "--plot", help="Draw the learning curve while it trains."),
     log: LogFile = None,
     verbose: Verbose = False,
@@ -73,17 +76,19 @@ def train(
     from mlpcli.workflows.train import train as run_training
     from mlpcli.workflows.train import train_if_changed
 
+    place = cluster_at(cluster, security)
     form, limits, screen = form_of(json, markdown, html), Limits(seconds, epochs, memory), Screen(quiet)
     LOG.begin(log, "train", config=config, set=settings or [])
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
     LOG.note("reading", train=loaded.config.data.train, output=loaded.config.output)
     flags = [*["--from", start] * bool(start), *limits.words(), *["--log", log or ""] * bool(log)]
-    flags += [*["--force"] * force, *["--verbose"] * verbose, *["--plot"] * plot]
+    flags += [*["--force"] * force, *["--verbose"] * verbose, *["--plot"] * plot, *cluster_words(cluster, security)]
     flags += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     command = resume_command(config, settings, output, seed, flags)
     view = TrainingView(screen, verbose, plot)
     with view.watching():
-        result = (train_if_changed if if_changed else run_training)(loaded, view, resume, command, force, start)
+        train_it = train_if_changed if if_changed else run_training
+        result = train_it(loaded, view, resume, command, force, start, place)
     record = as_json(result)
     LOG.note("trained", **record)
     screen.give(document(result), record, form)

@@ -81,6 +81,15 @@ class _Part:
             return NumericColumn(values, self.role, self.cell_type)
         return CategoricalColumn(tuple(self.places), values, self.role, self.cell_type)
 
+    @property
+    def kind(self) -> Column:
+        """A column of one cell, of the kind of this one so far."""
+        if not self._is_known:
+            return NumericColumn(np.full(1, np.nan))
+        if self.places is None:
+            return NumericColumn(np.zeros(1), self.role, self.cell_type)
+        return CategoricalColumn(("text",), np.zeros(1, np.int8), self.role, self.cell_type)
+
     def end(self) -> None:
         """A column without any known cell is one of no texts."""
         if not self._is_known:
@@ -131,6 +140,11 @@ class ColumnBuilder:
                 part.arrays, part.segments = [], []
         if self._options is not None and self._held > self._limit():
             self._flush()
+
+    @property
+    def kinds(self) -> dict[str, Column]:
+        """A column of one cell for each column but the `mixed` ones, of its kind; a missing cell for any kind."""
+        return {name: part.kind for name, part in self._parts.items() if name not in self.mixed}
 
     @property
     def n_texts(self) -> dict[str, int]:

@@ -134,10 +134,10 @@ def map_tables(
         if only is not None and number not in (0, only):
             continue
         with closing(
-            open_reader(part, _as_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
+            open_reader(part, as_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
         ) as reader:
             first = first or reader
-            _check_columns(reader, first)
+            check_columns(reader, first)
             if only not in (None, number):  # it says how the others are read
                 continue
             for table, result in mapped_ahead(partial(_work_on, work, seen), reader.batches(request)):
@@ -186,15 +186,12 @@ def _read_all(
         if only is not None and number not in (0, only):
             continue
         digest = hashlib.sha256()
-        with closing(open_reader(source, _as_first(format, first), named, digest)) as reader:
+        with closing(open_reader(source, as_first(format, first), named, digest)) as reader:
             first = first or reader
-            _check_columns(reader, first)
+            check_columns(reader, first)
             if only not in (None, number):  # it says how the others are read
                 continue
-            if not isinstance(reader, CsvReader):
-                with closing(open_source(source)) as stored:
-                    for part in stored.chunks():
-                        digest.update(part)
+            add_stored(reader, source, digest)
             before = builder.n_rows
             for table in mapped_ahead(made, reader.batches(request)):
                 builder.add(table.columns, table.n_rows, table.spellings)
@@ -204,6 +201,14 @@ def _read_all(
     return readers, n_rows, digests
 
 
+def add_stored(reader: Reader, source: Source, digest: Digest) -> None:
+    """Hash the bytes of a file whose reader does not, as that of a text does while its batches are taken."""
+    if not isinstance(reader, CsvReader):
+        with closing(open_source(source)) as stored:
+            for part in stored.chunks():
+                digest.update(part)
+
+
 def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
     table = made(batch)
     new = tuple(note for note in table.notes if note not in seen)
@@ -211,12 +216,12 @@ def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> t
     return table.n_rows, work(replace(table, notes=new))
 
 
-def _as_first(format: TableFormat, first: Reader | None) -> TableFormat:
+def as_first(format: TableFormat, first: Reader | None) -> TableFormat:
     """Whether there is a header is found once, in the first file."""
     return format if first is None else replace(format, header=first.format.header)
 
 
-def _check_columns(reader: Reader, first: Reader) -> None:
+def check_columns(reader: Reader, first: Reader) -> None:
     """Refuse a further file that has not the columns of the first, in whatever order, or alone has a header."""
     found, expected = frozenset(reader.names), frozenset(first.names)
     missing = [name for name in first.names if name not in found]

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import escaped, quoted
 from mlpcli.data.schema.cells import boolean_values, canonical_in, marker_numbers, missing_mask, parse_numbers
 from mlpcli.data.schema.dates import date_texts, parse_dates
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat, number_text
 from mlpcli.data.store import WATCH
-from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Rows, Table, code_dtype
 from mlpcli.errors import DataError
 from mlpcli.options import Setting, options
 
@@ -188,8 +189,32 @@ def not_a_date(where: str, schema: ColumnSchema, text: str) -> DataError:
     )
 
 
+class CastColumns(DistantColumns):
+    """Distant columns, each cast when it is fetched."""
+
+    def __init__(self, table: Table, schemas: Sequence[ColumnSchema]) -> None:
+        super().__init__([schema.name for schema in schemas])
+        self._table, self._schemas = table, {schema.name: schema for schema in schemas}
+
+    def fetch(self, name: str) -> Column:
+        """See `DistantColumns`; raises DataError with the place of a misfit."""
+        missing = frozenset(self._table.format.missing) | {""}
+        return cast(self._table.columns[name], self._schemas[name], missing, self._table.where)
+
+    def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
+        """See `DistantColumns`."""
+        columns = self._table.columns
+        assert isinstance(columns, DistantColumns)
+        return columns.inputs(preprocessor, rows, dtype)
+
+
 def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
-    """The columns of these schemas, each as its role has it; raises DataError with the place of a misfit."""
+    """The columns of these schemas, each as its role has it; raises DataError with the place of a misfit.
+
+    Of distant columns it is raised when one is fetched.
+    """
+    if isinstance(table.columns, DistantColumns):
+        return table.with_columns(CastColumns(table, schemas))
     missing = frozenset(table.format.missing) | {""}
     columns: dict[str, Column] = {}
     for schema in schemas:

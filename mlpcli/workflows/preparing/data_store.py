@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.sections import parse_memory
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.lookahead import mapped_ahead
@@ -100,7 +101,13 @@ def disk_notes(table: Table, n_rows: int) -> list[str]:
 def inputs_of(
     loaded: LoadedConfig, preprocessor: Preprocessor, table: Table, rows: Rows, dtype: DTypeLike
 ) -> tuple[NDArray[np.floating], TransformCounts]:
-    """The inputs of some rows, in memory or, where the table was scattered over buckets, on disk; and what was odd."""
+    """The inputs of some rows; and what was odd.
+
+    They are in memory or, where the table was scattered over buckets, on disk; those of distant columns stay where they
+    are.
+    """
+    if isinstance(table.columns, DistantColumns):
+        return table.columns.inputs(preprocessor, rows, dtype)
     shape = (len(rows), len(preprocessor.feature_names))
     if table.n_buckets == 1:
         X: NDArray[np.floating] = np.zeros(shape, dtype)

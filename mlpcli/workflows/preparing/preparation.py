@@ -49,6 +49,7 @@ from mlpcli.workflows.preparing.start import Start, notes_on_judges, notes_on_st
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
 from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
 from mlpcli.workflows.reading import row_weights
+from mlpcli.workflows.sharded.inputs import sharded
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -263,7 +264,7 @@ def _parts(
     if isinstance(target, ClassTarget):
         notes += rare_classes(target.labels, train.truth)
     for part in (validation, test):
-        if part is not None and part.name in hashes:
+        if part is not None and part.name in hashes and sharded(train.samples) is None:
             notes += shared_rows(part.name, train.samples.X, part.samples.X)
     if folds is not None:
         leaks = find_leaks(settled, Sides(train_rows, folds, True, train.truth))

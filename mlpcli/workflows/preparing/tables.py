@@ -104,23 +104,35 @@ def read_training_table(
     With `start` the table is read as its model reads tables.
     """
     data = loaded.config.data
-    texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
-    _check_place(loaded, "data.train", data.train)
+    check_train_place(loaded)
     if start is not None:
         return read_by_start(loaded, start, _one_or_several(data.train), store or StoreOptions())
-    held_out = holding_columns(loaded)
-    labels = data.target if loaded.config.task in ("auto", "classification") else ()
-    texts |= held_out.keys - {*data.target}
-    named = [*data.target, *data.columns, *data.drop, *(data.features or ())]
+    request, named = training_request(loaded, further)
     return read_table(
         _one_or_several(data.train),
         table_format(loaded),
-        texts=texts,
+        texts=request.written or (),
         named=named,
         store=store or StoreOptions(),
-        unwanted={name for name in data.drop if not is_telling(name)} - other_columns(loaded) - {*further},
-        spelled=labels,
+        unwanted=request.unwanted,
+        spelled=request.spelled,
     )
+
+
+def check_train_place(loaded: LoadedConfig) -> None:
+    """Raise ConfigError for a file of `data.train` that is not here but beside the config."""
+    _check_place(loaded, "data.train", loaded.config.data.train)
+
+
+def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple[Request, Sequence[str]]:
+    """What is wanted of the files of `data.train`, and the columns that somebody gave names to."""
+    data, held_out = loaded.config.data, holding_columns(loaded)
+    texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
+    texts |= held_out.keys - {*data.target}
+    labels = data.target if loaded.config.task in ("auto", "classification") else ()
+    unwanted = {name for name in data.drop if not is_telling(name)} - other_columns(loaded) - {*further}
+    request = Request(unwanted=frozenset(unwanted), written=frozenset(texts), spelled=frozenset(labels))
+    return request, [*data.target, *data.columns, *data.drop, *(data.features or ())]
 
 
 def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:

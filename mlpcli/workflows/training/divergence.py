@@ -11,8 +11,9 @@ from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState, fit
 from mlpcli.training.member import Member, NonFiniteLoss, TrainingSpec
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.sharded.inputs import sharded
+from mlpcli.workflows.training.fitting import trainer_of
 from mlpcli.workflows.training.initial_state import fresh_state
 
 # Inputs that are scaled stay far below.
@@ -35,7 +36,9 @@ def explain_divergence(
     text = f"training diverged at epoch {fault.epoch}: the {fault.where} loss is not finite. "
     if state.epoch:
         text += f"Best weights so far (epoch {state.best_epoch or state.epoch}) are in {partial}/. "
-    largest = float(np.abs(prepared.train.samples.X).max(initial=0.0))
+    samples = prepared.train.samples
+    there = sharded(samples)
+    largest = float(np.abs(samples.X).max(initial=0.0)) if there is None else there.largest
     if largest > LARGE_INPUT:
         return text + (
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
@@ -87,17 +90,15 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
     The course of the schedule is that of the whole training.
     """
     spec, members = _at_rate(prepared.spec, rate), [_member_at_rate(member, rate) for member in prepared.members]
-    n_members, n_threads = len(members), prepared.n_threads
     state = fresh_state(prepared)
     evaluator = Evaluator(prepared.networks, spec.loss, prepared.train.first(JUDGED_ROWS).samples)
     before = evaluator.run([member.flat for member in state.members])[0]
     end = perf_counter() + SECONDS
     try:
         with blas_threads(1):
-            make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
             for report in fit(
                 members, spec, prepared.train.samples, state, must_stop=lambda: must_stop() or perf_counter() > end,
-                n_threads=n_threads, make_trainer=make_trainer,
+                n_threads=prepared.n_threads, make_trainer=trainer_of(prepared),
             ):  # fmt: skip
                 if report.epoch >= epochs:
                     break

@@ -26,6 +26,7 @@ from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
+from mlpcli.workflows.sharded.inputs import sharded
 from mlpcli.workflows.training.calibrating import conformal_predictor_of, conformity_scores, quantile_of_loss
 from mlpcli.workflows.training.fitting import criterion_of, stop_reason
 from mlpcli.workflows.training.sittings import sitting_until, training_record
@@ -153,7 +154,8 @@ def _outputs(prepared: Prepared, part: Part, ensemble: Ensemble) -> NDArray[np.f
     if part is prepared.validation and prepared.folds is not None:
         outputs: NDArray[np.floating[Any]] = _unseen(prepared, part, prepared.folds, ensemble).mean(axis=0)
         return outputs
-    return ensemble.outputs(part.samples.X)
+    there = sharded(part.samples)
+    return ensemble.outputs(part.samples.X) if there is None else there.outputs(ensemble)
 
 
 def _unseen(prepared: Prepared, part: Part, folds: Rows, ensemble: Ensemble) -> NDArray[np.floating[Any]]:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mlpcli.training.ensemble import Evaluator
-from mlpcli.training.fit import EpochReport, Monitor, TrainingState, fit
+from mlpcli.training.fit import EpochReport, MakeTrainer, Monitor, TrainingState, fit
 from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.preparing.pace import judged_epochs
 from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
 from mlpcli.workflows.scoring.scores import Criterion
+from mlpcli.workflows.sharded.inputs import ShardedEvaluator, sharded
 from mlpcli.workflows.training.learning_curves import LearningCurves
 
 
@@ -20,11 +21,9 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
 
     To be called where BLAS has one thread.
     """
-    n_members, n_threads = len(prepared.networks), prepared.n_threads
-    make_trainer = trainer_maker(prepared.engine, n_members, n_threads)
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
-        must_stop, n_threads, make_trainer, LearningCurves(prepared),
+        must_stop, prepared.n_threads, trainer_of(prepared), LearningCurves(prepared),
     )  # fmt: skip
     while not stop_reason(prepared, state):
         if (report := next(reports, None)) is None:
@@ -32,10 +31,19 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
         yield report
 
 
+def trainer_of(prepared: Prepared) -> MakeTrainer:
+    """What makes the trainer of each member: of the engine, or rounds of a cluster."""
+    if (there := sharded(prepared.train.samples)) is not None:
+        return there.trainer
+    return trainer_maker(prepared.engine, len(prepared.networks), prepared.n_threads)
+
+
 def _evaluator(prepared: Prepared) -> Evaluator | None:
     validation = prepared.validation
     if validation is None:
         return None
+    if (there := sharded(validation.samples)) is not None:
+        return ShardedEvaluator(prepared.networks, prepared.spec.loss, validation.samples, there)
     return Evaluator(prepared.networks, prepared.spec.loss, validation.samples, prepared.folds)
 
 

@@ -1,0 +1,136 @@
+"""A training table on the workers of a cluster: each reads its shard, and a column is gathered when it is asked for."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlpcli.cluster.address import ClusterAddress
+from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.distant import DistantColumns
+from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
+from mlpcli.data.reading import faults
+from mlpcli.data.reading.faults import fault
+from mlpcli.data.reading.read import shown_together
+from mlpcli.data.reading.shards import (
+    ShardSummary,
+    TableFiles,
+    divide_files,
+    gathered,
+    global_rows,
+    joined_spellings,
+    mixed_columns,
+)
+from mlpcli.data.reading.sources import find_sources, sha256_together
+from mlpcli.data.table import Column, Rows, Table, TableFormat, row_dtype
+from mlpcli.workflows.preparing.tables import check_train_place, table_format, training_request
+from mlpcli.workflows.sharded.inputs import ShardedInputs
+from mlpcli.workflows.sharded.refusals import refuse_unsharded
+from mlpcli.workflows.sharded.shard import TrainingShard
+
+if TYPE_CHECKING:
+    from mlpcli.cluster.pool import ShardPool
+
+
+@contextmanager
+def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callable[[str], object]) -> Iterator[Table]:
+    """The table of `data.train`, a shard on each worker that is there now, for as long as the block runs.
+
+    The workers must see the files under the same paths. `note` hears of workers that are lost. Raises ConfigError for
+    what cannot be trained so, DataError as `read_table`, MlpError where the cluster is at fault.
+    """
+    from mlpcli.cluster.connection import connected
+    from mlpcli.cluster.pool import ShardPool, first_workers, speak_directly
+
+    refuse_unsharded(loaded)
+    files = files_of(loaded)
+    with loaded.naming("data.train"), connected(cluster.where, cluster.tls) as client, client.as_current():
+        n_shards = len(first_workers(client))
+        speak_directly(client)
+        rows, folder = divide_files(files.sources, n_shards), os.getcwd()
+        arguments = [(loaded, files, own, folder) for own in rows]
+        pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
+        yield read_shards(pool, files, loaded.config.data.train)
+
+
+def files_of(loaded: LoadedConfig) -> TableFiles:
+    """The files of `data.train`, and what is wanted of them."""
+    train = loaded.config.data.train
+    check_train_place(loaded)
+    request, named = training_request(loaded)
+    sources = find_sources(train)
+    name = sources[0].name if len(sources) == 1 else shown_together(train)
+    return TableFiles(sources, table_format(loaded), tuple(named), request, name)
+
+
+def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> Table:
+    """The table whose shards the objects of a pool are to read; raises DataError as `read_table`."""
+    expected: list[Any] = [None] * pool.n_shards  # known once all have read: who reads again must find the same
+    summaries: list[ShardSummary] = pool.tell("rows", "read", lambda shard: (expected[shard],))
+    expected[:] = [summary.fingerprint for summary in summaries]
+    if not any(summary.pieces for summary in summaries):
+        raise fault(files.sources[0].name, None, faults.HEADER_ONLY)
+    if mixed := mixed_columns(summaries):
+        pool.tell("texts", "read_again", lambda shard: (mixed,))
+    names, format = next(summary.first for summary in summaries if summary.first is not None)
+    hashes = {number: own for summary in summaries for number, own in summary.hashes.items()}
+    notes = {number: own for summary in summaries for number, own in summary.notes.items()}
+    known = mixed.union(*(summary.kinds for summary in summaries))
+    rows = global_rows(summaries)
+    columns = ShardedColumns(pool, [name for name in names if name in known], rows, names, format)
+    return Table(
+        columns,
+        sum(map(len, rows)),
+        files.name,
+        names,
+        format,
+        columns.where,
+        sha256_together([hashes[number] for number in sorted(hashes)]),
+        tuple(dict.fromkeys(note for number in sorted(notes) for note in notes[number])),
+        spellings=joined_spellings(summaries),
+    )
+
+
+class ShardedColumns(DistantColumns):
+    """The columns of the shards; `rows` are the numbers that the rows of each have in the table."""
+
+    def __init__(
+        self,
+        pool: "ShardPool",
+        names: Sequence[str],
+        rows: Sequence[Rows],
+        column_names: tuple[str, ...],
+        format: TableFormat,
+    ) -> None:
+        super().__init__(names)
+        self._pool, self._rows, self._column_names, self._format = pool, rows, column_names, format
+        self._n_parts = 0
+        n_rows = sum(map(len, rows))
+        self._owner = np.empty(n_rows, np.min_scalar_type(pool.n_shards))
+        self._place = np.empty(n_rows, row_dtype(n_rows))
+        for shard, own in enumerate(rows):
+            self._owner[own], self._place[own] = shard, np.arange(len(own))
+
+    def fetch(self, name: str) -> Column:
+        """See `DistantColumns`."""
+        return gathered(self._pool.call("column", lambda shard: (name,)), self._rows, name)
+
+    def where(self, row: int) -> str:
+        """The place of a row in its file."""
+        (place,) = self._pool.call("where", lambda shard: (int(self._place[row]),), [int(self._owner[row])])
+        return str(place)
+
+    def inputs(self, preprocessor: Preprocessor, rows: Rows, dtype: Any) -> tuple[Any, TransformCounts]:
+        """See `DistantColumns`."""
+        self._n_parts += 1
+        part, owner, format = f"part-{self._n_parts}", self._owner[rows], self._format
+        own_rows = [self._place[rows[np.flatnonzero(owner == shard)]] for shard in range(self._pool.n_shards)]
+        counts = self._pool.tell(
+            part,
+            "make_inputs",
+            lambda shard: (part, preprocessor, own_rows[shard], str(dtype), format, self._column_names),
+        )
+        n_in = len(preprocessor.feature_names)
+        return ShardedInputs(self._pool, part, owner, n_in, np.dtype(dtype)), sum(counts, TransformCounts({}, {}))

@@ -1,0 +1,147 @@
+"""One network trained by real worker processes: the same as here, whoever dies, and no wait is without end."""
+
+import os
+import signal
+import time
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra cluster is not installed")
+
+import numpy as np
+from distributed import LocalCluster
+
+from mlpcli.cluster import connection, pool, tasks
+from mlpcli.storage.model_file import load_model
+from mlpcli.workflows.sharded.rounds import RoundTrainer
+from tests.program import DATA, done, mlp, write_config
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its own sockets as it likes
+
+LOCAL = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "host": "127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=2, **LOCAL) as found:
+        yield found
+
+
+@pytest.fixture
+def config(folder):
+    """The penguins in three files."""
+    head, *rows = (DATA / "penguins.csv").read_text().splitlines()
+    for number, (begin, end) in enumerate([(0, 30), (30, 250), (250, 344)]):
+        (folder / f"part-{number}.csv").write_text("\n".join([head, *rows[begin:end]]) + "\n")
+    training = {"epochs": 2, "batch_size": 70, "dtype": "float64", "early_stopping": {"patience": 9}}
+    data = {"train": "part-*.csv", "target": "species"}
+    return write_config(folder / "penguins.yaml", data, training, model={"dropout": 0.1})
+
+
+def assert_like(there, here):
+    one, other = (load_model(str(path)) for path in (there, here))
+    for name, values in other.preprocessor.state.items():
+        assert values.tobytes() == one.preprocessor.state[name].tobytes(), name
+    np.testing.assert_allclose(one.ensemble.flats[0], other.ensemble.flats[0], rtol=1e-9, atol=1e-12)
+
+
+def killing(monkeypatch, act, at_step=3):
+    """Have `act(pool)` called before one of the rounds."""
+    ask, n_asked = RoundTrainer._sum_gradients, 0
+
+    def asked(self, *arguments):
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked == at_step:
+            act(self._pool)
+        return ask(self, *arguments)
+
+    monkeypatch.setattr(RoundTrainer, "_sum_gradients", asked)
+
+
+def test_a_cluster_trains_as_this_machine_does_and_what_it_trains_predicts(config, cluster):
+    here = done("train", config, "-o", "here")
+    there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
+    assert_like("there/weights.npz", "here/weights.npz")
+    assert "engine    cluster: 2 shards" in there.stderr
+    assert there.stdout.splitlines()[:5] == here.stdout.splitlines()[:5]
+    answers = [done("predict", f"{name}/weights.npz", "part-1.csv").stdout for name in ("here", "there")]
+    assert answers[0] == answers[1] != ""
+    ended = mlp("repro", "there/weights.npz")
+    assert (ended.code, "rounds its sums otherwise" in ended.stderr) == (2, True)
+
+
+def test_a_worker_that_is_killed_costs_time_only(config, cluster, monkeypatch):
+    done("train", config, "-o", "here")
+
+    def kill(shards):
+        pid = int(cluster.scheduler.workers[shards.workers[0]].name in cluster.workers) and next(
+            nanny.pid for nanny in cluster.workers.values() if nanny.worker_address == shards.workers[0]
+        )
+        os.kill(pid, signal.SIGKILL)
+
+    killing(monkeypatch, kill)
+    there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
+    assert "is lost: its rows (shard 1) are read by another" in there.stderr
+    assert_like("there/weights.npz", "here/weights.npz")
+
+
+def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on_here_or_there(
+    config, cluster, monkeypatch
+):
+    done("train", config, "-o", "here")
+    monkeypatch.setattr(tasks, "ANSWER_SECONDS", 5.0)
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 5.0)
+    own = LocalCluster(n_workers=1, **LOCAL)
+    with monkeypatch.context() as patched:
+        killing(patched, lambda shards: own.close(), at_step=6)  # in the second epoch
+        ended = mlp("train", config, "-o", "there", "--cluster", own.scheduler_address)
+    assert ended.code == 3
+    last = ended.stderr.splitlines()[-1]
+    assert "the scheduler of the cluster is gone. interrupted after epoch 1." in last
+    assert "--resume --cluster tcp://" in last
+    done("train", config, "-o", "there", "--resume", "--cluster", cluster.scheduler_address)
+    assert_like("there/weights.npz", "here/weights.npz")
+
+
+def test_a_cluster_without_workers_is_waited_for_a_while_only(config, monkeypatch):
+    monkeypatch.setattr(pool, "ALONE_SECONDS", 0.5)
+    started = time.monotonic()
+    with LocalCluster(n_workers=0, **LOCAL) as empty:
+        ended = mlp("train", config, "-o", "there", "--cluster", empty.scheduler_address)
+    assert (ended.code, "has had no worker for 0.5 s" in ended.stderr) == (3, True)
+    assert time.monotonic() - started < 60
+
+
+def test_a_worker_that_is_too_slow_is_lost(config, cluster, monkeypatch):
+    """A stopped process neither answers nor leaves the cluster: only the limit of a round ends the wait."""
+    done("train", config, "-o", "here")
+    stopped = []
+
+    def stop(shards):
+        pid = next(nanny.pid for nanny in cluster.workers.values() if nanny.worker_address == shards.workers[0])
+        stopped.append(pid)
+        os.kill(pid, signal.SIGSTOP)
+
+    monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LEAST_SECONDS", 1.0)
+    monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LONGER", 2.0)
+    killing(monkeypatch, stop)
+    try:
+        there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert "is lost" in there.stderr
+    assert_like("there/weights.npz", "here/weights.npz")
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error_before_anything_is_written(config, folder, monkeypatch):
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
+    ended = mlp("train", config, "-o", "there", "--cluster", "tcp://127.0.0.1:9")
+    assert (ended.code, "no scheduler answers" in ended.stderr) == (2, True)
+    assert not (folder / "there.partial").exists()
+
+
+def test_going_on_from_a_model_is_refused(config, iris):
+    ended = mlp("train", config, "--from", iris, "--cluster", "local:1")
+    assert (ended.code, "is not trained on by a cluster" in ended.stderr) == (2, True)

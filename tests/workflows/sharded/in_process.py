@@ -1,0 +1,52 @@
+"""Shards in this process: what a cluster computes, without one."""
+
+import os
+
+from mlpcli.data.reading.shards import divide_files
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.sharded.shard import TrainingShard
+from mlpcli.workflows.sharded.table import files_of, read_shards
+from mlpcli.workflows.training.finalize import finalize
+from mlpcli.workflows.training.fitting import epochs
+from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.on_shards import on_shards
+
+
+class Pool:
+    """As `ShardPool`; after `lose`, a shard is made and told again."""
+
+    def __init__(self, make, arguments, n_shards):
+        self.n_shards, self._make, self._arguments = n_shards, make, arguments
+        self._told, self._objects = {}, [make(*arguments(shard)) for shard in range(n_shards)]
+
+    def tell(self, topic, method, arguments):
+        found = self.call(method, arguments)
+        self._told[topic] = (method, arguments)
+        return found
+
+    def call(self, method, arguments, only=None, most_seconds=None):
+        numbers = range(self.n_shards) if only is None else only
+        return [getattr(self._objects[shard], method)(*arguments(shard)) for shard in numbers]
+
+    def lose(self, shard):
+        self._objects[shard] = self._make(*self._arguments(shard))
+        for method, arguments in self._told.values():
+            getattr(self._objects[shard], method)(*arguments(shard))
+
+
+def sharded_table(loaded, n_shards):
+    files = files_of(loaded)
+    rows = divide_files(files.sources, n_shards)
+    pool = Pool(TrainingShard, lambda shard: (loaded, files, rows[shard], os.getcwd()), n_shards)
+    return read_shards(pool, files, loaded.config.data.train), pool
+
+
+def trained(prepared, state=None):
+    """The outcome of a training, and its reports."""
+    state = state or fresh_state(prepared)
+    reports = list(epochs(prepared, state, lambda: False))
+    return finalize(prepared, state), reports
+
+
+def trained_on_shards(loaded, n_shards):
+    return trained(on_shards(prepare(loaded, sharded_table(loaded, n_shards)[0])))

@@ -1,0 +1,166 @@
+"""A training on shards is that of one machine, but for how sums are rounded."""
+
+import numpy as np
+import pytest
+
+from mlpcli.config.loading import load_config
+from mlpcli.data.reading.read import read_table
+from mlpcli.errors import ConfigError, DataError, MlpError
+from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.sharded.refusals import refuse_unsharded
+from mlpcli.workflows.training.on_shards import on_shards
+from tests.program import DATA, write_config
+from tests.workflows.sharded.in_process import sharded_table, trained, trained_on_shards
+
+TRAINING = {"epochs": 2, "batch_size": 50, "dtype": "float64", "optimizer": "adam"}
+
+
+@pytest.fixture
+def penguins(folder):
+    """The penguins in five files of uneven length."""
+    head, *rows = (DATA / "penguins.csv").read_text().splitlines()
+    for number, (begin, end) in enumerate([(0, 3), (3, 140), (140, 141), (141, 300), (300, 344)]):
+        (folder / f"part-{number}.csv").write_text("\n".join([head, *rows[begin:end]]) + "\n")
+    return folder
+
+
+def config_of(folder, training=TRAINING, data=(), **sections):
+    data = {"train": "part-*.csv", "target": "species", **dict(data)}
+    return load_config(str(write_config(folder / "config.yaml", data, training, **sections)))
+
+
+def assert_same(one, other, tolerance=1e-9):
+    """The same preprocessing to the bit; weights, losses and scores up to rounding."""
+    (outcome, reports), (expected, others) = one, other
+    for name, values in expected.model.preprocessor.state.items():
+        assert values.tobytes() == outcome.model.preprocessor.state[name].tobytes(), name
+    for left, right in zip(outcome.model.ensemble.flats, expected.model.ensemble.flats, strict=True):
+        np.testing.assert_allclose(left, right, rtol=tolerance, atol=tolerance)
+    assert outcome.model.reference == expected.model.reference
+    assert outcome.model.trained_rows == expected.model.trained_rows
+    assert outcome.model.target == expected.model.target
+    for part, scores in expected.scores.items():
+        assert outcome.scores[part] == pytest.approx(scores, rel=1e-6, abs=1e-6, nan_ok=True), part
+    assert len(reports) == len(others)
+    for left, right in zip(reports, others, strict=True):
+        for name in ("train_loss", "validation_loss", "score"):
+            there, here = getattr(left, name), getattr(right, name)
+            assert there is here is None or there == pytest.approx(here, rel=1e-8), name
+
+
+RECIPES = {
+    "plain": {},
+    "schedule and early stopping": {
+        "training": {**TRAINING, "schedule": {"name": "cosine", "warmup": 0.5}, "early_stopping": {"patience": 3}},
+    },
+    "dropout, averaging, clipping": {
+        "training": {**TRAINING, "averaging": "ema", "gradient_clip": 0.1, "early_stopping": {"patience": 3}},
+        "model": {"layers": ["auto", 9, 7, "auto"], "dropout": 0.3},
+    },
+    "class weights and a weight": {
+        "training": {**TRAINING, "class_weights": "balanced"},
+        "data": {"weight": "year"},
+    },
+    "quantiles, indicators and bins": {
+        "preprocess": {"numeric": "quantile", "missing": {"name": "median", "flag": True}},
+        "training": TRAINING,
+    },
+    "an ensemble on bootstrap rows": {"model": {"members": {"count": 2, "rows": "bootstrap"}}},
+    "regression by groups": {"data": {"target": "body_mass_g", "validation": {"group": "island", "fraction": 0.3}}},
+    "no validation rows": {"data": {"validation": 0}},
+    "normalized layers that fall back": {
+        "model": {"layers": ["auto", 8, 8, "auto"], "layer_norm": True, "residual": True}
+    },
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_any_recipe_is_trained_on_shards_as_on_one_machine(penguins, name):
+    loaded = config_of(penguins, **RECIPES[name])
+    assert_same(trained_on_shards(loaded, 3), trained(prepare(loaded)))
+
+
+@pytest.mark.parametrize("n_shards", [1, 2, 7])
+def test_any_number_of_shards_gives_the_same_training(penguins, n_shards):
+    """Seven shards of five files are stretches of each."""
+    loaded = config_of(penguins)
+    assert_same(trained_on_shards(loaded, n_shards), trained(prepare(loaded)))
+
+
+def test_one_shard_gives_the_same_bits(penguins):
+    loaded = config_of(penguins, training={**TRAINING, "engine": "numpy"}, model={"dropout": 0.2})
+    one, other = trained_on_shards(loaded, 1)[0], trained(prepare(loaded))[0]
+    assert one.model.ensemble.flats[0].tobytes() == other.model.ensemble.flats[0].tobytes()
+
+
+@pytest.mark.parametrize("n_shards", [2, 8])
+def test_a_gathered_table_is_the_table_that_is_read(penguins, n_shards):
+    """Also where a column is numbers in one file and texts in another, and where its levels begin elsewhere."""
+    text = (penguins / "part-3.csv").read_text()
+    (penguins / "part-3.csv").write_text(text.replace("2007", "MMVII", 1))
+    table, (found, _) = read_table("part-*.csv"), sharded_table(config_of(penguins), n_shards)
+    assert (found.n_rows, found.names, found.sha256) == (table.n_rows, table.names, table.sha256)
+    assert (found.format, found.notes, found.name) == (table.format, table.notes, table.name)
+    for name, column in table.columns.items():
+        other = found.columns[name]
+        assert type(other) is type(column)
+        values = [getattr(one, "codes", getattr(one, "values", None)) for one in (column, other)]
+        np.testing.assert_array_equal(*values)
+        assert getattr(other, "levels", ()) == getattr(column, "levels", ())
+    assert [found.where(row) for row in (0, 3, 141, 343)] == [table.where(row) for row in (0, 3, 141, 343)]
+
+
+def test_a_shard_that_is_lost_changes_no_bit(penguins):
+    loaded = config_of(penguins, model={"dropout": 0.2})
+    outcome = trained_on_shards(loaded, 3)[0]
+    table, pool = sharded_table(loaded, 3)
+    prepared = on_shards(prepare(loaded, table))
+    call, n_calls = pool.call, 0
+
+    def losing(*arguments, **others):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls % 5 == 0:
+            pool.lose(n_calls // 5 % 3)
+        return call(*arguments, **others)
+
+    pool.call = losing
+    again = trained(prepared)[0]
+    assert n_calls > 20
+    assert again.model.ensemble.flats[0].tobytes() == outcome.model.ensemble.flats[0].tobytes()
+    assert again.scores == outcome.scores
+
+
+def test_a_shard_that_reads_other_rows_than_before_is_refused(penguins):
+    pool = sharded_table(config_of(penguins), 1)[1]
+    (penguins / "part-3.csv").write_text((penguins / "part-3.csv").read_text().replace("Biscoe", "Dream"))
+    with pytest.raises(DataError, match="was changed while it was trained on"):
+        pool.lose(0)
+
+
+def test_a_cell_at_fault_is_named_as_on_one_machine(penguins):
+    (penguins / "part-4.csv").write_text((penguins / "part-4.csv").read_text().replace(",2009", ",20x9", 1))
+    loaded = config_of(penguins, data={"columns": {"year": "number"}})
+    with pytest.raises(DataError) as here:
+        prepare(loaded)
+    with pytest.raises(DataError) as there:
+        prepare(loaded, sharded_table(loaded, 3)[0])
+    assert str(there.value) == str(here.value)
+    assert "part-4.csv:" in str(here.value)
+
+
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        (
+            {"data": {"validation": None}, "model": {"members": {"count": 4, "rows": "folds"}}},
+            "folds are not trained on a cluster",
+        ),
+        ({"training": {"engine": "compiled"}}, "a cluster trains with NumPy"),
+        ({"data": {"train": "-"}}, "cannot read standard input"),
+    ],
+)
+def test_what_cannot_be_trained_on_shards_is_refused_by_name(penguins, sections, fault):
+    with pytest.raises(MlpError, match=fault) as found:
+        refuse_unsharded(config_of(penguins, **sections))
+    assert isinstance(found.value, ConfigError) or sections["data"]["train"] == "-"
