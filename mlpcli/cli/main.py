@@ -1,7 +1,7 @@
 """The program `mlp`: its verbs, and how it ends.
 
-Exit codes: 0 done, 1 a gate failed, 2 wrong input, 3 training diverged, 130 and 143 interrupted, 141 the reader of our
-output closed the pipe, 70 a bug in mlpcli: the only case that shows a traceback.
+Exit codes: 0 done, 1 a gate failed, 2 wrong input, 3 a training that cannot go on, 130 and 143 interrupted, 141 the
+reader of our output closed the pipe, 70 a bug in mlpcli: the only case that shows a traceback.
 """
 
 import atexit

@@ -44,7 +44,8 @@ EXIT_CODES = {
         "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes, data that drifted."
     ),
     MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
-    Diverged.exit_code: "The training diverged: the loss is not finite. The best weights so far are kept.",
+    Diverged.exit_code: "The training diverged (the loss is not finite; the best weights so far are kept), or its "
+    "cluster is gone (a checkpoint is kept).",
     BUG: "A bug in mlpcli. The only case with a traceback.",
     Interrupted("").exit_code: "Interrupted by Ctrl-C. A training has saved a checkpoint and shows how to resume.",
     CLOSED_PIPE: "The reader of the output has closed the pipe, as `head` does.",

@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "1916afe26c912357"
+SOURCES = "05d8ad1c0772d687"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

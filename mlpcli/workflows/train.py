@@ -179,7 +179,7 @@ def _train(
             raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.was_asked)) from fault
         except ClusterLost as fault:
             journal.keep(state)
-            raise ClusterLost(f"{fault} {_interruption(state, run.partial, resume_command)}") from fault
+            raise ClusterLost(f"{fault} {_kept(state, run.partial, resume_command)}") from fault
         except Exception:  # the terminal is gone, memory is short, or a bug: the state is that of the last whole epoch
             with suppress(OutputError, MemoryError):
                 journal.keep(state)
@@ -225,7 +225,7 @@ def _scored(
         raise Interrupted(_unscored(journal.run.partial, resume_command), interruption.exit_code) from None
     except ClusterLost as fault:
         journal.keep(state)
-        raise ClusterLost(f"{fault} {_unscored(journal.run.partial, resume_command)}") from fault
+        raise ClusterLost(f"{fault} {_kept(state, journal.run.partial, resume_command)}") from fault
 
 
 def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:
@@ -235,6 +235,12 @@ def _interruption(state: TrainingState, partial: str, resume_command: str) -> st
         f"interrupted after epoch {state.epoch}. The best weights so far (epoch {state.best_epoch or state.epoch}) "
         f"and a checkpoint are in {partial}/.{_how_to_resume(resume_command)}"
     )
+
+
+def _kept(state: TrainingState, partial: str, resume_command: str) -> str:
+    if not state.epoch:
+        return "No epoch was done: there is nothing to resume."
+    return f"A checkpoint of epoch {state.epoch} is in {partial}/.{_how_to_resume(resume_command)}"
 
 
 def _unscored(partial: str, resume_command: str) -> str:

@@ -45,6 +45,10 @@ def assert_like(there, here):
     np.testing.assert_allclose(one.ensemble.flats[0], other.ensemble.flats[0], rtol=1e-9, atol=1e-12)
 
 
+def pid_of(cluster, address):
+    return next(nanny.pid for nanny in cluster.workers.values() if nanny.worker_address == address)
+
+
 def killing(monkeypatch, act, at_step=3):
     """Have `act(pool)` called before one of the rounds."""
     ask, n_asked = RoundTrainer._sum_gradients, 0
@@ -75,10 +79,7 @@ def test_a_worker_that_is_killed_costs_time_only(config, cluster, monkeypatch):
     done("train", config, "-o", "here")
 
     def kill(shards):
-        pid = int(cluster.scheduler.workers[shards.workers[0]].name in cluster.workers) and next(
-            nanny.pid for nanny in cluster.workers.values() if nanny.worker_address == shards.workers[0]
-        )
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid_of(cluster, shards.workers[0]), signal.SIGKILL)
 
     killing(monkeypatch, kill)
     there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
@@ -98,7 +99,7 @@ def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on
         ended = mlp("train", config, "-o", "there", "--cluster", own.scheduler_address)
     assert ended.code == 3
     last = ended.stderr.splitlines()[-1]
-    assert "the scheduler of the cluster is gone. interrupted after epoch 1." in last
+    assert "the scheduler of the cluster is gone. A checkpoint of epoch 1 is in there.partial/." in last
     assert "--resume --cluster tcp://" in last
     done("train", config, "-o", "there", "--resume", "--cluster", cluster.scheduler_address)
     assert_like("there/weights.npz", "here/weights.npz")
@@ -119,9 +120,8 @@ def test_a_worker_that_is_too_slow_is_lost(config, cluster, monkeypatch):
     stopped = []
 
     def stop(shards):
-        pid = next(nanny.pid for nanny in cluster.workers.values() if nanny.worker_address == shards.workers[0])
-        stopped.append(pid)
-        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid_of(cluster, shards.workers[0]))
+        os.kill(stopped[0], signal.SIGSTOP)
 
     monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LEAST_SECONDS", 1.0)
     monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LONGER", 2.0)
