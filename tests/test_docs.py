@@ -30,7 +30,7 @@ from mlpcli.workflows.scoring.main_metrics import MAIN_METRICS
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 MAIN_COMMAND = "python3 -m venv .venv && . .venv/bin/activate && pip install . && mlp train configs/penguins.yaml"
 TEST_COMMAND = (
