@@ -12,6 +12,9 @@ from mlpcli.errors import MlpError
 
 CONNECT_SECONDS = 15.0  # for a scheduler to answer
 CLOSE_SECONDS = 10.0
+# A free port that only this machine reaches: without an address Dask serves its pages to the network at its fixed port,
+# and two clusters of one machine meet there.
+PAGES = "127.0.0.1:0"
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
         return
     try:
         cluster = LocalCluster(
-            n_workers=int(local[1]), threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+            n_workers=int(local[1]), threads_per_worker=1, processes=True, dashboard_address=PAGES, host="127.0.0.1"
         )
     except (OSError, TimeoutError, RuntimeError) as error:
         raise MlpError(f"--cluster {where}: its processes do not start ({error}).") from error

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its o
 @pytest.fixture(scope="module")
 def cluster():
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     ) as found:
         yield found
 
@@ -112,7 +114,9 @@ def test_what_runs_is_left_when_asked_to_stop(cluster):
 
 def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):
     monkeypatch.setattr(tasks, "ANSWER_SECONDS", 5.0)
-    own = LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1")
+    own = LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+    )
     found = Tasks(500)
 
     def leave():
@@ -128,6 +132,15 @@ def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):
             run_on_cluster(client, until_told, None, found, leave)
     finally:
         own.close()
+
+
+@pytest.mark.filterwarnings("error:Port")
+def test_what_stands_at_the_port_of_dasks_pages_is_no_matter():
+    with socket.socket() as taken, suppress(OSError):
+        taken.bind(("0.0.0.0", 8787))
+        taken.listen()
+        with connected("local:1") as client:
+            assert len(client.scheduler_info()["workers"]) == 1
 
 
 @pytest.mark.parametrize("where", ["local", "local:0", "here", "tcp://host", "http://host:80", "local:2x"])

@@ -18,7 +18,7 @@ from tests.program import DATA, done, mlp, write_config
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its own sockets as it likes
 
-LOCAL = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "host": "127.0.0.1"}
+LOCAL = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
 
 
 @pytest.fixture(scope="module")
