@@ -74,4 +74,4 @@ def test_the_site_is_built_loads_nothing_and_a_broken_link_ends_the_build(tmp_pa
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert ended.returncode != 0
-    assert "no-such-verb" in ended.stdout + ended.stderr
+    assert "anchor does not exist" in ended.stdout + ended.stderr
