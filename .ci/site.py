@@ -6,7 +6,6 @@ another kind that a page links to becomes a page that shows it, and a folder one
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,8 @@ LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".py": "python", ".json": "json"}
 def lay_pages(folder: Path) -> None:
     """Write pages/ and zensical.toml into a folder; raises FileNotFoundError for a link that leads nowhere."""
     pages = folder / "pages"
-    shutil.copy(ROOT / ".ci" / "zensical.toml", folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "zensical.toml").write_text(navigation(), "utf-8")
     waiting = [ROOT / name for name in PAGES] + sorted((ROOT / "docs").rglob("*.md"))
     laid: set[Path] = set()
     while waiting:
@@ -34,6 +34,15 @@ def lay_pages(folder: Path) -> None:
         text, linked = with_pages(source) if source.suffix == ".md" else (shown(source), [])
         place.write_text(text, "utf-8")
         waiting += linked
+
+
+def navigation() -> str:
+    """The text of zensical.toml; pages of docs/ that it does not name stand at the end of the guide."""
+    text = (ROOT / ".ci" / "zensical.toml").read_text("utf-8")
+    pages = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+    further = "".join(f'    "{page}",\n' for page in pages if f'"{page}"' not in text)
+    guide = text.index("  ] },\n", text.index('{ "Guide" = ['))
+    return text[:guide] + further + text[guide:]
 
 
 def page_of(path: Path) -> Path:

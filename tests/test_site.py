@@ -10,8 +10,6 @@ import pytest
 
 from tests.program import ROOT
 
-SITE = tomllib.loads((ROOT / ".ci" / "zensical.toml").read_text("utf-8"))["project"]
-
 
 def lay(folder):
     return subprocess.run(
@@ -19,15 +17,20 @@ def lay(folder):
     )
 
 
-def places(entries):
+def named_in(folder):
     """The pages that the navigation names."""
+    return list(places(tomllib.loads((folder / "zensical.toml").read_text("utf-8"))["project"]["nav"]))
+
+
+def places(entries):
     for entry in entries:
         for value in entry.values() if isinstance(entry, dict) else [entry]:
             yield from places(value) if isinstance(value, list) else [value]
 
 
-def test_every_page_is_in_the_navigation_once():
-    named = list(places(SITE["nav"]))
+def test_every_page_is_in_the_navigation_once(tmp_path):
+    assert lay(tmp_path).returncode == 0
+    named = named_in(tmp_path)
     written = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
     assert written <= set(named)
     assert len(named) == len(set(named))
@@ -36,7 +39,7 @@ def test_every_page_is_in_the_navigation_once():
 def test_what_a_page_links_to_is_a_page_and_links_lead_to_it(tmp_path):
     assert lay(tmp_path).returncode == 0
     pages = tmp_path / "pages"
-    assert all((pages / place).is_file() for place in places(SITE["nav"]))
+    assert all((pages / place).is_file() for place in named_in(tmp_path))
     assert "](../action.yml.md)" in (pages / "docs" / "packaging.md").read_text("utf-8")
     assert (ROOT / "action.yml").read_text("utf-8").strip() in (pages / "action.yml.md").read_text("utf-8")
     configs = (pages / "configs" / "README.md").read_text("utf-8")
