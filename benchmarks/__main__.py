@@ -22,6 +22,7 @@ NAMES = [
     "doctor",
     "search",
     "cv",
+    "cluster",
     "intervals",
 ]
 
@@ -83,6 +84,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import crossing
 
             return crossing.run(asked.quick)
+        case "cluster":
+            from benchmarks import clustering
+
+            return clustering.run(asked.quick, asked.only)
         case "drift":
             from benchmarks import drift
 

@@ -15,6 +15,8 @@ CLOSE_SECONDS = 10.0
 # A free port that only this machine reaches: without an address Dask serves its pages to the network at its fixed port,
 # and two clusters of one machine meet there.
 PAGES = "127.0.0.1:0"
+# A worker would look at the stack of each of its threads a hundred times a second.
+NO_PROFILE = {"distributed.worker.profile.enabled": False}
 
 
 @contextmanager
@@ -32,7 +34,12 @@ def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
         return
     try:
         cluster = LocalCluster(
-            n_workers=int(local[1]), threads_per_worker=1, processes=True, dashboard_address=PAGES, host="127.0.0.1"
+            n_workers=int(local[1]),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=PAGES,
+            host="127.0.0.1",
+            config=NO_PROFILE,
         )
     except (OSError, TimeoutError, RuntimeError) as error:
         raise MlpError(f"--cluster {where}: its processes do not start ({error}).") from error

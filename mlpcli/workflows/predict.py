@@ -19,9 +19,7 @@ from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
-from mlpcli.workflows.predicting.on_cluster import gather_from_cluster
-
-KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
+from mlpcli.workflows.predicting.on_cluster import KEPT_MEMORY, gather_from_cluster
 
 
 @dataclass(frozen=True)

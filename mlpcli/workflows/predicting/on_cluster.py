@@ -9,10 +9,13 @@ from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.reading.sources import find_sources
 from mlpcli.data.writing.table_writers import writer_for
 from mlpcli.errors import MlpError
+from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
+
+KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,12 @@ def files_for_workers(source: str) -> tuple[str, ...]:
     return files
 
 
-def go_to(folder: str) -> None:
-    """Take relative paths as the command does; where a worker has no such folder, absolute ones may be there."""
+def begin_file(folder: str) -> None:
+    """Have a worker take relative paths as the command does, and keep freed memory, which Dask has it give back.
+
+    Where it has no such folder, absolute paths may be there.
+    """
+    keep_freed_memory(KEPT_MEMORY)
     with suppress(OSError):
         os.chdir(folder)
 
@@ -61,7 +68,7 @@ def gather_from_cluster(
 
 def answer_file(setup: AnswerSetup, number: int, report: Callable[..., bool]) -> list[Chunk]:
     """The answers to one of the files, on a worker."""
-    go_to(setup.folder)
+    begin_file(setup.folder)
     level = setup.request.level
     conformal = None if level is None else ConformalPredictor(setup.model, level)
     writer = writer_for(setup.path)

@@ -21,7 +21,7 @@ from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
-from mlpcli.workflows.predicting.on_cluster import files_for_workers, go_to
+from mlpcli.workflows.predicting.on_cluster import begin_file, files_for_workers
 from mlpcli.workflows.reading import cast_scored, read_columns, sound_weights
 from mlpcli.workflows.scoring.answered import AnsweredRows, answer_rows, together
 
@@ -84,7 +84,7 @@ def scored_setup(
 
 def answer_scored_file(setup: ScoredSetup, number: int, report: Callable[..., bool]) -> AnsweredFile:
     """Read and answer one of the files, on a worker; raises DataError as scoring it here would."""
-    go_to(setup.folder)
+    begin_file(setup.folder)
     model = setup.model
     as_read = read_columns(setup.files, setup.format, model.schemas, setup.by, number)
     names = [*model.target.names, *([model.weight_column] if model.weight_column else []), *setup.by]
