@@ -38,7 +38,8 @@ def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
     return ClusterAddress(cluster, TlsFiles(*files))
 
 
-def cluster_words(cluster: str, security: str) -> list[str]:
+def cluster_words(cluster: str, security: str, local_steps: int | None = None) -> list[str]:
     """The options again."""
     found = ["--cluster", cluster] if cluster else []
+    found += [] if local_steps is None else ["--local-steps", str(local_steps)]
     return found + (["--cluster-security", security] if security else [])

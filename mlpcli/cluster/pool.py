@@ -19,6 +19,7 @@ from mlpcli.errors import ClusterLost
 
 # Workers that may be lost with the same shard, one after the other, before it is taken to be too much for any.
 MOST_DEATHS = 3
+START_SECONDS = 120.0  # for a worker to import what it needs
 REACH_SECONDS = 5.0  # to find out whether the workers can be reached from here
 Arguments = Callable[[int], tuple[Any, ...]]  # of the shard of a number
 
@@ -108,6 +109,20 @@ class ShardPool:
                     waiting[number] = self._started(number, method, arguments)
         return [results[number] for number in numbers]
 
+    def rebalance(self) -> None:
+        """Move shards from crowded workers to those that came since; they are made there when they are next called."""
+        while True:
+            crowded = max(self._shards, key=lambda shard: self._load(shard.worker))
+            free = [name for name in self._workers() if name not in self._shunned]
+            least = min((self._load(name) for name in free), default=0)
+            if crowded.actor is None or self._load(crowded.worker) - least < 2:
+                return
+            crowded.actor, crowded.made = None, []
+
+    def _load(self, worker: str) -> int:
+        """Objects on a worker."""
+        return sum(shard.worker == worker and shard.actor is not None for shard in self._shards)
+
     def _started(self, number: int, method: str, arguments: Arguments) -> Any:
         """The future of a call; makes the object first where there is none."""
         shard = self._shards[number]
@@ -127,7 +142,7 @@ class ShardPool:
             Host, self._make, self._arguments(shard.number), actor=True, workers=[worker], pure=False, key=name
         )
         shard.worker, shard.made = worker, [future]
-        shard.actor = self._waited(worker, lambda seconds: future.result(timeout=seconds), ANSWER_SECONDS)
+        shard.actor = self._waited(worker, lambda seconds: future.result(timeout=seconds), START_SECONDS)
         for method, arguments in list(self._told.values()):
             self._answer(shard, _calling(shard.actor, method, arguments(shard.number)), None)
 
@@ -169,8 +184,7 @@ class ShardPool:
             if monotonic() - started > ALONE_SECONDS:
                 raise no_worker()
             sleep(TICK)
-        loads = {name: sum(shard.worker == name for shard in self._shards if shard.actor) for name in found}
-        return min(found, key=lambda name: (loads[name] / max(self._live[name], 1), name))
+        return min(found, key=lambda name: (self._load(name), name))
 
     def _workers(self) -> Mapping[str, int]:
         """Threads of each live worker, asked now and then; raises ClusterLost where the scheduler is gone."""

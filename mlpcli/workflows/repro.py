@@ -19,7 +19,7 @@ from mlpcli.workflows.train import Observer
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.on_shards import CLUSTER
+from mlpcli.workflows.training.on_shards import is_of_cluster
 from mlpcli.workflows.training.sittings import sitting_until
 
 
@@ -57,7 +57,7 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     record = require_record(weights, model)
     if "from" in record:
         raise ModelFileError(f"{weights}: was trained on from another model, so that its record cannot repeat it.")
-    if any(sitting.get("engine") == CLUSTER for sitting in record.get("sittings") or ()):
+    if any(is_of_cluster(sitting.get("engine", "")) for sitting in record.get("sittings") or ()):
         raise ModelFileError(
             f"{weights}: was trained on a cluster, which rounds its sums otherwise: this machine cannot give its bytes."
         )

@@ -24,6 +24,7 @@ from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.row_warnings import rarest_class
 from mlpcli.workflows.preparing.start import load_start
 from mlpcli.workflows.scoring.baseline import far_worse_run
+from mlpcli.workflows.sharded.inputs import sharded
 from mlpcli.workflows.sharded.table import table_on_cluster
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
@@ -112,26 +113,33 @@ def default_output(loaded: LoadedConfig) -> str:
 
 def train_if_changed(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
-    replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None,
+    replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None, local_steps: int | None = None,
 ) -> TrainResult | FinishedRun:  # fmt: skip
     """The run that is there, if it is the one that would come out; else as `train`."""
     found = finished_run(
         without_search(loaded), RunDirectory(default_output(loaded)).final, load_start(start) if start else None
     )
-    return train(loaded, observer, resume, resume_command, replaces_any, start, cluster) if found is None else found
+    return (
+        train(loaded, observer, resume, resume_command, replaces_any, start, cluster, local_steps)
+        if found is None
+        else found
+    )
 
 
 def train(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
-    replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None,
+    replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None, local_steps: int | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train what the config says, and leave a run directory; with `start` go on from that model file.
 
     A complete run of another config in its place is kept under a numbered name, unless `replaces_any`. On a `cluster`
-    each worker has a shard of the table, and all of them train one network together.
+    each worker has a shard of the table, and all of them train one network together, with `local_steps` in each round
+    (None: by measured times).
     Raises ConfigError and DataError before anything is touched; Diverged, ClusterLost and Interrupted with a checkpoint
     left in `<output>.partial/`; OutputError when a file cannot be written.
     """
+    if cluster is None and local_steps is not None:
+        raise MlpError("--local-steps: says how a cluster trains. Add --cluster tcp://HOST:PORT")
     started = perf_counter()
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
@@ -144,13 +152,14 @@ def train(
     if start:
         raise MlpError("--from: a model is not trained on by a cluster. Leave out --from or --cluster.")
     with table_on_cluster(cluster, loaded, observer.note) as table:
-        prepared = on_shards(prepare(loaded, table))
-        return _train(prepared, observer, resume, resume_command, replaces_any, started)
+        prepared = prepare(loaded, table)
+        return _train(prepared, observer, resume, resume_command, replaces_any, started, local_steps)
 
 
 def _train(
-    prepared: Prepared, observer: Observer, resume: bool, resume_command: str, replaces_any: bool, started: float
-) -> TrainResult:
+    prepared: Prepared, observer: Observer, resume: bool, resume_command: str, replaces_any: bool, started: float,
+    local_steps: int | None = None,
+) -> TrainResult:  # fmt: skip
     """Train what is prepared since `started`."""
     loaded = prepared.loaded
     refuse_over_budget(prepared)
@@ -161,6 +170,11 @@ def _train(
             observer.note(note)
         journal = Journal(run, prepared)
         state = journal.resume() if run.can_resume else fresh_state(prepared)
+        if sharded(prepared.train.samples) is not None:
+            prepared, notes = on_shards(prepared, state, local_steps, journal.earlier)
+            journal.prepared = prepared
+            for note in notes:
+                observer.note(note)
         journal.start()
         budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.spec.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)

@@ -51,7 +51,7 @@ def pid_of(cluster, address):
 
 def killing(monkeypatch, act, at_step=3):
     """Have `act(pool)` called before one of the rounds."""
-    ask, n_asked = RoundTrainer._sum_gradients, 0
+    ask, n_asked = RoundTrainer._round, 0
 
     def asked(self, *arguments):
         nonlocal n_asked
@@ -60,12 +60,12 @@ def killing(monkeypatch, act, at_step=3):
             act(self._pool)
         return ask(self, *arguments)
 
-    monkeypatch.setattr(RoundTrainer, "_sum_gradients", asked)
+    monkeypatch.setattr(RoundTrainer, "_round", asked)
 
 
 def test_a_cluster_trains_as_this_machine_does_and_what_it_trains_predicts(config, cluster):
     here = done("train", config, "-o", "here")
-    there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
+    there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
     assert_like("there/weights.npz", "here/weights.npz")
     assert "engine    cluster: 2 shards" in there.stderr
     assert there.stdout.splitlines()[:5] == here.stdout.splitlines()[:5]
@@ -82,7 +82,7 @@ def test_a_worker_that_is_killed_costs_time_only(config, cluster, monkeypatch):
         os.kill(pid_of(cluster, shards.workers[0]), signal.SIGKILL)
 
     killing(monkeypatch, kill)
-    there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
+    there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
     assert "is lost: its rows (shard 1) are read by another" in there.stderr
     assert_like("there/weights.npz", "here/weights.npz")
 
@@ -96,12 +96,13 @@ def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on
     own = LocalCluster(n_workers=1, **LOCAL)
     with monkeypatch.context() as patched:
         killing(patched, lambda shards: own.close(), at_step=6)  # in the second epoch
-        ended = mlp("train", config, "-o", "there", "--cluster", own.scheduler_address)
+        ended = mlp("train", config, "-o", "there", "--local-steps", 1, "--cluster", own.scheduler_address)
     assert ended.code == 3
     last = ended.stderr.splitlines()[-1]
     assert "the scheduler of the cluster is gone. A checkpoint of epoch 1 is in there.partial/." in last
     assert "--resume --cluster tcp://" in last
-    done("train", config, "-o", "there", "--resume", "--cluster", cluster.scheduler_address)
+    assert "--local-steps 1" in last
+    done("train", config, "-o", "there", "--resume", "--local-steps", 1, "--cluster", cluster.scheduler_address)
     assert_like("there/weights.npz", "here/weights.npz")
 
 
@@ -127,12 +128,34 @@ def test_a_worker_that_is_too_slow_is_lost(config, cluster, monkeypatch):
     monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LONGER", 2.0)
     killing(monkeypatch, stop)
     try:
-        there = done("train", config, "-o", "there", "--cluster", cluster.scheduler_address)
+        there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
     assert "is lost" in there.stderr
     assert_like("there/weights.npz", "here/weights.npz")
+
+
+def test_a_shard_moves_to_a_worker_that_comes_later():
+    with (
+        LocalCluster(n_workers=1, **LOCAL) as own,
+        connection.connected(own.scheduler_address) as client,
+        client.as_current(),
+    ):
+        shards = pool.ShardPool(client, list, lambda shard: ([shard],), 2)
+        shards.tell("more", "append", lambda shard: (10 * shard,))
+        assert len(set(shards.workers)) == 1
+        own.scale(2)
+        client.wait_for_workers(2, timeout=60)
+        time.sleep(1.1)  # workers are asked for once a second
+        shards.rebalance()
+        assert shards.call("count", lambda shard: (10 * shard,)) == [2, 1]
+        assert len(set(shards.workers)) == 2
+
+
+def test_local_steps_without_a_cluster_are_refused(config):
+    ended = mlp("train", config, "--local-steps", 2)
+    assert (ended.code, "--local-steps: says how a cluster trains" in ended.stderr) == (2, True)
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_before_anything_is_written(config, folder, monkeypatch):

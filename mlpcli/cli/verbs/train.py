@@ -41,6 +41,12 @@ EpochsWithoutGain = Annotated[
 Memory = Annotated[
     str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
 ]
+LocalSteps = Annotated[
+    int | None,
+    typer.Option(
+        "--local-steps", min=1, max=1000, help="On a cluster, steps between two rounds; 1 trains as one machine does."
+    ),
+]
 
 
 def train(
@@ -57,6 +63,7 @@ def train(
     memory: Memory = None,
     cluster: Cluster = "",
     security: ClusterSecurity = "",
+    local_steps: LocalSteps = None,
     plot: bool = typer.Option(False, "--plot", help="Draw the learning curve while it trains."),
     log: LogFile = None,
     verbose: Verbose = False,
@@ -82,13 +89,13 @@ def train(
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
     LOG.note("reading", train=loaded.config.data.train, output=loaded.config.output)
     flags = [*["--from", start] * bool(start), *limits.words(), *["--log", log or ""] * bool(log)]
-    flags += [*["--force"] * force, *["--verbose"] * verbose, *["--plot"] * plot, *cluster_words(cluster, security)]
-    flags += [*["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
-    command = resume_command(config, settings, output, seed, flags)
+    flags += cluster_words(cluster, security, local_steps)
+    flags += [*["--force"] * force, *["--verbose"] * verbose, *["--plot"] * plot, *["--quiet"] * quiet]
+    command = resume_command(config, settings, output, seed, [*flags, *[f"--{form}"] * (form != "text")])
     view = TrainingView(screen, verbose, plot)
     with view.watching():
         train_it = train_if_changed if if_changed else run_training
-        result = train_it(loaded, view, resume, command, force, start, place)
+        result = train_it(loaded, view, resume, command, force, start, place, local_steps)
     record = as_json(result)
     LOG.note("trained", **record)
     screen.give(document(result), record, form)

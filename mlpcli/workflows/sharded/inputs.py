@@ -12,7 +12,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.member import Member, MemberState, Trainer, TrainingSpec
-from mlpcli.workflows.sharded.rounds import RoundTrainer
+from mlpcli.workflows.sharded.rounds import LocalTrainer, PartRows, RoundTrainer
 
 if TYPE_CHECKING:
     from mlpcli.cluster.pool import ShardPool
@@ -33,6 +33,7 @@ class ShardedInputs:
         self.local = np.empty(len(owner), np.int64)
         for rows in self.rows_of:
             self.local[rows] = np.arange(len(rows))
+        self.local_steps = 1  # of a shard between two rounds
         self._sent: Dataset | None = None
 
     def __len__(self) -> int:
@@ -85,7 +86,10 @@ class ShardedInputs:
     def trainer(self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState) -> Trainer:
         """What trains a member on the rows, round by round."""
         self.send(dataset)
-        return RoundTrainer(self.pool, self.part, self.owner, self.local, member, spec, state)
+        rows = PartRows(self.part, self.owner, self.local)
+        if self.local_steps == 1:
+            return RoundTrainer(self.pool, rows, member, spec, state)
+        return LocalTrainer(self.pool, rows, member, spec, state, self.local_steps)
 
     def _joined(self, outputs: Sequence[Array]) -> Array:
         joined: Array = np.empty((len(self), *outputs[0].shape[1:]), outputs[0].dtype)

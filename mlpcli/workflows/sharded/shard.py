@@ -21,7 +21,7 @@ from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.member import TrainingSpec
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.data_store import inputs_of
-from mlpcli.workflows.sharded.steps import ShardSteps
+from mlpcli.workflows.sharded.steps import LocalBatch, ShardSteps
 
 Array = NDArray[np.floating[Any]]
 
@@ -101,3 +101,13 @@ class TrainingShard:
         """What the rows of a batch add to its cost and to the gradient of that."""
         assert self._steps is not None
         return self._steps.gradient(step, n_batch, key, dropout, flat)
+
+    def local_steps(self, batches: tuple[LocalBatch, ...], flat: Array, *state: Array) -> tuple[Any, ...]:
+        """See `ShardSteps`."""
+        assert self._steps is not None
+        return self._steps.local_steps(batches, flat, *state)
+
+    def seconds_of(self, n_rows: int, flat: Array) -> float:
+        """See `ShardSteps`; 0 where there are no rows."""
+        assert self._steps is not None
+        return self._steps.seconds_of(n_rows, flat) if n_rows else 0.0

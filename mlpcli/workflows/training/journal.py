@@ -43,7 +43,7 @@ class Journal:
         self.run, self.prepared = run, prepared
         self.config = as_plain(prepared.loaded.config)
         self._before = 0.0
-        self._earlier: tuple[Sitting, ...] = ()
+        self.earlier: tuple[Sitting, ...] = ()
         self._started = self._saved = perf_counter()
 
     @property
@@ -77,7 +77,7 @@ class Journal:
             if name != "test" and identity.get(name) != checkpoint.data_sha256.get(name):
                 what = NAMES_OF_INPUTS.get(name, f"{name} data")
                 raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
-        self._before, self._earlier = checkpoint.seconds, checkpoint.sittings
+        self._before, self.earlier = checkpoint.seconds, checkpoint.sittings
         columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))
         self.run.rewind_history(checkpoint.state.epoch, columns)
         return checkpoint.state
@@ -121,7 +121,7 @@ class Journal:
 
     def sittings(self, state: TrainingState) -> tuple[Sitting, ...]:
         """Every sitting of the training, this one included."""
-        return joined([*self._earlier, sitting_until(self.prepared, state.epoch)])
+        return joined([*self.earlier, sitting_until(self.prepared, state.epoch)])
 
     def keep(self, state: TrainingState) -> None:
         """A checkpoint, but of a training without a whole epoch, which cannot be resumed."""

@@ -1,20 +1,70 @@
-"""A training on the shards of a cluster, as it is prepared and recorded."""
+"""A training on the shards of a cluster, as it is paced and recorded."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mlpcli.messages import count
+from mlpcli.storage.model_record import Sitting
+from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.engines import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.sharded.inputs import sharded
+from mlpcli.workflows.sharded.pace import Pace, measure_pace
 
-CLUSTER = "cluster"  # the engine, in records
+CLUSTER = "cluster"  # the engine, in records; with local steps their number follows
+LOCAL = f"{CLUSTER}, local steps: "
 
 
-def on_shards(prepared: Prepared) -> Prepared:
-    """The same with the cluster as its engine: NumPy on each worker, with one thread."""
+def on_shards(
+    prepared: Prepared, state: TrainingState, asked: int | None, earlier: Sequence[Sitting] = ()
+) -> tuple[Prepared, list[str]]:
+    """The same with the cluster as its engine: NumPy on each worker, with one thread. Also notes.
+
+    `asked` are the local steps of a round; None has them follow from measured times, or from an `earlier` sitting.
+    """
     there = sharded(prepared.train.samples)
     assert there is not None
-    n_rows = [len(rows) for rows in there.rows_of]
+    n_rows, notes, pace = [len(rows) for rows in there.rows_of], list[str](), None
+    there.local_steps = asked or _local_steps_of(earlier)
+    if not there.local_steps:
+        member = prepared.members[0]
+        pace = measure_pace(there, member, prepared.train.samples, member.spec_of(prepared.spec), state.members[0])
+        there.local_steps = pace.local_steps
+        notes += _notes(pace)
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"
-    reason = f"{count(len(n_rows), 'shard')} of {sizes} training rows, synchronous rounds"
-    return replace(prepared, engine=EngineChoice(CLUSTER, reason), n_threads=1)
+    rounds = "synchronous rounds" if there.local_steps == 1 else f"{there.local_steps} local steps a round"
+    name = CLUSTER if there.local_steps == 1 else f"{LOCAL}{there.local_steps}"
+    engine = EngineChoice(name, f"{count(len(n_rows), 'shard')} of {sizes} training rows, {rounds}")
+    return replace(prepared, engine=engine, n_threads=1), notes
+
+
+def is_of_cluster(engine: str) -> bool:
+    """Whether a recorded engine is a cluster."""
+    return engine.startswith(CLUSTER)
+
+
+def _local_steps_of(sittings: Sequence[Sitting]) -> int:
+    """Those of the last sitting on a cluster, 0 for none."""
+    names = [sitting.engine for sitting in sittings if is_of_cluster(sitting.engine)]
+    if not names:
+        return 0
+    return int(names[-1].removeprefix(LOCAL)) if names[-1].startswith(LOCAL) else 1
+
+
+def _notes(pace: Pace) -> list[str]:
+    taken, notes = pace.seconds_of_step(pace.local_steps), list[str]()
+    if pace.local_steps > 1:
+        notes.append(
+            f"a round takes {_shown(pace.round)}, the work in it {_shown(pace.share)}: {pace.local_steps} local steps "
+            "are taken between two rounds. --local-steps 1 trains as one machine does."
+        )
+    if pace.whole < taken:
+        notes.append(
+            f"a step takes {_shown(taken)} on this cluster and {_shown(pace.whole)} on one of its workers alone: if "
+            "the table fits on one machine, training without --cluster is faster."
+        )
+    return notes
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1.0 else f"{seconds * 1e3:.2g} ms"

@@ -24,6 +24,9 @@ class Pool:
         self._told[topic] = (method, arguments)
         return found
 
+    def rebalance(self):
+        pass
+
     def call(self, method, arguments, only=None, most_seconds=None):
         numbers = range(self.n_shards) if only is None else only
         return [getattr(self._objects[shard], method)(*arguments(shard)) for shard in numbers]
@@ -48,5 +51,10 @@ def trained(prepared, state=None):
     return finalize(prepared, state), reports
 
 
-def trained_on_shards(loaded, n_shards):
-    return trained(on_shards(prepare(loaded, sharded_table(loaded, n_shards)[0])))
+def prepared_on_shards(loaded, table, local_steps=1):
+    prepared = prepare(loaded, table)
+    return on_shards(prepared, fresh_state(prepared), local_steps)[0]
+
+
+def trained_on_shards(loaded, n_shards, local_steps=1):
+    return trained(prepared_on_shards(loaded, sharded_table(loaded, n_shards)[0], local_steps))

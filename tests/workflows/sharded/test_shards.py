@@ -6,11 +6,15 @@ import pytest
 from mlpcli.config.loading import load_config
 from mlpcli.data.reading.read import read_table
 from mlpcli.errors import ConfigError, DataError, MlpError
+from mlpcli.storage.model_record import Sitting
 from mlpcli.workflows.preparing.preparation import prepare
+from mlpcli.workflows.sharded.pace import Pace, measure_pace
 from mlpcli.workflows.sharded.refusals import refuse_unsharded
+from mlpcli.workflows.sharded.rounds import LocalTrainer
+from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.on_shards import on_shards
 from tests.program import DATA, write_config
-from tests.workflows.sharded.in_process import sharded_table, trained, trained_on_shards
+from tests.workflows.sharded.in_process import prepared_on_shards, sharded_table, trained, trained_on_shards
 
 TRAINING = {"epochs": 2, "batch_size": 50, "dtype": "float64", "optimizer": "adam"}
 
@@ -93,6 +97,62 @@ def test_one_shard_gives_the_same_bits(penguins):
     assert one.model.ensemble.flats[0].tobytes() == other.model.ensemble.flats[0].tobytes()
 
 
+@pytest.mark.parametrize("local_steps", [3, 16])
+def test_one_shard_gives_the_same_bits_with_any_number_of_local_steps(penguins, local_steps):
+    training = {**TRAINING, "engine": "numpy", "averaging": "ema", "early_stopping": {"patience": 3}}
+    loaded = config_of(penguins, training=training, model={"dropout": 0.2})
+    one, other = trained_on_shards(loaded, 1, local_steps)[0], trained(prepare(loaded))[0]
+    assert one.model.ensemble.flats[0].tobytes() == other.model.ensemble.flats[0].tobytes()
+    assert one.scores == other.scores
+
+
+def test_the_average_after_one_local_step_is_a_synchronous_round(penguins, monkeypatch):
+    """Where the optimizer is linear in the gradient, momentum included."""
+    sgd = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+    loaded = config_of(penguins, training={**TRAINING, "optimizer": sgd}, model={"dropout": 0.2})
+    expected = trained(prepare(loaded))
+    monkeypatch.setattr(
+        "mlpcli.workflows.sharded.inputs.RoundTrainer", lambda *arguments: LocalTrainer(*arguments, n_local=1)
+    )
+    assert_same(trained_on_shards(loaded, 3), expected)
+
+
+def test_local_steps_learn(penguins):
+    loaded = config_of(penguins, training={**TRAINING, "epochs": 15})
+    scores = trained_on_shards(loaded, 3, local_steps=4)[0].scores
+    assert scores["validation"]["log_loss"] < 0.3 * scores["constant"]["log_loss"]
+
+
+def test_local_steps_follow_from_measured_times_and_are_kept_when_a_training_goes_on(penguins, monkeypatch):
+    loaded = config_of(penguins)
+    prepared = prepare(loaded, sharded_table(loaded, 2)[0])
+    state = fresh_state(prepared)
+    before, where = state.members[0].flat.copy(), "mlpcli.workflows.training.on_shards.measure_pace"
+    measured = measure_pace(
+        prepared.train.samples.X, prepared.members[0], prepared.train.samples, prepared.spec, state.members[0]
+    )
+    assert min(measured.share, measured.whole, measured.round) > 0
+    assert (state.members[0].flat == before).all()
+    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 3.0, 9.0))
+    there, notes = on_shards(prepared, state, None)
+    assert there.engine.name == "cluster, local steps: 4"
+    assert "4 local steps are taken between two rounds. --local-steps 1 trains as one machine does" in notes[0]
+    assert "training without --cluster is faster" in notes[1]
+    assert on_shards(prepared, state, 1)[0].engine.name == "cluster"
+    earlier = [Sitting(3, there.engine.name, 1, {})]
+    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 4.0, 3.0))
+    assert on_shards(prepared, state, None)[0].engine.name == "cluster"
+    assert on_shards(prepared, state, None, earlier) == (there, [])
+
+
+@pytest.mark.parametrize(
+    ("share", "whole", "whole_round", "local_steps"),
+    [(1.0, 2.0, 1.9, 1), (1.0, 2.0, 4.5, 4), (0.001, 0.002, 9.0, 16), (1.0, 2.0, 0.5, 1)],
+)
+def test_rounds_that_take_longer_than_their_work_are_made_rare(share, whole, whole_round, local_steps):
+    assert Pace(share, whole, whole_round).local_steps == local_steps
+
+
 @pytest.mark.parametrize("n_shards", [2, 8])
 def test_a_gathered_table_is_the_table_that_is_read(penguins, n_shards):
     """Also where a column is numbers in one file and texts in another, and where its levels begin elsewhere."""
@@ -114,7 +174,7 @@ def test_a_shard_that_is_lost_changes_no_bit(penguins):
     loaded = config_of(penguins, model={"dropout": 0.2})
     outcome = trained_on_shards(loaded, 3)[0]
     table, pool = sharded_table(loaded, 3)
-    prepared = on_shards(prepare(loaded, table))
+    prepared = prepared_on_shards(loaded, table)
     call, n_calls = pool.call, 0
 
     def losing(*arguments, **others):
