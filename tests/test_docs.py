@@ -146,7 +146,7 @@ def test_the_commands_of_the_readme_print_what_it_says(tour):
 def test_the_tour_ends_with_a_pass_a_miss_and_exit_code_1(tour):
     printed = next(printed for command, printed, _ in tour if "mlp eval" in command)
     assert re.search(r"gate  accuracy >= 0.95 .* pass\n", printed)
-    assert re.search(r"gate  log_loss <= 0.01 .* FAIL\n", printed)
+    assert re.search(r"gate  log_loss <= 0.005 .* FAIL\n", printed)
     assert "exit 1\n" in printed
 
 
@@ -340,7 +340,7 @@ def keys_of(value):
     return set(value) | {key for name in value if name not in FREE for key in keys_of(value[name])}
 
 
-FREE = ("scores", "config", "data_sha256", "sha256", "start")
+FREE = ("scores", "config", "data_sha256", "sha256", "start", "drawn")
 
 
 @pytest.mark.parametrize("name", ["iris/weights.npz", "birds/weights.npz", "birds/checkpoint.npz"])

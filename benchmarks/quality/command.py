@@ -113,6 +113,8 @@ def _run(ledger: Ledger, splits: Sequence[Split], contestants: Sequence[Contesta
             for contestant in contestants:
                 if ledger.has(split.name, contestant.name, seed, contestant.overrides):
                     continue
+                if not contestant.can_take(split):
+                    continue
                 begin = f"{split.name} · {contestant.name} · seed {seed}"
                 try:
                     run = compete(contestant, split, seed)

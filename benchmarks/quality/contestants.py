@@ -33,13 +33,18 @@ ONE_THREAD = dict.fromkeys(
 class Contestant:
     """A peer of peers.py, whose package is `needs`; or, without one, this project with a recipe of `mlp init`.
 
-    `overrides` are KEY=VALUE for `mlp train --set`.
+    `overrides` are KEY=VALUE for `mlp train --set`; a table of more than `most_rows` training rows is left out.
     """
 
     name: str
     needs: str | None = None
     recipe: str | None = None
     overrides: tuple[str, ...] = ()
+    most_rows: int | None = None
+
+    def can_take(self, split: Split) -> bool:
+        """Whether the table is small enough to be fitted in a bearable time."""
+        return self.most_rows is None or split.n_rows <= self.most_rows
 
     @property
     def is_installed(self) -> bool:
@@ -50,6 +55,7 @@ class Contestant:
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
+        Contestant("best", recipe="best"),
         Contestant("strong", recipe="strong"),
         Contestant("fast", recipe="fast"),
         Contestant("textbook", recipe="textbook"),
@@ -61,6 +67,7 @@ CONTESTANTS = {
         Contestant("catboost", needs="catboost"),
         Contestant("realmlp-td-s", needs="pytabkit"),
         Contestant("realmlp-td", needs="pytabkit"),
+        Contestant("tabm", needs="pytabkit", most_rows=5000),  # 800 s for 2344 rows
     )
 }
 # mlp-init is `strong` under another name once that is the default.

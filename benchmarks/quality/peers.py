@@ -115,6 +115,13 @@ def realmlp_td(task: str, seed: int) -> Any:
     return kind(device="cpu", random_state=seed, n_threads=1)
 
 
+def tabm(task: str, seed: int) -> Any:
+    from pytabkit import TabM_D_Classifier, TabM_D_Regressor
+
+    kind = TabM_D_Classifier if task == "classification" else TabM_D_Regressor
+    return kind(device="cpu", random_state=seed, n_threads=1)
+
+
 def realmlp_td_s(task: str, seed: int) -> Any:
     from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor
 
@@ -130,6 +137,7 @@ PEERS: dict[str, Callable[[str, int], Any]] = {
     "catboost": catboost,
     "realmlp-td-s": realmlp_td_s,
     "realmlp-td": realmlp_td,
+    "tabm": tabm,
 }
 
 
@@ -142,7 +150,7 @@ def main(name: str, train: str, test: str, target: str, task: str, seed: str, an
         model.set_params(cat_features=texts_of(X))
     else:
         X, X_test = categorize(X, X_test)
-    if name.startswith("realmlp"):
+    if name.startswith(("realmlp", "tabm")):
         X, X_test = fill(X, X_test)
     classes, codes = np.unique(y, return_inverse=True) if task == "classification" else (None, y)
     started = perf_counter()

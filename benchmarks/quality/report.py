@@ -13,6 +13,7 @@ from benchmarks.quality.standings import (
     field_errors,
     mean_relative_errors,
     mean_time_ratios,
+    rank_intervals,
     ranks,
     relative_errors,
     spread_over_seeds,
@@ -140,7 +141,7 @@ def _remarks(absent: Sequence[str], left_out: Sequence[str]) -> list[str]:
 
 
 def _overall(runs: Sequence[Run], errors: Any, contestants: Sequence[str], against: str) -> str:
-    place, wins = average_ranks(errors), win_shares(errors)
+    place, wins, ends = average_ranks(errors), win_shares(errors), rank_intervals(errors)
     ratio, better = mean_relative_errors(errors, against), better_shares(errors, against)
     each = relative_errors(errors, against)
     times = mean_time_ratios(runs, {dataset for dataset, _ in errors}, against)
@@ -153,6 +154,7 @@ def _overall(runs: Sequence[Run], errors: Any, contestants: Sequence[str], again
             [
                 name,
                 f"{place[name]:.2f}",
+                f"[{ends[name][0]:.2f}, {ends[name][1]:.2f}]",
                 f"{wins[name]:.0%}",
                 f"{_percent(ratio[name])}{noise}",
                 f"{_percent(each[worst][name])} {_field(worst)}" if name != against else "",
@@ -160,7 +162,7 @@ def _overall(runs: Sequence[Run], errors: Any, contestants: Sequence[str], again
                 f"{times[name]:.3g} x",
             ]
         )
-    header = ["", "average rank", "wins", f"error beside {against}", "worst", "better than it", "processor time"]
+    header = ["", "average rank", "95%", "wins", f"error beside {against}", "worst", "better than it", "processor time"]
     return f"Over {_count(errors)}:\n\n{markdown_table(header, rows)}"
 
 

@@ -21,6 +21,11 @@ class Split:
     target: str
     task: str
 
+    @property
+    def n_rows(self) -> int:
+        """Training rows."""
+        return len(pd.read_csv(self.train, usecols=[self.target]))
+
 
 def find_splits(folder: Path, names: Collection[str] = ()) -> tuple[list[Split], list[str]]:
     """The splits below `folder`, the smallest file first, and the names left out.

@@ -9,6 +9,7 @@ from benchmarks.quality.standings import (
     field_errors,
     mean_relative_errors,
     mean_time_ratios,
+    rank_intervals,
     ranks,
     spread_over_seeds,
     win_shares,
@@ -41,6 +42,15 @@ def test_each_dataset_weighs_the_same_in_ranks_wins_and_shares():
     assert average_ranks(ERRORS) == {"a": 1.25, "b": 1.75}
     assert win_shares(ERRORS) == {"a": 0.75, "b": 0.25}
     assert better_shares(ERRORS, "b") == {"a": 0.75, "b": 0.5}
+
+
+def test_the_interval_of_an_average_rank_holds_it_and_has_no_width_where_all_datasets_agree():
+    ends = rank_intervals(ERRORS)
+    for name, place in average_ranks(ERRORS).items():
+        assert ends[name][0] <= place <= ends[name][1]
+    assert ends["a"] == (1.0, 1.5)  # houses alone, or flowers alone, is drawn twice in a quarter of the replicates
+    agreed = {(f"d{number}", "rmse"): {"a": 1.0, "b": 2.0} for number in range(4)}
+    assert rank_intervals(agreed) == {"a": (1.0, 1.0), "b": (2.0, 2.0)}
 
 
 def test_equals_share_a_win():

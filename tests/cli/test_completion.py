@@ -51,7 +51,7 @@ def shell(folder):
         (["train", "c.yaml", "--set", "training.optimizer", "=", "ad"], ["adam", "adamw", "adagrad"]),
         (["train", "c.yaml", "--set", "model.layer_norm", "="], ["true", "false"]),
         (["train", "c.yaml", "--set", "no.such.key", "="], [""]),
-        (["init", "a.csv", "--recipe", ""], ["strong", "fast", "textbook"]),
+        (["init", "a.csv", "--recipe", ""], ["best", "strong", "fast", "textbook"]),
         (["init", "a.csv", "--task", "re"], ["regression"]),
         (["predict", "w.npz", "t.csv", "--on-drift", "f"], ["fail"]),
         (["eval", "w.npz", "t.csv", "--min", "accu"], ["accuracy=", "accuracy.low="]),

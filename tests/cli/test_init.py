@@ -198,7 +198,7 @@ def labels_table(path):
 
 
 @pytest.mark.parametrize("task", TABLES)
-@pytest.mark.parametrize("recipe", ["strong", "fast", "textbook"])
+@pytest.mark.parametrize("recipe", ["best", "strong", "fast", "textbook"])
 def test_every_recipe_trains_for_every_task_as_it_is_written(folder, recipe, task):
     name, targets = TABLES[task]
     labels_table(folder / "labels.csv")
@@ -210,13 +210,13 @@ def test_every_recipe_trains_for_every_task_as_it_is_written(folder, recipe, tas
     assert '"epochs": 2' in (folder / "runs/t/metrics.json").read_text()
     assert len(done("predict", "runs/t/weights.npz", source).rows) > 70
     members = done("inspect", "runs/t/weights.npz", "--json").document["record"]["config"]["model"]["members"]["count"]
-    assert members == {"strong": 8, "fast": 5, "textbook": 1}[recipe]
+    assert members == {"best": 24, "strong": 8, "fast": 5, "textbook": 1}[recipe]
 
 
 def test_a_recipe_that_is_none_is_refused_with_those_there_are(folder):
     ended = mlp("init", DATA / "iris.csv", "--recipe", "stong", "-o", "c.yaml")
     assert ended.code == 2
-    assert ended.stderr == "--recipe stong: must be one of strong, fast, textbook. Did you mean strong?\n"
+    assert ended.stderr == "--recipe stong: must be one of best, strong, fast, textbook. Did you mean strong?\n"
     assert mlp("init", DATA / "iris.csv", "--recipe", "nonsense").code == 2
     assert list(folder.iterdir()) == []
 
@@ -320,7 +320,7 @@ TINY = {
 }
 
 
-@pytest.mark.parametrize("recipe", ["strong", "fast", "textbook"])
+@pytest.mark.parametrize("recipe", ["best", "strong", "fast", "textbook"])
 @pytest.mark.parametrize("kind", TINY)
 @pytest.mark.parametrize("n_rows", [3, 4, 5, 8])
 def test_what_init_writes_for_a_few_rows_is_accepted_by_train(folder, recipe, kind, n_rows):

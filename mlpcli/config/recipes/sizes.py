@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-RecipeName = Literal["strong", "fast", "textbook"]
-RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
+RecipeName = Literal["best", "strong", "fast", "textbook"]
+RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 
 # Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
 MANY_VALUES = 20
@@ -73,14 +73,19 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
         folds = FAST_FOLDS if 2 * FAST_FOLDS <= n < FAST_FOLDS * FEWEST_VALIDATION_ROWS else 1
         return Recipe(name, (width, width), epochs, _fast_batch(n), folds, folds)
     members, folds = (8, 4) if n < 10_000 else (4, 4)
+    if name == "best":
+        members, folds = 3 * members, 8 if n < 10_000 else 4
     folds = folds if n >= 2 * folds else 2 if facts.holds_out else 1
     epochs = _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
-    width = 256 if facts.n_classes >= MANY_CLASSES else 128
+    epochs = epochs * 2 if name == "best" else epochs
+    width = 256 if name == "best" or facts.n_classes >= MANY_CLASSES else 128
     return Recipe(name, (width,) * 3, epochs, _strong_batch(n * max(folds - 1, 1) // folds), members, folds)
 
 
 def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:
     """The next recipe down the ladder, about half the time; None below the last."""
+    if recipe.name == "best":
+        return choose_recipe("strong", facts)
     if recipe.name != "strong":
         return None
     if recipe.members > 4:

@@ -1,5 +1,6 @@
 """The config that `mlp init` writes: every choice visible, each with its reason, ready to train."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,10 +48,11 @@ class StarterData:
 def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     """The text of the config."""
     value, reason = validation(recipe, data.facts)
+    others = [name for name in RECIPES if name != recipe.name]
     lines = [
         *([data.modeline] if data.modeline else []),
         f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE. Every default: mlp check THIS_FILE",
-        f"# Recipe {recipe.name}; the others are {' and '.join(name for name in RECIPES if name != recipe.name)}.",
+        f"# Recipe {recipe.name}; the others are {', '.join(others[:-1])} and {others[-1]}.",
         "data:",
         f"  train: {in_yaml(data.train)}",
         *(_line("", _comment(note), "  ") for note in data.notes),
@@ -85,8 +87,11 @@ def _line(text: str, comment: str, indent: str = "") -> str:
 
 
 def _flow(text: str) -> str:
-    """A mapping in braces, folded between its keys; no value of a recipe has a blank in it."""
-    return "\n".join(folded(text, WIDTH, " " * (text.find("{") + 1)))
+    """A mapping in braces, folded between its keys; a key stays beside its value, and a list on its line."""
+    glued = re.sub(r"(?<=:) |(?<=,) (?=[^\[{]*\])", "\N{NO-BREAK SPACE}", text.lstrip())
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines = folded(indent + glued, WIDTH, " " * (text.find("{") + 1))
+    return "\n".join(line.replace("\N{NO-BREAK SPACE}", " ") for line in lines)
 
 
 def _drop_lines(dropped: Mapping[str, str]) -> list[str]:

@@ -34,6 +34,8 @@ def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[First]:
     n_fine = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
     facts = Facts(prepared.task, prepared.train.samples.n_rows, n_classes, n_fine, n_targets=len(prepared.target.names))
     for name in RECIPES:
+        if name == "best":  # takes as long as all the others together, many times over
+            continue
         text = "\n".join(
             f"{section.name}:\n" + "\n".join(f"  {line}" for line, _ in section.lines)
             for section in sections(choose_recipe(name, facts), facts)
@@ -50,7 +52,7 @@ def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[First]:
 def _members(loaded: LoadedConfig, members: dict[str, Any]) -> dict[str, Any]:
     """The members of a recipe, on the folds of the config or, where it has none, on all training rows."""
     count = members.get("count", 1)
-    kept = {"views": members["views"]} if "views" in members else {}
+    kept = {key: members[key] for key in ("views", "draw") if key in members}
     if not uses_folds(loaded):
         return {"members": {"count": count, **kept}}
     own = loaded.config.model.members
