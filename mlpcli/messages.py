@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 # A word of more than 300 signs: its first 100 and its last 20 are shown.
@@ -54,14 +54,31 @@ def folded(text: str, width: int | None, indent: str = "") -> list[str]:
     return [*lines, line]
 
 
-def middle_cut(text: str, width: int) -> str:
-    """The text in at most `width` columns, three points in the place of its middle."""
+def middle_cut(text: str, width: int, shift: int = 0) -> str:
+    """The text in at most `width` columns, three points in the place of its middle, or `shift` columns after it."""
     if display_width(text) <= width:
         return text
-    left, right = text[: (width - 3 + 1) // 2], text[len(text) - (width - 3) // 2 :]
+    kept = max((width - 3 + 1) // 2 + shift, 0)
+    left, right = text[:kept], text[len(text) - max(width - 3 - kept, 0) :]
     while display_width(left) + 3 + display_width(right) > width:  # letters that are two columns wide
-        left, right = (left[:-1], right) if len(left) > len(right) else (left, right[1:])
+        if left and (not right or len(left) - 2 * shift > len(right)):
+            left = left[:-1]
+        else:
+            right = right[1:]
     return f"{left}...{right}"
+
+
+def cut_apart(texts: Collection[str], width: int) -> dict[str, str] | None:
+    """Each text in at most `width` columns, all cut in one place: as near to the middle as still tells them apart.
+
+    None where there is no such place.
+    """
+    different = dict.fromkeys(texts)
+    for shift in sorted(range(-width // 2, width // 2 + 1), key=abs):
+        cuts = {text: middle_cut(text, width, shift) for text in different}
+        if len(set(cuts.values())) == len(different):
+            return cuts
+    return None
 
 
 class Interval(Protocol):

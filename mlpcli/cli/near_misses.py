@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 from mlpcli.aliases import KEYS, VERBS, key_of
@@ -12,6 +13,9 @@ from mlpcli.errors import MlpError
 YAML_ENDINGS = (".yaml", ".yml")
 CONFIG_ENDINGS = (*YAML_ENDINGS, ".json")
 MODEL = "a model (weights.npz of a run)"
+
+# How Typer's message of too many arguments begins; they follow, and a bracket.
+EXTRA = "Got unexpected extra argument(s) ("
 
 
 def refuse_swapped(verb: str, weights: str, table: str) -> None:
@@ -38,15 +42,41 @@ def usage_message(error: Any, arguments: Sequence[str]) -> str:
     if hasattr(error, "option_name") and hasattr(error, "possibilities"):
         return _unknown_option(error.option_name, verb, path, arguments)
     message = str(error.format_message())
-    if message.startswith("Missing argument"):
-        example = (getattr(verb, "help", None) or "").partition("Example: ")[2].strip()
-        return f"{path}: {error.param.metavar} is missing: {error.param.help}\nExample: {example}"
+    if message.startswith(("Missing argument", "Missing option")):
+        return f"{path}: {_typed_as(error.param)} is missing: {error.param.help}\n{_example_of(verb)}"
+    if hasattr(error, "option_name"):  # a value too few or too many; the fault does not say of which verb
+        rule = "takes no value" if message.endswith("does not take a value.") else "has no value"
+        return f"{path}: {error.option_name} {rule}. See: {path} --help"
+    if message.startswith(EXTRA):
+        return f"{path}: {_one_too_many(message.removeprefix(EXTRA)[:-1], verb, arguments)}\n{_example_of(verb)}"
     if message.startswith("No such command"):
         return unknown_verb(str(message).split("'")[1], verb.commands, arguments)
     if message.startswith("Invalid value for '"):
         option, _, rule = message.removeprefix("Invalid value for '").partition("': ")
         return f"{option} {_value_of(option, arguments)}: {_in_our_words(rule)} See: {path} --help"
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
+
+
+def _example_of(verb: Any) -> str:
+    """The example in the help of a verb, as a line of a message."""
+    return f"Example: {(getattr(verb, 'help', None) or '').partition('Example: ')[2].strip()}"
+
+
+def _typed_as(parameter: Any) -> str:
+    """`WEIGHTS`, `--to LANGUAGE`: how an argument or an option is typed."""
+    names = [name for name in parameter.opts if name.startswith("-")]
+    return " ".join([*sorted(names, key=len)[-1:], parameter.metavar or "VALUE"])
+
+
+def _one_too_many(words: str, verb: Any, arguments: Sequence[str]) -> str:
+    """What words that are no argument of the verb stand behind: an option without a value, or the last argument."""
+    first = words.partition(" ")[0]
+    before = [one for one, word in pairwise(arguments) if word == first][-1:]
+    flags = {name for one in verb.params if getattr(one, "is_flag", False) for name in one.opts}
+    if flags.intersection(before):
+        return f"{before[0]} takes no value, got {words}."
+    taken = [one.metavar for one in verb.params if not any(name.startswith("-") for name in one.opts)]
+    return f"{words}: nothing more is taken{' after ' if taken else ''}{' '.join(taken)}."
 
 
 def _in_our_words(rule: str) -> str:

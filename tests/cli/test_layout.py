@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlpcli.cli.document import Cell, Column, Document, Facts, Gate, Gates, Paragraph, Table, numbers, texts
 from mlpcli.cli.rendering.layout import document_lines, paragraph_lines, table_lines
-from mlpcli.messages import display_width, folded, middle_cut
+from mlpcli.messages import cut_apart, display_width, folded, middle_cut
 
 WORDS = st.text(st.sampled_from("abcdefgäß東"), min_size=1, max_size=25)
 SENTENCES = st.lists(WORDS, max_size=12).map(" ".join)
@@ -66,6 +66,30 @@ def test_a_word_cut_in_the_middle_fits_and_shows_both_ends(word, width):
     if cut != word:
         assert word.startswith(cut.partition("...")[0])
         assert word.endswith(cut.partition("...")[2])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 9), st.sampled_from("a東"))
+def test_words_that_differ_in_one_place_are_cut_so_that_they_still_differ(before, after, more, letter):
+    words = [f"{letter * before}{digit}{letter * after}" for digit in range(10)]
+    width = display_width(letter) * min(before, after) + len("0...") + more
+    cuts = cut_apart(words, width)
+    assert list(cuts) == words
+    assert len(set(cuts.values())) == len(words)
+    assert max(map(display_width, cuts.values())) <= width
+
+
+def test_words_that_no_cut_tells_apart_have_none():
+    assert cut_apart([f"{first}{'x' * 30}{last}" for first in "ab" for last in "ab"], 3) is None
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_two_names_of_a_table_look_the_same(width):
+    names = [f"column_number_{number:03d}_of_the_measuring_station" for number in range(100)]
+    columns = [Column("column", is_text=True), Column("score"), Column("interval", rank=1)]
+    lines = shown(table_lines(Table(columns, [[name, "0.001", "[-0.001, 0.001]"] for name in names]), width))
+    assert len({line.split()[0] for line in lines[1:101]}) == len(names)
+    assert max(map(display_width, lines)) <= width
 
 
 def test_a_table_that_is_too_wide_says_which_columns_it_leaves_out():

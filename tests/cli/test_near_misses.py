@@ -50,6 +50,28 @@ def test_a_word_that_is_no_verb_names_the_line_to_type(words, advice):
     assert advice in fault(*words)
 
 
+@pytest.mark.parametrize(
+    ("words", "fault_said"),
+    [
+        (["export", "w.npz"], "mlp export: --to LANGUAGE is missing: "),
+        (["explain", "w.npz", "a.csv", "--rows", "2"], "mlp explain: --rows takes no value, got 2."),
+        (["explain", "w.npz", "a.csv", "b.csv"], "mlp explain: b.csv: nothing more is taken after WEIGHTS DATA."),
+        (["schema", "a", "b"], "mlp schema: a b: nothing more is taken."),
+    ],
+)
+def test_words_too_few_or_too_many_are_named_and_an_example_is_shown(words, fault_said):
+    first, example, *more = fault(*words).splitlines()
+    assert first.startswith(fault_said)
+    assert example.startswith(f"Example: mlp {words[0]} ")
+    assert more == []
+
+
+@pytest.mark.parametrize(("option", "rule"), [("--columns", "has no value"), ("--rows=2", "takes no value")])
+def test_an_option_with_a_value_too_few_or_too_many_is_named(option, rule):
+    said = fault("explain", "w.npz", "a.csv", option)
+    assert said == f"mlp explain: {option.partition('=')[0]} {rule}. See: mlp explain --help\n"
+
+
 def test_a_table_without_a_verb_or_a_config_is_offered_one(folder):
     (folder / "a.csv").write_text("a,b\n1,2\n")
     assert "mlp init a.csv --target COLUMN" in fault("a.csv")

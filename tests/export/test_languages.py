@@ -224,7 +224,7 @@ def ended_numbers(path):
     [
         (["--to", "pyton", "-o", "x"], "--to pyton: is no language. Did you mean python?"),
         (["--to", "python", "-o", "no/such/x.py"], "the folder no/such does not exist"),
-        (["--to", "python"], "Missing option '--output'"),
+        (["--to", "python"], "--output FILE is missing"),
         (["--to", "python", "-o", "-", "--json"], "-o - and --json: two answers on standard output."),
     ],
 )

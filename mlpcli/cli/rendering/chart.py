@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from mlpcli.cli.document import Cell, Chart, Curve, Tone
-from mlpcli.messages import display_width, middle_cut, on_one_line
+from mlpcli.messages import cut_apart, display_width, middle_cut, on_one_line
 
 CURVE_TONES: tuple[Tone, ...] = ("cyan", "magenta", "blue", "yellow", "green", "red")
 ROWS = 14  # lines of the plot, without its axis
@@ -30,7 +30,7 @@ def chart_lines(chart: Chart, width: int | None, rows: int = ROWS) -> list[list[
     width = min(width or USUAL_COLUMNS, MOST_COLUMNS)
     y_axis = _Axis.of([y for curve in curves for y in curve.y], rows * 4, chart.is_log)
     x_axis_values = [x for curve in curves for x in curve.x]
-    names = [middle_cut(on_one_line(curve.name), max(width // NAME_PART, 6)) for curve in curves]
+    names = _names(curves, max(width // NAME_PART, 6))
     labels = {rows - 1 - y_axis.dot(value) // 4: text for value, text in y_axis.ticks(MOST_TICKS)}
     left = max(map(len, labels.values()), default=0)
     columns = width - left - 2 - 1 - max(map(display_width, names))
@@ -47,6 +47,13 @@ def chart_lines(chart: Chart, width: int | None, rows: int = ROWS) -> list[list[
             line.append(Cell(" " + names[ends[row]], _tones(curves)[ends[row]]))
         lines.append([*line[:-1], Cell(line[-1].text.rstrip(), line[-1].tone)])
     return [*lines, *_x_lines(chart, x_axis, columns, left, width)]
+
+
+def _names(curves: Sequence[Curve], width: int) -> list[str]:
+    """The name of each curve in at most `width` columns; different names look different where they can."""
+    names = [on_one_line(curve.name) for curve in curves]
+    cuts = cut_apart(names, width) or {name: middle_cut(name, width) for name in names}
+    return [cuts[name] for name in names]
 
 
 def _tones(curves: Sequence[Curve]) -> list[Tone]:

@@ -1,15 +1,15 @@
 """A document as lines of a terminal: nothing is longer than its width, nothing is broken inside a word.
 
-Where a table is too wide, its texts are folded between words, its long names are cut in the middle, and columns are
-left out; the line below says how many and which.
+Where a table is too wide, its texts are folded between words, its long names are cut where they can still be told
+apart, and columns are left out; the line below says how many and which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
 from mlpcli.cli.rendering.chart import chart_lines
-from mlpcli.messages import count, display_width, folded, listed, middle_cut, on_one_line
+from mlpcli.messages import count, cut_apart, display_width, folded, listed, middle_cut, on_one_line
 
 Line = list[Cell]
 
@@ -75,7 +75,8 @@ def table_lines(table: Table, width: int | None) -> list[Line]:
             return table_lines(table.narrow, width)
         gap = NARROW_GAP
         columns, widths = grid.fitting(width)
-    lines = [line for row in grid.rows for line in grid.lines(row, columns, widths, gap)]
+    cuts = [grid.cuts(index, own) for index, own in zip(columns, widths, strict=True)]
+    lines = [line for row in grid.rows for line in grid.lines(row, columns, widths, cuts, gap)]
     if table.remark:
         lines = _with_remark(lines, table.remark, width)
     left_out = [one.heading for index, one in enumerate(table.columns) if index not in columns]
@@ -116,10 +117,21 @@ class _Grid:
         if not self.columns[index].is_text:
             heading = cells[0].split(" ") if self.has_heading else []
             return max(map(display_width, [*heading, *cells[self.has_heading :]]), default=0)
-        longest = max((display_width(word) for cell in cells for word in cell.split(" ")), default=0)
+        longest = max(map(display_width, self.words(index)), default=0)
         if self.columns[index].is_whole:
             return min(longest, int(width * WHOLE_PART))
-        return min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
+        least = min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
+        apart = range(least, min(longest, width))
+        return next((one for one in apart if cut_apart(self.words(index), one)), apart.stop)
+
+    def words(self, index: int) -> set[str]:
+        """All that stands in a column, by words."""
+        return {word for row in self.rows for word in row[index].text.split(" ")}
+
+    def cuts(self, index: int, width: int) -> dict[str, str]:
+        """What is shown of each word of a column: words that differ are told apart, if that is possible in `width`."""
+        words = self.words(index)
+        return cut_apart(words, width) or {word: middle_cut(word, width) for word in words}
 
     def comfortable(self, index: int, width: int) -> int:
         """The width at which names of up to half a line are not folded."""
@@ -158,11 +170,18 @@ class _Grid:
             widths[min(needy, key=widths.__getitem__)] += 1
         return [min(own, width) for own in widths]
 
-    def lines(self, row: Sequence[Cell], columns: Sequence[int], widths: Sequence[int], gap: int) -> list[Line]:
+    def lines(
+        self,
+        row: Sequence[Cell],
+        columns: Sequence[int],
+        widths: Sequence[int],
+        cuts: Sequence[Mapping[str, str]],
+        gap: int,
+    ) -> list[Line]:
         """A row of the table: more than one line where a text is folded."""
         cells = [
-            folded(" ".join(middle_cut(word, width) for word in row[index].text.split(" ")), width)
-            for index, width in zip(columns, widths, strict=True)
+            folded(" ".join(shown[word] for word in row[index].text.split(" ")), width)
+            for index, width, shown in zip(columns, widths, cuts, strict=True)
         ]
         lines = []
         for number in range(max(map(len, cells))):
