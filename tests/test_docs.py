@@ -117,9 +117,9 @@ def words_of(output):
     """Lines without their numbers, which may differ in the last digits from machine to machine.
 
     The order of the lines is left out, as two streams are mixed; so are the lines per epoch, which a terminal shows as
-    one that changes, and the number of epochs.
+    one that changes, the number of epochs, and what a busy machine says of work that takes ten seconds.
     """
-    lines = [line for line in output.splitlines() if line.strip() and not line.startswith("epoch ")]
+    lines = [line for line in output.splitlines() if line.strip() and not re.match(r"epoch |[a-z]+ +\d+%, ", line)]
     lines = [line[max(line.find("Best epoch"), 0) :] for line in lines]
     return sorted(" ".join(re.sub(r"\d[\d.]*(e[+-]\d+)?", "#", line).split()) for line in lines)
 
