@@ -7,6 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.table import Rows
 from mlpcli.data.targets.target import answer_names
 from mlpcli.errors import DataError, Diverged, MlpError
 from mlpcli.model import Model
@@ -26,24 +27,57 @@ from mlpcli.workflows.training.initial_state import fresh_state
 
 @dataclass(frozen=True)
 class TrainedFold:
-    """What a fold came to, and the model that gave it."""
+    """What a fold came to, and the model that gave it, or the one that goes into that of all folds."""
 
     record: FoldRecord
     model: Model
 
 
+def train_numbered(
+    loaded: LoadedConfig,
+    settled: TrainingTable,
+    fold: FoldRows,
+    number: int,
+    n_folds: int,
+    n_threads: int | None,
+    must_stop: Callable[[], bool],
+    prepared: Prepared | None = None,
+) -> TrainedFold:
+    """Prepare the fold `number` unless that is done, train and score it.
+
+    Where the models of the folds are to be one, it is trained once more on inputs that all folds share: the scores are
+    those of a fold that has learnt its inputs of its own rows. Raises as `prepare_numbered` and `train_fold`.
+    """
+    prepared = prepared or prepare_numbered(loaded, settled, fold, number, n_folds, n_threads)
+    scored = train_fold(prepared, settled, fold, number, n_folds, must_stop)
+    if fold.learnt_of is None:
+        return scored
+    del prepared
+    shared = prepare_numbered(loaded, settled, fold, number, n_folds, n_threads, fold.learnt_of)
+    kept = train_fold(shared, settled, fold, number, n_folds, must_stop)
+    seconds = scored.record.seconds + kept.record.seconds
+    return TrainedFold(replace(scored.record, seconds=seconds), kept.model)
+
+
 def prepare_numbered(
-    loaded: LoadedConfig, settled: TrainingTable, fold: FoldRows, number: int, n_folds: int, n_threads: int | None
+    loaded: LoadedConfig,
+    settled: TrainingTable,
+    fold: FoldRows,
+    number: int,
+    n_folds: int,
+    n_threads: int | None,
+    learnt_of: Rows | None = None,
 ) -> Prepared:
     """The fold `number` (from 0), ready to be trained; each repeat of `n_folds` has a seed of its own.
 
-    Raises DataError that names the fold.
+    Preprocessing and targets are learnt of the rows `learnt_of`, without them of those that it is trained on. Raises
+    DataError that names the fold.
     """
     training = loaded.config.training
     training = replace(training, seed=training.seed + number // n_folds, threads=n_threads or training.threads)
     seeded = replace(loaded, config=replace(loaded.config, training=training))
     try:
-        return prepare_fold(seeded, settled, fold)
+        return prepare_fold(seeded, settled, replace(fold, learnt_of=learnt_of))
     except DataError as error:
         raise DataError(f"{name_of(number, n_folds)}: {error}") from error
 

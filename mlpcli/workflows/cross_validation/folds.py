@@ -28,7 +28,8 @@ FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
 class FoldOptions:
     """How many folds, how often they are drawn anew, and what holds rows together ("" for what the config says).
 
-    With `keeps` preprocessing and targets are learnt once, of all rows, so that the models of the folds can be one.
+    With `keeps` each fold is trained once more, with preprocessing and targets learnt of all rows, so that the models
+    of the folds can be one.
     """
 
     n_folds: int = 5

@@ -1,6 +1,6 @@
 """The models of the folds as one, whose answers are the mean of theirs.
 
-They share what is learnt of rows before the first step: with `--keep` that is learnt once, of all rows.
+They share what is learnt before the first step: for these models it is learnt of all rows. None of them is scored.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import Any
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.reading.sources import find_sources
 from mlpcli.errors import MlpError
-from mlpcli.workflows.cross_validation.fold_training import TrainedFold, name_of, prepare_numbered, train_fold
+from mlpcli.workflows.cross_validation.fold_training import TrainedFold, name_of, train_numbered
 from mlpcli.workflows.cross_validation.folds import Folds
 from mlpcli.workflows.cross_validation.workers import Job, begin_job
 from mlpcli.workflows.preparing.tables import TrainingTable
@@ -41,10 +41,10 @@ def train_on_cluster(
         raise MlpError("--cluster: its workers cannot read standard input. Name files that they see, too.")
     tasks = _Folds(numbers, keep, job.options.n_folds)
     with connected(cluster.where, cluster.tls) as client:
-        run_on_cluster(client, train_numbered, FoldSetup(job, os.getcwd()), tasks, must_stop)
+        run_on_cluster(client, train_on_worker, FoldSetup(job, os.getcwd()), tasks, must_stop)
 
 
-def train_numbered(setup: FoldSetup, number: int, report: Callable[..., bool]) -> TrainedFold:
+def train_on_worker(setup: FoldSetup, number: int, report: Callable[..., bool]) -> TrainedFold:
     """Train one fold on a worker, with one thread."""
     job = setup.job
     if not (_BEGUN and _BEGUN[0][0] is setup):
@@ -53,8 +53,7 @@ def train_numbered(setup: FoldSetup, number: int, report: Callable[..., bool]) -
         _BEGUN[:] = [(setup, *begin_job(job))]
     _, settled, folds = _BEGUN[0]
     fold, n_folds = folds.rows[number], job.options.n_folds
-    prepared = prepare_numbered(job.of_folds, settled, fold, number, n_folds, 1)
-    return train_fold(prepared, settled, fold, number, n_folds, lambda: False)
+    return train_numbered(job.of_folds, settled, fold, number, n_folds, 1, lambda: False)
 
 
 _BEGUN: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, at most one

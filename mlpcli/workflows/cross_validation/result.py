@@ -70,7 +70,7 @@ class CvResult:
         percent = f"{100.0 * self.confidence:.4g} %"
         of = f"the mean score of models that are trained on {count(self.n_train, 'row')} like these"
         spans = ", scored on later ones" if self.are_ahead else ""
-        kept = " Scaling, levels and bins were learnt of all rows (--keep)." if self.has_model else ""
+        kept = " The kept model was trained anew, on inputs that all folds share." if self.has_model else ""
         return (
             f"{percent} intervals are of {of}{spans}, over other draws of training and test rows (Student's t, the "
             "variance corrected for training sets that overlap: Nadeau & Bengio 2003). They say nothing of rows of "

@@ -62,8 +62,8 @@ class Part:
 class FoldRows:
     """Rows of the training table for one fold of a cross-validation: to be trained on, and to be scored.
 
-    Unless `holds_out`, none of those to be trained on are validation rows. Preprocessing and targets are learnt of the
-    rows `learnt_of`, None for those that are trained on.
+    Unless `holds_out`, none of those to be trained on are validation rows. Preprocessing and targets are learnt of
+    those to be trained on, and of the rows `learnt_of` for a model that is to share them with those of other folds.
     """
 
     train: Rows
