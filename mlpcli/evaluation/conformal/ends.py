@@ -26,7 +26,7 @@ Ranks = NDArray[np.int64]
 ALL_KEPT = 500
 # The grid on which CV+ finds its ends: so fine, and so far to either side.
 CELLS_PER_RANGE, CELLS = 512, 1 << 13
-ROWS_AT_ONCE = 1 << 12  # that stay in the cache
+ROWS_AT_ONCE = 1 << 13  # that stay in the cache
 HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
 
 Kind = Literal["absolute", "signed", "quantiles", "probability"]
@@ -147,15 +147,9 @@ class UpperEnds:
         They are from `low` to `high` steps off (n_rows,): one below the first is not enough, the second is.
         """
         n_folds, n_cells = self.counts.shape
-        places = (CELLS + n_cells * np.arange(n_folds)[:, None] - distances).astype(np.int64)  # of step 0 in `counts`
-        counts, found = self.counts.ravel(), low.astype(np.int64) - 1
-        asked, counted = np.empty_like(places), np.empty(places.shape, counts.dtype)
-        for bit in reversed(range(int((high - low).max()).bit_length())):
-            tried = found + (1 << bit)
-            np.add(places, tried, out=asked)
-            np.take(counts, asked, out=counted, mode="clip")
-            np.copyto(found, tried, where=counted.sum(axis=0) < self.rank)
-        return found + 1
+        first = CELLS + n_cells * np.arange(n_folds)[:, None] - 1.0  # of step -1 in `counts`
+        places = (first + low - distances).astype(np.int64)
+        return np.asarray(low + _steps_beyond(self.counts.ravel(), places, (high - low).astype(np.int64), self.rank))
 
     def _by_halving(self, answers: Floats) -> Floats:
         """The ends of rows whose answers are so far apart that the grid does not reach from one to the other."""
@@ -167,6 +161,32 @@ class UpperEnds:
             is_enough = n >= self.rank
             high, low = np.where(is_enough, middle, high), np.where(is_enough, low, middle)
         return np.asarray(high)
+
+
+def _steps_beyond(counts: NDArray[Any], places: Ranks, span: Ranks, rank: int) -> Ranks:
+    """How many steps beyond its `places` (n_folds, n_rows) each row counts less than `rank`, at most its `span`.
+
+    By bisection, a bit of the number after the other; the highest ones for the few rows alone whose span has them.
+    """
+    n_rows = places.shape[1]
+    steps, bits = np.zeros(n_rows, np.int64), int(span.max()).bit_length()
+    while bits:
+        wide = np.flatnonzero(span >= 1 << (bits - 1))
+        if 2 * len(wide) > n_rows:
+            break
+        bits -= 1
+        tried = steps[wide] + (1 << bits)
+        counted = np.take(counts, places[:, wide] + tried, mode="clip").sum(axis=0, dtype=counts.dtype)
+        steps[wide] = np.where(counted < rank, tried, steps[wide])
+    asked, tried = np.empty_like(places), np.empty_like(steps)
+    each, counted = np.empty(places.shape, counts.dtype), np.empty(n_rows, counts.dtype)
+    for bit in reversed(range(bits)):
+        np.add(steps, 1 << bit, out=tried)
+        np.add(places, tried, out=asked)
+        np.take(counts, asked, out=each, mode="clip")
+        np.add.reduce(each, axis=0, out=counted)
+        np.copyto(steps, tried, where=counted < rank)
+    return steps
 
 
 def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
