@@ -85,13 +85,14 @@ class MappedFile:
         WATCH.add(self._map)
 
     def write(self, array: NDArray[Any], order: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Append an array (n,), its entries in another order if one is given; gives the mapped one."""
+        """Append an array (n,), its entries in another order or some of them if one is given; gives the mapped one."""
         self._file.seek(self._end)
         start, n_at_once = self._end, ENTRIES_AT_ONCE
-        for first in range(0, array.size, n_at_once):
+        size = array.size if order is None else order.size
+        for first in range(0, size, n_at_once):
             some = slice(first, first + n_at_once)
             self._end += write_all(self._file, array[some] if order is None else array[order[some]])
-        return np.frombuffer(self._map, array.dtype, array.size, start)
+        return np.frombuffer(self._map, array.dtype, size, start)
 
     def array(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """The whole file as one array, to be written through the mapping."""

@@ -102,6 +102,7 @@ def test_gates_are_judged_on_the_mean_and_the_ends_of_its_interval(folder):
         (("--confidence", 1), "--confidence 1: must be between 0 and 1"),
         (("--id", "nmae"), "--id nmae: no such column."),
         (("--group", "iland"), "--group iland: no column 'iland'"),
+        (("--time", "island"), "--time island: column island of "),
         (("--gap", 3), "--gap 3: goes with --time, or with data.validation: {time: COLUMN}."),
         (("--time", "year", "--repeats", 2), "--repeats 2: folds by time are the same every time."),
         (("--hash", "island", "--group", "sex"), "--hash and --group do not go together."),

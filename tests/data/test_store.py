@@ -31,12 +31,14 @@ def test_what_is_spilled_in_parts_is_read_as_one(parts):
 def test_a_mapped_array_holds_what_was_written_in_the_order_given(numbers, random):
     values, order = np.asarray(numbers), list(range(len(numbers)))
     random.shuffle(order)
-    file = MappedFile(None, 2 * aligned(values.nbytes))
+    file = MappedFile(None, 3 * aligned(values.nbytes))
     straight, mixed = file.write(values), file.write(values, np.asarray(order))
+    some = file.write(values, np.asarray(order[: len(order) // 2], np.int64))
     file.close()
     WATCH.release()
     np.testing.assert_array_equal(straight, values)
     np.testing.assert_array_equal(mixed, values[order])
+    np.testing.assert_array_equal(some, values[order[: len(order) // 2]])
 
 
 def test_a_temporary_file_has_no_name(tmp_path):

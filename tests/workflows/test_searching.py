@@ -1,7 +1,8 @@
 """The rows of a search, and data that is prepared once for many networks."""
 
 import json
-from dataclasses import fields
+import mmap
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,21 @@ def test_rows_are_searched_or_put_aside(folder, validation):
         assert days[0][-1] <= days[1][0]
     # Where a row stands in the file is known of either part.
     assert aside.where(0).startswith(config.config.data.train[0])
+
+
+def test_the_rows_of_a_table_on_disk_stay_there(folder):
+    config = loaded(0.2, folder)
+    table = read_training_table(config)
+    expected = put_aside(config, table, 0.25)
+    found = put_aside(config, replace(table, n_buckets=2), 0.25)
+    for plain, mapped in zip(expected, found, strict=True):
+        assert mapped.n_rows == plain.n_rows
+        assert mapped.where(3) == plain.where(3)
+        for name, column in plain.columns.items():
+            own = mapped.columns[name]
+            which = "values" if hasattr(column, "values") else "codes"
+            np.testing.assert_array_equal(getattr(own, which), getattr(column, which))
+            assert isinstance(getattr(own, which).base.obj, mmap.mmap)
 
 
 CHANGES = [

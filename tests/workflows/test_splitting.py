@@ -136,7 +136,7 @@ def test_a_way_that_is_none_is_refused_with_the_key(table, validation, members, 
 
 
 def test_a_column_that_cannot_part_rows_is_refused(table):
-    with pytest.raises(DataError, match=r"t\.csv: column patient holds neither dates nor numbers"):
+    with pytest.raises(ConfigError, match=r"validation.time: column patient of t\.csv holds neither dates nor numbers"):
         prepare(config({"time": "patient"}))
     write_csv(table / "t.csv", ["g", "x", "y"], [("one", i, "ab"[i % 2]) for i in range(20)])
     with pytest.raises(DataError, match="need as many groups, and there is 1"):

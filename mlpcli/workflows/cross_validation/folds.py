@@ -18,7 +18,7 @@ from mlpcli.workflows.cross_validation.joining import refuse_unjoinable
 from mlpcli.workflows.preparing.leaks import Sides, find_leaks
 from mlpcli.workflows.preparing.parts import FoldRows
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
-from mlpcli.workflows.preparing.splitting import draw_folds_by, keys_of, notes_on_way, way_of
+from mlpcli.workflows.preparing.splitting import draw_folds_by, keys_of, notes_on_way, way_in, way_of
 from mlpcli.workflows.preparing.tables import TrainingTable
 
 FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
@@ -131,9 +131,9 @@ def draw(
 ) -> Folds:
     """The rows of every fold; `loaded` is the config as written, `of_folds` that of `config_of_folds`.
 
-    Raises DataError where the rows do not make so many folds.
+    Raises DataError where the rows do not make so many folds, ConfigError for a column of times that are none.
     """
-    way, seed = way_of(of_folds), of_folds.config.training.seed
+    way, seed = way_in(of_folds, settled), of_folds.config.training.seed
     way = None if way is not None and way.column is not None else way
     holds_out = bool(loaded.config.data.validation) and not uses_folds(of_folds)
     name = settled.table.name

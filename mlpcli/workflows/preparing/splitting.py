@@ -57,7 +57,7 @@ def rows_of_parts(
 def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None, list[str]]:
     """Training rows, validation rows of the same table or None, and notes; `known` are the rows with a target."""
     asked, table = loaded.config.data.validation, settled.table
-    way = way_of(loaded)
+    way = way_in(loaded, settled)
     if way is not None and way.column is not None:
         return *_rows_where(loaded, way, table, known), []
     notes = notes_on_way(way, settled, known)
@@ -75,7 +75,7 @@ def set_apart(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tupl
     Ids of a hash are groups: by the hash the same rows would validate. Also notes on rows that are left out.
     """
     check_intervals(loaded, settled.targets.task)
-    fraction, way = loaded.config.intervals.rows, way_of(loaded)
+    fraction, way = loaded.config.intervals.rows, way_in(loaded, settled)
     if isinstance(fraction, str):
         return known, None, []
     rng = rng_of(loaded.config.training.seed, "apart")
@@ -178,6 +178,17 @@ def way_of(loaded: LoadedConfig) -> HeldOut | None:
     return way
 
 
+def way_in(loaded: LoadedConfig, settled: TrainingTable) -> HeldOut | None:
+    """The same for the rows of a table; raises ConfigError for a column of times that are none."""
+    way = way_of(loaded)
+    if way is not None and way.time is not None:
+        column = settled.table.columns[way.time]
+        if not isinstance(column, NumericColumn):
+            text = f"column {way.time} of {settled.table.name} holds neither dates nor numbers: it tells no time."
+            raise loaded.error("data.validation.time", text)
+    return way
+
+
 def _split_by_chance(settled: TrainingTable, rows: Rows, fraction: float, rng: np.random.Generator) -> Codes | Rows:
     """Which of the rows are held out, stratified by class or by the answers of yes/no columns."""
     if settled.targets.task == "multilabel":
@@ -227,10 +238,7 @@ def _groups(way: HeldOut, settled: TrainingTable, rows: Rows) -> Codes:
 
 def _times(settled: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]:
     column = settled.table.columns[name].take(rows)
-    if not isinstance(column, NumericColumn):
-        raise IndivisibleRows(
-            f"column {name} holds neither dates nor numbers: data.validation.time needs one that does."
-        )
+    assert isinstance(column, NumericColumn)  # `way_in` has looked
     return np.asarray(column.values, np.float64)
 
 

@@ -1,13 +1,18 @@
 """The rows of a search: those that trials train on and are judged by, and those that judge the winner."""
 
 from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
 from mlpcli.config.schema.network import Members
 from mlpcli.config.schema.sections import ExpectConfig
-from mlpcli.data.table import Table
+from mlpcli.data.store import WATCH, MappedFile, aligned
+from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target
+from mlpcli.workflows.preparing.data_store import store_folder
 from mlpcli.workflows.preparing.splitting import split_table
 from mlpcli.workflows.preparing.tables import settle
 from mlpcli.workflows.reading import rows_that_count
@@ -29,7 +34,29 @@ def put_aside(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Tabl
     )
     kept, aside, _ = split_table(replace(loaded, config=drawing), settled, known)
     assert aside is not None
-    return table.take(kept), table.take(aside)
+    return _taken(loaded, table, kept), _taken(loaded, table, aside)
+
+
+def _taken(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
+    """Some rows of a table; on disk where its own are there, as they do not fit into memory."""
+    if table.n_buckets == 1:
+        return table.take(rows)
+    arrays = {name: _array(column) for name, column in table.columns.items()}
+    size = sum(aligned(len(rows) * array.dtype.itemsize) for array in arrays.values())
+    mapped, columns = MappedFile(store_folder(loaded), size), dict[str, Column]()
+    for name, column in table.columns.items():
+        values = mapped.write(arrays[name], rows)
+        if isinstance(column, NumericColumn):
+            columns[name] = replace(column, values=values)
+        else:
+            columns[name] = replace(column, codes=values)
+        WATCH.release()
+    mapped.close()
+    return replace(table.with_columns({}).take(rows), columns=columns)
+
+
+def _array(column: Column) -> NDArray[Any]:
+    return column.values if isinstance(column, NumericColumn) else column.codes
 
 
 def as_trials_see_it(loaded: LoadedConfig) -> LoadedConfig:
