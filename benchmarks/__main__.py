@@ -23,6 +23,7 @@ NAMES = [
     "search",
     "cv",
     "cluster",
+    "scale",
     "intervals",
 ]
 
@@ -50,7 +51,7 @@ def main() -> None:
         "--data", metavar="FOLDER", type=Path, help="process, intervals: holds NAME/{train,test}.csv.gz"
     )
     parser.add_argument(
-        "--page", metavar="FILE", type=Path, help="coverage, chance, intervals: write the tables here too"
+        "--page", metavar="FILE", type=Path, help="coverage, chance, intervals, scale: write the tables here too"
     )
     parser.add_argument("--json", metavar="FILE", help="where the results go (default: benchmarks/results/)")
     asked = parser.parse_args()
@@ -88,6 +89,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import clustering
 
             return clustering.run(asked.quick, asked.only)
+        case "scale":
+            from benchmarks import scaling
+
+            return scaling.run(asked.quick, asked.only, asked.page)
         case "drift":
             from benchmarks import drift
 

@@ -1,6 +1,7 @@
 """How many local steps a training on shards takes between two rounds, by measured times."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -19,27 +20,27 @@ MOST_LOCAL_STEPS = 16
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: of the own rows of a batch, the slowest shard's; of a whole batch on one of them; of a whole round."""
+    """Seconds: of the own rows of a batch, the slowest shard's; of a whole batch on one; of a synchronous round.
+
+    `exchange` is what a round with local steps takes beside its work: the optimizer's state travels, too.
+    """
 
     share: float
     whole: float
     round: float
-
-    @property
-    def waiting(self) -> float:
-        """What a round takes beside the work."""
-        return max(0.0, self.round - self.share)
+    exchange: float
 
     @property
     def local_steps(self) -> int:
         """1, unless rounds dominate; else so many that working takes as long as waiting."""
-        if self.waiting <= self.share:
+        if self.round <= 2.0 * self.share:
             return 1
-        return min(MOST_LOCAL_STEPS, math.ceil(self.waiting / max(self.share, 1e-9)))
+        n_local = min(MOST_LOCAL_STEPS, math.ceil(self.exchange / max(self.share, 1e-9)))
+        return n_local if self.seconds_of_step(n_local) < self.round else 1
 
     def seconds_of_step(self, n_local: int) -> float:
         """What a step takes with so many local steps in a round."""
-        return self.share + self.waiting / n_local
+        return self.round if n_local <= 1 else self.share + self.exchange / n_local
 
 
 def measure_pace(
@@ -59,9 +60,17 @@ def measure_pace(
     largest = int(np.argmax([len(rows) for rows in places]))
     (whole,) = pool.call("seconds_of", lambda shard: (n_batch, flat), [largest])
     asked = [shard for shard, rows in enumerate(places) if len(rows)]
+    state_arrays = tuple(own.optimizer.values())
+    whole_round = _least_seconds(lambda: pool.call("gradient", lambda shard: (0, n_batch, 0, 1.0, flat), asked))
+    exchange = _least_seconds(lambda: pool.call("local_steps", lambda shard: ((), flat, *state_arrays), asked))
+    return Pace(share, whole, whole_round, exchange)
+
+
+def _least_seconds(act: Callable[[], object]) -> float:
+    """Of a few times, the first of which pays for what is allocated once."""
     found = []
     for _ in range(TIMED + 1):
         started = perf_counter()
-        pool.call("gradient", lambda shard: (0, n_batch, 0, 1.0, flat), asked)
+        act()
         found.append(perf_counter() - started)
-    return Pace(share, whole, min(found[1:]))
+    return min(found[1:])

@@ -131,26 +131,26 @@ def test_local_steps_follow_from_measured_times_and_are_kept_when_a_training_goe
     measured = measure_pace(
         prepared.train.samples.X, prepared.members[0], prepared.train.samples, prepared.spec, state.members[0]
     )
-    assert min(measured.share, measured.whole, measured.round) > 0
+    assert min(measured.share, measured.whole, measured.round, measured.exchange) > 0
     assert (state.members[0].flat == before).all()
-    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 3.0, 9.0))
+    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 3.0, 9.0, 8.0))
     there, notes = on_shards(prepared, state, None)
     assert there.engine.name == "cluster, local steps: 4"
     assert "4 local steps are taken between two rounds. --local-steps 1 trains as one machine does" in notes[0]
     assert "training without --cluster is faster" in notes[1]
     assert on_shards(prepared, state, 1)[0].engine.name == "cluster"
     earlier = [Sitting(3, there.engine.name, 1, {})]
-    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 4.0, 3.0))
+    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 4.0, 3.0, 9.0))
     assert on_shards(prepared, state, None)[0].engine.name == "cluster"
     assert on_shards(prepared, state, None, earlier) == (there, [])
 
 
 @pytest.mark.parametrize(
-    ("share", "whole", "whole_round", "local_steps"),
-    [(1.0, 2.0, 1.9, 1), (1.0, 2.0, 4.5, 4), (0.001, 0.002, 9.0, 16), (1.0, 2.0, 0.5, 1)],
+    ("share", "whole_round", "exchange", "local_steps"),
+    [(1.0, 1.9, 5.0, 1), (1.0, 4.5, 3.6, 4), (0.001, 9.0, 9.0, 16), (1.0, 0.5, 0.1, 1), (1.0, 2.5, 400.0, 1)],
 )
-def test_rounds_that_take_longer_than_their_work_are_made_rare(share, whole, whole_round, local_steps):
-    assert Pace(share, whole, whole_round).local_steps == local_steps
+def test_rounds_that_take_longer_than_their_work_are_made_rare(share, whole_round, exchange, local_steps):
+    assert Pace(share, 2.0, whole_round, exchange).local_steps == local_steps
 
 
 @pytest.mark.parametrize("n_shards", [2, 8])
