@@ -13,6 +13,7 @@ NAMES = [
     "steps",
     "process",
     "predict",
+    "report",
     "startup",
     "growth",
     "reading",
@@ -40,7 +41,7 @@ def main() -> None:
     )
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--quick", action="store_true", help="small and once: does it run?")
-    parser.add_argument("--full", action="store_true", help="predict, growth, reading: 10^7 rows as well")
+    parser.add_argument("--full", action="store_true", help="predict, report, growth, reading: 10^7 rows as well")
     parser.add_argument(
         "--only",
         metavar="NAME",
@@ -75,6 +76,10 @@ def _run(asked: argparse.Namespace) -> Any:
             return process.run(asked.data, asked.quick, asked.only)
         case "predict":
             return predicting.run(asked.quick, asked.full, asked.only)
+        case "report":
+            from benchmarks import reporting
+
+            return reporting.run(asked.quick, asked.full, asked.only)
         case "startup":
             return startup.run(asked.quick, asked.only)
         case "reading":

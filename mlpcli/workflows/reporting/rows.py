@@ -28,8 +28,9 @@ from mlpcli.workflows.reading import cast_scored, format_of, is_read_as_text, ro
 Values = NDArray[np.float64]
 Numbers = NDArray[np.uint64]
 
-# Rows that are held at most with truth and answer, and numbers of these; rows that are held with their cells, too.
-MOST_ROWS, MOST_NUMBERS = 1 << 20, 1 << 23
+# Rows that are held at most with truth and answer, and numbers of these: scoring them takes 100 bytes of each. Rows
+# that are held with their cells, too.
+MOST_ROWS, MOST_NUMBERS = 1 << 18, 1 << 21
 MOST_DETAILED, MOST_CELLS, FEWEST_DETAILED = 1 << 15, 1 << 23, 512
 COUNTED_ROWS = 8192  # of a chunk, held against the reference profile
 WHOLE = 2**64 - 1
