@@ -1,6 +1,7 @@
 """The way to a cluster: a scheduler by its address, or workers of this machine for as long as they are needed."""
 
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -57,6 +58,7 @@ def _client(address: Any, where: str, security: Security | None) -> Iterator[Cli
         client = Client(address, timeout=CONNECT_SECONDS, security=security, set_as_default=False, name="mlp")
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         reason = f": {error}" if isinstance(error, ValueError | TypeError) else ""
+        reason += ", or it does not accept the certificate" if security is not None else ""
         raise MlpError(
             f"--cluster {where}: no scheduler answers within {CONNECT_SECONDS:g} s{reason}. "
             "Start one with: dask scheduler"
@@ -71,6 +73,29 @@ def _client(address: Any, where: str, security: Security | None) -> Iterator[Cli
 def _security(tls: TlsFiles | None) -> Security | None:
     if tls is None:
         return None
+    _check_files(tls)
     return Security(
         tls_ca_file=tls.authority, tls_client_cert=tls.certificate, tls_client_key=tls.key, require_encryption=True
     )
+
+
+def _check_files(tls: TlsFiles) -> None:
+    """Raise MlpError for a file that is missing or is not what it should be, which Dask would try again and again."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for name in (tls.authority, tls.certificate, tls.key):
+        try:
+            with open(name, "rb"):
+                pass
+        except OSError as error:
+            raise MlpError(f"--cluster-security: {name}: cannot be read ({error.strerror}).") from error
+    try:
+        context.load_verify_locations(tls.authority)
+    except OSError as error:
+        raise MlpError(f"--cluster-security: {tls.authority}: no certificates in PEM of an authority.") from error
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")  # without it the terminal is asked
+    except OSError as error:
+        raise MlpError(
+            f"--cluster-security: {tls.certificate} and {tls.key}: not a certificate and its key in PEM, the key "
+            "without a password."
+        ) from error

@@ -5,17 +5,18 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
-from distributed import LocalCluster
+from distributed import LocalCluster, Security
 
 from mlpcli.cluster import connection, tasks
-from mlpcli.cluster.address import check_address
-from mlpcli.cluster.connection import connected
+from mlpcli.cluster.address import TlsFiles, check_address
+from mlpcli.cluster.connection import PAGES, connected
 from mlpcli.cluster.tasks import run_on_cluster
 from mlpcli.errors import MlpError
 
@@ -155,3 +156,56 @@ def test_a_scheduler_that_does_not_answer_is_waited_for_a_while_only(monkeypatch
     with pytest.raises(MlpError, match="no scheduler answers within"), connected("tcp://127.0.0.1:9"):
         pass
     assert time.monotonic() - started < 60
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """A cluster that speaks TLS, and the files by which it is spoken to; another authority's files beside them."""
+    pytest.importorskip("cryptography", reason="certificates are made by it")
+    files = []
+    for name in ("own", "foreign"):
+        folder, security = tmp_path_factory.mktemp(name), Security.temporary()
+        for file in ("ca_file", "client_cert", "client_key"):
+            (folder / file).write_text(getattr(security, f"tls_{file}"))
+        files.append(TlsFiles(*(str(folder / file) for file in ("ca_file", "client_cert", "client_key"))))
+        if name == "own":
+            known = security
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=PAGES,
+        security=known,
+        host="tls://127.0.0.1",
+    ) as found:
+        yield found.scheduler_address, *files
+
+
+def test_tasks_are_done_by_a_cluster_that_speaks_tls(tls):
+    address, own, _ = tls
+    assert address.startswith("tls://")
+    found = Tasks(3)
+    with connected(address, own) as client:
+        run_on_cluster(client, square, {"offset": 1}, found, lambda: False)
+    assert found.results == {0: 1, 1: 2, 2: 5}
+
+
+def test_whoever_has_no_certificate_of_its_authority_is_not_let_in(tls, monkeypatch):
+    address, _, foreign = tls
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 2.0)
+    for where, files in [(address, foreign), (address.replace("tls", "tcp"), None)]:
+        with pytest.raises(MlpError, match="no scheduler answers"), connected(where, files):
+            pass
+
+
+def test_files_of_tls_that_are_none_are_named_before_anybody_is_waited_for(tls, tmp_path):
+    address, own, foreign = tls
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    for files, message in [
+        (replace(own, key=own.key + ".none"), r"client_key\.none: cannot be read \(No such file"),
+        (replace(own, authority=str(empty)), r"empty\.pem: no certificates in PEM of an authority"),
+        (replace(own, key=foreign.key), "not a certificate and its key"),
+    ]:
+        with pytest.raises(MlpError, match=message), connected(address, files):
+            pass
