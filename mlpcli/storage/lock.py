@@ -7,8 +7,8 @@ On disks that know no locks (some network mounts) the file is the lock, with the
 import contextlib
 import errno
 import os
-import secrets
 import socket
+import tempfile
 from typing import TYPE_CHECKING
 
 from mlpcli.errors import OutputError
@@ -115,19 +115,19 @@ def is_taken(path: str) -> bool:
 
 
 def _knows_locks(folder: str) -> bool:
-    """Whether files of a folder can be locked; raises OSError where none can be made."""
-    from filelock import FileLock
+    """Whether files of a folder can be locked; raises OSError where none can be made.
 
-    os.stat(folder or os.curdir)  # which filelock would make
-    probe = os.path.join(folder, f".mlp-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    os.close(os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # filelock tries for ever where none can be
-    try:
-        with FileLock(probe, fallback_to_soft=False):
-            return True
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(probe)
+    Tried on a file without a name, where the system has such files, so that a kill leaves nothing.
+    """
+    if os.name == "nt":
+        return True
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder or os.curdir, buffering=0) as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return False
+            raise
+        return True

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import signal
 import socket
@@ -94,6 +95,21 @@ def disk_without_locks(request, monkeypatch):
         raise OSError(request.param, os.strerror(request.param))
 
     monkeypatch.setattr("fcntl.flock", unsupported)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name")
+def test_a_kill_while_the_disk_is_tried_for_locks_leaves_no_file(tmp_path, monkeypatch):
+    lock, seen = Lock(str(tmp_path / "x.lock"), "runs/x"), []
+    flock = fcntl.flock
+
+    def watched(descriptor, operation):
+        seen.append(os.listdir(tmp_path))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr("fcntl.flock", watched)
+    lock.acquire()
+    lock.release()
+    assert seen[0] == []
 
 
 @pytest.mark.usefixtures("disk_without_locks")
