@@ -168,7 +168,8 @@ def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and
     y = pair.iloc[[0, 1] * 30].reset_index(drop=True)
     rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "y": y})
     rows.to_parquet("rows.parquet", index=False)
-    config = {"data": {"target": "y"}, "task": "classification", "training": {"epochs": 60}}
+    training = {"epochs": 12, "optimizer": {"name": "adam", "learning_rate": 0.1}}
+    config = {"data": {"target": "y"}, "task": "classification", "training": training}
     for model in (
         mlpcli.train(config, rows),
         mlpcli.train({**config, "data": {**config["data"], "train": "rows.parquet"}}),

@@ -128,10 +128,8 @@ def test_bins_of_levels_hold_every_row_once_and_frequent_levels_by_themselves(n_
 @pytest.mark.parametrize("fraction", [0.2, 0.5, 0.9])
 def test_new_levels_of_sets_dealt_from_one_table_are_seldom_significant(sizes, fraction):
     rng = np.random.default_rng(len(sizes))
-    cells = np.repeat(np.arange(len(sizes)), sizes)
-    n_now, bounds = round(len(cells) * fraction), []
-    for _ in range(2000):
-        now = np.bincount(rng.permutation(cells)[:n_now], minlength=len(sizes))
+    n_now, bounds = round(sum(sizes) * fraction), []
+    for now in rng.multivariate_hypergeometric(sizes, n_now, 1000):
         found, bound = new_levels(np.asarray(sizes) - now, now)
         assert found == now[now == sizes].sum()
         bounds.append(bound)

@@ -59,29 +59,28 @@ def interrupt(config, after, number=signal.SIGINT):
         ),
     ],
 )
-@pytest.mark.parametrize("after", [1, 5])
-def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, training, model, after):
+def test_a_training_that_was_stopped_and_resumed_ends_in_the_same_bytes(folder, training, model):
     config = loaded(training={"epochs": 8, "batch_size": 16, **training}, model=model)
     whole = train(config, Watch())
     expected, metrics = WEIGHTS.read_bytes(), json.loads(Path("run/metrics.json").read_text())
-    interrupt(config, after)
-    watch = Watch()
-    train(config, watch, resume=True)
-    assert watch.from_epoch == after
-    assert watch.epochs == list(range(after + 1, whole.outcome.epochs + 1))
-    assert WEIGHTS.read_bytes() == expected
-    resumed = json.loads(Path("run/metrics.json").read_text())
-    assert {**resumed, "seconds": 0} == {**metrics, "seconds": 0}
-    history = Path("run/history.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(whole.outcome.epochs + 1))]
+    for after in (1, 5):
+        interrupt(config, after)
+        watch = Watch()
+        train(config, watch, resume=True)
+        assert watch.from_epoch == after
+        assert watch.epochs == list(range(after + 1, whole.outcome.epochs + 1))
+        assert WEIGHTS.read_bytes() == expected
+        resumed = json.loads(Path("run/metrics.json").read_text())
+        assert {**resumed, "seconds": 0} == {**metrics, "seconds": 0}
+        history = Path("run/history.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in history] == ["epoch", *map(str, range(whole.outcome.epochs + 1))]
 
 
 FOLDED = {"count": 4, "rows": "folds", "folds": 2}
 
 
 @pytest.mark.parametrize("averaging", [None, "ema", {"name": "swa", "start": 0.2}])
-@pytest.mark.parametrize("after", [1, 3, 5])
-def test_members_on_folds_resume_to_the_same_bytes(folder, averaging, after):
+def test_members_on_folds_resume_to_the_same_bytes(folder, averaging):
     config = loaded(
         {**IRIS, "validation": None},
         {
@@ -95,13 +94,13 @@ def test_members_on_folds_resume_to_the_same_bytes(folder, averaging, after):
     )  # fmt: skip
     train(config, Watch())
     expected, history = WEIGHTS.read_bytes(), Path("run/history.csv").read_text()
-    interrupt(config, after)
-    train(config, Watch(), resume=True)
-    assert WEIGHTS.read_bytes() == expected
-    columns = [
-        [line.split(",")[:4] for line in text.splitlines()] for text in (history, Path("run/history.csv").read_text())
-    ]
-    assert columns[0] == columns[1]
+    for after in (1, 3, 5):
+        interrupt(config, after)
+        train(config, Watch(), resume=True)
+        assert WEIGHTS.read_bytes() == expected
+        texts = history, Path("run/history.csv").read_text()
+        columns = [[line.split(",")[:4] for line in text.splitlines()] for text in texts]
+        assert columns[0] == columns[1]
 
 
 def test_the_checkpoint_of_a_finished_training_has_the_weights_without_their_temperature(folder):

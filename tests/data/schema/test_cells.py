@@ -2,7 +2,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.cells import (
@@ -113,6 +113,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=str)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(number=st.decimals(-(10**12), 10**12, places=3), data=st.data())
 def test_a_number_written_in_a_format_is_read_back(format, number, data):
     group = data.draw(st.sampled_from(["", *THOUSANDS.get(format.thousands, "")]))

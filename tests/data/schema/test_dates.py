@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.reading.typed.frames import table_from_frame
@@ -34,6 +34,7 @@ def written(moment, name):
 
 
 @pytest.mark.parametrize("name", DATE_FORMATS)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(data=st.data())
 def test_every_way_of_writing_gives_the_day_number(name, data):
     moment = data.draw(recent if has_two_digit_year(name) else moments)

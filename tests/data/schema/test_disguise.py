@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.cells import parse_numbers
@@ -153,6 +153,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=str)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(numbers=st.lists(st.decimals(1000, 10**9, places=2), min_size=1, max_size=20, unique=True))
 def test_numbers_written_in_a_format_are_read_back_by_the_one_that_is_found(format, numbers):
     swap = str.maketrans({",": format.thousands, ".": format.decimal})

@@ -1,7 +1,7 @@
 """Numbers in an unknown way of writing are never classes, levels or other numbers in silence."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.column import ColumnOptions
@@ -31,6 +31,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("how", WRITTEN)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(plain=st.integers(0, 30))
 def test_numbers_in_an_unknown_way_of_writing_are_a_fault_that_says_what_they_look_like(how, plain):
     texts = [WRITTEN[how](i) if i - NUMBERS[0] >= plain else f"{i}.5" for i in NUMBERS]
