@@ -1,6 +1,6 @@
 """The temperature that makes probabilities honest (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import exp, log
 from typing import Any
 
@@ -81,7 +81,7 @@ def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tu
     return float(weights @ means) - true_log, float(weights @ spreads)
 
 
-def extrapolated(alone: float, together: float, n_together: int, n_members: int) -> float:
+def extrapolated(alone: float, together: float, n_together: float, n_members: float) -> float:
     """What a figure comes to for the mean of `n_members`, from that of one and that of the mean of `n_together`.
 
     The error of a mean is a constant plus a part that falls with 1 / n: exactly so for squared errors of members that
@@ -93,19 +93,23 @@ def extrapolated(alone: float, together: float, n_together: int, n_members: int)
 
 
 def fit_members_temperature(
-    log_loss_at: Callable[[float, tuple[int, ...]], float], n_together: int, n_members: int
+    log_loss_at: Callable[[float, tuple[int, ...]], float], counts: Sequence[int], n_members: int
 ) -> float:
     """The temperature of the logits of each of `n_members` networks, whose probabilities are then averaged.
 
-    `log_loss_at(temperature, which)` is the log loss of the mean over some of the `n_together` networks that have not
-    seen a row.
+    `log_loss_at(temperature, which)` is the log loss of the mean over some of the networks that have not seen a row,
+    of which each counts as often as `counts` (r,) say. Networks that count unequally are as good as 1 / sum(w^2) that
+    count equally (Kish 1965), w being their weights.
     """
 
     def least(which: tuple[int, ...]) -> float:
         return _least(lambda temperature: log_loss_at(temperature, which))
 
-    alone = sum(least((one,)) for one in range(n_together)) / n_together
-    return exp(extrapolated(alone, least(tuple(range(n_together))), n_together, n_members))
+    total = sum(counts)
+    n_together = total**2 / sum(count**2 for count in counts)
+    alone = sum(least((one,)) * count for one, count in enumerate(counts)) / total
+    together = least(tuple(range(len(counts)))) if len(counts) > 1 else alone
+    return exp(extrapolated(alone, together, n_together, n_members * n_together / len(counts)))
 
 
 def _least(loss: Callable[[float], float]) -> float:

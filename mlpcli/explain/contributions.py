@@ -32,24 +32,25 @@ def contributions(ensemble: Ensemble, decode: Decode, X: Inputs, baseline: Input
     """
     members = [_Gradient(network, flat.astype(np.float64), len(X)) for network, flat in _members(ensemble)]
     start = np.asarray(baseline, np.float64)
+    weights = np.array(ensemble.times) / sum(ensemble.times)
     way = np.asarray(X, np.float64) - start
     total = np.zeros_like(way)
     for step in range(steps):
         x = start + (step + 0.5) / steps * way
-        outputs = np.mean([member.outputs(x) for member in members], axis=0)
-        slopes = _slopes(decode, outputs) / len(members)
-        for member in members:
-            total += member.backward(slopes)
+        slopes = _slopes(decode, _mean(members, weights, x))
+        for member, weight in zip(members, weights, strict=True):
+            total += member.backward(slopes * weight)
     total *= way / steps
-    return _completed(total, _answers(members, decode, start + way) - _answers(members, decode, start + 0.0 * way))
+    after, before = (decode(_mean(members, weights, end)) for end in (start + way, start + 0.0 * way))
+    return _completed(total, after - before)
 
 
 def _members(ensemble: Ensemble) -> list[tuple[Network, Inputs]]:
     return list(zip(ensemble.networks, ensemble.flats, strict=True))
 
 
-def _answers(members: "list[_Gradient]", decode: Decode, x: Values) -> Values:
-    return decode(np.mean([member.outputs(x) for member in members], axis=0))
+def _mean(members: "list[_Gradient]", weights: Values, x: Values) -> Values:
+    return np.asarray(np.tensordot(weights, np.stack([member.outputs(x) for member in members]), axes=1))
 
 
 def _slopes(decode: Decode, outputs: Values) -> Values:

@@ -43,11 +43,11 @@ def describe(model: Model) -> Plain:
 
 
 def _networks(model: Model) -> list[Plain]:
-    """The layers of each member; of several quantiles only the outputs that are answers."""
-    members = zip(model.ensemble.networks, model.ensemble.flats, strict=True)
+    """The layers of each member, and how often it counts; of several quantiles only the outputs that are answers."""
+    members = zip(model.ensemble.networks, model.ensemble.flats, model.ensemble.times, strict=True)
     found: list[Plain] = [
-        {"layers": _layers(network.chain, network.n_in, network.bind(flat)), "output": network.output}
-        for network, flat in members
+        {"layers": _layers(network.chain, network.n_in, network.bind(flat)), "output": network.output, "count": count}
+        for network, flat, count in members
     ]
     if isinstance(model.target, NumberTarget) and model.target.fitted:
         kept = model.target.answer_outputs

@@ -17,10 +17,11 @@ def member_prefixes(n_members: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks and the flat vector of each."""
+    """Networks, the flat vector of each, and how many times it counts in the mean; () is once each."""
 
     networks: tuple[Network, ...]
     flats: tuple[Array, ...]
+    counts: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> "np.dtype[Any]":
@@ -31,6 +32,15 @@ class Ensemble:
     def n_parameters(self) -> int:
         """Parameters of all members."""
         return sum(flat.size for flat in self.flats)
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """How many times each member counts."""
+        return self.counts or (1,) * len(self.networks)
+
+    def counts_of_rounds(self, n_folds: int) -> tuple[int, ...]:
+        """How many times each round of members counts, one of which leaves out each of so many folds."""
+        return self.times[::n_folds]
 
     @property
     def first(self) -> Network:
@@ -48,12 +58,20 @@ class Ensemble:
 
     def outputs(self, X: Array) -> Array:
         """The mean outputs (n_rows, n_out) for inputs `X` (n_rows, n_in)."""
-        total = predict(self.first, self.flats[0], X)
-        for network, flat in zip(self.networks[1:], self.flats[1:], strict=True):
-            total += predict(network, flat, X)
-        if len(self.networks) > 1:
-            total /= len(self.networks)
+        if len(self.networks) == 1:
+            return predict(self.first, self.flats[0], X)
+        total = self._counted(0, X)
+        for number in range(1, len(self.networks)):
+            total += self._counted(number, X)
+        total /= sum(self.times)
         return total
+
+    def _counted(self, number: int, X: Array) -> Array:
+        """The outputs of a member, times its count."""
+        own = predict(self.networks[number], self.flats[number], X)
+        if self.times[number] > 1:
+            own *= self.times[number]
+        return own
 
     def fold_outputs(self, X: Array, n_folds: int) -> tuple[Array, Array]:
         """The mean outputs of all members, the same bits as `outputs`, and of those that leave out each fold.
@@ -62,14 +80,15 @@ class Ensemble:
         """
         of_folds: list[Array] = []
         total = np.full((len(X), self.first.n_out), -0.0, self.dtype)  # adding to it leaves all bits, signs of 0 too
-        for number, (network, flat) in enumerate(zip(self.networks, self.flats, strict=True)):
-            own = predict(network, flat, X)
+        for number in range(len(self.networks)):
+            own = self._counted(number, X)
             total += own
             if number < n_folds:
                 of_folds.append(own)
             else:
                 of_folds[number % n_folds] += own
-        return total / len(self.networks), np.stack(of_folds) / (len(self.networks) // n_folds)
+        of_fold = np.array([sum(self.times[fold::n_folds]) for fold in range(n_folds)], self.dtype)
+        return total / sum(self.times), np.stack(of_folds) / of_fold[:, None, None]
 
     def hidden_layers(self, X: Array) -> dict[str, Array]:
         """What each hidden layer makes of `X` (n_rows, n_in): h1, h2 (n_rows, width), with several members m1.h1."""
@@ -83,7 +102,7 @@ class Ensemble:
     def merged(self) -> "Ensemble":
         """The same functions with linear layers merged, in vectors of their own."""
         pairs = [merge_linear(network, flat) for network, flat in zip(self.networks, self.flats, strict=True)]
-        return Ensemble(tuple(network for network, _ in pairs), tuple(flat for _, flat in pairs))
+        return Ensemble(tuple(network for network, _ in pairs), tuple(flat for _, flat in pairs), self.counts)
 
 
 class MeanLogits:

@@ -36,6 +36,7 @@ def encode_model(model: Model) -> bytes:
         kind="model",
         format=FORMATS["model"],
         networks=model.ensemble.networks,
+        counts=model.ensemble.times,
         dtype="float64" if model.ensemble.dtype == np.float64 else "float32",
         columns=model.preprocessor.columns,
         feature_names=model.preprocessor.feature_names,
@@ -107,9 +108,8 @@ def _take_ensemble(header: Header, arrays: Arrays, path: str) -> Ensemble:
     )
     if held != n_parameters:  # before memory is spent on sizes that the file does not hold
         raise misfit(path, f"{held} parameters where the networks have {n_parameters}")
-    ensemble = Ensemble(
-        header.networks, tuple(np.empty(network.n_parameters, header.dtype) for network in header.networks)
-    )
+    flats = tuple(np.empty(network.n_parameters, header.dtype) for network in header.networks)
+    ensemble = Ensemble(header.networks, flats, header.counts if max(header.counts) > 1 else ())
     for name, tensor in ensemble.tensors().items():
         tensor[...] = _take(arrays, name, tensor.shape, tensor.dtype, path)
     return ensemble

@@ -33,6 +33,7 @@ class Header:
     kind: Literal["model"]
     format: int
     networks: tuple[Network, ...]
+    counts: tuple[int, ...]
     dtype: Literal["float32", "float64"]
     columns: tuple[Feature, ...]
     feature_names: tuple[str, ...]
@@ -144,6 +145,8 @@ def _check_networks(header: Header, path: str) -> None:
             raise misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
         if network.n_out != header.networks[0].n_out:
             raise misfit(path, f"networks of {header.networks[0].n_out} and {network.n_out} outputs")
+    if len(header.counts) != len(header.networks) or not all(1 <= count <= MOST for count in header.counts):
+        raise misfit(path, "counts of members that are not one above 0 for each")
 
 
 def _check_layers(network: Network, path: str) -> None:

@@ -40,6 +40,7 @@ _TYPES: dict[str, Any] = {
     "rows": dict[str, int],
     "chosen": dict[str, list[str]],
     "drawn": list[dict[str, Any]],
+    "members": list[Count],
     "temperature": Annotated[float, Setting("Above 0.", gt=0)],
     "epoch": Count,
     "epochs": Count,

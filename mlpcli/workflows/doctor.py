@@ -101,11 +101,12 @@ def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     samples, loss = run.rows.train.first(GRADIENT_ROWS).samples, run.rows.prepared.spec.loss
     X, y = np.ascontiguousarray(samples.X), samples.targets(slice(None))
-    fresh = fresh_state(run.rows.prepared).members[0].flat
+    first = run.model.record.get("members", [1])[0] - 1  # of the members that were trained, the first that is kept
+    fresh = fresh_state(run.rows.prepared).members[first].flat
     sizes = [
         gradient_sizes(network, loss, flat, X, y)
         for network, flat in (
-            (run.rows.prepared.network, fresh),
+            (run.rows.prepared.networks[first], fresh),
             (run.model.ensemble.first, run.model.ensemble.flats[0]),
         )
     ]

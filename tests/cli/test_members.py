@@ -47,7 +47,7 @@ def test_eval_scores_it_and_inspect_shows_its_members(model):
         size = sum(file[name].size for name in file.files if not name.startswith(others))
     assert document["n_parameters"] == size
     assert document["record"]["config"]["model"]["members"] == {
-        "count": 4, "rows": "folds", "folds": 2, "views": "same", "draw": {},
+        "count": 4, "rows": "folds", "folds": 2, "views": "same", "draw": {}, "select": "all",
     }  # fmt: skip
 
 

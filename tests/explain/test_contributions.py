@@ -24,6 +24,18 @@ def ensemble_of(*members, seed=0):
     return Ensemble(members, tuple(one.init(rng, np.float64) for one in members))
 
 
+def test_members_contribute_as_often_as_they_count():
+    some = ensemble_of(network_of(4, 8, 3), network_of(4, 5, 6, 3), seed=2)
+    a, b = some.networks
+    repeated = Ensemble((a, b, b, b), (some.flats[0], *[some.flats[1]] * 3))
+    rng = np.random.default_rng(1)
+    X, baseline = rng.normal(size=(9, 4)), rng.normal(size=4)
+    counted = Ensemble(some.networks, some.flats, (1, 3))
+    np.testing.assert_allclose(
+        contributions(counted, first, X, baseline), contributions(repeated, first, X, baseline), rtol=1e-10
+    )
+
+
 def first(outputs):
     return outputs[:, 0]
 

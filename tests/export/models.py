@@ -18,6 +18,7 @@ EVERY_ACTIVATION = (
 PERIODIC = {"name": "periodic", "frequencies": 4, "outputs": 2, "sigma": 1.0}
 DIVIDE = {"name": "divide", "by": 50_000.0}
 BINS = {"name": "piecewise_linear", "bins": 5}
+SHAPES = [["auto", 4, "auto"], ["auto", 8, "auto"], ["auto", 5, 5, "auto"]]
 # By name: the target, and the sections of the config.
 CONFIGS: dict[str, tuple[str | list[str], dict[str, Any]]] = {
     "plain": ("label", {}),
@@ -39,6 +40,14 @@ CONFIGS: dict[str, tuple[str | list[str], dict[str, Any]]] = {
     "norm": ("label", {"model": {"layer_norm": True, "residual": True, "layers": ["auto", 8, 8, "auto"]}}),
     "slopes": ("price", {"model": {"learn_slopes": True, "activation": "mish", "scale_inputs": True}}),
     "members": ("label", {"model": {"members": {"count": 3, "rows": "folds"}, "dropout": 0.1}}),
+    "selected": (
+        "label",
+        {
+            "model": {"members": {"count": 6, "select": "greedy", "draw": {"model.layers": {"choice": SHAPES}}}},
+            "training": SHORT | {"epochs": 3},
+        },
+    ),
+    "selected number": ("price", {"model": {"members": {"count": 5, "select": "greedy"}}}),
     "views": (
         "bit",
         {

@@ -240,3 +240,8 @@ def test_answers_of_one_name_are_told_apart(tmp_path):
     done("export", weights, "--to", "python", "-o", tmp_path / "it.py")
     assert program(tmp_path / "it.py", b"a\n3\n").stdout.startswith(b"p_yes,p_no,p_yes_\n")
     assert done("predict", weights, tmp_path / "t.csv", "--proba").lines[0] == "p_yes,p_no,p_yes_"
+
+
+@pytest.mark.parametrize("name", ["selected", "selected number"])
+def test_the_selected_models_of_these_tests_count_their_members_unequally(models, name):
+    assert len(set(load_model(str(models[name])).ensemble.times)) > 1

@@ -66,8 +66,17 @@ def test_the_temperature_found_is_the_one_of_least_loss():
     def loss(temperature, which):
         return abs(np.log(temperature) - np.log(0.3 if len(which) == 1 else 0.2))
 
-    assert fit_members_temperature(loss, 1, 1) == pytest.approx(0.3, rel=0.01)
-    assert fit_members_temperature(loss, 4, 4) == pytest.approx(0.2, rel=0.01)
+    assert fit_members_temperature(loss, [1], 1) == pytest.approx(0.3, rel=0.01)
+    assert fit_members_temperature(loss, [1] * 4, 4) == pytest.approx(0.2, rel=0.01)
+
+
+def test_networks_count_in_the_temperature_as_often_as_they_are_said_to():
+    outputs, truth = random_case(n_networks=3)
+    criterion = Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True, n_members=3)
+    plain = criterion.members_temperature(outputs)
+    assert criterion.members_temperature(outputs, counts=(4, 4, 4)) == plain
+    alone = Criterion("log_loss", LABELS, {}, truth, None, True).members_temperature(outputs[:1])
+    assert criterion.members_temperature(outputs, counts=(10**9, 1, 1)) == pytest.approx(alone, rel=0.01)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3.0])

@@ -111,18 +111,22 @@ def _layers(inspection: "Inspection") -> Table:
 
 
 def _members(model: "Model") -> list[Table]:
-    """What each member has drawn for itself; no table where they draw nothing."""
-    drawn = model.record.get("drawn", [])
-    if not drawn:
-        return []
+    """What each member has drawn for itself, and its weight; no table where they draw nothing and weigh the same."""
+    ensemble, kept = model.ensemble, model.record.get("members", [])
+    drawn = model.record.get("drawn", []) or [{}] * len(ensemble.networks)
     keys = [key for key in drawn[0] if key != "model.layers"]
-    shown = [names("member"), Column("layers", is_text=True), *numbers([key.rpartition(".")[2] for key in keys])]
-    networks = model.ensemble.networks
+    if not drawn[0] and not kept:
+        return []
+    shown = [names("member"), *([Column("weight")] if kept else []), Column("layers", is_text=True)]
+    total, members = sum(ensemble.times), kept or range(1, len(ensemble.networks) + 1)
     rows = [
-        (str(place), " -> ".join(map(str, network.sizes)), *(drawn_text(of.get(key)) for key in keys))
-        for place, (network, of) in enumerate(zip(networks, drawn, strict=False), start=1)
+        (
+            *(str(member), *([f"{times / total:.3f}"] if kept else []), " -> ".join(map(str, network.sizes))),
+            *(drawn_text(of.get(key)) for key in keys),
+        )
+        for member, times, network, of in zip(members, ensemble.times, ensemble.networks, drawn, strict=False)
     ]
-    return [Table(shown, rows)]
+    return [Table([*shown, *numbers([key.rpartition(".")[2] for key in keys])], rows)]
 
 
 def _columns(model: "Model") -> Table:

@@ -55,6 +55,14 @@ class Members:
             "`model.numeric_embedding.sigma: {log_uniform: [0.05, 10]}`."
         ),
     ] = field(default_factory=dict)
+    select: Annotated[
+        Literal["all", "greedy"],
+        Setting(
+            "Which members are kept: all; or those that greedy selection with replacement takes by the loss on the "
+            "validation rows, with their weights (Caruana et al. 2004). With folds it selects among rounds of members, "
+            "one for each fold, which share their draws."
+        ),
+    ] = "all"
 
 
 @options

@@ -11,12 +11,14 @@ Layer = Mapping[str, Any]
 class Networks:
     """The functions of all networks and their weights as `text`; `names` are those of the functions.
 
+    `factors` multiply the outputs of networks that count more than once.
     An output that is a sigmoid is left to the caller, who has doubles: near 1 it has its say in 1 - a.
     """
 
     def __init__(self, networks: Sequence[Mapping[str, Any]], n_in: int) -> None:
         self._arrays: list[str] = []
         self.names = [f"network_{number}" for number in range(1, len(networks) + 1)]
+        self.factors = [f"{float(one['count'])!r} * " if one["count"] > 1 else "" for one in networks]
         written = [self._function(name, network, n_in) for name, network in zip(self.names, networks, strict=True)]
         self.n_out = written[0][1]
         self.text = "".join(self._arrays) + "".join(f"\n{text}" for text, _ in written)

@@ -156,12 +156,12 @@ def _field(column: Mapping[str, Any], field: str) -> str:
 
 def _answering(model: Plain, name: str, fields: Sequence[str], networks: Networks) -> str:
     """The function from a row to its answers."""
-    target, n_out, n_members = model["target"], networks.n_out, len(model["networks"])
+    target, n_out, counts = model["target"], networks.n_out, [one["count"] for one in model["networks"]]
     arrays, reading = cells_into_inputs(model["columns"], fields)
     output = "1.0 / (1.0 + exponential(-out[i]))" if model["networks"][0]["output"] == "sigmoid" else "out[i]"
     calls = "".join(
-        f"    {network}(x, out);\n    for (i = 0; i < {n_out}; i++)\n        sums[i] += {output};\n"
-        for network in networks.names
+        f"    {network}(x, out);\n    for (i = 0; i < {n_out}; i++)\n        sums[i] += {factor}{output};\n"
+        for network, factor in zip(networks.names, networks.factors, strict=True)
     )
     decoding, tables = _decoding(target, n_out)
     return f"""\
@@ -177,7 +177,7 @@ int {name}_answer(const {name}_row *row, double answers[{len(target["answers"])}
             return 1;
 {calls}
     for (i = 0; i < {n_out}; i++) {{
-        sums[i] /= {float(n_members)!r};
+        sums[i] /= {float(sum(counts))!r};
         if (!(sums[i] >= -FLT_MAX && sums[i] <= FLT_MAX))
             return 1;
     }}

@@ -21,6 +21,19 @@ IR = 8  # of onnx 1.13, which brought opset 18
 INSTALL = 'pip install "mlp-train[onnx]"'
 
 
+def _mean(nodes: Nodes, networks: Sequence[Plain], x: str) -> str:
+    """The mean of the outputs of the networks, each as often as it counts."""
+    total, n_counted = "", sum(network["count"] for network in networks)
+    for network in networks:
+        own = _network(nodes, network, x)
+        if len(networks) > 1 and network["count"] > 1:
+            own = nodes.add("Mul", own, nodes.const(np.asarray(network["count"], nodes.dtype_of(own))))
+        total = nodes.add("Add", total, own) if total else own
+    if len(networks) == 1:
+        return total
+    return nodes.add("Div", total, nodes.const(np.asarray(n_counted, nodes.dtype_of(total))))
+
+
 def onnx_model(model: Plain, record: Mapping[str, Any], dtype: str) -> bytes:
     """The bytes of the file; `record` stands in its metadata.
 
@@ -29,12 +42,7 @@ def onnx_model(model: Plain, record: Mapping[str, Any], dtype: str) -> bytes:
     onnx = load_onnx()
     nodes = Nodes(onnx, dtype)
     x, is_unsound = inputs(nodes, model["columns"], len(model["inputs"]))
-    members = [_network(nodes, network, x) for network in model["networks"]]
-    total = members[0]
-    for member in members[1:]:
-        total = nodes.add("Add", total, member)
-    if len(members) > 1:
-        total = nodes.add("Div", total, nodes.const(np.asarray(len(members), nodes.dtype_of(total))))
+    total = _mean(nodes, model["networks"], x)
     n_outputs = model["n_outputs"]
     found = answers(nodes, model["target"], nodes.double(total), n_outputs)
     nothing = nodes.const(np.asarray(np.nan))

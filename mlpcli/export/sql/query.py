@@ -37,13 +37,17 @@ def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = 
     steps.pin([is_sound])
     x = inputs(steps, model["columns"], cells, len(model["inputs"]))
     steps.pin(x)
-    members = []
+    members, counts = [], [network["count"] for network in model["networks"]]
     for network in model["networks"]:
         members.append(_network(steps, network, x, model["largest_input"]))
         steps.pin(members[-1])
     outputs = members[0]
     if len(members) > 1:
-        outputs = steps.add(f"{total(each)} / {number(len(members))}" for each in zip(*members, strict=True))
+        counted = [
+            [one if count == 1 else f"{one} * {number(count)}" for one in member]
+            for member, count in zip(members, counts, strict=True)
+        ]
+        outputs = steps.add(f"{total(each)} / {number(sum(counts))}" for each in zip(*counted, strict=True))
     found = answers(steps, model["target"], outputs)
     target = model["target"]
     columns = found if target["kind"] == "numbers" else [*labels(steps, target, found), *found]

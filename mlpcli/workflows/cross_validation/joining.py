@@ -33,6 +33,8 @@ def refuse_unjoinable(loaded: LoadedConfig) -> None:
             "--keep learns bins once, of all rows, and these go by the targets. Write another encoding, or drop --keep."
         )
         raise loaded.error("preprocess.encoding", text)
+    if config.model.members.select != "all":
+        raise loaded.error("model.members.select", "--keep goes with all members. Leave it out, or drop --keep.")
     if config.postprocess.calibration != "none" and config.model.members.count > 1:
         text = "--keep goes with a temperature of single networks only. Leave it out, or drop --keep."
         raise loaded.error("postprocess.calibration", text)

@@ -20,6 +20,7 @@ from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.start import Start
 from mlpcli.workflows.recorded import check_data, recorded_config
 from mlpcli.workflows.scoring.predictions import Predictions
+from mlpcli.workflows.training.selecting import mean_of_rounds
 
 Values = NDArray[np.float64]
 Inputs = NDArray[np.floating[Any]]
@@ -64,7 +65,7 @@ class Rows:
             return self._decoded(self.model.ensemble.outputs(self.held_out.samples.X))
         ensemble = self.model.ensemble
         evaluator = Evaluator(ensemble.networks, self.prepared.spec.loss, self.held_out.samples, self.folds)
-        return self._decoded(evaluator.run(ensemble.flats)[1].mean(axis=0))
+        return self._decoded(mean_of_rounds(evaluator.run(ensemble.flats)[1], ensemble, self.n_folds))
 
     @property
     def predictions(self) -> Predictions:

@@ -34,9 +34,10 @@ class MemberConfig:
 def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
     """The config of each member; the same for all where nothing is drawn.
 
-    A value depends on the seed, the key and the number of the member, so that another key or another count of members
-    leaves it as it is. Raises ConfigError for a key that is shared by all members, and for a value that the config
-    does not take.
+    A value depends on the seed, the key and the number of the member (of the round, where rounds are selected), so that
+    another key or another count of members leaves it as it is.
+
+    Raises ConfigError for a key that is shared by all members, and for a value that the config does not take.
     """
     members = loaded.config.model.members
     if not members.draw:
@@ -45,8 +46,10 @@ def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
     for key in keys:
         _check(loaded, key, members.draw[key])
     found = []
+    # Selection judges a configuration on all rows, so that the members of a round share it, one for each fold.
+    n_alike = (members.folds or members.count) if members.rows == "folds" and members.select == "greedy" else 1
     for number in range(members.count):
-        drawn = {key: _draw(loaded, key, members.draw[key], number) for key in keys}
+        drawn = {key: _draw(loaded, key, members.draw[key], number // n_alike) for key in keys}
         overrides = [Override(key, value, _where(key, value)) for key, value in drawn.items()]
         found.append(MemberConfig(with_values(loaded, overrides), drawn))
     return tuple(found)

@@ -16,6 +16,7 @@ from mlpcli.workflows.scoring.predictions import notes_on_sides
 CHOOSERS = {
     "epoch": "training.early_stopping",
     "bin edges": "preprocess.encoding",
+    "members": "model.members.select",
     "temperature": "postprocess.calibration",
     "threshold": "postprocess.threshold",
 }
@@ -35,6 +36,7 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
     is_chosen = {
         "epoch": config.training.early_stopping is not None and n_candidates > 1,
         "bin edges": uses_folds(loaded) and config.preprocess.encoding.sees_targets,
+        "members": config.model.members.select == "greedy",
         "temperature": config.postprocess.calibration == "temperature",
         "threshold": isinstance(config.postprocess.threshold, str),
     }

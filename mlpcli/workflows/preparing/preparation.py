@@ -33,6 +33,7 @@ from mlpcli.workflows.preparing.learning import learn
 from mlpcli.workflows.preparing.pace import schedule_notes
 from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
 from mlpcli.workflows.preparing.resolution import (
+    check_selection,
     domain_warning,
     estimates_means,
     resolve_loss,
@@ -90,6 +91,7 @@ class Prepared:
     members_temperature: float | None = None  # that the logits of each member were divided by after the training
     drawn: tuple[Mapping[str, Any], ...] = ()  # the values that each member has drawn, by key; () where none draws
     own_specs: tuple[TrainingSpec, ...] = ()  # how each member is trained, where they draw
+    kept_members: tuple[int, ...] = ()  # the numbers, from 1, of those that a selection took; () without one
 
     @property
     def network(self) -> Network:
@@ -164,6 +166,7 @@ def _prepare(
     table, columns, task = settled.table, settled.columns, settled.targets.task
     config, notes = loaded.config, [*table.notes, *settled.notes]
     loss, output_activation, odd = _loss_and_output(loaded, task)
+    check_selection(loaded)
     notes += [*odd, *notes_on_rows]
     weight = "" if settled.weight is None else settled.weight.name
     train_rows, validation_rows, apart_rows, odd = rows_of_parts(loaded, settled, known, fold is None or fold.holds_out)

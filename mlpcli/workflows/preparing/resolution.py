@@ -64,6 +64,24 @@ def uses_folds(loaded: LoadedConfig) -> bool:
     return True
 
 
+def check_selection(loaded: LoadedConfig) -> None:
+    """Raise ConfigError where members are to be selected and there is nothing to select among, or by."""
+    members = loaded.config.model.members
+    if members.select == "all":
+        return
+    key = "model.members.select"
+    if not has_validation(loaded):
+        raise loaded.error(key, "needs validation rows to select by: set data.validation, or members.rows: folds.")
+    if members.count < 2:
+        raise loaded.error(key, "needs members to select among. Set model.members.count.")
+    if uses_folds(loaded) and members.count == (members.folds or members.count):
+        raise loaded.error(
+            key,
+            "selects among rounds of members, each of which leaves out every fold once, and there is one. Write "
+            "members.folds, and a count that is several times that.",
+        )
+
+
 def has_validation(loaded: LoadedConfig) -> bool:
     """Whether there will be validation rows."""
     return bool(loaded.config.data.validation) or uses_folds(loaded)

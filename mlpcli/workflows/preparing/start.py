@@ -118,6 +118,10 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
                     f"{path} was trained with {flow_text(before[key])}, the config says {flow_text(now[key])}. "
                     "Undo the change, or train anew.",
                 )
+    if config.model.members.select != "all":
+        raise loaded.error(
+            "model.members.select", f"--from goes on with all members, and {path} keeps those selected. Train anew."
+        )
     if len(model.ensemble.networks) != config.model.members.count:
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
     loss, known = config.training.loss, model.target.fitted if isinstance(model.target, NumberTarget) else ()

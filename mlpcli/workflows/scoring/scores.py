@@ -1,6 +1,6 @@
 """Scores of a model on rows whose truth is known, and of the constant baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log
 from typing import Any
@@ -91,18 +91,24 @@ class Criterion:
         # By ratios, so that what is expected of a loss stays above 0.
         return exp(extrapolated(log(alone), log(together), len(outputs), self.n_members))
 
-    def members_temperature(self, outputs: NDArray[Any], n_members: int | None = None) -> float:
-        """The temperature of each member's logits, from outputs as above (r, n_rows, n_out)."""
+    def members_temperature(
+        self, outputs: NDArray[Any], n_members: int | None = None, counts: Sequence[int] = ()
+    ) -> float:
+        """The temperature of each member's logits, from outputs as above (r, n_rows, n_out).
+
+        `counts` (r,) say how often each counts in the mean, once by default.
+        """
+        times = np.array(counts or (1,) * len(outputs))
         names = answer_names(self.target)
 
         def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
             state = self.state | {"temperature": np.array([temperature])}
-            answers = mean_answers(self.target, state, outputs[list(which)])
+            answers = mean_answers(self.target, state, outputs[list(which)], times[list(which)])
             log_loss = score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
             outcomes = no_and_yes(answers).reshape(-1, 2) if isinstance(self.target, BooleanTarget) else answers
             return doubtful_log_loss(log_loss, outcomes)
 
-        return fit_members_temperature(log_loss_at, len(outputs), n_members or self.n_members)
+        return fit_members_temperature(log_loss_at, times.tolist(), n_members or self.n_members)
 
     @property
     def finds_temperature(self) -> bool:
@@ -123,14 +129,18 @@ class Criterion:
         return score(self.target.task, self.metric, self.truth, answers, names, self.weights, threshold)
 
 
-def mean_answers(target: Target, state: dict[str, Values], outputs: NDArray[Any]) -> Values:
-    """Answers of several networks together, from the outputs of each (r, n_rows, n_out).
+def mean_answers(
+    target: Target, state: dict[str, Values], outputs: NDArray[Any], counts: NDArray[np.int64] | None = None
+) -> Values:
+    """Answers of several networks together, from the outputs of each (r, n_rows, n_out), each counted so often.
 
     Probabilities are averaged once each network's have their temperature; of numbers it is the outputs.
     """
     if isinstance(target, NumberTarget):
-        return decode_outputs(target, state, outputs.mean(axis=0))
-    answers: Values = np.mean([decode_outputs(target, state, own) for own in outputs], axis=0)
+        return decode_outputs(target, state, np.average(outputs, axis=0, weights=counts))
+    each = [decode_outputs(target, state, own) for own in outputs]
+    is_plain = counts is None or (counts == counts[0]).all()
+    answers: Values = np.mean(each, axis=0) if is_plain else np.average(each, axis=0, weights=counts)
     return answers
 
 

@@ -15,5 +15,8 @@ def refuse_unsharded(loaded: LoadedConfig) -> None:
             "model.members.rows",
             "folds are not trained on a cluster. Write all or bootstrap, or train without --cluster.",
         )
+    if loaded.config.model.members.select != "all":
+        text = "a cluster keeps all members. Write all, or train without --cluster."
+        raise loaded.error("model.members.select", text)
     if training.engine == "compiled":
         raise loaded.error("training.engine", "a cluster trains with NumPy. Write auto, or train without --cluster.")

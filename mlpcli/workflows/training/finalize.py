@@ -15,7 +15,6 @@ from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
 from mlpcli.storage.model_record import Sitting
-from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
@@ -29,6 +28,7 @@ from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_ans
 from mlpcli.workflows.sharded.inputs import sharded
 from mlpcli.workflows.training.calibrating import conformal_predictor_of, conformity_scores, quantile_of_loss
 from mlpcli.workflows.training.fitting import criterion_of, stop_reason
+from mlpcli.workflows.training.selecting import mean_of_rounds, outputs_of_unseen, selected
 from mlpcli.workflows.training.sittings import sitting_until, training_record
 
 Scores = dict[str, dict[str, float]]
@@ -72,6 +72,7 @@ def finalize(
     # Where no epoch was scored (the first one was given up) the last weights stand.
     flats = state.best if state.best_epoch else [member.kept for member in state.members]
     ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
+    prepared, ensemble = selected(prepared, ensemble)
     prepared = _postprocessed(prepared, ensemble)
     scores = _score_parts(prepared, ensemble)
     last = prepared.parts[-1]
@@ -128,8 +129,9 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
         return prepared
     has_logits = network.output in ("softmax", "sigmoid")
     if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
-        each = _unseen(prepared, validation, prepared.folds, ensemble)
-        temperature = criterion_of(prepared, validation, "log_loss").members_temperature(each)
+        each = outputs_of_unseen(prepared, validation, prepared.folds, ensemble)
+        criterion = criterion_of(prepared, validation, "log_loss")
+        temperature = criterion.members_temperature(each, counts=ensemble.counts_of_rounds(_n_folds(prepared)))
         for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
             scale_logits(own, flat, 1.0 / temperature)
         prepared = replace(prepared, members_temperature=temperature)
@@ -152,15 +154,10 @@ def _class_weights_taken_out(state: dict[str, Values], ensemble: Ensemble) -> di
 def _outputs(prepared: Prepared, part: Part, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
     """The network's outputs on a part; on folds the mean over the members that have not seen the row."""
     if part is prepared.validation and prepared.folds is not None:
-        outputs: NDArray[np.floating[Any]] = _unseen(prepared, part, prepared.folds, ensemble).mean(axis=0)
-        return outputs
+        each = outputs_of_unseen(prepared, part, prepared.folds, ensemble)
+        return mean_of_rounds(each, ensemble, _n_folds(prepared))
     there = sharded(part.samples)
     return ensemble.outputs(part.samples.X) if there is None else there.outputs(ensemble)
-
-
-def _unseen(prepared: Prepared, part: Part, folds: Rows, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
-    """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
-    return Evaluator(ensemble.networks, prepared.spec.loss, part.samples, folds).run(ensemble.flats)[1]
 
 
 def _flat(scores: Scores) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlpcli.config.yaml.dumping import as_plain, dump_yaml, flow_text
 from mlpcli.errors import DataError
+from mlpcli.model import Model
 from mlpcli.nn.averaging import StochasticAverage
 from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.storage.model_file import encode_model
@@ -179,18 +180,22 @@ def flat_metrics(outcome: TrainingResult, seconds: float) -> dict[str, Any]:
         "chosen_on_validation": list(outcome.chosen),
         "seconds": round(seconds, 3),
         "n_parameters": int(outcome.model.ensemble.n_parameters),
-        **_drawn(outcome.model.record),
+        **_of_members(outcome.model),
         **outcome.model.scores,
     }
 
 
-def _drawn(record: Mapping[str, Any]) -> dict[str, Any]:
-    """`members.1.model.dropout`: what each member has drawn, lists as texts."""
-    return {
-        f"members.{number}.{key}": value if isinstance(value, int | float | str | None) else flow_text(value)
-        for number, drawn in enumerate(record.get("drawn", ()), start=1)
-        for key, value in drawn.items()
-    }
+def _of_members(model: Model) -> dict[str, Any]:
+    """`members.1.model.dropout`: what each member has drawn, lists as texts; `members.1.weight` of those selected."""
+    found: dict[str, Any] = {}
+    numbers = model.record.get("members", range(1, len(model.ensemble.networks) + 1))
+    for number, drawn in zip(numbers, model.record.get("drawn", ()), strict=False):
+        for key, value in drawn.items():
+            is_plain = isinstance(value, int | float | str | None)
+            found[f"members.{number}.{key}"] = value if is_plain else flow_text(value)
+    for number, times in zip(model.record.get("members", ()), model.ensemble.times, strict=False):
+        found[f"members.{number}.weight"] = times / sum(model.ensemble.times)
+    return found
 
 
 def _is_open_ended(prepared: Prepared) -> bool:

@@ -58,6 +58,7 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         "rows": {part.name: len(part.truth) for part in (*prepared.parts, prepared.apart) if part is not None},
         "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
         **({"drawn": [dict(of) for of in prepared.drawn]} if prepared.drawn else {}),
+        **({"members": list(prepared.kept_members)} if prepared.kept_members else {}),
         **({} if prepared.members_temperature is None else {"temperature": prepared.members_temperature}),
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,

@@ -216,6 +216,7 @@ def test_a_cell_at_fault_is_named_as_on_one_machine(penguins):
             {"data": {"validation": None}, "model": {"members": {"count": 4, "rows": "folds"}}},
             "folds are not trained on a cluster",
         ),
+        ({"model": {"members": {"count": 4, "select": "greedy"}}}, "a cluster keeps all members"),
         ({"training": {"engine": "compiled"}}, "a cluster trains with NumPy"),
         ({"data": {"train": "-"}}, "cannot read standard input"),
     ],

@@ -40,8 +40,10 @@ class Predictor:
     def probabilities(self, row: Mapping[str, Cell]) -> Vector:
         """The probability of each class or yes, or the number of each target."""
         x = self.inputs(row)
-        members = [network_outputs(network, x) for network in self.model["networks"]]
-        outputs = [math.fsum(each) / len(members) for each in zip(*members, strict=True)]
+        networks = self.model["networks"]
+        counted = [[one * network["count"] for one in network_outputs(network, x)] for network in networks]
+        n_counted = sum(network["count"] for network in networks)
+        outputs = [math.fsum(each) / n_counted for each in zip(*counted, strict=True)]
         if not all(map(math.isfinite, outputs)):
             raise ValueError("the numbers of this row are too large: the network's output is not finite")
         return answers_of(self.target, outputs)
