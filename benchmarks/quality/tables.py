@@ -154,6 +154,8 @@ def write(name: str, source: Source, folder: Path) -> str:
     table = source.load(source.name).drop(columns=list(source.drop), errors="ignore")
     target = source.target or str(table.columns[-1])
     table = table[table[target].notna()].reset_index(drop=True)
+    if source.task == "classification" and pd.api.types.is_float_dtype(table[target]):
+        table[target] = table[target].astype(int)  # of whole numbers: a class has one spelling
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(table))[: source.most_rows]
     n_test = round(len(rows) * TEST_FRACTION)

@@ -1,9 +1,10 @@
 """What `mlp init` chooses: each recipe as the lines of a config, every choice with its reason.
 
 `strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog) in several small
-members on folds, some of which see numbers as cosines and some as bins. Numbers enter as normal scores, and each member
-draws how quickly its cosines wiggle, as in TabPack (arXiv 2607.05380). Where members are averaged, dropout and weight
-decay bring nothing more (docs/quality.md). `best` is the same with more and wider members and more epochs.
+members on folds, some of which see numbers as cosines and some as bins. From 2000 rows on numbers enter as normal
+scores, and each member draws how quickly its cosines wiggle, as in TabPack (arXiv 2607.05380); fewer rows are fitted
+too closely so. Where members are averaged, dropout and weight decay bring nothing more (docs/quality.md). `best` is
+the same with more and wider members and more epochs.
 `fast` is one network in few epochs, or of a small table five on folds. `textbook` is the textbook's network (Nielsen
 2015, chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the
 quadratic cost for numbers.
@@ -11,7 +12,7 @@ quadratic cost for numbers.
 
 from dataclasses import dataclass
 
-from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe
+from mlpcli.config.recipes.sizes import MANY_ROWS, MANY_VALUES, Facts, Recipe
 from mlpcli.data.reading.faults import in_yaml
 
 
@@ -46,9 +47,12 @@ def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
 def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     alternates = facts.n_fine > 0
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
-    views = f", views: alternate, draw: {{{_SIGMA}}}" if alternates else ""
+    draws = alternates and facts.n_rows >= MANY_ROWS
+    views = (", views: alternate" if alternates else "") + (f", draw: {{{_SIGMA}}}" if draws else "")
     preprocess = [
-        ("numeric: quantile", "each number by its rank among the training rows, as a normal score"),
+        ("numeric: quantile", "each number by its rank among the training rows, as a normal score")
+        if draws
+        else ("numeric: {name: robust, clip: 3}", "scaled by median and quartiles; outliers are squashed smoothly"),
         ("missing: median", "imputed, with a 0/1 missing indicator"),
         (
             "categorical: {name: onehot, min_count: 2, binary: one}",
@@ -63,7 +67,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         (
             f"members: {{{members}{views}}}",
             "networks trained side by side and averaged; each draws how quickly its cosines wiggle"
-            if alternates
+            if draws
             else "networks trained side by side and averaged",
         ),
         ("parametrization: ntk", "scaled by the fan-in: one learning rate for every width"),
@@ -76,7 +80,8 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     if alternates:
         bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
         preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers in bins ..."))
-        cosines = f"{{name: periodic, min_distinct: {MANY_VALUES}}}"
+        sigma = "" if draws else "sigma: 0.1, "
+        cosines = f"{{name: periodic, {sigma}min_distinct: {MANY_VALUES}}}"
         model.append((f"numeric_embedding: {cosines}", "... the other half as cosines with learnt frequencies"))
     rate = "0.04" if facts.predicts_classes else "0.07"
     stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
@@ -209,7 +214,7 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 
 
 # No single deviation of frequencies suits all tables (docs/quality.md).
-_SIGMA = "model.numeric_embedding.sigma: {log_uniform: [0.1, 4]}"
+_SIGMA = "model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}"
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
 
 

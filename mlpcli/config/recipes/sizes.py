@@ -9,6 +9,8 @@ RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 
 # Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
 MANY_VALUES = 20
+# Fewer rows are fitted too closely where numbers enter as normal scores and cosines wiggle quickly.
+MANY_ROWS = 2000
 # Of fewer rows none is held out: two folds need two rows each.
 FEWEST_HELD_OUT_OF = 4
 # Of fewer validation rows a fifth is too few: no accuracy is known to within 0.1 at 95 %, 1.96 sqrt(1/4 / n) = 0.1.

@@ -146,10 +146,23 @@ def test_members_are_dealt_evenly_over_folds(n_rows):
 
 
 def test_a_list_and_a_key_with_its_value_stay_on_a_line_of_the_config():
-    facts = Facts("regression", 500, n_fine=2)
+    facts = Facts("regression", 5000, n_fine=2)
     for line in text_of(choose_recipe("best", facts), facts).splitlines():
         assert line.count("[") == line.count("]"), line
         assert not line.endswith(":") or not line.startswith("     "), line
+
+
+@pytest.mark.parametrize("name", ["best", "strong"])
+def test_members_draw_their_cosines_only_where_there_are_many_rows(name):
+    for n_rows in (1999, 2000):
+        facts = Facts("regression", n_rows, n_fine=2)
+        config = config_from_text(text_of(choose_recipe(name, facts), facts), "t.yaml").config
+        is_large = n_rows == 2000
+        assert (config.preprocess.numeric.name, bool(config.model.members.draw)) == (
+            "quantile" if is_large else "robust",
+            is_large,
+        )
+        assert config.model.numeric_embedding.sigma == 0.1
 
 
 def test_views_alternate_only_where_numbers_have_many_values():
