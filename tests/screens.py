@@ -13,7 +13,9 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Collection
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from unittest import mock
@@ -45,6 +47,11 @@ model: {layers: [auto, 16, auto]}
 training: {epochs: 20, optimizer: {name: adam, learning_rate: 0.004}, early_stopping: null}
 expect: {min: {accuracy: 0.9}}
 """
+SEARCH = """\
+data: {train: train.csv, target: species, drop: [year]}
+training: {epochs: 5, early_stopping: null}
+search: {trials: 3, processes: 1, space: {training.optimizer: {choice: [sgd, adam]}}}
+"""
 DIGITS = """\
 data: {train: digits.csv, target: digit}
 training: {epochs: 4, early_stopping: null}
@@ -69,6 +76,9 @@ SCREENS = (
     ("The model as a program of its own", "export runs/new/weights.npz --to python -o birds.py"),
     ("The runs of a folder", "runs runs"),
     ("Learning curves", "plot runs/new runs/old"),
+    ("The help of a verb", "help runs"),
+    ("A page of HTML on a run", "report runs/new test.csv -o report.html"),
+    ("Values to choose", "search search.yaml --quiet"),
     ("A schema for editors", "schema -o mlp.schema.json"),
     ("The same bytes again", "repro runs/new/weights.npz --quiet"),
     ("As Markdown, for a pull request", "compare runs/old/weights.npz runs/new/weights.npz test.csv --markdown"),
@@ -77,17 +87,35 @@ SCREENS = (
 )
 
 
-def screens_text() -> str:
-    """The whole page."""
+# What must be installed for the screen of a verb that needs an extra.
+EXTRAS = {"report": ("matplotlib", "jinja2"), "search": ("optuna",)}
+
+
+def left_out() -> set[str]:
+    """The verbs whose extra is not installed here."""
+    return {verb for verb, modules in EXTRAS.items() if not all(map(find_spec, modules))}
+
+
+def screens_text(without: Collection[str] = ()) -> str:
+    """The page, with the screens of all verbs but those `without`."""
     parts = [HEAD]
     with tempfile.TemporaryDirectory() as folder, chdir(folder), mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH)}):
         _set_up(Path(folder))
         for title, command in SCREENS:
+            if command.split()[0] in without:
+                continue
             code, text = _shown(shlex.split(command))
             text = text.replace(f"{os.path.realpath(folder)}/", "").rstrip()
             ending = f"\n(exit code {code})" if code else ""
             parts.append(f"## {title}\n\n```text\n$ mlp {command}\n{text}{ending}\n```\n")
     return "\n".join(parts)
+
+
+def page_text(without: Collection[str] = ()) -> str:
+    """docs/screens.md as it stands, with the screens of all verbs but those `without`."""
+    head, *screens = PAGE.read_text("utf-8").split("\n## ")
+    starts = tuple(f"$ mlp {verb} " for verb in without)
+    return "\n## ".join([head, *(one for one in screens if not one.split("\n")[3].startswith(starts))])
 
 
 def words_of(page: str) -> str:
@@ -98,7 +126,7 @@ def words_of(page: str) -> str:
 
 def _set_up(folder: Path) -> None:
     """The files that the commands name."""
-    for name, text in (("old", OLD), ("new", NEW), ("digits", DIGITS)):
+    for name, text in (("old", OLD), ("new", NEW), ("search", SEARCH), ("digits", DIGITS)):
         (folder / f"{name}.yaml").write_text(text)
     shutil.copy(DATA / "digits.csv", folder)
     with (DATA / "penguins.csv").open(encoding="utf-8", newline="") as file:

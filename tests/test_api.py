@@ -161,6 +161,9 @@ LABELS = {
 }
 
 
+FAST = {"epochs": 12, "optimizer": {"name": "adam", "learning_rate": 0.1}}  # enough for two values of one column
+
+
 @pytest.mark.parametrize("values", LABELS.values(), ids=LABELS)
 def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and_a_saved_model(folder, values):
     pytest.importorskip("pyarrow")
@@ -168,8 +171,7 @@ def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and
     y = pair.iloc[[0, 1] * 30].reset_index(drop=True)
     rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "y": y})
     rows.to_parquet("rows.parquet", index=False)
-    training = {"epochs": 12, "optimizer": {"name": "adam", "learning_rate": 0.1}}
-    config = {"data": {"target": "y"}, "task": "classification", "training": training}
+    config = {"data": {"target": "y"}, "task": "classification", "training": FAST}
     for model in (
         mlpcli.train(config, rows),
         mlpcli.train({**config, "data": {**config["data"], "train": "rows.parquet"}}),
@@ -209,7 +211,7 @@ BOOLEANS = [
 @pytest.mark.parametrize("trained", BOOLEANS, ids=str)
 def test_booleans_are_two_classes_however_they_are_spelled_and_typed(folder, trained):
     pytest.importorskip("pyarrow")
-    mlpcli.train({"data": {"train": written(*trained), "target": "y"}, "training": {"epochs": 60}}).save("m.npz")
+    mlpcli.train({"data": {"train": written(*trained), "target": "y"}, "training": FAST}).save("m.npz")
     for other in BOOLEANS:
         assert "\naccuracy            1.000 " in done("eval", "m.npz", written(*other)).stdout, other
 
