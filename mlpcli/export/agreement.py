@@ -72,13 +72,23 @@ def table_of(rows: Sequence[Row], model: Model) -> Table:
     return Table(columns, len(rows), "rows", tuple(columns), model.reading, is_file=False)
 
 
-def agreement(model: Model, rows: Sequence[Row], answer: Callable[[Sequence[Row]], Values]) -> Agreement:
-    """How far `answer`, which gives probabilities or numbers (n_rows, n_answers), is from the model on these rows."""
-    truth = model.answers(model.read(table_of(rows, model)))[0]
+def agreement(
+    model: Model,
+    rows: Sequence[Row],
+    answer: Callable[[Sequence[Row]], Values],
+    expected: Callable[[Table], Values] | None = None,
+) -> Agreement:
+    """How far `answer`, which gives probabilities or numbers (n_rows, n_answers), is from the model on these rows.
+
+    `expected` gives what is right for a table that the model has read, where that is more than the answers: several
+    numbers for each target in turn.
+    """
+    read = model.read(table_of(rows, model))
+    truth = model.answers(read)[0] if expected is None else expected(read)
     found = np.asarray(answer(rows), np.float64)
     distance = np.abs(found - truth)
     if isinstance(model.target, NumberTarget):
-        scales = model.target_state["target_scale"] if model.target.transform in ("standardize", "scale") else 1.0
+        scales = np.repeat(model.target_scales, truth.shape[1] // len(model.target.names))
         return Agreement(len(rows), float(np.max(distance / np.maximum(np.abs(truth), scales), initial=0.0)), 0)
     is_clear = ~_is_tie(truth, model)
     own, theirs = (predicted_labels(model.target, each, model.threshold).values() for each in (truth, found))

@@ -3,12 +3,18 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows
 from mlpcli.export.c.names import identifier
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
+from mlpcli.export.intervals import with_intervals
 from mlpcli.export.onnx.graph import onnx_model
 from mlpcli.export.python.program import python_source
 from mlpcli.export.sql.query import sql_query
@@ -18,6 +24,7 @@ from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.strict_json import format_json
+from mlpcli.workflows.predicting.intervals import ConformalPredictor
 
 STANDARD_OUTPUT = "-"
 # Above it an exported model is not the model.
@@ -30,7 +37,8 @@ TRIED_NUMBERS, FEWEST_DRAWN = 20_000_000, 20
 class ExportRequest:
     """What to write where; `dialect`, `table` and `keep` are of SQL. Without `is_tried` the file is not run first.
 
-    Under the path - nothing is written: the bytes are in the result.
+    `level` asks for the ends of intervals beside each number. Under the path - nothing is written: the bytes are in
+    the result.
     """
 
     weights: str
@@ -40,6 +48,7 @@ class ExportRequest:
     dialect: str = "sqlite"
     table: str = "data"
     keep: tuple[str, ...] = ()
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +86,13 @@ def export(request: ExportRequest) -> ExportResult:
                 raise MlpError(f"--{option} is of SQL. Write --to sql, or leave it out.")
     _refuse_to_replace(request)
     model = load_model(request.weights)
-    description = describe(model)
+    description, conformal = describe(model), None
+    if request.level is not None:
+        conformal = ConformalPredictor(model, request.level)
+        description = with_intervals(description, model, request.level)
     exported = LANGUAGES[request.language](model, description, request)
     reason = exported.reason if request.is_tried else "--no-check"
-    tried = None if reason or exported.run is None else _tried(model, exported.run, request)
+    tried = None if reason or exported.run is None else _tried(model, exported.run, request, conformal)
     if exported.beside is not None:
         write_file(*exported.beside)
     if request.path != STANDARD_OUTPUT:
@@ -98,16 +110,24 @@ def _refuse_to_replace(request: ExportRequest) -> None:
         raise MlpError(f"-o {request.path}: is the model itself. Name another file.")
 
 
-def _tried(model: Model, run: Answer, request: ExportRequest) -> Agreement:
+def _tried(model: Model, run: Answer, request: ExportRequest, conformal: ConformalPredictor | None) -> Agreement:
     """How the exported model answers rows made for it; raises GateMissed where it does not answer as the model does."""
     n_drawn = max(FEWEST_DRAWN, min(DRAWN_ROWS, TRIED_NUMBERS // model.ensemble.n_parameters))
-    found = agreement(model, tried_rows(model, n_drawn), run)
+    expected = None if conformal is None else partial(_with_ends, conformal)
+    found = agreement(model, tried_rows(model, n_drawn), run, expected)
     if found.n_labels or not found.difference <= LARGEST_DIFFERENCE:
         raise GateMissed(
             f"{request.weights}: in {request.language} the model answers otherwise ({found.n_labels} of "
             f"{found.n_rows} labels, probabilities or numbers up to {found.difference:.1g} apart): nothing was written."
         )
     return found
+
+
+def _with_ends(conformal: ConformalPredictor, read: Table) -> NDArray[np.float64]:
+    """Answer, lower and upper end of each target in turn (n_rows, 3 n_targets)."""
+    answers, regions, _ = conformal.answers(read)
+    ends = [answers, *(end for end in (regions.low, regions.high) if end is not None)]
+    return np.stack(ends, axis=2).reshape(len(answers), -1)
 
 
 def _json(model: Model, description: Plain, request: ExportRequest) -> Exported:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.document import Document, Paragraph
-from mlpcli.cli.options import Html, Json, Markdown, Quiet, Weights, form_of
+from mlpcli.cli.options import Html, Json, Level, Markdown, Quiet, Weights, form_of, read_level
 from mlpcli.errors import MlpError
 from mlpcli.messages import count
 
@@ -23,6 +23,7 @@ def export(
     keep: Annotated[
         str, typer.Option("--keep", metavar="COLUMNS", help="Of SQL: columns in front of the answers: id,date.")
     ] = "",
+    interval: Level = "",
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not try the file on rows before writing it.")
     ] = False,
@@ -44,7 +45,7 @@ def export(
     if output == "-" and form != "text":
         raise MlpError(f"-o - and --{form}: two answers on standard output. Choose one, or name a file with -o.")
     kept = tuple(name.strip() for name in next(csv.reader([keep]), []) if name.strip())
-    request = ExportRequest(weights, to, output, not no_check, dialect, table, kept)
+    request = ExportRequest(weights, to, output, not no_check, dialect, table, kept, read_level(interval))
     with shown_work(screen, "exporting"):
         result = run_export(request)
     if output != "-":
