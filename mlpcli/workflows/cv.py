@@ -1,6 +1,6 @@
 """`mlp cv`: a training for each fold, a score for each, their mean, and how sure that is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
@@ -32,7 +32,7 @@ from mlpcli.workflows.cross_validation.result import (
 from mlpcli.workflows.cross_validation.result import (
     as_json as as_json,
 )
-from mlpcli.workflows.cross_validation.workers import Job, train_beside, train_in_turn
+from mlpcli.workflows.cross_validation.workers import Job, start_server, train_beside, train_in_turn
 from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.splitting import known_rows
@@ -104,6 +104,8 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
     started = perf_counter()
     request = request if request.output else replace(request, output=f"{default_output(loaded)}-cv")
     RunDirectory(request.output, kind=CROSS_VALIDATION).check()
+    if request.n_jobs > 1 and request.cluster is None:
+        start_server()
     ready = _get_ready(loaded, request)
     with Interruption() as interruption, RunDirectory(request.output, request.replaces_any, CROSS_VALIDATION) as run:
         folder = CvFolder(run, ready.job.of_folds, request.options, ready.folds, ready.job.data_sha256)
@@ -174,8 +176,7 @@ def _train(
     numbers = [number for number in range(n_all) if number not in done]
     if not numbers:
         return
-    first = prepare_numbered(ready.job.of_folds, ready.settled, ready.folds.rows[numbers[0]], numbers[0], n_folds, None)
-    n_jobs = _jobs(request.n_jobs, ready, first, len(numbers))
+    n_jobs, first = _jobs(request, ready, numbers)
     observer.began(len(ready.known), len(done), n_all, n_jobs)
 
     def keep(trained: TrainedFold) -> None:
@@ -200,17 +201,23 @@ def _train(
         return
 
 
-def _jobs(asked: int, ready: _Ready, first: Prepared, n_left: int) -> int:
-    """How many folds are trained at a time: the user's number, else as many as there are cores, where that pays."""
-    source = ready.job.of_folds.config.data.train
-    if n_left == 1 or "-" in source or ready.settled.table.n_buckets > 1:
-        return 1  # standard input cannot be read twice; rows on disk are a budget of memory
-    if asked:
-        return min(asked, n_left)
+def _jobs(request: CvRequest, ready: _Ready, numbers: Sequence[int]) -> tuple[int, Prepared | None]:
+    """How many folds are trained at a time, and the first of them, unless processes prepare it.
+
+    It is the user's number, else as many as there are cores, where that pays.
+    """
+    source, n_left, n_folds = ready.job.of_folds.config.data.train, len(numbers), request.options.n_folds
+    is_alone = n_left == 1 or "-" in source or ready.settled.table.n_buckets > 1
+    if request.n_jobs > 1 and not is_alone:
+        return min(request.n_jobs, n_left), None
+    fold = ready.folds.rows[numbers[0]]
+    first = prepare_numbered(ready.job.of_folds, ready.settled, fold, numbers[0], n_folds, None)
+    if is_alone or request.n_jobs:  # standard input cannot be read twice; rows on disk are a budget of memory
+        return 1, first
     n_cores = min(available_cores(), n_left)
     if n_cores == 1 or expected_seconds(first) * n_left < SECONDS_WORTH_PROCESSES:
-        return 1
-    return n_cores
+        return 1, first
+    return n_cores, first
 
 
 def _result(ready: _Ready, request: CvRequest, records: tuple[FoldRecord, ...], folder: str) -> CvResult:

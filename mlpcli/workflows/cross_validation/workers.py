@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from mlpcli.config.loading import LoadedConfig
@@ -130,6 +131,13 @@ class _Worker:
             self._process.kill()
             self._process.join()
         self._process.close()
+
+
+def start_server() -> None:
+    """Have the server of processes import what they need, while this process reads the table."""
+    if "forkserver" in get_all_start_methods():
+        _context()
+        ensure_running()
 
 
 def _context() -> Any:
