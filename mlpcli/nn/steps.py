@@ -72,7 +72,7 @@ class ParameterGroup:
 
     `rate` and `epsilon` multiply those of the optimizer. `coupled` times each parameter is added to its gradient;
     learning rate times `decoupled` is what it shrinks by. Its squared gradient counts `square_weight` times in the norm
-    of the whole gradient.
+    of the whole gradient. `matrix` is the shape of a weight matrix that is stepped as a whole, None for the rest.
     """
 
     start: int
@@ -82,10 +82,11 @@ class ParameterGroup:
     coupled: float
     decoupled: float
     square_weight: float
+    matrix: tuple[int, int] | None = None
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """All but its place."""
+        """All but its place and shape."""
         return self.rate, self.epsilon, self.coupled, self.decoupled, self.square_weight
 
 
@@ -95,6 +96,7 @@ def parameter_groups(network: Network, spec: UpdateSpec) -> tuple[ParameterGroup
     NTK trains v, w = v / sqrt(fan_in); the gradient of v is that of w over sqrt(fan_in), and so is what is clipped.
     """
     optimizer, found = spec.optimizer, list[ParameterGroup]()
+    last = [placed.key for placed in network.tensors if placed.tensor.group == "weights"][-1]
     for placed in network.tensors:
         multiplier: float = getattr(spec.multipliers, placed.tensor.group)
         rate, epsilon, coupled, decoupled, square_weight = multiplier, 1.0, 0.0, 0.0, 1.0
@@ -106,11 +108,19 @@ def parameter_groups(network: Network, spec: UpdateSpec) -> tuple[ParameterGroup
                 decoupled = optimizer.weight_decay * multiplier
             else:
                 coupled = optimizer.weight_decay * stronger
+        matrix: tuple[int, int] | None = None
+        if optimizer.other_factor is not None:
+            if placed.tensor.group == "weights" and placed.key != last:
+                n_out, n_in = placed.tensor.shape
+                matrix = (n_out, n_in)
+                rate *= sqrt(max(1.0, n_out / n_in))  # an orthogonal matrix that is tall is smaller, number for number
+            else:
+                rate, decoupled = rate * optimizer.other_factor, decoupled * optimizer.other_factor
         factors = (rate, epsilon, coupled, decoupled, square_weight)
         start = placed.place.start
-        if found and found[-1].factors == factors:
+        if found and found[-1].factors == factors and matrix is None and found[-1].matrix is None:
             start = found.pop().start
-        found.append(ParameterGroup(start, placed.place.stop, *factors))
+        found.append(ParameterGroup(start, placed.place.stop, *factors, matrix))
     return tuple(found)
 
 
@@ -127,12 +137,12 @@ def make_step(
 
     Its arguments are the number of the step, from 1, and its values.
     """
-    optimizer, spare = spec.optimizer, np.empty(min(CHUNK, flat.size), flat.dtype)
-    average = state.get("average")
-    chunks, groups = [], parameter_groups(network, spec)
-    for group in groups:
-        for start in range(group.start, group.stop, CHUNK):
-            own = slice(start, min(start + CHUNK, group.stop))
+    optimizer, groups = spec.optimizer, parameter_groups(network, spec)
+    lengths = [group.stop - group.start if group.matrix else CHUNK for group in groups]
+    spare, average, chunks = np.empty(min(max(lengths), flat.size), flat.dtype), state.get("average"), []
+    for group, length in zip(groups, lengths, strict=True):
+        for start in range(group.start, group.stop, length):
+            own = slice(start, min(start + length, group.stop))
             arrays = tuple(state[name][own] for name in optimizer.state_names)
             averaged = None if average is None else average[own]
             chunks.append((group, flat[own], gradient[own], arrays, averaged, spare[: own.stop - own.start]))
@@ -147,8 +157,13 @@ def make_step(
                 g += free
             elif group.decoupled:
                 w *= 1.0 - values.learning_rate * group.decoupled * values.decay
-            direction = optimizer.direction(g, arrays, group.epsilon * values.epsilon, free)
-            direction *= values.learning_rate * group.rate * values.scale
+            if group.matrix:
+                gradient_of, momentum = g.reshape(group.matrix), arrays[0].reshape(group.matrix)
+                direction = optimizer.matrix_direction(gradient_of, momentum, group.epsilon).reshape(-1)
+                direction *= values.learning_rate * group.rate
+            else:
+                direction = optimizer.direction(g, arrays, group.epsilon * values.epsilon, free)
+                direction *= values.learning_rate * group.rate * values.scale
             w -= direction
             if averaged is not None:
                 blend(averaged, w, values.average_weight, free)

@@ -12,7 +12,7 @@ from mlpcli.nn.embeddings import PeriodicEmbedding
 from mlpcli.nn.layers import Activation, Dense, InputScale, LayerNorm
 from mlpcli.nn.losses import CrossEntropy
 from mlpcli.nn.network import LossAndGradient, Network
-from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
 from mlpcli.nn.steps import (
     CHUNK,
     FLUSH_EVERY,
@@ -32,6 +32,7 @@ VARIANTS = {
     "nesterov": SGD(momentum=0.9, nesterov=True, weight_decay=0.1),
     "adam": Adam(weight_decay=0.1),
     "adamw": AdamW(weight_decay=0.1),
+    "muon": Muon(weight_decay=0.1, adamw_factor=1.0),
     "rmsprop": RMSprop(weight_decay=0.1),
     "rmsprop_momentum": RMSprop(momentum=0.9, weight_decay=0.1),
     "adagrad": Adagrad(weight_decay=0.1),

@@ -13,7 +13,7 @@ from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.layers import Dense
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Poisson, SquaredError
 from mlpcli.nn.network import Network, predict
-from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, Muon, RMSprop
 from mlpcli.nn.schedules import Constant, Cosine, CosLog, FlatCos, OneCycle, Step
 from mlpcli.nn.steps import StepValues, UpdateSpec
 from mlpcli.training.dataset import Batch, Dataset
@@ -24,7 +24,14 @@ from mlpcli.training.rows import draw_folds, rows_of_members
 from tests.training.staging import SPEC, dataset, members, network
 
 BY_LOSS = Monitor("loss", higher_is_better=False)
-OPTIMIZERS = [SGD(momentum=0.9, nesterov=True, weight_decay=0.01), Adam(), AdamW(), RMSprop(momentum=0.5), Adagrad()]
+OPTIMIZERS = [
+    SGD(momentum=0.9, nesterov=True, weight_decay=0.01),
+    Adam(),
+    AdamW(),
+    RMSprop(momentum=0.5),
+    Adagrad(),
+    Muon(),
+]
 
 
 def train(some=None, spec=SPEC, data=None, dtype=np.float32, **more):
