@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "05d8ad1c0772d687"
+SOURCES = "8272be6808828171"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
