@@ -1,12 +1,13 @@
 """The way to a cluster: a scheduler by its address, or workers of this machine for as long as they are needed."""
 
 import logging
+import signal
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster, Security, Worker, WorkerPlugin
 
 from mlpcli.cluster.address import LOCAL, TlsFiles
 from mlpcli.errors import MlpError
@@ -18,6 +19,14 @@ CLOSE_SECONDS = 10.0
 PAGES = "127.0.0.1:0"
 # A worker would look at the stack of each of its threads a hundred times a second.
 NO_PROFILE = {"distributed.worker.profile.enabled": False}
+
+
+class _LeavesSignalsToTheCommand(WorkerPlugin):
+    """Ctrl-C reaches every process of a terminal: the command ends what it began, and needs its workers for that."""
+
+    def setup(self, worker: Worker) -> None:
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
@@ -46,6 +55,7 @@ def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
         raise MlpError(f"--cluster {where}: its processes do not start ({error}).") from error
     try:
         with _client(cluster, where, None) as client:
+            client.register_plugin(_LeavesSignalsToTheCommand())
             yield client
     finally:
         with suppress(Exception):

@@ -165,6 +165,14 @@ def test_a_scheduler_that_does_not_answer_is_an_error_before_anything_is_written
     assert not (folder / "there.partial").exists()
 
 
+def test_ctrl_c_leaves_the_processes_of_this_machine_to_the_command():
+    """It reaches every process of a terminal; the command needs its workers to score what there is."""
+    with connection.connected("local:1") as client:
+        pid = client.submit(os.getpid).result(timeout=60)
+        os.kill(pid, signal.SIGINT)
+        assert client.submit(os.getpid, pure=False).result(timeout=60) == pid
+
+
 def test_going_on_from_a_model_is_refused(config, iris):
     ended = mlp("train", config, "--from", iris, "--cluster", "local:1")
     assert (ended.code, "is not trained on by a cluster" in ended.stderr) == (2, True)

@@ -2,7 +2,23 @@
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
+from mlpcli.messages import size
+from mlpcli.workflows.preparing.data_store import memory_for_data
 from mlpcli.workflows.preparing.resolution import uses_folds
+
+# Bytes a row: of a column of numbers and a copy of it, and of targets, weights, order and places of the rows.
+COLUMN_BYTES, ROW_BYTES = 16, 32
+
+
+def refuse_long_columns(loaded: LoadedConfig, n_rows: int) -> None:
+    """Raise ConfigError where this machine has no room for one column of so many rows: it gathers each of them."""
+    memory, needed = memory_for_data(loaded), n_rows * (COLUMN_BYTES + ROW_BYTES)
+    if memory is not None and needed > memory:
+        raise loaded.error(
+            "budget.memory",
+            f"a column of {n_rows} rows, and what is kept of each row, takes {size(needed)} here, where each column is "
+            f"gathered once; there are {size(memory)} for data. Start from a machine with more memory, or raise it.",
+        )
 
 
 def refuse_unsharded(loaded: LoadedConfig) -> None:

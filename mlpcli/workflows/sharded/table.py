@@ -25,9 +25,10 @@ from mlpcli.data.reading.shards import (
 )
 from mlpcli.data.reading.sources import find_sources, sha256_together
 from mlpcli.data.table import Column, Rows, Table, TableFormat, row_dtype
+from mlpcli.watching import tell
 from mlpcli.workflows.preparing.tables import check_train_place, table_format, training_request
 from mlpcli.workflows.sharded.inputs import ShardedInputs
-from mlpcli.workflows.sharded.refusals import refuse_unsharded
+from mlpcli.workflows.sharded.refusals import refuse_long_columns, refuse_unsharded
 from mlpcli.workflows.sharded.shard import TrainingShard
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
         rows, folder = divide_files(files.sources, n_shards), os.getcwd()
         arguments = [(loaded, files, own, folder) for own in rows]
         pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
-        yield read_shards(pool, files, loaded.config.data.train)
+        tell("stage", "reading", 0)
+        table = read_shards(pool, files, loaded.config.data.train)
+        refuse_long_columns(loaded, table.n_rows)
+        yield table
 
 
 def files_of(loaded: LoadedConfig) -> TableFiles:

@@ -32,9 +32,9 @@ def on_shards(
         there.local_steps = pace.local_steps
         notes += _notes(pace)
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"
-    rounds = "synchronous rounds" if there.local_steps == 1 else f"{there.local_steps} local steps a round"
+    rounds = ", synchronous rounds" if there.local_steps == 1 else ""
     name = CLUSTER if there.local_steps == 1 else f"{LOCAL}{there.local_steps}"
-    engine = EngineChoice(name, f"{count(len(n_rows), 'shard')} of {sizes} training rows, {rounds}")
+    engine = EngineChoice(name, f"{count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
     return replace(prepared, engine=engine, n_threads=1), notes
 
 

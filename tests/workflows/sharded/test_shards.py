@@ -9,7 +9,7 @@ from mlpcli.errors import ConfigError, DataError, MlpError
 from mlpcli.storage.model_record import Sitting
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.sharded.pace import Pace, measure_pace
-from mlpcli.workflows.sharded.refusals import refuse_unsharded
+from mlpcli.workflows.sharded.refusals import refuse_long_columns, refuse_unsharded
 from mlpcli.workflows.sharded.rounds import LocalTrainer
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.on_shards import on_shards
@@ -207,6 +207,13 @@ def test_a_cell_at_fault_is_named_as_on_one_machine(penguins):
         prepare(loaded, sharded_table(loaded, 3)[0])
     assert str(there.value) == str(here.value)
     assert "part-4.csv:" in str(here.value)
+
+
+def test_a_table_of_which_one_column_does_not_fit_here_is_refused(penguins):
+    loaded = config_of(penguins, budget={"memory": "150MB"})
+    refuse_long_columns(loaded, 300_000)
+    with pytest.raises(ConfigError, match=r"budget.memory: a column of 1000000 rows, .* takes 48 MB here"):
+        refuse_long_columns(loaded, 1_000_000)
 
 
 @pytest.mark.parametrize(
