@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks.printing import markdown_table
 from mlpcli.config.loading import config_from_mapping
-from mlpcli.config.recipes.sizes import RECIPES, RecipeName
+from mlpcli.config.recipes.sizes import RecipeName
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.init import init
 from mlpcli.workflows.preparing.preparation import prepare
@@ -29,11 +29,13 @@ from mlpcli.workflows.training.initial_state import fresh_state
 
 N_ROWS, N_YES, N_REPEATS, FEW = 160, 64, 200, 4
 N_GROUPS = 40
-MOST_EPOCHS = {"strong": 4, "fast": 8, "textbook": 8}
+# Not best: it is strong with more members of more epochs, and takes ten times as long.
+RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
+MOST_EPOCHS = {"best": 4, "strong": 4, "fast": 8, "textbook": 8}
 CHANCE, PROMISED = 0.5, 0.025  # of intervals on each side
 METRICS = ("roc_auc", "balanced_accuracy")
 TEST, HELD_OUT = "test file", "held out rows"
-FOLDS, ALL_ROWS = {"count": 4, "rows": "folds"}, {"count": 2, "rows": "all"}
+FOLDS, ALL_ROWS = {"count": 4, "rows": "folds", "folds": 4}, {"count": 2, "rows": "all"}
 
 Count = dict[str, Any]
 

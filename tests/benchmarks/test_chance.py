@@ -84,7 +84,7 @@ def test_the_recorded_scores_of_permuted_labels_are_chance_within_the_interval()
     """For every recipe and split, over 200 tables: what a share of so many strays by is allowed, and no more."""
     counts = json.loads((RESULTS / "chance.json").read_text())["results"]["recipes"]
     places = {(one["recipe"], one["split"], one["judged"], one["metric"]) for one in counts}
-    assert len(places) == len(counts) == len(RECIPES) * len(recipes.SPLITS) * 2 * len(recipes.METRICS)
+    assert len(places) == len(counts) == len(recipes.RECIPES) * len(recipes.SPLITS) * 2 * len(recipes.METRICS)
     for one in counts:
         where = [one[key] for key in ("recipe", "split", "judged", "metric")]
         assert one["repeats"] >= 200

@@ -46,7 +46,7 @@ def test_no_argument_shows_the_help_and_nothing_else():
             ["predict", "weights.npz"],
             "mlp predict: INPUT is missing: Table, or - for standard input.\nExample: mlp predict ",
         ),
-        (["inspect", "a", "b"], "b"),
+        (["inspect", "a", "b"], "mlp inspect: b: nothing more is taken after WEIGHTS.\nExample: mlp inspect "),
     ],
 )
 def test_a_wrong_command_line_is_two_lines_at_most_and_exit_code_2(folder, arguments, message):
