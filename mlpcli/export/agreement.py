@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.preprocessor import transform
 from mlpcli.data.reference import ReferenceColumn
 from mlpcli.data.schema.dates import date_texts
 from mlpcli.data.schema.spelling import NumberFormat, number_text
@@ -57,6 +58,13 @@ def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0) -> list[Ro
     rows += [drawn() | {one.name: text} for one, texts in zip(features, rare, strict=True) for text in texts]
     rows.append({one.name: texts[-1] for one, texts in zip(features, rare, strict=True)})
     return rows
+
+
+def usual_inputs(model: Model, n_rows: int, seed: int) -> Values:
+    """The inputs (n_rows, n_in) of rows as training had them, each cell drawn by itself."""
+    rows = tried_rows(model, n_rows, seed)[:n_rows]
+    X = transform(model.preprocessor, model.read(table_of(rows, model)), model.ensemble.dtype)[0]
+    return np.asarray(X, np.float64)
 
 
 def table_of(rows: Sequence[Row], model: Model) -> Table:

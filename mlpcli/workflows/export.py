@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
-from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows
+from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows, usual_inputs
 from mlpcli.export.c.names import identifier
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
@@ -31,14 +31,16 @@ STANDARD_OUTPUT = "-"
 LARGEST_DIFFERENCE = 1e-4
 # Plain Python multiplies about so many numbers in two seconds; a large model is tried on fewer rows.
 TRIED_NUMBERS, FEWEST_DRAWN = 20_000_000, 20
+# Networks in integers: rows that give the size of values, rows that are tried, and how many labels may differ.
+USUAL_ROWS, FIXED_POINT_ROWS, MOST_OTHER_LABELS = 1000, 2000, 0.001
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to write where; `dialect`, `table` and `keep` are of SQL. Without `is_tried` the file is not run first.
+    """What to write where; `dialect`, `table` and `keep` are of SQL, `fixed_point` of C.
 
-    `level` asks for the ends of intervals beside each number. Under the path - nothing is written: the bytes are in
-    the result.
+    Without `is_tried` the file is not run first. `level` asks for the ends of intervals beside each number. Under the
+    path - nothing is written: the bytes are in the result.
     """
 
     weights: str
@@ -49,6 +51,7 @@ class ExportRequest:
     table: str = "data"
     keep: tuple[str, ...] = ()
     level: float | None = None
+    fixed_point: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ def export(request: ExportRequest) -> ExportResult:
         for option in ("dialect", "table", "keep"):
             if getattr(request, option) != getattr(usual, option):
                 raise MlpError(f"--{option} is of SQL. Write --to sql, or leave it out.")
+    if request.fixed_point and request.language != "c":
+        raise MlpError("--fixed-point is of C. Write --to c, or leave it out.")
     _refuse_to_replace(request)
     model = load_model(request.weights)
     description, conformal = describe(model), None
@@ -112,6 +117,8 @@ def _refuse_to_replace(request: ExportRequest) -> None:
 
 def _tried(model: Model, run: Answer, request: ExportRequest, conformal: ConformalPredictor | None) -> Agreement:
     """How the exported model answers rows made for it; raises GateMissed where it does not answer as the model does."""
+    if request.fixed_point:
+        return _tried_in_integers(model, run, request)
     n_drawn = max(FEWEST_DRAWN, min(DRAWN_ROWS, TRIED_NUMBERS // model.ensemble.n_parameters))
     expected = None if conformal is None else partial(_with_ends, conformal)
     found = agreement(model, tried_rows(model, n_drawn), run, expected)
@@ -128,6 +135,17 @@ def _with_ends(conformal: ConformalPredictor, read: Table) -> NDArray[np.float64
     answers, regions, _ = conformal.answers(read)
     ends = [answers, *(end for end in (regions.low, regions.high) if end is not None)]
     return np.stack(ends, axis=2).reshape(len(answers), -1)
+
+
+def _tried_in_integers(model: Model, run: Answer, request: ExportRequest) -> Agreement:
+    """The same of networks in integers, which must give the label of 999 in 1000 rows."""
+    found = agreement(model, tried_rows(model, FIXED_POINT_ROWS), run)
+    if found.n_labels > MOST_OTHER_LABELS * found.n_rows:
+        raise GateMissed(
+            f"{request.weights}: in integers the model gives other labels ({found.n_labels} of {found.n_rows} rows): "
+            "nothing was written. Leave --fixed-point out."
+        )
+    return found
 
 
 def _json(model: Model, description: Plain, request: ExportRequest) -> Exported:
@@ -160,7 +178,12 @@ def _c(model: Model, description: Plain, request: ExportRequest) -> Exported:
     if any(sign in file for sign in '"\\\n'):
         raise MlpError(f"-o {request.path}: C cannot include a file of that name.")
     name = identifier(file)
-    source, header = c_source(description, name, file)
+    usual = None
+    if request.fixed_point:
+        if model.target.task == "regression":
+            raise MlpError("--fixed-point keeps labels; this model predicts numbers. Leave it out.")
+        usual = usual_inputs(model, USUAL_ROWS, seed=1)
+    source, header = c_source(description, name, file, usual)
     run = run_c(source, header, file, name, model, n_labels(description)) if C_COMPILER else None
     return Exported(source.encode(), run, "" if run else "no C compiler here", (f"{stem}.h", header.encode()))
 

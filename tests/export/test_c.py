@@ -5,11 +5,13 @@ import subprocess
 
 import pytest
 
-from mlpcli.export.agreement import agreement, tried_rows
+import mlpcli.workflows.export as workflow
+from mlpcli.export.agreement import Agreement, agreement, tried_rows, usual_inputs
 from mlpcli.export.c.names import identifiers, remark, strings
 from mlpcli.export.c.source import c_source, runtime
 from mlpcli.export.description import describe
 from mlpcli.export.trials import C_COMPILER, n_labels, run_c
+from mlpcli.storage.model_file import load_model
 from tests.export.models import CONFIGS
 from tests.program import done, mlp, train, write_csv
 
@@ -130,3 +132,56 @@ def test_the_file_ends_in_c(models, tmp_path):
     ended = mlp("export", models["plain"], "--to", "c", "-o", tmp_path / "it.cpp")
     assert ended.code == 2
     assert "the file ends in .c" in ended.stderr
+
+
+FIXED = {
+    "relu": {"layers": ["auto", 24, 12, "auto"]},
+    "sigmoid and tanh": {"layers": ["auto", 12, 12, "auto"], "activation": ["sigmoid", "tanh"]},
+    "leaky_relu, two networks": {"activation": "leaky_relu", "members": 2},
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_networks_in_integers_keep_the_labels(name, tmp_path):
+    rows = [[place % 31, (place * 7) % 17, "abc"[(place % 31 > 12) + (place % 17 > 8)]] for place in range(300)]
+    table = write_csv(tmp_path / "t.csv", ["u", "v", "y"], rows)
+    training = {"epochs": 30, "optimizer": {"name": "adam", "learning_rate": 0.01}}
+    weights = train(tmp_path, {"train": str(table), "target": "y"}, training, model=FIXED[name])
+    ended = done("export", weights, "--to", "c", "--fixed-point", "-o", tmp_path / "it.c", "--json")
+    assert ended.document["tried"]["rows"] > 2000
+    source = (tmp_path / "it.c").read_text()
+    network = source[source.index("static void network_1") : source.index("it_answer(const")]
+    assert "dense(a," in network
+    assert not re.search(r"\b[a-z]\[i\] = [^;]*f\b", network), "no float between the layers"
+    model = load_model(str(weights))
+    source, header = c_source(describe(model), "it", "it", usual_inputs(model, 500, 1))
+    found = agreement(model, tried_rows(model, 300, 3), run_c(source, header, "it", "it", model, 1, STRICT + SANITIZED))
+    assert found.n_labels == 0
+    assert found.difference < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("norm", "layer_norm is not said in integers; identity, relu, leaky_relu, sigmoid, tanh are"),
+        ("number", "--fixed-point keeps labels; this model predicts numbers"),
+        ("cosines", "periodic is not said in integers"),
+        ("activations", "the activation elu is not said in integers"),
+    ],
+)
+def test_what_integers_cannot_say_is_refused_by_name(models, tmp_path, name, message):
+    ended = mlp("export", models[name], "--to", "c", "--fixed-point", "-o", tmp_path / "it.c")
+    assert ended.code == 2
+    assert message in " ".join(ended.stderr.split())
+    assert not (tmp_path / "it.c").exists()
+    assert "--fixed-point is of C" in mlp("export", models["plain"], "--to", "json", "--fixed-point", "-o", "x").stderr
+
+
+def test_a_model_whose_labels_integers_do_not_keep_is_not_written(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(workflow, "agreement", lambda *_: Agreement(2000, 0.5, 3))
+    ended = mlp("export", models["plain"], "--to", "c", "--fixed-point", "-o", tmp_path / "it.c")
+    assert ended.code == 1
+    assert "in integers the model gives other labels (3 of 2000 rows): nothing was written" in " ".join(
+        ended.stderr.split()
+    )
+    assert not (tmp_path / "it.c").exists()

@@ -24,6 +24,9 @@ def export(
         str, typer.Option("--keep", metavar="COLUMNS", help="Of SQL: columns in front of the answers: id,date.")
     ] = "",
     interval: Level = "",
+    fixed_point: Annotated[
+        bool, typer.Option("--fixed-point", help="Of C: networks in integers, which keep 999 of 1000 labels.")
+    ] = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not try the file on rows before writing it.")
     ] = False,
@@ -45,7 +48,8 @@ def export(
     if output == "-" and form != "text":
         raise MlpError(f"-o - and --{form}: two answers on standard output. Choose one, or name a file with -o.")
     kept = tuple(name.strip() for name in next(csv.reader([keep]), []) if name.strip())
-    request = ExportRequest(weights, to, output, not no_check, dialect, table, kept, read_level(interval))
+    level = read_level(interval)
+    request = ExportRequest(weights, to, output, not no_check, dialect, table, kept, level, fixed_point)
     with shown_work(screen, "exporting"):
         result = run_export(request)
     if output != "-":
@@ -67,7 +71,9 @@ def _how_tried(result: "ExportResult") -> str:
     if result.tried is None:
         return f"not tried: {result.reason}"
     apart = f"{result.tried.difference:.1g}"
-    found = f"probabilities differ by {apart} at most, no label does" if result.has_labels else f"by {apart} at most"
+    n_labels = result.tried.n_labels
+    labels = f"{count(n_labels, 'label')} {'does' if n_labels == 1 else 'do'}" if n_labels else "no label does"
+    found = f"probabilities differ by {apart} at most, {labels}" if result.has_labels else f"by {apart} at most"
     if not result.has_labels:
         found = f"answers differ {found}, relative to their size or the spread of the target"
     return f"Tried on {count(result.tried.n_rows, 'row')}: {found}."

@@ -9,7 +9,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlpcli.export.c.cells import cells_into_inputs
+from mlpcli.export.c.fixed import FixedNetworks
 from mlpcli.export.c.names import array, declared, identifiers, remark, strings
 from mlpcli.export.c.network import Networks
 from mlpcli.export.description import Plain
@@ -83,11 +87,18 @@ def runtime() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def c_source(model: Plain, name: str, file: str) -> tuple[str, str]:
-    """The source and the header; `name` is the C name of the model, `file` that of both files without their ending."""
+def c_source(model: Plain, name: str, file: str, usual: NDArray[np.float64] | None = None) -> tuple[str, str]:
+    """The source and the header; `name` is the C name of the model, `file` that of both files without their ending.
+
+    With `usual` inputs (n_rows, n_in) the networks compute in integers; raises MlpError for a layer that cannot.
+    """
     target = model["target"]
     fields = identifiers([column["name"] for column in model["columns"]])
-    networks = Networks(model["networks"], len(model["inputs"]))
+    networks: Networks | FixedNetworks
+    if usual is None:
+        networks = Networks(model["networks"], len(model["inputs"]))
+    else:
+        networks = FixedNetworks(model["networks"], usual)
     body = _answering(model, name, fields, networks)
     functions, declarations = _labelling(target, name)
     if any(column["role"] == "date" for column in model["columns"]):
@@ -154,7 +165,7 @@ def _field(column: Mapping[str, Any], field: str) -> str:
     return f"    {kind}{field}; /* {remark(column['name'])}{unit} */"
 
 
-def _answering(model: Plain, name: str, fields: Sequence[str], networks: Networks) -> str:
+def _answering(model: Plain, name: str, fields: Sequence[str], networks: Networks | FixedNetworks) -> str:
     """The function from a row to its answers."""
     target, n_out, counts = model["target"], networks.n_out, [one["count"] for one in model["networks"]]
     arrays, reading = cells_into_inputs(model["columns"], fields)

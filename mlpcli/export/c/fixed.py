@@ -1,0 +1,142 @@
+"""Networks in C without floats: weights of 16 bits, values of 32, sums of 64.
+
+A value is an integer over a power of two that leaves a factor of 256 above what rows of the training came to. Inputs
+become integers at the entrance, and the outputs numbers again behind the last layer.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.errors import MlpError
+from mlpcli.export.c.names import declared
+
+Values = NDArray[np.float64]
+
+WEIGHT_BITS, VALUE_BITS, LOGISTIC_BITS = 15, 31, 24
+HEADROOM = 256.0
+# More would need shifts that no weight of a network asks for.
+MOST_BITS = 30
+
+
+@cache
+def fixed_runtime(has_logistic: bool) -> str:
+    """The functions of c/fixed.c; the last one and its table only where a network has it."""
+    text = (files("mlpcli.export.c") / "fixed.c").read_text("utf-8").partition("\n")[2]
+    always, _, logistic = text.partition("// fixed_logistic\n")
+    if not has_logistic:
+        return always
+    table = [round(2.0**LOGISTIC_BITS / (1.0 + math.exp(-place / 32.0))) for place in range(513)]
+    return always + declared("static const int32_t logistic_table", [str(value) for value in table]) + logistic
+
+
+class FixedNetworks:
+    """The functions of all networks as `text`, with the names `names`; as `Networks`, but in integers.
+
+    `X` (n_rows, n_in) are inputs as they usually are. Raises MlpError for a layer that integers cannot say.
+    """
+
+    def __init__(self, networks: Sequence[Mapping[str, Any]], X: Values) -> None:
+        self.names = [f"network_{number}" for number in range(1, len(networks) + 1)]
+        self.factors = [f"{float(one['count'])!r} * " if one["count"] > 1 else "" for one in networks]
+        self.n_out = 0
+        self._n_arrays = 0
+        parts = [self._function(name, network, X) for name, network in zip(self.names, networks, strict=True)]
+        functions = "".join(parts)
+        self.text = fixed_runtime("fixed_logistic(" in functions) + functions
+
+    def _function(self, name: str, network: Mapping[str, Any], X: Values) -> str:
+        layers, output = network["layers"], network["output"]
+        if output not in ("identity", "sigmoid", "softmax"):
+            raise MlpError(f"--fixed-point: an output of {output} is not said in integers.")
+        arrays, lines = "", []
+        usual, bits, width, most = X, bits_for(X), X.shape[1], X.shape[1]
+        lines.append(f"for (i = 0; i < {width}; i++)\n        a[i] = fixed(x[i], {bits});")
+        here, there = "a", "b"
+        for layer in layers:
+            if layer["layer"] == "dense":
+                W, b = dense_arrays(layer)
+                usual = usual @ W.T + b
+                declared_arrays, names, own = self._dense(W, b, bits, bits_for(usual))
+                arrays += declared_arrays
+                lines.append(f"fixed_dense({here}, {width}, {', '.join(names)}, {len(W)}, {there});")
+                here, there, bits, width = there, here, own, len(W)
+                most = max(most, width)
+            elif layer["layer"] == "activation" and layer["function"] in ACTIVATIONS and layer["slope"] is None:
+                line, bits = activation(layer["function"], here, width, bits)
+                lines += line
+                usual = ACTIVATIONS[layer["function"]](usual)
+            else:
+                what = layer["layer"] if layer["layer"] != "activation" else f"the activation {layer['function']}"
+                raise MlpError(f"--fixed-point: {what} is not said in integers; {', '.join(ACTIVATIONS)} are.")
+        lines.append(f"for (i = 0; i < {width}; i++)\n        out[i] = (float){here}[i] / {2**bits}.0f;")
+        if output == "softmax":
+            lines.append(f"softmax({width}, out);")
+        self.n_out = width
+        body = "".join(f"    {line}\n" for line in [f"int32_t a[{most}], b[{most}];", "int i;", *lines])
+        return f"{arrays}\nstatic void {name}(const float *x, float *out)\n{{\n{body}}}\n"
+
+    def _dense(self, W: Values, b: Values, bits: int, out_bits: int) -> tuple[str, list[str], int]:
+        """The arrays of a layer, their names, and over which power of two its outputs are."""
+        weight_bits = np.minimum(np.floor(np.log2((2**WEIGHT_BITS - 1) / row_maxima(W))), MOST_BITS).astype(int)
+        weights = np.rint(W * 2.0 ** weight_bits[:, None]).astype(int)
+        biases = np.rint(b * 2.0 ** (weight_bits + bits))
+        if np.abs(biases).max() >= 2.0**62:
+            raise MlpError("--fixed-point: a bias is too large beside its weights.")
+        items = (
+            ("int16_t", weights.ravel()),
+            ("int64_t", biases.astype(np.int64)),
+            ("int", weight_bits + bits - out_bits),
+        )
+        text, names = "", []
+        for kind, values in items:
+            self._n_arrays += 1
+            names.append(f"fixed_{self._n_arrays}")
+            text += declared(f"static const {kind} {names[-1]}", [str(value) for value in values.tolist()])
+        return text, names, out_bits
+
+
+ACTIVATIONS: dict[str, Callable[[Values], Values]] = {
+    "identity": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0.0),
+    "leaky_relu": lambda z: np.where(z > 0.0, z, 0.01 * z),
+    "sigmoid": lambda z: 1.0 / (1.0 + np.exp(-np.clip(z, -700.0, 700.0))),
+    "tanh": np.tanh,
+}
+
+
+def activation(function: str, here: str, width: int, bits: int) -> tuple[list[str], int]:
+    """The lines of f(z) in place, and over which power of two it is."""
+    texts = {
+        "relu": (f"{here}[i] < 0 ? 0 : {here}[i]", bits),
+        "leaky_relu": (f"{here}[i] < 0 ? {here}[i] / 100 : {here}[i]", bits),
+        "sigmoid": (f"fixed_logistic({here}[i], {bits})", LOGISTIC_BITS),
+        "tanh": (f"2 * fixed_logistic({here}[i], {bits - 1}) - {2**LOGISTIC_BITS}", LOGISTIC_BITS),
+    }
+    if function == "identity":
+        return [], bits
+    text, after = texts[function]
+    return [f"for (i = 0; i < {width}; i++)\n        {here}[i] = {text};"], after
+
+
+def bits_for(values: Values) -> int:
+    """The power of two over which values of this size, and of `HEADROOM` times as much, are integers of 32 bits."""
+    largest = max(float(np.abs(values).max(initial=0.0)), 1e-3)
+    return int(min(max(math.floor(VALUE_BITS - math.log2(largest * HEADROOM)), 1), MOST_BITS))
+
+
+def dense_arrays(layer: Mapping[str, Any]) -> tuple[Values, Values]:
+    """W (n_out, n_in) and b (n_out,)."""
+    W = np.asarray(layer["W"], np.float64)
+    return W, np.zeros(len(W)) if layer["b"] is None else np.asarray(layer["b"], np.float64)
+
+
+def row_maxima(W: Values) -> Values:
+    """The largest weight of each output (n_out,)."""
+    largest: Values = np.maximum(np.abs(W).max(axis=1), 1e-6)
+    return largest
