@@ -8,7 +8,8 @@ import pytest
 import mlpcli.workflows.export as workflow
 from mlpcli.export.agreement import Agreement, agreement, tried_rows, usual_inputs
 from mlpcli.export.c.names import identifiers, remark, strings
-from mlpcli.export.c.source import c_source, runtime
+from mlpcli.export.c.runtime import runtime
+from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
 from mlpcli.export.trials import C_COMPILER, n_labels, run_c
 from mlpcli.storage.model_file import load_model

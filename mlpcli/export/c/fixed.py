@@ -6,8 +6,6 @@ become integers at the entrance, and the outputs numbers again behind the last l
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -15,24 +13,14 @@ from numpy.typing import NDArray
 
 from mlpcli.errors import MlpError
 from mlpcli.export.c.names import declared
+from mlpcli.export.c.runtime import LOGISTIC_BITS, fixed_runtime
 
 Values = NDArray[np.float64]
 
-WEIGHT_BITS, VALUE_BITS, LOGISTIC_BITS = 15, 31, 24
+WEIGHT_BITS, VALUE_BITS = 15, 31
 HEADROOM = 256.0
 # More would need shifts that no weight of a network asks for.
 MOST_BITS = 30
-
-
-@cache
-def fixed_runtime(has_logistic: bool) -> str:
-    """The functions of c/fixed.c; the last one and its table only where a network has it."""
-    text = (files("mlpcli.export.c") / "fixed.c").read_text("utf-8").partition("\n")[2]
-    always, _, logistic = text.partition("// fixed_logistic\n")
-    if not has_logistic:
-        return always
-    table = [round(2.0**LOGISTIC_BITS / (1.0 + math.exp(-place / 32.0))) for place in range(513)]
-    return always + declared("static const int32_t logistic_table", [str(value) for value in table]) + logistic
 
 
 class FixedNetworks:

@@ -3,10 +3,7 @@
 docs/export.md says how a program calls it. The functions that do the work are in c/runtime.c.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -16,6 +13,7 @@ from mlpcli.export.c.cells import cells_into_inputs
 from mlpcli.export.c.fixed import FixedNetworks
 from mlpcli.export.c.names import array, declared, identifiers, remark, strings
 from mlpcli.export.c.network import Networks
+from mlpcli.export.c.runtime import needed
 from mlpcli.export.description import Plain
 
 INCLUDES = "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"
@@ -79,14 +77,6 @@ TAKE = """\
 """
 
 
-@cache
-def runtime() -> dict[str, str]:
-    """The functions of c/runtime.c, by their names."""
-    text = (files("mlpcli.export.c") / "runtime.c").read_text("utf-8")
-    _, *parts = re.split(r"(?m)^// (\w+)\n", text)
-    return dict(zip(parts[::2], parts[1::2], strict=True))
-
-
 def c_source(model: Plain, name: str, file: str, usual: NDArray[np.float64] | None = None) -> tuple[str, str]:
     """The source and the header; `name` is the C name of the model, `file` that of both files without their ending.
 
@@ -107,7 +97,7 @@ def c_source(model: Plain, name: str, file: str, usual: NDArray[np.float64] | No
     own = "\n".join([networks.text, body, functions])
     source = [
         f'#include "{file}.h"\n\n{INCLUDES}\n',
-        *(text.rstrip() + "\n\n" for text in _needed(own)),
+        *(text.rstrip() + "\n\n" for text in needed(own)),
         declared(f"const char *const {name}_names", strings(target["answers"])),
         _label_arrays(target, name, ""),
         "\n",
@@ -146,17 +136,6 @@ DAY_DECLARED = """
 /* The days from 1970-01-01 to a date, and the part of its day in UTC: what a date is in a row. */
 double {name}_day(int year, int month, int day, double seconds);
 """
-
-
-def _needed(text: str) -> list[str]:
-    """The functions of the runtime that a text calls, and those that these call, in the order of the runtime."""
-    parts, wanted = runtime(), set[str]()
-    texts = [text]
-    while texts:
-        words = set(re.findall(r"(\w+)\(", texts.pop())) & parts.keys() - wanted
-        wanted |= words
-        texts += [parts[word] for word in words]
-    return [part for name, part in parts.items() if name in wanted]
 
 
 def _field(column: Mapping[str, Any], field: str) -> str:
