@@ -12,7 +12,7 @@ import pytest
 
 from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP
 from mlpcli.errors import ConfigError, Interrupted, MlpError
-from mlpcli.nn.optimizers import Adam
+from mlpcli.nn.optimizers import Adam, Muon
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.member import NumpyTrainer
 from mlpcli.workflows import engines
@@ -106,9 +106,11 @@ def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(insta
         """With a direction of its own."""
 
     prepared = prepare(loaded(training={"engine": "compiled"}))
-    update = replace(prepared.spec.update, optimizer=Other())
-    choice = engines.choose_engine(prepared.loaded, prepared.networks, [replace(prepared.spec, update=update)], 100)
-    assert choice == EngineChoice("numpy", "compiled does not know the optimizer Other")
+    for optimizer in (Other(), Muon()):
+        update = replace(prepared.spec.update, optimizer=optimizer)
+        choice = engines.choose_engine(prepared.loaded, prepared.networks, [replace(prepared.spec, update=update)], 100)
+        name = type(optimizer).__name__
+        assert choice == EngineChoice("numpy", f"compiled does not know the optimizer {name}")
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
