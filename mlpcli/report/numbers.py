@@ -115,6 +115,7 @@ def _shade(axes: Any, grid: Density) -> None:
     """The cells of a density in shades of one colour, the cells of a shade as one path."""
     path = load("matplotlib.path", "matplotlib", "a figure").Path
     patch = load("matplotlib.patches", "matplotlib", "a figure").PathPatch
+    axes.locator_params(nbins=5)  # more numbers of six digits would run into each other
     most = float(grid.counts.max()) or 1.0
     # By the root, so that sparse cells show.
     shade = np.ceil(np.sqrt(grid.counts / most) * SHADES).astype(np.int64)

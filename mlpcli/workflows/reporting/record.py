@@ -40,7 +40,7 @@ def curves_section(folder: str) -> tuple[list[Section], list[str]]:
         name = f"{curves.metric} by epoch"
         draw = partial(_draw, series(curves), curves.metric)
         blocks.append(Figure(name, inline(name, 4.5, 3.0, draw), _sentence(curves.metric, run)))
-    lead = "Scores of the plain outputs, before probabilities are calibrated. Epoch 0 is before the first step."
+    lead = "Scores of the plain outputs, before any calibration. Epoch 0 is before the first step."
     return ([Section("curves", "Learning curves", blocks, lead)] if blocks else []), []
 
 

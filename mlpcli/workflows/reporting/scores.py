@@ -42,6 +42,7 @@ from mlpcli.workflows.scoring.scores import constant_answers, far_worse_on_rows,
 
 MOST_PARTS = 60  # rows of a table of targets
 KEY_FIGURES = 4
+ROUNDING = 1e-12  # what is left of a score of 0, the ece of the best constant answer
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def score_rows(model: Model, rows: ReportRows, certainty: IntervalOptions) -> Fo
     target, sample = model.target, rows.sample
     scored = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold).score(certainty)
     same = constant_answers(target, SquaredError(), sample.truth, sample.weights, len(sample))
-    constant = score_answers(target, sample.truth, same, sample.weights)
+    exact = score_answers(target, sample.truth, same, sample.weights)
+    constant = {key: 0.0 if abs(value) < ROUNDING else value for key, value in exact.items()}
     return Found(scored, constant, far_worse_on_rows(model, scored.scores, sample.truth, sample.weights))
 
 
