@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 
 import pytest
 import yaml
@@ -163,6 +164,31 @@ def test_the_container_is_given_what_the_build_needs_and_nothing_else():
     first, *lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert first == "**"
     assert {line[1:] for line in lines if line.startswith("!")} == needed
+
+
+def container_tool():
+    """docker or podman with an engine that answers and the base image of the Containerfile; else the reason."""
+    image = next(words[1] for words in CONTAINER if words[0] == "FROM")
+    for tool in filter(shutil.which, ("podman", "docker")):
+        with suppress(subprocess.TimeoutExpired):
+            if not subprocess.run([tool, "info"], capture_output=True, timeout=20, check=False).returncode:
+                found = subprocess.run([tool, "image", "inspect", image], capture_output=True, timeout=20, check=False)
+                return (tool, "") if not found.returncode else ("", f"{tool} has no image {image}")
+    return "", "no engine of containers answers"
+
+
+def test_the_container_is_built_and_its_program_trains(folder):
+    tool, reason = container_tool()
+    if not tool:
+        pytest.skip(reason)
+    build = [tool, "build", "-q", "-f", "Containerfile", "-t", "mlp-of-the-tests", "."]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=280)
+    for name in ("data", "configs"):
+        shutil.copytree(ROOT / name, folder / name)
+    user = ["--user", str(os.getuid()), "-v", f"{folder}:/work"]
+    train = ["train", "configs/iris.yaml", "--set", "training.epochs=2", "--quiet"]
+    subprocess.run([tool, "run", "--rm", *user, "mlp-of-the-tests", *train], check=True, timeout=120)
+    assert (folder / "runs" / "iris" / "weights.npz").is_file()
 
 
 def test_the_recipe_needs_what_the_project_needs():
