@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Protocol
 from uuid import uuid4
 
-from distributed import Client, Event, Future, KilledWorker, get_worker
+from distributed import Client, Future, KilledWorker, get_client, get_worker
 
 from mlpcli.errors import MlpError
 
@@ -45,7 +45,12 @@ class _Reports:
     def __call__(self, *what: Any) -> bool:
         """Tell; says whether the task was asked to end."""
         get_worker().log_event(self._topic, {"name": self._name, "what": what})
-        return bool(Event(f"{self._topic}-{self._name}").is_set())
+        client: Any = get_client()
+        try:
+            flag = f"{self._topic}-{self._name}"
+            return bool(client.sync(client.scheduler.event_is_set, name=flag, callback_timeout=ANSWER_SECONDS))
+        except TimeoutError:  # the flag is looked at again with the next report
+            return False
 
 
 def run_on_cluster(
@@ -78,7 +83,7 @@ def run_on_cluster(
                     name = f"{topic}-{uuid4().hex}"
                     future = client.submit(do, shared, task, _Reports(topic, name), key=name, pure=False, priority=1)
                     running[name] = (task, future)
-                    future.add_done_callback(lambda _, name=name: heard.put(("done", name)))
+                    _listen(heard, name, future)
             if not running and is_over:
                 return
             _hear(client, topic, heard, running, tasks)
@@ -89,6 +94,11 @@ def run_on_cluster(
 
 def _itself(value: Any) -> Any:
     return value
+
+
+def _listen(heard: "queue.SimpleQueue[tuple[str, Any]]", name: str, future: Future[Any]) -> None:
+    """Have it heard when a future is done."""
+    future.add_done_callback(lambda _: heard.put(("done", name)))
 
 
 def _hear(
@@ -105,11 +115,20 @@ def _hear(
         return
     if kind == "report":
         if what["name"] in running and tasks.report(running[what["name"]][0], *what["what"]):
-            Event(f"{topic}-{what['name']}", client=client).set()
+            _set_flag(client, f"{topic}-{what['name']}")
         return
     task, future = running.pop(what)
     if future.status == "finished":
-        tasks.done(task, future.result(timeout=ANSWER_SECONDS))
+        try:
+            result = future.result(timeout=ANSWER_SECONDS)
+        except TimeoutError:  # it was lost with the worker that had it, and is made again
+            running[what] = (task, future)
+            _listen(heard, what, future)
+            return
+        except KilledWorker:
+            tasks.died(task, "the workers that ran it died, one after the other")
+            return
+        tasks.done(task, result)
     elif future.status == "error":
         error = future.exception(timeout=ANSWER_SECONDS)
         if not isinstance(error, KilledWorker):
@@ -117,6 +136,14 @@ def _hear(
         tasks.died(task, "the workers that ran it died, one after the other")
     else:
         raise _gone()
+
+
+def _set_flag(client: Any, name: str) -> None:
+    """What `distributed.Event.set` does, with a limit; raises MlpError where the scheduler does not answer."""
+    try:
+        client.sync(client.scheduler.event_set, name=name, callback_timeout=ANSWER_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise _gone() from error
 
 
 class _Pool:

@@ -3,10 +3,12 @@
 import os
 import signal
 import socket
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +65,15 @@ def die_once(setup, task, report):
     return task
 
 
+def die_behind_a_result(setup, task, report):
+    """The second task on a worker kills it soon, so that results of it are lost before they are asked for."""
+    mark = Path(setup) / "begun"
+    if task == 1 and not mark.exists():
+        mark.touch()
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return task
+
+
 def until_told(setup, task, report):
     for step in range(200):
         if report(step):
@@ -94,6 +105,14 @@ def test_a_task_whose_worker_is_killed_is_done_by_another(cluster, tmp_path):
     assert found.results == {n: n for n in range(6)}
     assert (tmp_path / "2").exists()
     assert not found.dead
+
+
+def test_a_result_that_is_lost_with_its_worker_is_made_again(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "ANSWER_SECONDS", 0.2)  # too short for the workers that take the place of the dead
+    monkeypatch.setattr(tasks._Pool, "n_threads", lambda self: 2)
+    found = run(cluster, die_behind_a_result, str(tmp_path), 6)
+    assert found.results == {n: n for n in range(6)}
+    assert (tmp_path / "begun").exists()
 
 
 def test_a_task_is_told_to_end_when_it_reports(cluster):
@@ -209,3 +228,15 @@ def test_files_of_tls_that_are_none_are_named_before_anybody_is_waited_for(tls, 
     ]:
         with pytest.raises(MlpError, match=message), connected(address, files):
             pass
+
+
+def test_a_scheduler_that_falls_silent_as_a_task_is_told_to_end_is_gone():
+    class Silent:
+        scheduler = SimpleNamespace(event_set=None)
+
+        def sync(self, function, name, callback_timeout):
+            assert callback_timeout == tasks.ANSWER_SECONDS
+            raise TimeoutError
+
+    with pytest.raises(MlpError, match="scheduler of the cluster is gone"):
+        tasks._set_flag(Silent(), "flag")
