@@ -6,7 +6,7 @@ when it reports next. Nobody waits for anybody: what is lost with a worker is ne
 
 import queue
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -122,8 +122,7 @@ def _hear(
         try:
             result = future.result(timeout=ANSWER_SECONDS)
         except TimeoutError:  # it was lost with the worker that had it, and is made again
-            running[what] = (task, future)
-            _listen(heard, what, future)
+            _again(heard, what, task, future, running)
             return
         except KilledWorker:
             tasks.died(task, "the workers that ran it died, one after the other")
@@ -134,8 +133,23 @@ def _hear(
         if not isinstance(error, KilledWorker):
             raise error
         tasks.died(task, "the workers that ran it died, one after the other")
-    else:
+    elif future.status == "cancelled" or client.status != "running":
         raise _gone()
+    else:
+        _again(heard, what, task, future, running)
+
+
+def _again(
+    heard: "queue.SimpleQueue[tuple[str, Any]]",
+    name: str,
+    task: Any,
+    future: Future[Any],
+    running: dict[str, tuple[Any, Future[Any]]],
+) -> None:
+    """Wait anew for a result that was lost."""
+    sleep(TICK)  # until it is known to be lost it counts as done
+    running[name] = (task, future)
+    _listen(heard, name, future)
 
 
 def _set_flag(client: Any, name: str) -> None:
