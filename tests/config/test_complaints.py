@@ -103,13 +103,13 @@ def test_an_unknown_key_names_the_nearest_or_all(sections, message):
         ({"dtype": "float23"}, "dtype: must be one of float32, float64, got 'float23'. Did you mean float32?"),
         (
             {"optimizer": "sgdd"},
-            "optimizer: must be one of sgd, adam, adamw, rmsprop, adagrad, got 'sgdd'. Did you mean sgd?",
+            "optimizer: must be one of sgd, adam, adamw, rmsprop, adagrad, muon, got 'sgdd'. Did you mean sgd?",
         ),
         (
             {"optimizer": {"name": "adamm"}},
-            "optimizer.name: must be one of sgd, adam, adamw, rmsprop, adagrad, got 'adamm'. Did you mean adam?",
+            "optimizer.name: must be one of sgd, adam, adamw, rmsprop, adagrad, muon, got 'adamm'. Did you mean adam?",
         ),
-        ({"optimizer": 5}, "optimizer: must be one of sgd, adam, adamw, rmsprop, adagrad, got 5."),
+        ({"optimizer": 5}, "optimizer: must be one of sgd, adam, adamw, rmsprop, adagrad, muon, got 5."),
         (
             {"optimizer": {"learning_rate": True}},
             "optimizer.learning_rate: must be a number greater than 0, got true.",
