@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol
 
@@ -14,8 +14,6 @@ from mlpcli.config.schema.search import Domain
 from mlpcli.config.yaml.dumping import as_plain, flow_text
 from mlpcli.errors import ConfigError
 
-KINDS = ("log", "uniform", "int", "log_int", "choice")
-DIGITS = 5  # of a number that is drawn: more say nothing, and stand in the config of the winner
 # Keys that decide which rows are judged, and how: with other values scores could not be compared.
 FIXED = (
     "task", "output", "intervals", "expect", "budget", "search", "training.seed", "training.early_stopping.metric",
@@ -47,13 +45,13 @@ class Parameter:
 
     @property
     def kind(self) -> str:
-        """One of KINDS."""
-        return next(kind for kind in KINDS if getattr(self.domain, kind) is not None)
+        """One of the kinds of a distribution."""
+        return self.domain.kind
 
     @property
     def bounds(self) -> tuple[Any, ...]:
         """Least and greatest value, or all choices."""
-        return tuple(getattr(self.domain, self.kind))
+        return self.domain.bounds
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -65,7 +63,7 @@ class Parameter:
         """How many values there are; infinite for numbers that need not be whole."""
         if self.kind == "choice":
             return len(self.choices)
-        return self.bounds[1] - self.bounds[0] + 1 if self.kind in ("int", "log_int") else math.inf
+        return self.bounds[1] - self.bounds[0] + 1 if self.domain.is_whole else math.inf
 
     @property
     def tested(self) -> list[Any]:
@@ -77,17 +75,17 @@ class Parameter:
         if self.kind == "choice":
             return self.choices[trial.suggest_categorical(self.key, list(self.choices))]
         low, high = self.bounds
-        if self.kind in ("int", "log_int"):
+        if self.domain.is_whole:
             return trial.suggest_int(self.key, low, high, log=self.kind == "log_int")
-        drawn = trial.suggest_float(self.key, low, high, log=self.kind == "log")
-        return min(max(float(f"{drawn:.{DIGITS}g}"), float(low)), float(high))
+        drawn = trial.suggest_float(self.key, low, high, log=self.kind == "log_uniform")
+        return self.domain.rounded(drawn)
 
     def drawn(self, value: Any) -> Any:
         """What Optuna would have drawn for a value; None for one outside the domain."""
         if self.kind == "choice":
             return next((text for text, one in self.choices.items() if one == value), None)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        is_whole = isinstance(value, int) or self.kind in ("log", "uniform")
+        is_whole = isinstance(value, int) or not self.domain.is_whole
         return value if is_number and is_whole and self.bounds[0] <= value <= self.bounds[1] else None
 
 
@@ -179,16 +177,12 @@ def _holds(when: Mapping[str, Any], loaded: LoadedConfig) -> bool:
 
 def _check_domain(loaded: LoadedConfig, one: Parameter) -> None:
     where, domain = f"search.space.{one.key}", one.domain
-    given = [field.name for field in fields(domain) if field.name in KINDS and getattr(domain, field.name) is not None]
-    if len(given) != 1:
-        said = f"{' and '.join(given)} do not go together" if given else "says no values"
-        raise loaded.error(where, f"{said}. Write one of {', '.join(KINDS)}.")
+    if fault := domain.fault():
+        raise loaded.error(where, fault)
     if one.kind == "choice" and len(one.choices) < 2:
         raise loaded.error(where, "choice needs at least two different values.")
-    if one.kind != "choice" and not one.bounds[0] < one.bounds[1]:
-        raise loaded.error(where, f"{one.kind} needs the lesser bound first: [{one.bounds[1]:g}, {one.bounds[0]:g}].")
-    if one.kind in ("log", "log_int") and one.bounds[0] <= 0:
-        raise loaded.error(where, f"{one.kind} needs bounds greater than 0, got {one.bounds[0]:g}.")
+    if one.kind != "choice" and one.bounds[0] == one.bounds[1]:
+        raise loaded.error(where, f"{domain.given[0]} needs two different bounds, got {one.bounds[0]:g} twice.")
     for fixed in (*FIXED, "data"):
         touches = one.key == fixed or one.key.startswith(f"{fixed}.") or fixed.startswith(f"{one.key}.")
         if touches and one.key not in FREE_OF_DATA:

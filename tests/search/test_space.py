@@ -68,8 +68,9 @@ def test_the_config_as_written_is_told_where_it_lies_in_the_space():
         ("model.dropuot", {"uniform": [0, 0.5]}, "Did you mean dropout?"),
         ("model.dropout", {"uniform": [0, 1.5]}, "below 1, got 1.5"),
         ("model.dropout", {"uniform": [0.5, 0]}, "the lesser bound first: [0, 0.5]"),
-        ("model.dropout", {}, "Write one of log, uniform, int, log_int, choice"),
-        ("model.dropout", {"uniform": [0, 0.5], "log": [0.1, 0.5]}, "log and uniform do not go together"),
+        ("model.dropout", {}, "Write one of uniform, log_uniform, int, log_int, choice"),
+        ("model.dropout", {"uniform": [0, 0.5], "log": [0.1, 0.5]}, "uniform and log do not go together"),
+        ("model.dropout", {"uniform": [0.5, 0.5]}, "two different bounds, got 0.5 twice"),
         ("training.epochs", {"log_int": [0, 9]}, "greater than 0"),
         ("training.optimizer", {"choice": ["sgd", "adm"]}, "Did you mean adam?"),
         ("training.optimizer", {"choice": ["sgd"]}, "at least two different values"),
@@ -109,3 +110,13 @@ def test_a_config_whose_space_is_taken_away_is_the_config_of_a_training():
     assert not any(key.startswith("search") for key in plain.origins)
     with pytest.raises(ConfigError, match="no key to search"):
         space_of(plain)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10)
+def test_log_is_log_uniform_by_a_shorter_word(seed):
+    drawn = []
+    for word in ("log", "log_uniform"):
+        (one,) = space_of(config({"training.optimizer.learning_rate": {word: [1e-4, 0.1]}})).parameters
+        drawn.append(one.suggest(Drawing(seed)))
+    assert drawn[0] == drawn[1]

@@ -49,6 +49,14 @@ def test_a_value_depends_on_seed_key_and_member_alone():
     assert all(one[SIGMA] != other[SIGMA] for one, other in zip(of_all, others, strict=True))
 
 
+def test_log_is_log_uniform_by_a_shorter_word():
+    short, long = (
+        [member.drawn for member in member_configs(drawing({SIGMA: {word: [0.01, 10]}}))]
+        for word in ("log", "log_uniform")
+    )
+    assert short == long
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(["uniform", "log_uniform", "int", "log_int"]), st.integers(1, 40), st.integers(0, 60))
 def test_numbers_stay_within_their_bounds_and_are_whole_where_they_must_be(kind, low, width):

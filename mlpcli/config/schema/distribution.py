@@ -1,10 +1,12 @@
-"""A distribution as the YAML names it: what a member of an ensemble draws a hyperparameter from."""
+"""A distribution as the YAML names it: what a member of an ensemble, or a trial of a search, draws a value from."""
 
 from typing import Annotated, Any
 
 from mlpcli.options import Setting, options
 
 Whole = int  # `int` is the name of a key below
+KINDS = ("uniform", "log_uniform", "int", "log_int", "choice")
+DIGITS = 5  # of a number that is drawn: more say nothing, and stand in the config of the winner or in the model file
 
 
 @options
@@ -15,6 +17,7 @@ class Distribution:
     log_uniform: Annotated[
         tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly on a logarithmic scale.")
     ] = None
+    log: Annotated[tuple[float, float] | None, Setting("A shorter word for `log_uniform`.")] = None
     int: Annotated[tuple[Whole, Whole] | None, Setting("Least and greatest whole number, drawn uniformly.")] = None
     log_int: Annotated[
         tuple[Whole, Whole] | None, Setting("Least and greatest whole number, drawn on a logarithmic scale.")
@@ -22,3 +25,42 @@ class Distribution:
     choice: Annotated[
         tuple[Any, ...] | None, Setting("The values, each as it would stand in the config; all as likely.")
     ] = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The words that the YAML has; one, where the distribution can be drawn from."""
+        return tuple(word for word in (*KINDS[:2], "log", *KINDS[2:]) if getattr(self, word) is not None)
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        return "log_uniform" if self.given[0] == "log" else self.given[0]
+
+    @property
+    def bounds(self) -> tuple[Any, ...]:
+        """Least and greatest value, or all choices."""
+        return tuple(getattr(self, self.given[0]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is drawn is a whole number."""
+        return self.kind in ("int", "log_int")
+
+    def fault(self) -> str | None:
+        """Why nothing can be drawn from it, as a sentence; None where something can."""
+        if len(self.given) != 1:
+            said = f"{' and '.join(self.given)} do not go together" if self.given else "says no values"
+            return f"{said}. Write one of {', '.join(KINDS)}."
+        word, bounds = self.given[0], self.bounds
+        if self.kind == "choice":
+            return None if bounds else "choice needs at least one value."
+        if not bounds[0] <= bounds[1]:
+            return f"{word} needs the lesser bound first: [{bounds[1]:g}, {bounds[0]:g}]."
+        if self.kind.startswith("log_") and bounds[0] <= 0:
+            return f"{word} needs bounds greater than 0, got {bounds[0]:g}."
+        return None
+
+    def rounded(self, drawn: float) -> float:
+        """A number that was drawn, to DIGITS digits and within the bounds."""
+        low, high = self.bounds
+        return min(max(float(f"{drawn:.{DIGITS}g}"), float(low)), float(high))

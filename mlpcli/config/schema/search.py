@@ -3,24 +3,14 @@
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
+from mlpcli.config.schema.distribution import Distribution
 from mlpcli.options import Setting, options
-
-Whole = int  # `int` is the name of a key below
 
 
 @options
-class Domain:
-    """The values that a key may take: one of log, uniform, int, log_int, choice."""
+class Domain(Distribution):
+    """The values that a key may take, as a distribution, and where it is searched."""
 
-    log: Annotated[
-        tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly on a logarithmic scale.")
-    ] = None
-    uniform: Annotated[tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly.")] = None
-    int: Annotated[tuple[Whole, Whole] | None, Setting("Least and greatest integer, drawn uniformly.")] = None
-    log_int: Annotated[
-        tuple[Whole, Whole] | None, Setting("Least and greatest integer, drawn on a logarithmic scale.")
-    ] = None
-    choice: Annotated[tuple[Any, ...] | None, Setting("The values, each as it would stand in the config.")] = None
     when: Annotated[
         dict[str, Any],
         Setting("The key is searched only where these other keys have these values (a list: one of them)."),
@@ -34,8 +24,8 @@ class SearchConfig:
     space: Annotated[
         dict[str, Domain],
         Setting(
-            "The domain of each key that is searched, by its dotted path: `training.optimizer.learning_rate: {log: "
-            "[1e-4, 0.1]}`."
+            "The domain of each key that is searched, by its dotted path: `training.optimizer.learning_rate: "
+            "{log_uniform: [1e-4, 0.1]}`."
         ),
     ]
     trials: Annotated[int | None, Setting("Number of trials; null: as many as `seconds` allows.", ge=1)] = 50

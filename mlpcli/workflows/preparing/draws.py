@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from mlpcli.config.loading import LoadedConfig, Override, with_values
@@ -19,8 +19,6 @@ DRAWABLE = (
     "model.layer_norm", "model.residual", "model.members.views", "training.optimizer", "training.rates",
     "training.batch_size", "training.gradient_clip", "training.dropout_schedule", "training.weight_decay_schedule",
 )  # fmt: skip
-KINDS = tuple(field.name for field in fields(Distribution))
-DIGITS = 5  # of a number that is drawn: more say nothing, and stand in the record of the model
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
 def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: int) -> Any:
     # A key has a stream of its own: its checksum stands where streams of other purposes have the epoch.
     rng = rng_of(loaded.config.training.seed, "draws", zlib.crc32(key.encode()), number)
-    kind, bounds = _kind_and_bounds(distribution)
+    kind, bounds = distribution.kind, distribution.bounds
     if kind == "choice":
         return as_plain(bounds[int(rng.integers(len(bounds)))])
     low, high = bounds
@@ -67,30 +65,16 @@ def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: in
     if kind == "log_int":  # each whole number has the logarithmic width of the interval that rounds to it
         return min(max(round(math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))), low), high)
     drawn = math.exp(rng.uniform(math.log(low), math.log(high))) if kind == "log_uniform" else rng.uniform(low, high)
-    return min(max(float(f"{drawn:.{DIGITS}g}"), float(low)), float(high))
-
-
-def _kind_and_bounds(distribution: Distribution) -> tuple[str, tuple[Any, ...]]:
-    kind = next(kind for kind in KINDS if getattr(distribution, kind) is not None)
-    return kind, tuple(getattr(distribution, kind))
+    return distribution.rounded(drawn)
 
 
 def _check(loaded: LoadedConfig, key: str, distribution: Distribution) -> None:
     place = f"model.members.draw.{key}"
     if not any(key == one or key.startswith(f"{one}.") for one in DRAWABLE):
         raise loaded.error(place, f"all members share it. They may draw {listed(DRAWABLE, len(DRAWABLE))}.")
-    given = [kind for kind in KINDS if getattr(distribution, kind) is not None]
-    if len(given) != 1:
-        said = f"{' and '.join(given)} do not go together" if given else "says no values"
-        raise loaded.error(place, f"{said}. Write one of {', '.join(KINDS)}.")
-    kind, bounds = _kind_and_bounds(distribution)
-    if kind == "choice" and not bounds:
-        raise loaded.error(place, "choice needs at least one value.")
-    if kind != "choice" and not bounds[0] <= bounds[1]:
-        raise loaded.error(place, f"{kind} needs the lesser bound first: [{bounds[1]:g}, {bounds[0]:g}].")
-    if kind.startswith("log_") and bounds[0] <= 0:
-        raise loaded.error(place, f"{kind} needs bounds greater than 0, got {bounds[0]:g}.")
-    for value in bounds:
+    if fault := distribution.fault():
+        raise loaded.error(place, fault)
+    for value in distribution.bounds:
         with_values(loaded, [Override(key, as_plain(value), _where(key, value))])
 
 
