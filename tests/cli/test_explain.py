@@ -10,7 +10,7 @@ import pytest
 
 import mlpcli
 from mlpcli.cli.verbs.explain import _all_of
-from tests.program import DATA, done, mlp, tree, write_config, write_csv
+from tests.program import DATA, done, mlp, train, tree, write_config, write_csv
 
 PENGUINS = DATA / "penguins.csv"
 
@@ -43,6 +43,18 @@ def test_columns_are_listed_by_what_they_cost(prices):
 def test_of_many_columns_that_go_together_some_are_named_and_the_others_counted():
     assert _all_of(["a", "b", "c"]) == "a, b and c"
     assert _all_of([f"x{n}" for n in range(98)]) == "x0, x1, x2, x3, x4, x5, x6, and 91 more"
+
+
+def test_of_very_many_columns_those_that_matter_most_are_shown_and_the_others_counted(folder):
+    names = [f"c{number}" for number in range(42)]
+    rows = [[*(number * place % 7 for place in range(1, 43)), number % 2] for number in range(40)]
+    data = {"train": str(write_csv(folder / "t.csv", [*names, "y"], rows)), "target": "y"}
+    words = ["explain", train(folder, data), "t.csv", "--repeats", 1]
+    known = [one["column"] for one in done(*words, "--json").document["columns"]]
+    shown = done(*words).lines
+    assert len(known) == len(names)
+    assert [line.split()[0] for line in shown[2:42]] == known[:40]
+    assert shown[42] == "and 2 columns that matter less (--json)"
 
 
 def test_the_document_has_every_column_its_interval_and_what_goes_together(prices):

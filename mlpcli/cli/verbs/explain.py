@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BAR = 14  # characters of the longest bar
 MOST_NAMED = 8  # columns that go together
+MOST_ROWS = 40  # columns that matter most
 
 
 def explain(
@@ -113,9 +114,13 @@ def document(result: "ImportanceResult") -> Document:
     columns = [names("column"), Column(result.change), Column("interval", rank=1), Column("", is_text=True, rank=2)]
     rows = [
         (one.columns[0], number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
-        for one in result.columns
+        for one in result.columns[:MOST_ROWS]
     ]
-    blocks: list[Block] = [Table(columns, rows)]
+    n_more = len(result.columns) - len(rows)
+    more = (
+        f"and {count(n_more, 'column')} that {'matters' if n_more == 1 else 'matter'} less (--json)" if n_more else ""
+    )
+    blocks: list[Block] = [Table(columns, rows, more=more)]
     for linked, one in result.together:
         blocks.append(
             Paragraph(
