@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.children import compare, measure, workshop
 from benchmarks.configs import write_config
 from benchmarks.generating import write_table
-from benchmarks.printing import in_time, print_table
+from benchmarks.printing import in_times, print_table
 
 SPEEDUP_TARGET = 1.6  # of two workers, beside one process on one core
 N_FILES, N_COLUMNS = 20, 14
@@ -59,14 +59,6 @@ def _print(result: dict[str, Any]) -> None:
     print_table(
         f"predict, {result['n_rows']} rows x {N_COLUMNS} numbers in {result['n_files']} files",
         ["", "time", "processor time", "one core / it"],
-        [
-            [
-                name,
-                in_time(of["seconds"]["median"]),
-                in_time(of["cpu_seconds"]["median"]),
-                f"{one / of['seconds']['median']:.2f}",
-            ]
-            for name, of in found.items()
-        ],
+        [[name, *in_times(of), f"{one / of['seconds']['median']:.2f}"] for name, of in found.items()],
     )
     print(f"two workers: at least {SPEEDUP_TARGET} asked on 10^7 rows")

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.children import compare, workshop
 from benchmarks.generating import write_table
-from benchmarks.printing import in_time, print_table
+from benchmarks.printing import in_times, print_table
 
 TRAININGS_TARGET, WALL_TARGET = 5.2, 0.6
 PROGRAM = [sys.executable, "-m", "mlpcli"]
@@ -36,9 +36,7 @@ def run(quick: bool) -> dict[str, Any]:
     train, one, two = found.values()
     trainings = one["cpu_seconds"]["median"] / train["cpu_seconds"]["median"]
     wall = two["seconds"]["median"] / one["seconds"]["median"]
-    rows = [
-        [name, in_time(of["seconds"]["median"]), in_time(of["cpu_seconds"]["median"])] for name, of in found.items()
-    ]
+    rows = [[name, *in_times(of)] for name, of in found.items()]
     print_table("5 folds beside a training", ["", "time", "processor time"], rows)
     print(f"processor time of {trainings:.2f} trainings (target: at most {TRAININGS_TARGET})")
     print(f"time on two cores {wall:.2f} of that on one (target: {WALL_TARGET})")

@@ -70,6 +70,11 @@ def in_time(seconds: float) -> str:
     )
 
 
+def in_times(measured: dict[str, Any]) -> list[str]:
+    """Median time and processor time of what was measured, the cells of two columns."""
+    return [in_time(measured[key]["median"]) for key in ("seconds", "cpu_seconds")]
+
+
 def in_memory(size: float) -> str:
     """Megabytes."""
     return f"{size / 1e6:.0f} MB"

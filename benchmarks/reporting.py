@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.children import compare, measure, workshop
 from benchmarks.configs import write_config
 from benchmarks.generating import write_table
-from benchmarks.printing import in_memory, in_time, print_table
+from benchmarks.printing import in_memory, in_times, print_table
 
 N_COLUMNS = 20
 HIDDEN = (64, 64)
@@ -50,13 +50,5 @@ def _print(result: dict[str, Any]) -> None:
     print_table(
         f"report, {result['n_rows']} rows x {result['n_columns']} numbers, a page of {result['page_bytes'] // 1000} kB",
         ["", "time", "processor time", "peak memory"],
-        [
-            [
-                name,
-                in_time(one["seconds"]["median"]),
-                in_time(one["cpu_seconds"]["median"]),
-                in_memory(one["peak_bytes"]),
-            ]
-            for name, one in result["found"].items()
-        ],
+        [[name, *in_times(one), in_memory(one["peak_bytes"])] for name, one in result["found"].items()],
     )

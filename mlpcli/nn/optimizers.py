@@ -192,7 +192,7 @@ class Adagrad(Rule):
 
 @options
 class Muon(AdamW):
-    """Muon (Jordan et al. 2024) as in torch: the momentum of each hidden weight matrix, made nearly orthogonal.
+    """Muon (Jordan et al. 2024): the momentum of each hidden weight matrix, made nearly orthogonal.
 
     Its singular values become about 1, so that every direction of a matrix moves alike. The last layer, biases,
     embeddings and other tensors are trained by AdamW.
@@ -220,7 +220,7 @@ class Muon(AdamW):
 
 
 # The quintic iteration of Jordan et al. (2024), and what it adds to the norm: steep at 0, it takes singular values to
-# between 0.7 and 1.2 in five steps.
+# between 0.7 and 1.2 in five steps. torch.optim.Muon takes the larger of norm and epsilon in place of their sum.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 NORM_EPSILON = 1e-7

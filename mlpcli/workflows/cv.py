@@ -17,7 +17,13 @@ from mlpcli.evaluation.gates import Gate, make_gates
 from mlpcli.machine import available_cores
 from mlpcli.storage.fold_file import FoldRecord
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.workflows.cross_validation.fold_training import Stopped, TrainedFold, prepare_numbered, refuse_other_labels
+from mlpcli.workflows.cross_validation.fold_training import (
+    FoldTask,
+    Stopped,
+    TrainedFold,
+    prepare_numbered,
+    refuse_other_labels,
+)
 from mlpcli.workflows.cross_validation.folder import CROSS_VALIDATION, OUT_OF_FOLD, CvFolder
 from mlpcli.workflows.cross_validation.folds import FoldOptions as FoldOptions
 from mlpcli.workflows.cross_validation.folds import Folds, check_options, config_of_folds, draw, notes_on_leaks
@@ -211,7 +217,7 @@ def _jobs(request: CvRequest, ready: _Ready, numbers: Sequence[int]) -> tuple[in
     if request.n_jobs > 1 and not is_alone:
         return min(request.n_jobs, n_left), None
     fold = ready.folds.rows[numbers[0]]
-    first = prepare_numbered(ready.job.of_folds, ready.settled, fold, numbers[0], n_folds, None)
+    first = prepare_numbered(FoldTask(ready.job.of_folds, ready.settled, fold, numbers[0], n_folds))
     if is_alone or request.n_jobs:  # standard input cannot be read twice; rows on disk are a budget of memory
         return 1, first
     n_cores = min(available_cores(), n_left)

@@ -129,6 +129,8 @@ def _networks(ensemble: Ensemble) -> dict[str, Any]:
     """What the members have in common, and the layers of each that are not those of the first."""
     first = ensemble.first
     found = {"members": len(ensemble.networks), "sizes": list(first.sizes), "output": first.output}
+    if ensemble.counts:
+        found["counts"] = list(ensemble.counts)
     for number, network in enumerate(ensemble.networks, start=1):
         if network is first or network.layers != first.layers:
             prefix = "" if network is first else f"m{number}."

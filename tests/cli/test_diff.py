@@ -5,10 +5,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from mlpcli.storage.model_file import load_model
+from mlpcli.workflows.diff import Change, diff_models
 from tests.program import DATA, ROOT, done, mlp, train
 
 IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}
@@ -46,6 +49,13 @@ def test_the_distance_of_a_layer_is_the_relative_frobenius_norm_of_its_change(ir
             change = new[name].astype(np.float64) - old[name]
             assert found["distance"] == pytest.approx(np.sqrt((change**2).sum() / (old[name].astype(float) ** 2).sum()))
             assert found["largest_change"] == pytest.approx(np.abs(change).max())
+
+
+def test_how_often_each_member_counts_is_named(folder):
+    model = load_model(str(train(folder, IRIS, model={"layers": [4, 8, 3], "members": 2})))
+    chosen = [replace(model, ensemble=replace(model.ensemble, counts=counts)) for counts in ((3, 1), (1, 3))]
+    assert diff_models("old", model, "new", model).is_same
+    assert diff_models("old", *chosen[:1], "new", *chosen[1:]).changes == (Change("network", "counts", [3, 1], [1, 3]),)
 
 
 def test_models_of_other_shapes_members_and_columns_are_told_apart_too(folder, iris, penguins):

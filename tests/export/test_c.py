@@ -3,10 +3,13 @@
 import re
 import subprocess
 
+import numpy as np
 import pytest
 
 import mlpcli.workflows.export as workflow
+from mlpcli.errors import MlpError
 from mlpcli.export.agreement import Agreement, agreement, tried_rows, usual_inputs
+from mlpcli.export.c.fixed import MOST_INPUTS, FixedNetworks
 from mlpcli.export.c.names import identifiers, remark, strings
 from mlpcli.export.c.runtime import runtime
 from mlpcli.export.c.source import c_source
@@ -176,6 +179,13 @@ def test_what_integers_cannot_say_is_refused_by_name(models, tmp_path, name, mes
     assert message in " ".join(ended.stderr.split())
     assert not (tmp_path / "it.c").exists()
     assert "--fixed-point is of C" in mlp("export", models["plain"], "--to", "json", "--fixed-point", "-o", "x").stderr
+
+
+def test_a_layer_whose_sums_could_overflow_is_refused():
+    n = MOST_INPUTS
+    layer = {"layer": "dense", "W": np.ones((1, n)), "b": None}
+    with pytest.raises(MlpError, match=f"a layer of {n} inputs"):
+        FixedNetworks([{"count": 1, "layers": [layer], "output": "identity"}], np.ones((1, n)))
 
 
 def test_a_model_whose_labels_integers_do_not_keep_is_not_written(models, tmp_path, monkeypatch):

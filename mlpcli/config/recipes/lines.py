@@ -2,9 +2,9 @@
 
 `strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog) in several small
 members on folds, some of which see numbers as cosines and some as bins. From 2000 rows on numbers enter as normal
-scores, and each member draws how quickly its cosines wiggle, as in TabPack (arXiv 2607.05380); fewer rows are fitted
-too closely so. Where members are averaged, dropout and weight decay bring nothing more (docs/quality.md). `best` is
-the same with more and wider members and more epochs.
+scores, and each member draws the frequency scale of its cosines, as in TabPack (arXiv 2607.05380); fewer rows are
+fitted too closely so. Where members are averaged, dropout and weight decay bring nothing more (docs/quality.md). `best`
+is the same with more and wider members and more epochs.
 `fast` is one network in few epochs, or of a small table five on folds. `textbook` is the textbook's network (Nielsen
 2015, chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the
 quadratic cost for numbers.
@@ -45,13 +45,33 @@ def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
 
 
 def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
-    alternates = facts.n_fine > 0
-    members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
-    draws = alternates and facts.n_rows >= MANY_ROWS
-    views = (", views: alternate" if alternates else "") + (f", draw: {{{_SIGMA}}}" if draws else "")
+    after = ("clamp: true", "answers stay within the range of the training targets")
+    if facts.predicts_classes and facts.holds_out:
+        after = ("calibration: temperature", "temperature scaling on the rows that each member left out")
+    elif facts.predicts_classes:
+        after = ("calibration: none", "no rows to fit it on")
+    return (
+        Section("preprocess", tuple(_strong_preprocess(facts))),
+        Section("model", tuple(_strong_model(recipe, facts))),
+        Section("training", tuple(_strong_training(recipe, facts))),
+        Section("postprocess", (after,)),
+    )
+
+
+def _alternates(facts: Facts) -> bool:
+    """Whether half of the members get numbers as bins, and half as periodic embeddings."""
+    return facts.n_fine > 0
+
+
+def _draws(facts: Facts) -> bool:
+    """Whether each member draws the frequency scale of its periodic embedding."""
+    return _alternates(facts) and facts.n_rows >= MANY_ROWS
+
+
+def _strong_preprocess(facts: Facts) -> list[tuple[str, str]]:
     preprocess = [
         ("numeric: quantile", "each number by its rank among the training rows, as a normal score")
-        if draws
+        if _draws(facts)
         else ("numeric: {name: robust, clip: 3}", "scaled by median and quartiles; outliers are squashed smoothly"),
         ("missing: median", "imputed, with a 0/1 missing indicator"),
         (
@@ -59,6 +79,16 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
             "an input for each level; one for a column of two levels",
         ),
     ]
+    if _alternates(facts):
+        bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
+        preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers in bins ..."))
+    return preprocess
+
+
+def _strong_model(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
+    alternates, draws = _alternates(facts), _draws(facts)
+    members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
+    views = (", views: alternate" if alternates else "") + (f", draw: {{{_SIGMA}}}" if draws else "")
     model = [
         (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
         ("activation: selu", "for classes; mish for regression")
@@ -66,7 +96,7 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         else ("activation: mish", "for regression; selu for classes"),
         (
             f"members: {{{members}{views}}}",
-            "networks trained side by side and averaged; each draws how quickly its cosines wiggle"
+            "networks trained side by side and averaged; each draws the frequency scale of its cosines"
             if draws
             else "networks trained side by side and averaged",
         ),
@@ -78,14 +108,16 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         ),
     ]
     if alternates:
-        bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
-        preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers in bins ..."))
         sigma = "" if draws else "sigma: 0.1, "
         cosines = f"{{name: periodic, {sigma}min_distinct: {MANY_VALUES}}}"
         model.append((f"numeric_embedding: {cosines}", "... the other half as cosines with learnt frequencies"))
+    return model
+
+
+def _strong_training(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
     rate = "0.04" if facts.predicts_classes else "0.07"
     stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
-    training = [
+    return [
         (f"loss: {_smoothed(facts)}", "softened targets; the calibration below sharpens the probabilities again")
         if facts.predicts_classes and facts.holds_out
         else (f"loss: {_LOSSES[facts.task]}", ""),
@@ -101,17 +133,6 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         _stopping(facts, stopping, "the best end of a cycle is kept"),
         ("seed: 0", "same seed, same weights, on any number of threads"),
     ]
-    after = ("clamp: true", "answers stay within the range of the training targets")
-    if facts.predicts_classes and facts.holds_out:
-        after = ("calibration: temperature", "temperature scaling on the rows that each member left out")
-    elif facts.predicts_classes:
-        after = ("calibration: none", "no rows to fit it on")
-    return (
-        Section("preprocess", tuple(preprocess)),
-        Section("model", tuple(model)),
-        Section("training", tuple(training)),
-        Section("postprocess", (after,)),
-    )
 
 
 def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:

@@ -9,7 +9,7 @@ RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 
 # Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
 MANY_VALUES = 20
-# Fewer rows are fitted too closely where numbers enter as normal scores and cosines wiggle quickly.
+# Fewer rows are fitted too closely where numbers enter as normal scores and frequencies are high.
 MANY_ROWS = 2000
 # Of fewer rows none is held out: two folds need two rows each.
 FEWEST_HELD_OUT_OF = 4

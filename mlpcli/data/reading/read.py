@@ -83,8 +83,6 @@ def read_table(
         builders.append(ColumnBuilder(store))
         _read_all(sources, format, named, again, builders[1], only)
     first = readers[0]
-    has_sheet = any(isinstance(reader, WorkbookReader) for reader in readers)
-    unused = [f"{first.name}: no workbook, so data.sheet is not used."] * (format.sheet is not None and not has_sheet)
     place = _Place(tuple(readers), tuple(accumulate(n_rows)), None)
     table = Table(
         BuiltColumns(builders),
@@ -94,10 +92,21 @@ def read_table(
         first.format,
         place,
         sha256_together(digests),
-        tuple(dict.fromkeys([*unused, *(note for reader in readers for note in reader.notes)])),
+        tuple(dict.fromkeys(_notes(readers, format))),
         spellings=builder.spellings,
     )
-    store = store or StoreOptions()
+    return _built(table, place, builders, store or StoreOptions())
+
+
+def _notes(readers: Sequence[Reader], format: TableFormat) -> Iterator[str]:
+    if format.sheet is not None and not any(isinstance(reader, WorkbookReader) for reader in readers):
+        yield f"{readers[0].name}: no workbook, so data.sheet is not used."
+    for reader in readers:
+        yield from reader.notes
+
+
+def _built(table: Table, place: _Place, builders: Sequence[ColumnBuilder], store: StoreOptions) -> Table:
+    """The table with its columns, in memory, or on disk in an order that is drawn where it is large."""
     n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
     order = draw_order(table.n_rows, n_buckets, store.seed)
     columns = {name: column for one in builders for name, column in one.build(order).items()}

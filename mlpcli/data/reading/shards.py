@@ -46,8 +46,8 @@ class ShardSummary:
     """What a shard has read.
 
     `pieces` are its rows in order: file, number of the first row in that file, number of rows. `n_rows` and `hashes`
-    are of whole files by their number. `kinds` has a column of one cell for
-    each column, of its kind. `first` is what the first file says of the table, from a shard that has read it.
+    are of whole files by their number. `kinds` has a column of one cell for each column, of its kind. `first` is what
+    the first file says of the table, from a shard that has read it.
     """
 
     pieces: tuple[tuple[int, int, int], ...]

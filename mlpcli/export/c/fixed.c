@@ -27,7 +27,7 @@ static int32_t fixed(float x, int bits)
     return (int32_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);
 }
 
-/* z = W x + b: weights of 16 bits, values of 32, sums of 64, which cannot overflow. */
+/* z = W x + b: weights of 16 bits, values of 32, sums of 64, which fewer than 65536 inputs cannot overflow. */
 static void fixed_dense(const int32_t *x, int n_in, const int16_t *w, const int64_t *b, const int *shifts, int n_out,
                         int32_t *z)
 {

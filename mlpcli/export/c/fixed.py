@@ -21,6 +21,8 @@ WEIGHT_BITS, VALUE_BITS = 15, 31
 HEADROOM = 256.0
 # More would need shifts that no weight of a network asks for.
 MOST_BITS = 30
+# Of 2^16 products of 15 and 31 bits, and a bias below 2^62, the sum stays below 2^63.
+MOST_INPUTS = 1 << 16
 
 
 class FixedNetworks:
@@ -71,6 +73,10 @@ class FixedNetworks:
 
     def _dense(self, W: Values, b: Values, bits: int, out_bits: int) -> tuple[str, list[str], int]:
         """The arrays of a layer, their names, and over which power of two its outputs are."""
+        if W.shape[1] >= MOST_INPUTS:
+            raise MlpError(
+                f"--fixed-point: a layer of {W.shape[1]} inputs; its sums fit into 64 bits below {MOST_INPUTS}."
+            )
         weight_bits = np.minimum(np.floor(np.log2((2**WEIGHT_BITS - 1) / row_maxima(W))), MOST_BITS).astype(int)
         weights = np.rint(W * 2.0 ** weight_bits[:, None]).astype(int)
         biases = np.rint(b * 2.0 ** (weight_bits + bits))

@@ -26,6 +26,26 @@ from mlpcli.workflows.training.initial_state import fresh_state
 
 
 @dataclass(frozen=True)
+class FoldTask:
+    """The training of a fold: config, table, its rows, and its number (from 0); each repeat has `n_folds`.
+
+    `n_threads` is how many it may use, None for what the config says.
+    """
+
+    loaded: LoadedConfig
+    settled: TrainingTable
+    fold: FoldRows
+    number: int
+    n_folds: int
+    n_threads: int | None = None
+
+    @property
+    def name(self) -> str:
+        """See `name_of`."""
+        return name_of(self.number, self.n_folds)
+
+
+@dataclass(frozen=True)
 class TrainedFold:
     """What a fold came to, and the model that gave it, or the one that goes into that of all folds."""
 
@@ -33,53 +53,35 @@ class TrainedFold:
     model: Model
 
 
-def train_numbered(
-    loaded: LoadedConfig,
-    settled: TrainingTable,
-    fold: FoldRows,
-    number: int,
-    n_folds: int,
-    n_threads: int | None,
-    must_stop: Callable[[], bool],
-    prepared: Prepared | None = None,
-) -> TrainedFold:
-    """Prepare the fold `number` unless that is done, train and score it.
+def train_numbered(task: FoldTask, must_stop: Callable[[], bool], prepared: Prepared | None = None) -> TrainedFold:
+    """Prepare a fold unless that is done, train and score it.
 
     Where the models of the folds are to be one, it is trained once more on inputs that all folds share: the scores are
     those of a fold that has learnt its inputs of its own rows. Raises as `prepare_numbered` and `train_fold`.
     """
-    prepared = prepared or prepare_numbered(loaded, settled, fold, number, n_folds, n_threads)
-    scored = train_fold(prepared, settled, fold, number, n_folds, must_stop)
-    if fold.learnt_of is None:
+    prepared = prepared or prepare_numbered(task)
+    scored = train_fold(task, prepared, must_stop)
+    if task.fold.learnt_of is None:
         return scored
     del prepared
-    shared = prepare_numbered(loaded, settled, fold, number, n_folds, n_threads, fold.learnt_of)
-    kept = train_fold(shared, settled, fold, number, n_folds, must_stop)
+    kept = train_fold(task, prepare_numbered(task, task.fold.learnt_of), must_stop)
     seconds = scored.record.seconds + kept.record.seconds
     return TrainedFold(replace(scored.record, seconds=seconds), kept.model)
 
 
-def prepare_numbered(
-    loaded: LoadedConfig,
-    settled: TrainingTable,
-    fold: FoldRows,
-    number: int,
-    n_folds: int,
-    n_threads: int | None,
-    learnt_of: Rows | None = None,
-) -> Prepared:
-    """The fold `number` (from 0), ready to be trained; each repeat of `n_folds` has a seed of its own.
+def prepare_numbered(task: FoldTask, learnt_of: Rows | None = None) -> Prepared:
+    """A fold, ready to be trained; each repeat has a seed of its own.
 
     Preprocessing and targets are learnt of the rows `learnt_of`, without them of those that it is trained on. Raises
     DataError that names the fold.
     """
-    training = loaded.config.training
-    training = replace(training, seed=training.seed + number // n_folds, threads=n_threads or training.threads)
-    seeded = replace(loaded, config=replace(loaded.config, training=training))
+    training = task.loaded.config.training
+    seed, threads = training.seed + task.number // task.n_folds, task.n_threads or training.threads
+    config = replace(task.loaded.config, training=replace(training, seed=seed, threads=threads))
     try:
-        return prepare_fold(seeded, settled, replace(fold, learnt_of=learnt_of))
+        return prepare_fold(replace(task.loaded, config=config), task.settled, replace(task.fold, learnt_of=learnt_of))
     except DataError as error:
-        raise DataError(f"{name_of(number, n_folds)}: {error}") from error
+        raise DataError(f"{task.name}: {error}") from error
 
 
 def name_of(number: int, n_folds: int) -> str:
@@ -92,9 +94,7 @@ class Stopped(Exception):
     """The training of a fold was told to stop."""
 
 
-def train_fold(
-    prepared: Prepared, settled: TrainingTable, fold: FoldRows, number: int, n_folds: int, must_stop: Callable[[], bool]
-) -> TrainedFold:
+def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]) -> TrainedFold:
     """Train, and answer the rows that are held out.
 
     `must_stop` is asked between steps; then Stopped is raised. Raises Diverged that names the fold.
@@ -109,15 +109,15 @@ def train_fold(
                 pass
     except NonFiniteLoss as fault:
         reason = explain_divergence(prepared, replace(state, epoch=0), fault, "", must_stop)
-        raise Diverged(f"{name_of(number, n_folds)}: {reason}") from fault
+        raise Diverged(f"{task.name}: {reason}") from fault
     if must_stop():
         raise Stopped
     budget.refuse_untrained(state)
     with blas_threads(1):
         outcome = finalize(prepared, state, budget.reason)
-        answers, _ = outcome.model.answers(settled.table, fold.test)
+        answers, _ = outcome.model.answers(task.settled.table, task.fold.test)
     record = FoldRecord(
-        number,
+        task.number,
         len(prepared.train.truth),
         0 if prepared.validation is None else len(prepared.validation.truth),
         outcome.epochs,
@@ -126,7 +126,7 @@ def train_fold(
         _plain(outcome.scores["test"]),
         _plain(outcome.scores["constant"]),
         tuple(answer_names(prepared.target)),
-        np.asarray(fold.test, np.int64),
+        np.asarray(task.fold.test, np.int64),
         np.asarray(answers, np.float64),
         outcome.model.threshold,
         perf_counter() - started,

@@ -9,7 +9,7 @@ from typing import Any
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.reading.sources import find_sources
 from mlpcli.errors import MlpError
-from mlpcli.workflows.cross_validation.fold_training import TrainedFold, name_of, train_numbered
+from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
 from mlpcli.workflows.cross_validation.folds import Folds
 from mlpcli.workflows.cross_validation.workers import Job, begin_job
 from mlpcli.workflows.preparing.tables import TrainingTable
@@ -53,7 +53,7 @@ def train_on_worker(setup: FoldSetup, number: int, report: Callable[..., bool]) 
         _BEGUN[:] = [(setup, *begin_job(job))]
     _, settled, folds = _BEGUN[0]
     fold, n_folds = folds.rows[number], job.options.n_folds
-    return train_numbered(job.of_folds, settled, fold, number, n_folds, 1, lambda: False)
+    return train_numbered(FoldTask(job.of_folds, settled, fold, number, n_folds, 1), lambda: False)
 
 
 _BEGUN: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, at most one

@@ -17,7 +17,7 @@ from typing import Any
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import DataError, MlpError
-from mlpcli.workflows.cross_validation.fold_training import TrainedFold, name_of, train_numbered
+from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, draw
 from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -52,7 +52,7 @@ def train_in_turn(
     n_folds = job.options.n_folds
     for number in numbers:
         fold = folds.rows[number]
-        yield train_numbered(job.of_folds, settled, fold, number, n_folds, None, must_stop, first)
+        yield train_numbered(FoldTask(job.of_folds, settled, fold, number, n_folds), must_stop, first)
         first = None
 
 
@@ -170,7 +170,9 @@ def _serve(job: Job, connection: Connection) -> None:
             number = connection.recv()
             fold = folds.rows[number]
             try:
-                found: Any = train_numbered(job.of_folds, settled, fold, number, job.options.n_folds, 1, is_orphan)
+                found: Any = train_numbered(
+                    FoldTask(job.of_folds, settled, fold, number, job.options.n_folds, 1), is_orphan
+                )
             except Exception as error:
                 found = _as_sent(error)
             connection.send(found)
