@@ -31,7 +31,7 @@ from mlpcli.workflows.evaluate import check_gates, evaluate_table
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.preparing.tables import training_frame
+from mlpcli.workflows.preparing.rows.tables import training_frame
 from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import highest_stable_rate, short_rate

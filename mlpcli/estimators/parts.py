@@ -9,8 +9,8 @@ from mlpcli.api import TrainedModel
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.errors import Diverged
 from mlpcli.training.member import NonFiniteLoss
+from mlpcli.workflows.preparing.rows.tables import training_frame
 from mlpcli.workflows.preparing.start import Start
-from mlpcli.workflows.preparing.tables import training_frame
 from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.incremental import THE_MODEL, next_epoch, untrained
 

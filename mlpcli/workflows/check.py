@@ -13,11 +13,11 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.machine import peak_memory
 from mlpcli.search.space import space_of
 from mlpcli.storage.run_directory import RunDirectory
-from mlpcli.workflows.preparing.data_store import store_options
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.preparing.row_warnings import rarest_class, shared_rows
-from mlpcli.workflows.preparing.tables import read_training_table, settle, writing_of
+from mlpcli.workflows.preparing.rows.data_store import store_options
+from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.rows.tables import read_training_table, settle, writing_of
+from mlpcli.workflows.preparing.suspicions.row_warnings import rarest_class, shared_rows
 from mlpcli.workflows.train import default_output
 from mlpcli.workflows.training.memory import expected_peak, refuse_over_budget
 from mlpcli.workflows.training.timing import expected_seconds

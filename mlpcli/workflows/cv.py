@@ -39,10 +39,10 @@ from mlpcli.workflows.cross_validation.result import (
     as_json as as_json,
 )
 from mlpcli.workflows.cross_validation.workers import Job, start_server, train_beside, train_in_turn
-from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.preparing.splitting import known_rows
-from mlpcli.workflows.preparing.tables import TrainingTable, read_training_table, settle
+from mlpcli.workflows.preparing.rows.data_store import store_options
+from mlpcli.workflows.preparing.rows.splitting import known_rows
+from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, settle
 from mlpcli.workflows.scoring.predictions import notes_on_sides
 from mlpcli.workflows.train import SEARCHES_NOTHING, default_output
 from mlpcli.workflows.training.interruption import Interruption

@@ -22,10 +22,10 @@ from mlpcli.search.study import Study, Trial
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG
 from mlpcli.workflows.evaluate import evaluate_table
-from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.preparing.rows.data_store import store_options
+from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
-from mlpcli.workflows.preparing.tables import read_training_table
 from mlpcli.workflows.reading import format_of, read_columns
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
 from mlpcli.workflows.searching.first_trials import first_trials

@@ -19,10 +19,10 @@ from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine, noting_compilation
-from mlpcli.workflows.preparing.data_store import memory_limit
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.preparing.row_warnings import rarest_class
+from mlpcli.workflows.preparing.rows.data_store import memory_limit
 from mlpcli.workflows.preparing.start import load_start
+from mlpcli.workflows.preparing.suspicions.row_warnings import rarest_class
 from mlpcli.workflows.scoring.baseline import far_worse_run
 from mlpcli.workflows.sharded.inputs import sharded
 from mlpcli.workflows.sharded.table import table_on_cluster

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlpcli.errors import ConfigError, Interrupted
 from mlpcli.nn.embeddings import PeriodicEmbedding
 from mlpcli.storage.model_file import load_model
-from mlpcli.workflows.preparing.draws import member_configs
+from mlpcli.workflows.preparing.networks.draws import member_configs
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.finalize import finalize

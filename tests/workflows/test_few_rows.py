@@ -7,7 +7,7 @@ from mlpcli.config.loading import config_from_text
 from mlpcli.evaluation.intervals import USUAL
 from mlpcli.messages import number
 from mlpcli.workflows.init import init
-from mlpcli.workflows.preparing.few_rows import FEWEST_ROWS, WITHIN, fewest_rows
+from mlpcli.workflows.preparing.suspicions.few_rows import FEWEST_ROWS, WITHIN, fewest_rows
 from mlpcli.workflows.train import train
 from tests.program import write_csv
 from tests.workflows.staging import Watch, loaded

@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.features.preprocessor import fit_preprocessor
-from mlpcli.workflows.preparing import data_store, input_size
-from mlpcli.workflows.preparing.data_store import store_options
-from mlpcli.workflows.preparing.input_size import count_inputs, most_inputs
+from mlpcli.workflows.preparing.networks import input_size
+from mlpcli.workflows.preparing.networks.input_size import count_inputs, most_inputs
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.preparing.tables import read_training_table, settle
+from mlpcli.workflows.preparing.rows import data_store
+from mlpcli.workflows.preparing.rows.data_store import store_options
+from mlpcli.workflows.preparing.rows.tables import read_training_table, settle
 from tests.program import write_csv
 from tests.workflows.staging import loaded
 

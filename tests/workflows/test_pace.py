@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlpcli.workflows.preparing.pace import judged_epochs, resolve_batch_size
+from mlpcli.workflows.preparing.networks.pace import judged_epochs, resolve_batch_size
 from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA
 from tests.workflows.staging import IRIS, loaded

@@ -17,7 +17,7 @@ from mlpcli.probabilities import tempered
 from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.workflows.postprocessing import fitted_state, threshold_metrics
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.preparing.tables import read_training_table
+from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state

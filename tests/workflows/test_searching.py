@@ -16,7 +16,7 @@ from mlpcli.storage.run_directory import WEIGHTS
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
-from mlpcli.workflows.preparing.tables import read_training_table
+from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.searching.folder import SearchFolder
 from mlpcli.workflows.searching.put_aside import put_aside
 from mlpcli.workflows.searching.queue import TrialQueue

@@ -213,7 +213,7 @@ def test_networks_that_no_model_file_holds_are_refused_before_the_training(model
 
 
 def test_the_limit_of_a_container_counts(monkeypatch):
-    monkeypatch.setattr("mlpcli.workflows.preparing.shape.memory_of_machine", lambda: 10_000_000)
+    monkeypatch.setattr("mlpcli.workflows.preparing.networks.shape.memory_of_machine", lambda: 10_000_000)
     prepare(loaded(model={"layers": ["auto", 100, "auto"]}))
     with pytest.raises(ConfigError, match=r"4 -> 1000 -> 1000 -> 3 takes about 24.* MB to train, there is 10.* MB"):
         prepare(loaded(model={"layers": ["auto", 1000, 1000, "auto"]}))

@@ -114,7 +114,7 @@ def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple
 
 def document(result: "CheckResult") -> Document:
     """The resolved config with the origin of each value, the data, the network, and what it would cost."""
-    from mlpcli.workflows.preparing.shape import describe_inputs
+    from mlpcli.workflows.preparing.networks.shape import describe_inputs
 
     prepared = result.prepared
     keys = Column("", is_text=True, is_name=True, is_whole=True)

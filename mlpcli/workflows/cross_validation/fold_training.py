@@ -15,9 +15,9 @@ from mlpcli.storage.fold_file import FoldRecord, Scores
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine
-from mlpcli.workflows.preparing.parts import FoldRows
 from mlpcli.workflows.preparing.preparation import Prepared, prepare_fold
-from mlpcli.workflows.preparing.tables import TrainingTable
+from mlpcli.workflows.preparing.rows.parts import FoldRows
+from mlpcli.workflows.preparing.rows.tables import TrainingTable
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.finalize import finalize

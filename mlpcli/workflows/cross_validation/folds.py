@@ -15,11 +15,11 @@ from mlpcli.data.dealing import folds_ahead
 from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
 from mlpcli.workflows.cross_validation.joining import refuse_unjoinable
-from mlpcli.workflows.preparing.leaks import Sides, find_leaks
-from mlpcli.workflows.preparing.parts import FoldRows
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
-from mlpcli.workflows.preparing.splitting import draw_folds_by, keys_of, notes_on_way, way_in, way_of
-from mlpcli.workflows.preparing.tables import TrainingTable
+from mlpcli.workflows.preparing.rows.parts import FoldRows
+from mlpcli.workflows.preparing.rows.splitting import draw_folds_by, keys_of, notes_on_way, way_in, way_of
+from mlpcli.workflows.preparing.rows.tables import TrainingTable
+from mlpcli.workflows.preparing.suspicions.leaks import Sides, find_leaks
 
 FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
 

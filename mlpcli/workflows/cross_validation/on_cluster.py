@@ -12,7 +12,7 @@ from mlpcli.errors import MlpError
 from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
 from mlpcli.workflows.cross_validation.folds import Folds
 from mlpcli.workflows.cross_validation.workers import Job, begin_job
-from mlpcli.workflows.preparing.tables import TrainingTable
+from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
 
 @dataclass(frozen=True)

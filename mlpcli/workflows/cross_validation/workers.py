@@ -19,10 +19,10 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import DataError, MlpError
 from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, draw
-from mlpcli.workflows.preparing.data_store import store_options
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.preparing.splitting import known_rows
-from mlpcli.workflows.preparing.tables import TrainingTable, read_training_table, settle
+from mlpcli.workflows.preparing.rows.data_store import store_options
+from mlpcli.workflows.preparing.rows.splitting import known_rows
+from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, settle
 
 WAIT_SECONDS = 0.1  # between two looks at whether a signal has come
 END_SECONDS = 2.0  # a process that was told to end

@@ -15,8 +15,8 @@ from mlpcli.model import Model
 from mlpcli.probabilities import no_and_yes
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.preparing.rows.parts import Part
 from mlpcli.workflows.preparing.start import Start
 from mlpcli.workflows.recorded import check_data, recorded_config
 from mlpcli.workflows.scoring.predictions import Predictions

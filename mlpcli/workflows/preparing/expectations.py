@@ -8,7 +8,7 @@ from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
 from mlpcli.nn.losses import Quantile
-from mlpcli.workflows.preparing.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.pace import judged_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
 from mlpcli.workflows.scoring.predictions import notes_on_sides
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import ClassTarget, Target, Task
 from mlpcli.evaluation.conformal.conformity import MISSING, MOST_GROUPS
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.resolution import has_validation
+from mlpcli.workflows.preparing.rows.parts import Part
 
 
 def check_intervals(loaded: LoadedConfig, task: Task) -> None:

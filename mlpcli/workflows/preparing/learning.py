@@ -12,10 +12,10 @@ from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.data.targets.target import Target
 from mlpcli.nn.losses import Loss, Quantile
 from mlpcli.nn.network import Network
+from mlpcli.workflows.preparing.networks.shape import resolve_networks
 from mlpcli.workflows.preparing.resolution import resolve_target_transform
-from mlpcli.workflows.preparing.shape import resolve_networks
+from mlpcli.workflows.preparing.rows.tables import TrainingTable
 from mlpcli.workflows.preparing.start import Start, check_start
-from mlpcli.workflows.preparing.tables import TrainingTable
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]

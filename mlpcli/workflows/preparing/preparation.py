@@ -25,13 +25,11 @@ from mlpcli.training.member import Member, TrainingSpec
 from mlpcli.training.rows import rows_of_members
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
-from mlpcli.workflows.preparing.data_store import chunk_rows, disk_notes, store_options
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
 from mlpcli.workflows.preparing.interval_options import check_groups
-from mlpcli.workflows.preparing.leaks import Leak, Sides, find_leaks
 from mlpcli.workflows.preparing.learning import learn
-from mlpcli.workflows.preparing.pace import schedule_notes
-from mlpcli.workflows.preparing.parts import FoldRows, Part, PartMaker
+from mlpcli.workflows.preparing.networks.pace import schedule_notes
+from mlpcli.workflows.preparing.networks.specs import drawn_specs, training_spec
 from mlpcli.workflows.preparing.resolution import (
     check_selection,
     domain_warning,
@@ -43,12 +41,14 @@ from mlpcli.workflows.preparing.resolution import (
     smoothing_of,
     uses_folds,
 )
-from mlpcli.workflows.preparing.row_warnings import poor_inputs, rare_classes, shared_rows
-from mlpcli.workflows.preparing.specs import drawn_specs, training_spec
-from mlpcli.workflows.preparing.splitting import draw_member_folds, known_rows, rows_of_parts
+from mlpcli.workflows.preparing.rows.data_store import chunk_rows, disk_notes, store_options
+from mlpcli.workflows.preparing.rows.parts import FoldRows, Part, PartMaker
+from mlpcli.workflows.preparing.rows.splitting import draw_member_folds, known_rows, rows_of_parts
+from mlpcli.workflows.preparing.rows.tables import ColumnPlan, TrainingTable, read_training_table, settle
 from mlpcli.workflows.preparing.start import Start, notes_on_judges, notes_on_start
 from mlpcli.workflows.preparing.stop_metric import notes_on_threshold, notes_on_units, resolve_metric, sound_metric
-from mlpcli.workflows.preparing.tables import ColumnPlan, TrainingTable, read_training_table, settle
+from mlpcli.workflows.preparing.suspicions.leaks import Leak, Sides, find_leaks
+from mlpcli.workflows.preparing.suspicions.row_warnings import poor_inputs, rare_classes, shared_rows
 from mlpcli.workflows.reading import row_weights
 from mlpcli.workflows.sharded.inputs import sharded
 

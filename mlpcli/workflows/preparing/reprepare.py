@@ -8,10 +8,10 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.engines import choose_engine, training_threads
+from mlpcli.workflows.preparing.networks.shape import resolve_networks
+from mlpcli.workflows.preparing.networks.specs import drawn_specs, training_spec
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.resolution import resolve_loss, resolve_output_activation
-from mlpcli.workflows.preparing.shape import resolve_networks
-from mlpcli.workflows.preparing.specs import drawn_specs, training_spec
 
 # Keys that say nothing of the rows, their inputs and their targets; of layers only the hidden ones.
 OF_THE_NETWORK = (

@@ -33,7 +33,7 @@ from mlpcli.storage.strict_json import flattened
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.drift import judge_drift
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.preparing.holding import other_columns
+from mlpcli.workflows.preparing.rows.holding import other_columns
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
 # The weights are near an optimum already: the rate is lowered to this fraction of the config's.

@@ -11,8 +11,8 @@ from mlpcli.data.targets.target import Task
 from mlpcli.evaluation.discernment import lacking, tells_apart
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.resolution import has_validation
+from mlpcli.workflows.preparing.rows.parts import Part
 
 # Deviations of targets that differ by more than this are taken for those of different units.
 SAME_UNIT = 10.0

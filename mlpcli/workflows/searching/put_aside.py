@@ -12,9 +12,9 @@ from mlpcli.config.schema.sections import ExpectConfig
 from mlpcli.data.store import WATCH, MappedFile, aligned
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target
-from mlpcli.workflows.preparing.data_store import store_folder
-from mlpcli.workflows.preparing.splitting import split_table
-from mlpcli.workflows.preparing.tables import settle
+from mlpcli.workflows.preparing.rows.data_store import store_folder
+from mlpcli.workflows.preparing.rows.splitting import split_table
+from mlpcli.workflows.preparing.rows.tables import settle
 from mlpcli.workflows.reading import rows_that_count
 
 

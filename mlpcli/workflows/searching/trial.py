@@ -22,7 +22,7 @@ from mlpcli.training.fit import TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine
-from mlpcli.workflows.preparing.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.pace import judged_epochs
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain

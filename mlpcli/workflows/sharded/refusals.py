@@ -3,8 +3,8 @@
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
 from mlpcli.messages import size
-from mlpcli.workflows.preparing.data_store import memory_for_data
 from mlpcli.workflows.preparing.resolution import uses_folds
+from mlpcli.workflows.preparing.rows.data_store import memory_for_data
 
 # Bytes a row: of a column of numbers and a copy of it, and of targets, weights, order and places of the rows.
 COLUMN_BYTES, ROW_BYTES = 16, 32

@@ -20,7 +20,7 @@ from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.member import TrainingSpec
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.preparing.data_store import inputs_of
+from mlpcli.workflows.preparing.rows.data_store import inputs_of
 from mlpcli.workflows.sharded.steps import LocalBatch, ShardSteps
 
 Array = NDArray[np.floating[Any]]

@@ -26,7 +26,7 @@ from mlpcli.data.reading.shards import (
 from mlpcli.data.reading.sources import find_sources, sha256_together
 from mlpcli.data.table import Column, Rows, Table, TableFormat, row_dtype
 from mlpcli.watching import tell
-from mlpcli.workflows.preparing.tables import check_train_place, table_format, training_request
+from mlpcli.workflows.preparing.rows.tables import check_train_place, table_format, training_request
 from mlpcli.workflows.sharded.inputs import ShardedInputs
 from mlpcli.workflows.sharded.refusals import refuse_long_columns, refuse_unsharded
 from mlpcli.workflows.sharded.shard import TrainingShard

@@ -5,7 +5,7 @@ from time import monotonic
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.preparing.data_store import BASE_BYTES, memory_limit
+from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.training.memory import shown
 
 # Steps between two looks at the memory, which cost as much as a step of a small network.

@@ -13,8 +13,8 @@ from mlpcli.model import Model
 from mlpcli.nn.losses import Poisson, Quantile
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.interval_options import groups_of
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.rows.parts import Part
 
 Values = NDArray[np.float64]
 ROWS_AT_ONCE = 1 << 16

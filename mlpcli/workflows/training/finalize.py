@@ -19,10 +19,10 @@ from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
-from mlpcli.workflows.preparing.data_store import SCORED_ROWS
-from mlpcli.workflows.preparing.few_rows import few_rows_note, fewest_rows
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.rows.data_store import SCORED_ROWS
+from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.suspicions.few_rows import few_rows_note, fewest_rows
 from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
 from mlpcli.workflows.sharded.inputs import sharded

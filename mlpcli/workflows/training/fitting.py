@@ -7,9 +7,9 @@ import numpy as np
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, MakeTrainer, Monitor, TrainingState, fit
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.preparing.pace import judged_epochs
-from mlpcli.workflows.preparing.parts import Part
+from mlpcli.workflows.preparing.networks.pace import judged_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.rows.parts import Part
 from mlpcli.workflows.preparing.stop_metric import metric_is_gain
 from mlpcli.workflows.scoring.scores import Criterion
 from mlpcli.workflows.sharded.inputs import ShardedEvaluator, sharded

@@ -10,8 +10,8 @@ from mlpcli.data.targets.target import answer_names
 from mlpcli.evaluation.scores import gather, measure_of
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.rows.parts import Part
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.scores import Decoded
 

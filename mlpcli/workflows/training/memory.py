@@ -5,8 +5,8 @@ import numpy as np
 from mlpcli.machine import held_memory, peak_memory
 from mlpcli.nn.steps import init_state
 from mlpcli.training.ensemble import JUDGED_ROWS
-from mlpcli.workflows.preparing.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
 
 # Numba and LLVM, with the machine code of an epoch.
 COMPILED_BYTES = 115_000_000

@@ -10,8 +10,8 @@ from mlpcli.evaluation.selection import greedy_counts
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.network import predict
 from mlpcli.training.ensemble import Evaluator
-from mlpcli.workflows.preparing.parts import Part
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.preparing.rows.parts import Part
 
 Outputs = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]

@@ -9,7 +9,7 @@ from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.preparing.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.pace import judged_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.fitting import report_start
 from mlpcli.workflows.training.initial_state import fresh_state

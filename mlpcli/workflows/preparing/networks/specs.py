@@ -8,8 +8,8 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import TrainingSpec
-from mlpcli.workflows.preparing.draws import member_configs
-from mlpcli.workflows.preparing.pace import resolve_batch_size
+from mlpcli.workflows.preparing.networks.draws import member_configs
+from mlpcli.workflows.preparing.networks.pace import resolve_batch_size
 from mlpcli.workflows.preparing.start import Start
 
 

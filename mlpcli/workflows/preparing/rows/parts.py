@@ -18,10 +18,10 @@ from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.preparing.data_store import inputs_of
-from mlpcli.workflows.preparing.near_leaks import notes_on_age
 from mlpcli.workflows.preparing.resolution import class_target_table, smoothing_of
-from mlpcli.workflows.preparing.tables import TrainingTable, read_scored_table
+from mlpcli.workflows.preparing.rows.data_store import inputs_of
+from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_scored_table
+from mlpcli.workflows.preparing.suspicions.near_leaks import notes_on_age
 from mlpcli.workflows.reading import row_weights, rows_that_count
 
 Values = NDArray[np.float64]

@@ -24,7 +24,7 @@ from mlpcli.data.schema.task import TargetPlan, plan_targets
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target
 from mlpcli.errors import did_you_mean
-from mlpcli.workflows.preparing.holding import holding_columns, other_columns
+from mlpcli.workflows.preparing.rows.holding import holding_columns, other_columns
 from mlpcli.workflows.preparing.start import Start, read_by_start
 from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 

@@ -20,7 +20,7 @@ from mlpcli.data.schema.column import ColumnSchema, cast
 from mlpcli.data.schema.dates import cycle_names, has_time, parse_dates
 from mlpcli.data.schema.roles import AS_FOUND, decide
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, code_dtype
-from mlpcli.workflows.preparing.tables import plan_columns, writing_of
+from mlpcli.workflows.preparing.rows.tables import plan_columns, writing_of
 
 # Distinct texts that a role is told by: to decide it on a million of them takes seconds.
 MOST_TEXTS = 1000

@@ -18,7 +18,7 @@ from mlpcli.data.store import WATCH, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine
 from mlpcli.training.rows import CHUNKS_TOGETHER
-from mlpcli.workflows.preparing.input_size import count_inputs, most_inputs
+from mlpcli.workflows.preparing.networks.input_size import count_inputs, most_inputs
 
 # What the program itself takes: Python, NumPy, pandas, buffers.
 BASE_BYTES = 150_000_000

@@ -18,7 +18,7 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
 from mlpcli.storage.model_header import MOST_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
-from mlpcli.workflows.preparing.draws import member_configs
+from mlpcli.workflows.preparing.networks.draws import member_configs
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS = 6

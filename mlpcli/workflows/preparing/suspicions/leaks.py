@@ -23,8 +23,8 @@ from mlpcli.evaluation.likeness import (
     neighbour_correlation,
     outnumber_near_copies,
 )
-from mlpcli.workflows.preparing.near_leaks import is_backwards, near_copies
-from mlpcli.workflows.preparing.tables import TrainingTable
+from mlpcli.workflows.preparing.rows.tables import TrainingTable
+from mlpcli.workflows.preparing.suspicions.near_leaks import is_backwards, near_copies
 
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]

@@ -9,7 +9,7 @@ from mlpcli.data.reading.faults import in_yaml
 from mlpcli.data.row_hashes import Hashes, cell_hashes, mixed
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.evaluation.likeness import pairs_alike
-from mlpcli.workflows.preparing.tables import TrainingTable
+from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
 # So many rows of each side, and columns, are looked at; near copies are told from this fraction of the rows.
 LOOKED_AT, MOST_COLUMNS, LEAST_NEAR = 20_000, 16, 0.01

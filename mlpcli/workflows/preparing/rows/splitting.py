@@ -23,7 +23,7 @@ from mlpcli.training.rows import draw_folds
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.interval_options import check_intervals
 from mlpcli.workflows.preparing.resolution import uses_folds
-from mlpcli.workflows.preparing.tables import TrainingTable, writing_of
+from mlpcli.workflows.preparing.rows.tables import TrainingTable, writing_of
 from mlpcli.workflows.reading import rows_that_count
 
 FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none

@@ -1,0 +1,1 @@
+"""Which rows a training learns from, is validated on and is tested on, and where they are kept."""
