@@ -11,12 +11,16 @@ from mlpcli.errors import MlpError
 Cluster = Annotated[
     str,
     typer.Option(
-        "--cluster", metavar="ADDRESS", help="Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, or local:N processes."
+        "--cluster",
+        metavar="ADDRESS",
+        help="Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, or local:N for N local processes.",
     ),
 ]
 ClusterSecurity = Annotated[
     str,
-    typer.Option("--cluster-security", metavar="FILES", help="TLS of the cluster: CA.pem,CERTIFICATE.pem,KEY.pem."),
+    typer.Option(
+        "--cluster-security", metavar="FILES", help="TLS files of the cluster: CA.pem,CERTIFICATE.pem,KEY.pem."
+    ),
 ]
 
 

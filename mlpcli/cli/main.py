@@ -97,10 +97,10 @@ def _show_version(asked: bool) -> None:
 @app.callback(epilog="Start with: mlp init DATA.csv --target COLUMN -o config.yaml")
 def mlp(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train, use and judge a multi-layer perceptron on tables."""
+    """Train, evaluate and apply multi-layer perceptrons on tabular data."""
 
 
 def main() -> NoReturn:

@@ -32,7 +32,7 @@ def manual_text() -> str:
     lines = [
         f'.TH MLP 1 "" "mlp {__version__}" "User Commands"',
         ".SH NAME",
-        r"mlp \- train, use and judge multi\-layer perceptrons on tables",
+        r"mlp \- train, evaluate and apply multi\-layer perceptrons on tabular data",
         ".SH SYNOPSIS",
         r"\fBmlp\fR \fIVERB\fR [\fIARGUMENT\fR ...] [\fIOPTION\fR ...]",
         ".SH DESCRIPTION",

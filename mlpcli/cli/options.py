@@ -9,35 +9,35 @@ from mlpcli.cli.document import Form
 from mlpcli.errors import MlpError
 
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error: a line for every epoch.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write only errors to standard error.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Write more to standard error: a line for every epoch.")]
 LogFile = Annotated[
-    str | None, typer.Option("--log", metavar="FILE", help="Append what happens to FILE: JSON lines with time stamps.")
+    str | None, typer.Option("--log", metavar="FILE", help="Append events to FILE as JSON lines with time stamps.")
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set any key of the config (training.epochs=50); repeatable.",
+        help="Set a key of the config (training.epochs=50); repeatable.",
         autocompletion=complete_setting,
     ),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random choice (training.seed).")]
-Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run (output).")]
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; mlp init makes one.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Random seed (training.seed).")]
+Output = Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", help="Output folder of the run (output).")]
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file; mlp init writes one.")]
 Level = Annotated[
     str,
     typer.Option(
         "--interval",
         "--set",
         metavar="LEVEL",
-        help="Add what holds the truth so often (0.9): TARGET_low and TARGET_high of numbers, TARGET_set of labels.",
+        help="Add prediction intervals (TARGET_low, TARGET_high) or sets (TARGET_set) at this level: 0.9.",
     ),
 ]
 Weights = Annotated[str, typer.Argument(metavar="WEIGHTS", help="Model file: weights.npz of a run.")]
-Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Field separator; found if not given.")]
-Encoding = Annotated[str | None, typer.Option("--encoding", help="Text encoding; found if not given.")]
+Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Field separator; detected if not given.")]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Text encoding; detected if not given.")]
 OnDrift = Annotated[
     str,
     typer.Option(
@@ -67,20 +67,20 @@ Maximum = Annotated[
         autocompletion=complete_metric,
     ),
 ]
-Confidence = Annotated[
-    str, typer.Option("--confidence", metavar="LEVEL", help="How often an interval is to hold the true score.")
-]
+Confidence = Annotated[str, typer.Option("--confidence", metavar="LEVEL", help="Confidence level of the intervals.")]
 Replicates = Annotated[
-    str, typer.Option("--replicates", metavar="N", help="Resamples of the rows; 1000, or fewer of many rows.")
+    str,
+    typer.Option("--replicates", metavar="N", help="Number of bootstrap resamples; default 1000, fewer for many rows."),
 ]
 By = Annotated[
-    str, typer.Option("--by", metavar="COLUMNS", help="Score the groups of each of these columns, too: region,sex.")
+    str,
+    typer.Option("--by", metavar="COLUMNS", help="Also score each group of rows given by these columns: region,sex."),
 ]
 Cross = Annotated[bool, typer.Option("--cross", help="Score each combination of the columns of --by.")]
-GateGroups = Annotated[bool, typer.Option("--gate-groups", help="Have every gate hold in each group of --by as well.")]
+GateGroups = Annotated[bool, typer.Option("--gate-groups", help="Apply every gate to each group of --by as well.")]
 JUnit = Annotated[str, typer.Option("--junit", metavar="FILE", help="Write the gates as test cases (JUnit XML).")]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Write the answer as Markdown, for a pull request.")]
-Html = Annotated[bool, typer.Option("--html", help="Write the answer as a page of HTML.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Write the result as Markdown, for a pull request.")]
+Html = Annotated[bool, typer.Option("--html", help="Write the result as an HTML page.")]
 
 
 def form_of(json: bool = False, markdown: bool = False, html: bool = False) -> Form:

@@ -20,203 +20,209 @@ HEAD = """\
 
 # Command line reference
 
-`mlp VERB --help` (or `-h`) shows the options of a verb, `mlp --version` the version. `python -m mlpcli` is `mlp`.
+`mlp VERB --help` (or `-h`) shows the options of a verb, `mlp --version` the version. `python -m mlpcli` is the same as
+`mlp`.
 
-- Standard output is the answer, standard error the conversation: `--quiet` silences the second, but not errors.
-  With `--json`, where a verb has it, the answer is one JSON document; what is not defined in it is null. `--markdown`
-  and `--html` write the same answer as Markdown or as a page of HTML.
-- A lone dash is standard input, or standard output.
+- The result goes to standard output, messages go to standard error. `--quiet` suppresses all messages but errors.
+  `--json`, where a verb has it, writes the result as one JSON document, in which undefined values are null.
+  `--markdown` and `--html` write the same result as Markdown or as an HTML page.
+- `-` is standard input or standard output.
 - Tables are CSV, TSV, JSON Lines, Parquet, Feather or Arrow (extra `arrow`), Excel or OpenDocument (extra `excel`). The
-  first three may be compressed. A file is recognised by its content; delimiter, encoding and header are found unless
-  given.
-  [data.md](data.md) describes how a table is read.
-- On a terminal there is colour, no line is wider than it, columns that have no room are counted, and a bar shows how
-  far long work is. In a pipe there are a few plain lines, of any length. `NO_COLOR` and `COLUMNS` are honoured.
+  first three may be compressed. The format is recognised by the content of the file; delimiter, encoding and header are
+  detected unless given. [data.md](data.md) describes how a table is read.
+- On a terminal, output is coloured and fits its width. Columns that do not fit are counted, and a progress bar shows
+  long work. In a pipe, output is plain lines of any length. `NO_COLOR` and `COLUMNS` are respected.
   [screens.md](screens.md) shows each verb.
-- An error is one to three lines: what, where (file and line), what to do. No file is touched then.
-- `mlp --install-completion` sets up completion with the tab key for your shell, `mlp --show-completion` prints it: of
-  verbs, options, and keys and values of the config behind `--set`. `man mlp` is this page.
+- An error is one to three lines: what is wrong, where (file and line), and what to do. No file is changed.
+- `mlp --install-completion` installs tab completion for your shell, `mlp --show-completion` prints it. It completes
+  verbs, options, and the keys and values of the config after `--set`. `man mlp` shows this page.
 """
 
 EXIT_CODES = {
     0: "Done.",
     GateMissed.exit_code: (
-        "Done, and the answer is no: a missed gate, a worse model, a difference, other bytes, data that drifted."
+        "Done, and the result is negative: a missed gate, a worse model, a difference, a model that is not reproduced, "
+        "data that drifted."
     ),
-    MlpError.exit_code: "The input is wrong: an option, the config, the data, a model file, a folder to write to.",
+    MlpError.exit_code: "Invalid input: an option, the config, the data, a model file, or an output folder.",
     Diverged.exit_code: "The training diverged (the loss is not finite; the best weights so far are kept), or its "
-    "cluster is gone (a checkpoint is kept).",
-    BUG: "A bug in mlpcli. The only case with a traceback.",
-    Interrupted("").exit_code: "Interrupted by Ctrl-C. A training has saved a checkpoint and shows how to resume.",
-    CLOSED_PIPE: "The reader of the output has closed the pipe, as `head` does.",
+    "cluster was lost (a checkpoint is kept).",
+    BUG: "A bug in mlpcli. Only this case prints a traceback.",
+    Interrupted("").exit_code: "Interrupted by Ctrl-C. A training saves a checkpoint and shows how to resume.",
+    CLOSED_PIPE: "The reader of the output closed the pipe, as `head` does.",
     143: "Ended by SIGTERM, otherwise as 130.",
 }
 
 # What the options of a verb do not say: what comes out.
 REMARKS = {
     "init": """\
-Without `--target` the last column is taken. Without `--output` the config goes to standard output. Columns are dropped
-that look like ids, are empty or constant, hold (nearly) unique texts, or give the target away; the reason stands beside
-each of them in the config. So do notes and faults; numbers in disguise get the key that reads them.""",
+The default target is the last column. Without `--output` the config goes to standard output. `mlp init` drops columns
+that look like ids, are empty or constant, hold (nearly) unique texts, or leak the target; a comment in the config gives
+the reason for each. Notes and faults stand there too. Numbers written with units or separators get the key that reads
+them.""",
     "check": """\
-Every key is shown with its value and where the value comes from: the file and line, `--set`, or the default. Below it:
-the network layer by layer, the rows of each class in each part, warnings, and an estimate of memory and time.
+The output lists every key with its value and the origin of the value: the file and line, `--set`, or the default. Then
+follow the layers of the network, the rows of each class in each split, warnings, and an estimate of memory and time.
 
-Every column with a fault is listed, where `mlp train` shows three. With `--no-data` the keys and values of one or more
-configs are checked and no table is read, in a fraction of a second: for editors and hooks before a commit.
+`mlp check` lists every column with a fault, where `mlp train` shows three. `--no-data` validates the keys and values of
+one or more configs without reading a table. It takes a fraction of a second and suits editors and pre-commit hooks.
 
 With a model file and a table, every row of the table is compared with the reference profile of the training rows, and
-every column gets a line: [data-contract.md](data-contract.md) explains the numbers. With `--on-drift fail` a column
-that drifted is exit code 1. A file is a model by its content, whatever its name.""",
+the output has a line for each column: [data-contract.md](data-contract.md) explains the numbers. With `--on-drift fail`
+the exit code is 1 if any column drifted. Model files are recognised by their content, whatever their name.""",
     "train": """\
-`CONFIG` is described in [config.md](config.md), the files of a run in [file-format.md](file-format.md). A run grows in
-`DIR.partial` and takes its name when it is complete. After an interruption the same command with `--resume` goes on, to
-the same bits as if it had never stopped; where there is nothing to resume it starts, and says so. A gate of `expect`
-that is missed is exit code 1; the run is kept.
+[config.md](config.md) describes `CONFIG`, [file-format.md](file-format.md) the files of a run. A run is written to
+`DIR.partial` and renamed when it is complete. After an interruption, the same command with `--resume` continues the
+training and ends with bit-identical weights. If there is nothing to resume, it starts from the beginning and says so.
+If a gate of `expect` is missed, the exit code is 1 and the run is kept.
 
-- A finished run of the same config is replaced. One of another config is kept as `DIR.1`, `DIR.2`, ..., and a note says
-  so; `--force` replaces it.
-- `--if-changed` does nothing where the folder holds a sound run of the same config, the same data (by its hash) and the
-  same version: for make and the caches of CI. Gates that the run missed are exit code 1 again. Data from standard input
+- A finished run of the same config is replaced. A run of another config is kept as `DIR.1`, `DIR.2`, ..., with a note;
+  `--force` replaces it.
+- `--if-changed` does nothing if the folder holds an intact run of the same config, the same data (by its hash) and the
+  same version, for make and CI caches. If that run missed gates, the exit code is 1 again. Data from standard input
   always counts as changed.
 - `--log FILE` appends a JSON line for each event, with `time` (UTC), `event` and `pid`: `start`, `reading`, `prepared`,
   `epoch`, `warning`, `error`, `trained` (the document of `--json`), and `end` with `exit_code` and `seconds`. A job
-  without `end` was killed. Several jobs can share a file; `--quiet` does not change it. `eval` and `predict` have it
-  too.
-- `--from WEIGHTS` goes on from a model on new rows: its preprocessing, layers and weights, at a tenth of the learning
-  rate of the config. Rows that the model was trained on and that judge this training are noted: scores on them are
-  optimistic. [ci.md](ci.md#every-night) has a nightly job.
-- `-v` says every epoch with its learning rate and time, and how long reading and preparing took.
+  without `end` was killed. Several jobs can share a file. `--quiet` does not affect it. `eval` and `predict` have the
+  same option.
+- `--from WEIGHTS` continues from a model on new rows: with its preprocessing, layers and weights, at a tenth of the
+  learning rate of the config. If validation or test rows were among the training rows of that model, a note says so:
+  scores on them are optimistic. [ci.md](ci.md#every-night) has a nightly job.
+- `-v` prints every epoch with its learning rate and time, and the time for reading and preparing.
 - `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
-  code 0; metrics.json says why (`stop_reason`). Reading and preparing count; the clock is looked at before each step,
-  and a training that is stopped in its first epoch keeps the weights of its last step (`epochs` is 0). The memory is
-  the most the process has held; where more is expected the training does not start (exit code 2).
-  A table that does not fit is trained on from disk ([data.md](data.md#larger-than-memory)).
-  `--max-epochs-without-gain` is `training.early_stopping.patience`.""",
+  code 0; `stop_reason` in metrics.json says why. The time includes reading and preparing and is checked before each
+  step. A training that is stopped in its first epoch keeps the weights of its last step (`epochs` is 0). The memory is
+  the peak of the process. If the estimate is higher than the limit, the training does not start (exit code 2). A table
+  that does not fit in memory is trained on from disk ([data.md](data.md#larger-than-memory)).
+  `--max-epochs-without-gain` sets `training.early_stopping.patience`.""",
     "report": """\
-[report.md](report.md) says what is on the page and which rows are behind it. Without `TABLE` it is the test file of the
-config, if that is there, else the page has what the model knows of itself. Gates that are missed are exit code 1; those
-of `expect` in the run's config judge where none are given. The page is written all the same.""",
+[report.md](report.md) describes the page and the rows behind it. Without `TABLE` the report uses the test file of the
+config. If there is none, it shows only what the model file and the run folder contain. If a gate is missed, the exit
+code is 1 and the page is written all the same; without `--min` and `--max` the gates of `expect` in the config of the
+run apply.""",
     "plot": """\
-`RUN` is the folder of a run or a file in it; a run under way, or one that was interrupted, is found by the name it will
-have. Of one run both sides are drawn, and the mark on the axis is the epoch that is kept. Of several runs there is a
-line each, of the validation rows where there are any. `--metric` names a column of history.csv without `train_` or
-`validation_`. Not given, it is the metric that chooses the epoch, or the loss where the runs do not share one. The
-table has the scores of the epoch that is kept, and of a run that is not complete the last ones there are.
+`RUN` is the folder of a run or a file in it. A running or interrupted run is found by its final name. For one run the
+chart shows the training and the validation curve, and the mark on the axis is the kept epoch. For several runs it shows
+one curve each, of the validation rows if there are any. `--metric` names a column of history.csv without `train_` or
+`validation_`. The default is the metric that chooses the epoch, or the loss if the runs differ in it. The table has the
+scores of the kept epoch; for a run that is not complete, the latest scores.
 
-- Curves are of plain outputs, before a temperature or a threshold is fitted.
-- `-o FILE` draws into a file by its ending: `.svg` or `.png`. This needs the extra `report`.
-- `mlp train --plot` draws the curve above the bar while it trains, and once more at the end, on standard error.""",
+- Curves show plain outputs, before a temperature or a threshold is fitted.
+- `-o FILE` draws to a file: `.svg` or `.png`. This needs the extra `report`.
+- `mlp train --plot` draws the curve above the progress bar during training, and again at the end, on stderr.""",
     "search": """\
-The section `search` of the config says what is tried ([config.md](config.md#search)); [search.md](search.md) explains
-it. Standard output is the answer: the best trials, the winner and the config as written on rows that no trial has seen,
-and which keys mattered. The folder has the journal of all trials, a run for each, and the whole config of the winner.
+The section `search` of the config is the search space ([config.md](config.md#search)); [search.md](search.md) explains
+it. The result lists the best trials, the scores of the winner and of the config as written on rows that no trial has
+seen, and the importance of the keys. The folder has the journal of all trials, a run for each trial, and the full
+config of the winner.
 
-- A search that ended, was interrupted or killed goes on with `--resume`: trials that were under way begin again, none
-  is run twice. More `--trials` make it longer. Another config, other data or another space are refused.
-- With `--processes 1` the same seed gives the same trials. On several, which trial ends first decides what the next
-  one draws.
+- `--resume` continues a search that ended, was interrupted or was killed. Trials that were running start again, and no
+  complete trial is run twice. More `--trials` extend a search. Another config, other data or another space are refused.
+- With `--processes 1` the same seed gives the same trials. With several processes the order in which trials end
+  affects the values that are sampled next.
 - It needs the extra `search`: `pip install "mlp-train[search]"`.""",
     "split": """\
-The files are `train`, `validation` and `test` with the ending of the table, in `DIR`. They appear together when all are
-whole; files that are there are replaced with `--force` alone. Texts are written as they are read: without blanks around
-them, in the Unicode form NFC. What the options hold together: [held-out-rows.md](held-out-rows.md).""",
+The files are named `train`, `validation` and `test`, with the extension of the table, in `DIR`. They appear together
+when all of them are complete. Existing files are replaced only with `--force`. Texts are written as they are read:
+stripped of blanks, in the Unicode form NFC. [held-out-rows.md](held-out-rows.md) explains which rows the options keep
+together.""",
     "predict": """\
-There is one row out for each row in, in the same order. Columns are matched by name: any order, more columns than
-needed, no target column. The answer stands in a column named as the target, in your own labels or units.
+There is one output row for each input row, in the same order. Columns are matched by name: their order does not matter,
+additional columns are ignored, and the target column is not needed. The prediction is in a column named like the
+target, in your own labels or units.
 
-- `-o FILE` writes by the ending: `.csv`, `.tsv`, `.jsonl`, `.ndjson` (each also with `.gz`), `.parquet`, `.feather` or
-  `.arrow`. Without an ending, and on standard output, it is CSV. Another ending is an error.
-- `--keep id,name` copies these input columns to the front, as texts; if one is named as an answer, the answer is called
-  `predicted_NAME`.
-- `--proba` adds `p_LABEL` for each class, or `p_COLUMN`, the probability of yes, for each boolean target.
-- `--json` writes JSON Lines to standard output, an object for each row.
-- `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are made into
-  probabilities that sum to 1 or into numbers in the target's unit.
-- `--hidden` adds `h1_1`, `h1_2`, ... behind the answers: the activation of each neuron of the first hidden layer, then
-  `h2_1` and so on, in the order of the rows of `W1` and `W2`. With several members each has its own: `m1.h1_1`.
+- `-o FILE` writes the format of the extension: `.csv`, `.tsv`, `.jsonl`, `.ndjson` (each also with `.gz`), `.parquet`,
+  `.feather` or `.arrow`. Without an extension, and on standard output, it is CSV. Other extensions are an error.
+- `--keep id,name` copies these input columns to the front, as texts. If one has the name of a prediction column, the
+  prediction column becomes `predicted_NAME`.
+- `--proba` adds `p_LABEL` for each class, or for each boolean target `p_COLUMN`, the probability of true.
+- `--json` writes JSON Lines to standard output, one object per row.
+- `--raw` writes `raw_LABEL` or `raw_COLUMN` instead: the outputs of the last activation, before they are normalized to
+  probabilities or transformed back to the unit of the target.
+- `--hidden` adds `h1_1`, `h1_2`, ... after the predictions: the activation of each neuron of the first hidden layer,
+  then `h2_1` and so on, in the order of the rows of `W1` and `W2`. Each member of an ensemble has its own: `m1.h1_1`.
   [textbook.md](textbook.md) computes them by hand.
-- `--safe-csv` is for answers that will be opened in a spreadsheet: a text that begins with `=`, `+`, `-`, `@`, a tab or
-  a line end (labels, kept columns, names of columns) gets a single quote in front. Numbers such as -1.5 stay numbers.
-  Without it every text is written as it was read: without blanks around it, in the Unicode form NFC, line ends as LF.
-- `--on-drift` says what happens when columns have drifted from the training data, see
-  [data-contract.md](data-contract.md): one line on standard error (`warn`), nothing (`ignore`), or exit code 1
-  (`fail`), after the last row is written.
+- `--safe-csv` is for predictions that will be opened in a spreadsheet: texts (labels, kept columns, column names) that
+  begin with `=`, `+`, `-`, `@`, a tab or a line end are prefixed with a single quote. Numbers such as -1.5 stay
+  numbers. Without it every text is written as it was read: stripped of blanks, in the Unicode form NFC, with LF line
+  ends.
+- `--on-drift` says what to do when columns have drifted from the training data, see
+  [data-contract.md](data-contract.md): print one line on standard error (`warn`), print nothing (`ignore`), or end with
+  exit code 1 after the last row is written (`fail`).
 
-`--interval LEVEL`, or `--set LEVEL`, adds behind each target what holds the truth so often: `TARGET_low` and
-`TARGET_high` of numbers, `TARGET_set` of classes and yes/no columns, see [intervals.md](intervals.md).
+`--interval LEVEL`, or `--set LEVEL`, adds prediction intervals after each target, `TARGET_low` and `TARGET_high`, or
+for classes and boolean targets the prediction set `TARGET_set`, see [intervals.md](intervals.md).
 
-Missing cells and levels that training never saw are treated as in training; a line on standard error counts them. A
-file named by `--output` appears when it is whole.""",
+Missing cells and levels that did not occur in training are handled as in training; a line on standard error counts
+them. A file named by `--output` appears when it is complete.""",
     "eval": """\
-Rows without a target are left out and counted. If the model was trained with a column of weights, the scores are
-weighted and the column must be there. A gate names a score of the table [below](#metrics), or an end of its interval
-(`roc_auc.low`), and is met at the bound itself; what is not defined meets no gate. How intervals are made, what groups
-there are and what a CI job is told: [verdicts.md](verdicts.md). `--on-drift` holds the rows against the training data
-as `predict` does; with `fail` the scores are shown and the exit code is 1. With `--interval LEVEL` prediction intervals
-or sets are made as by `predict`, and scored: how many hold the truth, and how wide they are.""",
+Rows without a target are left out and counted. If the model was trained with a weight column, the scores are weighted
+and the column is required. A gate bounds a metric of the table [below](#metrics), or an end of its interval
+(`roc_auc.low`). A score equal to the bound meets the gate; an undefined score misses it. [verdicts.md](verdicts.md)
+explains intervals, groups and the output for CI systems. `--on-drift` compares the rows with the training data as
+`predict` does; with `fail` the scores are shown and the exit code is 1. `--interval LEVEL` makes prediction intervals
+or sets as `predict` does, and scores their coverage and width.""",
     "compare": """\
-The models may have been trained on other columns, in other ways, but for the same target and classes. Both answer the
-same rows; the difference of each score stands beside its interval, which is paired: what makes a row hard for both does
-not blur it. `worse` and `better` mean that the whole interval lies on one side; for the accuracy McNemar's exact test
-must agree. With `--margin` the whole interval must lie beyond it, in the unit of `--metric`. Of two models that are
-equally good the new one is called worse in about (1 - confidence) / 2 of all cases. Folders of two `mlp cv` of the same
-folds are compared without `TEST` ([cv.md](cv.md)). Where the rows are too few or the
-errors too uneven for an interval there is no verdict, and a line says why.""",
+The models may differ in columns and training, but must have the same target and classes. Both are scored on the same
+rows, and each difference has a paired interval: rows that are hard for both models do not widen it. `worse` and
+`better` mean that the whole interval lies on one side of zero; for the accuracy McNemar's exact test must agree. With
+`--margin` the whole interval must lie beyond the margin, in the unit of `--metric`. If both models are equally good,
+the new one is called worse in about (1 - confidence) / 2 of all cases. Two folders of `mlp cv` with the same folds are
+compared without `TEST` ([cv.md](cv.md)). If there are too few rows or the errors are too skewed for an interval, there
+is no verdict, and a line says why.""",
     "cv": """\
-Each fold is scored by a model that was trained on the others, preprocessing included. Of these rows validation rows are
-held out as `data.validation` says; they choose the epoch. The folder (`runs/NAME-cv`, or `--output`) gets `cv.json` and
-`out_of_fold.csv`. [cv.md](cv.md) says what folds there are and what the interval covers.""",
+Each fold is scored by a model that was trained on the other folds, preprocessing included. `data.validation` says which
+of these rows are held out to choose the epoch. The folder (`runs/NAME-cv`, or `--output`) gets `cv.json` and
+`out_of_fold.csv`. [cv.md](cv.md) describes the kinds of folds and the coverage of the interval.""",
     "explain": """\
-Without `--rows` and `--columns` the table needs the target column: every input column is shuffled, and the loss of the
-score is shown with its interval. [explain.md](explain.md) describes all three answers.""",
+Without `--rows` and `--columns` the table needs the target column: every input column is shuffled, and the drop of the
+score is shown with its interval. [explain.md](explain.md) describes all three outputs.""",
     "export": """\
-The file is tried on rows with everything that is rare (missing cells, unseen levels, numbers and dates far outside)
-before it is written; [export.md](export.md) says what it holds.""",
+Before it is written, the exported file is tested on rows that include all rare cases (missing cells, unseen levels,
+numbers and dates far outside the training range). [export.md](export.md) describes each format.""",
     "inspect": """\
-To show a file is to check it: a file that is damaged, foreign, newer, or holds a number that is not finite, is an
-error.""",
+Inspecting a file validates it: a file that is damaged, is not a model, comes from a newer version, or holds a number
+that is not finite is an error.""",
     "diff": """\
-The distance of an array is the Frobenius norm of its change over that of the old array. The exit code is 0 whether or
-not the models differ, unless `--exit-code` asks. With one file the model is written out as text, a line for each value
-and each array, the same text for equal models. That makes `git diff` and `git log -p` speak of models, with two lines:
-`*.npz diff=mlp` in `.gitattributes`, and once per copy of the repository `git config diff.mlp.textconv "mlp diff"`.""",
+The distance of an array is the Frobenius norm of its change divided by that of the old array. The exit code is 0
+whether or not the models differ, unless `--exit-code` is given. With one file the model is written as text, a line for
+each value and each array; equal models give equal text. `git diff` and `git log -p` then show changes of models, with
+two lines: `*.npz diff=mlp` in `.gitattributes`, and once per clone `git config diff.mlp.textconv "mlp diff"`.""",
     "doctor": """\
-The curves are those of history.csv, the scores those of the model. The rows are read again from where the config says
-(from the current folder), or where `--data` says; where they are not there, or not what they were, what needs them is
-skipped and a line says why. The exit code is 0 whatever is found, but for `--strict`. [doctor.md](doctor.md) has every
-finding, its bound, and how often healthy runs get one.""",
+The curves come from history.csv, the scores from the model. The rows are read again from the paths in the config
+(relative to the current folder), or from `--data`. If they are missing or have changed, the checks that need them are
+skipped and a line says why. The exit code is 0 whatever is found, unless `--strict` is given.
+[doctor.md](doctor.md) lists every finding, its threshold, and how often healthy runs get one.""",
     "runs": """\
-Runs on the same data for the same target stand in one table, the best of them first, by the log loss or else the error.
-Scores are those of metrics.json: of the test rows where every run has them, else of the validation rows. The last
-column names the keys of the config that differ from those of the first run, with the values that stand in their place.
-A run is `complete`, `running` (its lock is held by a live process), `interrupted` (`--resume` goes on), `failed` (it
-diverged) or `damaged` (a note says which file). Scores of a run that is not complete are the best so far and have a
-`*`. Nothing is changed.""",
+Runs on the same data with the same target share a table, best first, sorted by log loss or else by error. Scores are
+those of metrics.json: of the test rows if every run has them, else of the validation rows. The last column lists the
+config keys that differ from the first run, with their values. A run is `complete`, `running` (a live process holds its
+lock), `interrupted` (`--resume` continues it), `failed` (it diverged) or `damaged` (a note names the file). Scores of a
+run that is not complete are the best so far and marked `*`. No file is changed.""",
     "schema": """\
-The schema is one of draft-07. `mlp init` names it in the first line of a config: the file `mlp.schema.json` where that
-stands beside the config, else the one of this installation. [editor-and-shell.md](editor-and-shell.md) says which
-editors read it. `--of export` is the schema of the document of `mlp export --to json` ([export.md](export.md)). A file
-that holds something else is not replaced.""",
+The schema is JSON Schema draft-07. `mlp init` names it in the first line of a config: the file `mlp.schema.json` if it
+is beside the config, else the one of this installation. [editor-and-shell.md](editor-and-shell.md) lists the editors
+that read it. `--of export` is the schema of the document of `mlp export --to json` ([export.md](export.md)). An
+existing file with other content is not replaced.""",
     "help": """\
 The same as `mlp VERB --help`.""",
     "repro": """\
-Nothing is written. The config, the number of epochs, the seed, the number of threads and the engine are those of the
-record; the data is looked for where the config says (from the current folder), or where `--data` says. Other data is
-named by its hash and not trained on. Where the bytes are not the same, what is different is shown: versions, what the
-config came to, and the arrays that moved farthest; the last bits of a sum can differ between processors and BLAS
+No file is written. Config, number of epochs, seed, number of threads and engine come from the record in the model file.
+The data is read from the paths in the config (relative to the current folder), or from `--data`. Data with another hash
+is reported and not trained on. If the result is not bit-identical, the output shows what differs: versions, resolved
+values of the config, and the arrays that changed most. The last bits of a sum can differ between processors and BLAS
 libraries.""",
 }
 
 METRICS_HEAD = """\
 ## Metrics
 
-These names stand after `--min` and `--max`, under `expect` and in `training.early_stopping.metric`; in gates also with
-`.low` or `.high`, the ends of the interval, but for `ece` and `max_error`, which have none. In metrics.json
-they follow the part they were measured on: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
-ignores the inputs. A name with brackets is about one class (`f1[Adelie]`), one output (`rmse[height]`) or one boolean
-column (`roc_auc[late]`); for regression only where there are several outputs. The log loss is in nats. Weighted or not,
-the numbers are those of scikit-learn's functions.
+These names are used in `--min` and `--max`, in `expect` and in `training.early_stopping.metric`. In gates they may end
+in `.low` or `.high`, the ends of the confidence interval, except `ece` and `max_error`, which have none. In
+metrics.json they follow the name of the split: `train.`, `validation.`, `test.`, and `constant.` for the baseline that
+ignores the inputs. A name with brackets is the score of one class (`f1[Adelie]`), one output (`rmse[height]`) or one
+boolean column (`roc_auc[late]`); for regression only if there are several outputs. The log loss is in nats. The values,
+weighted or not, are those of scikit-learn's functions.
 """
 
 

@@ -35,7 +35,7 @@ def test_no_argument_shows_the_help_and_nothing_else():
     ("arguments", "message"),
     [
         (["trian"], "No such command 'trian'"),
-        (["train"], "mlp train: CONFIG is missing: YAML file; mlp init makes one.\nExample: mlp train configs/"),
+        (["train"], "mlp train: CONFIG is missing: YAML file; mlp init writes one.\nExample: mlp train configs/"),
         (
             ["train", "c.yaml", "--epochs", "3"],
             "No such option: --epochs. A key of the config is set so: --set training.epochs=3",

@@ -34,13 +34,13 @@ MOST_CHARACTERS = 80  # of a value of the config
 
 def check(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="YAML file; or a model file, to compare a table with.")
+        str, typer.Argument(metavar="CONFIG", help="YAML file, or a model file to compare a table with.")
     ],
     others: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="TABLE",
-            help="With a model: table to compare with its training data, or -. With --no-data: more configs.",
+            help="With a model: table to compare with its training data, or -. With --no-data: further configs.",
         ),
     ] = None,
     settings: Settings = None,
@@ -50,14 +50,14 @@ def check(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     no_data: Annotated[
-        bool, typer.Option("--no-data", help="Check the config alone, or several, and no table.")
+        bool, typer.Option("--no-data", help="Check one or more configs without reading any table.")
     ] = False,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Validate a config and its data without training; or compare a table with a model's training data.
+    """Validate a config and its data without training, or compare a table with a model's training data.
 
     Example: mlp check configs/penguins.yaml
     """

@@ -18,17 +18,17 @@ TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "faint"
 
 
 def compare(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Model file to beat, or folder of mlp cv.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Model file that may take its place, or folder.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Current model file, or a folder of mlp cv.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Candidate model file, or a folder of mlp cv.")],
     source: Annotated[
-        str, typer.Argument(metavar="TEST", help="Table with the target column, or -; none for folders.")
+        str, typer.Argument(metavar="TEST", help="Table with the target column, or -; omitted for folders.")
     ] = "",
     metric: Annotated[
         str,
-        typer.Option("--metric", help="The metric that decides; log_loss or rmse if not given.", show_default=False),
+        typer.Option("--metric", help="Metric that decides; default log_loss or rmse.", show_default=False),
     ] = "",
-    margin: Annotated[str, typer.Option("--margin", help="How much worse is still good enough.")] = "0",
-    confidence: Annotated[str, typer.Option("--confidence", help="Confidence of the intervals.")] = "0.95",
+    margin: Annotated[str, typer.Option("--margin", help="How much worse the new model may be.")] = "0",
+    confidence: Annotated[str, typer.Option("--confidence", help="Confidence level of the intervals.")] = "0.95",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,

@@ -39,19 +39,21 @@ if TYPE_CHECKING:
 MOST_SHOWN = 10
 
 
-Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Parts of the rows, each held out once.")]
-Repeats = Annotated[int, typer.Option("--repeats", metavar="R", help="How often folds are drawn anew.")]
-Group = Annotated[str, typer.Option("--group", metavar="COLUMN", help="Keep rows of one value in one fold.")]
-Time = Annotated[str, typer.Option("--time", metavar="COLUMN", help="Train on earlier rows, score later ones.")]
+Folds = Annotated[int, typer.Option("--folds", metavar="K", help="Number of folds.")]
+Repeats = Annotated[int, typer.Option("--repeats", metavar="R", help="Number of repeats with new folds.")]
+Group = Annotated[str, typer.Option("--group", metavar="COLUMN", help="Keep rows with equal values in one fold.")]
+Time = Annotated[str, typer.Option("--time", metavar="COLUMN", help="Train on earlier rows and score later rows.")]
 Gap = Annotated[
     float | None, typer.Option("--gap", help="With --time: days (or units) between training and scored rows.")
 ]
-Hash = Annotated[str, typer.Option("--hash", metavar="COLUMN", help="Folds by a stable hash of an id.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Keep the models of the folds as one: weights.npz.")]
+Hash = Annotated[str, typer.Option("--hash", metavar="COLUMN", help="Assign rows to folds by a stable hash of an id.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Save the models of all folds as one ensemble: weights.npz.")]
 Ids = Annotated[str, typer.Option("--id", metavar="COLUMNS", help="Columns to copy into out_of_fold.csv: id,name.")]
-Jobs = Annotated[str, typer.Option("--jobs", metavar="N", help="Folds trained at a time; auto goes by cores and work.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the folds that are not done.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace one of another config instead of keeping it.")]
+Jobs = Annotated[
+    str, typer.Option("--jobs", metavar="N", help="Folds trained in parallel; auto depends on cores and work.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume: train only the folds that are not done.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result of another config instead of keeping it.")]
 
 
 def cv(
@@ -81,7 +83,7 @@ def cv(
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Cross-validate a config: train and score every fold, with the interval of the mean.
+    """Cross-validate a config: score each fold, with a confidence interval of the mean.
 
     Example: mlp cv configs/penguins.yaml --folds 5 --min accuracy=0.9
     """

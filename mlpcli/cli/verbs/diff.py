@@ -23,14 +23,14 @@ LAYER_KIND = re.compile(r"(m\d+\.)?layer \d+\.name")
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Model file; alone, it is written out as text.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Model file; without NEW it is written as text.")],
     new: Annotated[str | None, typer.Argument(metavar="NEW", help="Model file to compare with.")] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 1 if the models differ.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if the models differ.")] = False,
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Show where two model files differ: config, data, columns, scores, versions, and how far each layer moved.
+    """Show how two model files differ: config, data, columns, scores, versions, and the change of each layer.
 
     Example: mlp diff old.npz runs/penguins/weights.npz
     """

@@ -17,15 +17,15 @@ def doctor(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or a model file.")],
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", metavar="FILE", help="The training data, if it lies elsewhere today; repeatable."),
+        typer.Option("--data", metavar="FILE", help="The training data, if it has moved; repeatable."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail (exit 1) if anything is found.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail (exit 1) if there is any finding.")] = False,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Say what is wrong with a run, why it matters, and which key to change.
+    """Diagnose a training run: what is wrong, why it matters, and which key to change.
 
     Example: mlp doctor runs/penguins
     """

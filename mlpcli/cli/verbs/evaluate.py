@@ -67,7 +67,7 @@ def evaluate(
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Score a model on rows whose target is known; with gates, the exit code is the verdict.
+    """Score a model on rows with known targets; with gates, the exit code says whether they are met.
 
     Example: mlp eval runs/penguins/weights.npz test.csv --min accuracy=0.95 --max log_loss=0.2
     """

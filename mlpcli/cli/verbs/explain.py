@@ -39,24 +39,26 @@ MOST_ROWS = 40  # columns that matter most
 def explain(
     weights: Weights,
     source: Annotated[str, typer.Argument(metavar="DATA", help="Table with the target column, or -.")],
-    rows: Annotated[bool, typer.Option("--rows", help="Write a line for each row: what each column adds.")] = False,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Write a line for each row with the contribution of each column.")
+    ] = False,
     columns: Annotated[
-        str, typer.Option("--columns", metavar="COLUMNS", help="Show how answers go with these columns: age,income.")
+        str, typer.Option("--columns", metavar="COLUMNS", help="Show partial dependence on these columns: age,income.")
     ] = "",
-    of: Annotated[
-        str, typer.Option("--of", metavar="NAME", help="With --rows: the class or target that is explained.")
-    ] = "",
-    metric: Annotated[str, typer.Option("--metric", help="The metric; log_loss or rmse if not given.")] = "",
-    sample: Annotated[str, typer.Option("--sample", metavar="N", help="Rows at most; 0 is all.")] = "20000",
-    repeats: Annotated[str, typer.Option("--repeats", metavar="N", help="Shuffles of each column.")] = "5",
+    of: Annotated[str, typer.Option("--of", metavar="NAME", help="With --rows: the class or target to explain.")] = "",
+    metric: Annotated[str, typer.Option("--metric", help="Metric of the importance; default log_loss or rmse.")] = "",
+    sample: Annotated[
+        str, typer.Option("--sample", metavar="N", help="Largest number of rows to use; 0 is all.")
+    ] = "20000",
+    repeats: Annotated[str, typer.Option("--repeats", metavar="N", help="Number of shuffles of each column.")] = "5",
     max_seconds: Annotated[
-        str, typer.Option("--max-seconds", metavar="S", help="Shuffle no more after this time.")
+        str, typer.Option("--max-seconds", metavar="S", help="Stop shuffling after this time.")
     ] = "",
     image: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Draw into this file: .svg or .png (extra report).")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Draw to this file: .svg or .png (extra report).")
     ] = "",
     confidence: Confidence = "0.95",
-    seed: Annotated[str, typer.Option("--seed", help="Seed of the shuffles and of the sample.")] = "0",
+    seed: Annotated[str, typer.Option("--seed", help="Seed of the shuffles and the sample.")] = "0",
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     quiet: Quiet = False,
@@ -64,7 +66,7 @@ def explain(
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Say which columns matter; with --rows why each row got its answer, with --columns how answers go with a column.
+    """Explain a model: column importance, contributions to each row (--rows), partial dependence (--columns).
 
     Example: mlp explain runs/penguins/weights.npz test.csv
     """

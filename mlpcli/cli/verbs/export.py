@@ -17,25 +17,26 @@ if TYPE_CHECKING:
 def export(
     weights: Weights,
     to: Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="onnx, python, c, sql or json.")],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file to write, or -.")],
-    dialect: Annotated[str, typer.Option("--dialect", help="Of SQL: sqlite, postgresql or duckdb.")] = "sqlite",
-    table: Annotated[str, typer.Option("--table", metavar="NAME", help="Of SQL: the table with the rows.")] = "data",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Output file, or -.")],
+    dialect: Annotated[str, typer.Option("--dialect", help="SQL dialect: sqlite, postgresql or duckdb.")] = "sqlite",
+    table: Annotated[str, typer.Option("--table", metavar="NAME", help="SQL: name of the input table.")] = "data",
     keep: Annotated[
-        str, typer.Option("--keep", metavar="COLUMNS", help="Of SQL: columns in front of the answers: id,date.")
+        str,
+        typer.Option("--keep", metavar="COLUMNS", help="SQL: columns to copy in front of the predictions: id,date."),
     ] = "",
     interval: Level = "",
     fixed_point: Annotated[
-        bool, typer.Option("--fixed-point", help="Of C: networks in integers, which keep 999 of 1000 labels.")
+        bool, typer.Option("--fixed-point", help="C: integer arithmetic; at least 999 of 1000 labels stay the same.")
     ] = False,
     no_check: Annotated[
-        bool, typer.Option("--no-check", help="Do not try the file on rows before writing it.")
+        bool, typer.Option("--no-check", help="Do not test the file on sample rows before writing it.")
     ] = False,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Write a model for another program, with all that turns cells into answers; exit 1 if it answers otherwise.
+    """Export a model with its preprocessing to ONNX, Python, C, SQL or JSON; exit 1 if its predictions differ.
 
     Example: mlp export runs/penguins/weights.npz --to python -o penguins.py
     """

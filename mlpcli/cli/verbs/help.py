@@ -10,7 +10,7 @@ from mlpcli.errors import MlpError
 
 def show_help(
     context: typer.Context,
-    verb: Annotated[str, typer.Argument(metavar="VERB", help="The verb; all of them if not given.")] = "",
+    verb: Annotated[str, typer.Argument(metavar="VERB", help="The verb; default: all of them.")] = "",
 ) -> None:
     """Show what a verb does, its options and an example.
 

@@ -21,7 +21,7 @@ RecipeName = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME",
-        help="strong, fast (seconds), best (ten times the time of strong) or textbook (sigmoids, plain SGD).",
+        help="strong, fast (seconds), best (ten times as long as strong) or textbook (sigmoids, plain SGD).",
         autocompletion=complete_recipe,
     ),
 ]
@@ -30,7 +30,7 @@ TaskName = Annotated[
     typer.Option(
         "--task",
         metavar="NAME",
-        help="classification, regression or multilabel; else the target tells.",
+        help="classification, regression or multilabel; auto infers it from the target.",
         autocompletion=complete_task,
     ),
 ]
@@ -41,16 +41,18 @@ def init(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Table to train on: CSV, JSON Lines, Parquet, Excel.")],
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", "-t", metavar="COLUMN", help="Column to predict; repeatable; else the last column."),
+        typer.Option(
+            "--target", "-t", metavar="COLUMN", help="Column to predict; repeatable; default: the last column."
+        ),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Output file; - is standard output.")
     ] = "-",
     recipe: RecipeName = "strong",
     task: TaskName = "auto",
     time_budget: Annotated[
         str | None,
-        typer.Option("--time-budget", metavar="SECONDS", help="Take the strongest recipe that trains in so long."),
+        typer.Option("--time-budget", metavar="SECONDS", help="Use the strongest recipe that trains within this time."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     delimiter: Delimiter = None,
@@ -58,7 +60,7 @@ def init(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Read a table and write a config for it, with every choice visible and commented.
+    """Write a commented config for a table, with every choice visible.
 
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """

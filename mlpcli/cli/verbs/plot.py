@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 def plot(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, complete or not.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, complete or not.")],
     metric: Annotated[
-        str, typer.Option("--metric", help="Of the columns in history.csv; what chooses the epoch if not given.")
+        str, typer.Option("--metric", help="A metric of history.csv; default: the one that chooses the epoch.")
     ] = "",
-    log: Annotated[bool, typer.Option("--log", help="Draw on a logarithmic axis.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Use a logarithmic axis.")] = False,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Draw into this file: .svg or .png (extra report).")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Draw to this file: .svg or .png (extra report).")
     ] = "",
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Draw the learning curves of one or many runs, while they train or afterwards.
+    """Plot the learning curves of one or more runs, during or after training.
 
     Example: mlp plot runs/penguins --metric log_loss --log
     """

@@ -20,15 +20,19 @@ def predict(
     weights: Weights,
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Table, or - for standard input.")],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write, by its ending; - is standard output.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Output file, in the format of its extension; - is standard output."
+        ),
     ] = "-",
     proba: Annotated[bool, typer.Option("--proba", help="Add the probability of each class.")] = False,
     keep: Annotated[str, typer.Option("--keep", metavar="COLUMNS", help="Input columns to copy: id,name or all.")] = "",
     level: Level = "",
-    raw: Annotated[bool, typer.Option("--raw", help="Write the network's outputs as they are.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Write the raw outputs of the network.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Add the activation of each hidden neuron.")] = False,
     safe_csv: Annotated[
-        bool, typer.Option("--safe-csv", help="Put ' before texts that a spreadsheet would take for formulas.")
+        bool,
+        typer.Option("--safe-csv", help="Prefix texts that a spreadsheet would read as formulas with a single quote."),
     ] = False,
     on_drift: OnDrift = "warn",
     cluster: Cluster = "",
@@ -37,7 +41,9 @@ def predict(
     encoding: Encoding = None,
     log: LogFile = None,
     quiet: Quiet = False,
-    json: Annotated[bool, typer.Option("--json", help="Write JSON Lines to standard output: an object a row.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write JSON Lines to standard output: one object per row.")
+    ] = False,
 ) -> None:
     """Predict the target of each row of a table, in the same order.
 

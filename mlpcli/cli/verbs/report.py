@@ -35,14 +35,14 @@ def report(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="TABLE", help="Table with the target column, or -; the config's test file if not given."
+            metavar="TABLE", help="Table with the target column, or -; default: the test file of the config."
         ),
     ] = "",
     compare: Annotated[
-        str, typer.Option("--compare", metavar="OLD", help="Another run or model file, judged on the same rows.")
+        str, typer.Option("--compare", metavar="OLD", help="Another run or model file to score on the same rows.")
     ] = "",
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes; - is standard output.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Output file; - is standard output.")
     ] = "report.html",
     minimum: Minimum = None,
     maximum: Maximum = None,
@@ -56,7 +56,7 @@ def report(
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Write a page of HTML on a run and what it does on a table: scores, curves, columns, groups, record.
+    """Write an HTML report of a run and its scores on a table: curves, columns, groups and training record.
 
     Example: mlp report runs/penguins test.csv -o report.html
     """

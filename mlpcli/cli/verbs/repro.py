@@ -19,14 +19,14 @@ def repro(
     weights: Weights,
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", metavar="FILE", help="The training data, if it lies elsewhere today; repeatable."),
+        typer.Option("--data", metavar="FILE", help="The training data, if it has moved; repeatable."),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Train a model again from the record inside it; exit 0 only if the same bytes come out.
+    """Retrain a model from the record in its file; exit 0 only if the result is bit-identical.
 
     Example: mlp repro runs/penguins/weights.npz --data data/penguins.csv
     """

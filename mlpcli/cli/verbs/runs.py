@@ -19,12 +19,12 @@ TONES: "dict[State, Tone]" = {"running": "good", "failed": "bad", "damaged": "ba
 
 
 def runs(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Folder of runs; runs if not given.")] = "runs",
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Folder with runs.")] = "runs",
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """List the runs of a folder, by their data: state, scores, time, and in which keys of the config they differ.
+    """List the runs of a folder by data, with state, scores, time and the config keys that differ.
 
     Example: mlp runs runs
     """

@@ -9,14 +9,14 @@ from mlpcli.cli.options import Quiet
 
 def schema(
     of: Annotated[
-        str, typer.Option("--of", metavar="DOCUMENT", help="config, or export: what mlp export --to json writes.")
+        str, typer.Option("--of", metavar="DOCUMENT", help="config, or export (the output of mlp export --to json).")
     ] = "config",
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write; - is standard output.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Output file; - is standard output.")
     ] = "-",
     quiet: Quiet = False,
 ) -> None:
-    """Write the JSON Schema of the config, by which an editor completes keys, explains them and marks mistakes.
+    """Write the JSON Schema of the config, for completion and validation in editors.
 
     Example: mlp schema -o mlp.schema.json
     """

@@ -24,24 +24,25 @@ def search(
     config: Config,
     settings: Settings = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the search; runs/NAME-search if not given.")
+        str,
+        typer.Option("--output", "-o", metavar="DIR", help="Output folder of the search; default runs/NAME-search."),
     ] = "",
-    trials: Annotated[str, typer.Option("--trials", metavar="N", help="Trials in all (search.trials).")] = "",
+    trials: Annotated[str, typer.Option("--trials", metavar="N", help="Total number of trials (search.trials).")] = "",
     seconds: Annotated[
-        str, typer.Option("--max-seconds", metavar="S", help="End after so long (search.seconds).")
+        str, typer.Option("--max-seconds", metavar="S", help="Time limit of the search (search.seconds).")
     ] = "",
     processes: Annotated[
-        str, typer.Option("--processes", metavar="N", help="Trials at the same time (search.processes).")
+        str, typer.Option("--processes", metavar="N", help="Number of trials that run in parallel (search.processes).")
     ] = "",
     cluster: Cluster = "",
     security: ClusterSecurity = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an existing search.")] = False,
     quiet: Quiet = False,
     json: Json = False,
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Try values of some keys of the config, and judge the best on rows that no trial has seen.
+    """Search hyperparameters, and score the best trial on rows that no trial has seen.
 
     Example: mlp search configs/search.yaml --trials 20
     """

@@ -13,18 +13,24 @@ if TYPE_CHECKING:
     from mlpcli.workflows.split import SplitResult
 
 Source = Annotated[str, typer.Argument(metavar="TABLE", help="Table to split.")]
-Folder = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Folder of the files.")]
-Validation = Annotated[str, typer.Option("--validation", metavar="FRACTION", help="Validation rows; 0 for none.")]
-Test = Annotated[str, typer.Option("--test", metavar="FRACTION", help="Test rows; 0 for none.")]
-Group = Annotated[str, typer.Option("--group", metavar="COLUMN", help="Keep rows of one value in one file.")]
-Time = Annotated[str, typer.Option("--time", metavar="COLUMN", help="Earlier rows train, the latest test.")]
-Gap = Annotated[str, typer.Option("--gap", metavar="SPAN", help="With --time: days (or units) left out between files.")]
+Folder = Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Output folder.")]
+Validation = Annotated[
+    str, typer.Option("--validation", metavar="FRACTION", help="Fraction of validation rows; 0 for none.")
+]
+Test = Annotated[str, typer.Option("--test", metavar="FRACTION", help="Fraction of test rows; 0 for none.")]
+Group = Annotated[str, typer.Option("--group", metavar="COLUMN", help="Keep rows with equal values in one file.")]
+Time = Annotated[
+    str, typer.Option("--time", metavar="COLUMN", help="Split by time: the latest rows are the test rows.")
+]
+Gap = Annotated[str, typer.Option("--gap", metavar="SPAN", help="With --time: days (or units) between the splits.")]
 Hash = Annotated[str, typer.Option("--hash", metavar="COLUMN", help="Split by a stable hash of an id.")]
-Stratify = Annotated[str, typer.Option("--stratify", metavar="COLUMN", help="Spread the values of a column evenly.")]
-Copies = Annotated[bool, typer.Option("--copies", help="Keep equal rows in one file.")]
-Seed = Annotated[str, typer.Option("--seed", metavar="N", help="Seed of the random choice.")]
-Ending = Annotated[str, typer.Option("--format", metavar="ENDING", help="csv, jsonl, parquet; that of TABLE.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace files that are there.")]
+Stratify = Annotated[str, typer.Option("--stratify", metavar="COLUMN", help="Stratify by the values of a column.")]
+Copies = Annotated[bool, typer.Option("--copies", help="Keep duplicate rows in one file.")]
+Seed = Annotated[str, typer.Option("--seed", metavar="N", help="Random seed.")]
+Ending = Annotated[
+    str, typer.Option("--format", metavar="ENDING", help="csv, jsonl or parquet; default: that of TABLE.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 
 
 def split(
@@ -46,7 +52,7 @@ def split(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write the rows of a table to files of their own: train, validation and test.
+    """Split a table into files with train, validation and test rows.
 
     Example: mlp split data/penguins.csv --stratify species -o parts
     """

@@ -32,19 +32,26 @@ LOSS_METRICS = {
 
 
 From = Annotated[
-    str, typer.Option("--from", metavar="WEIGHTS", help="Go on from a model on new rows, at a tenth of the rate.")
+    str,
+    typer.Option(
+        "--from", metavar="WEIGHTS", help="Continue from a model on new rows, at a tenth of the learning rate."
+    ),
 ]
-Seconds = Annotated[float | None, typer.Option("--max-seconds", help="End after so long (budget.seconds).")]
+Seconds = Annotated[float | None, typer.Option("--max-seconds", help="Time limit of the training (budget.seconds).")]
 EpochsWithoutGain = Annotated[
-    int | None, typer.Option("--max-epochs-without-gain", min=1, help="End after so many epochs without a better one.")
+    int | None,
+    typer.Option("--max-epochs-without-gain", min=1, help="Stop after this many epochs without improvement."),
 ]
 Memory = Annotated[
-    str | None, typer.Option("--max-memory", metavar="SIZE", help="Most memory, such as 2GB (budget.memory).")
+    str | None, typer.Option("--max-memory", metavar="SIZE", help="Memory limit, such as 2GB (budget.memory).")
 ]
 LocalSteps = Annotated[
     int | None,
     typer.Option(
-        "--local-steps", min=1, max=1000, help="On a cluster, steps between two rounds; 1 trains as one machine does."
+        "--local-steps",
+        min=1,
+        max=1000,
+        help="On a cluster, local steps between two rounds; 1 trains as one machine does.",
     ),
 ]
 
@@ -55,16 +62,16 @@ def train(
     output: Output = None,
     seed: Seed = None,
     start: From = "",
-    resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint of an unfinished run."),
+    resume: bool = typer.Option(False, "--resume", help="Continue from the checkpoint of an unfinished run."),
     force: bool = typer.Option(False, "--force", help="Replace a run of another config instead of keeping it."),
-    if_changed: bool = typer.Option(False, "--if-changed", help="Do nothing where the run is up to date."),
+    if_changed: bool = typer.Option(False, "--if-changed", help="Do nothing if the run is up to date."),
     seconds: Seconds = None,
     epochs: EpochsWithoutGain = None,
     memory: Memory = None,
     cluster: Cluster = "",
     security: ClusterSecurity = "",
     local_steps: LocalSteps = None,
-    plot: bool = typer.Option(False, "--plot", help="Draw the learning curve while it trains."),
+    plot: bool = typer.Option(False, "--plot", help="Plot the learning curve during training."),
     log: LogFile = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -72,7 +79,7 @@ def train(
     markdown: Markdown = False,
     html: Html = False,
 ) -> None:
-    """Train a network and write weights, metrics and history into a run folder.
+    """Train a network and write weights, metrics and history to a run folder.
 
     Example: mlp train configs/penguins.yaml --set training.epochs=50
     """
