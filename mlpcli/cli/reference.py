@@ -314,7 +314,7 @@ def _metrics() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for metric in (*METRICS.values(), *INTERVAL_METRICS.values()):
         of = ", ".join(metric.together) + " of two classes" * metric.needs_two_classes
-        whole = of or "[intervals](intervals.md#how-good-they-are)"
+        whole = of or "[intervals](intervals.md#coverage-and-width)"
         better = "higher" if metric.higher_is_better else "lower"
         yield f"| `{metric.name}` | {whole} | {', '.join(metric.each)} | {better} | {_cell(metric.doc)} |"
     yield ""
