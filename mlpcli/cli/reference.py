@@ -87,7 +87,7 @@ If a gate of `expect` is missed, the exit code is 1 and the run is kept.
   same option.
 - `--from WEIGHTS` continues from a model on new rows: with its preprocessing, layers and weights, at a tenth of the
   learning rate of the config. If validation or test rows were among the training rows of that model, a note says so:
-  scores on them are optimistic. [ci.md](ci.md#every-night) has a nightly job.
+  scores on them are optimistic. [ci.md](ci.md#nightly-training-on-new-rows) has a nightly job.
 - `-v` prints every epoch with its learning rate and time, and the time for reading and preparing.
 - `--max-seconds`, `--max-epochs-without-gain` and `--max-memory` end a training with the best model so far and exit
   code 0; `stop_reason` in metrics.json says why. The time includes reading and preparing and is checked before each
