@@ -11,16 +11,15 @@ from sklearn.metrics import mean_pinball_loss
 from mlpcli.evaluation.conformal.ends import (
     ALL_KEPT,
     Scores,
-    interval_scores,
     intervals_of,
     keep,
     kept_ranks,
-    pinball_loss,
     rank_of,
     rows_needed,
     sets_of,
     upper_ends,
 )
+from mlpcli.evaluation.conformal.metrics import interval_scores, pinball_loss
 
 LEVELS = st.sampled_from([0.5, 0.6, 0.75, 0.8, 0.9, 0.95])
 
@@ -40,13 +39,19 @@ def test_an_upper_end_is_the_sum_of_answer_and_score_at_its_rank(case, level):
     scores, answers = case
     n_rows = sum(map(len, scores))
     rank = rank_of(n_rows, level)
-    find = upper_ends([keep(one) for one in scores], level)
-    ends = find(answers)
+    ends = upper_ends([keep(one) for one in scores], level)(answers)
     for row, end in enumerate(ends):
         sums = np.sort(np.concatenate([own[row] + fold for own, fold in zip(answers, scores, strict=True)]))
         exact = sums[rank - 1] if rank <= n_rows else math.inf
-        assert end >= exact - 1e-9
-        assert end <= exact + 2 * find.step + np.ptp(answers[:, row]) / 2**14 + 1e-9
+        assert end == exact
+
+
+def test_a_fold_that_answers_the_logarithm_of_0_moves_the_ends_as_a_very_low_answer_does():
+    scores = [keep(np.arange(10.0)), keep(np.arange(10.0) / 2)]
+    for answer in (-math.inf, -1e9):
+        low, high = intervals_of("absolute", scores, 0.5)(np.array([[answer], [1.0]]))
+        assert low[0] < -1e8
+        assert high[0] == 1.0
 
 
 @given(folds_and_answers(), LEVELS)

@@ -13,7 +13,7 @@ the form of Romano, Sesia & Candes 2020 ("Classification with valid and adaptive
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ ALL_KEPT = 500
 # The grid on which CV+ finds its ends: so fine, and so far to either side.
 CELLS_PER_RANGE, CELLS = 512, 1 << 13
 ROWS_AT_ONCE = 1 << 13  # that stay in the cache
+FARTHEST = 1e300  # an answer of the logarithm of 0
 HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
 
 Kind = Literal["absolute", "signed", "quantiles", "probability"]
@@ -103,11 +104,10 @@ def level_of_end(kind: Kind, level: float) -> float:
 class UpperEnds:
     """The upper ends of intervals by the scores of `folds`, of rows that go with the answers of each fold's members.
 
-    An end is the least number that enough of answer plus score do not exceed. Of several folds it is found on a grid of
-    `step` about `pooled`, the end where all answers are 0: `counts` (n_folds, 2 CELLS + 1) says how many scores of a
-    fold are at most each number of the grid. It is at most 2 steps too high, which are 0.4 % of the range of the middle
-    half of the scores, and never too low. Answers that are far apart, more than CELLS / 2 steps, have their end within
-    2^-HALVINGS of their distance.
+    An end is the least number that `rank` of answer plus score do not exceed. Of several folds it is looked for on a
+    grid of `step` about `pooled`, the end where all answers are 0: (n_folds, 2 CELLS + 1) `kept` says how many of the
+    kept scores of a fold are at most each number of the grid, and `counts` of all scores. From at most 2 steps below
+    the end, or 2^-HALVINGS of the distance of answers that are more than CELLS / 2 steps apart, each sum is counted.
     """
 
     folds: tuple[Scores, ...]
@@ -115,6 +115,17 @@ class UpperEnds:
     pooled: float
     step: float
     counts: NDArray[Any]
+    kept: NDArray[Any]
+
+    @cached_property
+    def _table(self) -> tuple[Floats, Ranks]:
+        """The scores of each fold, and how many there are below each (n_folds, n_kept + 1), infinite at their end."""
+        width = 1 + max(len(fold.values) for fold in self.folds)
+        scores, n_below = np.full((len(self.folds), width), np.inf), np.zeros((len(self.folds), width), np.int64)
+        for fold, own, n in zip(self.folds, scores, n_below, strict=True):
+            own[: len(fold.values)] = fold.values
+            n[1 : len(fold.ranks) + 1] = fold.ranks
+        return scores, n_below
 
     def __call__(self, answers: Floats) -> Floats:
         """The ends (n_rows,) for `answers` (n_folds, n_rows); infinite where there are too few scores."""
@@ -123,7 +134,7 @@ class UpperEnds:
         ends = np.empty(answers.shape[1])
         for start in range(0, answers.shape[1], ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            ends[some] = self._of_block(answers[:, some])
+            ends[some] = self._of_block(np.clip(answers[:, some], -FARTHEST, FARTHEST))
         return ends
 
     def _of_block(self, answers: Floats) -> Floats:
@@ -136,9 +147,25 @@ class UpperEnds:
         is_far = ~(high - low <= CELLS // 2)
         if is_far.any():
             distances[:, is_far] = low[is_far] = high[is_far] = 0.0
-        ends: Floats = answers[0] + self.pooled + self.step * self._steps_up(distances, low, high)
+        steps = self._steps_up(distances, low, high)
+        cells = len(self.counts[0]) * np.arange(len(self.folds))[:, None] + CELLS - 2 + steps - distances
+        places = self.kept.take(cells.astype(np.int64), mode="clip")
         if is_far.any():
-            ends[is_far] = self._by_halving(answers[:, is_far])
+            places[:, is_far] = self._by_halving(answers[:, is_far])
+        return self._first_from(places, answers)
+
+    def _first_from(self, places: Ranks, answers: Floats) -> Floats:
+        """The ends, where of each fold so many of the kept scores (n_folds, n_rows) are known to be below."""
+        scores, n_below = (table.ravel() for table in self._table)
+        places = places + len(scores) // len(self.folds) * np.arange(len(self.folds))[:, None]
+        ends, rows = np.empty(answers.shape[1]), np.arange(answers.shape[1])
+        while len(rows):
+            sums = answers + scores.take(places, mode="clip")
+            ends[rows] = least = sums.min(axis=0)
+            places += sums == least
+            is_open = n_below.take(places, mode="clip").sum(axis=0) < self.rank
+            some = np.flatnonzero(is_open)
+            rows, places, answers = rows[some], places.take(some, axis=1), answers.take(some, axis=1)
         return ends
 
     def _steps_up(self, distances: Floats, low: Floats, high: Floats) -> NDArray[np.int64]:
@@ -152,7 +179,7 @@ class UpperEnds:
         return np.asarray(low + _steps_beyond(self.counts.ravel(), places, (high - low).astype(np.int64), self.rank))
 
     def _by_halving(self, answers: Floats) -> Floats:
-        """The ends of rows whose answers are so far apart that the grid does not reach from one to the other."""
+        """Numbers below the ends of rows whose answers are so far apart that the grid does not reach across."""
         slack = 1e-12 * (np.abs(answers).max(axis=0) + abs(self.pooled))  # of sums and differences that are rounded
         low, high = answers.min(axis=0) + self.pooled - slack, answers.max(axis=0) + self.pooled + slack
         for _ in range(HALVINGS):
@@ -160,7 +187,8 @@ class UpperEnds:
             n = sum(fold.n_up_to(middle - own) for fold, own in zip(self.folds, answers, strict=True))
             is_enough = n >= self.rank
             high, low = np.where(is_enough, middle, high), np.where(is_enough, low, middle)
-        return np.asarray(high)
+        pairs = zip(self.folds, answers, strict=True)
+        return np.stack([fold.values.searchsorted(low - slack - own) for fold, own in pairs])
 
 
 def _steps_beyond(counts: NDArray[Any], places: Ranks, span: Ranks, rank: int) -> Ranks:
@@ -197,12 +225,14 @@ def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
     quartiles = [_pooled(folds, max(1, round(n_rows * share))) for share in (0.25, 0.75)]
     step = (quartiles[1] - quartiles[0]) / CELLS_PER_RANGE
     if len(folds) == 1 or not math.isfinite(pooled):
-        return UpperEnds(tuple(folds), rank, pooled, step, np.zeros((len(folds), 0), np.int64))
+        none = np.zeros((len(folds), 0), np.int64)
+        return UpperEnds(tuple(folds), rank, pooled, step, none, none)
     grid = np.asarray(pooled + step * np.arange(-CELLS, CELLS + 1), np.float64)
     counts = np.stack([fold.n_up_to(grid) for fold in folds])
+    kept = np.stack([fold.values.searchsorted(grid, side="right") for fold in folds])
     if n_rows < 2**31:
         counts = counts.astype(np.int32)  # more of them stay in the cache
-    return UpperEnds(tuple(folds), rank, pooled, step, counts)
+    return UpperEnds(tuple(folds), rank, pooled, step, counts, kept)
 
 
 @dataclass(frozen=True)
@@ -265,18 +295,3 @@ def _pooled(folds: Sequence[Scores], rank: int) -> float:
     order = np.argsort(values, kind="stable")
     place = int(np.searchsorted(np.cumsum(counts[order]), rank))
     return float(values[order[place]]) if place < len(values) else math.inf
-
-
-def pinball_loss(y: Floats, predicted: Floats, quantile: float) -> Floats:
-    """The loss whose expectation the `quantile` of y makes least (Koenker & Bassett 1978), row by row."""
-    error = y - predicted
-    return np.maximum(quantile * error, (quantile - 1.0) * error)
-
-
-def interval_scores(y: Floats, low: Floats, high: Floats, level: float) -> Floats:
-    """Winkler's score of intervals, row by row: the width, and 2 / (1 - level) times what the truth lies outside.
-
-    Winkler 1972; Gneiting & Raftery 2007, eq. 43. Of ends without bound it is infinite.
-    """
-    outside = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
-    return np.asarray(high - low + 2.0 / (1.0 - level) * outside)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.averages import Floats, weighted_mean
-from mlpcli.evaluation.conformal.ends import interval_scores, pinball_loss
 from mlpcli.evaluation.metrics import ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES, Metric, Task
 from mlpcli.evaluation.uncertainty import pseudo_values
 from mlpcli.evaluation.uncertainty.of_numbers import fewest_rows_reason
@@ -159,3 +158,18 @@ def _with_parts(each: Mapping[str, Floats], names: Sequence[str]) -> dict[str, F
     for key, values in each.items():
         found |= {f"{key}[{name}]": values[:, place] for place, name in enumerate(names)}
     return found
+
+
+def pinball_loss(y: Floats, predicted: Floats, quantile: float) -> Floats:
+    """The loss whose expectation the `quantile` of y makes least (Koenker & Bassett 1978), row by row."""
+    error = y - predicted
+    return np.maximum(quantile * error, (quantile - 1.0) * error)
+
+
+def interval_scores(y: Floats, low: Floats, high: Floats, level: float) -> Floats:
+    """Winkler's score of intervals, row by row: the width, and 2 / (1 - level) times what the truth lies outside.
+
+    Winkler 1972; Gneiting & Raftery 2007, eq. 43. Of ends without bound it is infinite.
+    """
+    outside = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
+    return np.asarray(high - low + 2.0 / (1.0 - level) * outside)
