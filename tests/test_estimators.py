@@ -203,7 +203,7 @@ def test_a_training_goes_on_in_parts_behind_a_fit_and_a_fit_begins_anew():
 
 @pytest.mark.parametrize(("given", "named"), [({"recipe": "fast"}, "recipe"), ({"early_stopping": True}, "early_stop")])
 def test_what_needs_all_rows_is_refused_in_parts(given, named):
-    with pytest.raises(ValueError, match=f"partial_fit: {named}.* is for fit, which is given all rows"):
+    with pytest.raises(ValueError, match=f"partial_fit: {named}.* works with fit only, which sees all rows"):
         MLPRegressor(**QUICK, **given).partial_fit([[0.0], [1.0]], [0.0, 1.0])
 
 

@@ -1,4 +1,4 @@
-"""What both estimators share: parameters, fitting, saving."""
+"""The base class of both estimators: parameters, fitting, saving."""
 
 from collections.abc import Mapping
 from typing import Any, Self, cast
@@ -20,19 +20,19 @@ from mlpcli.config.recipes.sizes import RECIPES
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import MlpError
-from mlpcli.estimators.parts import gone_on_from, train_part
+from mlpcli.estimators.incremental import train_batch, warm_start
 from mlpcli.workflows.init import starter_for
 from mlpcli.workflows.preparing.start import Start
 
-ACTIVATIONS = {"logistic": "sigmoid"}  # names of scikit-learn that are others here
-MOST_IN_BATCH = 200
+ACTIVATIONS = {"logistic": "sigmoid"}  # scikit-learn's name: ours
+MAX_AUTO_BATCH = 200  # as in scikit-learn
 WEIGHT = "sample_weight"
-# The weight of a row that tells of a target value and changes no statistic.
+# Weight of a row that adds a class without changing a statistic.
 NEGLIGIBLE = 1e-12
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: parameters, fitting, saving."""
+    """The base class of both estimators: parameters, fitting, saving."""
 
     def __init__(
         self,
@@ -76,13 +76,13 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def save(self, path: str) -> None:
-        """Write the model file, which the command line takes: `mlp predict weights.npz`; raises OutputError."""
+        """Write a model file, which `mlp predict` reads too; raises OutputError."""
         check_is_fitted(self)
         self.model_.save(path)
 
     @classmethod
     def load(cls, path: str) -> Self:
-        """An estimator that answers by a model file; raises ModelFileError, and ValueError for another task."""
+        """Load a model file; raises ModelFileError, and ValueError if the model is for another task."""
         model, estimator = load(path), cls()
         if model.task not in estimator._tasks:
             raise ValueError(f"{path}: a model of {model.task}, which {cls.__name__} does not predict.")
@@ -101,12 +101,12 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     @property
     def coefs_(self) -> list[NDArray[Any]]:
-        """The weight matrices as scikit-learn has them, (n_in, n_out); of several members those of the first."""
+        """Weight matrices (n_in, n_out), transposed as in scikit-learn; those of the first member of an ensemble."""
         return [tensor.T for tensor in self._tensors("W")]
 
     @property
     def intercepts_(self) -> list[NDArray[Any]]:
-        """The biases (n_out,)."""
+        """Bias vectors (n_out,), of the first member of an ensemble."""
         return self._tensors("b")
 
     def _tensors(self, letter: str) -> list[NDArray[Any]]:
@@ -119,8 +119,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         """Train on rows and targets (n_rows, n_targets)."""
         whole, targets, weight = self._whole(self._frame(X, reset=True), y, sample_weight)
         if len(whole) < 2:
-            raise ValueError(f"n_samples={len(whole)}: two rows at least are needed to learn from.")
-        self._before = None
+            raise ValueError(f"n_samples={len(whole)}: at least two rows are needed.")
+        self._start = None
         try:
             self._take(train(self._config(whole, targets, task, weight), whole))
         except MlpError as error:
@@ -128,29 +128,29 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _partial_fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, known: NDArray[Any]) -> Self:
-        """Train an epoch on rows and targets (n_rows, n_targets); the first time `known` are further targets."""
+        """Train one epoch on rows and targets (n_rows, n_targets); the first call declares further targets `known`."""
         is_first = not hasattr(self, "model_")
         for name, is_asked in (("recipe", self.recipe is not None), ("early_stopping", self.early_stopping)):
             if is_asked:
-                raise ValueError(f"partial_fit: {name} is for fit, which is given all rows.")
+                raise ValueError(f"partial_fit: {name} works with fit only, which sees all rows.")
         frame = self._frame(X, reset=is_first)
         check_consistent_length(frame, y)
         weights = checked_weights(sample_weight, frame)
         whole, targets, weight = self._whole(frame, y, np.ones(len(frame)) if weights is None else weights)
-        before = None if is_first else self._before or gone_on_from(self.model_)
+        start = None if is_first else self._start or warm_start(self.model_)
         config = self._config(whole, targets, task, weight)
-        config["training"]["epochs"] = 1 + (0 if before is None or before.state is None else before.state.epoch)
-        learnt_of = None
-        if before is not None:
-            config["training"]["dtype"] = before.model.ensemble.dtype.name
-            config["model"]["output_bias"] = before.model.record["config"]["model"]["output_bias"]
+        config["training"]["epochs"] = 1 + (0 if start is None or start.state is None else start.state.epoch)
+        preprocessing_rows = None
+        if start is not None:
+            config["training"]["dtype"] = start.model.ensemble.dtype.name
+            config["model"]["output_bias"] = start.model.record["config"]["model"]["output_bias"]
         elif len(known):
-            config["model"].setdefault("output_bias", "initializer")  # a class that is not met yet is not improbable
-            several = pd.concat([frame, frame.iloc[[0] * len(known)]], ignore_index=True)
-            weigh = np.append(np.ones(len(frame)) if weights is None else weights, np.full(len(known), NEGLIGIBLE))
-            learnt_of = self._whole(several, np.concatenate([y, known]), weigh)[0]
+            config["model"].setdefault("output_bias", "initializer")  # a class absent from this batch is not improbable
+            extended = pd.concat([frame, frame.iloc[[0] * len(known)]], ignore_index=True)
+            weights = np.append(np.ones(len(frame)) if weights is None else weights, np.full(len(known), NEGLIGIBLE))
+            preprocessing_rows = self._whole(extended, np.concatenate([y, known]), weights)[0]
         try:
-            model, self._before = train_part(config, whole, before, learnt_of)
+            model, self._start = train_batch(config, whole, start, preprocessing_rows)
         except MlpError as error:
             raise ValueError(str(error)) from error
         self._take(model)
@@ -160,7 +160,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     def _whole(
         self, frame: pd.DataFrame, y: NDArray[Any], sample_weight: Any
     ) -> tuple[pd.DataFrame, list[str], str | None]:
-        """Rows, targets and weights as one frame, and the names of the last two."""
+        """One frame of rows, targets and weights, with the names of the target columns and of the weight column."""
         check_consistent_length(frame, y)
         targets = _free(["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns)
         columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
@@ -172,7 +172,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return whole.assign(**{name: weights}), targets, name
 
     def _config(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
-        """The config that the parameters say for these rows."""
+        """Build the config from the parameters and these rows."""
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
@@ -192,17 +192,17 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return _merged(config, self.config or {})
 
     def _perceptron(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
-        """The network and its training where no recipe chooses them."""
+        """Build the config without a recipe, from scikit-learn's parameters."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
         optimizer: dict[str, Any] = {"name": self.solver, "learning_rate": self.learning_rate_init}
         optimizer |= {"weight_decay": self.alpha}
         if self.solver == "sgd":
             optimizer |= {"momentum": self.momentum, "nesterov": self.nesterovs_momentum and self.momentum > 0}
         is_double = bool((frame.drop(columns=targets).dtypes == np.float64).all())
-        size = min(MOST_IN_BATCH, len(frame)) if self.batch_size == "auto" else self.batch_size
+        size = min(MAX_AUTO_BATCH, len(frame)) if self.batch_size == "auto" else self.batch_size
         patience = {"patience": self.n_iter_no_change} if self.early_stopping else None
         data: dict[str, Any] = {"validation": self.validation_fraction if self.early_stopping else None}
-        if self._is_array:  # numbers, whatever they look like
+        if self._is_array:  # an array holds numbers only
             data["columns"] = {name: "number" for name in frame.columns if name not in targets and name != weight}
         if task == "classification":
             data.setdefault("columns", {})[targets[0]] = {"role": "category", "missing": []}
@@ -222,7 +222,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         }
 
     def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
-        """Rows as a data frame; arrays are checked as scikit-learn checks them, and their columns are named x0, x1."""
+        """Rows as a data frame; arrays pass scikit-learn's checks, and their columns are named x0, x1, ..."""
         if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if reset:
@@ -240,11 +240,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     _is_array = True
     _names: list[str]
-    _before: Start | None = None  # what the next part of the rows goes on from
+    _start: Start | None = None  # for the next batch of partial_fit
 
 
 def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:
-    """The weight of each row; raises ValueError for weights that do not do."""
+    """Validate the weight of each row; raises ValueError."""
     if sample_weight is None:
         return None
     weights = cast(
@@ -256,24 +256,24 @@ def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None
 
 
 def _merged(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with further keys, section by section."""
-    found = dict(config)
+    """The config updated with the keys of `more`, recursively."""
+    merged = dict(config)
     for key, value in more.items():
-        inner = found.get(key)
-        found[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return found
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged
 
 
 def key_of(label: Any) -> Any:
-    """A label without what reading a table takes away: blanks around a text."""
+    """A label as the reader of tables stores it: without surrounding blanks."""
     return label.strip() if isinstance(label, str) else label
 
 
 def _free(names: list[str], taken: Any) -> list[str]:
-    """Names that no column has."""
-    found = []
+    """The names, with underscores appended until no column has them."""
+    free = []
     for name in names:
         while name in taken:
             name += "_"
-        found.append(name)
-    return found
+        free.append(name)
+    return free

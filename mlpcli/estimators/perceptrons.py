@@ -16,10 +16,11 @@ from mlpcli.estimators.perceptron import Perceptron, checked_weights, key_of
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
-    """A perceptron that predicts classes, or several yes/no columns; see the module.
+    """A multilayer perceptron that predicts classes, or several columns of 0 and 1.
 
-    `recipe` is one of "strong", "fast" and "textbook": what `mlp init` would write for these rows; of the other
-    parameters only `random_state` counts then. `config` has further keys of the config, which count most.
+    `recipe` ("strong", "best", "fast" or "textbook") trains the config that `mlp init` writes for these rows; it
+    overrides all other parameters but `random_state` and `config`. `config` sets any key of the config and overrides
+    every other parameter.
     """
 
     _tasks = ("classification", "multilabel")
@@ -33,14 +34,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows X (n_rows, n_columns) and labels y (n_rows,), or 0 and 1 (n_rows, n_targets).
 
-        Raises ValueError for rows, labels or parameters that do not do.
+        Raises ValueError for invalid rows, labels or parameters.
         """
         labels, is_multilabel = _checked_labels(y)
         found = np.unique(labels)
         weights = checked_weights(sample_weight, labels)
         counted = found if weights is None else np.unique(labels[weights > 0])
         if len(labels) and len(counted) < 2:
-            raise ValueError(f"two classes at least are needed; the rows have one class: {counted.tolist()}.")
+            raise ValueError(f"at least two classes are needed; the rows have one class: {counted.tolist()}.")
         self.classes_ = np.arange(labels.shape[1]) if is_multilabel else found
         self._fit(
             X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
@@ -48,10 +49,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Train an epoch on a part of the rows; `classes`, all that any part has, are needed the first time.
+        """Train one epoch on a batch of rows; the first call needs `classes`, the labels of all batches.
 
-        Columns, scaling and levels are those of the first part. After `fit` the training goes on from its model. Raises
-        ValueError for rows, labels or parameters that do not do.
+        Columns, scaling and category levels are fitted on the first batch. After `fit`, training continues from its
+        model. Raises ValueError for invalid rows, labels or parameters.
         """
         labels, is_multilabel = _checked_labels(y)
         if is_multilabel:
@@ -62,36 +63,36 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if unknown := sorted({*labels.tolist()} - {*self.classes_.tolist()}):
             raise ValueError(f"y has labels that are not in `classes`: {unknown}.")
         if len(self.classes_) < 2:
-            raise ValueError(f"classes: two at least are needed, got one class: {self.classes_.tolist()}.")
+            raise ValueError(f"classes: at least two are needed, got one class: {self.classes_.tolist()}.")
         known = self.classes_.reshape(-1, 1)
         return self._partial_fit(X, labels.reshape(-1, 1), sample_weight, "classification", known)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
         check_is_fitted(self)
-        answers = self._answered("predict", self._frame(X))
+        answers = self._call("predict", self._frame(X))
         if isinstance(answers, pd.DataFrame):
             return answers.to_numpy().astype(np.int64)
-        places = {key_of(label): place for place, label in enumerate(self.classes_.tolist())}
-        return cast(NDArray[Any], self.classes_[[places[key_of(label)] for label in answers.tolist()]])
+        positions = {key_of(label): position for position, label in enumerate(self.classes_.tolist())}
+        return cast(NDArray[Any], self.classes_[[positions[key_of(label)] for label in answers.tolist()]])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities (n_rows, n_classes) in the order of `classes_`, or of yes (n_rows, n_targets)."""
+        """Probabilities (n_rows, n_classes) in the order of `classes_`, or of 1 in each target (n_rows, n_targets)."""
         check_is_fitted(self)
-        found = cast(NDArray[np.float64], self._answered("predict_proba", self._frame(X)))
+        found = cast(NDArray[np.float64], self._call("predict_proba", self._frame(X)))
         if self.model_.task == "multilabel":
             return found
-        places = {key_of(label): place for place, label in enumerate(self.classes_.tolist())}
-        whole = np.zeros((len(found), len(places)))  # a class whose rows all weigh nothing has no output
-        whole[:, [places[key_of(label)] for label in self.model_.labels]] = found
+        positions = {key_of(label): position for position, label in enumerate(self.classes_.tolist())}
+        whole = np.zeros((len(found), len(positions)))  # a class whose rows all have weight 0 has no output
+        whole[:, [positions[key_of(label)] for label in self.model_.labels]] = found
         return whole
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Their logarithms."""
+        """Logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def _answered(self, method: str, frame: pd.DataFrame) -> Any:
+    def _call(self, method: str, frame: pd.DataFrame) -> Any:
         try:
             return getattr(self.model_, method)(frame)
         except MlpError as error:
@@ -100,12 +101,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     def _take(self, model: TrainedModel) -> None:
         super()._take(model)
         if not hasattr(self, "classes_"):  # loaded
-            several = np.arange(len(model.targets))
-            self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else several
+            targets = np.arange(len(model.targets))
+            self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else targets
 
 
 def _checked_labels(y: Any) -> tuple[NDArray[Any], bool]:
-    """The labels (n_rows,), or 0 and 1 (n_rows, n_targets), and whether they are the latter; raises ValueError."""
+    """Labels (n_rows,), or 0 and 1 (n_rows, n_targets), and whether they are multilabel; raises ValueError."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     check_classification_targets(y)
@@ -115,28 +116,28 @@ def _checked_labels(y: Any) -> tuple[NDArray[Any], bool]:
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
-    """A perceptron that predicts one number or several; see the module and `MLPClassifier`."""
+    """A multilayer perceptron that predicts one number or several; `recipe` and `config` as in `MLPClassifier`."""
 
     _tasks = ("regression",)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows X (n_rows, n_columns) and numbers y (n_rows,) or (n_rows, n_targets).
 
-        Raises ValueError for rows, numbers or parameters that do not do.
+        Raises ValueError for invalid rows, targets or parameters.
         """
         return self._fit(X, self._checked_numbers(y), sample_weight, "regression")
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train an epoch on a part of the rows.
+        """Train one epoch on a batch of rows.
 
-        Columns, scaling (of the targets too) and levels are those of the first part. After `fit` the training goes on
-        from its model. Raises ValueError for rows, targets or parameters that do not do.
+        Columns, category levels and scaling, of the targets too, are fitted on the first batch. After `fit`, training
+        continues from its model. Raises ValueError for invalid rows, targets or parameters.
         """
         numbers = self._checked_numbers(y)
         return self._partial_fit(X, numbers, sample_weight, "regression", numbers[:0])
 
     def _checked_numbers(self, y: Any) -> NDArray[np.float64]:
-        """The targets (n_rows, n_targets)."""
+        """Validate the targets; returns (n_rows, n_targets)."""
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         numbers = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -144,7 +145,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         return cast(NDArray[np.float64], numbers.reshape(len(numbers), -1))
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """The number of each row (n_rows,), or (n_rows, n_targets) as in `fit`."""
+        """Predicted numbers (n_rows,), or (n_rows, n_targets) as in `fit`."""
         check_is_fitted(self)
         try:
             answers = self.model_.predict(self._frame(X)).to_numpy()

@@ -1,4 +1,4 @@
-"""A training that is given its rows a part at a time, from data frames."""
+"""Incremental training from data frames: what `partial_fit` calls for each batch of rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,24 +15,24 @@ from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.incremental import THE_MODEL, next_epoch, untrained
 
 
-def train_part(
-    config: Mapping[str, Any], rows: pd.DataFrame, before: Start | None, learnt_of: pd.DataFrame | None = None
+def train_batch(
+    config: Mapping[str, Any], rows: pd.DataFrame, start: Start | None, preprocessing_rows: pd.DataFrame | None = None
 ) -> tuple[TrainedModel, Start]:
-    """Train up to the last epoch of the config on these rows; what is given back second, the next part goes on from.
+    """Train on these rows up to the last epoch of the config; return the model and the start of the next batch.
 
-    Without `before` columns, scaling, levels and targets are learnt of these rows, or of `learnt_of`.
-    Raises ConfigError, DataError and Diverged.
+    Without `start`, preprocessing and targets are fitted on `preprocessing_rows`, by default on `rows`. Raises
+    ConfigError, DataError and Diverged.
     """
     loaded = config_from_mapping({**config, "data": {"train": DATA_FRAME, **config["data"]}})
-    if before is None and learnt_of is not None:
-        before = untrained(loaded, training_frame(loaded, learnt_of))
+    if start is None and preprocessing_rows is not None:
+        start = untrained(loaded, training_frame(loaded, preprocessing_rows))
     try:
-        result, start = next_epoch(loaded, training_frame(loaded, rows), before)
+        result, start = next_epoch(loaded, training_frame(loaded, rows), start)
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}. Try a smaller learning_rate_init.") from fault
     return TrainedModel(result.model), start
 
 
-def gone_on_from(model: TrainedModel) -> Start:
-    """A start from a model that was trained otherwise: its optimizer begins anew."""
+def warm_start(model: TrainedModel) -> Start:
+    """Start from a trained model, with a new state of the optimizer."""
     return Start(THE_MODEL, "", model._model, 1.0)
