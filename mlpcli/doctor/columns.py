@@ -1,4 +1,4 @@
-"""What single columns say: one that gives the target away, one that is another in the held-out rows."""
+"""What single columns say: one that leaks the target, one whose distribution differs in the held-out rows."""
 
 from collections.abc import Mapping
 from typing import Any

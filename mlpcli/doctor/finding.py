@@ -38,7 +38,7 @@ NAMES = {
     "fit": "gap between training and validation rows",
     "baseline": "worse than the constant answer",
     "classes": "classes that are never answered",
-    "leaks": "a single column that gives the target away",
+    "leaks": "a single column that leaks the target",
     "copies": "rows on both sides of the split that are copies or belong together",
     "calibration": "probabilities or numbers that are off",
     "drift": "held-out rows unlike the training rows",

@@ -57,8 +57,8 @@ class PeriodicEmbedding(Layer):
 
     name: Literal["periodic"] = "periodic"
     columns: tuple[int, ...]
-    frequencies: Annotated[int, Setting("Cosines of each numeric input.", ge=1, le=4096)] = 16
-    outputs: Annotated[int, Setting("Outputs of the projection of each numeric input.", ge=1, le=4096)] = 3
+    frequencies: Annotated[int, Setting("Number of cosines for each numeric input.", ge=1, le=4096)] = 16
+    outputs: Annotated[int, Setting("Number of outputs of the projection for each numeric input.", ge=1, le=4096)] = 3
     sigma: Annotated[float, Setting("Standard deviation of the initial frequencies.", gt=0)] = 0.1
 
     def __post_init__(self) -> None:

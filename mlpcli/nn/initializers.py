@@ -52,7 +52,7 @@ class Uniform:
 
 @options
 class DataDriven:
-    """Weights that give each neuron's input variance 1 on training rows; its kink lies at a random point of them.
+    """Weights scaled to variance 1 of each neuron's input on training rows; biases that place its kink at a random row.
 
     Layer after layer, on the training rows: normal weights divided by the deviation of W h (Mishkin & Matas 2016); the
     bias is minus the W h of a random mixture of `points` rows, drawn with flat Dirichlet shares (He et al.'s setting
@@ -65,7 +65,7 @@ class DataDriven:
 
 @options
 class ByFan:
-    """As the name alone, with options for the biases and the last layer."""
+    """The initializer of that name, with options for the biases and the last layer."""
 
     name: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
         "lecun_normal"

@@ -188,8 +188,8 @@ class Quantile(Cost):
     quantile: Annotated[
         Level | tuple[Level, Level, Level],
         Setting(
-            "The quantile to predict; of three, rising, the second is the answer, and intervals go by the first and "
-            "the last."
+            "Quantile to predict. Of three in increasing order, the second is predicted, and the outer two are the "
+            "ends of intervals."
         ),
     ] = 0.5
 

@@ -192,7 +192,7 @@ class Adagrad(Rule):
 
 @options
 class Muon(AdamW):
-    """Muon (Jordan et al. 2024): the momentum of each hidden weight matrix, made nearly orthogonal.
+    """Muon (Jordan et al. 2024): steps along the orthogonalized momentum of each hidden weight matrix.
 
     Its singular values become about 1, so that every direction of a matrix moves alike. The last layer, biases,
     embeddings and other tensors are trained by AdamW.
@@ -200,12 +200,12 @@ class Muon(AdamW):
 
     name: Literal["muon"] = "muon"  # type: ignore[assignment]
     learning_rate: LearningRate = 0.02
-    momentum: Annotated[float, Setting("Memory of the mean gradient of a matrix.", ge=0, lt=1)] = 0.95
-    nesterov: Annotated[bool, Setting("Look ahead along the momentum before stepping.")] = True
+    momentum: Annotated[float, Setting("Decay rate of the mean gradient of a matrix.", ge=0, lt=1)] = 0.95
+    nesterov: Annotated[bool, Setting("Nesterov momentum.")] = True
     adamw_factor: Annotated[
-        float, Setting("Learning rate of what AdamW trains, as a fraction of learning_rate.", gt=0)
+        float, Setting("Learning rate of the tensors that AdamW trains, as a fraction of learning_rate.", gt=0)
     ] = 0.05
-    beta2: Annotated[float, Setting("AdamW: memory of the mean squared gradient.", ge=0, lt=1)] = 0.95
+    beta2: Annotated[float, Setting("AdamW: decay rate of the mean squared gradient.", ge=0, lt=1)] = 0.95
 
     @property
     def other_factor(self) -> float:  # type: ignore[override]

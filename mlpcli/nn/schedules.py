@@ -47,7 +47,7 @@ class Step(Course):
 
 @options
 class Exponential(Course):
-    """The rate is multiplied by `gamma` once per epoch, smoothly."""
+    """The rate decays continuously by the factor `gamma` per epoch."""
 
     name: Literal["exponential"] = "exponential"
     gamma: Annotated[float, Setting("Factor per epoch.", gt=0, le=1)] = 0.95
@@ -59,7 +59,7 @@ class Exponential(Course):
 
 @options
 class Cosine(Course):
-    """Half a cosine from the full rate down to `final` of it (Loshchilov & Hutter 2017, without restarts)."""
+    """Cosine decay from the full rate to the fraction `final` of it (Loshchilov & Hutter 2017, no restarts)."""
 
     name: Literal["cosine"] = "cosine"
     final: Annotated[float, Setting("Fraction of the rate at the end.", ge=0, le=1)] = 0.0
@@ -71,7 +71,7 @@ class Cosine(Course):
 
 @options
 class OneCycle(Course):
-    """Up to the full rate and down again, each along half a cosine (Smith & Topin 2018)."""
+    """Rises to the full rate and falls again, both along half a cosine (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"] = "one_cycle"
     peak: Annotated[float, Setting("Fraction of the training after which the rate is highest.", gt=0, lt=1)] = 0.3
@@ -88,7 +88,7 @@ class OneCycle(Course):
 
 @options
 class FlatCos(Course):
-    """The full rate for the fraction `flat` of the training, then half a cosine down to 0 (Holzmüller et al. 2024)."""
+    """The full rate for the fraction `flat` of the training, then cosine decay to 0 (Holzmüller et al. 2024)."""
 
     name: Literal["flat_cos"] = "flat_cos"
     flat: Annotated[float, Setting("Fraction of the training at the full rate.", ge=0, lt=1)] = 0.5
@@ -101,7 +101,7 @@ class FlatCos(Course):
 
 @options
 class CosLog(Course):
-    """Up from 0 and down to 0 in cycles, each twice as long as the one before (coslog4 of Holzmüller et al. 2024)."""
+    """Cosine cycles from 0 to the full rate and back, of doubling length (coslog4 of Holzmüller et al. 2024)."""
 
     name: Literal["coslog"] = "coslog"
     cycles: Annotated[int, Setting("Number of cycles; the last takes about half of the training.", ge=1, le=16)] = 4

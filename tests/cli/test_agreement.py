@@ -123,7 +123,7 @@ def test_a_stray_text_among_numbers_is_named_not_the_reason_to_drop_the_column(f
 def test_a_table_of_nothing_but_a_column_that_gives_the_target_away_still_gets_a_config(folder):
     write_csv(folder / "t.csv", ["x", "y"], [(round(x, 3), round(2 * x, 6)) for x in RNG.normal(size=80).tolist()])
     done("init", "t.csv", "-o", "c.yaml")
-    assert "kept as there is no other input" in (folder / "c.yaml").read_text()
+    assert "kept because there is no other input" in (folder / "c.yaml").read_text()
     done("train", "c.yaml", "-q", "--set", "training.epochs=2")
 
 

@@ -84,7 +84,7 @@ def test_constant_leaking_and_rare_things_and_shared_rows_are_warned_of(folder):
     path = write_config(folder / "c.yaml", {"train": "t.csv", "target": "label", "test": "test.csv"})
     ended = done("check", path)
     assert "constant: one value only (k). Leave it out: data.drop" in ended.stderr
-    assert "code: gives the target away (label follows from it alone)" in ended.stderr
+    assert "code: leaks the target (label can be derived from it alone)" in ended.stderr
     assert "1 class has fewer than 10 training rows: d 2" in ended.stderr
     assert "1 of 2 test rows (50.0%) have the inputs of a training row." in ended.stderr
     assert done("check", path, "--quiet").stderr == ""
@@ -102,7 +102,7 @@ def test_more_inputs_than_rows_are_warned_of(folder):
 def test_every_config_of_the_project_checks_out(monkeypatch, name):
     monkeypatch.chdir(ROOT)
     ended = done("check", f"configs/{name}")
-    assert "gives the target away" not in ended.stderr
+    assert "leaks the target" not in ended.stderr
 
 
 def test_what_would_fail_in_training_fails_here(folder):

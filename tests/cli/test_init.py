@@ -86,11 +86,11 @@ def test_what_was_dropped_is_said_with_its_reason_on_screen_and_in_the_file(fold
     assert ended.stdout == ""
     text = (folder / "t.yaml").read_text()
     for name, reason in {
-        "order_id": "named as an id (1000 to 1059)",
+        "order_id": "its name is that of an id (1000 to 1059)",
         "note": "60 distinct texts in 60 rows",
         "source": "one value only (same)",
         "empty": "all cells are missing",
-        "label_code": "gives the target away (label follows from it alone)",
+        "label_code": "leaks the target (label can be derived from it alone)",
     }.items():
         assert f"dropped    {name}: {reason}" in ended.stderr
         entries = re.sub(r"\n +# ", " ", text).splitlines()  # a reason that has no room stands above its column

@@ -52,9 +52,9 @@ def test_a_category_that_was_asked_for_is_told_only_where_no_level_has_an_input(
 @pytest.mark.parametrize(
     ("name", "cells", "reason"),
     [
-        ("Unnamed: 0", range(300), "named as an id (0 to 299)"),
-        ("customer_id", range(5, 3005, 10), "named as an id (5 to 2995)"),
-        ("x", range(1, 301), "each row has an integer of its own, like an id (1 to 300)"),
+        ("Unnamed: 0", range(300), "its name is that of an id (0 to 299)"),
+        ("customer_id", range(5, 3005, 10), "its name is that of an id (5 to 2995)"),
+        ("x", range(1, 301), "a different integer in each row, like an id (1 to 300)"),
     ],
 )
 def test_a_column_that_numbers_the_rows_is_told(folder, name, cells, reason):

@@ -33,23 +33,23 @@ def sections(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
 def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
     """The value of data.validation, and why."""
     if not facts.holds_out:
-        return "null", "too few rows to hold any out"
+        return "null", "too few rows for a validation split"
     if facts.group:
         group = f"group: {in_yaml(facts.group)}"
         value = f"{{{group}}}" if recipe.members > 1 else f"{{fraction: 0.2, {group}}}"
-        return value, f"rows of one {facts.group} stay together: the scores are those of new ones"
+        return value, f"rows of one {facts.group} are in the same split: scores apply to new groups"
     if recipe.members > 1:
-        return "null", "each member leaves out a fold of the rows; these choose the epoch"
+        return "null", "each member holds out one fold; the held-out rows choose the epoch"
     by = {"classification": ", stratified by class,", "multilabel": ", stratified by column,", "regression": ""}
     return "0.2", f"fraction of rows{by[facts.task]} that chooses the best epoch"
 
 
 def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
-    after = ("clamp: true", "answers stay within the range of the training targets")
+    after = ("clamp: true", "predictions are clipped to the range of the training targets")
     if facts.predicts_classes and facts.holds_out:
-        after = ("calibration: temperature", "temperature scaling on the rows that each member left out")
+        after = ("calibration: temperature", "temperature scaling, fitted on out-of-fold predictions")
     elif facts.predicts_classes:
-        after = ("calibration: none", "no rows to fit it on")
+        after = ("calibration: none", "no held-out rows to fit a temperature on")
     return (
         Section("preprocess", tuple(_strong_preprocess(facts))),
         Section("model", tuple(_strong_model(recipe, facts))),
@@ -70,18 +70,21 @@ def _draws(facts: Facts) -> bool:
 
 def _strong_preprocess(facts: Facts) -> list[tuple[str, str]]:
     preprocess = [
-        ("numeric: quantile", "each number by its rank among the training rows, as a normal score")
+        ("numeric: quantile", "normal scores: the rank of each number among the training rows")
         if _draws(facts)
-        else ("numeric: {name: robust, clip: 3}", "scaled by median and quartiles; outliers are squashed smoothly"),
+        else (
+            "numeric: {name: robust, clip: 3}",
+            "scaled by median and interquartile range; outliers clipped smoothly",
+        ),
         ("missing: median", "imputed, with a 0/1 missing indicator"),
         (
             "categorical: {name: onehot, min_count: 2, binary: one}",
-            "an input for each level; one for a column of two levels",
+            "one-hot; a column with two levels has one input",
         ),
     ]
     if _alternates(facts):
         bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
-        preprocess.insert(1, (f"encoding: {bins}", "half of the members see numbers in bins ..."))
+        preprocess.insert(1, (f"encoding: {bins}", "half of the members use bins ..."))
     return preprocess
 
 
@@ -90,17 +93,17 @@ def _strong_model(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
     views = (", views: alternate" if alternates else "") + (f", draw: {{{_SIGMA}}}" if draws else "")
     model = [
-        (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
+        (f"layers: {_layers(recipe)}", "auto: sizes taken from the data"),
         ("activation: selu", "for classes; mish for regression")
         if facts.predicts_classes
         else ("activation: mish", "for regression; selu for classes"),
         (
             f"members: {{{members}{views}}}",
-            "networks trained side by side and averaged; each draws the frequency scale of its cosines"
+            "ensemble of networks; each draws the scale of its frequencies"
             if draws
-            else "networks trained side by side and averaged",
+            else "ensemble: networks trained separately and averaged",
         ),
-        ("parametrization: ntk", "scaled by the fan-in: one learning rate for every width"),
+        ("parametrization: ntk", "rates scaled by layer width: one learning rate suits every width"),
         ("scale_inputs: true", "a learnt factor for each input"),
         (
             "initializer: {name: lecun_normal, bias_scale: 1, zero_last: true}",
@@ -110,7 +113,7 @@ def _strong_model(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
     if alternates:
         sigma = "" if draws else "sigma: 0.1, "
         cosines = f"{{name: periodic, {sigma}min_distinct: {MANY_VALUES}}}"
-        model.append((f"numeric_embedding: {cosines}", "... the other half as cosines with learnt frequencies"))
+        model.append((f"numeric_embedding: {cosines}", "... the other half use periodic embeddings"))
     return model
 
 
@@ -118,20 +121,20 @@ def _strong_training(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
     rate = "0.04" if facts.predicts_classes else "0.07"
     stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     return [
-        (f"loss: {_smoothed(facts)}", "softened targets; the calibration below sharpens the probabilities again")
+        (f"loss: {_smoothed(facts)}", "label smoothing; calibration below corrects the probabilities")
         if facts.predicts_classes and facts.holds_out
         else (f"loss: {_LOSSES[facts.task]}", ""),
         *_class_weights(facts),
         (
             f"optimizer: {{name: adam, learning_rate: {rate}, beta2: 0.95}}",
-            "a short memory of squared gradients, as the learning rate moves in cycles",
+            "beta2 below 0.999, as the learning rate changes in cycles",
         ),
-        ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "factors of the learning rate by kind of parameter"),
-        ("schedule: coslog", "cosine cycles that double in length; each ends at learning rate 0"),
+        ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "learning-rate multipliers by kind of parameter"),
+        ("schedule: coslog", "cosine cycles of doubling length; each ends at learning rate 0"),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
-        _stopping(facts, stopping, "the best end of a cycle is kept"),
-        ("seed: 0", "same seed, same weights, on any number of threads"),
+        _stopping(facts, stopping, "epochs are scored at the end of each cycle; the best is kept"),
+        ("seed: 0", "the same seed gives the same weights with any number of threads"),
     ]
 
 
@@ -140,7 +143,10 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         Section(
             "preprocess",
             (
-                ("numeric: {name: robust, clip: 3}", "scaled by median and quartiles; outliers are squashed smoothly"),
+                (
+                    "numeric: {name: robust, clip: 3}",
+                    "scaled by median and interquartile range; outliers clipped smoothly",
+                ),
                 ("missing: median", "imputed, with a 0/1 missing indicator"),
                 ("categorical: {name: onehot, min_count: 5}", "levels with fewer training rows share one input"),
             ),
@@ -148,10 +154,10 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         Section(
             "model",
             (
-                (f"layers: {_layers(recipe)}", "inputs and outputs come from the data"),
-                ("activation: relu", "quickest to compute"),
+                (f"layers: {_layers(recipe)}", "auto: sizes taken from the data"),
+                ("activation: relu", "fast to compute"),
                 *_fast_members(recipe),
-                ("dropout: 0.1", "hidden neurons switched off at random, against overfitting"),
+                ("dropout: 0.1", "random dropout of hidden neurons, against overfitting"),
             ),
         ),
         Section(
@@ -161,9 +167,9 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                 *_class_weights(facts),
                 (
                     "optimizer: {name: adamw, learning_rate: 0.004, weight_decay: 0.05}",
-                    "a step size of its own for each weight",
+                    "adaptive step sizes, decoupled weight decay",
                 ),
-                ("schedule: {name: cosine, warmup: 1}", "one epoch up, then slowly down to 0"),
+                ("schedule: {name: cosine, warmup: 1}", "one epoch of warm-up, then cosine decay to 0"),
                 (f"batch_size: {recipe.batch_size}", ""),
                 (f"epochs: {recipe.epochs}", ""),
                 _stopping(
@@ -171,7 +177,7 @@ def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                     f"{{metric: {facts.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
                     "the best epoch is kept",
                 ),
-                ("seed: 0", "same seed, same weights, on any number of threads"),
+                ("seed: 0", "the same seed gives the same weights with any number of threads"),
             ),
         ),
     )
@@ -183,15 +189,15 @@ def _fast_members(recipe: Recipe) -> list[tuple[str, str]]:
     return [
         (
             f"members: {{count: {recipe.members}, rows: folds}}",
-            "every row is scored by a network that was not trained on it",
+            "each row is scored by the network that held it out",
         )
     ]
 
 
 def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     cost = {
-        "classification": "the cost; the quadratic one: squared_error, with output_activation: sigmoid",
-        "multilabel": "the cost; the quadratic one is squared_error",
+        "classification": "cost; the quadratic cost is squared_error with output_activation: sigmoid",
+        "multilabel": "cost; the quadratic cost is squared_error",
         "regression": "the quadratic cost, 1/2 (a - y)^2",
     }[facts.task]
     output = {"classification": "softmax", "multilabel": "sigmoid", "regression": "identity"}[facts.task]
@@ -199,17 +205,17 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
         Section(
             "preprocess",
             (
-                ("numeric: standardize", "mean 0, deviation 1 over the training rows; also robust, minmax, none"),
+                ("numeric: standardize", "mean 0, standard deviation 1; also robust, minmax, none"),
                 ("missing: median", "imputed, with a 0/1 missing indicator; also mean, error"),
-                ("categorical: onehot", "an input for each level"),
+                ("categorical: onehot", "one input per level"),
             ),
         ),
         Section(
             "model",
             (
-                (f"layers: {_layers(recipe)}", "n -> N -> M: inputs and outputs come from the data"),
+                (f"layers: {_layers(recipe)}", "n -> N -> M; auto: sizes taken from the data"),
                 ("activation: sigmoid", "1 / (1 + exp(-z)); also tanh, relu, ..."),
-                (f"output_activation: {output}", "of the last layer"),
+                (f"output_activation: {output}", "activation of the output layer"),
             ),
         ),
         Section(
@@ -221,14 +227,14 @@ def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
                     f"optimizer: {{name: sgd, learning_rate: {0.5 if facts.predicts_classes else 0.1}}}",
                     "W -= learning_rate * dC/dW, b -= learning_rate * dC/db",
                 ),
-                (f"batch_size: {recipe.batch_size}", "rows of each step"),
-                (f"epochs: {recipe.epochs}", "passes over the rows"),
+                (f"batch_size: {recipe.batch_size}", "rows per step"),
+                (f"epochs: {recipe.epochs}", "passes over the training rows"),
                 _stopping(
                     facts,
                     f"{{metric: {facts.stop_metric}, patience: 20}}",
                     "the best epoch on the validation rows is kept",
                 ),
-                ("seed: 0", "same seed, same weights, on any number of threads"),
+                ("seed: 0", "the same seed gives the same weights with any number of threads"),
             ),
         ),
     )
@@ -252,7 +258,7 @@ def _smoothed(facts: Facts) -> str:
 def _class_weights(facts: Facts) -> list[tuple[str, str]]:
     if not facts.rarest_class:
         return []
-    return [("# class_weights: balanced", f"finds more of the rare {facts.rarest_class}")]
+    return [("# class_weights: balanced", f"raises the recall of the rare class {facts.rarest_class}")]
 
 
 def _layers(recipe: Recipe) -> str:

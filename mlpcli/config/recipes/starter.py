@@ -51,15 +51,15 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     others = [name for name in RECIPES if name != recipe.name]
     lines = [
         *([data.modeline] if data.modeline else []),
-        f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE. Every default: mlp check THIS_FILE",
-        f"# Recipe {recipe.name}; the others are {', '.join(others[:-1])} and {others[-1]}.",
+        f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE. Show all defaults: mlp check THIS_FILE",
+        f"# Recipe {recipe.name}; other recipes: {', '.join(others[:-1])} and {others[-1]}.",
         "data:",
         f"  train: {in_yaml(data.train)}",
         *(_line("", _comment(note), "  ") for note in data.notes),
         f"  target: {_names(data.targets)}",
         *_drop_lines(data.dropped),
         *_column_lines(data.columns),
-        *([_line(f"  decimal: {in_yaml(data.decimal)}", "of all columns")] if data.decimal != "." else []),
+        *([_line(f"  decimal: {in_yaml(data.decimal)}", "decimal separator")] if data.decimal != "." else []),
         *([f"  thousands: {in_yaml(data.thousands)}"] if data.thousands else []),
         *([f"  delimiter: {in_yaml(data.delimiter)}"] if data.delimiter else []),
         *([f"  encoding: {in_yaml(data.encoding)}"] if data.encoding else []),
@@ -72,7 +72,7 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
             *(_line(_flow(f"  {text}"), _comment(comment)) for text, comment in section.lines),
         ]
     if data.budget_seconds is not None:
-        lines += ["budget:", _line(f"  seconds: {data.budget_seconds:g}", "then training ends; the best epoch is kept")]
+        lines += ["budget:", _line(f"  seconds: {data.budget_seconds:g}", "time limit; the best epoch is kept")]
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +96,7 @@ def _flow(text: str) -> str:
 
 def _drop_lines(dropped: Mapping[str, str]) -> list[str]:
     if not dropped:
-        return ["  drop: []                      # no column is useless or gives the target away"]
+        return ["  drop: []                      # no column is uninformative or leaks the target"]
     return ["  drop:", *(_line(f"    - {in_yaml(name)}", _comment(reason)) for name, reason in dropped.items())]
 
 
@@ -108,7 +108,7 @@ def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
     if len(columns) > _MOST_LISTED and numbers:
         listed = [column for column in columns if column.role != "number" or column.remark]
         names = ", ".join(_comment(column.name) for column in numbers[:3])
-        lines = [_line("", f"{len(numbers)} columns hold numbers: {names}, ...", "  "), *(lines if listed else [])]
+        lines = [_line("", f"{len(numbers)} columns are numeric: {names}, ...", "  "), *(lines if listed else [])]
     return lines + [_line(f"    {in_yaml(column.name)}: {column.role}", _comment(column.remark)) for column in listed]
 
 

@@ -13,17 +13,17 @@ DIGITS = 5  # of a number that is drawn: more say nothing, and stand in the conf
 class Distribution:
     """What a value is drawn from: one of uniform, log_uniform, int, log_int, choice."""
 
-    uniform: Annotated[tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly.")] = None
-    log_uniform: Annotated[
-        tuple[float, float] | None, Setting("Least and greatest number, drawn uniformly on a logarithmic scale.")
+    uniform: Annotated[tuple[float, float] | None, Setting("Bounds of a uniform distribution.")] = None
+    log_uniform: Annotated[tuple[float, float] | None, Setting("Bounds of a log-uniform distribution.")] = None
+    log: Annotated[tuple[float, float] | None, Setting("Alias of `log_uniform`.")] = None
+    int: Annotated[
+        tuple[Whole, Whole] | None, Setting("Bounds of a uniform distribution of integers, both included.")
     ] = None
-    log: Annotated[tuple[float, float] | None, Setting("A shorter word for `log_uniform`.")] = None
-    int: Annotated[tuple[Whole, Whole] | None, Setting("Least and greatest whole number, drawn uniformly.")] = None
     log_int: Annotated[
-        tuple[Whole, Whole] | None, Setting("Least and greatest whole number, drawn on a logarithmic scale.")
+        tuple[Whole, Whole] | None, Setting("Bounds of a log-uniform distribution of integers, both included.")
     ] = None
     choice: Annotated[
-        tuple[Any, ...] | None, Setting("The values, each as it would stand in the config; all as likely.")
+        tuple[Any, ...] | None, Setting("A list of values as written in the config, all equally likely.")
     ] = None
 
     @property

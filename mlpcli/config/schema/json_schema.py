@@ -40,7 +40,7 @@ def json_schema() -> dict[str, Any]:
         "$schema": DIALECT,
         "title": "The config of mlp train",
         **_part(whole),
-        "description": "One YAML file; only data.train and data.target must be in it. mlp init DATA.csv writes one.",
+        "description": "One YAML file; only data.train and data.target are required. mlp init DATA.csv writes one.",
         "definitions": definitions,
     }
 

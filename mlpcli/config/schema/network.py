@@ -70,8 +70,8 @@ class Periodic:
     """Cosines of learnt frequencies of each numeric input, projected: PBLD of RealMLP (Holzmüller et al. 2024)."""
 
     name: Literal["periodic"] = "periodic"
-    frequencies: Annotated[int, Setting("Cosines of each numeric input.", ge=1, le=4096)] = 16
-    outputs: Annotated[int, Setting("Outputs of the projection of each numeric input.", ge=1, le=4096)] = 3
+    frequencies: Annotated[int, Setting("Number of cosines for each numeric input.", ge=1, le=4096)] = 16
+    outputs: Annotated[int, Setting("Number of outputs of the projection for each numeric input.", ge=1, le=4096)] = 3
     sigma: Annotated[float, Setting("Standard deviation of the initial frequencies.", gt=0)] = 0.1
     min_distinct: Annotated[
         int, Setting("Columns with fewer distinct values in the training rows are not embedded.", ge=0)
@@ -136,7 +136,8 @@ class ModelConfig:
         Setting("Learnt periodic embedding of each numeric input, besides the input itself."),
     ] = None
     category_embedding: Annotated[
-        CategoryEmbedding | None, Setting("Learnt embedding of categories in place of many one-hot inputs.")
+        CategoryEmbedding | None,
+        Setting("Learnt embedding of categorical columns with many levels, in place of one-hot inputs."),
     ] = None
     learn_slopes: Annotated[
         bool, Setting("Parametric activation of each hidden neuron: a learnt mix of z and f(z).")

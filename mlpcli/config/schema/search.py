@@ -13,7 +13,7 @@ class Domain(Distribution):
 
     when: Annotated[
         dict[str, Any],
-        Setting("The key is searched only where these other keys have these values (a list: one of them)."),
+        Setting("The key is searched only if these other keys have these values (a list: one of them)."),
     ] = field(default_factory=dict)
 
 
@@ -37,7 +37,7 @@ class SearchConfig:
     holdout: Annotated[
         float,
         Setting(
-            "Fraction of the rows that no trial sees and that score the best trial, where there is no data.test.",
+            "Fraction of the rows that no trial sees; they score the best trial. Not used with data.test.",
             gt=0,
             lt=1,
         ),

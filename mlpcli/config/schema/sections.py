@@ -59,7 +59,7 @@ class EarlyStopping:
             "of coslog's cycles, before step's drops, and the last epoch)."
         ),
     ] = "every_epoch"
-    ties: Annotated[Literal["first", "last"], Setting("Which of equally good epochs is kept.")] = "first"
+    ties: Annotated[Literal["first", "last"], Setting("Which epoch is kept if several are equally good.")] = "first"
 
 
 @options
@@ -105,14 +105,14 @@ class TrainingConfig:
             "then 1024."
         ),
     ] = 32
-    epochs: Annotated[int, Setting("Passes over the training rows.", ge=1)] = 100
+    epochs: Annotated[int, Setting("Number of passes over the training rows.", ge=1)] = 100
     gradient_clip: Annotated[float | None, Setting("Largest norm of the whole gradient; null: no clipping.", gt=0)] = (
         None
     )
     early_stopping: Annotated[
         EarlyStopping | None, Setting("Choice of the best epoch and early stopping; null keeps the last epoch.")
     ] = EarlyStopping()
-    seed: Annotated[int, Setting("Seed of every random choice.", ge=0, le=2**63 - 1)] = 0
+    seed: Annotated[int, Setting("Random seed.", ge=0, le=2**63 - 1)] = 0
     dtype: Annotated[Literal["float32", "float64"], Setting("Floating-point precision of the network.")] = "float32"
     threads: Annotated[
         Literal["auto"] | Annotated[int, Setting("Threads.", ge=1, le=1024)],
@@ -174,7 +174,7 @@ class BudgetConfig:
     """What a training may take; when that is used up, it ends and the best model so far is kept."""
 
     seconds: Annotated[
-        float | None, Setting("Most seconds of the training, reading included; null: no limit.", gt=0)
+        float | None, Setting("Time limit of a training in seconds, reading included; null: no limit.", gt=0)
     ] = None
     memory: Annotated[
         str | Annotated[int, Setting("Bytes.", ge=1)] | None,

@@ -45,7 +45,7 @@ class PiecewiseLinear:
     bins: Annotated[
         int,
         Setting(
-            "Most bins of a column. A column with few distinct values gets fewer, or none if only one would remain.",
+            "Largest number of bins of a column; fewer for few distinct values, none if only one would remain.",
             ge=2,
             le=1000,
         ),

@@ -101,7 +101,7 @@ class Quantile:
     points: Annotated[
         int,
         Setting(
-            "Most quantiles that are kept of a column; values between two of them are interpolated linearly.",
+            "Largest number of quantiles stored for a column; values between two of them are interpolated linearly.",
             ge=2,
             le=100_000,
         ),

@@ -24,14 +24,14 @@ Where = Callable[[int], str]
 class ColumnOptions:
     """How to read one column, where what is found is wrong; a role alone is the short form."""
 
-    role: Annotated[Role | None, Setting("number, date, boolean or category; null goes by the cells.")] = None
+    role: Annotated[Role | None, Setting("number, date, boolean or category; null infers it.")] = None
     prefix: Annotated[str, Setting("Text before each number, such as $.")] = ""
-    suffix: Annotated[str, Setting("Text behind each number, such as % or kg.")] = ""
-    decimal: Annotated[str | None, Setting("Decimal sign of the numbers; null is data.decimal.")] = None
-    thousands: Annotated[str | None, Setting("Sign between groups of three digits; null is data.thousands.")] = None
-    parentheses: Annotated[bool, Setting("Whether (117.88) is negative.")] = False
-    format: Annotated[str | None, Setting("How dates are written, such as DD/MM/YYYY; null finds it.")] = None
-    missing: Annotated[tuple[str, ...] | None, Setting("Texts that mean a missing cell; null is data.missing.")] = None
+    suffix: Annotated[str, Setting("Text after each number, such as % or kg.")] = ""
+    decimal: Annotated[str | None, Setting("Decimal separator of the numbers; null is data.decimal.")] = None
+    thousands: Annotated[str | None, Setting("Thousands separator of the numbers; null is data.thousands.")] = None
+    parentheses: Annotated[bool, Setting("Whether numbers in parentheses such as (117.88) are negative.")] = False
+    format: Annotated[str | None, Setting("Format of the dates, such as DD/MM/YYYY; null infers it.")] = None
+    missing: Annotated[tuple[str, ...] | None, Setting("Cells that mean a missing value; null is data.missing.")] = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Input columns that by themselves give the target away: copies of it, and what is only known once it is."""
+"""Input columns that leak the target: copies of it, and what is known only after it."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -112,7 +112,7 @@ def profile_columns(
         notes = [text for text in (profile.note, *_notes(findings)) if text]
         profile = replace(profile, note="; ".join(notes), fault=fault)
         if not profile.drop_reason and any(_gives_away(cells, truth) for truth in truths):
-            reason = f"gives the target away ({' or '.join(names)} follows from it alone)"
+            reason = f"leaks the target ({' or '.join(names)} can be derived from it alone)"
             profile = replace(profile, kind="leak", drop_reason=reason)
         profiles.append(profile)
     if all(profile.drop_reason for profile in profiles):
@@ -149,7 +149,7 @@ def _coded(column: Column, schema: ColumnSchema) -> _Cells:
 
 
 def id_reason(column: Column, schema: ColumnSchema) -> str:
-    """Why a column as its role has it names rows, such as "named as an id"; "" if it does not seem to."""
+    """Why a column as its role has it names rows, such as "its name is that of an id"; "" if it does not seem to."""
     if isinstance(column, NumericColumn):
         may_be_one = _ID_NAME.match(schema.name) or _may_count(column.values)
         if schema.role != "number" or not may_be_one:
@@ -184,7 +184,7 @@ def _profile(schema: ColumnSchema, cells: _Cells, is_role_given: bool) -> Column
         if n_known > _MIN_ROWS:
             return replace(found, kind="near_unique", drop_reason=f"{n_distinct} distinct texts in {n_known} rows")
         if is_id_name:
-            return replace(found, kind="id", drop_reason="named as an id")
+            return replace(found, kind="id", drop_reason="its name is that of an id")
     if schema.role == "number" and cells.distinct is not None:
         return _number_profile(found, cells.distinct, is_id_name)
     return found
@@ -198,11 +198,9 @@ def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) ->
         return replace(found, schema=replace(found.schema, role="boolean", levels=("0", "1")), kind="boolean")
     low, high = number_text(distinct.min()), number_text(distinct.max())
     if is_id_name and found.n_distinct > (found.n_rows - found.n_missing) / 2:
-        return replace(found, kind="id", drop_reason=f"named as an id ({low} to {high})")
+        return replace(found, kind="id", drop_reason=f"its name is that of an id ({low} to {high})")
     if _is_counter(distinct, found):
-        return replace(
-            found, kind="id", drop_reason=f"each row has an integer of its own, like an id ({low} to {high})"
-        )
+        return replace(found, kind="id", drop_reason=f"a different integer in each row, like an id ({low} to {high})")
     if found.n_distinct > 2 and are_codes(distinct):
         return replace(found, kind="code", note=f"integers {low} to {high}, read as numeric")
     return found
@@ -222,8 +220,8 @@ def _kept_if_possible(profile: ColumnProfile) -> ColumnProfile:
     is_counter = profile.kind == "id" and profile.role == "number" and not _ID_NAME.match(profile.name)
     if not is_counter and profile.kind != "leak":
         return profile
-    what = "gives the target away" if profile.kind == "leak" else "looks like an id"
-    return replace(profile, kind=profile.role, drop_reason="", note=f"{what}, kept as there is no other input")
+    what = "leaks the target" if profile.kind == "leak" else "looks like an id"
+    return replace(profile, kind=profile.role, drop_reason="", note=f"{what}, kept because there is no other input")
 
 
 def _leak_targets(table: Table, targets: TargetPlan) -> list[NDArray[Any]]:

@@ -81,7 +81,7 @@ def test_a_line_in_a_comment_is_one_that_could_be_taken(name, task):
 def test_a_recipe_names_itself_and_the_others(name):
     second = text_of(choose_recipe(name, Facts("regression", 300)), Facts("regression", 300)).splitlines()[1]
     others = [other for other in RECIPES if other != name]
-    assert second == f"# Recipe {name}; the others are {', '.join(others[:-1])} and {others[-1]}."
+    assert second == f"# Recipe {name}; other recipes: {', '.join(others[:-1])} and {others[-1]}."
 
 
 def cost(recipe, n_rows):

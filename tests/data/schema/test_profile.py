@@ -109,7 +109,7 @@ def test_dates_that_can_be_read_in_two_ways_are_noted():
 
 def test_columns_that_give_the_target_away_are_named():
     found = profile(np.array([f"code {label}" for label in TARGET], dtype=object))
-    assert (found.kind, found.drop_reason) == ("leak", "gives the target away (y follows from it alone)")
+    assert (found.kind, found.drop_reason) == ("leak", "leaks the target (y can be derived from it alone)")
     assert profile(np.where(TARGET == "a", 0.5, np.where(TARGET == "b", 1.5, 2.5))).kind == "leak"
     amounts = rng.normal(size=N)
     assert profile(amounts * 2 + 1, target=amounts).kind == "leak"
