@@ -1,4 +1,4 @@
-"""The shares that are held as tables, on the terminal and in docs/intervals.md."""
+"""The coverage of intervals and sets as tables, on the terminal and in docs/intervals.md."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def tables(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]
     found = {}
     if simulated := results.get("simulated"):
         sizes = sorted({one["rows"] for one in simulated})
-        header = [f"asked: {simulating.LEVEL:g}", *(f"{size} rows" for size in sizes)]
+        header = [f"level {simulating.LEVEL:g}", *(f"{size} rows" for size in sizes)]
         found["simulated"] = markdown_table(header, simulating.rows_of(simulated))
     if real := results.get("tables"):
         header = ["table", "test rows", "calibration rows", *(f"{level:g}" for level in splits.LEVELS), "size at 0.9"]
