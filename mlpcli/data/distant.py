@@ -5,6 +5,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.table import CategoricalColumn, Column, Rows
 
 # Bytes of the columns that were asked for last: those of a small table are fetched once.
@@ -28,6 +32,32 @@ class DistantColumns(Mapping[str, Column]):
 
         It is used like the array (n_rows, n_in) it stands for.
         """
+
+    @abstractmethod
+    def row_hashes(self, columns: Sequence[Any], rows: Rows | None) -> NDArray[np.uint64]:
+        """The hashes of some rows, or of all, by the cells of some columns: names of cast ones, else their schemas."""
+
+    @abstractmethod
+    def sketch(self, schema: Any, rows: Rows) -> ColumnSketch | None:
+        """The sketch of a column of numbers or dates in some rows; None where the column is to be fetched instead."""
+
+    @abstractmethod
+    def pattern(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
+        """Equal to `missing` of a sketch of these rows where the same of their cells are missing (n_rows,)."""
+
+    @property
+    @abstractmethod
+    def is_sketched(self) -> bool:
+        """Whether numbers are sketched: they can be fetched, but nobody should have to."""
+
+    @property
+    @abstractmethod
+    def rank_error(self) -> float:
+        """The error in rank of quantiles of columns that were sketched, at most, as a fraction of the rows."""
+
+    def kind(self, name: str) -> Column:
+        """Some cells of a column that say of which kind it is; of texts all."""
+        return self[name]
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._names:

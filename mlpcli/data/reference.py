@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.row_counts import at_ranks, rows_below, total
 from mlpcli.data.features.scaling import known_and_sorted
 from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, hash_levels
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
@@ -110,10 +111,12 @@ class Histogram:
         )
 
 
-def fit_numbers(ordered: Values) -> ReferenceColumn:
-    """The bins of known numbers or days (n_known,) in rising order."""
-    edges = _edges(ordered)
-    return ReferenceColumn(edges=edges, counts=tuple(_binned(ordered, edges).tolist()))
+def fit_numbers(ordered: Values, weights: Values | None = None) -> ReferenceColumn:
+    """The bins of known numbers or days (n_known,) in rising order; `weights` are whole numbers of rows."""
+    edges = _edges(ordered, weights)
+    upto = rows_below(ordered, np.asarray(edges, np.float64), weights)[1]
+    counts = np.diff(np.concatenate([[0.0], upto, [total(ordered, weights)]])).astype(np.int64)
+    return ReferenceColumn(edges=edges, counts=tuple(counts.tolist()))
 
 
 def fit_levels(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
@@ -242,7 +245,7 @@ def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
     return bool((named <= np.asarray(known.buckets)).all())
 
 
-def _edges(ordered: Values) -> tuple[float, ...]:
+def _edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
     """At most N_BINS - 1 edges, each in the middle between two values that follow each other.
 
     There no rounding of a value moves it to another bin, and a value that many rows share is on one side.
@@ -251,8 +254,8 @@ def _edges(ordered: Values) -> tuple[float, ...]:
         return ()
     distinct = ordered[np.append(True, ordered[1:] > ordered[:-1])]
     if len(distinct) > N_BINS:
-        ranks = np.arange(1, N_BINS) * len(ordered) // N_BINS
-        places, times = np.unique(np.searchsorted(distinct, ordered[ranks]), return_counts=True)
+        middles = at_ranks(ordered, np.arange(1, N_BINS) * int(total(ordered, weights)) // N_BINS, weights)
+        places, times = np.unique(np.searchsorted(distinct, middles), return_counts=True)
         # A value of more than a bin has one of its own: an edge below it too.
         places = np.union1d(places, np.maximum(places[times > 1] - 1, 0))
     else:

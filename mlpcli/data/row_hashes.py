@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table
 
 Hashes = NDArray[np.uint64]
@@ -22,6 +23,8 @@ def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> 
 
     Different rows have the same one with a chance of 2^-64. The order of `names` matters.
     """
+    if isinstance(table.columns, DistantColumns):
+        return table.columns.row_hashes(names, rows)
     n_rows = table.n_rows if rows is None else len(rows)
     hashes = np.zeros(n_rows, np.uint64)
     for name in names:

@@ -42,6 +42,7 @@ _TYPES: dict[str, Any] = {
     "drawn": list[dict[str, Any]],
     "members": list[Count],
     "temperature": Annotated[float, Setting("Above 0.", gt=0)],
+    "rank_error": Annotated[float, Setting("A fraction.", gt=0, lt=1)],
     "epoch": Count,
     "epochs": Count,
     "from": str,

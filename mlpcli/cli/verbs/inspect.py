@@ -198,6 +198,8 @@ def _record(inspection: "Inspection") -> Facts:
         name = "trained by" if len(sittings) == 1 else f"to epoch {sitting['epoch']}"
         versions = ", ".join(f"{name} {version}" for name, version in sitting["versions"].items())
         rows[name] = f"{sitting['engine']} · threads {sitting['threads']} · {versions}"
+    if "rank_error" in record:
+        rows["quantiles"] = f"of sketches, rank within {record['rank_error']:.2g} of the rows"
     if inspection.model.conformity is not None:
         rows["intervals"] = f"by {inspection.model.conformity.rows.text}"
     if inspection.seconds is not None:

@@ -5,22 +5,26 @@ number or date; `quantiles` and `scores`, of each column its `n_quantiles`; `edg
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.features.bin_edges import SplitTargets
 from mlpcli.data.features.bins import Encoding, PiecewiseLinear
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.row_counts import sort_known
 from mlpcli.data.features.scaling import (
+    MeanFill,
     MissingPolicy,
     Quantile,
     Robust,
     Scaler,
+    Standardize,
     count_distinct,
     fit_fill,
+    usable,
 )
 
 Values = NDArray[np.float64]
@@ -103,6 +107,21 @@ def fit_numeric(
     statistics = ColumnStatistics(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
     fill = fit_fill(missing, ordered, counted)
     return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), statistics
+
+
+def fit_sketched(
+    sketch: ColumnSketch, scaler: Scaler, missing: MissingPolicy, encoding: Encoding
+) -> tuple[NumericFit, ColumnStatistics]:
+    """The same from a sketch: quantiles within its error; means, deviations and extremes are those of all values."""
+    fit, statistics = fit_numeric(
+        sketch.values.copy(), scaler, missing, encoding, weights=sketch.counts.astype(np.float64)
+    )
+    mean, deviation = sketch.moments
+    if isinstance(scaler, Standardize):
+        fit = replace(fit, center=mean, scale=usable(deviation, sketch.values))
+    if isinstance(missing, MeanFill):
+        fit = replace(fit, fill=mean)
+    return fit, replace(statistics, n_known=sketch.n_known)
 
 
 def pack_numeric(fits: Sequence[NumericFit]) -> dict[str, Values]:

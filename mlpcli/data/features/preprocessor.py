@@ -4,7 +4,7 @@ The order of the inputs is in `layout`, the state and the arithmetic of numbers 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,11 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mlpcli.data.column_sketch import ColumnSketch
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.bin_edges import split_targets
 from mlpcli.data.features.bins import Encoding
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.layout import input_names, input_spans
-from mlpcli.data.features.numeric import NumericFit, fit_numeric, pack_numeric, unpack_numeric
+from mlpcli.data.features.numeric import (
+    ColumnStatistics,
+    NumericFit,
+    fit_numeric,
+    fit_sketched,
+    pack_numeric,
+    unpack_numeric,
+)
 from mlpcli.data.features.onehot import OneHot, choose_levels
 from mlpcli.data.features.row_counts import DIGITS
 from mlpcli.data.features.scaling import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler
@@ -27,7 +36,7 @@ from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.schema.dates import has_time
 from mlpcli.data.store import WATCH
-from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
 from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
@@ -104,39 +113,31 @@ def fit_preprocessor(
     require_columns(table, [schema.name for schema in schemas])
     split = None if targets is None else split_targets(targets, weights)
     fit = partial(fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=split, weights=weights)
+    as_sorted = not encoding.sees_targets and weights is None
     features, fits, profiles = list[Feature](), list[NumericFit](), list[ReferenceColumn]()
     flags: dict[bytes, str] = {}
     for schema in schemas:
-        column = table.columns[schema.name]
-        column = column if rows is None else column.take(rows)
-        if isinstance(column, NumericColumn):
-            values = _numbers(column, is_sorted=not encoding.sees_targets and weights is None, is_copied=rows is None)
-            is_missing = np.isnan(values)
-            if is_missing.all():
-                raise _empty(table, schema.name)
-            is_timed = schema.role == "date" and has_time(values)
-            own, statistics = fit(values)  # which sorts them
-            profiles.append(fit_numbers(values[: statistics.n_known]))
-            fits.append(own)
-            feature = Feature(
-                schema, has_time=is_timed, n_missing=len(values) - statistics.n_known, minimum=statistics.low,
-                maximum=statistics.high, n_distinct=statistics.n_distinct, clip=own.clip,
-                n_quantiles=len(own.quantiles), n_bins=max(len(own.edges) - 1, 0), bin_span=own.span,
-            )  # fmt: skip
+        if (sketch := _sketch_of(table, schema, rows)) is not None:
+            _refuse_empty(table, schema.name, not sketch.n_known)
+            found = _of_sketch(schema, sketch, *fit_sketched(sketch, numeric, missing, encoding))
+        elif isinstance(column := _rows_of(table, schema.name, rows), NumericColumn):
+            found = _of_numbers(table, schema, _numbers(column, as_sorted, is_copied=rows is None), rows, fit)
         else:
             is_missing = column.codes < 0
-            if is_missing.all():
-                raise _empty(table, schema.name)
+            _refuse_empty(table, schema.name, bool(is_missing.all()))
             feature = level_feature(schema, column, categorical, weights)
-            profiles.append(fit_levels(column, feature, len(schemas)))
+            found = _Fitted(feature, fit_levels(column, feature, len(schemas)), _pattern(table, is_missing, rows))
+        feature = found.feature
         if isinstance(missing, RefuseMissing):
             feature = replace(feature, refuses_missing=True)
             if feature.n_missing:
                 raise refused_missing(table, rows, schema.name)
         elif feature.role != "category" and feature.n_missing and missing.flag:
             # Columns that are missing together say one thing: they share the indicator of the first.
-            feature = replace(feature, flag_of=flags.setdefault(np.packbits(is_missing).tobytes(), schema.name))
+            feature = replace(feature, flag_of=flags.setdefault(found.pattern, schema.name))
         features.append(feature)
+        profiles.append(found.profile)
+        fits += [] if found.fit is None else [found.fit]
         WATCH.release()  # of a column on disk
     by_name = dict(zip([feature.name for feature in features if feature.is_numeric], fits, strict=True))
     preprocessor = Preprocessor(tuple(features), input_names(features, by_name), pack_numeric(fits))
@@ -209,10 +210,65 @@ def _numbers(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray
     return values.astype(np.float64, copy=is_copied)
 
 
-def _empty(table: Table, name: str) -> DataError:
-    return DataError(
-        f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{in_yaml(name)}]"
-    )
+def _rows_of(table: Table, name: str, rows: Rows | None) -> Column:
+    return table.columns[name] if rows is None else table.columns[name].take(rows)
+
+
+def _sketch_of(table: Table, schema: ColumnSchema, rows: Rows | None) -> ColumnSketch | None:
+    """The sketch of a column of numbers that is not to be fetched."""
+    if rows is None or schema.role not in ("number", "date") or not isinstance(table.columns, DistantColumns):
+        return None
+    return table.columns.sketch(schema, rows)
+
+
+def _pattern(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
+    """Equal where the same cells are missing, also of a column that is sketched."""
+    if rows is None or not isinstance(table.columns, DistantColumns):
+        return np.packbits(is_missing).tobytes()
+    return table.columns.pattern(is_missing, rows)
+
+
+def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:
+    if is_empty:
+        raise DataError(
+            f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{in_yaml(name)}]"
+        )
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What was learnt of one column; `pattern` is equal where the same cells are missing."""
+
+    feature: Feature
+    profile: ReferenceColumn
+    pattern: bytes
+    fit: NumericFit | None = None
+
+
+def _of_sketch(schema: ColumnSchema, sketch: ColumnSketch, fit: NumericFit, statistics: ColumnStatistics) -> _Fitted:
+    feature = _number_feature(schema, fit, statistics, sketch.n_missing, is_timed=not sketch.are_whole)
+    return _Fitted(feature, fit_numbers(sketch.values, sketch.counts.astype(np.float64)), sketch.missing, fit)
+
+
+def _of_numbers(
+    table: Table, schema: ColumnSchema, values: Values, rows: Rows | None, fit: Callable[..., Any]
+) -> _Fitted:
+    is_missing = np.isnan(values)
+    _refuse_empty(table, schema.name, bool(is_missing.all()))
+    pattern, is_timed = _pattern(table, is_missing, rows), schema.role == "date" and has_time(values)
+    own, statistics = fit(values)  # which sorts them
+    feature = _number_feature(schema, own, statistics, len(values) - statistics.n_known, is_timed)
+    return _Fitted(feature, fit_numbers(values[: statistics.n_known]), pattern, own)
+
+
+def _number_feature(
+    schema: ColumnSchema, fit: NumericFit, statistics: ColumnStatistics, n_missing: int, is_timed: bool
+) -> Feature:
+    return Feature(
+        schema, has_time=schema.role == "date" and is_timed, n_missing=n_missing, minimum=statistics.low,
+        maximum=statistics.high, n_distinct=statistics.n_distinct, clip=fit.clip, n_quantiles=len(fit.quantiles),
+        n_bins=max(len(fit.edges) - 1, 0), bin_span=fit.span,
+    )  # fmt: skip
 
 
 def level_feature(

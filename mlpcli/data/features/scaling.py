@@ -39,11 +39,8 @@ class Standardize:
 
     def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Mean and standard deviation (of the population) of `values` (n_known,)."""
-        unit = _unit(values)
-        # Rounding must not carry the mean out of the range: equal values are then exactly 0.
-        measured = _in_units(values, unit)
-        center = float(np.clip(mean(measured, weights) * unit, values.min(), values.max()))
-        return center, _usable(_deviation(measured, weights) * unit, values)
+        center, deviation = moments(values, weights)
+        return center, usable(deviation, values)
 
 
 @options
@@ -66,7 +63,7 @@ class Robust:
         measured = _in_units(ordered, unit)
         low, median, high = (_quantile(measured, share, weights) for share in (0.25, 0.5, 0.75))
         scale = high - low if high != low else _half_distance(measured, median, weights)
-        return median * unit, _usable(scale * unit, ordered)
+        return median * unit, usable(scale * unit, ordered)
 
 
 @options
@@ -78,7 +75,7 @@ class MinMax:
     def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Smallest value and range of `values`."""
         low, high = float(values.min()), float(values.max())
-        return low, _usable(high - low, values)
+        return low, usable(high - low, values)
 
 
 @options
@@ -185,6 +182,15 @@ def known_and_sorted(values: Values) -> Values:
     return sort_known(values.copy())[0]
 
 
+def moments(values: Values, weights: Values | None = None) -> tuple[float, float]:
+    """Mean and standard deviation (of the population) of `values` (n_known,), one at least."""
+    unit = _unit(values)
+    measured = _in_units(values, unit)
+    # Rounding must not carry the mean out of the range: equal values are then exactly 0.
+    center = float(np.clip(mean(measured, weights) * unit, values.min(), values.max()))
+    return center, _deviation(measured, weights) * unit
+
+
 def _deviation(values: Values, weights: Values | None) -> float:
     """Standard deviation of the population."""
     center, squares = mean(values, weights), 0.0
@@ -259,7 +265,7 @@ def _half_distance(values: Values, center: float, weights: Values | None) -> flo
     return _quantile(ordered, 0.5, counted)
 
 
-def _usable(scale: float, values: Values) -> float:
-    """The scale, or 1 when it is nothing but the rounding of equal values."""
+def usable(scale: float, values: Values) -> float:
+    """The scale, or 1 when it is nothing but the rounding of equal values; of these the ends are enough."""
     rounding = 1000 * np.finfo(np.float64).eps * max(float(values.max()), -float(values.min()))
     return scale if scale > rounding and np.isfinite(scale) and np.isfinite(1.0 / scale) else 1.0

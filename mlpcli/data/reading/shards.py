@@ -161,6 +161,14 @@ def mixed_columns(summaries: Sequence[ShardSummary]) -> frozenset[str]:
     return frozenset(builder.mixed).union(*(summary.mixed for summary in summaries))
 
 
+def joined_kinds(summaries: Sequence[ShardSummary], mixed: frozenset[str]) -> dict[str, Column]:
+    """A cell of each shard for each column but the `mixed` ones, of the kind that the column has in the table."""
+    builder = ColumnBuilder()
+    for summary in summaries:
+        builder.add({name: kind for name, kind in summary.kinds.items() if name not in mixed}, 1)
+    return builder.build()
+
+
 def global_rows(summaries: Sequence[ShardSummary]) -> list[Rows]:
     """For each shard the numbers that its rows have in the table."""
     n_rows: dict[int, int] = {}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import escaped, quoted
 from mlpcli.data.schema.cells import boolean_values, canonical_in, marker_numbers, missing_mask, parse_numbers
@@ -203,9 +204,35 @@ class CastColumns(DistantColumns):
 
     def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
         """See `DistantColumns`."""
+        return self._distant.inputs(preprocessor, rows, dtype)
+
+    def row_hashes(self, columns: Sequence[str], rows: Rows | None) -> NDArray[np.uint64]:
+        """See `DistantColumns`."""
+        return self._distant.row_hashes([self._schemas[name] for name in columns], rows)
+
+    def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
+        """See `DistantColumns`; raises DataError with the place of a misfit."""
+        return self._distant.sketch(schema, rows)
+
+    def pattern(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
+        """See `DistantColumns`."""
+        return self._distant.pattern(is_missing, rows)
+
+    @property
+    def is_sketched(self) -> bool:
+        """See `DistantColumns`."""
+        return self._distant.is_sketched
+
+    @property
+    def rank_error(self) -> float:
+        """See `DistantColumns`."""
+        return self._distant.rank_error
+
+    @property
+    def _distant(self) -> DistantColumns:
         columns = self._table.columns
         assert isinstance(columns, DistantColumns)
-        return columns.inputs(preprocessor, rows, dtype)
+        return columns
 
 
 def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:

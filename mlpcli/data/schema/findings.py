@@ -136,8 +136,10 @@ def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
         return []
     found = []
     for schema in schemas:
+        if schema.missing is not None or schema.role in ("number", "date"):
+            continue
         column = table.columns[schema.name]
-        if schema.missing is not None or schema.role in ("number", "date") or not isinstance(column, CategoricalColumn):
+        if not isinstance(column, CategoricalColumn):
             continue
         markers = [marker for marker in DEFAULT_MISSING if marker and marker in column.levels]
         if not markers:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import in_yaml, listed, quoted
 from mlpcli.data.schema.cells import boolean_spelling, complete_boolean, find_boolean, marker_numbers, parse_numbers
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
@@ -18,7 +19,7 @@ from mlpcli.data.schema.disguise import find_number_format, yaml_of
 from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding, cells_of, merged_cells, strays
 from mlpcli.data.schema.odd_numbers import find_odd_numbers, find_sheet_errors
 from mlpcli.data.schema.spelling import NumberFormat, is_code
-from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import DataError
 
 AS_FOUND = ColumnOptions()
@@ -56,20 +57,28 @@ def decide(
 
     Raises DataError only where `options` ask for what the column cannot be.
     """
-    column = table.columns[name]
+    column = _column_of(table, name, options)
     number = number_format(options, writing)
     base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
     cells = cells_of(table, column, options, number) if isinstance(column, CategoricalColumn) else None
     if cells is not None:
         base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
-    schema, findings = _decided(table, base, options, writing, cells)
+    schema, findings = _decided(table, column, base, options, writing, cells)
     return schema if schema.role in ("category", "boolean") else replace(schema, levels=()), findings
 
 
+def _column_of(table: Table, name: str, options: ColumnOptions) -> Column:
+    """The column; of distant numbers only their kind, unless it is asked which numbers they are."""
+    columns = table.columns
+    if isinstance(columns, DistantColumns) and options.role not in ("boolean", "category"):
+        return columns.kind(name)
+    return columns[name]
+
+
 def _decided(
-    table: Table, base: ColumnSchema, options: ColumnOptions, writing: Writing, cells: Cells | None
+    table: Table, column: Column, base: ColumnSchema, options: ColumnOptions, writing: Writing, cells: Cells | None
 ) -> tuple[ColumnSchema, list[Finding]]:
-    number, column = base.number, table.columns[base.name]
+    number = base.number
     is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
     if is_number:
         return _as_number(replace(base, role="number"), cells)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.targets.encode import encode_target, fit_target
@@ -23,13 +24,27 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Learnt:
-    """What makes arrays of the rows, and the networks that fit them."""
+    """What makes arrays of the rows, and the networks that fit them.
+
+    `rank_error` is that of quantiles which were learnt of sketches, at most, as a fraction of the rows.
+    """
 
     target: Target
     target_state: dict[str, Values]
     preprocessor: Preprocessor
     reference: ReferenceProfile
     networks: tuple[Network, ...]
+    rank_error: float = 0.0
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of it."""
+        if not self.rank_error:
+            return []
+        return [
+            "a column of numbers does not fit here: medians, quantiles and bins are those of a sketch, and miss their "
+            f"rank by {self.rank_error:.2g} of the rows at most; means, deviations, extremes and levels are exact."
+        ]
 
     @property
     def parts(self) -> tuple[Target, dict[str, Values], Preprocessor, tuple[Network, ...]]:
@@ -59,7 +74,9 @@ def learn(
     target, target_state = fit_target(settled.table, schemas, task, rows, transform, weights, fitted)
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, rows, weights)
     networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)
-    return Learnt(target, target_state, preprocessor, reference, networks)
+    columns = settled.table.columns
+    rank_error = columns.rank_error if isinstance(columns, DistantColumns) else 0.0
+    return Learnt(target, target_state, preprocessor, reference, networks, rank_error)
 
 
 def _fit_preprocessor(

@@ -92,6 +92,7 @@ class Prepared:
     drawn: tuple[Mapping[str, Any], ...] = ()  # the values that each member has drawn, by key; () where none draws
     own_specs: tuple[TrainingSpec, ...] = ()  # how each member is trained, where they draw
     kept_members: tuple[int, ...] = ()  # the numbers, from 1, of those that a selection took; () without one
+    rank_error: float = 0.0  # of quantiles that were learnt of sketches, at most, as a fraction of the rows
 
     @property
     def network(self) -> Network:
@@ -176,7 +177,7 @@ def _prepare(
     weights = rows_counted(row_weights(table, weight, seen)) if weight else None
     learnt = learn(loaded, settled, seen, weights, loss, output_activation, start)
     target, target_state, preprocessor, networks = learnt.parts
-    notes += poor_inputs(table, preprocessor.columns, config.data.columns) if start is None else []
+    notes += learnt.notes + (poor_inputs(table, preprocessor.columns, config.data.columns) if start is None else [])
     metric = resolve_metric(loaded, task, loss, names := answer_names(target))
     notes += check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
@@ -211,7 +212,7 @@ def _prepare(
         loaded, task, settled.targets.reason, columns, table.name, table.format, preprocessor, target, target_state,
         networks, spec, engine, metric, threads, train, validation, found.test, tuple(notes), found.hashes,
         found.folds, learnt.reference, sketch, settled.weight, found.near, found.leaks, found.apart,
-        settled.interval_by, start, drawn=drawn, own_specs=own_specs,
+        settled.interval_by, start, drawn=drawn, own_specs=own_specs, rank_error=learnt.rank_error,
     )  # fmt: skip
 
 

@@ -6,19 +6,37 @@ from mlpcli.messages import size
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.data_store import memory_for_data
 
-# Bytes a row: of a column of numbers and a copy of it, and of targets, weights, order and places of the rows.
-COLUMN_BYTES, ROW_BYTES = 16, 32
+# Bytes a row: of a column of numbers and a copy of it, of codes of texts and a copy; of targets, order and places.
+COLUMN_BYTES, CODE_BYTES, ROW_BYTES = 16, 8, 32
 
 
-def refuse_long_columns(loaded: LoadedConfig, n_rows: int) -> None:
-    """Raise ConfigError where this machine has no room for one column of so many rows: it gathers each of them."""
-    memory, needed = memory_for_data(loaded), n_rows * (COLUMN_BYTES + ROW_BYTES)
-    if memory is not None and needed > memory:
+def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
+    """Whether this machine has no room for a column of so many numbers, so that they are sketched where they are.
+
+    Raises ConfigError where it has none for what is gathered all the same, or the numbers are to be gathered.
+    """
+    memory = memory_for_data(loaded)
+    if memory is None or n_rows * (COLUMN_BYTES + ROW_BYTES) <= memory:
+        return False
+    needed = n_rows * (CODE_BYTES + ROW_BYTES)
+    if needed > memory:
         raise loaded.error(
             "budget.memory",
-            f"a column of {n_rows} rows, and what is kept of each row, takes {size(needed)} here, where each column is "
-            f"gathered once; there are {size(memory)} for data. Start from a machine with more memory, or raise it.",
+            f"a column of texts of {n_rows} rows, and what is kept of each row, takes {size(needed)} here; there are "
+            f"{size(memory)} for data. Start from a machine with more memory, or raise it.",
         )
+    for key, is_asked, remedy in (
+        ("data.weight", loaded.config.data.weight is not None, "leave it out"),
+        ("preprocess.encoding", loaded.config.preprocess.encoding.sees_targets, "write edges: quantile"),
+    ):
+        if is_asked:
+            raise loaded.error(
+                key,
+                f"needs whole columns of numbers here: with what is kept of each row, one of {n_rows} rows takes "
+                f"{size(n_rows * (COLUMN_BYTES + ROW_BYTES))}; there are {size(memory)} for data. Start from a machine "
+                f"with more memory, or {remedy}.",
+            )
+    return True
 
 
 def refuse_unsharded(loaded: LoadedConfig) -> None:

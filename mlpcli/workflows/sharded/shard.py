@@ -1,6 +1,7 @@
 """The side of a worker: its rows, the inputs made of them, and what it computes with them. It decides nothing."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.column_sketch import ColumnSketch, sketch_column
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
 from mlpcli.data.reading.shards import Shard, ShardRows, ShardSummary, TableFiles
-from mlpcli.data.schema.column import cast_table
-from mlpcli.data.table import CategoricalColumn, Column, Rows, TableFormat
+from mlpcli.data.row_hashes import row_hashes
+from mlpcli.data.schema.column import ColumnSchema, cast_table
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table, TableFormat
 from mlpcli.errors import DataError
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.losses import Loss
@@ -36,6 +39,7 @@ class TrainingShard:
         self._one_thread = blas_threads(1)  # for as long as the shard is here
         self._inputs: dict[str, Array] = {}
         self._samples: dict[str, Dataset] = {}
+        self._picked: Rows = np.zeros(0, np.int64)
         self._steps: ShardSteps | None = None
 
     def read(self, expected: tuple[object, ...] | None) -> ShardSummary:
@@ -59,13 +63,32 @@ class TrainingShard:
         """The place of a row in its file."""
         return self._shard.where(row)
 
+    def pick(self, rows: Rows) -> None:
+        """Take the rows that `sketch` and `row_hashes` look at."""
+        self._picked = rows
+
+    def sketch(self, schema: ColumnSchema, format: TableFormat, names: tuple[str, ...]) -> ColumnSketch:
+        """The sketch of a column of numbers or dates in the picked rows."""
+        column = self._cast([schema], format, names).columns[schema.name].take(self._picked)
+        assert isinstance(column, NumericColumn)
+        return sketch_column(np.asarray(column.values, np.float64))
+
+    def row_hashes(
+        self, schemas: Sequence[ColumnSchema], format: TableFormat, names: tuple[str, ...]
+    ) -> NDArray[np.uint64]:
+        """The hashes of the picked rows, by the cells of these columns."""
+        return row_hashes(self._cast(schemas, format, names), [schema.name for schema in schemas], self._picked)
+
     def make_inputs(
         self, part: str, preprocessor: Preprocessor, rows: Rows, dtype: str, format: TableFormat, names: tuple[str, ...]
     ) -> TransformCounts:
         """Make the inputs of some of the rows, and keep them under the name of their part."""
-        table = cast_table(self._shard.table(format, names), preprocessor.schemas)
+        table = self._cast(preprocessor.schemas, format, names)
         self._inputs[part], counts = inputs_of(self._loaded, preprocessor, table, rows, dtype)
         return counts
+
+    def _cast(self, schemas: Sequence[ColumnSchema], format: TableFormat, names: tuple[str, ...]) -> Table:
+        return cast_table(self._shard.table(format, names), schemas)
 
     def take(self, part: str, places: Rows) -> Array:
         """The inputs of some rows of a part, by their places in it."""

@@ -1,14 +1,16 @@
 """A training table on the workers of a cluster: each reads its shard, and a column is gathered when it is asked for."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.config.loading import LoadedConfig
+from mlpcli.data.column_sketch import ColumnSketch, hash_missing, merged
 from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
 from mlpcli.data.reading import faults
@@ -20,15 +22,17 @@ from mlpcli.data.reading.shards import (
     divide_files,
     gathered,
     global_rows,
+    joined_kinds,
     joined_spellings,
     mixed_columns,
 )
 from mlpcli.data.reading.sources import find_sources, sha256_together
-from mlpcli.data.table import Column, Rows, Table, TableFormat, row_dtype
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.table import Column, NumericColumn, Rows, Table, TableFormat, row_dtype
 from mlpcli.watching import tell
 from mlpcli.workflows.preparing.rows.tables import check_train_place, table_format, training_request
 from mlpcli.workflows.sharded.inputs import ShardedInputs
-from mlpcli.workflows.sharded.refusals import refuse_long_columns, refuse_unsharded
+from mlpcli.workflows.sharded.refusals import must_sketch, refuse_unsharded
 from mlpcli.workflows.sharded.shard import TrainingShard
 
 if TYPE_CHECKING:
@@ -55,7 +59,8 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
         pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
         tell("stage", "reading", 0)
         table = read_shards(pool, files, loaded.config.data.train)
-        refuse_long_columns(loaded, table.n_rows)
+        assert isinstance(table.columns, ShardedColumns)
+        table.columns.sketches = must_sketch(loaded, table.n_rows)
         yield table
 
 
@@ -83,7 +88,8 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     notes = {number: own for summary in summaries for number, own in summary.notes.items()}
     known = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
-    columns = ShardedColumns(pool, [name for name in names if name in known], rows, names, format)
+    kinds = joined_kinds(summaries, mixed)
+    columns = ShardedColumns(pool, [name for name in names if name in known], rows, names, format, kinds)
     return Table(
         columns,
         sum(map(len, rows)),
@@ -98,7 +104,10 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
 
 
 class ShardedColumns(DistantColumns):
-    """The columns of the shards; `rows` are the numbers that the rows of each have in the table."""
+    """The columns of the shards; `rows` are the numbers that the rows of each have in the table.
+
+    `kinds` has some cells of each column, of its kind. Where it `sketches`, numbers are sketched, not fetched.
+    """
 
     def __init__(
         self,
@@ -107,10 +116,12 @@ class ShardedColumns(DistantColumns):
         rows: Sequence[Rows],
         column_names: tuple[str, ...],
         format: TableFormat,
+        kinds: Mapping[str, Column],
     ) -> None:
         super().__init__(names)
         self._pool, self._rows, self._column_names, self._format = pool, rows, column_names, format
-        self._n_parts = 0
+        self.kinds, self.sketches = kinds, False
+        self._n_parts, self._rank_error, self._picked = 0, 0.0, np.zeros(0, np.int64)
         n_rows = sum(map(len, rows))
         self._owner = np.empty(n_rows, np.min_scalar_type(pool.n_shards))
         self._place = np.empty(n_rows, row_dtype(n_rows))
@@ -121,20 +132,73 @@ class ShardedColumns(DistantColumns):
         """See `DistantColumns`."""
         return gathered(self._pool.call("column", lambda shard: (name,)), self._rows, name)
 
+    def kind(self, name: str) -> Column:
+        """See `DistantColumns`."""
+        kind = self.kinds.get(name)
+        return kind if isinstance(kind, NumericColumn) else self[name]
+
     def where(self, row: int) -> str:
         """The place of a row in its file."""
         (place,) = self._pool.call("where", lambda shard: (int(self._place[row]),), [int(self._owner[row])])
         return str(place)
 
+    def row_hashes(self, columns: Sequence[ColumnSchema], rows: Rows | None) -> NDArray[np.uint64]:
+        """See `DistantColumns`."""
+        self._pick(np.arange(len(self._owner)) if rows is None else rows)
+        found = self._pool.call("row_hashes", lambda shard: (columns, self._format, self._column_names))
+        hashes = np.empty(len(self._picked), np.uint64)
+        for shard, own in enumerate(found):
+            hashes[self._places(self._picked, shard)] = own
+        return hashes
+
+    def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
+        """See `DistantColumns`."""
+        if not self.sketches:
+            return None
+        self._pick(rows)
+        sketch = merged(self._pool.call("sketch", lambda shard: (schema, self._format, self._column_names)))
+        self._rank_error = max(self._rank_error, sketch.error / max(sketch.n_known, 1))
+        return sketch
+
+    def pattern(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
+        """See `DistantColumns`."""
+        places = [self._places(rows, shard) for shard in range(self._pool.n_shards)]
+        return b"".join(hash_missing(is_missing[own]) for own in places)
+
+    @property
+    def is_sketched(self) -> bool:
+        """See `DistantColumns`."""
+        return self.sketches
+
+    @property
+    def rank_error(self) -> float:
+        """See `DistantColumns`."""
+        return self._rank_error
+
     def inputs(self, preprocessor: Preprocessor, rows: Rows, dtype: Any) -> tuple[Any, TransformCounts]:
         """See `DistantColumns`."""
         self._n_parts += 1
-        part, owner, format = f"part-{self._n_parts}", self._owner[rows], self._format
-        own_rows = [self._place[rows[np.flatnonzero(owner == shard)]] for shard in range(self._pool.n_shards)]
+        part, own_rows, format = f"part-{self._n_parts}", self._dealt(rows), self._format
         counts = self._pool.tell(
             part,
             "make_inputs",
             lambda shard: (part, preprocessor, own_rows[shard], str(dtype), format, self._column_names),
         )
         n_in = len(preprocessor.feature_names)
-        return ShardedInputs(self._pool, part, owner, n_in, np.dtype(dtype)), sum(counts, TransformCounts({}, {}))
+        inputs = ShardedInputs(self._pool, part, self._owner[rows], n_in, np.dtype(dtype))
+        return inputs, sum(counts, TransformCounts({}, {}))
+
+    def _pick(self, rows: Rows) -> None:
+        """Tell each shard which of its rows are looked at next."""
+        if rows is not self._picked:
+            own_rows = self._dealt(rows)
+            self._pool.tell("picked", "pick", lambda shard: (own_rows[shard],))
+            self._picked = rows
+
+    def _dealt(self, rows: Rows) -> list[Rows]:
+        """The places in each shard of its own ones among some rows."""
+        return [self._place[rows[self._places(rows, shard)]] for shard in range(self._pool.n_shards)]
+
+    def _places(self, rows: Rows, shard: int) -> Rows:
+        """Which of some rows are in a shard."""
+        return np.flatnonzero(self._owner[rows] == shard)

@@ -60,6 +60,7 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         **({"drawn": [dict(of) for of in prepared.drawn]} if prepared.drawn else {}),
         **({"members": list(prepared.kept_members)} if prepared.kept_members else {}),
         **({} if prepared.members_temperature is None else {"temperature": prepared.members_temperature}),
+        **({"rank_error": prepared.rank_error} if prepared.rank_error else {}),
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,
     } | ({} if prepared.start is None else {"from": prepared.start.sha256})

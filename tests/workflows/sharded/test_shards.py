@@ -1,15 +1,18 @@
 """A training on shards is that of one machine, but for how sums are rounded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mlpcli.config.loading import load_config
+from mlpcli.data import column_sketch
 from mlpcli.data.reading.read import read_table
 from mlpcli.errors import ConfigError, DataError, MlpError
 from mlpcli.storage.model_record import Sitting
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.sharded.pace import Pace, measure_pace
-from mlpcli.workflows.sharded.refusals import refuse_long_columns, refuse_unsharded
+from mlpcli.workflows.sharded.refusals import must_sketch, refuse_unsharded
 from mlpcli.workflows.sharded.rounds import LocalTrainer
 from mlpcli.workflows.training.initial_state import fresh_state
 from mlpcli.workflows.training.on_shards import on_shards
@@ -209,11 +212,73 @@ def test_a_cell_at_fault_is_named_as_on_one_machine(penguins):
     assert "part-4.csv:" in str(here.value)
 
 
-def test_a_table_of_which_one_column_does_not_fit_here_is_refused(penguins):
-    loaded = config_of(penguins, budget={"memory": "150MB"})
-    refuse_long_columns(loaded, 300_000)
-    with pytest.raises(ConfigError, match=r"budget.memory: a column of 1000000 rows, .* takes 48 MB here"):
-        refuse_long_columns(loaded, 1_000_000)
+def sketched_table(loaded, n_shards):
+    table = sharded_table(loaded, n_shards)[0]
+    table.columns.sketches = True
+    return table
+
+
+@pytest.mark.parametrize("n_shards", [1, 3, 7])
+@pytest.mark.parametrize("numeric", ["standardize", "robust", "quantile", "minmax"])
+def test_columns_of_few_values_are_learnt_of_sketches_as_on_one_machine(penguins, numeric, n_shards):
+    preprocess = {"numeric": numeric, "encoding": "piecewise_linear", "missing": "median"}
+    loaded = config_of(penguins, preprocess=preprocess)
+    here, there = prepare(loaded), prepare(loaded, sketched_table(loaded, n_shards))
+    tolerance = {"rtol": 1e-14 if numeric == "standardize" else 0}  # sums of means are rounded in another order
+    for name, values in here.preprocessor.state.items():
+        np.testing.assert_allclose(there.preprocessor.state[name], values, **tolerance, err_msg=name)
+    assert there.preprocessor.columns == here.preprocessor.columns
+    assert there.preprocessor.feature_names == here.preprocessor.feature_names
+    assert (there.reference, there.trained_rows) == (here.reference, here.trained_rows)
+    assert (there.notes, there.rank_error) == (here.notes, 0.0)
+
+
+def test_columns_of_many_values_miss_their_ranks_by_no_more_than_is_said(folder, monkeypatch):
+    """What is no rank, mean, deviation, extreme, level, count or hash, is that of one machine."""
+    rng, points = np.random.default_rng(0), 50
+    for number, n_rows in enumerate([900, 1, 2100]):
+        lines = [f"{x},{y:.6f},{'ab'[int(y > 0)]}" for x, y in zip(range(n_rows), rng.normal(size=n_rows), strict=True)]
+        lines[0] = ",,a"  # missing together
+        (folder / f"part-{number}.csv").write_text("\n".join(["x,y,kind", *lines]) + "\n")
+    data, preprocess = {"target": "kind", "validation": 0}, {"encoding": "piecewise_linear", "missing": "median"}
+    loaded = config_of(folder, data=data, preprocess=preprocess)
+    exact = prepare(loaded)
+    monkeypatch.setattr(column_sketch, "POINTS", points)
+    found = prepare(loaded, sketched_table(loaded, 3))
+    assert 0 < found.rank_error <= 0.5 / points + 1e-3
+    note = f"miss their rank by {found.rank_error:.2g} of the rows at most"
+    assert sum(note in text for text in found.notes) == 1
+    state, expected = found.preprocessor.state, exact.preprocessor.state
+    np.testing.assert_allclose(state["center"], expected["center"], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(state["scale"], expected["scale"], rtol=1e-12)
+    for column, other in zip(found.preprocessor.columns, exact.preprocessor.columns, strict=True):
+        assert column == replace(other, n_distinct=column.n_distinct)  # of which a sketch of so few points knows less
+    assert found.trained_rows == exact.trained_rows
+    whole = read_table("part-*.csv")
+    for index, name in enumerate(("x", "y")):
+        ordered = np.sort(whole.columns[name].values[~np.isnan(whole.columns[name].values)])
+        edges = state["edges"].reshape(2, -1)[index]
+        assert (edges[0], edges[-1]) == (ordered[0], ordered[-1])
+        below, upto = (np.searchsorted(ordered, state["fill"][index], side) for side in ("left", "right"))
+        error = found.rank_error * len(ordered)
+        assert below - error <= len(ordered) / 2 <= upto + error
+    outcome, _ = trained(on_shards(found, fresh_state(found), 1)[0])
+    assert outcome.model.record["rank_error"] == found.rank_error
+
+
+def test_numbers_are_sketched_where_a_column_of_them_does_not_fit_here_and_texts_would(penguins):
+    loaded = config_of(penguins, budget={"memory": "182MB"})  # of which 150 are the program's own
+    assert [must_sketch(loaded, n_rows) for n_rows in (600_000, 700_000)] == [False, True]
+    with pytest.raises(ConfigError, match=r"budget.memory: a column of texts of 1000000 rows, .* takes 40 MB here"):
+        must_sketch(loaded, 1_000_000)
+    for sections in (
+        {"data": {"weight": "year"}},
+        {"preprocess": {"encoding": {"name": "piecewise_linear", "edges": "target"}}},
+    ):
+        asked = config_of(penguins, budget={"memory": "182MB"}, **sections)
+        assert not must_sketch(asked, 600_000)
+        with pytest.raises(ConfigError, match=r"needs whole columns of numbers here: .* takes 34 MB; there are 32 MB"):
+            must_sketch(asked, 700_000)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import in_yaml
 from mlpcli.data.row_hashes import Hashes, cell_hashes, mixed
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
@@ -75,7 +76,9 @@ def is_backwards(train: Column, held_out: Column) -> bool:
 
 
 def notes_on_age(settled: TrainingTable, train: Rows, name: str, table: Table, rows: Rows) -> list[str]:
-    """Dates by which the rows of a file, of the part `name`, are older than the training rows."""
+    """Dates that were not sketched by which rows of a file, of the part `name`, are older than the training rows."""
+    if isinstance(settled.table.columns, DistantColumns) and settled.table.columns.is_sketched:
+        return []
     return [
         f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores say nothing "
         "of later rows. Exchange the files, or hold the last rows out: "

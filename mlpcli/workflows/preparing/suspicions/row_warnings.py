@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.reading.faults import in_yaml, quoted
 from mlpcli.data.schema.column import ColumnOptions, first_row_of
@@ -47,10 +48,13 @@ def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
 def poor_inputs(table: Table, features: Sequence[Feature], options: Mapping[str, ColumnOptions]) -> list[str]:
     """Input columns of a table as cast that tell a network next to nothing: ids, and texts that are nearly all rare.
 
-    Of columns whose role is in the `options` only those without any level of their own.
+    Of columns whose role is in the `options` only those without any level of their own, and no sketched numbers.
     """
     notes = []
+    is_sketched = isinstance(table.columns, DistantColumns) and table.columns.is_sketched
     for feature in features:
+        if is_sketched and feature.is_numeric:
+            continue
         name, column = feature.schema.name, table.columns[feature.schema.name]
         is_asked = name in options and options[name].role is not None
         reason = "" if is_asked else id_reason(column, feature.schema)
