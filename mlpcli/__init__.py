@@ -1,4 +1,4 @@
-"""mlp: train, use and judge multi-layer perceptrons from the command line.
+"""mlp: train, evaluate and apply multilayer perceptrons on tabular data from the command line.
 
 From Python, `mlpcli.load("weights.npz")` gives a model with `predict` and `predict_proba`, and `mlpcli.train(config,
 df)` trains one.

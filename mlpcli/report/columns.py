@@ -104,7 +104,7 @@ def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what
     )
     if len(answers) > max(lines) + 1:
         lead += f" {MOST_LINES} of {len(answers)} answers are drawn."
-    return Section("dependence", "How answers go with a column", blocks, lead)
+    return Section("dependence", "Partial dependence", blocks, lead)
 
 
 def _dependence_sentence(one: Dependence, answers: Sequence[str], lines: Sequence[int], what: str) -> str:

@@ -50,7 +50,7 @@ def slices_section(groups: Sequence[Group], metric: str, whole: float, higher_is
     table = Table(f"Groups by {metric}, the worst first", columns, rows, sentence, is_sortable=True)
     left_out = len(known) - len(rows)
     more: list[Block] = [Prose(f"{left_out} better groups are left out.", "faint")] if left_out else []
-    return Section("slices", "Where it is worse", [table, *more], lead)
+    return Section("slices", "Groups", [table, *more], lead)
 
 
 def _is_worse(one: Group, whole: float, higher_is_better: bool) -> bool:

@@ -291,4 +291,5 @@ def compared_section(model: Model, old: Model, sample: Sample, old_path: str, co
     table = Table("Old and new", heads, rows, sentence + "cannot tell them apart.")
     reasons = dict.fromkeys(one.reason for one in found if one.reason)
     blocks: list[Block] = [table, *(Prose(f"No verdict: {why}.", "faint") for why in reasons)]
-    return Section("compare", f"Beside {old_path}", blocks, "Both models on the same rows; differences are new - old.")
+    lead = "Both models on the same rows; differences are new - old."
+    return Section("compare", f"Compared with {old_path}", blocks, lead)
