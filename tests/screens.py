@@ -30,11 +30,11 @@ WIDTH = 80
 HEAD = """\
 <!-- Written by `python -m tests.screens > docs/screens.md`; a test compares it with the program. -->
 
-# Screens
+# Screens: the output of every verb
 
-What each verb shows in a terminal of 80 columns, on the samples in `data/`. Answers and what is said around them stand
-together here, as on a terminal. `test.csv` is every fifth bird, `train.csv` the others, `later.csv` the test rows with
-heavier birds on a new island. On a terminal a bar on the last line shows what is going on: bytes read, steps, rows.
+The output of each verb in a terminal of 80 columns, on the samples in `data/`. Standard output and standard error are
+shown together, as in a terminal. `test.csv` is every fifth bird, `train.csv` the others, and `later.csv` the test
+rows with heavier birds on a new island. In a terminal, a progress bar on the last line shows bytes read, steps or rows.
 """
 
 OLD = """\
@@ -58,32 +58,32 @@ training: {epochs: 4, early_stopping: null}
 """
 
 SCREENS = (
-    ("A config for a table", "init train.csv --target species --recipe fast -o birds.yaml"),
-    ("All that can fail, without training", "check new.yaml"),
-    ("A training", "train new.yaml"),
-    ("One more, of an older config", "train old.yaml"),
-    ("Files of rows", "split train.csv --stratify species -o parts"),
-    ("A training for each fold", "cv new.yaml --folds 3"),
+    ("Write a config for a table", "init train.csv --target species --recipe fast -o birds.yaml"),
+    ("Check config and data without training", "check new.yaml"),
+    ("Train a model", "train new.yaml"),
+    ("Train another model", "train old.yaml"),
+    ("Split a table into files", "split train.csv --stratify species -o parts"),
+    ("Cross-validation", "cv new.yaml --folds 3"),
     ("Scores and gates", "eval runs/new/weights.npz test.csv --min accuracy=0.9 --max log_loss=0.001"),
     ("Scores of groups", "eval runs/new/weights.npz test.csv --by sex --quiet"),
-    ("Answers", "predict runs/new/weights.npz three.csv --proba --keep island"),
-    ("What each column is worth", "explain runs/new/weights.npz test.csv"),
-    ("What is wrong with a run", "doctor runs/old"),
-    ("Two models on the same rows", "compare runs/old/weights.npz runs/new/weights.npz test.csv"),
-    ("What a model file holds", "inspect runs/new/weights.npz"),
-    ("Where two models differ", "diff runs/old/weights.npz runs/new/weights.npz"),
-    ("Whether new rows look like the training rows", "check runs/new/weights.npz later.csv"),
-    ("The model as a program of its own", "export runs/new/weights.npz --to python -o birds.py"),
-    ("The runs of a folder", "runs runs"),
+    ("Predictions", "predict runs/new/weights.npz three.csv --proba --keep island"),
+    ("Feature importance", "explain runs/new/weights.npz test.csv"),
+    ("Diagnose a run", "doctor runs/old"),
+    ("Compare two models on the same rows", "compare runs/old/weights.npz runs/new/weights.npz test.csv"),
+    ("Inspect a model file", "inspect runs/new/weights.npz"),
+    ("Differences between two models", "diff runs/old/weights.npz runs/new/weights.npz"),
+    ("Drift of new rows", "check runs/new/weights.npz later.csv"),
+    ("Export a model as a program", "export runs/new/weights.npz --to python -o birds.py"),
+    ("List the runs of a folder", "runs runs"),
     ("Learning curves", "plot runs/new runs/old"),
-    ("The help of a verb", "help runs"),
-    ("A page of HTML on a run", "report runs/new test.csv -o report.html"),
-    ("Values to choose", "search search.yaml --quiet"),
-    ("A schema for editors", "schema -o mlp.schema.json"),
-    ("The same bytes again", "repro runs/new/weights.npz --quiet"),
-    ("As Markdown, for a pull request", "compare runs/old/weights.npz runs/new/weights.npz test.csv --markdown"),
-    ("Wrong names", "train new.yaml --set training.optimizer.learning_rat=0.1"),
-    ("Columns that are missing", "predict runs/new/weights.npz digits.csv"),
+    ("Help of a verb", "help runs"),
+    ("HTML report on a run", "report runs/new test.csv -o report.html"),
+    ("Hyperparameter search", "search search.yaml --quiet"),
+    ("JSON Schema for editors", "schema -o mlp.schema.json"),
+    ("Reproduce a model", "repro runs/new/weights.npz --quiet"),
+    ("Markdown for a pull request", "compare runs/old/weights.npz runs/new/weights.npz test.csv --markdown"),
+    ("A wrong name", "train new.yaml --set training.optimizer.learning_rat=0.1"),
+    ("Missing columns", "predict runs/new/weights.npz digits.csv"),
 )
 
 
