@@ -27,11 +27,11 @@ def main(words: Sequence[str]) -> None:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if left_out:
-        print(f"left out, for the list in the folder does not name them: {', '.join(left_out)}")
+        print(f"skipped, because the list in the folder does not name them: {', '.join(left_out)}")
     if not asked.report:
         missing = [contestant.name for contestant in contestants if not contestant.is_installed]
         if missing:
-            print(f"left out, for they are not installed: {', '.join(missing)}")
+            print(f"skipped, because they are not installed: {', '.join(missing)}")
         anew = [one.name for one in contestants if one.is_installed and (is_ablation or one.name in asked.again)]
         ledger.forget(anew if asked.again else [], {split.name for split in splits})
         failures = _run(ledger, splits, [one for one in contestants if one.is_installed], asked.seeds)

@@ -89,7 +89,7 @@ def ablation(runs: Sequence[Run], whole: str, parts: Sequence[str]) -> str:
             ]
         )
     title = (
-        f"The error of `{whole}` when one thing is changed: above 0 it is better as it is.\n"
+        f"The error of `{whole}` when one thing is changed: above 0 the unchanged recipe is better.\n"
         f"Geometric mean over {_count(errors)}."
     )
     return "\n\n".join([title, markdown_table(header, rows), *_remarks(absent, left_out)])
@@ -136,7 +136,7 @@ def _present(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[str], list
 
 def _remarks(absent: Sequence[str], left_out: Sequence[str]) -> list[str]:
     """What is not in the averages, and why."""
-    remarks = {"Not measured": absent, "Not in the averages, for not all were measured there": left_out}
+    remarks = {"Not measured": absent, "Not in the averages, because not all contestants were measured there": left_out}
     return [f"{remark}: {', '.join(names)}." for remark, names in remarks.items() if names]
 
 
@@ -162,7 +162,8 @@ def _overall(runs: Sequence[Run], errors: Any, contestants: Sequence[str], again
                 f"{times[name]:.3g} x",
             ]
         )
-    header = ["", "average rank", "95%", "wins", f"error beside {against}", "worst", "better than it", "processor time"]
+    relative = (f"error relative to {against}", "worst", f"better than {against}")
+    header = ["", "average rank", "95%", "wins", *relative, "processor time"]
     return f"Over {_count(errors)}:\n\n{markdown_table(header, rows)}"
 
 
