@@ -15,7 +15,7 @@ def test_the_tables_name_the_first_first_and_say_what_is_not_there():
     assert tables.index("| b ") < tables.index("| a ")
     assert "-50.0%" in tables
     assert "Not measured: c." in tables
-    assert "not all were measured there: boats." in tables
+    assert "not all contestants were measured there: boats." in tables
 
 
 def test_a_part_that_helps_stands_above_one_that_does_harm():
