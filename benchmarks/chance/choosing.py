@@ -80,7 +80,7 @@ def run(quick: bool, only: str | None) -> list[Count]:
 
 def table(counts: Sequence[Count]) -> str:
     """A row for each setting."""
-    header = ["judged on", *(f"`{gate}` >= 0.5" for gate in GATES), "mean AUC", "mean bal. acc."]
+    header = ["gates checked on", *(f"`{gate}` >= 0.5" for gate in GATES), "mean AUC", "mean bal. acc."]
     rows = [
         [one["rows"], *(f"{one[gate]:.1%}" for gate in GATES), *(f"{one[f'mean {gate}']:.3f}" for gate in GATES)]
         for one in counts

@@ -34,7 +34,7 @@ RECIPES: tuple[RecipeName, ...] = ("strong", "fast", "textbook")
 MOST_EPOCHS = {"best": 4, "strong": 4, "fast": 8, "textbook": 8}
 CHANCE, PROMISED = 0.5, 0.025  # of intervals on each side
 METRICS = ("roc_auc", "balanced_accuracy")
-TEST, HELD_OUT = "test file", "held out rows"
+TEST, HELD_OUT = "test file", "held-out rows"
 FOLDS, ALL_ROWS = {"count": 4, "rows": "folds", "folds": 4}, {"count": 2, "rows": "all"}
 
 Count = dict[str, Any]

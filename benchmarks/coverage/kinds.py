@@ -148,14 +148,14 @@ def _exact_money(n_parts: int) -> Mapping[str, float]:
 
 NO_MEAN = {"mape": math.inf}  # of a truth whose density at 0 is not 0
 KINDS = {
-    "two classes": Kind("one row in three is of the second class", "classification", _two_classes(1.5, -1.0)),
-    "accurate": Kind("92 in 100 answers are right", "classification", _two_classes(12.0, 0.0, 0.2)),
-    "rare class": Kind("one row in twenty is of the second class", "classification", _two_classes(2.0, -4.2, 0.3)),
+    "two classes": Kind("one of three rows is of the second class", "classification", _two_classes(1.5, -1.0)),
+    "accurate": Kind("92 of 100 predictions are right", "classification", _two_classes(12.0, 0.0, 0.2)),
+    "rare class": Kind("one of twenty rows is of the second class", "classification", _two_classes(2.0, -4.2, 0.3)),
     "weighted": Kind(
         "two classes; lognormal weights that depend on the row", "classification", _two_classes(1.5, -1.0, 0.5, 0.7)
     ),
     "four classes": Kind(
-        "50, 30, 15 and 5 in 100 rows",
+        "50, 30, 15 and 5 of 100 rows",
         "classification",
         _several_classes(lambda n_parts: np.array([0.5, 0.3, 0.15, 0.05]), 2.0),
         lambda n_rows: 4,
@@ -167,9 +167,9 @@ KINDS = {
         lambda n_rows: min(n_rows // 6, 150) if n_rows < 10_000 else 40,
         _right_of_many(3.4),
     ),
-    "boolean columns": Kind("yes in 50, 20 and 10 in 100 rows", "multilabel", _booleans, lambda n_rows: 3),
+    "boolean columns": Kind("true in 50, 20 and 10 of 100 rows", "multilabel", _booleans, lambda n_rows: 3),
     "normal": Kind(
-        "normal errors; the truth passes 0",
+        "normal errors; the truth crosses 0",
         "regression",
         _numbers(lambda rng, shape: rng.normal(size=shape)),
         lambda n_rows: 1,
@@ -182,13 +182,13 @@ KINDS = {
         lambda n_rows: 1,
     ),
     "heavy tails": Kind(
-        "errors by Student's t of 3 degrees",
+        "Student's t errors with 3 degrees of freedom",
         "regression",
         _numbers(lambda rng, shape: rng.standard_t(3.0, size=shape)),
         lambda n_rows: 1,
         lambda n_parts: {"rmse": math.sqrt(3.25), "r2": 1.0 - 3.25 / 7.0, **NO_MEAN},
     ),
-    "money": Kind("lognormal amounts, relative errors", "regression", _money, lambda n_rows: 1, _exact_money),
+    "money": Kind("lognormal values, relative errors", "regression", _money, lambda n_rows: 1, _exact_money),
     "weighted numbers": Kind(
         "normal errors; lognormal weights that depend on the row",
         "regression",
