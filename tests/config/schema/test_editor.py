@@ -90,4 +90,4 @@ def test_keys_and_values_are_completed_with_what_they_mean(editor, text, label, 
 
 def test_a_key_is_explained_under_the_pointer(editor):
     session, rows, _ = editor
-    assert "Passes over the training rows." in session.hover(rows + "training:\n  epo|chs: 3\n")
+    assert "passes over the training rows." in session.hover(rows + "training:\n  epo|chs: 3\n")
