@@ -111,13 +111,16 @@ class ShardPool:
 
     def rebalance(self) -> None:
         """Move shards from crowded workers to those that came since; they are made there when they are next called."""
-        while True:
-            crowded = max(self._shards, key=lambda shard: self._load(shard.worker))
-            free = [name for name in self._workers() if name not in self._shunned]
-            least = min((self._load(name) for name in free), default=0)
-            if crowded.actor is None or self._load(crowded.worker) - least < 2:
+        free = [name for name in self._workers() if name not in self._shunned]
+        loads = {shard.worker: self._load(shard.worker) for shard in self._shards if shard.actor is not None}
+        loads |= {name: loads.get(name, 0) for name in free}
+        while free:
+            crowded, least = max(loads, key=lambda name: loads[name]), min(free, key=lambda name: loads[name])
+            if loads[crowded] - loads[least] < 2:
                 return
-            crowded.actor, crowded.made = None, []
+            shard = next(shard for shard in self._shards if shard.worker == crowded and shard.actor is not None)
+            shard.actor, shard.made = None, []
+            loads[crowded], loads[least] = loads[crowded] - 1, loads[least] + 1
 
     def _load(self, worker: str) -> int:
         """Objects on a worker."""

@@ -6,6 +6,7 @@ when it reports next. Nobody waits for anybody: what is lost with a worker is ne
 
 import queue
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from time import monotonic, sleep
 from typing import Any, Protocol
 from uuid import uuid4
@@ -74,7 +75,8 @@ def run_on_cluster(
     is_over = False
     try:
         while not must_stop():
-            while not is_over and len(running) < pool.n_threads():
+            n_threads = pool.n_threads()  # also behind the last task: a cluster that is gone is not waited for
+            while not is_over and len(running) < n_threads:
                 task = tasks.next()
                 if task is LATER:
                     break
@@ -118,24 +120,21 @@ def _hear(
             _set_flag(client, f"{topic}-{what['name']}")
         return
     task, future = running.pop(what)
-    if future.status == "finished":
-        try:
-            result = future.result(timeout=ANSWER_SECONDS)
-        except TimeoutError:  # it was lost with the worker that had it, and is made again
-            _again(heard, what, task, future, running)
-            return
-        except KilledWorker:
-            tasks.died(task, "the workers that ran it died, one after the other")
-            return
-        tasks.done(task, result)
-    elif future.status == "error":
-        error = future.exception(timeout=ANSWER_SECONDS)
-        if not isinstance(error, KilledWorker):
-            raise error
+    is_lost = future.status not in ("finished", "error")
+    try:
+        result = None if is_lost else future.result(timeout=ANSWER_SECONDS)
+    except KilledWorker:
         tasks.died(task, "the workers that ran it died, one after the other")
+        return
+    except (OSError, CancelledError):  # of the task itself, or it was lost with the worker or the scheduler that had it
+        if future.status == "error":
+            raise
+        is_lost = True
+    if not is_lost:
+        tasks.done(task, result)
     elif future.status == "cancelled" or client.status != "running":
         raise _gone()
-    else:
+    else:  # it is made again
         _again(heard, what, task, future, running)
 
 

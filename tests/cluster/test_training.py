@@ -11,7 +11,7 @@ pytest.importorskip("distributed", reason="the extra cluster is not installed")
 import numpy as np
 from distributed import LocalCluster
 
-from mlpcli.cluster import connection, pool, tasks
+from mlpcli.cluster import connection, pool
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows.sharded.rounds import RoundTrainer
 from tests.program import DATA, done, mlp, write_config
@@ -91,11 +91,15 @@ def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on
     config, cluster, monkeypatch
 ):
     done("train", config, "-o", "here")
-    monkeypatch.setattr(tasks, "ANSWER_SECONDS", 5.0)
-    monkeypatch.setattr(pool, "ANSWER_SECONDS", 5.0)
     own = LocalCluster(n_workers=1, **LOCAL)
     with monkeypatch.context() as patched:
-        killing(patched, lambda shards: own.close(), at_step=6)  # in the second epoch
+
+        def leave(shards):
+            # From here on only: a scheduler that is there may take longer on a busy machine.
+            patched.setattr(pool, "ANSWER_SECONDS", 5.0)
+            own.close()
+
+        killing(patched, leave, at_step=6)  # in the second epoch
         ended = mlp("train", config, "-o", "there", "--local-steps", 1, "--cluster", own.scheduler_address)
     assert ended.code == 3
     last = ended.stderr.splitlines()[-1]
@@ -151,6 +155,22 @@ def test_a_shard_moves_to_a_worker_that_comes_later():
         shards.rebalance()
         assert shards.call("count", lambda shard: (10 * shard,)) == [2, 1]
         assert len(set(shards.workers)) == 2
+
+
+def test_shards_are_spread_at_once_over_all_workers_that_have_come(monkeypatch):
+    shards = pool.ShardPool(None, list, lambda shard: ([shard],), 7)
+    monkeypatch.setattr(shards, "_workers", lambda: dict.fromkeys("abcd", 1))
+    for shard in shards._shards:
+        shard.actor, shard.worker = object(), "a"
+    shards._shunned.add("d")
+    shards.rebalance()
+    assert [shards._load(name) for name in "abcd"] == [3, 0, 0, 0]
+    for shard in shards._shards:  # as when each is called next
+        if shard.actor is None:
+            shard.actor, shard.worker = object(), shards._emptiest()
+    assert [shards._load(name) for name in "abcd"] == [3, 2, 2, 0]
+    shards.rebalance()
+    assert all(shard.actor for shard in shards._shards)
 
 
 def test_local_steps_without_a_cluster_are_refused(config):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.table import row_dtype
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network
@@ -29,8 +30,9 @@ class ShardedInputs:
     def __init__(self, pool: "ShardPool", part: str, owner: NDArray[Any], n_in: int, dtype: "np.dtype[Any]") -> None:
         self.pool, self.part, self.shape, self.dtype = pool, part, (len(owner), n_in), dtype
         self.owner = owner
-        self.rows_of = [np.flatnonzero(owner == shard) for shard in range(pool.n_shards)]
-        self.local = np.empty(len(owner), np.int64)
+        kind = row_dtype(len(owner))
+        self.rows_of = [np.flatnonzero(owner == shard).astype(kind) for shard in range(pool.n_shards)]
+        self.local = np.empty(len(owner), kind)
         for rows in self.rows_of:
             self.local[rows] = np.arange(len(rows))
         self.local_steps = 1  # of a shard between two rounds

@@ -34,7 +34,7 @@ class PartRows:
 
     part: str
     owner: NDArray[Any]
-    local: NDArray[np.int64]
+    local: NDArray[Any]
 
 
 class RoundTrainer:
