@@ -240,7 +240,9 @@ def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, en
     fractions = np.array([work.done for work in steps])
     assert fractions.min() == 0
     assert fractions.max() < 30  # told before each step
-    assert (np.diff(fractions) < 0).sum() == 2  # an epoch begins again at 0
+    assert (fractions == 0).sum() >= 3  # every epoch begins at 0
+    # The compiled engine is asked for its steps from time to time: a busy machine may miss all of an epoch but its first.
+    assert (np.diff(fractions) < 0).sum() == 2 if engine == "numpy" else (np.diff(fractions) < 0).sum() <= 2
 
 
 @pytest.mark.parametrize(

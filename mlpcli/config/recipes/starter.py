@@ -51,7 +51,7 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     others = [name for name in RECIPES if name != recipe.name]
     lines = [
         *([data.modeline] if data.modeline else []),
-        f"# {data.facts.n_rows} rows. Train with: mlp train THIS_FILE. Show all defaults: mlp check THIS_FILE",
+        f"# {data.facts.n_rows} rows. Train: mlp train THIS_FILE. All defaults: mlp check THIS_FILE",
         f"# Recipe {recipe.name}; other recipes: {', '.join(others[:-1])} and {others[-1]}.",
         "data:",
         f"  train: {in_yaml(data.train)}",
