@@ -196,8 +196,10 @@ def tables(found: Mapping[str, Any]) -> list[str]:
         local.append([name, whole, *(f"{_with_speedup(by_n[str(n)], 'local')}" for n in WORKERS)])
     return [
         "Measured:\n\n" + markdown_table(header, measured),
-        "A step in synchronous rounds, and how many times one core it is:\n\n" + markdown_table(columns, rounds),
-        "With the local steps that the command takes by itself, and Adam:\n\n" + markdown_table(columns, local),
+        "Time of a step in synchronous rounds (in parentheses: speed relative to one core):\n\n"
+        + markdown_table(columns, rounds),
+        "Time of a step with the number of local steps that the command chooses, and Adam:\n\n"
+        + markdown_table(columns, local),
     ]
 
 
