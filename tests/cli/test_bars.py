@@ -241,7 +241,7 @@ def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, en
     assert fractions.min() == 0
     assert fractions.max() < 30  # told before each step
     assert (fractions == 0).sum() >= 3  # every epoch begins at 0
-    # The compiled engine is asked for its steps from time to time: a busy machine may miss all of an epoch but its first.
+    # The compiled engine is polled: a busy machine may miss all steps of an epoch but the first.
     assert (np.diff(fractions) < 0).sum() == 2 if engine == "numpy" else (np.diff(fractions) < 0).sum() <= 2
 
 
