@@ -21,6 +21,9 @@ from mlpcli.data.targets.target import NumberTarget, predicted_labels
 from mlpcli.model import Model
 
 DRAWN_ROWS = 200
+# Of a table of hundreds of columns some columns have what is rare in the same row: one row for each of their
+# rare cells would be a number of cells that grows with the square of the columns.
+RARE_CELLS, FEWEST_RARE = 500_000, 8
 # Probabilities nearer to each other, or to a threshold, than this are a tie: either label is right.
 TIE = 1e-4
 UNSEEN = "a level that training never saw"
@@ -55,7 +58,9 @@ def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0) -> list[Ro
         return {one.name: texts[rng.integers(len(texts))] for one, texts in zip(features, usual, strict=True)}
 
     rows: list[Row] = [drawn() for _ in range(n_rows)]
-    rows += [drawn() | {one.name: text} for one, texts in zip(features, rare, strict=True) for text in texts]
+    alone = [(one.name, text) for one, texts in zip(features, rare, strict=True) for text in texts]
+    n_rare = min(len(alone), max(FEWEST_RARE, RARE_CELLS // len(features)))
+    rows += [drawn() | dict(alone[number::n_rare]) for number in range(n_rare)]
     rows.append({one.name: texts[-1] for one, texts in zip(features, rare, strict=True)})
     return rows
 
@@ -96,7 +101,7 @@ def agreement(
     found = np.asarray(answer(rows), np.float64)
     distance = np.abs(found - truth)
     if isinstance(model.target, NumberTarget):
-        scales = np.repeat(model.target_scales, truth.shape[1] // len(model.target.names))
+        scales = np.repeat(_spreads(model, model.target), truth.shape[1] // len(model.target.names))
         return Agreement(len(rows), float(np.max(distance / np.maximum(np.abs(truth), scales), initial=0.0)), 0)
     is_clear = ~_is_tie(truth, model)
     own, theirs = (predicted_labels(model.target, each, model.threshold).values() for each in (truth, found))
@@ -104,6 +109,15 @@ def agreement(
         int(np.count_nonzero((one != other) & is_clear)) for (_, one), (_, other) in zip(own, theirs, strict=True)
     )
     return Agreement(len(rows), float(np.max(distance, initial=0.0)), n_labels)
+
+
+def _spreads(model: Model, target: NumberTarget) -> Values:
+    """What is one unit of each target (n_targets,), of numbers that a quantile transform makes their deviation."""
+    state = model.target_state
+    if "target_quantiles" not in state:
+        return model.target_scales
+    each = np.split(state["target_quantiles"], np.cumsum(target.n_quantiles)[:-1])
+    return np.asarray([np.std(knots) or 1.0 for knots in each])
 
 
 def _is_tie(answers: Values, model: Model) -> NDArray[np.bool_]:

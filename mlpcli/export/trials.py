@@ -29,6 +29,9 @@ from mlpcli.model import Model
 # The C compiler of this machine, "" for none.
 C_COMPILER = which("cc") or which("gcc") or which("clang") or ""
 
+# Between cells and behind rows of the C program: levels and labels may hold tabs and newlines.
+CELL_END, ROW_END = "\x1f", "\x1e"
+
 Values = NDArray[np.float64]
 # Probabilities, or numbers (n_rows, n_answers), for rows of texts.
 Answer = Callable[[Sequence[Row]], Values]
@@ -65,19 +68,21 @@ def run_c(
     def answer(rows: Sequence[Row]) -> Values:
         columns = typed_columns(rows, model, has_days=True)
         cells = zip(*columns.values(), strict=True)
-        lines = ("\t".join("" if cell is None else str(cell) for cell in row) for row in cells)
+        lines = (CELL_END.join("" if cell is None else str(cell) for cell in row) for row in cells)
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / f"{file}.c").write_text(source, "utf-8")
             (place / f"{file}.h").write_text(header, "utf-8")
-            options = ["-std=c99", "-O2", f"-D{name.upper()}_MAIN", *flags, f"{file}.c", "-o", "it", "-lm"]
+            ends = {"MAIN": 1, "CELL_END": ord(CELL_END), "ROW_END": ord(ROW_END)}
+            defined = [f"-D{name.upper()}_{key}={value}" for key, value in ends.items()]
+            options = ["-std=c99", "-O2", *defined, *flags, f"{file}.c", "-o", "it", "-lm"]
             made = subprocess.run([C_COMPILER, *options], cwd=place, capture_output=True)
             if made.returncode:
                 raise GateMissed(f"the exported source does not compile: {made.stderr.decode()}")
-            ended = subprocess.run([place / "it"], input="\n".join([*lines, ""]).encode(), capture_output=True)
+            ended = subprocess.run([place / "it"], input=ROW_END.join([*lines, ""]).encode(), capture_output=True)
         if ended.returncode:
             raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode()}")
-        answers = (line.split("\t")[n_labels:] for line in ended.stdout.decode().splitlines())
+        answers = (line.split(CELL_END)[n_labels:] for line in ended.stdout.decode().split(ROW_END)[:-1])
         return np.asarray([[*map(float, each)] for each in answers])
 
     return answer

@@ -111,6 +111,13 @@ def test_names_labels_and_levels_stay_texts_in_the_source(tmp_path):
     subprocess.run(strict, cwd=tmp_path, check=True)
 
 
+def test_levels_and_labels_may_hold_what_parts_cells_and_rows(tmp_path):
+    rows = [["abc"[value % 3] + "\t\nz"[value % 2 :], value, "ab"[value > 9] + "\t\nz"] for value in range(20)]
+    table = write_csv(tmp_path / "t.csv", ["NAN", "true", "y"], rows)
+    weights = train(tmp_path, {"train": str(table), "target": "y"})
+    assert "no label does" in done("export", weights, "--to", "c", "-o", tmp_path / "it.c").stdout
+
+
 def test_names_of_fields_are_names_of_c_each_of_its_own():
     assert identifiers(["a b", "a-b", "int", "2x", "Größe", "東", "", "x"]) == [
         *("a_b", "a_b_2", "c_int", "c_2x", "Groe", "column", "column_2", "x")
@@ -130,6 +137,19 @@ def test_a_row_that_cannot_be_answered_is_told(loaded, tmp_path):
     answers = ended.stdout.decode().splitlines()
     assert answers[:2] == ["?", "?"]
     assert answers[2].split("\t")[0] in ("low", "middle", "high")
+
+
+def test_the_program_refuses_a_line_that_is_no_row(loaded, tmp_path):
+    for name, text in zip(("model.c", "model.h"), c_source(describe(loaded["plain"]), "model", "model"), strict=True):
+        (tmp_path / name).write_text(text, "utf-8")
+    subprocess.run([C_COMPILER, "-std=c99", "-DMODEL_MAIN", "model.c", "-o", "it", "-lm"], cwd=tmp_path, check=True)
+    whole = "\t" * 7
+    for line in (f"NA{whole}", f"1x{whole}", "\t" * 6, "\t" * 8, f"1{whole}{'x' * 70_000}"):
+        ended = subprocess.run([tmp_path / "it"], input=f"{whole}\n{line}\n".encode(), capture_output=True)
+        assert ended.returncode == 2
+        assert ended.stdout.count(b"\n") == 1
+        assert ended.stderr.startswith(b"line 2: ")
+    assert subprocess.run([tmp_path / "it"], input=f"1{whole}\r\n".encode()).returncode == 0
 
 
 def test_the_file_ends_in_c(models, tmp_path):

@@ -168,6 +168,28 @@ def test_the_rows_that_are_tried_have_what_training_never_saw(models):
     assert {"01.01.1900", "01.01.2100", "29.02.2000"} <= dates
 
 
+def test_wide_tables_are_tried_on_all_that_is_rare_in_a_bounded_number_of_rows(models, monkeypatch):
+    model = load_model(str(models["plain"]))
+    alone = tried_rows(model)
+    monkeypatch.setattr(agreements, "RARE_CELLS", 1)
+    rows = tried_rows(model)
+    assert len(rows) == agreements.DRAWN_ROWS + agreements.FEWEST_RARE + 1 < len(alone)
+    for name in rows[0]:
+        assert {row[name] for row in alone[agreements.DRAWN_ROWS :]} >= {row[name] for row in rows[-9:]}
+    _, counts = model.answers(model.read(table_of(rows, model)))
+    assert set(counts.n_missing) == {one.name for one in model.preprocessor.columns}
+    assert {"city", "pair", "code"} <= set(counts.n_unseen)
+
+
+def test_numbers_of_a_quantile_transform_are_held_against_their_spread(loaded):
+    model = loaded["quantile target"]
+    rows = tried_rows(model)
+    answers = model.answers(model.read(table_of(rows, model)))[0]
+    quantiles = model.target_state["target_quantiles"]
+    moved = agreement(model, rows, lambda _: answers + 1e-3 * np.std(quantiles))
+    assert moved.difference <= 1.001e-3
+
+
 def test_a_model_that_answers_otherwise_is_not_written(models, tmp_path, monkeypatch):
     monkeypatch.setattr(workflow, "agreement", lambda *_: Agreement(7, 0.5, 3))
     ended = mlp("export", models["plain"], "--to", "json", "-o", tmp_path / "it.json")

@@ -5,9 +5,12 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+# Of C99, of C23, and the macros that the headers define.
 _KEYWORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int long register
 restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+alignas alignof bool constexpr false nullptr static_assert thread_local true typeof typeof_unqual
+NAN NULL INFINITY EOF BUFSIZ FILENAME_MAX RAND_MAX stdin stdout stderr errno
 """
 KEYWORDS = frozenset(_KEYWORDS.split())
 PER_LINE = 8
@@ -22,14 +25,14 @@ def identifier(name: str) -> str:
 
 def identifiers(names: Iterable[str]) -> list[str]:
     """The same of several names, each of them another."""
-    free: list[str] = []
+    own_names: dict[str, None] = {}
     for name in map(identifier, names):
         number, own = 1, name
-        while own in free:
+        while own in own_names:
             number += 1
             own = f"{name}_{number}"
-        free.append(own)
-    return free
+        own_names[own] = None
+    return list(own_names)
 
 
 def remark(text: str) -> str:

@@ -13,6 +13,7 @@ from mlpcli.export.c.cells import cells_into_inputs
 from mlpcli.export.c.fixed import FixedNetworks
 from mlpcli.export.c.names import array, declared, identifiers, remark, strings
 from mlpcli.export.c.network import Networks
+from mlpcli.export.c.program import main_source
 from mlpcli.export.c.runtime import needed
 from mlpcli.export.description import Plain
 
@@ -37,43 +38,6 @@ extern const char *const {name}_names[{n_answers}];
 int {name}_answer(const {name}_row *row, double answers[{n_answers}]);
 {functions}
 #endif
-"""
-MAIN = """
-#ifdef {macro}
-#include <stdio.h>
-#include <stdlib.h>
-
-/* Answers lines of cells between tabs, in the order of the row; an empty cell is missing. */
-int main(void)
-{{
-    static char line[1 << 16];
-    while (fgets(line, sizeof line, stdin)) {{
-        char *cell = line;
-        {name}_row row;
-        double answers[{n_answers}];
-        int i;
-        line[strcspn(line, "\\n")] = 0;
-{reading}
-        if ({name}_answer(&row, answers)) {{
-            puts("?");
-            continue;
-        }}
-{printing}
-        for (i = 0; i < {n_answers}; i++)
-            printf("%s%.17g", i ? "\\t" : "", answers[i]);
-        putchar('\\n');
-    }}
-    return 0;
-}}
-#endif
-"""
-TAKE = """\
-        if (!cell)
-            return 2;
-        {field} = {value};
-        cell = strchr(cell, '\\t');
-        if (cell)
-            *cell++ = 0;\
 """
 
 
@@ -102,7 +66,7 @@ def c_source(model: Plain, name: str, file: str, usual: NDArray[np.float64] | No
         _label_arrays(target, name, ""),
         "\n",
         own,
-        _main(model, name, fields),
+        main_source(model, name, fields),
     ]
     header = HEADER.format(
         guard=f"{name.upper()}_H",
@@ -266,22 +230,3 @@ def _labelling(target: Mapping[str, Any], name: str) -> tuple[str, str]:
             f"        if ({better})\n            best = i;\n    return best;\n}}\n"
         )
     return body, f"\n/* The number of the answered class in {name}_labels. */\n{head};\n"
-
-
-def _main(model: Plain, name: str, fields: Sequence[str]) -> str:
-    """A program around the model, which is compiled where its macro is defined."""
-    target = model["target"]
-    takes = []
-    for column, field in zip(model["columns"], fields, strict=True):
-        value = "*cell && *cell != '\\t' ? strtod(cell, 0) : NAN" if column["role"] in ("number", "date") else "cell"
-        takes.append(TAKE.format(field=f"row.{field}", value=value))
-    printing = ""
-    if target["kind"] == "classes":
-        printing = f'        printf("%s\\t", {name}_labels[{name}_label(answers)]);'
-    if target["kind"] == "booleans":
-        printing = (
-            f"        for (i = 0; i < {len(target['answers'])}; i++)\n"
-            f'            printf("%s\\t", {name}_labels[i][{name}_label(answers, i)]);'
-        )
-    n, macro = len(target["answers"]), f"{name.upper()}_MAIN"
-    return MAIN.format(macro=macro, name=name, n_answers=n, reading="\n".join(takes), printing=printing)

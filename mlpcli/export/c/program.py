@@ -1,0 +1,113 @@
+"""A program around a model in C: a filter that answers lines of cells, compiled where its macro is defined."""
+
+from collections.abc import Sequence
+
+from mlpcli.export.description import Plain
+
+MAIN = """
+#ifdef {macro}_MAIN
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifndef {macro}_CELL_END
+#define {macro}_CELL_END '\\t'
+#endif
+#ifndef {macro}_ROW_END
+#define {macro}_ROW_END '\\n'
+#endif
+
+static char line[{size}], *rest;
+static int is_wrong;
+
+/* A row of the input into `line`; 0 where there is none, -1 where it is too long. */
+static int read_row(void)
+{{
+    int c;
+    size_t n = 0;
+    while ((c = getchar()) != EOF && c != {macro}_ROW_END) {{
+        if (n == sizeof line - 1)
+            return -1;
+        line[n++] = (char)c;
+    }}
+    line[n] = 0;
+    if (n && line[n - 1] == '\\r')
+        line[n - 1] = 0;
+    return n || c != EOF;
+}}
+
+/* The next cell of the row. */
+static const char *text_cell(void)
+{{
+    char *cell = rest;
+    if (!cell) {{
+        is_wrong = 1;
+        return "";
+    }}
+    rest = strchr(cell, {macro}_CELL_END);
+    if (rest)
+        *rest++ = 0;
+    return cell;
+}}
+{number}
+/* Answers lines of cells between tabs, in the order of the row; an empty cell is missing. */
+int main(void)
+{{
+    {name}_row row;
+    double answers[{n_answers}];
+    long n_rows = 0;
+    int found, i;
+    while ((found = read_row()) != 0) {{
+        n_rows++;
+        rest = line;
+{reading}
+        if (found < 0 || is_wrong || rest) {{
+            fprintf(stderr, "line %ld: too long, another number of cells, or a text among numbers\\n", n_rows);
+            return 2;
+        }}
+        if ({name}_answer(&row, answers)) {{
+            printf("?%c", {macro}_ROW_END);
+            continue;
+        }}
+{printing}
+        for (i = 0; i < {n_answers}; i++)
+            printf("%.17g%c", answers[i], i < {n_answers} - 1 ? {macro}_CELL_END : {macro}_ROW_END);
+    }}
+    return 0;
+}}
+#endif
+"""
+NUMBER = """
+/* The same as a number, or NAN where it is missing. */
+static double number_cell(void)
+{
+    const char *cell = text_cell();
+    char *end;
+    const double value = strtod(cell, &end);
+    is_wrong |= *end != 0;
+    return *cell ? value : NAN;
+}
+"""
+# Of a line, for each of its cells.
+MOST_BYTES, MOST_BYTES_PER_CELL = 1 << 16, 64
+
+
+def main_source(model: Plain, name: str, fields: Sequence[str]) -> str:
+    """The program, of a model `name` whose row has these fields."""
+    target, macro, n = model["target"], name.upper(), len(model["target"]["answers"])
+    has_number = [column["role"] in ("number", "date") for column in model["columns"]]
+    reading = "\n".join(
+        f"        row.{field} = {'number_cell' if is_number else 'text_cell'}();"
+        for field, is_number in zip(fields, has_number, strict=True)
+    )
+    printing = ""
+    if target["kind"] == "classes":
+        printing = f'        printf("%s%c", {name}_labels[{name}_label(answers)], {macro}_CELL_END);'
+    if target["kind"] == "booleans":
+        printing = (
+            f"        for (i = 0; i < {n}; i++)\n"
+            f'            printf("%s%c", {name}_labels[i][{name}_label(answers, i)], {macro}_CELL_END);'
+        )
+    return MAIN.format(
+        macro=macro, name=name, n_answers=n, reading=reading, printing=printing,
+        size=max(MOST_BYTES, MOST_BYTES_PER_CELL * len(fields)), number=NUMBER if any(has_number) else "",
+    )  # fmt: skip
