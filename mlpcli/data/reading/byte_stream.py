@@ -39,8 +39,8 @@ class ByteStream:
 
     def read(self, size: int) -> bytes:
         """Give `size` bytes, fewer only at the end of the input."""
-        parts, self._head = [self._head[:size]], self._head[size:]
-        n_left = size - len(parts[0])
+        parts, self._head = [self._head[:size]] * bool(self._head), self._head[size:]
+        n_left = size - sum(map(len, parts))
         while n_left:
             try:
                 part = self._raw.read(n_left)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.reading.csv import encoding, records, sniff
+from mlpcli.data.reading.csv import encoding, reader, records, sniff
 from mlpcli.data.reading.read import map_tables, read_table
 from mlpcli.data.reading.sources import sha256_of
 from mlpcli.data.schema.column import ColumnSchema, cast_table
@@ -94,6 +94,26 @@ def test_truth_values_come_as_their_text_wherever_they_first_occur(write):
     table = read_table(write("a,b\n" + ",1\n" * 200 + "TRUE,1\nFalse,true\n"))
     assert cells(table)["a"][-2:] == ["TRUE", "False"]
     assert cells(table)["b"][-3:] == ["1", "1", "true"]
+
+
+TEXTS = ["", "NA", "x", "1", "01", "-07", "1.0", "True", "FALSE", "é", " b ", "9" * 20, "1e5", '"a,b"', "inf", "1-02"]
+
+
+@given(
+    cells=st.lists(st.tuples(*[st.sampled_from(TEXTS)] * 2), min_size=1, max_size=40).map(
+        lambda rows: "".join(f"{one},{other}\n" for one, other in rows)
+    ),
+    size=st.sampled_from([8, 64]),
+)
+def test_texts_are_the_same_however_pandas_holds_them(cells, size):
+    found = []
+    for infers_texts in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reader, "INFERS_TEXTS", infers_texts)
+            in_batches_of(size, patch)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"a,b\n{cells}".encode())))
+            found.append({name: cells_of(column) for name, column in read_table("-").columns.items()})
+    assert found[0] == found[1]
 
 
 def test_a_column_whose_first_word_comes_late_is_text_throughout(write):

@@ -73,7 +73,7 @@ class TextBlocks:
         self._digest = digest
         self._is_given = encoding is not None
         self._is_ascii = self._is_first = True
-        self._n_lines = 0
+        self.n_lines = 0  # that were given
         self._held_return = self._word = b""  # what ends the block before
         self._set_encoding("utf-8" if encoding is None else _known_encoding(encoding))
 
@@ -92,8 +92,8 @@ class TextBlocks:
             self._is_first = False
             text = self._with_plain_line_ends(text, is_last)
             if b"\0" in text:
-                raise fault(self.name, self._n_lines + 1 + text.count(b"\n", 0, text.index(b"\0")), NUL_BYTE)
-            self._n_lines += count_sign(text, NEWLINE)
+                raise fault(self.name, self.n_lines + 1 + text.count(b"\n", 0, text.index(b"\0")), NUL_BYTE)
+            self.n_lines += count_sign(text, NEWLINE)
             if text:
                 return text
         return b""
@@ -154,7 +154,7 @@ class TextBlocks:
     def _line(self, before: bytes) -> int:
         """The line of what follows `before` in the block that is being read."""
         text = self._held_return + before
-        return self._n_lines + 1 + text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
+        return self.n_lines + 1 + text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
 
     def _with_plain_line_ends(self, text: bytes, is_last: bool) -> bytes:
         """The block with newlines only; a carriage return at its end waits for what follows."""

@@ -10,6 +10,7 @@ The first line holds names, unless it looks like the rows below it. "Figures" ar
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from itertools import islice, zip_longest
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv.rows import checked_names, without_mark
@@ -21,7 +22,7 @@ FIGURE = re.compile(r"[+-]?(?:[\d.][\d.,:/TZ eE+-]*|inf|infinity)", re.IGNORECAS
 def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> bool:
     """Whether a first line holds names (the rule stands at the top of this file); `rows` are the lines below."""
     # A header may come again where files were joined, which is an error of its own.
-    rows = [row for row in rows if [without_mark(cell) for cell in row] != list(first)] or rows
+    rows = [row for row in rows if len(row) != len(first) or any(map(_differ, row, first))] or rows
     over_figures = cells_over_figures(first, rows, missing)
     if any(not is_figure(cell) for cell in over_figures):
         return True
@@ -33,6 +34,10 @@ def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]], missi
     return bool(filled) and len(set(filled)) == len(filled) and not recurs
 
 
+def _differ(cell: str, name: str) -> bool:
+    return without_mark(cell) != name
+
+
 def is_figure(cell: str) -> bool:
     """Whether a cell is a number, a date or a time."""
     return FIGURE.fullmatch(cell) is not None
@@ -41,10 +46,9 @@ def is_figure(cell: str) -> bool:
 def cells_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> list[str]:
     """The cells of a first line that stand over nothing but figures."""
     empty = {"", *missing}
-    columns = (
-        [row[place] for row in rows if place < len(row) and row[place] not in empty] for place in range(len(first))
-    )
-    figures = [bool(column) and all(map(is_figure, column)) for column in columns]
+    columns = islice(zip_longest(first, *rows, fillvalue=""), len(first))
+    below = ({*column[1:]} - empty for column in columns)
+    figures = [bool(cells) and ("".join(cells).isdecimal() or all(map(is_figure, cells))) for cells in below]
     return [cell for cell, are_figures in zip(first, figures, strict=True) if are_figures and cell not in empty]
 
 

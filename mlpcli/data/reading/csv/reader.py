@@ -18,7 +18,7 @@ from mlpcli.data.reading.csv.thousands import PointThousands
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
 from mlpcli.data.schema.cells import missing_mask, parse_numbers
-from mlpcli.data.schema.spelling import FIRST_CODE, NumberFormat, is_code
+from mlpcli.data.schema.spelling import FIRST_CODE, LONGEST_NUMBER, NumberFormat, is_code
 from mlpcli.data.table import (
     CategoricalColumn,
     Column,
@@ -34,6 +34,8 @@ from mlpcli.errors import DataError
 # Before 3.1 pandas' default converter is off by a last digit now and then.
 IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
+# Texts that pandas finds by itself are Arrow's where it has that: of half of the time of objects.
+INFERS_TEXTS = getattr(pd.Series(["text"]).dtype, "storage", "") == "pyarrow"
 # Distinct cells of the first hundred rows of a column of labels, at most.
 MOST_LABELS = 80
 # Of so many columns pandas hands out one by one slower than all together.
@@ -76,6 +78,8 @@ class CsvReader:
             place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._are_texts(cells)
         }
 
+        # Those of which pandas makes something else in a batch, unless it is told not to.
+        self._objects: frozenset[int] = frozenset()
         # Of so many distinct numbers none are labels, and texts take longer to read.
         self._amounts = {
             place for place, cells in enumerate(zip(*self._dialect.sample, strict=False)) if len({*cells}) > MOST_LABELS
@@ -131,52 +135,45 @@ class CsvReader:
         ]
 
     def _are_texts(self, cells: Sequence[str]) -> bool:
-        missing = set(self._asked.missing)
-        filled = [cell for cell in cells if cell not in missing]
+        filled = list({*cells}.difference(self._asked.missing))
+        if (joined := "".join(filled)).isdecimal() and joined.isascii():  # numbers
+            return any(is_code(cell) for cell in filled if len(cell) > LONGEST_NUMBER or cell[:1] == "0" != cell)
         return bool(parse_numbers(filled, self._number)[1].any()) or any(map(is_code, filled))
 
     def _table(self, rows: RowBatches, batch: TextBatch, request: Request) -> Table:
         wanted = [place for place, name in enumerate(self.names) if request.wants(name)]
         texts = {place for place in wanted if place in self._texts or request.wants_as_written(self.names[place])}
         # Without any wanted column one is read all the same: rows are counted by it.
-        cells, n_rows = self._parsed(batch, wanted or [0], texts)
-        if not batch.is_proved and (wanted or [0])[-1] == len(self.names) - 1:
-            last = cells[len(self.names) - 1]
-            if last.dtype.kind not in "iu" and pd.isna(last).any():
-                rows.check(batch)
-        if n_rows != batch.n_rows:
-            raise DataError(f"{self.name}: {batch.n_rows} rows, of which only {n_rows} can be read.")
-        found = {place for place in wanted if place not in texts and cells[place].dtype.kind not in "iuf"}
-        found |= self._codes(batch, {place: cells[place] for place in wanted if place not in texts | found})
-        if found:
-            cells |= self._parsed(batch, sorted(found), found)[0]
-            self._texts |= found
-        columns: dict[str, Column] = {}
-        for place in wanted:
-            name, is_text = self.names[place], place in texts or place in found
-            columns[name] = _categorical(cells[place]) if is_text else NumericColumn(cells[place])
+        found = self._parsed(batch, wanted or [0], texts)
+        last = found.get(len(self.names) - 1)
+        if not batch.is_proved and last is not None and _has_missing(last):
+            rows.check(batch)
+        numbers = {place: one.values for place, one in found.items() if isinstance(one, NumericColumn)}
+        new = {place for place, values in numbers.items() if values.dtype.kind not in "iuf"}
+        new |= self._codes(batch, {place: values for place, values in numbers.items() if place not in new})
+        if new:
+            found |= self._parsed(batch, sorted(new), new)
+            self._texts |= new
+        columns = {self.names[place]: found[place] for place in wanted}
         spelled = {
             place: column
             for place in wanted
             if self.names[place] in request.spelled and place not in self._amounts
-            if isinstance(column := columns[self.names[place]], NumericColumn)
+            if isinstance(column := found[place], NumericColumn)
         }
         if self._thousands is not None:
-            self._look_for_thousands(batch, columns)
+            self._look_for_thousands(batch, found)
         return Table(
             columns, batch.n_rows, self.name, self.names, self.format, partial(self._place, rows, batch),
             notes=() if self._finds_codes else tuple(self.notes), first_row=batch.first_row,
             spellings=self._spellings(batch, spelled),
         )  # fmt: skip
 
-    def _look_for_thousands(self, batch: TextBatch, columns: dict[str, Column]) -> None:
+    def _look_for_thousands(self, batch: TextBatch, columns: dict[int, Column]) -> None:
         assert self._thousands is not None
-        places = {place: columns[name] for place, name in enumerate(self.names) if name in columns}
-        doubtful = [place for place, column in places.items() if self._thousands.needs_texts(place, column)]
-        if doubtful:
-            cells = self._parsed(batch, doubtful, doubtful)[0]
-            places |= {place: _categorical(cells[place]) for place in doubtful}
-        for place, column in places.items():
+        doubtful = [place for place, column in columns.items() if self._thousands.needs_texts(place, column)]
+        texts = self._parsed(batch, doubtful, doubtful) if doubtful else {}
+        for place, column in (columns | texts).items():
             self._thousands.take_in(place, column, batch.first_row)
 
     def _spellings(self, batch: TextBatch, columns: dict[int, NumericColumn]) -> dict[str, tuple[str, ...]]:
@@ -184,10 +181,11 @@ class CsvReader:
         whole = {} if b"+" in batch.text else {p: one for p, one in columns.items() if one.values.dtype.kind in "iu"}
         found = {self.names[place]: tuple(map(str, pd.unique(one.values).tolist())) for place, one in whole.items()}
         others = sorted(columns.keys() - whole.keys())
-        for place, cells in (self._parsed(batch, others, others)[0] if others else {}).items():
-            levels = _categorical(cells).levels
-            is_missing = missing_mask(levels, frozenset(self._markers)).tolist()
-            found[self.names[place]] = tuple(text for text, gone in zip(levels, is_missing, strict=True) if not gone)
+        for place, column in (self._parsed(batch, others, others) if others else {}).items():
+            assert isinstance(column, CategoricalColumn)
+            is_missing = missing_mask(column.levels, frozenset(self._markers)).tolist()
+            levels = zip(column.levels, is_missing, strict=True)
+            found[self.names[place]] = tuple(text for text, gone in levels if not gone)
         return found
 
     def _codes(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
@@ -203,17 +201,33 @@ class CsvReader:
                 found.add(place)
         return found
 
-    def _parsed(
-        self, batch: TextBatch, places: Sequence[int], texts: Collection[int]
-    ) -> tuple[dict[int, NDArray[Any]], int]:
-        """The cells of some columns, those of texts as objects, and how many rows pandas found.
+    def _parsed(self, batch: TextBatch, places: Sequence[int], texts: Collection[int]) -> dict[int, Column]:
+        """Some columns; those not of `texts` have values of another kind than numbers where they are texts as well."""
+        objects = self._objects.intersection(texts) if INFERS_TEXTS else frozenset(texts)
+        frame = self._frame(batch, places, texts, objects)
+        matrix = frame.to_numpy() if not texts and len(places) > MANY_COLUMNS else None
+        if matrix is not None and matrix.dtype.kind in "if":
+            return dict(zip(places, map(NumericColumn, smallest_rows(matrix.T)), strict=True))
+        columns: dict[int, Column] = {}
+        for place, (_, series) in zip(places, frame.items(), strict=True):
+            if place not in texts:
+                columns[place] = NumericColumn(smallest(series.to_numpy()))
+            elif place in objects or isinstance(series.dtype, pd.StringDtype):
+                columns[place] = _categorical(series)
+        # Texts that all look like numbers or truth values in this batch.
+        if others := [place for place in places if place not in columns]:
+            self._objects |= {*others}
+            columns |= self._parsed(batch, others, others)
+        return columns
+
+    def _frame(
+        self, batch: TextBatch, places: Sequence[int], texts: Collection[int], objects: Collection[int]
+    ) -> pd.DataFrame:
+        """The cells of some columns, those of `objects` that are texts as they are written, whatever they look like.
 
         pandas drops no line and knows no marker but ours. It looks columns up quicker by place than by name.
         """
-        as_text = [place for place in places if place in texts]
-        markers: Any = self._markers
-        if as_text:
-            markers = {place: [""] if place in texts else self._markers for place in places}
+        markers: Any = {place: [""] if place in texts else self._markers for place in places}
         try:
             frame: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]  # of options that are not literals
                 io.BytesIO(batch.text),
@@ -222,8 +236,9 @@ class CsvReader:
                 names=range(len(self.names)),
                 usecols=list(places),  # also if these are all: so pandas lets a long row pass, which is for us to tell
                 index_col=False,
-                dtype=dict.fromkeys(as_text, object) or None,  # {} makes a frame column by column
-                na_values=markers,
+                dtype={place: object for place in places if place in objects}
+                or None,  # {} makes a frame column by column
+                na_values=markers if texts else self._markers,
                 keep_default_na=False,
                 skip_blank_lines=False,
                 skipinitialspace=self._dialect.delimiter != " " and b" " in batch.text,
@@ -234,23 +249,25 @@ class CsvReader:
             )
         except pd.errors.ParserError as error:
             raise DataError(f"{self.name}: cannot be read ({error}).") from error
-        matrix = frame.to_numpy() if not as_text and len(places) > MANY_COLUMNS else None
-        if matrix is not None and matrix.dtype.kind in "if":
-            return dict(zip(places, smallest_rows(matrix.T), strict=True)), len(frame)
-        cells = {place: series.to_numpy() for place, series in zip(places, _columns(frame), strict=True)}
-        return {place: smallest(values) for place, values in cells.items()}, len(frame)
+        if len(frame) != batch.n_rows:
+            raise DataError(f"{self.name}: {batch.n_rows} rows, of which only {len(frame)} can be read.")
+        return frame
 
 
-def _columns(frame: pd.DataFrame) -> "Iterator[pd.Series[Any]]":
-    return (series for _, series in frame.items())
-
-
-def _categorical(cells: NDArray[Any]) -> CategoricalColumn:
+def _categorical(cells: "pd.Series[Any]") -> CategoricalColumn:
     """A column of texts (n_rows,), NaN where missing: without surrounding blanks, NFC."""
-    codes, distinct = pd.factorize(cells)
-    levels = [unicodedata.normalize("NFC", str(level).strip()) for level in distinct]
+    codes, distinct = pd.factorize(cells if isinstance(cells.dtype, pd.StringDtype) else cells.to_numpy())
+    levels = [str(level).strip() for level in distinct.tolist()]
+    if not "".join(levels).isascii():
+        levels = [unicodedata.normalize("NFC", level) for level in levels]
     column = CategoricalColumn(tuple(levels), codes.astype(code_dtype(len(levels))))
     return column if "" not in levels and len(set(levels)) == len(levels) else column.relabel(levels)
+
+
+def _has_missing(column: Column) -> bool:
+    if isinstance(column, CategoricalColumn):
+        return bool((column.codes < 0).any())
+    return column.values.dtype.kind not in "iu" and bool(pd.isna(column.values).any())
 
 
 def _is_number(text: str, format: NumberFormat) -> bool:

@@ -63,6 +63,7 @@ class RowBatches:
         self._size = size
         self._line = dialect.first_line
         self._waiting = dialect.rows
+        self._n_waiting = count_sign(dialect.rows, NEWLINE)  # lines
         self._is_incomplete = self._is_last = False
         self._blank_line = 0  # is a fault when a row follows
 
@@ -83,7 +84,7 @@ class RowBatches:
 
     def check(self, batch: TextBatch) -> None:
         """Raise the fault in a batch that is not proved, if it has one. Any thread may ask."""
-        if batch.is_proved or _count_fields(batch.text, self._dialect, is_hasty=False) is not None:
+        if batch.is_proved or _count_fields(batch.text, self._dialect) is not None:
             return
         for row in split_rows(batch.text, self._dialect.delimiter):
             line = batch.first_line + row.line
@@ -96,6 +97,7 @@ class RowBatches:
         data, read_fault = self._read()
         if self._is_last and read_fault is None and not data.endswith(b"\n"):
             data += b"\n"
+            self._n_waiting += 1
         lines = data[: data.rfind(b"\n") + 1]
         batch, end = self._checked(lines)
         self.n_rows += batch.n_rows
@@ -109,7 +111,9 @@ class RowBatches:
                 self.fault = fault(self._name, self._line, faults.LONG_LINE, n_megabytes=LONGEST_ROW)
         self.fault = self.fault or read_fault
         is_plain = not batch.is_proved  # of whole lines without quotes, each a row
-        self._line += batch.n_rows if is_plain else count_sign(data[:end], NEWLINE)
+        n_lines = batch.n_rows if is_plain else count_sign(data[:end], NEWLINE)
+        self._line += n_lines
+        self._n_waiting -= n_lines
         return batch
 
     def _read(self) -> tuple[bytes, DataError | None]:
@@ -118,11 +122,13 @@ class RowBatches:
         n_wanted = max(self._size - encoding.BLOCK_SIZE // 2, 1, self._is_incomplete * 2 * len(self._waiting))
         parts, n_read = [self._waiting], len(self._waiting)
         while not self._is_last and n_read < n_wanted:
+            n_before = self._text.n_lines
             try:
                 parts.append(self._text.read())
             except DataError as error:
                 self._is_last = True
                 return b"".join(parts), error
+            self._n_waiting += self._text.n_lines - n_before
             n_read += len(parts[-1])
             self._is_last = not parts[-1]
         return b"".join(parts), None
@@ -131,11 +137,19 @@ class RowBatches:
         """The rows of whole lines, and where they end."""
         mark = (self._dialect.comment or "").encode()
         has_comments = bool(mark) and (text.startswith(mark) or b"\n" + mark in text)
-        counted = None if has_comments or self._blank_line else _count_fields(text, self._dialect, self._is_hasty)
+        counted = None if has_comments or self._blank_line else self._counted(text)
         if counted is None:
             return self._checked_by_row(text)
         n_rows, end, is_proved = counted
         return TextBatch(text[:end], self.n_rows, n_rows, self._line, is_proved), end
+
+    def _counted(self, text: bytes) -> tuple[int, int, bool] | None:
+        """`_count_fields` of whole lines that wait, or what their separators say where that will do."""
+        n_rows, n_delimiters = self._n_waiting, self._n_waiting * (len(self._dialect.names) - 1)
+        is_simple = self._is_hasty and n_delimiters > 0 and b'"' not in text
+        if is_simple and count_sign(text, ord(self._dialect.delimiter)) == n_delimiters:
+            return n_rows, len(text), False
+        return _count_fields(text, self._dialect)
 
     def _checked_by_row(self, text: bytes) -> tuple[TextBatch, int]:
         """The rows before a fault, which is kept, or before an open quote."""
@@ -169,10 +183,16 @@ def _before_zeros(signs: NDArray[np.uint8], delimiter: int) -> NDArray[np.intp]:
         if delimiter >= ord("."):
             is_found |= some[:-2] == delimiter
         is_found &= some[1:-1] == ord("0")
-        is_found &= some[2:] - ord("0") < 10  # all other bytes are far above
+        is_found &= some[2:] >= ord("0")
         if is_found.any():
             found.append(np.flatnonzero(is_found) + start)
-    return np.concatenate(found) if found else np.zeros(0, np.intp)
+    if not found:
+        return np.zeros(0, np.intp)
+    before: NDArray[np.intp] = np.concatenate(found)
+    # Dates have 0 and a digit behind a hyphen, but a digit before that.
+    is_date: NDArray[np.bool_] = (signs[before] == ord("-")) & (before > 0) & (signs[before - 1] - ord("0") < 10)
+    is_digit: NDArray[np.bool_] = signs[before + 2] - ord("0") < 10  # all other bytes are far above
+    return np.compress(is_digit & ~is_date, before)
 
 
 def leading_zero_columns(text: bytes, delimiter: str, n_fields: int) -> set[int]:
@@ -199,15 +219,11 @@ def leading_zero_columns(text: bytes, delimiter: str, n_fields: int) -> set[int]
     return set(((np.searchsorted(np.flatnonzero(is_separator), before)) % n_fields).tolist())
 
 
-def _count_fields(text: bytes, dialect: Dialect, is_hasty: bool) -> tuple[int, int, bool] | None:
+def _count_fields(text: bytes, dialect: Dialect) -> tuple[int, int, bool] | None:
     """Rows, where they end, and whether they are proved; None when they are not plainly in order."""
     if not text:
         return 0, 0, True
     signs, n_fields = np.frombuffer(text, np.uint8), len(dialect.names)
-    if is_hasty and n_fields > 1 and b'"' not in text:
-        n_rows = count_sign(text, NEWLINE)
-        if count_sign(text, ord(dialect.delimiter)) == n_rows * (n_fields - 1):
-            return n_rows, len(text), False
     is_separator = _find_separators(text, dialect.delimiter)
     if n_fields == 1 and re.search(rb"(?m)^[ \t]*\n", text):
         return None

@@ -208,7 +208,9 @@ def _sample(head: bytes, offset: int, delimiter: str, format: TableFormat, named
             break
         if row.cells or row.problem:
             rows.append(row)
-    cells = [tuple(unicodedata.normalize("NFC", cell.strip()) for cell in row.cells or [""]) for row in rows]
+    cells = [tuple(map(str.strip, row.cells or [""])) for row in rows]
+    if not head.isascii():
+        cells = [tuple(unicodedata.normalize("NFC", cell) for cell in row) for row in cells]
     n_titles = _count_titles(cells, format, named) if format.skip_rows is None and rows else 0
     return _Sample(delimiter, offset, rows, cells, n_titles) if rows else None
 
