@@ -219,7 +219,7 @@ def lower_network(network: Network, loss: Loss) -> tuple[Builder, Value]:
 def rule_numbers(rule: Rule) -> tuple[int, NDArray[np.float64]]:
     """Code and numbers of an optimizer's rule, see RULES; raises NotSupported."""
     if type(rule) not in RULES:
-        raise NotSupported(f"the optimizer {type(rule).__name__}")
+        raise NotSupported(f"the optimizer {type(rule).__name__.lower()}")
     code, numbers = RULES[type(rule)]
     return code, np.array(numbers(rule))
 

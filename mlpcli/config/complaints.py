@@ -5,7 +5,7 @@ schema along with each location tells the two apart, and gives what is allowed t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -20,6 +20,8 @@ from mlpcli.config.yaml.tree import Path, Tree, escaped, path_text, shortened, s
 from mlpcli.errors import ConfigError
 
 MAX_LINES = 3
+# The types of values that an item of a list may have, by the kind of the item.
+TAKEN_BY = {"string": (str,), "integer": (int,), "number": (int, float)}
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class _Complaints:
             yield from self.below(leaf, value, path, faults)
         elif leaf.kind == "part":
             yield from self.in_part(leaf, value, path, faults)
-        elif any(fault.kind == "missing" for fault in faults):  # a list that is too short
+        elif any(fault.kind == "missing" and len(fault.loc) == 1 for fault in faults):  # a list that is too short
             yield self.wrong(spec, value, path)
         else:
             for key, inner in _by_first(faults).items():
@@ -214,10 +216,17 @@ def _advice(spec: FieldSpec, value: Any, source: str | None) -> str:
     takes_text = "string" in kinds or any(leaf.takes_one_text for leaf in spec.leaves)
     if is_scalar and takes_text and not kinds & {"integer", "number"}:
         return f' Quote it: "{text}".'
-    lists = [leaf for leaf in spec.leaves if leaf.kind == "list"]
-    if is_scalar and any(item.kind in ("integer", "number") for leaf in lists for item in leaf.item(0).leaves):
+    # A number that is allowed beside a list of numbers is out of range: the list would be, too.
+    if is_scalar and not kinds & {"integer", "number"} and _takes_items(spec, [value]):
         return f" Write {_as_list(spec, text)}."
     return ""
+
+
+def _takes_items(spec: FieldSpec, values: Sequence[Any]) -> bool:
+    """Whether a list of such values may stand here, by their types."""
+    lists = [leaf for leaf in spec.leaves if leaf.kind == "list"]
+    kinds = {kind for leaf in lists for item in leaf.item(0).leaves for kind in TAKEN_BY.get(item.kind, ())}
+    return all(type(value) in kinds for value in values)
 
 
 def _as_list(spec: FieldSpec, text: str) -> str:
@@ -234,7 +243,7 @@ def _advice_for_text(value: str, spec: FieldSpec, kinds: set[str]) -> str:
         return f" Write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}."
     if found := value_of(value, spec.choices) or nearest(value, spec.choices):
         return f" Did you mean {found}?"
-    if "list" in kinds and value:
+    if "list" in kinds and value and (_takes_items(spec, parts) or _takes_items(spec, [*map(_scalar, parts)])):
         return f" Write {_as_list(spec, shortened(escaped(value)))}."
     if kinds & {"integer", "number"} and type(_scalar(value)) in (int, float):
         return " Write it without quotes."

@@ -300,3 +300,16 @@ def test_a_part_of_several_names_is_found_by_each_of_them(initializer, message):
 )
 def test_the_parts_beside_the_layers_are_checked_like_all_others(sections, message):
     assert message in fault_of(**sections)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"training": {"loss": {"name": "quantile", "quantile": 1}}},
+        {"training": {"loss": {"name": "quantile", "quantile": "median"}}},
+        {"model": {"activation": "nosuch"}},
+        {"model": {"layers": 1.5}},
+    ],
+)
+def test_no_list_is_advised_that_would_be_refused_as_well(section):
+    assert " Write [" not in fault_of(**section)

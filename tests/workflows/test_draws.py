@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpcli.cli.verbs.describing import shown_draws
 from mlpcli.errors import ConfigError, Interrupted
 from mlpcli.nn.embeddings import PeriodicEmbedding
 from mlpcli.storage.model_file import load_model
@@ -160,7 +161,18 @@ def test_answers_of_members_of_different_shapes_are_their_mean():
             {"model.dropout": {"uniform": [0, 1]}},
             "model.members.draw.model.dropout 1.0: must be a number of at least 0 and below 1, got 1.0.",
         ),
-        ({"model.droput": {"uniform": [0, 0.5]}}, "model.members.draw.model.droput: all members share it."),
+        (
+            {"model.droput": {"uniform": [0, 0.5]}},
+            "model.members.draw.model.droput: unknown key. Did you mean model.dropout?",
+        ),
+        (
+            {"model.dropout": {"uniform": [0.1]}},
+            "model.members.draw.model.dropout.uniform: must be a list of 2 numbers",
+        ),
+        (
+            {"training.optimizer": {"choice": ["adam", "sgd"]}, "training.optimizer.beta2": {"uniform": [0.8, 0.9]}},
+            "model.members.draw.training.optimizer.beta2 0.8: unknown key. sgd has",
+        ),
         ({"model.layers": {"choice": [["auto", 3, 7]]}}, "3 classes need 3 outputs, the last size is 7."),
         ({"model.members.views": {"choice": []}}, "choice needs at least one value."),
     ],
@@ -168,3 +180,15 @@ def test_answers_of_members_of_different_shapes_are_their_mean():
 def test_a_draw_that_cannot_be_is_refused_by_its_key(draw, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(drawing(draw))
+
+
+def test_a_key_may_go_with_all_values_that_are_drawn_above_it_though_not_with_the_one_of_the_config():
+    draw = {"training.optimizer": {"choice": ["adam", "adamw"]}, "training.optimizer.beta2": {"uniform": [0.8, 0.9]}}
+    found = member_configs(drawing(draw, optimizer="sgd"))
+    assert {one.loaded.config.training.optimizer.name for one in found} == {"adam", "adamw"}
+    assert all(0.8 <= one.loaded.config.training.optimizer.beta2 <= 0.9 for one in found)
+
+
+def test_what_was_drawn_is_shown_as_it_would_stand_in_the_config():
+    drawn = [{"a.dropout": 0, "a.size": 35_300, "a.on": True}, {"a.dropout": 0, "a.size": 2, "a.on": True}]
+    assert shown_draws(drawn) == "dropout 0, size 2 to 35300, on true"

@@ -168,8 +168,14 @@ def _shown(value: Any) -> str:
 
 
 def _short(value: Any) -> Any:
-    """A column of data.columns without what is not set: its role alone, mostly."""
-    if not isinstance(value, dict) or "role" not in value:
+    """A column of data.columns without what is not set, its role alone, mostly; a distribution by its one word."""
+    if not isinstance(value, dict):
+        return value
+    from mlpcli.config.schema.distribution import KINDS
+
+    if value.keys() >= set(KINDS):
+        return {word: item for word, item in value.items() if item is not None}
+    if "role" not in value:
         return value
     kept = {key: item for key, item in value.items() if item not in (None, "", False)}
     return kept["role"] if list(kept) == ["role"] else kept

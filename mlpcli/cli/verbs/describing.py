@@ -106,7 +106,8 @@ def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:
         values = [of[key] for of in drawn]
         name = key.rpartition(".")[2].replace("_", " ")
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            parts.append(f"{name} {min(values):.3g} to {max(values):.3g}")
+            ends = dict.fromkeys(map(drawn_text, (min(values), max(values))))
+            parts.append(f"{name} {' to '.join(ends)}")
         else:
             texts = list(dict.fromkeys(drawn_text(value) for value in values))
             parts.append(f"{name} {' or '.join(texts)}" if len(texts) <= 2 else f"{name} of {len(texts)} kinds")
@@ -121,7 +122,9 @@ def drawn_text(value: Any) -> str:
         return f"[{', '.join(map(drawn_text, value))}]"
     if isinstance(value, float):
         return f"{value:.3g}"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def layers_remark(networks: Sequence["Network"]) -> str:

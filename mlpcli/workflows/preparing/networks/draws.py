@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlpcli.config.complaints import nearest
 from mlpcli.config.loading import LoadedConfig, Override, with_values
 from mlpcli.config.schema.distribution import Distribution
+from mlpcli.config.schema.fields import all_keys, spec_of
+from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.dumping import as_plain, flow_text
 from mlpcli.messages import listed
 from mlpcli.training.seeding import rng_of
@@ -48,7 +51,7 @@ def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
     n_alike = (members.folds or members.count) if members.rows == "folds" and members.select == "greedy" else 1
     for number in range(members.count):
         drawn = {key: _draw(loaded, key, members.draw[key], number // n_alike) for key in keys}
-        overrides = [Override(key, value, _where(key, value)) for key, value in drawn.items()]
+        overrides = [_override(key, value) for key, value in drawn.items()]
         found.append(MemberConfig(with_values(loaded, overrides), drawn))
     return tuple(found)
 
@@ -71,11 +74,21 @@ def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: in
 def _check(loaded: LoadedConfig, key: str, distribution: Distribution) -> None:
     place = f"model.members.draw.{key}"
     if not any(key == one or key.startswith(f"{one}.") for one in DRAWABLE):
+        if tuple(key.split(".")) not in all_keys(spec_of(Config)) and (meant := nearest(key, DRAWABLE, 0.8)):
+            raise loaded.error(place, f"unknown key. Did you mean {meant}?")
         raise loaded.error(place, f"all members share it. They may draw {listed(DRAWABLE, len(DRAWABLE))}.")
     if fault := distribution.fault():
         raise loaded.error(place, fault)
+    # A key below one that is drawn itself must go with each of its choices, not with what the config says.
+    above = [(one, of) for one, of in loaded.config.model.members.draw.items() if key.startswith(f"{one}.")]
+    around = [[_override(one, choice)] for one, of in above for choice in of.bounds] or [[]]
     for value in distribution.bounds:
-        with_values(loaded, [Override(key, as_plain(value), _where(key, value))])
+        for others in around:
+            with_values(loaded, [*others, _override(key, value)])
+
+
+def _override(key: str, value: Any) -> Override:
+    return Override(key, as_plain(value), _where(key, value))
 
 
 def _where(key: str, value: Any) -> str:
