@@ -80,9 +80,9 @@ class Model:
     def _outputs_of(self, X: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
         return _finite(self.ensemble.outputs(X), table, rows)
 
-    def hidden_layers(self, table: Table) -> dict[str, NDArray[Any]]:
+    def hidden_activations(self, table: Table) -> dict[str, NDArray[Any]]:
         """What each hidden layer makes of the rows of `table`, which was made by `read`: h1, h2 (n_rows, width)."""
-        return self.ensemble.hidden_layers(transform(self.preprocessor, table, self.ensemble.dtype)[0])
+        return self.ensemble.hidden_activations(transform(self.preprocessor, table, self.ensemble.dtype)[0])
 
     def answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
         """Answers in the user's units (n_rows, n_classes or n_targets), see `decode_outputs`; else as `outputs`."""

@@ -39,9 +39,9 @@ def test_its_gradient_is_that_of_the_cost_and_it_is_what_its_formula_says(added)
     flat = network.init(rng, np.float64)
     flat += rng.normal(0.0, 0.3, len(flat))
     X, y = rng.normal(size=(7, 3)), np.eye(2)[rng.integers(0, 2, 7)]
-    gradient, spare = np.empty_like(flat), np.empty_like(flat)
+    gradient, scratch = np.empty_like(flat), np.empty_like(flat)
     LossAndGradient(network, SPEC.loss, flat, gradient)(X, y)
-    cost = LossAndGradient(network, SPEC.loss, flat, spare)
+    cost = LossAndGradient(network, SPEC.loss, flat, scratch)
     for place in range(len(flat)):
         before = flat[place]
         sides = []

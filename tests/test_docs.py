@@ -255,7 +255,7 @@ def test_a_schedule_and_an_activation_added_as_described_keep_the_laws():
     activation.evaluate(z - step, below, None, spare)
     np.testing.assert_array_equal(a, z / (1 + np.abs(z)))
     np.testing.assert_allclose(slope, (above - below) / (2 * step), rtol=1e-6)
-    assert found["InverseRoot"]().course(3.0, 10.0) == 0.5
+    assert found["InverseRoot"]().factor(3.0, 10.0) == 0.5
 
 
 def anchors_of(page):

@@ -22,10 +22,10 @@ from mlpcli.compiled.elementary import (
     tanh_of_softplus,
 )
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, MOST_NEGATIVE, SELU_ALPHA, SELU_SCALE
-from mlpcli.nn.layers import GOLDEN, HASH
+from mlpcli.nn.layers import GOLDEN_RATIO, HASH_ROUNDS
 
 SUMS = {"contract", "reassoc", "nsz"}  # sums may be made in any order
-(SHIFT1, FACTOR1), (SHIFT2, FACTOR2) = HASH
+(SHIFT1, FACTOR1), (SHIFT2, FACTOR2) = HASH_ROUNDS
 
 
 @njit(fastmath=FUSED, **INNER)
@@ -98,7 +98,7 @@ def drop(x, h, mask, salt, lowest, first):
     kept, zero = mask.dtype.type(1.0 / (1.0 - lowest / 65536.0)), mask.dtype.type(0.0)
     threshold = np.uint32(lowest << 16)
     for r in range(x.size):
-        bits = np.uint32(np.uint32(np.uint32(first + r) * np.uint32(GOLDEN)) ^ salt)
+        bits = np.uint32(np.uint32(np.uint32(first + r) * np.uint32(GOLDEN_RATIO)) ^ salt)
         bits = np.uint32(np.uint32(bits ^ (bits >> np.uint32(SHIFT1))) * np.uint32(FACTOR1))
         bits = np.uint32(np.uint32(bits ^ (bits >> np.uint32(SHIFT2))) * np.uint32(FACTOR2))
         mask[r] = kept if bits >= threshold else zero

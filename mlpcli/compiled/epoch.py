@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "8272be6808828171"
+SOURCES = "cb0e276a9b41b730"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

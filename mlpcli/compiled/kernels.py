@@ -12,10 +12,10 @@ from mlpcli.compiled import codes, elementwise
 from mlpcli.compiled.codes import INNER
 from mlpcli.compiled.elementary import FUSED
 from mlpcli.compiled.intrinsics import call_gemm32, call_gemm64
-from mlpcli.nn.layers import EPSILON, lowest_kept
+from mlpcli.nn.layers import EPSILON, dropout_threshold
 
 TAKEN_AT_ONCE = 16  # rows that are turned over together, which a cache line holds
-lowest_of = njit(lowest_kept)
+lowest_of = njit(dropout_threshold)
 
 
 @njit(**INNER)

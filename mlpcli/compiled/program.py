@@ -16,7 +16,7 @@ from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbeddin
 from mlpcli.nn.layers import Activation, Dense, Dropout, InputScale, Layer, LayerNorm, neuron_salts
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from mlpcli.nn.network import Network
-from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, Rule
+from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, UpdateRule
 from mlpcli.nn.steps import UpdateSpec, parameter_groups
 from mlpcli.training.threads import step_work
 
@@ -103,7 +103,7 @@ def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value
 def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
     first = sum(map(len, build.salts))
     build.salts.append(neuron_salts(layer.stream, x.width))
-    return build.elementwise(codes.DROPOUT, x, spare=build.new(x.width), option=layer.steps, size0=first)
+    return build.elementwise(codes.DROPOUT, x, spare=build.new(x.width), option=layer.fixed_point_rate, size0=first)
 
 
 def _layer_norm(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
@@ -147,7 +147,7 @@ def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Bu
     width = layer.n_out(x.width)
     y = Value(width, build.new(width), build.new(width))
     place = 0
-    for start, stop in layer.other_spans(x.width):
+    for start, stop in layer.passthrough_spans(x.width):
         own, part = _part(x, start, stop), _part(y, place, place + stop - start)
         build.emit(codes.TAKE if x.line == ON_ROWS else codes.COPY, own, part)
         place += stop - start
@@ -189,7 +189,7 @@ LOWERINGS: dict[type[Layer], Lowering] = {
 # Of cost functions on their partners.
 OUTPUTS = {CrossEntropy: codes.SOFTMAX, BinaryCrossEntropy: codes.SIGMOID, SquaredError: codes.IDENTITY}
 # Code of a rule, and its numbers: momentum, whether it is Nesterov's; beta1, beta2; memory, addition, momentum.
-RULES: dict[type[Rule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
+RULES: dict[type[UpdateRule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
     SGD: (codes.MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),
     Adam: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
     AdamW: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
@@ -207,16 +207,16 @@ def lower(layer: Layer, x: Value, path: str, build: Builder) -> Value:
 
 def lower_network(network: Network, loss: Loss) -> tuple[Builder, Value]:
     """The instructions of a network and its logits; raises NotSupported for what the engine does not know."""
-    if type(loss) not in OUTPUTS or network.output != loss.partner:
+    if type(loss) not in OUTPUTS or network.output != loss.canonical_activation:
         raise NotSupported(f"{loss.name} on {network.output}")
-    build = Builder({placed.key: placed.place.start for placed in network.tensors})
+    build = Builder({placed.key: placed.span.start for placed in network.tensors})
     x = Value(network.n_in, ON_ROWS, -1)
     for place, layer in enumerate(network.layers):
         x = lower(layer, x, f"{place}.", build)
     return build, x
 
 
-def rule_numbers(rule: Rule) -> tuple[int, NDArray[np.float64]]:
+def rule_numbers(rule: UpdateRule) -> tuple[int, NDArray[np.float64]]:
     """Code and numbers of an optimizer's rule, see RULES; raises NotSupported."""
     if type(rule) not in RULES:
         raise NotSupported(f"the optimizer {type(rule).__name__.lower()}")
@@ -244,7 +244,7 @@ def assemble(
         for first, last in pairwise(_cuts(count, op["n_in"] if op["code"] == codes.DENSE else 1)):
             pieces.append((number, first, last, len(updates)))
             for one in tensors:
-                start, size = one.place.start, prod(one.tensor.shape) // count
+                start, size = one.span.start, prod(one.tensor.shape) // count
                 if is_table:
                     start, size = op["p0"], op["n_in"] * op["n_out"]
                 group = next(n for n, group in enumerate(groups) if group.start <= start < group.stop)

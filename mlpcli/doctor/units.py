@@ -34,7 +34,7 @@ class UnitCounts:
 
     def add(self, X: Array) -> None:
         """Count rows (n_rows, n_in)."""
-        params = self.network.bind(self._flat)
+        params = self.network.unflatten(self._flat)
         for start in range(0, len(X), ROWS_AT_ONCE):
             x = X[start : start + ROWS_AT_ONCE]
             buffers = self.network.buffers(len(x), self._flat.dtype, is_training=False)
@@ -121,7 +121,7 @@ def gradient_sizes(network: Network, loss: Loss, flat: Array, X: Array, y: Array
     gradient, signs = np.zeros_like(flat), np.random.default_rng(0).choice([-1.0, 1.0], len(X))
     with np.errstate(all="ignore"):
         LossAndGradient(network, loss, flat, gradient)(X, y, (signs * np.sqrt(len(X))).astype(flat.dtype))
-    views = network.views(gradient)
+    views = network.named_views(gradient)
     weights_of = [one.name for one in network.tensors if one.tensor.group == "weights"]
     sizes = [float(np.sqrt(np.mean(np.square(views[name], dtype=np.float64)))) for name in weights_of]
     return np.asarray(sizes, np.float64)

@@ -32,7 +32,7 @@ def contributions(ensemble: Ensemble, decode: Decode, X: Inputs, baseline: Input
     """
     members = [_Gradient(network, flat.astype(np.float64), len(X)) for network, flat in _members(ensemble)]
     start = np.asarray(baseline, np.float64)
-    weights = np.array(ensemble.times) / sum(ensemble.times)
+    weights = np.array(ensemble.member_counts) / sum(ensemble.member_counts)
     way = np.asarray(X, np.float64) - start
     total = np.zeros_like(way)
     for step in range(steps):
@@ -79,7 +79,7 @@ class _Gradient:
 
     def __init__(self, network: Network, flat: Values, n_rows: int) -> None:
         self.n_rows, self._chain = n_rows, network.chain
-        self._params, self._spare = network.bind(flat), network.bind(np.empty_like(flat))
+        self._params, self._spare = network.unflatten(flat), network.unflatten(np.empty_like(flat))
         new = Allocator(n_rows, np.dtype(np.float64), True)
         self._buffers = self._chain.buffers(network.n_in, new, needs_dx=True)
         self._output = Softmax() if network.output == "softmax" else Activation(function=network.output)

@@ -44,9 +44,13 @@ def describe(model: Model) -> Plain:
 
 def _networks(model: Model) -> list[Plain]:
     """The layers of each member, and how often it counts; of several quantiles only the outputs that are answers."""
-    members = zip(model.ensemble.networks, model.ensemble.flats, model.ensemble.times, strict=True)
+    members = zip(model.ensemble.networks, model.ensemble.flats, model.ensemble.member_counts, strict=True)
     found: list[Plain] = [
-        {"layers": _layers(network.chain, network.n_in, network.bind(flat)), "output": network.output, "count": count}
+        {
+            "layers": _layers(network.chain, network.n_in, network.unflatten(flat)),
+            "output": network.output,
+            "count": count,
+        }
         for network, flat, count in members
     ]
     if isinstance(model.target, NumberTarget) and model.target.fitted:
@@ -162,9 +166,9 @@ def _periodic(layer: PeriodicEmbedding, own: Tensors, n_in: int) -> Plain:
 
 
 def _category_embedding(layer: CategoryEmbedding, own: Tensors, n_in: int) -> Plain:
-    tables = [own["table"][rows].tolist() for _, rows, _ in layer.embedded(n_in)]
+    tables = [own["table"][rows].tolist() for _, rows, _ in layer.embedding_slices(n_in)]
     firsts = [start for start, _ in layer.spans]
-    return {"kept": _indices(layer.other_spans(n_in)), "firsts": firsts, "tables": tables}
+    return {"kept": _indices(layer.passthrough_spans(n_in)), "firsts": firsts, "tables": tables}
 
 
 # By the very type: what derives from a layer may compute something else.

@@ -1,1 +1,1 @@
-"""The mathematics, in NumPy alone: layers, networks, cost functions, initializers, optimizers, schedules."""
+"""The mathematics, with NumPy only: layers, networks, losses, initializers, optimizers, schedules."""

@@ -1,7 +1,7 @@
 """Activations: a function and its derivative, evaluated together.
 
-`evaluate(z, a, slope, spare)` writes f(z) into `a` and, unless `slope` is None, f'(z) into `slope`; `spare` holds
-intermediate values. All are (n_rows, width), none of them is `z`, and nothing is allocated.
+`evaluate(z, a, derivative, scratch)` writes f(z) into `a` and, unless `derivative` is None, f'(z) into `derivative`;
+`scratch` holds intermediate values. All are (n_rows, width) and distinct from `z`; nothing is allocated.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 Evaluate = Callable[[Array, Array, Array | None, Array], None]
 
-# exp beyond these is denormal or infinite in float32; the results are saturated long before.
+# exp beyond these is denormal or infinite in float32; the activations saturate long before.
 MOST_NEGATIVE = -70.0
 MOST_POSITIVE = 80.0
 LEAK = 0.01  # slope of leaky_relu below zero (Maas et al. 2013)
@@ -26,7 +26,7 @@ GELU_CUBE = 0.044715
 
 @dataclass(frozen=True)
 class ActivationFunction:
-    """One activation; `initializer` is what `auto` chooses for the weights of a layer below it."""
+    """An activation; `initializer` is what `auto` selects for the weights of the Dense before it."""
 
     evaluate: Evaluate
     doc: str
@@ -34,140 +34,140 @@ class ActivationFunction:
     is_for_outputs_only: bool = False
 
 
-def _identity(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _identity(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     a[...] = z
-    if slope is not None:
-        slope[...] = 1.0
+    if derivative is not None:
+        derivative[...] = 1.0
 
 
-def _sigmoid(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _sigmoid(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     logistic(z, a)
-    if slope is not None:
-        np.subtract(1.0, a, out=slope)
-        slope *= a
+    if derivative is not None:
+        np.subtract(1.0, a, out=derivative)
+        derivative *= a
 
 
-def _tanh(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _tanh(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     np.tanh(z, out=a)
-    if slope is not None:
-        np.multiply(a, a, out=slope)
-        np.subtract(1.0, slope, out=slope)
+    if derivative is not None:
+        np.multiply(a, a, out=derivative)
+        np.subtract(1.0, derivative, out=derivative)
 
 
-def _relu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _relu(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     np.maximum(z, 0.0, out=a)
-    if slope is not None:
-        np.greater(z, 0.0, out=slope)
+    if derivative is not None:
+        np.greater(z, 0.0, out=derivative)
 
 
-def _leaky_relu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
-    np.multiply(z, LEAK, out=spare)
-    np.maximum(z, spare, out=a)
-    if slope is not None:
-        np.greater(z, 0.0, out=slope)
-        slope *= 1.0 - LEAK
-        slope += LEAK
+def _leaky_relu(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
+    np.multiply(z, LEAK, out=scratch)
+    np.maximum(z, scratch, out=a)
+    if derivative is not None:
+        np.greater(z, 0.0, out=derivative)
+        derivative *= 1.0 - LEAK
+        derivative += LEAK
 
 
-def _elu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
-    np.minimum(z, 0.0, out=spare)
-    np.expm1(spare, out=a)
-    if slope is not None:
-        np.add(a, 1.0, out=slope)
-    np.maximum(z, 0.0, out=spare)
-    a += spare
+def _elu(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
+    np.minimum(z, 0.0, out=scratch)
+    np.expm1(scratch, out=a)
+    if derivative is not None:
+        np.add(a, 1.0, out=derivative)
+    np.maximum(z, 0.0, out=scratch)
+    a += scratch
 
 
-def _selu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
-    np.minimum(z, 0.0, out=spare)
-    np.expm1(spare, out=a)
+def _selu(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
+    np.minimum(z, 0.0, out=scratch)
+    np.expm1(scratch, out=a)
     a *= SELU_SCALE * SELU_ALPHA
-    if slope is not None:
+    if derivative is not None:
         # scale alpha exp(z) up to zero, scale above.
-        np.greater(z, 0.0, out=spare)
-        spare *= SELU_SCALE * (1.0 - SELU_ALPHA)
-        np.add(a, SELU_SCALE * SELU_ALPHA, out=slope)
-        slope += spare
-    np.maximum(z, 0.0, out=spare)
-    spare *= SELU_SCALE
-    a += spare
+        np.greater(z, 0.0, out=scratch)
+        scratch *= SELU_SCALE * (1.0 - SELU_ALPHA)
+        np.add(a, SELU_SCALE * SELU_ALPHA, out=derivative)
+        derivative += scratch
+    np.maximum(z, 0.0, out=scratch)
+    scratch *= SELU_SCALE
+    a += scratch
 
 
-def _softplus(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
-    np.abs(z, out=spare)
-    np.negative(spare, out=spare)
-    np.maximum(spare, MOST_NEGATIVE, out=spare)
-    np.exp(spare, out=spare)
-    np.log1p(spare, out=spare)
+def _softplus(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
+    np.abs(z, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.maximum(scratch, MOST_NEGATIVE, out=scratch)
+    np.exp(scratch, out=scratch)
+    np.log1p(scratch, out=scratch)
     np.maximum(z, 0.0, out=a)
-    a += spare
-    if slope is not None:
-        np.negative(a, out=slope)
-        np.expm1(slope, out=slope)
-        np.negative(slope, out=slope)
+    a += scratch
+    if derivative is not None:
+        np.negative(a, out=derivative)
+        np.expm1(derivative, out=derivative)
+        np.negative(derivative, out=derivative)
 
 
-def _silu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
-    logistic(z, spare)
-    np.multiply(z, spare, out=a)
-    if slope is not None:
+def _silu(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
+    logistic(z, scratch)
+    np.multiply(z, scratch, out=a)
+    if derivative is not None:
         # s + z s (1 - s) = s + a (1 - s)
-        np.subtract(1.0, spare, out=slope)
-        slope *= a
-        slope += spare
+        np.subtract(1.0, scratch, out=derivative)
+        derivative *= a
+        derivative += scratch
 
 
-def _gelu(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _gelu(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     # t = tanh(g), g = root (z + cube z^3); f = z (1 + t) / 2
     np.multiply(z, z, out=a)
     a *= GELU_CUBE
-    np.add(a, 1.0, out=spare)
-    spare *= z
-    spare *= GELU_ROOT
-    np.tanh(spare, out=spare)
-    if slope is not None:
+    np.add(a, 1.0, out=scratch)
+    scratch *= z
+    scratch *= GELU_ROOT
+    np.tanh(scratch, out=scratch)
+    if derivative is not None:
         # f' = (1 + t) / 2 (1 + z (1 - t) g'), g' = root (1 + 3 cube z^2)
         a *= 3.0
         a += 1.0
         a *= GELU_ROOT
-        np.subtract(1.0, spare, out=slope)
-        slope *= z
-        slope *= a
-        slope += 1.0
-    spare += 1.0
-    spare *= 0.5
-    if slope is not None:
-        slope *= spare
-    np.multiply(z, spare, out=a)
+        np.subtract(1.0, scratch, out=derivative)
+        derivative *= z
+        derivative *= a
+        derivative += 1.0
+    scratch += 1.0
+    scratch *= 0.5
+    if derivative is not None:
+        derivative *= scratch
+    np.multiply(z, scratch, out=a)
 
 
-def _mish(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _mish(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     # t = tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), e = exp(z); saturated to 1 well before z = 20.
-    e = np.exp(np.clip(z, MOST_NEGATIVE, 20.0, out=spare), out=spare)
+    e = np.exp(np.clip(z, MOST_NEGATIVE, 20.0, out=scratch), out=scratch)
     np.add(e, 2.0, out=a)
     a *= e
-    if slope is None:
-        np.add(a, 2.0, out=spare)
-        a /= spare
+    if derivative is None:
+        np.add(a, 2.0, out=scratch)
+        a /= scratch
         a *= z
         return
-    np.add(a, 2.0, out=slope)
-    t = np.divide(a, slope, out=a)
+    np.add(a, 2.0, out=derivative)
+    t = np.divide(a, derivative, out=a)
     # f' = t + z sigmoid(z) (1 - t^2), sigmoid(z) = e / (1 + e)
-    np.multiply(t, t, out=slope)
-    np.subtract(1.0, slope, out=slope)
-    slope *= z
-    slope *= e
+    np.multiply(t, t, out=derivative)
+    np.subtract(1.0, derivative, out=derivative)
+    derivative *= z
+    derivative *= e
     e += 1.0
-    slope /= e
-    slope += t
+    derivative /= e
+    derivative += t
     a *= z
 
 
-def _exp(z: Array, a: Array, slope: Array | None, spare: Array) -> None:
+def _exp(z: Array, a: Array, derivative: Array | None, scratch: Array) -> None:
     np.exp(z, out=a)
-    if slope is not None:
-        slope[...] = a
+    if derivative is not None:
+        derivative[...] = a
 
 
 def logistic(z: Array, out: Array) -> None:
@@ -201,5 +201,5 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
     "mish": ActivationFunction(_mish, "z tanh(softplus(z))", "he_uniform"),
     "exp": ActivationFunction(_exp, "exp(z): positive outputs, for poisson", is_for_outputs_only=True),
 }
-# Softmax has no derivative of one number by another, so it is a layer of its own: see `layers.Softmax`.
+# Softmax is not element-wise, so it is a layer: `layers.Softmax`.
 OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax")

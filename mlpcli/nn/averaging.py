@@ -1,4 +1,4 @@
-"""Averages of the weights over training, which are kept in place of the last ones."""
+"""Weight averaging: a running average of the parameters, which replaces the last parameters in the model."""
 
 from math import floor
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ class ExponentialAverage:
     decay: Annotated[float, Setting("Decay rate of the average per step.", gt=0, lt=1)] = 0.998
 
     def weight(self, step: int, n_steps: int) -> float:
-        """How much of the weights after step `step` (from 1) enters; early steps count more, for the start is poor."""
+        """Weight of the parameters after step `step` (from 1); larger at first, to forget the initial parameters."""
         return max(1.0 - self.decay, 9.0 / (step + 9.0))
 
 
@@ -32,15 +32,15 @@ class StochasticAverage:
     start: Annotated[float, Setting("Fraction of the training after which averaging begins.", ge=0, lt=1)] = 0.75
 
     def weight(self, step: int, n_steps: int) -> float:
-        """How much of the weights after step `step` (from 1) of `n_steps` enters; until it begins, all of them."""
+        """Weight of the parameters after step `step` (from 1) of `n_steps`; 1 until averaging begins."""
         return 1.0 / max(1, step - floor(self.start * n_steps))
 
 
 Averaging = ExponentialAverage | StochasticAverage
 
 
-def blend(average: Array, flat: Array, weight: float, scratch: Array) -> None:
-    """Move `average` in place towards `flat` by `weight`."""
+def update_average(average: Array, flat: Array, weight: float, scratch: Array) -> None:
+    """average += weight * (flat - average), in place."""
     if weight >= 1.0:
         average[...] = flat
         return

@@ -1,4 +1,4 @@
-"""The layers of a perceptron from what a config asks for."""
+"""Build the layers of a perceptron from the options of a config."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from mlpcli.nn.layers import Activation, Dense, Dropout, LayerNorm
 
 @dataclass(frozen=True)
 class HiddenSpec:
-    """What hidden layers are made of, beside their sizes; `start` "auto" goes by the activation."""
+    """Options of hidden layers, except their sizes; `start` "auto" selects an initializer by the activation."""
 
     start: Initializer | str = "auto"
     dropout: float = 0.0
@@ -23,10 +23,10 @@ class HiddenSpec:
 def perceptron(
     n_in: int, hidden: Sequence[int], n_out: int, activations: Sequence[str], output: str, spec: HiddenSpec
 ) -> tuple[AnyLayer, ...]:
-    """Dense, normalization, activation, dropout for each hidden size, and the Dense that makes the logits.
+    """Dense, normalization, activation and dropout for each hidden size, then the Dense of the logits.
 
-    `activations` is one for each hidden layer; `n_in` what goes into the first one. A hidden layer adds its input where
-    the widths agree, but never the first, whose inputs may be scaled.
+    `activations` has one for each hidden layer; `n_in` is the width of the first one's input. With residual
+    connections, every hidden layer but the first adds its input if the widths are equal.
     """
     layers, below = list[AnyLayer](), n_in
     for number, (width, function) in enumerate(zip(hidden, activations, strict=True)):
@@ -42,7 +42,7 @@ def perceptron(
 
 
 def _start(start: Initializer | str, function: str, is_last: bool) -> Initializer:
-    """How the weights below an activation begin; only those of the last layer may begin at zero, without bias noise."""
+    """The initializer of the Dense before an activation: `zero_last` only in the last layer, `bias_scale` in others."""
     if isinstance(start, str):
         name = ACTIVATIONS[function].initializer if function in ACTIVATIONS else "glorot_uniform"
         return ByFan(name=name if start == "auto" else start)  # type: ignore[arg-type]

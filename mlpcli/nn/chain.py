@@ -1,4 +1,4 @@
-"""Layers one after the other, and around: every kind of layer that a network can be made of."""
+"""Sequences of layers and residual connections, and the union of all layers that a network may consist of."""
 
 from typing import Literal
 
@@ -25,12 +25,12 @@ from mlpcli.options import options
 
 @options
 class Chain(Layer):
-    """Layers one after the other; parameters, gradient and buffers are tuples of those of its layers."""
+    """Layers in sequence; parameters, gradient and buffers are tuples with an item per layer."""
 
     layers: "tuple[AnyLayer, ...]"
 
     def widths(self, n_in: int) -> tuple[int, ...]:
-        """What goes into each layer, and what comes out of the last."""
+        """Width of the input of each layer, then of the output of the last."""
         widths = [n_in]
         for layer in self.layers:
             widths.append(layer.n_out(widths[-1]))
@@ -43,42 +43,42 @@ class Chain(Layer):
         pairs = enumerate(zip(self.layers, self.widths(n_in), strict=False))
         return {f"{i}.{name}": tensor for i, (layer, n) in pairs for name, tensor in layer.tensors(n).items()}
 
-    def bind(self, tensors: dict[str, Array]) -> Tensors:
-        own: list[dict[str, Array]] = [{} for _ in self.layers]
-        for name, tensor in tensors.items():
-            number, _, rest = name.partition(".")
-            own[int(number)][rest] = tensor
-        return tuple(layer.bind(views) for layer, views in zip(self.layers, own, strict=True))
+    def unflatten(self, tensors: dict[str, Array]) -> Tensors:
+        by_layer: list[dict[str, Array]] = [{} for _ in self.layers]
+        for key, tensor in tensors.items():
+            index, _, rest = key.partition(".")
+            by_layer[int(index)][rest] = tensor
+        return tuple(layer.unflatten(views) for layer, views in zip(self.layers, by_layer, strict=True))
 
     def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
-        for layer, own in zip(self.layers, params, strict=True):
-            x = layer.init(own, rng, x)
+        for layer, layer_params in zip(self.layers, params, strict=True):
+            x = layer.init(layer_params, rng, x)
         return x
 
-    def buffers(self, n_in: int, new: Allocator, needs_dx: bool) -> Buffers:
-        made = []
+    def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
+        buffers = []
         for layer, n in zip(self.layers, self.widths(n_in), strict=False):
-            made.append(layer.buffers(n, new, needs_dx))
-            needs_dx = needs_dx or (new.is_training and bool(layer.tensors(n)))
-        return tuple(made)
+            buffers.append(layer.buffers(n, allocate, needs_dx))
+            needs_dx = needs_dx or (allocate.is_training and bool(layer.tensors(n)))
+        return tuple(buffers)
 
     def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
-        for layer, own, kept in zip(self.layers, params, buffers, strict=True):
-            x = layer.forward(x, own, kept, noise)
+        for layer, layer_params, layer_buffers in zip(self.layers, params, buffers, strict=True):
+            x = layer.forward(x, layer_params, layer_buffers, noise)
         return x
 
     def backward(self, delta: Array, params: Tensors, gradient: Tensors, buffers: Buffers) -> Array | None:
         dx: Array | None = delta
-        for layer, own, grad, kept in zip(self.layers[::-1], params[::-1], gradient[::-1], buffers[::-1], strict=True):
-            if dx is None:  # nothing learns further down
+        for layer, *arrays in zip(self.layers[::-1], params[::-1], gradient[::-1], buffers[::-1], strict=True):
+            if dx is None:  # no layer below has parameters
                 break
-            dx = layer.backward(dx, own, grad, kept)
+            dx = layer.backward(dx, *arrays)
         return dx
 
 
 @options
 class Residual(Chain):
-    """x + the layers of x, which keep its width (He et al. 2016)."""
+    """x + layers(x), of the same width (He et al. 2016)."""
 
     name: Literal["residual"] = "residual"
 
@@ -91,9 +91,9 @@ class Residual(Chain):
             raise ValueError(f"a residual connection from {n_in} to {width}")
         return n_in
 
-    def buffers(self, n_in: int, new: Allocator, needs_dx: bool) -> Buffers:
-        skip = new(n_in) if new.is_training else None
-        return super().buffers(n_in, new, needs_dx), new(n_in), skip
+    def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
+        skip = allocate(n_in) if allocate.is_training else None
+        return super().buffers(n_in, allocate, needs_dx), allocate(n_in), skip
 
     def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
         inner, h, _ = buffers

@@ -1,7 +1,7 @@
-"""How weights start: the scale keeps the variance of signals (and gradients) alike from layer to layer.
+"""Initializers of weights and biases: the scale keeps the variance of activations (and gradients) across layers.
 
 Glorot & Bengio 2010 (fan_in + fan_out), He et al. 2015 (fan_in, gain 2), LeCun et al. 1998 (fan_in, gain 1). Biases
-start at zero, except where a fixed `bias_scale` is asked for, or where the data says how to start.
+start at 0 unless `bias_scale` is set or the initializer is data-driven.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from mlpcli.options import Setting, options
 
 Array = NDArray[np.floating[Any]]
 
-# A neuron whose input varies less than this over the data is left at its own scale.
+# A neuron whose input has a smaller standard deviation than this is not rescaled.
 SMALLEST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True)
 class VarianceScaling:
-    """Weights with variance `gain / fan`, fan being `n_in` or the mean of `n_in` and `n_out`."""
+    """Weights with variance `gain / fan`; fan is `n_in`, or the mean of `n_in` and `n_out`."""
 
     gain: float
     averages_fans: bool
@@ -90,25 +90,25 @@ VARIANCE_SCALINGS: dict[str, VarianceScaling] = {
 }
 
 
-def draw(start: Initializer, W: Array, b: Array | None, rng: np.random.Generator, x: Array | None) -> None:
-    """Fill `W` (n_out, n_in) and `b` (n_out,) in place; a data-driven start needs rows `x` (n_rows, n_in)."""
+def initialize(initializer: Initializer, W: Array, b: Array | None, rng: np.random.Generator, x: Array | None) -> None:
+    """Fill `W` (n_out, n_in) and `b` (n_out,) in place; `DataDriven` requires training rows `x` (n_rows, n_in)."""
     biases = np.empty(0, W.dtype) if b is None else b
-    match start:
+    match initializer:
         case ByFan():
-            scaling = VARIANCE_SCALINGS[start.name]
-            sigma = 0.0 if start.zero_last else scaling.scale(n_in=W.shape[1], n_out=W.shape[0])
-            W[...] = _drawn(rng, W.shape, sigma if scaling.is_normal else sigma * np.sqrt(3.0), scaling.is_normal)
-            biases[...] = _drawn(rng, biases.shape, start.bias_scale, is_normal=True)
+            scaling = VARIANCE_SCALINGS[initializer.name]
+            sigma = 0.0 if initializer.zero_last else scaling.scale(n_in=W.shape[1], n_out=W.shape[0])
+            W[...] = _sample(rng, W.shape, sigma if scaling.is_normal else sigma * np.sqrt(3.0), scaling.is_normal)
+            biases[...] = _sample(rng, biases.shape, initializer.bias_scale, is_normal=True)
         case DataDriven():
             if x is None:
-                raise ValueError("a data-driven start needs rows")
-            _draw_on_data(start, W, biases, x, rng)
+                raise ValueError("a data-driven initializer needs rows")
+            _initialize_on_data(initializer, W, biases, x, rng)
         case _:
-            W[...] = _drawn(rng, W.shape, start.scale, isinstance(start, Normal))
-            biases[...] = _drawn(rng, biases.shape, start.bias_scale, isinstance(start, Normal))
+            W[...] = _sample(rng, W.shape, initializer.scale, isinstance(initializer, Normal))
+            biases[...] = _sample(rng, biases.shape, initializer.bias_scale, isinstance(initializer, Normal))
 
 
-def _draw_on_data(start: DataDriven, W: Array, b: Array, x: Array, rng: np.random.Generator) -> None:
+def _initialize_on_data(initializer: DataDriven, W: Array, b: Array, x: Array, rng: np.random.Generator) -> None:
     n_out, n_in = W.shape
     W[...] = rng.normal(0.0, 1.0 / np.sqrt(n_in), W.shape)
     z = x @ W.T
@@ -117,13 +117,13 @@ def _draw_on_data(start: DataDriven, W: Array, b: Array, x: Array, rng: np.rando
     W /= deviation[:, None].astype(W.dtype)
     z /= deviation
     b[...] = 0.0
-    if start.points and b.size:
-        rows = rng.integers(len(x), size=(start.points, n_out))
-        weights = rng.dirichlet(np.ones(start.points), size=n_out).T
+    if initializer.points and b.size:
+        rows = rng.integers(len(x), size=(initializer.points, n_out))
+        weights = rng.dirichlet(np.ones(initializer.points), size=n_out).T
         b[...] = -(weights * np.take_along_axis(z, rows, axis=0)).sum(axis=0)
 
 
-def _drawn(rng: np.random.Generator, shape: tuple[int, ...], scale: float, is_normal: bool) -> NDArray[np.float64]:
+def _sample(rng: np.random.Generator, shape: tuple[int, ...], scale: float, is_normal: bool) -> NDArray[np.float64]:
     if not scale:
         return np.zeros(shape)
     return rng.normal(0.0, scale, shape) if is_normal else rng.uniform(-scale, scale, shape)

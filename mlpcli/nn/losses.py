@@ -1,18 +1,17 @@
 """Cost functions. The cost of a batch is the weighted mean over its rows of the loss of a row.
 
-Each loss is a frozen options class with two ways in:
+Each loss is a frozen options class that is computed in one of two ways:
 
-- `values(a, y)` (n_rows,) and `gradient(a, y, out)` = d loss / d a, for any output activation through the chain rule;
-- `losses_and_delta(z, y, delta)` for `partner`, the canonical output activation: the losses of the rows from logits,
-  which keep the digits that probabilities lose, and d loss / d z. That is a - y for the likelihoods: softmax with cross
-  entropy, sigmoid with binary cross entropy, exp with Poisson.
+- `values(a, y)` (n_rows,) and `gradient(a, y, out)` = d loss / d a, for any output activation, by the chain rule;
+- `losses_and_delta(z, y, delta)` for `canonical_activation`: the loss of each row from logits, which avoids the
+  rounding of probabilities, and d loss / d z. That is a - y for the likelihoods: softmax with cross entropy, sigmoid
+  with binary cross entropy, exp with Poisson.
 
-Their targets must sum to 1 over softmax outputs, smoothed or not: `label_smoothing` is an option of the loss, but it is
-the target rows that are made with it. A loss that trains has a number there: `auto` needs to know the metric.
+Targets of a softmax must sum to 1 in each row. `label_smoothing` is applied to the target rows, not here; `auto` is
+resolved before training, because it depends on the metric.
 
-A row's loss is summed over outputs, not averaged. Logarithms of outputs are continued by their tangent below `TINY`, so
-that a pair without a guarantee of positive outputs (cross_entropy on tanh, say) still has a value and a gradient
-everywhere.
+The loss of a row is a sum over outputs, not a mean. Logarithms of outputs are continued by their tangent below `TINY`,
+so that an output activation that may be negative (cross_entropy on tanh, say) has a finite loss and gradient.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -36,33 +35,33 @@ Smoothing = Annotated[
 ]
 
 
-class Cost:
-    """What every cost function has; the way from logits is here that of the partner identity."""
+class LossFunction:
+    """Interface of a loss; `losses_and_delta` is here that of the canonical activation identity."""
 
-    partner: ClassVar[str] = "identity"
+    canonical_activation: ClassVar[str] = "identity"
 
     def values(self, a: Array, y: Array) -> Array:
         """Loss of each row (n_rows,)."""
         raise NotImplementedError
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        """d loss / d a into `out` (n_rows, n_out)."""
+        """Write d loss / d a into `out` (n_rows, n_out)."""
         raise NotImplementedError
 
     def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
-        """Loss of each row (n_rows,) on the partner of logits `z`; d loss / d z into `delta` (n_rows, n_out)."""
+        """Loss of each row (n_rows,) from logits `z`, with d loss / d z written into `delta` (n_rows, n_out)."""
         self.gradient(z, y, delta)
         return self.values(z, y)
 
 
 @options
-class CrossEntropy(Cost):
+class CrossEntropy(LossFunction):
     """-sum(y log a): the negative log-likelihood of classes; canonical output activation: softmax."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Smoothing = 0.0
 
-    partner: ClassVar[str] = "softmax"
+    canonical_activation: ClassVar[str] = "softmax"
 
     def values(self, a: Array, y: Array) -> Array:
         return _row_sums(-y * _log(a))
@@ -85,13 +84,13 @@ class CrossEntropy(Cost):
 
 
 @options
-class BinaryCrossEntropy(Cost):
+class BinaryCrossEntropy(LossFunction):
     """-sum(y log a + (1-y) log(1-a)): independent boolean outputs; canonical output activation: sigmoid."""
 
     name: Literal["binary_cross_entropy"] = "binary_cross_entropy"
     label_smoothing: Smoothing = 0.0
 
-    partner: ClassVar[str] = "sigmoid"
+    canonical_activation: ClassVar[str] = "sigmoid"
 
     def values(self, a: Array, y: Array) -> Array:
         return _row_sums(-y * _log(a) - (1.0 - y) * _log(1.0 - a))
@@ -100,7 +99,7 @@ class BinaryCrossEntropy(Cost):
         out[...] = (1.0 - y) / np.maximum(1.0 - a, TINY) - y / np.maximum(a, TINY)
 
     def losses_and_delta(self, z: Array, y: Array, delta: Array) -> Array:
-        # softplus(z) - y z, in this order: the large parts cancel before the small one is added.
+        # softplus(z) - y z, in this order: the large terms cancel before the small one is added.
         losses = _row_sums((np.maximum(z, 0.0) - y * z) + np.log1p(np.exp(-np.abs(z))))
         logistic(z, delta)
         delta -= y
@@ -108,7 +107,7 @@ class BinaryCrossEntropy(Cost):
 
 
 @options
-class SquaredError(Cost):
+class SquaredError(LossFunction):
     """1/2 sum((a-y)^2), the textbook's quadratic cost; canonical output activation: identity."""
 
     name: Literal["squared_error"] = "squared_error"
@@ -121,7 +120,7 @@ class SquaredError(Cost):
 
 
 @options
-class AbsoluteError(Cost):
+class AbsoluteError(LossFunction):
     """sum(|a-y|): fits the median; canonical output activation: identity."""
 
     name: Literal["absolute_error"] = "absolute_error"
@@ -135,7 +134,7 @@ class AbsoluteError(Cost):
 
 
 @options
-class Huber(Cost):
+class Huber(LossFunction):
     """Squared error up to `delta`, absolute error beyond (Huber 1964); canonical output activation: identity."""
 
     name: Literal["huber"] = "huber"
@@ -152,12 +151,12 @@ class Huber(Cost):
 
 
 @options
-class Poisson(Cost):
+class Poisson(LossFunction):
     """sum(a - y log a): the Poisson negative log-likelihood of counts; canonical output activation: exp."""
 
     name: Literal["poisson"] = "poisson"
 
-    partner: ClassVar[str] = "exp"
+    canonical_activation: ClassVar[str] = "exp"
 
     def values(self, a: Array, y: Array) -> Array:
         return _row_sums(a - y * _log(a))
@@ -177,11 +176,11 @@ Level = Annotated[float, Setting("A quantile.", gt=0, lt=1)]
 
 
 @options
-class Quantile(Cost):
+class Quantile(LossFunction):
     """Pinball loss: fits a quantile of y (Koenker & Bassett 1978); canonical output activation: identity.
 
-    Of three quantiles the network has an output for each, and the loss is the sum. The outputs of the first quantile,
-    one for each target, stand before those of the second; `y` repeats the targets for each.
+    With three quantiles the network has an output for each, and the loss is the sum. The outputs of the first quantile,
+    one per target, come before those of the second; `y` repeats the targets for each.
     """
 
     name: Literal["quantile"] = "quantile"
@@ -194,33 +193,33 @@ class Quantile(Cost):
     ] = 0.5
 
     @property
-    def answered(self) -> float:
-        """The quantile that answers are."""
+    def predicted_quantile(self) -> float:
+        """The quantile that is the prediction."""
         return self.quantile[1] if isinstance(self.quantile, tuple) else self.quantile
 
     @property
-    def several(self) -> tuple[float, ...]:
-        """The quantiles that each have an output, () where it is only one."""
+    def output_quantiles(self) -> tuple[float, ...]:
+        """The three quantiles that have an output each; () for a single quantile."""
         return self.quantile if isinstance(self.quantile, tuple) else ()
 
-    def levels(self, n_out: int) -> NDArray[np.float64]:
+    def quantile_by_output(self, n_out: int) -> NDArray[np.float64]:
         """The quantile of each output (n_out,)."""
-        levels = self.several or (self.answered,)
-        return np.repeat(np.asarray(levels, np.float64), n_out // len(levels))
+        quantiles = self.output_quantiles or (self.predicted_quantile,)
+        return np.repeat(np.asarray(quantiles, np.float64), n_out // len(quantiles))
 
     def values(self, a: Array, y: Array) -> Array:
-        error, levels = y - a, self.levels(a.shape[1]).astype(a.dtype)
-        return _row_sums(np.maximum(levels * error, (levels - 1.0) * error))
+        error, quantiles = y - a, self.quantile_by_output(a.shape[1]).astype(a.dtype)
+        return _row_sums(np.maximum(quantiles * error, (quantiles - 1.0) * error))
 
     def gradient(self, a: Array, y: Array, out: Array) -> None:
-        out[...] = (a > y) - self.levels(a.shape[1])
+        out[...] = (a > y) - self.quantile_by_output(a.shape[1])
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | SquaredError | AbsoluteError | Huber | Poisson | Quantile
 
 
 def _log(a: Array) -> Array:
-    """log(a), continued below TINY by its tangent."""
+    """log(a), continued by its tangent below TINY."""
     logs: Array = np.log(np.maximum(a, TINY)) + np.minimum(a / TINY - 1.0, 0.0)
     return logs
 

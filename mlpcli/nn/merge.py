@@ -1,4 +1,4 @@
-"""Merge linear layers into the Dense above them, W (A x) = (W A) x: a network is saved as simple as it can be said."""
+"""Merge linear input layers into the next Dense, W (A x) = (W A) x: models are saved with as few layers as possible."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, places
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, span_slices
 from mlpcli.nn.layers import Array, Dense, InputScale, Layer, Tensors
 from mlpcli.nn.network import Network
 
@@ -20,22 +20,22 @@ def _input_scale(layer: InputScale, params: Tensors, W: Matrix, n_in: int) -> Ma
 
 def _column_mask(layer: ColumnMask, params: Tensors, W: Matrix, n_in: int) -> Matrix:
     merged = np.zeros((len(W), n_in))
-    for own, source in places(layer.spans):
-        merged[:, source] = W[:, own]
+    for target, source in span_slices(layer.spans):
+        merged[:, source] = W[:, target]
     return merged
 
 
 def _category_embedding(layer: CategoryEmbedding, params: Tensors, W: Matrix, n_in: int) -> Matrix:
     merged = np.empty((len(W), n_in))
-    for own, source in places(layer.other_spans(n_in)):
-        merged[:, source] = W[:, own]
-    for own, rows, (start, stop) in layer.embedded(n_in):
-        merged[:, start:stop] = W[:, own] @ params["table"][rows].T
+    for target, source in span_slices(layer.passthrough_spans(n_in)):
+        merged[:, source] = W[:, target]
+    for target, rows, (start, stop) in layer.embedding_slices(n_in):
+        merged[:, start:stop] = W[:, target] @ params["table"][rows].T
     return merged
 
 
-# W A from W (n_out, width of the layer), A being what a layer does to its `n_in` inputs. By the very type: what derives
-# from a linear layer may not be linear.
+# For each linear layer y = A x with `n_in` inputs: W A, from W (n_out, width of y). Looked up by exact type: a subclass
+# of a linear layer may not be linear.
 MERGES: dict[type[Layer], Callable[[Any, Tensors, Matrix, int], Matrix]] = {
     InputScale: _input_scale,
     ColumnMask: _column_mask,
@@ -44,43 +44,44 @@ MERGES: dict[type[Layer], Callable[[Any, Tensors, Matrix, int], Matrix]] = {
 
 
 def merged(network: Network) -> Network:
-    """The network as `merge_linear` leaves it."""
-    gone = _merging(network)
-    return Network(network.n_in, tuple(one for i, one in enumerate(network.layers) if i not in gone), network.output)
+    """The network that `merge_linear` returns."""
+    indices = _mergeable(network)
+    layers = tuple(layer for i, layer in enumerate(network.layers) if i not in indices)
+    return Network(network.n_in, layers, network.output)
 
 
 def merge_linear(network: Network, flat: Array) -> tuple[Network, Array]:
-    """The same function with as few layers as say it, its parameters computed in float64; outputs agree up to rounding.
+    """The network without its mergeable layers, and its parameters; outputs agree up to rounding.
 
-    An embedding stays where its table and the weights above it are fewer numbers than the weights of all levels.
+    Products are computed in float64. An embedding is kept if table and weights have fewer numbers than their product.
     """
-    params, gone, widths = list(network.bind(flat)), _merging(network), network.chain.widths(network.n_in)
-    for place in gone:
-        dense = next(above for above in range(place, len(params)) if above not in gone)
-        W, layer = params[dense]["W"].astype(np.float64), network.layers[place]
-        params[dense] = params[dense] | {"W": MERGES[type(layer)](layer, params[place], W, widths[place])}
+    params, indices, widths = list(network.unflatten(flat)), _mergeable(network), network.chain.widths(network.n_in)
+    for i in indices:
+        dense = next(above for above in range(i, len(params)) if above not in indices)
+        W, layer = params[dense]["W"].astype(np.float64), network.layers[i]
+        params[dense] = params[dense] | {"W": MERGES[type(layer)](layer, params[i], W, widths[i])}
     result = merged(network)
     vector = np.empty(result.n_parameters, flat.dtype)
-    _copy(tuple(own for place, own in enumerate(params) if place not in gone), result.bind(vector))
+    _copy(tuple(tensors for i, tensors in enumerate(params) if i not in indices), result.unflatten(vector))
     return result, vector
 
 
-def _merging(network: Network) -> list[int]:
-    """The places of the layers that go into the Dense above them, from the top down."""
-    found, widths, dense = list[int](), network.chain.widths(network.n_in), None
-    for place in range(len(network.layers) - 1, -1, -1):
-        layer, n_in, n_out = network.layers[place], widths[place], widths[place + 1]
+def _mergeable(network: Network) -> list[int]:
+    """Indices of the layers that are merged into a Dense, from the last to the first."""
+    indices, widths, dense = list[int](), network.chain.widths(network.n_in), None
+    for i in range(len(network.layers) - 1, -1, -1):
+        layer, n_in, n_out = network.layers[i], widths[i], widths[i + 1]
         if type(layer) is Dense:
             dense = layer
         elif dense is None or type(layer) not in MERGES or _would_grow(layer, dense, n_in, n_out):
             dense = None
         else:
-            found.append(place)
-    return found
+            indices.append(i)
+    return indices
 
 
 def _would_grow(layer: Layer, dense: Dense, n_in: int, n_out: int) -> bool:
-    """Whether an embedding and the Dense above it have fewer parameters than the Dense would have alone."""
+    """Whether the merged Dense would have more parameters than an embedding and its Dense have."""
     if not isinstance(layer, CategoryEmbedding):
         return False
     rows, size = layer.tensors(n_in)["table"].shape
@@ -88,22 +89,22 @@ def _would_grow(layer: Layer, dense: Dense, n_in: int, n_out: int) -> bool:
 
 
 def scale_logits(network: Network, flat: Array, factor: float) -> None:
-    """Multiply the logits, in place: p becomes p^factor, divided by the sum."""
-    last = network.bind(flat)[-1]
+    """Multiply the logits by `factor`, in place (temperature 1 / factor)."""
+    last = network.unflatten(flat)[-1]
     for tensor in last.values():
         tensor *= factor
 
 
 def shift_logits(network: Network, flat: Array, shift: NDArray[np.float64]) -> None:
     """Add `shift` (n_out,) to the logits, in place."""
-    network.bind(flat)[-1]["b"] += shift.astype(flat.dtype)
+    network.unflatten(flat)[-1]["b"] += shift.astype(flat.dtype)
 
 
 def _copy(source: Tensors, target: Tensors) -> None:
-    """Write the tensors of layers into views of the same layers."""
-    for old, new in zip(source, target, strict=True):
-        if isinstance(new, tuple):
-            _copy(old, new)
+    """Copy tensors into views of the same structure."""
+    for tensors, views in zip(source, target, strict=True):
+        if isinstance(views, tuple):
+            _copy(tensors, views)
         else:
-            for name, view in new.items():
-                view[...] = old[name]
+            for name, view in views.items():
+                view[...] = tensors[name]

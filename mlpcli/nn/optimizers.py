@@ -1,8 +1,8 @@
-"""Optimizers: rules that turn a gradient into a direction, each written as in its paper.
+"""Optimizers: update rules that turn a gradient into a direction, each written as in its paper.
 
-A step is composed as in optax: clip the gradient, add coupled weight decay or shrink the weights (decoupled), let the
-rule find the direction, multiply it by the learning rate and by the multiplier of the parameter group, and average the
-parameters (`steps.make_step`). The state of a rule is one array like the parameters for each of `state_names`.
+`steps.make_step` composes a step as optax does: clip the gradient, apply coupled or decoupled weight decay, compute the
+direction, multiply it by the learning rate and by the multiplier of the parameter group, and average the parameters.
+The state of a rule is one array of the parameters' shape for each of `state_names`.
 """
 
 from math import sqrt
@@ -22,46 +22,47 @@ CoupledDecay = Annotated[
 ]
 
 
-class Rule:
-    """What every optimizer has.
+class UpdateRule:
+    """Interface of an optimizer.
 
-    `direction(g, state, epsilon, spare)` updates `state` in place by the gradient `g`, which it may use up, and returns
-    the direction, in `g` or `spare`.
+    `direction(g, state, epsilon, scratch)` updates `state` in place from the gradient `g`, which it may overwrite, and
+    returns the direction, in `g` or `scratch`.
     """
 
     is_decoupled: ClassVar[bool] = False
-    is_scale_free: ClassVar[bool] = True  # whether a direction does not grow with the gradient
-    other_factor: ClassVar[float | None] = None  # of a rule that goes by matrix, of the rate of all other tensors
+    is_scale_free: ClassVar[bool] = True  # whether the direction is invariant to the scale of the gradient
+    # Rules with a `matrix_direction`: learning-rate factor of the tensors that are not updated by matrix.
+    non_matrix_factor: ClassVar[float | None] = None
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Names of the arrays that are kept from step to step."""
+        """Names of the state arrays."""
         return ()
 
-    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
-        """The direction; parameters move against it."""
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, scratch: Array) -> Array:
+        """The direction; the update subtracts it, times the learning rate."""
         raise NotImplementedError
 
     def matrix_direction(self, g: Array, momentum: Array, epsilon: float) -> Array:
-        """The direction (n_out, n_in) of a whole matrix, of a rule with `other_factor`; it may use up `g`."""
+        """The direction (n_out, n_in) of a weight matrix; may overwrite `g`. For rules with a `non_matrix_factor`."""
         raise NotImplementedError
 
-    def factors(self, counts: Values) -> tuple[Values, Values]:
-        """What multiplies the direction and epsilon at these steps, counted from 1; all (n_steps,)."""
+    def bias_corrections(self, counts: Values) -> tuple[Values, Values]:
+        """Factor of the direction, and epsilon, at the steps `counts` (from 1); all (n_steps,)."""
         return np.ones(len(counts)), np.full(len(counts), getattr(self, "epsilon", 0.0))
 
-    def ntk(self, fan_in: int) -> tuple[float, float, float]:
-        """Factors of rate, epsilon and coupled decay by which w moves as v does, w = v / sqrt(fan_in) (Jacot 2018).
+    def ntk_factors(self, fan_in: int) -> tuple[float, float, float]:
+        """Factors of learning rate, epsilon and L2 penalty for training v, w = v / sqrt(fan_in) (Jacot et al. 2018).
 
-        The gradient of v is that of w over sqrt(fan_in), plus the decay times v. A direction that does not grow with
-        the gradient loses that factor, and w moves 1 / sqrt(fan_in) as far as v; else it moves 1 / fan_in as far. In
-        the gradient of w, the decay of v is that of w times fan_in.
+        The gradient of v is that of w divided by sqrt(fan_in). A scale-free direction does not depend on that factor,
+        and w moves 1 / sqrt(fan_in) as far as v; otherwise it moves 1 / fan_in as far. An L2 penalty on v is one on w
+        times fan_in.
         """
         return (1.0 / sqrt(fan_in), sqrt(fan_in), fan_in) if self.is_scale_free else (1.0 / fan_in, 1.0, fan_in)
 
 
 @options
-class SGD(Rule):
+class SGD(UpdateRule):
     """Stochastic gradient descent with momentum (Polyak) or Nesterov momentum, as in torch."""
 
     name: Literal["sgd"] = "sgd"
@@ -80,7 +81,7 @@ class SGD(Rule):
     def state_names(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
 
-    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, scratch: Array) -> Array:
         # v = momentum v + g; the direction is v, or Nesterov's g + momentum v.
         if not self.momentum:
             return g
@@ -88,14 +89,14 @@ class SGD(Rule):
         v *= self.momentum
         v += g
         if not self.nesterov:
-            return np.positive(v, out=spare)
-        np.multiply(v, self.momentum, out=spare)
-        spare += g
-        return spare
+            return np.positive(v, out=scratch)
+        np.multiply(v, self.momentum, out=scratch)
+        scratch += g
+        return scratch
 
 
 @options
-class Adam(Rule):
+class Adam(UpdateRule):
     """Adam (Kingma & Ba 2015) as in torch: epsilon outside the root, after bias correction; decay coupled as L2."""
 
     name: Literal["adam"] = "adam"
@@ -109,19 +110,19 @@ class Adam(Rule):
     def state_names(self) -> tuple[str, ...]:
         return ("gradient_sum", "square_sum")
 
-    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
-        # The arrays are sums: m = beta1 m + g with mean = (1 - beta1) m, and v = beta2 v + g^2 likewise.
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, scratch: Array) -> Array:
+        # Sums in place of means: m = beta1 m + g, where the mean is (1 - beta1) m, and likewise v = beta2 v + g^2.
         m, v = state
         m *= self.beta1
         m += g
-        np.multiply(g, g, out=spare)
+        np.multiply(g, g, out=scratch)
         v *= self.beta2
-        v += spare
-        np.sqrt(v, out=spare)
-        spare += epsilon
-        return np.divide(m, spare, out=spare)
+        v += scratch
+        np.sqrt(v, out=scratch)
+        scratch += epsilon
+        return np.divide(m, scratch, out=scratch)
 
-    def factors(self, counts: Values) -> tuple[Values, Values]:
+    def bias_corrections(self, counts: Values) -> tuple[Values, Values]:
         scale = np.sqrt((1.0 - self.beta2**counts) / (1.0 - self.beta2))
         return scale * (1.0 - self.beta1) / (1.0 - self.beta1**counts), scale * self.epsilon
 
@@ -137,7 +138,7 @@ class AdamW(Adam):
 
 
 @options
-class RMSprop(Rule):
+class RMSprop(UpdateRule):
     """RMSprop (Tieleman & Hinton 2012) as in torch: epsilon outside the root, optional momentum on the scaled step."""
 
     name: Literal["rmsprop"] = "rmsprop"
@@ -151,25 +152,25 @@ class RMSprop(Rule):
     def state_names(self) -> tuple[str, ...]:
         return ("square", "velocity") if self.momentum else ("square",)
 
-    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, scratch: Array) -> Array:
         # v = decay v + (1 - decay) g^2; the direction is g / (sqrt(v) + epsilon), or its running sum.
         v, *velocity = state
-        np.multiply(g, g, out=spare)
-        spare *= 1.0 - self.decay
+        np.multiply(g, g, out=scratch)
+        scratch *= 1.0 - self.decay
         v *= self.decay
-        v += spare
-        np.sqrt(v, out=spare)
-        spare += epsilon
-        np.divide(g, spare, out=spare)
+        v += scratch
+        np.sqrt(v, out=scratch)
+        scratch += epsilon
+        np.divide(g, scratch, out=scratch)
         for u in velocity:
             u *= self.momentum
-            u += spare
-            spare[...] = u
-        return spare
+            u += scratch
+            scratch[...] = u
+        return scratch
 
 
 @options
-class Adagrad(Rule):
+class Adagrad(UpdateRule):
     """Adagrad (Duchi et al. 2011) as in torch: the step is divided by the root of the sum of all squared gradients."""
 
     name: Literal["adagrad"] = "adagrad"
@@ -181,13 +182,13 @@ class Adagrad(Rule):
     def state_names(self) -> tuple[str, ...]:
         return ("square_sum",)
 
-    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, spare: Array) -> Array:
+    def direction(self, g: Array, state: tuple[Array, ...], epsilon: float, scratch: Array) -> Array:
         (v,) = state
-        np.multiply(g, g, out=spare)
-        v += spare
-        np.sqrt(v, out=spare)
-        spare += epsilon
-        return np.divide(g, spare, out=spare)
+        np.multiply(g, g, out=scratch)
+        v += scratch
+        np.sqrt(v, out=scratch)
+        scratch += epsilon
+        return np.divide(g, scratch, out=scratch)
 
 
 @options
@@ -208,7 +209,7 @@ class Muon(AdamW):
     beta2: Annotated[float, Setting("AdamW: decay rate of the mean squared gradient.", ge=0, lt=1)] = 0.95
 
     @property
-    def other_factor(self) -> float:  # type: ignore[override]
+    def non_matrix_factor(self) -> float:  # type: ignore[override]
         return self.adamw_factor
 
     def matrix_direction(self, g: Array, momentum: Array, epsilon: float) -> Array:
@@ -219,17 +220,18 @@ class Muon(AdamW):
         return orthogonalized(g + self.momentum * momentum if self.nesterov else momentum, epsilon)
 
 
-# The quintic iteration of Jordan et al. (2024), and what it adds to the norm: steep at 0, it takes singular values to
-# between 0.7 and 1.2 in five steps. torch.optim.Muon takes the larger of norm and epsilon in place of their sum.
+# Coefficients of the quintic iteration of Jordan et al. (2024): steep at 0, it maps singular values to between 0.7 and
+# 1.2 in five steps. NORM_EPSILON is added to the norm; torch.optim.Muon takes the larger of both.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 NORM_EPSILON = 1e-7
 
 
 def orthogonalized(G: Array, epsilon: float = 1.0) -> Array:
-    """The nearest orthogonal matrix, about: U V^T of G = U S V^T, by Newton-Schulz (n_out, n_in), in a new array.
+    """Approximately U V^T of G = U S V^T (n_out, n_in), by Newton-Schulz iteration, as a new array.
 
-    `epsilon` multiplies NORM_EPSILON. X = a X + (b A + c A^2) X with A = X X^T, on the side that is shorter.
+    `epsilon` multiplies NORM_EPSILON. X = a X + (b A + c A^2) X with A = X X^T, of G or its transpose, so that A is the
+    smaller Gram matrix.
     """
     X = G.T if G.shape[0] > G.shape[1] else G
     X = X / (np.linalg.norm(X) + NORM_EPSILON * epsilon)

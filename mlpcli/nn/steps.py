@@ -1,4 +1,4 @@
-"""One step of an optimizer on the flat vector: clipping, weight decay, rule, multipliers by group, average."""
+"""An optimizer step on the flat vector: clipping, weight decay, update rule, learning-rate multipliers, averaging."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.averaging import Averaging, blend
+from mlpcli.nn.averaging import Averaging, update_average
 from mlpcli.nn.network import Network
 from mlpcli.nn.optimizers import Optimizer
 from mlpcli.options import Setting, options
@@ -16,17 +16,17 @@ from mlpcli.options import Setting, options
 Array = NDArray[np.floating[Any]]
 State = dict[str, NDArray[Any]]
 
-# Parameters that are stepped at once: five arrays of so many stay in the second-level cache, which makes Adam on two
-# million parameters a third faster than operations on whole vectors.
+# Parameters per chunk: five arrays of this length fit into the L2 cache, which makes Adam on two million parameters a
+# third faster than operations on whole vectors.
 CHUNK = 32_768
-# What decays by a constant factor ends in denormal numbers, which are many times slower. Setting them to zero this
-# often is cheaper than one slow step.
+# Exponential decay ends in denormal numbers, with which arithmetic is many times slower; flushing them to zero every
+# so many steps costs less than one slow step.
 FLUSH_EVERY = 16
 
 
 @options
 class Multipliers:
-    """Factors of the learning rate by parameter group."""
+    """Learning-rate multipliers by parameter group."""
 
     weights: Annotated[float, Setting("Of the weights.", ge=0)] = 1.0
     biases: Annotated[float, Setting("Of the biases, also those of layer normalization.", ge=0)] = 1.0
@@ -37,95 +37,96 @@ class Multipliers:
     embedding: Annotated[float, Setting("Of the category embeddings.", ge=0)] = 1.0
 
 
-ALIKE = Multipliers()
+UNIT_MULTIPLIERS = Multipliers()
 
 
 @dataclass(frozen=True)
 class UpdateSpec:
-    """How parameters move: the optimizer and what stands around it."""
+    """The optimizer, and how its updates are transformed: multipliers, NTK parametrization, clipping, averaging."""
 
     optimizer: Optimizer
-    multipliers: Multipliers = ALIKE
+    multipliers: Multipliers = UNIT_MULTIPLIERS
     is_ntk: bool = False
     gradient_clip: float | None = None
     averaging: Averaging | None = None
 
 
 class StepValues(NamedTuple):
-    """What changes from step to step; the steps of an epoch are the rows of an array (n_steps, 6).
+    """Scalars that change from step to step; those of an epoch are the rows of an array (n_steps, 6).
 
-    `decay` multiplies weight decay, `dropout` every rate of it, `scale` the direction; `average_weight` is that of the
-    parameters in their average, `epsilon` the optimizer's.
+    `decay_factor` multiplies weight decay, `dropout_factor` the dropout rates, `direction_scale` the direction (bias
+    correction). `average_weight` is the weight of the new parameters in their average.
     """
 
     learning_rate: float
-    decay: float
+    decay_factor: float
     average_weight: float
-    scale: float
+    direction_scale: float
     epsilon: float
-    dropout: float
+    dropout_factor: float
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Neighbours in the flat vector that are stepped alike.
+    """A range of the flat vector with the same hyperparameters.
 
-    `rate` and `epsilon` multiply those of the optimizer. `coupled` times each parameter is added to its gradient;
-    learning rate times `decoupled` is what it shrinks by. Its squared gradient counts `square_weight` times in the norm
-    of the whole gradient. `matrix` is the shape of a weight matrix that is stepped as a whole, None for the rest.
+    `rate_factor` and `epsilon_factor` multiply learning rate and epsilon of the optimizer. `l2_penalty` is weight decay
+    that is added to the gradient (coupled), `weight_decay` shrinks the parameters directly (decoupled). `norm_weight`
+    weights the squared gradient in the global norm. `matrix_shape` is that of weights with a `matrix_direction`.
     """
 
     start: int
     stop: int
-    rate: float
-    epsilon: float
-    coupled: float
-    decoupled: float
-    square_weight: float
-    matrix: tuple[int, int] | None = None
+    rate_factor: float
+    epsilon_factor: float
+    l2_penalty: float
+    weight_decay: float
+    norm_weight: float
+    matrix_shape: tuple[int, int] | None = None
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """All but its place and shape."""
-        return self.rate, self.epsilon, self.coupled, self.decoupled, self.square_weight
+        """The five numbers that the update needs, in the order of the fields."""
+        return self.rate_factor, self.epsilon_factor, self.l2_penalty, self.weight_decay, self.norm_weight
 
 
 def parameter_groups(network: Network, spec: UpdateSpec) -> tuple[ParameterGroup, ...]:
-    """The flat vector in groups, in order; only weights decay.
+    """The parameter groups in the order of the flat vector; weight decay applies to weights only.
 
-    NTK trains v, w = v / sqrt(fan_in); the gradient of v is that of w over sqrt(fan_in), and so is what is clipped.
+    The NTK parametrization trains v, w = v / sqrt(fan_in): the gradient of v, which is clipped, is that of w divided by
+    sqrt(fan_in).
     """
-    optimizer, found = spec.optimizer, list[ParameterGroup]()
-    last = [placed.key for placed in network.tensors if placed.tensor.group == "weights"][-1]
-    for placed in network.tensors:
-        multiplier: float = getattr(spec.multipliers, placed.tensor.group)
-        rate, epsilon, coupled, decoupled, square_weight = multiplier, 1.0, 0.0, 0.0, 1.0
-        if placed.tensor.group == "weights":
-            slower, epsilon, stronger = optimizer.ntk(placed.tensor.fan_in) if spec.is_ntk else (1.0, 1.0, 1.0)
-            rate *= slower
-            square_weight = 1.0 / placed.tensor.fan_in if spec.is_ntk else 1.0
+    optimizer, groups = spec.optimizer, list[ParameterGroup]()
+    last = [item.key for item in network.tensors if item.tensor.group == "weights"][-1]
+    for item in network.tensors:
+        tensor, is_weights = item.tensor, item.tensor.group == "weights"
+        multiplier: float = getattr(spec.multipliers, tensor.group)
+        rate, epsilon, l2_penalty, weight_decay, norm_weight = multiplier, 1.0, 0.0, 0.0, 1.0
+        if is_weights:
+            ntk_rate, epsilon, ntk_decay = optimizer.ntk_factors(tensor.fan_in) if spec.is_ntk else (1.0, 1.0, 1.0)
+            rate *= ntk_rate
+            norm_weight = 1.0 / tensor.fan_in if spec.is_ntk else 1.0
             if optimizer.is_decoupled:
-                decoupled = optimizer.weight_decay * multiplier
+                weight_decay = optimizer.weight_decay * multiplier
             else:
-                coupled = optimizer.weight_decay * stronger
-        matrix: tuple[int, int] | None = None
-        if optimizer.other_factor is not None:
-            if placed.tensor.group == "weights" and placed.key != last:
-                n_out, n_in = placed.tensor.shape
-                matrix = (n_out, n_in)
-                rate *= sqrt(max(1.0, n_out / n_in))  # an orthogonal matrix that is tall is smaller, number for number
+                l2_penalty = optimizer.weight_decay * ntk_decay
+        matrix_shape: tuple[int, int] | None = None
+        if optimizer.non_matrix_factor is not None:
+            if is_weights and item.key != last:
+                n_out, n_in = matrix_shape = (tensor.shape[0], tensor.shape[1])
+                rate *= sqrt(max(1.0, n_out / n_in))  # the elements of a tall orthogonal matrix are smaller
             else:
-                rate, decoupled = rate * optimizer.other_factor, decoupled * optimizer.other_factor
-        factors = (rate, epsilon, coupled, decoupled, square_weight)
-        start = placed.place.start
-        if found and found[-1].factors == factors and matrix is None and found[-1].matrix is None:
-            start = found.pop().start
-        found.append(ParameterGroup(start, placed.place.stop, *factors, matrix))
-    return tuple(found)
+                rate, weight_decay = rate * optimizer.non_matrix_factor, weight_decay * optimizer.non_matrix_factor
+        factors = (rate, epsilon, l2_penalty, weight_decay, norm_weight)
+        start = item.span.start
+        if groups and groups[-1].factors == factors and matrix_shape is None and groups[-1].matrix_shape is None:
+            start = groups.pop().start
+        groups.append(ParameterGroup(start, item.span.stop, *factors, matrix_shape))
+    return tuple(groups)
 
 
 def init_state(spec: UpdateSpec, flat: Array) -> State:
-    """What a training carries from step to step: the optimizer's arrays, and the average if there is one."""
+    """The optimizer state before the first step: its arrays of zeros, and `average` if weights are averaged."""
     state: State = {name: np.zeros_like(flat) for name in spec.optimizer.state_names}
     return state if spec.averaging is None else state | {"average": flat.copy()}
 
@@ -133,57 +134,57 @@ def init_state(spec: UpdateSpec, flat: Array) -> State:
 def make_step(
     network: Network, spec: UpdateSpec, flat: Array, gradient: Array, state: Mapping[str, NDArray[Any]]
 ) -> Callable[[int, StepValues], None]:
-    """A function that moves `flat` and `state` in place by what is in `gradient`, which it uses up.
+    """Return `step(count, values)`, which updates `flat` and `state` in place from `gradient`, which it overwrites.
 
-    Its arguments are the number of the step, from 1, and its values.
+    `count` is the number of the step, from 1.
     """
     optimizer, groups = spec.optimizer, parameter_groups(network, spec)
-    lengths = [group.stop - group.start if group.matrix else CHUNK for group in groups]
-    spare, average, chunks = np.empty(min(max(lengths), flat.size), flat.dtype), state.get("average"), []
+    lengths = [group.stop - group.start if group.matrix_shape else CHUNK for group in groups]
+    scratch, average, chunks = np.empty(min(max(lengths), flat.size), flat.dtype), state.get("average"), []
     for group, length in zip(groups, lengths, strict=True):
         for start in range(group.start, group.stop, length):
-            own = slice(start, min(start + length, group.stop))
-            arrays = tuple(state[name][own] for name in optimizer.state_names)
-            averaged = None if average is None else average[own]
-            chunks.append((group, flat[own], gradient[own], arrays, averaged, spare[: own.stop - own.start]))
-    smallest = np.finfo(flat.dtype).tiny
+            span = slice(start, min(start + length, group.stop))
+            arrays = tuple(state[name][span] for name in optimizer.state_names)
+            averaged = None if average is None else average[span]
+            chunks.append((group, flat[span], gradient[span], arrays, averaged, scratch[: span.stop - span.start]))
+    smallest_normal = np.finfo(flat.dtype).tiny
 
     def step(count: int, values: StepValues) -> None:
         if spec.gradient_clip is not None:
-            clip(gradient, spec.gradient_clip, groups)
-        for group, w, g, arrays, averaged, free in chunks:
-            if group.coupled:
-                np.multiply(w, group.coupled * values.decay, out=free)
-                g += free
-            elif group.decoupled:
-                w *= 1.0 - values.learning_rate * group.decoupled * values.decay
-            if group.matrix:
-                gradient_of, momentum = g.reshape(group.matrix), arrays[0].reshape(group.matrix)
-                direction = optimizer.matrix_direction(gradient_of, momentum, group.epsilon).reshape(-1)
-                direction *= values.learning_rate * group.rate
+            clip_gradient_norm(gradient, spec.gradient_clip, groups)
+        for group, w, g, arrays, averaged, temporary in chunks:
+            if group.l2_penalty:
+                np.multiply(w, group.l2_penalty * values.decay_factor, out=temporary)
+                g += temporary
+            elif group.weight_decay:
+                w *= 1.0 - values.learning_rate * group.weight_decay * values.decay_factor
+            if group.matrix_shape:
+                G, momentum = g.reshape(group.matrix_shape), arrays[0].reshape(group.matrix_shape)
+                direction = optimizer.matrix_direction(G, momentum, group.epsilon_factor).reshape(-1)
+                direction *= values.learning_rate * group.rate_factor
             else:
-                direction = optimizer.direction(g, arrays, group.epsilon * values.epsilon, free)
-                direction *= values.learning_rate * group.rate * values.scale
+                direction = optimizer.direction(g, arrays, group.epsilon_factor * values.epsilon, temporary)
+                direction *= values.learning_rate * group.rate_factor * values.direction_scale
             w -= direction
             if averaged is not None:
-                blend(averaged, w, values.average_weight, free)
+                update_average(averaged, w, values.average_weight, temporary)
             if count % FLUSH_EVERY == 0:
                 for array in arrays:
-                    np.abs(array, out=free)
-                    array *= np.greater_equal(free, smallest, out=free)
+                    np.abs(array, out=temporary)
+                    array *= np.greater_equal(temporary, smallest_normal, out=temporary)
 
     return step
 
 
-def clip(gradient: Array, largest: float, groups: Iterable[ParameterGroup]) -> None:
-    """Scale the gradient down to norm `largest` where it is longer (Pascanu et al. 2013).
+def clip_gradient_norm(gradient: Array, max_norm: float, groups: Iterable[ParameterGroup]) -> None:
+    """Scale the gradient in place to norm `max_norm` if its norm is larger (Pascanu et al. 2013).
 
-    Squares are summed in float64, where those of float32 do not overflow; a norm that does has diverged, and gives NaN.
+    Squares are summed in float64, in which those of float32 do not overflow; an infinite norm makes the gradient NaN.
     """
     total = 0.0
     for group in groups:
         for start in range(group.start, group.stop, CHUNK):
-            own = gradient[start : min(start + CHUNK, group.stop)].astype(np.float64, copy=False)
-            total += group.square_weight * float(np.dot(own, own))
-    if (norm := sqrt(total)) > largest:
-        gradient *= largest / norm if isfinite(norm) else nan
+            chunk = gradient[start : min(start + CHUNK, group.stop)].astype(np.float64, copy=False)
+            total += group.norm_weight * float(np.dot(chunk, chunk))
+    if (norm := sqrt(total)) > max_norm:
+        gradient *= max_norm / norm if isfinite(norm) else nan

@@ -36,7 +36,7 @@ def encode_model(model: Model) -> bytes:
         kind="model",
         format=FORMATS["model"],
         networks=model.ensemble.networks,
-        counts=model.ensemble.times,
+        counts=model.ensemble.member_counts,
         dtype="float64" if model.ensemble.dtype == np.float64 else "float32",
         columns=model.preprocessor.columns,
         feature_names=model.preprocessor.feature_names,

@@ -17,7 +17,7 @@ from mlpcli.errors import ModelFileError
 from mlpcli.evaluation.conformal.conformity import CalibrationRows
 from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
 from mlpcli.nn.chain import Chain, Residual
-from mlpcli.nn.layers import MOST, Dense, Layer
+from mlpcli.nn.layers import MAX_SIZE, Dense, Layer
 from mlpcli.nn.network import Network
 from mlpcli.storage.model_record import check_record
 
@@ -88,7 +88,7 @@ def _check_conformity(header: Header, path: str) -> None:
 def _check_reading(header: Header, path: str) -> None:
     """Tables must be readable with what the model says of how they are written."""
     reading = header.reading
-    if reading.delimiter is not None or reading.encoding is not None or not 0 <= (reading.skip_rows or 0) <= MOST:
+    if reading.delimiter is not None or reading.encoding is not None or not 0 <= (reading.skip_rows or 0) <= MAX_SIZE:
         raise misfit(path, "tables that are written in a way this mlp does not know")
     weights = () if header.weight is None else (header.weight,)
     groups = () if header.interval_by is None else (header.interval_by,)
@@ -145,7 +145,7 @@ def _check_networks(header: Header, path: str) -> None:
             raise misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
         if network.n_out != header.networks[0].n_out:
             raise misfit(path, f"networks of {header.networks[0].n_out} and {network.n_out} outputs")
-    if len(header.counts) != len(header.networks) or not all(1 <= count <= MOST for count in header.counts):
+    if len(header.counts) != len(header.networks) or not all(1 <= count <= MAX_SIZE for count in header.counts):
         raise misfit(path, "counts of members that are not one above 0 for each")
 
 

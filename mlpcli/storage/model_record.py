@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from mlpcli.nn.layers import MOST
+from mlpcli.nn.layers import MAX_SIZE
 from mlpcli.options import Setting
 from mlpcli.storage.records import from_plain
 
-Count = Annotated[int, Setting("From 0.", ge=0, le=MOST)]
+Count = Annotated[int, Setting("From 0.", ge=0, le=MAX_SIZE)]
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class Evaluator:
 
     def _of_mean(self, flats: Sequence[Array]) -> float:
         first, n_rows, total = self.networks[0], self.dataset.n_rows, 0.0
-        has_logits = first.output == self.loss.partner and first.output in MeanLogits.OUTPUTS
+        has_logits = first.output == self.loss.canonical_activation and first.output in MeanLogits.OUTPUTS
         means = MeanLogits(first.output, n_rows, first.n_out) if has_logits else None
         self._outputs[...] = 0.0
         for network, flat in zip(self.networks, flats, strict=True):
@@ -92,7 +92,7 @@ class Evaluator:
             if means is None:
                 losses = self.loss.values(self._outputs[rows], self._y(rows))
             else:
-                losses = self._losses(first, means.of(rows, len(self.networks)), rows)
+                losses = self._losses(first, means.mean(rows, len(self.networks)), rows)
             total += self._total(rows, losses)
         return total / n_rows
 
@@ -108,14 +108,14 @@ class Evaluator:
         return total / count
 
     def _logits(self, network: Network, flat: Array, X: Array) -> Iterator[tuple[slice, Array]]:
-        return Predictor(network, flat, min(JUDGED_ROWS, max(len(X), 1))).blocks(X)
+        return Predictor(network, flat, min(JUDGED_ROWS, max(len(X), 1))).batches(X)
 
     def _y(self, rows: Any) -> Array:
         return self.dataset.targets(rows)
 
     def _losses(self, network: Network, z: Array, rows: Any) -> Array:
         y = self._y(rows)
-        if network.output == self.loss.partner:
+        if network.output == self.loss.canonical_activation:
             return self.loss.losses_and_delta(z, y, np.empty_like(z))
         return self.loss.values(network.outputs(z), y)
 

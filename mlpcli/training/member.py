@@ -105,7 +105,7 @@ class Member:
         """
         flat = self.network.init(rng_of(spec.seed, "weights", member=self.number), dtype, x)
         if output_bias is not None:
-            self.network.bind(flat)[-1]["b"] += output_bias.astype(flat.dtype)
+            self.network.unflatten(flat)[-1]["b"] += output_bias.astype(flat.dtype)
         return MemberState(flat, init_state(self.spec_of(spec).update, flat))
 
 
@@ -135,7 +135,7 @@ def step_values(spec: TrainingSpec, epoch: int, n_steps: int) -> Values:
     steps, averaging, n_epochs = np.arange(n_steps, dtype=np.float64), spec.update.averaging, spec.epochs
     counts, times = epoch * n_steps + steps + 1.0, epoch + (steps + 0.5) / n_steps
     weights = [0.0 if averaging is None else averaging.weight(int(count), n_epochs * n_steps) for count in counts]
-    scale, epsilon = spec.update.optimizer.factors(counts)
+    scale, epsilon = spec.update.optimizer.bias_corrections(counts)
     rates = spec.update.optimizer.learning_rate * _factors(spec.schedule, times, n_epochs)
     decay, dropout = (_factors(own, times, n_epochs) for own in (spec.decay_schedule, spec.dropout_schedule))
     return np.stack([rates, decay, weights, scale, epsilon, dropout], axis=1)
@@ -194,7 +194,7 @@ class NumpyTrainer:
             if must_stop():
                 return EpochResult(total / len(order), of.learning_rate, is_whole=False)
             rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]
-            loss = self._loss_and_gradient(*self._batch.gather(rows), Noise(keys[step], of.dropout))
+            loss = self._loss_and_gradient(*self._batch.gather(rows), Noise(keys[step], of.dropout_factor))
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")
             self._step(epoch * n_steps + step + 1, of)

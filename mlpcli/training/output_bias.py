@@ -58,7 +58,7 @@ def _center(loss: Loss, values: Values, weights: Values | None, means: Values) -
         case AbsoluteError():
             return weighted_quantile(values, 0.5, weights)
         case Quantile():
-            levels = loss.levels(values.shape[1]).tolist()
+            levels = loss.quantile_by_output(values.shape[1]).tolist()
             each = [weighted_quantile(values[:, [place]], level, weights) for place, level in enumerate(levels)]
             return np.concatenate(each)
         case Huber():

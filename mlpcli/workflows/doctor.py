@@ -214,7 +214,11 @@ def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
         each = list(enumerate(target.names))
         if isinstance(loss, Quantile):
             below = (truth <= answers).sum(axis=0)
-            return [one for i, name in each for one in off_quantile(name, loss.answered, below[i], len(truth), part)]
+            return [
+                one
+                for i, name in each
+                for one in off_quantile(name, loss.predicted_quantile, below[i], len(truth), part)
+            ]
         if isinstance(loss, AbsoluteError):
             below = (truth <= answers).sum(axis=0)
             return [one for i, name in each for one in off_quantile(name, 0.5, below[i], len(truth), part)]

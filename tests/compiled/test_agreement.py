@@ -234,9 +234,9 @@ def test_an_optimizer_that_derives_from_another_is_not_taken_for_it(kind):
 
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_a_cost_function_that_derives_from_another_is_not_taken_for_it(kind):
-    lower_network(Network(N_IN, (Dense(width=3),), kind.partner), kind())
+    lower_network(Network(N_IN, (Dense(width=3),), kind.canonical_activation), kind())
     with pytest.raises(NotSupported, match=kind().name):
-        lower_network(Network(N_IN, (Dense(width=3),), kind.partner), subclass(kind)())
+        lower_network(Network(N_IN, (Dense(width=3),), kind.canonical_activation), subclass(kind)())
 
 
 def test_all_trainings_of_a_dtype_share_one_compilation(tmp_path):
@@ -252,7 +252,7 @@ def test_all_trainings_of_a_dtype_share_one_compilation(tmp_path):
         (on_disk, loss, UpdateSpec(optimizer=SGD()), of_rows),
         (numbers, SquaredError(), update, of_rows.astype(np.int32)),
     ):
-        member = Member(0, replace(net, output=cost.partner), own)
+        member = Member(0, replace(net, output=cost.canonical_activation), own)
         trained(CompiledTrainer, member, data, TrainingSpec(cost, spec, Constant(), 16, 5), "f4")
     of_dtype = [one for one in run_steps.signatures if "float32" in str(one)]
     assert len(of_dtype) == 1

@@ -134,7 +134,7 @@ def test_dead_and_saturated_units_are_counted_by_block_as_at_once():
     for activation, word in (("relu", "dead"), ("tanh", "saturated"), ("sigmoid", "saturated")):
         net = network(activation)
         flat = net.init(rng)
-        views = net.views(flat)
+        views = net.named_views(flat)
         views["b1"][:5] = -1000.0
         views["W1"][4] = 0.0
         whole, parts = UnitCounts(net, flat), UnitCounts(net, flat)

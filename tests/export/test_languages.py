@@ -266,4 +266,4 @@ def test_answers_of_one_name_are_told_apart(tmp_path):
 
 @pytest.mark.parametrize("name", ["selected", "selected number"])
 def test_the_selected_models_of_these_tests_count_their_members_unequally(models, name):
-    assert len(set(load_model(str(models[name])).ensemble.times)) > 1
+    assert len(set(load_model(str(models[name])).ensemble.member_counts)) > 1

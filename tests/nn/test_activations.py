@@ -38,10 +38,10 @@ BY_DEFINITION = {
 
 def apply(name, z):
     z = np.asarray(z)
-    a, spare = np.full_like(z, np.nan), np.full_like(z, np.nan)
-    ACTIVATIONS[name].evaluate(z, a, None, spare)
+    a, scratch = np.full_like(z, np.nan), np.full_like(z, np.nan)
+    ACTIVATIONS[name].evaluate(z, a, None, scratch)
     with_slope = np.full_like(z, np.nan)
-    ACTIVATIONS[name].evaluate(z, with_slope, np.full_like(z, np.nan), spare)
+    ACTIVATIONS[name].evaluate(z, with_slope, np.full_like(z, np.nan), scratch)
     np.testing.assert_allclose(with_slope, a, rtol=1e-6, atol=1e-30)
     return a
 
@@ -145,10 +145,10 @@ def test_single_precision_agrees_with_double(name):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_leaves_z_alone_and_allocates_no_array(name):
-    z, a, slope, spare = (np.ones((256, 512), np.float32) for _ in range(4))
+    z, a, slope, scratch = (np.ones((256, 512), np.float32) for _ in range(4))
     tracemalloc.start()
     try:
-        ACTIVATIONS[name].evaluate(z, a, slope, spare)
+        ACTIVATIONS[name].evaluate(z, a, slope, scratch)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.nn.averaging import ExponentialAverage, StochasticAverage, blend
+from mlpcli.nn.averaging import ExponentialAverage, StochasticAverage, update_average
 
 
 def averaged(averaging, weights):
@@ -11,7 +11,7 @@ def averaged(averaging, weights):
     average, scratch = np.zeros(weights.shape[1]), np.empty(weights.shape[1])
     found = []
     for step, flat in enumerate(weights, start=1):
-        blend(average, flat, averaging.weight(step, len(weights)), scratch)
+        update_average(average, flat, averaging.weight(step, len(weights)), scratch)
         found.append(average.copy())
     return np.array(found)
 
@@ -50,5 +50,5 @@ def test_a_stochastic_average_is_the_plain_mean_of_the_weights_behind_its_start(
 
 def test_blending_in_all_of_it_copies_the_bits():
     average, flat = np.zeros(2, np.float32), np.array([0.1, -3e30], np.float32)
-    blend(average, flat, 1.0, np.empty(2, np.float32))
+    update_average(average, flat, 1.0, np.empty(2, np.float32))
     np.testing.assert_array_equal(average, flat)

@@ -128,7 +128,7 @@ def test_logits_and_outputs_agree_where_both_are_well_conditioned(name):
     rng = np.random.default_rng(1)
     loss = LOSSES[name]
     z, y = rng.normal(scale=2.0, size=(20, 3)), targets_for(name, 20, 3, rng)
-    a = outputs_of(loss.partner, z)
+    a = outputs_of(loss.canonical_activation, z)
     np.testing.assert_allclose(from_logits(loss, z, y), loss.values(a, y), rtol=1e-10)
 
 
@@ -169,7 +169,7 @@ def test_with_its_partner_a_likelihood_has_the_gradient_a_minus_y(name):
     z, y = rng.normal(size=(12, 3)), targets_for(name, 12, 3, rng)
     delta = np.empty_like(z)
     LOSSES[name].losses_and_delta(z, y, delta)
-    np.testing.assert_allclose(delta, outputs_of(LOSSES[name].partner, z) - y, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(delta, outputs_of(LOSSES[name].canonical_activation, z) - y, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -189,7 +189,7 @@ def test_single_precision_stays_single_and_agrees_with_double(name):
     rng = np.random.default_rng(3)
     loss = LOSSES[name]
     z = rng.normal(size=(10, 3)).astype(np.float32)
-    a = outputs_of(loss.partner, z)
+    a = outputs_of(loss.canonical_activation, z)
     y = targets_for(name, 10, 3, rng).astype(np.float32)
     grad, wide_grad = np.empty_like(a), np.empty(a.shape)
     loss.gradient(a, y, grad)

@@ -12,7 +12,7 @@ from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbeddin
 from mlpcli.nn.layers import GROUPS, Activation, Allocator, Dense, Dropout, InputScale, LayerNorm, Noise, Softmax
 from mlpcli.nn.losses import CrossEntropy, SquaredError
 from mlpcli.nn.merge import MERGES, merge_linear, merged, scale_logits
-from mlpcli.nn.network import PREDICTED_ROWS, LossAndGradient, Network, predict
+from mlpcli.nn.network import MAX_BATCH_ROWS, LossAndGradient, Network, predict
 from tests.nn.staging import COSTS, HIDDEN, N_IN, SMOOTH, input_layers, networks, rows, start
 
 thorough = settings(max_examples=60)
@@ -67,7 +67,7 @@ def test_a_layer_alone_gives_the_gradient_of_its_parameters_and_of_its_input(nam
     layer, rng = ALONE[name], np.random.default_rng(0)
     network = Network(N_IN, (layer,))
     flat, x = start(network, 1), rng.normal(size=(5, N_IN))
-    params, gradient = network.bind(flat), np.empty_like(flat)
+    params, gradient = network.unflatten(flat), np.empty_like(flat)
     direction = rng.normal(size=(5, layer.n_out(N_IN)))
     buffers = layer.buffers(N_IN, Allocator(5, np.dtype(np.float64), is_training=True), needs_dx=True)
     noise = Noise(99)
@@ -76,7 +76,7 @@ def test_a_layer_alone_gives_the_gradient_of_its_parameters_and_of_its_input(nam
         return float((layer.forward(x, params[0], buffers, noise) * direction).sum())
 
     value()
-    dx = layer.backward(direction.copy(order="F"), params[0], network.bind(gradient)[0], buffers)
+    dx = layer.backward(direction.copy(order="F"), params[0], network.unflatten(gradient)[0], buffers)
     np.testing.assert_allclose(gradient, differences(value, flat, range(flat.size)), rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(dx.ravel(), differences(value, x.reshape(-1), range(x.size)), rtol=1e-6, atol=1e-8)
 
@@ -88,8 +88,8 @@ def test_a_layer_says_its_shapes_and_never_writes_its_input(name):
     flat = start(network, 1)
     for placed in network.tensors:
         assert placed.tensor.group in GROUPS
-        assert network.views(flat)[placed.name].shape == placed.tensor.shape
-    y = network.chain.forward(x, network.bind(flat), network.buffers(5, np.float64, is_training=False))
+        assert network.named_views(flat)[placed.name].shape == placed.tensor.shape
+    y = network.chain.forward(x, network.unflatten(flat), network.buffers(5, np.float64, is_training=False))
     assert y.shape == (5, layer.n_out(N_IN)) == (5, network.n_out)
     np.testing.assert_array_equal(x, before)
 
@@ -101,15 +101,15 @@ def test_predicting_is_going_forward_without_noise_whatever_rows_stand_beside(da
     outputs = predict(network, flat, X)
     np.testing.assert_allclose(outputs.sum(axis=1), 1.0, rtol=1e-5)
     np.testing.assert_array_equal(predict(network, flat, X[3:8]), outputs[3:8])
-    z = network.chain.forward(X, network.bind(flat), network.buffers(30, np.float32, is_training=True))
+    z = network.chain.forward(X, network.unflatten(flat), network.buffers(30, np.float32, is_training=True))
     np.testing.assert_allclose(network.outputs(z), outputs, rtol=1e-4, atol=1e-6)
 
 
 def test_predictions_of_many_blocks_are_those_of_each():
     network = Network(N_IN, (Dense(width=40), Activation(function="relu"), Dense(width=2)), "softmax")
-    flat, X = start(network, 0, np.float32), rows(0, 2 * PREDICTED_ROWS + 5, np.float32)[0]
+    flat, X = start(network, 0, np.float32), rows(0, 2 * MAX_BATCH_ROWS + 5, np.float32)[0]
     whole = predict(network, flat, X)
-    for row in (0, PREDICTED_ROWS - 1, PREDICTED_ROWS, len(X) - 1):
+    for row in (0, MAX_BATCH_ROWS - 1, MAX_BATCH_ROWS, len(X) - 1):
         np.testing.assert_array_equal(predict(network, flat, X[row : row + 1])[0], whole[row])
 
 
@@ -120,7 +120,7 @@ def test_the_outputs_of_a_row_have_the_same_bits_wherever_it_stands(width, dtype
     network = Network(N_IN, (Dense(width=width), Activation(function="tanh"), Dense(width=3)), "softmax")
     flat, x = start(network, 0, dtype), rows(0, 1, dtype)[0]
     expected = predict(network, flat, x)
-    for n_rows in (2, 63, 64, 65, 2 * PREDICTED_ROWS + 5):
+    for n_rows in (2, 63, 64, 65, 2 * MAX_BATCH_ROWS + 5):
         outputs = predict(network, flat, np.repeat(x, n_rows, axis=0))
         np.testing.assert_array_equal(outputs, np.repeat(expected, n_rows, axis=0))
 
@@ -139,8 +139,8 @@ def test_tensors_have_the_names_of_the_formula_and_lie_by_group():
         "slope1",
         "gain1",
     ]
-    stops = [placed.place.stop for placed in network.tensors]
-    assert [placed.place.start for placed in network.tensors] == [0, *stops[:-1]]
+    stops = [placed.span.stop for placed in network.tensors]
+    assert [placed.span.start for placed in network.tensors] == [0, *stops[:-1]]
     assert network.n_parameters == stops[-1] == 16 + 16 + 8 + 4 + 4 + 2 + 4 + 4 + 4
 
 

@@ -16,8 +16,8 @@ from mlpcli.nn.schedules import (
     OneCycle,
     Schedule,
     Step,
+    plateau_ends,
     schedule_factor,
-    stretch_ends,
 )
 
 SCHEDULES = [schedule for schedule in get_args(Schedule) if schedule is not CosLog]  # those that can warm up
@@ -81,7 +81,7 @@ def test_coslog_peaks_where_its_authors_say(peak):
 
 
 def test_each_cycle_of_coslog_is_twice_as_long_as_the_one_before():
-    ends = (0.0, *stretch_ends(CosLog(cycles=5), 310))
+    ends = (0.0, *plateau_ends(CosLog(cycles=5), 310))
     assert ends == pytest.approx((0.0, 10.0, 30.0, 70.0, 150.0, 310.0))
 
 
@@ -92,7 +92,7 @@ def test_each_cycle_of_coslog_is_twice_as_long_as_the_one_before():
 )
 def test_a_stretch_ends_where_the_rate_begins_to_fall_or_a_cycle_begins_anew(schedule):
     """Just before, it is at a top or bottom; on the other side it moves away from there."""
-    ends = stretch_ends(schedule, 100)
+    ends = plateau_ends(schedule, 100)
     assert ends
     for end in ends:
         at, after = schedule_factor(schedule, end - 1e-6, 100), schedule_factor(schedule, end + 1.0, 100)
@@ -105,7 +105,7 @@ def test_a_stretch_ends_where_the_rate_begins_to_fall_or_a_cycle_begins_anew(sch
 
 @pytest.mark.parametrize("schedule", [Constant(), Exponential(), Cosine(), FlatCos(warmup=100.0)], ids=str)
 def test_a_rate_that_never_stalls_has_no_stretches(schedule):
-    assert stretch_ends(schedule, 100) == ()
+    assert plateau_ends(schedule, 100) == ()
 
 
 @pytest.mark.parametrize("schedule", [Constant, Step, Exponential, Cosine, FlatCos])

@@ -19,7 +19,7 @@ from mlpcli.nn.steps import (
     Multipliers,
     StepValues,
     UpdateSpec,
-    clip,
+    clip_gradient_norm,
     init_state,
     make_step,
     parameter_groups,
@@ -62,7 +62,7 @@ class Stepper:
     def __call__(self, gradient, learning_rate=0.1, decay=1.0, average_weight=0.0):
         self.gradient[...] = gradient
         self.count += 1
-        scale, epsilon = self.spec.optimizer.factors(np.array([float(self.count)]))
+        scale, epsilon = self.spec.optimizer.bias_corrections(np.array([float(self.count)]))
         values = StepValues(learning_rate, decay, average_weight, float(scale[0]), float(epsilon[0]), 1.0)
         self._step(self.count, values)
 
@@ -270,7 +270,7 @@ def test_ntk_moves_weights_as_the_explicit_reparametrisation_does(name, gradient
     root = np.ones(network.n_parameters)
     for placed in network.tensors:
         if placed.tensor.group == "weights":
-            root[placed.place] = math.sqrt(placed.tensor.fan_in)
+            root[placed.span] = math.sqrt(placed.tensor.fan_in)
     flat = network.init(rng, np.float64)
     w = flat.copy()
     plain = Stepper(UpdateSpec(optimizer=optimizer, gradient_clip=gradient_clip), network, flat * root)
@@ -300,7 +300,7 @@ def test_multipliers_go_by_parameter_group():
     flat = np.zeros(network.n_parameters)
     Stepper(UpdateSpec(optimizer=SGD(), multipliers=Multipliers(**rates)), network, flat)(np.ones(flat.size), 1.0)
     for placed in network.tensors:
-        np.testing.assert_array_equal(flat[placed.place], -rates[placed.tensor.group])
+        np.testing.assert_array_equal(flat[placed.span], -rates[placed.tensor.group])
 
 
 def test_groups_that_are_alike_are_one():
@@ -308,7 +308,7 @@ def test_groups_that_are_alike_are_one():
     (group,) = parameter_groups(network, UpdateSpec(optimizer=SGD()))
     assert (group.start, group.stop) == (0, network.n_parameters)
     decaying = parameter_groups(network, UpdateSpec(optimizer=SGD(weight_decay=0.1)))
-    assert [(group.start, group.stop, group.coupled) for group in decaying] == [
+    assert [(group.start, group.stop, group.l2_penalty) for group in decaying] == [
         (0, 15, 0.1),
         (15, network.n_parameters, 0.0),
     ]
@@ -319,13 +319,13 @@ def test_groups_that_are_alike_are_one():
 
 def test_a_gradient_that_is_too_long_is_cut_to_length_and_another_is_left_alone():
     gradient, groups = np.array([3.0, 4.0]), parameter_groups(layer_of(1, 1), UpdateSpec(optimizer=SGD()))
-    clip(gradient, 10.0, groups)
+    clip_gradient_norm(gradient, 10.0, groups)
     np.testing.assert_array_equal(gradient, [3.0, 4.0])
-    clip(gradient, 1.0, groups)
+    clip_gradient_norm(gradient, 1.0, groups)
     np.testing.assert_allclose(gradient, [0.6, 0.8])
     for size in (1e30, 1e-30):  # squares that float32 cannot hold
         extreme = np.array([3.0 * size, 4.0 * size], np.float32)
-        clip(extreme, size, groups)
+        clip_gradient_norm(extreme, size, groups)
         np.testing.assert_allclose(extreme, [0.6 * size, 0.8 * size], rtol=1e-6)
 
 
@@ -333,7 +333,7 @@ def test_a_norm_that_is_not_finite_is_not_taken_for_a_step_of_length_zero():
     groups = parameter_groups(layer_of(1, 1), UpdateSpec(optimizer=SGD()))
     for gradient in (np.array([1e200, 1.0]), np.array([np.inf, 1.0], np.float32)):
         with np.errstate(over="ignore"):
-            clip(gradient, 1.0, groups)
+            clip_gradient_norm(gradient, 1.0, groups)
         assert np.isnan(gradient).all()
 
 

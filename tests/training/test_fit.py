@@ -298,7 +298,7 @@ def test_the_loss_of_an_ensemble_has_its_digits_however_wrong_all_members_are(lo
     """Members with logits of some hundreds that all favour the wrong class have a loss of some hundreds."""
     rng, n = np.random.default_rng(int(size)), 20
     size = min(size, 80.0) if loss.name == "poisson" else size
-    nets = [Network(4, (Dense(width=3, has_bias=False),), loss.partner)] * 3
+    nets = [Network(4, (Dense(width=3, has_bias=False),), loss.canonical_activation)] * 3
     weights = [rng.normal(0.0, size, (3, 4)).astype("f4") for _ in nets]
     X, y = np.eye(4, dtype="f4")[rng.integers(4, size=n)], np.eye(3, dtype="f4")[rng.integers(3, size=n)]
     found, _ = Evaluator(nets, loss, Dataset(X, y)).run([W.ravel() for W in weights])

@@ -53,9 +53,9 @@ def test_what_is_kept_is_at_least_as_good_as_all_members_and_as_the_best_round(m
     y = validation.samples.targets(slice(None))
     worst = min(float(loss.values(one, y).mean()) for one in [*rounds, rounds.mean(axis=0)])
     assert float(loss.values(own, y).mean()) <= worst * (1 + 1e-5)
-    assert len(kept.networks) == len(kept.times) < len(prepared.networks)
+    assert len(kept.networks) == len(kept.member_counts) < len(prepared.networks)
     assert len(kept.networks) % n_folds == 0
-    rounds_of_kept = np.array(kept.times).reshape(-1, n_folds)
+    rounds_of_kept = np.array(kept.member_counts).reshape(-1, n_folds)
     assert (rounds_of_kept == rounds_of_kept[:, :1]).all(), "a round counts as a whole"
 
 
@@ -73,7 +73,7 @@ def test_the_file_keeps_the_chosen_members_alone_with_their_weights(tmp_path, mo
     assert len(record["members"]) == len(record["drawn"]) == len(ensemble.networks) < 9
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_bytes())
     weights = [metrics[f"members.{number}.weight"] for number in record["members"]]
-    assert weights == [times / sum(ensemble.times) for times in ensemble.times]
+    assert weights == [times / sum(ensemble.member_counts) for times in ensemble.member_counts]
     X = np.random.default_rng(0).normal(size=(7, ensemble.first.n_in)).astype(np.float32)
     alone = [predict(network, flat, X) for network, flat in zip(ensemble.networks, ensemble.flats, strict=True)]
     np.testing.assert_allclose(ensemble.outputs(X), np.average(alone, axis=0, weights=weights), rtol=1e-5)
@@ -93,7 +93,7 @@ def test_equal_trainings_select_the_same_whatever_the_threads(tmp_path, monkeypa
         )  # fmt: skip
         _, _, result = fitted(config)
         ensemble = result.model.ensemble
-        files.append((ensemble.times, [flat.tobytes() for flat in ensemble.flats]))
+        files.append((ensemble.member_counts, [flat.tobytes() for flat in ensemble.flats]))
     assert files[0] == files[1]
 
 
@@ -109,7 +109,7 @@ def test_calibration_comes_after_selection_and_leaves_it_alone():
     _, _, plain = fitted(selecting())
     _, _, tempered = fitted(selecting(postprocess={"calibration": "temperature"}))
     assert plain.model.record["members"] == tempered.model.record["members"]
-    assert plain.model.ensemble.times == tempered.model.ensemble.times
+    assert plain.model.ensemble.member_counts == tempered.model.ensemble.member_counts
     assert tempered.model.record["temperature"] != 1.0
 
 

@@ -118,13 +118,13 @@ def _members(model: "Model") -> list[Table]:
     if not drawn[0] and not kept:
         return []
     shown = [names("member"), *([Column("weight")] if kept else []), Column("layers", is_text=True)]
-    total, members = sum(ensemble.times), kept or range(1, len(ensemble.networks) + 1)
+    total, members = sum(ensemble.member_counts), kept or range(1, len(ensemble.networks) + 1)
     rows = [
         (
             *(str(member), *([f"{times / total:.3f}"] if kept else []), " -> ".join(map(str, network.sizes))),
             *(drawn_text(of.get(key)) for key in keys),
         )
-        for member, times, network, of in zip(members, ensemble.times, ensemble.networks, drawn, strict=False)
+        for member, times, network, of in zip(members, ensemble.member_counts, ensemble.networks, drawn, strict=False)
     ]
     return [Table([*shown, *numbers([key.rpartition(".")[2] for key in keys])], rows)]
 

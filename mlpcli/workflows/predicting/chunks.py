@@ -102,7 +102,7 @@ def _answered(
         answers, regions, counts = with_regions(model, conformal, cells)
         named = answer_columns(model, answers, regions, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
-        named += hidden_columns(model.hidden_layers(cells))
+        named += hidden_columns(model.hidden_activations(cells))
     seen = None
     if request.on_drift != "ignore" and model.reference.columns and _is_looked_at(table):
         seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)

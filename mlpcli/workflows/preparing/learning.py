@@ -70,7 +70,7 @@ def learn(
         )
     transform = resolve_target_transform(loaded, loss, output_activation)
     schemas, task = settled.targets.schemas, settled.targets.task
-    fitted = loss.several if isinstance(loss, Quantile) else ()
+    fitted = loss.output_quantiles if isinstance(loss, Quantile) else ()
     target, target_state = fit_target(settled.table, schemas, task, rows, transform, weights, fitted)
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, rows, weights)
     networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)

@@ -100,10 +100,10 @@ def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
         raise loaded.error(
             "training.loss", f"{asked.name} does not go with {task}. Use one of {fitting}, or set the task by task: ..."
         )
-    if isinstance(asked, Quantile) and list(asked.several) != sorted(set(asked.several)):
+    if isinstance(asked, Quantile) and list(asked.output_quantiles) != sorted(set(asked.output_quantiles)):
         raise loaded.error(
             "training.loss.quantile",
-            f"{flow_text(list(asked.several))} does not rise. Write it like [0.05, 0.5, 0.95].",
+            f"{flow_text(list(asked.output_quantiles))} does not rise. Write it like [0.05, 0.5, 0.95].",
         )
     return asked
 
@@ -137,7 +137,7 @@ def estimates_means(loss: Loss) -> bool:
 def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
     """The activation of the last layer: the user's, or the loss's partner."""
     asked = loaded.config.model.output_activation
-    return loss.partner if asked == "auto" else asked
+    return loss.canonical_activation if asked == "auto" else asked
 
 
 def domain_warning(loss: Loss, output_activation: str) -> str:
@@ -147,7 +147,7 @@ def domain_warning(loss: Loss, output_activation: str) -> str:
         return ""
     return (
         f"{loss.name} takes logarithms of the outputs, and {output_activation} outputs can be zero or negative: "
-        f"the loss is continued by a straight line there. Its partner is {loss.partner}."
+        f"the loss is continued by a straight line there. Its partner is {loss.canonical_activation}."
     )
 
 

@@ -125,7 +125,7 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
     if len(model.ensemble.networks) != config.model.members.count:
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
     loss, known = config.training.loss, model.target.fitted if isinstance(model.target, NumberTarget) else ()
-    if (loss.several if isinstance(loss, Quantile) else ()) != known:
+    if (loss.output_quantiles if isinstance(loss, Quantile) else ()) != known:
         outputs = f"outputs for the quantiles {flow_text(list(known))}" if known else "no outputs for three quantiles"
         raise loaded.error("training.loss", f"{path} has {outputs}. Ask for the same, or train anew.")
     if model.ensemble.first.output != output_activation:

@@ -178,5 +178,5 @@ def far_worse_on_rows(
 def _quantile_of(loss: Loss) -> float | None:
     """The quantile that a loss fits; None for the mean."""
     if isinstance(loss, Quantile):
-        return loss.answered
+        return loss.predicted_quantile
     return 0.5 if isinstance(loss, AbsoluteError) else None

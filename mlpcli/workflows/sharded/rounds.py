@@ -87,7 +87,7 @@ class RoundTrainer:
         """Take the steps of a round; gives the sum of the losses of its rows."""
         (batch,) = batches
         asked = np.flatnonzero(self.count_rows(batches, places)).tolist()
-        arguments = (batch.step, batch.n_rows, batch.key, batch.values.dropout, self.state.flat)
+        arguments = (batch.step, batch.n_rows, batch.key, batch.values.dropout_factor, self.state.flat)
         found = self._call("gradient", arguments, asked)
         # Summed shard by shard, so that no worker's fate changes a bit.
         loss, self._gradient[...] = found[0]

@@ -78,7 +78,7 @@ class ShardSteps:
         total = 0.0
         for batch in batches:
             n_own = self.n_rows_of(batch.step, batch.n_rows)
-            loss = self._of_batch(batch.step, batch.n_rows, batch.key, batch.values.dropout)
+            loss = self._of_batch(batch.step, batch.n_rows, batch.key, batch.values.dropout_factor)
             if loss is None:
                 continue
             total += loss * batch.n_rows
@@ -133,6 +133,6 @@ class ShardSteps:
             own[:n_rows] = 1.0 if weights is None else weights[:n_rows]
             own[n_rows:] = 0.0
             weights = own
-        assert noise.places is not None
-        places = np.concatenate([noise.places, np.zeros(n - n_rows, np.uint32)])
-        return self._cost(X, y, weights, replace(noise, places=places)), n
+        assert noise.positions is not None
+        places = np.concatenate([noise.positions, np.zeros(n - n_rows, np.uint32)])
+        return self._cost(X, y, weights, replace(noise, positions=places)), n

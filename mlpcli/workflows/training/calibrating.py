@@ -34,7 +34,7 @@ def conformity_scores(
     target, loss = prepared.target, prepared.spec.loss
     kind: Kind = "probability" if not isinstance(target, NumberTarget) else "absolute"
     if isinstance(loss, Quantile):
-        kind = "quantiles" if loss.several else "absolute" if loss.answered == 0.5 else "signed"
+        kind = "quantiles" if loss.output_quantiles else "absolute" if loss.predicted_quantile == 0.5 else "signed"
     scale: Literal["plain", "log"] = "log" if getattr(target, "transform", "none") == "log" else "plain"
     is_apart = prepared.apart is not None
     folds = None if is_apart else prepared.folds
@@ -72,7 +72,7 @@ def conformal_predictor_of(prepared: Prepared, model: Model) -> ConformalPredict
 def quantile_of_loss(prepared: Prepared) -> float | None:
     """The quantile that answers are, None for a loss of another kind."""
     loss = prepared.spec.loss
-    return loss.answered if isinstance(loss, Quantile) else None
+    return loss.predicted_quantile if isinstance(loss, Quantile) else None
 
 
 def _scores_of(

@@ -131,7 +131,7 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
         each = outputs_of_unseen(prepared, validation, prepared.folds, ensemble)
         criterion = criterion_of(prepared, validation, "log_loss")
-        temperature = criterion.members_temperature(each, counts=ensemble.counts_of_rounds(_n_folds(prepared)))
+        temperature = criterion.members_temperature(each, counts=ensemble.repeat_counts(_n_folds(prepared)))
         for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
             scale_logits(own, flat, 1.0 / temperature)
         prepared = replace(prepared, members_temperature=temperature)

@@ -193,8 +193,8 @@ def _of_members(model: Model) -> dict[str, Any]:
         for key, value in drawn.items():
             is_plain = isinstance(value, int | float | str | None)
             found[f"members.{number}.{key}"] = value if is_plain else flow_text(value)
-    for number, times in zip(model.record.get("members", ()), model.ensemble.times, strict=False):
-        found[f"members.{number}.weight"] = times / sum(model.ensemble.times)
+    for number, times in zip(model.record.get("members", ()), model.ensemble.member_counts, strict=False):
+        found[f"members.{number}.weight"] = times / sum(model.ensemble.member_counts)
     return found
 
 

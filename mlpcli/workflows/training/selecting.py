@@ -57,7 +57,7 @@ def outputs_of_unseen(prepared: Prepared, part: Part, folds: Rows, ensemble: Ens
 
 def mean_of_rounds(outputs: Outputs, ensemble: Ensemble, n_folds: int) -> Outputs:
     """The mean of such outputs (n_rows, n_out), each round as often as it counts."""
-    counts = ensemble.counts_of_rounds(n_folds)
+    counts = ensemble.repeat_counts(n_folds)
     mean: Outputs = outputs.mean(axis=0)
     if max(counts) > min(counts):
         mean = np.average(outputs, axis=0, weights=counts).astype(outputs.dtype)

@@ -21,7 +21,7 @@ def test_every_initializer_can_be_chosen():
 
 def test_what_auto_chooses_exists():
     assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(VARIANCE_SCALINGS)
-    assert {loss.partner for loss in get_args(Loss)} <= set(OUTPUT_ACTIVATIONS)
+    assert {loss.canonical_activation for loss in get_args(Loss)} <= set(OUTPUT_ACTIVATIONS)
 
 
 @pytest.mark.parametrize("loss", get_args(Loss), ids=lambda loss: loss.name)

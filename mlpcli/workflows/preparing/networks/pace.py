@@ -3,14 +3,14 @@
 from math import ceil
 
 from mlpcli.config.schema.sections import TrainingConfig
-from mlpcli.nn.schedules import CosLog, Step, stretch_ends
+from mlpcli.nn.schedules import CosLog, Step, plateau_ends
 
 # What `batch_size: auto` is up to so many training rows, and beyond the last (RealMLP's rule): many small steps where
 # rows are few, better filled ones where an epoch has enough of them.
 BATCH_SIZES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
 LARGEST_BATCH = 1024
 
-# What happens in a stretch that `stretch_ends` closes, by schedule.
+# What happens in a stretch that `plateau_ends` closes, by schedule.
 STRETCHES = {
     "step": "before the rate drops",
     "one_cycle": "while the rate still rises",
@@ -33,7 +33,7 @@ def judged_epochs(training: TrainingConfig) -> frozenset[int] | None:
     early_stopping = training.early_stopping
     if early_stopping is None or early_stopping.at == "every_epoch":
         return None
-    rests = stretch_ends(training.schedule, training.epochs) if isinstance(training.schedule, CosLog | Step) else ()
+    rests = plateau_ends(training.schedule, training.epochs) if isinstance(training.schedule, CosLog | Step) else ()
     return frozenset({max(1, min(round(end), training.epochs)) for end in rests} | {training.epochs})
 
 
@@ -56,7 +56,7 @@ def _patience_note(training: TrainingConfig) -> str:
         return "" if factor == 1.0 else "early_stopping.patience_factor does nothing without patience."
     if stopping.at == "cycle_ends":  # it is only there that patience can run out
         return ""
-    ends = stretch_ends(schedule, training.epochs)
+    ends = plateau_ends(schedule, training.epochs)
     # Waiting begins, at the latest, with a best epoch at the end of the stretch before.
     waits = [(begin, end, end - factor * begin - ROUNDING) for begin, end in zip((0.0, *ends), ends, strict=False)]
     too_long = [wait for wait in waits if wait[2] > patience]
