@@ -1,4 +1,4 @@
-"""`python -m benchmarks quality [ablation] FOLDER`."""
+"""`python -m benchmarks quality [ablation | experiment] FOLDER`."""
 
 import argparse
 import os
@@ -9,12 +9,20 @@ from benchmarks.measuring import machine
 from benchmarks.printing import RESULTS, in_time, print_machine
 from benchmarks.quality.changes import CHANGES, changed
 from benchmarks.quality.contestants import CONTESTANTS, DEFAULT, Contestant, compete
+from benchmarks.quality.experiments import EXPERIMENTS
 from benchmarks.quality.ledger import Ledger
 from benchmarks.quality.report import ablation, scores_in_words, standings, write_page
 from benchmarks.quality.splits import Split, find_splits
 
 
 def main(words: Sequence[str]) -> None:
+    if list(words[:1]) == ["experiment"]:
+        _experiment(words[1:])
+    else:
+        _compare(words)
+
+
+def _compare(words: Sequence[str]) -> None:
     is_ablation = list(words[:1]) == ["ablation"]
     asked, parser = _parse(words[1:] if is_ablation else words, is_ablation)
     described = machine()
@@ -48,12 +56,42 @@ def main(words: Sequence[str]) -> None:
         parser.exit(1, f"{failures} runs failed\n")
 
 
+def _experiment(words: Sequence[str]) -> None:
+    """Train what is missing of an experiment, and show its table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks quality experiment", description="Values of `strong` beside others, on its tables."
+    )
+    parser.add_argument("name", choices=EXPERIMENTS)
+    parser.add_argument("folder", type=Path, help="what tables.py wrote")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="runs of each set (default: 1)")
+    parser.add_argument("--datasets", type=_names, default=[], metavar="A,B", help="only these of its tables")
+    parser.add_argument("--report", action="store_true", help="run nothing: only the table of what is there")
+    parser.add_argument("--core", type=int, metavar="N", help="where all runs take place (default: the last)")
+    parser.add_argument("--json", type=Path, default=RESULTS / "experiments.json", metavar="FILE", help="the results")
+    asked = parser.parse_args(words)
+    experiment, described = EXPERIMENTS[asked.name], machine()
+    described["cores_used"] = _pin(asked.core)
+    ledger = Ledger(asked.json, "experiments", described, compares_times=False)
+    contestants, datasets = experiment.contestants(asked.name), asked.datasets or experiment.datasets
+    failures = 0
+    if not asked.report:
+        failures = _run(ledger, find_splits(asked.folder, datasets)[0], contestants, asked.seeds)
+    names = [one.name for one in contestants]
+    runs = [run for run in ledger.runs if run["dataset"] in datasets and run["contestant"] in names]
+    print(f"\n{ablation(runs, names[0], names[1:])}\n\n{asked.json}")
+    if failures:
+        parser.exit(1, f"{failures} runs failed\n")
+
+
 def _parse(words: Sequence[str], is_ablation: bool) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
     name = "ablation" if is_ablation else "quality"
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks quality{' ablation' if is_ablation else ''}",
         description="What each part of a recipe is worth." if is_ablation else "Scores of recipes beside their peers.",
-        epilog="" if is_ablation else "What each part of a recipe is worth: python -m benchmarks quality ablation -h",
+        epilog=""
+        if is_ablation
+        else "What each part of a recipe is worth: python -m benchmarks quality ablation -h; how its values were "
+        "chosen: python -m benchmarks quality experiment -h",
     )
     parser.add_argument("folder", type=Path, help="holds NAME/{train,test}.csv.gz, and peers.json with their targets")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each contestant (default: 3)")

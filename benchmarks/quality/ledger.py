@@ -14,16 +14,17 @@ class Ledger:
     """`path` holds {"benchmark", "machine", "runs"}; a run is known by dataset, contestant and seed.
 
     Several processes may write to one file, each on a core of its own. Raises ValueError when the file tells of
-    another processor: times of two machines do not belong into one table.
+    another processor: times of two machines do not belong into one table. Scores do: without `compares_times` it is
+    taken.
     """
 
-    def __init__(self, path: Path, benchmark: str, machine: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, benchmark: str, machine: Mapping[str, Any], compares_times: bool = True) -> None:
         self.benchmark = benchmark
         self._path = path
         self._machine = dict(machine)
         path.parent.mkdir(parents=True, exist_ok=True)
         known = self._read()["machine"]["processor"]
-        if known != machine["processor"]:
+        if compares_times and known != machine["processor"]:
             raise ValueError(f"{path} was measured on {known}: choose another file with --json, or remove it")
 
     @property

@@ -44,3 +44,10 @@ def test_results_of_another_processor_are_not_added_to(tmp_path):
     Ledger(tmp_path / "q.json", "quality", MACHINE).add(run("a"))
     with pytest.raises(ValueError, match="measured on abacus"):
         Ledger(tmp_path / "q.json", "quality", {"processor": "slide rule"})
+
+
+def test_scores_of_several_processors_may_stand_together(tmp_path):
+    Ledger(tmp_path / "q.json", "quality", MACHINE).add(run("a"))
+    Ledger(tmp_path / "q.json", "quality", {"processor": "brain"}, compares_times=False).add(run("b"))
+    found = Ledger(tmp_path / "q.json", "quality", {"processor": "brain"})
+    assert found.runs == [run("a"), run("b")]

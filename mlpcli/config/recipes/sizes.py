@@ -65,7 +65,7 @@ class Recipe:
 
 
 def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
-    """Sizes by rows: a small table gets more members, a large one fewer passes and larger steps."""
+    """Sizes by rows: a large table gets fewer passes and larger steps, a huge one fewer members too."""
     n = facts.n_rows
     if name == "textbook":
         return Recipe(name, (30,), _by_rows(n, ((10_000, 100), (100_000, 30)), 10), 10 if n < 10_000 else 32)
@@ -74,14 +74,28 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
         # A fifth of few rows chooses by chance; folds have all of them judged.
         folds = FAST_FOLDS if 2 * FAST_FOLDS <= n < FAST_FOLDS * FEWEST_VALIDATION_ROWS else 1
         return Recipe(name, (width, width), epochs, _fast_batch(n), folds, folds)
-    members, folds = (8, 4) if n < 10_000 else (4, 4)
+    members, folds, epochs = _strong_pace(facts)
     if name == "best":
         members, folds = 3 * members, 8 if n < 10_000 else 4
     folds = folds if n >= 2 * folds else 2 if facts.holds_out else 1
-    epochs = _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
     epochs = epochs * 2 if name == "best" else epochs
     width = 256 if name == "best" or facts.n_classes >= MANY_CLASSES else 128
     return Recipe(name, (width,) * 3, epochs, _strong_batch(n * max(folds - 1, 1) // folds), members, folds)
+
+
+def _strong_pace(facts: Facts) -> tuple[int, int, int]:
+    """Members, folds and epochs.
+
+    With two members that have not seen a row it can be judged what their mean comes to. One alone is fitted too closely
+    earlier than the mean is, and asks for too few epochs. Of 10,000 rows or more eight members in a third of the epochs
+    take as long as four, and are better where the classes are few; many classes want the epochs (docs/quality.md).
+    """
+    n = facts.n_rows
+    if n < 10_000:
+        return 8, 4, 48
+    if n < 100_000 and facts.n_classes < MANY_CLASSES:
+        return 8, 4, 16
+    return 4, 4, _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
 
 
 def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:

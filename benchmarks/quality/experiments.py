@@ -1,0 +1,82 @@
+"""Experiments by which values of `strong` are chosen: on which tables, and what `--set` changes in each.
+
+The first set of each experiment is what the others are compared with. A set writes all values in question, so that it
+says the same after the recipe has changed. The tables are those of tables.py.
+"""
+
+from dataclasses import dataclass
+
+from benchmarks.quality.contestants import Contestant
+
+LARGE = (
+    "magic-large", "vietnam-large", "kr-vs-k-large", "health-insurance", "budget-food-large", "movies-large",
+    "census-large", "baseball-large", "goods-large", "places-large", "friedman1-large", "impedance-large",
+)  # fmt: skip
+
+SMALL = (
+    "australian", "german", "vehicle", "vowel", "segment", "pima", "kc1", "chile",
+    "airfoil", "boom-bikes", "concrete", "laser", "medical-cost", "qsar-fish-toxicity", "winequality-red",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained on `datasets`: `strong` with each of `sets` (KEY=VALUE for `mlp train --set`) by its name."""
+
+    datasets: tuple[str, ...]
+    sets: dict[str, tuple[str, ...]]
+
+    def contestants(self, name: str) -> list[Contestant]:
+        """One for each set; `name` is that of the experiment."""
+        return [Contestant(f"{name}: {of}", recipe="strong", overrides=values) for of, values in self.sets.items()]
+
+
+def _members(count: int, epochs: int, folds: int = 4) -> tuple[str, ...]:
+    """So many members and epochs, with the patience that `strong` has then."""
+    return (
+        f"model.members.count={count}",
+        f"model.members.folds={folds}",
+        f"training.epochs={epochs}",
+        f"training.early_stopping.patience={epochs // 4}",
+    )
+
+
+def _sigma(low: float, high: float) -> tuple[str, ...]:
+    """The range that each member draws the deviation of its frequencies from."""
+    return (f"model.members.draw={{model.numeric_embedding.sigma: {{log_uniform: [{low}, {high}]}}}}",)
+
+
+def _width(neurons: int) -> tuple[str, ...]:
+    """Three hidden layers of so many neurons."""
+    return (f"model.layers=[auto, {neurons}, {neurons}, {neurons}, auto]",)
+
+
+# All members see cosines, and none of them bins.
+_ALL_COSINES = ("model.members.views=same", "preprocess.encoding=none")
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "members": Experiment(
+        LARGE,
+        {
+            "4 members, 48 epochs": _members(4, 48),
+            "8 members, 16 epochs": _members(8, 16),
+            "8 members, 15 epochs": _members(8, 15),
+        },
+    ),
+    "frequencies": Experiment(
+        ("magic-large", "vietnam-large", "health-insurance", "goods-large", "places-large", "baseball-large"),
+        {
+            "sigma from [0.2, 4]": _members(8, 16) + _sigma(0.2, 4),
+            "sigma from [0.2, 8]": _members(8, 16) + _sigma(0.2, 8),
+            "sigma from [0.2, 8], all members see cosines": _members(8, 16) + _sigma(0.2, 8) + _ALL_COSINES,
+        },
+    ),
+    "small": Experiment(
+        SMALL,
+        {
+            "8 members of 128": _members(8, 48) + _width(128),
+            "16 members of 64": _members(16, 48) + _width(64),
+            "8 members of 64": _members(8, 48) + _width(64),
+        },
+    ),
+}
