@@ -171,9 +171,7 @@ def _short(value: Any) -> Any:
     """A column of data.columns without what is not set, its role alone, mostly; a distribution by its one word."""
     if not isinstance(value, dict):
         return value
-    from mlpcli.config.schema.distribution import KINDS
-
-    if value.keys() >= set(KINDS):
+    if "log_uniform" in value:
         return {word: item for word, item in value.items() if item is not None}
     if "role" not in value:
         return value
