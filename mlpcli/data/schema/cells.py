@@ -63,12 +63,18 @@ def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[V
 
 def missing_mask(texts: Sequence[str], markers: frozenset[str], format: NumberFormat = PLAIN) -> NDArray[np.bool_]:
     """Which texts mean a missing cell (n_texts,): "" and those equal to a marker, written plainly or in the format."""
-    missing = {*map(canonical, markers), *canonical_in(sorted(markers), format), ""}
+    missing = _missing_texts(markers, format)
     return np.fromiter((text in missing for text in canonical_in(texts, format)), np.bool_, len(texts))
 
 
+@lru_cache(1 << 12)
+def _missing_texts(markers: frozenset[str], format: NumberFormat) -> frozenset[str]:
+    return frozenset({*map(canonical, markers), *canonical_in(sorted(markers), format), ""})
+
+
+@lru_cache(1 << 12)  # each batch of a table asks for each column
 def marker_numbers(markers: frozenset[str], format: NumberFormat) -> Values:
-    """The numbers among markers of a missing cell, written plainly or in the format of the column."""
+    """The numbers among markers of a missing cell, written plainly or in the format of the column; not to be changed."""
     texts = sorted(markers)
     found = [parse_numbers(texts, PLAIN), parse_numbers(texts, format)]
     return np.unique(np.concatenate([numbers[~is_unknown & np.isfinite(numbers)] for numbers, is_unknown in found]))
