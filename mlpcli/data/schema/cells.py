@@ -74,7 +74,7 @@ def _missing_texts(markers: frozenset[str], format: NumberFormat) -> frozenset[s
 
 @lru_cache(1 << 12)  # each batch of a table asks for each column
 def marker_numbers(markers: frozenset[str], format: NumberFormat) -> Values:
-    """The numbers among markers of a missing cell, written plainly or in the format of the column; not to be changed."""
+    """The numbers among markers of a missing cell, written plainly or in the format of the column; read only."""
     texts = sorted(markers)
     found = [parse_numbers(texts, PLAIN), parse_numbers(texts, format)]
     return np.unique(np.concatenate([numbers[~is_unknown & np.isfinite(numbers)] for numbers, is_unknown in found]))
