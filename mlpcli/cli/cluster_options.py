@@ -28,7 +28,7 @@ def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
     """The cluster that the two options name, None for none; raises MlpError also where Dask is missing."""
     if not cluster:
         if security:
-            raise MlpError("--cluster-security: says how a cluster is spoken to. Add --cluster tls://HOST:PORT")
+            raise MlpError("--cluster-security: applies to a cluster only. Add --cluster tls://HOST:PORT")
         return None
     check_address(cluster)
     require_distributed()

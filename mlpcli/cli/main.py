@@ -170,7 +170,7 @@ def _end_with(error: Exception, arguments: list[str]) -> int:
         return _abandon_output(MlpError.exit_code)
     traceback.print_exception(error)
     LOG.note("bug", traceback="".join(traceback.format_exception(error)))
-    _say(f"this is a bug in mlpcli {__version__}, not a mistake of yours. Please report the lines above.")
+    _say(f"this is a bug in mlpcli {__version__}. Please report the lines above.")
     return BUG
 
 

@@ -76,7 +76,7 @@ def _one_too_many(words: str, verb: Any, arguments: Sequence[str]) -> str:
     if flags.intersection(before):
         return f"{before[0]} takes no value, got {words}."
     taken = [one.metavar for one in verb.params if not any(name.startswith("-") for name in one.opts)]
-    return f"{words}: nothing more is taken{' after ' if taken else ''}{' '.join(taken)}."
+    return f"{words}: no more arguments are taken{' after ' if taken else ''}{' '.join(taken)}."
 
 
 def _in_our_words(rule: str) -> str:
@@ -103,7 +103,7 @@ def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str])
     if near := get_close_matches(option, known, 1, 0.8):
         return f"No such option: {option}. Did you mean {near[0]}? See: {path} --help"
     if key and any(parameter.name == "settings" for parameter in verb.params):
-        return f"No such option: {option}. A key of the config is set so: --set {key}={_value_of(option, arguments)}"
+        return f"No such option: {option}. Set the config key: --set {key}={_value_of(option, arguments)}"
     near = get_close_matches(option, known, 1)
     return f"No such option: {option}.{f' Did you mean {near[0]}?' if near else ''} See: {path} --help"
 

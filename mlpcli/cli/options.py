@@ -88,7 +88,7 @@ def form_of(json: bool = False, markdown: bool = False, html: bool = False) -> F
     forms: tuple[tuple[Form, bool], ...] = (("json", json), ("markdown", markdown), ("html", html))
     asked = [form for form, is_asked in forms if is_asked]
     if len(asked) > 1:
-        raise MlpError(f"--{asked[0]} and --{asked[1]}: two forms of one answer. Choose one.")
+        raise MlpError(f"--{asked[0]} and --{asked[1]}: cannot be combined. Choose one format.")
     return asked[0] if asked else "text"
 
 

@@ -77,7 +77,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric(
             "accuracy",
-            "Fraction of right answers.",
+            "Fraction of correct predictions.",
             higher_is_better=True,
             together={"classification": classes.accuracy},
             each={"multilabel": multilabel.accuracy},
@@ -86,7 +86,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "subset_accuracy",
-            "Fraction of rows with every column right.",
+            "Fraction of rows with every column correct.",
             higher_is_better=True,
             together={"multilabel": multilabel.subset_accuracy},
             share_of={"multilabel": multilabel.weight_of_all},
@@ -102,14 +102,14 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "hamming_loss",
-            "Fraction of wrong answers in all columns.",
+            "Fraction of wrong predictions over all columns.",
             higher_is_better=False,
             together={"multilabel": multilabel.hamming_loss},
             pseudo_values={"multilabel": _rows("is_wrong")},
         ),
         Metric(
             "log_loss",
-            "Mean of -log of the probability given to the truth.",
+            "Mean of -log of the probability of the true class or value.",
             higher_is_better=False,
             highest=inf,
             together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
@@ -118,7 +118,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "roc_auc",
-            "Chance that a row of the class ranks above another; of more than two classes, the mean.",
+            "Area under the ROC curve; mean of the classes for more than two.",
             higher_is_better=True,
             together={"classification": classes.roc_auc, "multilabel": _mean(multilabel.roc_auc)},
             each={"multilabel": multilabel.roc_auc},
@@ -127,7 +127,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "average_precision",
-            "Mean precision over the ranks of the rows of the class; mean of the classes for more than two.",
+            "Area under the precision-recall curve; mean of the classes for more than two.",
             higher_is_better=True,
             together={"classification": classes.average_precision, "multilabel": _mean(multilabel.average_precision)},
             judges_probabilities=True,
@@ -150,7 +150,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "f1_micro",
-            "F1 of yes over the answers of all columns.",
+            "F1 of true over the predictions of all columns.",
             higher_is_better=True,
             together={"multilabel": multilabel.f1_micro},
             pseudo_values={"multilabel": pseudo_values.f1_micro},
@@ -191,7 +191,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "ece",
-            "Expected calibration error: how far the top probability is from the accuracy, in 15 bins.",
+            "Expected calibration error: mean gap between the top probability and the accuracy, in 15 bins.",
             higher_is_better=False,
             together={"classification": classes.ece},
             judges_probabilities=True,
@@ -209,7 +209,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "precision",
-            "Fraction of the rows predicted as the class that are of the class; of the second class if there are two.",
+            "Fraction of the rows predicted as the class that are of it; of the second class if there are two.",
             higher_is_better=True,
             together={"classification": _second_class(classes.precision)},
             each={"classification": classes.precision},
@@ -219,7 +219,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "recall",
-            "Fraction of the rows of the class that are predicted as the class; of the second class if there are two.",
+            "Fraction of the rows of the class that are predicted as it; of the second class if there are two.",
             higher_is_better=True,
             together={"classification": _second_class(classes.recall)},
             each={"classification": classes.recall},
@@ -264,7 +264,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "r2",
-            "Fraction of the variance explained, 1 at best; mean of the outputs.",
+            "Fraction of the variance explained, at most 1; mean of the outputs.",
             higher_is_better=True,
             lowest=-inf,
             together={"regression": _mean(numbers.r2)},
@@ -276,7 +276,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "mape",
-            "Mean absolute error as a fraction of the truth (0.1 is 10 %); mean of the outputs.",
+            "Mean absolute error as a fraction of the true value (0.1 is 10 %); mean of the outputs.",
             higher_is_better=False,
             highest=inf,
             together={"regression": _mean(numbers.mape)},

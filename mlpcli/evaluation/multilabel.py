@@ -145,7 +145,7 @@ def f1(inputs: BooleanInputs) -> Floats:
 
 
 def f1_micro(inputs: BooleanInputs) -> Floats:
-    """F1 of yes over the answers of all columns."""
+    """F1 of true over the predictions of all columns."""
     hits, claims = inputs.hits_and_claims
     return safe_divide(2 * hits.sum(axis=-1), claims.sum(axis=-1))
 

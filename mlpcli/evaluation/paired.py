@@ -30,8 +30,8 @@ from mlpcli.evaluation.uncertainty.tails import AMOUNTS, why_heavy
 N_RESAMPLES = 2000
 # Why metrics without an interval have none.
 UNDECIDABLE = {
-    "max_error": "is the error of one row, and says nothing of rows that are not here",
-    "ece": "is an absolute difference, which chance alone keeps above 0",
+    "max_error": "is the error of a single row and does not generalise to other rows",
+    "ece": "is an absolute difference, which chance alone makes positive",
 }
 # Scores that each class has, and what rows say of those of a column that stands alone.
 _OF_CLASSES = {"f1": margins.f1, "precision": margins.precision, "recall": margins.recall}

@@ -23,7 +23,7 @@ from mlpcli.storage.model_record import check_record
 
 # Layers of a network, those within residual ones included: more come from a damaged file, or take minutes to lay out.
 MOST_LAYERS = 1000
-DAMAGED = "Copy it again, or train anew with: mlp train CONFIG"
+DAMAGED = "Copy it again, or train again with: mlp train CONFIG"
 
 
 @dataclass(frozen=True)

@@ -285,7 +285,7 @@ def _parse_header(array: Array, kind: Kind) -> dict[str, Any]:
 
 
 def _damaged(detail: str) -> _Refused:
-    return _Refused(f"truncated or damaged ({detail})", "Copy it again, or train anew with: mlp train CONFIG")
+    return _Refused(f"truncated or damaged ({detail})", "Copy it again, or train again with: mlp train CONFIG")
 
 
 def _show(value: object) -> str:

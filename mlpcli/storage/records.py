@@ -79,7 +79,7 @@ def from_plain(cls: Any, plain: object, where: str, at: str = "") -> Any:
         place = f" at {path}" if path else ""
         raise ModelFileError(
             f"{where}: the header does not fit this mlp{place}: {fault}. "
-            "It is damaged, or of another version; train anew with: mlp train CONFIG"
+            "It is damaged, or of another version; train again with: mlp train CONFIG"
         ) from fault
 
 

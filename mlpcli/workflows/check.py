@@ -81,7 +81,9 @@ def check(loaded: LoadedConfig) -> CheckResult:
         warnings += shared_rows("validation", prepared.train.samples.X, prepared.validation.samples.X)
     if counts["train"] and config.training.class_weights is None:
         rarest = rarest_class(list(counts["train"]), list(counts["train"].values()))
-        advice = "accuracy hides it. Look at balanced_accuracy and average_precision; training.class_weights: balanced"
+        advice = (
+            "accuracy does not show it. See balanced_accuracy and average_precision; training.class_weights: balanced"
+        )
         warnings += [f"the rarest class is {rarest}: {advice} gives it more weight."] if rarest else []
     n_train, n_inputs = prepared.train.samples.X.shape
     if n_inputs > n_train:

@@ -91,7 +91,7 @@ def compare(request: CompareRequest) -> CompareResult:
     if not can_decide(metric):
         others = ", ".join(key for key in known if "[" not in key and can_decide(key))
         raise MlpError(
-            f"--metric {metric}: gives no interval and no verdict: it {UNDECIDABLE[find_metric(metric).name]}.\n"
+            f"--metric {metric}: has no interval and no verdict: it {UNDECIDABLE[find_metric(metric).name]}.\n"
             f"mlp eval shows it for each model. Metrics that can decide: {others}"
         )
     metrics = list(dict.fromkeys([*main_metrics(target.task, names), metric]))
@@ -129,7 +129,9 @@ def compare(request: CompareRequest) -> CompareResult:
 def _compare_folds(request: CompareRequest) -> CompareResult:
     for folder in (request.old, request.new):
         if not is_cross_validation(folder):
-            raise MlpError(f"{folder}: TEST is missing, and this is no folder of mlp cv, which would need none.")
+            raise MlpError(
+                f"{folder}: TEST is missing. Only folders of mlp cv are compared without it, and this is not one."
+            )
     found = compare_cross_validations(request.old, request.new, request.metric, request.margin, request.confidence)
     return CompareResult(request, found.task, None, found.n_rows, found.metric, found.differences, (), found.n_scores)
 
@@ -174,10 +176,10 @@ def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> N
     before, after = old.target, new.target
     both = f"{old_path} and {new_path}"
     if before.task != after.task:
-        raise MlpError(f"{both}: one is for {before.task}, the other for {after.task}: nothing to compare.")
+        raise MlpError(f"{both}: one is for {before.task}, the other for {after.task}: the models cannot be compared.")
     if before.names != after.names:
         texts = f"{', '.join(before.names)} and {', '.join(after.names)}"
-        raise MlpError(f"{both}: their targets differ: {texts}. Compare models of the same columns.")
+        raise MlpError(f"{both}: their targets differ: {texts}. Compare models with the same targets.")
     answers = [_possible(model.target) for model in (old, new)]
     if answers[0] != answers[1]:
         odd = sorted(set(answers[0]) ^ set(answers[1]))
@@ -196,7 +198,7 @@ def common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
     """The column of weights that both models were trained with, and what the user should know."""
     if old.weight_column == new.weight_column:
         return new.weight_column, []
-    return "", ["the models were trained with different weights: the scores are not weighted."]
+    return "", ["the models were trained with different sample weights: the scores are not weighted."]
 
 
 def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> tuple[Table, Table]:

@@ -165,7 +165,7 @@ def _get_ready(loaded: LoadedConfig, request: CvRequest) -> _Ready:
 def _notes_on_config(loaded: LoadedConfig) -> list[str]:
     """What of the config a cross-validation leaves alone."""
     config = loaded.config
-    of_test = ["data.test is left alone: each fold is scored on its own rows."] if config.data.test else []
+    of_test = ["data.test is not used: each fold is scored on its own rows."] if config.data.test else []
     return of_test if config.search is None else [*of_test, SEARCHES_NOTHING]
 
 
@@ -245,5 +245,5 @@ def _name(number: int, n_folds: int, n_all: int) -> str:
 
 
 def _interruption(n_done: int, n_all: int, partial: str, command: str) -> str:
-    resume = f" Go on with: {command}" if command else ""
+    resume = f" Resume with: {command}" if command else ""
     return f"interrupted after {n_done} of {n_all} folds, which are kept in {partial}/.{resume}"

@@ -76,7 +76,7 @@ def _rate(run: ExaminedRun) -> Sequence[Finding] | str:
         return [
             Finding(
                 f"the training {run.stop_reason}: its loss was not finite",
-                "Steps this long lead out of all bounds.",
+                "Steps of this size make the weights grow without bound.",
                 f"Try {RATE}: {rate / 10:.1g} (now {rate:g}), or training.gradient_clip: 1",
                 {"learning_rate": rate},
             )
@@ -190,8 +190,8 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
         *found,
         Finding(
             f"{n} of {n_rows} {part} rows ({n / n_rows:.1%}) have the inputs of a training row",
-            "Scores on rows that were learnt are optimistic.",
-            f"Take them out of the file of data.{part}, or out of data.train",
+            "Scores on training rows are optimistic.",
+            f"Remove them from the file of data.{part}, or from data.train",
             {"copies": n, "rows": n_rows},
         ),
     ]
@@ -223,7 +223,7 @@ def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
             below = (truth <= answers).sum(axis=0)
             return [one for i, name in each for one in off_quantile(name, 0.5, below[i], len(truth), part)]
         if not isinstance(loss, SquaredError) or run.key("preprocess.target") in ("log", "quantile"):
-            return "the loss does not ask for the mean"
+            return "the loss does not fit the mean"
         return [one for i, name in each for one in biased(name, (answers - truth)[:, i], part)]
     probabilities, codes = answers, truth
     if isinstance(target, BooleanTarget):
@@ -243,7 +243,7 @@ def _drift(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_ROWS_APART
-    return drifted(run.rows.columns(), run.rows.part) if run.rows.is_apart else "folds are dealt from the same rows"
+    return drifted(run.rows.columns(), run.rows.part) if run.rows.is_apart else "all folds are drawn from the same rows"
 
 
 def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:
@@ -256,7 +256,9 @@ def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:
     if not note:
         return []
     n_rows = len(run.rows.held_out.truth)
-    return [Finding(fact, "A better or worse score may be chance.", f"From {remedy.rstrip('.')}", {"rows": n_rows})]
+    return [
+        Finding(fact, "A better or worse score may be due to chance.", f"From {remedy.rstrip('.')}", {"rows": n_rows})
+    ]
 
 
 CHECKS: "Mapping[str, Callable[[ExaminedRun], Sequence[Finding] | str]]" = {

@@ -73,7 +73,7 @@ class ColumnDrift:
         """Such as "age (distribution: PSI 0.61; range: 12% beyond)"."""
         told = {
             "distribution": f"distribution: PSI {self.index or 0.0:.2f}",
-            "range": f"range: {percent(self.outside)} beyond it",
+            "range": f"range: {percent(self.outside)} outside it",
             "new levels": f"new levels: {percent(self.outside)}",
             "missing cells": f"missing cells: {percent(self.missing_before)} -> {percent(self.missing)}",
         }
@@ -101,7 +101,7 @@ class DriftReport:
             return ""
         more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""
         named = ", ".join(column.text for column in drifted[:MOST_NAMED])
-        return f"{len(drifted)} of {len(self.columns)} columns are not as in the training: {named}{more}"
+        return f"{len(drifted)} of {len(self.columns)} columns drifted from the training data: {named}{more}"
 
     def refuse(self, on_drift: str) -> None:
         """Raise GateMissed, which ends the program with exit code 1, for "fail" and columns that drifted."""
@@ -154,7 +154,7 @@ def check_on_drift(on_drift: str, model: Model | None = None) -> None:
 
 def no_profile() -> str:
     """What is said of a model that does not know its training data."""
-    return "the model carries no reference profile, so drift cannot be seen. Models trained from now on have one."
+    return "the model has no reference profile, so drift cannot be detected. Newly trained models have one."
 
 
 def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[str]:
@@ -164,7 +164,7 @@ def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[s
     if not report.columns and not report.n_training_rows:
         return [no_profile()]
     shown = "TABLE" if source == "-" else source
-    return [f"{report.text}. All of it: mlp check {weights} {shown}"] if report.text else []
+    return [f"{report.text}. Details: mlp check {weights} {shown}"] if report.text else []
 
 
 def percent(share: float) -> str:

@@ -58,9 +58,9 @@ def choose_engine(
     if asked == "numpy" or find_spec("numba") is None:
         return EngineChoice("numpy")
     if reason := _not_supported(networks, specs, dtype):
-        return EngineChoice("numpy", f"compiled does not know {reason}")
+        return EngineChoice("numpy", f"compiled does not support {reason}")
     if asked == "compiled":
-        return EngineChoice("compiled", "as the config says")
+        return EngineChoice("compiled", "set by the config")
     pairs = list(zip(networks, specs if len(specs) > 1 else [specs[0]] * len(networks), strict=True))
     n_steps = [math.ceil(n_rows / spec.batch_size) * spec.epochs for _, spec in pairs]
     spared = sum(n * _seconds_spared(*pair) for n, pair in zip(n_steps, pairs, strict=True))
@@ -134,7 +134,7 @@ def _not_supported(networks: Sequence[Network], specs: Sequence[TrainingSpec], d
     if find_blas(dtype) == NO_BLAS:
         return "the matrix product of this BLAS"
     if find_sleep() == NO_SLEEP:
-        return "how threads sleep on this system"
+        return "thread sleeping on this system"
     try:
         for network in networks:
             lower_network(network, specs[0].loss)

@@ -109,7 +109,9 @@ def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) ->
         if fault := fault_of(gate):
             raise MlpError(f"gate {gate.text}: {fault}")
         if gate.metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and not has_level:
-            raise MlpError(f"gate {gate.text}: is of intervals or sets. Ask for them, for example with --interval 0.9")
+            raise MlpError(
+                f"gate {gate.text}: needs prediction intervals or sets. Add them, for example with --interval 0.9"
+            )
     further = further_keys(target.task, names, has_level, quantile_of(model) is not None)
     judge(gates, dict.fromkeys(gate_names(target.task, names, further), 0.0))
 

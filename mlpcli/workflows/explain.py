@@ -142,7 +142,7 @@ def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> Dep
         for name in columns:
             donors, values = _values(sample.table.columns[name].take(sample.rows))
             if not len(donors):
-                raise DataError(f"{sample.table.name}: column {name} has no cell that is not missing.")
+                raise DataError(f"{sample.table.name}: column {name} has only missing cells.")
             found.append(partial_dependence(sample.answers, sample.X, inputs[name], name, values, donors, CURVES))
     names = answer_names(model.target)
     result = DependenceResult(model, sample.n_all, len(sample.rows), names, tuple(found), sample.notes)
@@ -165,7 +165,7 @@ def _metric(model: Model, asked: str) -> str:
         raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
     if not can_decide(metric):
         reason = UNDECIDABLE[find_metric(metric).name]
-        raise MlpError(f"--metric {metric}: gives no interval: it {reason}. Choose another one, such as {known[0]}.")
+        raise MlpError(f"--metric {metric}: has no interval: it {reason}. Choose another one, such as {known[0]}.")
     return metric
 
 
@@ -213,9 +213,13 @@ def _note_on_time(groups: Any, found: Any, request: ExplainRequest) -> list[str]
     left = [", ".join(columns) for columns in groups if columns not in found]
     if left:
         shown = "; ".join(left[:6]) + ("; ..." if len(left) > 6 else "")
-        return [f"{request.seconds:g} s did not suffice for: {shown}. Raise --max-seconds, or lower --sample."]
+        return [f"{request.seconds:g} s were not enough for: {shown}. Raise --max-seconds, or lower --sample."]
     repeats = min((one.repeats for one in found.values()), default=request.repeats)
-    return [f"{request.seconds:g} s sufficed for {repeats} shuffles each."] if repeats < request.repeats else []
+    return (
+        [f"{request.seconds:g} s were enough for {repeats} shuffles of each column."]
+        if repeats < request.repeats
+        else []
+    )
 
 
 def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | None) -> Iterator[RowReasons]:

@@ -81,14 +81,16 @@ class Exported:
 def export(request: ExportRequest) -> ExportResult:
     """Write the model, whole or not at all; raises MlpError, and GateMissed where the file answers otherwise."""
     if request.language not in LANGUAGES:
-        raise MlpError(f"--to {request.language}: is no language.{did_you_mean(request.language, tuple(LANGUAGES))}")
+        raise MlpError(
+            f"--to {request.language}: is not a supported format.{did_you_mean(request.language, tuple(LANGUAGES))}"
+        )
     if request.language != "sql":
         usual = ExportRequest("", "", "")
         for option in ("dialect", "table", "keep"):
             if getattr(request, option) != getattr(usual, option):
-                raise MlpError(f"--{option} is of SQL. Write --to sql, or leave it out.")
+                raise MlpError(f"--{option} applies to SQL only. Use --to sql, or leave it out.")
     if request.fixed_point and request.language != "c":
-        raise MlpError("--fixed-point is of C. Write --to c, or leave it out.")
+        raise MlpError("--fixed-point applies to C only. Use --to c, or leave it out.")
     _refuse_to_replace(request)
     model = load_model(request.weights)
     description, conformal = describe(model), None
@@ -124,7 +126,7 @@ def _tried(model: Model, run: Answer, request: ExportRequest, conformal: Conform
     found = agreement(model, tried_rows(model, n_drawn), run, expected)
     if found.n_labels or not found.difference <= LARGEST_DIFFERENCE:
         raise GateMissed(
-            f"{request.weights}: in {request.language} the model answers otherwise ({found.n_labels} of "
+            f"{request.weights}: in {request.language} the predictions differ ({found.n_labels} of "
             f"{found.n_rows} labels, probabilities or numbers up to {found.difference:.1g} apart): nothing was written."
         )
     return found
@@ -142,8 +144,8 @@ def _tried_in_integers(model: Model, run: Answer, request: ExportRequest) -> Agr
     found = agreement(model, tried_rows(model, FIXED_POINT_ROWS), run)
     if found.n_labels > MOST_OTHER_LABELS * found.n_rows:
         raise GateMissed(
-            f"{request.weights}: in integers the model gives other labels ({found.n_labels} of {found.n_rows} rows): "
-            "nothing was written. Leave --fixed-point out."
+            f"{request.weights}: in integer arithmetic the predicted labels differ ({found.n_labels} of "
+            f"{found.n_rows} rows): nothing was written. Leave --fixed-point out."
         )
     return found
 
@@ -161,11 +163,11 @@ def _python(model: Model, description: Plain, request: ExportRequest) -> Exporte
 def _sql(model: Model, description: Plain, request: ExportRequest) -> Exported:
     found = [one for one in DIALECTS if one == request.dialect]
     if not found:
-        raise MlpError(f"--dialect {request.dialect}: is none.{did_you_mean(request.dialect, DIALECTS)}")
+        raise MlpError(f"--dialect {request.dialect}: is not supported.{did_you_mean(request.dialect, DIALECTS)}")
     dialect: Dialect = found[0]
     query = sql_query(description, dialect, request.table, request.keep)
     if dialect != "sqlite":
-        return Exported(query.encode(), None, f"no {dialect} here")
+        return Exported(query.encode(), None, f"{dialect} is not installed")
     run = run_sqlite(query, model, request.table, request.keep, n_labels(description))
     return Exported(query.encode(), run)
 
@@ -185,7 +187,7 @@ def _c(model: Model, description: Plain, request: ExportRequest) -> Exported:
         usual = usual_inputs(model, USUAL_ROWS, seed=1)
     source, header = c_source(description, name, file, usual)
     run = run_c(source, header, file, name, model, n_labels(description)) if C_COMPILER else None
-    return Exported(source.encode(), run, "" if run else "no C compiler here", (f"{stem}.h", header.encode()))
+    return Exported(source.encode(), run, "" if run else "no C compiler was found", (f"{stem}.h", header.encode()))
 
 
 def _onnx(model: Model, description: Plain, request: ExportRequest) -> Exported:

@@ -25,9 +25,9 @@ class FoundGroup:
         """What was found, what the config makes of it, and what to write where that is not wanted."""
         of_target = f"correlation of {' and '.join(targets)}: {self.correlation:.2f}"
         return (
-            f"rows of one {self.name} are alike ({of_target}): they stay together in data.validation, so that the "
-            f"scores are those of a new {self.name}, and {self.name} is no input. "
-            f"To answer for the {self.n_groups} that are known, take the group out."
+            f"rows with the same {self.name} are correlated ({of_target}): data.validation keeps them together, "
+            f"so that the scores apply to new values of {self.name}, and {self.name} is not an input. "
+            f"To predict for the {self.n_groups} known ones only, remove the group."
         )
 
 

@@ -157,7 +157,7 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
         if name not in table.columns:
             raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.names)}")
     if len(table.names) == len(targets):
-        raise DataError(f"{table.name}: only the target is there, no column to predict it from.")
+        raise DataError(f"{table.name}: the table has no column besides the target to predict it from.")
     return table, targets, is_guessed
 
 

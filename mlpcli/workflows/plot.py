@@ -84,7 +84,7 @@ def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: st
         runs.append(RunCurves(name, folder, epochs, _kept_epoch(folder), sides[0], sides[1]))
     notes = [f"{left_out} values of 0 or less are left out: the axis is logarithmic."] if left_out else []
     if chosen == LOSS and _have_other_losses(folders, tables):
-        notes.append("These runs do not have the same loss: the heights of their curves cannot be compared.")
+        notes.append("These runs have different losses, so their curves cannot be compared.")
     curves = Curves(chosen, tuple(runs), tuple(notes))
     if image:
         check_path(image)
@@ -136,7 +136,9 @@ def _history(folder: str) -> list[dict[str, str]]:
         with open(path, encoding="utf-8", newline="") as file:
             text = file.read()
     except (OSError, ValueError) as error:
-        raise MlpError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}.") from error
+        raise MlpError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is not a text file'}."
+        ) from error
     whole = text[: text.rfind("\n") + 1]  # the last line of a training that is under way may be cut short
     try:
         reader = csv.DictReader(io.StringIO(whole, newline=""), strict=True)
@@ -190,7 +192,9 @@ def _points(rows: Sequence[Mapping[str, str]], column: str, folder: str) -> Poin
     try:
         found = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
     except ValueError as error:
-        raise MlpError(f"{os.path.join(folder, HISTORY)}: column {column} holds what is no number.") from error
+        raise MlpError(
+            f"{os.path.join(folder, HISTORY)}: column {column} holds a value that is not a number."
+        ) from error
     found = [(epoch, value) for epoch, value in found if math.isfinite(value)]
     return Points(tuple(epoch for epoch, _ in found), tuple(value for _, value in found))
 

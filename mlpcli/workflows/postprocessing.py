@@ -46,8 +46,8 @@ def class_weight_notes(class_weights: Values | None, is_undone: bool) -> list[st
     if class_weights is None:
         return []
     if is_undone:
-        return ["class_weights choose the labels, and are taken out of the probabilities."]
-    return ["class_weights stay in the probabilities: those of classes with more weight are too high for the rows."]
+        return ["class_weights affect the predicted labels; the probabilities are corrected for them."]
+    return ["the probabilities are not corrected for class_weights: those of classes with more weight are too high."]
 
 
 def is_fitted(options: PostprocessConfig) -> bool:
@@ -84,19 +84,19 @@ def _check(loaded: LoadedConfig, target: Target) -> None:
     options, task = loaded.config.postprocess, target.task
     has_classes = not isinstance(target, NumberTarget)
     if options.clamp and has_classes:
-        raise loaded.error("postprocess.clamp", f"goes with regression only; the task is {task}. Leave it out.")
+        raise loaded.error("postprocess.clamp", f"applies to regression only; the task is {task}. Leave it out.")
     for key, is_asked in (("calibration", options.calibration != "none"), ("threshold", options.threshold is not None)):
         if is_asked and not has_classes:
-            raise loaded.error(f"postprocess.{key}", f"goes with probabilities; the task is {task}. Leave it out.")
+            raise loaded.error(f"postprocess.{key}", f"applies to probabilities; the task is {task}. Leave it out.")
         is_fitted_here = key == "calibration" or isinstance(options.threshold, str)
         if is_asked and is_fitted_here and not has_validation(loaded):
             raise loaded.error(
-                f"postprocess.{key}", "needs validation rows to be fitted on: set data.validation, or leave it out."
+                f"postprocess.{key}", "is fitted on validation rows: set data.validation, or leave it out."
             )
     if options.threshold is not None and isinstance(target, ClassTarget) and len(target.labels) != 2:
         raise loaded.error(
             "postprocess.threshold",
-            f"goes with two classes or yes/no columns; there are {len(target.labels)} classes. Leave it out.",
+            f"applies to two classes or boolean columns; there are {len(target.labels)} classes. Leave it out.",
         )
     if isinstance(options.threshold, str):
         known = threshold_metrics(target)

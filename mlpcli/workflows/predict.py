@@ -44,13 +44,13 @@ def predict(
     writer = writer_for(path)
     model = load_model(request.weights)
     if request.with_probabilities and request.is_raw:
-        raise MlpError("--raw and --proba: the outputs as they are, or the probabilities made of them. Choose one.")
+        raise MlpError("--raw and --proba cannot be combined: raw outputs, or probabilities. Choose one.")
     if request.with_probabilities and model.target.task == "regression":
         raise MlpError("--proba: the model predicts numbers, which have no probabilities.")
     if request.with_hidden and not any(len(network.dense_layers) > 1 for network in model.ensemble.networks):
         raise MlpError("--hidden: the model has no hidden layers.")
     if request.level is not None and request.is_raw:
-        raise MlpError("--raw and --interval: the outputs as they are, or intervals of the answers. Choose one.")
+        raise MlpError("--raw and --interval cannot be combined: raw outputs, or intervals of predictions. Choose one.")
     conformal = None if request.level is None else ConformalPredictor(model, request.level)
     check_on_drift(request.on_drift, model)
     keep_freed_memory(KEPT_MEMORY)

@@ -81,9 +81,9 @@ def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np
     """Sample weights of the given rows (all rows without them); raises DataError for one missing, negative or huge."""
     weights = sound_weights(table, name, rows)
     if not weights.sum() > 0:
-        raise DataError(f"{table.name}: every weight {name} is 0. At least one row must count.")
+        raise DataError(f"{table.name}: every weight {name} is 0. At least one must be above 0.")
     if weights.max() < SMALLEST_WEIGHT:
-        raise DataError(f"{table.name}: every weight {name} is below {SMALLEST_WEIGHT:g}. Multiply them by one number.")
+        raise DataError(f"{table.name}: every weight {name} is below {SMALLEST_WEIGHT:g}. Multiply them by a constant.")
     return weights
 
 

@@ -15,11 +15,11 @@ def require_record(weights: str, model: Model) -> Mapping[str, Any]:
     """The record of a model; raises ModelFileError where it holds none of a training."""
     record = model.record
     if not isinstance(record.get("config"), dict) or not isinstance(record.get("epochs"), int):
-        raise ModelFileError(f"{weights}: holds no record of its training, which could be repeated.")
+        raise ModelFileError(f"{weights}: has no record of its training that could be repeated.")
     if "folds" in record:
         raise ModelFileError(
-            f"{weights}: is made of the folds of a cross-validation, and has no record of one training. Make it again "
-            "with: mlp cv CONFIG --keep"
+            f"{weights}: combines the folds of a cross-validation and has no record of a single training. Reproduce "
+            "it with: mlp cv CONFIG --keep"
         )
     return record
 
@@ -30,7 +30,7 @@ def check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) -> 
     if data:
         return
     if DATA_FRAME in recorded:
-        raise DataError(f"{weights}: was trained on rows from Python, which cannot be read again.")
+        raise DataError(f"{weights}: was trained on data passed from Python, which cannot be read again.")
     if "-" in recorded:
         raise DataError(f"{weights}: was trained on standard input. Name the data: --data FILE, or --data -")
     for name in recorded:

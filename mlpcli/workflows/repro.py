@@ -56,13 +56,15 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     model = load_model(weights)
     record = require_record(weights, model)
     if "from" in record:
-        raise ModelFileError(f"{weights}: was trained on from another model, so that its record cannot repeat it.")
+        raise ModelFileError(
+            f"{weights}: was trained with --from another model, so its record alone cannot reproduce it."
+        )
     if any(is_of_cluster(sitting.get("engine", "")) for sitting in record.get("sittings") or ()):
         raise ModelFileError(
             f"{weights}: was trained on a cluster, which rounds its sums otherwise: this machine cannot give its bytes."
         )
     if not record["epochs"]:
-        raise ModelFileError(f"{weights}: its training was ended within the first epoch: that cannot be repeated.")
+        raise ModelFileError(f"{weights}: its training stopped within the first epoch, which cannot be reproduced.")
     check_data(weights, record["config"], data)
     prepared = prepare(recorded_config(weights, record, data))
     deviations = [*_other_data(record, prepared)]
@@ -113,7 +115,7 @@ def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) 
                 sittings.append(sitting_until(own, state.epoch))
             return finalize(prepared, state, sittings=sittings).model
     except NonFiniteLoss as fault:
-        raise Diverged(f"{fault}; the recorded training came to its end. Look at versions and machine.") from fault
+        raise Diverged(f"{fault}; the recorded training did not diverge. Compare versions and machine.") from fault
     finally:
         observer.ended()
 

@@ -71,7 +71,7 @@ class Run:
 
     @property
     def changes(self) -> dict[str, str]:
-        """What differs, as the config says it."""
+        """What differs, as written in the config."""
         return {key: flow_text(value) for key, value in self.differs.items()}
 
     @property

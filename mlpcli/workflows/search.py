@@ -186,7 +186,7 @@ def _metric(loaded: LoadedConfig, prepared: Prepared) -> str:
     options = loaded.config.search
     assert options is not None
     if prepared.validation is None:
-        raise loaded.error("data.validation", "trials are judged by validation rows. Write validation: 0.2")
+        raise loaded.error("data.validation", "trials are scored on validation rows. Write validation: 0.2")
     names = answer_names(prepared.target)
     known = metric_names(prepared.target.task, names)
     if options.metric not in ("auto", *known):
@@ -199,7 +199,7 @@ def _metric(loaded: LoadedConfig, prepared: Prepared) -> str:
 
 def _interruption(study: Study, folder: SearchFolder, command: str) -> str:
     n_done = sum(one.outcome != "in flight" for one in study.trials())
-    how = f" Go on with: {command}" if command else ""
+    how = f" Resume with: {command}" if command else ""
     return f"interrupted after {n_done} trials, which are in {folder.path}/.{how}"
 
 
@@ -213,7 +213,8 @@ def _result(
         reasons = [one.reason for one in trials if one.reason]
         why = f": {reasons[0]}" if reasons else ""
         raise MlpError(
-            f"no trial is complete{why}. Give it more time (search.seconds), or another space. Go on with --resume"
+            f"no trial is complete{why}. Give it more time (search.seconds), or use another space. Continue with "
+            f"--resume"
         )
     source = ", ".join(loaded.config.data.test or ())
     judged, n_aside = _judged(folder.weights(best.number), metric, loaded, aside)

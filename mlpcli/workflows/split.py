@@ -77,7 +77,7 @@ class SplitResult:
 def split(request: SplitRequest) -> SplitResult:
     """Read the table twice: to deal its rows, and to write them; all files appear, or none does.
 
-    Raises MlpError for options that do not go together, OutputError for files that are there, and DataError.
+    Raises MlpError for options that cannot be combined, OutputError for files that are there, and DataError.
     """
     _check(request)
     wanted = {TRAIN: 1.0 - request.validation - request.test, VALIDATION: request.validation, TEST: request.test}
@@ -100,7 +100,7 @@ def split(request: SplitRequest) -> SplitResult:
 
 
 def _check(request: SplitRequest) -> None:
-    """Raise MlpError for fractions out of bounds, and for options that do not go together."""
+    """Raise MlpError for fractions out of bounds, and for options that cannot be combined."""
     for option, fraction in (("--validation", request.validation), ("--test", request.test)):
         if not 0.0 <= fraction < 1.0:
             raise MlpError(f"{option} {fraction:g}: must be a fraction of the rows, from 0 to below 1.")
@@ -112,9 +112,9 @@ def _check(request: SplitRequest) -> None:
     }  # fmt: skip
     given = [option for option, value in asked.items() if value]
     if len(given) > 1 and set(given) not in ({"--group", "--time"}, {"--group", "--stratify"}):
-        raise MlpError(f"{' and '.join(given)} do not go together. Choose one.")
+        raise MlpError(f"{' and '.join(given)} cannot be combined. Choose one.")
     if request.gap and not request.time:
-        raise MlpError("--gap goes with --time.")
+        raise MlpError("--gap requires --time.")
     if not 0.0 <= request.gap < np.inf:
         raise MlpError(
             f"--gap {request.gap:g}: must be greater than 0: days for dates, else in the unit of the column."
@@ -141,7 +141,7 @@ def _refuse_existing(path: str, request: SplitRequest) -> None:
     if os.path.exists(request.source) and os.path.samefile(path, request.source):
         raise MlpError(f"{path}: is the table itself. Choose another folder: -o DIR")
     if not request.overwrites:
-        raise OutputError(f"{path}: is there already. Replace it with --force, or choose another folder: -o DIR")
+        raise OutputError(f"{path}: exists already. Replace it with --force, or choose another folder: -o DIR")
 
 
 def _read_keys(request: SplitRequest) -> Table:
@@ -216,8 +216,8 @@ def _deal_by_chance(request: SplitRequest, table: Table, fractions: Sequence[flo
 
 def _notes(request: SplitRequest, table: Table) -> list[str]:
     meanings = (
-        (request.group, "each is a group of its own"), (request.time, "taken as the first"),
-        (request.hash, "taken for training"),
+        (request.group, "each forms a separate group"), (request.time, "treated as the earliest"),
+        (request.hash, "used for training"),
     )  # fmt: skip
     notes = []
     for name, what in meanings:
@@ -244,7 +244,7 @@ def _write(request: SplitRequest, part_of: Codes, paths: Sequence[str], table: T
                     _add(writer, file if start == 0 else None, chunk, np.flatnonzero(own == part))
                 start += chunk.n_rows
             if start != len(part_of):
-                raise DataError(f"{table.name}: was changed while it was split. Begin anew.")
+                raise DataError(f"{table.name}: was changed while it was split. Start again.")
             for writer in writers:
                 writer.end()
         finally:

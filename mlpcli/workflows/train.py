@@ -40,7 +40,7 @@ from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
 KEPT_MEMORY = 1 << 22
-SEARCHES_NOTHING = "the section search is for mlp search: this training tries the config as it is, and nothing else."
+SEARCHES_NOTHING = "the section search is used by mlp search only: this training uses the config as it is."
 
 
 class Observer(Protocol):
@@ -139,7 +139,7 @@ def train(
     left in `<output>.partial/`; OutputError when a file cannot be written.
     """
     if cluster is None and local_steps is not None:
-        raise MlpError("--local-steps: says how a cluster trains. Add --cluster tcp://HOST:PORT")
+        raise MlpError("--local-steps: applies to training on a cluster only. Add --cluster tcp://HOST:PORT")
     started = perf_counter()
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
@@ -150,7 +150,7 @@ def train(
         prepared = prepare(loaded, start=load_start(start) if start else None)
         return _train(prepared, observer, resume, resume_command, replaces_any, started)
     if start:
-        raise MlpError("--from: a model is not trained on by a cluster. Leave out --from or --cluster.")
+        raise MlpError("--from: is not supported on a cluster. Leave out --from or --cluster.")
     with table_on_cluster(cluster, loaded, observer.note) as table:
         prepared = prepare(loaded, table)
         return _train(prepared, observer, resume, resume_command, replaces_any, started, local_steps)
@@ -259,7 +259,7 @@ def _kept(state: TrainingState, partial: str, resume_command: str) -> str:
 
 def _unscored(partial: str, resume_command: str) -> str:
     return (
-        f"interrupted after the last epoch, before the scores were there. A checkpoint is in {partial}/."
+        f"interrupted after the last epoch, before scoring. A checkpoint is in {partial}/."
         f"{_how_to_resume(resume_command)}"
     )
 

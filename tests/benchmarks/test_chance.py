@@ -48,7 +48,7 @@ def test_what_the_benchmark_calls_rows_that_choose_is_what_training_refuses(sett
     if setting in HONEST:
         assert not any("optimistic" in note for note in check_gates(loaded, "classification", ("no", "yes")))
         return
-    with pytest.raises(ConfigError, match="there is no interval on rows that chose"):
+    with pytest.raises(ConfigError, match="there is no confidence interval on rows that chose"):
         check_gates(loaded, "classification", ("no", "yes"))
 
 
@@ -64,7 +64,7 @@ def test_what_init_writes_has_no_interval_on_the_rows_that_choose_and_has_one_on
         assert not any("optimistic" in note for note in check_gates(config_from_mapping(config), *CLASSES))
     config = recipes.config_of(recipe, split, recipes.TEST)
     del config["data"]["test"]
-    with pytest.raises(ConfigError, match="there is no interval on rows that chose the epoch"):
+    with pytest.raises(ConfigError, match="there is no confidence interval on rows that chose the epoch"):
         check_gates(config_from_mapping(config), *CLASSES)
 
 

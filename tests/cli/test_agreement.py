@@ -51,16 +51,19 @@ def test_smoothing_reaches_several_yes_no_targets(folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["training.class_weights=balanced"], "goes with classification only; the task is regression"),
+        (["training.class_weights=balanced"], "applies to classification only; the task is regression"),
         (["training.loss=poisson", "preprocess.target=standardize"], "poisson needs counts, which"),
         (["data.drop=[progression]"], "progression is the target. Leave it out here"),
-        (["data.columns.progression=date"], "progression is the target: only number and category"),
+        (["data.columns.progression=date"], "progression is the target: it can be read as number or category only"),
         (["data.weight=progression"], "progression is the target."),
-        (["data.validation=null", "expect.min.r2=0.1"], "expect.min: needs rows to judge on"),
-        (["data.validation=null", "training.early_stopping.patience=3"], "needs validation rows to watch"),
+        (["data.validation=null", "expect.min.r2=0.1"], "expect.min: needs rows that are not trained on"),
+        (
+            ["data.validation=null", "training.early_stopping.patience=3"],
+            "training.early_stopping: needs validation rows",
+        ),
         (["data.train=-", "data.test=-"], "standard input is data.train already"),
         (["model.layers=[]"], "needs at least the inputs and the outputs. Write [auto, auto]."),
-        (["model.layers=[auto, 1000000, 1000000, auto]"], "to train, there is"),
+        (["model.layers=[auto, 1000000, 1000000, auto]"], "of memory to train, and"),
     ],
 )
 def test_what_contradicts_is_refused_before_the_training(folder, settings, message):

@@ -56,7 +56,7 @@ def test_in_the_first_epoch_the_weights_at_hand_are_kept(folder, config, ticking
     done("predict", "runs/iris/weights.npz", IRIS["train"])
     ended = mlp("repro", "runs/iris/weights.npz")
     assert ended.code == 2
-    assert "was ended within the first epoch: that cannot be repeated" in ended.stderr
+    assert "stopped within the first epoch, which cannot be reproduced" in ended.stderr
 
 
 def test_a_budget_that_reading_has_used_up_is_an_error_and_trains_nothing(folder, config, ticking):
@@ -95,7 +95,7 @@ def test_a_budget_that_is_not_used_up_changes_no_byte(folder, config):
 
 def test_a_stopped_training_can_be_repeated_from_its_record(folder, config, ticking):
     done("train", config, "--max-seconds", 10)
-    assert "2 epochs gave the same bytes" in done("repro", "runs/iris/weights.npz").stdout
+    assert "2 epochs reproduced bit for bit" in done("repro", "runs/iris/weights.npz").stdout
 
 
 def test_seconds_of_earlier_sittings_count(config, monkeypatch):
@@ -157,8 +157,8 @@ def test_a_training_that_would_need_too_much_memory_does_not_start(folder, confi
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        (["--max-memory", "2XB"], "'2XB' is no amount of memory. Write 500MB, 2GB or 2GiB."),
-        (["--max-memory", "0GB"], "'0GB' is no amount of memory."),
+        (["--max-memory", "2XB"], "'2XB' is not an amount of memory. Write 500MB, 2GB or 2GiB."),
+        (["--max-memory", "0GB"], "'0GB' is not an amount of memory."),
         (["--max-memory", "-1"], "--max-memory -1: "),
         (["--max-seconds", "0"], "--max-seconds 0"),
         (["--max-seconds", "nan"], "must be a number greater than 0"),

@@ -54,7 +54,7 @@ def test_what_is_left_open_in_the_training_is_shown_as_what_it_comes_to(config):
     ended = done(*asked)
     line = next(line for line in ended.lines if line.startswith("training  "))
     assert "· batch 64 · cross_entropy, label smoothing 0.1 ·" in line
-    assert "label_smoothing auto is 0.1: accuracy judges labels, not probabilities." in ended.stderr
+    assert "label_smoothing auto is 0.1: accuracy scores labels, not probabilities." in ended.stderr
     document = done(*asked, "--json").document
     assert (document["batch_size"], document["label_smoothing"], document["metric"]) == (64, 0.1, "accuracy")
 

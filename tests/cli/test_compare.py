@@ -143,8 +143,8 @@ def test_a_metric_that_resampled_rows_cannot_judge_is_refused_with_the_reason(pe
     ended = mlp("compare", penguins, penguins, PENGUINS, "--metric", "ece")
     assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == [
-        "--metric ece: gives no interval and no verdict: it is an absolute difference, "
-        "which chance alone keeps above 0.",
+        "--metric ece: has no interval and no verdict: it is an absolute difference, which chance alone makes "
+        "positive.",
         "mlp eval shows it for each model. Metrics that can decide: accuracy, balanced_accuracy, log_loss, roc_auc, "
         "average_precision, f1_macro, f1_weighted, precision_macro, recall_macro, mcc, brier",
     ]
@@ -152,7 +152,7 @@ def test_a_metric_that_resampled_rows_cannot_judge_is_refused_with_the_reason(pe
     weights = train(tmp_path, data)
     ended = mlp("compare", weights, weights, data["train"], "--metric", "max_error")
     assert ended.code == 2
-    assert "max_error: gives no interval and no verdict: it is the error of one row" in ended.stderr
+    assert "max_error: has no interval and no verdict: it is the error of a single row" in ended.stderr
 
 
 def test_every_metric_without_an_interval_has_its_reason():

@@ -60,7 +60,7 @@ def test_the_answer_has_a_row_per_metric_with_mean_deviation_and_what_the_interv
     assert ended.lines[0].split() == ["fold", "1", "2", "3", "4", "mean", "±", "sd", "95", "%", "interval", "constant"]
     assert ended.lines[1].split()[0] == "accuracy"
     text = " ".join(ended.stdout.split())
-    assert "mean score of models that are trained on 258 rows like these" in text
+    assert "mean score of models trained on 258 rows like these" in text
     assert "Nadeau & Bengio 2003" in text
     assert f"{crossed[0]}/out_of_fold.csv" in text
     assert "344 rows · 4 trainings" in ended.stderr
@@ -103,13 +103,16 @@ def test_gates_are_judged_on_the_mean_and_the_ends_of_its_interval(folder):
         (("--id", "nmae"), "--id nmae: no such column."),
         (("--group", "iland"), "--group iland: no column 'iland'"),
         (("--time", "island"), "--time island: column island of "),
-        (("--gap", 3), "--gap 3: goes with --time, or with data.validation: {time: COLUMN}."),
-        (("--time", "year", "--repeats", 2), "--repeats 2: folds by time are the same every time."),
-        (("--hash", "island", "--group", "sex"), "--hash and --group do not go together."),
+        (("--gap", 3), "--gap 3: requires --time, or data.validation: {time: COLUMN}."),
+        (
+            ("--time", "year", "--repeats", 2),
+            "--repeats 2: folds by time are not random, so that all repeats are equal.",
+        ),
+        (("--hash", "island", "--group", "sex"), "--hash and --group cannot be combined."),
         (("--jobs", "many"), "--jobs many: must be an integer of 1 or more."),
         (
             ("--set", "data.validation=val.csv", "--group", "island"),
-            "names the validation rows: --group needs a fraction, or null.",
+            "names the validation rows: --group needs a fraction or null.",
         ),
         (("--set", "data.validation=null", "--set", "postprocess.calibration=temperature"), "postprocess.calibration"),
     ],
@@ -263,7 +266,7 @@ def test_what_is_cut_off_goes_on_to_the_same_bytes_in_this_process_and_in_others
     kept = (folder / "run-cv.partial" / "fold_1.npz").stat().st_mtime_ns
     changed = mlp(*words, "--resume", "--set", "training.epochs=41")
     assert changed.code == 2
-    assert "training.epochs was 40, and is 41. Undo the change, or drop --resume." in changed.stderr
+    assert "training.epochs was 40, and is 41. Undo the change, or omit --resume." in changed.stderr
     assert (folder / "run-cv.partial" / "fold_1.npz").stat().st_mtime_ns == kept
     (folder / "run-cv.partial" / "fold_3.npz").write_bytes(b"PK\3\4 torn")  # is trained again
     resumed = done(*words, "--resume")
@@ -306,10 +309,10 @@ def test_two_cross_validations_are_compared_over_the_same_folds(folder):
     assert done("compare", "good", "poor", "--margin", 10).code == 0
     ended = mlp("compare", "good", "other")
     assert ended.code == 2
-    assert "were made with other folds" in ended.stderr
+    assert "were made with different folds" in ended.stderr
     ended = mlp("compare", "good", "nothing")
     assert ended.code == 2
-    assert "nothing: TEST is missing, and this is no folder of mlp cv" in ended.stderr
+    assert "nothing: TEST is missing. Only folders of mlp cv" in ended.stderr
     assert mlp("compare", "good", "poor", "--metric", "acc").code == 2
     (folder / "poor" / "cv.json").write_text("{}")
     ended = mlp("compare", "good", "poor")
@@ -367,8 +370,11 @@ def answers_of(model):
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"preprocess": {"encoding": {"name": "piecewise_linear", "edges": "target"}}}, "these go by the targets"),
-        ({"postprocess": {"calibration": "temperature"}, "model": {"members": 2}}, "a temperature of single networks"),
+        (
+            {"preprocess": {"encoding": {"name": "piecewise_linear", "edges": "target"}}},
+            "these bins depend on the targets",
+        ),
+        ({"postprocess": {"calibration": "temperature"}, "model": {"members": 2}}, "a temperature for single networks"),
     ],
 )
 def test_folds_that_cannot_be_one_model_are_refused_before_they_are_trained(folder, sections, message):
@@ -382,7 +388,7 @@ def test_a_search_and_a_test_file_in_the_config_are_left_alone_and_a_note_says_s
     data = {"train": str(DATA / "penguins.csv"), "target": "species", "test": str(DATA / "penguins.csv")}
     config = write_config(folder / "birds.yaml", data, TRAINING, search=space)
     ended = done("cv", config, "--folds", 2)
-    assert "data.test is left alone: each fold is scored on its own rows." in ended.stderr
+    assert "data.test is not used: each fold is scored on its own rows." in ended.stderr
     assert "mlp search" in ended.stderr
     plan = json.loads((folder / "runs" / "birds-cv" / "plan.json").read_text())
     assert plan["config"]["search"] is None

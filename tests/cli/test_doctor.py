@@ -177,7 +177,7 @@ def test_data_that_is_gone_or_changed_is_said_and_what_needs_it_is_skipped(healt
 def test_rows_from_python_cannot_be_read_again(tmp_path):
     frame = pd.DataFrame(INPUTS | CLASSES)
     mlpcli.train({"data": {"target": "y"}, "training": {"epochs": 2}}, frame).save(str(tmp_path / "a.npz"))
-    assert "rows from Python, which cannot be read again." in " ".join(
+    assert "data passed from Python, which cannot be read again." in " ".join(
         done("doctor", tmp_path / "a.npz").stdout.split()
     )
 

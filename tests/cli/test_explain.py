@@ -83,7 +83,7 @@ def test_a_sample_is_said_to_be_one(prices):
 
 def test_a_time_that_does_not_suffice_is_told(prices):
     ended = done("explain", *prices, "--max-seconds", "1e-9")
-    assert "1e-09 s did not suffice for: a; b; c; d; b, d. Raise --max-seconds, or lower --sample." in ended.stderr
+    assert "1e-09 s were not enough for: a; b; c; d; b, d. Raise --max-seconds, or lower --sample." in ended.stderr
 
 
 def test_the_time_ends_any_number_of_shuffles(prices):
@@ -146,7 +146,7 @@ def test_a_level_is_a_value(penguins):
     ("options", "message"),
     [
         (["--metric", "rsme"], "--metric rsme: unknown metric 'rsme'. Did you mean rmse?"),
-        (["--metric", "max_error"], "--metric max_error: gives no interval: it is the error of one row"),
+        (["--metric", "max_error"], "--metric max_error: has no interval: it is the error of a single row"),
         (["--columns", "aa"], "--columns aa: no input column of the model. There is: a, b, c, d."),
         (["--rows", "--columns", "a"], "--rows and --columns: two questions. Choose one."),
         (["--rows", "--of", "z"], "--of z: no target of the model."),

@@ -59,4 +59,4 @@ def test_two_forms_of_one_answer_are_refused_before_anything_is_read():
     for command in COMMANDS:
         ended = mlp(*command, "--json", "--html")
         assert (ended.code, ended.stdout) == (2, "")
-        assert ended.stderr == "--json and --html: two forms of one answer. Choose one.\n"
+        assert ended.stderr == "--json and --html: cannot be combined. Choose one format.\n"

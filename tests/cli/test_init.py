@@ -174,7 +174,7 @@ def test_delimiter_and_encoding_given_are_written_into_the_config(folder):
         (
             [word for name in ("sepal_length", "sepal_width", "petal_length", "petal_width", "species")
              for word in ("--target", name)],
-            "only the target is there",
+            "the table has no column besides the target",
         ),
     ],
 )  # fmt: skip

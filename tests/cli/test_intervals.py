@@ -173,7 +173,7 @@ def test_rows_of_a_group_without_calibration_rows_have_no_end_and_are_told(place
         assert (row["y_high"] == "inf") == (row["region"] == "mars")
         assert (row["y_low"] == "-inf") == (row["region"] == "mars")
     n_mars = sum(row["region"] == "mars" for row in ended.rows)
-    assert f"the interval is without end of {n_mars} rows of a region that no calibration row has" in ended.stderr
+    assert f"the interval is infinite of {n_mars} rows of a region without calibration rows" in ended.stderr
     as_json = answers(grouped, "new.csv", "--interval", 0.9, "--keep", "region")
     assert [row["y_high"] is None for row in as_json] == [row["region"] == "mars" for row in as_json]
 
@@ -239,9 +239,9 @@ def test_counts_have_no_end_below_zero(folder):
     ("level", "message"),
     [
         ("0.9999", "an interval at 0.9999 needs 10000 calibration rows, and there are 200. Ask for at most 0.99, or"),
-        ("90", "the level of intervals is from 0.5 to below 1, for example 0.9, not 90. Write 0.9 for 90 %."),
-        ("1", "the level of intervals is from 0.5 to below 1, for example 0.9, not 1."),
-        ("nan", "the level of intervals is from 0.5 to below 1, for example 0.9, not nan."),
+        ("90", "the level of intervals must be from 0.5 to below 1, for example 0.9, not 90. Write 0.9 for 90 %."),
+        ("1", "the level of intervals must be from 0.5 to below 1, for example 0.9, not 1."),
+        ("nan", "the level of intervals must be from 0.5 to below 1, for example 0.9, not nan."),
         ("often", "--interval often: must be a number."),
     ],
 )
@@ -276,9 +276,9 @@ def test_a_model_without_calibration_rows_says_why(folder, data, intervals, reas
 @pytest.mark.parametrize(
     ("data", "intervals", "message"),
     [
-        ({"weight": "x"}, {"by": "z"}, "intervals.by: intervals do not go with data.weight"),
+        ({"weight": "x"}, {"by": "z"}, "intervals.by: intervals cannot be combined with data.weight"),
         ({"validation": None}, {"by": "z"}, "intervals.by: needs rows that are not trained on"),
-        ({}, {"by": "y"}, "intervals.by: y is the target, which makes groups of classes only"),
+        ({}, {"by": "y"}, "intervals.by: y is the target, which forms groups for classification only"),
         ({}, {"by": "zz"}, "intervals.by: no column 'zz'"),
         ({}, {"by": "many"}, "intervals.by: many has"),
         ({}, {"by": "z", "rows": "none"}, "intervals.by: intervals.rows is none"),
@@ -301,8 +301,8 @@ def test_drift_is_said_of_intervals_too(place, split, folder):
     shifted.x += 5
     shifted.to_csv("shifted.csv", index=False)
     stderr = done("predict", split, "shifted.csv", "--interval", 0.9).stderr
-    assert "intervals at 0.9 hold the truth so often on rows like those of the training." in stderr
-    assert "so often" not in done("predict", split, place / "new.csv", "--interval", 0.9).stderr
+    assert "intervals at 0.9 holds only for rows like the training rows." in stderr
+    assert "coverage of" not in done("predict", split, place / "new.csv", "--interval", 0.9).stderr
 
 
 def test_eval_scores_intervals_and_gates_on_them(place, split):
@@ -344,7 +344,7 @@ def test_a_width_without_end_is_null_and_meets_no_gate(place, grouped, folder):
 def test_a_gate_on_intervals_needs_intervals(place, split, metric):
     refused = mlp("eval", split, place / "new.csv", "--max", f"{metric}=1")
     assert refused.code == 2
-    assert "is of intervals or sets. Ask for them, for example with --interval 0.9" in refused.stderr
+    assert "needs prediction intervals or sets. Add them, for example with --interval 0.9" in refused.stderr
 
 
 def test_expect_judges_intervals_on_rows_that_calibrate_nothing(place, folder):
@@ -366,7 +366,10 @@ def test_expect_judges_intervals_on_rows_that_calibrate_nothing(place, folder):
     assert "validation.coverage" not in scores
     refused = mlp("train", "c.yaml", "--set", "data.test=null")
     assert refused.code == 2
-    assert "which need intervals.level, and rows that neither train nor calibrate, data.test: FILE" in refused.stderr
+    assert (
+        "It needs intervals.level, and rows used neither for training nor for calibration, data.test: FILE"
+        in refused.stderr
+    )
 
 
 def test_python_gives_the_same_ends_sets_and_scores(place, folds, labels, grouped):

@@ -38,7 +38,7 @@ def test_no_argument_shows_the_help_and_nothing_else():
         (["train"], "mlp train: CONFIG is missing: YAML file; mlp init writes one.\nExample: mlp train configs/"),
         (
             ["train", "c.yaml", "--epochs", "3"],
-            "No such option: --epochs. A key of the config is set so: --set training.epochs=3",
+            "No such option: --epochs. Set the config key: --set training.epochs=3",
         ),
         (["train", "c.yaml", "--seed", "-1"], "--seed"),
         (["train", "c.yaml", "--seed", "x"], "--seed"),
@@ -46,7 +46,7 @@ def test_no_argument_shows_the_help_and_nothing_else():
             ["predict", "weights.npz"],
             "mlp predict: INPUT is missing: Table, or - for standard input.\nExample: mlp predict ",
         ),
-        (["inspect", "a", "b"], "mlp inspect: b: nothing more is taken after WEIGHTS.\nExample: mlp inspect "),
+        (["inspect", "a", "b"], "mlp inspect: b: no more arguments are taken after WEIGHTS.\nExample: mlp inspect "),
     ],
 )
 def test_a_wrong_command_line_is_two_lines_at_most_and_exit_code_2(folder, arguments, message):

@@ -77,7 +77,7 @@ def test_of_several_runs_each_has_its_name_at_its_end_and_a_row(runs):
 def test_losses_of_another_kind_on_one_axis_are_told(runs, tmp_path):
     data = {"train": str(DATA / "diabetes.csv"), "target": "progression", "validation": 0.3}
     done("train", write_config(tmp_path / "c.yaml", data, {"epochs": 2}), "-o", runs / "three", "--quiet")
-    told = "do not have the same loss: the heights of their curves cannot be compared"
+    told = "have different losses, so their curves cannot be compared"
     assert told in done("plot", "runs/one", "runs/three").stderr
     assert told not in done("plot", "runs/one", "runs/two", "--metric", "loss").stderr
     huber = {"epochs": 2, "loss": "huber"}

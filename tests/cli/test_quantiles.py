@@ -120,7 +120,7 @@ def test_every_verb_that_looks_at_answers_takes_the_middle_one(place, split):
     assert done("explain", split, place / "new.csv", "--sample", 200).code == 0
     assert done("doctor", split.parent).code == 0
     assert done("inspect", split, "--json").document["target"]["fitted"] == LEVELS
-    assert "quantiles 0.1, 0.5, 0.9, of which 0.5 is the answer" in done("inspect", split).stdout
+    assert "quantiles 0.1, 0.5, 0.9, of which 0.5 is the prediction" in done("inspect", split).stdout
 
 
 def test_a_training_goes_on_with_the_same_quantiles_alone(place, split, folder):

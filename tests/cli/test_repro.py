@@ -22,7 +22,7 @@ def edited(weights, path, **record):
 def test_a_model_gives_itself_again(name, request):
     weights = request.getfixturevalue(name)
     ended = done("repro", weights)
-    assert ended.lines == [f"{weights}: {load_model(str(weights)).record['epochs']} epochs gave the same bytes"]
+    assert ended.lines == [f"{weights}: {load_model(str(weights)).record['epochs']} epochs reproduced bit for bit"]
     assert done("repro", weights, "--quiet", "--json").document["same"] is True
 
 
@@ -31,7 +31,7 @@ def test_early_stopping_members_averages_and_a_set_seed_are_repeated_too(folder)
     weights = train(folder, IRIS, training, model={"members": {"count": 2, "rows": "bootstrap"}})
     (folder / "elsewhere.npz").write_bytes(weights.read_bytes())
     shutil.rmtree(folder / "run")
-    assert "gave the same bytes" in done("repro", "elsewhere.npz").stdout
+    assert "reproduced bit for bit" in done("repro", "elsewhere.npz").stdout
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "elsewhere.npz"]
 
 
@@ -39,7 +39,7 @@ def test_a_run_that_ended_before_its_config_says_so_is_repeated_up_to_the_epoch_
     weights = train(folder, IRIS, {"epochs": 3})
     model = load_model(str(weights))
     config = {**model.record["config"], "training": {**model.record["config"]["training"], "epochs": 9}}
-    assert "3 epochs gave the same bytes" in done("repro", edited(weights, folder / "cut.npz", config=config)).stdout
+    assert "3 epochs reproduced bit for bit" in done("repro", edited(weights, folder / "cut.npz", config=config)).stdout
 
 
 def test_the_data_may_lie_elsewhere(folder):
@@ -49,10 +49,10 @@ def test_the_data_may_lie_elsewhere(folder):
     ended = mlp("repro", weights)
     assert (ended.code, ended.stdout) == (2, "")
     assert f"flowers.csv: no such file; {weights} was trained on it. Name the data: --data FILE" in ended.stderr
-    assert "gave the same bytes" in done("repro", weights, "--data", "moved.csv").stdout
+    assert "reproduced bit for bit" in done("repro", weights, "--data", "moved.csv").stdout
     assert mlp("repro", weights, "--data", "nowhere.csv").code == 2
     stdin = (DATA / "iris.csv").read_bytes()
-    assert "gave the same bytes" in done("repro", weights, "--data", "-", stdin=stdin).stdout
+    assert "reproduced bit for bit" in done("repro", weights, "--data", "-", stdin=stdin).stdout
 
 
 def test_other_data_is_named_by_its_hash_and_not_trained_on(folder, iris):
@@ -60,7 +60,7 @@ def test_other_data_is_named_by_its_hash_and_not_trained_on(folder, iris):
     (folder / "t.csv").write_text("\n".join(lines[:-1]) + "\n")
     ended = mlp("repro", iris, "--data", "t.csv")
     assert ended.code == 1
-    assert ended.lines[0] == f"{iris}: the data is not the same: not trained again"
+    assert ended.lines[0] == f"{iris}: the data differs: not trained again"
     assert ended.lines[-1].split()[:3] == ["train", "data", "sha256"]
     assert "epoch" not in ended.stderr
     assert ended.stderr.splitlines()[-1] == f"{iris}: not reproduced: train data"
@@ -100,7 +100,7 @@ def test_threads_and_engine_are_those_of_the_record_whatever_this_machine_would_
 def test_what_compiled_code_trained_is_repeated_by_compiled_code(folder, members):
     pytest.importorskip("numba")
     weights = train(folder, IRIS, {"epochs": 2, "engine": "compiled"}, model={"members": members})
-    assert "gave the same bytes" in done("repro", weights).stdout
+    assert "reproduced bit for bit" in done("repro", weights).stdout
 
 
 @pytest.mark.parametrize("record", [{"config": None}, {"epochs": "many"}])

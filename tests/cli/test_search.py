@@ -157,7 +157,7 @@ def test_a_config_on_folds_is_searched_on_its_folds(folder):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (["data.validation=null", "training.early_stopping=null"], "judged by validation rows"),
+        (["data.validation=null", "training.early_stopping=null"], "scored on validation rows"),
         (["search.metric=acuracy"], "unknown metric 'acuracy'"),
         (["search.trials=null"], "both null"),
         (["search=null"], "no key to search"),
@@ -173,7 +173,7 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(folder, c
 
 def test_a_training_says_that_it_searches_nothing(folder):
     ended = done("train", searched(folder), "--output", "run")
-    assert "section search is for mlp search" in ended.stderr
+    assert "section search is used by mlp search only" in ended.stderr
     assert "space" not in (folder / "run/config.yaml").read_text()
     assert "up to date" in done("train", searched(folder), "--output", "run", "--if-changed").stdout
 

@@ -109,7 +109,7 @@ def test_files_that_are_there_are_replaced_with_force_alone_and_the_table_never(
     before = tree(folder)
     ended = mlp("split", "v.csv", "-o", ".", "--seed", 3)
     assert ended.code == 2
-    assert "train.csv: is there already. Replace it with --force" in ended.stderr
+    assert "train.csv: exists already. Replace it with --force" in ended.stderr
     assert tree(folder) == before
     done("split", "v.csv", "-o", ".", "--seed", 3, "--force")
     assert tree(folder) != before
@@ -122,8 +122,8 @@ def test_files_that_are_there_are_replaced_with_force_alone_and_the_table_never(
     ("options", "message"),
     [
         (("--group", "pateint"), "v.csv: no column 'pateint'. Did you mean patient?"),
-        (("--group", "patient", "--hash", "x"), "--group and --hash do not go together."),
-        (("--gap", "3"), "--gap goes with --time."),
+        (("--group", "patient", "--hash", "x"), "--group and --hash cannot be combined."),
+        (("--gap", "3"), "--gap requires --time."),
         (("--time", "patient"), "v.csv: column patient holds neither dates nor numbers"),
         (("--validation", "0.6", "--test", "0.4"), "their sum must be above 0 and below 1."),
         (("--validation", "20"), "--validation 20: must be a fraction of the rows"),

@@ -29,9 +29,7 @@ def said(*arguments):
 
 def test_eval_of_the_training_file_says_so_with_the_fraction(table):
     (line,) = said("eval", "run/weights.npz", "t.csv")
-    assert line == (
-        f"note  t.csv: this is the file of the training: 80% {WORDS}. Judge on rows that the model has not seen."
-    )
+    assert line == (f"note  t.csv: this is the training file: 80% {WORDS}. Evaluate on rows that were not trained on.")
 
 
 def test_rows_under_another_name_in_another_order_and_format_are_known_again(table):
@@ -43,7 +41,7 @@ def test_rows_under_another_name_in_another_order_and_format_are_known_again(tab
             file.write(json.dumps({"k": k, "z": float(z), "y": float(y), "x": float(x), "more": 1}) + "\n")
     assert names == ["x", "y", "z", "k"]
     (line,) = said("eval", "run/weights.npz", "other.jsonl")
-    assert line.startswith(f"note  other.jsonl: rows of the training are in this table: 80% {WORDS}")
+    assert line.startswith(f"note  other.jsonl: this table contains training rows: 80% {WORDS}")
 
 
 def test_a_few_training_rows_among_new_ones_are_noted_with_their_fraction(table):
@@ -72,11 +70,11 @@ def test_compare_says_which_model_was_trained_on_the_rows(table):
 def test_the_validation_file_chose_the_epoch(table):
     done("train", "c.yaml", "-o", "run2", "--set", "data.validation=fresh.csv")
     (line,) = said("eval", "run2/weights.npz", "fresh.csv")
-    assert line == "note  fresh.csv: this file chose the epoch in the training, so the scores are optimistic."
+    assert line == "note  fresh.csv: this file was used to choose the epoch, so the scores are optimistic."
 
 
 def test_compare_says_once_what_is_so_of_both_models(table):
     done("train", "c.yaml", "-o", "other", "--seed", "5", "--set", "data.validation=null")
     done("train", "c.yaml", "-o", "again", "--seed", "6", "--set", "data.validation=null")
     (line,) = said("compare", "other/weights.npz", "again/weights.npz", "t.csv")
-    assert line.startswith("note  t.csv: this is the file of the training")
+    assert line.startswith("note  t.csv: this is the training file")

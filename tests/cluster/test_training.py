@@ -175,7 +175,7 @@ def test_shards_are_spread_at_once_over_all_workers_that_have_come(monkeypatch):
 
 def test_local_steps_without_a_cluster_are_refused(config):
     ended = mlp("train", config, "--local-steps", 2)
-    assert (ended.code, "--local-steps: says how a cluster trains" in ended.stderr) == (2, True)
+    assert (ended.code, "--local-steps: applies to training on a cluster only" in ended.stderr) == (2, True)
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_before_anything_is_written(config, folder, monkeypatch):
@@ -195,4 +195,4 @@ def test_ctrl_c_leaves_the_processes_of_this_machine_to_the_command():
 
 def test_going_on_from_a_model_is_refused(config, iris):
     ended = mlp("train", config, "--from", iris, "--cluster", "local:1")
-    assert (ended.code, "is not trained on by a cluster" in ended.stderr) == (2, True)
+    assert (ended.code, "is not supported on a cluster" in ended.stderr) == (2, True)

@@ -198,7 +198,10 @@ def test_what_integers_cannot_say_is_refused_by_name(models, tmp_path, name, mes
     assert ended.code == 2
     assert message in " ".join(ended.stderr.split())
     assert not (tmp_path / "it.c").exists()
-    assert "--fixed-point is of C" in mlp("export", models["plain"], "--to", "json", "--fixed-point", "-o", "x").stderr
+    assert (
+        "--fixed-point applies to C only"
+        in mlp("export", models["plain"], "--to", "json", "--fixed-point", "-o", "x").stderr
+    )
 
 
 def test_a_layer_whose_sums_could_overflow_is_refused():
@@ -212,7 +215,7 @@ def test_a_model_whose_labels_integers_do_not_keep_is_not_written(models, tmp_pa
     monkeypatch.setattr(workflow, "agreement", lambda *_: Agreement(2000, 0.5, 3))
     ended = mlp("export", models["plain"], "--to", "c", "--fixed-point", "-o", tmp_path / "it.c")
     assert ended.code == 1
-    assert "in integers the model gives other labels (3 of 2000 rows): nothing was written" in " ".join(
+    assert "in integer arithmetic the predicted labels differ (3 of 2000 rows): nothing was written" in " ".join(
         ended.stderr.split()
     )
     assert not (tmp_path / "it.c").exists()

@@ -247,7 +247,7 @@ def ended_numbers(path):
         (["--to", "pyton", "-o", "x"], "--to pyton: is no language. Did you mean python?"),
         (["--to", "python", "-o", "no/such/x.py"], "the folder no/such does not exist"),
         (["--to", "python"], "--output FILE is missing"),
-        (["--to", "python", "-o", "-", "--json"], "-o - and --json: two answers on standard output."),
+        (["--to", "python", "-o", "-", "--json"], "-o - and --json: two results on standard output."),
     ],
 )
 def test_a_mistake_is_told(models, arguments, message, folder):

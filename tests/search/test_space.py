@@ -69,7 +69,7 @@ def test_the_config_as_written_is_told_where_it_lies_in_the_space():
         ("model.dropout", {"uniform": [0, 1.5]}, "below 1, got 1.5"),
         ("model.dropout", {"uniform": [0.5, 0]}, "the lesser bound first: [0, 0.5]"),
         ("model.dropout", {}, "Write one of uniform, log_uniform, int, log_int, choice"),
-        ("model.dropout", {"uniform": [0, 0.5], "log": [0.1, 0.5]}, "uniform and log do not go together"),
+        ("model.dropout", {"uniform": [0, 0.5], "log": [0.1, 0.5]}, "uniform and log cannot be combined"),
         ("model.dropout", {"uniform": [0.5, 0.5]}, "two different bounds, got 0.5 twice"),
         ("training.epochs", {"log_int": [0, 9]}, "greater than 0"),
         ("training.optimizer", {"choice": ["sgd", "adm"]}, "Did you mean adam?"),

@@ -68,7 +68,7 @@ def interrupt_at_random(theatre: Theatre, nursery: Nursery, random: random.Rando
     assert check_whole(stage) in ((NEW_SEED,) if ending.code == 0 else (OLD_SEED, 0, NEW_SEED)), ending
     is_saved = (stage.partial / "checkpoint.npz").exists()
     if is_saved:
-        is_scored = "before the scores were there" not in ending.stderr
+        is_scored = "before scoring" not in ending.stderr
         assert (stage.partial / "weights.npz").exists() == is_scored, ending
         assert "Resume with: " in ending.stderr
     go_on(stage, nursery)

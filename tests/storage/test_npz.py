@@ -257,7 +257,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     for length in [*range(64, len(data), 64), len(data) - 1]:
         path.write_bytes(data[:length])
         assert refusal(path) == (
-            "truncated or damaged (not a whole zip file). Copy it again, or train anew with: mlp train CONFIG"
+            "truncated or damaged (not a whole zip file). Copy it again, or train again with: mlp train CONFIG"
         )
 
 

@@ -165,7 +165,7 @@ def test_what_does_not_fit_is_named_with_its_place(path, value, reason):
         from_plain(Whole, changed(path, value), "weights.npz")
     assert str(caught.value) == (
         f"weights.npz: the header does not fit this mlp{reason}. "
-        "It is damaged, or of another version; train anew with: mlp train CONFIG"
+        "It is damaged, or of another version; train again with: mlp train CONFIG"
     )
 
 

@@ -102,4 +102,4 @@ def test_a_loss_without_probabilities_and_a_weight_of_0_say_that_the_weights_sta
     for weights, loss in (("balanced", "absolute_error"), ({"c1": 0}, "auto")):
         watch = Watch()
         train(loaded({"train": "train2.csv", "target": "y"}, {"class_weights": weights, "loss": loss}), watch)
-        assert any(note.startswith("class_weights stay in the probabilities") for note in watch.notes)
+        assert any(note.startswith("the probabilities are not corrected for class_weights") for note in watch.notes)

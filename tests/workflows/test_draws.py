@@ -147,7 +147,7 @@ def test_answers_of_members_of_different_shapes_are_their_mean():
         ({"model.dropout": {}}, "model.members.draw.model.dropout: says no values. Write one of uniform,"),
         (
             {"model.dropout": {"uniform": [0, 0.5], "choice": [0.1]}},
-            "model.members.draw.model.dropout: uniform and choice do not go together.",
+            "model.members.draw.model.dropout: uniform and choice cannot be combined.",
         ),
         (
             {"model.dropout": {"uniform": [0.5, 0.1]}},

@@ -1,4 +1,4 @@
-"""Whether rows are as in the training: seldom a false alarm, and none missed that matters."""
+"""Whether rows have drifted from the training data: seldom a false alarm, and none missed that matters."""
 
 from types import SimpleNamespace
 
@@ -151,10 +151,10 @@ def test_a_model_without_a_reference_profile_says_so_and_gives_no_verdict():
     found = judge_drift(model, None)
     assert found.columns == ()
     assert [note.partition(",")[0] for note in drift_notes(found, "w.npz", "t.csv")] == [
-        "the model carries no reference profile"
+        "the model has no reference profile"
     ]
     check_on_drift("warn", model)
-    with pytest.raises(MlpError, match="--on-drift fail: the model carries no reference profile"):
+    with pytest.raises(MlpError, match="--on-drift fail: the model has no reference profile"):
         check_on_drift("fail", model)
 
 

@@ -78,7 +78,7 @@ def test_compiled_without_numba_is_an_error_with_the_command_that_installs_it(no
 
 @pytest.mark.parametrize("model", [{}, {"dropout": 0.2, "layer_norm": True, "residual": True, "learn_slopes": True}])
 def test_compiled_is_compiled_for_networks_of_all_kinds(installed, model):
-    assert chosen({"engine": "compiled"}, model) == EngineChoice("compiled", "as the config says")
+    assert chosen({"engine": "compiled"}, model) == EngineChoice("compiled", "set by the config")
 
 
 @pytest.mark.parametrize("asked", ["compiled", "auto"])
@@ -86,8 +86,8 @@ def test_what_the_compiled_engine_does_not_know_goes_to_numpy_and_is_said(instal
     training = {"engine": asked, "loss": "absolute_error", "epochs": MANY}
     data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
     prepared = prepare(loaded(data, training))
-    assert prepared.engine == EngineChoice("numpy", "compiled does not know absolute_error on identity")
-    assert prepared.notes.count("engine numpy: compiled does not know absolute_error on identity") == 1
+    assert prepared.engine == EngineChoice("numpy", "compiled does not support absolute_error on identity")
+    assert prepared.notes.count("engine numpy: compiled does not support absolute_error on identity") == 1
 
 
 def test_without_a_product_of_blas_it_is_numpy(installed, monkeypatch):
@@ -98,7 +98,7 @@ def test_without_a_product_of_blas_it_is_numpy(installed, monkeypatch):
 def test_where_threads_cannot_sleep_it_is_numpy(installed, monkeypatch):
     monkeypatch.setattr(engines, "find_sleep", lambda: NO_SLEEP)
     choice = chosen({"engine": "compiled"})
-    assert choice == EngineChoice("numpy", "compiled does not know how threads sleep on this system")
+    assert choice == EngineChoice("numpy", "compiled does not support thread sleeping on this system")
 
 
 def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(installed):
@@ -110,7 +110,7 @@ def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(insta
         update = replace(prepared.spec.update, optimizer=optimizer)
         choice = engines.choose_engine(prepared.loaded, prepared.networks, [replace(prepared.spec, update=update)], 100)
         name = type(optimizer).__name__
-        assert choice == EngineChoice("numpy", f"compiled does not know the optimizer {name}")
+        assert choice == EngineChoice("numpy", f"compiled does not support the optimizer {name}")
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")

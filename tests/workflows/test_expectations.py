@@ -48,7 +48,9 @@ def test_rows_that_choose_have_no_interval_and_others_have(chosen, sections):
     if not chosen:
         prepare(config)
         return
-    with pytest.raises(ConfigError, match=r"accuracy\.low: there is no interval on rows that chose the") as refused:
+    with pytest.raises(
+        ConfigError, match=r"accuracy\.low: there is no confidence interval on rows that chose the"
+    ) as refused:
         prepare(config)
     assert all(f"{what} ({CHOOSERS[what]})" in str(refused.value) for what in chosen)
     prepare(loaded(data | {"test": CANCER["train"]}, **sections, expect=ENDS))
@@ -59,7 +61,7 @@ def test_the_refusal_names_the_reason_and_the_key_that_mends_it(folder):
     ended = mlp("train", "c.yaml")
     assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.strip() == (
-        "c.yaml:1: expect.max: log_loss.high: there is no interval on rows that chose the epoch "
+        "c.yaml:1: expect.max: log_loss.high: there is no confidence interval on rows that chose the epoch "
         "(training.early_stopping): their scores are optimistic. Judge on rows that choose nothing, data.test: FILE, "
         "or gate the score itself: log_loss"
     )
@@ -69,7 +71,8 @@ def test_a_gate_on_the_score_itself_is_judged_and_says_on_which_rows(folder):
     write_config(folder / "c.yaml", CANCER, expect={"min": {"accuracy": 0.1}}, output="run")
     ended = done("train", "c.yaml", "--json")
     assert (
-        "note  expect is judged on the validation rows, which choose the epoch: their scores are optimistic. "
+        "note  the gates of expect are checked on the validation rows, which choose the epoch: their scores are "
+        "optimistic. "
         "Judge on others with data.test: FILE" in ended.stderr
     )
     assert ended.document["judged_on"] == "validation"

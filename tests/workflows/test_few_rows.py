@@ -36,11 +36,11 @@ def test_from_the_stated_number_of_rows_on_any_fraction_is_known_to_within_a_ten
 def test_few_validation_rows_are_told_with_the_interval_they_leave(folder, task, key):
     table(folder, 60, 0.3, task)
     said = caution()
-    assert said.startswith("12 validation rows prove little: ")
+    assert said.startswith("12 validation rows are few: ")
     assert key in said
     assert "members: {count: 5, rows: folds}" in said
     said = caution({"count": 5, "rows": "folds"}, None)
-    assert said.startswith("60 validation rows in folds prove little: ")
+    assert said.startswith("60 validation rows in folds are few: ")
     assert said.endswith("Use more rows.")
 
 
@@ -60,7 +60,7 @@ def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
         Watch(),
     ).outcome
     (result,) = outcome.gate_results
-    assert f"may as well be anything in [{number(result.score)}, " in outcome.caution
+    assert f"has the confidence interval [{number(result.score)}, " in outcome.caution
     enough = fewest_rows(USUAL.of_folds(5))
     assert enough == pytest.approx(FEWEST_ROWS * 2.25, abs=2)
     assert f"From {enough} rows on" in outcome.caution

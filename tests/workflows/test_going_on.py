@@ -81,9 +81,9 @@ def test_new_levels_and_drifted_columns_are_noted_and_new_classes_refused(first,
     watch = Watch()
     train(config("new.csv"), watch, start=str(first))
     text = "\n".join(watch.notes)
-    assert "such a level has no input of its own. To give it one, train anew." in text
-    assert "columns that the model does not know are left out: extra." in text
-    assert "not as in the training: city" in text
+    assert "such levels have no input. To add inputs, train anew." in text
+    assert "columns that the model does not have are left out: extra." in text
+    assert "drifted from the training data: city" in text
     write_csv(folder / "odd.csv", names, [*rows(50, 4), (0.1, 0.2, "Kiel", "maybe")])
     ended = mlp("train", *written(folder, "odd.csv"), "--from", first)
     assert ended.code == 2
@@ -138,7 +138,7 @@ def test_if_changed_knows_the_model_and_repro_says_why_it_cannot(first, folder):
     assert "is up to date" not in done(*words).stdout
     ended = mlp("repro", folder / "again" / "weights.npz")
     assert ended.code == 2
-    assert "was trained on from another model" in ended.stderr
+    assert "was trained with --from another model" in ended.stderr
 
 
 def test_a_table_of_another_subject_is_told_from_one_that_lacks_a_column(first, folder):

@@ -186,21 +186,21 @@ def test_the_threshold_is_chosen_on_calibrated_probabilities():
 @pytest.mark.parametrize(
     ("data", "postprocess", "message"),
     [
-        (IRIS, {"clamp": True}, "postprocess.clamp: goes with regression only; the task is classification"),
+        (IRIS, {"clamp": True}, "postprocess.clamp: applies to regression only; the task is classification"),
         (
             IRIS,
             {"threshold": "accuracy"},
-            "postprocess.threshold: goes with two classes or yes/no columns; there are 3",
+            "postprocess.threshold: applies to two classes or boolean columns; there are 3",
         ),
-        (IRIS, {"threshold": 0.3}, "postprocess.threshold: goes with two classes or yes/no columns; there are 3"),
+        (IRIS, {"threshold": 0.3}, "postprocess.threshold: applies to two classes or boolean columns; there are 3"),
         (IRIS | {"validation": None}, {"calibration": "temperature"}, "postprocess.calibration: needs validation rows"),
         (IRIS | {"validation": 0.0}, {"calibration": "temperature"}, "postprocess.calibration: needs validation rows"),
         (
             DIABETES,
             {"calibration": "temperature"},
-            "postprocess.calibration: goes with probabilities; the task is regr",
+            "postprocess.calibration: applies to probabilities; the task is regr",
         ),
-        (DIABETES, {"threshold": 0.5}, "postprocess.threshold: goes with probabilities; the task is regression"),
+        (DIABETES, {"threshold": 0.5}, "postprocess.threshold: applies to probabilities; the task is regression"),
     ],
 )
 def test_what_does_not_go_with_the_target_is_an_error_that_names_the_key(data, postprocess, message):

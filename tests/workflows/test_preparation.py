@@ -245,14 +245,14 @@ def test_a_gate_that_only_a_good_score_can_miss_is_told():
 
     assert notes(min={"accuracy": 0.5, "recall[setosa]": 0.5}, max={"log_loss": 1}) == []
     assert notes(min={"log_loss": 0.001}, max={"recall[setosa]": 0.9}) == [
-        "gate log_loss >= 0.001: less is better, so every bad score passes. Did you mean --max / expect.max?",
-        "gate recall[setosa] <= 0.9: more is better, so every bad score passes. Did you mean --min / expect.min?",
+        "gate log_loss >= 0.001: less is better, so bad scores pass. Did you mean --max / expect.max?",
+        "gate recall[setosa] <= 0.9: more is better, so bad scores pass. Did you mean --min / expect.min?",
     ]
 
 
 @pytest.mark.parametrize("cache", ["nowhere/x", "/nonexistent/x", ""])
 def test_a_cache_that_is_no_folder_is_an_error_also_for_a_small_table(folder, cache):
-    with pytest.raises(ConfigError, match=r"data\.cache: .*no such folder\. Make it, or leave the key out\."):
+    with pytest.raises(ConfigError, match=r"data\.cache: .*no such folder\. Create it, or leave the key out\."):
         prepare(loaded({**IRIS, "cache": cache}))
     (folder / "cache").mkdir()
     prepare(loaded({**IRIS, "cache": "cache"}))

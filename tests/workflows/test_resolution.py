@@ -81,7 +81,7 @@ def test_a_misfit_of_inputs_says_what_they_are_made_of():
         prepare(loaded(data, model={"layers": [6, 8, "auto"]}))
     assert str(caught.value) == (
         "config: model.layers: the data gives 11 inputs, layers[0] says 6 "
-        "(6 columns: 4 numbers, island -> 3, sex -> 3, 1 missing-value flag). Write [auto, 8, auto]."
+        "(6 columns: 4 numbers, island -> 3, sex -> 3, 1 missing indicator). Write [auto, 8, auto]."
     )
 
 
@@ -101,7 +101,7 @@ def test_outputs_that_cannot_be_are_refused(model, training, message):
 def test_outputs_outside_of_a_logarithm_are_warned_of():
     assert domain_warning(CrossEntropy(), "softmax") == ""
     assert domain_warning(SquaredError(), "relu") == ""
-    assert "Its partner is sigmoid." in domain_warning(BinaryCrossEntropy(), "tanh")
+    assert "Its canonical activation is sigmoid." in domain_warning(BinaryCrossEntropy(), "tanh")
     assert any(
         "cross_entropy takes logarithms" in note for note in prepare(loaded(model={"output_activation": "relu"})).notes
     )
@@ -135,7 +135,7 @@ def smoothed(metric, data=IRIS, loss="cross_entropy", smoothing="auto"):
 def test_smoothing_by_itself_is_on_where_labels_are_judged(metric):
     prepared = smoothed(metric)
     assert smoothing_of(prepared.spec.loss) == 0.1
-    assert f"label_smoothing auto is 0.1: {metric} judges labels, not probabilities." in prepared.notes
+    assert f"label_smoothing auto is 0.1: {metric} scores labels, not probabilities." in prepared.notes
 
 
 @pytest.mark.parametrize("metric", ["auto", "loss", "log_loss", "roc_auc", "average_precision", "brier", "ece"])

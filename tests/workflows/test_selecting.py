@@ -144,7 +144,7 @@ def test_selection_without_anything_to_select_is_refused(members, validation, me
 def test_a_model_of_selected_members_is_refused_by_what_needs_all_of_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(selecting(), Watch())
-    with pytest.raises(ConfigError, match=re.escape("model.members.select: --from goes on with all members")):
+    with pytest.raises(ConfigError, match=re.escape("model.members.select: --from needs all members")):
         train(selecting(), Watch(), replaces_any=True, start="run/weights.npz")
 
 

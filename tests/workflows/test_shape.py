@@ -24,7 +24,7 @@ BINS = {"encoding": {"name": "piecewise_linear", "bins": 3}}
     [
         (
             IRIS, {"model": {"members": {"count": 4, "rows": "folds"}}},
-            "data.validation: model.members.rows: folds makes the validation rows. Write validation: null.",
+            "data.validation: model.members.rows: folds defines the validation rows. Write validation: null.",
         ),
         (
             FOLDED, {"model": {"members": {"count": 4, "rows": "folds", "folds": 3}}},
@@ -36,7 +36,7 @@ BINS = {"encoding": {"name": "piecewise_linear", "bins": 3}}
         ),
         (
             IRIS, {"model": {"members": {"count": 4, "folds": 2}}},
-            "model.members.folds: goes with members.rows: folds only. Leave it out.",
+            "model.members.folds: applies to members.rows: folds only. Leave it out.",
         ),
         (
             IRIS, {"model": {"members": {"count": 2, "views": "alternate"}}},
@@ -52,7 +52,7 @@ BINS = {"encoding": {"name": "piecewise_linear", "bins": 3}}
         ),
         (
             FOLDED, {"postprocess": {"calibration": "temperature"}},
-            "postprocess.calibration: needs validation rows to be fitted on: set data.validation, or leave it out.",
+            "postprocess.calibration: is fitted on validation rows: set data.validation, or leave it out.",
         ),
     ],
 )  # fmt: skip
@@ -215,5 +215,7 @@ def test_networks_that_no_model_file_holds_are_refused_before_the_training(model
 def test_the_limit_of_a_container_counts(monkeypatch):
     monkeypatch.setattr("mlpcli.workflows.preparing.networks.shape.memory_of_machine", lambda: 10_000_000)
     prepare(loaded(model={"layers": ["auto", 100, "auto"]}))
-    with pytest.raises(ConfigError, match=r"4 -> 1000 -> 1000 -> 3 takes about 24.* MB to train, there is 10.* MB"):
+    with pytest.raises(
+        ConfigError, match=r"4 -> 1000 -> 1000 -> 3 takes about 24.* MB of memory to train, and 10.* MB"
+    ):
         prepare(loaded(model={"layers": ["auto", 1000, 1000, "auto"]}))

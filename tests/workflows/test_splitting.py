@@ -113,17 +113,17 @@ def test_folds_of_members_keep_groups_whole_and_are_spans_of_time(table, validat
         ({"group": "y"}, 1, "data.validation.group: y is the target."),
         ({"group": ""}, 1, "data.validation.group: no column '' in t.csv."),
         ({"time": ""}, FOLDS, "data.validation.time: no column '' in t.csv."),
-        ({"group": "patient", "hash": "day"}, 1, "data.validation: group and hash do not go together."),
-        ({"time": "day", "copies": "together"}, 1, "data.validation: time and copies do not go together."),
+        ({"group": "patient", "hash": "day"}, 1, "data.validation: group and hash cannot be combined."),
+        ({"time": "day", "copies": "together"}, 1, "data.validation: time and copies cannot be combined."),
         ({"group": "day", "time": "day"}, 1, "data.validation: group and time are both day."),
-        ({"group": "patient", "gap": 3}, 1, "data.validation.gap: goes with time only."),
+        ({"group": "patient", "gap": 3}, 1, "data.validation.gap: applies to time only."),
         ({"hash": "pateint"}, 1, "data.validation.hash: no column 'pateint' in t.csv. Did you mean patient"),
-        ({"fraction": 0.3}, 1, "data.validation: names no way to hold rows out."),
+        ({"fraction": 0.3}, 1, "data.validation: does not say how to hold out rows."),
         ({"column": "patient"}, 1, "data.validation: equals is missing"),
         (
             {"column": "patient", "equals": "p01", "fraction": 0.3},
             1,
-            "data.validation.fraction: column says which rows",
+            "data.validation.fraction: cannot be combined with column",
         ),
         ({"group": "patient", "fraction": 0.3}, FOLDS, "data.validation.fraction: each fold is held out once."),
         ({"column": "patient", "equals": "p01"}, FOLDS, "data.validation: model.members.rows: folds makes"),
@@ -146,8 +146,8 @@ def test_a_column_that_cannot_part_rows_is_refused(table):
 def test_rows_without_a_group_are_alone_and_without_a_time_the_first(table):
     rows = [("" if i % 5 == 0 else f"g{i % 7}", "" if i % 5 == 0 else i, i % 11, "ab"[i % 2]) for i in range(70)]
     write_csv(table / "t.csv", ["g", "t", "x", "y"], rows)
-    assert "t.csv: 14 rows without a value of g: each is a group of its own." in prepare(config({"group": "g"})).notes
-    assert "t.csv: 14 rows without a value of t: taken as the first." in prepare(config({"time": "t"})).notes
+    assert "t.csv: 14 rows without a value of g: each forms a separate group." in prepare(config({"group": "g"})).notes
+    assert "t.csv: 14 rows without a value of t: treated as the earliest." in prepare(config({"time": "t"})).notes
 
 
 def times_of(prepared_sides, folder):
@@ -171,7 +171,7 @@ def test_a_gap_leaves_out_the_rows_that_are_nearer_to_the_validation_rows(table,
 def test_a_gap_that_leaves_nothing_is_refused(table):
     with pytest.raises(DataError, match=r"t\.csv: a gap of 1000 leaves no row before it"):
         prepare(config({"time": "day", "gap": 1000}))
-    with pytest.raises(DataError, match=r"a gap of 1000 leaves no row to train on beside fold 1"):
+    with pytest.raises(DataError, match=r"a gap of 1000 leaves no training row for fold 1"):
         prepare(config({"time": "day", "gap": 1000}, FOLDS))
 
 
@@ -259,7 +259,7 @@ def test_a_hash_of_a_number_is_that_of_its_text_in_every_format(folder):
 def test_rows_without_an_id_are_trained_on_and_too_few_ids_are_refused(folder):
     write_csv(folder / "t.csv", ["id", "x", "y"], [(i if i % 4 else "", i, "ab"[i % 3 == 0]) for i in range(200)])
     prepared = prepare(config({"hash": "id"}, train="t.csv"))
-    assert "t.csv: 50 rows without a value of id: taken for training." in prepared.notes
+    assert "t.csv: 50 rows without a value of id: used for training." in prepared.notes
     assert not {x for x in sides(prepared)[1].tolist() if x % 4 == 0}
     write_csv(folder / "t.csv", ["id", "x", "y"], [("one", i, "ab"[i % 2]) for i in range(20)])
     with pytest.raises(DataError, match=r"t\.csv: by the hash of the ids one of 2 parts is empty; there are 1 ids"):

@@ -146,7 +146,7 @@ def test_a_metric_that_cannot_tell_epochs_apart_is_replaced_with_a_note(one_side
     prepared = prepare(loaded(data, adam(10, metric="roc_auc")))
     assert prepared.metric == "log_loss"
     assert (
-        "roc_auc cannot tell epochs apart on the validation rows (lost is no in every row): "
+        "roc_auc cannot distinguish epochs on the validation rows (lost is no in every row): "
         "log_loss chooses the epoch instead." in prepared.notes
     )
     outcome, reports = fitted(prepared)
@@ -191,7 +191,7 @@ def test_a_metric_that_cannot_choose_a_threshold_leaves_one_half_with_a_note(fol
     write_csv(folder / "t.csv", ["x", "y"], rows)
     write_csv(folder / "v.csv", ["x", "y"], [row for row in rows if row[1] == "no"])
     data = {"train": "t.csv", "target": "y", "validation": "v.csv"}
-    said = "f1 cannot tell thresholds apart on the validation rows (no row is of class yes): 0.5 stands."
+    said = "f1 cannot distinguish thresholds on the validation rows (no row is of class yes): the threshold stays 0.5."
     prepared = prepare(loaded(data, adam(2), postprocess={"threshold": "f1"}))
     assert said in prepared.notes
     assert fitted(prepared)[0].model.threshold.tolist() == [0.5]

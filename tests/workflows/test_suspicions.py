@@ -33,7 +33,7 @@ def test_texts_that_share_one_input_are_told_with_a_cell_and_the_keys(folder, wr
     (note,) = notes_on(folder, [write(i) for i in range(300)])
     assert note.startswith("t.csv:2: column x: ")
     assert repr(write(0)) in note
-    assert "300 cells share the input of rare texts. Leave it out: data.drop: [x]; or say what it holds" in note
+    assert "300 cells share the input of rare levels. Leave it out: data.drop: [x]; or say what it holds" in note
 
 
 def test_texts_of_which_most_are_rare_are_told_and_few_rare_ones_are_not(folder):

@@ -188,7 +188,7 @@ def test_a_signal_while_the_scores_are_taken_ends_at_once_and_the_rest_can_be_ma
             train(config, Watch(), resume_command="mlp train c.yaml --resume")
     assert caught.value.exit_code == code
     assert str(caught.value) == (
-        "interrupted after the last epoch, before the scores were there. A checkpoint is in run.partial/. "
+        "interrupted after the last epoch, before scoring. A checkpoint is in run.partial/. "
         "Resume with: mlp train c.yaml --resume"
     )
     assert WEIGHTS.read_bytes() == expected  # the last good run is still there

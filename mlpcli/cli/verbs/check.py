@@ -82,7 +82,7 @@ def check(
         check_table(screen, config, source, on_drift, delimiter, encoding, form)
         return
     if source:
-        raise MlpError(f"{config}: a config, with which no table is checked. Name a model: mlp check WEIGHTS TABLE")
+        raise MlpError(f"{config}: a config, which is checked without a table. Name a model: mlp check WEIGHTS TABLE")
     loaded = load_config(config, overrides)
     with shown_work(screen):
         result = run_check(loaded)
@@ -108,7 +108,7 @@ def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple
             faults.append(str(error))
     if faults:
         raise ConfigError("\n".join(faults))
-    facts = Facts([(path, "valid; its data is not looked at") for path in paths])
+    facts = Facts([(path, "valid; data not read") for path in paths])
     return Document("", [facts], heading="mlp check"), {"valid": list(paths)}
 
 

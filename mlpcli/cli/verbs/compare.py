@@ -128,6 +128,6 @@ def _percent(result: "CompareResult") -> str:
 
 def _mcnemar(metric: str, test: "McNemar") -> str:
     return (
-        f"right in {metric}: {test.only_old} by the old alone, {test.only_new} by the new alone, "
+        f"correct in {metric}: {test.only_old} by the old model only, {test.only_new} by the new model only, "
         f"McNemar p {number(test.p)}"
     )

@@ -46,7 +46,7 @@ def describe_postprocessing(model: "Model") -> str:
     if target.kind == "numbers" and target.transform in ("log", "quantile"):
         parts.append(target.transform)
     if target.kind == "numbers" and target.fitted:
-        answered = f"{target.fitted[1]:g} is the answer"
+        answered = f"{target.fitted[1]:g} is the prediction"
         parts.append(f"quantiles {listed([f'{level:g}' for level in target.fitted])}, of which {answered}")
     if "temperature" in state:
         parts.append(f"temperature {number(float(state['temperature'][0]))}")
@@ -135,10 +135,10 @@ def layers_remark(networks: Sequence["Network"]) -> str:
     network, n_members = networks[0], len(networks)
     n_read = next(one.tensor.shape[1] for one in network.tensors if one.name == "W1")
     n_alike = sum(len(one.dense_layers) == len(network.dense_layers) for one in networks)
-    counted = f"all {n_members}" if n_alike == n_members else f"the {n_alike} of {n_members} that are as deep"
+    counted = f"all {n_members}" if n_alike == n_members else f"the {n_alike} of {n_members} with this depth"
     parts = [f"W of the first member, parameters of {counted}"] if n_members > 1 else []
     if n_read != network.sizes[0]:
-        made = f"made of the {network.sizes[0]} inputs by embeddings or the choice of columns for a member"
+        made = f"computed from the {network.sizes[0]} inputs by embeddings or column masks"
         parts.append(f"layer 1 reads {n_read} values, {made}")
     return "; ".join(parts)
 

@@ -94,7 +94,7 @@ def explain(
 
 
 def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[str, ...]:
-    """The names in --columns; raises MlpError for options that do not go together."""
+    """The names in --columns; raises MlpError for options that cannot be combined."""
     wanted = tuple(name.strip() for name in next(csv.reader([columns]), []) if name.strip())
     if columns and not wanted:
         raise MlpError(f"--columns {columns}: names no column.")

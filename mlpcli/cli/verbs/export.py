@@ -47,7 +47,7 @@ def export(
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
     if output == "-" and form != "text":
-        raise MlpError(f"-o - and --{form}: two answers on standard output. Choose one, or name a file with -o.")
+        raise MlpError(f"-o - and --{form}: two results on standard output. Choose one, or name a file with -o.")
     kept = tuple(name.strip() for name in next(csv.reader([keep]), []) if name.strip())
     level = read_level(interval)
     request = ExportRequest(weights, to, output, not no_check, dialect, table, kept, level, fixed_point)

@@ -140,10 +140,10 @@ def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> Non
         about = f"about {duration(starter.seconds)} of training, reading included"
         screen.say(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
         if starter.budget is not None and starter.seconds > starter.budget:
-            screen.warn(f"one epoch takes longer than {duration(starter.budget)}: training will end within it.")
+            screen.warn(f"one epoch takes longer than {duration(starter.budget)}: training will stop within it.")
     if output != "-":
         faults = any(profile.fault and not profile.drop_reason for profile in starter.profiles)
-        first = "settle what the notes say, then " if faults else ""
+        first = "resolve the notes, then " if faults else ""
         screen.say(f"Wrote {output}. Next: {first}mlp train {output}")
 
 

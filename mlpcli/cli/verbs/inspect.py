@@ -155,7 +155,11 @@ def _treatment(column: "Feature") -> str:
     if column.n_missing:
         parts.append(f"{column.n_missing} missing in training")
     if column.flag_of:
-        parts.append("with a flag" if column.flag_of == column.name else f"flag shared with {column.flag_of}")
+        parts.append(
+            "with a missing indicator"
+            if column.flag_of == column.name
+            else f"missing indicator shared with {column.flag_of}"
+        )
     return ", ".join(parts)
 
 

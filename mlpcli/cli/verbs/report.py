@@ -68,7 +68,7 @@ def report(
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
     if output == "-" and form != "text":
-        raise MlpError(f"-o - and --{form}: two answers on standard output. Choose one, or name a file with -o.")
+        raise MlpError(f"-o - and --{form}: two results on standard output. Choose one, or name a file with -o.")
     if source:
         refuse_swapped("report", run, source)
     gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)

@@ -47,9 +47,9 @@ def repro(
 def document(result: "ReproResult") -> Document:
     """One line where the bytes are the same; else what is different, and the arrays that moved farthest."""
     if result.is_same:
-        title = f"{result.weights}: {count(result.n_epochs, 'epoch')} gave the same bytes"
+        title = f"{result.weights}: {count(result.n_epochs, 'epoch')} reproduced bit for bit"
         return Document(title, heading="mlp repro: pass")
-    ending = "not the same bytes" if result.was_trained else "the data is not the same: not trained again"
+    ending = "not bit-identical" if result.was_trained else "the data differs: not trained again"
     rows = [(one.what, one.then, one.now) for one in result.deviations]
     blocks: list[Block] = [Table(texts(["", "then", "now"]), rows)]
     if result.was_trained:

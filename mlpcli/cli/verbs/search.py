@@ -200,8 +200,8 @@ def _warnings(result: "SearchResult") -> list[str]:
         is_worse = _sign(result) * (result.judged.score - result.written.score) >= 0
         if is_worse:
             found.append(
-                "on the rows that no trial has seen the winner is no better than the config as written: what it gained "
-                "on the validation rows is chance."
+                "on the rows that no trial has seen the winner is no better than the config as written: its gain "
+                "on the validation rows is due to chance."
             )
     return found
 

@@ -75,7 +75,7 @@ def document(result: "SplitResult") -> Document:
     rows = [(one.name, str(one.n_rows), f"{one.n_rows / result.n_rows:.1%}", one.path) for one in result.parts]
     columns = [names(""), *numbers(["rows", "fraction"]), names("file")]
     left = (
-        f"{count(result.n_left_out, 'row')} in no file: between the parts in time, or of a group that begins earlier."
+        f"{count(result.n_left_out, 'row')} in no file: between the splits in time, or of a group that begins earlier."
     )
     blocks: list[Block] = [Table(columns, rows), *([Paragraph(left)] if result.n_left_out else [])]
     return Document(f"{count(result.n_rows, 'row')} of {result.source}", blocks, result.notes, "mlp split")

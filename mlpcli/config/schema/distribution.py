@@ -49,7 +49,7 @@ class Distribution:
     def fault(self) -> str | None:
         """Why nothing can be drawn from it, as a sentence; None where something can."""
         if len(self.given) != 1:
-            said = f"{' and '.join(self.given)} do not go together" if self.given else "says no values"
+            said = f"{' and '.join(self.given)} cannot be combined" if self.given else "says no values"
             return f"{said}. Write one of {', '.join(KINDS)}."
         word, bounds = self.given[0], self.bounds
         if self.kind == "choice":

@@ -2,7 +2,7 @@
 
 `python -m mlpcli.config.schema.json_schema` prints it; it is published as `config.schema.json` beside this file, and
 a test compares the two. Whatever the loader takes is valid: short forms, a section with nothing in it, `${NAME}`. Only
-the loader refuses values that do not go together, numbers that are not finite, and names of columns and metrics.
+the loader refuses values that cannot be combined, numbers that are not finite, and names of columns and metrics.
 """
 
 import json

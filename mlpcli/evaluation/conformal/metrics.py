@@ -20,7 +20,7 @@ INTERVAL_METRICS: dict[str, Metric] = {
     for metric in (
         Metric(
             "coverage",
-            "Fraction of rows whose truth lies in the interval or the set; mean of the outputs or columns.",
+            "Fraction of rows whose true value is in the interval or the set; mean of the outputs or columns.",
             higher_is_better=True,
         ),
         Metric(
@@ -33,7 +33,8 @@ INTERVAL_METRICS: dict[str, Metric] = {
         ),
         Metric(
             "interval_score",
-            "Winkler's score: the width, and 2 / (1 - level) times how far a truth lies outside; mean of the outputs.",
+            "Winkler score: the width plus 2 / (1 - level) times the distance of a true value outside; mean of "
+            "the outputs.",
             higher_is_better=False,
             highest=math.inf,
             has_unit=True,
@@ -48,7 +49,7 @@ INTERVAL_METRICS: dict[str, Metric] = {
         ),
         Metric(
             "pinball",
-            "Mean pinball loss at the quantile that the loss fits, in the unit of the target; mean of the outputs.",
+            "Mean pinball loss at the fitted quantile, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
             highest=math.inf,
             has_unit=True,
@@ -98,7 +99,7 @@ class RowScores:
 
     def _why_none(self, metric: Metric, values: Floats) -> str:
         if not np.isfinite(values).all():
-            return "an interval is without end"
+            return "an interval is infinite"
         if reason := fewest_rows_reason(len(values), self.weights, metric.fewest_rows):
             return reason
         return why_heavy(self._losses(values), _tail_rule(metric))

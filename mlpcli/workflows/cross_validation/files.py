@@ -22,9 +22,9 @@ def read_json(path: str) -> dict[str, Any]:
     except OSError as error:
         raise MlpError(f"{path}: cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise MlpError(f"{path}: damaged ({error}). Run the cross-validation anew.") from error
+        raise MlpError(f"{path}: damaged ({error}). Run the cross-validation again.") from error
     if not isinstance(found, dict):
-        raise MlpError(f"{path}: damaged (not a JSON object). Run the cross-validation anew.")
+        raise MlpError(f"{path}: damaged (not a JSON object). Run the cross-validation again.")
     return found
 
 
@@ -51,13 +51,13 @@ def compare_cross_validations(old: str, new: str, metric: str, margin: float, co
     for key, what in (("data_sha256", "data"), ("folds_sha256", "folds")):
         if plans[0].get(key) != plans[1].get(key):
             raise MlpError(
-                f"{old} and {new}: were made with other {what}. Cross-validate both with the same data, --folds, "
-                "--seed and column that holds rows together."
+                f"{old} and {new}: were made with different {what}. Cross-validate both with the same data, --folds, "
+                "--seed and grouping column."
             )
     try:
         return _compared(results[0], results[1], metric, margin, confidence)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MlpError(f"{old} and {new}: {RESULT} is damaged. Run the cross-validation anew.") from error
+        raise MlpError(f"{old} and {new}: {RESULT} is damaged. Run the cross-validation again.") from error
 
 
 def _compared(old: dict[str, Any], new: dict[str, Any], metric: str, margin: float, confidence: float) -> ComparedFolds:
@@ -75,5 +75,5 @@ def _compared(old: dict[str, Any], new: dict[str, Any], metric: str, margin: flo
         bound = margin if key == decisive else 0.0
         found.append(compare_folds(key, before, after, float(old["test_ratio"]), confidence, bound))
     if all(one.metric != decisive for one in found):
-        raise MlpError(f"--metric {decisive}: of single classes or targets is not compared over folds.")
+        raise MlpError(f"--metric {decisive}: scores of single classes or targets are not compared over folds.")
     return ComparedFolds(old["task"], int(old["n_rows"]), len(old["trainings"]), decisive, tuple(found))

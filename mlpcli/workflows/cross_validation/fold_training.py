@@ -143,6 +143,6 @@ def refuse_other_labels(first: FoldRecord, other: FoldRecord, n_folds: int) -> N
     if first.labels != other.labels:
         odd = sorted(set(first.labels) ^ set(other.labels))
         raise MlpError(
-            f"{name_of(first.number, n_folds)} and {name_of(other.number, n_folds)} know different classes "
-            f"({odd[0]!r} stands in the training rows of one alone). Use fewer folds, or leave rare classes out."
+            f"{name_of(first.number, n_folds)} and {name_of(other.number, n_folds)} have different classes "
+            f"({odd[0]!r} is in the training rows of only one). Use fewer folds, or leave out rare classes."
         )

@@ -62,13 +62,13 @@ class Folds:
 
 
 def check_options(options: FoldOptions) -> None:
-    """Raise MlpError for numbers that are out of bounds, and for ways that do not go together."""
+    """Raise MlpError for numbers that are out of bounds, and for ways that cannot be combined."""
     if not FEWEST_FOLDS <= options.n_folds <= MOST_FOLDS:
         raise MlpError(f"--folds {options.n_folds}: must be from {FEWEST_FOLDS} to {MOST_FOLDS}.")
     if not 1 <= options.n_repeats <= MOST_REPEATS:
         raise MlpError(f"--repeats {options.n_repeats}: must be from 1 to {MOST_REPEATS}.")
     if options.hash and (options.group or options.time):
-        raise MlpError(f"--hash and --{'group' if options.group else 'time'} do not go together. Choose one.")
+        raise MlpError(f"--hash and --{'group' if options.group else 'time'} cannot be combined. Choose one.")
     if options.gap is not None and not 0.0 < options.gap < np.inf:
         raise MlpError(
             f"--gap {options.gap:g}: must be greater than 0: days for dates, else in the unit of the column."
@@ -89,13 +89,13 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
     if asked:
         if isinstance(held_out, str) or (isinstance(held_out, HeldOut) and held_out.column is not None):
             option = next(iter(asked))
-            raise loaded.error("data.validation", f"names the validation rows: --{option} needs a fraction, or null.")
+            raise loaded.error("data.validation", f"names the validation rows: --{option} needs a fraction or null.")
         way = held_out if isinstance(held_out, HeldOut) else HeldOut(fraction=held_out or None)
         if not set(asked) <= {"gap"}:  # another way takes the place of the one that is there
             way = replace(way, group=None, time=None, hash=None, copies=None, gap=None)
         held_out = replace(way, **asked)
         if held_out.gap is not None and held_out.time is None:
-            raise MlpError(f"--gap {held_out.gap:g}: goes with --time, or with data.validation: {{time: COLUMN}}.")
+            raise MlpError(f"--gap {held_out.gap:g}: requires --time, or data.validation: {{time: COLUMN}}.")
     if not has_validation(loaded):
         _refuse_fitted_answers(loaded)
     data = replace(config.data, validation=held_out, test=None)
@@ -122,7 +122,7 @@ def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
         ("threshold", isinstance(options.threshold, str)),
     ):
         if is_asked:
-            text = "needs validation rows to be fitted on: set data.validation, or leave it out."
+            text = "is fitted on validation rows: set data.validation, or leave it out."
             raise loaded.error(f"postprocess.{key}", text)
 
 
@@ -142,7 +142,10 @@ def draw(
     is_fixed = way is not None and (way.time is not None or way.hash is not None)
     if is_fixed and options.n_repeats > 1:
         kind = "time" if way is not None and way.time is not None else "hash"
-        raise MlpError(f"--repeats {options.n_repeats}: folds by {kind} are the same every time. Leave it out.")
+        raise MlpError(
+            f"--repeats {options.n_repeats}: folds by {kind} are not random, so that all repeats are equal. "
+            "Leave it out."
+        )
     try:
         if way is not None and way.time is not None:
             keys = keys_of(way, settled, known)

@@ -30,20 +30,21 @@ def refuse_unjoinable(loaded: LoadedConfig) -> None:
     config = loaded.config
     if config.preprocess.encoding.sees_targets:
         text = (
-            "--keep learns bins once, of all rows, and these go by the targets. Write another encoding, or drop --keep."
+            "--keep computes bins once from all rows, and these bins depend on the targets. Use another "
+            "encoding, or omit --keep."
         )
         raise loaded.error("preprocess.encoding", text)
     if config.model.members.select != "all":
-        raise loaded.error("model.members.select", "--keep goes with all members. Leave it out, or drop --keep.")
+        raise loaded.error("model.members.select", "--keep requires all members. Leave it out, or omit --keep.")
     if config.postprocess.calibration != "none" and config.model.members.count > 1:
-        text = "--keep goes with a temperature of single networks only. Leave it out, or drop --keep."
+        text = "--keep supports a temperature for single networks only. Leave it out, or omit --keep."
         raise loaded.error("postprocess.calibration", text)
 
 
 def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> Model:
     """One model of all networks; temperatures go into their last layers, other fitted entries are made one.
 
-    `scores` are those of the folds. It has no intervals. Raises MlpError where the models do not go together.
+    `scores` are those of the folds. It has no intervals. Raises MlpError where the models cannot be combined.
     """
     first = models[0]
     networks = tuple(network for model in models for network in model.ensemble.networks)
@@ -51,7 +52,9 @@ def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> 
     for number, model in enumerate(models):
         if "temperature" in model.target_state:
             if model.ensemble.first.output not in ("softmax", "sigmoid") or _are_shares(model):
-                raise MlpError("--keep: the temperatures of the folds cannot be one. Drop --keep, or the calibration.")
+                raise MlpError(
+                    "--keep: the temperatures of the folds cannot be merged. Omit --keep, or the calibration."
+                )
             scale_logits(networks[number], flats[number], 1.0 / float(model.target_state["temperature"][0]))
     return replace(
         first,
@@ -77,12 +80,12 @@ def _joined_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
         if name == "temperature":
             continue
         if any(name not in state for state in states):
-            raise MlpError(f"--keep: the folds do not all have a {name}. Drop --keep.")
+            raise MlpError(f"--keep: only some folds have a {name}. Omit --keep.")
         values = np.stack([state[name] for state in states])
         if name in OF_TARGETS or (values == values[0]).all():
             found[name] = values[0]
         elif name in JOINED:
             found[name] = np.asarray(JOINED[name](values, axis=0), np.float64)
         else:
-            raise MlpError(f"--keep: the {name} of the folds are not the same. Drop --keep.")
+            raise MlpError(f"--keep: the {name} of the folds differ. Omit --keep.")
     return found

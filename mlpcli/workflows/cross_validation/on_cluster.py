@@ -38,7 +38,7 @@ def train_on_cluster(
     from mlpcli.cluster.tasks import run_on_cluster
 
     if "-" in [source.path for source in find_sources(job.of_folds.config.data.train)]:
-        raise MlpError("--cluster: its workers cannot read standard input. Name files that they see, too.")
+        raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
     tasks = _Folds(numbers, keep, job.options.n_folds)
     with connected(cluster.where, cluster.tls) as client:
         run_on_cluster(client, train_on_worker, FoldSetup(job, os.getcwd()), tasks, must_stop)
@@ -79,4 +79,4 @@ class _Folds:
 
     def died(self, task: int, reason: str) -> bool:
         """No fold can be left out."""
-        raise MlpError(f"{name_of(task, self._n_folds)}: {reason}. The folds that are done are kept: --resume")
+        raise MlpError(f"{name_of(task, self._n_folds)}: {reason}. Completed folds are kept: continue with --resume")

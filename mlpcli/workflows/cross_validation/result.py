@@ -68,12 +68,12 @@ class CvResult:
     def coverage(self) -> str:
         """What the intervals are of, and what they leave out."""
         percent = f"{100.0 * self.confidence:.4g} %"
-        of = f"the mean score of models that are trained on {count(self.n_train, 'row')} like these"
-        spans = ", scored on later ones" if self.are_ahead else ""
-        kept = " The kept model was trained anew, on inputs that all folds share." if self.has_model else ""
+        of = f"the mean score of models trained on {count(self.n_train, 'row')} like these"
+        spans = ", scored on later rows" if self.are_ahead else ""
+        kept = " The kept model was retrained with inputs that are the same for all folds." if self.has_model else ""
         return (
             f"{percent} intervals are of {of}{spans}, over other draws of training and test rows (Student's t, the "
-            "variance corrected for training sets that overlap: Nadeau & Bengio 2003). They say nothing of rows of "
+            "variance corrected for overlapping training sets: Nadeau & Bengio 2003). They do not cover rows of "
             f"another kind.{kept}"
         )
 

@@ -115,8 +115,8 @@ class _Worker:
             self._process.join(END_SECONDS)
             code = self._process.exitcode
             raise MlpError(
-                f"{name_of(self._number, n_folds)}: its process ended (exit code {code}), as for want of memory. The "
-                "folds that are done are kept: go on with --resume, and --jobs 1 for less memory."
+                f"{name_of(self._number, n_folds)}: its process ended (exit code {code}), possibly for lack of "
+                "memory. Completed folds are kept: continue with --resume, and --jobs 1 for less memory."
             ) from error
         if isinstance(found, TrainedFold):
             return found
@@ -184,7 +184,7 @@ def begin_job(job: Job) -> tuple[TrainingTable, Folds]:
     settled = settle(job.of_folds, table)
     folds = draw(job.loaded, job.of_folds, settled, known_rows(settled)[0], job.options)
     if (table.sha256, folds.sha256) != (job.data_sha256, job.folds_sha256):
-        raise DataError(f"{table.name}: was changed while the folds were trained. Begin anew.")
+        raise DataError(f"{table.name}: was changed while the folds were trained. Start again.")
     return settled, folds
 
 

@@ -145,11 +145,11 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
     recorded = record.get("data", {}).get("sha256", {})
     changed = [part for part, then in recorded.items() if prepared.data_sha256.get(part) != then]
     if changed:
-        raise DataError(f"the {' and '.join(changed)} data is not what {weights} was trained on.")
+        raise DataError(f"the {' and '.join(changed)} data differs from what {weights} was trained on.")
     if prepared.network.n_in != model.ensemble.first.n_in or answer_names(prepared.target) != answer_names(
         model.target
     ):
-        raise MlpError(f"{weights}: the same data gives other inputs than those of the model.")
+        raise MlpError(f"{weights}: the same data gives inputs that differ from those of the model.")
     held_out = prepared.parts[-1] if len(prepared.parts) > 1 else None
     folds = prepared.folds if held_out is not None and held_out.name == "validation" else None
     train, _ = _sampled(prepared, prepared.train)

@@ -82,7 +82,9 @@ def _places(run: str) -> tuple[str, str]:
     weights = os.path.join(folder, WEIGHTS)
     if not os.path.isfile(weights):
         what = (
-            "has no model yet: go on with --resume" if folder.endswith(PARTIAL) else f"is no run: it has no {WEIGHTS}"
+            "has no model yet: continue with --resume"
+            if folder.endswith(PARTIAL)
+            else f"is not a run: it has no {WEIGHTS}"
         )
         raise ModelFileError(f"{folder}: {what}. Name the folder of a run: mlp doctor RUN (mlp runs lists them)")
     return folder, weights

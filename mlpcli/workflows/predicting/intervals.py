@@ -56,7 +56,8 @@ class ConformalPredictor:
         if not LEAST_LEVEL <= level < 1.0:
             meant = f" Write {level / 100:g} for {level:g} %." if 50 <= level < 100 else ""
             raise MlpError(
-                f"the level of intervals is from {LEAST_LEVEL:g} to below 1, for example 0.9, not {level:g}.{meant}"
+                f"the level of intervals must be from {LEAST_LEVEL:g} to below 1, for example 0.9, not "
+                f"{level:g}.{meant}"
             )
         self.model, self.level = model, level
         self._scores = _scores_of(model)
@@ -147,17 +148,17 @@ class ConformalPredictor:
     def notes(self, n_open: Mapping[str, int], has_drifted: bool = False) -> list[str]:
         """Sentences about rows whose intervals are without end or whose sets hold every label, and about drift."""
         what = "sets" if self._sets else "intervals"
-        promise = f"{what} at {self.level:g} hold the truth so often on rows like those of the training."
+        promise = f"the coverage of {what} at {self.level:g} holds only for rows like the training rows."
         return [note for note in (self._note_on_open(n_open), promise if has_drifted else "") if note]
 
     def _note_on_open(self, n_open: Mapping[str, int]) -> str:
         if not n_open:
             return ""
-        rows, what = self._scores.rows, "every label is in the set" if self._sets else "the interval is without end"
+        rows, what = self._scores.rows, "the set holds every label" if self._sets else "the interval is infinite"
         reasons = []
         for name, n in sorted(n_open.items(), key=lambda pair: (-pair[1], pair[0]))[:3]:
             known = rows.rows_of(rows.groups.index(name)) if name in rows.groups else 0
-            which = f"{rows.by} = {name}" if name else f"a {rows.by} that no calibration row has"
+            which = f"{rows.by} = {name}" if name else f"a {rows.by} without calibration rows"
             reasons.append(f"{count(n, 'row')} of {which} ({known} calibration rows)")
         more = f" and {len(n_open) - 3} more groups" if len(n_open) > 3 else ""
         return f"{what} of {', '.join(reasons)}{more}: {self.level:g} needs {self.n_needed} in each group."

@@ -33,7 +33,7 @@ def files_for_workers(source: str) -> tuple[str, ...]:
     """The files that a path or a glob stands for; raises MlpError for standard input, which workers cannot read."""
     files = tuple(found.path for found in find_sources(source))
     if "-" in files:
-        raise MlpError("--cluster: its workers cannot read standard input. Name files that they see, too.")
+        raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
     return files
 
 

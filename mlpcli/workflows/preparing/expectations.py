@@ -57,8 +57,8 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
             if metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and metric not in known:
                 raise loaded.error(
                     key,
-                    f"{metric}: is of intervals or sets, which need intervals.level, and rows that neither train nor "
-                    "calibrate, data.test: FILE",
+                    f"{metric}: is a score of intervals or sets. It needs intervals.level, and rows used neither "
+                    "for training nor for calibration, data.test: FILE",
                 )
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
@@ -66,22 +66,22 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
                 choosers = ", ".join(f"{what} ({CHOOSERS[what]})" for what in chosen)
                 raise loaded.error(
                     key,
-                    f"{metric}: there is no interval on rows that chose the {choosers}: their scores are optimistic. "
-                    f"Judge on rows that choose nothing, data.test: FILE, or gate the score itself: "
+                    f"{metric}: there is no confidence interval on rows that chose the {choosers}: their scores "
+                    f"are optimistic. Use rows that choose nothing, data.test: FILE, or gate the score itself: "
                     f"{without_end(metric)}",
                 )
             if fault := fault_of(Gate(metric, bound, is_minimum=key == "expect.min")):
                 raise loaded.error(key, f"{metric} {bound:g}: {fault}")
         if gates and not has_validation(loaded) and config.data.test is None:
-            raise loaded.error(key, "needs rows to judge on that are not trained on: set data.validation or data.test.")
+            raise loaded.error(key, "needs rows that are not trained on: set data.validation or data.test.")
     asked = make_gates(config.expect.min, config.expect.max)
     notes = notes_on_sides(asked)
     if config.intervals.level is not None and config.data.test is None:
-        notes.append("intervals.level: coverage and width are told of the rows of data.test, and there is none.")
+        notes.append("intervals.level: coverage and width are reported for the rows of data.test, and there is none.")
     if asked and chosen:
         notes.append(
-            f"expect is judged on the validation rows, which choose the {listed(chosen)}: their scores are optimistic. "
-            "Judge on others with data.test: FILE"
+            f"the gates of expect are checked on the validation rows, which choose the {listed(chosen)}: their "
+            "scores are optimistic. Use other rows with data.test: FILE"
         )
     return notes
 
@@ -100,5 +100,5 @@ def check_test_file(loaded: LoadedConfig) -> list[str]:
         return []
     fault = f"has the rows of data.validation, which choose the {listed(chosen)}: its scores are optimistic as well"
     if loaded.config.expect.min or loaded.config.expect.max:
-        raise loaded.error("data.test", f"{fault}, and are no test of the model. Name another file, or leave it out.")
+        raise loaded.error("data.test", f"{fault}. Name another file, or leave it out.")
     return [f"data.test {fault}."]

@@ -20,16 +20,19 @@ def check_intervals(loaded: LoadedConfig, task: Task) -> None:
     if data.weight is not None:
         raise loaded.error(
             keys[0],
-            "intervals do not go with data.weight: rows of different weight are not exchangeable. Leave one out.",
+            "intervals cannot be combined with data.weight: rows of different weight are not exchangeable. Leave "
+            "one out.",
         )
     if options.rows == "none":
-        raise loaded.error(keys[0], "intervals.rows is none: no row calibrates. Write auto, or a fraction.")
+        raise loaded.error(
+            keys[0], "intervals.rows is none, so there are no calibration rows. Write auto, or a fraction."
+        )
     if options.rows == "auto" and not has_validation(loaded):
         raise loaded.error(
             keys[0], "needs rows that are not trained on: set data.validation, or intervals.rows to a fraction."
         )
     if options.by in data.target and task != "classification":
-        raise loaded.error("intervals.by", f"{options.by} is the target, which makes groups of classes only.")
+        raise loaded.error("intervals.by", f"{options.by} is the target, which forms groups for classification only.")
 
 
 def check_groups(loaded: LoadedConfig, target: Target, part: Part | None) -> None:
@@ -56,6 +59,6 @@ def groups_of(loaded: LoadedConfig, target: Target, part: Part) -> tuple[tuple[s
     if len(found) > MOST_GROUPS:
         raise loaded.error(
             "intervals.by",
-            f"{by} has {len(found)} values, and at most {MOST_GROUPS} groups have intervals of their own.",
+            f"{by} has {len(found)} values, and at most {MOST_GROUPS} groups of intervals are supported.",
         )
     return tuple(MISSING if code < 0 else levels[code] for code in found.tolist()), np.asarray(dense, np.int64)

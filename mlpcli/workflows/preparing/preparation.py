@@ -217,11 +217,11 @@ def _prepare(
 
 
 def _loss_and_output(loaded: LoadedConfig, task: Task) -> tuple[Loss, str, list[str]]:
-    """The loss, the output activation, and a note where they do not go together."""
+    """The loss, the output activation, and a note where they cannot be combined."""
     loss = resolve_loss(loaded, task)
     output_activation = resolve_output_activation(loaded, loss)
     if loaded.config.training.class_weights is not None and task != "classification":
-        text = f"goes with classification only; the task is {task}. Leave it out."
+        text = f"applies to classification only; the task is {task}. Leave it out."
         raise loaded.error("training.class_weights", text)
     return loss, output_activation, [note for note in (domain_warning(loss, output_activation),) if note]
 

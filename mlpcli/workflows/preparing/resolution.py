@@ -47,7 +47,7 @@ def uses_folds(loaded: LoadedConfig) -> bool:
     members = loaded.config.model.members
     if members.rows != "folds":
         if members.folds is not None:
-            raise loaded.error("model.members.folds", "goes with members.rows: folds only. Leave it out.")
+            raise loaded.error("model.members.folds", "applies to members.rows: folds only. Leave it out.")
         return False
     if members.count < 2:
         raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")
@@ -57,7 +57,7 @@ def uses_folds(loaded: LoadedConfig) -> bool:
     is_way = isinstance(held_out, HeldOut) and held_out.column is None
     if held_out and not is_way:
         raise loaded.error(
-            "data.validation", "model.members.rows: folds makes the validation rows. Write validation: null."
+            "data.validation", "model.members.rows: folds defines the validation rows. Write validation: null."
         )
     if isinstance(held_out, HeldOut) and held_out.fraction is not None:
         raise loaded.error("data.validation.fraction", "each fold is held out once. Leave it out.")
@@ -126,7 +126,7 @@ def smoothing_note(asked: Loss, loss: Loss, metric: str) -> list[str]:
     """A sentence where `auto` smooths: the losses shown are of smoothed targets, the probabilities less sure."""
     if asked == loss or not smoothing_of(loss):
         return []
-    return [f"label_smoothing auto is {smoothing_of(loss):g}: {metric} judges labels, not probabilities."]
+    return [f"label_smoothing auto is {smoothing_of(loss):g}: {metric} scores labels, not probabilities."]
 
 
 def estimates_means(loss: Loss) -> bool:
@@ -147,7 +147,7 @@ def domain_warning(loss: Loss, output_activation: str) -> str:
         return ""
     return (
         f"{loss.name} takes logarithms of the outputs, and {output_activation} outputs can be zero or negative: "
-        f"the loss is continued by a straight line there. Its partner is {loss.canonical_activation}."
+        f"the loss is extended linearly there. Its canonical activation is {loss.canonical_activation}."
     )
 
 

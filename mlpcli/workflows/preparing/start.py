@@ -116,18 +116,19 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
                 raise loaded.error(
                     key,
                     f"{path} was trained with {flow_text(before[key])}, the config says {flow_text(now[key])}. "
-                    "Undo the change, or train anew.",
+                    "Undo the change, or train from scratch.",
                 )
     if config.model.members.select != "all":
         raise loaded.error(
-            "model.members.select", f"--from goes on with all members, and {path} keeps those selected. Train anew."
+            "model.members.select",
+            f"--from needs all members, and {path} has only the selected ones. Train from scratch.",
         )
     if len(model.ensemble.networks) != config.model.members.count:
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
     loss, known = config.training.loss, model.target.fitted if isinstance(model.target, NumberTarget) else ()
     if (loss.output_quantiles if isinstance(loss, Quantile) else ()) != known:
         outputs = f"outputs for the quantiles {flow_text(list(known))}" if known else "no outputs for three quantiles"
-        raise loaded.error("training.loss", f"{path} has {outputs}. Ask for the same, or train anew.")
+        raise loaded.error("training.loss", f"{path} has {outputs}. Use the same loss, or train from scratch.")
     if model.ensemble.first.output != output_activation:
         raise loaded.error("training.loss", f"{path} ends with {model.ensemble.first.output}, not {output_activation}.")
 
@@ -135,7 +136,7 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
 def _check_targets(loaded: LoadedConfig, start: Start) -> None:
     names = start.model.target.names
     if names != loaded.config.data.target:
-        raise loaded.error("data.target", f"--from {start.path} answers {listed(names)}. Name the same target.")
+        raise loaded.error("data.target", f"--from {start.path} predicts {listed(names)}. Name the same target.")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -153,17 +154,17 @@ def notes_on_start(
     model = start.model
     known = {*start.schemas, *other_columns(loaded), *loaded.config.data.drop}
     notes = [
-        f"goes on from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers stay; "
-        f"the learning rate is {optimizer.learning_rate:g}, {start.rate:g} of the config's."
+        f"continues from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers "
+        f"are kept; the learning rate is {optimizer.learning_rate:g}, {start.rate:g} times that of the config."
     ]
     if new := [name for name in table.column_names if name not in known]:
-        notes.append(f"{table.name}: columns that the model does not know are left out: {listed(new)}.")
+        notes.append(f"{table.name}: columns that the model does not have are left out: {listed(new)}.")
     if counts.n_unseen:
         odd = describe_counts(TransformCounts({}, counts.n_unseen))
-        notes.append(f"{table.name}: {odd}: such a level has no input of its own. To give it one, train anew.")
+        notes.append(f"{table.name}: {odd}: such levels have no input. To add inputs, train from scratch.")
     if model.reference.columns:
         seen = count_rows(model.reference, model.preprocessor.columns, table, rows, SAMPLE_ROWS)
-        notes += [f"{text}. All of it: mlp check {start.path} TABLE"] if (text := judge_drift(model, seen).text) else []
+        notes += [f"{text}. Details: mlp check {start.path} TABLE"] if (text := judge_drift(model, seen).text) else []
     return notes
 
 
@@ -175,7 +176,7 @@ def notes_on_judges(start: Start, table: Table, judging: Sequence[Rows | None], 
     """
     model, notes = start.model, []
     given = [rows for rows in judging if rows is not None]
-    cure = "Judge on rows that neither training has seen."
+    cure = "Evaluate on rows that neither training used."
     found = find_trained(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *given]))
     if are_too_many(found, model.trained_rows):
         about = "about " if model.trained_rows.is_sample else ""

@@ -25,7 +25,7 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
         return "loss"
     if early_stopping.patience is not None and not has_validation(loaded):
         raise loaded.error(
-            "training.early_stopping.patience", "needs validation rows to watch: set data.validation, or leave it out."
+            "training.early_stopping.patience", "needs validation rows: set data.validation, or leave it out."
         )
     asked = early_stopping.metric
     if asked == "auto":
@@ -64,7 +64,7 @@ def sound_metric(metric: str, task: Task, names: tuple[str, ...], validation: Pa
     sound = sound if sound == "loss" or tells_apart(task, sound, truth, names, weights) else "loss"
     reason = "there is a single one" if len(truth) == 1 else lacking(task, truth, names, weights)
     return sound, [
-        f"{metric} cannot tell epochs apart on the validation rows ({reason}): {sound} chooses the epoch instead."
+        f"{metric} cannot distinguish epochs on the validation rows ({reason}): {sound} chooses the epoch instead."
     ]
 
 
@@ -76,7 +76,7 @@ def notes_on_threshold(loaded: LoadedConfig, names: tuple[str, ...], validation:
     if tells_apart("classification", metric, validation.truth, names, validation.weights):
         return []
     reason = lacking("classification", validation.truth, names, validation.weights)
-    return [f"{metric} cannot tell thresholds apart on the validation rows ({reason}): 0.5 stands."]
+    return [f"{metric} cannot distinguish thresholds on the validation rows ({reason}): the threshold stays 0.5."]
 
 
 def notes_on_units(

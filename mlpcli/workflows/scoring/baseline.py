@@ -24,7 +24,7 @@ def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float |
         return ""
     return (
         f"on {rows} the model is far worse than the constant baseline, which ignores the inputs: {listed(bad, 4)}. "
-        "Its answers are of no use."
+        "Do not use its predictions."
     )
 
 

@@ -88,7 +88,7 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
     gates = list(gates)
     always = [f"gate {gate.text}: every model meets it." for gate in gates if is_always_met(gate)]
     return always + [
-        f"gate {gate.text}: {'less' if gate.is_minimum else 'more'} is better, so every bad score passes. "
+        f"gate {gate.text}: {'less' if gate.is_minimum else 'more'} is better, so bad scores pass. "
         f"Did you mean {'--max / expect.max' if gate.is_minimum else '--min / expect.min'}?"
         for gate in gates
         if find_metric(without_end(gate.metric)).higher_is_better != gate.is_minimum and not is_always_met(gate)

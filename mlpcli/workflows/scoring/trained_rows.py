@@ -18,12 +18,12 @@ def notes_on_trained(model: Model, table: Table, found: TrainedRows) -> list[str
     files = model.record.get("data", {}).get("sha256", {})
     part = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
     if part == "validation":
-        return [f"{table.name}: this file chose the epoch in the training, so the scores are optimistic."]
+        return [f"{table.name}: this file was used to choose the epoch, so the scores are optimistic."]
     if not part and not are_too_many(found, model.trained_rows):
         return []
-    what = "this is the file of the training" if part else "rows of the training are in this table"
+    what = "this is the training file" if part else "this table contains training rows"
     size = f"{_about(found.fraction, model)} of the rows were trained on"
-    return [f"{table.name}: {what}: {size}, so the scores are optimistic. Judge on rows that the model has not seen."]
+    return [f"{table.name}: {what}: {size}, so the scores are optimistic. Evaluate on rows that were not trained on."]
 
 
 def _about(fraction: float, model: Model) -> str:

@@ -46,7 +46,9 @@ class SearchFolder:
         if os.path.isdir(self.path) and not os.path.exists(self.journal) and self._names():
             raise OutputError(f"{self.path}: is a folder with other files, not of a search. Choose another --output.")
         if os.path.exists(self.journal) and not resume:
-            raise OutputError(f"{self.path}: holds a search already. Go on with --resume, or choose another --output.")
+            raise OutputError(
+                f"{self.path}: already holds a search. Continue with --resume, or choose another --output."
+            )
         try:
             os.makedirs(os.path.join(self.path, TRIALS), exist_ok=True)
         except OSError as error:

@@ -33,8 +33,8 @@ def refuse_other(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: M
             raise DataError(f"the training data is not what {path} was searched on. Restore it, or {cure}.")
         if key == "rows":
             raise loaded.error(
-                "data.test", f"{path} was begun with other rows (with data.test, or without). Undo it, or {cure}."
+                "data.test", f"{path} was started with other rows (with data.test, or without). Undo it, or {cure}."
             )
         raise loaded.error(
-            key, f"{path} was begun with {old.get(key)}, the config says {new.get(key)}. Undo the change, or {cure}."
+            key, f"{path} was started with {old.get(key)}, the config says {new.get(key)}. Undo the change, or {cure}."
         )

@@ -43,14 +43,14 @@ def refuse_unsharded(loaded: LoadedConfig) -> None:
     """Raise ConfigError for a config, MlpError for data, that a cluster cannot train on together."""
     data, training = loaded.config.data, loaded.config.training
     if "-" in data.train:
-        raise MlpError("--cluster: its workers cannot read standard input. Name files that they see, too.")
+        raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
     if uses_folds(loaded):
         raise loaded.error(
             "model.members.rows",
             "folds are not trained on a cluster. Write all or bootstrap, or train without --cluster.",
         )
     if loaded.config.model.members.select != "all":
-        text = "a cluster keeps all members. Write all, or train without --cluster."
+        text = "a cluster trains all members. Write all, or train without --cluster."
         raise loaded.error("model.members.select", text)
     if training.engine == "compiled":
         raise loaded.error("training.engine", "a cluster trains with NumPy. Write auto, or train without --cluster.")

@@ -42,7 +42,7 @@ def explain_divergence(
     if largest > LARGE_INPUT:
         return text + (
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
-            "or --set preprocess.numeric=robust if a few rows are far out."
+            "or --set preprocess.numeric=robust if a few rows are outliers."
         )
     found = highest_stable_rate(prepared, fault.epoch, must_stop)
     if must_stop():
@@ -50,7 +50,7 @@ def explain_divergence(
     if found is None:
         lowest = short_rate(_lower_rates(prepared)[-1])
         return text + (
-            f"No lower learning rate helps, down to {lowest}. Look for targets or weights far out: mlp check. "
+            f"No lower learning rate helps, down to {lowest}. Look for outliers in targets and weights: mlp check. "
             "Or try --set training.optimizer=adam --set training.gradient_clip=1"
         )
     rate, n_steps = found

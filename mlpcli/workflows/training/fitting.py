@@ -90,7 +90,7 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
     if state.epoch >= prepared.spec.epochs or state.epoch < last or (judged is not None and state.epoch not in judged):
         return ""
-    return f"no gain in {prepared.metric} for {state.epochs_without_gain} epochs"
+    return f"no improvement in {prepared.metric} for {state.epochs_without_gain} epochs"
 
 
 def _monitor(prepared: Prepared) -> Monitor | None:

@@ -66,7 +66,7 @@ class Journal:
         for key, old, new in _differences(checkpoint.config, self.config):
             if not any(key == free or key.startswith(free + ".") for free in free_keys):
                 raise self.prepared.loaded.error(
-                    key, f"{path} was written with {old}, the config says {new}. Undo the change, or drop --resume."
+                    key, f"{path} was written with {old}, the config says {new}. Undo the change, or omit --resume."
                 )
         if checkpoint.state.epoch > self.prepared.spec.epochs:
             raise self.prepared.loaded.error(
@@ -77,7 +77,7 @@ class Journal:
         for name in dict.fromkeys([*checkpoint.data_sha256, *identity]):
             if name != "test" and identity.get(name) != checkpoint.data_sha256.get(name):
                 what = NAMES_OF_INPUTS.get(name, f"{name} data")
-                raise DataError(f"the {what} is not what {path} was trained on. Restore it, or drop --resume.")
+                raise DataError(f"the {what} is not what {path} was trained on. Restore it, or omit --resume.")
         self._before, self.earlier = checkpoint.seconds, checkpoint.sittings
         columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))
         self.run.rewind_history(checkpoint.state.epoch, columns)

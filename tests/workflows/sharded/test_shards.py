@@ -288,7 +288,7 @@ def test_numbers_are_sketched_where_a_column_of_them_does_not_fit_here_and_texts
             {"data": {"validation": None}, "model": {"members": {"count": 4, "rows": "folds"}}},
             "folds are not trained on a cluster",
         ),
-        ({"model": {"members": {"count": 4, "select": "greedy"}}}, "a cluster keeps all members"),
+        ({"model": {"members": {"count": 4, "select": "greedy"}}}, "a cluster trains all members"),
         ({"training": {"engine": "compiled"}}, "a cluster trains with NumPy"),
         ({"data": {"train": "-"}}, "cannot read standard input"),
     ],

@@ -160,12 +160,13 @@ def _check_memory(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
         shape = " -> ".join(map(str, networks[0].sizes))
         raise loaded.error(
             "model.layers",
-            f"{shape} takes about {size(needed)} to train, there is {size(memory)} of memory. Use smaller layers.",
+            f"{shape} takes about {size(needed)} of memory to train, and {size(memory)} is available. Use "
+            "smaller layers.",
         )
 
 
 def describe_inputs(preprocessor: Preprocessor) -> str:
-    """What the inputs are made of: "6 columns: 4 numbers, 64 bins, island -> 3, sex -> 2, 1 missing-value flag"."""
+    """What the inputs are made of: "6 columns: 4 numbers, 64 bins, island -> 3, sex -> 2, 1 missing indicator"."""
     columns = preprocessor.columns
     numbers = [column for column in columns if column.role == "number"]
     parts = [f"{len(numbers)} numbers" if len(numbers) != 1 else "1 number"] if numbers else []
@@ -174,7 +175,7 @@ def describe_inputs(preprocessor: Preprocessor) -> str:
     parts += [f"{column.name} -> {column.n_inputs}" for column in columns if column.role != "number"]
     flags = sum(column.role == "number" and column.flag_of == column.name for column in columns)
     if flags:
-        parts.append(f"{flags} missing-value flags" if flags != 1 else "1 missing-value flag")
+        parts.append(f"{flags} missing indicators" if flags != 1 else "1 missing indicator")
     shown = parts if len(parts) <= 8 else [*parts[:7], f"{len(parts) - 7} more"]
     return f"{len(columns)} columns: {', '.join(shown)}"
 

@@ -1,4 +1,4 @@
-"""How to train, as the config says it: what all members share, and what each has drawn for itself."""
+"""How to train, as the config says: what all members share, and what each has drawn for itself."""
 
 from collections.abc import Mapping
 from dataclasses import replace

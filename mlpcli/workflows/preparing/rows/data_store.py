@@ -42,7 +42,9 @@ def memory_limit(loaded: LoadedConfig) -> int | None:
     try:
         return parse_memory(asked)
     except ValueError as error:
-        raise loaded.error("budget.memory", f"{asked!r} is no amount of memory. Write 500MB, 2GB or 2GiB.") from error
+        raise loaded.error(
+            "budget.memory", f"{asked!r} is not an amount of memory. Write 500MB, 2GB or 2GiB."
+        ) from error
 
 
 def memory_for_data(loaded: LoadedConfig) -> int | None:
@@ -77,7 +79,7 @@ def store_folder(loaded: LoadedConfig) -> str:
     cache = loaded.config.data.cache
     if cache is not None:
         if not os.path.isdir(cache):
-            raise loaded.error("data.cache", f"{cache}: no such folder. Make it, or leave the key out.")
+            raise loaded.error("data.cache", f"{cache}: no such folder. Create it, or leave the key out.")
         return cache
     output = loaded.config.output or f"runs/{Path(loaded.path).stem}"
     return os.path.dirname(os.path.abspath(output))

@@ -133,7 +133,7 @@ def draw_member_folds(
             near = near_spans(_times(settled, str(way.time), rows), folds, count, way.gap)
             for fold in range(count):
                 if not (~near[fold] & (folds != fold)).any():
-                    raise IndivisibleRows(f"a gap of {way.gap:g} leaves no row to train on beside fold {fold + 1}.")
+                    raise IndivisibleRows(f"a gap of {way.gap:g} leaves no training row for fold {fold + 1}.")
     except IndivisibleRows as error:
         raise DataError(f"{settled.table.name}: {error}") from error
     return folds, near
@@ -164,15 +164,17 @@ def way_of(loaded: LoadedConfig) -> HeldOut | None:
         return None
     asked = [key for key in ("column", "group", "time", "hash", "copies") if getattr(way, key) is not None]
     if len(asked) != 1 and asked != ["group", "time"]:
-        said = "names no way to hold rows out" if not asked else f"{' and '.join(asked)} do not go together"
+        said = "does not say how to hold out rows" if not asked else f"{' and '.join(asked)} cannot be combined"
         raise loaded.error("data.validation", f"{said}. Write one of {WAYS}.")
     if (way.column is None) != (way.equals is None):
         missing = "column" if way.column is None else "equals"
         raise loaded.error("data.validation", f"{missing} is missing: {{column: fold, equals: val}}.")
     if way.column is not None and way.fraction is not None:
-        raise loaded.error("data.validation.fraction", "column says which rows they are. Leave it out.")
+        raise loaded.error(
+            "data.validation.fraction", "cannot be combined with column, which says which rows they are. Leave it out."
+        )
     if way.gap is not None and way.time is None:
-        raise loaded.error("data.validation.gap", "goes with time only. Leave it out.")
+        raise loaded.error("data.validation.gap", "applies to time only. Leave it out.")
     if way.group is not None and way.group == way.time:
         raise loaded.error("data.validation", f"group and time are both {way.group}. Leave one out.")
     return way
@@ -184,7 +186,7 @@ def way_in(loaded: LoadedConfig, settled: TrainingTable) -> HeldOut | None:
     if way is not None and way.time is not None:
         column = settled.table.columns[way.time]
         if not isinstance(column, NumericColumn):
-            text = f"column {way.time} of {settled.table.name} holds neither dates nor numbers: it tells no time."
+            text = f"column {way.time} of {settled.table.name} holds neither dates nor numbers, so it is not a time."
             raise loaded.error("data.validation.time", text)
     return way
 
@@ -248,9 +250,9 @@ def notes_on_way(way: HeldOut | None, settled: TrainingTable, rows: Rows) -> lis
         return []
     notes = []
     meanings = (
-        (way.group, "each is a group of its own"),
-        (way.time, "taken as the first"),
-        (way.hash, "taken for training"),
+        (way.group, "each forms a separate group"),
+        (way.time, "treated as the earliest"),
+        (way.hash, "used for training"),
     )
     for name, what in meanings:
         if name is not None:

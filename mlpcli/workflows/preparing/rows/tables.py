@@ -78,7 +78,7 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
         _check_signs(loaded, f"data.columns.{name}", column.decimal or data.decimal, thousands)
     if data.dates is not None and data.dates not in (*DATE_ORDERS, *DATE_FORMATS):
         hint = did_you_mean(data.dates, (*DATE_ORDERS, *DATE_FORMATS))
-        raise loaded.error("data.dates", f"{data.dates!r} is no way to write dates.{hint}")
+        raise loaded.error("data.dates", f"{data.dates!r} is not a date format.{hint}")
     return TableFormat(
         data.delimiter, data.encoding, data.header, data.missing, data.comment, data.skip_rows, data.decimal,
         data.thousands, data.sheet,
@@ -261,11 +261,13 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
         if name in data.drop:
             raise loaded.error("data.drop", f"{name} is the target. Leave it out here.")
         if name in data.columns and data.columns[name].role in ("date", "boolean"):
-            raise loaded.error("data.columns", f"{name} is the target: only number and category say how it is read.")
+            raise loaded.error("data.columns", f"{name} is the target: it can be read as number or category only.")
     if data.features is not None:
         for name in data.features:
             if name in taken:
-                raise loaded.error("data.features", f"{name} is also a target, a weight, dropped or of validation.")
+                raise loaded.error(
+                    "data.features", f"{name} is also a target, a weight, dropped or used by data.validation."
+                )
         features = tuple(dict.fromkeys(data.features))
     else:
         features = tuple(name for name in found if name not in taken)

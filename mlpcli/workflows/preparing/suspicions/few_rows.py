@@ -42,12 +42,12 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
             shown.append(f"{key} {number(scored.scores[key])} has no interval")
         elif interval.high - interval.low > 2 * WITHIN:
             ends = f"[{number(interval.low)}, {number(interval.high)}]"
-            shown.append(f"{key} {number(scored.scores[key])} may as well be anything in {ends}")
+            shown.append(f"{key} {number(scored.scores[key])} has the confidence interval {ends}")
     if not shown:
         return ""
     where = " in folds" if n_folds else ""
     more = "" if n_folds else ", or folds: model.members: {count: 5, rows: folds} with data.validation: null"
     return (
-        f"{n_rows} validation rows{where} prove little: {'; '.join(shown)}. From {enough} rows "
+        f"{n_rows} validation rows{where} are few: {'; '.join(shown)}. From {enough} rows "
         f"on any accuracy is known to within {WITHIN:g}. Use more rows{more}."
     )

@@ -122,7 +122,7 @@ def _near_copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
         Leak(
             f"{n_near} of {n_rows} validation rows ({n_near / n_rows:.1%}) differ from a training row in one column "
             f"only, mostly {name}",
-            "the scores are optimistic for rows of another kind",
+            "the scores are optimistic for rows without near copies",
             f"Leave {name} out (data.drop) and keep equal rows together: {_key('copies', 'together')}",
         )
     ]
@@ -134,8 +134,8 @@ def _backwards(settled: TrainingTable, sides: Sides) -> list[Leak]:
     return [
         Leak(
             f"the validation rows are older than the training rows, by {schema.name}",
-            "the scores say nothing of later rows",
-            f"Hold the last ones out: {_key('time', schema.name)}",
+            "the scores do not apply to later rows",
+            f"Hold out the latest rows: {_key('time', schema.name)}",
         )
         for schema in (*settled.features, *settled.further)
         if schema.role == "date"
@@ -228,7 +228,7 @@ def _times(settled: TrainingTable, sides: Sides) -> list[Leak]:
                     f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "
                     f"(correlation of {targets}: {correlation:.2f})",
                     "the scores are optimistic for later rows",
-                    f"Hold the last ones out: {_key('time', schema.name)}",
+                    f"Hold out the latest rows: {_key('time', schema.name)}",
                 )
             )
     return found

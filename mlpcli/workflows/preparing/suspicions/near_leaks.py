@@ -80,8 +80,8 @@ def notes_on_age(settled: TrainingTable, train: Rows, name: str, table: Table, r
     if isinstance(settled.table.columns, DistantColumns) and settled.table.columns.is_sketched:
         return []
     return [
-        f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores say nothing "
-        "of later rows. Exchange the files, or hold the last rows out: "
+        f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores do not apply "
+        "to later rows. Exchange the files, or hold out the latest rows: "
         f"data.validation: {{time: {in_yaml(schema.name)}}}"
         for schema in settled.features
         if schema.role == "date" and schema.name in table.columns

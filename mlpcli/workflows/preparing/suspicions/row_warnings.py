@@ -78,7 +78,7 @@ def _rare_texts(
         return []
     row = first_row_of(column, is_rare if n_rare else counts > 0)
     name, n_distinct = feature.schema.name, np.count_nonzero(counts)
-    shared = f"{n_rare} cells share the input of rare texts. " if n_rare else ""
+    shared = f"{n_rare} cells share the input of rare levels. " if n_rare else ""
     return [
         f"{table.where(row)}: column {name}: {n_distinct} distinct texts in {n_cells} cells, such as "
         f"{quoted(column.levels[column.codes[row]])}. {shared}Leave it out: data.drop: [{in_yaml(name)}]; "
