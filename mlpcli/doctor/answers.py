@@ -1,4 +1,4 @@
-"""What the answers on held-out rows say: a gap, no use, classes that are never answered, probabilities that are off."""
+"""What held-out predictions show: overfitting, worse than the baseline, unpredicted classes, miscalibration, bias."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ def gap(losses: Losses, remedies: str) -> list[Finding]:
         Finding(
             f"{losses.metric}: train {number(losses.shown(losses.train))}, {losses.part} "
             f"{number(losses.shown(losses.held_out))}, constant {number(losses.shown(losses.constant))}: "
-            f"{max(kept / gained, 0.0):.0%} of the gain holds on new rows",
-            "The network remembers rows in place of learning what they have in common.",
+            f"{max(kept / gained, 0.0):.0%} of the gain carries over to held-out rows",
+            "The network memorizes training rows instead of learning what they have in common (overfitting).",
             f"Try {remedies}",
             {"train": losses.train, "held_out": losses.held_out, "constant": losses.constant},
         )
@@ -70,9 +70,9 @@ def no_better_than_constant(losses: Losses) -> list[Finding]:
     return [
         Finding(
             f"{losses.metric} on the {losses.part} rows is {number(losses.shown(losses.held_out))}, that of the "
-            f"constant answer {number(losses.shown(losses.constant))}",
-            "A model that ignores its inputs does as well, or better.",
-            "Look at the target and the columns (mlp check), then try training.optimizer.learning_rate ten times "
+            f"constant baseline {number(losses.shown(losses.constant))}",
+            "A model that ignores its inputs is as good, or better.",
+            "Check the target and the columns (mlp check), then try training.optimizer.learning_rate ten times "
             "smaller, or stop at the best epoch with training.early_stopping",
             {"held_out": losses.held_out, "constant": losses.constant},
         )
@@ -90,8 +90,8 @@ def never_answered(labels: Sequence[str], n_true: Codes, n_answered: Codes, reme
     )
     return [
         Finding(
-            f"never answered: {shown}",
-            "Accuracy hides it where a class is rare.",
+            f"never predicted: {shown}",
+            "Accuracy does not show it if a class is rare.",
             f"Try {remedy}",
             {"classes": len(never), "rows": int(n_true[never].sum())},
         )
@@ -106,12 +106,12 @@ def miscalibrated(temperature: float, gain: float, n_rows: int, part: str) -> li
     is_large = max(temperature, 1.0 / temperature) >= TEMPERATURE
     if not is_large or gamma_tail(0.5, max(gain, 0.0) * n_rows) > CHANCE:
         return []
-    what = "too sure of themselves" if temperature > 1.0 else "too careful"
+    what = "overconfident" if temperature > 1.0 else "underconfident"
     return [
         Finding(
-            f"the probabilities are {what}: a temperature of {temperature:.2f} takes {number(gain)} off the log_loss "
-            f"of the {part} rows",
-            "A probability of 0.9 should be right in nine cases of ten.",
+            f"the probabilities are {what}: a temperature of {temperature:.2f} lowers the log_loss by "
+            f"{number(gain)} on the {part} rows",
+            "A probability of 0.9 should be correct in nine of ten cases.",
             "Try postprocess.calibration: temperature",
             {"temperature": temperature, "gain": gain, "rows": n_rows},
         )
@@ -130,9 +130,9 @@ def biased(name: str, errors: Values, part: str) -> list[Finding]:
     return [
         Finding(
             f"{name} is predicted {number(abs(mean))} too {'high' if mean > 0 else 'low'} on average over the "
-            f"{part} rows ({abs(mean) / deviation:.2f} deviations of the error)",
-            "An error of all rows together does not cancel out in sums.",
-            "Look at preprocess.target (log and quantile shift the mean) and at drift between the parts",
+            f"{part} rows ({abs(mean) / deviation:.2f} standard deviations of the error)",
+            "A bias does not cancel out in sums over rows.",
+            "Check preprocess.target (log and quantile shift the mean) and drift between the splits",
             {"bias": mean, "deviation": deviation, "rows": n},
         )
     ]
@@ -147,8 +147,8 @@ def off_quantile(name: str, asked: float, n_below: int, n_rows: int, part: str) 
     return [
         Finding(
             f"{share:.0%} of the {part} rows lie below the predicted quantile {asked:g} of {name}",
-            "A quantile says how many rows lie below it.",
-            "Try more rows, model.dropout, or fewer model.layers: it fits the training rows too closely",
+            "A quantile is the value that this fraction of rows lies below.",
+            "Try more rows, model.dropout, or fewer model.layers: the network overfits",
             {"quantile": asked, "below": share, "rows": n_rows},
         )
     ]

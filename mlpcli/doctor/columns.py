@@ -74,8 +74,8 @@ def giveaways(
             found.append(
                 Finding(
                     f"{name} alone explains {explained:.1%} of {target} on held-out rows",
-                    "A column that is known only once the target is known makes scores that do not last.",
-                    f"If it is not known in time: data.drop: [{name}]",
+                    "If the column is known only after the target, the scores will not hold in use.",
+                    f"If it is not available at prediction time: data.drop: [{name}]",
                     {"column": name, "explained": explained},
                 )
             )
@@ -101,9 +101,9 @@ def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Fin
     shown = listed([f"{name} (PSI {found[name]:.2f})" for name in worst], 5)
     return [
         Finding(
-            f"the {part} rows are not like the training rows in {len(found)} of {len(columns)} columns: {shown}",
-            "A network knows only the kind of rows that it has seen.",
-            "Train on rows of the later kind too, or drop what does not last: data.drop",
+            f"the {part} rows differ from the training rows in {len(found)} of {len(columns)} columns: {shown}",
+            "A network is reliable only on rows like its training rows.",
+            "Train on such rows too, or drop the columns that shift: data.drop",
             {"columns": len(found), "worst": worst[0], "psi": found[worst[0]]},
         )
     ]

@@ -54,13 +54,13 @@ def rate_too_high(curve: Curve, learning_rate: float, key: str) -> list[Finding]
     if n >= max(FEWEST_RISES, FREQUENT_RISES * len(loss)):
         fact = f"the training loss rises by more than {RISE:.0%} in {n} of {len(loss)} epochs"
     elif last - loss[best] > max(WORSE * loss[best], WORSE_OF_START * start):
-        fact = f"the training loss goes back up: from {number(float(loss[best]))} in epoch {best + 1} to {number(last)}"
+        fact = f"the training loss rises again: from {number(float(loss[best]))} in epoch {best + 1} to {number(last)}"
     else:
         return []
     return [
         Finding(
             fact,
-            "Steps this long jump over the minimum.",
+            "The steps overshoot the minimum.",
             f"Try {key}: {_rounded(learning_rate / 4)} (now {_rounded(learning_rate)})",
             {"epochs": len(loss), "rises": n, "learning_rate": learning_rate},
         )
@@ -84,8 +84,9 @@ def rate_too_low(curve: Curve, learning_rate: float, key: str) -> list[Finding]:
     what = "validation" if has_validation else "training"
     return [
         Finding(
-            f"the {what} loss still falls: the last quarter of the training brought {last / whole:.0%} of its gain",
-            "It ends before the network has learnt what it can.",
+            f"the {what} loss is still falling: the last quarter of the training brought {last / whole:.0%} of "
+            f"its gain",
+            "Training stops before it has converged.",
             f"Try {key}: {_rounded(3 * learning_rate)} (now {_rounded(learning_rate)}), or more training.epochs "
             f"(now {len(curve.train)})",
             {"gain": whole, "last_gain": last, "epochs": len(curve.train), "learning_rate": learning_rate},

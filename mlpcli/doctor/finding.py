@@ -33,14 +33,14 @@ class Check:
 # Every check in the order of display, with what it looks for.
 NAMES = {
     "rate": "learning rate too high or too low",
-    "units": "hidden units that give one value for every row, or are saturated",
+    "units": "hidden units that are constant over all rows, or saturated",
     "gradient": "layers whose gradient vanishes or explodes",
     "fit": "gap between training and validation rows",
-    "baseline": "worse than the constant answer",
-    "classes": "classes that are never answered",
+    "baseline": "worse than the constant baseline",
+    "classes": "classes that are never predicted",
     "leaks": "a single column that leaks the target",
-    "copies": "rows on both sides of the split that are copies or belong together",
-    "calibration": "probabilities or numbers that are off",
-    "drift": "held-out rows unlike the training rows",
-    "rows": "too few held-out rows to know a score",
+    "copies": "duplicate or grouped rows on both sides of the split",
+    "calibration": "miscalibrated probabilities or biased predictions",
+    "drift": "held-out rows that differ from the training rows",
+    "rows": "too few held-out rows for a reliable score",
 }

@@ -94,8 +94,8 @@ def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) ->
                 other = "leaky_relu" if activation == "relu" else "tanh"
                 found.append(
                     Finding(
-                        f"{fact} give one value for every row ({count(n_rows, 'row')})",
-                        "They do nothing, and do not learn any more.",
+                        f"{fact} are constant over all rows ({count(n_rows, 'row')})",
+                        "They contribute nothing and no longer learn (dead units).",
                         f"Try a smaller {rate_key}, or model.activation: {other}",
                         values,
                     )
@@ -103,8 +103,9 @@ def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) ->
             else:
                 found.append(
                     Finding(
-                        f"{fact} stand at an end of their {activation} in {NEARLY_ALL:.0%} of the rows or more",
-                        "Where it is flat nothing is learnt.",
+                        f"{fact} are saturated, at an end of their {activation} in {NEARLY_ALL:.0%} of the rows "
+                        f"or more",
+                        "Their gradient is almost 0, so they barely learn.",
                         f"Try a smaller {rate_key}, preprocess.numeric: standardize, or model.activation: relu",
                         values,
                     )
@@ -144,8 +145,10 @@ def uneven_gradient(fresh: NDArray[np.float64], trained: NDArray[np.float64], ac
     remedy = "relu" if activation in ("sigmoid", "tanh") else "tanh"
     return [
         Finding(
-            f"the gradient {what} on its way down: that of layer 1 is {other} of that of layer {len(fresh)}",
-            "The first layers learn nothing." if what == "vanishes" else "The first layers are thrown about.",
+            f"the gradient {what} in backpropagation: that of layer 1 is {other} of that of layer {len(fresh)}",
+            "The first layers hardly learn."
+            if what == "vanishes"
+            else ("The first layers take steps that are too large."),
             f"Try model.layer_norm: true, model.residual: true, fewer model.layers, or model.activation: {remedy}",
             {"first": float(trained[0]), "last": float(trained[-1]), "layers": len(fresh)},
         )

@@ -136,7 +136,7 @@ def _importance(
     loss = float(losses.mean())
     reason = ""
     if is_unsayable:
-        reason = f"{judged.metric} has no interval here: single rows do not say what they add to it"
+        reason = f"{judged.metric} has no interval here: it is not a mean over rows"
     elif n_rows < FEWEST_ROWS:
         reason = f"too few rows for an interval (n = {n_rows}, needs about {FEWEST_ROWS})"
     elif not np.isfinite(of_blocks).all():

@@ -21,7 +21,10 @@ def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
     """
     features, profile = model.preprocessor.columns, model.reference.columns
     if len(profile) != len(features):
-        raise MlpError("the model keeps no profile of so many columns, so that there is no typical row to start from.")
+        raise MlpError(
+            "the model stores no reference profile for this many columns, so there is no typical row "
+            "as the starting point."
+        )
     columns: dict[str, Column] = {}
     for feature, known in zip(features, profile, strict=True):
         if feature.is_numeric:

@@ -71,7 +71,7 @@ def confusion_section(matrix: NDArray[Any], labels: Sequence[str]) -> Section:
         blocks.append(
             Table(
                 "Most confused pairs",
-                [Column("truth", True), Column("answer", True), Column("rows"), Column("of that class")],
+                [Column("truth", True), Column("predicted", True), Column("rows"), Column("of that class")],
                 [
                     (
                         labels[i],
@@ -81,13 +81,13 @@ def confusion_section(matrix: NDArray[Any], labels: Sequence[str]) -> Section:
                     )
                     for n, i, j in shown
                 ],
-                f"The commonest mistake: {_rows(n)} of {labels[i]}, {percent(n / rows[i])} of them, "
-                f"are called {labels[j]}." + (f" {len(pairs) - len(shown)} rarer pairs are left out."
+                f"The most frequent confusion: {_rows(n)} of {labels[i]}, {percent(n / rows[i])} of them, "
+                f"are predicted as {labels[j]}." + (f" {len(pairs) - len(shown)} less frequent pairs are left out."
                                               if len(pairs) > len(shown) else ""),
                 is_sortable=True,
             )
         )  # fmt: skip
-    lead = f"{_amount(right)} of {_amount(total)} rows get their own class; {_amount(total - right)} get another one."
+    lead = f"{_amount(right)} of {_amount(total)} rows are classified correctly, {_amount(total - right)} are not."
     return Section("confusion", "Confusion", blocks, lead)
 
 
@@ -108,9 +108,9 @@ def _matrix(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
             Cell(_amount(float(n)), float(n), "" if n else "faint", heat=fraction(n, total) if n else None) for n in row
         ]
         rows.append([label, *cells, Cell(_amount(total), total, "faint")])
-    name = "Confusion matrix: a row for each true class, a column for each answer"
+    name = "Confusion matrix (rows: true class, columns: predicted class)"
     columns = [Column("truth", True), *map(Column, labels), Column("rows")]
-    return Table(name, columns, rows, "The stronger the colour, the larger the part of the true class.", True)
+    return Table(name, columns, rows, "The colour shows the fraction of the true class.", True)
 
 
 def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
@@ -119,14 +119,14 @@ def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
     for label, hit, n, claimed in zip(labels, hits, truth, said, strict=True):
         found, right = fraction(hit, n), fraction(hit, claimed)
         of_found = Cell(percent(found), found, bar=found) if n else Cell("no such row", -1.0, "faint")
-        of_right = Cell(percent(right), right, bar=right) if claimed else Cell("never answered", -1.0, "warning")
+        of_right = Cell(percent(right), right, bar=right) if claimed else Cell("never predicted", -1.0, "warning")
         rows.append((label, Cell(_amount(float(n)), float(n)), of_found, of_right))
     known = [(fraction(hit, n), label) for label, hit, n in zip(labels, hits, truth, strict=True) if n]
     worst = min(known, default=(1.0, ""))
-    sentence = f"The class that is missed most: {worst[1]}, of which {percent(worst[0])} are found."
+    sentence = f"The class with the lowest recall is {worst[1]} ({percent(worst[0])})."
     if worst[0] == 1.0:
-        sentence = "No row of any class is missed."
-    columns = [Column("class", True), Column("rows"), Column("found (recall)"), Column("right when said (precision)")]
+        sentence = "The recall of every class is 100 %."
+    columns = [Column("class", True), Column("rows"), Column("recall"), Column("precision")]
     return Table("By class", columns, rows, sentence, is_sortable=True)
 
 
@@ -141,21 +141,17 @@ def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Sect
     shown, curves = [known[place] for place in worst], [found[place] for place in worst]
     first, best = shown[0], curves[0]
     is_one = len(shown) == 1
-    roc = f"Of a row that is {first.name} and one that is not, the first gets the higher probability in "
-    roc += f"{percent(best.area)} of all pairs."
-    precision = (
-        f"Averaged over all thresholds, {percent(best.average_precision)} of the rows called {first.name} are it; "
-    )
-    precision += f"claiming it of every row would give {percent(float(np.average(first.is_true, weights=weights)))}."
+    roc = f"A row of {first.name} gets a higher probability of it than another row in "
+    roc += f"{percent(best.area)} of all pairs (area under the ROC curve)."
+    precision = f"The average precision for {first.name} is {percent(best.average_precision)}; "
+    precision += f"predicting it for every row would give {percent(float(np.average(first.is_true, weights=weights)))}."
     if not is_one:
         order = np.argsort([curve.area for curve in curves])
         low, high = (int(order[place]) for place in (0, -1))
         areas = number(curves[high].area), number(curves[low].area)
-        roc = (
-            f"{shown[high].name} is told from the others best (area {areas[0]}), {shown[low].name} worst ({areas[1]})."
-        )
+        roc = f"{shown[high].name} has the largest area ({areas[0]}), {shown[low].name} the smallest ({areas[1]})."
         if areas[0] == areas[1]:
-            roc = f"All are told from the others equally well (area {areas[0]})."
+            roc = f"The area is {areas[0]} for all classes."
         order = np.argsort([curve.average_precision for curve in curves])
         low, high = (int(order[place]) for place in (0, -1))
         averages = number(curves[high].average_precision), number(curves[low].average_precision)
@@ -163,13 +159,16 @@ def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Sect
             f"Average precision is {averages[0]} for {shown[high].name} and {averages[1]} for {shown[low].name}."
         )
         if averages[0] == averages[1]:
-            precision = f"Average precision is {averages[0]} for all of them."
+            precision = f"The average precision is {averages[0]} for all of them."
     if is_one and first.threshold is not None:
         place = best.at(first.threshold)
-        roc += f" At the threshold {number(first.threshold)} it finds {percent(best.recall[place])} of them and claims "
-        roc += f"{percent(best.false_rate[place])} of the others."
+        roc += (
+            f" At the threshold {number(first.threshold)} the recall is {percent(best.recall[place])} and the "
+            f"false positive rate "
+        )
+        roc += f"{percent(best.false_rate[place])}."
         precision += f" At the threshold {number(first.threshold)} it is {percent(best.precision[place])}."
-    lead = "What any threshold would give. " + ("The point is the threshold that is in use." if is_one else "")
+    lead = "Trade-off over all thresholds. " + ("The point marks the threshold in use." if is_one else "")
     blocks: list[Block] = [
         Figure("ROC curve", inline("ROC curve", *SIZE, partial(_draw_roc, shown, curves)), roc),
         Figure(
@@ -179,7 +178,7 @@ def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Sect
         ),
     ]  # fmt: skip
     if len(known) > len(shown):
-        blocks.append(Prose(f"{len(known) - len(shown)} more, which are told apart better, are not drawn.", "faint"))
+        blocks.append(Prose(f"{len(known) - len(shown)} more, with larger areas, are not drawn.", "faint"))
     return Section("thresholds", "Thresholds", blocks, lead)
 
 
@@ -190,7 +189,7 @@ def _draw_roc(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: An
         label = legend_text(f"{short(one.name)}  {number(curve.area)}")
         axes.plot(*thinned(curve.false_rate, curve.recall), color=SERIES[place], label=label)
         _mark(axes, one, curve, curve.false_rate, curve.recall, SERIES[place])
-    _rate_axes(axes, "others claimed (false positive rate)", "found (recall)")
+    _rate_axes(axes, "false positive rate", "recall")
 
 
 def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
@@ -199,7 +198,7 @@ def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure:
         label = legend_text(f"{short(one.name)}  {number(curve.average_precision)}")
         axes.plot(*thinned(curve.recall, curve.precision), color=SERIES[place], label=label)
         _mark(axes, one, curve, curve.recall, curve.precision, SERIES[place])
-    _rate_axes(axes, "found (recall)", "right when said (precision)")
+    _rate_axes(axes, "recall", "precision")
 
 
 def _mark(axes: Any, one: Outcome, curve: Ranking, x: Values, y: Values, colour: str) -> None:
@@ -223,26 +222,26 @@ def calibration_section(
     """Whether the probabilities of `what` come true; `before` is without the temperature, None where there is none."""
     signed = float(((after.said - after.true) * after.n).sum() / after.n.sum())
     way = "too high" if signed > 0 else "too low"
-    sentence = f"On average a probability is {number(after.gap)} away from how often it comes true"
+    sentence = f"On average, predicted probabilities differ from observed frequencies by {number(after.gap)}"
     sentence += f", mostly {way}" if abs(signed) > after.gap / 2 else ""
     if before is not None and temperature is not None:
-        sentence += f"; without the temperature {number(temperature)} it would be {number(before.gap)}"
+        sentence += f"; without the temperature {number(temperature)} by {number(before.gap)}"
     name = "Reliability"
     svg = inline(name, *SIZE, partial(_draw_reliability, after, before))
-    lead = f"How often {what} comes true, by the probability that is given to it. Lines are 95% intervals."
+    lead = f"Observed frequency of {what} by predicted probability. Lines are 95% intervals."
     return Section("calibration", "Calibration", [Figure(name, svg, f"{sentence}.")], lead)
 
 
 def _draw_reliability(after: Reliability, before: Reliability | None, figure: Any) -> None:
     axes, below = figure.subplots(2, sharex=True, height_ratios=[4, 1])
-    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1, label="as it should be")
+    axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1, label="perfectly calibrated")
     if before is not None:
         axes.plot(before.said, before.true, color=SERIES[1], marker="s", markersize=4, linewidth=1.2, label="before")
     for said, true, n in zip(after.said, after.true, after.n, strict=True):
         ends = wilson(float(true), float(n), Z)
         axes.plot([said, said], [ends.low, ends.high], color=SERIES[0], linewidth=1.2, alpha=0.7)
     axes.plot(after.said, after.true, color=SERIES[0], marker="o", markersize=5, label="after" if before else "model")
-    axes.set_ylabel("comes true")
+    axes.set_ylabel("observed frequency")
     axes.set_ylim(-0.04, 1.04)
     legend_above(axes, 3)
     below.bar(after.said, after.n / after.n.sum(), width=0.06, color=SERIES[0], alpha=0.6)
@@ -261,8 +260,8 @@ def spread_section(outcomes: Sequence[Outcome], weights: Values | None) -> Secti
         name = f"Probability of {one.name}"
         draw = partial(_draw_spread, one, weights)
         blocks.append(Figure(name, inline(name, 4.5, 2.6, draw), _spread_sentence(one)))
-    lead = "The further apart the two, the surer the model."
-    return Section("scores", "Probabilities by truth", blocks, lead)
+    lead = "The further apart the histograms, the better the model separates the classes."
+    return Section("scores", "Probabilities by true class", blocks, lead)
 
 
 def _spread_sentence(one: Outcome) -> str:
@@ -292,5 +291,5 @@ def _draw_spread(one: Outcome, weights: Values | None, figure: Any) -> None:
         axes.axvline(one.threshold, color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2, label="threshold")
     axes.set_xlim(0, 1)
     axes.set_xlabel("probability")
-    axes.set_ylabel("part of the rows")
+    axes.set_ylabel("fraction of the rows")
     legend_above(axes, 3)

@@ -37,19 +37,21 @@ def importance_section(
     first = shown[0]
     way = "falls" if falls else "rises"
     sentence = (
-        f"Shuffling {first.name} costs most: {metric} {way} by {number(first.loss)} {interval(first)}".rstrip() + "."
+        f"Shuffling {first.name} has the largest effect: {metric} {way} by {number(first.loss)} "
+        f"{interval(first)}".rstrip()
+        + "."
     )
     idle = [one.name for one in found if not one.low > 0]
     if idle and len(idle) < len(found):
-        sentence += f" {count(len(idle), 'column')} of {len(found)} cannot be told from useless ones."
+        sentence += f" {count(len(idle), 'column')} of {len(found)} have no significant importance."
     name = f"{metric} {way} by"
     height = 0.9 + ROW_HEIGHT * len(shown)
-    title = "Importance of the columns"
+    title = "Permutation importance of the columns"
     blocks: list[Block] = [Figure(title, inline(title, 4.5, height, partial(draw_worth, shown, name)), sentence)]
     blocks += [Prose(text) for text in together]
     if len(found) > len(shown):
-        blocks.append(Prose(f"{len(found) - len(shown)} further columns matter less.", "faint"))
-    lead = f"How much worse {metric} gets when the cells of a column are shuffled, on {count(n_rows, 'row')}. "
+        blocks.append(Prose(f"{len(found) - len(shown)} further columns are less important.", "faint"))
+    lead = f"Increase of the error in {metric} when a column is shuffled, on {count(n_rows, 'row')}. "
     return Section("importance", "Importance", blocks, lead + "Lines are confidence intervals.")
 
 
@@ -90,7 +92,7 @@ def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what
     ends = float(means.min() - room), float(means.max() + room)
     blocks: list[Block] = []
     for one in found:
-        name = f"Answers by {one.name}"
+        name = f"Predictions by {one.name}"
         draw = partial(_draw_dependence, one, [(place, answers[place]) for place in lines], ends, what)
         blocks.append(
             Figure(
@@ -99,11 +101,9 @@ def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what
                 _dependence_sentence(one, answers, lines, what),
             )
         )
-    lead = (
-        f"The mean answer to {count(n_rows, 'row')} when all have the value of the axis, their other cells unchanged."
-    )
+    lead = f"The mean prediction for {count(n_rows, 'row')} when this column is set to the value on the axis."
     if len(answers) > max(lines) + 1:
-        lead += f" {MOST_LINES} of {len(answers)} answers are drawn."
+        lead += f" {MOST_LINES} of {len(answers)} outputs are drawn."
     return Section("dependence", "Partial dependence", blocks, lead)
 
 

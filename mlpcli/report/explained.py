@@ -43,7 +43,7 @@ def dependence_image(columns: Sequence[Mapping[str, Any]], answers: Sequence[str
         for axes in panels[len(columns) :]:
             axes.set_visible(False)
         for axes in panels[: len(columns) : n_wide]:
-            axes.set_ylabel(middle_cut(answers[0], MOST_LETTERS) if len(answers) == 1 else "mean answer")
+            axes.set_ylabel(middle_cut(answers[0], MOST_LETTERS) if len(answers) == 1 else "mean prediction")
         if len(answers) > 1:
             panels[0].legend(fontsize=9)
         return image(figure, ending_of(path))

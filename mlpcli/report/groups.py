@@ -40,14 +40,14 @@ def slices_section(groups: Sequence[Group], metric: str, whole: float, higher_is
         few = Cell("few rows", tone="faint") if one.is_small else verdict
         ends = Cell(interval(one) or "-", one.low if one.low == one.low else None)
         rows.append((one.name, Cell(f"{one.n_rows}", float(one.n_rows)), Cell(number(one.score), one.score), ends, few))
-    sentence = f"{metric} of all these rows is {number(whole)}. "
+    sentence = f"{metric} of all rows is {number(whole)}. "
     sentence += (
-        f"Worse beyond chance: {count(len(worse), 'group')} of {len(known)}, such as "
-        f"{worse[0].name} ({number(worse[0].score)})." if worse else "No group is worse than that beyond its interval."
+        f"Significantly worse: {count(len(worse), 'group')} of {len(known)}, such as "
+        f"{worse[0].name} ({number(worse[0].score)})." if worse else "No group is significantly worse."
     )  # fmt: skip
-    lead = f"Groups of {count(n_rows, 'row')} by each column: levels, or quarters of numbers, the worst first. "
-    lead += "Intervals hold for all groups at once."
-    table = Table(f"Groups by {metric}, the worst first", columns, rows, sentence, is_sortable=True)
+    lead = f"Groups of {count(n_rows, 'row')} by each column: levels, or quartiles of numbers, worst first. "
+    lead += "Confidence intervals are simultaneous over all groups."
+    table = Table(f"Groups by {metric}, worst first", columns, rows, sentence, is_sortable=True)
     left_out = len(known) - len(rows)
     more: list[Block] = [Prose(f"{left_out} better groups are left out.", "faint")] if left_out else []
     return Section("slices", "Groups", [table, *more], lead)
@@ -73,7 +73,7 @@ def quality_section(groups: Sequence[Group], shown: Sequence[str], metric: str, 
         few = [_value(one) for one in own if one.is_small]
         sentence += f" Few rows: {', '.join(few)}." if few else ""
         blocks.append(Figure(name, inline(name, 4.5, 2.5, partial(_draw_quality, own, metric, whole)), sentence))
-    return Section("quality", "Quality by column", blocks, f"The dashed line is {metric} of all rows, {number(whole)}.")
+    return Section("quality", "Scores by column", blocks, f"The dashed line is {metric} of all rows, {number(whole)}.")
 
 
 def _value(one: Group) -> str:

@@ -56,7 +56,7 @@ def columns_section(found: Sequence[Held], n_training: int, n_rows: int, notes: 
         sentence = f"Drifted from the training data: {count(len(drifted), 'column')} of {len(found)} ({named})."
     more = [f"{len(found) - MOST_COLUMNS} further columns are left out."] if len(found) > MOST_COLUMNS else []
     table = Table("Every column", columns, rows, sentence, is_sortable=True)
-    lead = "Bars are the training rows" + (", lines the rows of this report." if n_rows else ".")
+    lead = "Bars are the training rows" + (", lines are the rows of this report." if n_rows else ".")
     return Section("columns", "Columns", [table, *(Prose(note, "faint") for note in [*more, *notes])], lead)
 
 

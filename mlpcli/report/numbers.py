@@ -24,10 +24,10 @@ def numbers_section(names: Sequence[str], truth: Values, answers: Values) -> Sec
         y, answer = truth[:, place], answers[:, place]
         of = f" of {name}" if len(names) > 1 else ""
         blocks += [_against(name, of, y, answer), _residuals(name, of, y, answer), _by_quantile(of, y, answer)]
-    lead = "Shades are numbers of rows; the outermost ones may lie beyond the axes."
+    lead = "Shades are numbers of rows; outliers may lie outside the axes."
     if len(names) > MOST_TARGETS:
         lead += f" {MOST_TARGETS} of {len(names)} targets are drawn."
-    return Section("numbers", "Predicted and true", blocks, lead)
+    return Section("numbers", "Predicted and true values", blocks, lead)
 
 
 def _against(name: str, of: str, y: Values, answer: Values) -> Figure:
@@ -35,12 +35,12 @@ def _against(name: str, of: str, y: Values, answer: Values) -> Figure:
     error = np.abs(y - answer)
     half, most = (number(float(one)) for one in np.quantile(error, (0.5, 0.9)))
     title = f"True against predicted{of}"
-    sentence = f"Half of the answers are within {half} of the truth, nine in ten within {most}."
+    sentence = f"Half of the predictions are within {half} of the true value, 90 % within {most}."
     return Figure(title, inline(title, *SIZE, partial(_draw_against, grid, name)), sentence + _outside(grid))
 
 
 def _outside(grid: Density) -> str:
-    return f" {count(grid.n_outside, 'row')} beyond the axes." if grid.n_outside else ""
+    return f" {count(grid.n_outside, 'row')} outside the axes." if grid.n_outside else ""
 
 
 def _draw_against(grid: Density, name: str, figure: Any) -> None:
@@ -59,10 +59,10 @@ def _residuals(name: str, of: str, y: Values, answer: Values) -> Figure:
     width = band.quantiles[:, 2] - band.quantiles[:, 0]
     narrow, wide = int(np.argmin(width)), int(np.argmax(width))
     mean = float(residual.mean())
-    sentence = f"Answers are {number(abs(mean))} too {'low' if mean > 0 else 'high'} on average."
+    sentence = f"Predictions are {number(abs(mean))} too {'low' if mean > 0 else 'high'} on average."
     if len(width) > 1 and width[wide] > 0:
         sentence += (
-            f" Eight in ten residuals span {number(float(width[wide]))} where {number(float(band.low[wide]))} to "
+            f" 80 % of the residuals span {number(float(width[wide]))} where {number(float(band.low[wide]))} to "
         )
         sentence += f"{number(float(band.high[wide]))} is predicted, and {number(float(width[narrow]))} where "
         sentence += f"{number(float(band.low[narrow]))} to {number(float(band.high[narrow]))} is."
@@ -88,7 +88,7 @@ def _by_quantile(of: str, y: Values, answer: Values) -> Table:
     band = quantile_band(answer, residual, QUANTILES)
     largest = float(np.abs(band.quantiles[:, 2]).max())
     columns = [Column("predicted", True), Column("rows"), *(Column(f"{100 * one:g}%") for one in QUANTILES)]
-    columns.append(Column("typical error"))
+    columns.append(Column("median absolute error"))
     errors = quantile_band(answer, np.abs(residual), (0.5,)).quantiles[:, 0]
     rows: list[Sequence[Cell | str]] = [
         (
@@ -101,7 +101,7 @@ def _by_quantile(of: str, y: Values, answer: Values) -> Table:
     ]
     worst = int(np.argmax(np.abs(band.quantiles[:, 2])))
     sentence = (
-        f"The median residual is furthest from 0, by {number(largest)}, where {_range(band, worst)} is predicted."
+        f"The median residual is furthest from 0, by {number(largest)}, for predictions of {_range(band, worst)}."
     )
     return Table(f"Residuals by quantile{of}", columns, rows, sentence)
 

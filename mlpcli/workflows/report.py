@@ -121,8 +121,8 @@ def _page(
     if rows is None:
         verdict, keys = verdict_of_record(model), []
         sections = [recorded_scores_section(model), *sections, held_section(model, None)]
-        notes += ["No table was named, and the config names no test file: this is what the model knows of itself. "
-                 "mlp report RUN TABLE shows what it does on rows."]  # fmt: skip
+        notes += ["No table was given, and the config has no test file, so this page shows only the contents of the model "
+                 "file. mlp report RUN TABLE adds scores on a table."]  # fmt: skip
         subtitle = f"Target {', '.join(model.target.names)} · no rows"
     else:
         found = score_rows(model, rows, request.certainty)
@@ -144,7 +144,10 @@ def _page(
     told = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in gate_results]
     page = Page(
         f"{name}: {', '.join(model.target.names)}", subtitle, verdict, keys, told, notes,
-        [section for section in sections if section is not None], "Written by mlp report. This file loads nothing.",
+        [section for section in sections if section is not None], (
+            "Written by mlp report. This file loads no "
+            "external resources."
+            ),
     )  # fmt: skip
     return page, scored, gate_results
 
@@ -156,10 +159,10 @@ def _notes(model: Model, rows: ReportRows) -> list[str]:
     if n_sampled < rows.n_rows:
         notes.append(
             f"The scores are of {count(n_sampled, 'row')}, a random sample of {count(rows.n_rows, 'row')}; the "
-            "intervals say how sure they are. mlp eval scores every row."
+            "intervals allow for this. mlp eval scores every row."
         )  # fmt: skip
     if n_detailed < n_sampled:
-        notes.append(f"Importance, groups and quality by column are of a random sample of {count(n_detailed, 'row')}.")
+        notes.append(f"Importance, groups and scores by column use a random sample of {count(n_detailed, 'row')}.")
     odd = describe_counts(rows.counts)
     return [*notes, *([odd] if odd else []), *notes_on_trained_rows(model, rows.detailed.table, rows.detailed.all_rows)]
 

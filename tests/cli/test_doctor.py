@@ -55,9 +55,9 @@ DEEP = {"layers": ["auto", *[16] * 8, "auto"], "activation": "sigmoid"}
 LAST = {"epochs": 120, "early_stopping": None, "optimizer": {"name": "adam", "learning_rate": 0.01}}
 SICK = {
     "rate": [
-        (INPUTS | CLASSES, {"training": rate(0.3)}, "goes back up", "learning_rate: 0.075"),
+        (INPUTS | CLASSES, {"training": rate(0.3)}, "rises again", "learning_rate: 0.075"),
         (INPUTS | CLASSES, {"training": rate(0.1)}, "rises by more than 10%", "learning_rate: 0.025"),
-        (INPUTS | CLASSES, {"training": rate(3e-5)}, "still falls", "learning_rate: 9e-05"),
+        (INPUTS | CLASSES, {"training": rate(3e-5)}, "is still falling", "learning_rate: 9e-05"),
     ],
     "units": [
         (INPUTS | CLASSES, {"training": rate(1.5, "sgd")}, "give one value for every row", "leaky_relu"),
@@ -71,9 +71,11 @@ SICK = {
     "gradient": [
         (INPUTS | CLASSES, {"training": rate(0.01, "sgd"), "model": DEEP}, "vanishes", "model.activation: relu"),
     ],
-    "fit": [(INPUTS | CLASSES, {"training": LAST, "model": WIDE}, "of the gain holds", "training.early_stopping")],
+    "fit": [
+        (INPUTS | CLASSES, {"training": LAST, "model": WIDE}, "of the gain carries over", "training.early_stopping")
+    ],
     "baseline": [(INPUTS | COINS, {"training": LAST}, "that of the constant answer", "learning_rate")],
-    "classes": [(INPUTS | RARE, {}, "never answered: rare (", "training.class_weights: balanced")],
+    "classes": [(INPUTS | RARE, {}, "never predicted: rare (", "training.class_weights: balanced")],
     "leaks": [
         (INPUTS | LATER | CLASSES, {}, "later alone explains", "data.drop: [later]"),
         (INPUTS | {"copy": 2 * NUMBERS["y"]} | NUMBERS, {}, "copy alone explains", "data.drop: [copy]"),
@@ -82,7 +84,7 @@ SICK = {
         (take(INPUTS | CLASSES, np.arange(N).repeat(2)), {}, "are copies of training rows", "copies: together"),
     ],
     "calibration": [
-        (INPUTS | CLASSES, {"training": LAST, "model": WIDE}, "too sure of themselves", "temperature"),
+        (INPUTS | CLASSES, {"training": LAST, "model": WIDE}, "overconfident", "temperature"),
     ],
     "drift": [
         (

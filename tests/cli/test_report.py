@@ -140,7 +140,7 @@ def test_without_a_table_a_page_has_what_the_model_knows(hostile, tmp_path, monk
     answer = done("report", hostile, "--json").document
     assert set(answer["sections"]) == {"scores-table", "curves", "columns", "record"}
     assert answer["table"] is None
-    assert "No table was named" in answer["notes"][0]
+    assert "No table was given" in answer["notes"][0]
     # Of a model file alone there is no history.
     alone = tmp_path / "alone" / "m.npz"
     alone.parent.mkdir()
@@ -225,7 +225,7 @@ def test_a_page_on_standard_output_is_the_answer_and_the_verdict_is_said_beside_
     ended = done("report", hostile, "-o", "-")
     assert ended.stdout.startswith("<!doctype html>")
     assert ended.stdout.rstrip().endswith("</html>")
-    assert ended.stderr.startswith("In the training, on the validation rows")
+    assert ended.stderr.startswith("Scores in training, on the validation rows")
     assert list(tmp_path.iterdir()) == []
     assert mlp("report", hostile, "-o", "-", "--json").code == 2
 

@@ -75,8 +75,8 @@ def test_a_class_is_missed_from_five_rows_on():
 
 
 def test_probabilities_are_off_by_a_large_temperature_that_is_no_chance():
-    assert "too sure" in miscalibrated(2.0, 0.1, 1000, "test")[0].fact
-    assert "too careful" in miscalibrated(0.5, 0.1, 1000, "test")[0].fact
+    assert "overconfident" in miscalibrated(2.0, 0.1, 1000, "test")[0].fact
+    assert "underconfident" in miscalibrated(0.5, 0.1, 1000, "test")[0].fact
     assert not miscalibrated(2.0, 0.1, 20, "test")
     assert not miscalibrated(1.1, 0.1, 1000, "test")
 

@@ -62,7 +62,7 @@ def test_the_refusal_names_the_reason_and_the_key_that_mends_it(folder):
     assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.strip() == (
         "c.yaml:1: expect.max: log_loss.high: there is no confidence interval on rows that chose the epoch "
-        "(training.early_stopping): their scores are optimistic. Judge on rows that choose nothing, data.test: FILE, "
+        "(training.early_stopping): their scores are optimistic. Use rows that choose nothing, data.test: FILE, "
         "or gate the score itself: log_loss"
     )
 
@@ -72,8 +72,7 @@ def test_a_gate_on_the_score_itself_is_judged_and_says_on_which_rows(folder):
     ended = done("train", "c.yaml", "--json")
     assert (
         "note  the gates of expect are checked on the validation rows, which choose the epoch: their scores are "
-        "optimistic. "
-        "Judge on others with data.test: FILE" in ended.stderr
+        "optimistic. Use other rows with data.test: FILE" in ended.stderr
     )
     assert ended.document["judged_on"] == "validation"
     assert ended.document["metrics"]["chosen_on_validation"] == ["epoch"]

@@ -70,7 +70,7 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     worth = [Worth(one.columns[0], one.loss, one.low, one.high) for one in found if len(one.columns) == 1]
     losses = {one.columns: one.loss for one in found}
     together = [
-        f"{', '.join(one.columns)} go together (rank correlation {number(one.correlation)}): each can stand for the "
+        f"{', '.join(one.columns)} are correlated (rank correlation {number(one.correlation)}): each can replace the "
         f"other. Shuffled together they cost {number(losses[one.columns])}."
         for one in linked
     ]

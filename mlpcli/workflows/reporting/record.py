@@ -78,16 +78,16 @@ def record_section(model: Model, folder: str, words: tuple[str, str, str, str]) 
     record = model.record
     facts = [(name, text) for name, text in _facts(model, record) if text]
     blocks: list[Block] = [
-        Table("How it was made", [Column("", True), Column("", True)], [_fact(*one) for one in facts])
+        Table("Training record", [Column("", True), Column("", True)], [_fact(*one) for one in facts])
     ]
     run, source, old, output = map(shlex.quote, words)
     report = " ".join(["mlp report", run, *([source] if words[1] else []), *(["--compare", old] if words[2] else [])])
     weights = shlex.quote(os.path.join(folder, "weights.npz") if os.path.isdir(words[0]) else words[0])
     lines = [f"{report} -o {output}", *([f"mlp eval {weights} {source}"] if words[1] else []), f"mlp repro {weights}"]
-    blocks.append(Verbatim("How to repeat it: this page, the scores, the training", "\n".join(lines)))
+    blocks.append(Verbatim("Commands that reproduce this page, the scores and the training", "\n".join(lines)))
     if isinstance(config := record.get("config"), dict):
         blocks.append(Verbatim("Config, with every default", yaml_text(config), is_folded=True))
-    return Section("record", "Record", blocks, "The model file holds all of this.")
+    return Section("record", "Record", blocks, "All of this is stored in the model file.")
 
 
 def _fact(name: str, text: str) -> Sequence[Cell | str]:

@@ -72,18 +72,18 @@ def verdict_of_rows(model: Model, found: Found, rows: ReportRows) -> str:
     if isinstance(model.target, ClassTarget):
         labels = model.target.labels
         usual = labels[int(np.argmax(np.bincount(rows.sample.truth, rows.sample.weights, len(labels))))]
-        text = f"Right on {percent(scores['accuracy'])} of {n}{_between(found, 'accuracy', True)}. "
-        return f"{text}Always answering {usual} would be right on {percent(constant['accuracy'])}."
+        text = f"Correct on {percent(scores['accuracy'])} of {n}{_between(found, 'accuracy', True)}. "
+        return f"{text}Always predicting {usual} would be correct on {percent(constant['accuracy'])}."
     if isinstance(model.target, BooleanTarget):
-        text = f"Every target right on {percent(scores['subset_accuracy'])} of {n}, "
+        text = f"All targets correct on {percent(scores['subset_accuracy'])} of {n}, "
         cells, same = percent(1 - scores["hamming_loss"]), percent(1 - constant["hamming_loss"])
-        return f"{text}and {cells} of all cells; the best constant answer has {same} of these right."
+        return f"{text}and {cells} of all cells; the best constant prediction gets {same} of these."
     names = model.target.names
     if len(names) == 1:
-        text = f"Off by {number(scores['mae'])} on average of {n}{_between(found, 'mae', False)}. "
-        return text + f"The best constant answer would be off by {number(constant['mae'])}."
+        text = f"Mean absolute error {number(scores['mae'])} on {n}{_between(found, 'mae', False)}. "
+        return text + f"That of the best constant prediction is {number(constant['mae'])}."
     text = f"R2 is {number(scores['r2'])} on {n}, the mean of {len(names)} targets{_between(found, 'r2', False)}. "
-    return f"{text}That of a constant answer is 0."
+    return f"{text}That of a constant prediction is 0."
 
 
 def _between(found: Found, key: str, is_part: bool) -> str:
@@ -91,9 +91,9 @@ def _between(found: Found, key: str, is_part: bool) -> str:
     if ends is None or not ends.low < ends.high:
         return ""
     if not is_part:
-        return f" ({number(ends.low)} to {number(ends.high)} for all such rows)"
+        return f" (confidence interval {number(ends.low)} to {number(ends.high)})"
     digits = next(n for n in range(8) if n == 7 or f"{100 * ends.low:.{n}f}" != f"{100 * ends.high:.{n}f}")
-    return f", and of all such rows on {100 * ends.low:.{digits}f}% to {100 * ends.high:.{digits}f}%"
+    return f" (confidence interval {100 * ends.low:.{digits}f}% to {100 * ends.high:.{digits}f}%)"
 
 
 def verdict_of_record(model: Model) -> str:
@@ -111,7 +111,7 @@ def verdict_of_record(model: Model) -> str:
         if optimistic
         else ""
     )
-    return f"In the training, on the {rows}: {listed}.{more}"
+    return f"Scores in training, on the {rows}: {listed}.{more}"
 
 
 def key_figures(model: Model, found: Found) -> list[tuple[str, str, str]]:
@@ -159,9 +159,9 @@ def scores_section(model: Model, found: Found) -> Section:
     parts = {key for key in scored.scores if "[" in key}
     if parts and not isinstance(model.target, ClassTarget):
         blocks.append(_parts(scored))
-    lead = "The baseline knows how often each answer is right on these rows, and nothing of the inputs."
+    lead = "The baseline predicts the class frequencies of these rows and ignores the inputs."
     if isinstance(model.target, NumberTarget):
-        lead = "The baseline is the mean of the truth on these rows."
+        lead = "The baseline is the mean of the true values on these rows."
     return Section("scores-table", "Scores", blocks, lead)
 
 
@@ -188,7 +188,7 @@ def recorded_scores_section(model: Model) -> Section | None:
         [key, *(Cell(number(found[part].get(key)), found[part].get(key)) for part in parts)] for key in keys
     ]
     table = Table("Every metric by split", [Column("metric", True), *map(Column, parts)], rows)
-    return Section("scores-table", "Scores", [table], "As the training recorded them; the baseline ignores the inputs.")
+    return Section("scores-table", "Scores", [table], "As recorded in training; the baseline ignores the inputs.")
 
 
 def answers_sections(model: Model, rows: ReportRows) -> list[Section | None]:
@@ -285,10 +285,8 @@ def compared_section(model: Model, old: Model, sample: Sample, old_path: str, co
     heads = [Column("metric", True), *map(Column, ("old", "new", "difference", "interval")), Column("verdict", True)]
     better = [one.metric for one in found if one.verdict == "better"]
     worse = [one.metric for one in found if one.verdict == "worse"]
-    sentence = (
-        f"Better in {', '.join(better) or 'nothing'}, worse in {', '.join(worse) or 'nothing'}; elsewhere these rows "
-    )
-    table = Table("Old and new", heads, rows, sentence + "cannot tell them apart.")
+    sentence = f"Better in {', '.join(better) or 'nothing'}, worse in {', '.join(worse) or 'nothing'}; the other "
+    table = Table("Old and new", heads, rows, sentence + "differences are not significant.")
     reasons = dict.fromkeys(one.reason for one in found if one.reason)
     blocks: list[Block] = [table, *(Prose(f"No verdict: {why}.", "faint") for why in reasons)]
     lead = "Both models on the same rows; differences are new - old."
