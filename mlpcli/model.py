@@ -99,7 +99,7 @@ class Model:
     def _decoded(self, outputs: NDArray[Any], table: Table, rows: Rows | None) -> Values:
         answers = decode_outputs(self.target, dict(self.target_state), _finite(outputs, table, rows))
         largest = MOST_SQUARED if self._is_scaled else float(np.finfo(self.ensemble.dtype).max)
-        _require_all(np.abs(answers) <= largest, table, rows, "the answer is beyond all bounds")
+        _require_all(np.abs(answers) <= largest, table, rows, "the prediction is out of the range of numbers")
         return answers
 
     @property

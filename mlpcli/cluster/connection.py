@@ -101,7 +101,7 @@ def _check_files(tls: TlsFiles) -> None:
     try:
         context.load_verify_locations(tls.authority)
     except OSError as error:
-        raise MlpError(f"--cluster-security: {tls.authority}: no certificates in PEM of an authority.") from error
+        raise MlpError(f"--cluster-security: {tls.authority}: holds no CA certificates in PEM format.") from error
     try:
         context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")  # without it the terminal is asked
     except OSError as error:

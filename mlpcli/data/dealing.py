@@ -53,7 +53,7 @@ def deal_by_place(places: Times, fractions: Sequence[float]) -> Codes:
     part_of = len(fractions) - 1 - np.searchsorted(ends, np.nan_to_num(places, nan=1.0), side="right")
     if len(np.unique(part_of)) < len(fractions):
         raise IndivisibleRows(
-            f"by the hash of the ids one of {len(fractions)} parts is empty; there are {len(np.unique(places))} ids. "
+            f"the hash of the ids leaves one of {len(fractions)} splits empty; there are {len(np.unique(places))} ids. "
             "Choose a column with more values, or a larger fraction."
         )
     return np.asarray(part_of, np.int64)
@@ -135,8 +135,7 @@ def _why_empty(gap: float, groups: Codes | None) -> str:
     if gap:
         return f"a gap of {gap:g} leaves no row before it. Write a smaller gap, or a larger fraction."
     return (
-        "no row of an earlier group comes before the first row of a later one. Hold out by the group, or by the time, "
-        "alone."
+        "no row of an earlier group comes before the first row of a later one. Hold out by group or by time alone."
         if groups is not None
         else "no row is left."
     )

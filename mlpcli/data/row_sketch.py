@@ -44,9 +44,9 @@ class RowSketch:
     def fault(self) -> str:
         """What is wrong with a sketch from a file, or ""."""
         if len(self.hashes) > MOST_HASHES * DIGITS or not re.fullmatch(rf"([0-9a-f]{{{DIGITS}}})*", self.hashes):
-            return "hashes of training rows that are none"
+            return "invalid hashes of training rows"
         if (np.diff(self.kept.astype(np.int64)) <= 0).any() or not 0.0 <= self.repeated <= 1.0:
-            return "hashes of training rows that do not rise, or a fraction outside 0 and 1"
+            return "hashes of training rows that are not increasing, or a fraction outside 0 and 1"
         return ""
 
 

@@ -79,7 +79,7 @@ def deal_groups(
     names, first_rows, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if len(names) < len(fractions):
         raise IndivisibleRows(
-            f"{len(fractions)} parts (training and validation, or folds) need as many groups, and there "
+            f"{len(fractions)} splits (training and validation, or folds) need as many groups, and there "
             f"{'is 1' if len(names) == 1 else f'are {len(names)}'}. Choose another column, or a random split."
         )
     counts = _answers_of_groups(groups, sizes, strata)

@@ -79,7 +79,9 @@ class MappedFile:
                 self._file.truncate(max(n_bytes, 1))
         except OSError as error:
             self._file.close()
-            raise OutputError(f"no room for {n_bytes / 1e9:.1f} GB of temporary data ({error.strerror}).") from error
+            raise OutputError(
+                f"not enough space for {n_bytes / 1e9:.1f} GB of temporary data ({error.strerror})."
+            ) from error
         self._map = mmap.mmap(self._file.fileno(), max(n_bytes, 1))
         self._end = 0
         WATCH.add(self._map)
@@ -159,7 +161,7 @@ def temporary_file(folder: str | None) -> BinaryIO:
     except OSError as error:
         raise OutputError(
             f"no temporary file can be made in {folder or tempfile.gettempdir()} ({error.strerror}). "
-            "Name a folder with room: data.cache."
+            "Name a folder with more space: data.cache."
         ) from error
 
 
@@ -173,7 +175,7 @@ def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
         file.write(b"\0" * padding)
     except OSError as error:
         raise OutputError(
-            f"temporary data cannot be written ({error.strerror}). Name a folder with room: data.cache."
+            f"temporary data cannot be written ({error.strerror}). Name a folder with more space: data.cache."
         ) from error
     return aligned(array.nbytes)
 

@@ -36,7 +36,7 @@ def lacking(task: Task, y: NDArray[Any], names: Sequence[str], weights: Floats |
     """What is missing among the rows, "no row is of class b": a clause; "" where nothing is."""
     rows = _probe_rows(task, y, weights)
     if not len(rows):
-        return "no row has a weight"
+        return "no row has a positive weight"
     probe = y[rows]
     if task == "classification":
         absent = [name for code, name in enumerate(names) if code not in probe]

@@ -65,10 +65,10 @@ def _mean_interval(values: Sequence[float], test_ratio: float, confidence: float
     mean = _mean(values)
     if not math.isfinite(mean):
         n_odd = sum(not math.isfinite(value) for value in values)
-        return mean, math.nan, no_interval(f"it is not defined in {n_odd} of {len(values)} folds")
+        return mean, math.nan, no_interval(f"it is undefined in {n_odd} of {len(values)} folds")
     deviation = float(np.std(values, ddof=1))
     if not deviation > 0.0:
-        return mean, deviation, no_interval("every fold gives the same")
+        return mean, deviation, no_interval("all folds have the same score")
     error = deviation * math.sqrt(1.0 / len(values) + test_ratio)
     reach = student_quantile((1.0 + confidence) / 2.0, len(values) - 1.0) * error
     return mean, deviation, Interval(mean - reach, mean + reach)

@@ -169,5 +169,5 @@ def _bootstrapped(
             for of in (resampled.replicates, resampled.left_out)
         )
         low, high = bca(scores[key], replicates, left_out, options.z)
-        found[key] = Interval(low, high) if low < high else no_interval("every resample of these rows gives the same")
+        found[key] = Interval(low, high) if low < high else no_interval("all resamples have the same score")
     return found

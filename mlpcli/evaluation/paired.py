@@ -231,7 +231,7 @@ def _percentiles(differences: Floats, confidence: float) -> Interval:
     """The percentile interval (Efron 1982, chapter 10)."""
     known = differences[np.isfinite(differences)]
     if 2 * len(known) < len(differences):
-        return no_interval("few resamples of these rows define it")
+        return no_interval("it is undefined in most resamples of these rows")
     low, high = np.quantile(known, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]).tolist()
     return Interval(low, high)
 

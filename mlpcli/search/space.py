@@ -187,7 +187,8 @@ def _check_domain(loaded: LoadedConfig, one: Parameter) -> None:
         touches = one.key == fixed or one.key.startswith(f"{fixed}.") or fixed.startswith(f"{one.key}.")
         if touches and one.key not in FREE_OF_DATA:
             raise loaded.error(
-                where, "cannot be searched: it says which rows are judged, or how, and trials must be judged alike."
+                where,
+                ("cannot be searched: it it defines the rows or their scoring, which must be the same for all trials."),
             )
 
 

@@ -81,11 +81,11 @@ def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
         array.shape == arrays[name].shape and array.dtype == arrays[name].dtype for name, array in expected.items()
     )
     if not (fits and _is_sound(header, len(fresh.members))):
-        raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start anew, without --resume.")
+        raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start again without --resume.")
     for name, array in expected.items():  # those of `fresh` itself
         array[...] = arrays[name]
     if not all(np.isfinite(array).all() for array in expected.values()):
-        raise ModelFileError(f"{path}: holds numbers that are not finite. Start anew, without --resume.")
+        raise ModelFileError(f"{path}: holds numbers that are not finite. Start again without --resume.")
     for member, n_steps in zip(fresh.members, header.n_steps, strict=True):
         member.n_steps = n_steps
     fresh.epoch, fresh.best_epoch, fresh.best_score = header.epoch, header.best_epoch, header.best_score

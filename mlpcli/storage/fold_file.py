@@ -86,7 +86,7 @@ def load_fold(path: str) -> FoldRecord:
         and (threshold is None or (threshold.dtype == np.float64 and np.isfinite(threshold).all()))
     )
     if not fits or rows is None or answers is None:
-        raise ModelFileError(f"{path}: its parts do not fit each other. Start anew, without --resume.")
+        raise ModelFileError(f"{path}: its contents are inconsistent. Start again without --resume.")
     return FoldRecord(
         header.number, header.n_train, header.n_validation, header.epochs, header.best_epoch, header.stop_reason,
         header.scores, header.constant, header.labels, rows, answers, threshold, header.seconds,

@@ -85,7 +85,8 @@ class Lock:
     def _held_by(self, owner: list[str]) -> OutputError:
         who = f" (process {ascii(owner[0])[1:-1]} on {ascii(owner[1])[1:-1]})" if len(owner) == 2 else ""
         return OutputError(
-            f"{self._subject}: another training{who} writes here. Wait for it, or choose another place with --output."
+            f"{self._subject}: another training{who} is writing here. Wait for it, or choose another place with "
+            f"--output."
         )
 
 

@@ -127,7 +127,7 @@ def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -
         state[name] = _take(arrays, f"input_{name}", (sum(counts),), np.float64, path)
         for column, part in zip(numeric, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
             if not (np.diff(part) > 0).all():  # of halves, which is what is computed with
-                raise misfit(path, f"input_{name} does not rise (column {column.name})")
+                raise misfit(path, f"input_{name} is not increasing (column {column.name})")
     return state
 
 
@@ -149,7 +149,7 @@ def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
         for name in ("target_quantiles", "target_scores") if has_knots else ():
             knots = np.split(take(name, sum(target.n_quantiles)), np.cumsum(target.n_quantiles)[:-1])
             if not all((one[1:] > one[:-1]).all() for one in knots):
-                raise misfit(path, f"{name} does not rise")
+                raise misfit(path, f"{name} is not increasing")
         if ("target_low" in arrays or "target_high" in arrays) and (
             take("target_low", n_targets) > take("target_high", n_targets)
         ).any():
@@ -178,7 +178,7 @@ def _take_conformity(rows: CalibrationRows, arrays: Arrays, path: str) -> Confor
     values = _take(arrays, "conformity_scores", (sum(rows.sizes),), np.float64, path)
     for part in np.split(values, np.cumsum(rows.sizes)[:-1]):
         if (np.diff(part) < 0).any():
-            raise misfit(path, "conformity_scores falls")
+            raise misfit(path, "conformity_scores is not sorted")
     return ConformityScores(rows, values)
 
 

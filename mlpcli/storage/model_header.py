@@ -89,14 +89,14 @@ def _check_reading(header: Header, path: str) -> None:
     """Tables must be readable with what the model says of how they are written."""
     reading = header.reading
     if reading.delimiter is not None or reading.encoding is not None or not 0 <= (reading.skip_rows or 0) <= MAX_SIZE:
-        raise misfit(path, "tables that are written in a way this mlp does not know")
+        raise misfit(path, "tables that are written in a way this version does not know")
     weights = () if header.weight is None else (header.weight,)
     groups = () if header.interval_by is None else (header.interval_by,)
     schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights, *groups)
     signs = [(reading.decimal, reading.thousands), *((one.number.decimal, one.number.thousands) for one in schemas)]
     for decimal, thousands in dict.fromkeys(signs):
         if fault := fault_of_signs(decimal, thousands):
-            raise misfit(path, f"numbers that are written in a way this mlp does not know ({fault[0]})")
+            raise misfit(path, f"numbers that are written in a way this version does not know ({fault[0]})")
 
 
 def _check_columns(columns: tuple[Feature, ...], path: str) -> None:
@@ -110,7 +110,7 @@ def _check_columns(columns: tuple[Feature, ...], path: str) -> None:
         if column.is_signed and column.role != "category":
             raise misfit(path, f"a {column.role} column with one input for two levels")
         if column.role == "date" and column.schema.date_format not in DATE_FORMATS:
-            raise misfit(path, f"dates written in a way this mlp does not know (column {column.name})")
+            raise misfit(path, f"dates written in a way this version does not know (column {column.name})")
         pair = column.schema.levels if column.role == "boolean" else column.levels
         if (column.is_signed or column.role == "boolean") and len(pair) != 2:
             raise misfit(path, f"{len(pair)} levels that share one input as -1 and 1")
@@ -140,7 +140,7 @@ def _check_networks(header: Header, path: str) -> None:
         if min(widths) < 1:
             raise misfit(path, "a layer without outputs")
         if network.output not in OUTPUT_ACTIVATIONS:
-            raise misfit(path, "an output activation that this mlp does not know")
+            raise misfit(path, "an output activation that this version does not know")
         if network.n_out not in possible or (network.n_out == 1 and possible[0] > 2):
             raise misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
         if network.n_out != header.networks[0].n_out:
@@ -181,4 +181,4 @@ def _check_labels(target: Target, path: str) -> None:
 
 def misfit(path: str, detail: str) -> ModelFileError:
     """The error of a file whose parts do not fit each other; `detail` says which."""
-    return ModelFileError(f"{path}: its parts do not fit each other: {detail}. {DAMAGED}")
+    return ModelFileError(f"{path}: its contents are inconsistent: {detail}. {DAMAGED}")

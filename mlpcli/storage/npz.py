@@ -45,8 +45,8 @@ _PIECE = 1 << 18
 
 _TRAIN = {
     "model": "Train one with: mlp train CONFIG",
-    "checkpoint": "Start the training anew, without --resume.",
-    "fold": "Start the cross-validation anew, without --resume.",
+    "checkpoint": "Start the training again without --resume.",
+    "fold": "Start the cross-validation again without --resume.",
 }
 # All that is raised on hostile bytes: by zipfile and zlib (some RuntimeErrors too, NotImplementedError is one), and by
 # NumPy on the header of an array, a literal of Python (it warns of one that Python 2 wrote).
@@ -248,7 +248,7 @@ def _read_array_header(entry: IO[bytes], name: str) -> tuple[tuple[int, ...], "n
             found = np.lib.format.read_array_header_1_0(entry, max_header_size=_MAX_ARRAY_HEADER)
             shape, is_by_columns, dtype = found
     except _ARRAY_FAULTS as error:
-        raise _damaged(f"{name} is no array") from error
+        raise _damaged(f"{name} is not an array") from error
     if dtype.hasobject:
         raise _Refused(f"holds a pickle ({name}), which mlp never loads")
     if dtype.str not in _DTYPES:

@@ -107,7 +107,7 @@ class RunDirectory:
             self.release()
             raise
         if can_resume and not resume:
-            return (f"An unfinished run in {self.partial} was replaced. To go on with one instead: --resume",)
+            return (f"An unfinished run in {self.partial} was replaced. To continue one instead: --resume",)
         if resume and not can_resume:
             progress = self._kind.progress.partition(".")[0]
             return (f"No {progress} in {self.partial}: nothing to resume, the training starts from the beginning.",)
@@ -151,7 +151,7 @@ class RunDirectory:
         folder failed, the new one is in place already.
         """
         if not os.path.isdir(self.partial):
-            raise OutputError(f"{self.partial}: was removed while the training went on. Train again.")
+            raise OutputError(f"{self.partial}: was removed during the training. Train again.")
         if not os.path.isfile(self.path(self._kind.result)):
             raise ValueError(f"{self.partial} holds no {self._kind.result}: the run is not complete")
         self._history.close()
@@ -235,7 +235,7 @@ class RunDirectory:
     def _check_final(self) -> None:
         """Refuse, before the training, to replace what cannot or should not be replaced."""
         if os.path.lexists(self._complete) and not self._is_waiting:
-            raise OutputError(f"{self._complete}: is in the way and holds no run. Move it, or choose another output.")
+            raise OutputError(f"{self._complete}: exists and is not a run. Move it, or choose another output.")
         if not os.path.lexists(self.final):
             return
         if not os.path.isdir(self.final):

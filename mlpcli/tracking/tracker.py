@@ -148,4 +148,4 @@ class Tracking:
         for tracker in self._trackers:
             if tracker.fault and tracker.name not in self._told:
                 self._told.add(tracker.name)
-                self._note(f"tracking by {tracker.name} has ended: {tracker.fault}. The training does not need it.")
+                self._note(f"tracking by {tracker.name} has stopped: {tracker.fault}. The training is not affected.")

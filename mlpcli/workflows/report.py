@@ -121,8 +121,8 @@ def _page(
     if rows is None:
         verdict, keys = verdict_of_record(model), []
         sections = [recorded_scores_section(model), *sections, held_section(model, None)]
-        notes += ["No table was given, and the config has no test file, so this page shows only the contents of the model "
-                 "file. mlp report RUN TABLE adds scores on a table."]  # fmt: skip
+        notes += ["No table was given, and the config has no test file, so this page shows only the contents of the "
+                 "model file. mlp report RUN TABLE adds scores on a table."]  # fmt: skip
         subtitle = f"Target {', '.join(model.target.names)} · no rows"
     else:
         found = score_rows(model, rows, request.certainty)

@@ -248,7 +248,9 @@ def test_a_class_in_validation_that_training_never_saw_is_named_with_its_line(fo
     (folder / "v.csv").write_text(f"{HEADER}\n{ROWS[0]}\n1,2,3,4,rose\n")
     for key in ("validation", "test"):
         write_config(folder / "c.yaml", {"train": "t.csv", "target": "species", key: "v.csv"})
-        assert "v.csv:3: species is 'rose', a class training never saw" in refused(folder, "train", "c.yaml")
+        assert ("v.csv:3: species is 'rose', a class that did not occur in training") in refused(
+            folder, "train", "c.yaml"
+        )
     (folder / "v.csv").write_text("sepal_length,species\n1,setosa\n")
     assert "v.csv: " in refused(folder, "train", "c.yaml")
 
@@ -317,9 +319,9 @@ MODELS = {
     ),
     "a wrong shape": (
         lambda good: changed(good, lambda header, arrays: arrays.update(W1=arrays["W1"].T.copy())),
-        "w.npz: its parts do not fit each other: W1 is float32 (4, 8), expected float32 (8, 4)",
+        "w.npz: its contents are inconsistent: W1 is float32 (4, 8), expected float32 (8, 4)",
     ),
-    "a missing layer": (lambda good: changed(good, lambda header, arrays: arrays.pop("W2")), "w.npz: its parts do not"),
+    "a missing layer": (lambda good: changed(good, lambda header, arrays: arrays.pop("W2")), "w.npz: its contents are"),
     "a NaN": (
         lambda good: changed(good, lambda header, arrays: arrays["W2"].__setitem__((0, 0), np.nan)),
         "w.npz: W2 holds numbers that are not finite",

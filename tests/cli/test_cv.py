@@ -133,7 +133,7 @@ def test_a_class_that_a_fold_cannot_learn_is_named_with_the_fold(folder):
     config = write_config(folder / "c.yaml", {"train": "t.csv", "target": "y", "validation": None}, TRAINING)
     ended = mlp("cv", config, "--folds", 4)
     assert ended.code == 2
-    assert "t.csv:42: y is 'rare', a class training never saw" in ended.stderr
+    assert "t.csv:42: y is 'rare', a class that did not occur in training" in ended.stderr
     assert ended.stderr.lstrip().splitlines()[-2].startswith(("fold ", "note", "t.csv")) or "fold " in ended.stderr
 
 

@@ -56,7 +56,7 @@ def test_from_python_there_is_no_line_to_name(bad):
 def test_a_regression_on_texts_advises_classification(folder):
     message = fault(folder, f"data:\n  train: {IRIS}\n  target: species\ntask: regression\n")
     assert message == (
-        f"{IRIS}: the target species holds texts ('setosa', 'versicolor', 'virginica'), which are no numbers. "
+        f"{IRIS}: the target species holds texts ('setosa', 'versicolor', 'virginica'), which are not numbers. "
         "To predict classes, write task: classification (data.train, c.yaml:2)\n"
     )
 
@@ -64,13 +64,13 @@ def test_a_regression_on_texts_advises_classification(folder):
 def test_a_regression_on_numbers_in_disguise_advises_the_key_that_reads_them(folder):
     write_csv(folder / "t.csv", ["x", "rate"], [(i, f"{i % 37}.5%") for i in range(80)])
     message = fault(folder, "data:\n  train: t.csv\n  target: rate\ntask: regression\n")
-    assert "which are no numbers.\nt.csv:2: column rate: " in message
+    assert "which are not numbers.\nt.csv:2: column rate: " in message
     assert 'data.columns: {rate: {role: number, suffix: "%"}}' in message
 
 
 def test_texts_among_several_targets_advise_to_name_one(folder):
     message = fault(folder, f"data:\n  train: {IRIS}\n  target: [species, petal_width]\n")
-    assert "which are no numbers. Name it alone to predict its classes." in message
+    assert "which are not numbers. Name it alone to predict its classes." in message
 
 
 @pytest.mark.parametrize(

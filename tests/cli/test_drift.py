@@ -116,7 +116,7 @@ def test_a_table_of_few_rows_is_reported_without_a_verdict(penguins, folder):
     header, *rows = PENGUINS.read_text().splitlines()
     (folder / "few.csv").write_text("\n".join([header, *rows[:9]]).replace("Torgersen", "Atlantis") + "\n")
     ended = done("check", penguins, "few.csv", "--on-drift", "fail")
-    assert "note  fewer than 50 rows: too few to say whether they are without drift" in ended.stderr
+    assert "note  fewer than 50 rows: too few to test for drift" in ended.stderr
     (folder / "none.csv").write_text(header + "\n")
     assert done("predict", penguins, "none.csv", "--on-drift", "fail").lines == ["species"]
 

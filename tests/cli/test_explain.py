@@ -37,7 +37,7 @@ def test_columns_are_listed_by_what_they_cost(prices):
     assert ended.lines[1].split() == ["column", "rmse", "rises", "by", "interval"]
     assert ended.lines[2].split()[0] == "a"
     assert "▇" * 14 in ended.lines[2]
-    assert any(line.startswith("b and d go together (rank correlation 0.99") for line in ended.lines)
+    assert any(line.startswith("b and d are correlated (rank correlation 0.99") for line in ended.lines)
 
 
 def test_of_many_columns_that_go_together_some_are_named_and_the_others_counted():
@@ -148,11 +148,11 @@ def test_a_level_is_a_value(penguins):
         (["--metric", "rsme"], "--metric rsme: unknown metric 'rsme'. Did you mean rmse?"),
         (["--metric", "max_error"], "--metric max_error: has no interval: it is the error of a single row"),
         (["--columns", "aa"], "--columns aa: no input column of the model. There is: a, b, c, d."),
-        (["--rows", "--columns", "a"], "--rows and --columns: two questions. Choose one."),
+        (["--rows", "--columns", "a"], "--rows and --columns cannot be combined. Choose one."),
         (["--rows", "--of", "z"], "--of z: no target of the model."),
-        (["--of", "y"], "--of y: says what --rows explains."),
+        (["--of", "y"], "--of y: applies to --rows only."),
         (["--columns", ","], "--columns ,: names no column."),
-        (["--rows", "--markdown"], "--rows and --markdown: the answer is CSV"),
+        (["--rows", "--markdown"], "--rows and --markdown: the output is CSV"),
         (["--repeats", "0"], "--repeats 0: must be an integer of 1 or more."),
         (["--sample", "-5"], "--sample -5: must be an integer of 0 or more."),
         (["--confidence", "95"], "--confidence 95: must be between 0 and 1"),

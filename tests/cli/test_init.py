@@ -109,7 +109,7 @@ def test_the_summary_counts_rows_classes_and_missing_cells(folder):
 
 def test_without_a_target_the_last_column_is_taken_and_said(folder):
     ended = done("init", DATA / "iris.csv")
-    assert "Target species (the last column; another one: --target)" in ended.stderr
+    assert "Target species (the last column; to choose another: --target)" in ended.stderr
     assert "  target: species\n" in ended.stdout
 
 
@@ -296,7 +296,7 @@ def test_what_was_guessed_stands_in_the_config(folder):
     for name in "ay":
         assert f"note  column {name}: {doubt}" in ended.stderr
         assert f'# {doubt}\n    {name}: {{role: number, thousands: ","}}\n' in text
-    note = "t.csv: 2 lines above the table left out (see data.comment and data.skip_rows)."
+    note = "t.csv: 2 lines above the table skipped (see data.comment and data.skip_rows)."
     assert f"\n  # {note}\n  " in re.sub(r"(and)\n  # ", r"\1 ", text)
 
 

@@ -88,7 +88,7 @@ def test_a_table_in_the_place_of_the_model_names_the_right_order(verb, iris):
 
 
 def test_a_model_in_the_place_of_a_config_is_named(iris):
-    assert fault("train", iris) == (f"{iris}: a model, not a config. What it was trained with: mlp inspect {iris}\n")
+    assert fault("train", iris) == (f"{iris}: a model, not a config. Show its training config: mlp inspect {iris}\n")
 
 
 def test_json_that_is_indented_with_tabs_is_a_config(folder):

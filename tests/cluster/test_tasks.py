@@ -266,7 +266,7 @@ def test_files_of_tls_that_are_none_are_named_before_anybody_is_waited_for(tls, 
     empty.write_text("")
     for files, message in [
         (replace(own, key=own.key + ".none"), r"client_key\.none: cannot be read \(No such file"),
-        (replace(own, authority=str(empty)), r"empty\.pem: no certificates in PEM of an authority"),
+        (replace(own, authority=str(empty)), r"empty\.pem: holds no CA certificates in PEM format"),
         (replace(own, key=foreign.key), "not a certificate and its key"),
     ]:
         with pytest.raises(MlpError, match=message), connected(address, files):

@@ -189,8 +189,8 @@ def test_a_mapping_that_holds_anything_else_is_refused():
     itself = {}
     itself["data"] = itself
     for mapping, message in [
-        ({"data": {1, 2}}, "config: data: a set cannot stand in a config."),
-        ({"data": {"train": b"a"}}, "config: data.train: a bytes cannot stand in a config."),
+        ({"data": {1, 2}}, "config: data: a set is not allowed in a config."),
+        ({"data": {"train": b"a"}}, "config: data.train: a bytes is not allowed in a config."),
         ({"data": {"train": "a\0"}}, "config: data.train: 'a\\x00' holds a character that is not text."),
         ([1], "config: must be a mapping, got the list [1]."),
         (itself, "config: holds too many values or refers to itself."),

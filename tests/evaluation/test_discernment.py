@@ -60,7 +60,7 @@ def test_rows_without_weight_do_not_count():
     y, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 0.0])
     assert not tells_apart("classification", "roc_auc", y, ("a", "b"), weights)
     assert not tells_apart("classification", "log_loss", y, ("a", "b"), np.zeros(3))
-    assert lacking("classification", y, ("a", "b"), np.zeros(3)) == "no row has a weight"
+    assert lacking("classification", y, ("a", "b"), np.zeros(3)) == "no row has a positive weight"
 
 
 @settings(max_examples=60, deadline=None)

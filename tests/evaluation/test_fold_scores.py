@@ -30,10 +30,10 @@ def test_an_interval_stays_within_what_the_metric_can_be():
 
 
 def test_folds_that_give_the_same_or_nothing_have_no_interval():
-    assert summarize("accuracy", [1.0, 1.0, 1.0], 0.5, 0.95).interval.reason == "every fold gives the same"
+    assert summarize("accuracy", [1.0, 1.0, 1.0], 0.5, 0.95).interval.reason == "all folds have the same score"
     found = summarize("roc_auc", [0.7, math.nan, 0.8, math.nan], 1 / 3, 0.95)
     assert math.isnan(found.mean)
-    assert found.interval.reason == "it is not defined in 2 of 4 folds"
+    assert found.interval.reason == "it is undefined in 2 of 4 folds"
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=12), st.floats(0.05, 1.0))

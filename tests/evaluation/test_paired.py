@@ -149,7 +149,7 @@ def test_a_difference_that_single_rows_decide_has_no_interval_and_no_verdict():
     y = rng.standard_t(1.0, size=(1000, 1))  # no mean, let alone a variance
     old, new = Prediction(y + rng.standard_t(1.0, size=y.shape)), Prediction(y + 2 * rng.standard_t(1.0, size=y.shape))
     rmse, median = compare_scores(Truth("regression", y, ("y",)), old, new, ["rmse", "median_absolute_error"], 0.95, {})
-    assert rmse.reason.startswith("a few rows decide it")
+    assert rmse.reason.startswith("a few rows dominate it")
     assert (rmse.verdict, median.verdict) == ("undecided", "worse")
     assert np.isnan([rmse.low, rmse.high]).all()
 

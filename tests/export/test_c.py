@@ -75,7 +75,7 @@ def test_a_program_of_the_user_calls_the_model(tmp_path):
         tmp_path, {"train": str(write_csv(tmp_path / "t.csv", ["day of", "int", "y"], rows)), "target": "y"}
     )
     ended = done("export", weights, "--to", "c", "-o", tmp_path / "my model.c")
-    assert "no label does" in ended.stdout
+    assert "no label differs" in ended.stdout
     (tmp_path / "main.c").write_text(
         """
         #include <stdio.h>
@@ -106,7 +106,7 @@ def test_names_labels_and_levels_stay_texts_in_the_source(tmp_path):
     rows = [[value, f"{odd}{value > 4}", f"{odd}{value % 2}"] for value in range(20)]
     table = write_csv(tmp_path / "t.csv", [odd, "int", 'y "x"'], rows)
     weights = train(tmp_path, {"train": str(table), "target": 'y "x"'})
-    assert "no label does" in done("export", weights, "--to", "c", "-o", tmp_path / "it.c").stdout
+    assert "no label differs" in done("export", weights, "--to", "c", "-o", tmp_path / "it.c").stdout
     strict = [C_COMPILER, "-std=c99", *STRICT, "-c", "it.c"]
     subprocess.run(strict, cwd=tmp_path, check=True)
 

@@ -171,7 +171,7 @@ def test_names_and_labels_stay_texts_in_the_query(tmp_path):
     ended = done(
         "export", weights, "--to", "sql", "-o", tmp_path / "it.sql", "--keep", '"' + odd.replace('"', '""') + '"'
     )
-    assert "no label does" in ended.stdout
+    assert "no label differs" in ended.stdout
 
 
 def test_a_kept_column_of_the_name_of_an_answer_is_told_apart(loaded):
@@ -221,4 +221,4 @@ def test_what_no_database_here_can_try_is_told(tmp_path):
     rows = [[value, "ab"[value > 9]] for value in range(20)]
     weights = train(tmp_path, {"train": str(write_csv(tmp_path / "t.csv", ["a", "y"], rows)), "target": "y"})
     ended = done("export", weights, "--to", "sql", "--dialect", "postgresql", "-o", tmp_path / "it.sql")
-    assert "not tried: " in ended.stderr
+    assert "not tested: " in ended.stderr

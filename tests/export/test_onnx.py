@@ -108,7 +108,7 @@ def test_a_column_and_an_output_of_one_name_are_told_apart(tmp_path):
     table = write_csv(tmp_path / "t.csv", ["probabilities", "y"], rows)
     weights = train(tmp_path, {"train": str(table), "target": "y"})
     ended = done("export", weights, "--to", "onnx", "-o", tmp_path / "it.onnx")
-    assert "no label does" in ended.stdout
+    assert "no label differs" in ended.stdout
     session = onnxruntime.InferenceSession(tmp_path / "it.onnx")
     assert [one.name for one in session.get_outputs()] == ["y", "probabilities_"]
 

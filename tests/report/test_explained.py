@@ -56,7 +56,7 @@ def test_the_verb_draws_what_it_shows(penguins, tmp_path, options, ending):
     ("options", "said"),
     [
         (("-o", "figure.gif"), "-o figure.gif: the ending says what is drawn. Write .svg or .png."),
-        (("-o", "figure.png", "--rows"), "--rows and -o figure.png: a line for each row is no figure."),
+        (("-o", "figure.png", "--rows"), "--rows and -o figure.png: lines for rows cannot be drawn."),
         (("-o", "nowhere/figure.png"), "nowhere"),
     ],
 )

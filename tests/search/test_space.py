@@ -67,7 +67,7 @@ def test_the_config_as_written_is_told_where_it_lies_in_the_space():
     [
         ("model.dropuot", {"uniform": [0, 0.5]}, "Did you mean dropout?"),
         ("model.dropout", {"uniform": [0, 1.5]}, "below 1, got 1.5"),
-        ("model.dropout", {"uniform": [0.5, 0]}, "the lesser bound first: [0, 0.5]"),
+        ("model.dropout", {"uniform": [0.5, 0]}, "the lower bound first: [0, 0.5]"),
         ("model.dropout", {}, "Write one of uniform, log_uniform, int, log_int, choice"),
         ("model.dropout", {"uniform": [0, 0.5], "log": [0.1, 0.5]}, "uniform and log cannot be combined"),
         ("model.dropout", {"uniform": [0.5, 0.5]}, "two different bounds, got 0.5 twice"),
@@ -75,8 +75,8 @@ def test_the_config_as_written_is_told_where_it_lies_in_the_space():
         ("training.optimizer", {"choice": ["sgd", "adm"]}, "Did you mean adam?"),
         ("training.optimizer", {"choice": ["sgd"]}, "at least two different values"),
         ("training.optimizer.beta2", {"uniform": [0.9, 0.99]}, "sgd has"),
-        ("data.validation", {"choice": [0.1, 0.2]}, "trials must be judged alike"),
-        ("training", {"choice": [{}, {"epochs": 3}]}, "trials must be judged alike"),
+        ("data.validation", {"choice": [0.1, 0.2]}, "must be the same for all trials"),
+        ("training", {"choice": [{}, {"epochs": 3}]}, "must be the same for all trials"),
         ("model.dropout", {"uniform": [0, 0.5], "when": {"training.optimizer": "adam"}}, "never holds"),
     ],
 )

@@ -28,7 +28,7 @@ def test_a_second_training_is_refused_and_told_who_holds_the_lock(tmp_path):
     with pytest.raises(OutputError) as caught:
         second.acquire()
     assert str(caught.value) == (
-        f"runs/x: another training (process {os.getpid()} on {socket.gethostname()}) writes here. "
+        f"runs/x: another training (process {os.getpid()} on {socket.gethostname()}) is writing here. "
         "Wait for it, or choose another place with --output."
     )
     assert not second.is_held

@@ -92,7 +92,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
         (lambda h, a: a.update(extra=a["b2"]), "it holds extra, which no model has"),
         (in_layer(0, width=10**9), "67 parameters where the networks have 8000000003"),
         (in_layer(2, width=4), "4 outputs for 3 classes or targets"),
-        (in_network(output="magic"), "an output activation that this mlp does not know"),
+        (in_network(output="magic"), "an output activation that this version does not know"),
         (in_network(n_in=5), "a network of 5 inputs for 4"),
         (lambda h, a: h.update(networks=[]), "no network"),
         (lambda h, a: h["networks"][0]["layers"].pop(), "a network whose last layer is not dense"),
@@ -114,7 +114,7 @@ def test_the_arrays_have_the_names_and_shapes_of_the_formula(iris):
 def test_parts_that_do_not_fit_each_other_are_refused(tmp_path, iris, change, message):
     with pytest.raises(ModelFileError) as caught:
         reloaded(tmp_path, iris, change)
-    assert f"{tmp_path}/w.npz: its parts do not fit each other: " in str(caught.value)
+    assert f"{tmp_path}/w.npz: its contents are inconsistent: " in str(caught.value)
     assert message in str(caught.value)
     assert "mlp train CONFIG" in str(caught.value)
 
@@ -321,10 +321,13 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
     [
         (lambda h, a: a.pop("input_edges"), "input_edges is missing"),
         (lambda h, a: a.update(input_edges=a["input_edges"][:-1].copy()), "input_edges is float64 (9,), expected"),
-        (lambda h, a: a["input_edges"].__setitem__(1, -5.0), "input_edges does not rise (column n)"),
-        (lambda h, a: a["input_edges"].__setitem__(9, a["input_edges"][8]), "input_edges does not rise (column day)"),
-        (lambda h, a: a["input_quantiles"].__setitem__(14, 0.0), "input_quantiles does not rise (column two)"),
-        (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores does not rise (column n)"),
+        (lambda h, a: a["input_edges"].__setitem__(1, -5.0), "input_edges is not increasing (column n)"),
+        (
+            lambda h, a: a["input_edges"].__setitem__(9, a["input_edges"][8]),
+            ("input_edges is not increasing (column day)"),
+        ),
+        (lambda h, a: a["input_quantiles"].__setitem__(14, 0.0), "input_quantiles is not increasing (column two)"),
+        (lambda h, a: a["input_scores"].__setitem__(0, 9.0), "input_scores is not increasing (column n)"),
         (lambda h, a: h["columns"][0].update(n_quantiles=12), "input_quantiles is float64"),
         (lambda h, a: h["columns"][0].update(n_bins=3), "input names for"),
         (lambda h, a: h["columns"][1].update(bin_span=0.3), "a span of bins in a number column that has none"),
@@ -386,7 +389,7 @@ def test_a_run_cut_off_between_its_two_renames_is_found(folder):
     ],
 )
 def test_a_reference_profile_that_does_not_fit_is_refused(tmp_path, iris, change):
-    with pytest.raises(ModelFileError, match="its parts do not fit each other: a reference profile"):
+    with pytest.raises(ModelFileError, match="its contents are inconsistent: a reference profile"):
         reloaded(tmp_path, iris, lambda header, arrays: change(header["reference"]))
 
 
@@ -469,7 +472,7 @@ INNER = {
 def test_members_and_layers_that_do_not_fit_the_arrays_are_refused(tmp_path, members, change, message):
     with pytest.raises(ModelFileError) as caught:
         reloaded(tmp_path, members, change)
-    assert f"{tmp_path}/w.npz: its parts do not fit each other: " in str(caught.value)
+    assert f"{tmp_path}/w.npz: its contents are inconsistent: " in str(caught.value)
     assert message in str(caught.value)
 
 
@@ -504,7 +507,7 @@ def test_a_field_out_of_its_bounds_is_refused_in_one_sentence(tmp_path, members,
     ],
 )
 def test_tables_that_could_not_be_read_as_the_file_says_are_refused(tmp_path, iris, change):
-    with pytest.raises(ModelFileError, match="written in a way this mlp does not know"):
+    with pytest.raises(ModelFileError, match="written in a way this version does not know"):
         reloaded(tmp_path, iris, lambda header, arrays: change(header))
 
 
@@ -514,7 +517,7 @@ def test_members_with_other_numbers_of_outputs_than_the_first_are_refused(tmp_pa
         other["layers"][-1]["width"] = 1
         header["networks"] = [header["networks"][0], other]
 
-    with pytest.raises(ModelFileError, match="its parts do not fit each other: networks of 2 and 1 outputs"):
+    with pytest.raises(ModelFileError, match="its contents are inconsistent: networks of 2 and 1 outputs"):
         reloaded(tmp_path, calibrated, change)
 
 
@@ -610,7 +613,7 @@ def in_conformity(**changes):
         (in_conformity(n_rows=[10**15] * 4), "conformity_scores is float64 (80,), expected"),
         (in_conformity(n_rows=[-1, 81, 0, 0]), "must be at least 0"),
         (in_conformity(n_rows=[20, 20, 20, 21]), "conformity_scores is float64 (80,), expected float64 (81,)"),
-        (in_conformity(groups=["a", "a"]), "groups of calibration rows that are none"),
+        (in_conformity(groups=["a", "a"]), "invalid groups of calibration rows"),
         (in_conformity(groups=[]), "calibration rows"),
         (in_conformity(by="other"), "groups of calibration rows without their column"),
         (in_conformity(kind="probability"), "scores of the kind probability of numbers"),
@@ -622,7 +625,10 @@ def in_conformity(**changes):
         (lambda h, a: h.update(conformity=None), "groups of intervals without calibration rows"),
         (lambda h, a: h.update(interval_by=None), "groups of calibration rows without their column"),
         (lambda h, a: a.pop("conformity_scores"), "conformity_scores"),
-        (lambda h, a: a.update(conformity_scores=a["conformity_scores"][::-1].copy()), "conformity_scores falls"),
+        (
+            lambda h, a: a.update(conformity_scores=a["conformity_scores"][::-1].copy()),
+            ("conformity_scores is not sorted"),
+        ),
         (lambda h, a: a["conformity_scores"].__setitem__(0, np.nan), "conformity_scores holds numbers that are not"),
     ],
 )

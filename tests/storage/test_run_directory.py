@@ -98,7 +98,7 @@ def test_a_run_that_fails_before_it_has_written_leaves_nothing(tmp_path):
 def test_a_fresh_run_replaces_an_unfinished_one_and_says_so(tmp_path):
     interrupt(tmp_path / "x")
     assert train(tmp_path / "x") == (
-        f"An unfinished run in {tmp_path / 'x'}.partial was replaced. To go on with one instead: --resume",
+        f"An unfinished run in {tmp_path / 'x'}.partial was replaced. To continue one instead: --resume",
     )
     assert tree(tmp_path) == RUN
 
@@ -157,7 +157,7 @@ def test_a_run_that_was_removed_before_its_last_step_is_an_output_error(tmp_path
         run.begin(resume=False)
         run.write("weights.npz", b"new")
         shutil.rmtree(run.partial)
-        with pytest.raises(OutputError, match=r"x\.partial: was removed while the training went on"):
+        with pytest.raises(OutputError, match=r"x\.partial: was removed during the training"):
             run.finish()
     assert (tmp_path / "x" / "weights.npz").read_bytes() == b"old"
     assert tree(tmp_path) == RUN
@@ -545,6 +545,6 @@ def test_a_folder_of_the_users_own_never_takes_the_name_of_a_run(tmp_path):
     own.mkdir()
     (own / "notes.md").write_text("mine")
     assert not repair(str(tmp_path / "x"))
-    with pytest.raises(OutputError, match=r"x\.complete: is in the way and holds no run"):
+    with pytest.raises(OutputError, match=r"x\.complete: exists and is not a run"):
         train(tmp_path / "x")
     assert tree(tmp_path) == ["x.complete/notes.md"]

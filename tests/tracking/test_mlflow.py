@@ -80,4 +80,4 @@ def test_a_server_that_is_not_there_is_a_note(tmp_path, client, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     ended = train(tmp_path)
     assert ended.code == 0
-    assert "tracking by mlflow has ended: " in ended.stderr
+    assert "tracking by mlflow has stopped: " in ended.stderr

@@ -75,7 +75,7 @@ def test_a_full_disk_costs_the_curves_and_not_the_training(tmp_path, monkeypatch
     monkeypatch.setattr(full, lambda path: Path("/dev/full").open("wb", buffering=0))  # noqa: SIM115
     ended = train(tmp_path)
     assert ended.code == 0
-    assert "tracking by tensorboard has ended: No space left on device." in ended.stderr
+    assert "tracking by tensorboard has stopped: No space left on device." in ended.stderr
     assert (tmp_path / "runs" / "a" / "weights.npz").exists()
 
 
@@ -84,7 +84,7 @@ def test_a_file_in_the_place_of_the_folder_is_a_note(tmp_path):
     (tmp_path / "runs" / "tensorboard").write_text("")
     ended = train(tmp_path)
     assert ended.code == 0
-    assert "tracking by tensorboard has ended: " in ended.stderr
+    assert "tracking by tensorboard has stopped: " in ended.stderr
 
 
 @pytest.mark.parametrize(

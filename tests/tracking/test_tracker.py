@@ -88,7 +88,7 @@ def test_whatever_a_tracker_raises_the_training_goes_on_and_a_note_says_so(tmp_p
     reason = {28: "No space left on device", 3: "3"}.get(
         getattr(error, "errno", getattr(error, "code", 0)), "the server"
     )
-    assert f"has ended: {reason}. The training does not need it." in ended.stderr
+    assert f"has stopped: {reason}. The training is not affected." in ended.stderr
     assert (tmp_path / "run" / "weights.npz").read_bytes() == (tmp_path / "alone" / "weights.npz").read_bytes()
 
 

@@ -144,14 +144,14 @@ def test_answers_of_members_of_different_shapes_are_their_mean():
     ("draw", "message"),
     [
         ({"training.epochs": {"int": [1, 9]}}, "model.members.draw.training.epochs: all members share it."),
-        ({"model.dropout": {}}, "model.members.draw.model.dropout: says no values. Write one of uniform,"),
+        ({"model.dropout": {}}, "model.members.draw.model.dropout: gives no values. Write one of uniform,"),
         (
             {"model.dropout": {"uniform": [0, 0.5], "choice": [0.1]}},
             "model.members.draw.model.dropout: uniform and choice cannot be combined.",
         ),
         (
             {"model.dropout": {"uniform": [0.5, 0.1]}},
-            "model.members.draw.model.dropout: uniform needs the lesser bound first: [0.1, 0.5].",
+            "model.members.draw.model.dropout: uniform needs the lower bound first: [0.1, 0.5].",
         ),
         (
             {SIGMA: {"log_uniform": [0, 1]}},

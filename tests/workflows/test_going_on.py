@@ -87,7 +87,7 @@ def test_new_levels_and_drifted_columns_are_noted_and_new_classes_refused(first,
     write_csv(folder / "odd.csv", names, [*rows(50, 4), (0.1, 0.2, "Kiel", "maybe")])
     ended = mlp("train", *written(folder, "odd.csv"), "--from", first)
     assert ended.code == 2
-    assert "y is 'maybe', a class training never saw" in ended.stderr
+    assert "y is 'maybe', a class that did not occur in training" in ended.stderr
     write_csv(folder / "less.csv", ["a", "city", "y"], [(r[0], *r[2:]) for r in rows(50, 5)])
     ended = mlp("train", *written(folder, "less.csv"), "--from", first)
     assert ended.code == 2

@@ -198,14 +198,14 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"decimal": ";"}, r"data\.decimal: ';' is no decimal sign\. Write '\.' or ','\."),
-        ({"decimal": "d"}, r"data\.decimal: 'd' is no decimal sign"),
-        ({"decimal": "5"}, r"data\.decimal: '5' is no decimal sign"),
-        ({"thousands": "t"}, r"data\.thousands: 't' is no sign between digits"),
-        ({"decimal": ",", "thousands": ","}, r"data\.thousands: ',' is the decimal sign already"),
+        ({"decimal": ";"}, r"data\.decimal: ';' is not a decimal separator\. Write '\.' or ','\."),
+        ({"decimal": "d"}, r"data\.decimal: 'd' is not a decimal separator"),
+        ({"decimal": "5"}, r"data\.decimal: '5' is not a decimal separator"),
+        ({"thousands": "t"}, r"data\.thousands: 't' is not a thousands separator"),
+        ({"decimal": ",", "thousands": ","}, r"data\.thousands: ',' is already the decimal separator"),
         (
             {"columns": {"petal_width": {"decimal": "x"}}},
-            r"data\.columns\.petal_width\.decimal: 'x' is no decimal sign",
+            r"data\.columns\.petal_width\.decimal: 'x' is not a decimal separator",
         ),
         ({"columns": {"petal_width": {"thousands": "0"}}}, r"data\.columns\.petal_width\.thousands: '0' is no sign"),
         (
@@ -227,15 +227,15 @@ def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_confi
     ]  # fmt: skip
     write_csv(folder / "t.csv", ["country", "sex", "n", "color", "y"], rows)
     data = {"train": "t.csv", "target": "y"}
-    (note,) = [note for note in prepare(loaded(data)).notes if "taken as missing" in note]
+    (note,) = [note for note in prepare(loaded(data)).notes if "read as missing" in note]
     assert note.startswith(
-        "t.csv: taken as missing: country: 'NA' in 20 cells, color: 'NA' in 15 cells, y: 'null' in 20 cells. If these"
+        "t.csv: read as missing: country: 'NA' in 20 cells, color: 'NA' in 15 cells, y: 'null' in 20 cells. If these"
     )
     for settled in (
         {"missing": ["", "NA", "null"]},
         {"columns": {name: {"missing": [""]} for name in ("country", "color", "y")}},
     ):
-        assert not [note for note in prepare(loaded({**data, **settled})).notes if "taken as missing" in note]
+        assert not [note for note in prepare(loaded({**data, **settled})).notes if "read as missing" in note]
     assert "NA" in prepare(loaded({**data, "columns": {"country": {"missing": [""]}}})).preprocessor.columns[0].levels
 
 

@@ -262,5 +262,5 @@ def test_rows_without_an_id_are_trained_on_and_too_few_ids_are_refused(folder):
     assert "t.csv: 50 rows without a value of id: used for training." in prepared.notes
     assert not {x for x in sides(prepared)[1].tolist() if x % 4 == 0}
     write_csv(folder / "t.csv", ["id", "x", "y"], [("one", i, "ab"[i % 2]) for i in range(20)])
-    with pytest.raises(DataError, match=r"t\.csv: by the hash of the ids one of 2 parts is empty; there are 1 ids"):
+    with pytest.raises(DataError, match=r"t\.csv: the hash of the ids leaves one of 2 splits empty; there are 1 ids"):
         prepare(config({"hash": "id"}, train="t.csv"))

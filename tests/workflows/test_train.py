@@ -306,7 +306,7 @@ def test_a_fresh_training_replaces_an_unfinished_one_and_says_so(folder):
     interrupt(config, 2)
     watch = Watch()
     train(config, watch)
-    assert any("was replaced. To go on with one instead: --resume" in note for note in watch.notes)
+    assert any("was replaced. To continue one instead: --resume" in note for note in watch.notes)
     assert watch.from_epoch == 0
 
 

@@ -53,11 +53,11 @@ def document(found: DriftCheck) -> Document:
             levels = listed([f"{text} {n}" for text, n in drift.unseen.items()])
             blocks.append(Paragraph(f"{drift.column.name}: not among the levels of the reference profile: {levels}"))
     drifted = len(report.drifted)
-    verdict = f"{drifted} of {n_columns} drifted" if drifted else f"{n_columns} without drift"
+    verdict = f"{drifted} of {n_columns} drifted" if drifted else f"no drift in {n_columns}"
     is_short = report.n_rows < FEWEST_ROWS
     if is_short and not drifted:
         verdict = f"no verdict on {n_columns}"
-    few = [f"fewer than {FEWEST_ROWS} rows: too few to say whether they are without drift"] if is_short else []
+    few = [f"fewer than {FEWEST_ROWS} rows: too few to test for drift"] if is_short else []
     blocks.append(Paragraph(verdict, "bad" if drifted else ""))
     return Document(title, blocks, [*found.notes, *few], heading=f"mlp check: {verdict}")
 

@@ -99,13 +99,13 @@ def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[s
     if columns and not wanted:
         raise MlpError(f"--columns {columns}: names no column.")
     if rows and wanted:
-        raise MlpError("--rows and --columns: two questions. Choose one.")
+        raise MlpError("--rows and --columns cannot be combined. Choose one.")
     if of and not rows:
-        raise MlpError(f"--of {of}: says what --rows explains. Add --rows, or leave it out.")
+        raise MlpError(f"--of {of}: applies to --rows only. Add --rows, or leave it out.")
     if rows and image:
-        raise MlpError(f"--rows and -o {image}: a line for each row is no figure. Write them into a file: > FILE")
+        raise MlpError(f"--rows and -o {image}: lines for rows cannot be drawn. Write them to a file: > FILE")
     if rows and form in ("markdown", "html"):
-        raise MlpError(f"--rows and --{form}: the answer is CSV, or JSON Lines with --json.")
+        raise MlpError(f"--rows and --{form}: the output is CSV, or JSON Lines with --json.")
     return wanted
 
 
@@ -126,8 +126,8 @@ def document(result: "ImportanceResult") -> Document:
     for linked, one in result.together:
         blocks.append(
             Paragraph(
-                f"{_all_of(linked.columns)} go together (rank correlation {number(linked.correlation)}): "
-                f"each can stand for the other. Shuffled together: {number(one.loss)} {_interval(one)}".rstrip()
+                f"{_all_of(linked.columns)} are correlated (rank correlation {number(linked.correlation)}): "
+                f"each can replace the other. Shuffled together: {number(one.loss)} {_interval(one)}".rstrip()
             )
         )
     reasons = dict.fromkeys(one.reason for one in result.columns if one.reason)
@@ -157,7 +157,7 @@ def as_json(result: "ImportanceResult") -> dict[str, Any]:
 
 def dependence_document(result: "DependenceResult") -> Document:
     """A table per column: the mean answer with all rows at each of its values."""
-    title = f"{_rows_of(result)} · {describe_target(result.model.target)} · mean answer with every row at the value"
+    title = f"{_rows_of(result)} · {describe_target(result.model.target)} · mean prediction with all rows at the value"
     tables = [
         Table(
             [

@@ -70,14 +70,16 @@ def document(result: "ExportResult") -> Document:
 
 def _how_tried(result: "ExportResult") -> str:
     if result.tried is None:
-        return f"not tried: {result.reason}"
+        return f"not tested: {result.reason}"
     apart = f"{result.tried.difference:.1g}"
     n_labels = result.tried.n_labels
-    labels = f"{count(n_labels, 'label')} {'does' if n_labels == 1 else 'do'}" if n_labels else "no label does"
+    labels = (
+        (f"{count(n_labels, 'label')} {'differs' if n_labels == 1 else 'differ'}") if n_labels else "no label differs"
+    )
     found = f"probabilities differ by {apart} at most, {labels}" if result.has_labels else f"by {apart} at most"
     if not result.has_labels:
-        found = f"answers differ {found}, relative to their size or the spread of the target"
-    return f"Tried on {count(result.tried.n_rows, 'row')}: {found}."
+        found = f"predictions differ {found}, relative to their size or the standard deviation of the target"
+    return f"Tested on {count(result.tried.n_rows, 'row')}: {found}."
 
 
 def as_json(result: "ExportResult") -> dict[str, Any]:

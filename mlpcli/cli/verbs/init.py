@@ -125,7 +125,7 @@ def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> Non
     for note in starter.notes:
         screen.warn(note)
     n_rows, n_columns = starter.table.n_rows, len(starter.table.columns)
-    guessed = " (the last column; another one: --target)" if starter.is_target_guessed else ""
+    guessed = " (the last column; to choose another: --target)" if starter.is_target_guessed else ""
     shape = f"{count(n_rows, 'row')}, {count(n_columns, 'column')}"
     screen.say(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")
     for kind in KINDS:

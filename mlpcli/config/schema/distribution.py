@@ -49,13 +49,13 @@ class Distribution:
     def fault(self) -> str | None:
         """Why nothing can be drawn from it, as a sentence; None where something can."""
         if len(self.given) != 1:
-            said = f"{' and '.join(self.given)} cannot be combined" if self.given else "says no values"
+            said = f"{' and '.join(self.given)} cannot be combined" if self.given else "gives no values"
             return f"{said}. Write one of {', '.join(KINDS)}."
         word, bounds = self.given[0], self.bounds
         if self.kind == "choice":
             return None if bounds else "choice needs at least one value."
         if not bounds[0] <= bounds[1]:
-            return f"{word} needs the lesser bound first: [{bounds[1]:g}, {bounds[0]:g}]."
+            return f"{word} needs the lower bound first: [{bounds[1]:g}, {bounds[0]:g}]."
         if self.kind.startswith("log_") and bounds[0] <= 0:
             return f"{word} needs bounds greater than 0, got {bounds[0]:g}."
         return None

@@ -48,7 +48,7 @@ class References:
         if default := _WITH_DEFAULT.fullmatch(name):
             written, variable = shortened(escaped(f"${{{name}}}")), shortened(default[1])
             raise ValueError(
-                f"{written}: a default value is not read here. Set {variable}, or change the key with --set."
+                f"{written}: default values are not supported. Set {variable}, or change the key with --set."
             )
         if not re.fullmatch(_NAME, name):
             raise ValueError("${ must hold the name of an environment variable, as in ${DATA}. A literal ${ is $${.")

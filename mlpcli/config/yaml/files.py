@@ -27,7 +27,7 @@ def config_text(path: str, name: str) -> str:
     if table_name(path) and os.path.isfile(path):
         raise ConfigError(f"{name}: a table, not a config. {_make_one_for(path)}")
     if path.endswith(".npz") and os.path.isfile(path):
-        raise ConfigError(f"{name}: a model, not a config. What it was trained with: mlp inspect {name}")
+        raise ConfigError(f"{name}: a model, not a config. Show its training config: mlp inspect {name}")
     return _without_tabs(_read_text(path, name))
 
 

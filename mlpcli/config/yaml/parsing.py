@@ -151,7 +151,7 @@ def _compose(text: str, where: _Lines, references: References | None = None) -> 
         return _Loader(text).get_single_node()
     except ReaderError as error:
         line = where.at(text.count("\n", 0, error.position))
-        raise ConfigError(f"{line}: the character {chr(error.character)!a} cannot stand in YAML.") from error
+        raise ConfigError(f"{line}: the character {chr(error.character)!a} is not allowed in YAML.") from error
     except MarkedYAMLError as error:
         message = _syntax_message(error, where)
         raise ConfigError(references.as_written(message) if references else message) from error
@@ -203,7 +203,7 @@ class _Reading:
             return [self.item(item, (*path, i)) for i, item in enumerate(node.value)]
         if isinstance(node, MappingNode) and node.tag == _TAG + "map":
             return self.mapping(node, path)
-        raise self.error(node.start_mark, path, f"the tag {escaped(str(node.tag))} is not read here.")
+        raise self.error(node.start_mark, path, f"the tag {escaped(str(node.tag))} is not supported.")
 
     def item(self, node: Node, path: Path) -> Any:
         self.note(path, node.start_mark, node)
@@ -218,11 +218,11 @@ class _Reading:
                 raise self.error(mark, path, "a key must be a string, not a list or a mapping.")
             key = self.text(key_node, path)
             if key == "<<" and key_node.style is None:
-                raise self.error(mark, path, "merge keys (<<) are not read here: write the keys out.")
+                raise self.error(mark, path, "merge keys (<<) are not supported: write the keys out.")
             inner = (*path, key)
             refuse_unwritable(key, self.where.at(mark.line))
             if key in result:
-                raise self.error(mark, inner, f"written twice, first in line {lines[key]}. Keep one.")
+                raise self.error(mark, inner, f"duplicate key, first in line {lines[key]}. Keep one.")
             lines[key] = mark.line + 1
             self.note(inner, mark, value_node)
             result[key] = self.value(value_node, inner)
@@ -260,7 +260,7 @@ def _scalar_value(tag: str | None, text: str) -> Any:
     if tag == _STR:
         return text
     if tag not in _PATTERNS:
-        raise ValueError(f"the tag {escaped(str(tag))} is not read here.")
+        raise ValueError(f"the tag {escaped(str(tag))} is not supported.")
     if not re.fullmatch(_PATTERNS[tag][0], text):
         raise ValueError(f"{shown(text)} is not a value of the tag {tag}.")
     if tag == _NULL:

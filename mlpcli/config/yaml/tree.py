@@ -91,7 +91,7 @@ def _plain(value: Any, path: Path, tree: Tree) -> Any:
         return {str(key): _plain(item, (*path, str(key)), tree) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, (*path, i), tree) for i, item in enumerate(value)]
-    raise ConfigError(tree.message(path, f"a {type(value).__name__} cannot stand in a config."))
+    raise ConfigError(tree.message(path, f"a {type(value).__name__} is not allowed in a config."))
 
 
 def refuse_unwritable(text: str, where: str) -> None:

@@ -196,7 +196,7 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
     hint = name_hint(lacking[0], free).partition(" There is: ")[0]  # all columns come below
     which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {listed(lacking)} are missing"
     if table.format.header is False:
-        hint += " Without a header the names are positions: give the file a first line of names."
+        hint += " Without a header the names are positions: add a header line to the file."
     raise DataError(
         f"{table.name}: {which}.{hint} The model needs: {listed(names)} (found: {listed(table.column_names)})"
     )

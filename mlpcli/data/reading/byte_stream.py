@@ -45,7 +45,7 @@ class ByteStream:
             try:
                 part = self._raw.read(n_left)
             except self._damages as error:
-                raise DataError(f"{self.name}: the compressed file is damaged or cut short. Fetch it again.") from error
+                raise DataError(f"{self.name}: the compressed file is damaged or truncated. Fetch it again.") from error
             except OSError as error:
                 raise DataError(f"{self.name}: cannot be read ({error.strerror or error}).") from error
             if not part:

@@ -27,13 +27,13 @@ HEADER_IN_ONE = (
     "the first line holds names, and {first} has no header. Files read together have one each, or none: "
     "delete the line, or write the names in every file and set data.header: true."
 )
-REPEATED_HEADER = "the header once more; were two files joined? Delete the line."
-LONG_LINE = "a line of more than {n_megabytes} MB. This is no table, or its line ends are lost."
+REPEATED_HEADER = "the header is repeated; were two files joined? Delete the line."
+LONG_LINE = "a line of more than {n_megabytes} MB. This is not a table, or its line ends are lost."
 OPEN_QUOTE = 'a quote opens here and never closes. Close it; a quote inside a quoted field is written "".'
 TEXT_AFTER_QUOTE = f"text follows a closing quote{{where}}. Close the quote at the end of its field; {_QUOTE_INSIDE}"
-NUL_BYTE = f"a NUL byte. The file is damaged or no text; if it is UTF-16, {_ENCODING} (utf-16-le or utf-16-be)."
+NUL_BYTE = f"a NUL byte. The file is damaged or not text; if it is UTF-16, {_ENCODING} (utf-16-le or utf-16-be)."
 UNDECODABLE = f"{{found}}. Save the file as UTF-8, or {_ENCODING} (cp1252, for example)."
-WRONG_ENCODING = "{found}. Correct --encoding / data.encoding, or leave it out to have it found."
+WRONG_ENCODING = "{found}. Correct --encoding / data.encoding, or leave it out to detect it."
 
 # Of a row that has not one field per column; `found` is `field_count`.
 JOINED_LINES = "{found}. A quote joins lines {first} to {last}: close it on its own line."
@@ -50,7 +50,7 @@ MATCH_NAMES = "Match them"
 EACH_ROW_TRAILS = "Each row ends with a delimiter: delete it, or end the header with one too"
 WRONG_DELIMITER = (
     "one column with the delimiter {given}; {better} gives {n_fields}. "
-    "Correct --delimiter / data.delimiter, or leave it out to have it found."
+    "Correct --delimiter / data.delimiter, or leave it out to detect it."
 )
 
 

@@ -24,7 +24,9 @@ class Held:
             for chunk in chunks:
                 self.file.write(chunk)
         except OSError as error:
-            raise DataError(f"{name}: no room for it in {tempfile.gettempdir()} ({error.strerror}).") from error
+            raise DataError(
+                f"{name}: not enough space for it in {tempfile.gettempdir()} ({error.strerror})."
+            ) from error
 
     def open(self) -> BinaryIO:
         """The bytes as an open file with a position of its own."""

@@ -100,7 +100,7 @@ def read_table(
 
 def _notes(readers: Sequence[Reader], format: TableFormat) -> Iterator[str]:
     if format.sheet is not None and not any(isinstance(reader, WorkbookReader) for reader in readers):
-        yield f"{readers[0].name}: no workbook, so data.sheet is not used."
+        yield f"{readers[0].name}: not a workbook, so data.sheet is not used."
     for reader in readers:
         yield from reader.notes
 

@@ -39,9 +39,9 @@ FOREIGN = {
     rb"\x93NUMPY": "a NumPy array file. Write it as CSV with numpy.savetxt.",
     rb"\x80[\x02-\x05]": "a pickle. Write the table as CSV.",
     rb"%PDF-": "a PDF file. Write the table as CSV.",
-    rb"\x89PNG|\xff\xd8\xff": "a picture. Write the table as CSV.",
+    rb"\x89PNG|\xff\xd8\xff": "an image. Write the table as CSV.",
     rb"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it and name the CSV file.",
-    rb"\x7fELF": "a program. Name a CSV file.",
+    rb"\x7fELF": "an executable. Name a CSV file.",
     rb"[\s\S]{257}ustar": "a tar archive. Unpack it and name the CSV file.",
     rb"\s*\[\s*\{": "a JSON array. Write one object per line (JSON Lines): jq -c '.[]' FILE.",
 }
@@ -152,7 +152,7 @@ def _expanded(name: str) -> list[Source]:
         return [Source(name)]
     paths = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))
     if not paths:
-        raise DataError(f"{escaped_path(name)}: no file matches. Paths start at the current folder.")
+        raise DataError(f"{escaped_path(name)}: no file matches. Paths are relative to the current folder.")
     return [Source(path) for path in paths]
 
 
@@ -214,12 +214,12 @@ def _zip_member(name: str, file: BinaryIO) -> Any:
         if "[Content_Types].xml" in names or is_open_document:
             return None
         if names and all(inner.endswith(".npy") for inner in names):
-            raise DataError(f"{name}: a NumPy archive (a model file perhaps). Name a CSV file.")
+            raise DataError(f"{name}: a NumPy archive (perhaps a model file). Name a CSV file.")
         if len(names) != 1:
             raise DataError(f"{name}: a zip archive of {len(names)} files ({listed(names)}). Unpack it and name one.")
         return archive.open(names[0])
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise DataError(f"{name}: the zip archive is damaged or cut short. Fetch it again.") from error
+        raise DataError(f"{name}: the zip archive is damaged or truncated. Fetch it again.") from error
     except RuntimeError as error:
         raise DataError(f"{name}: the zip archive is locked with a password. Unpack it and name one file.") from error
 
@@ -240,7 +240,9 @@ def _absence(path: str) -> str:
         return f"{shown}: no such file (there is no folder {escaped_path(folder)})."
     near = difflib.get_close_matches(name, _names_in(folder or os.curdir) or [], n=1, cutoff=0.75)
     hint = (
-        f"Did you mean {escaped_path(os.path.join(folder, near[0]))}?" if near else "Paths start at the current folder."
+        f"Did you mean {escaped_path(os.path.join(folder, near[0]))}?"
+        if near
+        else "Paths are relative to the current folder."
     )
     return f"{shown}: no such file. {hint}"
 

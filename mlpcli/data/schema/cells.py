@@ -35,10 +35,10 @@ _LOOKALIKES = str.maketrans(
 def fault_of_signs(decimal: str, thousands: str | None) -> tuple[str, str] | None:
     """Which of the two signs, `decimal` or `thousands`, numbers cannot be written with, and why; None if they can."""
     if decimal not in (".", ","):
-        return "decimal", f"{decimal!r} is no decimal sign. Write '.' or ','."
+        return "decimal", f"{decimal!r} is not a decimal separator. Write '.' or ','."
     if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
-        return "thousands", f"{thousands!r} is no sign between digits. Write '.' or ','."
-    return ("thousands", f"{thousands!r} is the decimal sign already.") if decimal == thousands else None
+        return "thousands", f"{thousands!r} is not a thousands separator. Write '.' or ','."
+    return ("thousands", f"{thousands!r} is already the decimal separator.") if decimal == thousands else None
 
 
 def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[Values, NDArray[np.bool_]]:

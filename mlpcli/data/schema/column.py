@@ -184,8 +184,8 @@ def not_a_number(where: str, schema: ColumnSchema, text: str) -> DataError:
 def not_a_date(where: str, schema: ColumnSchema, text: str) -> DataError:
     """A text in a column of dates that is none, or is written otherwise."""
     return DataError(
-        f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a date written "
-        f"{schema.date_format or 'as one'}.\n"
+        f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a date"
+        f"{f' written {schema.date_format}' if schema.date_format else ''}.\n"
         "Correct the cell, or say how dates are written: data.dates, or format in data.columns."
     )
 

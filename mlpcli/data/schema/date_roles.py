@@ -45,8 +45,8 @@ def find_stray_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Dec
     if not cells.are_few(~are_dates):
         return None
     text = (
-        f"{cells.place(is_other)}: column {base.name}: dates written in several ways: {cells.few(~is_other)} beside "
-        f"{cells.few(is_other)}. Write them in one way, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
+        f"{cells.place(is_other)}: column {base.name}: dates in several formats: {cells.few(~is_other)} beside "
+        f"{cells.few(is_other)}. Use one format, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
     )
     return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
 
@@ -63,7 +63,7 @@ def as_dates(table: Table, base: ColumnSchema, cells: Cells | None, order: str |
     if not best:
         raise DataError(
             f"{table.name}: column {base.name} cannot be read as dates: {quoted(cells.texts[0])}.\n"
-            "Known are YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and the like, each with or without a time."
+            "Known formats: YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and similar, with or without a time."
         )
     found_strays = strays(base.name, cells, is_other, f"is not a date written {best}", "dates")
     return replace(base, role="date", date_format=best), [found_strays]
@@ -95,7 +95,7 @@ def _notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Find
         which = could if any(map(is_year_first, formats)) else "day_first or month_first"
         notes.append(
             f"column {name}: dates could be {could}: read as {formats[0]}. "
-            f"To say which: data.dates: {which}, or format in data.columns"
+            f"To choose one: data.dates: {which}, or format in data.columns"
         )
     if has_two_digit_year(formats[0]):
         notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")

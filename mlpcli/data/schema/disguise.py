@@ -64,7 +64,7 @@ class Disguise:
         if not self.is_ambiguous:
             return ""
         sign = "comma" if "," in (self.format.thousands or self.format.decimal) else "point"
-        other = f"a decimal {sign}" if self.format.thousands else "between thousands"
+        other = f"a decimal {sign}" if self.format.thousands else "a thousands separator"
         return f"a {sign} before three digits can also be {other}"
 
 

@@ -155,7 +155,7 @@ def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
     if not found:
         return []
     return [
-        f"{table.name}: taken as missing: {listed(found, 6)}. "
+        f"{table.name}: read as missing: {listed(found, 6)}. "
         'If these are texts: data.missing: [""], or missing: [""] of a column in data.columns'
     ]
 

@@ -44,12 +44,12 @@ _CELL = re.compile(
 )
 _WRITTEN = {
     "formula": "quotes around them",
-    "about": "a sign for about or for a bound",
+    "about": "a sign for approximate values or bounds",
     "indian": "groups of two digits",
     "lines": "underscores between digits (thousands: '_' reads them)",
-    "dash": "a dash for no fraction",
-    "minus": "a minus behind",
-    "more": "a plus behind",
+    "dash": "a dash in place of decimals",
+    "minus": "a trailing minus",
+    "more": "a trailing plus",
 }
 
 

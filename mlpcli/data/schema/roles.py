@@ -59,7 +59,7 @@ def decide(
     """
     column = _column_of(table, name, options)
     number = number_format(options, writing)
-    base = ColumnSchema(name, "category", "as asked", number, missing=options.missing)
+    base = ColumnSchema(name, "category", "as requested", number, missing=options.missing)
     cells = cells_of(table, column, options, number) if isinstance(column, CategoricalColumn) else None
     if cells is not None:
         base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
@@ -147,7 +147,7 @@ def _number_or_code(
 
 
 def _why_code(code: str) -> str:
-    return "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a number keeps"
+    return "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a float holds"
 
 
 def _disguised(base: ColumnSchema, cells: Cells, writing: Writing) -> Finding | None:

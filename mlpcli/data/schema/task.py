@@ -71,7 +71,7 @@ def plan_targets(
     if task == "auto":
         task, reason = _task_of(table, schemas, distinct, findings, say)
     else:
-        reason = "as asked"
+        reason = "as requested"
     if task == "regression":
         for schema in schemas:
             advice = f"{say} classification" * (len(schemas) == 1)
@@ -82,7 +82,7 @@ def plan_targets(
         findings = tuple(one for one in findings if one.is_fault)
     else:
         schemas = tuple(map(as_category, schemas))
-        is_free = reason != "as asked"
+        is_free = reason != "as requested"
         findings = tuple(
             one for one in findings if one.is_of_labels or (is_free and (one.is_fault or one.number is not None))
         )
@@ -172,7 +172,7 @@ def _refuse_texts(
     fault = next((one.text for one in findings if one.is_fault and one.column == schema.name), "")
     help_ = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
     what = f"\n{fault}" if fault else f" {help_}"
-    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are no numbers.{what}")
+    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are not numbers.{what}")
 
 
 def _is_number(text: str) -> bool:

@@ -167,8 +167,8 @@ def _codes(
         row = first_row_of(column, is_unknown)
         text = column.levels[column.codes[row]]
         raise DataError(
-            f"{_place(table, rows, row)}: {name} is {tell_apart(text, labels)}, {what} training never saw "
-            f"(it saw {listed(labels)}).\nCorrect the cell, leave the row out, or train on rows that have it."
+            f"{_place(table, rows, row)}: {name} is {tell_apart(text, labels)}, {what} that did not occur in training "
+            f"(there: {listed(labels)}).\nCorrect the cell, leave the row out, or train on rows that have it."
         )
     codes: Codes = column.translate(found, -1)
     return codes

@@ -69,7 +69,7 @@ class CalibrationRows:
         if len(self.n_rows) != n_targets * self.n_groups * self.n_folds:
             return f"{len(self.n_rows)} counts of calibration rows for {n_targets} targets"
         if bool(self.groups) != bool(self.by) or len(set(self.groups)) < len(self.groups):
-            return "groups of calibration rows that are none"
+            return "invalid groups of calibration rows"
         if len(self.groups) > MOST_GROUPS:
             return f"{len(self.groups)} groups of calibration rows"
         return ""

@@ -22,7 +22,7 @@ def why_near_zero(y: Floats, shares: Floats) -> str:
     Errors that shrink with the truth leave their shares a mean, however near to 0 it comes.
     """
     if ((y == 0).any(axis=0) | ((y.min(axis=0) < 0) & (y.max(axis=0) > 0))).any():
-        return "the truth is 0 or changes its sign, and near 0 an error relative to it has no mean"
+        return "the true value is 0 or changes sign, and near 0 a relative error has no finite mean"
     for truth, share in zip(np.abs(y).T, shares.T, strict=True):
         k = tail_rows(len(truth))
         if k >= len(truth):
@@ -37,11 +37,11 @@ def why_near_zero(y: Floats, shares: Floats) -> str:
         index = sure_index(1.0 / truth, INVERSES)
         if index < LEAST_TAIL_INDEX:
             return (
-                f"the truth comes near 0, where an error relative to it has no mean (tail index of 1 / truth "
+                f"the true value comes near 0, where a relative error has no finite mean (tail index of 1 / truth "
                 f"{index:.2f}, an interval needs {LEAST_TAIL_INDEX})"
             )
         if _may_pass_zero(truth[smallest]):
-            return "the truth runs on towards 0, where an error relative to it has no mean"
+            return "the true value approaches 0, where a relative error has no finite mean"
     return ""
 
 

@@ -77,5 +77,5 @@ def fewest_rows_reason(n_rows: int, weights: Floats | None, fewest: int) -> str:
     worth = float(effective_rows(weights, np.ones((n_rows, 1), np.bool_))[0])
     if worth >= fewest:
         return ""
-    of_rows = "" if weights is None else f"{n_rows} rows, with their weights worth "
+    of_rows = "" if weights is None else f"{n_rows} rows, with weights worth "
     return f"too few rows for an interval ({of_rows}n = {worth:.0f}, needs about {fewest})"

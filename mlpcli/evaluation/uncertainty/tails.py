@@ -64,8 +64,8 @@ def why_heavy(losses: Floats, rule: TailRule) -> str:
     if index >= LEAST_TAIL_INDEX:
         return ""
     return (
-        f"a few rows decide it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}); "
-        "median_absolute_error hardly depends on them"
+        f"a few rows dominate it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}); "
+        "median_absolute_error is robust to them"
     )
 
 

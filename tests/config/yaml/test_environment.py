@@ -94,13 +94,13 @@ def test_a_variable_that_does_not_fit_names_line_and_key(environment, text, mess
     [
         (
             "output: ${KEY:-runs/a}",
-            "a.yaml:2: output: ${KEY:-runs/a}: a default value is not read here. Set KEY, or change the key with "
+            "a.yaml:2: output: ${KEY:-runs/a}: default values are not supported. Set KEY, or change the key with "
             "--set.",
         ),
-        ("output: ${KEY-b}", "a.yaml:2: output: ${KEY-b}: a default value is not read here."),
-        ("output: ${KEY:?must be set}", "a.yaml:2: output: ${KEY:?must be set}: a default value is not read here."),
-        ("budget: {memory: ${KEY:-2GB}}", "a.yaml:2: budget.memory: ${KEY:-2GB}: a default value is not read here."),
-        ("model: {layers: [auto, ${KEY:=3}, auto]}", "a.yaml:2: model.layers[1]: ${KEY:=3}: a default value is not"),
+        ("output: ${KEY-b}", "a.yaml:2: output: ${KEY-b}: default values are not supported."),
+        ("output: ${KEY:?must be set}", "a.yaml:2: output: ${KEY:?must be set}: default values are not supported."),
+        ("budget: {memory: ${KEY:-2GB}}", "a.yaml:2: budget.memory: ${KEY:-2GB}: default values are not supported."),
+        ("model: {layers: [auto, ${KEY:=3}, auto]}", "a.yaml:2: model.layers[1]: ${KEY:=3}: default values are not"),
         ("model: {layers: [auto, ${}, auto]}", "a.yaml:2: model.layers[1]: ${ must hold the name of an environment"),
         ("output: {a: ${1}}", "a.yaml:2: output.a: ${ must hold the name of an environment variable"),
         (

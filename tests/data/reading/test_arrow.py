@@ -188,7 +188,7 @@ def test_a_stream_that_was_cut_between_two_batches_is_refused(tmp_path):
     path = tmp_path / "t.arrow"
     write_stream(pa.table({"x": [1, 2]}), path)
     path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(DataError, match=r"cut short, or no Parquet or Arrow file \(the stream has no end marker\)"):
+    with pytest.raises(DataError, match=r"truncated, or not a Parquet or Arrow file \(the stream has no end marker\)"):
         column(path)
 
 
@@ -246,8 +246,8 @@ def test_an_index_without_a_name_is_left_out_and_columns_without_one_are_named_w
     reader = opened(ArrowReader, path)
     assert reader.names == ("x", "Unnamed: 1", "z")
     assert [note.removeprefix(f"{path}: ") for note in reader.notes] == [
-        "columns without a name: called Unnamed: 1.",
-        "__index_level_0__: the index of a pandas frame, left out.",
+        "columns without a name: named Unnamed: 1.",
+        "__index_level_0__: the index of a pandas data frame, left out.",
     ]
     assert whole(reader)["z"] == (None, [3, 4])
 

@@ -105,13 +105,15 @@ def test_a_named_encoding_is_used_and_never_left():
     with pytest.raises(DataError) as caught:
         read_text(b"a\n\xe9\n", "utf-8")
     assert str(caught.value) == (
-        "t.csv:2: byte 0xe9 is not valid utf-8. Correct --encoding / data.encoding, or leave it out to have it found."
+        "t.csv:2: byte 0xe9 is not valid utf-8. Correct --encoding / data.encoding, or leave it out to detect it."
     )
 
 
 @pytest.mark.parametrize("name", ["uft8", "base64", "", "a\0b"])
 def test_a_name_that_is_no_encoding_of_text_is_an_error(name):
-    with pytest.raises(DataError, match=r"is no encoding. --encoding / data.encoding is utf-8, cp1252"):
+    with pytest.raises(
+        DataError, match=r"is not a known encoding. --encoding / data.encoding is for example utf-8, cp1252"
+    ):
         read_text(b"a\n", name)
 
 
@@ -119,7 +121,7 @@ def test_a_nul_byte_is_an_error_that_names_the_line():
     with pytest.raises(DataError) as caught:
         read_text(b"a\nb\0\n")
     assert str(caught.value) == (
-        "t.csv:2: a NUL byte. The file is damaged or no text; "
+        "t.csv:2: a NUL byte. The file is damaged or not text; "
         "if it is UTF-16, name its encoding with --encoding / data.encoding (utf-16-le or utf-16-be)."
     )
 

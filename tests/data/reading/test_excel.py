@@ -70,7 +70,9 @@ def test_errors_come_as_their_texts(write):
 
 def test_a_formula_without_its_value_is_a_fault_of_a_wanted_column(write):
     path = write([["x", "y", "z"], [1, "=A2*2", 5], [2, "=A3*2", 6], [3, None, 7]])
-    with pytest.raises(DataError, match=r"!Sheet1!B2: a formula without its value \(and 1 more\)\. Open the workbook"):
+    with pytest.raises(
+        DataError, match=r"!Sheet1!B2: a formula without a stored value \(and 1 more\)\. Open the workbook"
+    ):
         read(path)
     assert read(path, Request(frozenset("xz")))["z"] == (None, [5, 6, 7])
 
@@ -111,7 +113,7 @@ def test_rows_can_be_skipped_and_a_sheet_can_be_without_names(write):
 def test_a_column_without_a_name_is_called_by_its_place(write):
     reader = opened(WorkbookReader, write([[None, "x"], [0, 5], [1, 6]]))
     assert reader.names == ("Unnamed: 0", "x")
-    assert reader.notes[0].endswith("book.xlsx!Sheet1!row 1: columns without a name: called Unnamed: 0.")
+    assert reader.notes[0].endswith("book.xlsx!Sheet1!row 1: columns without a name: named Unnamed: 0.")
 
 
 FAULTS = {
@@ -168,7 +170,7 @@ def test_open_document_sheets_are_read(tmp_path):
 def test_an_office_file_that_is_no_open_workbook_is_one_sentence(tmp_path):
     path = tmp_path / "book.xls"
     path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
-    with pytest.raises(DataError, match=r"book\.xls: the workbook is damaged or cut short \(.*\)\. Save it again\."):
+    with pytest.raises(DataError, match=r"book\.xls: the workbook is damaged or truncated \(.*\)\. Save it again\."):
         opened(WorkbookReader, path)
 
 

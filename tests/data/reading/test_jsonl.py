@@ -84,12 +84,12 @@ FAULTS = {
     "": "t.jsonl: the file is empty. It needs a JSON object per line.",
     "\n \n": "t.jsonl: the file is empty. It needs a JSON object per line.",
     "{}\n": "t.jsonl: objects without keys. Write a key and a value per column.",
-    '{"x": 1}\n\n{"x": \n': "t.jsonl:3: no valid JSON (",
+    '{"x": 1}\n\n{"x": \n': "t.jsonl:3: not valid JSON (",
     '{"x": NaN}\n': "Write null for NaN.",
-    '{"x": 1}\n[1, 2]\n': "t.jsonl:2: no JSON object. Write one per line: {'name': value, ...}.",
-    '{"x": 1}\n7\n': "t.jsonl:2: no JSON object.",
-    '{"x": 1}\n{"x": {"y": [2]}}\n': "t.jsonl:2: x.y: a value inside a value. Give each value a key of its own",
-    '{"x": [1]}\n': "t.jsonl:1: x[0]: a value inside a value.",
+    '{"x": 1}\n[1, 2]\n': "t.jsonl:2: not a JSON object. Write one per line: {'name': value, ...}.",
+    '{"x": 1}\n7\n': "t.jsonl:2: not a JSON object.",
+    '{"x": 1}\n{"x": {"y": [2]}}\n': "t.jsonl:2: x.y: a nested value. Give each value its own key",
+    '{"x": [1]}\n': "t.jsonl:1: x[0]: a nested value.",
     '{"x": 1}\n{"x":1,"x" : 2}\n': "t.jsonl:2: the key 'x' occurs twice.",
     '{"x": "a:b", "y": [{"z": 1}], "y": 2}\n': "t.jsonl:1: the key 'y' occurs twice.",
     '{"x": 1, " x": 2}\n': "t.jsonl: columns 1 and 2 are both named 'x'",
@@ -135,7 +135,7 @@ def test_batches_of_any_size_make_the_same_columns(rows, block, n_rows, tmp_path
     try:
         expected = read(path)
     except DataError as error:  # half of a surrogate pair
-        assert "no valid JSON" in str(error)  # noqa: PT017
+        assert "not valid JSON" in str(error)  # noqa: PT017
         return
     assert read(path, TEXTS)["a"][1] == [text_of(row["a"]) or None for row in rows]
     with pytest.MonkeyPatch.context() as patch:

@@ -203,7 +203,7 @@ ROW_FAULTS = [
         b"a,b\n\xc3\xa9,1\n\xe9,2\n",
         "t.csv:3: byte 0xe9 is not valid utf-8. Save the file as UTF-8, or name its encoding",
     ),
-    (b"a,b\n1,2\n1,\x00\n", "t.csv:3: a NUL byte. The file is damaged or no text;"),
+    (b"a,b\n1,2\n1,\x00\n", "t.csv:3: a NUL byte. The file is damaged or not text;"),
     ("a,a\n1,2\n", "t.csv:1: columns 1 and 2 are both named 'a'. Rename one of them."),
     ("", "t.csv: the file is empty. It needs a line of column names and a line per row."),
 ]
@@ -263,7 +263,7 @@ def test_a_header_alone_is_an_error_for_training_and_an_empty_table_for_predicti
 def test_a_header_inside_the_rows_is_an_error_with_its_line(write, row_by_row):
     name = write("a,b\n1,x\n2,y\na,b\n3,z\n")
     for taken in (read_table, lambda name: list(iter_tables(name, texts=None))):
-        with pytest.raises(DataError, match=r"^t\.csv:4: the header once more; were two files joined\?"):
+        with pytest.raises(DataError, match=r"^t\.csv:4: the header is repeated; were two files joined\?"):
             taken(name)
 
 
@@ -364,7 +364,7 @@ def test_the_hash_is_that_of_the_uncompressed_bytes(write):
 def test_notes_say_what_was_guessed(write):
     table = read_table(write("1;caf\xe9\n2;caf\xe9\n".encode("latin-1")))
     assert table.notes == (
-        "t.csv: no names in the first line: the columns are called c1 to c2 (see data.header).",
+        "t.csv: no names in the first line: the columns are named c1 to c2 (see data.header).",
         "t.csv: read as cp1252, which is a guess (café): not valid UTF-8 at line 1 (see data.encoding).",
     )
     assert (table.format.delimiter, table.format.encoding, table.format.header) == (";", "cp1252", False)
@@ -502,7 +502,7 @@ def test_a_table_read_in_blocks_is_the_one_read_in_one_piece(rows, texts, size):
 
 def test_a_sheet_is_only_of_workbooks_and_that_is_told(write):
     name = write("x,y\n1,a\n2,b\n")
-    assert read_table(name, TableFormat(sheet="May")).notes == ("t.csv: no workbook, so data.sheet is not used.",)
+    assert read_table(name, TableFormat(sheet="May")).notes == ("t.csv: not a workbook, so data.sheet is not used.",)
 
 
 def test_a_second_byte_order_mark_is_no_part_of_the_first_name(write):

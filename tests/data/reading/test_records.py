@@ -88,7 +88,7 @@ FAULTS = {
         'Close the quote at the end of its field; a quote inside a field is written "".'
     ),
     b'1,2\n3,4\0\n': (
-        "t.csv:2: a NUL byte. The file is damaged or no text; "
+        "t.csv:2: a NUL byte. The file is damaged or not text; "
         "if it is UTF-16, name its encoding with --encoding / data.encoding (utf-16-le or utf-16-be)."
     ),
 }  # fmt: skip
@@ -157,7 +157,7 @@ def test_comment_lines_are_left_out_but_not_those_inside_quotes():
 def test_a_row_longer_than_any_is_refused_before_it_fills_the_memory(monkeypatch):
     monkeypatch.setattr(records, "LONGEST_ROW", 1)
     fault = read_rows(b"x" * (1 << 22), 1, block_size=1 << 16)[2]
-    assert fault == "t.csv:1: a line of more than 1 MB. This is no table, or its line ends are lost."
+    assert fault == "t.csv:1: a line of more than 1 MB. This is not a table, or its line ends are lost."
 
 
 def test_a_field_longer_than_python_reads_by_default_is_read():

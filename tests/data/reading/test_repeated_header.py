@@ -12,7 +12,7 @@ from mlpcli.errors import DataError
 from tests.data.tables_by_hand import iter_tables
 
 NAMED = TableFormat(header=True)
-MESSAGE = "the header once more; were two files joined"
+MESSAGE = "the header is repeated; were two files joined"
 TABLES = {
     "all words": (["a", "y"], [["x", "p"], ["z", "q"]]),
     "pixels": (["0", "1", "2", "label"], [["7", "8", "9", "p"], ["0", "1", "2", "q"]]),

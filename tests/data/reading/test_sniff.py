@@ -85,7 +85,7 @@ def test_a_first_line_with_the_names_that_were_asked_for_is_a_header_whatever_it
 def test_without_a_header_columns_are_numbered_and_a_note_says_so():
     found = look_at("1,2\n3,4\n")
     assert found.names == ("c1", "c2")
-    assert found.notes == ("t.csv: no names in the first line: the columns are called c1 to c2 (see data.header).",)
+    assert found.notes == ("t.csv: no names in the first line: the columns are named c1 to c2 (see data.header).",)
     assert found.first_line == 1
     assert look_at("1,2\n3,4\n", TableFormat(header=False)).notes == ()
 
@@ -107,7 +107,7 @@ def test_a_header_may_run_over_several_lines():
 def test_columns_without_a_name_get_one_and_a_note_says_so():
     found = look_at(",b,\n1,2,3\n")
     assert found.names == ("Unnamed: 0", "b", "Unnamed: 2")
-    assert found.notes == ("t.csv: column 1 has no name: called Unnamed: 0; column 3 has no name: called Unnamed: 2.",)
+    assert found.notes == ("t.csv: column 1 has no name: named Unnamed: 0; column 3 has no name: named Unnamed: 2.",)
 
 
 ANY = (None, None)
@@ -149,10 +149,10 @@ FAULTS = [
         "a\tb\n1\t2\n",
         (",", None),
         "t.csv:1: one column with the delimiter ','; tab gives 2. "
-        "Correct --delimiter / data.delimiter, or leave it out to have it found.",
+        "Correct --delimiter / data.delimiter, or leave it out to detect it.",
     ),
-    ("a\n", ("ab", None), "'ab' is no delimiter. --delimiter / data.delimiter is one character, as ; or tab."),
-    ("a\n", ('"', None), "'\"' is no delimiter. --delimiter / data.delimiter is one character, as ; or tab."),
+    ("a\n", ("ab", None), "'ab' is not a delimiter. --delimiter / data.delimiter is one character, such as ; or tab."),
+    ("a\n", ('"', None), "'\"' is not a delimiter. --delimiter / data.delimiter is one character, such as ; or tab."),
 ]
 
 
@@ -196,7 +196,7 @@ def test_lines_above_the_table_are_left_out_with_a_note(above, n_lines, why):
     assert found.first_line == above.count("\n") + 2
     assert found.rows == NUMBERS.split("\n", 1)[1].encode()
     lines = "1 line" if n_lines == 1 else f"{n_lines} lines"
-    assert found.notes == (f"t.csv: {lines} above the table left out (see data.comment and data.skip_rows).",)
+    assert found.notes == (f"t.csv: {lines} above the table skipped (see data.comment and data.skip_rows).",)
     assert look_at(above + NUMBERS.replace(",", ";")).names == ("x", "z", "y")
 
 

@@ -88,7 +88,7 @@ def test_a_compressed_file_that_is_cut_short_is_an_error(name, folder):
     folder.joinpath("t.csv").write_bytes(PACKERS[name](TEXT)[:-15])
     with pytest.raises(DataError) as caught:
         read_all("t.csv")
-    assert str(caught.value) == "t.csv: the compressed file is damaged or cut short. Fetch it again."
+    assert str(caught.value) == "t.csv: the compressed file is damaged or truncated. Fetch it again."
 
 
 def test_a_compressed_file_with_a_wrong_byte_is_an_error(folder):
@@ -113,11 +113,11 @@ FOREIGN = {
     gzip.compress(b"PAR1...."): "t.csv: a table of another format, compressed. Unpack it and name what was in it.",
     b' [ {"a": 1}]': "t.csv: a JSON array. Write one object per line (JSON Lines): jq -c '.[]' FILE.",
     b"\x80\x04\x95": "t.csv: a pickle. Write the table as CSV.",
-    zipped({"W1.npy": b""}): "t.csv: a NumPy archive (a model file perhaps). Name a CSV file.",
+    zipped({"W1.npy": b""}): "t.csv: a NumPy archive (perhaps a model file). Name a CSV file.",
     zipped({"a.csv": b"", "b.csv": b""}): "t.csv: a zip archive of 2 files (a.csv, b.csv). Unpack it and name one.",
-    zipped({"a.csv": TEXT})[:60]: "t.csv: the zip archive is damaged or cut short. Fetch it again.",
+    zipped({"a.csv": TEXT})[:60]: "t.csv: the zip archive is damaged or truncated. Fetch it again.",
     gzip.compress(b"a" * 257 + b"ustar" + b"a" * 300): "t.csv: a tar archive. Unpack it and name the CSV file.",
-    gzip.compress(b"\x89PNG...."): "t.csv: a picture. Write the table as CSV.",
+    gzip.compress(b"\x89PNG...."): "t.csv: an image. Write the table as CSV.",
 }
 
 
@@ -131,9 +131,9 @@ def test_a_file_that_is_no_table_is_called_what_it_is(data, message, folder):
 
 ABSENT = {
     "tran.csv": "tran.csv: no such file. Did you mean train.csv?",
-    "zzz": "zzz: no such file. Paths start at the current folder.",
+    "zzz": "zzz: no such file. Paths are relative to the current folder.",
     "none/train.csv": "none/train.csv: no such file (there is no folder none).",
-    "*.tsv": "*.tsv: no file matches. Paths start at the current folder.",
+    "*.tsv": "*.tsv: no file matches. Paths are relative to the current folder.",
     ".": ".: a folder. Name a file in it (./train.csv), or several: './*.csv'.",
     "https://example.org/a.csv": (
         "https://example.org/a.csv: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
@@ -239,7 +239,9 @@ def test_a_full_disk_under_what_is_held_is_an_error(monkeypatch):
 
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", fail)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT)))
-    with pytest.raises(DataError, match=r"^standard input: no room for it in .* \(No space left on device\)\.$"):
+    with pytest.raises(
+        DataError, match=r"^standard input: not enough space for it in .* \(No space left on device\)\.$"
+    ):
         held(Source("-"))
 
 
@@ -252,7 +254,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(folder, monkeypatch):
     monkeypatch.setattr(os, "listdir", fail)
     with pytest.raises(DataError, match=r"^d: a folder that cannot be read\. Name a file in it, or change its perm"):
         read_all("d")
-    with pytest.raises(DataError, match=r"^d/x: no such file\. Paths start at the current folder\.$"):
+    with pytest.raises(DataError, match=r"^d/x: no such file\. Paths are relative to the current folder\.$"):
         read_all("d/x")
 
 

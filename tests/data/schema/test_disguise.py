@@ -213,6 +213,8 @@ def test_the_yaml_of_a_format_says_how_it_differs_from_that_of_the_table():
 
 def test_what_an_ambiguous_sign_can_also_be_is_said():
     assert found(["7,409", "18,671"]).doubt == "a comma before three digits can also be a decimal comma"
-    assert found(["7,409", "18,671"], ";").doubt == "a comma before three digits can also be between thousands"
-    assert found(["\u20ac7.409", "\u20ac8.671"]).doubt == "a point before three digits can also be between thousands"
+    assert found(["7,409", "18,671"], ";").doubt == "a comma before three digits can also be a thousands separator"
+    assert (
+        found(["\u20ac7.409", "\u20ac8.671"]).doubt == "a point before three digits can also be a thousands separator"
+    )
     assert found(["7,409", "974"]).doubt == ""

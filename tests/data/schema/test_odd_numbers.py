@@ -20,10 +20,10 @@ def decided(cells):
 NUMBERS = range(111, 151)
 WRITTEN = {
     "groups of two digits": lambda i: f"7,{i % 90 + 10},{i}",
-    "a sign for about or for a bound": lambda i: f"~{i}.8",
-    "a minus behind": lambda i: f"{i}.79-",
-    "a dash for no fraction": lambda i: f"{i},-",
-    "a plus behind": lambda i: f"{i}+",
+    "a sign for approximate values or bounds": lambda i: f"~{i}.8",
+    "a trailing minus": lambda i: f"{i}.79-",
+    "a dash in place of decimals": lambda i: f"{i},-",
+    "a trailing plus": lambda i: f"{i}+",
     "quotes around them": lambda i: f'="{i}"',
     "underscores between digits (thousands: '_' reads them)": lambda i: f"1_{i}",
     "digits of another script or invisible signs": lambda i: f"\u200b{i}",
@@ -87,7 +87,7 @@ def test_names_with_digits_are_texts(cell):
 def test_an_error_of_a_spreadsheet_is_no_level_and_no_class(usual, error):
     cells = [*usual * 30, error, *usual]
     (finding,) = [one for one in decided(cells)[1] if one.is_fault]
-    assert finding.text.startswith(f"new.csv:{len(usual) * 30 + 2}: column x: '{error}' is an error of a spreadsheet")
+    assert finding.text.startswith(f"new.csv:{len(usual) * 30 + 2}: column x: '{error}' is a spreadsheet error")
     for task in ("auto", "classification"):
         plan = plan_targets(hand_table(y=cells), ["y"], task)
         assert any(error in one.text and one.is_fault for one in plan.findings)

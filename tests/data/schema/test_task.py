@@ -57,7 +57,9 @@ def test_a_target_of_dates_or_of_numbers_in_disguise_is_told():
 
 def test_the_user_has_the_last_word():
     assert task_of(["1", "b"], "regression")[0] == "regression"
-    with pytest.raises(DataError, match=r"holds texts \('a', 'b'\), which are no numbers.* write task: classification"):
+    with pytest.raises(
+        DataError, match=r"holds texts \('a', 'b'\), which are not numbers.* write task: classification"
+    ):
         task_of(["a", "b"], "regression")
 
 

@@ -27,7 +27,7 @@ ROLES = {"classification": "category", "regression": "number", "multilabel": "bo
 
 
 def schema(name, role, *levels):
-    return ColumnSchema(name, role, "as asked", levels=levels)
+    return ColumnSchema(name, role, "as requested", levels=levels)
 
 
 def fit_target(table, names, task, rows=None, transform="standardize"):
@@ -180,7 +180,9 @@ def test_an_infinite_target_is_an_error_with_its_line():
 
 def test_a_class_that_training_never_saw_is_an_error_that_names_it_and_its_line():
     target, state = fit_target(hand_table(y=["a", "b"]), ["y"], "classification")
-    with pytest.raises(DataError, match=r"^new\.csv:3: y is 'c', a class training never saw \(it saw a, b\)"):
+    with pytest.raises(
+        DataError, match=r"^new\.csv:3: y is 'c', a class that did not occur in training \(there: a, b\)"
+    ):
         encode_target(target, state, hand_table(y=["b", "c"]))
 
 

@@ -205,6 +205,7 @@ def _known_encoding(encoding: str) -> str:
         codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError) as error:
         raise DataError(
-            f"{quoted(encoding)} is no encoding. --encoding / data.encoding is utf-8, cp1252, utf-16 or the like."
+            f"{quoted(encoding)} is not a known encoding. --encoding / data.encoding is for example utf-8, cp1252 "
+            f"or utf-16."
         ) from error
     return {"utf-8-sig": "utf-8"}.get(codec.name, codec.name)

@@ -64,7 +64,7 @@ def numbered_names(
     """The names of columns without one, and what is said of that."""
     n_columns = Counter(map(len, cells)).most_common(1)[0][0]
     called = "c1" if n_columns == 1 else f"c1 to c{n_columns}"
-    note = f"{name}: no names in the first line: the columns are called {called} (see data.header)."
+    note = f"{name}: no names in the first line: the columns are named {called} (see data.header)."
     return tuple(f"c{position}" for position in range(1, n_columns + 1)), (note,) * (not is_asked)
 
 
@@ -84,5 +84,5 @@ def names_of(name: str, line: int, cells: Sequence[str]) -> tuple[tuple[str, ...
     """The column names, and what is said of columns without one."""
     names = checked_names(name, line, cells)
     unnamed = [place for place, cell in enumerate(cells) if not cell.strip()]
-    called = [f"column {place + 1} has no name: called {names[place]}" for place in unnamed[:3]]
+    called = [f"column {place + 1} has no name: named {names[place]}" for place in unnamed[:3]]
     return names, (f"{name}: {'; '.join(called)}.",) if called else ()

@@ -93,7 +93,7 @@ def column_name(cell: str, position: int) -> str:
 def column_notes(where: str, cells: Sequence[str], names: Sequence[str]) -> list[str]:
     """A note on the names that were made up for columns without one."""
     unnamed = [name for name, cell in zip(names, cells, strict=False) if not cell.strip()]
-    return [f"{where}: columns without a name: called {faults.listed(unnamed)}."] if unnamed else []
+    return [f"{where}: columns without a name: named {faults.listed(unnamed)}."] if unnamed else []
 
 
 def without_mark(cell: str) -> str:

@@ -152,7 +152,7 @@ def checked_delimiter(delimiter: str) -> str:
     sign = DELIMITER_NAMES.get(delimiter, delimiter)
     if len(sign) != 1 or not sign.isascii() or sign.isalnum() or sign in '"\n\r\0.-+':
         raise DataError(
-            f"{quoted(delimiter)} is no delimiter. --delimiter / data.delimiter is one character, as ; or tab."
+            f"{quoted(delimiter)} is not a delimiter. --delimiter / data.delimiter is one character, such as ; or tab."
         )
     return sign
 
@@ -253,5 +253,5 @@ def _note_on_titles(name: str, above: bytes, format: TableFormat) -> tuple[str, 
     """What is said of the lines that were found above the table."""
     lines = [line for line in above.decode().split("\n") if line.strip()]
     n_lines = sum(not (format.comment and line.startswith(format.comment)) for line in lines)
-    left_out = f"{name}: {counted(n_lines, 'line')} above the table left out (see data.comment and data.skip_rows)."
+    left_out = f"{name}: {counted(n_lines, 'line')} above the table skipped (see data.comment and data.skip_rows)."
     return (left_out,) * bool(n_lines)

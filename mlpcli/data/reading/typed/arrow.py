@@ -60,7 +60,7 @@ class ArrowReader:
             self.notes += column_notes(self.name, self._stored_names, self.names)
             if len(self._places) < len(all_names):
                 index = listed([name for name in all_names if INDEX_NAME.fullmatch(name)])
-                self.notes.append(f"{self.name}: {index}: the index of a pandas frame, left out.")
+                self.notes.append(f"{self.name}: {index}: the index of a pandas data frame, left out.")
         except BaseException:
             self.close()
             raise
@@ -148,7 +148,7 @@ class ArrowReader:
         except (self._pa.ArrowException, OSError, ValueError, MemoryError) as error:
             reason = escaped(str(error).split("\n")[0].rstrip("."))
             raise DataError(
-                f"{self.name}: damaged, cut short, or no Parquet or Arrow file ({reason}). Write it again."
+                f"{self.name}: damaged, truncated, or not a Parquet or Arrow file ({reason}). Write it again."
             ) from error
 
 

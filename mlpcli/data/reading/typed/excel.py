@@ -51,7 +51,7 @@ class WorkbookReader:
         rows = self._rows(1 + (format.skip_rows or 0))
         self._top, cells = next(((number, row) for number, row in rows if not _is_empty(row)), (0, []))
         if not self._top:
-            raise DataError(f"{self._place}: the sheet is empty. It needs a row of column names and a row per row.")
+            raise DataError(f"{self._place}: the sheet is empty. It needs a row of column names, and data rows.")
         names = [text_of(cell) for cell in cells]
         if format.header is False:
             self._top -= 1
@@ -121,7 +121,7 @@ class WorkbookReader:
             if isinstance(error, DataError) or type(error).__name__ in ("KeyboardInterrupt", "SystemExit"):
                 raise
             raise DataError(
-                f"{self.name}: the workbook is damaged or cut short ({escaped(str(error))}). Save it again."
+                f"{self.name}: the workbook is damaged or truncated ({escaped(str(error))}). Save it again."
             ) from error
 
     def _rows(self, first: int) -> Iterator[tuple[int, list[Any]]]:
@@ -140,7 +140,7 @@ class WorkbookReader:
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DataError(
-                f"{self._place}!{found[0]}: a formula without its value{more}. "
+                f"{self._place}!{found[0]}: a formula without a stored value{more}. "
                 "Open the workbook in a spreadsheet program and save it."
             )
 

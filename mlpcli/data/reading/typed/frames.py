@@ -84,7 +84,7 @@ def table_from_frame(
     try:
         digest.update(pd.util.hash_pandas_object(rows[list(columns)], index=False).to_numpy().tobytes())
     except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: a cell is no text, number or date ({error}).") from error
+        raise DataError(f"{name}: a cell is not a text, number or date ({error}).") from error
     where = partial("{}: row {}".format, name)
     sha256, format = digest.hexdigest(), TableFormat(missing=missing)
     notes = tuple(column_notes(name, [str(column) for column in frame.columns], names))

@@ -97,12 +97,12 @@ class JsonLinesReader:
             row = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             hint = "Write null for NaN." if b"NaN" in text else "Write one JSON object per line, in UTF-8."
-            raise DataError(f"{self.name}:{line}: no valid JSON ({escaped(error.msg)}). {hint}") from error
+            raise DataError(f"{self.name}:{line}: not valid JSON ({escaped(error.msg)}). {hint}") from error
         if isinstance(row, dict):
             if text.count(b":") != len(row):  # of pairs, or within a text
                 self._refuse_twice(line, text, row)
             return row
-        raise DataError(f"{self.name}:{line}: no JSON object. Write one per line: {{'name': value, ...}}.")
+        raise DataError(f"{self.name}:{line}: not a JSON object. Write one per line: {{'name': value, ...}}.")
 
     def _refuse_twice(self, line: int, text: bytes, row: dict[str, Any]) -> None:
         """Raise DataError for a key that the line holds twice."""
@@ -115,7 +115,7 @@ class JsonLinesReader:
         twice = [key for key in row if keys.count(key) > 1]
         if twice:
             key = quoted(twice[0])
-            raise DataError(f"{self.name}:{line}: the key {key} occurs twice. Give each value a key of its own.")
+            raise DataError(f"{self.name}:{line}: the key {key} occurs twice. Give each value its own key.")
 
     def _table(self, lines: Lines, first: int, request: Request) -> Table:
         rows = [self._parsed(line, text) for line, text in lines]
@@ -142,8 +142,8 @@ class JsonLinesReader:
         if dict in types or list in types:
             row = next(row for row, cell in enumerate(cells) if isinstance(cell, dict | list))
             raise DataError(
-                f"{self.name}:{lines[row][0]}: {_path(key, cells[row])}: a value inside a value. "
-                "Give each value a key of its own, or leave the column out."
+                f"{self.name}:{lines[row][0]}: {_path(key, cells[row])}: a nested value. "
+                "Give each value its own key, or leave the column out."
             )
         if float in types:
             for row, cell in enumerate(cells):

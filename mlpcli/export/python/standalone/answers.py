@@ -14,7 +14,7 @@ def answers_of(target: Mapping[str, Any], outputs: Vector) -> Vector:
         numbers = [_restored(target, index, output) for index, output in enumerate(outputs)]
         largest = target["largest"]
         if largest is not None and max(map(abs, numbers)) > largest:
-            raise ValueError("the numbers of this row are too large: the answer is beyond all bounds")
+            raise ValueError("the numbers of this row are too large: the prediction is out of the range of numbers")
         return numbers
     temperature = target.get("temperature", [1.0])[0]
     if target["kind"] == "booleans":
