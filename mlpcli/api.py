@@ -105,7 +105,7 @@ class TrainedModel:
         return pd.DataFrame(columns)
 
     def predict_proba(self, rows: Rows) -> NDArray[np.float64]:
-        """Probabilities (n_rows, n_classes) in the order of `classes`; for yes/no targets of yes (n_rows, n_targets).
+        """Probabilities (n_rows, n_classes) in the order of `classes`; for boolean targets of yes (n_rows, n_targets).
 
         Raises MlpError for a regression model.
         """
@@ -116,7 +116,7 @@ class TrainedModel:
     def predict_interval(self, rows: Rows, level: float = 0.9) -> pd.DataFrame:
         """What holds the truth as often as `level`, from 0.5 to below 1, as `mlp predict --interval` gives it.
 
-        Of numbers the columns TARGET, TARGET_low and TARGET_high; of classes and yes/no columns TARGET and TARGET_set,
+        Of numbers the columns TARGET, TARGET_low and TARGET_high; of classes and boolean columns TARGET and TARGET_set,
         a tuple of labels. Raises MlpError for a model without calibration rows, or with too few of them; DataError.
         """
         frame, conformal = self._frame(rows), ConformalPredictor(self._model, level)
@@ -127,7 +127,7 @@ class TrainedModel:
         return pd.DataFrame(conformal.data_columns(answers, regions), index=frame.index)
 
     def score(self, rows: Rows, truth: Any = None, metric: str | None = None) -> float:
-        """One score of rows whose truth is known: accuracy, R2, or for several yes/no targets the subset accuracy.
+        """One score of rows whose truth is known: accuracy, R2, or for several boolean targets the subset accuracy.
 
         `metric` names another one, as in the output of `mlp eval`. `truth` is the target where it is no column of
         `rows`: (n_rows,) or (n_rows, n_targets). Raises MlpError for a metric that the model does not have; DataError.

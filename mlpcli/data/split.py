@@ -73,7 +73,7 @@ def deal_groups(
 
     Groups with most of any answer come first, each into the part that has least of what it has, half of the group
     counted (Webster's and Sainte-Lague's rule, which favours neither large nor small parts). So every answer is spread
-    as evenly as groups allow. `strata` are class codes (n_rows,), or 0 and 1 of yes/no columns (n_rows, n_columns),
+    as evenly as groups allow. `strata` are class codes (n_rows,), or 0 and 1 of boolean columns (n_rows, n_columns),
     each of which has two answers. Raises IndivisibleRows where there are fewer groups than parts.
     """
     names, first_rows, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""Rows with several yes/no targets, dealt out so that each side has its part of every yes and every no.
+"""Rows with several boolean targets, dealt out so that each side has its part of every yes and every no.
 
 Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011, "On the stratification of multi-label data"): the rarest
 answer is dealt out first, each row to the side that lacks most of it. Here the rows of a combination of answers are

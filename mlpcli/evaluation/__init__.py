@@ -2,6 +2,6 @@
 
 `metrics` holds one record per metric, `scores` applies them, `intervals` says how sure they are, `constant` predicts
 without looking at the inputs, `gates` gives verdicts. Shape letters of the whole package: rows `n_rows`, classes `K`,
-outputs or yes/no columns `M`, resamples `R`. `weights` (n_rows,) are finite and not negative; None counts each row
+outputs or boolean columns `M`, resamples `R`. `weights` (n_rows,) are finite and not negative; None counts each row
 once. With weights (R, n_rows) a metric scores many resamples at a time, along a leading axis of its result.
 """

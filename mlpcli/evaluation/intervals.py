@@ -69,7 +69,7 @@ def score_intervals(
 ) -> dict[str, Interval]:
     """The interval of each of `scores`, which are of these score inputs, or why it has none; a metric may have none.
 
-    `names` are the class labels, outputs or yes/no columns of the target.
+    `names` are the class labels, outputs or boolean columns of the target.
     """
     parts = {key: place for name in METRICS for place, key in enumerate(keys_of_parts(METRICS[name], names))}
     wanted = {key: score for key, score in scores.items() if find_metric(key).has_interval}

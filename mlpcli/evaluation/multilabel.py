@@ -1,4 +1,4 @@
-"""The metrics of M yes/no target columns predicted together."""
+"""The metrics of M boolean target columns predicted together."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The scores of a prediction, all of them or one.
 
 A score has a key: the name of a metric (`f1_macro`), or a name and a part of the target in brackets: a class
-(`f1[Adelie]`), an output (`rmse[height]`) or a yes/no column (`roc_auc[late]`). A score that is not defined is NaN; so
+(`f1[Adelie]`), an output (`rmse[height]`) or a boolean column (`roc_auc[late]`). A score that is not defined is NaN; so
 are all scores where no row has weight.
 """
 
@@ -96,7 +96,7 @@ def find_metric(key: str) -> Metric:
 def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """The keys of all scores of a task, in the order of display.
 
-    `names` are the class labels, outputs or yes/no columns of the target; without them the names that any target of the
+    `names` are the class labels, outputs or boolean columns of the target; without them the names that any target of the
     task can have, which includes `f1`, `precision` and `recall` though only targets with two classes have these.
     """
     together = [

@@ -22,7 +22,7 @@ def choose_threshold(
     truth: NDArray[Any],
     weights: Values | None = None,
 ) -> Values:
-    """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each yes/no column on its own.
+    """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each boolean column on its own.
 
     `names` are those of the classes or columns, `answers` their probabilities (n_rows, n_names).
 
@@ -50,7 +50,7 @@ def choose_threshold(
 def _column_score(
     metric: str, answers: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
 ) -> Callable[[Values], float]:
-    """The metric of some yes/no columns by their thresholds: over all of them, or the mean of each."""
+    """The metric of some boolean columns by their thresholds: over all of them, or the mean of each."""
     names = [str(column) for column in columns]
     has_one = "multilabel" in METRICS[metric].together
     keys = [metric] if has_one else [f"{metric}[{name}]" for name in names]

@@ -1,4 +1,4 @@
-"""Splits and folds of rows with several yes/no targets."""
+"""Splits and folds of rows with several boolean targets."""
 
 import numpy as np
 import pytest

@@ -211,7 +211,7 @@ def test_what_does_not_go_with_the_target_is_an_error_that_names_the_key(data, p
 
 @pytest.fixture
 def late(folder):
-    """Two overlapping classes, one of them rare, and a yes/no column."""
+    """Two overlapping classes, one of them rare, and a boolean column."""
     rng = np.random.default_rng(0)
     late = rng.random(400) < 0.15
     x = rng.normal(late * 1.0, 1.0)

@@ -135,7 +135,7 @@ def write_late(folder, name, lost, value):
 
 @pytest.fixture
 def one_sided(folder):
-    """Validation rows on which one yes/no column is all no and the number is always 7."""
+    """Validation rows on which one boolean column is all no and the number is always 7."""
     write_late(folder, "t.csv", ["yes", "no"] * 30, None)
     write_late(folder, "v.csv", ["no"] * 60, 7)
     return {"train": "t.csv", "validation": "v.csv"}

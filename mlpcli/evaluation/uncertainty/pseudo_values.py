@@ -115,7 +115,7 @@ def _of_columns(
 
 
 def f1_macro(inputs: BooleanInputs) -> Floats:
-    """Those of the mean F1 of yes/no columns."""
+    """Those of the mean F1 of boolean columns."""
     hits, claims = inputs.hits_and_claims
     score, rows = safe_divide(2 * hits, claims), inputs.rows
     counted: Floats = rows.y.astype(np.float64) + rows.predicted
@@ -125,7 +125,7 @@ def f1_macro(inputs: BooleanInputs) -> Floats:
 
 
 def f1_micro(inputs: BooleanInputs) -> Floats:
-    """Those of F1 over the answers of all yes/no columns."""
+    """Those of F1 over the answers of all boolean columns."""
     hits, claims = (float(part.sum()) for part in inputs.hits_and_claims)
     if not claims:
         return np.zeros(len(inputs.rows.y))

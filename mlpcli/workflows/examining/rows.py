@@ -116,7 +116,7 @@ class Rows:
         return np.asarray(-np.log(np.maximum(right, _LEAST)).mean(axis=1))
 
     def counts_of_answers(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-        """Names of classes (or of yes/no targets), rows of each (or with yes), and how often each is predictions.
+        """Names of classes (or of boolean targets), rows of each (or with yes), and how often each is predicted.
 
         They are those of the held-out rows, if there are any: what was remembered answers every class.
         """

@@ -30,7 +30,7 @@ class PredictionRegions:
     """The intervals or sets of some rows.
 
     Of numbers the ends `low` and `high` (n_rows, n_targets). Of classes `holds` (n_rows, n_classes) says whether a
-    label belongs to the set; of yes/no columns it is (n_rows, n_targets, 2), for no and yes. `n_open` counts the rows
+    label belongs to the set; of boolean columns it is (n_rows, n_targets, 2), for no and yes. `n_open` counts the rows
     of each group whose calibration rows are too few, by its name, "" for groups that have none.
     """
 

@@ -219,7 +219,7 @@ def _calibration(model: Model, rows: ReportRows) -> Section:
 
 
 def _reliability(model: Model, sample: Sample, answers: Values) -> Reliability:
-    """Of two classes that of the second one, of more that of the most probable, of yes/no targets that of every yes."""
+    """Of two classes that of the second one, of more that of the most probable, of boolean targets that of every yes."""
     weights = sample.weights
     if isinstance(model.target, BooleanTarget):
         weights = None if weights is None else np.repeat(weights, answers.shape[1])
@@ -249,7 +249,7 @@ def untempered_answers(model: Model, X: NDArray[np.floating[Any]]) -> Values:
 
 
 def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
-    """What is predicted: of two classes the second, of more each, of yes/no targets each."""
+    """What is predicted: of two classes the second, of more each, of boolean targets each."""
     target, threshold = model.target, model.threshold
     if isinstance(target, BooleanTarget):
         limits = np.full(len(target.names), 0.5) if threshold is None else threshold

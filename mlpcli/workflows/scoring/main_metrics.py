@@ -20,7 +20,7 @@ DECISIVE_METRICS: "dict[Task, str]" = {"classification": "log_loss", "multilabel
 
 
 def main_metrics(task: "Task", names: Sequence[str]) -> tuple[str, ...]:
-    """The first metrics of a target; `names` are its classes, outputs or yes/no columns.
+    """The first metrics of a target; `names` are its classes, outputs or boolean columns.
 
     Of several numbers their mean R2, then error and R2 of each.
     """

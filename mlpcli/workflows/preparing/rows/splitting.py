@@ -192,20 +192,20 @@ def way_in(loaded: LoadedConfig, settled: TrainingTable) -> HeldOut | None:
 
 
 def _split_by_chance(settled: TrainingTable, rows: Rows, fraction: float, rng: np.random.Generator) -> Codes | Rows:
-    """Which of the rows are held out, stratified by class or by the answers of yes/no columns."""
+    """Which of the rows are held out, stratified by class or by the answers of boolean columns."""
     if settled.targets.task == "multilabel":
         return split_multilabel(_targets(settled, rows), fraction, rng)[1]
     return split_rows(len(rows), fraction, _strata(settled, rows), rng)[1]
 
 
 def _targets(settled: TrainingTable, rows: Rows) -> NDArray[np.float64]:
-    """0 and 1 of each yes/no column (n_rows, n_targets)."""
+    """0 and 1 of each boolean column (n_rows, n_targets)."""
     target, state = fit_target(settled.table, settled.targets.schemas, "multilabel", rows)
     return np.asarray(encode_target(target, state, settled.table, rows), np.float64)
 
 
 def _strata(settled: TrainingTable, rows: Rows) -> NDArray[Any] | None:
-    """The class of each row (n_rows,), or 0 and 1 of each yes/no column (n_rows, n_targets); None for numbers."""
+    """The class of each row (n_rows,), or 0 and 1 of each boolean column (n_rows, n_targets); None for numbers."""
     if settled.targets.task == "regression":
         return None
     if settled.targets.task == "multilabel":
