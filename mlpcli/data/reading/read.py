@@ -16,7 +16,7 @@ from mlpcli.data.reading.building import BuiltColumns, ColumnBuilder, StoreOptio
 from mlpcli.data.reading.csv.encoding import Digest
 from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import escaped_path, fault, other_columns
-from mlpcli.data.reading.lookahead import mapped_ahead
+from mlpcli.data.reading.prefetch import mapped_ahead
 from mlpcli.data.reading.reader import Batch, Reader, Request
 from mlpcli.data.reading.repeated_header import made
 from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source, sha256_together

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
-from mlpcli.data.reading.lookahead import mapped_ahead
+from mlpcli.data.reading.prefetch import mapped_ahead
 from mlpcli.data.reading.read import add_stored, as_first, check_columns, open_reader
 from mlpcli.data.reading.reader import Reader, Request
 from mlpcli.data.reading.repeated_header import made

@@ -13,7 +13,7 @@ from mlpcli.config.schema.sections import parse_memory
 from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.reading.building import StoreOptions
-from mlpcli.data.reading.lookahead import mapped_ahead
+from mlpcli.data.reading.prefetch import mapped_ahead
 from mlpcli.data.store import WATCH, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from mlpcli.data.reading.lookahead import MOST_THREADS, mapped_ahead
+from mlpcli.data.reading.prefetch import MOST_THREADS, mapped_ahead
 from mlpcli.errors import DataError
 
 
