@@ -24,9 +24,9 @@ def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]], missi
     # A header may come again where files were joined, which is an error of its own.
     rows = [row for row in rows if len(row) != len(first) or any(map(_differ, row, first))] or rows
     over_figures = cells_over_figures(first, rows, missing)
-    if any(not is_figure(cell) for cell in over_figures):
+    if any(not looks_numeric(cell) for cell in over_figures):
         return True
-    if over_figures or (not rows and any(map(is_figure, first))):
+    if over_figures or (not rows and any(map(looks_numeric, first))):
         counted_on = list(first[1:] if first[0] == "" else first)
         return len(counted_on) >= 5 and counted_on == [str(number) for number in range(len(counted_on))]
     filled = [cell for cell in first if cell]
@@ -38,7 +38,7 @@ def _differ(cell: str, name: str) -> bool:
     return without_mark(cell) != name
 
 
-def is_figure(cell: str) -> bool:
+def looks_numeric(cell: str) -> bool:
     """Whether a cell is a number, a date or a time."""
     return FIGURE.fullmatch(cell) is not None
 
@@ -48,14 +48,14 @@ def cells_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], miss
     empty = {"", *missing}
     columns = islice(zip_longest(first, *rows, fillvalue=""), len(first))
     below = ({*column[1:]} - empty for column in columns)
-    figures = [bool(cells) and ("".join(cells).isdecimal() or all(map(is_figure, cells))) for cells in below]
+    figures = [bool(cells) and ("".join(cells).isdecimal() or all(map(looks_numeric, cells))) for cells in below]
     return [cell for cell, are_figures in zip(first, figures, strict=True) if are_figures and cell not in empty]
 
 
 def are_names_over_figures(first: Sequence[str], rows: Sequence[Sequence[str]], missing: Collection[str]) -> bool:
     """Whether a first line is a header beyond doubt."""
     over_figures = cells_over_figures(first, rows, missing)
-    return any(not is_figure(cell) and any(map(str.isalpha, cell)) for cell in over_figures)
+    return any(not looks_numeric(cell) and any(map(str.isalpha, cell)) for cell in over_figures)
 
 
 def numbered_names(

@@ -23,7 +23,7 @@ from mlpcli.data.reading.csv.header import (
     are_names_over_figures,
     cells_over_figures,
     check_width,
-    is_figure,
+    looks_numeric,
     looks_like_header,
     names_of,
     numbered_names,
@@ -127,7 +127,7 @@ def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] =
         names, notes = numbered_names(text.name, cells, is_asked=format.header is not None)
     notes = _note_on_titles(text.name, head[start : table.start], format) + notes
     over_figures = [] if has_header else cells_over_figures(cells[0], cells[1:], format.missing)
-    begins_with_words = bool(over_figures) and not any(map(is_figure, over_figures))
+    begins_with_words = bool(over_figures) and not any(map(looks_numeric, over_figures))
     if format.header is False and len(cells) > 2 and looks_like_header(cells[0], cells[1:], format.missing):
         notes += (f"{text.name}:{line}: the first line looks like names: read as a row (see data.header).",)
     end = table.offset + row.end if has_header else table.start
