@@ -51,7 +51,7 @@ class ReportRequest:
     old: str = ""
     output: str = "report.html"
     gates: Sequence[Gate] = ()
-    certainty: IntervalOptions = USUAL
+    interval_options: IntervalOptions = USUAL
     delimiter: str | None = None
     encoding: str | None = None
     seed: int = 0
@@ -125,16 +125,18 @@ def _page(
                  "model file. mlp report RUN TABLE adds scores on a table."]  # fmt: skip
         subtitle = f"Target {', '.join(model.target.names)} · no rows"
     else:
-        found = score_rows(model, rows, request.certainty)
+        found = score_rows(model, rows, request.interval_options)
         scored = found.scored
         gate_results = tuple(scored.judge(gates))
         verdict, keys = verdict_of_rows(model, found, rows), key_figures(model, found)
         sections = [scores_section(model, found), *sections, *answers_sections(model, rows)]
         if len(rows.detailed.sample) > 1:
-            sections += importance_and_more(model, rows.detailed, request.certainty.confidence, request.seed)
+            sections += importance_and_more(model, rows.detailed, request.interval_options.confidence, request.seed)
         sections.append(held_section(model, rows.seen))
         if old is not None:
-            sections.insert(1, compared_section(model, old, rows.sample, request.old, request.certainty.confidence))
+            sections.insert(
+                1, compared_section(model, old, rows.sample, request.old, request.interval_options.confidence)
+            )
             notes += common_weight(old, model)[1]
         notes += _notes(model, rows)
         notes += notes_on_unknown(gate_results)

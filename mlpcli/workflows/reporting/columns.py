@@ -118,9 +118,9 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
     by = By(tuple(table.columns))
     # All groups are held against the whole at once: each interval is wider for it (Bonferroni).
     n_groups = sum(_n_groups(column) for column in table.columns.values())
-    certainty = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))
+    interval_options = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))
     groups = []
-    for of in slice_tables(by, table, roles, predictions, (), certainty):
+    for of in slice_tables(by, table, roles, predictions, (), interval_options):
         for one in of.slices:
             ends = one.scored.intervals.get(of.metric)
             low, high = (np.nan, np.nan) if ends is None else (ends.low, ends.high)

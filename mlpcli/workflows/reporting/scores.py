@@ -54,10 +54,10 @@ class Found:
     far_worse: str
 
 
-def score_rows(model: Model, rows: ReportRows, certainty: IntervalOptions) -> Found:
+def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions) -> Found:
     """Score the sample, and the constant baseline on it."""
     target, sample = model.target, rows.sample
-    scored = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold).score(certainty)
+    scored = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold).score(interval_options)
     same = constant_answers(target, SquaredError(), sample.truth, sample.weights, len(sample))
     exact = score_answers(target, sample.truth, same, sample.weights)
     constant = {key: 0.0 if abs(value) < ROUNDING else value for key, value in exact.items()}
