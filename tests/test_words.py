@@ -31,7 +31,7 @@ def found_in(text):
 
 
 def texts_of(path):
-    """The strings of a module but its docstrings, whose part in the help is in cli.md; only of a suspect is it parsed."""
+    """The strings of a module but its docstrings; a module is parsed only if its text has an unwanted word."""
     source = path.read_text("utf-8")
     tree = ast.parse(source if found_in(source) else "")
     owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

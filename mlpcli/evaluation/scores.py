@@ -96,8 +96,8 @@ def find_metric(key: str) -> Metric:
 def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """The keys of all scores of a task, in the order of display.
 
-    `names` are the class labels, outputs or boolean columns of the target; without them the names that any target of the
-    task can have, which includes `f1`, `precision` and `recall` though only targets with two classes have these.
+    `names` are the class labels, outputs or boolean columns of the target; without them the names that any target
+    of the task can have, which includes `f1`, `precision` and `recall` though only targets with two classes have these.
     """
     together = [
         metric.name

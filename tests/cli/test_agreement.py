@@ -59,7 +59,7 @@ def test_smoothing_reaches_several_yes_no_targets(folder):
         (["data.validation=null", "expect.min.r2=0.1"], "expect.min: needs rows that are not trained on"),
         (
             ["data.validation=null", "training.early_stopping.patience=3"],
-            "training.early_stopping: needs validation rows",
+            "needs validation rows: set data.validation",
         ),
         (["data.train=-", "data.test=-"], "standard input is data.train already"),
         (["model.layers=[]"], "needs at least the inputs and the outputs. Write [auto, auto]."),

@@ -341,7 +341,7 @@ def test_kept_folds_are_one_model_that_answers_with_their_mean_and_is_no_run(fol
     assert "no runs in kept" in mlp("runs", "kept").stdout
     for verb in (["repro"], ["doctor"], ["predict", DATA / "penguins.csv", "--set", 0.9]):
         ended = mlp(verb[0], "kept/cv/weights.npz", *verb[1:])
-        assert (ended.code, "is made of the folds of a cross-validation" in ended.stderr) == (2, True)
+        assert (ended.code, "combines the folds of a cross-validation" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

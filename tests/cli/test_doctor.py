@@ -60,7 +60,7 @@ SICK = {
         (INPUTS | CLASSES, {"training": rate(3e-5)}, "is still falling", "learning_rate: 9e-05"),
     ],
     "units": [
-        (INPUTS | CLASSES, {"training": rate(1.5, "sgd")}, "give one value for every row", "leaky_relu"),
+        (INPUTS | CLASSES, {"training": rate(1.5, "sgd")}, "are constant over all rows", "leaky_relu"),
         (
             {name: 1000 * column for name, column in INPUTS.items()} | CLASSES,
             {"model": {"activation": "tanh"}, "preprocess": {"numeric": "none"}},
@@ -74,7 +74,7 @@ SICK = {
     "fit": [
         (INPUTS | CLASSES, {"training": LAST, "model": WIDE}, "of the gain carries over", "training.early_stopping")
     ],
-    "baseline": [(INPUTS | COINS, {"training": LAST}, "that of the constant answer", "learning_rate")],
+    "baseline": [(INPUTS | COINS, {"training": LAST}, "that of the constant baseline", "learning_rate")],
     "classes": [(INPUTS | RARE, {}, "never predicted: rare (", "training.class_weights: balanced")],
     "leaks": [
         (INPUTS | LATER | CLASSES, {}, "later alone explains", "data.drop: [later]"),
@@ -94,7 +94,7 @@ SICK = {
             "data",
         ),
     ],
-    "rows": [(take(INPUTS | CLASSES, np.arange(80)), {}, "16 validation rows prove little", "folds")],
+    "rows": [(take(INPUTS | CLASSES, np.arange(80)), {}, "16 validation rows are few", "folds")],
 }
 
 
@@ -166,7 +166,7 @@ def test_data_that_is_gone_or_changed_is_said_and_what_needs_it_is_skipped(healt
     try:
         table.write_text(kept + kept.splitlines()[1] + "\n")
         ended = done("doctor", moved)
-        assert "the train data is not what" in ended.stdout.replace("\n", " ")
+        assert "the train data differs from what" in ended.stdout.replace("\n", " ")
         assert ended.lines[1].split()[:4] == ["ok", "rate,", "fit,", "baseline"]
         table.unlink()
         assert "t.csv: no such file" in done("doctor", moved).stdout

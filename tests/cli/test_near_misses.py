@@ -56,7 +56,7 @@ def test_a_word_that_is_no_verb_names_the_line_to_type(words, advice):
         (["export", "w.npz"], "mlp export: --to LANGUAGE is missing: "),
         (["explain", "w.npz", "a.csv", "--rows", "2"], "mlp explain: --rows takes no value, got 2."),
         (["explain", "w.npz", "a.csv", "b.csv"], "mlp explain: b.csv: no more arguments are taken after WEIGHTS DATA."),
-        (["schema", "a", "b"], "mlp schema: a b: nothing more is taken."),
+        (["schema", "a", "b"], "mlp schema: a b: no more arguments are taken."),
     ],
 )
 def test_words_too_few_or_too_many_are_named_and_an_example_is_shown(words, fault_said):

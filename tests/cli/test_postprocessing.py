@@ -76,7 +76,7 @@ def test_a_rare_class_is_named_from_init_to_eval(folder, rare):
     (line,) = [line for line in (folder / "c.yaml").read_text().splitlines() if "class_weights" in line]
     assert line == "  # class_weights: balanced     # raises the recall of the rare class yes (6.2%)"
     warnings = done("check", "c.yaml", "--json").document["warnings"]
-    assert any(warning.startswith("the rarest class is yes (6.2%): accuracy hides it.") for warning in warnings)
+    assert any(warning.startswith("the rarest class is yes (6.2%): accuracy does not show it.") for warning in warnings)
     weighted = done("check", "c.yaml", "--json", "--set", "training.class_weights=balanced").document["warnings"]
     assert not any("rarest" in warning for warning in weighted)
     lines = done("train", "c.yaml", "--set", "training.epochs=2").lines

@@ -117,4 +117,4 @@ def test_a_model_of_standard_input_asks_for_a_file(folder):
     ended = mlp("repro", "runs/c/weights.npz", stdin=stdin)
     assert ended.code == 2
     assert "was trained on standard input" in ended.stderr
-    assert "same bytes" in done("repro", "runs/c/weights.npz", "--data", DATA / "iris.csv").stdout
+    assert "reproduced bit for bit" in done("repro", "runs/c/weights.npz", "--data", DATA / "iris.csv").stdout

@@ -118,7 +118,7 @@ def test_a_search_of_another_config_does_not_go_on(folder):
     done("search", config, "-q")
     ended = mlp("search", config, "--resume", "--set", "training.epochs=9")
     assert ended.code == 2
-    assert "was begun with 8, the config says 9" in ended.stderr
+    assert "was started with 8, the config says 9" in ended.stderr
     assert mlp("search", config, "--resume", "--set", "search.space={model.dropout: {uniform: [0, 0.5]}}").code == 2
 
 

@@ -24,7 +24,7 @@ def table(folder):
 def said(*arguments):
     ended = mlp(*arguments)
     assert ended.code == 0
-    return [line for line in ended.stderr.splitlines() if "trained on" in line or "chose the epoch" in line]
+    return [line for line in ended.stderr.splitlines() if "trained on" in line or "choose the epoch" in line]
 
 
 def test_eval_of_the_training_file_says_so_with_the_fraction(table):

@@ -65,7 +65,7 @@ def test_confidence_and_replicates_are_what_is_asked_for(penguins):
         (["--gate-groups", "--min", "accuracy=0.5"], "--gate-groups: needs groups and gates"),
         (["--by", "island", "--gate-groups"], "--gate-groups: needs groups and gates"),
         (["--by", "iland"], "--by iland: no such column. Did you mean island?"),
-        (["--json", "--markdown"], "--json and --markdown: two forms"),
+        (["--json", "--markdown"], "--json and --markdown: cannot be combined"),
         (["--min", "accuracy.lo=1"], "Did you mean accuracy.low?"),
         (["--min", "ece.low=1"], "unknown metric 'ece.low'"),
         (["--junit", "no/such/folder.xml"], "no/such/folder.xml: cannot be written"),

@@ -53,7 +53,9 @@ def test_a_disk_without_room_is_one_sentence(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", refuse, raising=False)
-    with pytest.raises(OutputError, match=r"no room for 5\.0 GB of temporary data \(No space left on device\)"):
+    with pytest.raises(
+        OutputError, match=r"not enough space for 5\.0 GB of temporary data \(No space left on device\)"
+    ):
         MappedFile(str(tmp_path), 5_000_000_000)
 
 

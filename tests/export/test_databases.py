@@ -193,8 +193,8 @@ def test_a_kept_column_of_the_name_of_an_answer_is_told_apart(loaded):
     ("arguments", "message"),
     [
         (["--dialect", "sqlit"], "--dialect sqlit: is none. Did you mean sqlite?"),
-        (["--dialect", "duckdb", "--to", "json"], "--dialect is of SQL"),
-        (["--keep", "a", "--to", "python"], "--keep is of SQL"),
+        (["--dialect", "duckdb", "--to", "json"], "--dialect applies to SQL"),
+        (["--keep", "a", "--to", "python"], "--keep applies to SQL"),
     ],
 )
 def test_a_mistake_is_told(tmp_path, arguments, message):

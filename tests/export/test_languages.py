@@ -213,7 +213,7 @@ def test_a_difference_is_found(models):
 def test_what_is_written_and_how_it_was_tried_is_told(models, tmp_path):
     ended = done("export", models["plain"], "--to", "python", "-o", tmp_path / "it.py")
     assert ended.lines[0] == f"Wrote {tmp_path / 'it.py'}: 1 network, {ended_numbers(models['plain'])} numbers."
-    assert ended.lines[1].startswith("Tried on ")
+    assert ended.lines[1].startswith("Tested on ")
     document = done("export", models["number"], "--to", "json", "-o", tmp_path / "it.json", "--json").document
     assert document["tried"]["rows"] > 200
     assert document["bytes"] == (tmp_path / "it.json").stat().st_size
@@ -223,7 +223,7 @@ def test_standard_output_gets_the_file_and_nothing_else(models, tmp_path):
     done("export", models["plain"], "--to", "sql", "-o", tmp_path / "it.sql")
     ended = mlp("export", models["plain"], "--to", "sql", "-o", "-")
     assert (ended.code, ended.stdout) == (0, (tmp_path / "it.sql").read_text())
-    assert ended.stderr.startswith("Tried on ")
+    assert ended.stderr.startswith("Tested on ")
     assert not os.path.exists("-")
 
 
@@ -244,7 +244,7 @@ def ended_numbers(path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "pyton", "-o", "x"], "--to pyton: is no language. Did you mean python?"),
+        (["--to", "pyton", "-o", "x"], "--to pyton: is not a supported format. Did you mean python?"),
         (["--to", "python", "-o", "no/such/x.py"], "the folder no/such does not exist"),
         (["--to", "python"], "--output FILE is missing"),
         (["--to", "python", "-o", "-", "--json"], "-o - and --json: two results on standard output."),

@@ -48,7 +48,7 @@ def test_patience_ends_the_training_and_says_why():
     training = {"epochs": 50, "early_stopping": {"patience": 3, "min_gain": 9.0, "metric": "loss"}}
     outcome, reports = fitted(prepare(loaded(training=training)))
     assert len(reports) == 4
-    assert outcome.stop_reason == "no gain in loss for 3 epochs"
+    assert outcome.stop_reason == "no improvement in loss for 3 epochs"
 
 
 def stop_epoch(best_epoch, epochs=1000, **early_stopping):
@@ -72,7 +72,7 @@ def test_the_reason_to_stop_counts_the_epochs_that_brought_nothing():
     prepared = prepare(loaded(training={"epochs": 99, "early_stopping": {"patience": 5, "patience_factor": 2.0}}))
     state = TrainingState([], [])
     state.best_epoch, state.epoch = 10, 25
-    assert stop_reason(prepared, state) == "no gain in log_loss for 15 epochs"
+    assert stop_reason(prepared, state) == "no improvement in log_loss for 15 epochs"
 
 
 def test_of_equally_good_epochs_the_first_is_kept_or_the_last(folder):
@@ -166,7 +166,7 @@ def test_epochs_are_judged_where_the_schedule_rests_and_training_stops_only_ther
     outcome, reports = fitted(prepare(loaded(training=training)))
     assert [report.epoch for report in reports if report.score is not None] == [2, 6]
     assert (outcome.best_epoch, outcome.epochs) == (2, 6)
-    assert outcome.stop_reason == "no gain in loss for 4 epochs"
+    assert outcome.stop_reason == "no improvement in loss for 4 epochs"
     patient = {**training, "early_stopping": {"at": "cycle_ends", "metric": "loss"}}
     _, reports = fitted(prepare(loaded(training=patient)))
     assert [report.epoch for report in reports if report.score is not None] == [2, 6, 14, 30]

@@ -65,7 +65,7 @@ def test_without_a_step_it_would_answer_as_before_and_with_steps_it_learns_the_n
     watch = Watch()
     result = train(config("third.csv", training={"epochs": 60}), watch, start=str(first))
     assert result.outcome.scores["train"]["log_loss"] < 0.7 * before
-    assert watch.notes[0].startswith(f"goes on from {first}, trained on 240 rows")
+    assert watch.notes[0].startswith(f"continues from {first}, trained on 240 rows")
     new = load_model("run/weights.npz")
     assert new.record["from"] == load_start(str(first)).sha256
     assert [layer.name for layer in new.ensemble.first.layers] == [
@@ -158,7 +158,7 @@ def test_doctor_looks_at_its_rows_as_the_training_did(first, folder):
     assert np.array_equal(examined.rows.held_out.samples.X, prepared.parts[-1].samples.X)
     ended = mlp("doctor", "again", "--data", "first.csv")
     assert ended.code == 2
-    assert "data is not what again/weights.npz was trained on" in ended.stderr
+    assert "data differs from what again/weights.npz was trained on" in ended.stderr
 
 
 def test_rows_of_both_trainings_are_known_as_trained_on(first, folder):

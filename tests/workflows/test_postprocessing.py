@@ -193,8 +193,16 @@ def test_the_threshold_is_chosen_on_calibrated_probabilities():
             "postprocess.threshold: applies to two classes or boolean columns; there are 3",
         ),
         (IRIS, {"threshold": 0.3}, "postprocess.threshold: applies to two classes or boolean columns; there are 3"),
-        (IRIS | {"validation": None}, {"calibration": "temperature"}, "postprocess.calibration: needs validation rows"),
-        (IRIS | {"validation": 0.0}, {"calibration": "temperature"}, "postprocess.calibration: needs validation rows"),
+        (
+            IRIS | {"validation": None},
+            {"calibration": "temperature"},
+            ("postprocess.calibration: is fitted on validation rows"),
+        ),
+        (
+            IRIS | {"validation": 0.0},
+            {"calibration": "temperature"},
+            ("postprocess.calibration: is fitted on validation rows"),
+        ),
         (
             DIABETES,
             {"calibration": "temperature"},
@@ -224,7 +232,7 @@ def test_an_unknown_metric_for_the_threshold_is_an_error_with_the_nearest(late):
         prepare(loaded(late, postprocess={"threshold": "log_loss"}))
     with pytest.raises(ConfigError, match="Did you mean balanced_accuracy"):
         prepare(loaded(late, postprocess={"threshold": "balanced_acuracy"}))
-    with pytest.raises(ConfigError, match=r"postprocess\.threshold: needs validation rows"):
+    with pytest.raises(ConfigError, match=r"postprocess\.threshold: is fitted on validation rows"):
         prepare(loaded(late | {"validation": None}, postprocess={"threshold": "f1"}))
 
 

@@ -207,10 +207,13 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
             {"columns": {"petal_width": {"decimal": "x"}}},
             r"data\.columns\.petal_width\.decimal: 'x' is not a decimal separator",
         ),
-        ({"columns": {"petal_width": {"thousands": "0"}}}, r"data\.columns\.petal_width\.thousands: '0' is no sign"),
+        (
+            {"columns": {"petal_width": {"thousands": "0"}}},
+            r"data\.columns\.petal_width\.thousands: '0' is not a thousands",
+        ),
         (
             {"columns": {"petal_width": {"thousands": "."}}},
-            r"data\.columns\.petal_width\.thousands: '\.' is the decimal",
+            r"data\.columns\.petal_width\.thousands: '\.' is already the decimal",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What `auto` means, and what does not go together."""
+"""What `auto` means, and what cannot be combined."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The network of a config and its data: members, what stands before the layers, and what does not go together."""
+"""The network of a config and its data: members, what stands before the layers, and what cannot be combined."""
 
 import re
 

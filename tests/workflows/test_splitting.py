@@ -126,7 +126,7 @@ def test_folds_of_members_keep_groups_whole_and_are_spans_of_time(table, validat
             "data.validation.fraction: cannot be combined with column",
         ),
         ({"group": "patient", "fraction": 0.3}, FOLDS, "data.validation.fraction: each fold is held out once."),
-        ({"column": "patient", "equals": "p01"}, FOLDS, "data.validation: model.members.rows: folds makes"),
+        ({"column": "patient", "equals": "p01"}, FOLDS, "data.validation: model.members.rows: folds defines"),
     ],
 )
 def test_a_way_that_is_none_is_refused_with_the_key(table, validation, members, message):

@@ -296,7 +296,7 @@ def test_resuming_on_other_data_is_refused_and_changes_nothing(folder):
     interrupt(config, 2)
     table.write_bytes(table.read_bytes().replace(b"5.1,", b"5.2,", 1))
     before = tree(folder)
-    with pytest.raises(DataError, match=r"the train data is not what .*checkpoint\.npz was trained on"):
+    with pytest.raises(DataError, match=r"the train data differs from what .*checkpoint\.npz was trained on"):
         train(config, Watch(), resume=True)
     assert tree(folder) == before
 

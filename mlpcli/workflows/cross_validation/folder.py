@@ -110,7 +110,7 @@ class CvFolder:
                 texts = [shortened(json.dumps(values.get(key))) for values in (before, now)]
                 raise MlpError(
                     f"{path}: {key.removeprefix('config.')} was {texts[0]}, and is {texts[1]}. Undo the change, or "
-                    "drop --resume."
+                    "omit --resume."
                 )
 
 

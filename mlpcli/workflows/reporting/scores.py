@@ -219,7 +219,7 @@ def _calibration(model: Model, rows: ReportRows) -> Section:
 
 
 def _reliability(model: Model, sample: Sample, answers: Values) -> Reliability:
-    """Of two classes that of the second one, of more that of the most probable, of boolean targets that of every yes."""
+    """That of the second of two classes, of the most probable of more, or of true in every boolean target."""
     weights = sample.weights
     if isinstance(model.target, BooleanTarget):
         weights = None if weights is None else np.repeat(weights, answers.shape[1])

@@ -30,7 +30,7 @@ def refuse_other(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: M
             continue
         cure = "choose another --output"
         if key == "data":
-            raise DataError(f"the training data is not what {path} was searched on. Restore it, or {cure}.")
+            raise DataError(f"the training data differs from what {path} was searched on. Restore it, or {cure}.")
         if key == "rows":
             raise loaded.error(
                 "data.test", f"{path} was started with other rows (with data.test, or without). Undo it, or {cure}."

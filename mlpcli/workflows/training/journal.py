@@ -77,7 +77,7 @@ class Journal:
         for name in dict.fromkeys([*checkpoint.data_sha256, *identity]):
             if name != "test" and identity.get(name) != checkpoint.data_sha256.get(name):
                 what = NAMES_OF_INPUTS.get(name, f"{name} data")
-                raise DataError(f"the {what} is not what {path} was trained on. Restore it, or omit --resume.")
+                raise DataError(f"the {what} differs from what {path} was trained on. Restore it, or omit --resume.")
         self._before, self.earlier = checkpoint.seconds, checkpoint.sittings
         columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))
         self.run.rewind_history(checkpoint.state.epoch, columns)

@@ -92,7 +92,7 @@ def test_a_header_far_down_is_found_in_a_file_of_several_batches(tmp_path, monke
     names, rows = ["w", "x", "y"], [[f"{i % 7}a", "b", str(i)] for i in range(100_000)]
     as_parquet(tmp_path / "t.parquet", names, [*rows, names])
     for wanted in (None, ["x"], ["y"]):
-        with pytest.raises(DataError, match="row 100001: the header once more"):
+        with pytest.raises(DataError, match="row 100001: the header is repeated"):
             read_table(str(tmp_path / "t.parquet"), wanted=wanted)
 
 

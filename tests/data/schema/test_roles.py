@@ -353,7 +353,7 @@ def test_later_cells_that_do_not_suit_the_role_are_errors_and_missing_ones_are_n
         read(["1", "2"], later=["3", "x"])
     with pytest.raises(DataError, match=r"^new\.csv:3: column x: '2024-13-01' is not a date written YYYY-MM-DD"):
         read(["2024-01-01", "2024-01-02"], later=["2024-01-01", "2024-13-01"])
-    with pytest.raises(DataError, match="is not a date written"):
+    with pytest.raises(DataError, match="is not a date"):
         read(["2024-01-01", "2024-01-02"], later=[20240101, 20240102])
 
 
