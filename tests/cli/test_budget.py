@@ -116,7 +116,7 @@ def test_epochs_without_gain_end_a_training_also_where_the_config_lets_patience_
     config = write_config(folder / "iris.yaml", IRIS, {"epochs": 50, "early_stopping": stopping})
     ended = done("train", config, "--max-epochs-without-gain", 4)
     assert any(
-        line.startswith(("Stopped after epoch 5: no improvement in log_loss for 4 epochs.")) for line in ended.lines
+        line.startswith("Stopped after epoch 5: no improvement in log_loss for 4 epochs.") for line in ended.lines
     )
     assert metrics_of(folder)["stop_reason"] == "no improvement in log_loss for 4 epochs"
     assert metrics_of(folder)["best_epoch"] == 1

@@ -125,7 +125,7 @@ def test_it_is_resumed_bit_for_bit_and_only_with_the_model_it_began_with(first, 
     ended = mlp("train", *written(folder, "second.csv"), "-o", "run", "--set", "training.epochs=8",
                 "--set", "training.threads=1", "--resume")  # fmt: skip
     assert ended.code == 2
-    assert "the model of --from is not what run.partial/checkpoint.npz was trained on" in ended.stderr
+    assert "the model of --from differs from what run.partial/checkpoint.npz was trained on" in ended.stderr
     train(settled, Watch(), resume=True, start=str(first))
     assert (folder / "run" / "weights.npz").read_bytes() == whole
 

@@ -23,8 +23,8 @@ from mlpcli.data.reading.csv.header import (
     are_names_over_figures,
     cells_over_figures,
     check_width,
-    looks_numeric,
     looks_like_header,
+    looks_numeric,
     names_of,
     numbered_names,
 )
