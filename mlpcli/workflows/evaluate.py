@@ -30,7 +30,7 @@ from mlpcli.workflows.scoring.answered import AnsweredRows, answer_rows
 from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
 from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
-from mlpcli.workflows.scoring.slices import UNDIVIDED, By, SliceTable, slice_tables
+from mlpcli.workflows.scoring.slices import UNDIVIDED, Grouping, SliceTable, slice_tables
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained
 
 
@@ -69,7 +69,7 @@ def evaluate(
     encoding: str | None = None,
     on_drift: str = "ignore",
     interval_options: IntervalOptions = USUAL,
-    by: By = UNDIVIDED,
+    by: Grouping = UNDIVIDED,
     level: float | None = None,
     cluster: ClusterAddress | None = None,
 ) -> EvalResult:
@@ -122,7 +122,7 @@ def evaluate_table(
     gates: Sequence[Gate] = (),
     looks_for_drift: bool = False,
     interval_options: IntervalOptions = USUAL,
-    by: By = UNDIVIDED,
+    by: Grouping = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
     conformal: ConformalPredictor | None = None,
     answered: AnsweredRows | None = None,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, parse_gate
 from mlpcli.evaluation.intervals import IntervalOptions
-from mlpcli.workflows.scoring.slices import By
+from mlpcli.workflows.scoring.slices import Grouping
 
 FEWEST, MOST = 20, 1_000_000
 
@@ -35,7 +35,7 @@ def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
     return IntervalOptions(share, int(replicates))
 
 
-def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> By:
+def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> Grouping:
     """`--by`, `--cross` and `--gate-groups`; raises MlpError where one of them lacks what it is about."""
     # As a line of CSV: a name with a comma in it stands in quotes.
     names = tuple(dict.fromkeys(name.strip() for name in next(csv.reader([columns]), []) if name.strip()))
@@ -43,4 +43,4 @@ def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate
         raise MlpError("--cross: needs several columns. Write for example --by region,sex --cross")
     if is_gated and not (names and gates):
         raise MlpError("--gate-groups: needs groups and gates: --by region --min accuracy=0.8 --gate-groups")
-    return By(names, is_crossed, is_gated)
+    return Grouping(names, is_crossed, is_gated)

@@ -30,7 +30,7 @@ from mlpcli.workflows.drift import judge_drift, percent
 from mlpcli.workflows.reporting.rows import Detailed
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions
-from mlpcli.workflows.scoring.slices import By, slice_tables
+from mlpcli.workflows.scoring.slices import Grouping, slice_tables
 
 # Rows times columns of all shuffles, and rows of one at most and at least.
 SHUFFLED_CELLS, MOST_SHUFFLED, FEWEST_SHUFFLED = 400_000, 8_000, 500
@@ -115,7 +115,7 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
     metric = main_metrics(target.task, names)[0]
     roles = {feature.name: feature.role for feature in model.preprocessor.columns}
     table = _with_few_levels(rows.table, columns[:SLICED_COLUMNS])
-    by = By(tuple(table.columns))
+    by = Grouping(tuple(table.columns))
     # All groups are held against the whole at once: each interval is wider for it (Bonferroni).
     n_groups = sum(_n_groups(column) for column in table.columns.values())
     interval_options = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))

@@ -22,7 +22,7 @@ REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enoug
 
 
 @dataclass(frozen=True)
-class By:
+class Grouping:
     """Which columns make groups, each on its own or crossed; `is_gated` has every gate hold in every group."""
 
     columns: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class By:
     is_gated: bool = False
 
 
-UNDIVIDED = By()
+UNDIVIDED = Grouping()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SliceTable:
 
 
 def slice_tables(
-    by: By,
+    by: Grouping,
     table: Table,
     roles: Mapping[str, Role],
     predictions: Predictions,
@@ -81,7 +81,7 @@ def slice_tables(
 
 
 def _slice_table(
-    by: By,
+    by: Grouping,
     columns: tuple[str, ...],
     groups: Groups,
     predictions: Predictions,
