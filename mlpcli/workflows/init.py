@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.recipes.sizes import MANY_VALUES, Facts, Recipe, RecipeName, choose_recipe
+from mlpcli.config.recipes.sizes import MANY_VALUES, Recipe, RecipeName, TableSummary, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import name_hint
@@ -92,7 +92,7 @@ def starter_for(
     group = find_group(table, rows, truth, profiles)
     inputs = [one for one in profiles if group is None or one.name != group.name]
     n_fine, held_together = sum(map(_is_fine, inputs)), group.name if group else ""
-    facts = Facts(plan.task, len(rows), len(counts), n_fine, rarest, len(targets), held_together)
+    facts = TableSummary(plan.task, len(rows), len(counts), n_fine, rarest, len(targets), held_together)
     schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
     formats = _number_formats(table, schemas, disguised)
     shared = _shared_signs(formats)

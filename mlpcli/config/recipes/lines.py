@@ -12,7 +12,7 @@ quadratic cost for numbers.
 
 from dataclasses import dataclass
 
-from mlpcli.config.recipes.sizes import MANY_ROWS, MANY_VALUES, Facts, Recipe
+from mlpcli.config.recipes.sizes import MANY_ROWS, MANY_VALUES, Recipe, TableSummary
 from mlpcli.data.reading.faults import in_yaml
 
 
@@ -24,13 +24,13 @@ class Section:
     lines: tuple[tuple[str, str], ...]
 
 
-def sections(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+def sections(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
     """The config behind its data section."""
     write = {"best": _strong, "strong": _strong, "fast": _fast, "textbook": _textbook}[recipe.name]
     return write(recipe, facts)
 
 
-def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
+def validation(recipe: Recipe, facts: TableSummary) -> tuple[str, str]:
     """The value of data.validation, and why."""
     if not facts.holds_out:
         return "null", "too few rows for a validation split"
@@ -44,7 +44,7 @@ def validation(recipe: Recipe, facts: Facts) -> tuple[str, str]:
     return "0.2", f"fraction of rows{by[facts.task]} that chooses the best epoch"
 
 
-def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+def _strong(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
     after = ("clamp: true", "predictions are clipped to the range of the training targets")
     if facts.predicts_classes and facts.holds_out:
         after = ("calibration: temperature", "temperature scaling, fitted on out-of-fold predictions")
@@ -58,17 +58,17 @@ def _strong(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
     )
 
 
-def _alternates(facts: Facts) -> bool:
+def _alternates(facts: TableSummary) -> bool:
     """Whether half of the members get numbers as bins, and half as periodic embeddings."""
     return facts.n_fine > 0
 
 
-def _draws(facts: Facts) -> bool:
+def _draws(facts: TableSummary) -> bool:
     """Whether each member draws the frequency scale of its periodic embedding."""
     return _alternates(facts) and facts.n_rows >= MANY_ROWS
 
 
-def _strong_preprocess(facts: Facts) -> list[tuple[str, str]]:
+def _strong_preprocess(facts: TableSummary) -> list[tuple[str, str]]:
     preprocess = [
         ("numeric: quantile", "normal scores: the rank of each number among the training rows")
         if _draws(facts)
@@ -88,7 +88,7 @@ def _strong_preprocess(facts: Facts) -> list[tuple[str, str]]:
     return preprocess
 
 
-def _strong_model(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
+def _strong_model(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str]]:
     alternates, draws = _alternates(facts), _draws(facts)
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
     views = (", views: alternate" if alternates else "") + (f", draw: {{{_SIGMA}}}" if draws else "")
@@ -117,7 +117,7 @@ def _strong_model(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
     return model
 
 
-def _strong_training(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
+def _strong_training(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str]]:
     rate = "0.04" if facts.predicts_classes else "0.07"
     stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     return [
@@ -138,7 +138,7 @@ def _strong_training(recipe: Recipe, facts: Facts) -> list[tuple[str, str]]:
     ]
 
 
-def _fast(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+def _fast(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
     return (
         Section(
             "preprocess",
@@ -194,7 +194,7 @@ def _fast_members(recipe: Recipe) -> list[tuple[str, str]]:
     ]
 
 
-def _textbook(recipe: Recipe, facts: Facts) -> tuple[Section, ...]:
+def _textbook(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
     cost = {
         "classification": "cost; the quadratic cost is squared_error with output_activation: sigmoid",
         "multilabel": "cost; the quadratic cost is squared_error",
@@ -245,17 +245,17 @@ _SIGMA = "model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}"
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
 
 
-def _stopping(facts: Facts, value: str, comment: str) -> tuple[str, str]:
+def _stopping(facts: TableSummary, value: str, comment: str) -> tuple[str, str]:
     """The line of early stopping; null where no rows are held out."""
     value, comment = (value, comment) if facts.holds_out else ("null", "the last epoch is kept")
     return f"early_stopping: {value}", comment
 
 
-def _smoothed(facts: Facts) -> str:
+def _smoothed(facts: TableSummary) -> str:
     return f"{{name: {_LOSSES[facts.task]}, label_smoothing: 0.1}}"
 
 
-def _class_weights(facts: Facts) -> list[tuple[str, str]]:
+def _class_weights(facts: TableSummary) -> list[tuple[str, str]]:
     if not facts.rarest_class:
         return []
     return [("# class_weights: balanced", f"raises the recall of the rare class {facts.rarest_class}")]

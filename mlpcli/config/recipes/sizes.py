@@ -21,11 +21,11 @@ MANY_CLASSES = 8
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a recipe goes by.
+class TableSummary:
+    """What a recipe depends on: the task and the size of the table.
 
     `n_classes` is 0 for regression; `n_fine` counts the number columns with MANY_VALUES distinct values or more; rows
-    of one value of the column `group` ("" for none) are alike.
+    with equal values of the column `group` ("" for none) are correlated.
     """
 
     task: str

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpcli.config.recipes.lines import sections, validation
-from mlpcli.config.recipes.sizes import RECIPES, Facts, Recipe
+from mlpcli.config.recipes.sizes import RECIPES, Recipe, TableSummary
 from mlpcli.data.reading.faults import in_yaml
 from mlpcli.messages import display_width, folded
 
@@ -32,7 +32,7 @@ class StarterData:
 
     train: str
     targets: tuple[str, ...]
-    facts: Facts
+    facts: TableSummary
     task_reason: str
     columns: tuple[StarterColumn, ...]
     dropped: Mapping[str, str]

@@ -5,7 +5,7 @@ from typing import Any
 
 from mlpcli.config.loading import LoadedConfig, Override, with_values
 from mlpcli.config.recipes.lines import sections
-from mlpcli.config.recipes.sizes import MANY_VALUES, RECIPES, Facts, choose_recipe
+from mlpcli.config.recipes.sizes import MANY_VALUES, RECIPES, TableSummary, choose_recipe
 from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.data.targets.target import ClassTarget
@@ -32,7 +32,9 @@ def first_trials(loaded: LoadedConfig, prepared: Prepared, space: Space, with_re
 def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[First]:
     n_classes = len(prepared.target.labels) if isinstance(prepared.target, ClassTarget) else 0
     n_fine = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
-    facts = Facts(prepared.task, prepared.train.samples.n_rows, n_classes, n_fine, n_targets=len(prepared.target.names))
+    facts = TableSummary(
+        prepared.task, prepared.train.samples.n_rows, n_classes, n_fine, n_targets=len(prepared.target.names)
+    )
     for name in RECIPES:
         if name == "best":  # takes as long as all the others together, many times over
             continue

@@ -8,7 +8,7 @@ import yaml
 
 from mlpcli.config.loading import config_from_text
 from mlpcli.config.recipes.lines import sections
-from mlpcli.config.recipes.sizes import RECIPES, Facts, cheaper, choose_recipe
+from mlpcli.config.recipes.sizes import RECIPES, TableSummary, cheaper, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.config.schema.network import ModelConfig
 from mlpcli.config.yaml.dumping import as_plain
@@ -35,7 +35,7 @@ def named(value):
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_line_of_a_recipe_is_read_back_as_written(name, task, n_rows, n_fine):
-    facts = Facts(
+    facts = TableSummary(
         task,
         n_rows,
         3 if task == "classification" else 0,
@@ -69,7 +69,7 @@ def test_every_line_of_a_recipe_is_read_back_as_written(name, task, n_rows, n_fi
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_line_in_a_comment_is_one_that_could_be_taken(name, task):
-    facts = Facts(task, 300, rarest_class="b (3 of 90 rows)" if task == "classification" else "")
+    facts = TableSummary(task, 300, rarest_class="b (3 of 90 rows)" if task == "classification" else "")
     text = text_of(choose_recipe(name, facts), facts)
     assert ("# class_weights: balanced" in text) == (task == "classification")
     taken = re.sub(r"^  # class_weights: balanced.*$", r"  class_weights: balanced", text, flags=re.M)
@@ -79,7 +79,9 @@ def test_a_line_in_a_comment_is_one_that_could_be_taken(name, task):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_names_itself_and_the_others(name):
-    second = text_of(choose_recipe(name, Facts("regression", 300)), Facts("regression", 300)).splitlines()[1]
+    second = text_of(
+        choose_recipe(name, TableSummary("regression", 300)), TableSummary("regression", 300)
+    ).splitlines()[1]
     others = [other for other in RECIPES if other != name]
     assert second == f"# Recipe {name}; other recipes: {', '.join(others[:-1])} and {others[-1]}."
 
@@ -93,7 +95,7 @@ def cost(recipe, n_rows):
 
 @pytest.mark.parametrize("n_rows", ROWS)
 def test_each_rung_of_the_ladder_costs_less_and_it_ends(n_rows):
-    facts = Facts("regression", n_rows, n_fine=3)
+    facts = TableSummary("regression", n_rows, n_fine=3)
     ladder = [choose_recipe("best", facts)]
     while (below := cheaper(ladder[-1], facts)) is not None:
         ladder.append(below)
@@ -113,7 +115,7 @@ def test_each_rung_of_the_ladder_costs_less_and_it_ends(n_rows):
     ],
 )
 def test_the_textbook_recipe_is_the_network_of_the_textbooks_and_nothing_else(task, loss, output):
-    facts = Facts(task, 300)
+    facts = TableSummary(task, 300)
     config = config_from_text(text_of(choose_recipe("textbook", facts), facts), "t.yaml").config
     assert (config.model.activation, config.model.output_activation) == ("sigmoid", output)
     assert config.training.loss.name == loss
@@ -128,7 +130,7 @@ def test_the_textbook_recipe_is_the_network_of_the_textbooks_and_nothing_else(ta
 def test_the_readme_shows_of_the_strong_recipe_lines_that_it_writes():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", readme, re.S) if "folds: 4" in one]
-    facts = Facts("classification", 3000, n_classes=3, n_fine=3)
+    facts = TableSummary("classification", 3000, n_classes=3, n_fine=3)
     written = [
         " ".join(line.split("#")[0].split()) for line in text_of(choose_recipe("strong", facts), facts).splitlines()
     ]
@@ -139,10 +141,10 @@ def test_the_readme_shows_of_the_strong_recipe_lines_that_it_writes():
 
 @pytest.mark.parametrize("n_rows", ROWS)
 def test_members_are_dealt_evenly_over_folds(n_rows):
-    recipe = choose_recipe("best", Facts("classification", n_rows))
+    recipe = choose_recipe("best", TableSummary("classification", n_rows))
     while recipe is not None and recipe.members > 1:
         assert recipe.members % recipe.folds == 0
-        recipe = cheaper(recipe, Facts("classification", n_rows))
+        recipe = cheaper(recipe, TableSummary("classification", n_rows))
 
 
 @pytest.mark.parametrize("n_rows", [3000, 30_000, 99_999])
@@ -158,7 +160,7 @@ def test_many_classes_of_a_large_table_get_more_epochs_and_fewer_members():
 
 
 def test_a_list_and_a_key_with_its_value_stay_on_a_line_of_the_config():
-    facts = Facts("regression", 5000, n_fine=2)
+    facts = TableSummary("regression", 5000, n_fine=2)
     for line in text_of(choose_recipe("best", facts), facts).splitlines():
         assert line.count("[") == line.count("]"), line
         assert not line.endswith(":") or not line.startswith("     "), line
@@ -167,7 +169,7 @@ def test_a_list_and_a_key_with_its_value_stay_on_a_line_of_the_config():
 @pytest.mark.parametrize("name", ["best", "strong"])
 def test_members_draw_their_cosines_only_where_there_are_many_rows(name):
     for n_rows in (1999, 2000):
-        facts = Facts("regression", n_rows, n_fine=2)
+        facts = TableSummary("regression", n_rows, n_fine=2)
         config = config_from_text(text_of(choose_recipe(name, facts), facts), "t.yaml").config
         is_large = n_rows == 2000
         assert (config.preprocess.numeric.name, bool(config.model.members.draw)) == (
@@ -179,7 +181,7 @@ def test_members_draw_their_cosines_only_where_there_are_many_rows(name):
 
 def test_views_alternate_only_where_numbers_have_many_values():
     for n_fine, expected in ((0, "same"), (2, "alternate")):
-        facts = Facts("regression", 500, n_fine=n_fine)
+        facts = TableSummary("regression", 500, n_fine=n_fine)
         config = config_from_text(text_of(choose_recipe("strong", facts), facts), "t.yaml").config
         assert config.model.members.views == expected
         assert (config.model.numeric_embedding is not None) == bool(n_fine)

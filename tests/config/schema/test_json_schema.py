@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from mlpcli.config.loading import config_from_mapping
-from mlpcli.config.recipes.sizes import RECIPES, Facts, choose_recipe
+from mlpcli.config.recipes.sizes import RECIPES, TableSummary, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.config.schema.fields import spec_of
 from mlpcli.config.schema.json_schema import VARIABLE_PATTERN, json_schema, json_schema_text
@@ -103,7 +103,7 @@ def test_every_example_is_valid(path):
 def test_every_recipe_is_valid(name, task):
     columns = (StarterColumn("x", "number", ""), StarterColumn("when", "date", ""))
     for n_rows in (3, 300, 30_000):
-        facts = Facts(task, n_rows, 3, 2)
+        facts = TableSummary(task, n_rows, 3, 2)
         text = starter_yaml(StarterData("t.csv", ("y",), facts, "r", columns, {}), choose_recipe(name, facts))
         assert not list(VALIDATOR.iter_errors(parse_yaml(text, "t")[0]))
 
