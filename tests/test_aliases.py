@@ -7,7 +7,7 @@ from mlpcli.aliases import KEYS, VALUES, VERBS, key_of, value_of
 from mlpcli.cli.main import app
 from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.sections import Config
-from mlpcli.config.yaml.tree import path_text
+from mlpcli.config.yaml.source_map import path_text
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.evaluation.metrics import METRICS
 

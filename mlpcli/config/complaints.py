@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mlpcli.aliases import key_of, value_of
 from mlpcli.config.schema.fields import FieldSpec, all_keys, allowed
 from mlpcli.config.yaml.parsing import parse_scalar
-from mlpcli.config.yaml.tree import Path, Tree, escaped, path_text, shortened, shown
+from mlpcli.config.yaml.source_map import Path, SourceMap, escaped, path_text, shortened, shown
 from mlpcli.errors import ConfigError
 
 MAX_LINES = 3
@@ -44,16 +44,16 @@ class Complaint:
     say: Callable[[], str]
 
 
-def config_error(error: ValidationError, spec: FieldSpec, tree: Tree) -> ConfigError:
-    """The faults of `tree`, one line each in the order they stand in the file, the first few of them."""
+def config_error(error: ValidationError, spec: FieldSpec, source_map: SourceMap) -> ConfigError:
+    """The faults of `source_map`, one line each in the order they stand in the file, the first few of them."""
     faults = [
         _Fault(one["type"], one["loc"], str(one.get("ctx", {}).get("error", one["msg"])))
         for one in error.errors(include_url=False, include_input=False)
     ]
-    found = list(_Complaints(spec, tree).at(spec, tree.root, (), faults))
-    ranks = {path: rank for rank, path in enumerate(tree.places)}
+    found = list(_Complaints(spec, source_map).at(spec, source_map.root, (), faults))
+    ranks = {path: rank for rank, path in enumerate(source_map.origins)}
     found.sort(key=lambda complaint: ranks.get(complaint.path, len(ranks)))
-    lines = [tree.message(complaint.path, complaint.say()) for complaint in found[:MAX_LINES]]
+    lines = [source_map.message(complaint.path, complaint.say()) for complaint in found[:MAX_LINES]]
     more = f" (and {len(found) - MAX_LINES} more)" if len(found) > MAX_LINES else ""
     return ConfigError("\n".join(lines) + more)
 
@@ -61,9 +61,9 @@ def config_error(error: ValidationError, spec: FieldSpec, tree: Tree) -> ConfigE
 class _Complaints:
     """Follows faults through the schema."""
 
-    def __init__(self, whole: FieldSpec, tree: Tree) -> None:
+    def __init__(self, whole: FieldSpec, source_map: SourceMap) -> None:
         self.whole = whole
-        self.tree = tree
+        self.source_map = source_map
 
     def at(self, spec: FieldSpec, value: Any, path: Path, faults: list[_Fault]) -> Iterator[Complaint]:
         """The complaints about `value`, to which the locations of all `faults` lead."""
@@ -124,8 +124,8 @@ class _Complaints:
 
     def must_be(self, spec: FieldSpec, value: Any, path: Path) -> str:
         """What to say of a value that is not allowed."""
-        place = self.tree.places.get(path)
-        source = place.source if place else None
+        origin = self.source_map.origins.get(path)
+        source = origin.source if origin else None
         is_infinite = isinstance(value, float) and value - value != 0
         got = f"{shown(value, source)}{' (not finite)' if is_infinite else ''}"
         return f"must be {allowed(spec)}, got {got}.{_advice(spec, value, source)}"

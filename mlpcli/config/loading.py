@@ -14,10 +14,10 @@ from mlpcli.config.schema.fields import FieldSpec, adapter, spec_of
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.files import MAKE_ONE, config_text
 from mlpcli.config.yaml.parsing import parse_flow, parse_scalar, parse_yaml
-from mlpcli.config.yaml.tree import (
+from mlpcli.config.yaml.source_map import (
+    Origin,
     Path,
-    Place,
-    Tree,
+    SourceMap,
     escaped,
     path_text,
     refuse_unwritable,
@@ -54,7 +54,7 @@ class LoadedConfig:
     config: Config
     path: str
     origins: Mapping[str, str]
-    tree: Tree = field(repr=False, compare=False)
+    source_map: SourceMap = field(repr=False, compare=False)
 
     def origin(self, key: str) -> str:
         """Where the value of `key` was written: `penguins.yaml:14`, `--set` or `default`."""
@@ -70,20 +70,20 @@ class LoadedConfig:
         try:
             yield
         except DataError as error:
-            place = self.tree.place(tuple(key.split(".")))
-            if error.names_config or place.where == self.tree.name:  # a mapping made in Python has no lines
+            origin = self.source_map.origin(tuple(key.split(".")))
+            if error.names_config or origin.where == self.source_map.name:  # a mapping made in Python has no lines
                 raise
-            named = DataError(f"{error} ({place.where if place.key else f'{key}, {place.where}'})")
+            named = DataError(f"{error} ({origin.where if origin.key else f'{key}, {origin.where}'})")
             named.names_config = True
             raise named from error
 
     def message(self, key: str, text: str) -> str:
         """The text of that error."""
-        for path in self.tree.places:
+        for path in self.source_map.origins:
             if path_text(path) == key:
-                return self.tree.message(path, text)
-        place = _short_form(self.tree, tuple(key.split(".")))
-        return f"{place.where if place else self.tree.name}: {key}: {text}"
+                return self.source_map.message(path, text)
+        origin = _short_form(self.source_map, tuple(key.split(".")))
+        return f"{origin.where if origin else self.source_map.name}: {key}: {text}"
 
 
 def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedConfig:
@@ -92,13 +92,13 @@ def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedCo
     Raises ConfigError: one to three lines, each with file:line (or `--set`), key, value and what is allowed.
     """
     name = escaped(path)
-    value, tree = parse_yaml(config_text(path, name), name)
+    value, source_map = parse_yaml(config_text(path, name), name)
     if value is None:
         raise ConfigError(f"{name}: an empty config. {MAKE_ONE}")
     if not isinstance(value, dict):
         sections = ", ".join(spec_of(Config).keys)
         raise ConfigError(f"{name}: not a config: must be a mapping of {sections}, got {shown(value)}. {MAKE_ONE}")
-    return _validated(tree, path, overrides)
+    return _validated(source_map, path, overrides)
 
 
 def config_from_text(text: str, name: str) -> LoadedConfig:
@@ -115,27 +115,29 @@ def config_from_mapping(
 
 def with_values(loaded: LoadedConfig, overrides: Sequence[str | Override]) -> LoadedConfig:
     """A loaded config with some keys set to other values; raises ConfigError."""
-    return _validated(loaded.tree, loaded.path, overrides)
+    return _validated(loaded.source_map, loaded.path, overrides)
 
 
 def without_search(loaded: LoadedConfig) -> LoadedConfig:
     """The config of a training, which searches nothing."""
-    root = {key: value for key, value in loaded.tree.root.items() if key != "search"}
+    root = {key: value for key, value in loaded.source_map.root.items() if key != "search"}
     origins = {key: origin for key, origin in loaded.origins.items() if key.partition(".")[0] != "search"}
     config = replace(loaded.config, search=None)
-    return LoadedConfig(config, loaded.path, origins, Tree(loaded.tree.name, root, loaded.tree.places))
+    return LoadedConfig(
+        config, loaded.path, origins, SourceMap(loaded.source_map.name, root, loaded.source_map.origins)
+    )
 
 
-def _validated(written: Tree, path: str, overrides: Sequence[str | Override]) -> LoadedConfig:
+def _validated(written: SourceMap, path: str, overrides: Sequence[str | Override]) -> LoadedConfig:
     spec = spec_of(Config)
-    tree = apply_overrides(written, overrides, spec)
-    tree.root = _completed(spec, tree.root)
+    source_map = apply_overrides(written, overrides, spec)
+    source_map.root = _completed(spec, source_map.root)
     try:
-        config: Config = adapter(Config).validate_json(json.dumps(tree.root))
+        config: Config = adapter(Config).validate_json(json.dumps(source_map.root))
     except ValidationError as error:
-        raise config_error(error, spec, tree) from error
-    origins = {path_text(leaf): _origin(tree, leaf) for leaf in leaves(config)}
-    return LoadedConfig(config, path, origins, tree)
+        raise config_error(error, spec, source_map) from error
+    origins = {path_text(leaf): _origin(source_map, leaf) for leaf in leaves(config)}
+    return LoadedConfig(config, path, origins, source_map)
 
 
 def _completed(spec: FieldSpec, value: Any, default: Any = None) -> Any:
@@ -167,20 +169,20 @@ def leaves(config: Any, path: Path = ()) -> Iterator[Path]:
             yield (*path, one.name)
 
 
-def _origin(tree: Tree, path: Path) -> str:
-    if path in tree.places:
-        return tree.places[path].origin
-    place = _short_form(tree, path)
-    return place.origin if place and path[-1] == "name" else "default"
+def _origin(source_map: SourceMap, path: Path) -> str:
+    if path in source_map.origins:
+        return source_map.origins[path].short
+    origin = _short_form(source_map, path)
+    return origin.short if origin and path[-1] == "name" else "default"
 
 
-def _short_form(tree: Tree, path: Path) -> Place | None:
-    """The place of a plain value that stands for the part around `path`: `optimizer: adam`."""
-    value: Any = tree.root
+def _short_form(source_map: SourceMap, path: Path) -> Origin | None:
+    """The origin of a plain value that stands for the part around `path`: `optimizer: adam`."""
+    value: Any = source_map.root
     for end, key in enumerate(path, 1):
         value = value.get(str(key))
         if not isinstance(value, dict):
-            return tree.places.get(path[:end])
+            return source_map.origins.get(path[:end])
     return None
 
 
@@ -203,12 +205,12 @@ def parse_override(assignment: str) -> Override:
     return Override(key, _read(text.strip() or text, shown_text), shown_text)
 
 
-def apply_overrides(tree: Tree, overrides: Sequence[str | Override], spec: FieldSpec) -> Tree:
-    """A tree with the overrides in it, in their order; parents that are missing are made.
+def apply_overrides(source_map: SourceMap, overrides: Sequence[str | Override], spec: FieldSpec) -> SourceMap:
+    """A source_map with the overrides in it, in their order; parents that are missing are made.
 
     Raises ConfigError where a parent is a list or a plain value. Whether the key exists is the schema's to say, later.
     """
-    changed = Tree(tree.name, deepcopy(tree.root), dict(tree.places))
+    changed = SourceMap(source_map.name, deepcopy(source_map.root), dict(source_map.origins))
     for one in overrides:
         override = parse_override(one) if isinstance(one, str) else one
         _apply(changed, override, spec)
@@ -225,38 +227,38 @@ def _read(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _apply(tree: Tree, override: Override, root: FieldSpec) -> None:
+def _apply(source_map: SourceMap, override: Override, root: FieldSpec) -> None:
     path: Path = tuple(override.key.split("."))
-    place = Place(override.text, override.option, key=path)
-    parent: dict[str, Any] = tree.root
+    origin = Origin(override.text, override.option, key=path)
+    parent: dict[str, Any] = source_map.root
     for depth in range(1, len(path)):
         inner = str(path[depth - 1])
-        parent[inner] = _as_mapping(parent.get(inner), path[:depth], tree, override, root)
-        tree.places.setdefault(path[:depth], place)
+        parent[inner] = _as_mapping(parent.get(inner), path[:depth], source_map, override, root)
+        source_map.origins.setdefault(path[:depth], origin)
         parent = parent[inner]
     parent[str(path[-1])] = override.value
-    tree.forget(path)
-    _note(tree, path, override.value, place)
+    source_map.forget(path)
+    _note(source_map, path, override.value, origin)
 
 
-def _as_mapping(value: Any, path: Path, tree: Tree, override: Override, root: FieldSpec) -> dict[str, Any]:
+def _as_mapping(value: Any, path: Path, source_map: SourceMap, override: Override, root: FieldSpec) -> dict[str, Any]:
     """What stands at a parent of the key, as a mapping: `adam` becomes `{name: adam}`, nothing becomes `{}`."""
     if isinstance(value, dict):
         return value
-    place = tree.places.pop(path, None)
+    origin = source_map.origins.pop(path, None)
     if value is None:
         return {}
-    spec = root.at(path, tree.root)
+    spec = root.at(path, source_map.root)
     if spec and isinstance(value, str) and any(value in part.names for part in spec.parts):
-        if place:
-            tree.places[(*path, "name")] = place
+        if origin:
+            source_map.origins[(*path, "name")] = origin
         return {"name": value}
-    where = f" ({place.where})" if place else ""
+    where = f" ({origin.where})" if origin else ""
     raise ConfigError(f"{override.text}: {shown_path(path)} is {shown(value)}{where}, which has no keys.")
 
 
-def _note(tree: Tree, path: Path, value: Any, place: Place) -> None:
-    tree.places[path] = place
+def _note(source_map: SourceMap, path: Path, value: Any, origin: Origin) -> None:
+    source_map.origins[path] = origin
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        _note(tree, (*path, key), item, place)
+        _note(source_map, (*path, key), item, origin)

@@ -215,7 +215,7 @@ def _check_values(loaded: LoadedConfig, space: Space) -> None:
     """Raise ConfigError where the config does not take a value of the space, or a condition is never met."""
     rng = np.random.default_rng(0)
     for one in space.parameters:
-        where = loaded.tree.place(("search", "space", one.key)).where
+        where = loaded.source_map.origin(("search", "space", one.key)).where
         for value in one.tested:
             if not _takes(loaded, space, one, value, where, rng):
                 raise loaded.error(f"search.space.{one.key}.when", "never holds at any point of the space.")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlpcli.config.loading import config_from_mapping, leaves, load_config
 from mlpcli.config.schema.sections import Config, DataConfig, TrainingConfig
-from mlpcli.config.yaml.tree import path_text
+from mlpcli.config.yaml.source_map import path_text
 from mlpcli.errors import ConfigError
 from mlpcli.nn.optimizers import SGD
 

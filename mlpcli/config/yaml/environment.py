@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from mlpcli.config.yaml.tree import escaped, shortened
+from mlpcli.config.yaml.source_map import escaped, shortened
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 # Of a name, or of what other programs would take for one: what holds no sign by which YAML would part it.

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path as FilePath
 
 from mlpcli.config.complaints import nearest
-from mlpcli.config.yaml.tree import escaped
+from mlpcli.config.yaml.source_map import escaped
 from mlpcli.errors import ConfigError
 
 MAX_BYTES = 256 * 1024  # a config is a page; this bounds the time that reading a wrong file can take

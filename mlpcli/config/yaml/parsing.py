@@ -1,4 +1,4 @@
-"""YAML text to a `Tree`: the JSON-like part of YAML 1.2, with the line of every key.
+"""YAML text to a `SourceMap`: the JSON-like part of YAML 1.2, with the line of every key.
 
 PyYAML's own schema is that of YAML 1.1, where `1e-3` is a text, `no` is false, 010 is eight and a doubled key silently
 wins. Here only true, false, null and decimal numbers are more than text, keys are text exactly as written (a class
@@ -20,12 +20,12 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from mlpcli.config.yaml.environment import References
-from mlpcli.config.yaml.tree import (
+from mlpcli.config.yaml.source_map import (
     MAX_DEPTH,
     MAX_VALUES,
+    Origin,
     Path,
-    Place,
-    Tree,
+    SourceMap,
     escaped,
     path_text,
     refuse_unwritable,
@@ -77,7 +77,7 @@ for _tag, (_pattern, _first) in _PATTERNS.items():
 
 
 class _Loader(Reader, Scanner, Parser, Composer, ConfigResolver):
-    """PyYAML's stages up to the tree of nodes; no Python object is ever built from a tag."""
+    """PyYAML's stages up to the source_map of nodes; no Python object is ever built from a tag."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -96,26 +96,26 @@ class _Loader(Reader, Scanner, Parser, Composer, ConfigResolver):
         return node
 
 
-def parse_yaml(text: str, name: str) -> tuple[Any, Tree]:
-    """The plain value of a YAML document (None if it is empty), and a tree of its places and, if a mapping, its root.
+def parse_yaml(text: str, name: str) -> tuple[Any, SourceMap]:
+    """The plain value of a YAML document (None if it is empty), the origin of each value and, of a mapping, its root.
 
     Raises ConfigError with `name` and the line.
     """
     where = _Lines(name)
     references = References(text, os.environ)
     node = _compose(references.protected, where, references)
-    tree = Tree(name)
-    value = None if node is None else _Reading(tree, where, references).value(node, ())
+    source_map = SourceMap(name)
+    value = None if node is None else _Reading(source_map, where, references).value(node, ())
     if isinstance(value, dict):
-        tree.root = value
-    return value, tree
+        source_map.root = value
+    return value, source_map
 
 
 def parse_flow(text: str, name: str) -> Any:
     """The plain value of one line in flow style or quotes, `[auto, 32]`. Raises ConfigError that begins with `name`."""
     where = _NoLines(name)
     node = _compose(text, where)
-    return None if node is None else _Reading(Tree(name), where).value(node, ())
+    return None if node is None else _Reading(SourceMap(name), where).value(node, ())
 
 
 def parse_scalar(text: str) -> Any:
@@ -176,10 +176,10 @@ def _syntax_message(error: MarkedYAMLError, lines: _Lines) -> str:
 
 
 class _Reading:
-    """Turns nodes into plain values while noting their places."""
+    """Turns nodes into plain values while noting their origins."""
 
-    def __init__(self, tree: Tree, where: _Lines, references: References | None = None) -> None:
-        self.tree = tree
+    def __init__(self, source_map: SourceMap, where: _Lines, references: References | None = None) -> None:
+        self.source_map = source_map
         self.where = where
         self.references = references
         self.n_values = 0
@@ -246,7 +246,7 @@ class _Reading:
             source = self.text(node, path) if node.style is None else None
             names = self.references.names(node.value) if self.references else []
             origin = " ".join([where, *(f"${{{name}}}" for name in names)])
-        self.tree.places[path] = Place(where, origin, source)
+        self.source_map.origins[path] = Origin(where, origin, source)
 
     def line(self, mark: Mark, path: Path) -> str:
         key = f": {escaped(path_text(path))}" if path else ""

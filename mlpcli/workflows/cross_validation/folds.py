@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
-from mlpcli.config.yaml.tree import Place, Tree
+from mlpcli.config.yaml.source_map import Origin, SourceMap
 from mlpcli.data.dealing import folds_ahead
 from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
@@ -100,18 +100,20 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
         _refuse_fitted_answers(loaded)
     data = replace(config.data, validation=held_out, test=None)
     expect = replace(config.expect, min={}, max={})
-    changed = replace(loaded, config=replace(config, data=data, expect=expect), tree=_with_places(loaded.tree, asked))
+    changed = replace(
+        loaded, config=replace(config, data=data, expect=expect), source_map=_with_origins(loaded.source_map, asked)
+    )
     way_of(changed)  # refuses what is no way
     return changed
 
 
-def _with_places(tree: Tree, asked: Mapping[str, Any]) -> Tree:
-    """The places of the config, and those of what options ask for: an error names `--group`, not a line of the file."""
-    places = dict(tree.places)
+def _with_origins(source_map: SourceMap, asked: Mapping[str, Any]) -> SourceMap:
+    """The origins of the config and of what options ask for: an error names `--group`, not a line of the file."""
+    origins = dict(source_map.origins)
     for key, value in asked.items():
         path = ("data", "validation", key)
-        places[path] = Place(f"--{key} {value}", f"--{key}", key=path)
-    return Tree(tree.name, tree.root, places)
+        origins[path] = Origin(f"--{key} {value}", f"--{key}", key=path)
+    return SourceMap(source_map.name, source_map.root, origins)
 
 
 def _refuse_fitted_answers(loaded: LoadedConfig) -> None:

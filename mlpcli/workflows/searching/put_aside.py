@@ -70,8 +70,8 @@ def as_trials_see_it(loaded: LoadedConfig) -> LoadedConfig:
         expect=ExpectConfig(),
         output=None,
     )
-    root = {key: value for key, value in plain.tree.root.items() if key not in ("expect", "output")}
+    root = {key: value for key, value in plain.source_map.root.items() if key not in ("expect", "output")}
     for section, key in (("data", "test"), ("intervals", "level")):
         if isinstance(inner := root.get(section), dict):
             root[section] = {name: value for name, value in inner.items() if name != key}
-    return replace(plain, config=config, tree=replace(plain.tree, root=root))
+    return replace(plain, config=config, source_map=replace(plain.source_map, root=root))

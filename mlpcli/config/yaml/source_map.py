@@ -1,4 +1,4 @@
-"""The config as the user wrote it, before validation: plain values, and where each of them stands.
+"""The config as the user wrote it, before validation: plain values, and the origin of each.
 
 A path is a tuple of keys and list positions, `("model", "layers", 1)`; as text it is `model.layers[1]`.
 """
@@ -22,60 +22,60 @@ MAX_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Origin:
     """Where one value comes from."""
 
     where: str  # begins a message: "penguins.yaml:14" or "--set training.epochs=x"
-    origin: str  # the short form for a list of origins: "penguins.yaml:14" or "--set"
+    short: str  # the short form for a list of origins: "penguins.yaml:14" or "--set"
     source: str | None = None  # the text of a scalar as written, so that 01 is shown as 01
     key: Path = ()  # the path that `where` already names, if it does
 
 
 @dataclass
-class Tree:
-    """A mapping of plain values (dict, list, str, int, float, bool, None) with the place of every path in it."""
+class SourceMap:
+    """A mapping of plain values (dict, list, str, int, float, bool, None) with the origin of every path in it."""
 
     name: str  # of the file, for messages
     root: dict[str, Any] = field(default_factory=dict)
-    places: dict[Path, Place] = field(default_factory=dict)
+    origins: dict[Path, Origin] = field(default_factory=dict)
 
-    def place(self, path: Path) -> Place:
-        """The place of `path`, or of the nearest thing around it that was written, or the file as a whole."""
+    def origin(self, path: Path) -> Origin:
+        """The origin of `path`, or of the nearest thing around it that was written, or the file as a whole."""
         for end in range(len(path), 0, -1):
-            if found := self.places.get(path[:end]):
+            if found := self.origins.get(path[:end]):
                 return found
-        return Place(self.name, self.name)
+        return Origin(self.name, self.name)
 
     def message(self, path: Path, text: str) -> str:
         """One line: where, which key, what is wrong with it."""
-        place = self.place(path)
-        key = "" if not path or path == place.key else f"{shown_path(path)}: "
-        return f"{place.where}: {key}{text}"
+        origin = self.origin(path)
+        key = "" if not path or path == origin.key else f"{shown_path(path)}: "
+        return f"{origin.where}: {key}{text}"
 
     def forget(self, path: Path) -> None:
-        """Drop the places of `path` and of everything below it."""
-        for known in [known for known in self.places if known[: len(path)] == path]:
-            del self.places[known]
+        """Drop the origins of `path` and of everything below it."""
+        for known in [known for known in self.origins if known[: len(path)] == path]:
+            del self.origins[known]
 
 
-def tree_from_mapping(mapping: Mapping[Any, Any], name: str) -> Tree:
-    """The tree of a mapping made in Python; tuples, NumPy numbers and path objects become plain values.
+def tree_from_mapping(mapping: Mapping[Any, Any], name: str) -> SourceMap:
+    """The source_map of a mapping made in Python; tuples, NumPy numbers and path objects become plain values.
 
     Raises ConfigError for values that no YAML file could hold.
     """
-    tree = Tree(name)
-    root = _plain(mapping, (), tree)
+    source_map = SourceMap(name)
+    root = _plain(mapping, (), source_map)
     if not isinstance(root, dict):
         raise ConfigError(f"{name}: must be a mapping, got {shown(root)}.")
-    tree.root = root
-    return tree
+    source_map.root = root
+    return source_map
 
 
-def _plain(value: Any, path: Path, tree: Tree) -> Any:
+def _plain(value: Any, path: Path, source_map: SourceMap) -> Any:
     if path:
-        tree.places[path] = Place(tree.name, tree.name)
-    if len(path) > MAX_DEPTH or len(tree.places) > MAX_VALUES:
-        raise ConfigError(f"{tree.name}: holds too many values or refers to itself.")
+        source_map.origins[path] = Origin(source_map.name, source_map.name)
+    if len(path) > MAX_DEPTH or len(source_map.origins) > MAX_VALUES:
+        raise ConfigError(f"{source_map.name}: holds too many values or refers to itself.")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Integral):
@@ -85,13 +85,13 @@ def _plain(value: Any, path: Path, tree: Tree) -> Any:
     if isinstance(value, str | PathLike):
         text = fspath(value)
         if isinstance(text, str):
-            refuse_unwritable(text, tree.message(path, ""))
+            refuse_unwritable(text, source_map.message(path, ""))
             return str(text)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, (*path, str(key)), tree) for key, item in value.items()}
+        return {str(key): _plain(item, (*path, str(key)), source_map) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, (*path, i), tree) for i, item in enumerate(value)]
-    raise ConfigError(tree.message(path, f"a {type(value).__name__} is not allowed in a config."))
+        return [_plain(item, (*path, i), source_map) for i, item in enumerate(value)]
+    raise ConfigError(source_map.message(path, f"a {type(value).__name__} is not allowed in a config."))
 
 
 def refuse_unwritable(text: str, where: str) -> None:
