@@ -69,15 +69,15 @@ def test_keys_are_the_text_that_was_written():
 
 
 def test_every_key_and_item_knows_its_line():
-    _, tree = parse_yaml("a:\n  b: 1\n  c:\n    - x\n    - 007\n", "a.yaml")
-    assert {path: place.where for path, place in tree.places.items()} == {
+    _, source_map = parse_yaml("a:\n  b: 1\n  c:\n    - x\n    - 007\n", "a.yaml")
+    assert {path: origin.where for path, origin in source_map.origins.items()} == {
         ("a",): "a.yaml:1",
         ("a", "b"): "a.yaml:2",
         ("a", "c"): "a.yaml:3",
         ("a", "c", 0): "a.yaml:4",
         ("a", "c", 1): "a.yaml:5",
     }
-    assert tree.places["a", "c", 1].source == "007"
+    assert source_map.origins["a", "c", 1].source == "007"
 
 
 def test_an_alias_is_the_value_of_its_anchor_each_time_anew():
