@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "mlpcli"
 PRIVATE_WORDS = (
     *("crew", "lookahead", "drain", "sureness", "yes_no", "told_of", "tidying", "is_figure", "lay_blocks"),
     *("Scorer", "Coder", "more_often", "largest_distance", "stability_index", "sees_cosines", "learns_slopes"),
-    *("alternating views", "bent columns", "the crew", "boolean columns?", "missing-value flags?"),
+    *("alternating views", "bent columns", "the crew", "yes/no columns?", "missing-value flags?"),
 )
 HOME_MADE = (
     *("has no say", "have no say", "had (its|their) say", "at hand", "of itself", "lays? down", "goes on from"),
