@@ -89,8 +89,8 @@ def find_sheet_errors(name: str, cells: Cells) -> Finding | None:
         return None
     n = int(cells.counts[is_error].sum())
     text = (
-        f"{cells.place(is_error)}: column {name}: {quoted(cells.texts[cells.first(is_error)])} is an error of a "
-        f"spreadsheet{'' if n == 1 else f', one of {n} such cells'}.\n"
+        f"{cells.place(is_error)}: column {name}: {quoted(cells.texts[cells.first(is_error)])} is a spreadsheet "
+        f"error{'' if n == 1 else f', one of {n} such cells'}.\n"
         f"Correct the formula, or name missing values: data.missing; if these are texts: "
         f"data.columns: {{{in_yaml(name)}: category}}"
     )
