@@ -103,7 +103,7 @@ def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
     if isinstance(asked, Quantile) and list(asked.output_quantiles) != sorted(set(asked.output_quantiles)):
         raise loaded.error(
             "training.loss.quantile",
-            f"{flow_text(list(asked.output_quantiles))} does not rise. Write it like [0.05, 0.5, 0.95].",
+            f"{flow_text(list(asked.output_quantiles))} is not increasing. Write it like [0.05, 0.5, 0.95].",
         )
     return asked
 
