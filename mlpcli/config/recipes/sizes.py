@@ -64,7 +64,7 @@ class Recipe:
     folds: int = 1
 
 
-def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
+def choose_recipe(name: RecipeName, facts: TableSummary) -> Recipe:
     """Sizes by rows: a large table gets fewer passes and larger steps, a huge one fewer members too."""
     n = facts.n_rows
     if name == "textbook":
@@ -83,7 +83,7 @@ def choose_recipe(name: RecipeName, facts: Facts) -> Recipe:
     return Recipe(name, (width,) * 3, epochs, _strong_batch(n * max(folds - 1, 1) // folds), members, folds)
 
 
-def _strong_pace(facts: Facts) -> tuple[int, int, int]:
+def _strong_pace(facts: TableSummary) -> tuple[int, int, int]:
     """Members, folds and epochs.
 
     With two members that have not seen a row it can be judged what their mean comes to. One alone is fitted too closely
@@ -98,7 +98,7 @@ def _strong_pace(facts: Facts) -> tuple[int, int, int]:
     return 4, 4, _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
 
 
-def cheaper(recipe: Recipe, facts: Facts) -> Recipe | None:
+def cheaper(recipe: Recipe, facts: TableSummary) -> Recipe | None:
     """The next recipe down the ladder, about half the time; None below the last."""
     if recipe.name == "best":
         return choose_recipe("strong", facts)

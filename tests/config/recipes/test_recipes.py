@@ -149,12 +149,12 @@ def test_members_are_dealt_evenly_over_folds(n_rows):
 
 @pytest.mark.parametrize("n_rows", [3000, 30_000, 99_999])
 def test_two_members_have_not_seen_a_row_so_that_their_mean_chooses_the_epoch(n_rows):
-    recipe = choose_recipe("strong", Facts("regression", n_rows, n_fine=3))
+    recipe = choose_recipe("strong", TableSummary("regression", n_rows, n_fine=3))
     assert recipe.members >= 2 * recipe.folds
 
 
 def test_many_classes_of_a_large_table_get_more_epochs_and_fewer_members():
-    few, many = (choose_recipe("strong", Facts("classification", 30_000, n)) for n in (3, 20))
+    few, many = (choose_recipe("strong", TableSummary("classification", 30_000, n)) for n in (3, 20))
     assert many.epochs > few.epochs
     assert many.members < few.members
 
