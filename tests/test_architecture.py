@@ -23,7 +23,7 @@ ROWS = (
     ("compiled", "storage", "explain", "doctor", "export", "report", "search", "cluster", "tracking"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
-    ("errors", "options", "machine", "messages", "aliases", "watching", "probabilities"),
+    ("errors", "options", "machine", "fork_server", "messages", "aliases", "watching", "probabilities"),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -38,7 +38,7 @@ LIBRARIES = {
     "report": {"jinja2", "matplotlib", "numpy"},
     "export": {"numpy"},
     "search": {"numpy", "optuna"},
-    "cluster": {"distributed"},
+    "cluster": {"dask", "distributed"},
     "storage": {"filelock", "numpy"},
     "model": {"numpy"},
     "config": {"pydantic", "pydantic_core", "yaml"},
@@ -50,6 +50,7 @@ LIBRARIES = {
     "errors": set(),
     "options": set(),
     "machine": set(),
+    "fork_server": set(),
     "messages": set(),
     "probabilities": {"numpy"},
     "watching": set(),

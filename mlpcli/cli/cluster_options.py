@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlpcli.cluster.address import ClusterAddress, TlsFiles, check_address
+from mlpcli.cluster.address import LOCAL, ClusterAddress, TlsFiles, check_address
 from mlpcli.cluster.installed import require_distributed
 from mlpcli.errors import MlpError
 
@@ -25,13 +25,20 @@ ClusterSecurity = Annotated[
 
 
 def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
-    """The cluster that the two options name, None for none; raises MlpError also where Dask is missing."""
+    """The cluster that the two options name, None for none; raises MlpError also where Dask is missing.
+
+    Processes of this machine begin to import what they need.
+    """
     if not cluster:
         if security:
             raise MlpError("--cluster-security: applies to a cluster only. Add --cluster tls://HOST:PORT")
         return None
     check_address(cluster)
     require_distributed()
+    if LOCAL.fullmatch(cluster):
+        from mlpcli.fork_server import start_server
+
+        start_server("distributed", "mlpcli.workflows.predicting.on_cluster")
     if not security:
         if cluster.startswith("tls://"):
             raise MlpError(f"--cluster {cluster}: needs --cluster-security CA.pem,CERTIFICATE.pem,KEY.pem")

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import dask.config
 from distributed import Client, LocalCluster, Security, Worker, WorkerPlugin
 
 from mlpcli.cluster.address import LOCAL, TlsFiles
 from mlpcli.errors import MlpError
+from mlpcli.fork_server import METHOD
 
 CONNECT_SECONDS = 15.0  # for a scheduler to answer
 CLOSE_SECONDS = 10.0
@@ -42,9 +44,15 @@ def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
         with _client(where, where, _security(tls)) as client:
             yield client
         return
+    with dask.config.set({"distributed.worker.multiprocessing-method": METHOD}), _local(int(local[1]), where) as client:
+        yield client
+
+
+@contextmanager
+def _local(n_workers: int, where: str) -> Iterator[Client]:
     try:
         cluster = LocalCluster(
-            n_workers=int(local[1]),
+            n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
             dashboard_address=PAGES,

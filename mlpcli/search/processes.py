@@ -3,22 +3,18 @@
 A process that dies costs its task and is replaced. When the first one ends, however it ends, the others do.
 """
 
-import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, Protocol
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
+from mlpcli.fork_server import context, one_thread_each, orphan_check
 
 TICK = 0.1  # seconds between two looks at whether to stop
 PATIENCE = 2.0  # seconds for a process to end by itself
-# Each process computes on one core: the threads of a matrix product would wait for each other.
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Tasks(Protocol):
@@ -39,10 +35,10 @@ class Tasks(Protocol):
 
 @dataclass(frozen=True)
 class Channel:
-    """The side of a process that does tasks."""
+    """The side of a process that does tasks; `is_orphan` says whether the process that gives them is gone."""
 
     connection: Connection
-    parent: int
+    is_orphan: Callable[[], bool]
 
     def tasks(self) -> Iterator[Any]:
         """Every task, until there are no more or nobody asks any more."""
@@ -68,14 +64,10 @@ class Channel:
         with suppress(OSError):
             self.connection.send(("done", result))
 
-    def is_orphan(self) -> bool:
-        """Whether the process that started this one is gone."""
-        return os.getppid() != self.parent
-
 
 @dataclass
 class _Worker:
-    process: "SpawnProcess"
+    process: BaseProcess
     connection: Connection
     task: Any = None
 
@@ -93,7 +85,7 @@ def run_tasks(
     """
     workers: list[_Worker] = []
     try:
-        with _one_thread_each():
+        with one_thread_each():
             while len(workers) < n_processes and (task := tasks.next()) is not None:
                 workers.append(_started(serve, setup, task))
         while any(one.task is not None for one in workers) and not must_stop():
@@ -106,7 +98,7 @@ def run_tasks(
                     goes_on = tasks.died(worker.task, reason)
                     task = tasks.next() if goes_on else None
                     if task is not None:
-                        with _one_thread_each():
+                        with one_thread_each():
                             workers.append(_started(serve, setup, task))
     finally:
         _stop(workers)
@@ -130,10 +122,9 @@ def _heard(worker: _Worker, tasks: Tasks) -> bool:
 
 
 def _started(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _Worker:
-    """A process that begins with a task. It is started anew, not forked: this one has threads."""
-    context = get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_run, args=(serve, setup, there, os.getpid()), daemon=True)
+    """A process that begins with a task."""
+    here, there = context().Pipe()
+    process = context().Process(target=_run, args=(serve, setup, there), daemon=True)
     process.start()
     there.close()
     with suppress(OSError):  # it died at once, which the next look finds
@@ -141,9 +132,9 @@ def _started(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _W
     return _Worker(process, here, task)
 
 
-def _run(serve: Callable[[Any, Channel], None], setup: Any, connection: Connection, parent: int) -> None:
+def _run(serve: Callable[[Any, Channel], None], setup: Any, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all: the first process decides
-    serve(setup, Channel(connection, parent))
+    serve(setup, Channel(connection, orphan_check()))
 
 
 def _ended(worker: _Worker) -> str:
@@ -168,18 +159,3 @@ def _stop(workers: list[_Worker]) -> None:
             one.process.kill()
             one.process.join()
         one.connection.close()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Within, processes that are started have one thread for matrix products."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -38,7 +38,7 @@ from mlpcli.workflows.cross_validation.result import (
 from mlpcli.workflows.cross_validation.result import (
     as_json as as_json,
 )
-from mlpcli.workflows.cross_validation.workers import Job, start_server, train_beside, train_in_turn
+from mlpcli.workflows.cross_validation.workers import Job, train_beside, train_in_turn
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splitting import known_rows
@@ -110,8 +110,6 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
     started = perf_counter()
     request = request if request.output else replace(request, output=f"{default_output(loaded)}-cv")
     RunDirectory(request.output, kind=CROSS_VALIDATION).check()
-    if request.n_jobs > 1 and request.cluster is None:
-        start_server()
     ready = _get_ready(loaded, request)
     with Interruption() as interruption, RunDirectory(request.output, request.replaces_any, CROSS_VALIDATION) as run:
         folder = CvFolder(run, ready.job.of_folds, request.options, ready.folds, ready.job.data_sha256)

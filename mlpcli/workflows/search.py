@@ -14,6 +14,7 @@ from mlpcli.data.targets.target import answer_names
 from mlpcli.errors import Interrupted, MlpError
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.evaluation.uncertainty.proportions import Interval
+from mlpcli.fork_server import start_server
 from mlpcli.machine import available_cores
 from mlpcli.search.processes import run_tasks
 from mlpcli.search.shared_arrays import ArrayFile
@@ -97,6 +98,8 @@ def search(
     assert options is not None
     if options.trials is None and options.seconds is None:
         raise loaded.error("search.trials", "trials and seconds are both null. Set one of them.")
+    if not cluster and (available_cores() if options.processes == "auto" else options.processes) > 1:
+        start_server("mlpcli.workflows.searching.trial")  # which imports while the rows are prepared here
     seen = as_trials_see_it(loaded)
     with loaded.naming("data.train"):
         table = read_training_table(loaded, store_options(loaded))

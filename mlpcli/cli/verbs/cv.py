@@ -87,6 +87,10 @@ def cv(
 
     Example: mlp cv configs/penguins.yaml --folds 5 --min accuracy=0.9
     """
+    from mlpcli.fork_server import start_server
+
+    if jobs not in ("auto", "1") and not cluster:
+        start_server("mlpcli.workflows.cross_validation.workers")  # it imports on another core as this process does
     from mlpcli.cli.overrides import config_overrides, resume_command, words_of_gates
     from mlpcli.cli.progress.folds_view import watched_folds
     from mlpcli.cli.verbs.eval_options import read_gates

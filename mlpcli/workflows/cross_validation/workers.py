@@ -10,13 +10,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import Connection, wait
-from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import DataError, MlpError
+from mlpcli.fork_server import context, orphan_check, start_server
 from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, draw
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -26,7 +25,6 @@ from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_
 
 WAIT_SECONDS = 0.1  # between two looks at whether a signal has come
 END_SECONDS = 2.0  # a process that was told to end
-STEPS_PER_LOOK = 64  # between two looks at whether the parent is there
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def train_beside(
     `n_jobs` train at a time. Once fewer than twice as many are left, all of these do: they share the cores, and none
     is idle while the last one is trained. Ends early when `must_stop` says so. Raises what a fold raises.
     """
+    start_server(__name__)
     waiting, workers, idle = list(numbers), list[_Worker](), list[_Worker]()
     try:
         while waiting or len(idle) < len(workers):
@@ -94,9 +93,8 @@ class _Worker:
     """A process that trains folds, and this end of the pipe to it."""
 
     def __init__(self, job: Job) -> None:
-        context = _context()
-        self.connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(job, other), daemon=True)
+        self.connection, other = context().Pipe()
+        self._process = context().Process(target=_serve, args=(job, other), daemon=True)
         self._process.start()
         other.close()
         self._number = 0
@@ -133,32 +131,10 @@ class _Worker:
         self._process.close()
 
 
-def start_server() -> None:
-    """Have the server of processes import what they need, while this process reads the table."""
-    if "forkserver" in get_all_start_methods():
-        _context()
-        ensure_running()
-
-
-def _context() -> Any:
-    """How processes are started: every one from one server, which imports NumPy and pandas once."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 def _serve(job: Job, connection: Connection) -> None:
     """Train the folds whose numbers come, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
-    parent, n_asked = parent_process(), 0
-
-    def is_orphan() -> bool:
-        nonlocal n_asked
-        n_asked += 1
-        return n_asked % STEPS_PER_LOOK == 0 and parent is not None and not parent.is_alive()
-
+    is_orphan = orphan_check()
     try:
         settled, folds = begin_job(job)
     except Exception as error:
