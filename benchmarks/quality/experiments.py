@@ -64,7 +64,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
     ),
     "frequencies": Experiment(
-        ("magic-large", "vietnam-large", "health-insurance", "goods-large", "places-large", "baseball-large"),
+        (
+            "magic-large",
+            "vietnam-large",
+            "health-insurance",
+            "labor-large",
+            "doctor-large",
+            "goods-large",
+            "places-large",
+            "baseball-large",
+        ),
         {
             "sigma from [0.2, 4]": _members(8, 16) + _sigma(0.2, 4),
             "sigma from [0.2, 8]": _members(8, 16) + _sigma(0.2, 8),

