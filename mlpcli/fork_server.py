@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process, resource_tracker
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
@@ -23,6 +23,7 @@ def start_server(*modules: str) -> None:
     """Have the server import these modules while this process does something else; one that runs stays as it is."""
     if METHOD == "forkserver":
         context().set_forkserver_preload([*modules])
+        resource_tracker.ensure_running()  # else the server starts it, and signals are heard again behind that
         with one_thread_each(), _deaf_to_ctrl_c():
             ensure_running()
 
