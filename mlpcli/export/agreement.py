@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from mlpcli.data.features.columns import Feature
 from mlpcli.data.features.preprocessor import transform
 from mlpcli.data.reference import ReferenceColumn
+from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.dates import date_texts
 from mlpcli.data.schema.spelling import NumberFormat, number_text
 from mlpcli.data.table import CategoricalColumn, Table, code_dtype
-from mlpcli.data.targets.target import NumberTarget, predicted_labels
+from mlpcli.data.targets.target import NumberTarget, answer_names, predicted_labels
+from mlpcli.evaluation.conformal.conformity import MISSING
 from mlpcli.model import Model
 
 DRAWN_ROWS = 200
@@ -46,23 +48,52 @@ class Agreement:
     n_labels: int
 
 
-def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0) -> list[Row]:
-    """Rows as texts, by column, that the model answers."""
+@dataclass(frozen=True)
+class Expected:
+    """What is right for some rows (n_rows, ...), and where either is, of what stands behind the probabilities."""
+
+    values: Values
+    is_tie: NDArray[np.bool_]
+
+
+def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0, with_groups: bool = False) -> list[Row]:
+    """Rows as texts, by column, that the model answers; if asked for also by the column of its groups."""
     rng = np.random.default_rng(seed)
     features = model.preprocessor.columns
     known = model.reference.columns or tuple(ReferenceColumn() for _ in features)
-    usual = [_usual(*pair) for pair in zip(features, known, strict=True)]
-    rare = [_rare(*pair) for pair in zip(features, known, strict=True)]
+    usual = {one.name: _usual(one, of) for one, of in zip(features, known, strict=True)}
+    rare = {one.name: _rare(one, of) for one, of in zip(features, known, strict=True)}
+    if with_groups and model.interval_by is not None and model.interval_by.name not in usual:
+        usual[model.interval_by.name], rare[model.interval_by.name] = _of_groups(model, model.interval_by)
 
     def drawn() -> dict[str, str]:
-        return {one.name: texts[rng.integers(len(texts))] for one, texts in zip(features, usual, strict=True)}
+        return {name: texts[rng.integers(len(texts))] for name, texts in usual.items()}
 
     rows: list[Row] = [drawn() for _ in range(n_rows)]
-    alone = [(one.name, text) for one, texts in zip(features, rare, strict=True) for text in texts]
-    n_rare = min(len(alone), max(FEWEST_RARE, RARE_CELLS // len(features)))
+    alone = [(name, text) for name, texts in rare.items() for text in texts]
+    n_rare = min(len(alone), max(FEWEST_RARE, RARE_CELLS // len(rare)))
     rows += [drawn() | dict(alone[number::n_rare]) for number in range(n_rare)]
-    rows.append({one.name: texts[-1] for one, texts in zip(features, rare, strict=True)})
+    rows.append({name: texts[-1] for name, texts in rare.items()})
     return rows
+
+
+def _of_groups(model: Model, by: ColumnSchema) -> tuple[list[str], list[str]]:
+    """Cells of the groups of calibration rows, and those of no group."""
+    assert model.conformity is not None
+    groups = [group for group in model.conformity.rows.groups if group != MISSING]
+    if by.role == "date":
+        return [_date_in(by.date_format, text) for text in groups], [_date_in(by.date_format, "1900-01-01"), ""]
+    if by.role == "number":
+        return [_number_in(by.number, float(text)) for text in groups], [_number_in(by.number, -1e6 + 0.5), ""]
+    return groups, ["", UNSEEN]
+
+
+def schemas_of(rows: Sequence[Row], model: Model) -> list[ColumnSchema]:
+    """How the columns of these rows are read."""
+    schemas = {schema.name: schema for schema in model.preprocessor.schemas}
+    if model.interval_by is not None and model.interval_by.name in rows[0]:
+        schemas.setdefault(model.interval_by.name, model.interval_by)
+    return [*schemas.values()]
 
 
 def usual_inputs(model: Model, n_rows: int, seed: int) -> Values:
@@ -75,7 +106,7 @@ def usual_inputs(model: Model, n_rows: int, seed: int) -> Values:
 def table_of(rows: Sequence[Row], model: Model) -> Table:
     """The rows as a table of texts."""
     columns = {}
-    for schema in model.preprocessor.schemas:
+    for schema in schemas_of(rows, model):
         texts = [row[schema.name] for row in rows]
         levels = tuple(dict.fromkeys(texts))
         places = {level: place for place, level in enumerate(levels)}
@@ -89,26 +120,38 @@ def agreement(
     model: Model,
     rows: Sequence[Row],
     answer: Callable[[Sequence[Row]], Values],
-    expected: Callable[[Table], Values] | None = None,
+    expected: Callable[[Table], Expected] | None = None,
 ) -> Agreement:
     """How far `answer`, which gives probabilities or numbers (n_rows, n_answers), is from the model on these rows.
 
-    `expected` gives what is right for a table that the model has read, where that is more than the answers: several
-    numbers for each target in turn.
+    `expected` gives what is right for a table as it comes, where that is more than the answers: several numbers for
+    each target in turn, or behind the probabilities what is 1 and 0, which counts as labels do.
     """
-    read = model.read(table_of(rows, model))
-    truth = model.answers(read)[0] if expected is None else expected(read)
-    found = np.asarray(answer(rows), np.float64)
-    distance = np.abs(found - truth)
+    table = table_of(rows, model)
+    right = _answered(model, table) if expected is None else expected(table)
+    truth, found = right.values, np.asarray(answer(rows), np.float64)
+    with np.errstate(invalid="ignore"):  # ends may be infinite
+        distance = np.where(found == truth, 0.0, np.abs(found - truth))
     if isinstance(model.target, NumberTarget):
         scales = np.repeat(_spreads(model, model.target), truth.shape[1] // len(model.target.names))
-        return Agreement(len(rows), float(np.max(distance / np.maximum(np.abs(truth), scales), initial=0.0)), 0)
-    is_clear = ~_is_tie(truth, model)
-    own, theirs = (predicted_labels(model.target, each, model.threshold).values() for each in (truth, found))
+        size = np.where(np.isinf(truth), 1.0, np.maximum(np.abs(truth), scales))
+        return Agreement(len(rows), float(np.max(distance / size, initial=0.0)), 0)
+    n_answers = len(answer_names(model.target))
+    answers, theirs = truth[:, :n_answers], found[:, :n_answers]
+    is_clear = ~_is_tie(answers, model)
+    labels = (predicted_labels(model.target, each, model.threshold).values() for each in (answers, theirs))
     n_labels = sum(
-        int(np.count_nonzero((one != other) & is_clear)) for (_, one), (_, other) in zip(own, theirs, strict=True)
+        int(np.count_nonzero((one != other) & is_clear)) for (_, one), (_, other) in zip(*labels, strict=True)
     )
-    return Agreement(len(rows), float(np.max(distance, initial=0.0)), n_labels)
+    differs = (distance[:, n_answers:] > 0.0) & is_clear[:, None] & ~right.is_tie
+    return Agreement(
+        len(rows), float(np.max(distance[:, :n_answers], initial=0.0)), n_labels + int(np.count_nonzero(differs))
+    )
+
+
+def _answered(model: Model, table: Table) -> Expected:
+    answers = model.answers(model.read(table))[0]
+    return Expected(answers, np.zeros((len(answers), 0), np.bool_))
 
 
 def _spreads(model: Model, target: NumberTarget) -> Values:

@@ -28,7 +28,7 @@ def describe(model: Model) -> Plain:
     columns, spans = model.preprocessor.columns, input_spans(model.preprocessor.columns)
     fits = unpack_numeric(columns, model.preprocessor.state)
     missing = model.reading.missing
-    networks = _networks(model)
+    networks = networks_of(model)
     return {
         "format": FORMAT,
         "kind": "mlp model",
@@ -42,8 +42,11 @@ def describe(model: Model) -> Plain:
     }
 
 
-def _networks(model: Model) -> list[Plain]:
-    """The layers of each member, and how often it counts; of several quantiles only the outputs that are answers."""
+def networks_of(model: Model, with_quantiles: bool = False) -> list[Plain]:
+    """The layers of each member, and how often it counts; of several quantiles only the outputs that are answers.
+
+    `with_quantiles` keeps all outputs. Raises MlpError for a layer that has no name.
+    """
     members = zip(model.ensemble.networks, model.ensemble.flats, model.ensemble.member_counts, strict=True)
     found: list[Plain] = [
         {
@@ -53,7 +56,7 @@ def _networks(model: Model) -> list[Plain]:
         }
         for network, flat, count in members
     ]
-    if isinstance(model.target, NumberTarget) and model.target.fitted:
+    if isinstance(model.target, NumberTarget) and model.target.fitted and not with_quantiles:
         kept = model.target.answer_outputs
         for network in found:
             if network["output"] == "softmax":
@@ -84,7 +87,7 @@ def spellings_of(level: str) -> list[str]:
 
 def _column(feature: Feature, spans: Spans, fits: Mapping[str, NumericFit], missing: Sequence[str]) -> Plain:
     """How cells of a column are read, and which inputs they are written into."""
-    plain: Plain = {"name": feature.name, "role": feature.role, **_reading(feature.schema, missing)}
+    plain: Plain = {"name": feature.name, "role": feature.role, **reading_of(feature.schema, missing)}
     if feature.is_numeric:
         plain |= _numeric(feature, spans, fits[feature.name])
     elif feature.role == "boolean" or feature.is_signed:
@@ -102,7 +105,7 @@ def _column(feature: Feature, spans: Spans, fits: Mapping[str, NumericFit], miss
     return plain
 
 
-def _reading(schema: ColumnSchema, missing: Sequence[str]) -> Plain:
+def reading_of(schema: ColumnSchema, missing: Sequence[str]) -> Plain:
     """What the texts of a column mean; `missing` are those of a missing cell where the column has none of its own."""
     markers = frozenset(missing if schema.missing is None else schema.missing) | {""}
     is_amount = schema.role in ("number", "date")

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -17,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.schema.column import cast_table
 from mlpcli.data.schema.dates import date_texts
 from mlpcli.data.table import CategoricalColumn, NumericColumn
 from mlpcli.errors import GateMissed
-from mlpcli.export.agreement import Row, table_of
+from mlpcli.export.agreement import Row, schemas_of, table_of
 from mlpcli.export.description import Plain
 from mlpcli.export.python.standalone.predictor import Predictor
 from mlpcli.export.sql.steps import quoted
@@ -40,11 +43,21 @@ Answer = Callable[[Sequence[Row]], Values]
 def run_json(data: bytes) -> Answer:
     """What the program of `--to python` makes of a description."""
     predictor = Predictor(json.loads(data))
-    return lambda rows: np.asarray([predictor.probabilities(row) for row in rows])
+
+    def answer(rows: Sequence[Row]) -> Values:
+        found = []
+        for row in rows:
+            answers, _, around = predictor.regions_of(row)
+            pairs = zip(answers, around or [[]] * len(answers), strict=True)
+            is_number = predictor.target["kind"] == "numbers"
+            found.append([x for one, ends in pairs for x in (one, *ends)] if is_number else [*answers, *chain(*around)])
+        return np.asarray(found, np.float64)
+
+    return answer
 
 
-def run_python(data: bytes, n_labels: int) -> Answer:
-    """The program as a filter of CSV, in a process of its own; its answers stand behind `n_labels` columns."""
+def run_python(data: bytes, description: Plain) -> Answer:
+    """The program as a filter of CSV, in a process of its own."""
 
     def answer(rows: Sequence[Row]) -> Values:
         with tempfile.TemporaryDirectory() as folder:
@@ -55,13 +68,13 @@ def run_python(data: bytes, n_labels: int) -> Answer:
             raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode().strip()}")
         lines = csv.reader(io.StringIO(ended.stdout.decode(), newline=""))
         next(lines)
-        return np.asarray([[*map(float, line[n_labels:])] for line in lines])
+        return values_of(lines, description)
 
     return answer
 
 
 def run_c(
-    source: str, header: str, file: str, name: str, model: Model, n_labels: int, flags: Sequence[str] = ()
+    source: str, header: str, file: str, name: str, model: Model, description: Plain, flags: Sequence[str] = ()
 ) -> Answer:
     """The program around the model, compiled and given lines."""
 
@@ -82,13 +95,12 @@ def run_c(
             ended = subprocess.run([place / "it"], input=ROW_END.join([*lines, ""]).encode(), capture_output=True)
         if ended.returncode:
             raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode()}")
-        answers = (line.split(CELL_END)[n_labels:] for line in ended.stdout.decode().split(ROW_END)[:-1])
-        return np.asarray([[*map(float, each)] for each in answers])
+        return values_of((line.split(CELL_END) for line in ended.stdout.decode().split(ROW_END)[:-1]), description)
 
     return answer
 
 
-def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], n_labels: int) -> Answer:
+def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], description: Plain) -> Answer:
     """The query, in a database of SQLite in memory."""
 
     def answer(rows: Sequence[Row]) -> Values:
@@ -104,23 +116,27 @@ def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], n_labe
             cells = [(*row, *[None] * len(others)) for row in zip(*columns.values(), strict=True)]
             database.executemany(f"INSERT INTO {where} VALUES ({places})", cells)
             found = database.execute(query).fetchall()
-        return np.asarray([row[len(kept) + n_labels :] for row in found], np.float64)
+        return values_of((row[len(kept) :] for row in found), description)
 
     return answer
 
 
-def run_onnx(data: bytes, model: Model, has_labels: bool) -> Answer:
+def run_onnx(data: bytes, model: Model, description: Plain) -> Answer:
     """The graph in onnxruntime, or else in the slower evaluator of the package onnx."""
     session: Any
     if find_spec("onnxruntime") is not None:
         session = import_module("onnxruntime").InferenceSession(data)
     else:
         session = import_module("onnx.reference").ReferenceEvaluator(data)
+    n_labels = n_label_columns(description)
 
     def answer(rows: Sequence[Row]) -> Values:
         with np.errstate(all="ignore"):  # log(0), and exponentials that a division takes back
             found = session.run(None, onnx_inputs(rows, model))
-        return np.asarray(found[-1] if has_labels else np.hstack(found), np.float64)
+        if not n_labels:
+            return np.hstack(found)
+        sets = [found[place] for place in range(1, n_labels, 2)] if description.get("regions") else []
+        return np.hstack([found[-1], *sets]).astype(np.float64)
 
     return answer
 
@@ -129,7 +145,7 @@ def onnx_inputs(rows: Sequence[Row], model: Model) -> dict[str, NDArray[Any]]:
     """The cells of each column (n_rows, 1): numbers, microseconds since 1970-01-01, texts."""
     found: dict[str, NDArray[Any]] = {}
     columns = typed_columns(rows, model)
-    for schema in model.preprocessor.schemas:
+    for schema in schemas_of(rows, model):
         cells = columns[schema.name]
         if schema.role == "number":
             found[schema.name] = np.asarray([[np.nan if cell is None else cell] for cell in cells], np.float64)
@@ -146,9 +162,10 @@ def typed_columns(rows: Sequence[Row], model: Model, has_days: bool = False) -> 
 
     With `has_days` dates are days since 1970-01-01.
     """
-    table = model.read(table_of(rows, model))
+    schemas = schemas_of(rows, model)
+    table = cast_table(table_of(rows, model), schemas)
     found: dict[str, list[float | str | None]] = {}
-    for schema in model.preprocessor.schemas:
+    for schema in schemas:
         column = table.columns[schema.name]
         if isinstance(column, NumericColumn):
             values = np.asarray(column.values, np.float64)
@@ -161,10 +178,23 @@ def typed_columns(rows: Sequence[Row], model: Model, has_days: bool = False) -> 
     return found
 
 
-def n_labels(description: Plain) -> int:
-    """How many columns of labels stand before the probabilities."""
+def n_label_columns(description: Plain) -> int:
+    """How many columns of labels, and of sets of them, stand before the probabilities."""
     target = description["target"]
-    return 0 if target["kind"] == "numbers" else len(target["names"])
+    return 0 if target["kind"] == "numbers" else len(target["names"]) * (2 if description.get("regions") else 1)
+
+
+def values_of(rows: Iterable[Sequence[Any]], description: Plain) -> Values:
+    """The numbers of answered cells: of labels the probabilities, and whether each set holds each label."""
+    n_labels, found = n_label_columns(description), []
+    has_sets = description.get("regions") and n_labels
+    for row in rows:
+        numbers = [*map(float, row[n_labels:])]
+        for labels, cell in zip(description["target"]["labels"], row[1:n_labels:2], strict=True) if has_sets else ():
+            held = [re.sub(r"\\(.)", r"\1", label) for label in re.findall(r"(?:[^|\\]|\\.)+", cell)]
+            numbers += [label in held for label in labels]
+        found.append(numbers)
+    return np.asarray(found, np.float64)
 
 
 def _csv(rows: Sequence[Row]) -> bytes:

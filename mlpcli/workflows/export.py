@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mlpcli.data.grouping import group_texts
 from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
-from mlpcli.export.agreement import DRAWN_ROWS, Agreement, agreement, tried_rows, usual_inputs
+from mlpcli.export.agreement import DRAWN_ROWS, TIE, Agreement, Expected, agreement, tried_rows, usual_inputs
 from mlpcli.export.c.names import identifier
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
-from mlpcli.export.intervals import with_intervals
 from mlpcli.export.onnx.graph import onnx_model
 from mlpcli.export.python.program import python_source
+from mlpcli.export.regions import with_regions
 from mlpcli.export.sql.query import sql_query
 from mlpcli.export.sql.steps import DIALECTS, Dialect
-from mlpcli.export.trials import C_COMPILER, Answer, n_labels, run_c, run_json, run_onnx, run_python, run_sqlite
+from mlpcli.export.trials import C_COMPILER, Answer, run_c, run_json, run_onnx, run_python, run_sqlite
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import load_model
@@ -91,12 +91,14 @@ def export(request: ExportRequest) -> ExportResult:
                 raise MlpError(f"--{option} applies to SQL only. Use --to sql, or leave it out.")
     if request.fixed_point and request.language != "c":
         raise MlpError("--fixed-point applies to C only. Use --to c, or leave it out.")
+    if request.fixed_point and request.level is not None:
+        raise MlpError("--fixed-point keeps labels, and no sets of them. Leave it or --interval out.")
     _refuse_to_replace(request)
     model = load_model(request.weights)
     description, conformal = describe(model), None
     if request.level is not None:
         conformal = ConformalPredictor(model, request.level)
-        description = with_intervals(description, model, request.level)
+        description = with_regions(description, model, request.level)
     exported = LANGUAGES[request.language](model, description, request)
     reason = exported.reason if request.is_tried else "--no-check"
     tried = None if reason or exported.run is None else _tried(model, exported.run, request, conformal)
@@ -122,8 +124,8 @@ def _tried(model: Model, run: Answer, request: ExportRequest, conformal: Conform
     if request.fixed_point:
         return _tried_in_integers(model, run, request)
     n_drawn = max(FEWEST_DRAWN, min(DRAWN_ROWS, TRIED_NUMBERS // model.ensemble.n_parameters))
-    expected = None if conformal is None else partial(_with_ends, conformal)
-    found = agreement(model, tried_rows(model, n_drawn), run, expected)
+    expected = None if conformal is None else partial(expected_regions, conformal)
+    found = agreement(model, tried_rows(model, n_drawn, with_groups=conformal is not None), run, expected)
     if found.n_labels or not found.difference <= LARGEST_DIFFERENCE:
         raise GateMissed(
             f"{request.weights}: in {request.language} the predictions differ ({found.n_labels} of "
@@ -132,11 +134,21 @@ def _tried(model: Model, run: Answer, request: ExportRequest, conformal: Conform
     return found
 
 
-def _with_ends(conformal: ConformalPredictor, read: Table) -> NDArray[np.float64]:
-    """Answer, lower and upper end of each target in turn (n_rows, 3 n_targets)."""
-    answers, regions, _ = conformal.answers(read)
-    ends = [answers, *(end for end in (regions.low, regions.high) if end is not None)]
-    return np.stack(ends, axis=2).reshape(len(answers), -1)
+def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
+    """Answer, lower and upper end of each target in turn, or the probabilities and which labels each set holds.
+
+    A label whose probability is nearly the least that a set holds is a tie.
+    """
+    read = conformal.read(table)
+    answers, of_folds, _ = conformal.model.fold_answers(read)
+    column = None if conformal.by is None else group_texts(read, conformal.by)
+    found = conformal.regions(answers, of_folds, column)
+    if found.low is not None and found.high is not None:
+        ends = np.stack([answers, found.low, found.high], axis=2).reshape(len(answers), -1)
+        return Expected(ends, np.zeros((len(answers), 0), np.bool_))
+    near = [conformal.regions(answers, of_folds + tie, column) for tie in (-TIE, TIE)]
+    holds, *others = (one.holds.reshape(len(answers), -1) for one in (found, *near) if one.holds is not None)
+    return Expected(np.hstack([answers, holds]), np.logical_xor(*others))
 
 
 def _tried_in_integers(model: Model, run: Answer, request: ExportRequest) -> Agreement:
@@ -157,7 +169,7 @@ def _json(model: Model, description: Plain, request: ExportRequest) -> Exported:
 
 def _python(model: Model, description: Plain, request: ExportRequest) -> Exported:
     data = python_source(description).encode()
-    return Exported(data, run_python(data, n_labels(description)))
+    return Exported(data, run_python(data, description))
 
 
 def _sql(model: Model, description: Plain, request: ExportRequest) -> Exported:
@@ -168,7 +180,7 @@ def _sql(model: Model, description: Plain, request: ExportRequest) -> Exported:
     query = sql_query(description, dialect, request.table, request.keep)
     if dialect != "sqlite":
         return Exported(query.encode(), None, f"{dialect} is not installed")
-    run = run_sqlite(query, model, request.table, request.keep, n_labels(description))
+    run = run_sqlite(query, model, request.table, request.keep, description)
     return Exported(query.encode(), run)
 
 
@@ -186,13 +198,13 @@ def _c(model: Model, description: Plain, request: ExportRequest) -> Exported:
             raise MlpError("--fixed-point keeps labels; this model predicts numbers. Leave it out.")
         usual = usual_inputs(model, USUAL_ROWS, seed=1)
     source, header = c_source(description, name, file, usual)
-    run = run_c(source, header, file, name, model, n_labels(description)) if C_COMPILER else None
+    run = run_c(source, header, file, name, model, description) if C_COMPILER else None
     return Exported(source.encode(), run, "" if run else "no C compiler was found", (f"{stem}.h", header.encode()))
 
 
 def _onnx(model: Model, description: Plain, request: ExportRequest) -> Exported:
     data = onnx_model(description, model.record, model.ensemble.dtype.name)
-    return Exported(data, run_onnx(data, model, n_labels(description) > 0))
+    return Exported(data, run_onnx(data, model, description))
 
 
 LANGUAGES: dict[str, Callable[[Model, Plain, ExportRequest], Exported]] = {

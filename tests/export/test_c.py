@@ -14,7 +14,8 @@ from mlpcli.export.c.names import identifiers, remark, strings
 from mlpcli.export.c.runtime import runtime
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
-from mlpcli.export.trials import C_COMPILER, n_labels, run_c
+from mlpcli.export.regions import with_regions
+from mlpcli.export.trials import C_COMPILER, run_c
 from mlpcli.storage.model_file import load_model
 from tests.export.models import CONFIGS
 from tests.program import done, mlp, train, write_csv
@@ -37,6 +38,7 @@ SANITIZED_MODELS = (
     "weights",
     "activations",
 )
+WITH_REGIONS = ("log", "weights")  # models with these are tried in test_regions.py, sanitized too
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -44,22 +46,23 @@ def test_the_program_answers_as_the_model_does(loaded, name):
     model, description = loaded[name], describe(loaded[name])
     flags = STRICT + (SANITIZED if name in SANITIZED_MODELS else ["-O0"])
     source, header = c_source(description, "model", "model")
-    found = agreement(
-        model, tried_rows(model), run_c(source, header, "model", "model", model, n_labels(description), flags)
-    )
+    found = agreement(model, tried_rows(model), run_c(source, header, "model", "model", model, description, flags))
     assert found.difference < (5e-5 if model.target.task == "regression" else 1e-5)
     assert found.n_labels == 0
 
 
 def test_every_function_of_the_runtime_is_run_by_some_model(loaded):
     texts = [c_source(describe(loaded[name]), "model", "model")[0] for name in SANITIZED_MODELS]
+    texts += [c_source(with_regions(describe(loaded[name]), loaded[name], 0.8), "m", "m")[0] for name in WITH_REGIONS]
     unused = [name for name in runtime() if not any(re.search(rf"\b{name}\(", text) for text in texts)]
     assert unused == ["scaled"]  # networks are saved with factors of inputs merged into the weights above
 
 
 def test_no_memory_of_the_heap_and_three_functions_of_the_mathematical_library(loaded, tmp_path):
-    for name in SANITIZED_MODELS:
-        source, header = c_source(describe(loaded[name]), "model", "model")
+    described = [describe(loaded[name]) for name in SANITIZED_MODELS]
+    described += [with_regions(describe(loaded[name]), loaded[name], 0.8) for name in WITH_REGIONS]
+    for description in described:
+        source, header = c_source(description, "model", "model")
         (tmp_path / "model.c").write_text(source, "utf-8")
         (tmp_path / "model.h").write_text(header, "utf-8")
         subprocess.run([C_COMPILER, "-std=c99", "-O1", "-c", "model.c"], cwd=tmp_path, check=True)
@@ -179,7 +182,9 @@ def test_networks_in_integers_keep_the_labels(name, tmp_path):
     assert not re.search(r"\b[a-z]\[i\] = [^;]*f\b", network), "no float between the layers"
     model = load_model(str(weights))
     source, header = c_source(describe(model), "it", "it", usual_inputs(model, 500, 1))
-    found = agreement(model, tried_rows(model, 300, 3), run_c(source, header, "it", "it", model, 1, STRICT + SANITIZED))
+    found = agreement(
+        model, tried_rows(model, 300, 3), run_c(source, header, "it", "it", model, describe(model), STRICT + SANITIZED)
+    )
     assert found.n_labels == 0
     assert found.difference < 2e-3
 

@@ -15,7 +15,7 @@ import pytest
 from mlpcli.export.agreement import agreement, tried_rows
 from mlpcli.export.description import describe
 from mlpcli.export.sql.query import sql_query
-from mlpcli.export.trials import n_labels, run_sqlite, typed_columns
+from mlpcli.export.trials import run_sqlite, typed_columns, values_of
 from tests.export.models import CONFIGS
 from tests.program import done, mlp, train, write_csv
 
@@ -35,7 +35,7 @@ def test_sqlite_answers_as_the_model_does(loaded, name):
     model = loaded[name]
     description = describe(model)
     query = sql_query(description, "sqlite", "main.rows of today", ["code", "id"])
-    check(model, run_sqlite(query, model, "main.rows of today", ["code", "id"], n_labels(description)))
+    check(model, run_sqlite(query, model, "main.rows of today", ["code", "id"], description))
 
 
 def test_duckdb_answers_as_the_model_does(loaded):
@@ -55,7 +55,7 @@ def test_duckdb_answers_as_the_model_does(loaded):
                 places = ", ".join("?" * len(columns))
                 database.executemany(f"INSERT INTO data VALUES ({places})", [*zip(*columns.values(), strict=True)])
                 found = database.execute(query).fetchall()
-            return np.asarray([row[n_labels(description) :] for row in found], np.float64)
+            return values_of(found, description)
 
         check(model, run)
 
@@ -111,7 +111,7 @@ def test_postgresql_answers_as_the_model_does(loaded, psql, dates):
                 lines.write(",".join(quoted) + "\n")
             script = f"DROP TABLE IF EXISTS data;\nCREATE TABLE data ({made});\nCOPY data FROM STDIN CSV;\n"
             found = psql(f"{script}{lines.getvalue()}\\.\n{query}")
-            return np.asarray([[*map(float, row[n_labels(description) :])] for row in found[1:]])
+            return values_of(found[1:], description)
 
         check(model, run)
 

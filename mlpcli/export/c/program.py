@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mlpcli.export.c.regions import n_held
 from mlpcli.export.description import Plain
 
 MAIN = """
@@ -48,12 +49,12 @@ static const char *text_cell(void)
         *rest++ = 0;
     return cell;
 }}
-{number}
+{functions}
 /* Answers lines of cells between tabs, in the order of the row; an empty cell is missing. */
 int main(void)
 {{
     {name}_row row;
-    double answers[{n_answers}];
+    double answers[{n_answers}];{holds}
     long n_rows = 0;
     int found, i;
     while ((found = read_row()) != 0) {{
@@ -64,7 +65,7 @@ int main(void)
             fprintf(stderr, "line %ld: too long, another number of cells, or a text among numbers\\n", n_rows);
             return 2;
         }}
-        if ({name}_answer(&row, answers)) {{
+        if ({name}_answer(&row, answers{argument})) {{
             printf("?%c", {macro}_ROW_END);
             continue;
         }}
@@ -87,27 +88,57 @@ static double number_cell(void)
     return *cell ? value : NAN;
 }
 """
+PUT_SET = """
+/* The labels that a set holds, between bars. */
+static void put_set(const char *const *labels, const unsigned char *holds, int n, char end)
+{
+    int i, is_first = 1;
+    for (i = 0; i < n; i++) {
+        const char *sign = labels[i];
+        if (!holds[i])
+            continue;
+        if (!is_first)
+            putchar('|');
+        is_first = 0;
+        for (; *sign; sign++) {
+            if (*sign == '|' || *sign == '\\\\')
+                putchar('\\\\');
+            putchar(*sign);
+        }
+    }
+    putchar(end);
+}
+"""
 # Of a line, for each of its cells.
 MOST_BYTES, MOST_BYTES_PER_CELL = 1 << 16, 64
 
 
-def main_source(model: Plain, name: str, fields: Sequence[str]) -> str:
-    """The program, of a model `name` whose row has these fields."""
-    target, macro, n = model["target"], name.upper(), len(model["target"]["answers"])
-    has_number = [column["role"] in ("number", "date") for column in model["columns"]]
+def main_source(model: Plain, name: str, fields: Sequence[tuple[Plain, str]], n_answers: int) -> str:
+    """The program, of a model `name` whose row has these columns as fields."""
+    macro, labels_held = name.upper(), n_held(model)
+    has_number = [column["role"] in ("number", "date") for column, _ in fields]
     reading = "\n".join(
         f"        row.{field} = {'number_cell' if is_number else 'text_cell'}();"
-        for field, is_number in zip(fields, has_number, strict=True)
+        for (_, field), is_number in zip(fields, has_number, strict=True)
     )
-    printing = ""
-    if target["kind"] == "classes":
-        printing = f'        printf("%s%c", {name}_labels[{name}_label(answers)], {macro}_CELL_END);'
-    if target["kind"] == "booleans":
-        printing = (
-            f"        for (i = 0; i < {n}; i++)\n"
-            f'            printf("%s%c", {name}_labels[i][{name}_label(answers, i)], {macro}_CELL_END);'
-        )
+    printing = "\n".join(f"        {line}" for line in _printing(model["target"], name, labels_held > 0))
     return MAIN.format(
-        macro=macro, name=name, n_answers=n, reading=reading, printing=printing,
-        size=max(MOST_BYTES, MOST_BYTES_PER_CELL * len(fields)), number=NUMBER if any(has_number) else "",
+        macro=macro, name=name, n_answers=n_answers, reading=reading, printing=printing,
+        size=max(MOST_BYTES, MOST_BYTES_PER_CELL * len(fields)),
+        functions=(NUMBER if any(has_number) else "") + (PUT_SET if labels_held else ""),
+        holds=f"\n    unsigned char holds[{labels_held}];" if labels_held else "",
+        argument=", holds" if labels_held else "",
     )  # fmt: skip
+
+
+def _printing(target: Plain, name: str, has_sets: bool) -> list[str]:
+    """What prints the label of each target column, and its set."""
+    n, end = len(target["answers"]), f"{name.upper()}_CELL_END"
+    if target["kind"] == "numbers":
+        return []
+    if target["kind"] == "classes":
+        lines = [f'printf("%s%c", {name}_labels[{name}_label(answers)], {end});']
+        return [*lines, *([f"put_set({name}_labels, holds, {n}, {end});"] if has_sets else [])]
+    lines = [f'printf("%s%c", {name}_labels[i][{name}_label(answers, i)], {end});']
+    lines += [f"put_set({name}_labels[i], holds + 2 * i, 2, {end});"] if has_sets else []
+    return [f"for (i = 0; i < {n}; i++) {{", *(f"    {line}" for line in lines), "}"]

@@ -393,3 +393,44 @@ static void probabilities(int n, double *p)
         p[i] = (p[i] > 0.0 ? p[i] : 0.0) + (highest <= 0.0 ? 1.0 : 0.0);
     shared(n, p);
 }
+
+// upper_end
+/* The least number that `needed` of answer plus score of the folds do not exceed: the largest are taken away in turn. */
+static double upper_end(const double *answers, int n_folds, const int *firsts, const double *scores,
+                        const int64_t *counts, int64_t needed)
+{
+    int behind[64], fold, i;
+    int64_t n = 0;
+    double end = HUGE_VAL;
+    for (i = firsts[0]; i < firsts[n_folds]; i++)
+        n += counts[i];
+    for (fold = 0; fold < n_folds; fold++)
+        behind[fold] = firsts[fold + 1];
+    while (n >= needed) {
+        int last = -1;
+        for (fold = 0; fold < n_folds; fold++)
+            if (behind[fold] > firsts[fold]) {
+                const double sum = answers[fold] + scores[behind[fold] - 1];
+                if (last < 0 || sum > end) {
+                    end = sum;
+                    last = fold;
+                }
+            }
+        n -= counts[--behind[last]];
+    }
+    return end;
+}
+
+// is_held
+/* Whether fewer than `needed` truths fit better than a label of these scores, one of each fold. */
+static int is_held(const double *own, int n_folds, const int *firsts, const double *scores, const int64_t *counts,
+                   int64_t needed)
+{
+    int fold, i;
+    int64_t n = 0;
+    for (fold = 0; fold < n_folds; fold++)
+        for (i = firsts[fold]; i < firsts[fold + 1]; i++)
+            if (scores[i] < own[fold])
+                n += counts[i];
+    return n < needed;
+}

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.export.c.answers import decoding, label_arrays, labelling
 from mlpcli.export.c.cells import cells_into_inputs
 from mlpcli.export.c.fixed import FixedNetworks
-from mlpcli.export.c.names import array, declared, identifiers, remark, strings
+from mlpcli.export.c.names import declared, identifiers, remark, strings
 from mlpcli.export.c.network import Networks
 from mlpcli.export.c.program import main_source
+from mlpcli.export.c.regions import n_held, regions_into_answers, tables_of
 from mlpcli.export.c.runtime import needed
 from mlpcli.export.description import Plain
+from mlpcli.export.python.standalone.predictor import answer_columns
+from mlpcli.export.regions import n_read, read_columns
 
 INCLUDES = "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"
 HEADER = """\
@@ -35,7 +39,7 @@ extern const char *const {name}_names[{n_answers}];
 {labels}
 /* {meaning} Returns 0, or 1 for a row that cannot be answered: a cell that is
    infinite or too large, or one that is missing where the model refuses that. */
-int {name}_answer(const {name}_row *row, double answers[{n_answers}]);
+int {name}_answer(const {name}_row *row, double answers[{n_answers}]{holds});
 {functions}
 #endif
 """
@@ -46,45 +50,53 @@ def c_source(model: Plain, name: str, file: str, usual: NDArray[np.float64] | No
 
     With `usual` inputs (n_rows, n_in) the networks compute in integers; raises MlpError for a layer that cannot.
     """
-    target = model["target"]
-    fields = identifiers([column["name"] for column in model["columns"]])
+    target, columns = model["target"], read_columns(model)
+    names = [*dict.fromkeys(column["name"] for column in columns)]
+    fields = dict(zip(names, identifiers(names), strict=True))
     networks: Networks | FixedNetworks
     if usual is None:
         networks = Networks(model["networks"], len(model["inputs"]))
     else:
         networks = FixedNetworks(model["networks"], usual)
-    body = _answering(model, name, fields, networks)
-    functions, declarations = _labelling(target, name)
-    if any(column["role"] == "date" for column in model["columns"]):
+    body = _answering(model, name, [fields[column["name"]] for column in columns], networks)
+    functions, declarations = labelling(target, name)
+    if any(column["role"] == "date" for column in columns):
         functions += DAY.format(name=name)
         declarations += DAY_DECLARED.format(name=name)
     own = "\n".join([networks.text, body, functions])
+    by_field = [(next(one for one in columns if one["name"] == name), field) for name, field in fields.items()]
+    answers = _answer_names(model)
     source = [
         f'#include "{file}.h"\n\n{INCLUDES}\n',
         *(text.rstrip() + "\n\n" for text in needed(own)),
-        declared(f"const char *const {name}_names", strings(target["answers"])),
-        _label_arrays(target, name, ""),
+        declared(f"const char *const {name}_names", strings(answers)),
+        label_arrays(target, name, ""),
         "\n",
         own,
-        main_source(model, name, fields),
+        main_source(model, name, by_field, len(answers)),
     ]
     header = HEADER.format(
         guard=f"{name.upper()}_H",
         name=name,
-        fields="\n".join(_field(column, field) for column, field in zip(model["columns"], fields, strict=True)),
-        n_answers=len(target["answers"]),
-        labels=_label_arrays(target, name, "extern "),
-        meaning=MEANINGS[target["kind"]],
+        fields="\n".join(_field(column, field) for column, field in by_field),
+        n_answers=len(answers),
+        labels=label_arrays(target, name, "extern "),
+        meaning=_meaning(model),
+        holds=_holds(model),
         functions=declarations,
     )
     return "".join(source), header
 
 
-BOUNDED = "{0} < 0.0 ? 0.0 : {0} > 1.0 ? 1.0 : {0}"
 MEANINGS = {
     "classes": "The probability of each class.",
     "booleans": "The probability of yes of each target.",
     "numbers": "The number of each target.",
+}
+WITH_REGIONS = {
+    "classes": "The probability of each class, and 1 in `holds` for each label of the set.",
+    "booleans": "The probability of yes of each target, and 1 in `holds` for no and for yes of each set.",
+    "numbers": "The number of each target, the lower and the upper end of its interval.",
 }
 DAY = """
 /* The days from 1970-01-01 to a date, and the part of its day. */
@@ -108,125 +120,64 @@ def _field(column: Mapping[str, Any], field: str) -> str:
     return f"    {kind}{field}; /* {remark(column['name'])}{unit} */"
 
 
+def _answer_names(model: Plain) -> list[str]:
+    """What the answers are of; of numbers also their ends."""
+    target = model["target"]
+    return answer_columns(target, bool(model.get("regions"))) if target["kind"] == "numbers" else target["answers"]
+
+
+def _meaning(model: Plain) -> str:
+    return (WITH_REGIONS if model.get("regions") else MEANINGS)[model["target"]["kind"]]
+
+
+def _holds(model: Plain) -> str:
+    return f", unsigned char holds[{n_held(model)}]" if n_held(model) else ""
+
+
 def _answering(model: Plain, name: str, fields: Sequence[str], networks: Networks | FixedNetworks) -> str:
     """The function from a row to its answers."""
-    target, n_out, counts = model["target"], networks.n_out, [one["count"] for one in model["networks"]]
-    arrays, reading = cells_into_inputs(model["columns"], fields)
-    output = "1.0 / (1.0 + exponential(-out[i]))" if model["networks"][0]["output"] == "sigmoid" else "out[i]"
-    calls = "".join(
-        f"    {network}(x, out);\n    for (i = 0; i < {n_out}; i++)\n        sums[i] += {factor}{output};\n"
-        for network, factor in zip(networks.names, networks.factors, strict=True)
-    )
-    decoding, tables = _decoding(target, n_out)
+    target, n_out, n_in = model["target"], networks.n_out, n_read(model)
+    arrays, reading = cells_into_inputs(read_columns(model), fields)
+    regions, folds = model.get("regions"), ""
+    answers_at = n_out // 3 if regions and regions.get("has_quantiles") else 0  # they stand between the outer quantiles
+    decoding_lines, tables = decoding(target, n_out, f"sums + {answers_at}" if answers_at else "sums")
+    if regions:
+        tables += tables_of(model)
+        folds = f"    double folds[{regions['n_folds']}][{n_out}] = {{{{0}}}};\n    int fold;\n"
+        decoding_lines += regions_into_answers(model, name)
     return f"""\
 {arrays}{tables}
-int {name}_answer(const {name}_row *row, double answers[{len(target["answers"])}])
+int {name}_answer(const {name}_row *row, double answers[{len(_answer_names(model))}]{_holds(model)})
 {{
-    float x[{len(model["inputs"])}] = {{0}}, out[{n_out}];
+    float x[{n_in}] = {{0}}, out[{n_out}];
     double sums[{n_out}] = {{0}};
-    int i;
+{folds}    int i;
 {reading}
-    for (i = 0; i < {len(model["inputs"])}; i++)
+    for (i = 0; i < {n_in}; i++)
         if (!(x[i] >= -FLT_MAX && x[i] <= FLT_MAX))
             return 1;
-{calls}
-    for (i = 0; i < {n_out}; i++) {{
-        sums[i] /= {float(sum(counts))!r};
+{_summing(model, networks)}    for (i = 0; i < {n_out}; i++)
         if (!(sums[i] >= -FLT_MAX && sums[i] <= FLT_MAX))
             return 1;
-    }}
-{decoding}    return 0;
+{decoding_lines}    return 0;
 }}
 """
 
 
-def _decoding(target: Mapping[str, Any], n_out: int) -> tuple[str, str]:
-    """What makes answers of the outputs in `sums`, and the arrays that it needs."""
-    tables, lines = "", list[str]()
-    if target["kind"] == "numbers":
-        tables = "".join(_number(target, index, lines) for index in range(n_out))
-    elif target["kind"] == "booleans":
-        lines = _yes(n_out, target.get("temperature", [1.0])[0])
-    else:
-        tables = _classes(target, n_out, lines)
-    return "".join(f"    {line}\n" for line in lines), tables
-
-
-def _yes(n: int, temperature: float) -> list[str]:
-    """Probabilities of yes."""
-    lines = [f"for (i = 0; i < {n}; i++) {{", f"    answers[i] = {BOUNDED.format('sums[i]')};"]
-    if temperature != 1.0:
-        odds = f"(logarithm(1.0 - answers[i]) - logarithm(answers[i])) / {temperature!r}"
-        lines.append("    if (answers[i] > 0.0 && answers[i] < 1.0)")
-        lines.append(f"        answers[i] = 1.0 / (1.0 + exponential({odds}));")
-    return [*lines, "}"]
-
-
-def _classes(target: Mapping[str, Any], n_out: int, lines: list[str]) -> str:
-    """Probabilities of classes."""
-    n, tables = len(target["answers"]), ""
-    if n_out == 1 and n == 2:
-        lines += [f"answers[1] = {BOUNDED.format('sums[0]')};", "answers[0] = 1.0 - answers[1];"]
-    else:
-        lines += ["memcpy(answers, sums, sizeof sums);", f"probabilities({n}, answers);"]
-    if weights := target.get("class_weights"):
-        tables = array("static const double class_weights", weights)
-        lines += [f"for (i = 0; i < {n}; i++)", "    answers[i] /= class_weights[i];", f"shared({n}, answers);"]
-    if (temperature := target.get("temperature", [1.0])[0]) != 1.0:
-        lines.append(f"tempered({n}, {temperature!r}, answers);")
-    return tables
-
-
-def _number(target: Mapping[str, Any], index: int, lines: list[str]) -> str:
-    """One target in the units of the table."""
-    answer, tables = f"answers[{index}]", ""
-    lines.append(f"{answer} = sums[{index}] * {target['target_scale'][index]!r} + {target['target_center'][index]!r};")
-    if target["transform"] == "log":
-        lines.append(f"{answer} = exponential({answer}) - 1.0;")
-    if target["transform"] == "quantile":
-        knots, scores = target["target_quantiles"][index], target["target_scores"][index]
-        tables += array(f"static const double quantiles_{index}", knots)
-        tables += array(f"static const double scores_{index}", scores)
-        lines.append(f"{answer} = between({answer}, scores_{index}, quantiles_{index}, {len(knots)});")
-    if "target_low" in target:
-        low, high = target["target_low"][index], target["target_high"][index]
-        lines.append(f"{answer} = {answer} < {low!r} ? {low!r} : {answer} > {high!r} ? {high!r} : {answer};")
-    if target["largest"] is not None:
-        lines += [f"if (!({answer} >= -{target['largest']!r} && {answer} <= {target['largest']!r}))", "    return 1;"]
-    return tables
-
-
-def _label_arrays(target: Mapping[str, Any], name: str, storage: str) -> str:
-    """The labels of each target column, defined, or declared as `extern`."""
-    if target["kind"] == "numbers":
-        return ""
-    kind = f"{storage}const char *const {name}_labels"
-    if target["kind"] == "classes":
-        labels = target["labels"][0]
-        return f"{kind}[{len(labels)}];\n" if storage else declared(kind, strings(labels))
-    pairs = [f"{{{', '.join(strings(pair))}}}" for pair in target["labels"]]
-    return f"{kind}[{len(pairs)}][2];\n" if storage else f"{kind}[{len(pairs)}][2] = {{{', '.join(pairs)}}};\n"
-
-
-def _labelling(target: Mapping[str, Any], name: str) -> tuple[str, str]:
-    """The function from answers to the number of a label, and its declaration."""
-    n, threshold = len(target["answers"]), target.get("threshold")
-    if target["kind"] == "numbers":
-        return "", ""
-    if target["kind"] == "booleans":
-        limits = array(f"static const double {name}_thresholds", threshold or [0.5] * n)
-        head = f"int {name}_label(const double answers[{n}], int target)"
-        body = f"\n{limits}\n{head}\n{{\n    return answers[target] > {name}_thresholds[target];\n}}\n"
-        return body, f"\n/* 0 for no and 1 for yes of a target; see {name}_labels. */\n{head};\n"
-    head = f"int {name}_label(const double answers[{n}])"
-    if threshold is not None and len(threshold) == 1:
-        body = f"\n{head}\n{{\n    return answers[1] > {threshold[0]!r};\n}}\n"
-    else:
-        limits = "" if threshold is None else array(f"static const double {name}_thresholds", threshold)
-        each = "answers[{0}]" if threshold is None else f"answers[{{0}}] / {name}_thresholds[{{0}}]"
-        better = f"{each.format('i')} > {each.format('best')}"
-        body = (
-            f"\n{limits}\n{head}\n{{\n    int i, best = 0;\n    for (i = 1; i < {n}; i++)\n"
-            f"        if ({better})\n            best = i;\n    return best;\n}}\n"
-        )
-    return body, f"\n/* The number of the answered class in {name}_labels. */\n{head};\n"
+def _summing(model: Plain, networks: Networks | FixedNetworks) -> str:
+    """The mean of the outputs of all networks in `sums`, and that of each fold's networks in `folds`."""
+    output = "1.0 / (1.0 + exponential(-out[i]))" if model["networks"][0]["output"] == "sigmoid" else "out[i]"
+    counts = [one["count"] for one in model["networks"]]
+    n_folds, loop = (
+        model["regions"]["n_folds"] if model.get("regions") else 0,
+        f"    for (i = 0; i < {networks.n_out}; i++)",
+    )
+    text = ""
+    for place, (network, factor) in enumerate(zip(networks.names, networks.factors, strict=True)):
+        text += f"    {network}(x, out);\n{loop}\n        sums[i] += {factor}{output};\n"
+        if n_folds:
+            text += f"{loop}\n        folds[{place % n_folds}][i] += {factor}{output};\n"
+    totals = [(f"folds[{fold}]", sum(counts[fold::n_folds])) for fold in range(n_folds)]
+    for sums, n in [("sums", sum(counts)), *totals]:
+        text += f"{loop}\n        {sums}[i] /= {float(n)!r};\n"
+    return text

@@ -85,11 +85,19 @@ def _shares(nodes: Nodes, outputs: str, n_outputs: int, n_classes: int) -> str:
 
 def _numbers(nodes: Nodes, target: Target, outputs: str) -> str:
     """Numbers in the units of the table, NaN where they are beyond all bounds."""
+    found = on_scale(nodes, target, outputs)
+    if target["transform"] == "log":
+        found = _exponential(nodes, found)
+    if (largest := target["largest"]) is not None:
+        is_sound = nodes.add("LessOrEqual", nodes.add("Abs", found), nodes.numbers(largest))
+        found = nodes.add("Where", is_sound, found, nodes.numbers(np.nan))
+    return found
+
+
+def on_scale(nodes: Nodes, target: Target, outputs: str) -> str:
+    """The number of each target (n_rows, n_targets); of a logarithm before its exponential, on the scale of scores."""
     scaled = nodes.add("Mul", outputs, nodes.numbers(target["target_scale"]))
     found = nodes.add("Add", scaled, nodes.numbers(target["target_center"]))
-    if target["transform"] == "log":
-        bounded = nodes.add("Min", found, nodes.numbers(LARGEST_LOG))
-        found = nodes.add("Sub", nodes.add("Exp", bounded), nodes.numbers(1.0))
     if target["transform"] == "quantile":
         columns = []
         for index, (knots, heights) in enumerate(zip(target["target_scores"], target["target_quantiles"], strict=True)):
@@ -100,9 +108,22 @@ def _numbers(nodes: Nodes, target: Target, outputs: str) -> str:
             columns.append(nodes.add("Add", climbed, nodes.numbers(heights[0])))
         found = nodes.add("Concat", *columns, axis=1)
     if "target_low" in target:
-        found = nodes.add("Max", found, nodes.numbers([target["target_low"]]))
-        found = nodes.add("Min", found, nodes.numbers([target["target_high"]]))
-    if (largest := target["largest"]) is not None:
-        is_sound = nodes.add("LessOrEqual", nodes.add("Abs", found), nodes.numbers(largest))
-        found = nodes.add("Where", is_sound, found, nodes.numbers(np.nan))
+        low, high = np.asarray([target["target_low"]]), np.asarray([target["target_high"]])
+        if target["transform"] == "log":
+            low, high = np.log1p(low), np.log1p(high)
+        found = nodes.add("Min", nodes.add("Max", found, nodes.numbers(low)), nodes.numbers(high))
     return found
+
+
+def from_scale(nodes: Nodes, target: Target, numbers: str) -> str:
+    """Numbers on the scale of scores in the units of the table."""
+    if target["transform"] != "log":
+        return numbers
+    is_open = nodes.add("Greater", numbers, nodes.numbers(LARGEST_LOG))
+    return nodes.add("Where", is_open, nodes.numbers(np.inf), _exponential(nodes, numbers))
+
+
+def _exponential(nodes: Nodes, numbers: str) -> str:
+    """exp(y) - 1."""
+    bounded = nodes.add("Min", numbers, nodes.numbers(LARGEST_LOG))
+    return nodes.add("Sub", nodes.add("Exp", bounded), nodes.numbers(1.0))

@@ -13,6 +13,9 @@ from mlpcli.export.description import Plain
 from mlpcli.export.onnx.answers import answers, labels
 from mlpcli.export.onnx.cells import inputs
 from mlpcli.export.onnx.nodes import Nodes
+from mlpcli.export.onnx.regions import Regions
+from mlpcli.export.python.standalone.predictor import answer_columns
+from mlpcli.export.regions import n_read, read_columns
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
 
 Layer = Mapping[str, Any]
@@ -21,17 +24,34 @@ IR = 8  # of onnx 1.13, which brought opset 18
 INSTALL = 'pip install "mlp-train[onnx]"'
 
 
-def _mean(nodes: Nodes, networks: Sequence[Plain], x: str) -> str:
-    """The mean of the outputs of the networks, each as often as it counts."""
-    total, n_counted = "", sum(network["count"] for network in networks)
-    for network in networks:
-        own = _network(nodes, network, x)
-        if len(networks) > 1 and network["count"] > 1:
-            own = nodes.add("Mul", own, nodes.const(np.asarray(network["count"], nodes.dtype_of(own))))
+def _mean(nodes: Nodes, members: Sequence[str], counts: Sequence[int]) -> str:
+    """The mean of the outputs of some networks, each as often as it counts, in double precision."""
+    total = ""
+    for own, count in zip(members, counts, strict=True):
+        if len(members) > 1 and count > 1:
+            own = nodes.add("Mul", own, nodes.const(np.asarray(count, nodes.dtype_of(own))))
         total = nodes.add("Add", total, own) if total else own
-    if len(networks) == 1:
-        return total
-    return nodes.add("Div", total, nodes.const(np.asarray(n_counted, nodes.dtype_of(total))))
+    if len(members) == 1:
+        return nodes.double(total)
+    return nodes.double(nodes.add("Div", total, nodes.const(np.asarray(sum(counts), nodes.dtype_of(total)))))
+
+
+def _answered(nodes: Nodes, model: Plain, x: str) -> tuple[str, list[str], Regions | None]:
+    """The answers, those of each fold (outputs of numbers, probabilities of labels), and what lies around answers."""
+    networks, target, regions = model["networks"], model["target"], model.get("regions")
+    n_in, counts = len(model["inputs"]), [network["count"] for network in networks]
+    own = nodes.columns(x, 0, n_in) if n_read(model) > n_in else x
+    members = [_network(nodes, network, own) for network in networks]
+    outputs, n_outputs = _mean(nodes, members, counts), model["n_outputs"]
+    if not regions:
+        return answers(nodes, target, outputs, n_outputs), [], None
+    n_folds = regions["n_folds"]
+    folds = [_mean(nodes, members[fold::n_folds], counts[fold::n_folds]) for fold in range(n_folds)]
+    if target["kind"] != "numbers":
+        folds = [answers(nodes, target, one, n_outputs) for one in folds]
+    elif regions["has_quantiles"]:
+        outputs = nodes.columns(outputs, len(target["names"]), len(target["names"]))
+    return answers(nodes, target, outputs, n_outputs), folds, Regions(nodes, model, x)
 
 
 def onnx_model(model: Plain, record: Mapping[str, Any], dtype: str) -> bytes:
@@ -41,13 +61,12 @@ def onnx_model(model: Plain, record: Mapping[str, Any], dtype: str) -> bytes:
     """
     onnx = load_onnx()
     nodes = Nodes(onnx, dtype)
-    x, is_unsound = inputs(nodes, model["columns"], len(model["inputs"]))
-    total = _mean(nodes, model["networks"], x)
-    n_outputs = model["n_outputs"]
-    found = answers(nodes, model["target"], nodes.double(total), n_outputs)
-    nothing = nodes.const(np.asarray(np.nan))
-    found = nodes.add("Where", is_unsound, nothing, found)
-    _outputs(nodes, model, found, is_unsound)
+    x, is_unsound = inputs(nodes, read_columns(model), n_read(model))
+    found, folds, regions = _answered(nodes, model, x)
+    if model["target"]["kind"] == "numbers" and regions is not None:
+        found = regions.ends(folds, found)
+    found = nodes.add("Where", is_unsound, nodes.const(np.asarray(np.nan)), found)
+    _outputs(nodes, model, found, is_unsound, lambda index, label: regions.held(folds, index, label) if regions else "")
     helper = onnx.helper
     graph = helper.make_graph(nodes.made, "mlp", nodes.inputs, nodes.outputs, nodes.constants)
     opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS]
@@ -74,33 +93,38 @@ def load_onnx() -> Any:
 
 
 def _schema(model: Plain) -> list[dict[str, str]]:
-    return [{"name": column["name"], "role": column["role"]} for column in model["columns"]]
+    return [{"name": column["name"], "role": column["role"]} for column in read_columns(model)]
 
 
-def _outputs(nodes: Nodes, model: Plain, found: str, is_unsound: str) -> None:
-    """The label of each target and the probabilities; of numbers an output for each target.
+def _outputs(nodes: Nodes, model: Plain, found: str, is_unsound: str, held: Callable[[int, str], str]) -> None:
+    """The label of each target, its set and the probabilities; of numbers an output for each, and for its ends.
 
-    A row that cannot be answered has NaN for every number, and "" for a label that is a text.
+    `held` gives which labels the set of a target holds, for their numbers (n_rows,), "" where there are no sets. A row
+    that cannot be answered has NaN for every number, "" for a label that is a text, and an empty set.
     """
     target = model["target"]
-    names = _free(target["names"], [column["name"] for column in model["columns"]])
+    columns = answer_columns(target, bool(model.get("regions")))
+    *names, last = _free(
+        [*columns[: -len(target["answers"])], "probabilities"] if target["kind"] != "numbers" else [*columns, ""],
+        [column["name"] for column in read_columns(model)],
+    )
     if target["kind"] == "numbers":
         for index, name in enumerate(names):
             nodes.output(name, nodes.column(found, index), np.float64, (None, 1))
         return
-    for name, (values, indices) in zip(names, labels(nodes, target, found), strict=True):
+    places = iter(names)
+    for index, (values, indices) in enumerate(labels(nodes, target, found)):
+        own = held(index, indices)
         if values.dtype == object:
             nowhere = nodes.add("Squeeze", is_unsound, nodes.const(np.asarray([1])))
             indices = nodes.add("Where", nowhere, nodes.const(np.asarray(len(values))), indices)
             values = np.append(values, "")
-        nodes.output(name, nodes.add("Gather", nodes.const(values), indices), values.dtype, (None,))
-    (probabilities,) = _free(["probabilities"], [*names, *(column["name"] for column in model["columns"])])
-    nodes.output(
-        probabilities,
-        nodes.add("Cast", found, to=nodes.type_of(np.float32)),
-        np.float32,
-        (None, len(target["answers"])),
-    )
+        nodes.output(next(places), nodes.add("Gather", nodes.const(values), indices), values.dtype, (None,))
+        if own:
+            own = nodes.add("And", own, nodes.add("Not", is_unsound))
+            nodes.output(next(places), own, np.bool_, (None, len(target["labels"][index])))
+    probabilities = nodes.add("Cast", found, to=nodes.type_of(np.float32))
+    nodes.output(last, probabilities, np.float32, (None, len(target["answers"])))
 
 
 def _free(names: Sequence[str], taken: Sequence[str]) -> list[str]:

@@ -72,6 +72,18 @@ class Nodes:
         """One column of a matrix, (n_rows, 1)."""
         return self.add("Gather", matrix, self.const(np.asarray([index])), axis=1)
 
+    def columns(self, matrix: str, first: int, n_columns: int) -> str:
+        """Some columns of a matrix (n_rows, n_columns)."""
+        return self.add("Gather", matrix, self.const(np.arange(first, first + n_columns)), axis=1)
+
+    def sort(self, matrix: str, width: int) -> tuple[str, str]:
+        """The numbers of each row of a matrix (n_rows, width) in ascending order, and the columns that they had."""
+        ordered, n = self.add("TopK", matrix, self.const(np.asarray([width])), axis=1, largest=0), len(self.made)
+        order = f"v{n}_order"
+        self.made[-1].output.append(order)
+        self._types[order] = np.dtype(np.int64)
+        return ordered, order
+
     def dtype_of(self, value: str) -> np.dtype[Any]:
         """The type of a value."""
         return self._types[value]
@@ -82,6 +94,8 @@ class Nodes:
 
     def input(self, name: str, dtype: DTypeLike) -> str:
         """A column of the table, (n_rows, 1)."""
+        if any(one.name == name for one in self.inputs):
+            return name
         self.inputs.append(self._onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["rows", 1]))
         self._types[name] = np.dtype(dtype)
         return name

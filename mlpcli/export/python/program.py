@@ -8,10 +8,10 @@ from typing import Any
 
 from mlpcli.data.schema import date_forms, spelling
 from mlpcli.export.description import Plain
-from mlpcli.export.python.standalone import answers, cells, network, predictor
+from mlpcli.export.python.standalone import answers, cells, network, predictor, regions
 
 # The texts that a program is made of, those that are used first.
-PARTS: tuple[ModuleType, ...] = (spelling, date_forms, cells, network, answers, predictor)
+PARTS: tuple[ModuleType, ...] = (spelling, date_forms, cells, network, answers, regions, predictor)
 USAGE = '''"""What a multi-layer perceptron answers to rows; written by `mlp export`, and all that is needed to run it.
 
 As a filter on CSV:  python THIS_FILE.py < rows.csv > answers.csv
@@ -27,7 +27,7 @@ PREDICTOR = Predictor(MODEL)
 
 
 def predict(row: Mapping[str, Cell]) -> dict[str, Any]:
-    """The label or number of each target, and the probability `p_NAME` of each class or yes.
+    """The label or number of each target, what lies around it if that is known, and the probability `p_NAME` of labels.
 
     Raises ValueError for a column that is missing, and for a cell that is not what its column has.
     """

@@ -1,6 +1,8 @@
 """From outputs to probabilities, numbers and labels, in SQL."""
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 from mlpcli.export.python.standalone.network import LARGEST_LOG
@@ -41,8 +43,11 @@ def labels(steps: Steps, target: Mapping[str, Any], found: Vector) -> Vector:
     if target["kind"] == "booleans":
         limits = threshold or [0.5] * len(found)
         pairs = zip(found, limits, target["values"], strict=True)
-        return [f"CASE WHEN {p} > {literal(t)} THEN {_value(yes)} ELSE {_value(no)} END" for p, t, (no, yes) in pairs]
-    values = [*map(_value, target["values"][0])]
+        return [
+            f"CASE WHEN {p} > {literal(t)} THEN {label_value(yes)} ELSE {label_value(no)} END"
+            for p, t, (no, yes) in pairs
+        ]
+    values = [*map(label_value, target["values"][0])]
     if threshold is not None and len(threshold) == 1:
         return [f"CASE WHEN {found[1]} > {literal(threshold[0])} THEN {values[1]} ELSE {values[0]} END"]
     steps.pin(found)
@@ -57,7 +62,7 @@ def _exceeding(found: Vector, threshold: Sequence[float]) -> list[str]:
     return [f"{p} / {number(t)}" for p, t in zip(found, threshold, strict=True)]
 
 
-def _value(label: Any) -> str:
+def label_value(label: Any) -> str:
     """A label as a literal of its type."""
     if isinstance(label, bool):
         return "TRUE" if label else "FALSE"
@@ -100,20 +105,38 @@ def _shares(steps: Steps, outputs: Vector, n_classes: int) -> Vector:
 
 def _numbers(steps: Steps, target: Mapping[str, Any], outputs: Vector) -> Vector:
     """Numbers in the units of the table, NULL where they are beyond all bounds."""
-    scales = zip(outputs, target["target_scale"], target["target_center"], strict=True)
-    found = steps.add(f"{y} * {number(scale)} + {number(center)}" for y, scale, center in scales)
+    found = on_scale(steps, target, outputs)
     if target["transform"] == "log":
         most = literal(LARGEST_LOG)
         found = steps.add(f"EXP(CASE WHEN {y} > {most} THEN {most} ELSE {power(y)} END) - 1e0" for y in found)
-    if target["transform"] == "quantile":
-        knots = zip(found, target["target_scores"], target["target_quantiles"], strict=True)
-        found = steps.add(between(y, scores, quantiles) for y, scores, quantiles in knots)
-    if "target_low" in target:
-        bounds = zip(found, target["target_low"], target["target_high"], strict=True)
-        texts = ((y, literal(low), literal(high)) for y, low, high in bounds)
-        found = steps.add(
-            f"CASE WHEN {y} < {low} THEN {low} WHEN {y} > {high} THEN {high} ELSE {y} END" for y, low, high in texts
-        )
     if (largest := target["largest"]) is not None:
         found = steps.add(f"CASE WHEN ABS({y}) <= {literal(largest)} THEN {y} END" for y in found)
     return found
+
+
+def on_scale(steps: Steps, target: Mapping[str, Any], outputs: Vector) -> Vector:
+    """The number of each target, or of each in turn for several quantiles; of a logarithm before its exponential."""
+    scales = zip(outputs, cycle(target["target_scale"]), cycle(target["target_center"]), strict=False)
+    found = steps.add(f"{y} * {number(scale)} + {number(center)}" for y, scale, center in scales)
+    if target["transform"] == "quantile":
+        knots = zip(found, cycle(target["target_scores"]), cycle(target["target_quantiles"]), strict=False)
+        found = steps.add(between(y, scores, quantiles) for y, scores, quantiles in knots)
+    if "target_low" in target:
+        to_scale = math.log1p if target["transform"] == "log" else float
+        texts = [
+            (literal(to_scale(low)), literal(to_scale(high)))
+            for low, high in zip(target["target_low"], target["target_high"], strict=True)
+        ]
+        found = steps.add(
+            f"CASE WHEN {y} < {low} THEN {low} WHEN {y} > {high} THEN {high} ELSE {y} END"
+            for y, (low, high) in zip(found, cycle(texts), strict=False)
+        )
+    return found
+
+
+def from_scale(steps: Steps, target: Mapping[str, Any], numbers: Vector, infinity: str) -> Vector:
+    """Numbers on the scale of scores in the units of the table."""
+    if target["transform"] != "log":
+        return numbers
+    most = literal(LARGEST_LOG)
+    return steps.add(f"CASE WHEN {y} > {most} THEN {infinity} ELSE EXP({power(y)}) - 1e0 END" for y in numbers)

@@ -186,6 +186,22 @@ def _inputs_of(
     return found
 
 
+def group_of(by: Mapping[str, Any], cell: str) -> str:
+    """The number of the group that the value of its column tells, NULL for none."""
+    column, arms = by["column"], []
+    for place, group in enumerate(by["groups"]):
+        if group["input"] == column["flag"]:
+            condition = f"{cell} IS NULL"
+        elif "fill" in column:
+            condition = f"{cell} = {literal(group['value'])}"
+        elif "sign" in column:
+            condition = f"({_sign(column, cell)}) = {literal(group['value'])}"
+        else:
+            condition = _is_level(column, cell, group["name"])
+        arms.append(f"WHEN {condition} THEN {place}")
+    return f"CASE {' '.join(arms)} END"
+
+
 def _one_where(condition: str) -> str:
     return f"CASE WHEN {condition} THEN 1e0 ELSE 0e0 END"
 

@@ -10,8 +10,10 @@ from typing import Any
 from mlpcli.errors import MlpError
 from mlpcli.export.description import Plain, n_numbers
 from mlpcli.export.python.standalone.predictor import answer_columns
+from mlpcli.export.regions import read_columns
 from mlpcli.export.sql.answers import answers, labels
-from mlpcli.export.sql.cells import inputs, read_cells
+from mlpcli.export.sql.cells import group_of, inputs, read_cells
+from mlpcli.export.sql.regions import Regions
 from mlpcli.export.sql.steps import Dialect, Steps, Vector, literal, number, power, quoted, total
 from mlpcli.messages import count
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
@@ -28,38 +30,67 @@ def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = 
     size = n_numbers([model])
     if size > MOST_NUMBERS:
         raise MlpError(
-            f"--to sql: the model has {count(size, 'number')} (weights, and those that scale columns), more than the "
-            f"{count(MOST_NUMBERS, 'number')} that a query can carry.\n"
+            f"--to sql: the model has {count(size, 'number')} (weights, those that scale columns, scores), more than "
+            f"the {count(MOST_NUMBERS, 'number')} that a query can carry.\n"
             "Train a smaller network without members, or choose another language."
         )
     steps = Steps(dialect, table, kept)
-    cells, is_sound = read_cells(steps, model["columns"])
+    columns = read_columns(model)
+    cells, is_sound = read_cells(steps, columns)
     steps.pin([is_sound])
-    x = inputs(steps, model["columns"], cells, len(model["inputs"]))
+    n_columns, group = len(model["columns"]), "0"
+    if len(columns) > n_columns:
+        with steps.pinned(cells):
+            (group,) = steps.add([group_of(model["regions"]["by"], cells[-1])])
+        steps.pin([group])
+    regions = Regions(steps, model, group) if model.get("regions") else None
+    x = inputs(steps, model["columns"], cells[:n_columns], len(model["inputs"]))
     steps.pin(x)
-    members, counts = [], [network["count"] for network in model["networks"]]
-    for network in model["networks"]:
+    shown = [f"CASE WHEN {is_sound} = 1 THEN {column} END" for column in _answered(steps, model, regions, x)]
+    names = _free(answer_columns(model["target"], regions is not None), kept)
+    named = (f"{column} AS {quoted(name)}" for column, name in zip(shown, names, strict=True))
+    return steps.text([*map(quoted, kept), *named])
+
+
+def _answered(steps: Steps, model: Plain, regions: Regions | None, x: Vector) -> Vector:
+    """What the columns of answers are, as expressions of the last step."""
+    target, networks = model["target"], model["networks"]
+    members, counts = [], [network["count"] for network in networks]
+    for network in networks:
         members.append(_network(steps, network, x, model["largest_input"]))
         steps.pin(members[-1])
-    outputs = members[0]
-    if len(members) > 1:
-        counted = [
-            [one if count == 1 else f"{one} * {number(count)}" for one in member]
-            for member, count in zip(members, counts, strict=True)
-        ]
-        outputs = steps.add(f"{total(each)} / {number(sum(counts))}" for each in zip(*counted, strict=True))
-    found = answers(steps, model["target"], outputs)
-    target = model["target"]
-    columns = found if target["kind"] == "numbers" else [*labels(steps, target, found), *found]
-    names = _free(answer_columns(target), kept)
-    shown = [
-        *map(quoted, kept),
-        *(
-            f"CASE WHEN {is_sound} = 1 THEN {column} END AS {quoted(name)}"
-            for column, name in zip(columns, names, strict=True)
-        ),
+    n_folds = 0 if regions is None else model["regions"]["n_folds"]
+    folds = [_mean(steps, members[fold::n_folds], counts[fold::n_folds]) for fold in range(n_folds)]
+    outputs = _mean(steps, members, counts)
+    if regions is not None and model["regions"].get("has_quantiles"):
+        outputs = outputs[len(target["names"]) : 2 * len(target["names"])]
+    found = answers(steps, target, outputs)
+    if target["kind"] == "numbers":
+        return found if regions is None else regions.ends(folds, found)
+    if regions is None:
+        return [*labels(steps, target, found), *found]
+    steps.pin(found)
+    label = steps.add(labels(steps, target, found))
+    steps.pin(label)
+    shares = []
+    for own in folds:
+        shares.append(answers(steps, target, own))
+        steps.pin(shares[-1])
+    sets = regions.sets(shares, label)
+    return [*(one for pair in zip(label, sets, strict=True) for one in pair), *found]
+
+
+def _mean(steps: Steps, members: Sequence[Vector], counts: Sequence[int]) -> Vector:
+    """The mean of the outputs of some networks, which is carried to the end."""
+    if len(members) == 1:
+        return members[0]
+    counted = [
+        [one if count == 1 else f"{one} * {number(count)}" for one in member]
+        for member, count in zip(members, counts, strict=True)
     ]
-    return steps.text(shown)
+    found = steps.add(f"{total(each)} / {number(sum(counts))}" for each in zip(*counted, strict=True))
+    steps.pin(found)
+    return found
 
 
 def _free(names: Sequence[str], kept: Sequence[str]) -> list[str]:

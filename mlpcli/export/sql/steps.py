@@ -21,6 +21,7 @@ class Steps:
     def __init__(self, dialect: Dialect, table: str, kept: Sequence[str]) -> None:
         self.dialect, self._source = dialect, ".".join(map(quoted, table.split(".")))
         self._kept = [*map(quoted, kept)]
+        self._tables: list[str] = []
         self._texts: list[str] = []
         self._pinned: list[Vector] = []
 
@@ -42,6 +43,16 @@ class Steps:
         self._source = f"step{number}"
         return list(made)
 
+    def define(self, name: str, columns: Sequence[str], rows: Sequence[str]) -> None:
+        """A table of the query's own, which expressions may ask."""
+        values = ",\n  ".join(rows)
+        self._tables.append(f"{name}({', '.join(columns)}) AS MATERIALIZED (VALUES\n  {values}\n)")
+
+    @property
+    def infinity(self) -> str:
+        """The number that is beyond all others."""
+        return "9e999" if self.dialect == "sqlite" else "CAST('Infinity' AS DOUBLE PRECISION)"
+
     def pin(self, vector: Vector) -> None:
         """Carry these columns to the end."""
         self._pinned.append(vector)
@@ -61,7 +72,7 @@ class Steps:
     def text(self, shown: Sequence[str]) -> str:
         """The whole query, which gives the expressions `shown` of the last step."""
         columns = ",\n  ".join(shown)
-        return f"WITH {', '.join(self._texts)}\nSELECT\n  {columns}\nFROM {self._source};\n"
+        return f"WITH {', '.join([*self._tables, *self._texts])}\nSELECT\n  {columns}\nFROM {self._source};\n"
 
 
 def quoted(name: str) -> str:
@@ -91,11 +102,11 @@ def power(exponent: str) -> str:
     return f"CASE WHEN {exponent} > {most} THEN {most} WHEN {exponent} < -{most} THEN -{most} ELSE {exponent} END"
 
 
-def total(terms: Sequence[str]) -> str:
-    """Their sum, in parentheses."""
+def total(terms: Sequence[str], operator: str = "+") -> str:
+    """Their sum, or what another operator makes of them, in parentheses."""
     while len(terms) > TERMS:
-        terms = [total(terms[start : start + TERMS]) for start in range(0, len(terms), TERMS)]
-    return f"({' + '.join(terms) or '0e0'})"
+        terms = [total(terms[start : start + TERMS], operator) for start in range(0, len(terms), TERMS)]
+    return f"({f' {operator} '.join(terms) or '0e0'})"
 
 
 def between(value: str, knots: Sequence[float], heights: Sequence[float]) -> str:

@@ -107,6 +107,11 @@ class ConformalPredictor:
         return PredictionRegions(None, None, self._held(answers, of_folds, groups), self._only_open(n_open), self.level)
 
     @property
+    def by(self) -> str | None:
+        """The column of groups."""
+        return None if self._by is None else self._by.name
+
+    @property
     def columns(self) -> set[str]:
         """The column of groups, beside the inputs."""
         return set() if self._by is None else {self._by.name}

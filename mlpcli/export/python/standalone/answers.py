@@ -11,7 +11,7 @@ from mlpcli.export.python.standalone.network import LARGEST_LOG
 def answers_of(target: Mapping[str, Any], outputs: Vector) -> Vector:
     """Probabilities, or numbers in the units of the table."""
     if target["kind"] == "numbers":
-        numbers = [_restored(target, index, output) for index, output in enumerate(outputs)]
+        numbers = [restored(target, on_scale(target, index, output)) for index, output in enumerate(outputs)]
         largest = target["largest"]
         if largest is not None and max(map(abs, numbers)) > largest:
             raise ValueError("the numbers of this row are too large: the prediction is out of the range of numbers")
@@ -55,13 +55,20 @@ def most_exceeding(shares: Vector, threshold: Sequence[float] | None) -> int:
     return exceeding.index(max(exceeding))
 
 
-def _restored(target: Mapping[str, Any], index: int, output: float) -> float:
+def on_scale(target: Mapping[str, Any], index: int, output: float) -> float:
+    """The number of one target; of a logarithm before its exponential, on the scale of scores."""
     number: float = output * target["target_scale"][index] + target["target_center"][index]
-    if target["transform"] == "log":
-        number = math.expm1(min(number, LARGEST_LOG))
     if target["transform"] == "quantile":
         knots = [knot / 2 for knot in target["target_quantiles"][index]]
         number = between(number, target["target_scores"][index], knots) * 2
     if "target_low" in target:
-        number = min(max(number, target["target_low"][index]), target["target_high"][index])
+        low, high = target["target_low"][index], target["target_high"][index]
+        if target["transform"] == "log":
+            low, high = math.log1p(low), math.log1p(high)
+        number = min(max(number, low), high)
     return number
+
+
+def restored(target: Mapping[str, Any], number: float) -> float:
+    """A number on the scale of scores in the units of the table."""
+    return math.expm1(min(number, LARGEST_LOG)) if target["transform"] == "log" else number

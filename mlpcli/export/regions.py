@@ -1,0 +1,122 @@
+"""What lies around the answers of an exported model: the scores of its calibration rows, as plain data.
+
+docs/export.md says how intervals and sets are made of them.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlpcli.data.schema.dates import parse_dates
+from mlpcli.data.targets.target import ClassTarget, NumberTarget
+from mlpcli.errors import MlpError
+from mlpcli.evaluation.conformal.conformity import MISSING, CalibrationRows
+from mlpcli.evaluation.conformal.ends import Kind, Scores, level_of_end, rank_of, upper_ends
+from mlpcli.export.description import Plain, networks_of, reading_of
+from mlpcli.model import Model
+
+
+def with_regions(description: Plain, model: Model, level: float) -> Plain:
+    """The description with `regions` at a level, for which the model has enough calibration rows.
+
+    Of three quantiles the networks keep all outputs. Raises MlpError for what `networks_of` cannot say.
+    """
+    assert model.conformity is not None
+    rows, target = model.conformity.rows, model.target
+    of_labels = isinstance(target, ClassTarget) and rows.by == target.name
+    n_targets = 1 if isinstance(target, ClassTarget) else len(target.names)
+    folds_of = model.conformity.folds_of
+    regions: Plain = {
+        "level": level,
+        "n_folds": rows.n_folds,
+        "by": None if of_labels or not rows.by else _by(model, rows, len(description["inputs"])),
+        "of_labels": of_labels,
+        "calibration": [
+            [_calibration(rows.kind, folds_of(place, group), level) for group in range(rows.n_groups)]
+            for place in range(n_targets)
+        ],
+    }
+    if not isinstance(target, NumberTarget):
+        return description | {"regions": regions}
+    regions |= {
+        "has_quantiles": rows.kind == "quantiles",
+        "holds_answer": rows.kind != "signed",
+        "least": 0.0 if rows.is_count else None,
+    }
+    networks = networks_of(model, with_quantiles=True)
+    n_outputs = len(networks[0]["layers"][-1]["W"])
+    return description | {"networks": networks, "n_outputs": n_outputs, "regions": regions}
+
+
+def read_columns(model: Plain) -> list[Plain]:
+    """The columns that a row must have: the inputs, and behind them that of the groups, which may be one of these."""
+    regions = model.get("regions")
+    return [*model["columns"], *([regions["by"]["column"]] if regions and regions["by"] else [])]
+
+
+def n_read(model: Plain) -> int:
+    """How many inputs these columns are written into: those of the networks, and those that tell the group."""
+    regions = model.get("regions")
+    return len(model["inputs"]) + (regions["by"]["n_inputs"] if regions and regions["by"] else 0)
+
+
+def _calibration(kind: Kind, folds: Sequence[Scores], level: float) -> Plain:
+    """How many scores an end needs, and which there are above and below an answer; below null where they are equal."""
+    level = level_of_end(kind, level)
+    negated = [fold.negated for fold in folds]
+    needed = 1 if len(folds) == 1 else rank_of(sum(fold.n_rows for fold in folds), level)
+    return {
+        "needed": needed,
+        "above": _scores(folds, level),
+        "below": _scores(negated, level) if kind == "signed" else None,
+    }
+
+
+def _scores(folds: Sequence[Scores], level: float) -> list[Plain]:
+    """The scores of each fold and how many rows each stands for; none where they are too few for the level.
+
+    Of one fold only the score that an end is off its answer.
+    """
+    pooled = upper_ends(folds, level).pooled
+    if not math.isfinite(pooled):
+        return [{"scores": [], "counts": []} for _ in folds]
+    if len(folds) == 1:
+        return [{"scores": [pooled], "counts": [1]}]
+    return [{"scores": fold.values.tolist(), "counts": np.diff(fold.ranks, prepend=0).tolist()} for fold in folds]
+
+
+def _by(model: Model, rows: CalibrationRows, first: int) -> Plain:
+    """The column of the groups, which writes into inputs from `first` on, and which input tells each group.
+
+    Texts have an input each; numbers, days and words for no and yes are told by the value of one. The last input is 1
+    where the cell is missing.
+    """
+    schema = model.interval_by
+    assert schema is not None
+    column: Plain = {"name": schema.name, "role": schema.role, **reading_of(schema, model.reading.missing)}
+    known = [group for group in rows.groups if group != MISSING]
+    if schema.role in ("number", "date"):
+        numbers = parse_dates(known, "YYYY-MM-DD") if schema.role == "date" else np.asarray(known, np.float64)
+        told = {group: (first, value) for group, value in zip(known, numbers.tolist(), strict=True)}
+        other = 2.0 * float(np.abs(numbers).max(initial=0.0)) + 1.0  # a missing cell is none of the groups
+        column |= {"at": first, "fill": other, "center": 0.0, "scale": 1.0, "clip": None}
+    elif schema.role == "boolean":
+        told = {level: (first, sign) for level, sign in zip(schema.levels, (-1.0, 1.0), strict=True)}
+        column |= {"sign": first, "levels": []}
+    else:
+        told = {group: (place, 1.0) for place, group in enumerate(known, start=first)}
+        column |= {"levels": known, "first": first, "missing_level": None, "other_level": None}
+    flag = max([first, *(place for place, _ in told.values())]) + 1
+    pairs = [told.get(group, (flag, 1.0) if group == MISSING else None) for group in rows.groups]
+    if None in pairs:
+        raise MlpError(f"--interval cannot be exported: {schema.name} has groups that are neither no nor yes.")
+    return {
+        "column": column | {"flag": flag, "refuses_missing": False},
+        "n_inputs": flag + 1 - first,
+        "groups": [
+            {"name": name, "input": pair[0], "value": pair[1]}
+            for name, pair in zip(rows.groups, pairs, strict=True)
+            if pair
+        ],
+    }
