@@ -64,7 +64,7 @@ SICK = {
         (
             {name: 1000 * column for name, column in INPUTS.items()} | CLASSES,
             {"model": {"activation": "tanh"}, "preprocess": {"numeric": "none"}},
-            "stand at an end of their tanh",
+            "are saturated, at an end of their tanh",
             "preprocess.numeric: standardize",
         ),
     ],

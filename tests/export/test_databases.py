@@ -192,7 +192,7 @@ def test_a_kept_column_of_the_name_of_an_answer_is_told_apart(loaded):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dialect", "sqlit"], "--dialect sqlit: is none. Did you mean sqlite?"),
+        (["--dialect", "sqlit"], "--dialect sqlit: is not supported. Did you mean sqlite?"),
         (["--dialect", "duckdb", "--to", "json"], "--dialect applies to SQL"),
         (["--keep", "a", "--to", "python"], "--keep applies to SQL"),
     ],

@@ -84,7 +84,7 @@ def test_whatever_a_tracker_raises_the_training_goes_on_and_a_note_says_so(tmp_p
     use(monkeypatch, Spy(stage, error))
     ended = train(tmp_path)
     assert ended.code == 0
-    assert ended.stderr.count("tracking by mlflow has ended") == 1
+    assert ended.stderr.count("tracking by mlflow has stopped") == 1
     reason = {28: "No space left on device", 3: "3"}.get(
         getattr(error, "errno", getattr(error, "code", 0)), "the server"
     )

@@ -215,5 +215,5 @@ def parse_memory(amount: str | int) -> int:
     """Bytes of `2GB`, `500 MB`, `2GiB` or a plain number; raises ValueError for anything else, and for less than 1."""
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b?", str(amount).strip().lower())
     if found is None or not (n_bytes := int(float(found[1]) * UNITS[found[2] or ""])):
-        raise ValueError(f"{amount} is no amount of memory")
+        raise ValueError(f"{amount} is not an amount of memory")
     return n_bytes
