@@ -81,7 +81,7 @@ def test_new_levels_and_drifted_columns_are_noted_and_new_classes_refused(first,
     watch = Watch()
     train(config("new.csv"), watch, start=str(first))
     text = "\n".join(watch.notes)
-    assert "such levels have no input. To add inputs, train anew." in text
+    assert "such levels have no input. To add inputs, train from scratch." in text
     assert "columns that the model does not have are left out: extra." in text
     assert "drifted from the training data: city" in text
     write_csv(folder / "odd.csv", names, [*rows(50, 4), (0.1, 0.2, "Kiel", "maybe")])
