@@ -24,7 +24,7 @@ from mlpcli.data.table import (
 )
 
 # Bytes of columns that stay in memory beyond a quarter of the float32 inputs that will be made of them.
-SMALL = 1 << 25
+SMALL = 1 << 24
 # Texts of numbers that are kept: no more of them are labels or keys.
 MOST_SPELLED = 10_000
 # Bytes of columns that are written to disk together.
