@@ -104,7 +104,7 @@ def written(folder, table):
     [
         (["model.layers=[auto,5,auto]"], "was trained with [auto, 64, 64, auto], the config says [auto, 5, auto]"),
         (["preprocess.numeric=minmax"], "was trained with standardize, the config says minmax"),
-        (["data.target=city"], "answers y. Name the same target."),
+        (["data.target=city"], "predicts y. Name the same target."),
         (["task=regression"], "is for classification."),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_table_of_another_subject_is_told_from_one_that_lacks_a_column(first, 
     ended = mlp("train", *written(folder, "other.csv"), "--set", "data.target=z", "--from", first)
     assert ended.code == 2
     assert "--set data.target=z: --from" in ended.stderr
-    assert "answers y. Name the same target." in ended.stderr
+    assert "predicts y. Name the same target." in ended.stderr
 
 
 def test_doctor_looks_at_its_rows_as_the_training_did(first, folder):
