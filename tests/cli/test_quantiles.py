@@ -90,6 +90,12 @@ def test_eval_scores_the_answer_as_the_middle_quantile(place, split):
     assert scores["mae"] == pytest.approx(np.abs(new.y - found.y).mean(), rel=1e-5)
 
 
+def test_the_baseline_has_the_loss_of_the_constant_quantile(place, split):
+    scores = load_model(str(split)).scores
+    assert scores["constant.pinball"] == pytest.approx(scores["constant.mae"] / 2)
+    assert scores["validation.pinball"] < 0.6 * scores["constant.pinball"]
+
+
 def test_quantiles_make_better_intervals_than_an_answer_alone(place, split, tmp_path):
     plain = model_of(place, "plain", training=TRAINING | {"loss": "auto"})
     scores = [

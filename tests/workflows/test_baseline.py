@@ -20,7 +20,8 @@ def test_a_score_is_far_worse_beyond_a_multiple_of_the_baseline(own, constant, m
 
 
 @pytest.mark.parametrize(
-    ("own", "constant"), [(None, 1.0), (5.0, None), (5.0, 0.0), (float("nan"), 1.0), (5.0, float("nan"))]
+    ("own", "constant"),
+    [(None, 1.0), (5.0, None), (5.0, 0.0), (5.0, 2.3e-16), (float("nan"), 1.0), (5.0, float("nan"))],
 )
 def test_what_is_not_defined_is_not_far_worse(own, constant):
     assert far_worse({"rmse": own}, {"rmse": constant}, "these rows") == ""

@@ -94,6 +94,34 @@ def test_new_levels_and_drifted_columns_are_noted_and_new_classes_refused(first,
     assert "column b is missing" in ended.stderr
 
 
+ALL_YES = [row for row in rows(90, 6) if row[3] == "yes"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sections"),
+    [
+        ({}, {}),
+        ({"validation": {"group": "city", "fraction": 0.5}}, {}),
+        ({"validation": None}, {"model": {"members": {"count": 2, "rows": "folds"}}}),
+    ],
+)
+def test_new_rows_of_a_single_class_are_trained_on_with_a_note(folder, data, sections):
+    names = ["a", "b", "city", "y"]
+    write_csv(folder / "first.csv", names, rows(300, 0))
+    train(config("first.csv", data=data, **sections), Watch())
+    shutil.copy(folder / "run" / "weights.npz", folder / "first.npz")
+    write_csv(folder / "quiet.csv", names, ALL_YES)
+    watch = Watch()
+    weighted = config("quiet.csv", data=data, training={"class_weights": "balanced"}, **sections)
+    result = train(weighted, watch, start="first.npz")
+    assert "1 class of the model has no training rows: no. Long training" in "\n".join(watch.notes)
+    assert load_model("run/weights.npz").target.labels == ("no", "yes")
+    scores = result.outcome.scores
+    assert scores["validation"]["accuracy"] > 0.5
+    assert 0.0 < scores["validation"]["log_loss"] < 0.7
+    assert not result.far_worse, "a constant answer is right in every row, and says nothing"
+
+
 def written(folder, table):
     (folder / "c.yaml").write_text(json.dumps({"data": {"train": table, "target": "y"}, "training": TRAINING}))
     return [folder / "c.yaml", "-o", "again"]

@@ -14,6 +14,7 @@ from mlpcli.cli.verbs.describing import chosen_remark, score_headings
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, duration, listed, number
+from mlpcli.workflows.scoring.baseline import can_be_beaten
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
@@ -200,4 +201,5 @@ def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: "
     last = list(scores)[-2]
     is_in_parts = target.kind == "numbers" and len(target.names) > 1
     keys = [f"{metric}[{name}]" for name in target.names] if is_in_parts else [metric]
-    return [key for key in keys if key in scores[last] and scores[last][key] >= scores["constant"][key]]
+    pairs = {key: (scores[last][key], scores["constant"][key]) for key in keys if key in scores[last]}
+    return [key for key, (own, other) in pairs.items() if can_be_beaten(other) and own >= other]

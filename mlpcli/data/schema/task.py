@@ -15,7 +15,7 @@ from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
 from mlpcli.data.schema.spelling import PLAIN, number_text
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
-from mlpcli.data.targets.target import Task
+from mlpcli.data.targets.target import Target, Task
 from mlpcli.errors import DataError
 
 TASKS: tuple[str, ...] = ("auto", *get_args(Task))
@@ -30,12 +30,16 @@ FEW_CLASSES = 10
 
 @dataclass(frozen=True)
 class TargetPlan:
-    """The task, one sentence that says why, how the target columns are read, and what the user has to know of them."""
+    """The task, one sentence that says why, how the target columns are read, and what the user has to know of them.
+
+    `model_target` is that of the model a training continues from.
+    """
 
     task: Task
     reason: str
     schemas: tuple[ColumnSchema, ...]
     findings: tuple[Finding, ...]
+    model_target: Target | None = None
 
 
 def are_codes(numbers: NDArray[np.float64]) -> bool:

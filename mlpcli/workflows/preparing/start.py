@@ -71,7 +71,7 @@ class Start:
     def targets(self) -> TargetPlan:
         """The task and the targets."""
         target = self.model.target
-        return TargetPlan(target.task, f"as in {self.path}", tuple(target.schemas), ())
+        return TargetPlan(target.task, f"as in {self.path}", tuple(target.schemas), (), target)
 
     @property
     def target_state(self) -> dict[str, NDArray[np.float64]]:

@@ -1,13 +1,16 @@
 """Whether a model is far worse than the constant baseline: what every verb that shows its scores says then."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from mlpcli.messages import listed, number
 
 # A log loss or an error of more than so many times the baseline's is far worse. Below it stand models that are odd for
 # a reason: class weights, a quantile, rows of another kind.
 FAR = 2.0
+# A constant answer with less is right in every row, as log losses are clipped at the precision of a float64: no model
+# beats it, and it says nothing about one. The rows have one class, or one number.
+PERFECT = 1e-15
 
 
 def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float | None], rows: str) -> str:
@@ -18,7 +21,7 @@ def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float |
     bad = []
     for key in compared_keys(scores):
         own, other = scores.get(key), constant.get(key)
-        if own is not None and other is not None and other > 0.0 and own > FAR * other:
+        if own is not None and can_be_beaten(other) and own > FAR * other:
             bad.append(f"{key} is {number(own)}, the baseline's {number(other)}")
     if not bad:
         return ""
@@ -26,6 +29,11 @@ def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float |
         f"on {rows} the model is far worse than the constant baseline, which ignores the inputs: {listed(bad, 4)}. "
         "Do not use its predictions."
     )
+
+
+def can_be_beaten(constant: float | None) -> TypeGuard[float]:
+    """Whether a loss or an error of the baseline says something about a model on the same rows."""
+    return constant is not None and constant > PERFECT
 
 
 def far_worse_run(flat: Mapping[str, Any]) -> str:

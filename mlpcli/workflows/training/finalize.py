@@ -79,7 +79,10 @@ def finalize(
     baseline = constant_answers(
         prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
-    scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights)
+    constant = Predictions(
+        prepared.target, last.truth, baseline, last.weights, None, quantile=quantile_of_loss(prepared)
+    )
+    scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights) | constant.further_scores
     conformity = conformity_scores(prepared, lambda part: _outputs(prepared, part, ensemble))
     bare = Model(
         prepared.preprocessor,

@@ -158,14 +158,17 @@ class PartMaker:
 def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str], weights: Values | None) -> Values | None:
     """Weight of each class (n_classes,): n_rows / (n_classes * count) when balanced, as scikit-learn defines it.
 
-    A row of weight k counts as k rows.
+    A row of weight k counts as k rows. Classes without rows, which new rows for a model may lack, do not count: 1.
     """
     asked = loaded.config.training.class_weights
     if asked is None:
         return None
     if asked == "balanced":
         counts = count_codes(codes, len(labels)) if weights is None else np.bincount(codes, weights, len(labels))
-        return np.asarray(counts.sum() / (len(labels) * counts), np.float64)
+        has_rows = counts > 0
+        balanced = np.ones(len(labels))
+        balanced[has_rows] = counts.sum() / (np.count_nonzero(has_rows) * counts[has_rows])
+        return balanced
     unknown = [name for name in asked if name not in labels]
     if unknown:
         raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")

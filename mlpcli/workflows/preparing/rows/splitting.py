@@ -200,8 +200,7 @@ def _split_by_chance(settled: TrainingTable, rows: Rows, fraction: float, rng: n
 
 def _targets(settled: TrainingTable, rows: Rows) -> NDArray[np.float64]:
     """0 and 1 of each boolean column (n_rows, n_targets)."""
-    target, state = fit_target(settled.table, settled.targets.schemas, "multilabel", rows)
-    return np.asarray(encode_target(target, state, settled.table, rows), np.float64)
+    return np.asarray(_encoded(settled, rows), np.float64)
 
 
 def _strata(settled: TrainingTable, rows: Rows) -> NDArray[Any] | None:
@@ -210,8 +209,15 @@ def _strata(settled: TrainingTable, rows: Rows) -> NDArray[Any] | None:
         return None
     if settled.targets.task == "multilabel":
         return _targets(settled, rows)
-    target, state = fit_target(settled.table, settled.targets.schemas, "classification", rows)
-    return encode_target(target, state, settled.table, rows)
+    return _encoded(settled, rows)
+
+
+def _encoded(settled: TrainingTable, rows: Rows) -> NDArray[Any]:
+    """Codes of the classes, or 0 and 1, of rows that are not divided yet; new rows may lack classes of their model."""
+    targets, target = settled.targets, settled.targets.model_target
+    if target is None:
+        target, _ = fit_target(settled.table, targets.schemas, targets.task, rows)
+    return encode_target(target, {}, settled.table, rows)
 
 
 def keys_of(way: HeldOut, settled: TrainingTable, rows: Rows) -> RowKeys:

@@ -14,20 +14,26 @@ from mlpcli.data.schema.profile import id_reason
 from mlpcli.data.split import count_shared_rows
 from mlpcli.data.store import WATCH
 from mlpcli.data.table import CategoricalColumn, Codes, Table, count_codes
+from mlpcli.messages import listed
 
 FEW_ROWS = 10
 RARE_SHARE = 0.1
 
 
 def rare_classes(labels: Sequence[str], codes: Codes) -> list[str]:
-    """Classes with too few training rows to be learnt well."""
-    counts = count_codes(codes, len(labels))
-    few = [f"{label} {n}" for label, n in zip(labels, counts.tolist(), strict=True) if n < FEW_ROWS]
-    if not few:
-        return []
+    """Classes with too few training rows to be learnt well, and those of a model that new rows lack."""
+    counts = dict(zip(labels, count_codes(codes, len(labels)).tolist(), strict=True))
+    few = [f"{label} {n}" for label, n in counts.items() if 0 < n < FEW_ROWS]
     which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
     shown = ", ".join(few[:6]) + (", ..." if len(few) > 6 else "")
-    return [f"{which} fewer than {FEW_ROWS} training rows: {shown}"]
+    notes = [f"{which} fewer than {FEW_ROWS} training rows: {shown}"] if few else []
+    if absent := [label for label, n in counts.items() if not n]:
+        which = "1 class of the model has" if len(absent) == 1 else f"{len(absent)} classes of the model have"
+        notes.append(
+            f"{which} no training rows: {listed(absent, 6)}. Long training on other classes forgets them: "
+            "add older rows, or train for few epochs."
+        )
+    return notes
 
 
 def rarest_class(labels: Sequence[str], counts: Sequence[int] | NDArray[np.int64]) -> str:
