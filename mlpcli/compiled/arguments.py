@@ -1,4 +1,4 @@
-"""What the compiled epoch is given, in bundles; imports no Numba."""
+"""Argument bundles of the compiled epoch; does not import Numba."""
 
 from typing import Any, NamedTuple
 
@@ -8,34 +8,35 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 
-# Of an instruction: its code; lines of input and output, where their panels and those of their deltas begin (-1: the
-# gathered rows, or nothing below learns); the first column of the rows; spare panels; an option and sizes; where its
-# tensors begin in the flat vector; into how many chunks of neurons it is cut, 0 where the rows are cut into blocks.
+# Fields of an instruction: its code; widths of input and output; the first neurons in the workspace of their panels (x
+# and y) and deltas (dx and dy), -1 for the gathered rows or if no delta is needed; the first column of the gathered
+# rows; the panel saved for the backward pass; an option and sizes; offsets of its tensors in the flat vector; the
+# number of chunks of neurons it is split into, 0 if it is split into blocks of rows.
 FIELDS = (
-    "code", "n_in", "n_out", "x", "y", "dx", "dy", "first", "spare", "option", "size0", "size1", "size2", "p0", "p1",
+    "code", "n_in", "n_out", "x", "y", "dx", "dy", "first", "saved", "option", "size0", "size1", "size2", "p0", "p1",
     "p2", "p3", "chunks",
 )  # fmt: skip
-OP = np.dtype([(name, np.int64) for name in FIELDS])
+INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
 
 
 class Sleep(NamedTuple):
-    """The address of a function that lets a thread sleep, and for how long, in that function's unit."""
+    """The address of a function that lets a thread sleep, and its argument."""
 
     address: int
     duration: int
 
 
 class Blas(NamedTuple):
-    """The address of BLAS's product for the dtype, 0 for none, and whether its integers have 64 bits."""
+    """The address of cblas gemm for the dtype, 0 for none, and whether its integers have 64 bits (ILP64)."""
 
     address: int
-    is_wide: bool
+    is_ilp64: bool
 
 
-class Team(NamedTuple):
+class ThreadGroup(NamedTuple):
     """The threads that share a step.
 
-    `counters` (2 x LINE,) holds at 0 how many have come to a barrier so far, and at LINE whether one has failed.
+    `counters` (2 x CACHE_LINE,): item 0 counts arrivals at barriers, item CACHE_LINE is 1 after a thread failed.
     """
 
     n_threads: int
@@ -44,26 +45,27 @@ class Team(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A network as instructions.
+    """A network as a table of instructions.
 
-    The rows of a batch are cut into `n_blocks` blocks, and what is large into chunks of neurons, whatever the number of
-    threads: BLAS rounds by the sizes of its matrices, and the result must not hang on how many share the work.
+    Small layers are split into `n_blocks` blocks of rows, large ones into chunks of neurons, independently of the
+    number of threads: BLAS rounds by the sizes of its matrices, and results must not depend on the number of threads.
 
-    A panel is the (width, n_rows) values of a layer's neurons, a contiguous part of `lines`; `rows` is the batch as
-    gathered, row by row. `pieces` (n_pieces, 4) are instruction, first and last of its neurons (or columns) whose
-    gradient is made at once, and where its updates begin; thread t has the pieces from `shares[t]` to `shares[t + 1]`.
-    `updates` (n_updates, 3) are start, stop and number of the parameter group, `groups` (n_groups, 5) see
-    `updates.update`. `salts` are those of dropout, `columns` those of periodic embeddings.
+    A panel is the feature-major (width, n_rows) array of a layer's values, a range of `workspace`; `rows` is the batch
+    as gathered, row-major. `tiles` (n_tiles, 4) are the units of the gradient and the update: instruction, first and
+    last of its neurons (or columns), first of its updates; thread t has the tiles from `tile_offsets[t]` to
+    `tile_offsets[t + 1]`. `updates` (n_updates, 3) are start, stop and parameter group of a range of the flat vector,
+    `groups` (n_groups, 5) the `ParameterGroup.factors`. `salts` are those of dropout, `columns` the numeric columns of
+    periodic embeddings. `logits` and `delta` are the panels of z and d cost / d z, `output` the output activation.
     """
 
     ops: Any
-    pieces: IntArray
-    shares: IntArray
+    tiles: IntArray
+    tile_offsets: IntArray
     updates: IntArray
     groups: FloatArray
     salts: NDArray[np.uint32]
     columns: IntArray
-    lines: FloatArray
+    workspace: FloatArray
     rows: FloatArray
     logits: int
     delta: int
@@ -75,8 +77,8 @@ class Program(NamedTuple):
 class Data(NamedTuple):
     """All training rows.
 
-    `X` (n_rows, n_in); `targets` (n_rows, n_out), or by class with `class_codes` (n_rows,), else empty; `weights`
-    (n_rows,) or empty.
+    `X` (n_rows, n_in); `targets` (n_rows, n_out), or (n_classes, n_out) with `class_codes` (n_rows,), which are else
+    empty; `weights` (n_rows,) or empty.
     """
 
     X: FloatArray
@@ -86,10 +88,10 @@ class Data(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Which steps of an epoch to take: `first` to `last` (excluded), on the rows drawn in `order` (n_rows,).
+    """Steps `first` to `last` (excluded) of an epoch, on batches of the shuffled rows `order` (n_rows,).
 
-    `values` (n_steps, 6) are the `StepValues` of each step, `keys` (n_steps,) seed its noise. `n_taken` steps were
-    taken before the epoch.
+    `values` (n_steps, 6) are the `StepValues` of each step, `keys` (n_steps,) seed their noise.
+    `n_taken` is the number of steps before the epoch.
     """
 
     first: int
@@ -102,15 +104,15 @@ class Steps(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """Code and numbers of the rule, and the largest norm of a gradient or 0."""
+    """Code and hyperparameters of the update rule, and the largest gradient norm, 0 for no clipping."""
 
     code: int
-    numbers: FloatArray
+    hyperparameters: FloatArray
     clip: float
 
 
 class State(NamedTuple):
-    """All parameters, their gradient, and what is kept for each of them: (n_parameters,), or empty."""
+    """All parameters, their gradient, two state arrays and the average: (n_parameters,), or empty."""
 
     flat: FloatArray
     gradient: FloatArray
@@ -120,11 +122,11 @@ class State(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Targets of a batch (n_out x batch_size,); losses of its rows, three lines for softmax, weights (5, batch_size).
+    """Targets of a batch `y` (n_out x batch_size,); `row_values` (5, batch_size): losses, 3 for softmax, weights.
 
-    `squares` (n_pieces,) are those of each piece's gradient.
+    `squares` (n_tiles,) are the squared norms of the gradient of each tile.
     """
 
     y: FloatArray
-    lines: FloatArray
+    row_values: FloatArray
     squares: FloatArray

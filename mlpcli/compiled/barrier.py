@@ -1,33 +1,33 @@
-"""Threads that share a step: who does what, and how they wait for each other."""
+"""Threads that share a step: division of work, and a barrier."""
 
 from numba import njit
 
-from mlpcli.compiled.codes import INNER, LINE
+from mlpcli.compiled.codes import CACHE_LINE, INTERNAL
 from mlpcli.compiled.intrinsics import atomic_add, atomic_load, call_sleep
 
-MOST_SPINS = 10_000  # some 30 us
+MAX_SPINS = 10_000  # some 30 us
 
 
-@njit(**INNER)
-def part_of(n, part, n_parts):
-    """Where one of `n_parts` parts of `n` things begins and ends."""
+@njit(**INTERNAL)
+def split_range(n, part, n_parts):
+    """Start and stop of part `part` of `range(n)` split into `n_parts`."""
     return n * part // n_parts, n * (part + 1) // n_parts
 
 
-@njit(**INNER)
-def wait_for_all(team):
-    """A barrier; False once a thread has failed.
+@njit(**INTERNAL)
+def wait_at_barrier(thread_group):
+    """Wait for all threads; returns False if one of them has failed.
 
-    Spinning is for the moment that others take on cores of their own; where they have none, it would keep them from it.
+    Spins briefly, then sleeps, so that threads without a core of their own can run.
     """
-    if team.n_threads == 1:
+    if thread_group.n_threads == 1:
         return True
-    wanted = (atomic_add(team.counters, 0, 1) // team.n_threads + 1) * team.n_threads
+    wanted = (atomic_add(thread_group.counters, 0, 1) // thread_group.n_threads + 1) * thread_group.n_threads
     spins = 0
-    while atomic_load(team.counters, 0) < wanted:
-        if atomic_load(team.counters, LINE):
+    while atomic_load(thread_group.counters, 0) < wanted:
+        if atomic_load(thread_group.counters, CACHE_LINE):
             return False
         spins += 1
-        if spins > MOST_SPINS:
-            call_sleep(team.sleep.address, team.sleep.duration)
+        if spins > MAX_SPINS:
+            call_sleep(thread_group.sleep.address, thread_group.sleep.duration)
     return True

@@ -1,4 +1,4 @@
-"""Addresses of functions that compiled loops call: the matrix product of NumPy's own BLAS, and a short sleep."""
+"""Addresses of functions that compiled loops call: gemm of NumPy's BLAS, and a short sleep."""
 
 import ctypes
 import os
@@ -11,44 +11,40 @@ from numpy.typing import DTypeLike
 from threadpoolctl import threadpool_info
 
 from mlpcli.compiled.arguments import Blas, Sleep
-from mlpcli.compiled.codes import AS_IT_IS, ROW_MAJOR
+from mlpcli.compiled.codes import NO_TRANS, ROW_MAJOR
 
 NO_BLAS, NO_SLEEP = Blas(0, False), Sleep(0, 0)
-# Names of the product of single or double precision, and whether its integers have 64 bits: NumPy's wheels, older ones,
-# others.
+# Names of gemm, and whether its integers have 64 bits (ILP64): in NumPy's wheels, in older wheels, in other builds.
 NAMES = {"scipy_cblas_{}gemm64_": True, "cblas_{}gemm64_": True, "scipy_cblas_{}gemm": False, "cblas_{}gemm": False}
 
 
 def find_blas(dtype: DTypeLike) -> Blas:
-    """The product for float32 or float64; `NO_BLAS` where NumPy's library has none by a known name."""
+    """gemm for float32 or float64; `NO_BLAS` if NumPy's BLAS has none by a known name."""
     return _find_blas(np.dtype(dtype).name)
 
 
 @cache
 def _find_blas(dtype: str) -> Blas:
-    letter, library = {"float32": "s", "float64": "d"}[dtype], _numpys_library()
-    for name, is_wide in NAMES.items():
+    letter, library = {"float32": "s", "float64": "d"}[dtype], _numpy_blas()
+    for name, is_ilp64 in NAMES.items():
         function = _function(library, name.format(letter)) if library else None
-        if function and _multiplies(function, is_wide, np.dtype(dtype)):
-            return Blas(_address(function), is_wide)
+        if function and _is_gemm(function, is_ilp64, np.dtype(dtype)):
+            return Blas(_address(function), is_ilp64)
     return NO_BLAS
 
 
 @cache
 def find_sleep() -> Sleep:
-    """The function by which a thread gives its core away: for 20 us, or on Windows to whoever waits for it.
-
-    `NO_SLEEP` where there is none.
-    """
+    """The function by which a thread yields its core: usleep for 20 us, on Windows Sleep(0); else `NO_SLEEP`."""
     library, name, duration = (None, "usleep", 20) if os.name == "posix" else ("kernel32", "Sleep", 0)
     address = _address(_function(library, name))
     return Sleep(address, duration) if address else NO_SLEEP
 
 
-def _numpys_library() -> str | None:
-    """The path of the BLAS that NumPy itself calls: one that came with it, or else the only one, if nobody brought it.
+def _numpy_blas() -> str | None:
+    """The path of the BLAS that NumPy calls: the one in its wheel, else the only one loaded and in no other package.
 
-    What another package has brought along is only there where that package happens to be imported.
+    The BLAS of another package is loaded only while that package is imported.
     """
     found = [Path(info["filepath"]) for info in threadpool_info() if info.get("user_api") == "blas"]
     package = Path(np.__file__).parent
@@ -59,7 +55,7 @@ def _numpys_library() -> str | None:
 
 
 def _function(library: str | None, name: str) -> Any:
-    """A function of a loaded library, None if there is none of that name; the library None is C's."""
+    """A function of a loaded library, None if it has none of that name; `library` None is the C library."""
     try:
         return getattr(ctypes.CDLL(library), name)
     except (AttributeError, OSError):
@@ -70,14 +66,14 @@ def _address(function: Any) -> int:
     return 0 if function is None else ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _multiplies(function: Any, is_wide: bool, dtype: "np.dtype[Any]") -> bool:
-    """Whether the function does multiply, (2, 3) by (3, 4), when it is called in this way."""
-    whole = ctypes.c_int64 if is_wide else ctypes.c_int32
+def _is_gemm(function: Any, is_ilp64: bool, dtype: "np.dtype[Any]") -> bool:
+    """Whether the function multiplies (2, 3) by (3, 4) when it is called with this signature."""
+    integer = ctypes.c_int64 if is_ilp64 else ctypes.c_int32
     real = ctypes.c_float if dtype == np.float32 else ctypes.c_double
     A, B, C = np.arange(6, dtype=dtype).reshape(2, 3), np.arange(12, dtype=dtype).reshape(3, 4), np.zeros((2, 4), dtype)
     a, b, c = (ctypes.c_void_p(array.ctypes.data) for array in (A, B, C))
-    order = (ctypes.c_int(ROW_MAJOR), ctypes.c_int(AS_IT_IS), ctypes.c_int(AS_IT_IS))
-    sizes = (whole(2), whole(4), whole(3))
+    order = (ctypes.c_int(ROW_MAJOR), ctypes.c_int(NO_TRANS), ctypes.c_int(NO_TRANS))
+    sizes = (integer(2), integer(4), integer(3))
     function.restype = None
-    function(*order, *sizes, real(1.0), a, whole(3), b, whole(4), real(0.0), c, whole(4))
+    function(*order, *sizes, real(1.0), a, integer(3), b, integer(4), real(0.0), c, integer(4))
     return bool((A @ B == C).all())

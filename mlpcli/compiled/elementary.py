@@ -1,7 +1,7 @@
-"""Elementary functions from multiplications and additions alone, which the compiler makes vector instructions of.
+"""Elementary functions of multiplications and additions only, which LLVM vectorizes.
 
-Constants are cast to the dtype of their arguments, for Numba would compute with float64 otherwise. What NaN and
-infinity do is left alone. Division is NumPy's: the check for zero that Python asks for ends vector instructions.
+Constants are cast to the dtype of the arguments, otherwise Numba computes in float64. NaN and infinity propagate.
+Division follows NumPy: Python's check for a zero divisor prevents vectorization.
 """
 
 from math import factorial
@@ -10,18 +10,18 @@ import numpy as np
 from numba import float32, njit
 from numba.extending import overload
 
-from mlpcli.compiled.codes import INNER
+from mlpcli.compiled.codes import INTERNAL
 from mlpcli.nn.activations import MOST_NEGATIVE, MOST_POSITIVE
 
-FUSED = {"contract"}  # multiply-adds are rounded once
+FUSED = {"contract"}  # allow fused multiply-add
 
 LOG2_E = 1.4426950408889634
-LN2_HIGH = 0.693145751953125  # ln 2 in two parts: this one has few bits, so that a multiple of it is exact
+LN2_HIGH = 0.693145751953125  # ln 2 = high + low (Cody-Waite): high has few bits, so that k * high is exact
 LN2_LOW = 1.42860682030941723212e-6
 
 
-# As many terms of a Taylor series as the dtype shows, from the highest power down: of exp(r) - 1 = r + r^2 p(r) for
-# |r| <= ln(2) / 2, and of atanh(s) / s = p(s^2) for s^2 <= 1 / 9.
+# Coefficients of Taylor series to the precision of the dtype, from the highest power: exp(r) - 1 = r + r^2 p(r) for
+# |r| <= ln(2) / 2, and atanh(s) / s = p(s^2) for s^2 <= 1 / 9.
 EXP32, EXP64 = (tuple(1.0 / factorial(k) for k in range(highest, 1, -1)) for highest in (7, 13))
 ATANH32, ATANH64 = (tuple(1.0 / k for k in range(highest, 0, -2)) for highest in (15, 33))
 
@@ -29,7 +29,7 @@ ATANH32, ATANH64 = (tuple(1.0 / k for k in range(highest, 0, -2)) for highest in
 def _polynomial(coefficients):
     """The compiled polynomial of these coefficients, by Horner's rule."""
 
-    @njit(fastmath=FUSED, **INNER)
+    @njit(fastmath=FUSED, **INTERNAL)
     def evaluate(x, dtype):
         q = dtype(0.0)
         for c in coefficients:
@@ -51,7 +51,7 @@ def _atanh_terms(t, dtype):
 
 
 def _power_of_two(k):
-    """2 to the whole number `k`."""
+    """2**k for an integral float `k`."""
 
 
 @overload(_exp_terms, jit_options={"fastmath": FUSED, "error_model": "numpy"})
@@ -71,23 +71,23 @@ def _power_of_two_of(k):
     return lambda k: np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def exp_parts(x, dtype):
-    """`(s, q)` with exp(x) = s + s q, for |x| up to 80; s q + (s - 1) is exp(x) - 1 with all its digits."""
+    """`(s, q)` with exp(x) = s + s q, for |x| up to 80; s q + (s - 1) is an accurate expm1(x)."""
     k = np.floor(x * dtype(LOG2_E) + dtype(0.5))
     r = (x - k * dtype(LN2_HIGH)) - k * dtype(LN2_LOW)
-    # NaN has no whole number; it goes on through r.
+    # NaN has no integral part; it propagates through r.
     return _power_of_two(k if x == x else dtype(0.0)), _exp_terms(r, dtype) * r * r + r
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def exp(x, dtype):
     """The exponential of `x`, for |x| up to 80."""
     s, q = exp_parts(x, dtype)
     return s + s * q
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def sigmoid(z, dtype):
     """1 / (1 + exp(-z))."""
     x = -z
@@ -96,7 +96,7 @@ def sigmoid(z, dtype):
     return dtype(1.0) / (dtype(1.0) + exp(x, dtype))
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def tanh(z, dtype):
     """The hyperbolic tangent of `z`."""
     x = z + z
@@ -107,7 +107,7 @@ def tanh(z, dtype):
     return e / (e + dtype(2.0))
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def tanh_of_softplus(z, dtype):
     """tanh(log(1 + exp(z))), the factor of mish."""
     x = dtype(20.0) if z > dtype(20.0) else z
@@ -117,7 +117,7 @@ def tanh_of_softplus(z, dtype):
     return e / (e + dtype(2.0))
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def expm1_of_negative(z, dtype):
     """exp(z) - 1 below zero, and 0 above."""
     x = z if z < dtype(0.0) else dtype(0.0)
@@ -126,9 +126,9 @@ def expm1_of_negative(z, dtype):
     return s * q + (s - dtype(1.0))
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def log1p_of_exp(z, dtype):
-    """log(1 + exp(z)) for z <= 0, as 2 atanh(e / (2 + e)): its last digits hold for small e, too."""
+    """log(1 + exp(z)) for z <= 0, as 2 atanh(e / (2 + e)), which is accurate for small e."""
     e = exp(dtype(MOST_NEGATIVE) if z < dtype(MOST_NEGATIVE) else z, dtype)
     s = e / (e + dtype(2.0))
     return dtype(2.0) * s * _atanh_terms(s * s, dtype)

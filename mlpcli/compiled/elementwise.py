@@ -1,7 +1,6 @@
-"""Element-wise kernels along a line, which is what one neuron has for each row of a batch.
+"""Element-wise kernels over the values of a neuron for the rows of a batch, which are contiguous.
 
-A line is long and contiguous, so that the loops become vector instructions. Constants are cast to the dtype of the
-line, for Numba would compute with float64 otherwise.
+LLVM vectorizes the loops. Constants are cast to the dtype of the arrays, otherwise Numba computes in float64.
 """
 
 import math
@@ -11,7 +10,7 @@ from numba import float32, njit
 from numba.extending import overload
 
 from mlpcli.compiled import codes
-from mlpcli.compiled.codes import INNER
+from mlpcli.compiled.codes import INTERNAL
 from mlpcli.compiled.elementary import (
     FUSED,
     exp,
@@ -24,167 +23,167 @@ from mlpcli.compiled.elementary import (
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, MOST_NEGATIVE, SELU_ALPHA, SELU_SCALE
 from mlpcli.nn.layers import GOLDEN_RATIO, HASH_ROUNDS
 
-SUMS = {"contract", "reassoc", "nsz"}  # sums may be made in any order
+SUMS = {"contract", "reassoc", "nsz"}  # sums may be reordered
 (SHIFT1, FACTOR1), (SHIFT2, FACTOR2) = HASH_ROUNDS
 
 
-@njit(fastmath=FUSED, **INNER)
-def activate(code, z, a, slope):
-    """f(z) into `a`, f'(z) into `slope`."""
+@njit(fastmath=FUSED, **INTERNAL)
+def activate(code, z, a, derivative):
+    """Write f(z) into `a` and f'(z) into `derivative`."""
     dtype = z.dtype.type
     zero, one, half = dtype(0.0), dtype(1.0), dtype(0.5)
     if code == codes.RELU:
         for r in range(z.size):
             a[r] = zero if z[r] < zero else z[r]
-            slope[r] = one if z[r] > zero else zero
+            derivative[r] = one if z[r] > zero else zero
     elif code == codes.LEAKY_RELU:
         for r in range(z.size):
             s = one if z[r] > zero else dtype(LEAK)
-            a[r], slope[r] = z[r] * s, s
+            a[r], derivative[r] = z[r] * s, s
     elif code == codes.TANH:
         for r in range(z.size):
             t = tanh(z[r], dtype)
-            a[r], slope[r] = t, one - t * t
+            a[r], derivative[r] = t, one - t * t
     elif code == codes.SIGMOID:
         for r in range(z.size):
             s = sigmoid(z[r], dtype)
-            a[r], slope[r] = s, s * (one - s)
+            a[r], derivative[r] = s, s * (one - s)
     elif code == codes.ELU:
         for r in range(z.size):
             e = expm1_of_negative(z[r], dtype)
-            a[r], slope[r] = e + (zero if z[r] < zero else z[r]), e + one
+            a[r], derivative[r] = e + (zero if z[r] < zero else z[r]), e + one
     elif code == codes.SELU:
         for r in range(z.size):
             e = dtype(SELU_SCALE * SELU_ALPHA) * expm1_of_negative(z[r], dtype)
             a[r] = e + dtype(SELU_SCALE) * (zero if z[r] < zero else z[r])
-            slope[r] = dtype(SELU_SCALE) if z[r] > zero else e + dtype(SELU_SCALE * SELU_ALPHA)
+            derivative[r] = dtype(SELU_SCALE) if z[r] > zero else e + dtype(SELU_SCALE * SELU_ALPHA)
     elif code == codes.SOFTPLUS:
         for r in range(z.size):
             x = log1p_of_exp(-abs(z[r]), dtype) + (zero if z[r] < zero else z[r])
-            a[r], slope[r] = x, -expm1_of_negative(-x, dtype)
+            a[r], derivative[r] = x, -expm1_of_negative(-x, dtype)
     elif code == codes.SILU:
         for r in range(z.size):
             s = sigmoid(z[r], dtype)
-            a[r], slope[r] = z[r] * s, s + z[r] * s * (one - s)
+            a[r], derivative[r] = z[r] * s, s + z[r] * s * (one - s)
     elif code == codes.GELU:
         for r in range(z.size):
             square = dtype(GELU_CUBE) * z[r] * z[r]
             t = tanh(dtype(GELU_ROOT) * z[r] * (one + square), dtype)
             s = half * (one + t)
             a[r] = z[r] * s
-            slope[r] = s * (one + z[r] * (one - t) * dtype(GELU_ROOT) * (one + dtype(3.0) * square))
+            derivative[r] = s * (one + z[r] * (one - t) * dtype(GELU_ROOT) * (one + dtype(3.0) * square))
     elif code == codes.MISH:
         for r in range(z.size):
             t, s = tanh_of_softplus(z[r], dtype), sigmoid(z[r], dtype)
-            a[r], slope[r] = z[r] * t, t + z[r] * s * (one - t * t)
+            a[r], derivative[r] = z[r] * t, t + z[r] * s * (one - t * t)
     else:
         for r in range(z.size):
-            a[r], slope[r] = z[r], one
+            a[r], derivative[r] = z[r], one
 
 
-@njit(fastmath=FUSED, **INNER)
-def mix(s, z, a, slope, excess):
-    """a = z + s (f(z) - z) from f(z) in `a`, and its slope; `excess` = f(z) - z."""
+@njit(fastmath=FUSED, **INTERNAL)
+def parametric(s, z, a, derivative, residual):
+    """Replace f(z) in `a` by z + s (f(z) - z), and f'(z) by its derivative; `residual` = f(z) - z."""
     one = z.dtype.type(1.0)
     for r in range(z.size):
-        excess[r] = a[r] - z[r]
-        a[r] = z[r] + s * excess[r]
-        slope[r] = one + s * (slope[r] - one)
+        residual[r] = a[r] - z[r]
+        a[r] = z[r] + s * residual[r]
+        derivative[r] = one + s * (derivative[r] - one)
 
 
-@njit(**INNER)
-def drop(x, h, mask, salt, lowest, first):
-    """`mask` becomes 0 or the factor of what is kept, `h` is `x` times it; row `first` of the batch is the first."""
-    kept, zero = mask.dtype.type(1.0 / (1.0 - lowest / 65536.0)), mask.dtype.type(0.0)
-    threshold = np.uint32(lowest << 16)
+@njit(**INTERNAL)
+def drop(x, h, mask, salt, threshold, first):
+    """Dropout: `mask` is 0 or 1 / (1 - rate), h = x mask; `first` is the position of x[0] in the batch."""
+    kept, zero = mask.dtype.type(1.0 / (1.0 - threshold / 65536.0)), mask.dtype.type(0.0)
+    lowest_kept = np.uint32(threshold << 16)
     for r in range(x.size):
         bits = np.uint32(np.uint32(np.uint32(first + r) * np.uint32(GOLDEN_RATIO)) ^ salt)
         bits = np.uint32(np.uint32(bits ^ (bits >> np.uint32(SHIFT1))) * np.uint32(FACTOR1))
         bits = np.uint32(np.uint32(bits ^ (bits >> np.uint32(SHIFT2))) * np.uint32(FACTOR2))
-        mask[r] = kept if bits >= threshold else zero
+        mask[r] = kept if bits >= lowest_kept else zero
         h[r] = x[r] * mask[r]
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def scale(s, x, y):
     """y = s x."""
     for r in range(x.size):
         y[r] = s * x[r]
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def copy(x, y):
     """y = x."""
     for r in range(x.size):
         y[r] = x[r]
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def multiply(a, b, out):
-    """a times b."""
+    """out = a b."""
     for r in range(a.size):
         out[r] = a[r] * b[r]
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def add(a, b, out):
-    """a plus b."""
+    """out = a + b."""
     for r in range(a.size):
         out[r] = a[r] + b[r]
 
 
-@njit(fastmath=FUSED, **INNER)
-def shift(x, c):
+@njit(fastmath=FUSED, **INTERNAL)
+def add_scalar(x, c):
     """x += c."""
     for r in range(x.size):
         x[r] += c
 
 
-@njit(fastmath=SUMS, **INNER)
-def total_of(a):
-    """The sum of a line."""
+@njit(fastmath=SUMS, **INTERNAL)
+def sum_of(a):
+    """The sum of the elements."""
     total = a.dtype.type(0.0)
     for r in range(a.size):
         total += a[r]
     return total
 
 
-@njit(fastmath=SUMS, **INNER)
-def squares_of(a):
-    """The sum of squares, in float64 whatever the dtype."""
+@njit(fastmath=SUMS, **INTERNAL)
+def sum_of_squares(a):
+    """The sum of squares, in float64."""
     total = 0.0
     for r in range(a.size):
         total += np.float64(a[r]) * np.float64(a[r])
     return total
 
 
-@njit(fastmath=SUMS, **INNER)
+@njit(fastmath=SUMS, **INTERNAL)
 def dot(a, b):
-    """The sum of products."""
+    """The dot product."""
     total = a.dtype.type(0.0)
     for r in range(a.size):
         total += a[r] * b[r]
     return total
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def add_product(a, b, out):
     """out += a b."""
     for r in range(a.size):
         out[r] += a[r] * b[r]
 
 
-def waves(x, frequency, phase, cos, sin):
-    """cos and sin of 2 pi x frequency + phase."""
+def cos_sin(x, frequency, phase, cos, sin):
+    """Write cos and sin of 2 pi x frequency + phase."""
 
 
-@overload(waves, jit_options={"fastmath": FUSED, "error_model": "numpy"})
-def _waves_of(x, frequency, phase, cos, sin):
-    return _waves32 if x.dtype == float32 else _waves64
+@overload(cos_sin, jit_options={"fastmath": FUSED, "error_model": "numpy"})
+def _cos_sin_of(x, frequency, phase, cos, sin):
+    return _cos_sin32 if x.dtype == float32 else _cos_sin64
 
 
-def _waves32(x, frequency, phase, cos, sin):
-    # In turns t of [-1/2, 1/2]: cos = 1 - 2 s^2 and sin = 2 s c, s and c being the Taylor series of pi t.
+def _cos_sin32(x, frequency, phase, cos, sin):
+    # t = turns in [-1/2, 1/2]: cos = 1 - 2 s^2, sin = 2 s c, with s and c the Taylor series of sin and cos of pi t.
     f, p, one, two = frequency, phase * np.float32(0.15915494309189535), np.float32(1.0), np.float32(2.0)
     for r in range(x.size):
         u = x[r] * f + p
@@ -205,21 +204,21 @@ def _waves32(x, frequency, phase, cos, sin):
         sin[r] = two * s * c
 
 
-def _waves64(x, frequency, phase, cos, sin):
+def _cos_sin64(x, frequency, phase, cos, sin):
     for r in range(x.size):
         angle = (2.0 * math.pi) * x[r] * frequency + phase
         cos[r], sin[r] = math.cos(angle), math.sin(angle)
 
 
-@njit(fastmath=FUSED, **INNER)
-def softmax_losses(z, delta, y, lines, n, columns):
-    """softmax(z) - y into `delta`, and the cross entropy of each row into the first of four `lines`.
+@njit(fastmath=FUSED, **INTERNAL)
+def softmax_losses(z, delta, y, row_values, n, batch_range):
+    """Write softmax(z) - y into `delta`, and the cross entropy of each row into row_values[0]; rows 1 to 3 are scratch.
 
-    `z`, `delta` and `y` are panels of `n` rows, of which those from `columns[0]` to `columns[1]` are meant.
+    `z`, `delta` and `y` are panels of `n` rows, of which those of `batch_range` are computed.
     """
     dtype = z.dtype.type
-    losses, largest, total, mass = lines[0], lines[1], lines[2], lines[3]
-    start, stop = columns
+    losses, largest, total, mass = row_values[0], row_values[1], row_values[2], row_values[3]
+    start, stop = batch_range
     for r in range(start, stop):
         largest[r] = z[r]
         total[r] = losses[r] = mass[r] = dtype(0.0)
@@ -244,9 +243,9 @@ def softmax_losses(z, delta, y, lines, n, columns):
             d[r] = d[r] / total[r] - t[r]
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def sigmoid_losses(z, delta, y, losses):
-    """sigmoid(z) - y into `delta`, and the binary cross entropy of a line added to `losses`."""
+    """Write sigmoid(z) - y into `delta`, and add the binary cross entropy to `losses`."""
     dtype = z.dtype.type
     for r in range(z.size):
         delta[r] = sigmoid(z[r], dtype) - y[r]
@@ -254,9 +253,9 @@ def sigmoid_losses(z, delta, y, losses):
         losses[r] += (positive - y[r] * z[r]) + log1p_of_exp(-abs(z[r]), dtype)
 
 
-@njit(fastmath=FUSED, **INNER)
+@njit(fastmath=FUSED, **INTERNAL)
 def squared_losses(z, delta, y, losses):
-    """z - y into `delta`, and half its square added to `losses`."""
+    """Write z - y into `delta`, and add half its square to `losses`."""
     half = z.dtype.type(0.5)
     for r in range(z.size):
         delta[r] = z[r] - y[r]

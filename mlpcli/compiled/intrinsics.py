@@ -1,27 +1,24 @@
-"""What compiled loops need and Python has no word for: calls by address, and counters that threads share.
-
-Each is one or two machine instructions, written in LLVM's language.
-"""
+"""LLVM intrinsics for compiled loops: calls of C functions by address, and atomic counters."""
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from mlpcli.compiled.codes import AS_IT_IS, ROW_MAJOR, TURNED_OVER
+from mlpcli.compiled.codes import NO_TRANS, ROW_MAJOR, TRANS
 
 WORD_BYTES = 8
 
 
 def _item(context, builder, array_type, array, index):
-    """The address of an item of a contiguous array."""
+    """Pointer to an item of a contiguous array."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [index])
 
 
 @intrinsic
 def atomic_add(typing, array, index, value):
-    """Add to a counter (int64) at once for all threads; returns what it was. What was written before, others see."""
+    """Atomically add to an int64 counter and return its previous value (acquire-release order)."""
 
     def generate(context, builder, signature, arguments):
         place = _item(context, builder, signature.args[0], *arguments[:2])
@@ -32,7 +29,7 @@ def atomic_add(typing, array, index, value):
 
 @intrinsic
 def atomic_load(typing, array, index):
-    """A counter (int64) as it is now, and all that was written before it became so."""
+    """Atomically read an int64 counter (acquire order)."""
 
     def generate(context, builder, signature, arguments):
         place = _item(context, builder, signature.args[0], *arguments)
@@ -43,7 +40,7 @@ def atomic_load(typing, array, index):
 
 @intrinsic
 def call_sleep(typing, address, duration):
-    """Call the function at `address`, which takes an unsigned 32-bit number: how long this thread is to sleep."""
+    """Call the function at `address`, which takes a uint32, the duration of the sleep."""
 
     def generate(context, builder, signature, arguments):
         kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)]).as_pointer()
@@ -54,39 +51,39 @@ def call_sleep(typing, address, duration):
 
 
 def _gemm_with(bits):
-    """The call of cblas_sgemm or cblas_dgemm with integers of so many bits, by the dtype of the arrays."""
+    """An intrinsic that calls cblas_sgemm or cblas_dgemm, by the dtype of the arrays, with integers of `bits` bits."""
 
     @intrinsic
-    def call_gemm(typing, address, turns_a, turns_b, m, n, k, A, step_a, B, step_b, C, step_c):
-        """`C` (m, n) = A (m, k) @ B (k, n) by the function at `address`.
+    def call_gemm(typing, address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc):
+        """`C` (m, n) = A (m, k) @ B (k, n), all row-major, by the cblas function at `address`.
 
-        `turns_a` and `turns_b` say whether a matrix lies in memory turned over; the steps are from one of its lines
-        there to the next.
+        `trans_a`: A is stored as (k, m); `trans_b`: B is stored as (n, k). `lda`, `ldb`, `ldc`: leading dimensions.
         """
 
         def generate(context, builder, signature, arguments):
-            address, turns_a, turns_b, m, n, k, a, step_a, b, step_b, c, step_c = arguments
+            address, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc = arguments
             enum, number, real = ir.IntType(32), ir.IntType(bits), context.get_value_type(C.dtype)
             a, b, c = (
                 context.make_array(kind)(context, builder, array).data for kind, array in ((A, a), (B, b), (C, c))
             )
-            m, n, k, step_a, step_b, step_c = (
-                builder.trunc(value, number) if bits < value.type.width else value
-                for value in (m, n, k, step_a, step_b, step_c)
+            m, n, k, lda, ldb, ldc = (
+                builder.trunc(value, number) if bits < value.type.width else value for value in (m, n, k, lda, ldb, ldc)
             )
-            turn_a, turn_b = (
-                builder.select(cgutils.as_bool_bit(builder, turned), enum(TURNED_OVER), enum(AS_IT_IS))
-                for turned in (turns_a, turns_b)
+            op_a, op_b = (
+                builder.select(cgutils.as_bool_bit(builder, is_transposed), enum(TRANS), enum(NO_TRANS))
+                for is_transposed in (trans_a, trans_b)
             )
             values = [
-                enum(ROW_MAJOR), turn_a, turn_b, m, n, k, real(1.0), a, step_a, b, step_b, real(0.0), c, step_c,
+                enum(ROW_MAJOR), op_a, op_b, m, n, k, real(1.0), a, lda, b, ldb, real(0.0), c, ldc,
             ]  # fmt: skip
             function = ir.FunctionType(ir.VoidType(), [value.type for value in values])
             builder.call(builder.inttoptr(address, function.as_pointer()), values)
             return context.get_dummy_value()
 
-        whole, flag = types.intp, types.boolean
-        return types.void(whole, flag, flag, whole, whole, whole, A, whole, B, whole, C, whole), generate
+        integer, boolean = types.intp, types.boolean
+        return types.void(
+            integer, boolean, boolean, integer, integer, integer, A, integer, B, integer, C, integer
+        ), generate
 
     return call_gemm
 

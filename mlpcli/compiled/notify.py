@@ -1,4 +1,4 @@
-"""Word of Numba's compiling: it begins within a call, once for a function and dtype, and lasts 10 to 20 seconds."""
+"""Callback for compilation by Numba, which happens in the first call for a dtype and takes 10 to 20 seconds."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -7,21 +7,21 @@ from typing import Any
 from numba.core.event import Listener, install_listener
 
 
-class _Teller(Listener):
-    def __init__(self, tell: Callable[[], object]) -> None:
-        self._tell, self._has_told = tell, False
+class _FirstCompilation(Listener):
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback, self._was_called = callback, False
 
     def on_start(self, event: Any) -> None:
-        """A function is compiled, maybe for another one that is."""
-        if not self._has_told:
-            self._has_told = True
-            self._tell()
+        """Called for each function, nested ones included."""
+        if not self._was_called:
+            self._was_called = True
+            self._callback()
 
     def on_end(self, event: Any) -> None:
-        """Nothing: what comes next is the first step."""
+        """Required by the interface."""
 
 
-def told_of_compiling(tell: Callable[[], object]) -> AbstractContextManager[object]:
-    """Within, `tell` is called when compiling begins, once; not where the code is loaded from the disk."""
-    context: AbstractContextManager[object] = install_listener("numba:compile", _Teller(tell))
+def on_compilation(callback: Callable[[], object]) -> AbstractContextManager[object]:
+    """Context in which `callback` is called once, if Numba compiles; not if the code is loaded from its cache."""
+    context: AbstractContextManager[object] = install_listener("numba:compile", _FirstCompilation(callback))
     return context

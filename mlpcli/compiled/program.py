@@ -1,4 +1,4 @@
-"""A network becomes a table of instructions, for one function that runs the epochs of any table; imports no Numba."""
+"""Lower a network to a table of instructions, which one compiled function executes; does not import Numba."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.compiled import codes
-from mlpcli.compiled.arguments import OP, Program
+from mlpcli.compiled.arguments import INSTRUCTION, Program
 from mlpcli.nn.chain import Residual
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.layers import Activation, Dense, Dropout, InputScale, Layer, LayerNorm, neuron_salts
@@ -20,94 +20,96 @@ from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, UpdateRule
 from mlpcli.nn.steps import UpdateSpec, parameter_groups
 from mlpcli.training.threads import step_work
 
-ON_ROWS = -1
-# Rows of a block, at least: BLAS lays the weights out anew for each.
-ROWS_OF_A_BLOCK, MOST_BLOCKS = 64, 8
-# Multiply-adds of a step that each block must have.
-WORK_OF_A_BLOCK = 10_000_000
-# Weights of a layer from which its neurons are cut into chunks and not the rows: half of them, in float32, fill half of
-# a second-level cache, and what each thread reads of them counts more than one barrier more. Neurons of a chunk, at
-# least: BLAS lays the rows out anew for each.
-WEIGHTS_IN_CHUNKS, NEURONS_OF_A_CHUNK, MOST_CHUNKS = 262_144, 256, 8
-# Weights whose gradient is made at once: it must still be in the cache when the optimizer comes to it, and BLAS is at
-# its best with many. Pieces are the same whatever the number of threads.
-WEIGHTS_OF_A_PIECE = 131_072
+IN_BATCH = -1
+# Smallest number of rows of a block: BLAS packs the weights again for each.
+MIN_BLOCK_ROWS, MAX_BLOCKS = 64, 8
+# Smallest number of multiply-adds of a step per block.
+MIN_BLOCK_WORK = 10_000_000
+# Layers with at least so many weights are split into chunks of neurons instead of blocks of rows: half of these
+# weights, in float32, fill half of an L2 cache, and reading all of them in every thread costs more than a barrier.
+# Smallest number of neurons of a chunk: BLAS packs the rows again for each.
+MIN_CHUNKED_WEIGHTS, MIN_CHUNK_NEURONS, MAX_CHUNKS = 262_144, 256, 8
+# Weights per tile: few enough that the gradient is in the cache when the optimizer reads it, many enough for BLAS.
+# Tiles do not depend on the number of threads.
+TILE_WEIGHTS = 131_072
 
 
 class NotSupported(Exception):
-    """The compiled engine does not know this; the text says what."""
+    """The compiled engine does not support this; the text names it."""
 
 
 class Value(NamedTuple):
-    """What flows between two layers: its width, and where its panel and that of its delta begin.
+    """A value between two layers: its width, and the first neurons of its panel and of its delta in the workspace.
 
-    With line ON_ROWS it is columns of the gathered rows, from `first` on. Without anything below that learns there is
-    no delta (-1).
+    If `start` is IN_BATCH, it is columns of the gathered rows, from `first` on. `delta` is -1 if no layer below has
+    parameters.
     """
 
     width: int
-    line: int
+    start: int
     delta: int
     first: int = 0
 
 
 @dataclass
 class Builder:
-    """Instructions, with the tensors of each, and the lines that they need."""
+    """Collects instructions, the tensors of each, and the size of the workspace; `offsets` of tensors by key."""
 
     offsets: dict[str, int]
     ops: list[dict[str, int]] = field(default_factory=list)
     tensors: list[tuple[str, ...]] = field(default_factory=list)
     salts: list[NDArray[np.uint32]] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)
-    n_lines: int = 0
+    n_workspace_rows: int = 0
 
-    def new(self, width: int) -> int:
-        """The first of so many new lines."""
-        self.n_lines += width
-        return self.n_lines - width
+    def allocate(self, width: int) -> int:
+        """Allocate a panel of `width` neurons; returns its first neuron in the workspace."""
+        self.n_workspace_rows += width
+        return self.n_workspace_rows - width
 
     def emit(self, code: int, x: Value, y: Value, tensors: tuple[str, ...] = (), **more: int) -> Value:
-        """Add an instruction that makes `y` of `x`; `tensors` are its parameters by key."""
-        offsets = {f"p{place}": self.offsets.get(key, -1) for place, key in enumerate(tensors)}
-        op = {"code": code, "n_in": x.width, "n_out": y.width, "x": x.line, "y": y.line, "dx": x.delta, "dy": y.delta}
-        self.ops.append({"first": x.first, "spare": -1, "p1": -1, **op, **offsets, **more})
+        """Append an instruction from `x` to `y`; `tensors` are the keys of its parameters. Returns `y`."""
+        offsets = {f"p{i}": self.offsets.get(key, -1) for i, key in enumerate(tensors)}
+        op = {"code": code, "n_in": x.width, "n_out": y.width, "x": x.start, "y": y.start, "dx": x.delta, "dy": y.delta}
+        self.ops.append({"first": x.first, "saved": -1, "p1": -1, **op, **offsets, **more})
         self.tensors.append(tuple(key for key in tensors if key in self.offsets))
         return y
 
-    def on_lines(self, x: Value) -> Value:
-        """The value as a panel."""
-        return self.emit(codes.TAKE, x, Value(x.width, self.new(x.width), -1)) if x.line == ON_ROWS else x
+    def as_panel(self, x: Value) -> Value:
+        """The value as a panel in the workspace."""
+        return self.emit(codes.TAKE, x, Value(x.width, self.allocate(x.width), -1)) if x.start == IN_BATCH else x
 
     def elementwise(self, code: int, x: Value, tensors: tuple[str, ...] = (), **more: int) -> Value:
-        """An output of the same width; its delta becomes that of the input in its place, unless its tensors need it."""
-        x = self.on_lines(x)
-        delta = self.new(x.width) if tensors else x.delta
-        return self.emit(code, x, Value(x.width, self.new(x.width), delta), tensors, **more)
+        """Append an element-wise instruction; without tensors, output and input share their delta."""
+        x = self.as_panel(x)
+        delta = self.allocate(x.width) if tensors else x.delta
+        return self.emit(code, x, Value(x.width, self.allocate(x.width), delta), tensors, **more)
 
 
 def _dense(layer: Dense, x: Value, path: str, build: Builder) -> Value:
-    y = Value(layer.width, build.new(layer.width), build.new(layer.width))
+    y = Value(layer.width, build.allocate(layer.width), build.allocate(layer.width))
     return build.emit(codes.DENSE, x, y, (f"{path}W", f"{path}b"))
 
 
 def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value:
-    if layer.function not in codes.FUNCTIONS:
+    if layer.function not in codes.ACTIVATION_CODES:
         raise NotSupported(f"activation {layer.function}")
-    spare, option = build.new(2 * x.width), codes.FUNCTIONS[layer.function]
+    saved, option = build.allocate(2 * x.width), codes.ACTIVATION_CODES[layer.function]
     if layer.is_learnt:
-        return build.elementwise(codes.LEARNT, x, (f"{path}slope",), spare=spare, option=option)
-    return build.elementwise(codes.ACTIVATION, x, spare=spare, option=option)
+        return build.elementwise(codes.PARAMETRIC, x, (f"{path}slope",), saved=saved, option=option)
+    return build.elementwise(codes.ACTIVATION, x, saved=saved, option=option)
 
 
 def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
     first = sum(map(len, build.salts))
     build.salts.append(neuron_salts(layer.stream, x.width))
-    return build.elementwise(codes.DROPOUT, x, spare=build.new(x.width), option=layer.fixed_point_rate, size0=first)
+    return build.elementwise(
+        codes.DROPOUT, x, saved=build.allocate(x.width), option=layer.fixed_point_rate, size0=first
+    )
 
 
 def _layer_norm(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
-    return build.elementwise(codes.NORM, x, (f"{path}gain", f"{path}shift"), spare=build.new(x.width + 3))
+    return build.elementwise(codes.NORM, x, (f"{path}gain", f"{path}shift"), saved=build.allocate(x.width + 3))
 
 
 def _input_scale(layer: InputScale, x: Value, path: str, build: Builder) -> Value:
@@ -115,80 +117,81 @@ def _input_scale(layer: InputScale, x: Value, path: str, build: Builder) -> Valu
 
 
 def _column_mask(layer: ColumnMask, x: Value, path: str, build: Builder) -> Value:
-    if x.line != ON_ROWS:
-        raise NotSupported("a column mask behind other layers")
+    if x.start != IN_BATCH:
+        raise NotSupported("a column mask after other layers")
     if len(layer.spans) == 1:
         ((start, stop),) = layer.spans
         return x._replace(width=stop - start, first=x.first + start)
     width = layer.n_out(x.width)
-    y = Value(width, build.new(width), -1)
-    line = y.line
+    y = Value(width, build.allocate(width), -1)
+    neuron = y.start
     for start, stop in layer.spans:
         own = stop - start
-        build.emit(codes.TAKE, x._replace(width=own, first=x.first + start), Value(own, line, -1))
-        line += own
+        build.emit(codes.TAKE, x._replace(width=own, first=x.first + start), Value(own, neuron, -1))
+        neuron += own
     return y
 
 
 def _periodic_embedding(layer: PeriodicEmbedding, x: Value, path: str, build: Builder) -> Value:
     first, n = len(build.columns), len(layer.columns)
     if x.delta >= 0:
-        raise NotSupported("cosines of columns that learn")
+        raise NotSupported("a periodic embedding after layers with parameters")
     build.columns += layer.columns
-    x, width = build.on_lines(x), layer.n_out(x.width)
-    spare = build.new(2 * n * layer.frequencies)
+    x, width = build.as_panel(x), layer.n_out(x.width)
+    saved = build.allocate(2 * n * layer.frequencies)
     sizes = {"size0": n, "size1": layer.frequencies, "size2": layer.outputs}
     keys = tuple(f"{path}{name}" for name in ("frequency", "phase", "mixing", "offset"))
-    y = Value(width, build.new(width), build.new(width))
-    return build.emit(codes.PERIODIC, x, y, keys, spare=spare, option=first, **sizes)
+    y = Value(width, build.allocate(width), build.allocate(width))
+    return build.emit(codes.PERIODIC, x, y, keys, saved=saved, option=first, **sizes)
 
 
 def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Builder) -> Value:
     width = layer.n_out(x.width)
-    y = Value(width, build.new(width), build.new(width))
-    place = 0
+    y = Value(width, build.allocate(width), build.allocate(width))
+    end = 0
     for start, stop in layer.passthrough_spans(x.width):
-        own, part = _part(x, start, stop), _part(y, place, place + stop - start)
-        build.emit(codes.TAKE if x.line == ON_ROWS else codes.COPY, own, part)
-        place += stop - start
+        own, part = _columns_of(x, start, stop), _columns_of(y, end, end + stop - start)
+        build.emit(codes.TAKE if x.start == IN_BATCH else codes.COPY, own, part)
+        end += stop - start
     row = build.offsets[f"{path}table"]
     for start, stop in layer.spans:
-        own, part = _part(x, start, stop), _part(y, place, place + layer.size)
+        own, part = _columns_of(x, start, stop), _columns_of(y, end, end + layer.size)
         build.emit(codes.EMBED, own, part, (f"{path}table",), p0=row)
         row += (stop - start) * layer.size
-        place += layer.size
+        end += layer.size
     return y
 
 
 def _residual(layer: Residual, x: Value, path: str, build: Builder) -> Value:
-    x = build.on_lines(x)
-    # The delta of what goes in is that of the layers' input plus that of the sum.
-    skip = build.emit(codes.SKIP, x, Value(x.width, x.line, build.new(x.width) if x.delta >= 0 else -1))
+    x = build.as_panel(x)
+    # The delta of x is the sum of the deltas of both paths: of the layers, and of the sum.
+    skip = build.emit(codes.SKIP, x, Value(x.width, x.start, build.allocate(x.width) if x.delta >= 0 else -1))
     number, y = len(build.ops) - 1, skip
-    for place, inner in enumerate(layer.layers):
-        y = lower(inner, y, f"{path}{place}.", build)
-    total = build.emit(codes.ADD, y, Value(x.width, build.new(x.width), build.new(x.width)), spare=x.line)
-    build.ops[number]["spare"] = total.delta
+    for i, inner in enumerate(layer.layers):
+        y = lower(inner, y, f"{path}{i}.", build)
+    total = build.emit(codes.ADD, y, Value(x.width, build.allocate(x.width), build.allocate(x.width)), saved=x.start)
+    build.ops[number]["saved"] = total.delta
     return total
 
 
-def _part(value: Value, start: int, stop: int) -> Value:
-    """Some columns of a value."""
-    if value.line == ON_ROWS:
+def _columns_of(value: Value, start: int, stop: int) -> Value:
+    """Columns `start` to `stop` of a value."""
+    if value.start == IN_BATCH:
         return value._replace(width=stop - start, first=value.first + start)
-    return Value(stop - start, value.line + start, value.delta if value.delta < 0 else value.delta + start)
+    return Value(stop - start, value.start + start, value.delta if value.delta < 0 else value.delta + start)
 
 
 Lowering = Callable[[Any, Value, str, Builder], Value]
-# By the very type: a subclass may compute something else, and is left to NumPy.
+# Looked up by exact type: a subclass may compute something else, and is left to NumPy.
 LOWERINGS: dict[type[Layer], Lowering] = {
     Dense: _dense, Activation: _activation, Dropout: _dropout, LayerNorm: _layer_norm, InputScale: _input_scale,
     ColumnMask: _column_mask, PeriodicEmbedding: _periodic_embedding, CategoryEmbedding: _category_embedding,
     Residual: _residual,
 }  # fmt: skip
-# Of cost functions on their partners.
+# Losses with their canonical output activation.
 OUTPUTS = {CrossEntropy: codes.SOFTMAX, BinaryCrossEntropy: codes.SIGMOID, SquaredError: codes.IDENTITY}
-# Code of a rule, and its numbers: momentum, whether it is Nesterov's; beta1, beta2; memory, addition, momentum.
+# Code of an update rule, and its hyperparameters: (momentum, nesterov, 0), (beta1, beta2, 0), or (decay, weight of the
+# squared gradient, momentum).
 RULES: dict[type[UpdateRule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
     SGD: (codes.MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),
     Adam: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
@@ -199,102 +202,102 @@ RULES: dict[type[UpdateRule], tuple[int, Callable[[Any], tuple[float, ...]]]] = 
 
 
 def lower(layer: Layer, x: Value, path: str, build: Builder) -> Value:
-    """Add the instructions of a layer whose tensors have keys that begin with `path`; raises NotSupported."""
+    """Append the instructions of a layer, the keys of whose tensors begin with `path`; raises NotSupported."""
     if type(layer) not in LOWERINGS:
         raise NotSupported(f"the layer {type(layer).__name__}")
     return LOWERINGS[type(layer)](layer, x, path, build)
 
 
 def lower_network(network: Network, loss: Loss) -> tuple[Builder, Value]:
-    """The instructions of a network and its logits; raises NotSupported for what the engine does not know."""
+    """The instructions of a network, and its logits; raises NotSupported."""
     if type(loss) not in OUTPUTS or network.output != loss.canonical_activation:
         raise NotSupported(f"{loss.name} on {network.output}")
     build = Builder({placed.key: placed.span.start for placed in network.tensors})
-    x = Value(network.n_in, ON_ROWS, -1)
-    for place, layer in enumerate(network.layers):
-        x = lower(layer, x, f"{place}.", build)
+    x = Value(network.n_in, IN_BATCH, -1)
+    for i, layer in enumerate(network.layers):
+        x = lower(layer, x, f"{i}.", build)
     return build, x
 
 
-def rule_numbers(rule: UpdateRule) -> tuple[int, NDArray[np.float64]]:
-    """Code and numbers of an optimizer's rule, see RULES; raises NotSupported."""
+def rule_hyperparameters(rule: UpdateRule) -> tuple[int, NDArray[np.float64]]:
+    """Code and hyperparameters of an update rule, see RULES; raises NotSupported."""
     if type(rule) not in RULES:
         raise NotSupported(f"the optimizer {type(rule).__name__.lower()}")
-    code, numbers = RULES[type(rule)]
-    return code, np.array(numbers(rule))
+    code, hyperparameters = RULES[type(rule)]
+    return code, np.array(hyperparameters(rule))
 
 
 def assemble(
     network: Network, loss: Loss, spec: UpdateSpec, batch_size: int, dtype: "np.dtype[Any]", n_threads: int = 1
 ) -> Program:
-    """The program of a network for batches of up to so many rows."""
+    """The program of a network for batches of up to `batch_size` rows."""
     build, logits = lower_network(network, loss)
-    ops, placed = np.zeros(len(build.ops), OP), {one.key: one for one in network.tensors}
-    groups, is_shared = parameter_groups(network, spec), step_work(network, batch_size) >= 2 * WORK_OF_A_BLOCK
-    pieces, updates = list[tuple[int, int, int, int]](), list[tuple[int, int, int]]()
+    ops, by_key = np.zeros(len(build.ops), INSTRUCTION), {item.key: item for item in network.tensors}
+    groups, is_shared = parameter_groups(network, spec), step_work(network, batch_size) >= 2 * MIN_BLOCK_WORK
+    tiles, updates = list[tuple[int, int, int, int]](), list[tuple[int, int, int]]()
     for number, (op, keys) in enumerate(zip(build.ops, build.tensors, strict=True)):
         op["chunks"] = _chunks(op) if is_shared else 0
         for name, value in op.items():
             ops[number][name] = value
         if not keys:
             continue
-        tensors = [placed[key] for key in keys]
+        tensors = [by_key[key] for key in keys]
         is_table = op["code"] == codes.EMBED
         count = 1 if is_table else tensors[0].tensor.shape[0]
-        for first, last in pairwise(_cuts(count, op["n_in"] if op["code"] == codes.DENSE else 1)):
-            pieces.append((number, first, last, len(updates)))
-            for one in tensors:
-                start, size = one.span.start, prod(one.tensor.shape) // count
+        for first, last in pairwise(_tile_bounds(count, op["n_in"] if op["code"] == codes.DENSE else 1)):
+            tiles.append((number, first, last, len(updates)))
+            for item in tensors:
+                start, size = item.span.start, prod(item.tensor.shape) // count
                 if is_table:
                     start, size = op["p0"], op["n_in"] * op["n_out"]
                 group = next(n for n, group in enumerate(groups) if group.start <= start < group.stop)
                 updates.append((start + first * size, start + last * size, group))
-    # What is moved last is read first in the next step, and may still be in the cache.
-    pieces.reverse()
-    sizes = [(last - first) * max(ops[number]["n_in"], 1) for number, first, last, _ in pieces]
+    # The parameters updated last are read first in the next step, and may still be in the cache.
+    tiles.reverse()
+    sizes = [(last - first) * max(ops[number]["n_in"], 1) for number, first, last, _ in tiles]
     ends = np.cumsum(sizes)
-    shares = np.searchsorted(ends, [ends[-1] * rank / n_threads for rank in range(n_threads + 1)])
+    tile_offsets = np.searchsorted(ends, [ends[-1] * rank / n_threads for rank in range(n_threads + 1)])
     return Program(
         ops,
-        np.array(pieces, np.int64).reshape(-1, 4),
-        np.array([*shares[:-1], len(pieces)], np.int64),
+        np.array(tiles, np.int64).reshape(-1, 4),
+        np.array([*tile_offsets[:-1], len(tiles)], np.int64),
         np.array([*updates, (0, 0, 0)], np.int64),
         np.array([group.factors for group in groups]),
         np.concatenate([*build.salts, np.zeros(1, np.uint32)]),
         np.array([*build.columns, 0], np.int64),
-        np.empty(build.n_lines * batch_size, dtype),
+        np.empty(build.n_workspace_rows * batch_size, dtype),
         np.empty(batch_size * network.n_in, dtype),
-        logits.line,
+        logits.start,
         logits.delta,
         logits.width,
         OUTPUTS[type(loss)],
-        blocks_of_step(network, batch_size),
+        blocks_per_step(network, batch_size),
     )
 
 
-def blocks_of_step(network: Network, batch_size: int) -> int:
-    """Into how many blocks rows are cut, on any number of threads: a power of two, for of three on two one waits."""
-    n = min(MOST_BLOCKS, batch_size // ROWS_OF_A_BLOCK, step_work(network, batch_size) // WORK_OF_A_BLOCK)
+def blocks_per_step(network: Network, batch_size: int) -> int:
+    """Number of blocks of rows, for any number of threads: a power of two, which balances 2, 4 or 8 threads."""
+    n = min(MAX_BLOCKS, batch_size // MIN_BLOCK_ROWS, step_work(network, batch_size) // MIN_BLOCK_WORK)
     return 1 << max(0, n.bit_length() - 1)
 
 
-def most_threads(network: Network, batch_size: int) -> int:
-    """How many threads can share a step."""
-    build = [placed.tensor.shape for placed in network.tensors if placed.tensor.group == "weights"]
-    if step_work(network, batch_size) < 2 * WORK_OF_A_BLOCK:
+def max_threads(network: Network, batch_size: int) -> int:
+    """Most threads that can share a step."""
+    shapes = [placed.tensor.shape for placed in network.tensors if placed.tensor.group == "weights"]
+    if step_work(network, batch_size) < 2 * MIN_BLOCK_WORK:
         return 1
-    chunks = [_chunks({"code": codes.DENSE, "n_out": n_out, "n_in": n_in}) for n_out, n_in in build]
-    return max(blocks_of_step(network, batch_size), *chunks)
+    chunks = [_chunks({"code": codes.DENSE, "n_out": n_out, "n_in": n_in}) for n_out, n_in in shapes]
+    return max(blocks_per_step(network, batch_size), *chunks)
 
 
 def _chunks(op: dict[str, int]) -> int:
-    """Into how many chunks of neurons, two at least, an instruction is cut; 0 for one whose rows are."""
-    if op["code"] != codes.DENSE or op["n_in"] * op["n_out"] < WEIGHTS_IN_CHUNKS:
+    """Number of chunks of neurons of an instruction, at least 2; 0 if it is split into blocks of rows."""
+    if op["code"] != codes.DENSE or op["n_in"] * op["n_out"] < MIN_CHUNKED_WEIGHTS:
         return 0
-    n_chunks = min(MOST_CHUNKS, op["n_out"] // NEURONS_OF_A_CHUNK)
+    n_chunks = min(MAX_CHUNKS, op["n_out"] // MIN_CHUNK_NEURONS)
     return n_chunks if n_chunks > 1 else 0
 
 
-def _cuts(count: int, size: int) -> list[int]:
-    """Where `count` neurons of so many weights each are cut into pieces."""
-    return [*range(0, count, max(1, WEIGHTS_OF_A_PIECE // size)), count]
+def _tile_bounds(count: int, size: int) -> list[int]:
+    """Bounds of the tiles of `count` neurons with `size` weights each."""
+    return [*range(0, count, max(1, TILE_WEIGHTS // size)), count]

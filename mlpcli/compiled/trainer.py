@@ -1,4 +1,4 @@
-"""The compiled trainer: an epoch as a few calls of one compiled function."""
+"""The compiled trainer: an epoch is a few calls of one compiled function."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.compiled.arguments import Data, Optimizer, Scratch, State, Steps, Team
+from mlpcli.compiled.arguments import Data, Optimizer, Scratch, State, Steps, ThreadGroup
 from mlpcli.compiled.blas import find_blas, find_sleep
-from mlpcli.compiled.codes import LINE
+from mlpcli.compiled.codes import CACHE_LINE
 from mlpcli.compiled.epoch import run_steps
-from mlpcli.compiled.program import assemble, most_threads, rule_numbers
+from mlpcli.compiled.program import assemble, max_threads, rule_hyperparameters
 from mlpcli.nn.layers import Dense
 from mlpcli.nn.losses import SquaredError
 from mlpcli.nn.network import Network
@@ -35,16 +35,15 @@ from mlpcli.training.seeding import rng_of
 
 Array = NDArray[np.floating[Any]]
 
-# Seconds between two looks at `must_stop`.
+# Seconds between two calls of `must_stop`.
 CALL_SECONDS = 0.05
 
 
 class CompiledTrainer:
-    """The trainer of networks that `program.lower_network` knows; `n_threads` share each step.
+    """The trainer of networks that `program.lower_network` supports; `n_threads` share each step.
 
-    Results are those of NumpyTrainer up to the rounding of sums, whatever the number of threads; the state is the same,
-    and either goes on where the other stopped. Where the code is not compiled yet, making a trainer does it, in the
-    thread that makes it.
+    Results equal those of NumpyTrainer up to the rounding of sums, and do not depend on the number of threads. Both
+    have the same state, and either resumes from the other's. The constructor compiles the code if it is not cached.
     """
 
     def __init__(
@@ -54,23 +53,23 @@ class CompiledTrainer:
         self.member, self.spec, self.state = member, spec, state
         self._batch_size, self._n_steps = batch_size, member.n_steps(spec)
         self._blas = find_blas(dtype)
-        n_threads = max(1, min(n_threads, most_threads(member.network, batch_size)))
-        self._team = Team(n_threads, np.zeros(2 * LINE, np.int64), find_sleep())
+        n_threads = max(1, min(n_threads, max_threads(member.network, batch_size)))
+        self._threads = ThreadGroup(n_threads, np.zeros(2 * CACHE_LINE, np.int64), find_sleep())
         self._program = assemble(member.network, spec.loss, spec.update, batch_size, dtype, n_threads)
         self._data = _data(dataset)
-        n_pieces = len(self._program.pieces)
+        n_tiles = len(self._program.tiles)
         self._scratch = Scratch(
-            np.empty(dataset.n_out * batch_size, dtype), np.empty((5, batch_size), dtype), np.zeros(n_pieces)
+            np.empty(dataset.n_out * batch_size, dtype), np.empty((5, batch_size), dtype), np.zeros(n_tiles)
         )
-        code, numbers = rule_numbers(spec.update.optimizer)
-        self._optimizer = Optimizer(code, numbers, float(spec.update.gradient_clip or 0.0))
+        code, hyperparameters = rule_hyperparameters(spec.update.optimizer)
+        self._optimizer = Optimizer(code, hyperparameters, float(spec.update.gradient_clip or 0.0))
         empty = np.empty(0, dtype)
         arrays = [state.optimizer[name] for name in spec.update.optimizer.state_names]
         first, second = (*arrays, empty, empty)[:2]
         average = state.optimizer.get("average", empty)
         self._state = State(state.flat, np.empty_like(state.flat), first, second, average)
-        self._smallest = dtype.type(np.finfo(dtype).tiny)
-        self._n_at_once = 1  # steps that take about CALL_SECONDS
+        self._smallest_normal = dtype.type(np.finfo(dtype).tiny)
+        self._steps_per_call = 1  # adapted to CALL_SECONDS
         no_values, no_keys = np.empty((0, 6)), np.empty(0, np.uint32)
         self._call(0, Steps(0, 0, batch_size, np.empty(0, np.int64), no_values, no_keys, 0), 0.0)
 
@@ -81,30 +80,30 @@ class CompiledTrainer:
         order = shuffled(member.rows, rng, few=member.n_rows, chunk_rows=spec.chunk_rows).astype(np.int64, copy=False)
         keys, values = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
         total, step = 0.0, 0
-        with ThreadPoolExecutor(max(1, self._team.n_threads - 1), "step") as threads:
+        with ThreadPoolExecutor(max(1, self._threads.n_threads - 1), "step") as threads:
             while step < n_steps:
                 if must_stop():
                     return EpochResult(total / len(order), float(values[max(step - 1, 0), 0]), is_whole=False)
-                after, started = min(step + self._n_at_once, n_steps), perf_counter()
+                after, started = min(step + self._steps_per_call, n_steps), perf_counter()
                 steps = Steps(step, after, self._batch_size, order, values, keys, epoch * n_steps)
                 total, fault = self._run_steps(threads, steps, total)
                 if fault >= 0:
                     raise NonFiniteLoss(epoch + 1, "training")
                 self.state.n_steps += after - step
-                self._adapt(after - step, perf_counter() - started)
+                self._adapt_steps_per_call(after - step, perf_counter() - started)
                 step = after
         return EpochResult(total / len(order), float(values[-1, 0]))
 
     def _run_steps(self, threads: ThreadPoolExecutor, steps: Steps, total: float) -> tuple[float, int]:
-        """Have all threads take these steps; what `epoch.run_steps` returns."""
-        self._team.counters[:] = 0
+        """Run these steps on all threads; returns the result of `epoch.run_steps`."""
+        self._threads.counters[:] = 0
 
         def run(rank: int) -> tuple[float, int]:
             with self._releasing():
                 return self._call(rank, steps, total)
 
-        with self._releasing():  # Ctrl-C may come before the caller's own share
-            others = [threads.submit(run, rank) for rank in range(1, self._team.n_threads)]
+        with self._releasing():  # an interrupt may arrive before this thread starts
+            others = [threads.submit(run, rank) for rank in range(1, self._threads.n_threads)]
             result = run(0)
             for other in others:
                 other.result()
@@ -112,28 +111,28 @@ class CompiledTrainer:
 
     def _call(self, rank: int, steps: Steps, total: float) -> tuple[float, int]:
         result: tuple[float, int] = run_steps(
-            rank, self._team, self._blas, self._program, self._data, steps, self._optimizer, self._state, self._scratch,
-            self._smallest, total,
+            rank, self._threads, self._blas, self._program, self._data, steps, self._optimizer, self._state,
+            self._scratch, self._smallest_normal, total,
         )  # fmt: skip
         return result
 
     @contextmanager
     def _releasing(self) -> Iterator[None]:
-        """Within, whatever is raised releases every thread at the barrier."""
+        """Context in which an exception releases all threads that wait at the barrier."""
         try:
             yield
         except BaseException:
-            self._team.counters[LINE] = 1
+            self._threads.counters[CACHE_LINE] = 1
             raise
 
-    def _adapt(self, n_steps: int, seconds: float) -> None:
-        """Aim at CALL_SECONDS; at most double, for the first call of all also loads the compiled code."""
+    def _adapt_steps_per_call(self, n_steps: int, seconds: float) -> None:
+        """Adapt the steps per call to CALL_SECONDS; at most double: the first call also loads the compiled code."""
         wanted = int(CALL_SECONDS / max(seconds, 1e-9) * n_steps)
-        self._n_at_once = max(1, min(wanted, 2 * self._n_at_once if n_steps > 1 else 64))
+        self._steps_per_call = max(1, min(wanted, 2 * self._steps_per_call if n_steps > 1 else 64))
 
 
 def compile_steps(dtype: DTypeLike) -> None:
-    """Compile what every trainer of this dtype calls, or load it; afterwards making one takes no time."""
+    """Compile the code of this dtype, or load it from the cache; later trainers start without delay."""
     network, dtype = Network(1, (Dense(width=1),)), np.dtype(dtype)
     spec = TrainingSpec(SquaredError(), UpdateSpec(optimizer=SGD()), Constant(), batch_size=1, epochs=1)
     member, rows = Member(0, network, 1), np.zeros((1, 1), dtype)
@@ -151,7 +150,7 @@ def _data(dataset: Dataset) -> Data:
 
 
 def _read_only(values: Any, dtype: DTypeLike) -> NDArray[Any]:
-    """The values as the one type of array that Numba compiles for; what is on disk cannot be written."""
+    """The values as a read-only array, like those mapped from disk: one type, so that Numba compiles once."""
     array = np.require(values, dtype, ["C", "ALIGNED"]).view(np.ndarray)
     array.flags.writeable = False
     return array

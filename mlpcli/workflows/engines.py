@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from numpy.typing import DTypeLike
 
 from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP, find_blas, find_sleep
-from mlpcli.compiled.program import NotSupported, lower_network, most_threads, rule_numbers
+from mlpcli.compiled.program import NotSupported, lower_network, max_threads, rule_hyperparameters
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
 from mlpcli.machine import available_cores
@@ -83,7 +83,7 @@ def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[
         work = step_work(networks[0], batch_size)
         is_free = choice.name == "compiled"  # of the interpreter's lock: every member gains by a thread
         return min(available_cores(), len(networks)) if is_free else member_threads(len(networks), work)
-    of_step = most_threads if choice.name == "compiled" else product_threads
+    of_step = max_threads if choice.name == "compiled" else product_threads
     return min(available_cores(), of_step(networks[0], batch_size))
 
 
@@ -110,13 +110,13 @@ def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> A
     if choice.name != "compiled":
         return nullcontext()
     with _numba_works():
-        from mlpcli.compiled.notify import told_of_compiling
+        from mlpcli.compiled.notify import on_compilation
 
     def say() -> None:
         note(COMPILING)
         tell("stage", "compiling", 0)
 
-    return told_of_compiling(say)
+    return on_compilation(say)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _not_supported(networks: Sequence[Network], specs: Sequence[TrainingSpec], d
         for network in networks:
             lower_network(network, specs[0].loss)
         for spec in specs:
-            rule_numbers(spec.update.optimizer)
+            rule_hyperparameters(spec.update.optimizer)
     except NotSupported as fault:
         return str(fault)
     return ""

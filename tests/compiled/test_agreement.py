@@ -12,10 +12,10 @@ pytest.importorskip("numba")
 from numba import njit
 
 from mlpcli.compiled import kernels, program
-from mlpcli.compiled.codes import FUNCTIONS
+from mlpcli.compiled.codes import ACTIVATION_CODES
 from mlpcli.compiled.elementwise import drop
 from mlpcli.compiled.epoch import run_steps
-from mlpcli.compiled.program import LOWERINGS, OUTPUTS, RULES, NotSupported, lower_network, rule_numbers
+from mlpcli.compiled.program import LOWERINGS, OUTPUTS, RULES, NotSupported, lower_network, rule_hyperparameters
 from mlpcli.compiled.trainer import CompiledTrainer
 from mlpcli.nn.averaging import ExponentialAverage, StochasticAverage
 from mlpcli.nn.chain import Residual
@@ -62,8 +62,8 @@ def compiled_drop(x, h, mask, salt, lowest, first):
 
 # Sizes by which small networks are cut into several blocks, chunks and pieces.
 SMALL = {
-    "WORK_OF_A_BLOCK": 1, "ROWS_OF_A_BLOCK": 2, "WEIGHTS_IN_CHUNKS": 12, "NEURONS_OF_A_CHUNK": 2,
-    "WEIGHTS_OF_A_PIECE": 7,
+    "MIN_BLOCK_WORK": 1, "MIN_BLOCK_ROWS": 2, "MIN_CHUNKED_WEIGHTS": 12, "MIN_CHUNK_NEURONS": 2,
+    "TILE_WEIGHTS": 7,
 }  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_what_it_does_not_know_it_says(layers, loss, output, reason):
 
 def test_every_hidden_activation_has_a_kernel():
     """A function that is added to `nn.activations` alone is refused, never taken for another one."""
-    assert set(FUNCTIONS) == set(HIDDEN)
+    assert set(ACTIVATION_CODES) == set(HIDDEN)
 
 
 def test_what_is_cut_in_the_test_above_is_cut_into_several_of_each(monkeypatch):
@@ -193,7 +193,7 @@ def test_what_is_cut_in_the_test_above_is_cut_into_several_of_each(monkeypatch):
     made = program.assemble(net, CrossEntropy(), UpdateSpec(optimizer=SGD()), 16, np.dtype("f8"), 2)
     assert made.n_blocks > 2
     assert max(op["chunks"] for op in made.ops) > 2
-    assert len(made.pieces) > 2 * len(net.tensors)
+    assert len(made.tiles) > 2 * len(net.tensors)
 
 
 @settings(max_examples=200)
@@ -202,10 +202,10 @@ def test_dropout_drops_the_same_neurons_whatever_the_rate_and_its_factor(rate, f
     layer = Dropout(rate=rate)
     buffers = layer.buffers(4, Allocator(50, np.dtype("f8"), True), needs_dx=False)
     expected = layer.forward(np.ones((50, 4)), {}, buffers, Noise(key, factor))
-    lowest = kernels.lowest_of(layer.steps, factor)
+    threshold = kernels.threshold_of(layer.fixed_point_rate, factor)
     for neuron, salt in enumerate(neuron_salts(0, 4)):
         h, mask = np.empty(50), np.empty(50)
-        compiled_drop(np.ones(50), h, mask, np.uint32(salt ^ np.uint32(key)), lowest, 0)
+        compiled_drop(np.ones(50), h, mask, np.uint32(salt ^ np.uint32(key)), threshold, 0)
         np.testing.assert_array_equal(h, expected[:, neuron])
 
 
@@ -227,9 +227,9 @@ def test_a_layer_that_derives_from_another_is_not_taken_for_it(kind):
 
 @pytest.mark.parametrize("kind", RULES)
 def test_an_optimizer_that_derives_from_another_is_not_taken_for_it(kind):
-    rule_numbers(kind())
+    rule_hyperparameters(kind())
     with pytest.raises(NotSupported, match=f"the optimizer Other{kind.__name__}"):
-        rule_numbers(subclass(kind)())
+        rule_hyperparameters(subclass(kind)())
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
@@ -269,7 +269,7 @@ def test_neurons_are_shared_in_two_chunks_at_least_or_else_the_rows_are(n_neuron
 
 @pytest.mark.parametrize("batch_size", [1, 64, 128, 200, 256, 400, 1000, 5000])
 def test_the_rows_of_a_batch_are_cut_into_a_power_of_two_of_blocks(batch_size):
-    n_blocks = program.blocks_of_step(Network(784, (Dense(width=512), Activation(), Dense(width=10))), batch_size)
+    n_blocks = program.blocks_per_step(Network(784, (Dense(width=512), Activation(), Dense(width=10))), batch_size)
     assert n_blocks in (1, 2, 4, 8)
-    assert n_blocks <= max(1, batch_size // program.ROWS_OF_A_BLOCK)
-    assert (n_blocks == 1) == (batch_size < 2 * program.ROWS_OF_A_BLOCK)
+    assert n_blocks <= max(1, batch_size // program.MIN_BLOCK_ROWS)
+    assert (n_blocks == 1) == (batch_size < 2 * program.MIN_BLOCK_ROWS)

@@ -31,7 +31,7 @@ def with_libraries(monkeypatch):
         monkeypatch.setattr(blas, "threadpool_info", lambda: [{"user_api": "openmp", "filepath": "omp"}, *pools])
         known = {name.format(letter) for name in names for letter in "sd"}
         monkeypatch.setattr(blas, "_function", lambda path, name: (path, name) if name in known else None)
-        monkeypatch.setattr(blas, "_multiplies", lambda *_: True)
+        monkeypatch.setattr(blas, "_is_gemm", lambda *_: True)
         monkeypatch.setattr(blas, "_address", lambda function: function)
 
     return load
@@ -61,21 +61,21 @@ def test_integers_have_32_bits_where_the_name_does_not_say_64(with_libraries):
 
 def test_a_function_that_does_not_multiply_is_not_believed(with_libraries, monkeypatch):
     with_libraries(OWN)
-    monkeypatch.setattr(blas, "_multiplies", lambda *_: False)
+    monkeypatch.setattr(blas, "_is_gemm", lambda *_: False)
     assert find_blas("float32") == NO_BLAS
 
 
 def test_a_product_is_proved_with_its_own_numbers():
     """A function of the same arguments that does nothing, and one that is there."""
     nothing = ctypes.CFUNCTYPE(None)(lambda: None)
-    assert not blas._multiplies(nothing, True, np.dtype("float32"))
+    assert not blas._is_gemm(nothing, True, np.dtype("float32"))
     found = find_blas("float32")
     if found != NO_BLAS:
-        assert blas._multiplies(ctypes.CFUNCTYPE(None)(found.address), found.is_wide, np.dtype("float32"))
+        assert blas._is_gemm(ctypes.CFUNCTYPE(None)(found.address), found.is_ilp64, np.dtype("float32"))
 
 
 def test_a_library_that_cannot_be_opened_has_no_product(monkeypatch):
-    monkeypatch.setattr(blas, "_numpys_library", lambda: "/no/such/library")
+    monkeypatch.setattr(blas, "_numpy_blas", lambda: "/no/such/library")
     assert find_blas("float32") == NO_BLAS
 
 
