@@ -19,7 +19,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "7c9b706aef730614"
+SOURCES = "b2c61fe1d182f3eb"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
