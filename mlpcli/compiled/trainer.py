@@ -30,7 +30,7 @@ from mlpcli.training.member import (
     step_keys,
     step_values,
 )
-from mlpcli.training.rows import shuffled
+from mlpcli.training.rows import shuffle_rows
 from mlpcli.training.seeding import rng_of
 
 Array = NDArray[np.floating[Any]]
@@ -77,13 +77,15 @@ class CompiledTrainer:
         """See `Trainer`."""
         spec, n_steps, member = self.spec, self._n_steps, self.member
         rng = rng_of(spec.seed, "order", epoch, member.number)
-        order = shuffled(member.rows, rng, few=member.n_rows, chunk_rows=spec.chunk_rows).astype(np.int64, copy=False)
+        order = shuffle_rows(member.rows, rng, int64_limit=member.n_rows, chunk_rows=spec.chunk_rows).astype(
+            np.int64, copy=False
+        )
         keys, values = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
         total, step = 0.0, 0
         with ThreadPoolExecutor(max(1, self._threads.n_threads - 1), "step") as threads:
             while step < n_steps:
                 if must_stop():
-                    return EpochResult(total / len(order), float(values[max(step - 1, 0), 0]), is_whole=False)
+                    return EpochResult(total / len(order), float(values[max(step - 1, 0), 0]), is_complete=False)
                 after, started = min(step + self._steps_per_call, n_steps), perf_counter()
                 steps = Steps(step, after, self._batch_size, order, values, keys, epoch * n_steps)
                 total, fault = self._run_steps(threads, steps, total)

@@ -1,1 +1,1 @@
-"""The loop: batches, epochs, and the choice of the best one. It neither prints nor saves."""
+"""The training loop: batches, epochs, and selection of the best epoch. It neither prints nor saves."""

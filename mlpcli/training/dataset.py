@@ -1,4 +1,4 @@
-"""Rows ready for networks: inputs, targets and weights, and the gathering of batches from them."""
+"""The dataset of a training: inputs, targets and row weights, and batches gathered from them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ Rows = NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows of a table as a network sees them; nothing changes them, so many trainings share one.
+    """Preprocessed rows of a table; immutable, so that several trainings can share it.
 
     `X` is (n_rows, n_in), C-contiguous. `y` is (n_rows, n_out), or, where `class_targets` (n_classes, n_out) is given,
     the class code (n_rows,) whose row of `class_targets` is the target. `weights` (n_rows,) is None or has mean 1.
@@ -25,16 +25,16 @@ class Dataset:
 
     @property
     def n_rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self.X)
 
     @property
     def n_out(self) -> int:
-        """Width of a target row."""
+        """Number of outputs."""
         return int((self.y if self.class_targets is None else self.class_targets).shape[1])
 
     def targets(self, rows: slice | Rows) -> Array:
-        """Targets (n, n_out) of these rows."""
+        """Targets (n, n_out) of the given rows."""
         y: Array = self.y[rows] if self.class_targets is None else self.class_targets[self.y[rows]]
         return y
 
@@ -45,18 +45,18 @@ class Batch:
     def __init__(self, dataset: Dataset, max_rows: int, dtype: DTypeLike) -> None:
         self._dataset = dataset
         self._X = np.empty((max_rows, dataset.X.shape[1]), dtype)
-        # As the logits lie in memory, so that losses read both in one direction.
+        # Feature-major, as the logits, so that losses read both in memory order.
         self._y = np.empty((dataset.n_out, max_rows), dtype)
         self._codes = np.empty(max_rows, np.int64 if dataset.class_targets is None else dataset.y.dtype)
         self._weights = None if dataset.weights is None else np.empty(max_rows, dtype)
 
     def gather(self, rows: Rows) -> tuple[Array, Array, Array | None]:
-        """Inputs (n, n_in), targets (n, n_out) and weights (n,) or None of these rows, until the next call.
+        """Inputs (n, n_in), targets (n, n_out) and weights (n,) or None of these rows, in buffers that are reused.
 
-        `mode="clip"` makes `take` skip its bounds check, which is most of its time; the rows are known to be valid.
+        `mode="clip"` skips the bounds check of `take`, which is most of its time; the rows are known to be valid.
         """
         dataset, n = self._dataset, len(rows)
-        rows = rows.astype(np.intp, copy=False)  # which each `take` would do
+        rows = rows.astype(np.intp, copy=False)  # once, instead of in each `take`
         X, y, weights = self._X[:n], self._y[:, :n].T, self._weights
         dataset.X.take(rows, axis=0, out=X, mode="clip")
         if dataset.class_targets is None:

@@ -1,4 +1,4 @@
-"""An ensemble: members that are trained by themselves and judged together."""
+"""An epoch of an ensemble: members are trained independently, and evaluated together."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -16,22 +16,22 @@ from mlpcli.training.member import EpochResult, Trainer
 
 Array = NDArray[np.floating[Any]]
 
-# Rows judged at once: enough for the matrix product, few enough for the cache.
-JUDGED_ROWS = 4096
+# Rows per batch of evaluation: enough for BLAS, few enough for the cache.
+EVALUATION_ROWS = 4096
 
 
 def run_epoch(
     trainers: Sequence[Trainer], epoch: int, must_stop: Callable[[], bool], n_threads: int = 1
 ) -> list[EpochResult]:
-    """An epoch of every member, in turn or on threads; the same bits either way, for members share nothing.
+    """Run an epoch of every member, in turn or on threads, with bit-identical results: members share no state.
 
-    Raises NonFiniteLoss of a member; the others then end early.
+    Raises NonFiniteLoss if a member does; the others then stop early.
     """
-    is_over = Event()
+    must_end = Event()
 
     def run(trainer: Trainer) -> EpochResult:
-        with np.errstate(all="ignore"):  # the caller's choice does not reach another thread
-            return trainer.run(epoch, lambda: is_over.is_set() or must_stop())
+        with np.errstate(all="ignore"):  # errstate is thread-local
+            return trainer.run(epoch, lambda: must_end.is_set() or must_stop())
 
     if min(n_threads, len(trainers)) == 1:
         return [run(trainer) for trainer in trainers]
@@ -39,16 +39,16 @@ def run_epoch(
         futures = [threads.submit(run, trainer) for trainer in trainers]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
-        finally:  # one has failed, or Ctrl-C came: the others need not go on to the end of their epoch
-            is_over.set()
+        finally:  # after a failure or an interrupt, the other members stop
+            must_end.set()
     return [future.result() for future in futures]
 
 
 class Evaluator:
-    """Loss and outputs of an ensemble on the rows of a dataset, epoch after epoch.
+    """Computes loss and outputs of an ensemble on the rows of a dataset, in buffers that are reused.
 
-    The outputs (n_rows, n_out) are the mean over the members. With `folds` (n_rows,) they are (r, n_rows, n_out): those
-    of each of the r members that have not seen a row, member m leaving out fold m, counted in a circle.
+    Outputs (n_rows, n_out) are the mean over the members. With `folds` (n_rows,), the fold of each row, outputs are out
+    of fold, (n_repeats, n_rows, n_out): member m holds out fold m modulo n_folds.
     """
 
     def __init__(
@@ -56,27 +56,27 @@ class Evaluator:
     ) -> None:
         self.networks, self.loss, self.dataset = networks, loss, dataset
         n_folds = 0 if folds is None else int(folds.max()) + 1
-        self._unseen = [] if folds is None else [np.flatnonzero(folds == fold) for fold in range(n_folds)]
+        self._held_out = [] if folds is None else [np.flatnonzero(folds == fold) for fold in range(n_folds)]
         leading = () if folds is None else (len(networks) // n_folds,)
         self._outputs = np.zeros((*leading, dataset.n_rows, networks[0].n_out), dataset.X.dtype)
 
     def run(self, flats: Sequence[Array]) -> tuple[float, Array]:
-        """Mean loss, and the outputs in an array that the next call overwrites."""
+        """Mean loss for the parameters `flats`, and outputs in an array that the next call overwrites."""
         with np.errstate(all="ignore"):
-            if self._unseen:
-                return self._of_unseen(flats), self._outputs
+            if self._held_out:
+                return self._evaluate_held_out(flats), self._outputs
             if len(self.networks) == 1:
-                return self._of_one(flats[0]), self._outputs
-            return self._of_mean(flats), self._outputs
+                return self._evaluate_single(flats[0]), self._outputs
+            return self._evaluate_mean(flats), self._outputs
 
-    def _of_one(self, flat: Array) -> float:
+    def _evaluate_single(self, flat: Array) -> float:
         network, total = self.networks[0], 0.0
         for rows, z in self._logits(network, flat, self.dataset.X):
             self._outputs[rows] = network.outputs(z)
             total += self._total(rows, self._losses(network, z, rows))
         return total / self.dataset.n_rows
 
-    def _of_mean(self, flats: Sequence[Array]) -> float:
+    def _evaluate_mean(self, flats: Sequence[Array]) -> float:
         first, n_rows, total = self.networks[0], self.dataset.n_rows, 0.0
         has_logits = first.output == self.loss.canonical_activation and first.output in MeanLogits.OUTPUTS
         means = MeanLogits(first.output, n_rows, first.n_out) if has_logits else None
@@ -87,8 +87,8 @@ class Evaluator:
                 if means is not None:
                     means.add(rows, z)
         self._outputs /= len(self.networks)
-        for start in range(0, n_rows, JUDGED_ROWS):
-            rows = slice(start, start + JUDGED_ROWS)
+        for start in range(0, n_rows, EVALUATION_ROWS):
+            rows = slice(start, start + EVALUATION_ROWS)
             if means is None:
                 losses = self.loss.values(self._outputs[rows], self._y(rows))
             else:
@@ -96,19 +96,19 @@ class Evaluator:
             total += self._total(rows, losses)
         return total / n_rows
 
-    def _of_unseen(self, flats: Sequence[Array]) -> float:
+    def _evaluate_held_out(self, flats: Sequence[Array]) -> float:
         total = count = 0.0
         for number, (network, flat) in enumerate(zip(self.networks, flats, strict=True)):
-            unseen = self._unseen[number % len(self._unseen)]
-            for block, z in self._logits(network, flat, self.dataset.X[unseen]):
-                rows = unseen[block]
-                self._outputs[number // len(self._unseen), rows] = network.outputs(z)
+            held_out = self._held_out[number % len(self._held_out)]
+            for block, z in self._logits(network, flat, self.dataset.X[held_out]):
+                rows = held_out[block]
+                self._outputs[number // len(self._held_out), rows] = network.outputs(z)
                 total += self._total(rows, self._losses(network, z, rows))
                 count += len(rows)
         return total / count
 
     def _logits(self, network: Network, flat: Array, X: Array) -> Iterator[tuple[slice, Array]]:
-        return Predictor(network, flat, min(JUDGED_ROWS, max(len(X), 1))).batches(X)
+        return Predictor(network, flat, min(EVALUATION_ROWS, max(len(X), 1))).batches(X)
 
     def _y(self, rows: Any) -> Array:
         return self.dataset.targets(rows)

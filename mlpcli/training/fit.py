@@ -1,7 +1,6 @@
-"""Stochastic gradient descent as a generator: one `EpochReport` per epoch; the caller prints, saves and stops.
+"""The training loop as a generator of one `EpochReport` per epoch; the caller prints, saves and stops.
 
-Between two reports `state` is complete: a training that is dropped there and continued from a saved copy of the state
-ends with bit-identical weights to one that never stopped.
+Between two reports `state` is complete: a training that is resumed from a copy of it ends with bit-identical weights.
 """
 
 import math
@@ -26,11 +25,11 @@ Measure = Callable[[Sequence[Array], Array | None], Mapping[str, float]]
 
 @dataclass
 class TrainingState:
-    """Where a training stands between two epochs: everything a checkpoint must hold to go on bit for bit.
+    """State of a training between two epochs: everything that a checkpoint needs for bit-identical resuming.
 
     `best` are the parameters of each member at the best epoch so far. `epoch` counts completed epochs; `best_epoch` is
-    0 and `best_score` None until one has been scored. Where the first epoch was given up, `n_steps` is how many of its
-    steps every member has taken at least: if it is above 0 such a state is kept, but not gone on from.
+    0 and `best_score` None until one has been scored. If the first epoch was stopped, `n_steps` is the smallest number
+    of steps of a member; a state with `n_steps` above 0 cannot be resumed.
     """
 
     members: list[MemberState]
@@ -41,7 +40,7 @@ class TrainingState:
     n_steps: int = 0
 
     def copy(self) -> "TrainingState":
-        """The same in arrays of its own."""
+        """A deep copy."""
         return replace(
             self, members=[member.copy() for member in self.members], best=[flat.copy() for flat in self.best]
         )
@@ -54,10 +53,10 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Monitor:
-    """What decides which epoch is best: a score of the validation outputs, or the validation loss.
+    """The criterion of the best epoch: a score of the validation outputs, or the validation loss.
 
-    `score(outputs)` takes the outputs of an `Evaluator`; None means the validation loss. Of equally good epochs the
-    first is the best, or the last. `judged` are the epochs (from 1) that are scored; None means every one.
+    `score(outputs)` takes the outputs of an `Evaluator`; None means the validation loss. In a tie the first epoch is
+    the best, or with `keeps_last_tie` the last. `scored_epochs` (from 1) are evaluated; None means all.
     """
 
     name: str
@@ -65,14 +64,14 @@ class Monitor:
     score: Callable[[Array], float] | None = None
     min_gain: float = 0.0
     keeps_last_tie: bool = False
-    judged: frozenset[int] | None = None
+    scored_epochs: frozenset[int] | None = None
 
-    def judges(self, epoch: int) -> bool:
-        """Whether this epoch is scored."""
-        return self.judged is None or epoch in self.judged
+    def scores_epoch(self, epoch: int) -> bool:
+        """Whether this epoch (from 1) is evaluated."""
+        return self.scored_epochs is None or epoch in self.scored_epochs
 
     def is_gain(self, score: float, best: float | None) -> bool:
-        """Whether `score` beats the best so far by more than `min_gain`, or by just that in a tie; NaN never does."""
+        """Whether `score` is better than `best` by more than `min_gain`, or ties if `keeps_last_tie`; NaN never is."""
         if best is None:
             return not math.isnan(score)
         bound = best + self.min_gain if self.higher_is_better else best - self.min_gain
@@ -83,10 +82,10 @@ class Monitor:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one epoch did. Losses are means over rows; `score` is the monitor's, None without validation rows.
+    """The results of an epoch. Losses are means over rows; `score` is the monitor's, None without validation rows.
 
-    `learning_rate` is the last one, of members with rates of their own the median.
-    `scores` is what `measure` says of a judged epoch.
+    `learning_rate` is that of the last step, the median over members. `scores` is the result of `measure`, empty for
+    epochs that are not scored.
     """
 
     epoch: int
@@ -106,7 +105,7 @@ def init_training(
     x: Array | None = None,
     output_biases: Sequence[Array] | None = None,
 ) -> TrainingState:
-    """The state before the first epoch; `x` and, of each member, `output_biases` as for `Member.init`."""
+    """The state before the first epoch; `x` and `output_biases`, one per member, as for `Member.init`."""
     biases = [None] * len(members) if output_biases is None else output_biases
     states = [member.init(spec, dtype, x, bias) for member, bias in zip(members, biases, strict=True)]
     return TrainingState(states, [state.flat.copy() for state in states])
@@ -126,60 +125,61 @@ def fit(
 ) -> Iterator[EpochReport]:
     """Train from `state.epoch` to `spec.epochs`, reporting each epoch; `state` is updated in place.
 
-    Without `monitor` every epoch counts as the best so far: the last one is kept. With one there must be an
-    `evaluator`. `measure` is given the weights and the validation outputs of each judged epoch. An epoch is judged
-    before anything of it is kept: whatever is raised on the way, `state` is that of the epoch before. `must_stop` is
-    asked before every step; once it says yes the epoch is given up and the generator ends, `state` being that of the
-    last whole epoch or, without any, of the last step. Raises NonFiniteLoss.
+    Without `monitor` every epoch is the best so far, so the last one is kept; `monitor` requires an `evaluator`.
+    `measure(flats, outputs)` gets the parameters and validation outputs of each scored epoch. An epoch is evaluated
+    before `state` is updated: after an exception, `state` is that of the epoch before. `must_stop` is called before
+    every step; when it returns True the generator ends with the `state` of the last complete epoch or, without any, of
+    the last step. Raises NonFiniteLoss.
     """
     working = [member.copy() for member in state.members]
     trainers = [
-        make_trainer(member, train, member.spec_of(spec), own) for member, own in zip(members, working, strict=True)
+        make_trainer(member, train, member.effective_spec(spec), own)
+        for member, own in zip(members, working, strict=True)
     ]
     while state.epoch < spec.epochs:
         started = perf_counter()
-        results = run_epoch(trainers, state.epoch, _telling(members, spec, working, must_stop), n_threads)
-        is_whole = all(result.is_whole for result in results)
-        if not is_whole and state.epoch:
+        results = run_epoch(trainers, state.epoch, _reporting_steps(members, spec, working, must_stop), n_threads)
+        is_complete = all(result.is_complete for result in results)
+        if not is_complete and state.epoch:
             return
         if not all(own.is_finite for own in working):
             raise NonFiniteLoss(state.epoch + 1, "training")
-        if not is_whole:
+        if not is_complete:
             state.n_steps = min(own.n_steps for own in working)
             if state.n_steps:
-                _keep(state.members, working)
+                _commit(state.members, working)
             return
-        report = _judged(state, working, results, evaluator, monitor, measure, started)
-        _keep(state.members, working)
+        report = _evaluate_epoch(state, working, results, evaluator, monitor, measure, started)
+        _commit(state.members, working)
         state.epoch = report.epoch
         if report.is_best:
             for best, own in zip(state.best, working, strict=True):
-                best[...] = own.kept
+                best[...] = own.evaluated_flat
             state.best_epoch, state.best_score = report.epoch, report.score
         yield report
 
 
-def _telling(
+def _reporting_steps(
     members: Sequence[Member], spec: TrainingSpec, working: Sequence[MemberState], must_stop: Callable[[], bool]
 ) -> Callable[[], bool]:
-    """`must_stop`, which tells how many steps of the epoch are taken, of all members together."""
+    """`must_stop`, wrapped to report the steps of the epoch, summed over members, to listeners."""
     if not is_watched():
         return must_stop
     total, before = sum(member.n_steps(spec) for member in members), sum(own.n_steps for own in working)
 
-    def asked() -> bool:
+    def report_and_ask() -> bool:
         tell("steps", "", sum(own.n_steps for own in working) - before, total)
         return must_stop()
 
-    return asked
+    return report_and_ask
 
 
-def _keep(members: Sequence[MemberState], working: Sequence[MemberState]) -> None:
+def _commit(members: Sequence[MemberState], working: Sequence[MemberState]) -> None:
     for member, own in zip(members, working, strict=True):
         member.assign(own)
 
 
-def _judged(
+def _evaluate_epoch(
     state: TrainingState,
     working: Sequence[MemberState],
     results: Sequence[EpochResult],
@@ -188,16 +188,16 @@ def _judged(
     measure: Measure | None,
     started: float,
 ) -> EpochReport:
-    """What the next epoch of `state`, after which the members are as in `working`, is worth."""
+    """The report of the next epoch of `state`, after which the members are as in `working`."""
     epoch, validation_loss, outputs, score = state.epoch + 1, None, None, None
-    kept, is_judged = [own.kept for own in working], monitor is None or monitor.judges(epoch)
-    if evaluator is not None and is_judged:
-        validation_loss, outputs = evaluator.run(kept)
+    flats, is_scored = [member.evaluated_flat for member in working], monitor is None or monitor.scores_epoch(epoch)
+    if evaluator is not None and is_scored:
+        validation_loss, outputs = evaluator.run(flats)
         if not math.isfinite(validation_loss):
             raise NonFiniteLoss(epoch, "validation")
     if monitor is not None and outputs is not None:
         score = validation_loss if monitor.score is None else monitor.score(outputs)
-    scores = measure(kept, outputs) if measure is not None and is_judged else {}
+    scores = measure(flats, outputs) if measure is not None and is_scored else {}
     is_best = monitor is None or (score is not None and monitor.is_gain(score, state.best_score))
     train_loss = sum(result.loss for result in results) / len(results)
     seconds = perf_counter() - started

@@ -1,4 +1,4 @@
-"""Which rows each member trains on, and in which order: members differ by more than their first weights."""
+"""The training rows of each member, and their order in an epoch."""
 
 from typing import Any, Literal
 
@@ -8,65 +8,66 @@ from numpy.typing import NDArray
 from mlpcli.training.seeding import rng_of
 
 Rows = NDArray[np.signedinteger[Any]]
-# NumPy looks rows up by int64, which int32 must be turned into at every step; of many rows it takes half the memory.
-FEW_ROWS = 1 << 20
-# Chunks of a table on disk whose rows are mixed with each other.
-CHUNKS_TOGETHER = 16
+# NumPy indexes by int64, to which int32 is converted at every step; for more rows than this, int32 saves memory.
+INT64_ROWS = 1 << 20
+# Number of chunks of a table on disk whose rows are shuffled together.
+MIXED_CHUNKS = 16
 
 MemberRows = Literal["all", "bootstrap", "folds"]
 
 
-def rows_of_members(
-    kind: MemberRows,
+def member_rows(
+    sampling: MemberRows,
     n_members: int,
     n_rows: int,
     seed: int,
     folds: Rows | None = None,
-    near: NDArray[np.bool_] | None = None,
+    purged: NDArray[np.bool_] | None = None,
 ) -> tuple[Rows | int, ...]:
-    """The training rows of each member; their number alone stands for all of them.
+    """The training rows of each member: sorted indices, or `n_rows` for all rows.
 
-    "all" of them; as many drawn with replacement ("bootstrap"); or all but those of its own fold ("folds"): member m
-    leaves out fold m, counted in a circle where there are fewer folds than members. `folds` (n_rows,) is each row's;
-    `near` (n_folds, n_rows) says which rows are left out beside a fold, for being too near to it.
+    "bootstrap" draws `n_rows` with replacement; with "folds", member m holds out fold m modulo n_folds. `folds`
+    (n_rows,) is the fold of each row; `purged` (n_folds, n_rows) marks rows too near to a fold, which are left out too.
     """
-    if kind == "bootstrap":
+    if sampling == "bootstrap":
         return tuple(
             np.sort(rng_of(seed, "bootstrap", member=member).integers(n_rows, size=n_rows))
             for member in range(n_members)
         )
-    if kind == "folds" and folds is not None:
+    if sampling == "folds" and folds is not None:
         n_folds = int(folds.max()) + 1
-        kept = [folds != fold if near is None else (folds != fold) & ~near[fold] for fold in range(n_folds)]
-        return tuple(np.flatnonzero(kept[member % n_folds]) for member in range(n_members))
+        masks = [folds != fold if purged is None else (folds != fold) & ~purged[fold] for fold in range(n_folds)]
+        return tuple(np.flatnonzero(masks[member % n_folds]) for member in range(n_members))
     return (n_rows,) * n_members
 
 
-def shuffled(rows: Rows | int, rng: np.random.Generator, few: int = FEW_ROWS, chunk_rows: int | None = None) -> Rows:
-    """The rows, or all from 0 up to their number, in an order that `rng` draws, whatever the type.
+def shuffle_rows(
+    rows: Rows | int, rng: np.random.Generator, int64_limit: int = INT64_ROWS, chunk_rows: int | None = None
+) -> Rows:
+    """The rows, or range(rows), in random order, which does not depend on the dtype.
 
-    More than `few` are int32, where that holds them. With `chunk_rows` chunks of so many rows come in random order, and
-    only the rows of CHUNKS_TOGETHER chunks are mixed, so that a table on disk is read chunk by chunk (CorgiPile, Xu et
-    al., VLDB Journal 2024); its rows stand in random order already.
+    More than `int64_limit` rows are int32 if that holds them. With `chunk_rows`, chunks of so many rows are shuffled,
+    and then the rows of MIXED_CHUNKS chunks at a time, so that a table on disk is read chunk by chunk (CorgiPile, Xu et
+    al., VLDB Journal 2024); its rows are stored in random order.
     """
     n_rows = rows if isinstance(rows, int) else len(rows)
     if chunk_rows is not None and chunk_rows < n_rows:
-        places = _shuffled_chunks(n_rows, chunk_rows, rng, few)
-        return places if isinstance(rows, int) else rows[places]
+        positions = _shuffled_chunks(n_rows, chunk_rows, rng, int64_limit)
+        return positions if isinstance(rows, int) else rows[positions]
     if not isinstance(rows, int):
         return rng.permutation(rows)
-    order: Rows = np.arange(rows, dtype=_row_dtype(rows, few))
+    order: Rows = np.arange(rows, dtype=_row_dtype(rows, int64_limit))
     rng.shuffle(order)
     return order
 
 
-def _shuffled_chunks(n_rows: int, chunk_rows: int, rng: np.random.Generator, few: int) -> Rows:
-    order = np.empty(n_rows, _row_dtype(n_rows, few))
+def _shuffled_chunks(n_rows: int, chunk_rows: int, rng: np.random.Generator, int64_limit: int) -> Rows:
+    order = np.empty(n_rows, _row_dtype(n_rows, int64_limit))
     starts = rng.permutation(np.arange(0, n_rows, chunk_rows))
     end = 0
-    for first in range(0, len(starts), CHUNKS_TOGETHER):
+    for first in range(0, len(starts), MIXED_CHUNKS):
         begin = end
-        for start in starts[first : first + CHUNKS_TOGETHER].tolist():
+        for start in starts[first : first + MIXED_CHUNKS].tolist():
             length = min(chunk_rows, n_rows - start)
             order[end : end + length] = np.arange(start, start + length)
             end += length
@@ -74,16 +75,14 @@ def _shuffled_chunks(n_rows: int, chunk_rows: int, rng: np.random.Generator, few
     return order
 
 
-def _row_dtype(n_rows: int, few: int) -> "np.dtype[np.signedinteger[Any]]":
-    return np.dtype(np.int32 if few < n_rows <= np.iinfo(np.int32).max else np.int64)
+def _row_dtype(n_rows: int, int64_limit: int) -> "np.dtype[np.signedinteger[Any]]":
+    return np.dtype(np.int32 if int64_limit < n_rows <= np.iinfo(np.int32).max else np.int64)
 
 
-def draw_folds(n_folds: int, strata: Rows | None, n_rows: int, seed: int, repeat: int = 0) -> Rows:
-    """A fold for each row (n_rows,), all of nearly equal size; stratified by the codes `strata` where given.
+def assign_folds(n_folds: int, strata: Rows | None, n_rows: int, seed: int, repeat: int = 0) -> Rows:
+    """The fold of each row (n_rows,), of nearly equal sizes, stratified by the codes `strata` if given.
 
-    Each `repeat` (from 0) draws others.
-
-    The rows of a class are dealt out one after the other, each class going on where the last one stopped.
+    Each `repeat` (from 0) is an independent draw. The shuffled rows, sorted by stratum, are assigned to folds in turn.
     """
     order = rng_of(seed, "folds", repeat).permutation(n_rows)
     if strata is not None:

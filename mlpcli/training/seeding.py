@@ -1,7 +1,7 @@
-"""One seed, separate streams: changing one random choice does not shift the others.
+"""Random generators, all from one seed: changing one random choice does not change the others.
 
-A stream is addressed, not advanced: the order of rows in epoch 7 depends on the seed and on 7 alone, so a resumed
-training draws what the uninterrupted one would have drawn, with no generator state to save.
+A generator is addressed by purpose, epoch and member: the order of rows in epoch 7 depends on the seed and on 7 only,
+so that a resumed training draws what an uninterrupted one would have drawn, without a saved generator state.
 """
 
 import numpy as np
@@ -12,6 +12,6 @@ PURPOSES = (
 
 
 def rng_of(seed: int, name: str, epoch: int = 0, member: int = 0) -> np.random.Generator:
-    """The generator of one of PURPOSES at one epoch, for one member; the first member's is that of a single network."""
+    """The generator for one of PURPOSES, an epoch and a member; that of member 0 is that of a single network."""
     address = (PURPOSES.index(name), epoch, member) if member else (PURPOSES.index(name), epoch)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))

@@ -110,7 +110,7 @@ def test_compiled_and_numpy_agree_for_networks_and_optimizers_of_all_kinds(
             patch.setattr(program, name, value)
         other, of_other = trained(CompiledTrainer, member, rows, spec, "f8", n_threads=data.draw(st.integers(1, 3)))
     np.testing.assert_allclose(other.flat, one.flat, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(other.kept, one.kept, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(other.evaluated_flat, one.evaluated_flat, rtol=1e-7, atol=1e-9)
     for result, expected in zip(of_other, of_one, strict=True):
         assert result.loss == pytest.approx(expected.loss, rel=1e-9)
         assert result.learning_rate == expected.learning_rate
@@ -164,7 +164,7 @@ def test_a_training_told_to_stop_stops_between_steps():
     state = member.init(spec, np.dtype("f4"), None)
     asked = iter([False, True])
     result = CompiledTrainer(member, rows, spec, state).run(0, lambda: next(asked))
-    assert not result.is_whole
+    assert not result.is_complete
     assert 0 < state.n_steps < N_ROWS
 
 

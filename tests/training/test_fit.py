@@ -20,7 +20,7 @@ from mlpcli.training.dataset import Batch, Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import Monitor, fit, init_training
 from mlpcli.training.member import Member, NonFiniteLoss, NumpyTrainer, step_values
-from mlpcli.training.rows import draw_folds, rows_of_members
+from mlpcli.training.rows import assign_folds, member_rows
 from tests.training.staging import SPEC, dataset, members, network
 
 BY_LOSS = Monitor("loss", higher_is_better=False)
@@ -75,8 +75,8 @@ def test_a_training_stopped_at_any_epoch_and_continued_ends_in_the_same_bits(opt
 
 @pytest.mark.parametrize("kind", ["all", "bootstrap", "folds"])
 def test_an_ensemble_is_its_members_trained_alone_bit_for_bit_on_any_number_of_threads(kind):
-    folds = draw_folds(3, None, 50, seed=0)
-    rows = rows_of_members(kind, 3, 50, 0, folds)
+    folds = assign_folds(3, None, 50, seed=0)
+    rows = member_rows(kind, 3, 50, 0, folds)
     some = [replace(member, rows=own) for member, own in zip(members(), rows, strict=True)]
     together, _ = train(some)
     for n_threads in (2, 3):
@@ -136,7 +136,7 @@ def test_without_a_monitor_the_last_epoch_is_kept_and_with_one_the_best():
     [
         ({"keeps_last_tie": True}, [0.5, 0.7, 0.7, 0.6], 3),
         ({"min_gain": 0.15}, [0.5, 0.6, 0.66, 0.7], 3),
-        ({"judged": frozenset({2, 4})}, [0.5, 0.6], 4),
+        ({"scored_epochs": frozenset({2, 4})}, [0.5, 0.6], 4),
         ({"higher_is_better": False}, [0.5, 0.4, 0.4, 0.6], 2),
     ],
 )
@@ -154,8 +154,8 @@ def test_averages_are_judged_and_kept_in_place_of_the_last_weights(averaging):
     spec = replace(SPEC, update=UpdateSpec(optimizer=SGD(), averaging=averaging))
     state, _ = train(spec=spec)
     (member,) = state.members
-    assert not np.array_equal(member.kept, member.flat)
-    np.testing.assert_array_equal(state.best[0], member.kept)
+    assert not np.array_equal(member.evaluated_flat, member.flat)
+    np.testing.assert_array_equal(state.best[0], member.evaluated_flat)
 
 
 # Stopping
@@ -307,7 +307,7 @@ def test_the_loss_of_an_ensemble_has_its_digits_however_wrong_all_members_are(lo
 
 
 def test_on_folds_each_row_is_judged_by_the_members_that_have_not_seen_it():
-    some, data, folds = members(6, 30), dataset(30, seed=2), draw_folds(3, None, 30, seed=0)
+    some, data, folds = members(6, 30), dataset(30, seed=2), assign_folds(3, None, 30, seed=0)
     flats = [state.flat for state in init_training(some, SPEC, np.dtype("f4")).members]
     loss, outputs = evaluator(some, data, folds=folds).run(flats)
     assert outputs.shape == (2, 30, 2)

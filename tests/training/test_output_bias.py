@@ -24,7 +24,7 @@ from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import init_training
 from mlpcli.training.member import Member
-from mlpcli.training.output_bias import best_output_bias, inverse
+from mlpcli.training.output_bias import best_output_bias, inverse_activation
 from tests.training.staging import SPEC
 
 N_ROWS = 60
@@ -80,9 +80,9 @@ def test_with_a_zero_last_layer_the_first_loss_is_that_of_the_best_constant(loss
 def test_softmax_outputs_start_at_the_weighted_shares_of_the_classes(loss, smoothing):
     codes = np.array([0] * 5 + [1] * 20 + [2] * 35, np.int8)
     dataset = data(codes, np.eye(3) * (1.0 - smoothing) + smoothing / 3)
-    shares = np.bincount(codes, dataset.weights) / dataset.weights.sum() * (1.0 - smoothing) + smoothing / 3
+    fractions = np.bincount(codes, dataset.weights) / dataset.weights.sum() * (1.0 - smoothing) + smoothing / 3
     z = best_output_bias(loss, "softmax", dataset, N_ROWS)
-    np.testing.assert_allclose(np.exp(z) / np.exp(z).sum(), shares, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(z) / np.exp(z).sum(), fractions, rtol=1e-12)
 
 
 def test_equal_shares_start_where_no_bias_is_added():
@@ -146,4 +146,4 @@ def test_the_inverse_of_an_activation_is_its_inverse_where_it_rises(name):
     z = np.linspace(0.01, 9.0, 50)
     a = np.empty((1, 50))
     ACTIVATIONS[name].evaluate(z[None], a, None, np.empty((1, 50)))
-    np.testing.assert_allclose(inverse(name, a[0]), z, rtol=1e-4)
+    np.testing.assert_allclose(inverse_activation(name, a[0]), z, rtol=1e-4)

@@ -12,11 +12,11 @@ from mlpcli.training import threads
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.member import Member, NumpyTrainer
 from mlpcli.training.threads import (
-    MEMBER_WORTH_A_THREAD,
+    MIN_MEMBER_WORK,
     SharedProducts,
     blas_threads,
-    chunks_of_product,
     member_threads,
+    product_chunks,
     product_threads,
     step_work,
 )
@@ -34,13 +34,13 @@ def eight_cores(monkeypatch):
 
 @pytest.mark.parametrize(("work", "expected"), [(0, 1), (49, 1), (50, 2), (74, 2), (100, 4), (199, 4), (10_000, 8)])
 def test_a_product_is_cut_into_a_power_of_two_by_its_work_alone(monkeypatch, work, expected):
-    monkeypatch.setattr(threads, "WORK_OF_A_CHUNK", 25)
-    assert chunks_of_product(work) == expected
+    monkeypatch.setattr(threads, "MIN_CHUNK_WORK", 25)
+    assert product_chunks(work) == expected
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_a_shared_product_is_that_of_numpy_however_it_lies_in_memory(monkeypatch, n_threads):
-    monkeypatch.setattr(threads, "WORK_OF_A_CHUNK", 100)
+    monkeypatch.setattr(threads, "MIN_CHUNK_WORK", 100)
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=(11, 7)), rng.normal(size=(7, 13))
     with SharedProducts(n_threads) as matmul:
@@ -74,9 +74,9 @@ def test_what_fails_in_a_thread_is_raised_and_the_pool_ends():
 
 @pytest.mark.usefixtures("eight_cores")
 def test_members_are_trained_beside_each_other_where_a_step_is_worth_a_thread():
-    assert member_threads(5, MEMBER_WORTH_A_THREAD) == 5
-    assert member_threads(5, MEMBER_WORTH_A_THREAD - 1) == 1
-    assert member_threads(20, MEMBER_WORTH_A_THREAD) == 8
+    assert member_threads(5, MIN_MEMBER_WORK) == 5
+    assert member_threads(5, MIN_MEMBER_WORK - 1) == 1
+    assert member_threads(20, MIN_MEMBER_WORK) == 8
 
 
 def test_the_work_of_a_step_is_three_products_for_each_weight_and_row():

@@ -84,10 +84,10 @@ def test_networks_and_courses_are_those_that_were_drawn():
     prepared = prepare(drawing())
     assert len({tuple(network.sizes) for network in prepared.networks}) > 1
     for member, drawn in zip(prepared.members, prepared.drawn, strict=True):
-        optimizer = member.own.update.optimizer
+        optimizer = member.own_spec.update.optimizer
         assert optimizer.learning_rate == drawn["training.optimizer.learning_rate"]
         assert optimizer.weight_decay == drawn["training.optimizer.weight_decay"]
-        assert member.own.batch_size == drawn["training.batch_size"]
+        assert member.own_spec.batch_size == drawn["training.batch_size"]
         assert list(member.network.sizes[1:-1]) == [n for n in drawn["model.layers"] if n != "auto"]
         sigmas = [layer.sigma for layer in member.network.layers if isinstance(layer, PeriodicEmbedding)]
         assert sigmas == ([] if drawn["model.members.views"] == "bins" else [drawn[SIGMA]])

@@ -33,7 +33,7 @@ def test_what_is_loaded_once_is_counted_once(monkeypatch, n_steps):
         def run(self, epoch, must_stop):
             for _ in range(n_steps):
                 if must_stop():
-                    return EpochResult(1.0, 0.1, is_whole=False)
+                    return EpochResult(1.0, 0.1, is_complete=False)
                 clock.now += 0.001 if self.state.n_steps else 1.001
                 self.state.n_steps += 1
             return EpochResult(1.0, 0.1)

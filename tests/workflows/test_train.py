@@ -275,7 +275,7 @@ def weights():
 @pytest.mark.parametrize("members", [1, 3])
 def test_the_number_of_threads_may_change_and_then_nothing_shows(folder, monkeypatch, members):
     """Whether threads share the members, or the products of a single network."""
-    monkeypatch.setattr("mlpcli.training.threads.WORK_OF_A_CHUNK", 20)
+    monkeypatch.setattr("mlpcli.training.threads.MIN_CHUNK_WORK", 20)
 
     def config(threads):
         training = {"epochs": 4, "threads": threads, "engine": "numpy"}

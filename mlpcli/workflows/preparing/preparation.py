@@ -22,7 +22,7 @@ from mlpcli.nn.losses import Loss
 from mlpcli.nn.merge import merged
 from mlpcli.nn.network import Network
 from mlpcli.training.member import Member, TrainingSpec
-from mlpcli.training.rows import rows_of_members
+from mlpcli.training.rows import member_rows
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
 from mlpcli.workflows.postprocessing import class_weight_notes, given_state
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
@@ -113,7 +113,7 @@ class Prepared:
     def members(self) -> tuple[Member, ...]:
         """The networks, each with the rows that it is trained on."""
         kind, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
-        rows = rows_of_members(kind, len(self.networks), n_rows, self.spec.seed, self.folds, self.near)
+        rows = member_rows(kind, len(self.networks), n_rows, self.spec.seed, self.folds, self.near)
         specs = self.own_specs or (None,) * len(self.networks)
         triples = zip(self.networks, rows, specs, strict=True)
         return tuple(Member(number, network, own, spec) for number, (network, own, spec) in enumerate(triples))

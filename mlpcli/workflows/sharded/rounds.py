@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlpcli.nn.steps import StepValues, make_step
 from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, TrainingSpec, step_keys, step_values
-from mlpcli.training.rows import shuffled
+from mlpcli.training.rows import shuffle_rows
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.sharded.steps import LocalBatch
 
@@ -51,13 +51,13 @@ class RoundTrainer:
 
     def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         """See `Trainer`."""
-        order = shuffled(self.member.rows, rng_of(self.spec.seed, "order", epoch, self.member.number))
+        order = shuffle_rows(self.member.rows, rng_of(self.spec.seed, "order", epoch, self.member.number))
         self._pool.rebalance()
         places, total, rate = self.deal(order), 0.0, 0.0
         for batches in self._rounds(epoch, len(order)):
             rate = batches[-1].values.learning_rate
             if must_stop():
-                return EpochResult(total / len(order), rate, is_whole=False)
+                return EpochResult(total / len(order), rate, is_complete=False)
             loss = self._round(batches, places)
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")

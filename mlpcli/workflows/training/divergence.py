@@ -104,13 +104,13 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
                     break
     except NonFiniteLoss:
         return 0
-    after = evaluator.run([member.kept for member in state.members])[0]
+    after = evaluator.run([member.evaluated_flat for member in state.members])[0]
     is_sound = math.isfinite(after) and after <= before
     return max(member.n_steps for member in state.members) if is_sound else 0
 
 
 def _member_at_rate(member: Member, rate: float) -> Member:
-    return member if member.own is None else replace(member, own=_at_rate(member.own, rate))
+    return member if member.own_spec is None else replace(member, own_spec=_at_rate(member.own_spec, rate))
 
 
 def _at_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:

@@ -70,7 +70,7 @@ def finalize(
     `stopped` says what ended the training from outside; `sittings` are all that it took, none for this one alone.
     """
     # Where no epoch was scored (the first one was given up) the last weights stand.
-    flats = state.best if state.best_epoch else [member.kept for member in state.members]
+    flats = state.best if state.best_epoch else [member.evaluated_flat for member in state.members]
     ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
     prepared, ensemble = selected(prepared, ensemble)
     prepared = _postprocessed(prepared, ensemble)

@@ -4,7 +4,7 @@ import numpy as np
 
 from mlpcli.machine import held_memory, peak_memory
 from mlpcli.nn.steps import init_state
-from mlpcli.training.ensemble import JUDGED_ROWS
+from mlpcli.training.ensemble import EVALUATION_ROWS
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
 
@@ -25,7 +25,7 @@ def expected_peak(prepared: Prepared) -> int:
     vectors = (4 + 2 * n_arrays) * sum(network.n_parameters for network in prepared.networks)
     widths = [sum(network.chain.widths(network.n_in)) for network in prepared.networks]
     steps = 5 * max(spec.batch_size for spec in specs) * sum(widths)
-    scoring = JUDGED_ROWS * max(widths) if len(prepared.parts) > 1 else 0
+    scoring = EVALUATION_ROWS * max(widths) if len(prepared.parts) > 1 else 0
     engine = COMPILED_BYTES if prepared.engine.name == "compiled" else 0
     return max(peak_memory(), held_memory() + engine + (vectors + steps + scoring) * item)
 

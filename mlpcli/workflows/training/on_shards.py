@@ -28,7 +28,8 @@ def on_shards(
     there.local_steps = asked or _local_steps_of(earlier)
     if not there.local_steps:
         member = prepared.members[0]
-        pace = measure_pace(there, member, prepared.train.samples, member.spec_of(prepared.spec), state.members[0])
+        spec = member.effective_spec(prepared.spec)
+        pace = measure_pace(there, member, prepared.train.samples, spec, state.members[0])
         there.local_steps = pace.local_steps
         notes += _notes(pace)
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"

@@ -17,7 +17,7 @@ from mlpcli.data.reading.prefetch import mapped_ahead
 from mlpcli.data.store import WATCH, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine
-from mlpcli.training.rows import CHUNKS_TOGETHER
+from mlpcli.training.rows import MIXED_CHUNKS
 from mlpcli.workflows.preparing.networks.input_size import count_inputs, most_inputs
 
 # What the program itself takes: Python, NumPy, pandas, buffers.
@@ -69,7 +69,7 @@ def store_options(loaded: LoadedConfig) -> StoreOptions:
         if budget is None or fits(table.n_rows * most_inputs(loaded, n_texts) * itemsize):
             return 1
         needed = table.n_rows * count_inputs(loaded, table) * itemsize
-        return 1 if fits(needed) else math.ceil(needed * CHUNKS_TOGETHER / (MAPPED * budget))
+        return 1 if fits(needed) else math.ceil(needed * MIXED_CHUNKS / (MAPPED * budget))
 
     return StoreOptions(store_folder(loaded), n_buckets, config.training.seed)
 

@@ -19,7 +19,7 @@ from mlpcli.data.stratify import fold_multilabel, split_multilabel
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.errors import DataError, IndivisibleRows
-from mlpcli.training.rows import draw_folds
+from mlpcli.training.rows import assign_folds
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.interval_options import check_intervals
 from mlpcli.workflows.preparing.resolution import uses_folds
@@ -149,7 +149,7 @@ def draw_folds_by(
     if way is None and settled.targets.task == "multilabel":
         return fold_multilabel(_targets(settled, rows), count, rng_of(seed, "folds", repeat))
     if way is None:
-        return draw_folds(count, _strata(settled, rows), len(rows), seed, repeat)
+        return assign_folds(count, _strata(settled, rows), len(rows), seed, repeat)
     keys = replace(keys_of(way, settled, rows), gap=0.0)
     if keys.times is not None:
         times = keys.times if keys.groups is None else first_times(keys.times, keys.groups)
