@@ -247,8 +247,8 @@ def test_values_of_steps_go_by_the_middle_of_each_and_count_on_over_epochs():
     np.testing.assert_allclose(first.learning_rate, 0.01 * np.array([0.125, 0.375, 0.625, 0.875]) / 2)
     np.testing.assert_allclose(first.average_weight, 9.0 / (np.array([1, 2, 3, 4]) + 9.0))
     np.testing.assert_allclose(later.average_weight, 9.0 / (np.array([13, 14, 15, 16]) + 9.0))
-    assert (later.decay < 1.0).all()
-    np.testing.assert_array_equal(first.dropout, 1.0)
+    assert (later.decay_factor < 1.0).all()
+    np.testing.assert_array_equal(first.dropout_factor, 1.0)
 
 
 def test_an_optimizer_whose_state_overflows_is_not_taken_for_one_that_has_converged():
