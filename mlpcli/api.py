@@ -17,7 +17,7 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import Rows, as_frame, table_from_frame, with_truth
 from mlpcli.data.table import Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, typed_labels
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, prediction_names, typed_labels
 from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
 from mlpcli.evaluation.gates import GateResult, make_gates
 from mlpcli.evaluation.intervals import IntervalOptions, gate_names, without_end
@@ -132,7 +132,7 @@ class TrainedModel:
         `metric` names another one, as in the output of `mlp eval`. `truth` is the target where it is no column of
         `rows`: (n_rows,) or (n_rows, n_targets). Raises MlpError for a metric that the model does not have; DataError.
         """
-        task, names = self._model.target.task, answer_names(self._model.target)
+        task, names = self._model.target.task, prediction_names(self._model.target)
         key = USUAL_METRIC[task] if metric is None else metric
         known = gate_names(task, names)
         if key not in known:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, read_by, transform
+from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, cast_inputs, transform
 from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.row_sketch import RowSketch
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
-from mlpcli.data.targets.target import NumberTarget, Target, decode_ends, decode_outputs, predicted_columns
+from mlpcli.data.targets.target import NumberTarget, Target, decode_bounds, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
 from mlpcli.evaluation.conformal.conformity import ConformityScores
 from mlpcli.nn.ensemble import Ensemble
@@ -67,7 +67,7 @@ class Model:
 
     def read(self, table: Table) -> Table:
         """A table as it comes, its input columns cast as the training's were; raises DataError for a misfit."""
-        return read_by(self.preprocessor, table)
+        return cast_inputs(self.preprocessor, table)
 
     def outputs(self, table: Table, rows: Rows | None = None) -> tuple[NDArray[Any], TransformCounts]:
         """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit.
@@ -117,7 +117,7 @@ class Model:
         return self.target_state.get("threshold")
 
     def fold_answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, Values, TransformCounts]:
-        """Answers, and what the regions of each fold are made of (n_folds, n_rows, ...), see `decode_ends`.
+        """Answers, and what the regions of each fold are made of (n_folds, n_rows, ...), see `decode_bounds`.
 
         It is of the members that have not seen the fold. The folds are those of `conformity`; one fold has the answers
         themselves. Else as `answers`.
@@ -136,7 +136,7 @@ class Model:
         return self._fold_answers(self.ensemble.fold_outputs(X, self._n_folds)[1])
 
     def _fold_answers(self, outputs: NDArray[Any]) -> Values:
-        return np.stack([decode_ends(self.target, dict(self.target_state), own) for own in outputs])
+        return np.stack([decode_bounds(self.target, dict(self.target_state), own) for own in outputs])
 
     @property
     def _has_answers_alone(self) -> bool:

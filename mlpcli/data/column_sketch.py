@@ -20,24 +20,24 @@ Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 # Stretches of a place: it errs by one row in 32768. Above MOST_DISTINCT, so that distinct numbers are counted exactly.
-POINTS = 1 << 14
+MAX_POINTS = 1 << 14
 
 
 @dataclass(frozen=True)
 class ColumnSketch:
-    """Rising `values` (n_values,), the least and the greatest among them, and how many rows each counts for.
+    """Quantile sketch: `values` (n_values,) in ascending order, minimum and maximum included, with a row count each.
 
-    At most `error` rows more or fewer lie below any value than the counts say. `places` has the number of known cells,
-    their mean and standard deviation in each place, `missing` a hash of which cells are missing there.
+    Ranks from the counts are exact within `error` rows. `shard_moments` holds the number of non-missing cells, their
+    mean and standard deviation per shard; `missing_hash` identifies which cells are missing.
     """
 
     values: Values
     counts: Counts
     error: int
     n_missing: int
-    are_whole: bool
-    places: tuple[tuple[int, float, float], ...]
-    missing: bytes
+    are_integers: bool
+    shard_moments: tuple[tuple[int, float, float], ...]
+    missing_hash: bytes
 
     @property
     def n_known(self) -> int:
@@ -47,8 +47,8 @@ class ColumnSketch:
     @property
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation (of the population) of all known cells, of which there is one at least."""
-        unit = max(max(abs(mean), deviation) for _, mean, deviation in self.places) or 1.0
-        shares = [(n / self.n_known, mean / unit, deviation / unit) for n, mean, deviation in self.places]
+        unit = max(max(abs(mean), deviation) for _, mean, deviation in self.shard_moments) or 1.0
+        shares = [(n / self.n_known, mean / unit, deviation / unit) for n, mean, deviation in self.shard_moments]
         mean = math.fsum(share * own for share, own, _ in shares)  # rounded once: the same in any order
         variance = math.fsum(share * (deviation**2 + (own - mean) ** 2) for share, own, deviation in shares)
         return float(np.clip(mean * unit, self.values[0], self.values[-1])), math.sqrt(variance) * unit
@@ -59,13 +59,13 @@ def sketch_column(values: Values) -> ColumnSketch:
     is_missing = np.isnan(values)
     known = np.sort(values[~is_missing]) + 0.0  # -0.0 becomes 0.0
     bounds, error = np.flatnonzero(np.append(np.ones(len(known[:1]), np.bool_), known[1:] > known[:-1])), 0
-    if len(bounds) > POINTS:
-        step = -(-len(known) // POINTS)
+    if len(bounds) > MAX_POINTS:
+        step = -(-len(known) // MAX_POINTS)
         bounds, error = np.concatenate([[0], np.arange(1, len(known) - 1, step), [len(known) - 1]]), step // 2
     ends = np.append(bounds[1:], len(known))
     found = known[(bounds + ends - 1) // 2]
     return ColumnSketch(
-        *_each_once(found, ends - bounds),
+        *_aggregate(found, ends - bounds),
         error,
         int(is_missing.sum()),
         bool((known == np.floor(known)).all()),
@@ -79,20 +79,20 @@ def hash_missing(is_missing: NDArray[np.bool_]) -> bytes:
     return blake2b(np.packbits(is_missing).tobytes(), digest_size=16).digest()
 
 
-def merged(sketches: Sequence[ColumnSketch]) -> ColumnSketch:
+def merge_sketches(sketches: Sequence[ColumnSketch]) -> ColumnSketch:
     """The sketch of all rows; in whatever order and groups sketches are merged, quantiles and moments are the same."""
     values, counts = (np.concatenate([getattr(one, name) for one in sketches]) for name in ("values", "counts"))
     return ColumnSketch(
-        *_each_once(values, counts),
+        *_aggregate(values, counts),
         sum(one.error for one in sketches),
         sum(one.n_missing for one in sketches),
-        all(one.are_whole for one in sketches),
-        tuple(place for one in sketches for place in one.places),
-        b"".join(one.missing for one in sketches),
+        all(one.are_integers for one in sketches),
+        tuple(place for one in sketches for place in one.shard_moments),
+        b"".join(one.missing_hash for one in sketches),
     )
 
 
-def _each_once(values: Values, counts: Counts) -> tuple[Values, Counts]:
+def _aggregate(values: Values, counts: Counts) -> tuple[Values, Counts]:
     """The values in rising order, each once, with the sum of its counts."""
     distinct, place = np.unique(values, return_inverse=True)
     return distinct, np.bincount(place, counts, len(distinct)).astype(np.int64)

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.schema.cells import name_hint
-from mlpcli.data.schema.column import cast_table, texts_of
-from mlpcli.data.schema.findings import merged_cells
-from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.column import as_categorical, cast_table
+from mlpcli.data.schema.findings import find_merged_spellings
+from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table
 from mlpcli.errors import DataError
 
-MOST_NUMBERS = 10  # distinct ones that are groups of their own
-MOST_GROUPS = 1000
+MAX_DISTINCT_NUMBERS = 10  # distinct ones that are groups of their own
+MAX_GROUPS = 1000
 QUARTILES = (0.25, 0.5, 0.75)
 MISSING = "(missing)"
-NONE_KNOWN: Mapping[str, Role] = {}
+NO_ROLES: Mapping[str, Role] = {}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Groups:
     codes: NDArray[np.int64]
 
 
-def codes_of(column: Column) -> NDArray[np.int64]:
+def value_codes(column: Column) -> NDArray[np.int64]:
     """A number for each value of a column, (n_rows,), -1 for a missing one."""
     if isinstance(column, CategoricalColumn):
         return column.codes.astype(np.int64)
@@ -37,69 +37,69 @@ def codes_of(column: Column) -> NDArray[np.int64]:
     return np.where(np.isnan(values), -1, np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
-def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NONE_KNOWN) -> Groups:
+def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NO_ROLES) -> Groups:
     """The rows by one column; `roles` are of the columns that were cast already, others are as read.
 
     Raises DataError where it is not there or holds too many values.
     """
     if name not in table.columns:
         raise DataError(f"{table.name}: --by {name}: no such column.{name_hint(name, table.column_names)}")
-    column = table.columns[name] if name in roles else _as_found(table, name)
+    column = table.columns[name] if name in roles else _inferred_column(table, name)
     if isinstance(column, NumericColumn):
         values = np.asarray(column.values, np.float64)
         is_number = roles.get(name, "number") == "number"
-        if is_number and len(np.unique(values[~np.isnan(values)])) > MOST_NUMBERS:
-            return _named(name, *_quartiles(values))
-        column = texts_of(column)
-    if len(column.levels) > MOST_GROUPS:
+        if is_number and len(np.unique(values[~np.isnan(values)])) > MAX_DISTINCT_NUMBERS:
+            return _named_groups(name, *_quartiles(values))
+        column = as_categorical(column)
+    if len(column.levels) > MAX_GROUPS:
         raise DataError(
-            f"{table.name}: --by {name}: {len(column.levels)} values, and at most {MOST_GROUPS} groups are scored. "
+            f"{table.name}: --by {name}: {len(column.levels)} values, and at most {MAX_GROUPS} groups are scored. "
             "Choose a column with fewer."
         )
-    return _named(name, column.levels, column.codes.astype(np.int64))
+    return _named_groups(name, column.levels, column.codes.astype(np.int64))
 
 
-def group_texts(table: Table, name: str) -> CategoricalColumn:
+def group_labels(table: Table, name: str) -> CategoricalColumn:
     """The texts by which a column that was cast makes groups; raises DataError where it is not there."""
     if name not in table.columns:
         hint = name_hint(name, table.column_names)
         raise DataError(f"{table.name}: column {name} is missing: intervals are made for each of its groups.{hint}")
     column = table.columns[name]
-    return texts_of(column) if isinstance(column, NumericColumn) else column
+    return as_categorical(column) if isinstance(column, NumericColumn) else column
 
 
-def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NONE_KNOWN) -> list[str]:
+def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NO_ROLES) -> list[str]:
     """What the user has to know of groups by columns as read: two spellings of a number are one group."""
     notes = []
     for name in names:
         column = table.columns.get(name)
         if column is not None and not (
-            isinstance(column, NumericColumn) and len(np.unique(column.values)) > MOST_NUMBERS
+            isinstance(column, NumericColumn) and len(np.unique(column.values)) > MAX_DISTINCT_NUMBERS
         ):
-            found = merged_cells(table, decide(table, name)[0], "group")
+            found = find_merged_spellings(table, infer_schema(table, name)[0], "group")
             notes += [f"{table.name}: {finding.text}" for finding in found]
     return notes
 
 
-def cross_groups(table: Table, columns: Sequence[str], roles: Mapping[str, Role] = NONE_KNOWN) -> Groups:
+def cross_groups(table: Table, columns: Sequence[str], roles: Mapping[str, Role] = NO_ROLES) -> Groups:
     """The rows by each combination of several columns that occurs; raises DataError for more than MOST_GROUPS."""
     crossed = group_rows(table, columns[0], roles)
     for column in columns[1:]:
         further = group_rows(table, column, roles)
         n = len(further.names)
         pairs, codes = np.unique(crossed.codes * n + further.codes, return_inverse=True)
-        if len(pairs) > MOST_GROUPS:
+        if len(pairs) > MAX_GROUPS:
             raise DataError(
                 f"{table.name}: --cross: {len(pairs)} combinations of {', '.join(columns)}, and at most "
-                f"{MOST_GROUPS} groups are scored. Choose fewer columns."
+                f"{MAX_GROUPS} groups are scored. Choose fewer columns."
             )
         names = [f"{crossed.names[pair // n]}, {further.names[pair % n]}" for pair in pairs.tolist()]
         crossed = Groups(tuple(names), codes.astype(np.int64))
     return crossed
 
 
-def _as_found(table: Table, name: str) -> Column:
-    schema, findings = decide(table, name)
+def _inferred_column(table: Table, name: str) -> Column:
+    schema, findings = infer_schema(table, name)
     if schema.role != "number" or any(finding.is_fault for finding in findings):
         schema = replace(schema, role="category")
     return cast_table(table, [schema]).columns[name]
@@ -114,7 +114,7 @@ def _quartiles(values: NDArray[np.float64]) -> tuple[list[str], NDArray[np.int64
     return [f"up to {texts[0]}", *inner, f"over {texts[-1]}"], np.where(is_missing, -1, codes)
 
 
-def _named(column: str, names: Sequence[str], codes: NDArray[np.int64]) -> Groups:
+def _named_groups(column: str, names: Sequence[str], codes: NDArray[np.int64]) -> Groups:
     """Only groups that have rows."""
     codes = np.where(codes < 0, len(names), codes)
     found, dense = np.unique(codes, return_inverse=True)

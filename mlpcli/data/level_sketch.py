@@ -23,7 +23,7 @@ def hash_levels(texts: Collection[str]) -> Hashes:
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
-def bucket_of(hashes: Hashes) -> Counts:
+def hash_buckets(hashes: Hashes) -> Counts:
     """The bucket of each hash: its lowest bits, so that levels with the lowest hashes are spread over all buckets."""
     return (hashes % np.uint64(N_BUCKETS)).astype(np.int64)
 
@@ -31,10 +31,10 @@ def bucket_of(hashes: Hashes) -> Counts:
 def fill_buckets(hashes: Hashes, counts: Collection[int]) -> Counts:
     """Rows in each bucket (N_BUCKETS,), of levels with so many rows each; exact up to 2^53."""
     rows = np.fromiter(counts, np.float64, len(counts))
-    return np.bincount(bucket_of(hashes), rows, N_BUCKETS).astype(np.int64)
+    return np.bincount(hash_buckets(hashes), rows, N_BUCKETS).astype(np.int64)
 
 
-def bounded(counts: Mapping[str, int], most: int) -> dict[str, int]:
+def keep_lowest_hashes(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """The counts of the `most` texts with the lowest hashes; the same whatever the order in which tables are added."""
     if len(counts) <= most:
         return dict(counts)

@@ -14,25 +14,25 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.columns import Feature
-from mlpcli.data.features.row_counts import at_ranks, rows_below, total
-from mlpcli.data.features.scaling import known_and_sorted
-from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, hash_levels
+from mlpcli.data.features.feature import Feature
+from mlpcli.data.features.scaling import sorted_non_missing
+from mlpcli.data.features.weighted_statistics import total_weight, values_at_ranks, weights_below
+from mlpcli.data.level_sketch import N_BUCKETS, fill_buckets, hash_buckets, hash_levels, keep_lowest_hashes
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 N_BINS = 20
-MOST_LEVELS = 1000
-MOST_CHARACTERS = 200  # of a level
+MAX_LEVELS = 1000
+MAX_LEVEL_LENGTH = 200  # of a level
 # Bounds of what the model file is given: levels of all columns together, and columns.
-MOST_LEVELS_TOGETHER = 20_000
-MOST_COLUMNS = 5_000
+MAX_TOTAL_LEVELS = 20_000
+MAX_COLUMNS = 5_000
 # Rows looked at in later tables: fractions of so many are known to half a percent at worst.
 SAMPLE_ROWS = 65_536
-MOST_UNSEEN = 1000  # new levels of a column
-MOST_ROWS = 2**53  # that a file may speak of
+MAX_UNSEEN_LEVELS = 1000  # new levels of a column
+MAX_ROWS = 2**53  # that a file may speak of
 
 # What a number may differ by, relative to its size, without being another: the precision of float32.
 PRECISION = 2.0**-23
@@ -62,11 +62,11 @@ class ReferenceColumn:
     @property
     def level_buckets(self) -> Counts:
         """The bucket of each level (n_levels,)."""
-        return bucket_of(self.hashes)
+        return hash_buckets(self.hashes)
 
     def names(self, texts: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Of which texts (n_texts,) it is known whether the training rows had them."""
-        is_short = np.asarray([len(text) <= MOST_CHARACTERS for text in texts], np.bool_)
+        is_short = np.asarray([len(text) <= MAX_LEVEL_LENGTH for text in texts], np.bool_)
         return is_short & (hashes <= self.hashes.max()) if self.is_sample else is_short
 
 
@@ -107,26 +107,26 @@ class Histogram:
             self.n_above + other.n_above,
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
-            {name: bounded(texts, MOST_UNSEEN) for name, texts in unseen.items()},
+            {name: keep_lowest_hashes(texts, MAX_UNSEEN_LEVELS) for name, texts in unseen.items()},
         )
 
 
-def fit_numbers(ordered: Values, weights: Values | None = None) -> ReferenceColumn:
+def fit_numeric_bins(ordered: Values, weights: Values | None = None) -> ReferenceColumn:
     """The bins of known numbers or days (n_known,) in rising order; `weights` are whole numbers of rows."""
-    edges = _edges(ordered, weights)
-    upto = rows_below(ordered, np.asarray(edges, np.float64), weights)[1]
-    counts = np.diff(np.concatenate([[0.0], upto, [total(ordered, weights)]])).astype(np.int64)
+    edges = _bin_edges(ordered, weights)
+    upto = weights_below(ordered, np.asarray(edges, np.float64), weights)[1]
+    counts = np.diff(np.concatenate([[0.0], upto, [total_weight(ordered, weights)]])).astype(np.int64)
     return ReferenceColumn(edges=edges, counts=tuple(counts.tolist()))
 
 
-def fit_levels(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
+def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
     """The levels of a column of which the table has `n_columns` at most, and their counts."""
     found = _counts_by_level(column)
     if feature.role == "boolean":
         levels, is_sample = feature.schema.levels, False
     else:
-        named = {text: count for text, count in found.items() if len(text) <= MOST_CHARACTERS}
-        kept = bounded(named, min(MOST_LEVELS, MOST_LEVELS_TOGETHER // n_columns))
+        named = {text: count for text, count in found.items() if len(text) <= MAX_LEVEL_LENGTH}
+        kept = keep_lowest_hashes(named, min(MAX_LEVELS, MAX_TOTAL_LEVELS // n_columns))
         # Equal counts in the order of the texts, so that the order of the rows does not matter.
         levels = tuple(sorted(kept, key=lambda text: (-found[text], text)))
         is_sample = len(kept) < len(named)
@@ -135,12 +135,12 @@ def fit_levels(column: CategoricalColumn, feature: Feature, n_columns: int) -> R
     return ReferenceColumn((), levels, counts, tuple(buckets.tolist()), is_sample)
 
 
-def reference_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceProfile:
+def build_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceProfile:
     """The profile of so many training rows; nothing is kept of a very wide table."""
-    return ReferenceProfile() if len(columns) > MOST_COLUMNS else ReferenceProfile(n_rows, tuple(columns))
+    return ReferenceProfile() if len(columns) > MAX_COLUMNS else ReferenceProfile(n_rows, tuple(columns))
 
 
-def spread_rows(n_rows: int, most: int) -> Rows:
+def sample_rows(n_rows: int, most: int) -> Rows:
     """All rows, or `most` of them: one of each stretch, at a place in it that no period of the table keeps up with."""
     if n_rows <= most:
         return np.arange(n_rows)
@@ -157,7 +157,7 @@ def count_rows(
     """
     n_rows = table.n_rows if rows is None else len(rows)
     if most_rows and n_rows > most_rows:
-        picked = spread_rows(n_rows, most_rows)
+        picked = sample_rows(n_rows, most_rows)
         rows, n_rows = picked if rows is None else rows[picked], most_rows
     n_columns = len(features)
     numbers = np.zeros((3, n_columns), np.int64)
@@ -168,17 +168,17 @@ def count_rows(
         column = table.columns[feature.name]
         column = column if rows is None else column.take(rows)
         if isinstance(column, NumericColumn):
-            ordered = known_and_sorted(np.asarray(column.values, np.float64))
+            ordered = sorted_non_missing(np.asarray(column.values, np.float64))
             numbers[0, index] = n_rows - len(ordered)
-            counts.append(_binned(ordered, known.edges))
+            counts.append(_bin_counts(ordered, known.edges))
             if len(ordered):
                 low[index], high[index] = ordered[0], ordered[-1]
-                numbers[1:, index] = _beyond(ordered, feature)
+                numbers[1:, index] = _count_out_of_range(ordered, feature)
         else:
             numbers[0, index] = np.count_nonzero(column.codes < 0)
             found = _counts_by_level(column)
             hashes = hash_levels(found)
-            counts += [_of_levels(found, known.levels), fill_buckets(hashes, found.values())]
+            counts += [_level_counts(found, known.levels), fill_buckets(hashes, found.values())]
             levels = frozenset(known.levels)
             is_named = known.names(list(found), hashes).tolist()
             others = {
@@ -187,7 +187,7 @@ def count_rows(
                 if named and text not in levels
             }
             if others:
-                unseen[feature.name] = bounded(others, MOST_UNSEEN)
+                unseen[feature.name] = keep_lowest_hashes(others, MAX_UNSEEN_LEVELS)
     all_counts = np.concatenate([np.zeros(0, np.int64), *counts])
     return Histogram(n_rows, all_counts, numbers[0], numbers[1], numbers[2], low, high, unseen)
 
@@ -199,24 +199,24 @@ def split_counts(profile: ReferenceProfile, histogram: Histogram) -> list[tuple[
     return list(zip(counts[::2], counts[1::2], strict=True))
 
 
-def named_levels(known: ReferenceColumn, now: Counts, unseen: Mapping[str, int]) -> tuple[Counts, Counts]:
+def comparable_counts(known: ReferenceColumn, now: Counts, unseen: Mapping[str, int]) -> tuple[Counts, Counts]:
     """Rows before and now of each level of either that both sides would know by name.
 
     Of very many new levels some were dropped, those with the highest hashes; so are known ones with such hashes.
     """
     before = np.asarray(known.counts, np.int64)
-    if len(unseen) >= MOST_UNSEEN:
+    if len(unseen) >= MAX_UNSEEN_LEVELS:
         is_kept = known.hashes <= hash_levels(unseen).max()
         before, now = before[is_kept], now[is_kept]
     new = np.asarray(list(unseen.values()), np.int64)
     return np.concatenate([before, np.zeros_like(new)]), np.concatenate([now, new])
 
 
-def find_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
+def find_profile_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
     """What a profile from a file does not fit these columns by; "" if it does, or says nothing of any column."""
     if profile == ReferenceProfile():
         return ""
-    if len(profile.columns) != len(features) or not 0 < profile.n_rows <= MOST_ROWS:
+    if len(profile.columns) != len(features) or not 0 < profile.n_rows <= MAX_ROWS:
         return f"of {len(profile.columns)} columns and {profile.n_rows} rows for {len(features)} columns"
     for feature, known in zip(features, profile.columns, strict=True):
         n_known = max(sum(known.counts), sum(known.buckets))
@@ -237,7 +237,7 @@ def _edges_fit(known: ReferenceColumn, feature: Feature) -> bool:
 def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
     if known.edges or (feature.role == "boolean" and (known.levels != feature.schema.levels or known.is_sample)):
         return False
-    if not len(set(known.levels)) == len(known.levels) == len(known.counts) <= MOST_LEVELS:
+    if not len(set(known.levels)) == len(known.levels) == len(known.counts) <= MAX_LEVELS:
         return False
     if len(known.buckets) != N_BUCKETS or (known.is_sample and not known.levels):
         return False
@@ -245,7 +245,7 @@ def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
     return bool((named <= np.asarray(known.buckets)).all())
 
 
-def _edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
+def _bin_edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
     """At most N_BINS - 1 edges, each in the middle between two values that follow each other.
 
     There no rounding of a value moves it to another bin, and a value that many rows share is on one side.
@@ -254,7 +254,9 @@ def _edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
         return ()
     distinct = ordered[np.append(True, ordered[1:] > ordered[:-1])]
     if len(distinct) > N_BINS:
-        middles = at_ranks(ordered, np.arange(1, N_BINS) * int(total(ordered, weights)) // N_BINS, weights)
+        middles = values_at_ranks(
+            ordered, np.arange(1, N_BINS) * int(total_weight(ordered, weights)) // N_BINS, weights
+        )
         places, times = np.unique(np.searchsorted(distinct, middles), return_counts=True)
         # A value of more than a bin has one of its own: an edge below it too.
         places = np.union1d(places, np.maximum(places[times > 1] - 1, 0))
@@ -266,12 +268,12 @@ def _edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
     return tuple(np.where((middle > below) & (middle < above), middle, below).tolist())
 
 
-def _binned(ordered: Values, edges: Sequence[float]) -> Counts:
+def _bin_counts(ordered: Values, edges: Sequence[float]) -> Counts:
     ends = np.searchsorted(ordered, np.asarray(edges, np.float64), side="right")
     return np.diff(np.concatenate([[0], ends, [len(ordered)]])).astype(np.int64)
 
 
-def _beyond(ordered: Values, feature: Feature) -> tuple[int, int]:
+def _count_out_of_range(ordered: Values, feature: Feature) -> tuple[int, int]:
     """How many values lie below the training rows' least, and above their greatest."""
     low, high = feature.minimum, feature.maximum
     if low is None or high is None:
@@ -286,5 +288,5 @@ def _counts_by_level(column: CategoricalColumn) -> dict[str, int]:
     return {text: count for text, count in counted if count}
 
 
-def _of_levels(found: Mapping[str, int], levels: Sequence[str]) -> Counts:
+def _level_counts(found: Mapping[str, int], levels: Sequence[str]) -> Counts:
     return np.asarray([found.get(level, 0) for level in levels], np.int64)

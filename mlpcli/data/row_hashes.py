@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.distant import DistantColumns
+from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table
 
 Hashes = NDArray[np.uint64]
@@ -23,13 +23,13 @@ def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> 
 
     Different rows have the same one with a chance of 2^-64. The order of `names` matters.
     """
-    if isinstance(table.columns, DistantColumns):
+    if isinstance(table.columns, RemoteColumns):
         return table.columns.row_hashes(names, rows)
     n_rows = table.n_rows if rows is None else len(rows)
     hashes = np.zeros(n_rows, np.uint64)
     for name in names:
         column = table.columns[name] if rows is None else table.columns[name].take(rows)
-        hashes = mixed(hashes, cell_hashes(column))
+        hashes = combine_hashes(hashes, cell_hashes(column))
     return hashes
 
 
@@ -39,10 +39,10 @@ def cell_hashes(column: Column) -> Hashes:
         levels = pd.util.hash_array(np.asarray(column.levels, object)) if column.levels else np.zeros(0, np.uint64)
         return np.asarray(column.translate(levels, MISSING), np.uint64)
     values = np.asarray(column.values, np.float64) + 0.0  # -0.0 becomes 0.0
-    return np.where(np.isnan(values), MISSING, _scrambled(values.view(np.uint64)))
+    return np.where(np.isnan(values), MISSING, _splitmix64(values.view(np.uint64)))
 
 
-def places_of(column: CategoricalColumn) -> NDArray[np.float64]:
+def hash_positions(column: CategoricalColumn) -> NDArray[np.float64]:
     """A place in [0, 1) for each cell (n_rows,), the same in every table and every version; NaN where it is missing.
 
     The first 64 bits of the SHA-256 of the cell's UTF-8 text, as a fraction of 2^64, cut to the 53 bits of a float64.
@@ -52,12 +52,12 @@ def places_of(column: CategoricalColumn) -> NDArray[np.float64]:
     return np.asarray(column.translate(np.asarray(places, np.float64), np.nan), np.float64)
 
 
-def mixed(hashes: Hashes, others: Hashes) -> Hashes:
+def combine_hashes(hashes: Hashes, others: Hashes) -> Hashes:
     """Two hashes of each row as one."""
-    return _scrambled(hashes * FACTOR + others)
+    return _splitmix64(hashes * FACTOR + others)
 
 
-def _scrambled(bits: NDArray[Any]) -> Hashes:
+def _splitmix64(bits: NDArray[Any]) -> Hashes:
     """Every bit of the result depends on all bits (splitmix64, Steele et al. 2014)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

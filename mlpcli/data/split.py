@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.stratify import deal_multilabel
+from mlpcli.data.stratify import assign_multilabel
 from mlpcli.data.table import Rows, row_dtype
 from mlpcli.errors import IndivisibleRows
 
 # Rows that are dealt out at a time, and cells that are hashed at a time.
-DEALT_AT_ONCE = 1 << 16
-HASHED_AT_ONCE = 1 << 23
+ROWS_PER_CHUNK = 1 << 16
+CELLS_PER_CHUNK = 1 << 23
 # Groups of one row, for each part, that are dealt like larger ones; the others fill up at once.
-SINGLE_ROWS = 16
+SINGLE_ROW_GROUPS = 16
 
 
 def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.random.Generator) -> tuple[Rows, Rows]:
@@ -37,9 +37,9 @@ def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.r
     order = np.arange(n_rows, dtype=row_dtype(n_rows))
     rng.shuffle(order)
     is_held_out = np.zeros(n_rows, np.bool_)
-    for start in range(0, n_rows, DEALT_AT_ONCE):
+    for start in range(0, n_rows, ROWS_PER_CHUNK):
         # A stable sort by class leaves each class in the shuffled order; its first rows are held out.
-        some = order[start : start + DEALT_AT_ONCE]
+        some = order[start : start + ROWS_PER_CHUNK]
         by_class = some[np.argsort(codes[some], kind="stable")]
         sizes = np.bincount(codes[some], minlength=len(wanted_of))
         place = np.arange(len(some)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -63,7 +63,7 @@ def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], wante
     return taken
 
 
-def deal_groups(
+def split_groups(
     groups: NDArray[np.int64],
     strata: NDArray[Any] | None,
     fractions: Sequence[float],
@@ -82,11 +82,11 @@ def deal_groups(
             f"{len(fractions)} splits (training and validation, or folds) need as many groups, and there "
             f"{'is 1' if len(names) == 1 else f'are {len(names)}'}. Choose another column, or a random split."
         )
-    counts = _answers_of_groups(groups, sizes, strata)
+    counts = _count_labels_per_group(groups, sizes, strata)
     totals, shuffled = counts.sum(axis=0), rng.permutation(len(names))
     weight = (counts @ (1.0 / totals))[shuffled]
     order = shuffled[np.lexsort([-weight, sizes[shuffled] == 1])]
-    n_large = min(int((sizes > 1).sum()) + SINGLE_ROWS * len(fractions), len(names))
+    n_large = min(int((sizes > 1).sum()) + SINGLE_ROW_GROUPS * len(fractions), len(names))
     wanted = np.asarray(fractions)[:, None] * totals  # (n_parts, n_answers)
     held, part_of = np.zeros(wanted.shape), np.empty(len(names), np.int64)
     for place, group in enumerate(order[:n_large].tolist()):
@@ -99,15 +99,15 @@ def deal_groups(
         part_of[group] = part
     singles = order[n_large:]
     if strata is None or strata.ndim == 1:
-        part_of[singles] = _deal_singles(counts[singles].argmax(axis=1), wanted - held)
+        part_of[singles] = _split_single_rows(counts[singles].argmax(axis=1), wanted - held)
     elif len(singles):
         of_part = np.bincount(part_of[order[:n_large]], sizes[order[:n_large]], len(fractions))
-        room = _in_proportion(np.asarray(fractions) * len(groups) - of_part, len(singles))
-        part_of[singles] = deal_multilabel(strata[first_rows[singles]], room, rng)
+        room = _allocate(np.asarray(fractions) * len(groups) - of_part, len(singles))
+        part_of[singles] = assign_multilabel(strata[first_rows[singles]], room, rng)
     return part_of[groups]
 
 
-def _answers_of_groups(
+def _count_labels_per_group(
     groups: NDArray[np.int64], sizes: NDArray[np.int64], strata: NDArray[Any] | None
 ) -> NDArray[np.int64]:
     """Rows of each group and answer (n_groups, n_answers), of the answers that occur: the classes, or yes and no."""
@@ -124,7 +124,7 @@ def _answers_of_groups(
     return np.asarray(answers[:, answers.any(axis=0)])
 
 
-def _deal_singles(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDArray[np.int64]:
+def _split_single_rows(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDArray[np.int64]:
     """The part of each group of one row, which are in a random order: what a part lacks of each class.
 
     `kinds` (n_singles,) are their classes, `lacking` (n_parts, n_classes) the rows that parts lack.
@@ -132,11 +132,11 @@ def _deal_singles(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDA
     part_of = np.empty(len(kinds), np.int64)
     for kind in range(lacking.shape[1]):
         own = np.flatnonzero(kinds == kind)
-        part_of[own] = np.repeat(np.arange(len(lacking)), _in_proportion(lacking[:, kind], len(own)))
+        part_of[own] = np.repeat(np.arange(len(lacking)), _allocate(lacking[:, kind], len(own)))
     return part_of
 
 
-def _in_proportion(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
+def _allocate(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
     """`n_rows` in integers over parts (n_parts,) that lack so many."""
     share = np.maximum(lacking, 1e-9)
     ends = np.round(np.cumsum(share) / share.sum() * n_rows).astype(np.int64)
@@ -173,12 +173,12 @@ def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:
 
     Rows are compared by a 64-bit hash: two different rows have the same one with a chance of 2^-64.
     """
-    return int(np.isin(_hashes(others), _hashes(X)).sum())
+    return int(np.isin(_hash_rows(others), _hash_rows(X)).sum())
 
 
-def _hashes(rows: NDArray[Any]) -> NDArray[np.uint64]:
+def _hash_rows(rows: NDArray[Any]) -> NDArray[np.uint64]:
     hashes = np.zeros(len(rows), np.uint64)
-    n_at_once = max(HASHED_AT_ONCE // max(rows.shape[1], 1), 1)
+    n_at_once = max(CELLS_PER_CHUNK // max(rows.shape[1], 1), 1)
     for start in range(0, len(rows), n_at_once):
         some = slice(start, start + n_at_once)
         hashes[some] = pd.util.hash_pandas_object(pd.DataFrame(rows[some], copy=False), index=False)

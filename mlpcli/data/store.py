@@ -21,9 +21,9 @@ from mlpcli.errors import OutputError
 
 ALIGNMENT = 64
 # Entries of an array that are written together; of any type they end at an aligned place.
-ENTRIES_AT_ONCE = 1 << 18
+ENTRIES_PER_WRITE = 1 << 18
 # Seconds between two looks at how much is mapped.
-WATCH_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class MappedFile:
             ) from error
         self._map = mmap.mmap(self._file.fileno(), max(n_bytes, 1))
         self._end = 0
-        WATCH.add(self._map)
+        PAGE_WATCHER.add(self._map)
 
     def write(self, array: NDArray[Any], order: NDArray[Any] | None = None) -> NDArray[Any]:
         """Append an array (n,), its entries in another order or some of them if one is given; gives the mapped one."""
         self._file.seek(self._end)
-        start, n_at_once = self._end, ENTRIES_AT_ONCE
+        start, n_at_once = self._end, ENTRIES_PER_WRITE
         size = array.size if order is None else order.size
         for first in range(0, size, n_at_once):
             some = slice(first, first + n_at_once)
@@ -106,7 +106,7 @@ class MappedFile:
         self._file.close()
 
 
-class _Watch:
+class _PageWatcher:
     """Releases mapped files whenever they hold more memory than `limit` bytes."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class _Watch:
 
     def _watch(self) -> None:
         usual, pause = mapped_bytes(), threading.Event()
-        while not pause.wait(WATCH_SECONDS):
+        while not pause.wait(POLL_SECONDS):
             with self._lock:
                 if not self._files:
                     self._thread = None
@@ -143,7 +143,7 @@ class _Watch:
                 self.release()
 
 
-WATCH = _Watch()
+PAGE_WATCHER = _PageWatcher()
 
 
 def mapped_bytes() -> int:
@@ -171,15 +171,15 @@ def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
         view = memoryview(array.reshape(-1).view(np.uint8).data)
         while len(view):
             view = view[file.write(view) :]
-        padding = aligned(array.nbytes) - array.nbytes
+        padding = align_up(array.nbytes) - array.nbytes
         file.write(b"\0" * padding)
     except OSError as error:
         raise OutputError(
             f"temporary data cannot be written ({error.strerror}). Name a folder with more space: data.cache."
         ) from error
-    return aligned(array.nbytes)
+    return align_up(array.nbytes)
 
 
-def aligned(n_bytes: int) -> int:
+def align_up(n_bytes: int) -> int:
     """The next multiple of ALIGNMENT."""
     return -(-n_bytes // ALIGNMENT) * ALIGNMENT

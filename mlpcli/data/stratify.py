@@ -28,27 +28,27 @@ def split_multilabel(
     if n_rows < 2:
         raise IndivisibleRows("a single row: nothing can be held out for validation. Name a file: data.validation.")
     n_held_out = min(max(round(n_rows * share), 1), n_rows - 1)
-    side = _deal(y, np.array([n_rows - n_held_out, n_held_out]), rng, is_first_kept=True)
+    side = _assign(y, np.array([n_rows - n_held_out, n_held_out]), rng, is_first_kept=True)
     return np.flatnonzero(side == 0), np.flatnonzero(side == 1)
 
 
 def fold_multilabel(y: NDArray[Any], n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A fold for each row of `y` (n_rows, n_columns), 0 and 1; all of nearly equal size."""
     sizes = np.bincount(np.arange(len(y)) % n_folds, minlength=n_folds)
-    return deal_multilabel(y, sizes, rng)
+    return assign_multilabel(y, sizes, rng)
 
 
-def deal_multilabel(y: NDArray[Any], sizes: Counts, rng: np.random.Generator) -> NDArray[np.int64]:
+def assign_multilabel(y: NDArray[Any], sizes: Counts, rng: np.random.Generator) -> NDArray[np.int64]:
     """A side for each row of `y` (n_rows, n_columns), 0 and 1; side s gets `sizes[s]` rows, n_rows in all."""
-    return _deal(y, sizes, rng, is_first_kept=False)
+    return _assign(y, sizes, rng, is_first_kept=False)
 
 
-def _deal(y: NDArray[Any], sizes: Counts, rng: np.random.Generator, is_first_kept: bool) -> NDArray[np.int64]:
+def _assign(y: NDArray[Any], sizes: Counts, rng: np.random.Generator, is_first_kept: bool) -> NDArray[np.int64]:
     """The side of each row, side s getting `sizes[s]` rows."""
     packed = np.packbits(y.astype(np.bool_), axis=1)
     combinations, of_row, n_of = np.unique(packed, axis=0, return_inverse=True, return_counts=True)
     yes = np.unpackbits(combinations, axis=1, count=y.shape[1]).astype(np.bool_)
-    dealt = _deal_combinations(np.hstack([yes, ~yes]), n_of, sizes, is_first_kept)
+    dealt = _assign_combinations(np.hstack([yes, ~yes]), n_of, sizes, is_first_kept)
     order = rng.permutation(len(y))
     order = order[np.argsort(of_row.ravel()[order], kind="stable")]
     side = np.empty(len(y), np.int64)
@@ -56,12 +56,12 @@ def _deal(y: NDArray[Any], sizes: Counts, rng: np.random.Generator, is_first_kep
     return side
 
 
-def _deal_combinations(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, is_first_kept: bool) -> Counts:
+def _assign_combinations(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, is_first_kept: bool) -> Counts:
     """How many rows of each combination go to each side (n_combinations, n_sides).
 
     `answers` (n_combinations, n_answers) says which answers a combination has, `n_of` how many rows have it.
     """
-    wanted = _wanted(answers, n_of, sizes, is_first_kept)
+    wanted = _desired_counts(answers, n_of, sizes, is_first_kept)
     lacks = wanted >= 1.0  # sides that should have some row of an answer, and have none yet
     room, dealt = sizes.copy(), np.zeros((len(n_of), len(sizes)), np.int64)
     is_left = np.ones(len(n_of), np.bool_)
@@ -72,18 +72,18 @@ def _deal_combinations(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, 
             has, n = answers[which], int(n_of[which])
             share = np.maximum(wanted[rarest], 0.0)
             many = np.minimum(np.floor(share * (n / max(share.sum(), n))).astype(np.int64), room)
-            _give(dealt[which], many, has, wanted, lacks, room)
+            _record_assignment(dealt[which], many, has, wanted, lacks, room)
             for _ in range(n - int(many.sum())):
                 urgent = (lacks[has] / np.maximum(n_left[has], 1)[:, None]).sum(axis=0)
                 keys = (wanted[has].sum(axis=0), wanted[rarest], urgent, room > 0)
                 one = np.zeros(len(sizes), np.int64)
                 one[np.lexsort(keys)[-1]] = 1
-                _give(dealt[which], one, has, wanted, lacks, room)
+                _record_assignment(dealt[which], one, has, wanted, lacks, room)
             is_left[which] = False
     return dealt
 
 
-def _give(
+def _record_assignment(
     dealt: Counts, rows: Counts, has: NDArray[np.bool_], wanted: Floats, lacks: NDArray[np.bool_], room: Counts
 ) -> None:
     """Note that each side gets so many `rows` of a combination; all but `has` and `rows` are changed in place."""
@@ -93,7 +93,7 @@ def _give(
     lacks[has] &= rows == 0
 
 
-def _wanted(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, is_first_kept: bool) -> Floats:
+def _desired_counts(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, is_first_kept: bool) -> Floats:
     """How many rows of each answer a side should have (n_answers, n_sides): at least one where there are enough."""
     n_rows = (n_of @ answers)[:, None]
     wanted = n_rows * (sizes / sizes.sum())

@@ -25,8 +25,8 @@ Values = NDArray[np.float64]
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "NaT", "null", "NULL", "?", "#N/A")
 
 # Codes that are counted or looked up together: NumPy indexes by int64, which is eight times as long as most codes.
-CODES_AT_ONCE = 1 << 16
-ROWS_AT_ONCE = 1 << 18
+CODES_PER_CHUNK = 1 << 16
+ROWS_PER_CHUNK = 1 << 18
 
 # Integer types from the smallest on, with their least and greatest number.
 INTEGERS = tuple(
@@ -83,7 +83,7 @@ class CategoricalColumn:
         """`values` (one per level) looked up for each cell, `missing` where there is none."""
         whole = np.append(values, np.asarray([missing], values.dtype))
         found = np.empty(len(self.codes), whole.dtype)
-        for some in _stretches(self.codes):
+        for some in _chunks(self.codes):
             found[some] = whole[self.codes[some]]
         return found
 
@@ -200,19 +200,19 @@ def row_dtype(n_rows: int) -> "np.dtype[np.signedinteger[Any]]":
 def count_codes(codes: Codes, n_codes: int) -> NDArray[np.int64]:
     """How many cells have each of the codes from 0 on; -1 is a missing cell."""
     counts = np.zeros(n_codes + 1, np.int64)
-    for some in _stretches(codes):
+    for some in _chunks(codes):
         counts += np.bincount(codes[some] + 1, minlength=n_codes + 1)
     return counts[1:]
 
 
-def smallest(values: NDArray[Any]) -> NDArray[Any]:
+def downcast_integers(values: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in the smallest integer type that holds every one of them; others as they are."""
     if values.dtype.kind not in "iu" or not len(values):
         return values
     return values.astype(_integer_dtype(values.min(), values.max()), copy=False)
 
 
-def smallest_rows(values: NDArray[Any]) -> list[NDArray[Any]]:
+def downcast_rows(values: NDArray[Any]) -> list[NDArray[Any]]:
     """The same of each row of a matrix (n_columns, n_rows), with fewer calls."""
     if values.dtype.kind not in "iu" or not values.size:
         return list(np.ascontiguousarray(values))
@@ -230,15 +230,15 @@ def _integer_dtype(low: int, high: int) -> "np.dtype[Any]":
 
 def gather(values: NDArray[Any], rows: "Rows | slice") -> NDArray[Any]:
     """Some of the values; a slice copies nothing. NumPy would turn all row numbers into int64 at once."""
-    if isinstance(rows, slice) or len(rows) <= ROWS_AT_ONCE:
+    if isinstance(rows, slice) or len(rows) <= ROWS_PER_CHUNK:
         return values[rows]
     found = np.empty(len(rows), values.dtype)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        some = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(rows), ROWS_PER_CHUNK):
+        some = slice(start, start + ROWS_PER_CHUNK)
         found[some] = values[rows[some]]
     return found
 
 
-def _stretches(codes: Codes) -> Iterator[slice]:
-    for start in range(0, len(codes), CODES_AT_ONCE):
-        yield slice(start, start + CODES_AT_ONCE)
+def _chunks(codes: Codes) -> Iterator[slice]:
+    for start in range(0, len(codes), CODES_PER_CHUNK):
+        yield slice(start, start + CODES_PER_CHUNK)

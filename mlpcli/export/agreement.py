@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.preprocessor import transform
 from mlpcli.data.reference import ReferenceColumn
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.dates import date_texts
 from mlpcli.data.schema.spelling import NumberFormat, number_text
 from mlpcli.data.table import CategoricalColumn, Table, code_dtype
-from mlpcli.data.targets.target import NumberTarget, answer_names, predicted_labels
+from mlpcli.data.targets.target import NumberTarget, predicted_labels, prediction_names
 from mlpcli.evaluation.conformal.conformity import MISSING
 from mlpcli.model import Model
 
@@ -136,7 +136,7 @@ def agreement(
         scales = np.repeat(_spreads(model, model.target), truth.shape[1] // len(model.target.names))
         size = np.where(np.isinf(truth), 1.0, np.maximum(np.abs(truth), scales))
         return Agreement(len(rows), float(np.max(distance / size, initial=0.0)), 0)
-    n_answers = len(answer_names(model.target))
+    n_answers = len(prediction_names(model.target))
     answers, theirs = truth[:, :n_answers], found[:, :n_answers]
     is_clear = ~_is_tie(answers, model)
     labels = (predicted_labels(model.target, each, model.threshold).values() for each in (answers, theirs))

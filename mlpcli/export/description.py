@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.layout import Spans, input_spans
 from mlpcli.data.features.numeric import NumericFit, unpack_numeric
 from mlpcli.data.schema.cells import canonical_in, marker_numbers
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.spelling import canonical, is_code, plain_number
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, answer_names, typed_labels
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, prediction_names, typed_labels
 from mlpcli.errors import MlpError
 from mlpcli.model import MOST_SQUARED, Model
 from mlpcli.nn.chain import Chain, Residual
@@ -57,7 +57,7 @@ def networks_of(model: Model, with_quantiles: bool = False) -> list[Plain]:
         for network, flat, count in members
     ]
     if isinstance(model.target, NumberTarget) and model.target.fitted and not with_quantiles:
-        kept = model.target.answer_outputs
+        kept = model.target.prediction_outputs
         for network in found:
             if network["output"] == "softmax":
                 raise MlpError("a softmax over the outputs of several quantiles cannot be exported.")
@@ -193,7 +193,7 @@ def _indices(spans: Sequence[Span]) -> list[int]:
 
 def _target(model: Model) -> Plain:
     target, state = model.target, model.target_state
-    plain: Plain = {"kind": target.kind, "names": list(target.names), "answers": list(answer_names(target))}
+    plain: Plain = {"kind": target.kind, "names": list(target.names), "answers": list(prediction_names(target))}
     plain |= {name: state[name].tolist() for name in state if name not in ("target_quantiles", "target_scores")}
     if isinstance(target, NumberTarget):
         ends = np.cumsum(target.n_quantiles)[:-1]

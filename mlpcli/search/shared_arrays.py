@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.store import aligned, write_all
+from mlpcli.data.store import align_up, write_all
 
 LEAST_BYTES = 1 << 14  # smaller arrays go along with what refers to them
 
@@ -46,7 +46,7 @@ class ArrayFile:
             return array
         start = self._end
         self._end += write_all(self._file, np.ascontiguousarray(array))
-        assert self._end == aligned(self._end)
+        assert self._end == align_up(self._end)
         return SharedArray(self._path, start, array.dtype.str, array.shape)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.errors import ModelFileError

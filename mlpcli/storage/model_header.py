@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from mlpcli.data.features.columns import Feature
-from mlpcli.data.reference import ReferenceProfile, find_fault
+from mlpcli.data.features.feature import Feature
+from mlpcli.data.reference import ReferenceProfile, find_profile_fault
 from mlpcli.data.row_sketch import RowSketch
-from mlpcli.data.schema.cells import fault_of_signs
+from mlpcli.data.schema.cells import separator_fault
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.date_forms import DATE_FORMATS
+from mlpcli.data.schema.date_patterns import DATE_FORMATS
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError
@@ -51,7 +51,7 @@ class Header:
 def check_header(header: Header, path: str) -> None:
     """Raise ModelFileError for parts that do not fit each other, or that nothing could be read or computed with."""
     _check_columns(header.columns, path)
-    if fault := find_fault(header.reference, header.columns):
+    if fault := find_profile_fault(header.reference, header.columns):
         raise misfit(path, f"a reference profile {fault}")
     if fault := header.trained_rows.fault:
         raise misfit(path, fault)
@@ -95,7 +95,7 @@ def _check_reading(header: Header, path: str) -> None:
     schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights, *groups)
     signs = [(reading.decimal, reading.thousands), *((one.number.decimal, one.number.thousands) for one in schemas)]
     for decimal, thousands in dict.fromkeys(signs):
-        if fault := fault_of_signs(decimal, thousands):
+        if fault := separator_fault(decimal, thousands):
             raise misfit(path, f"numbers that are written in a way this version does not know ({fault[0]})")
 
 

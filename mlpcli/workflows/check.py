@@ -7,7 +7,7 @@ from typing import Any
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
-from mlpcli.data.schema.task import plan_targets
+from mlpcli.data.schema.task import infer_targets
 from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.machine import peak_memory
@@ -65,7 +65,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
     expected = expected_peak(prepared)
     config = loaded.config
     features = frozenset(prepared.columns.features)
-    targets = plan_targets(table, prepared.columns.targets, prepared.task, config.data.columns, writing_of(loaded))
+    targets = infer_targets(table, prepared.columns.targets, prepared.task, config.data.columns, writing_of(loaded))
     profiles = [
         profile
         for profile in profile_columns(table, targets, config.data.columns, writing_of(loaded))

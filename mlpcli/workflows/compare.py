@@ -10,7 +10,7 @@ import numpy as np
 from mlpcli.data.features.preprocessor import require_columns
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, answer_names
+from mlpcli.data.targets.target import BooleanTarget, ClassTarget, prediction_names
 from mlpcli.errors import DataError, MlpError
 from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.paired import UNDECIDABLE, Difference, Prediction, Truth, can_decide, compare_scores
@@ -83,7 +83,7 @@ def compare(request: CompareRequest) -> CompareResult:
     old, new = load_model(request.old), load_model(request.new)
     refuse_other_task(request.old, request.new, old, new)
     target = new.target
-    names = answer_names(target)
+    names = prediction_names(target)
     known = metric_names(target.task, names)
     metric = request.metric or decisive_metric(target.task, names)
     if metric not in known:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.columns import Feature
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.features.feature import Feature
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.storage.model_file import column_record, encode_model, load_model
@@ -81,7 +81,7 @@ def diff_models(old_name: str, old: Model, new_name: str, new: Model) -> DiffRes
     if not changes and not arrays and _sha256(old) != _sha256(new):  # what no section shows: the order of columns
         changes.append(Change("file", "sha256", _sha256(old), _sha256(new)))
     names = arrays_of(old).keys() | arrays_of(new).keys()
-    first = main_metrics(new.target.task, answer_names(new.target))
+    first = main_metrics(new.target.task, prediction_names(new.target))
     chosen = old.record.get("chosen", {}), new.record.get("chosen", {})
     return DiffResult(old_name, new_name, first, tuple(changes), tuple(arrays), len(names), chosen)
 

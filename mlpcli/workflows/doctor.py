@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.row_hashes import mixed
+from mlpcli.data.row_hashes import combine_hashes
 from mlpcli.data.split import count_shared_rows
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget
 from mlpcli.doctor.answers import (
@@ -200,7 +200,9 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
 def _hashed(X: Any) -> Any:
     """A hash of each input, its column mixed in (n_rows, n_inputs)."""
     bits = (np.asarray(X, np.float64) + 0.0).view(np.uint64)
-    return np.stack([mixed(np.full(len(bits), j, np.uint64), bits[:, j]) for j in range(bits.shape[1])], axis=1)
+    return np.stack(
+        [combine_hashes(np.full(len(bits), j, np.uint64), bits[:, j]) for j in range(bits.shape[1])], axis=1
+    )
 
 
 def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:

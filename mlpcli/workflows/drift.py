@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.reading.read import map_tables
-from mlpcli.data.reference import Counts, Histogram, ReferenceColumn, count_rows, named_levels, split_counts
+from mlpcli.data.reference import Counts, Histogram, ReferenceColumn, comparable_counts, count_rows, split_counts
 from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.evaluation.drift import (
@@ -210,7 +210,7 @@ def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: 
 
 
 def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unseen: Mapping[str, int]) -> _Findings:
-    named = named_levels(known, now, unseen)
+    named = comparable_counts(known, now, unseen)
     n_outside, outside_p = new_levels(*named)
     before = np.asarray(known.counts, np.int64)
     bins = level_bins(before, now, known.level_buckets, np.asarray(known.buckets, np.int64), in_buckets)

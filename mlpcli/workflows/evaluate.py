@@ -12,7 +12,7 @@ from mlpcli.data.features.preprocessor import TransformCounts, require_columns
 from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
-from mlpcli.data.targets.target import ClassTarget, answer_names, predicted_labels
+from mlpcli.data.targets.target import ClassTarget, predicted_labels, prediction_names
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
@@ -104,7 +104,7 @@ def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) ->
     With `has_level` there are intervals or sets, of which gates may ask.
     """
     target = model.target
-    names = answer_names(target)
+    names = prediction_names(target)
     for gate in gates:
         if fault := fault_of(gate):
             raise MlpError(f"gate {gate.text}: {fault}")

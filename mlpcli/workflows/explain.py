@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import require_columns, transform
 from mlpcli.data.schema.cells import name_hint
-from mlpcli.data.schema.column import texts_of
+from mlpcli.data.schema.column import as_categorical
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
-from mlpcli.data.targets.target import ClassTarget, answer_names, decode_outputs, predicted_columns
+from mlpcli.data.targets.target import ClassTarget, decode_outputs, predicted_columns, prediction_names
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.evaluation.paired import UNDECIDABLE, Truth, can_decide
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
@@ -86,7 +86,7 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
     sample = _sample(model, request, needs_truth=True)
     rows, table, target = sample.rows, sample.table, model.target
     weights = row_weights(table, model.weight_column, rows) if model.weight_column else None
-    truth = Truth(target.task, true_values(target, table, rows), answer_names(target), weights)
+    truth = Truth(target.task, true_values(target, table, rows), prediction_names(target), weights)
     judged = Judged(sample.answers, truth, metric, model.threshold, request.confidence)
     inputs = inputs_by_column(model.preprocessor.columns)
     linked = columns_together(sample.X[:ROWS_TOGETHER], model.preprocessor.columns, TOGETHER)
@@ -144,7 +144,7 @@ def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> Dep
             if not len(donors):
                 raise DataError(f"{sample.table.name}: column {name} has only missing cells.")
             found.append(partial_dependence(sample.answers, sample.X, inputs[name], name, values, donors, CURVES))
-    names = answer_names(model.target)
+    names = prediction_names(model.target)
     result = DependenceResult(model, sample.n_all, len(sample.rows), names, tuple(found), sample.notes)
     if request.image:
         result.draw(request.image)
@@ -158,7 +158,7 @@ def _check(request: ExplainRequest) -> None:
 
 
 def _metric(model: Model, asked: str) -> str:
-    names = answer_names(model.target)
+    names = prediction_names(model.target)
     known = metric_names(model.target.task, names)
     metric = asked or decisive_metric(model.target.task, names)
     if metric not in known:
@@ -171,7 +171,7 @@ def _metric(model: Model, asked: str) -> str:
 
 def _of_index(model: Model, of: str) -> int | None:
     """Which answer is explained; None for that of each row's own class."""
-    names = answer_names(model.target)
+    names = prediction_names(model.target)
     if of and of not in names:
         what = "class" if isinstance(model.target, ClassTarget) else "target"
         raise MlpError(f"--of {of}: no {what} of the model.{did_you_mean(of, names)}")
@@ -225,7 +225,7 @@ def _note_on_time(groups: Any, found: Any, request: ExplainRequest) -> list[str]
 def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | None) -> Iterator[RowReasons]:
     model, target = sample.model, sample.model.target
     state = dict(model.target_state)
-    names = answer_names(target)
+    names = prediction_names(target)
     baseline = typical_inputs(model)
     with blas_threads(1):
         typical = sample.answers(np.asarray(baseline[None], sample.X.dtype))[0]
@@ -255,7 +255,7 @@ def _values(column: Column) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Rows whose cells a column takes in turn, and what these cells are."""
     if isinstance(column, NumericColumn):
         donors = donors_of_numbers(np.asarray(column.values, np.float64), MOST_VALUES)
-        texts = texts_of(column.take(donors))
+        texts = as_categorical(column.take(donors))
     else:
         donors = donors_of_codes(np.asarray(column.codes), MOST_VALUES)
         texts = column.take(donors)

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from mlpcli.data.grouping import group_texts
+from mlpcli.data.grouping import group_labels
 from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
 from mlpcli.export.agreement import DRAWN_ROWS, TIE, Agreement, Expected, agreement, tried_rows, usual_inputs
@@ -141,7 +141,7 @@ def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
     """
     read = conformal.read(table)
     answers, of_folds, _ = conformal.model.fold_answers(read)
-    column = None if conformal.by is None else group_texts(read, conformal.by)
+    column = None if conformal.by is None else group_labels(read, conformal.by)
     found = conformal.regions(answers, of_folds, column)
     if found.low is not None and found.high is not None:
         ends = np.stack([answers, found.low, found.high], axis=2).reshape(len(answers), -1)

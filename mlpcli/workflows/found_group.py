@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.grouping import codes_of
-from mlpcli.data.schema.profile import ColumnProfile, names_entity
+from mlpcli.data.grouping import value_codes
+from mlpcli.data.schema.profile import ColumnProfile, is_entity_name
 from mlpcli.data.table import Rows, Table
 from mlpcli.evaluation.likeness import ALIKE, DEVIATIONS, FEWEST_GROUPS, as_columns, intraclass_correlation
 
@@ -40,9 +40,9 @@ def find_group(table: Table, rows: Rows, truth: NDArray[Any], profiles: Sequence
     found: FoundGroup | None = None
     n_inputs = sum(not one.drop_reason for one in profiles)
     for one in profiles:
-        if not names_entity(one.name) or n_inputs <= (not one.drop_reason):
+        if not is_entity_name(one.name) or n_inputs <= (not one.drop_reason):
             continue
-        codes = codes_of(table.columns[one.name].take(rows))
+        codes = value_codes(table.columns[one.name].take(rows))
         known = codes >= 0
         n_groups = len(np.unique(codes[known]))
         if n_groups < FEWEST_GROUPS or 2 * n_groups > np.count_nonzero(known):

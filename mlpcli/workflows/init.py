@@ -15,12 +15,12 @@ from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_ya
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
-from mlpcli.data.schema.disguise import yaml_of
 from mlpcli.data.schema.findings import Finding, note_on_missing, refuse_faults
+from mlpcli.data.schema.number_formats import format_as_yaml
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
-from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat
-from mlpcli.data.schema.task import TargetPlan, plan_targets
+from mlpcli.data.schema.task import TargetSpec, infer_targets
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
@@ -135,7 +135,7 @@ def _refuse_without_inputs(table: Table, targets: Sequence[str], profiles: Seque
         raise DataError(f"{table.name}: no column is left to predict {', '.join(targets)} from ({reasons}).")
 
 
-def _notes(plan: TargetPlan, disguised: Mapping[str, Finding], profiles: Sequence[ColumnProfile]) -> list[str]:
+def _notes(plan: TargetSpec, disguised: Mapping[str, Finding], profiles: Sequence[ColumnProfile]) -> list[str]:
     """What was found of the targets and the columns, a sentence each."""
     return [
         *(finding.text for finding in plan.findings),
@@ -161,18 +161,18 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     return table, targets, is_guessed
 
 
-def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[TargetPlan, dict[str, Finding]]:
+def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[TargetSpec, dict[str, Finding]]:
     """The task, and what was found of targets that are numbers in disguise.
 
     Raises DataError for a target that is not what it seems to be.
     """
     disguised = {}
     for name in targets:
-        finding = next((found for found in decide(table, name)[1] if found.number is not None), None)
+        finding = next((found for found in infer_schema(table, name)[1] if found.number is not None), None)
         if finding is not None and task != "classification":
             disguised[name] = finding
     options = {name: _options(finding.number or PLAIN) for name, finding in disguised.items()}
-    plan = plan_targets(table, targets, task, options, say=SAY_TASK)
+    plan = infer_targets(table, targets, task, options, say=SAY_TASK)
     refuse_faults(plan.findings)
     return plan, disguised
 
@@ -194,8 +194,8 @@ def _columns(
     shared: NumberFormat,
 ) -> tuple[StarterColumn, ...]:
     """What the config says of the columns, beside the signs that all share."""
-    plain = yaml_of(shared, shared)
-    written = {name: yaml_of(formats[name], shared) for name in targets if name in formats}
+    plain = format_as_yaml(shared, shared)
+    written = {name: format_as_yaml(formats[name], shared) for name in targets if name in formats}
     doubts = {name: finding.doubt for name, finding in disguised.items()}
     return (
         *(StarterColumn(name, yaml, doubts.get(name, "")) for name, yaml in written.items() if yaml != plain),
@@ -232,7 +232,7 @@ def _options(number: NumberFormat) -> ColumnOptions:
 
 def _role(profile: ColumnProfile, number: NumberFormat, shared: NumberFormat) -> str:
     """What the config says of a column: its role, and how it is written where that is not as in all columns."""
-    if profile.role == "number" and (written := yaml_of(number, shared)) != yaml_of(shared, shared):
+    if profile.role == "number" and (written := format_as_yaml(number, shared)) != format_as_yaml(shared, shared):
         return written
     if profile.role == "date" and " or " in profile.note:  # the cells leave it open
         return f"{{role: date, format: {profile.schema.date_format}}}"
@@ -241,7 +241,7 @@ def _role(profile: ColumnProfile, number: NumberFormat, shared: NumberFormat) ->
     return profile.role
 
 
-def _look_at_targets(table: Table, plan: TargetPlan) -> tuple[Counter[str], Rows, NDArray[Any], str]:
+def _look_at_targets(table: Table, plan: TargetSpec) -> tuple[Counter[str], Rows, NDArray[Any], str]:
     """The count of each class, the rows with a target, their targets, and a sentence where others have none."""
     names = [schema.name for schema in plan.schemas]
     read = cast_table(table, plan.schemas)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.sections import PostprocessConfig
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names, decode_outputs
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, decode_outputs, prediction_names
 from mlpcli.evaluation.calibration import fit_temperature
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
@@ -75,7 +75,9 @@ def fitted_state(
     if isinstance(options.threshold, str):
         answers = decode_outputs(target, state, outputs)
         state = state | {
-            "threshold": choose_threshold(target.task, answer_names(target), options.threshold, answers, truth, weights)
+            "threshold": choose_threshold(
+                target.task, prediction_names(target), options.threshold, answers, truth, weights
+            )
         }
     return state
 

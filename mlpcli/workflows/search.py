@@ -10,7 +10,7 @@ from mlpcli.cluster.address import ClusterAddress
 from mlpcli.config.loading import LoadedConfig, load_config
 from mlpcli.config.yaml.dumping import dump_yaml
 from mlpcli.data.table import Table
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import Interrupted, MlpError
 from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
 from mlpcli.evaluation.uncertainty.proportions import Interval
@@ -190,7 +190,7 @@ def _metric(loaded: LoadedConfig, prepared: Prepared) -> str:
     assert options is not None
     if prepared.validation is None:
         raise loaded.error("data.validation", "trials are scored on validation rows. Write validation: 0.2")
-    names = answer_names(prepared.target)
+    names = prediction_names(prepared.target)
     known = metric_names(prepared.target.task, names)
     if options.metric not in ("auto", *known):
         raise loaded.error("search.metric", explain_unknown_metric(options.metric, ("auto", *known)))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.dealing import LEFT_OUT, RowKeys, deal, group_codes
 from mlpcli.data.reading.read import map_tables, read_table
-from mlpcli.data.row_hashes import places_of, row_hashes
+from mlpcli.data.row_hashes import hash_positions, row_hashes
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import as_category, cast_table
 from mlpcli.data.schema.findings import refuse_faults
-from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.split import split_rows
+from mlpcli.data.split_by_key import EXCLUDED, SplitKeys, group_codes, split_by_keys
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.writing.table_writers import Writer, cells_as_read, file_of, some_cells, writer_for
 from mlpcli.errors import DataError, IndivisibleRows, MlpError, OutputError
@@ -96,7 +96,7 @@ def split(request: SplitRequest) -> SplitResult:
     _write(request, part_of, list(paths.values()), table)
     sizes = np.bincount(part_of[part_of >= 0], minlength=len(paths)).tolist()
     parts = tuple(SplitPart(name, path, n) for (name, path), n in zip(paths.items(), sizes, strict=True))
-    return SplitResult(request.source, len(part_of), int((part_of == LEFT_OUT).sum()), parts, tuple(notes))
+    return SplitResult(request.source, len(part_of), int((part_of == EXCLUDED).sum()), parts, tuple(notes))
 
 
 def _check(request: SplitRequest) -> None:
@@ -156,7 +156,7 @@ def _read_keys(request: SplitRequest) -> Table:
             raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.column_names)}")
     schemas, findings = [], []
     for name in names:
-        schema, found = decide(table, name)
+        schema, found = infer_schema(table, name)
         schemas.append(as_category(schema) if name in keys else schema)
         findings += [] if name in keys else found
     refuse_faults(findings)
@@ -168,12 +168,12 @@ def _deal(request: SplitRequest, table: Table, fractions: Sequence[float]) -> Co
     try:
         if not (request.group or request.time or request.hash or request.keeps_copies_together):
             return _deal_by_chance(request, table, fractions, rng)
-        return deal(_keys(request, table), fractions, rng)
+        return split_by_keys(_keys(request, table), fractions, rng)
     except IndivisibleRows as error:
         raise DataError(f"{table.name}: {error}") from error
 
 
-def _keys(request: SplitRequest, table: Table) -> RowKeys:
+def _keys(request: SplitRequest, table: Table) -> SplitKeys:
     groups = group_codes(_texts(table, request.group)) if request.group else None
     if request.keeps_copies_together:
         groups = np.unique(row_hashes(table, list(table.columns)), return_inverse=True)[1]
@@ -183,9 +183,9 @@ def _keys(request: SplitRequest, table: Table) -> RowKeys:
         if not isinstance(column, NumericColumn):
             raise IndivisibleRows(f"column {request.time} holds neither dates nor numbers: --time needs one that does.")
         times = np.asarray(column.values, np.float64)
-    places = places_of(_texts(table, request.hash)) if request.hash else None
+    places = hash_positions(_texts(table, request.hash)) if request.hash else None
     strata = _strata(request, table) if request.stratify else None
-    return RowKeys(groups, times, places, strata, request.gap)
+    return SplitKeys(groups, times, places, strata, request.gap)
 
 
 def _texts(table: Table, name: str) -> CategoricalColumn:

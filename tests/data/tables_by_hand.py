@@ -7,7 +7,7 @@ import pandas as pd
 from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
-from mlpcli.data.schema.roles import AS_FOUND, decide
+from mlpcli.data.schema.roles import INFER, infer_schema
 from mlpcli.data.table import NumericColumn, Table, TableFormat
 
 AS_WRITTEN = TableFormat()
@@ -37,7 +37,7 @@ def hand_table(**columns) -> Table:
 def schemas_of(table: Table, roles=None) -> list[ColumnSchema]:
     """How each column is read, with the roles that are given."""
     options = {name: ColumnOptions(role=role) for name, role in (roles or {}).items()}
-    return [decide(table, name, options.get(name, AS_FOUND))[0] for name in table.names]
+    return [infer_schema(table, name, options.get(name, INFER))[0] for name in table.names]
 
 
 def read_as(table: Table, roles=None) -> tuple[Table, list[ColumnSchema]]:

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data import column_sketch
-from mlpcli.data.column_sketch import merged, sketch_column
-from mlpcli.data.features.row_counts import at_ranks, rows_below
+from mlpcli.data.column_sketch import merge_sketches, sketch_column
 from mlpcli.data.features.scaling import moments
+from mlpcli.data.features.weighted_statistics import values_at_ranks, weights_below
 
 numbers = st.one_of(
     st.floats(-3, 3).map(lambda x: round(x, 1)),
@@ -23,11 +23,11 @@ places = st.lists(st.lists(numbers, max_size=40), min_size=1, max_size=5).filter
 
 
 def sketched(lists, points):
-    before, column_sketch.POINTS = column_sketch.POINTS, points
+    before, column_sketch.MAX_POINTS = column_sketch.MAX_POINTS, points
     try:
         return [sketch_column(np.asarray(some, np.float64)) for some in lists]
     finally:
-        column_sketch.POINTS = before
+        column_sketch.MAX_POINTS = before
 
 
 def known_of(lists):
@@ -37,18 +37,18 @@ def known_of(lists):
 @given(places, st.integers(1, 12))
 @settings(max_examples=300, deadline=None)
 def test_ranks_are_wrong_by_no_more_than_the_error_and_what_is_no_rank_is_exact(lists, points):
-    sketch, known = merged(sketched(lists, points)), known_of(lists)
+    sketch, known = merge_sketches(sketched(lists, points)), known_of(lists)
     counts = sketch.counts.astype(np.float64)
-    for of_sketch, side in zip(rows_below(sketch.values, known, counts), ("left", "right"), strict=True):
+    for of_sketch, side in zip(weights_below(sketch.values, known, counts), ("left", "right"), strict=True):
         assert np.abs(of_sketch - np.searchsorted(known, known, side)).max() <= sketch.error
     ranks = np.arange(len(known))
-    found = at_ranks(sketch.values, ranks, counts)
+    found = values_at_ranks(sketch.values, ranks, counts)
     assert (np.searchsorted(known, found, "left") - sketch.error <= ranks).all()
     assert (ranks < np.searchsorted(known, found, "right") + sketch.error).all()
     n_rows = sum(map(len, lists))
     assert (sketch.n_known, sketch.n_missing) == (len(known), n_rows - len(known))
     assert (sketch.values[0], sketch.values[-1]) == (known[0], known[-1])
-    assert sketch.are_whole == (known == np.floor(known)).all()
+    assert sketch.are_integers == (known == np.floor(known)).all()
     mean, deviation = moments(known)
     size = np.abs(known).max()
     np.testing.assert_allclose(sketch.moments, (mean, deviation), rtol=1e-9, atol=1e-12 * size)
@@ -60,18 +60,21 @@ def test_places_are_merged_in_any_order_and_groups(lists, points, data):
     sketches = sketched(lists, points)
     shuffled = data.draw(st.permutations(sketches))
     cut = data.draw(st.integers(0, len(shuffled)))
-    groups = [merged(some) for some in (shuffled[:cut], shuffled[cut:]) if some]
-    one, other = merged(sketches), merged(groups)
+    groups = [merge_sketches(some) for some in (shuffled[:cut], shuffled[cut:]) if some]
+    one, other = merge_sketches(sketches), merge_sketches(groups)
     assert one.values.tobytes() == other.values.tobytes()
     assert one.counts.tobytes() == other.counts.tobytes()
-    assert (one.error, one.n_missing, one.are_whole) == (other.error, other.n_missing, other.are_whole)
+    assert (one.error, one.n_missing, one.are_integers) == (other.error, other.n_missing, other.are_integers)
     assert one.moments == other.moments
 
 
 @given(places)
 @settings(max_examples=100, deadline=None)
 def test_places_of_few_distinct_numbers_are_exact_however_they_are_cut(lists):
-    many, one = merged(sketched(lists, 40)), merged(sketched([[one for some in lists for one in some]], 1000))
+    many, one = (
+        merge_sketches(sketched(lists, 40)),
+        merge_sketches(sketched([[one for some in lists for one in some]], 1000)),
+    )
     assert many.error == one.error == 0
     assert many.values.tobytes() == one.values.tobytes()
     assert many.counts.tobytes() == one.counts.tobytes()
@@ -80,10 +83,10 @@ def test_places_of_few_distinct_numbers_are_exact_however_they_are_cut(lists):
 def test_an_error_is_half_a_stretch_of_each_place():
     rng = np.random.default_rng(0)
     lists = [rng.normal(size=n).tolist() for n in (2000, 1000, 10)]
-    assert merged(sketched(lists, 100)).error == 10 + 5 + 0
+    assert merge_sketches(sketched(lists, 100)).error == 10 + 5 + 0
 
 
 def test_moments_of_huge_numbers_are_finite():
     sketches = sketched([[1e308, -1e308], [1.5e308]], 10)
     expected = moments(np.sort([1e308, -1e308, 1.5e308]))
-    np.testing.assert_allclose(merged(sketches).moments, expected, rtol=1e-14)
+    np.testing.assert_allclose(merge_sketches(sketches).moments, expected, rtol=1e-14)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.data.features.bins import NoEncoding, PiecewiseLinear
 from mlpcli.data.features.onehot import OneHot
-from mlpcli.data.features.preprocessor import fit_preprocessor, read_by, transform
+from mlpcli.data.features.preprocessor import cast_inputs, fit_preprocessor, transform
 from mlpcli.data.features.scaling import Divide, MeanFill, MedianFill, MinMax, NoScaling, Quantile, Robust, Standardize
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.csv import encoding
@@ -22,7 +22,7 @@ from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.typed.columns import exact_decimals
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import cast_table
-from mlpcli.data.schema.roles import decide
+from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.table import Table
 from mlpcli.model import Model
@@ -77,7 +77,7 @@ def written(frame: pd.DataFrame, path: Path) -> str:
 
 
 def fitted(table: Table, scaler=SCALERS[0], encoding=ENCODINGS[0], missing=MEDIAN, onehot=EVERY_LEVEL):
-    schemas = [decide(table, name)[0] for name in FEATURES if name in table.columns]
+    schemas = [infer_schema(table, name)[0] for name in FEATURES if name in table.columns]
     read_as = cast_table(table, schemas)
     targets = np.arange(table.n_rows, dtype=np.float64) % 3
     if "y" in table.columns:
@@ -86,7 +86,7 @@ def fitted(table: Table, scaler=SCALERS[0], encoding=ENCODINGS[0], missing=MEDIA
 
 
 def inputs(preprocessor, table: Table) -> np.ndarray:
-    return transform(preprocessor, read_by(preprocessor, table), np.float32)[0]
+    return transform(preprocessor, cast_inputs(preprocessor, table), np.float32)[0]
 
 
 @SLOW
@@ -132,7 +132,7 @@ def test_permuting_rows_changes_neither_roles_nor_their_reasons(tmp_path, frame,
     order = list(range(len(frame)))
     random.shuffle(order)
     tables = [read_table(written(rows, tmp_path / "a.csv")) for rows in (frame, frame.iloc[order])]
-    one, two = ([decide(table, name)[0] for name in table.names] for table in tables)
+    one, two = ([infer_schema(table, name)[0] for name in table.names] for table in tables)
     assert one == two
 
 
@@ -173,8 +173,8 @@ def test_large_tables_on_disk_hold_the_same_cells(tmp_path, frame):
 
 
 def assert_same_cells(one: Table, other: Table) -> None:
-    schemas = [decide(one, name)[0] for name in one.names]
-    assert [decide(other, name)[0] for name in other.names] == schemas
+    schemas = [infer_schema(one, name)[0] for name in one.names]
+    assert [infer_schema(other, name)[0] for name in other.names] == schemas
     for name in one.names:
         a, b = cast_table(one, schemas).columns[name], cast_table(other, schemas).columns[name]
         if hasattr(a, "values"):
@@ -208,7 +208,7 @@ def test_zero_is_zero_and_ties_are_ties_however_long_the_table_is(tmp_path):
     table = read_table(
         written(pd.DataFrame(X, columns=[f"x{n}" for n in range(10)]), tmp_path / "a.csv"), store=StoreOptions()
     )
-    schemas = [decide(table, name)[0] for name in table.names]
+    schemas = [infer_schema(table, name)[0] for name in table.names]
     for scaler in (Quantile(), NoScaling(), Standardize()):
         preprocessor, _ = fit_preprocessor(table, schemas, scaler, MedianFill(), OneHot(), NoEncoding())
         out = transform(preprocessor, table)[0]

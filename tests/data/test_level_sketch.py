@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from mlpcli.data.level_sketch import N_BUCKETS, bounded, bucket_of, fill_buckets, hash_levels
+from mlpcli.data.level_sketch import N_BUCKETS, fill_buckets, hash_buckets, hash_levels, keep_lowest_hashes
 
 
 def test_the_hash_is_the_one_that_the_file_format_names():
@@ -18,7 +18,7 @@ def test_the_hash_is_the_one_that_the_file_format_names():
 
 def test_levels_are_spread_evenly_over_the_buckets_and_so_are_those_with_the_lowest_hashes():
     names = {f"level {number}": 1 for number in range(64_000)}
-    for some in (names, bounded(names, 6400)):
+    for some in (names, keep_lowest_hashes(names, 6400)):
         counts = fill_buckets(hash_levels(some), some.values())
         mean = len(some) / N_BUCKETS
         assert counts.sum() == len(some)
@@ -28,7 +28,7 @@ def test_levels_are_spread_evenly_over_the_buckets_and_so_are_those_with_the_low
 def test_a_bucket_has_the_rows_of_its_levels():
     counts = {"a": 3, "b": 5, "c": 7}
     expected = np.zeros(N_BUCKETS, int)
-    for bucket, count in zip(bucket_of(hash_levels(counts)), counts.values(), strict=True):
+    for bucket, count in zip(hash_buckets(hash_levels(counts)), counts.values(), strict=True):
         expected[bucket] += count
     assert fill_buckets(hash_levels(counts), counts.values()).tolist() == expected.tolist()
 
@@ -42,6 +42,6 @@ def test_bounded_counts_are_those_of_the_whole_whatever_is_added_first():
     for order in (chunks, chunks[::-1]):
         total = Counter()
         for chunk in order:
-            total = Counter(bounded(total + Counter(bounded(chunk, 50)), 50))
+            total = Counter(keep_lowest_hashes(total + Counter(keep_lowest_hashes(chunk, 50)), 50))
         assert total == kept
-    assert bounded(whole, len(whole)) == whole
+    assert keep_lowest_hashes(whole, len(whole)) == whole

@@ -6,23 +6,23 @@ import pytest
 
 from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.onehot import OneHot
-from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
+from mlpcli.data.features.preprocessor import cast_inputs, fit_preprocessor
 from mlpcli.data.features.scaling import MedianFill, Standardize
 from mlpcli.data.level_sketch import N_BUCKETS, hash_levels
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import (
-    MOST_COLUMNS,
-    MOST_LEVELS,
-    MOST_UNSEEN,
+    MAX_COLUMNS,
+    MAX_LEVELS,
+    MAX_UNSEEN_LEVELS,
     N_BINS,
     SAMPLE_ROWS,
     ReferenceProfile,
+    build_profile,
+    comparable_counts,
     count_rows,
-    find_fault,
-    named_levels,
-    reference_profile,
+    find_profile_fault,
+    sample_rows,
     split_counts,
-    spread_rows,
 )
 from tests.data.tables_by_hand import read_as
 
@@ -36,7 +36,7 @@ def fitted(frame, rows=None):
 
 def counted(fit, profile, frame, rows=None):
     """What other rows hold by the profile."""
-    table = read_by(fit, table_from_frame(pd.DataFrame(frame)))
+    table = cast_inputs(fit, table_from_frame(pd.DataFrame(frame)))
     return count_rows(profile, fit.columns, table, rows)
 
 
@@ -118,7 +118,7 @@ def test_a_value_of_nearly_all_rows_has_a_bin_of_its_own(rare):
 )
 def test_extreme_numbers_have_rising_edges_and_lose_no_row(values):
     fit, profile, seen = fitted({"x": np.asarray(values), "y": np.arange(60.0)})
-    assert find_fault(profile, fit.columns) == ""
+    assert find_profile_fault(profile, fit.columns) == ""
     counts, _ = split_counts(profile, seen)[0]
     assert counts.tolist() == list(profile.columns[0].counts)
     assert counts.sum() == 60
@@ -145,12 +145,12 @@ def test_what_is_kept_is_bounded_whatever_the_table():
     texts = [f"{'x' * (i % 2 * 300)}{i % 3000}" for i in range(9000)]
     _, profile, _ = fitted({"t": texts, "x": np.arange(9000.0)})
     column = profile.columns[0]
-    assert len(column.levels) == MOST_LEVELS
+    assert len(column.levels) == MAX_LEVELS
     assert max(map(len, column.levels)) < 200
     assert len(column.buckets) == N_BUCKETS
     assert sum(column.buckets) == 9000
     assert len(profile.columns[1].edges) < N_BINS
-    assert reference_profile(9000, profile.columns * MOST_COLUMNS) == ReferenceProfile()
+    assert build_profile(9000, profile.columns * MAX_COLUMNS) == ReferenceProfile()
 
 
 def test_levels_are_kept_by_their_hash_whatever_their_counts():
@@ -165,7 +165,7 @@ def test_levels_are_kept_by_their_hash_whatever_their_counts():
             level: counts[int(level[1:])] for level in column.levels
         }
         kept.append(set(column.levels))
-    assert kept[0] == kept[1] == {levels[place] for place in np.argsort(hash_levels(levels))[:MOST_LEVELS]}
+    assert kept[0] == kept[1] == {levels[place] for place in np.argsort(hash_levels(levels))[:MAX_LEVELS]}
 
 
 def test_a_level_is_new_only_if_the_profile_would_have_named_it():
@@ -189,12 +189,12 @@ def test_of_very_many_new_levels_the_same_are_kept_whatever_the_chunks():
         total = total + part
     assert total.unseen == whole.unseen
     assert set(whole.unseen["t"].values()) == {2}
-    assert len(whole.unseen["t"]) == MOST_UNSEEN
+    assert len(whole.unseen["t"]) == MAX_UNSEEN_LEVELS
     now, _ = split_counts(profile, whole)[0]
-    before, after = named_levels(profile.columns[0], now, whole.unseen["t"])
+    before, after = comparable_counts(profile.columns[0], now, whole.unseen["t"])
     is_kept = hash_levels(["a", "b"]) <= hash_levels(whole.unseen["t"]).max()
     assert before.sum() == 30 * sum(is_kept)
-    assert after.sum() == 2 * MOST_UNSEEN + 10 * is_kept[0]
+    assert after.sum() == 2 * MAX_UNSEEN_LEVELS + 10 * is_kept[0]
 
 
 def test_the_order_of_the_rows_does_not_matter():
@@ -204,11 +204,11 @@ def test_the_order_of_the_rows_does_not_matter():
 
 
 def test_rows_of_a_large_table_are_spread_over_it_each_once_and_keep_no_pace():
-    rows = spread_rows(1_000_000, SAMPLE_ROWS)
+    rows = sample_rows(1_000_000, SAMPLE_ROWS)
     assert len(rows) == len(set(rows.tolist())) == SAMPLE_ROWS
     assert (np.diff(rows) > 0).all()
     assert rows[0] >= 0
     assert rows[-1] < 1_000_000
     shares = np.bincount(rows % 24, minlength=24) / len(rows)
     assert np.abs(shares - 1 / 24).max() < 0.002
-    assert spread_rows(10, 20).tolist() == list(range(10))
+    assert sample_rows(10, 20).tolist() == list(range(10))

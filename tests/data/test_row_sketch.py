@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlpcli.data.row_hashes import row_hashes
-from mlpcli.data.row_sketch import MOST_HASHES, RowSketch, are_too_many, find_trained, sketch_rows
+from mlpcli.data.row_sketch import MAX_HASHES, RowSketch, count_trained_rows, exceeds_expected, sketch_rows
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 
 RNG = np.random.default_rng(0)
@@ -35,13 +35,13 @@ def every(some):
 def test_the_fraction_of_rows_that_were_trained_on_is_found_in_any_order(n_rows, share):
     trained, fresh = table(n_rows, 1), table(n_rows, 2)
     sketch = sketch_rows(trained, NAMES, every(trained))
-    assert sketch.is_sample == (n_rows > MOST_HASHES)
+    assert sketch.is_sample == (n_rows > MAX_HASHES)
     n = round(share * n_rows)
     rows = RNG.permutation(n_rows)[:n]
     columns = {name: mixed_column(trained.columns[name], fresh.columns[name], rows, n_rows - n) for name in NAMES}
-    found = find_trained(sketch, table_of(columns), NAMES, np.arange(n_rows))
+    found = count_trained_rows(sketch, table_of(columns), NAMES, np.arange(n_rows))
     assert found.fraction == pytest.approx(share, abs=0.05)
-    assert are_too_many(found, sketch) == (share > 0)
+    assert exceeds_expected(found, sketch) == (share > 0)
 
 
 def mixed_column(trained, fresh, rows, n_fresh):
@@ -56,14 +56,16 @@ def test_rows_of_few_values_are_expected_to_be_there_again():
     assert sketch.repeated > 0.9
     for seed in range(2, 12):
         fresh = table(3000, seed, n_levels=20)
-        assert not are_too_many(find_trained(sketch, fresh, NAMES, every(fresh)), sketch)
+        assert not exceeds_expected(count_trained_rows(sketch, fresh, NAMES, every(fresh)), sketch)
 
 
 def test_new_rows_are_seldom_taken_for_training_rows():
     trained = table(2000, 1, n_levels=300)
     sketch = sketch_rows(trained, NAMES, every(trained))
-    found = [find_trained(sketch, fresh, NAMES, every(fresh)) for fresh in (table(300, s, 300) for s in range(2, 102))]
-    assert not any(are_too_many(one, sketch) for one in found)
+    found = [
+        count_trained_rows(sketch, fresh, NAMES, every(fresh)) for fresh in (table(300, s, 300) for s in range(2, 102))
+    ]
+    assert not any(exceeds_expected(one, sketch) for one in found)
 
 
 def test_a_hash_goes_by_the_cell_and_not_by_how_it_is_held():
@@ -92,4 +94,4 @@ def test_a_sketch_that_is_none_is_found_out(sketch):
 def test_without_a_sketch_nothing_is_said():
     some = table(10, 1)
     assert RowSketch().fault == ""
-    assert not are_too_many(find_trained(RowSketch(), some, NAMES, every(some)), RowSketch())
+    assert not exceeds_expected(count_trained_rows(RowSketch(), some, NAMES, every(some)), RowSketch())

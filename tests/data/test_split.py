@@ -42,7 +42,7 @@ def test_held_out_are_the_first_of_each_class_in_an_order_that_is_drawn_once(cod
     codes = np.asarray(codes, np.int8)
     assume(np.bincount(codes).max() > 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split, "DEALT_AT_ONCE", 7)
+        patch.setattr(split, "ROWS_PER_CHUNK", 7)
         _, validation = split_rows(len(codes), 0.3, codes, np.random.default_rng(seed))
     order = np.random.default_rng(seed).permutation(len(codes))
     for code in range(4):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data import store
-from mlpcli.data.store import WATCH, MappedFile, SpillFile, aligned
+from mlpcli.data.store import PAGE_WATCHER, MappedFile, SpillFile, align_up
 from mlpcli.errors import OutputError
 
 NUMBERS = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=50)
@@ -31,11 +31,11 @@ def test_what_is_spilled_in_parts_is_read_as_one(parts):
 def test_a_mapped_array_holds_what_was_written_in_the_order_given(numbers, random):
     values, order = np.asarray(numbers), list(range(len(numbers)))
     random.shuffle(order)
-    file = MappedFile(None, 3 * aligned(values.nbytes))
+    file = MappedFile(None, 3 * align_up(values.nbytes))
     straight, mixed = file.write(values), file.write(values, np.asarray(order))
     some = file.write(values, np.asarray(order[: len(order) // 2], np.int64))
     file.close()
-    WATCH.release()
+    PAGE_WATCHER.release()
     np.testing.assert_array_equal(straight, values)
     np.testing.assert_array_equal(mixed, values[order])
     np.testing.assert_array_equal(some, values[order[: len(order) // 2]])
@@ -60,7 +60,7 @@ def test_a_disk_without_room_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_a_file_can_be_added_while_all_are_released():
-    watch, late = store._Watch(), []
+    watch, late = store._PageWatcher(), []
 
     class Crowded(weakref.WeakSet):
         """Between two files another thread adds one, if nothing keeps it from that."""
@@ -82,7 +82,7 @@ def test_a_file_can_be_added_while_all_are_released():
 
 
 def test_a_watch_that_ended_in_a_fault_begins_anew_with_the_next_file():
-    watch = store._Watch()
+    watch = store._PageWatcher()
     watch._thread = ended = threading.Thread()
     file = mmap.mmap(-1, 80)
     watch.add(file)
@@ -95,7 +95,7 @@ def test_a_watch_that_ended_in_a_fault_begins_anew_with_the_next_file():
 
 
 def test_nobody_watches_once_no_file_is_mapped(monkeypatch):
-    monkeypatch.setattr(store, "WATCH_SECONDS", 0.001)
+    monkeypatch.setattr(store, "POLL_SECONDS", 0.001)
     X = MappedFile(None, 80).array((10,), np.float64)
     watchers = [thread for thread in threading.enumerate() if thread.name == "mapped-pages"]
     del X
@@ -106,4 +106,4 @@ def test_nobody_watches_once_no_file_is_mapped(monkeypatch):
     assert not any(thread.is_alive() for thread in watchers)
     held = MappedFile(None, 80).array((10,), np.float64)
     assert held.size == 10
-    assert (WATCH._thread is None) == (not watchers)
+    assert (PAGE_WATCHER._thread is None) == (not watchers)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.data import table as tables
-from mlpcli.data.table import CategoricalColumn, NumericColumn, code_dtype, count_codes, smallest
+from mlpcli.data.table import CategoricalColumn, NumericColumn, code_dtype, count_codes, downcast_integers
 from tests.data.tables_by_hand import cells_of, hand_table
 
 LEVELS = ("b", "a", "1", "1.0")
@@ -14,7 +14,7 @@ some_codes = st.lists(st.integers(-1, 3), max_size=40).map(lambda codes: np.asar
 @pytest.fixture(autouse=True, scope="module")
 def few_codes_at_once():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "CODES_AT_ONCE", 7)
+        patch.setattr(tables, "CODES_PER_CHUNK", 7)
         yield
 
 
@@ -47,7 +47,7 @@ def test_levels_under_other_names_are_distinct_and_in_order_and_give_the_cells(c
 @given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=9), st.integers(0, 62))
 def test_whole_numbers_stay_themselves_in_the_smallest_type(numbers, shift):
     values = np.asarray(numbers, np.int64) >> shift
-    small = smallest(values)
+    small = downcast_integers(values)
     assert small.tolist() == values.tolist()
     assert small.dtype.itemsize <= values.dtype.itemsize
     if len(values) and values.min() >= 0 and values.max() < 256:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.row_hashes import cell_hashes, mixed
+from mlpcli.data.row_hashes import cell_hashes, combine_hashes
 from mlpcli.data.table import NumericColumn
 from mlpcli.evaluation.likeness import (
     intraclass_correlation,
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 def cells(values):
     """Cells as hashes: each column its own numbers."""
     columns = [cell_hashes(NumericColumn(column)) for column in np.asarray(values, float).T]
-    return np.stack([mixed(np.full(len(one), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
+    return np.stack([combine_hashes(np.full(len(one), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])

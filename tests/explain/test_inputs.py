@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.explain.inputs import columns_together, inputs_by_column
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.data.features.preprocessor import read_by, transform
+from mlpcli.data.features.preprocessor import cast_inputs, transform
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.atomic import write_file
@@ -310,7 +310,7 @@ def test_a_reader_gets_the_inputs_of_numbers_from_the_arrays_as_documented(tmp_p
     if (s := column["bin_span"]) is not None:
         bins = [(2 * e - 1) * s for e in bins]
     preprocessor = load_model(str(weights)).preprocessor
-    X, _ = transform(preprocessor, read_by(preprocessor, table_from_frame(pd.DataFrame({"x": x}))), np.float64)
+    X, _ = transform(preprocessor, cast_inputs(preprocessor, table_from_frame(pd.DataFrame({"x": x}))), np.float64)
     assert header["feature_names"][0] == "x"
     assert column["n_bins"] == 3
     np.testing.assert_allclose(X, np.column_stack([first, *bins]), rtol=1e-12, atol=1e-12)

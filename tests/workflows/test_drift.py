@@ -8,7 +8,7 @@ import pytest
 
 from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.onehot import OneHot
-from mlpcli.data.features.preprocessor import fit_preprocessor, read_by
+from mlpcli.data.features.preprocessor import cast_inputs, fit_preprocessor
 from mlpcli.data.features.scaling import MedianFill, Standardize
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import ReferenceProfile, count_rows
@@ -42,7 +42,9 @@ def learnt(frame):
 
 
 def report(model, frame):
-    seen = count_rows(model.reference, model.preprocessor.columns, read_by(model.preprocessor, table_from_frame(frame)))
+    seen = count_rows(
+        model.reference, model.preprocessor.columns, cast_inputs(model.preprocessor, table_from_frame(frame))
+    )
     return judge_drift(model, seen)
 
 

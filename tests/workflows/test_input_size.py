@@ -47,7 +47,7 @@ def test_the_inputs_counted_before_are_those_that_training_makes(folder, options
     table = read_training_table(config)
     n_inputs = len(prepare(config).preprocessor.feature_names)
     counted = count_inputs(config, table)
-    assert counted == n_inputs or (config.config.preprocess.encoding.sees_targets and counted > n_inputs)
+    assert counted == n_inputs or (config.config.preprocess.encoding.uses_targets and counted > n_inputs)
     n_texts = {name: len(getattr(column, "levels", ())) for name, column in table.columns.items()}
     assert most_inputs(config, n_texts) >= n_inputs
 

@@ -131,10 +131,10 @@ def _words(options: "FoldOptions", ids: str) -> list[str]:
 
 def document(result: "CvResult") -> Document:
     """A row per metric: the score of each fold where there are few, mean, deviation, interval and baseline."""
-    from mlpcli.data.targets.target import answer_names
+    from mlpcli.data.targets.target import prediction_names
     from mlpcli.evaluation.intervals import without_end
 
-    keys = [key for key in main_metrics(result.target.task, answer_names(result.target)) if key in result.scores]
+    keys = [key for key in main_metrics(result.target.task, prediction_names(result.target)) if key in result.scores]
     asked = dict.fromkeys(without_end(one.gate.metric) for one in result.gate_results)
     keys += [key for key in asked if key not in keys]
     reasons: dict[str, list[str]] = {}

@@ -18,7 +18,7 @@ from mlpcli.messages import count, duration, listed, number, size
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
-    from mlpcli.data.features.columns import Feature
+    from mlpcli.data.features.feature import Feature
     from mlpcli.model import Model
     from mlpcli.workflows.inspect import Inspection
 

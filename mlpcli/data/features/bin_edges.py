@@ -10,20 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.row_counts import at_ranks, sort_known, total
-from mlpcli.data.features.scaling import Standardize, is_new
+from mlpcli.data.features.scaling import Standardize, is_distinct
+from mlpcli.data.features.weighted_statistics import sort_non_missing, total_weight, values_at_ranks
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 # A tree looks at no more rows than this, at equal steps of their order by value and target, so that the order of the
 # rows in the table does not matter: edges move little with more.
-TREE_ROWS = 100_000
+MAX_TREE_ROWS = 100_000
 # Sums kept of one column, (n_targets, n_splits): fewer splits are tried where there are very many classes.
-TREE_SUMS = 1 << 19
+MAX_TREE_SUMS = 1 << 19
 # A leaf has at least this many rows, and this share of them.
-LEAF_ROWS = 5
-LEAF_SHARE = 0.001
+MIN_LEAF_ROWS = 5
+MIN_LEAF_FRACTION = 0.001
 # Numbers in units of this many deviations are integers, whose sums are exact in any order of the rows.
 _UNIT = 2.0**-20
 # Of the largest sum: the excess on one side that rounding alone can make.
@@ -42,10 +42,10 @@ class SplitTargets:
     numbers: Values
     weights: Values | None = None
 
-    def order_of(self, values: Values) -> NDArray[np.int64]:
+    def sorted_rows(self, values: Values) -> NDArray[np.int64]:
         """The rows whose value is known, by value, and the rows a tree looks at where there are many."""
         n_known = len(values) - int(np.count_nonzero(np.isnan(values)))
-        step = -(-n_known // TREE_ROWS) or 1
+        step = -(-n_known // MAX_TREE_ROWS) or 1
         if step == 1:
             return np.argsort(values, kind="stable")[:n_known]
         keys = self.numbers if self.codes is None else self.codes[None]
@@ -56,13 +56,13 @@ def split_targets(targets: Values | Codes, weights: Values | None = None) -> Spl
     """From class codes (n_rows,), or numbers or 0 and 1 (n_rows, n_targets)."""
     if targets.ndim == 1 and targets.max() > 1:
         return SplitTargets(np.asarray(targets, np.int64), np.zeros((0, len(targets))), weights)
-    columns = [_whole(column, weights) for column in targets.reshape(len(targets), -1).T]
+    columns = [_discretize(column, weights) for column in targets.reshape(len(targets), -1).T]
     return SplitTargets(None, np.stack(columns), weights)
 
 
-def _whole(column: NDArray[np.generic], weights: Values | None) -> Values:
+def _discretize(column: NDArray[np.generic], weights: Values | None) -> Values:
     values = np.array(column, np.float64)
-    center, scale = Standardize().measure(*sort_known(values.copy(), weights))  # the same in any order of the rows
+    center, scale = Standardize().fit(*sort_non_missing(values.copy(), weights))  # the same in any order of the rows
     return np.rint((values - center) / (scale * _UNIT))
 
 
@@ -72,29 +72,29 @@ def quantile_edges(ordered: Values, n_edges: int, weights: Values | None = None)
     Quantiles of the rows alternate with quantiles of the distinct values, so that a column of which most is zero has
     bins elsewhere too; of a column of distinct values they are the same, and bins hold equal shares.
     """
-    distinct = ordered[is_new(ordered)]
+    distinct = ordered[is_distinct(ordered)]
     if len(distinct) <= n_edges:
         return distinct
-    of_rows = at_ranks(ordered, np.round(np.linspace(0, total(ordered, weights) - 1, n_edges)), weights)
-    of_rows[1:-1:2] = distinct[_steps(len(distinct), n_edges)][1:-1:2]
-    return filled_up(of_rows, distinct, n_edges)
+    of_rows = values_at_ranks(ordered, np.round(np.linspace(0, total_weight(ordered, weights) - 1, n_edges)), weights)
+    of_rows[1:-1:2] = distinct[_even_ranks(len(distinct), n_edges)][1:-1:2]
+    return pad_with_quantiles(of_rows, distinct, n_edges)
 
 
-def _steps(n_values: int, n_steps: int) -> NDArray[np.int64]:
+def _even_ranks(n_values: int, n_steps: int) -> NDArray[np.int64]:
     return np.round(np.linspace(0, n_values - 1, n_steps)).astype(np.int64)
 
 
-def filled_up(edges: Values, distinct: Values, n_edges: int) -> Values:
+def pad_with_quantiles(edges: Values, distinct: Values, n_edges: int) -> Values:
     """Edges in rising order, each once, and with them quantiles of the other `distinct` values up to `n_edges`."""
     edges = np.sort(edges)
-    edges = edges[is_new(edges)]
+    edges = edges[is_distinct(edges)]
     others = distinct[~np.isin(distinct, edges)]
     n_lacking = min(n_edges - len(edges), len(others))
     if n_lacking <= 0:
         return edges
     middles = (2 * np.arange(n_lacking) + 1) * len(others) // (2 * n_lacking)
     edges = np.sort(np.concatenate([edges, others[middles]]))
-    return edges[is_new(edges)]
+    return edges[is_distinct(edges)]
 
 
 def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
@@ -102,42 +102,42 @@ def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
 
     `values` (n_rows,), NaN where a cell is missing, are of the rows that `targets` was made from.
     """
-    order = targets.order_of(values)
+    order = targets.sorted_rows(values)
     ordered = values[order]
     n_targets = len(targets.numbers) if targets.codes is None else int(targets.codes.max()) + 1
-    starts = np.flatnonzero(is_new(ordered))
-    n_kept = max(TREE_SUMS // n_targets, n_leaves)
+    starts = np.flatnonzero(is_distinct(ordered))
+    n_kept = max(MAX_TREE_SUMS // n_targets, n_leaves)
     if len(starts) > n_kept:
-        starts = starts[_steps(len(starts), n_kept)]
+        starts = starts[_even_ranks(len(starts), n_kept)]
     # Entry g: over all rows before group g of equal values.
     ends = np.append(starts, len(ordered))
-    counts = _before(np.ones(len(ordered)) if targets.weights is None else targets.weights[order])[ends]
+    counts = _prefix_sums(np.ones(len(ordered)) if targets.weights is None else targets.weights[order])[ends]
     if targets.codes is None:
         numbers = targets.numbers[:, order]
-        sums = _before(numbers if targets.weights is None else numbers * targets.weights[order])[:, ends]
+        sums = _prefix_sums(numbers if targets.weights is None else numbers * targets.weights[order])[:, ends]
     else:
         group = np.repeat(np.arange(len(starts)), np.diff(ends))
         weights = None if targets.weights is None else targets.weights[order]
         cells = np.bincount(targets.codes[order] * len(starts) + group, weights, n_targets * len(starts))
-        sums = _before(cells.reshape(n_targets, -1))
-    splits = starts[_grow(counts, sums, n_leaves)]
+        sums = _prefix_sums(cells.reshape(n_targets, -1))
+    splits = starts[_grow_tree(counts, sums, n_leaves)]
     below, above = ordered[splits - 1], ordered[splits]
     middles = below / 2 + above / 2
     # Neighbours may have no number between them.
-    is_between = is_new(np.column_stack([below, middles, above]).ravel()).reshape(-1, 3)[:, 1:].all(axis=1)
+    is_between = is_distinct(np.column_stack([below, middles, above]).ravel()).reshape(-1, 3)[:, 1:].all(axis=1)
     return np.where(is_between, middles, above)
 
 
-def _before(values: NDArray[np.generic]) -> Values:
+def _prefix_sums(values: NDArray[np.generic]) -> Values:
     """Sums of all that stand before each place of the last axis, and before its end."""
     sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
     np.cumsum(values, axis=-1, out=sums[..., 1:])
     return sums
 
 
-def _grow(counts: Values, sums: Values, n_leaves: int) -> list[int]:
+def _grow_tree(counts: Values, sums: Values, n_leaves: int) -> list[int]:
     """The groups before which leaves part; `counts` (n_groups + 1,), `sums` (n_targets, n_groups + 1)."""
-    least = max(LEAF_ROWS, int(counts[-1] * LEAF_SHARE))
+    least = max(MIN_LEAF_ROWS, int(counts[-1] * MIN_LEAF_FRACTION))
     smallest = (_ROUNDING * float(np.abs(sums).max())) ** 2
     splits: list[int] = []
     leaves: list[tuple[float, int, int, int]] = []

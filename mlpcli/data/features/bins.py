@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.bin_edges import SplitTargets, filled_up, quantile_edges, tree_edges
-from mlpcli.data.features.row_counts import sort_known
-from mlpcli.data.features.scaling import is_new
+from mlpcli.data.features.bin_edges import SplitTargets, pad_with_quantiles, quantile_edges, tree_edges
+from mlpcli.data.features.scaling import is_distinct
+from mlpcli.data.features.weighted_statistics import sort_non_missing
 from mlpcli.data.schema.spelling import number_text
 from mlpcli.options import Setting, options
 
@@ -28,7 +28,7 @@ class NoEncoding:
     name: Literal["none"] = "none"
 
     @property
-    def sees_targets(self) -> bool:
+    def uses_targets(self) -> bool:
         """Whether what the rows are to give decides on the edges."""
         return False
 
@@ -63,7 +63,7 @@ class PiecewiseLinear:
     ] = 3
 
     @property
-    def sees_targets(self) -> bool:
+    def uses_targets(self) -> bool:
         """Whether what the rows are to give decides on the edges."""
         return self.edges == "target"
 
@@ -74,15 +74,15 @@ class PiecewiseLinear:
         are no more than `bins` + 1. `targets` is of the same rows, for edges that go by the targets;
         so is `weights`, how many rows each counts for.
         """
-        ordered, counted = sort_known(values.copy(), weights)
-        distinct = ordered[is_new(ordered)]
+        ordered, counted = sort_non_missing(values.copy(), weights)
+        distinct = ordered[is_distinct(ordered)]
         # One bin would repeat the value.
         if len(distinct) < max(self.min_distinct, 3):
             return np.zeros(0)
-        if targets is None or not self.sees_targets:
+        if targets is None or not self.uses_targets:
             return quantile_edges(ordered, self.bins + 1, counted)
         inner = tree_edges(values, targets, self.bins)
-        return filled_up(np.concatenate([distinct[[0, -1]], inner]), distinct, self.bins + 1)
+        return pad_with_quantiles(np.concatenate([distinct[[0, -1]], inner]), distinct, self.bins + 1)
 
 
 Encoding = NoEncoding | PiecewiseLinear
@@ -108,13 +108,13 @@ def write_bins(out: NDArray[np.floating], values: Values, edges: Values, span: f
 
 def bin_names(edges: Values, is_date: bool) -> list[str]:
     """Names of the bins: "22..37", with as many digits as tell the edges apart."""
-    for texts in _spellings(edges, is_date):
+    for texts in _edge_texts(edges, is_date):
         if len(set(texts)) == len(edges):
             break
     return [f"{low}..{high}" for low, high in pairwise(texts)]
 
 
-def _spellings(edges: Values, is_date: bool) -> Sequence[list[str]]:
+def _edge_texts(edges: Values, is_date: bool) -> Sequence[list[str]]:
     """The edges as texts, shorter ones first."""
     if not is_date:
         return [[number_text(float(f"{edge:.{digits}g}")) for edge in edges.tolist()] for digits in (4, 6, 9, 17)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from mlpcli.data.features.bins import bin_names
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.numeric import NumericFit
 from mlpcli.data.schema.dates import cycle_names
 

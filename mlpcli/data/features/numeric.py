@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.features.bin_edges import SplitTargets
 from mlpcli.data.features.bins import Encoding, PiecewiseLinear
-from mlpcli.data.features.columns import Feature
-from mlpcli.data.features.row_counts import sort_known
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.scaling import (
     MeanFill,
     MissingPolicy,
@@ -23,9 +22,10 @@ from mlpcli.data.features.scaling import (
     Scaler,
     Standardize,
     count_distinct,
-    fit_fill,
-    usable,
+    fit_imputed_value,
+    handle_zero_scale,
 )
+from mlpcli.data.features.weighted_statistics import sort_non_missing
 
 Values = NDArray[np.float64]
 
@@ -99,17 +99,17 @@ def fit_numeric(
     """
     edges = encoding.find_edges(values, targets, weights)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
-    ordered, counted = sort_known(values, weights)  # in place: the column of a large table is not copied
-    center, deviation = scaler.measure(ordered, counted)
+    ordered, counted = sort_non_missing(values, weights)  # in place: the column of a large table is not copied
+    center, deviation = scaler.fit(ordered, counted)
     none = np.zeros(0)
     quantiles, scores = scaler.knots(ordered, counted) if isinstance(scaler, Quantile) else (none, none)
     clip = scaler.clip if isinstance(scaler, Robust) else None
     statistics = ColumnStatistics(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
-    fill = fit_fill(missing, ordered, counted)
+    fill = fit_imputed_value(missing, ordered, counted)
     return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), statistics
 
 
-def fit_sketched(
+def fit_sketch(
     sketch: ColumnSketch, scaler: Scaler, missing: MissingPolicy, encoding: Encoding
 ) -> tuple[NumericFit, ColumnStatistics]:
     """The same from a sketch: quantiles within its error; means, deviations and extremes are those of all values."""
@@ -118,7 +118,7 @@ def fit_sketched(
     )
     mean, deviation = sketch.moments
     if isinstance(scaler, Standardize):
-        fit = replace(fit, center=mean, scale=usable(deviation, sketch.values))
+        fit = replace(fit, center=mean, scale=handle_zero_scale(deviation, sketch.values))
     if isinstance(missing, MeanFill):
         fit = replace(fit, fill=mean)
     return fit, replace(statistics, n_known=sketch.n_known)

@@ -13,29 +13,29 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.data.column_sketch import ColumnSketch
-from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.bin_edges import split_targets
 from mlpcli.data.features.bins import Encoding
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.layout import input_names, input_spans
 from mlpcli.data.features.numeric import (
     ColumnStatistics,
     NumericFit,
     fit_numeric,
-    fit_sketched,
+    fit_sketch,
     pack_numeric,
     unpack_numeric,
 )
 from mlpcli.data.features.onehot import OneHot, choose_levels
-from mlpcli.data.features.row_counts import DIGITS
-from mlpcli.data.features.scaling import MOST_DISTINCT, MissingPolicy, RefuseMissing, Scaler
-from mlpcli.data.features.transform import number_groups, refused_missing, write_column
+from mlpcli.data.features.scaling import MAX_DISTINCT, MissingPolicy, RefuseMissing, Scaler
+from mlpcli.data.features.transform import group_numeric_columns, missing_cell_error, write_column
+from mlpcli.data.features.weighted_statistics import DIGITS
 from mlpcli.data.reading.faults import in_yaml, listed
-from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, fit_levels, fit_numbers, reference_profile
+from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, build_profile, fit_level_counts, fit_numeric_bins
+from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.schema.dates import has_time
-from mlpcli.data.store import WATCH
+from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
 from mlpcli.errors import DataError
 
@@ -61,7 +61,7 @@ class Preprocessor:
         return tuple(
             spans["numeric", column.name].start
             for column in self.columns
-            if column.is_numeric and column.n_distinct >= min(min_distinct, MOST_DISTINCT)
+            if column.is_numeric and column.n_distinct >= min(min_distinct, MAX_DISTINCT)
         )
 
     @property
@@ -113,35 +113,37 @@ def fit_preprocessor(
     require_columns(table, [schema.name for schema in schemas])
     split = None if targets is None else split_targets(targets, weights)
     fit = partial(fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=split, weights=weights)
-    as_sorted = not encoding.sees_targets and weights is None
+    as_sorted = not encoding.uses_targets and weights is None
     features, fits, profiles = list[Feature](), list[NumericFit](), list[ReferenceColumn]()
     flags: dict[bytes, str] = {}
     for schema in schemas:
         if (sketch := _sketch_of(table, schema, rows)) is not None:
             _refuse_empty(table, schema.name, not sketch.n_known)
-            found = _of_sketch(schema, sketch, *fit_sketched(sketch, numeric, missing, encoding))
-        elif isinstance(column := _rows_of(table, schema.name, rows), NumericColumn):
-            found = _of_numbers(table, schema, _numbers(column, as_sorted, is_copied=rows is None), rows, fit)
+            found = _fit_from_sketch(schema, sketch, *fit_sketch(sketch, numeric, missing, encoding))
+        elif isinstance(column := _take_rows(table, schema.name, rows), NumericColumn):
+            found = _fit_numbers(table, schema, _training_values(column, as_sorted, is_copied=rows is None), rows, fit)
         else:
             is_missing = column.codes < 0
             _refuse_empty(table, schema.name, bool(is_missing.all()))
-            feature = level_feature(schema, column, categorical, weights)
-            found = _Fitted(feature, fit_levels(column, feature, len(schemas)), _pattern(table, is_missing, rows))
+            feature = fit_categorical(schema, column, categorical, weights)
+            found = _FittedColumn(
+                feature, fit_level_counts(column, feature, len(schemas)), _missing_hash(table, is_missing, rows)
+            )
         feature = found.feature
         if isinstance(missing, RefuseMissing):
             feature = replace(feature, refuses_missing=True)
             if feature.n_missing:
-                raise refused_missing(table, rows, schema.name)
+                raise missing_cell_error(table, rows, schema.name)
         elif feature.role != "category" and feature.n_missing and missing.flag:
             # Columns that are missing together say one thing: they share the indicator of the first.
             feature = replace(feature, flag_of=flags.setdefault(found.pattern, schema.name))
         features.append(feature)
         profiles.append(found.profile)
         fits += [] if found.fit is None else [found.fit]
-        WATCH.release()  # of a column on disk
+        PAGE_WATCHER.release()  # of a column on disk
     by_name = dict(zip([feature.name for feature in features if feature.is_numeric], fits, strict=True))
     preprocessor = Preprocessor(tuple(features), input_names(features, by_name), pack_numeric(fits))
-    return preprocessor, reference_profile(table.n_rows if rows is None else len(rows), profiles)
+    return preprocessor, build_profile(table.n_rows if rows is None else len(rows), profiles)
 
 
 def transform(
@@ -162,10 +164,10 @@ def transform(
         return X, counts
     fits, spans = unpack_numeric(preprocessor.columns, preprocessor.state), input_spans(preprocessor.columns)
     done = set()
-    for group in number_groups(preprocessor.columns, fits, spans):
+    for group in group_numeric_columns(preprocessor.columns, fits, spans):
         counts.n_missing.update(group.write(X, table, rows))
         done |= {feature.name for feature in group.features}
-        WATCH.release()  # of columns on disk
+        PAGE_WATCHER.release()  # of columns on disk
     for feature in preprocessor.columns:
         if feature.name not in done:
             n_missing, n_unseen = write_column(X, spans, feature, fits, table, rows)
@@ -175,11 +177,11 @@ def transform(
                 counts.n_unseen[feature.name] = n_unseen
     for feature in preprocessor.columns:
         if feature.refuses_missing and feature.name in counts.n_missing:
-            raise refused_missing(table, rows, feature.name)
+            raise missing_cell_error(table, rows, feature.name)
     return X, counts
 
 
-def read_by(preprocessor: Preprocessor, table: Table) -> Table:
+def cast_inputs(preprocessor: Preprocessor, table: Table) -> Table:
     """A table as read, its columns cast as the training's were; raises DataError for a misfit."""
     require_columns(table, [column.name for column in preprocessor.columns])
     return cast_table(table, preprocessor.schemas)
@@ -202,7 +204,7 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
     )
 
 
-def _numbers(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray[np.float64]:
+def _training_values(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray[np.float64]:
     values = column.values
     if values.dtype.kind in "iu" and is_sorted:
         # Bytes are sorted in a tenth of the time; none is missing, so no place is lost.
@@ -210,22 +212,22 @@ def _numbers(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray
     return values.astype(np.float64, copy=is_copied)
 
 
-def _rows_of(table: Table, name: str, rows: Rows | None) -> Column:
+def _take_rows(table: Table, name: str, rows: Rows | None) -> Column:
     return table.columns[name] if rows is None else table.columns[name].take(rows)
 
 
 def _sketch_of(table: Table, schema: ColumnSchema, rows: Rows | None) -> ColumnSketch | None:
     """The sketch of a column of numbers that is not to be fetched."""
-    if rows is None or schema.role not in ("number", "date") or not isinstance(table.columns, DistantColumns):
+    if rows is None or schema.role not in ("number", "date") or not isinstance(table.columns, RemoteColumns):
         return None
     return table.columns.sketch(schema, rows)
 
 
-def _pattern(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
+def _missing_hash(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
     """Equal where the same cells are missing, also of a column that is sketched."""
-    if rows is None or not isinstance(table.columns, DistantColumns):
+    if rows is None or not isinstance(table.columns, RemoteColumns):
         return np.packbits(is_missing).tobytes()
-    return table.columns.pattern(is_missing, rows)
+    return table.columns.missing_hash(is_missing, rows)
 
 
 def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:
@@ -236,7 +238,7 @@ def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class _FittedColumn:
     """What was learnt of one column; `pattern` is equal where the same cells are missing."""
 
     feature: Feature
@@ -245,23 +247,27 @@ class _Fitted:
     fit: NumericFit | None = None
 
 
-def _of_sketch(schema: ColumnSchema, sketch: ColumnSketch, fit: NumericFit, statistics: ColumnStatistics) -> _Fitted:
-    feature = _number_feature(schema, fit, statistics, sketch.n_missing, is_timed=not sketch.are_whole)
-    return _Fitted(feature, fit_numbers(sketch.values, sketch.counts.astype(np.float64)), sketch.missing, fit)
+def _fit_from_sketch(
+    schema: ColumnSchema, sketch: ColumnSketch, fit: NumericFit, statistics: ColumnStatistics
+) -> _FittedColumn:
+    feature = _numeric_feature(schema, fit, statistics, sketch.n_missing, is_timed=not sketch.are_integers)
+    return _FittedColumn(
+        feature, fit_numeric_bins(sketch.values, sketch.counts.astype(np.float64)), sketch.missing_hash, fit
+    )
 
 
-def _of_numbers(
+def _fit_numbers(
     table: Table, schema: ColumnSchema, values: Values, rows: Rows | None, fit: Callable[..., Any]
-) -> _Fitted:
+) -> _FittedColumn:
     is_missing = np.isnan(values)
     _refuse_empty(table, schema.name, bool(is_missing.all()))
-    pattern, is_timed = _pattern(table, is_missing, rows), schema.role == "date" and has_time(values)
+    pattern, is_timed = _missing_hash(table, is_missing, rows), schema.role == "date" and has_time(values)
     own, statistics = fit(values)  # which sorts them
-    feature = _number_feature(schema, own, statistics, len(values) - statistics.n_known, is_timed)
-    return _Fitted(feature, fit_numbers(values[: statistics.n_known]), pattern, own)
+    feature = _numeric_feature(schema, own, statistics, len(values) - statistics.n_known, is_timed)
+    return _FittedColumn(feature, fit_numeric_bins(values[: statistics.n_known]), pattern, own)
 
 
-def _number_feature(
+def _numeric_feature(
     schema: ColumnSchema, fit: NumericFit, statistics: ColumnStatistics, n_missing: int, is_timed: bool
 ) -> Feature:
     return Feature(
@@ -271,7 +277,7 @@ def _number_feature(
     )  # fmt: skip
 
 
-def level_feature(
+def fit_categorical(
     schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot, weights: Values | None = None
 ) -> Feature:
     """A column of levels or booleans; `weights` say how many rows each counts for."""

@@ -13,7 +13,13 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.row_counts import at_ranks, mean, rows_below, sort_known, total
+from mlpcli.data.features.weighted_statistics import (
+    sort_non_missing,
+    total_weight,
+    values_at_ranks,
+    weighted_mean,
+    weights_below,
+)
 from mlpcli.options import Setting, options
 
 Values = NDArray[np.float64]
@@ -25,10 +31,10 @@ _LARGE = 1e100
 _NEAREST = 1e-300
 
 # Values whose squares are added up at once: a long column needs no array of its length for them.
-_SQUARED_AT_ONCE = 1 << 17
+_VALUES_PER_CHUNK = 1 << 17
 
 # Distinct values are counted up to here.
-MOST_DISTINCT = 1000
+MAX_DISTINCT = 1000
 
 
 @options
@@ -37,10 +43,10 @@ class Standardize:
 
     name: Literal["standardize"] = "standardize"
 
-    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
+    def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Mean and standard deviation (of the population) of `values` (n_known,)."""
         center, deviation = moments(values, weights)
-        return center, usable(deviation, values)
+        return center, handle_zero_scale(deviation, values)
 
 
 @options
@@ -53,17 +59,17 @@ class Robust:
         Setting("Smooth clipping of inputs z to (-clip, clip): z / sqrt(1 + (z / clip)^2); null: no clipping.", gt=0),
     ] = None
 
-    def measure(self, ordered: Values, weights: Values | None = None) -> tuple[float, float]:
+    def fit(self, ordered: Values, weights: Values | None = None) -> tuple[float, float]:
         """Median and interquartile range of sorted values.
 
         Where most values are one and the same, the scale is half the median distance of the others from it: the range
         would go by the farthest of them, and squeeze the rest together.
         """
         unit = _unit(ordered)
-        measured = _in_units(ordered, unit)
+        measured = _divide_by_unit(ordered, unit)
         low, median, high = (_quantile(measured, share, weights) for share in (0.25, 0.5, 0.75))
-        scale = high - low if high != low else _half_distance(measured, median, weights)
-        return median * unit, usable(scale * unit, ordered)
+        scale = high - low if high != low else _half_median_distance(measured, median, weights)
+        return median * unit, handle_zero_scale(scale * unit, ordered)
 
 
 @options
@@ -72,10 +78,10 @@ class MinMax:
 
     name: Literal["minmax"] = "minmax"
 
-    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
+    def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Smallest value and range of `values`."""
         low, high = float(values.min()), float(values.max())
-        return low, usable(high - low, values)
+        return low, handle_zero_scale(high - low, values)
 
 
 @options
@@ -85,7 +91,7 @@ class Divide:
     name: Literal["divide"] = "divide"
     by: Annotated[float, Setting("The divisor.", gt=0)] = 255.0
 
-    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
+    def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Center 0 and the divisor."""
         return 0.0, float(self.by)
 
@@ -104,7 +110,7 @@ class Quantile:
         ),
     ] = 1000
 
-    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
+    def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Center 0, scale 1: scores need neither."""
         return 0.0, 1.0
 
@@ -113,7 +119,7 @@ class Quantile:
 
         Beyond the first and the last knot the score stays what it is there.
         """
-        knots = thinned(ordered, self.points, weights)
+        knots = limit_knots(ordered, self.points, weights)
         return knots, normal_scores(ordered, knots, weights)
 
 
@@ -123,14 +129,14 @@ class NoScaling:
 
     name: Literal["none"] = "none"
 
-    def measure(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
+    def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
         """Center 0, scale 1."""
         return 0.0, 1.0
 
 
 Scaler = Standardize | Robust | MinMax | Quantile | Divide | NoScaling
 
-Flag = Annotated[
+IndicatorOption = Annotated[
     bool,
     Setting(
         "Missing indicator: each column with missing training cells gets an input that is 1 where the cell is "
@@ -144,7 +150,7 @@ class MedianFill:
     """A missing number is imputed with the median of the training rows."""
 
     name: Literal["median"] = "median"
-    flag: Flag = True
+    flag: IndicatorOption = True
 
 
 @options
@@ -152,7 +158,7 @@ class MeanFill:
     """A missing number is imputed with the mean of the training rows."""
 
     name: Literal["mean"] = "mean"
-    flag: Flag = True
+    flag: IndicatorOption = True
 
 
 @options
@@ -165,53 +171,53 @@ class RefuseMissing:
 MissingPolicy = MedianFill | MeanFill | RefuseMissing
 
 
-def fit_fill(missing: MissingPolicy, ordered: Values, weights: Values | None = None) -> float:
+def fit_imputed_value(missing: MissingPolicy, ordered: Values, weights: Values | None = None) -> float:
     """What stands in for a missing cell of a column whose known values (n_known,) rise; 0 when there are none."""
     if not len(ordered):
         return 0.0
     unit = _unit(ordered)
     if isinstance(missing, MeanFill):
-        return mean(_in_units(ordered, unit), weights) * unit
-    n_rows = total(ordered, weights)
-    middle = at_ranks(ordered, np.asarray([(n_rows - 1) // 2, n_rows // 2]), weights)
-    return float(np.mean(_in_units(middle, unit))) * unit
+        return weighted_mean(_divide_by_unit(ordered, unit), weights) * unit
+    n_rows = total_weight(ordered, weights)
+    middle = values_at_ranks(ordered, np.asarray([(n_rows - 1) // 2, n_rows // 2]), weights)
+    return float(np.mean(_divide_by_unit(middle, unit))) * unit
 
 
-def known_and_sorted(values: Values) -> Values:
+def sorted_non_missing(values: Values) -> Values:
     """Those that are not missing, in rising order."""
-    return sort_known(values.copy())[0]
+    return sort_non_missing(values.copy())[0]
 
 
 def moments(values: Values, weights: Values | None = None) -> tuple[float, float]:
     """Mean and standard deviation (of the population) of `values` (n_known,), one at least."""
     unit = _unit(values)
-    measured = _in_units(values, unit)
+    measured = _divide_by_unit(values, unit)
     # Rounding must not carry the mean out of the range: equal values are then exactly 0.
-    center = float(np.clip(mean(measured, weights) * unit, values.min(), values.max()))
+    center = float(np.clip(weighted_mean(measured, weights) * unit, values.min(), values.max()))
     return center, _deviation(measured, weights) * unit
 
 
 def _deviation(values: Values, weights: Values | None) -> float:
     """Standard deviation of the population."""
-    center, squares = mean(values, weights), 0.0
-    for start in range(0, len(values), _SQUARED_AT_ONCE):
-        some = slice(start, start + _SQUARED_AT_ONCE)
+    center, squares = weighted_mean(values, weights), 0.0
+    for start in range(0, len(values), _VALUES_PER_CHUNK):
+        some = slice(start, start + _VALUES_PER_CHUNK)
         distances = values[some] - center
         np.multiply(distances, distances, out=distances)
         if weights is not None:
             distances *= weights[some]
         squares += float(distances.sum())
-    return math.sqrt(squares / total(values, weights))
+    return math.sqrt(squares / total_weight(values, weights))
 
 
 def _quantile(ordered: Values, share: float, weights: Values | None = None) -> float:
     """As `np.quantile`, of sorted values, and so without a copy of them all."""
-    place = (total(ordered, weights) - 1) * share
+    place = (total_weight(ordered, weights) - 1) * share
     first = int(place)
-    return float(np.quantile(at_ranks(ordered, np.asarray([first, first + 1]), weights), place - first))
+    return float(np.quantile(values_at_ranks(ordered, np.asarray([first, first + 1]), weights), place - first))
 
 
-def _in_units(values: Values, unit: float) -> Values:
+def _divide_by_unit(values: Values, unit: float) -> Values:
     return values if unit == 1.0 else values / unit
 
 
@@ -220,26 +226,26 @@ def normal_scores(values: Values, knots: Values, weights: Values | None = None) 
 
     Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n.
     """
-    below, upto = rows_below(values, knots, weights)
-    shares = (below + upto) / (2 * total(values, weights))
+    below, upto = weights_below(values, knots, weights)
+    shares = (below + upto) / (2 * total_weight(values, weights))
     return np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
 
 
-def at_equal_steps(values: Values, most: int, weights: Values | None = None) -> Values:
+def evenly_ranked(values: Values, most: int, weights: Values | None = None) -> Values:
     """`most` of the sorted `values` at equal steps of rank, both ends included."""
-    return at_ranks(values, np.round(np.linspace(0, total(values, weights) - 1, most)), weights)
+    return values_at_ranks(values, np.round(np.linspace(0, total_weight(values, weights) - 1, most)), weights)
 
 
-def thinned(values: Values, most: int, weights: Values | None = None) -> Values:
+def limit_knots(values: Values, most: int, weights: Values | None = None) -> Values:
     """The distinct ones of sorted `values`; of more than `most` those at equal steps of rank, both ends included."""
-    distinct = values[is_new(values)]
+    distinct = values[is_distinct(values)]
     if len(distinct) <= most:
         return distinct
-    knots = at_equal_steps(values, most, weights)
-    return knots[is_new(knots)]
+    knots = evenly_ranked(values, most, weights)
+    return knots[is_distinct(knots)]
 
 
-def is_new(values: Values) -> NDArray[np.bool_]:
+def is_distinct(values: Values) -> NDArray[np.bool_]:
     """Which of sorted `values` (n_values,) are not the one before them once more, as far as a slope can tell."""
     halves = values / 2  # no difference of halves is infinite
     return np.concatenate([np.ones(len(values[:1]), np.bool_), np.diff(halves) > _NEAREST])
@@ -247,7 +253,7 @@ def is_new(values: Values) -> NDArray[np.bool_]:
 
 def count_distinct(ordered: Values) -> int:
     """How many distinct values are in a sorted column (n_known,), one at least; MOST_DISTINCT for all above."""
-    return min(1 + int(np.count_nonzero(ordered[1:] > ordered[:-1])), MOST_DISTINCT)
+    return min(1 + int(np.count_nonzero(ordered[1:] > ordered[:-1])), MAX_DISTINCT)
 
 
 def _unit(values: Values) -> float:
@@ -255,17 +261,17 @@ def _unit(values: Values) -> float:
     return largest if largest > _LARGE else 1.0
 
 
-def _half_distance(values: Values, center: float, weights: Values | None) -> float:
+def _half_median_distance(values: Values, center: float, weights: Values | None) -> float:
     """Half the median distance from `center` of those values that are not equal to it; 0 where all are."""
     differs = values != center
     if not differs.any():
         return 0.0
     distances = np.abs(values[differs] / 2 - center / 2)
-    ordered, counted = sort_known(distances, None if weights is None else weights[differs])
+    ordered, counted = sort_non_missing(distances, None if weights is None else weights[differs])
     return _quantile(ordered, 0.5, counted)
 
 
-def usable(scale: float, values: Values) -> float:
+def handle_zero_scale(scale: float, values: Values) -> float:
     """The scale, or 1 when it is nothing but the rounding of equal values; of these the ends are enough."""
     rounding = 1000 * np.finfo(np.float64).eps * max(float(values.max()), -float(values.min()))
     return scale if scale > rounding and np.isfinite(scale) and np.isfinite(1.0 / scale) else 1.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.bins import write_bins
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.layout import Spans
 from mlpcli.data.features.numeric import NumericFit, scale
 from mlpcli.data.schema.dates import cycles
@@ -21,13 +21,13 @@ Values = NDArray[np.float64]
 
 # Cells scaled at once, which stay in the cache; and the columns they are of, whose float32 fill a line of the cache. Of
 # columns on disk no more are in memory at a time.
-CELLS_AT_ONCE = 1 << 16
-COLUMNS_AT_ONCE = 16
+CELLS_PER_CHUNK = 1 << 16
+COLUMNS_PER_GROUP = 16
 # Rows of one column at once, with all its bins.
-ROWS_AT_ONCE = 1 << 12
+ROWS_PER_CHUNK = 1 << 12
 
 
-class NumberGroup:
+class NumericGroup:
     """Numbers that need nothing but scaling, a few columns that are written together."""
 
     def __init__(self, features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> None:
@@ -46,10 +46,10 @@ class NumberGroup:
         columns = [table.columns[one.name] for one in self.features]
         arrays = [column.values for column in columns if isinstance(column, NumericColumn)]
         n_missing = np.zeros(len(arrays), np.int64)
-        n_at_once = CELLS_AT_ONCE // len(arrays)
+        n_at_once = CELLS_PER_CHUNK // len(arrays)
         buffer = np.empty((len(arrays), min(n_at_once, len(X))))
         limit = float(np.finfo(X.dtype).max)
-        first = first_of_run(rows)
+        first = first_if_contiguous(rows)
         for start in range(0, len(X), n_at_once):
             end = min(start + n_at_once, len(X))
             cells = buffer[:, : end - start]
@@ -63,7 +63,7 @@ class NumberGroup:
             scaled = scale(cells, self._center, self._deviation, self._clip)
             if scaled.max() > limit or scaled.min() < -limit:
                 place, row = map(int, np.unravel_index(int(np.argmax(np.abs(scaled))), scaled.shape))
-                raise _too_large(table, rows, start + row, self.features[place].name, float(cells[place, row]))
+                raise _too_large_error(table, rows, start + row, self.features[place].name, float(cells[place, row]))
             X[start:end, self._places] = scaled.T
         names = [one.name for one in self.features]
         return {name: n for name, n in zip(names, n_missing.tolist(), strict=True) if n}
@@ -76,7 +76,7 @@ class NumberGroup:
         return int(np.count_nonzero(is_missing))
 
 
-def first_of_run(rows: Rows | None) -> int:
+def first_if_contiguous(rows: Rows | None) -> int:
     """The first of rows that follow each other, which need not be gathered one by one; -1 for others."""
     if rows is None:
         return 0
@@ -84,19 +84,21 @@ def first_of_run(rows: Rows | None) -> int:
     return first if int(rows[-1]) - first == n_rows - 1 and (np.diff(rows) == 1).all() else -1
 
 
-def number_groups(features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> list[NumberGroup]:
+def group_numeric_columns(
+    features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans
+) -> list[NumericGroup]:
     """The columns that are only scaled, in groups."""
     plain = [one for one in features if one.role == "number" and not len(fits[one.name].quantiles) and not one.n_bins]
-    starts = range(0, len(plain), COLUMNS_AT_ONCE)
-    return [NumberGroup(plain[start : start + COLUMNS_AT_ONCE], fits, spans) for start in starts]
+    starts = range(0, len(plain), COLUMNS_PER_GROUP)
+    return [NumericGroup(plain[start : start + COLUMNS_PER_GROUP], fits, spans) for start in starts]
 
 
 def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit: NumericFit) -> int:
     """Write a number or a date (n_rows,), its bins and cycles too; returns a row with too large a value, or -1."""
     limit = float(np.finfo(X.dtype).max)
     is_missing = np.isnan(values)
-    for start in range(0, len(values), ROWS_AT_ONCE):
-        some = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(values), ROWS_PER_CHUNK):
+        some = slice(start, start + ROWS_PER_CHUNK)
         filled = np.where(is_missing[some], fit.fill, values[some])
         scaled = fit.scaled(filled)
         if scaled.max() > limit or scaled.min() < -limit:
@@ -147,7 +149,7 @@ def write_column(
         is_missing = np.isnan(values)
         row = write_numeric(X, spans, feature, values, fits[feature.name])
         if row >= 0:
-            raise _too_large(table, rows, row, feature.name, float(values[row]))
+            raise _too_large_error(table, rows, row, feature.name, float(values[row]))
     else:
         is_missing = column.codes < 0
         is_unseen = write_levels(X, spans, feature, column)
@@ -156,21 +158,21 @@ def write_column(
     return n_missing, n_unseen
 
 
-def refused_missing(table: Table, rows: Rows | None, name: str) -> DataError:
+def missing_cell_error(table: Table, rows: Rows | None, name: str) -> DataError:
     """What is said of the first missing cell of a column that must have none."""
     column = table.columns[name] if rows is None else table.columns[name].take(rows)
     is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
     return DataError(
-        f"{_place(table, rows, int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is "
+        f"{_location(table, rows, int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is "
         "error.\n"
         "Fill the cell, leave the row out, or train with preprocess.missing: median."
     )
 
 
-def _place(table: Table, rows: Rows | None, row: int) -> str:
+def _location(table: Table, rows: Rows | None, row: int) -> str:
     return table.where(row if rows is None else int(rows[row]))
 
 
-def _too_large(table: Table, rows: Rows | None, row: int, name: str, number: float) -> DataError:
+def _too_large_error(table: Table, rows: Rows | None, row: int, name: str, number: float) -> DataError:
     """A number that leaves the range of the network's numbers once it is scaled."""
-    return DataError(f"{_place(table, rows, row)}: column {name}: {number:g} is too large to compute with.")
+    return DataError(f"{_location(table, rows, row)}: column {name}: {number:g} is too large to compute with.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.store import WATCH, MappedFile, Segment, SpillFile, aligned
+from mlpcli.data.store import PAGE_WATCHER, MappedFile, Segment, SpillFile, align_up
 from mlpcli.data.table import (
     CategoricalColumn,
     CellType,
@@ -176,13 +176,13 @@ class ColumnBuilder:
         sizes = {name: self.n_rows * _dtype(part).itemsize for name, part in parts.items()}
         folder = self._options.folder if self._options is not None else None
         with closing(self._spill):
-            mapped = MappedFile(folder, sum(map(aligned, sizes.values())))
+            mapped = MappedFile(folder, sum(map(align_up, sizes.values())))
             columns: dict[str, Column] = {}
             for name, part in parts.items():
                 values = self._spill.read(part.segments, _dtype(part))
                 columns[name] = part.column(mapped.write(values, order))
             mapped.close()
-            WATCH.release()
+            PAGE_WATCHER.release()
         return columns
 
     def _limit(self) -> int:

@@ -32,7 +32,7 @@ _LOOKALIKES = str.maketrans(
 )
 
 
-def fault_of_signs(decimal: str, thousands: str | None) -> tuple[str, str] | None:
+def separator_fault(decimal: str, thousands: str | None) -> tuple[str, str] | None:
     """Which of the two signs, `decimal` or `thousands`, numbers cannot be written with, and why; None if they can."""
     if decimal not in (".", ","):
         return "decimal", f"{decimal!r} is not a decimal separator. Write '.' or ','."
@@ -98,7 +98,7 @@ def merged_spellings(texts: Iterable[str], format: NumberFormat = PLAIN) -> list
     return [(a, b) for a, b in pairs if a != b][:3]
 
 
-def differ_in_case_only(labels: Iterable[str]) -> list[tuple[str, ...]]:
+def labels_differing_in_case(labels: Iterable[str]) -> list[tuple[str, ...]]:
     """Groups of distinct labels that differ in capitals only."""
     groups: dict[str, dict[str, None]] = {}
     for label in map(canonical, labels):
@@ -106,9 +106,11 @@ def differ_in_case_only(labels: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def tell_apart(text: str, known: Sequence[str]) -> str:
+def quote_with_difference(text: str, known: Sequence[str]) -> str:
     """The text in quotes; where it only looks like one of `known`, with the code points that differ."""
-    twin = None if text in known else next((other for other in known if _look(other) == _look(text)), None)
+    twin = (
+        None if text in known else next((other for other in known if _visual_form(other) == _visual_form(text)), None)
+    )
     if twin is None:
         return repr(text)
     matcher = SequenceMatcher(None, [*map(str.casefold, twin)], [*map(str.casefold, text)], autojunk=False)
@@ -121,13 +123,13 @@ def tell_apart(text: str, known: Sequence[str]) -> str:
 
 def name_hint(name: str, known: Sequence[str]) -> str:
     """`did_you_mean`; of a known name that only looks the same, the code points that differ."""
-    twin = next((other for other in known if other != name and _look(other) == _look(name)), None)
-    shown = "" if twin is None else tell_apart(twin, [name])
+    twin = next((other for other in known if other != name and _visual_form(other) == _visual_form(name)), None)
+    shown = "" if twin is None else quote_with_difference(twin, [name])
     return did_you_mean(name, known) if shown in ("", repr(twin)) else f" There is {shown}, which only looks the same."
 
 
 @lru_cache(1 << 12)
-def _look(text: str) -> str:
+def _visual_form(text: str) -> str:
     """What texts that look alike have in common."""
     visible = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
     return " ".join(visible.translate(_LOOKALIKES).casefold().split())

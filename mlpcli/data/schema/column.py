@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.column_sketch import ColumnSketch
-from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import escaped, quoted
+from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import boolean_values, canonical_in, marker_numbers, missing_mask, parse_numbers
 from mlpcli.data.schema.dates import date_texts, parse_dates
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat, number_text
-from mlpcli.data.store import WATCH
+from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Rows, Table, code_dtype
 from mlpcli.errors import DataError
 from mlpcli.options import Setting, options
 
-Where = Callable[[int], str]
+Locate = Callable[[int], str]
 
 
 @options
@@ -59,13 +59,13 @@ def as_category(schema: ColumnSchema) -> ColumnSchema:
     return replace(schema, role="category", levels=schema.levels if is_spelling else ())
 
 
-def spell_booleans(texts: Sequence[str | None], levels: Sequence[str]) -> list[str | None]:
+def normalize_booleans(texts: Sequence[str | None], levels: Sequence[str]) -> list[str | None]:
     """The texts, with one of `levels` for each that differs from it in capitals only."""
     words = {level.casefold(): level for level in levels}
     return [words.get(text.casefold(), text) if text and words else text for text in texts]
 
 
-def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Where) -> Column:
+def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Locate) -> Column:
     """The column as its role has it: numbers and days (float64 or smaller), or codes of canonical texts.
 
     `missing` are the table's texts of a missing cell, `where` gives the place of a row. A boolean has the levels
@@ -75,18 +75,18 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: W
     markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
     if schema.role in ("number", "date"):
         return _numeric(column, schema, markers, where)
-    texts = texts_of(column) if isinstance(column, NumericColumn) else column
+    texts = as_categorical(column) if isinstance(column, NumericColumn) else column
     # What came as numbers is spelled already.
     own = PLAIN if isinstance(column, NumericColumn) else schema.number
     is_missing = missing_mask(texts.levels, markers, own)
     spelled = canonical_in(texts.levels, own)
     names = [None if gone else text for text, gone in zip(spelled, is_missing, strict=True)]
     if schema.role == "category":
-        return texts.relabel(spell_booleans(names, schema.levels))
+        return texts.relabel(normalize_booleans(names, schema.levels))
     return _boolean(texts, names, schema)
 
 
-def texts_of(column: NumericColumn) -> CategoricalColumn:
+def as_categorical(column: NumericColumn) -> CategoricalColumn:
     """Numbers as texts in their one spelling, days as ISO dates; `role` says what they were."""
     distinct, codes = np.unique(np.asarray(column.values), return_inverse=True)
     # The shortest text of a float32 is not that of its float64.
@@ -102,24 +102,24 @@ def texts_of(column: NumericColumn) -> CategoricalColumn:
     return found.relabel([None if gone else level for level, gone in zip(levels, is_missing, strict=True)])
 
 
-def first_row_of(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
+def first_row_with_level(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
     """The first row with one of the levels that are marked (n_levels,)."""
     return int(np.argmax(column.translate(is_asked, False)))
 
 
-def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Where) -> NumericColumn:
+def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Locate) -> NumericColumn:
     if isinstance(column, NumericColumn):
         is_known = ~np.isnan(column.values)
         if (schema.role == "date") != (column.role == "date") and is_known.any():
             row = int(np.argmax(is_known))
-            text = texts_of(column.take(slice(row, row + 1))).levels[0]
-            found = not_a_date if schema.role == "date" else not_a_number
+            text = as_categorical(column.take(slice(row, row + 1))).levels[0]
+            found = not_a_date_error if schema.role == "date" else not_a_number_error
             raise found(where(row), schema, text)
         values = column.values
         if schema.role == "number" and column.role is None:
             values = _without_markers(values, marker_numbers(markers, schema.number))
     else:
-        values = _parsed(column, schema, markers, where)
+        values = _parse(column, schema, markers, where)
     if values.dtype.kind == "f" and not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))):
         is_infinite = np.isinf(values)  # NaN alone also comes here
         if is_infinite.any():
@@ -138,8 +138,8 @@ def _without_markers(values: NDArray[Any], numbers: NDArray[np.float64]) -> NDAr
     return np.where(is_missing, np.nan, values) if is_missing.any() else values
 
 
-def _parsed(
-    column: CategoricalColumn, schema: ColumnSchema, markers: frozenset[str], where: Where
+def _parse(
+    column: CategoricalColumn, schema: ColumnSchema, markers: frozenset[str], where: Locate
 ) -> NDArray[np.float64]:
     is_missing = missing_mask(column.levels, markers)
     if schema.role == "date":
@@ -151,9 +151,13 @@ def _parsed(
         is_missing |= np.isin(numbers, marker_numbers(markers, schema.number))
     is_unknown &= column.counts > 0
     if is_unknown.any():
-        row = first_row_of(column, is_unknown)
+        row = first_row_with_level(column, is_unknown)
         text = column.levels[column.codes[row]]
-        raise not_a_date(where(row), schema, text) if schema.role == "date" else not_a_number(where(row), schema, text)
+        raise (
+            not_a_date_error(where(row), schema, text)
+            if schema.role == "date"
+            else not_a_number_error(where(row), schema, text)
+        )
     values: NDArray[np.float64] = column.translate(np.where(is_missing, np.nan, numbers), np.nan)
     return values
 
@@ -170,7 +174,7 @@ def _boolean(texts: CategoricalColumn, names: list[str | None], schema: ColumnSc
     return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role, texts.cell_type)
 
 
-def not_a_number(where: str, schema: ColumnSchema, text: str) -> DataError:
+def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError:
     """A text in a column of numbers."""
     hint = ""
     if schema.number == PLAIN and any(sign.isdigit() for sign in text):
@@ -181,7 +185,7 @@ def not_a_number(where: str, schema: ColumnSchema, text: str) -> DataError:
     )
 
 
-def not_a_date(where: str, schema: ColumnSchema, text: str) -> DataError:
+def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
     """A text in a column of dates that is none, or is written otherwise."""
     return DataError(
         f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a date"
@@ -190,7 +194,7 @@ def not_a_date(where: str, schema: ColumnSchema, text: str) -> DataError:
     )
 
 
-class CastColumns(DistantColumns):
+class CastRemoteColumns(RemoteColumns):
     """Distant columns, each cast when it is fetched."""
 
     def __init__(self, table: Table, schemas: Sequence[ColumnSchema]) -> None:
@@ -198,40 +202,40 @@ class CastColumns(DistantColumns):
         self._table, self._schemas = table, {schema.name: schema for schema in schemas}
 
     def fetch(self, name: str) -> Column:
-        """See `DistantColumns`; raises DataError with the place of a misfit."""
+        """See `RemoteColumns`; raises DataError with the place of a misfit."""
         missing = frozenset(self._table.format.missing) | {""}
         return cast(self._table.columns[name], self._schemas[name], missing, self._table.where)
 
     def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return self._distant.inputs(preprocessor, rows, dtype)
 
     def row_hashes(self, columns: Sequence[str], rows: Rows | None) -> NDArray[np.uint64]:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return self._distant.row_hashes([self._schemas[name] for name in columns], rows)
 
     def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
-        """See `DistantColumns`; raises DataError with the place of a misfit."""
+        """See `RemoteColumns`; raises DataError with the place of a misfit."""
         return self._distant.sketch(schema, rows)
 
-    def pattern(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
-        """See `DistantColumns`."""
-        return self._distant.pattern(is_missing, rows)
+    def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
+        """See `RemoteColumns`."""
+        return self._distant.missing_hash(is_missing, rows)
 
     @property
     def is_sketched(self) -> bool:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return self._distant.is_sketched
 
     @property
     def rank_error(self) -> float:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return self._distant.rank_error
 
     @property
-    def _distant(self) -> DistantColumns:
+    def _distant(self) -> RemoteColumns:
         columns = self._table.columns
-        assert isinstance(columns, DistantColumns)
+        assert isinstance(columns, RemoteColumns)
         return columns
 
 
@@ -240,11 +244,11 @@ def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
 
     Of distant columns it is raised when one is fetched.
     """
-    if isinstance(table.columns, DistantColumns):
-        return table.with_columns(CastColumns(table, schemas))
+    if isinstance(table.columns, RemoteColumns):
+        return table.with_columns(CastRemoteColumns(table, schemas))
     missing = frozenset(table.format.missing) | {""}
     columns: dict[str, Column] = {}
     for schema in schemas:
         columns[schema.name] = cast(table.columns[schema.name], schema, missing, table.where)
-        WATCH.release()  # of a column on disk
+        PAGE_WATCHER.release()  # of a column on disk
     return table.with_columns(columns)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mlpcli.data.reading.faults import in_yaml, quoted
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.date_forms import is_year_first
+from mlpcli.data.schema.date_patterns import is_year_first
 from mlpcli.data.schema.dates import (
     best_date_format,
     find_date_formats,
@@ -15,14 +15,14 @@ from mlpcli.data.schema.dates import (
     has_zone,
     looks_like_date,
 )
-from mlpcli.data.schema.findings import Cells, Finding, strays
+from mlpcli.data.schema.findings import Finding, TextCounts, stray_finding
 from mlpcli.data.table import Table
 from mlpcli.errors import DataError
 
-Decided = tuple[ColumnSchema, list[Finding]]
+InferredSchema = tuple[ColumnSchema, list[Finding]]
 
 
-def find_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Decided | None:
+def find_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -> InferredSchema | None:
     """How to read cells that one format reads; None where none does. `order` is `data.dates`."""
     formats = find_date_formats(cells.texts, order)
     if not formats:
@@ -31,13 +31,13 @@ def find_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Decided |
     return schema, _notes(base.name, formats, cells.texts)
 
 
-def find_stray_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Decided | None:
+def find_stray_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -> InferredSchema | None:
     """The fault of cells that are dates but for a few, are written in several ways or not as `order` has it."""
     date_format, is_other = best_date_format(cells.texts, cells.counts, order)
     if date_format and cells.are_few(is_other):
         schema = replace(base, role="date", date_format=date_format, reason="nearly all cells are dates")
-        return schema, [strays(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
-    if (found := _misfit(base, cells, order, "data.dates")) is not None:
+        return schema, [stray_finding(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
+    if (found := _other_format_fault(base, cells, order, "data.dates")) is not None:
         return found
     if not date_format:
         return None
@@ -45,31 +45,33 @@ def find_stray_dates(base: ColumnSchema, cells: Cells, order: str | None) -> Dec
     if not cells.are_few(~are_dates):
         return None
     text = (
-        f"{cells.place(is_other)}: column {base.name}: dates in several formats: {cells.few(~is_other)} beside "
-        f"{cells.few(is_other)}. Use one format, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
+        f"{cells.location(is_other)}: column {base.name}: dates in several formats: {cells.examples(~is_other)} beside "
+        f"{cells.examples(is_other)}. Use one format, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
     )
     return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
 
 
-def as_dates(table: Table, base: ColumnSchema, cells: Cells | None, order: str | None, key: str) -> Decided:
+def read_as_dates(
+    table: Table, base: ColumnSchema, cells: TextCounts | None, order: str | None, key: str
+) -> InferredSchema:
     """How to read a column that the user calls dates; `key` is what says the `order`. Raises DataError."""
     if cells is None or not cells.texts:
         return replace(base, role="date", date_format="YYYY-MM-DD"), []
     if (found := find_dates(base, cells, order)) is not None:
         return replace(found[0], reason=base.reason), found[1]
     best, is_other = best_date_format(cells.texts, cells.counts, order)
-    if not (best and cells.are_few(is_other)) and (found := _misfit(base, cells, order, key)) is not None:
+    if not (best and cells.are_few(is_other)) and (found := _other_format_fault(base, cells, order, key)) is not None:
         return found
     if not best:
         raise DataError(
             f"{table.name}: column {base.name} cannot be read as dates: {quoted(cells.texts[0])}.\n"
             "Known formats: YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and similar, with or without a time."
         )
-    found_strays = strays(base.name, cells, is_other, f"is not a date written {best}", "dates")
+    found_strays = stray_finding(base.name, cells, is_other, f"is not a date written {best}", "dates")
     return replace(base, role="date", date_format=best), [found_strays]
 
 
-def _misfit(base: ColumnSchema, cells: Cells, order: str | None, key: str) -> Decided | None:
+def _other_format_fault(base: ColumnSchema, cells: TextCounts, order: str | None, key: str) -> InferredSchema | None:
     """The fault of dates that are written otherwise than `key` says; None where no other format reads nearly all."""
     if order is None:
         return None
@@ -77,9 +79,9 @@ def _misfit(base: ColumnSchema, cells: Cells, order: str | None, key: str) -> De
     if not better or not cells.are_few(is_stray):
         return None
     is_unread = ~is_stray & (best_date_format(cells.texts, cells.counts, order)[1])
-    place = cells.first(is_unread)
+    location, example = cells.location(is_unread), cells.texts[cells.first_index(is_unread)]
     text = (
-        f"{cells.place(is_unread)}: column {base.name}: {quoted(cells.texts[place])} is not a date as {key}: {order} "
+        f"{location}: column {base.name}: {quoted(example)} is not a date as {key}: {order} "
         f"has it; {better} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
         f'To read it so: data.columns: {{{in_yaml(base.name)}: {{role: date, format: "{better}"}}}}'
         f"{'' if key != 'data.dates' else f', or {key}: {better} for all columns'}; "

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import counted, in_yaml, listed, quoted
 from mlpcli.data.schema.cells import merged_spellings, missing_mask
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_of
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_with_level
 from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
 from mlpcli.errors import DataError
@@ -65,7 +65,7 @@ def _advice_on_commas(findings: Iterable[Finding]) -> str:
 
 
 @dataclass(frozen=True)
-class Cells:
+class TextCounts:
     """The texts of a column that are not missing, with the number of cells of each; `column` has them as levels."""
 
     table: Table
@@ -80,17 +80,17 @@ class Cells:
         """How many cells are not missing."""
         return int(self.counts.sum())
 
-    def place(self, is_asked: NDArray[np.bool_]) -> str:
+    def location(self, is_asked: NDArray[np.bool_]) -> str:
         """Where the first cell with one of the marked texts stands."""
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_asked]] = True
-        return self.table.where(first_row_of(self.column, marked))
+        return self.table.where(first_row_with_level(self.column, marked))
 
-    def first(self, is_asked: NDArray[np.bool_]) -> int:
+    def first_index(self, is_asked: NDArray[np.bool_]) -> int:
         """The index of the marked text that comes first in the table."""
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_asked]] = True
-        code = int(self.column.codes[first_row_of(self.column, marked)])
+        code = int(self.column.codes[first_row_with_level(self.column, marked)])
         return int(np.flatnonzero(self.levels == code)[0])
 
     def are_few(self, is_stray: NDArray[np.bool_]) -> bool:
@@ -98,22 +98,22 @@ class Cells:
         few_cells = self.counts[is_stray].sum() <= STRAYS * self.n_cells
         return bool(few_cells or (len(self.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
 
-    def few(self, is_asked: NDArray[np.bool_]) -> str:
+    def examples(self, is_asked: NDArray[np.bool_]) -> str:
         """The marked texts, for a message."""
         return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
 
 
-def cells_of(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> Cells:
+def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> TextCounts:
     """The cells of a column that are not missing, with the markers of its options or of the table."""
     markers = frozenset(table.format.missing if options.missing is None else options.missing)
     counts = column.counts
     levels = np.flatnonzero(~missing_mask(column.levels, markers, number) & (counts > 0))
-    return Cells(
+    return TextCounts(
         table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels, markers
     )
 
 
-def merged_cells(table: Table, schema: ColumnSchema, what: str) -> list[Finding]:
+def find_merged_spellings(table: Table, schema: ColumnSchema, what: str) -> list[Finding]:
     """A note where two spellings of a number both occur, and are one label, level, fold or group (`what`)."""
     column, name = table.columns[schema.name], schema.name
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing)
@@ -167,12 +167,12 @@ def _shape(text: str) -> str:
     )
 
 
-def strays(name: str, cells: Cells, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
+def stray_finding(name: str, cells: TextCounts, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
     """The fault of a column that is numbers or dates but for few cells."""
     n = int(cells.counts[is_stray].sum())
-    row = cells.place(is_stray)
-    text = cells.texts[cells.first(is_stray)]
-    more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.few(is_stray)})"
+    row = cells.location(is_stray)
+    text = cells.texts[cells.first_index(is_stray)]
+    more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.examples(is_stray)})"
     return Finding(
         name,
         f"{row}: column {name}: {quoted(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"

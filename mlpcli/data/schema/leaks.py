@@ -14,7 +14,7 @@ MAX_CHANCE = 1e-6
 COPY_CORRELATION = 0.99999
 
 
-def levels_give_classes_away(levels: Codes, y: Codes, max_levels: float = np.inf) -> bool:
+def levels_determine_classes(levels: Codes, y: Codes, max_levels: float = np.inf) -> bool:
     """Whether every level of a column (codes; -1, missing, is a level too) has rows of one class only.
 
     `y` (n_rows,) are class codes, -1 where the target is missing. There must be enough rows per level to tell.
@@ -33,17 +33,17 @@ def levels_give_classes_away(levels: Codes, y: Codes, max_levels: float = np.inf
     return bool((repeats * np.log(np.maximum(chances, 1e-300))).sum() < np.log(MAX_CHANCE))
 
 
-def number_gives_classes_away(distinct: Values, levels: Codes, y: Codes) -> bool:
+def number_determines_classes(distinct: Values, levels: Codes, y: Codes) -> bool:
     """Whether thresholds on a number, as few as there are classes less one, separate all classes of `y` perfectly.
 
     `distinct[levels]` are the numbers of the rows (-1: missing). A number with hardly more values than classes may have
     them in any order; and whether it is missing counts as well.
     """
-    if levels_give_classes_away(np.minimum(levels, 0), y):
+    if levels_determine_classes(np.minimum(levels, 0), y):
         return True
     known = (y >= 0) & (levels >= 0)
     n_classes = len(np.unique(y[y >= 0]))
-    if levels_give_classes_away(levels, y, max_levels=2 * n_classes):
+    if levels_determine_classes(levels, y, max_levels=2 * n_classes):
         return True
     class_of_level = _class_of_level(levels[known], y[known])
     if class_of_level is None or np.count_nonzero(known) < MIN_ROWS_OF_THRESHOLDS:
@@ -63,7 +63,7 @@ def _class_of_level(levels: Codes, y: Codes) -> Codes | None:
     return classes if np.array_equal(classes[levels], y) else None
 
 
-def is_copy(values: Values, y: Values) -> bool:
+def is_linear_copy(values: Values, y: Values) -> bool:
     """Whether a number is the target itself, up to its unit and its origin."""
     known = ~np.isnan(values) & ~np.isnan(y) & np.isfinite(values) & np.isfinite(y)
     if np.count_nonzero(known) < MIN_ROWS:

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table, texts_of
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_categorical, cast_table
 from mlpcli.data.schema.findings import Finding
-from mlpcli.data.schema.leaks import is_copy, levels_give_classes_away, number_gives_classes_away
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.leaks import is_linear_copy, levels_determine_classes, number_determines_classes
+from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.spelling import PLAIN, number_text
-from mlpcli.data.schema.task import TargetPlan, are_codes
+from mlpcli.data.schema.task import TargetSpec, are_codes
 from mlpcli.data.table import CategoricalColumn, Codes, Column, NumericColumn, Role, Table, Values
 from mlpcli.errors import DataError
 
@@ -33,14 +33,14 @@ _TIME_NAME = re.compile(r"(?i)(date|time|day|month|year|week|stamp|created|updat
 _MIN_ROWS = 20
 
 
-def names_entity(name: str) -> bool:
+def is_entity_name(name: str) -> bool:
     """Whether a column is called as one that says whose row it is: patient_id, customer, an id."""
     return bool(_ID_NAME.match(name) or _ENTITY_NAME.match(name))
 
 
-def is_telling(name: str) -> bool:
+def may_group_rows(name: str) -> bool:
     """Whether a column may tell which rows belong together though it is no input: it names whose row it is, or when."""
-    return names_entity(name) or bool(_TIME_NAME.search(name))
+    return is_entity_name(name) or bool(_TIME_NAME.search(name))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True)
-class _Cells:
+class _FactorizedColumn:
     """The code of each cell (-1: missing) over the distinct texts or numbers, and of numbers the values."""
 
     codes: Codes
@@ -90,9 +90,9 @@ class _Cells:
 
 def profile_columns(
     table: Table,
-    targets: TargetPlan,
+    targets: TargetSpec,
     options: Mapping[str, ColumnOptions],
-    writing: Writing = Writing(),  # noqa: B008
+    writing: TextFormat = TextFormat(),  # noqa: B008
 ) -> list[ColumnProfile]:
     """Profile every column of a table as read that is not a target, in order.
 
@@ -104,20 +104,20 @@ def profile_columns(
     for name in table.names:
         if name in names:
             continue
-        schema, findings = decide(table, name, options.get(name, AS_FOUND), writing)
+        schema, findings = infer_schema(table, name, options.get(name, INFER), writing)
         if (disguise := next((finding for finding in findings if finding.number is not None), None)) is not None:
             schema, findings = replace(schema, role="number", number=disguise.number or PLAIN), disguise.doubts
         cells, fault = _cells(table, schema, findings)
         profile = _profile(schema, cells, name in options)
         notes = [text for text in (profile.note, *_notes(findings)) if text]
         profile = replace(profile, note="; ".join(notes), fault=fault)
-        if not profile.drop_reason and any(_gives_away(cells, truth) for truth in truths):
+        if not profile.drop_reason and any(_leaks(cells, truth) for truth in truths):
             reason = f"leaks the target ({' or '.join(names)} can be derived from it alone)"
             profile = replace(profile, kind="leak", drop_reason=reason)
         profiles.append(profile)
     if all(profile.drop_reason for profile in profiles):
         # A table of nothing but x = 1, 2, 3, ... and y: then x is meant.
-        return [_kept_if_possible(profile) for profile in profiles]
+        return [_keep_if_only_input(profile) for profile in profiles]
     return profiles
 
 
@@ -125,7 +125,7 @@ def _notes(findings: Sequence[Finding]) -> list[str]:
     return [finding.text for finding in findings if not finding.is_fault]
 
 
-def _cells(table: Table, schema: ColumnSchema, findings: Sequence[Finding]) -> tuple[_Cells, str]:
+def _cells(table: Table, schema: ColumnSchema, findings: Sequence[Finding]) -> tuple[_FactorizedColumn, str]:
     """The cells as their role has them, and what training will refuse about them."""
     fault = next((finding.text for finding in findings if finding.is_fault), "")
     column: Column = table.columns[schema.name]
@@ -134,31 +134,31 @@ def _cells(table: Table, schema: ColumnSchema, findings: Sequence[Finding]) -> t
             column = cast_table(table, [schema]).columns[schema.name]
         except DataError as error:
             fault = str(error)
-    return _coded(column, schema), fault
+    return _factorize(column, schema), fault
 
 
-def _coded(column: Column, schema: ColumnSchema) -> _Cells:
+def _factorize(column: Column, schema: ColumnSchema) -> _FactorizedColumn:
     if isinstance(column, CategoricalColumn):
-        return _Cells(column.codes, column.levels)
+        return _FactorizedColumn(column.codes, column.levels)
     values = np.asarray(column.values, np.float64)
     distinct, codes = np.unique(values, return_inverse=True)
     n_known = int(np.count_nonzero(~np.isnan(distinct)))
     codes = np.where(np.isnan(values), -1, codes)
-    texts = texts_of(NumericColumn(distinct[:n_known][:3], "date" if schema.role == "date" else None)).levels
-    return _Cells(codes, texts, distinct[:n_known], values)
+    texts = as_categorical(NumericColumn(distinct[:n_known][:3], "date" if schema.role == "date" else None)).levels
+    return _FactorizedColumn(codes, texts, distinct[:n_known], values)
 
 
 def id_reason(column: Column, schema: ColumnSchema) -> str:
     """Why a column as its role has it names rows, such as "its name is that of an id"; "" if it does not seem to."""
     if isinstance(column, NumericColumn):
-        may_be_one = _ID_NAME.match(schema.name) or _may_count(column.values)
+        may_be_one = _ID_NAME.match(schema.name) or _may_be_counter(column.values)
         if schema.role != "number" or not may_be_one:
             return ""
-    profile = _profile(schema, _coded(column, schema), is_role_given=False)
+    profile = _profile(schema, _factorize(column, schema), is_role_given=False)
     return profile.drop_reason if profile.kind in ("id", "near_unique") else ""
 
 
-def _may_count(values: NDArray[Any]) -> bool:
+def _may_be_counter(values: NDArray[Any]) -> bool:
     """Whether numbers may be those of `_is_counter`: tells most others from it without sorting them."""
     few, n_rows = values[:_MIN_ROWS], len(values)
     if not np.array_equal(few, np.round(few)) or n_rows <= _MIN_ROWS:
@@ -166,7 +166,7 @@ def _may_count(values: NDArray[Any]) -> bool:
     return bool(n_rows - 1 <= float(values.max()) - float(values.min()) < 1.5 * n_rows)
 
 
-def _profile(schema: ColumnSchema, cells: _Cells, is_role_given: bool) -> ColumnProfile:
+def _profile(schema: ColumnSchema, cells: _FactorizedColumn, is_role_given: bool) -> ColumnProfile:
     """Kind of one column, judged without the target."""
     n_rows = len(cells.codes)
     counts = np.bincount(cells.codes + 1, minlength=1)
@@ -215,7 +215,7 @@ def _is_counter(distinct: Values, found: ColumnProfile) -> bool:
     return bool(is_dense and not are_years)
 
 
-def _kept_if_possible(profile: ColumnProfile) -> ColumnProfile:
+def _keep_if_only_input(profile: ColumnProfile) -> ColumnProfile:
     """Of a table in which nothing else is left: what may be meant as the input after all."""
     is_counter = profile.kind == "id" and profile.role == "number" and not _ID_NAME.match(profile.name)
     if not is_counter and profile.kind != "leak":
@@ -224,7 +224,7 @@ def _kept_if_possible(profile: ColumnProfile) -> ColumnProfile:
     return replace(profile, kind=profile.role, drop_reason="", note=f"{what}, kept because there is no other input")
 
 
-def _leak_targets(table: Table, targets: TargetPlan) -> list[NDArray[Any]]:
+def _leak_targets(table: Table, targets: TargetSpec) -> list[NDArray[Any]]:
     """Class codes (ints) or numbers (float64) of each target that columns are compared with."""
     found: list[NDArray[Any]] = []
     for column in cast_table(table, targets.schemas).columns.values():
@@ -235,9 +235,9 @@ def _leak_targets(table: Table, targets: TargetPlan) -> list[NDArray[Any]]:
     return found
 
 
-def _gives_away(cells: _Cells, target: NDArray[Any]) -> bool:
+def _leaks(cells: _FactorizedColumn, target: NDArray[Any]) -> bool:
     if target.dtype == np.float64:
-        return cells.values is not None and is_copy(cells.values, target)
+        return cells.values is not None and is_linear_copy(cells.values, target)
     if cells.distinct is not None:
-        return number_gives_classes_away(cells.distinct, cells.codes, target)
-    return levels_give_classes_away(cells.codes, target)
+        return number_determines_classes(cells.distinct, cells.codes, target)
+    return levels_determine_classes(cells.codes, target)

@@ -10,23 +10,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import in_yaml, listed, quoted
+from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import boolean_spelling, complete_boolean, find_boolean, marker_numbers, parse_numbers
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
-from mlpcli.data.schema.date_roles import as_dates, find_dates, find_stray_dates
-from mlpcli.data.schema.disguise import find_number_format, yaml_of
-from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding, cells_of, merged_cells, strays
-from mlpcli.data.schema.odd_numbers import find_odd_numbers, find_sheet_errors
+from mlpcli.data.schema.date_roles import find_dates, find_stray_dates, read_as_dates
+from mlpcli.data.schema.findings import (
+    FEW_TEXTS,
+    Finding,
+    TextCounts,
+    count_texts,
+    find_merged_spellings,
+    stray_finding,
+)
+from mlpcli.data.schema.number_formats import find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat, is_code
+from mlpcli.data.schema.unreadable_numbers import find_sheet_errors, find_unreadable_numbers
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import DataError
 
-AS_FOUND = ColumnOptions()
+INFER = ColumnOptions()
 
 
 @dataclass(frozen=True)
-class Writing:
+class TextFormat:
     """How all columns of the table are written, unless a column says otherwise; `dates` as `data.dates`."""
 
     decimal: str = "."
@@ -39,7 +46,7 @@ class Writing:
         return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
 
 
-def number_format(options: ColumnOptions, writing: Writing) -> NumberFormat:
+def number_format(options: ColumnOptions, writing: TextFormat) -> NumberFormat:
     """How the numbers of a column are written, by its own options and those of the table."""
     return NumberFormat(
         decimal=options.decimal or writing.decimal,
@@ -50,63 +57,70 @@ def number_format(options: ColumnOptions, writing: Writing) -> NumberFormat:
     )
 
 
-def decide(
-    table: Table, name: str, options: ColumnOptions = AS_FOUND, writing: Writing = Writing()
+def infer_schema(
+    table: Table, name: str, options: ColumnOptions = INFER, writing: TextFormat = TextFormat()
 ) -> tuple[ColumnSchema, list[Finding]]:
     """How to read a column, and what the user has to know of it.
 
     Raises DataError only where `options` ask for what the column cannot be.
     """
-    column = _column_of(table, name, options)
+    column = _column_to_inspect(table, name, options)
     number = number_format(options, writing)
     base = ColumnSchema(name, "category", "as requested", number, missing=options.missing)
-    cells = cells_of(table, column, options, number) if isinstance(column, CategoricalColumn) else None
+    cells = count_texts(table, column, options, number) if isinstance(column, CategoricalColumn) else None
     if cells is not None:
         base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
-    schema, findings = _decided(table, column, base, options, writing, cells)
+    schema, findings = _infer(table, column, base, options, writing, cells)
     return schema if schema.role in ("category", "boolean") else replace(schema, levels=()), findings
 
 
-def _column_of(table: Table, name: str, options: ColumnOptions) -> Column:
+def _column_to_inspect(table: Table, name: str, options: ColumnOptions) -> Column:
     """The column; of distant numbers only their kind, unless it is asked which numbers they are."""
     columns = table.columns
-    if isinstance(columns, DistantColumns) and options.role not in ("boolean", "category"):
-        return columns.kind(name)
+    if isinstance(columns, RemoteColumns) and options.role not in ("boolean", "category"):
+        return columns.sample(name)
     return columns[name]
 
 
-def _decided(
-    table: Table, column: Column, base: ColumnSchema, options: ColumnOptions, writing: Writing, cells: Cells | None
+def _infer(
+    table: Table,
+    column: Column,
+    base: ColumnSchema,
+    options: ColumnOptions,
+    writing: TextFormat,
+    cells: TextCounts | None,
 ) -> tuple[ColumnSchema, list[Finding]]:
     number = base.number
     is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
     if is_number:
-        return _as_number(replace(base, role="number"), cells)
+        return _as_numeric(replace(base, role="number"), cells)
     if options.role == "date" or options.format:
         key = f"data.columns.{base.name}.format" if options.format else "data.dates"
-        return as_dates(table, base, cells, options.format or writing.dates, key)
+        return read_as_dates(table, base, cells, options.format or writing.dates, key)
     if options.role == "boolean":
         return replace(base, role="boolean", levels=_boolean_levels(table, base, column, cells)), []
     if options.role == "category":
-        return base, merged_cells(table, base, "level")
+        return base, find_merged_spellings(table, base, "level")
     if column.role is not None:
         levels = ("False", "True") if column.role == "boolean" else base.levels
         written = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
         return replace(base, role=column.role, date_format=written, levels=levels, reason="type of the source"), []
     if cells is None:
         return replace(base, role="number", reason="all cells are numbers"), []
-    return _by_cells(base, cells, writing)
+    return _infer_from_cells(base, cells, writing)
 
 
-def _as_number(schema: ColumnSchema, cells: Cells | None) -> tuple[ColumnSchema, list[Finding]]:
+def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> tuple[ColumnSchema, list[Finding]]:
     if cells is None:
         return schema, []
     numbers, is_unknown = parse_numbers(cells.texts, schema.number)
     is_unknown &= ~np.isin(numbers, marker_numbers(frozenset(cells.markers), schema.number))
-    return schema, [strays(schema.name, cells, is_unknown, "is not a number", "numbers")] if is_unknown.any() else []
+    return schema, [
+        stray_finding(schema.name, cells, is_unknown, "is not a number", "numbers")
+    ] if is_unknown.any() else []
 
 
-def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[ColumnSchema, list[Finding]]:
+def _infer_from_cells(base: ColumnSchema, cells: TextCounts, writing: TextFormat) -> tuple[ColumnSchema, list[Finding]]:
     if not cells.texts:
         return replace(base, reason="all cells are missing"), []
     if (words := find_boolean(cells.texts)) is not None:
@@ -117,30 +131,30 @@ def _by_cells(base: ColumnSchema, cells: Cells, writing: Writing) -> tuple[Colum
         return _number_or_code(base, cells, numbers)
     if (dates := find_dates(base, cells, writing.dates)) is not None:
         return dates
-    if (found := _disguised(base, cells, writing)) is not None:
+    if (found := _find_formatted_numbers(base, cells, writing)) is not None:
         return base, [found]
     if is_number.any() and cells.are_few(is_unknown):
-        found = strays(base.name, cells, is_unknown, "is not a number", "numbers")
+        found = stray_finding(base.name, cells, is_unknown, "is not a number", "numbers")
         return replace(base, role="number", reason="nearly all cells are numbers"), [found]
     if (dates := find_stray_dates(base, cells, writing.dates)) is not None:
         return dates
-    for find in (find_sheet_errors, find_odd_numbers):
+    for find in (find_sheet_errors, find_unreadable_numbers):
         if (found := find(base.name, cells)) is not None:
             return base, [found]
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 
 def _number_or_code(
-    base: ColumnSchema, cells: Cells, numbers: NDArray[np.float64]
+    base: ColumnSchema, cells: TextCounts, numbers: NDArray[np.float64]
 ) -> tuple[ColumnSchema, list[Finding]]:
     are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
     are_whole = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
     if not are_codes.any() or not are_whole.all():
         return replace(base, role="number", reason="all cells are numbers"), []
-    code = cells.texts[cells.first(are_codes)]
+    code = cells.texts[cells.first_index(are_codes)]
     text = (
-        f"{cells.place(are_codes)}: column {base.name}: {quoted(code)} {_why_code(code)}: read as codes (categories). "
-        f"If they are numeric: data.columns: {{{in_yaml(base.name)}: number}}"
+        f"{cells.location(are_codes)}: column {base.name}: {quoted(code)} {_why_code(code)}: "
+        f"read as codes (categories). If they are numeric: data.columns: {{{in_yaml(base.name)}: number}}"
     )
     least = min(text for text, is_one in zip(cells.texts, are_codes.tolist(), strict=True) if is_one)  # in any order
     return replace(base, reason=f"codes: {least} {_why_code(least)}"), [Finding(base.name, text, is_fault=False)]
@@ -150,7 +164,7 @@ def _why_code(code: str) -> str:
     return "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a float holds"
 
 
-def _disguised(base: ColumnSchema, cells: Cells, writing: Writing) -> Finding | None:
+def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, writing: TextFormat) -> Finding | None:
     delimiter = cells.table.format.delimiter or ","
     found = find_number_format(cells.texts, cells.counts, delimiter)
     if found is None or found.format == writing.number:
@@ -158,27 +172,28 @@ def _disguised(base: ColumnSchema, cells: Cells, writing: Writing) -> Finding | 
     is_marked = np.asarray([text == found.example for text in cells.texts], np.bool_)
     unsure = f" ({found.doubt})" if found.is_ambiguous else ""
     text = (
-        f"{cells.place(is_marked)}: column {base.name}: {quoted(found.example)}: its cells look like numbers{unsure}. "
-        f"To read numbers: data.columns: {{{in_yaml(base.name)}: {yaml_of(found.format)}}}; "
+        f"{cells.location(is_marked)}: column {base.name}: {quoted(found.example)}: its "
+        f"cells look like numbers{unsure}. "
+        f"To read numbers: data.columns: {{{in_yaml(base.name)}: {format_as_yaml(found.format)}}}; "
         f"to keep texts: data.columns: {{{in_yaml(base.name)}: category}}"
     )
     return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format, doubt=found.doubt)
 
 
-def _category_notes(base: ColumnSchema, cells: Cells, is_number: NDArray[np.bool_]) -> list[Finding]:
+def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np.bool_]) -> list[Finding]:
     notes = []
     n = int(cells.counts[is_number].sum())
     if 2 * n >= cells.n_cells:
-        other = cells.few(~is_number)
+        other = cells.examples(~is_number)
         notes.append(
             f"column {base.name}: {n} of {cells.n_cells} cells are numbers, others are not ({other}): "
             "read as categories"
         )
     found = [Finding(base.name, note, is_fault=False) for note in notes]
-    return found + merged_cells(cells.table, base, "level")
+    return found + find_merged_spellings(cells.table, base, "level")
 
 
-def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: Cells | None) -> tuple[str, str]:
+def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: TextCounts | None) -> tuple[str, str]:
     if isinstance(column, NumericColumn):
         texts = tuple(f"{number:g}" for number in np.unique(column.values[~np.isnan(column.values)])[:9].tolist())
     else:

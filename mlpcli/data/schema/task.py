@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed, quoted
-from mlpcli.data.schema.cells import canonical_in, differ_in_case_only, find_boolean, missing_mask
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast, spell_booleans, texts_of
-from mlpcli.data.schema.findings import Finding, merged_cells
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.cells import canonical_in, find_boolean, labels_differing_in_case, missing_mask
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_categorical, as_category, cast, normalize_booleans
+from mlpcli.data.schema.findings import Finding, find_merged_spellings
+from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.spelling import PLAIN, number_text
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
@@ -22,14 +22,14 @@ TASKS: tuple[str, ...] = ("auto", *get_args(Task))
 
 MAX_CODES = 20
 # With more distinct values nobody would think of codes.
-MOST_PLAUSIBLE_CODES = 100
+MAX_PLAUSIBLE_CODES = 100
 # More classes than this fraction of the rows cannot be learnt; a few always may be.
-MOST_CLASSES = 0.2
+MAX_CLASS_FRACTION = 0.2
 FEW_CLASSES = 10
 
 
 @dataclass(frozen=True)
-class TargetPlan:
+class TargetSpec:
     """The task, one sentence that says why, how the target columns are read, and what the user has to know of them.
 
     `model_target` is that of the model a training continues from.
@@ -50,14 +50,14 @@ def are_codes(numbers: NDArray[np.float64]) -> bool:
     return bool(np.array_equal(ordered, ordered[0] + np.arange(len(ordered))))
 
 
-def plan_targets(
+def infer_targets(
     table: Table,
     names: Sequence[str],
     task: str = "auto",
     options: Mapping[str, ColumnOptions] | None = None,
-    writing: Writing = Writing(),  # noqa: B008
+    writing: TextFormat = TextFormat(),  # noqa: B008
     say: str = "write task:",
-) -> TargetPlan:
+) -> TargetSpec:
     """Settle the task and how the targets of a table as read are read; `say` is how the user can name the task.
 
     One column: texts, two distinct values, or codes (`are_codes`) are classes, other numbers are regression. Several
@@ -65,7 +65,7 @@ def plan_targets(
     holds nothing, or has too many classes to learn.
     """
     require_targets(table, names)
-    found = [decide(table, name, (options or {}).get(name, AS_FOUND), writing) for name in names]
+    found = [infer_schema(table, name, (options or {}).get(name, INFER), writing) for name in names]
     schemas = tuple(schema for schema, _ in found)
     findings = tuple(finding for _, of_column in found for finding in of_column)
     distinct = {schema.name: _distinct(table, schema) for schema in schemas}
@@ -93,10 +93,10 @@ def plan_targets(
         findings += tuple(
             Finding(name, f"column {name}: classes that differ in case only: {listed(labels)}", is_fault=False)
             for name, texts in distinct.items()
-            for labels in differ_in_case_only(texts)
+            for labels in labels_differing_in_case(texts)
         )
-        findings += tuple(finding for schema in schemas for finding in merged_cells(table, schema, "class"))
-    return TargetPlan(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
+        findings += tuple(finding for schema in schemas for finding in find_merged_spellings(table, schema, "class"))
+    return TargetSpec(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
 
 
 def _task_of(
@@ -127,7 +127,7 @@ def _task_of(
     if are_codes(numbers):
         reading = f"without gaps, read as {len(numbers)} classes; {say} regression if they are numeric"
         return "classification", f"{name}: {span} {reading}"
-    hint = f"; {say} classification if they are codes" if len(numbers) <= MOST_PLAUSIBLE_CODES else ""
+    hint = f"; {say} classification if they are codes" if len(numbers) <= MAX_PLAUSIBLE_CODES else ""
     return "regression", f"{name}: {span}, read as numeric{hint}"
 
 
@@ -139,7 +139,7 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     if isinstance(column, NumericColumn):
         known = cast(column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where)
         assert isinstance(known, NumericColumn)
-        column, number = texts_of(known), PLAIN
+        column, number = as_categorical(known), PLAIN
     elif schema.role == "number":
         try:
             known = cast(column, schema, markers, table.where)
@@ -147,11 +147,11 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
             pass
         else:
             assert isinstance(known, NumericColumn)
-            column, number = texts_of(known), PLAIN
+            column, number = as_categorical(known), PLAIN
     assert isinstance(column, CategoricalColumn)
     is_there = ~missing_mask(column.levels, markers, number) & (column.counts > 0)
     levels = [level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so]
-    texts = spell_booleans(canonical_in(levels, number), as_category(schema).levels)
+    texts = normalize_booleans(canonical_in(levels, number), as_category(schema).levels)
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
@@ -192,7 +192,7 @@ def _refuse_many_classes(
 ) -> None:
     column = table.columns[schema.name]
     n_rows = int(column.counts.sum()) if isinstance(column, CategoricalColumn) else len(column)
-    if len(texts) <= max(MOST_CLASSES * n_rows, FEW_CLASSES):
+    if len(texts) <= max(MAX_CLASS_FRACTION * n_rows, FEW_CLASSES):
         return
     fault = next((finding.text for finding in findings if finding.is_fault), "")
     if not fault and schema.role == "date":

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import listed
-from mlpcli.data.schema.cells import name_hint, parse_numbers, sort_levels, tell_apart
-from mlpcli.data.schema.column import ColumnSchema, first_row_of
+from mlpcli.data.schema.cells import name_hint, parse_numbers, quote_with_difference, sort_levels
+from mlpcli.data.schema.column import ColumnSchema, first_row_with_level
 from mlpcli.data.schema.spelling import number_text
 from mlpcli.data.table import CategoricalColumn, CellType, Codes, NumericColumn, Rows, Table, code_dtype, row_dtype
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, State, Target, Task
-from mlpcli.data.targets.transforms import TargetTransform, fit_transform, transformed
+from mlpcli.data.targets.transforms import TargetTransform, fit_transform, transform_targets
 from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
@@ -36,7 +36,7 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
 
     `table` was cast by the schemas of the targets. Raises DataError when no row is left.
     """
-    each = _known_cells(table, names, rows)
+    each = _non_missing_cells(table, names, rows)
     known, n_rows = np.logical_and.reduce(each), len(each[0])
     columns = ", ".join(names)
     if not known.any():
@@ -56,10 +56,10 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
 
 def has_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
     """Of which rows (n_rows,) no target is missing; `table` was cast by their schemas."""
-    return np.asarray(np.logical_and.reduce(_known_cells(table, names, None)))
+    return np.asarray(np.logical_and.reduce(_non_missing_cells(table, names, None)))
 
 
-def _known_cells(table: Table, names: Sequence[str], rows: Rows | None) -> list[NDArray[np.bool_]]:
+def _non_missing_cells(table: Table, names: Sequence[str], rows: Rows | None) -> list[NDArray[np.bool_]]:
     """Of each target, in which of `rows` (of all) its cell is known; raises DataError for one that is too large."""
     require_targets(table, names)
     each = []
@@ -93,21 +93,21 @@ def fit_target(
         assert isinstance(column, CategoricalColumn)
         found = [level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count]
         if len(found) < 2:
-            raise _constant(table, schema.name, repr(found[0]) if found else "")
+            raise _constant_error(table, schema.name, repr(found[0]) if found else "")
         if task == "multilabel" and len(found) > 2:
             raise DataError(
                 f"{table.name}: the target {schema.name} has {len(found)} values ({listed(found, 4)}); "
                 "multilabel needs booleans."
             )
     if task == "multilabel":
-        return BooleanTarget(tuple(schemas), tuple(label_type(table, one.name, one.levels) for one in schemas)), {}
+        return BooleanTarget(tuple(schemas), tuple(label_cell_type(table, one.name, one.levels) for one in schemas)), {}
     if len(schemas) > 1:
         raise DataError("task: classification has one target column. For several booleans: task: multilabel.")
     labels = sort_levels(found)
-    return ClassTarget(schemas[0], labels, label_type(table, schemas[0].name, labels)), {}
+    return ClassTarget(schemas[0], labels, label_cell_type(table, schemas[0].name, labels)), {}
 
 
-def label_type(table: Table, name: str, labels: Sequence[str]) -> CellType:
+def label_cell_type(table: Table, name: str, labels: Sequence[str]) -> CellType:
     """What labels are in a data frame: the type of their cells; where these have none, as pandas would read them."""
     cell_type = table.columns[name].cell_type
     if cell_type is not None and cell_type != "mixed":
@@ -134,7 +134,7 @@ def encode_target(target: Target, state: State, table: Table, rows: Rows | None 
     if target.transform == "log":
         for name, column in zip(target.names, values.T, strict=True):
             _refuse_negative(table, rows, name, column)
-    return transformed(np.asarray(values, np.float64), target.transform, target.n_quantiles, state)
+    return transform_targets(np.asarray(values, np.float64), target.transform, target.n_quantiles, state)
 
 
 def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArray[Any]:
@@ -145,18 +145,18 @@ def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArr
     for name, column in zip(target.names, columns, strict=True):
         is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
         if is_missing.any():
-            raise DataError(f"{_place(table, rows, int(np.argmax(is_missing)))}: the target {name} is missing.")
+            raise DataError(f"{_location(table, rows, int(np.argmax(is_missing)))}: the target {name} is missing.")
         if isinstance(column, NumericColumn):
             found.append(np.asarray(column.values, np.float64))
         elif isinstance(target, ClassTarget):
-            return _codes(table, rows, name, column, target.labels, "a class")
+            return _encode_labels(table, rows, name, column, target.labels, "a class")
         else:
             schema = next(schema for schema in target.schemas if schema.name == name)
-            found.append(_codes(table, rows, name, column, schema.levels, "a value").astype(np.float64))
+            found.append(_encode_labels(table, rows, name, column, schema.levels, "a value").astype(np.float64))
     return np.stack(found, axis=1)
 
 
-def _codes(
+def _encode_labels(
     table: Table, rows: Rows | None, name: str, column: CategoricalColumn, labels: Sequence[str], what: str
 ) -> Codes:
     """The place of each cell's label among `labels`; raises DataError for an unknown label."""
@@ -164,21 +164,22 @@ def _codes(
     found = np.asarray([places.get(level, -1) for level in column.levels], code_dtype(len(labels)))
     is_unknown = (found < 0) & (column.counts > 0)
     if is_unknown.any():
-        row = first_row_of(column, is_unknown)
+        row = first_row_with_level(column, is_unknown)
         text = column.levels[column.codes[row]]
         raise DataError(
-            f"{_place(table, rows, row)}: {name} is {tell_apart(text, labels)}, {what} that did not occur in training "
-            f"(there: {listed(labels)}).\nCorrect the cell, leave the row out, or train on rows that have it."
+            f"{_location(table, rows, row)}: {name} is {quote_with_difference(text, labels)}, {what} that did not "
+            f"occur in training (there: {listed(labels)}).\n"
+            "Correct the cell, leave the row out, or train on rows that have it."
         )
     codes: Codes = column.translate(found, -1)
     return codes
 
 
-def _place(table: Table, rows: Rows | None, row: int) -> str:
+def _location(table: Table, rows: Rows | None, row: int) -> str:
     return table.where(row if rows is None else int(rows[row]))
 
 
-def _constant(table: Table, name: str, only: str) -> DataError:
+def _constant_error(table: Table, name: str, only: str) -> DataError:
     found = f"one value only ({only})" if only else "no value"
     return DataError(f"{table.name}: the target {name} has {found} in the training rows: nothing to learn.")
 
@@ -188,7 +189,7 @@ def _refuse_large(table: Table, rows: Rows | None, name: str, values: NDArray[An
     if is_large.any():
         row = int(np.argmax(is_large))
         raise DataError(
-            f"{_place(table, rows, row)}: the target {name} is {values[row]:g}: its square is too large to "
+            f"{_location(table, rows, row)}: the target {name} is {values[row]:g}: its square is too large to "
             "compute with.\nCorrect the cell, or write the target in another unit."
         )
 
@@ -197,7 +198,7 @@ def _refuse_negative(table: Table, rows: Rows | None, name: str, values: Values)
     if (values < 0.0).any():
         row = int(np.argmax(values < 0.0))
         raise DataError(
-            f"{_place(table, rows, row)}: the target {name} is {values[row]:g}: preprocess.target: log needs 0 or "
+            f"{_location(table, rows, row)}: the target {name} is {values[row]:g}: preprocess.target: log needs 0 or "
             "more.\n"
             "Correct the cell, or write preprocess.target: quantile, which takes any number."
         )
@@ -218,7 +219,7 @@ def _fit_numbers(
         values = np.asarray(column.values, np.float64)
         known = values[~np.isnan(values)]
         if not len(known) or known.min() == known.max():
-            raise _constant(table, schema.name, f"{known[0]:g}" if len(known) else "")
+            raise _constant_error(table, schema.name, f"{known[0]:g}" if len(known) else "")
         if transform == "log":
             _refuse_negative(table, rows, schema.name, values)
         columns.append(values)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import CellType
-from mlpcli.data.targets.transforms import TargetTransform, restored
+from mlpcli.data.targets.transforms import TargetTransform, inverse_transform
 from mlpcli.probabilities import class_probabilities, most_exceeding, no_and_yes, tempered, unweighted
 
 Task = Literal["classification", "regression", "multilabel"]
@@ -77,7 +77,7 @@ class NumberTarget:
         return len(self.schemas) * max(len(self.fitted), 1)
 
     @property
-    def answer_outputs(self) -> slice:
+    def prediction_outputs(self) -> slice:
         """Which outputs are the answers."""
         n_targets = len(self.schemas)
         first = n_targets * (len(self.fitted) // 2)
@@ -141,7 +141,7 @@ def typed_labels(labels: Sequence[str], cell_type: CellType) -> Any:
     return np.asarray([number(label) for label in labels], cell_type)
 
 
-def answer_names(target: Target) -> tuple[str, ...]:
+def prediction_names(target: Target) -> tuple[str, ...]:
     """What the columns of answers stand for: the labels of classes, else the targets."""
     return target.labels if isinstance(target, ClassTarget) else target.names
 
@@ -155,7 +155,7 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
     """
     exact: Values = outputs.astype(np.float64)
     if isinstance(target, NumberTarget):
-        return _numbers(target, state, exact[:, target.answer_outputs])
+        return _decode_numbers(target, state, exact[:, target.prediction_outputs])
     temperature = float(state["temperature"][0]) if "temperature" in state else 1.0
     if isinstance(target, BooleanTarget):
         return tempered(no_and_yes(exact), temperature)[..., 1]
@@ -165,7 +165,7 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
     return tempered(probabilities, temperature)
 
 
-def decode_ends(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
+def decode_bounds(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
     """What regions are made of, from network outputs (n_rows, n_outputs): as `decode_outputs`.
 
     Of three quantiles of n targets it is the lower and then the upper ones, (n_rows, 2 n), with the answer within.
@@ -175,12 +175,12 @@ def decode_ends(target: Target, state: State, outputs: NDArray[np.floating]) -> 
         return answers
     exact: Values = outputs.astype(np.float64)
     n_targets = len(target.names)
-    low, high = (_numbers(target, state, exact[:, some]) for some in (slice(n_targets), slice(-n_targets, None)))
+    low, high = (_decode_numbers(target, state, exact[:, some]) for some in (slice(n_targets), slice(-n_targets, None)))
     return np.concatenate([np.minimum(low, answers), np.maximum(high, answers)], axis=1)
 
 
-def _numbers(target: NumberTarget, state: State, outputs: Values) -> Values:
-    numbers = restored(outputs, target.transform, target.n_quantiles, state)
+def _decode_numbers(target: NumberTarget, state: State, outputs: Values) -> Values:
+    numbers = inverse_transform(outputs, target.transform, target.n_quantiles, state)
     return np.clip(numbers, state["target_low"], state["target_high"]) if "target_low" in state else numbers
 
 

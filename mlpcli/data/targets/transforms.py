@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.row_counts import mean, sort_known, total
-from mlpcli.data.features.scaling import Standardize, at_equal_steps, normal_scores
+from mlpcli.data.features.scaling import Standardize, evenly_ranked, normal_scores
+from mlpcli.data.features.weighted_statistics import sort_non_missing, total_weight, weighted_mean
 
 TargetTransform = Literal["none", "standardize", "log", "quantile", "scale"]
 Values = NDArray[np.float64]
 
-MOST_QUANTILES = 1000
+MAX_QUANTILES = 1000
 
 # The largest logarithm whose exponential is a number.
 _LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
@@ -31,15 +31,17 @@ def fit_transform(
     `log` needs values of 0 or more. `weights` (n_rows,) say how many rows each counts for.
     """
     centers, scales = np.zeros(len(columns)), np.ones(len(columns))
-    known = [sort_known(values.copy(), weights) for values in columns]  # the order of the rows decides no last digit
-    knots = [_knots(*pair) for pair in known] if transform == "quantile" else []
+    known = [
+        sort_non_missing(values.copy(), weights) for values in columns
+    ]  # the order of the rows decides no last digit
+    knots = [_fit_knots(*pair) for pair in known] if transform == "quantile" else []
     for index, (values, counted) in enumerate(known):
         if transform == "scale":
-            scales[index] = mean(np.abs(values), counted)
+            scales[index] = weighted_mean(np.abs(values), counted)
         elif transform != "none":
             learnt = np.log1p(values) if transform == "log" else values
             learnt = np.interp(learnt / 2, knots[index][0] / 2, knots[index][1]) if knots else learnt
-            centers[index], scales[index] = Standardize().measure(learnt, counted)
+            centers[index], scales[index] = Standardize().fit(learnt, counted)
     state = {"target_center": centers, "target_scale": scales}
     if knots:
         state["target_quantiles"] = np.concatenate([quantiles for quantiles, _ in knots])
@@ -47,38 +49,38 @@ def fit_transform(
     return state, tuple(len(quantiles) for quantiles, _ in knots)
 
 
-def transformed(
+def transform_targets(
     values: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
 ) -> Values:
     """What the network learns for `values` (n_rows, n_targets); beyond the knots of `quantile` its ends."""
     if transform == "log":
         values = np.log1p(values)
     if transform == "quantile":
-        by_target = zip(values.T, _each(n_quantiles, state), strict=True)
+        by_target = zip(values.T, _knots_by_target(n_quantiles, state), strict=True)
         values = np.column_stack([np.interp(one / 2, knots / 2, scores) for one, (knots, scores) in by_target])
     return (values - state["target_center"]) / state["target_scale"]
 
 
-def restored(
+def inverse_transform(
     outputs: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
 ) -> Values:
-    """The inverse of `transformed`: numbers in the user's units (n_rows, n_targets)."""
+    """The inverse of `transform_targets`: numbers in the user's units (n_rows, n_targets)."""
     numbers = outputs * state["target_scale"] + state["target_center"]
     if transform == "log":
         return np.asarray(np.expm1(np.minimum(numbers, _LARGEST_LOG)))
     if transform == "quantile":
-        by_target = zip(numbers.T, _each(n_quantiles, state), strict=True)
+        by_target = zip(numbers.T, _knots_by_target(n_quantiles, state), strict=True)
         return np.column_stack([np.interp(one, scores, knots / 2) * 2 for one, (knots, scores) in by_target])
     return numbers
 
 
-def _each(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tuple[Values, Values]]:
+def _knots_by_target(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> Iterator[tuple[Values, Values]]:
     ends = np.cumsum(n_quantiles)[:-1]
     return zip(np.split(state["target_quantiles"], ends), np.split(state["target_scores"], ends), strict=True)
 
 
-def _knots(ordered: Values, weights: Values | None) -> tuple[Values, Values]:
+def _fit_knots(ordered: Values, weights: Values | None) -> tuple[Values, Values]:
     """Distinct values in rising order, and the normal score of each."""
-    is_small = total(ordered, weights) <= MOST_QUANTILES
-    knots = np.unique(ordered if is_small else at_equal_steps(ordered, MOST_QUANTILES, weights))
+    is_small = total_weight(ordered, weights) <= MAX_QUANTILES
+    knots = np.unique(ordered if is_small else evenly_ranked(ordered, MAX_QUANTILES, weights))
     return knots, normal_scores(ordered, knots, weights)

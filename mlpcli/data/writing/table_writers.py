@@ -12,7 +12,7 @@ import orjson
 
 from mlpcli.data.reading.faults import escaped, escaped_path
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
-from mlpcli.data.schema.column import texts_of
+from mlpcli.data.schema.column import as_categorical
 from mlpcli.data.table import CategoricalColumn, Rows, Table
 from mlpcli.data.writing.arrow import ArrowWriter
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets, format_header, format_rows
@@ -77,7 +77,7 @@ def cells_as_read(table: Table, name: str) -> Cells:
     if name in table.kept:
         return cast(Cells, table.kept[name])
     column = table.columns[name]
-    texts = column if isinstance(column, CategoricalColumn) else texts_of(column)
+    texts = column if isinstance(column, CategoricalColumn) else as_categorical(column)
     return Labels(texts.levels, texts.codes)
 
 

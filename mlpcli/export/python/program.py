@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from mlpcli.data.schema import date_forms, spelling
+from mlpcli.data.schema import date_patterns, spelling
 from mlpcli.export.description import Plain
 from mlpcli.export.python.standalone import answers, cells, network, predictor, regions
 
 # The texts that a program is made of, those that are used first.
-PARTS: tuple[ModuleType, ...] = (spelling, date_forms, cells, network, answers, regions, predictor)
+PARTS: tuple[ModuleType, ...] = (spelling, date_patterns, cells, network, answers, regions, predictor)
 USAGE = '''"""What a multi-layer perceptron answers to rows; written by `mlp export`, and all that is needed to run it.
 
 As a filter on CSV:  python THIS_FILE.py < rows.csv > answers.csv

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.table import Rows
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import DataError, Diverged, MlpError
 from mlpcli.model import Model
 from mlpcli.storage.fold_file import FoldRecord, Scores
@@ -125,7 +125,7 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
         outcome.stop_reason,
         _plain(outcome.scores["test"]),
         _plain(outcome.scores["constant"]),
-        tuple(answer_names(prepared.target)),
+        tuple(prediction_names(prepared.target)),
         np.asarray(task.fold.test, np.int64),
         np.asarray(answers, np.float64),
         outcome.model.threshold,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
 from mlpcli.config.yaml.source_map import Origin, SourceMap
-from mlpcli.data.dealing import folds_ahead
+from mlpcli.data.split_by_key import time_series_folds
 from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
 from mlpcli.workflows.cross_validation.joining import refuse_unjoinable
@@ -152,7 +152,7 @@ def draw(
         if way is not None and way.time is not None:
             keys = keys_of(way, settled, known)
             assert keys.times is not None
-            masks = folds_ahead(keys.times, options.n_folds, keys.gap, keys.groups)
+            masks = time_series_folds(keys.times, options.n_folds, keys.gap, keys.groups)
         else:
             masks = []
             for repeat in range(options.n_repeats):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.row_sketch import joined_sketches
+from mlpcli.data.row_sketch import merge_row_sketches
 from mlpcli.errors import MlpError
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
@@ -28,7 +28,7 @@ JOINED: dict[str, Callable[..., Any]] = {"threshold": np.mean, "target_low": np.
 def refuse_unjoinable(loaded: LoadedConfig) -> None:
     """Raise ConfigError for what keeps the models of folds from being one, before any is trained."""
     config = loaded.config
-    if config.preprocess.encoding.sees_targets:
+    if config.preprocess.encoding.uses_targets:
         text = (
             "--keep computes bins once from all rows, and these bins depend on the targets. Use another "
             "encoding, or omit --keep."
@@ -62,7 +62,7 @@ def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> 
         target_state=_joined_state([model.target_state for model in models]),
         scores=dict(scores),
         record={**first.record, "folds": len(models)},
-        trained_rows=reduce(joined_sketches, (model.trained_rows for model in models)),
+        trained_rows=reduce(merge_row_sketches, (model.trained_rows for model in models)),
         conformity=None,
         interval_by=None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlpcli.data.schema.cells import name_hint
-from mlpcli.data.schema.column import texts_of
+from mlpcli.data.schema.column import as_categorical
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table
 from mlpcli.data.targets.target import NumberTarget, Target, predicted_labels
 from mlpcli.data.writing.csv import Cells, Labels
@@ -80,7 +80,7 @@ def _columns(
 
 def _cells(column: Column, rows: Rows) -> Cells:
     own = column.take(rows)
-    texts = own if isinstance(own, CategoricalColumn) else texts_of(own)
+    texts = own if isinstance(own, CategoricalColumn) else as_categorical(own)
     return Labels(texts.levels, texts.codes)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
 
-from mlpcli.data.targets.target import Target, answer_names
+from mlpcli.data.targets.target import Target, prediction_names
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.fold_scores import FoldScores, summarize
 from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
@@ -46,7 +46,7 @@ class CvResult:
     @property
     def metric(self) -> str:
         """The metric that says whether one model is better than another."""
-        return decisive_metric(self.target.task, answer_names(self.target))
+        return decisive_metric(self.target.task, prediction_names(self.target))
 
     @property
     def flat(self) -> dict[str, float | None]:
@@ -80,7 +80,7 @@ class CvResult:
 
 def check_gates(gates: Sequence[Gate], target: Target) -> None:
     """Raise MlpError for a gate on an unknown metric, or that no model meets."""
-    known = gate_names(target.task, answer_names(target))
+    known = gate_names(target.task, prediction_names(target))
     for gate in gates:
         if gate.metric not in known:
             raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, known)}")

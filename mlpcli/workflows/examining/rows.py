@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, decode_outputs, predicted_labels
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_outputs, predicted_labels, prediction_names
 from mlpcli.errors import DataError, MlpError
 from mlpcli.explain.inputs import inputs_by_column
 from mlpcli.model import Model
@@ -123,7 +123,7 @@ class Rows:
         part, answers = (self.train, None) if self.held_out is None else (self.held_out, self.answers)
         if answers is None:
             answers = self._decoded(self.model.ensemble.outputs(part.samples.X))
-        target, names = self.model.target, answer_names(self.model.target)
+        target, names = self.model.target, prediction_names(self.model.target)
         assert not isinstance(target, NumberTarget)
         n = len(names)
         codes = [codes for _, codes in predicted_labels(target, answers, self.model.threshold).values()]
@@ -146,7 +146,7 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
     changed = [part for part, then in recorded.items() if prepared.data_sha256.get(part) != then]
     if changed:
         raise DataError(f"the {' and '.join(changed)} data differs from what {weights} was trained on.")
-    if prepared.network.n_in != model.ensemble.first.n_in or answer_names(prepared.target) != answer_names(
+    if prepared.network.n_in != model.ensemble.first.n_in or prediction_names(prepared.target) != prediction_names(
         model.target
     ):
         raise MlpError(f"{weights}: the same data gives inputs that differ from those of the model.")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.typed.kept import KeptArray
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, predicted_labels, prediction_names, typed_labels
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets, without_formulas
 from mlpcli.model import Model
 from mlpcli.workflows.predicting.intervals import PredictionRegions
@@ -28,14 +28,14 @@ def answer_columns(
         else _labels(model, answers, regions, is_typed)
     )
     if with_probabilities:
-        names = answer_names(model.target)
+        names = prediction_names(model.target)
         found += [(f"p_{name}", own) for name, own in zip(names, answers.T.astype(model.ensemble.dtype), strict=True)]
     return found
 
 
 def raw_columns(model: Model, outputs: NDArray[Any]) -> list[Named]:
     """The network's outputs as they are; of several quantiles, `raw_y_0.05`, those of each."""
-    of, target = answer_names(model.target), model.target
+    of, target = prediction_names(model.target), model.target
     if isinstance(target, NumberTarget) and target.fitted:
         of = tuple(f"{name}_{level:g}" for level in target.fitted for name in of)
     return [(f"raw_{name}", own) for name, own in zip(of[-outputs.shape[1] :], outputs.T, strict=True)]

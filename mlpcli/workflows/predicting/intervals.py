@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import TransformCounts
-from mlpcli.data.grouping import group_texts
+from mlpcli.data.grouping import group_labels
 from mlpcli.data.schema.column import cast_table
 from mlpcli.data.table import CategoricalColumn, Rows, Table
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, answer_names, predicted_labels, typed_labels
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, predicted_labels, prediction_names, typed_labels
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.conformal.conformity import MISSING, ConformityScores
 from mlpcli.evaluation.conformal.ends import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
@@ -88,13 +88,13 @@ class ConformalPredictor:
         cells = self.model.read(table)
         if self._by is None or self._by.name in {column.name for column in self.model.preprocessor.columns}:
             return cells
-        group_texts(table, self._by.name)  # raises DataError for a column that is not there
+        group_labels(table, self._by.name)  # raises DataError for a column that is not there
         return cells.with_columns({**cells.columns, **cast_table(table, [self._by]).columns})
 
     def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
         """Answers as the model gives them to rows of a table that was made by `read`, and what lies around them."""
         answers, of_folds, counts = self.model.fold_answers(read, some)
-        column = None if self._by is None else group_texts(read, self._by.name)
+        column = None if self._by is None else group_labels(read, self._by.name)
         column = column if column is None or some is None else column.take(some)
         return answers, self.regions(answers, of_folds, column), counts
 
@@ -207,7 +207,7 @@ class ConformalPredictor:
         target, rows = self.model.target, self._scores.rows
         codes = np.stack([own for _, own in predicted_labels(target, answers, self.model.threshold).values()], axis=1)  # type: ignore[arg-type]
         if isinstance(target, ClassTarget):
-            probabilities, n_labels = of_folds, len(answer_names(target))
+            probabilities, n_labels = of_folds, len(prediction_names(target))
         else:
             probabilities, n_labels = np.stack([1.0 - of_folds, of_folds], axis=-1), 2
         holds = np.ones(probabilities.shape[1:], np.bool_)

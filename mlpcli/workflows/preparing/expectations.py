@@ -35,7 +35,7 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
     n_candidates = config.training.epochs if judged is None else len(judged)
     is_chosen = {
         "epoch": config.training.early_stopping is not None and n_candidates > 1,
-        "bin edges": uses_folds(loaded) and config.preprocess.encoding.sees_targets,
+        "bin edges": uses_folds(loaded) and config.preprocess.encoding.uses_targets,
         "members": config.model.members.select == "greedy",
         "temperature": config.postprocess.calibration == "temperature",
         "threshold": isinstance(config.postprocess.threshold, str),

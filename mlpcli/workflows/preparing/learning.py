@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.preprocessor import Preprocessor, fit_preprocessor
 from mlpcli.data.reference import ReferenceProfile
+from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.data.targets.target import Target
 from mlpcli.nn.losses import Loss, Quantile
@@ -75,7 +75,7 @@ def learn(
     preprocessor, reference = _fit_preprocessor(loaded, settled, target, target_state, rows, weights)
     networks = resolve_networks(loaded, preprocessor, target, loss, output_activation)
     columns = settled.table.columns
-    rank_error = columns.rank_error if isinstance(columns, DistantColumns) else 0.0
+    rank_error = columns.rank_error if isinstance(columns, RemoteColumns) else 0.0
     return Learnt(target, target_state, preprocessor, reference, networks, rank_error)
 
 
@@ -88,7 +88,7 @@ def _fit_preprocessor(
     weights: Values | None,
 ) -> tuple[Preprocessor, ReferenceProfile]:
     options = loaded.config.preprocess
-    targets = encode_target(target, target_state, settled.table, rows) if options.encoding.sees_targets else None
+    targets = encode_target(target, target_state, settled.table, rows) if options.encoding.uses_targets else None
     return fit_preprocessor(
         settled.table, settled.features, options.numeric, options.missing, options.categorical, options.encoding,
         rows, targets, weights,

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor
-from mlpcli.data.features.row_counts import rows_counted
+from mlpcli.data.features.weighted_statistics import normalize_weights
 from mlpcli.data.reference import ReferenceProfile
-from mlpcli.data.row_sketch import RowSketch, joined_sketches, sketch_rows
+from mlpcli.data.row_sketch import RowSketch, merge_row_sketches, sketch_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
-from mlpcli.data.targets.target import ClassTarget, Target, Task, answer_names
+from mlpcli.data.targets.target import ClassTarget, Target, Task, prediction_names
 from mlpcli.evaluation.intervals import without_end
 from mlpcli.machine import return_freed_memory
 from mlpcli.model import row_columns
@@ -174,11 +174,11 @@ def _prepare(
     notes += odd
     return_freed_memory()  # of finding rows
     seen = train_rows if fold is None or fold.learnt_of is None else fold.learnt_of
-    weights = rows_counted(row_weights(table, weight, seen)) if weight else None
+    weights = normalize_weights(row_weights(table, weight, seen)) if weight else None
     learnt = learn(loaded, settled, seen, weights, loss, output_activation, start)
     target, target_state, preprocessor, networks = learnt.parts
     notes += learnt.notes + (poor_inputs(table, preprocessor.columns, config.data.columns) if start is None else [])
-    metric = resolve_metric(loaded, task, loss, names := answer_names(target))
+    metric = resolve_metric(loaded, task, loss, names := prediction_names(target))
     notes += check_gates(loaded, task, names)
     asked, loss = loss, resolve_smoothing(loss, metric)
     notes += [*smoothing_note(asked, loss, metric), *schedule_notes(config.training)]
@@ -202,7 +202,7 @@ def _prepare(
         notes += notes_on_start(loaded, start, table, train_rows, make.counts["train"], spec.update.optimizer)
         judging = (train_rows if uses_folds(loaded) else validation_rows, apart_rows)
         notes += notes_on_judges(start, table, judging, found.hashes)
-        sketch = joined_sketches(start.model.trained_rows, sketch)
+        sketch = merge_row_sketches(start.model.trained_rows, sketch)
     notes += disk_notes(table, n_rows)
     drawn, own_specs = drawn_specs(loaded, spec, n_rows, start)
     engine = choose_engine(loaded, networks, own_specs or (spec,), n_rows)

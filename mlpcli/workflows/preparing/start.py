@@ -18,9 +18,9 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reference import SAMPLE_ROWS, count_rows
-from mlpcli.data.row_sketch import are_too_many, find_trained
+from mlpcli.data.row_sketch import count_trained_rows, exceeds_expected
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.task import TargetPlan
+from mlpcli.data.schema.task import TargetSpec
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.data.targets.target import NumberTarget
@@ -68,10 +68,10 @@ class Start:
         return {schema.name: schema for schema in self.model.schemas}
 
     @property
-    def targets(self) -> TargetPlan:
+    def targets(self) -> TargetSpec:
         """The task and the targets."""
         target = self.model.target
-        return TargetPlan(target.task, f"as in {self.path}", tuple(target.schemas), (), target)
+        return TargetSpec(target.task, f"as in {self.path}", tuple(target.schemas), (), target)
 
     @property
     def target_state(self) -> dict[str, NDArray[np.float64]]:
@@ -177,8 +177,8 @@ def notes_on_judges(start: Start, table: Table, judging: Sequence[Rows | None], 
     model, notes = start.model, []
     given = [rows for rows in judging if rows is not None]
     cure = "Evaluate on rows that neither training used."
-    found = find_trained(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *given]))
-    if are_too_many(found, model.trained_rows):
+    found = count_trained_rows(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *given]))
+    if exceeds_expected(found, model.trained_rows):
         about = "about " if model.trained_rows.is_sample else ""
         notes.append(
             f"{table.name}: {about}{found.fraction:.0%} of the rows that judge this training were trained on in "

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.grouping import MISSING, QUARTILES
 from mlpcli.data.reference import Histogram, ReferenceColumn, split_counts
 from mlpcli.data.schema.dates import iso_date
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
-from mlpcli.data.targets.target import answer_names, decode_outputs
+from mlpcli.data.targets.target import decode_outputs, prediction_names
 from mlpcli.evaluation.intervals import IntervalOptions
 from mlpcli.evaluation.paired import Truth
 from mlpcli.evaluation.scores import find_metric, score
@@ -56,7 +56,7 @@ def importance_and_more(model: Model, rows: Detailed, confidence: float, seed: i
 def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> tuple[list[Worth], Section]:
     target, sample, features = model.target, rows.sample, model.preprocessor.columns
     n_rows = min(len(sample), max(min(SHUFFLED_CELLS // len(features), MOST_SHUFFLED), FEWEST_SHUFFLED))
-    names = answer_names(target)
+    names = prediction_names(target)
     metric = decisive_metric(target.task, names)
     weights = None if sample.weights is None else sample.weights[:n_rows]
     truth = Truth(target.task, sample.truth[:n_rows], names, weights)
@@ -105,13 +105,13 @@ def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Se
     if not found:
         return []
     what = "answer" if model.target.task == "regression" else "probability"
-    return [dependence_section(found, answer_names(model.target), what, len(X))]
+    return [dependence_section(found, prediction_names(model.target), what, len(X))]
 
 
 def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: float) -> list[Section]:
     target, sample = model.target, rows.sample
     predictions = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold)
-    names = answer_names(target)
+    names = prediction_names(target)
     metric = main_metrics(target.task, names)[0]
     roles = {feature.name: feature.role for feature in model.preprocessor.columns}
     table = _with_few_levels(rows.table, columns[:SLICED_COLUMNS])

@@ -18,7 +18,7 @@ from mlpcli.data.reading.read import map_tables
 from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import require_targets, true_values
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import DataError, MlpError
 from mlpcli.messages import count
 from mlpcli.model import Model
@@ -143,7 +143,7 @@ class _Pass:
 
     def __init__(self, model: Model, old: Model | None) -> None:
         self.model, self.old = model, old
-        n_answers, columns = len(answer_names(model.target)), model.preprocessor.columns
+        n_answers, columns = len(prediction_names(model.target)), model.preprocessor.columns
         self.sieve = Sieve(max(min(MOST_ROWS, MOST_NUMBERS // n_answers), FEWEST_DETAILED))
         n_cells = model.ensemble.first.n_in + len(columns)
         n_cells += 0 if old is None else n_answers

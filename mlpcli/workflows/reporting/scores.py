@@ -11,9 +11,9 @@ from mlpcli.data.targets.target import (
     BooleanTarget,
     ClassTarget,
     NumberTarget,
-    answer_names,
     decode_outputs,
     predicted_labels,
+    prediction_names,
 )
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.intervals import IntervalOptions
@@ -102,7 +102,9 @@ def verdict_of_record(model: Model) -> str:
     if not part:
         return "This model was never scored."
     scores = of_part(model.scores, part)
-    keys = [key for key in main_metrics(model.target.task, answer_names(model.target)) if scores.get(key) is not None]
+    keys = [
+        key for key in main_metrics(model.target.task, prediction_names(model.target)) if scores.get(key) is not None
+    ]
     listed = ", ".join(f"{key} {number(scores[key])}" for key in keys)
     rows = {"test": "test rows", "validation": "validation rows", "train": "training rows"}[part]
     optimistic = model.record.get("chosen", {}).get(part)
@@ -116,7 +118,7 @@ def verdict_of_record(model: Model) -> str:
 
 def key_figures(model: Model, found: Found) -> list[tuple[str, str, str]]:
     """The first metrics, with interval and baseline beside them."""
-    keys = main_metrics(model.target.task, answer_names(model.target))[:KEY_FIGURES]
+    keys = main_metrics(model.target.task, prediction_names(model.target))[:KEY_FIGURES]
     return [(key, number(found.scored.scores[key]), _beside(found, key)) for key in keys]
 
 
@@ -138,7 +140,7 @@ def scores_section(model: Model, found: Found) -> Section:
         Column("constant baseline"),
         Column("", True),
     ]
-    main = main_metrics(model.target.task, answer_names(model.target))
+    main = main_metrics(model.target.task, prediction_names(model.target))
     rows: list[Sequence[Cell | str]] = []
     for key, value in scored.scores.items():
         if "[" not in key:
@@ -257,7 +259,7 @@ def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
             Outcome(name, sample.truth[:, place] > 0.5, sample.answers[:, place], float(limits[place]))
             for place, name in enumerate(target.names)
         ]
-    labels = answer_names(target)
+    labels = prediction_names(target)
     if len(labels) == 2:
         limit = 0.5 if threshold is None else float(threshold[0])
         return [Outcome(labels[1], sample.truth == 1, sample.answers[:, 1], limit)]
@@ -267,7 +269,7 @@ def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
 def compared_section(model: Model, old: Model, sample: Sample, old_path: str, confidence: float) -> Section:
     """The difference of each main metric from another model's on the same rows."""
     target = model.target
-    names = answer_names(target)
+    names = prediction_names(target)
     assert sample.old is not None
     truth = Truth(target.task, sample.truth, names, sample.weights)
     before, after = Prediction(sample.old, old.threshold), Prediction(sample.answers, model.threshold)

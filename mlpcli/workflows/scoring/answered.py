@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reference import SAMPLE_ROWS, Histogram, count_rows
-from mlpcli.data.row_sketch import TrainedRows, find_trained
+from mlpcli.data.row_sketch import TrainedRows, count_trained_rows
 from mlpcli.data.table import Rows, Table
 from mlpcli.model import Model
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, PredictionRegions, joined_regions, with_regions
@@ -37,7 +37,7 @@ def answer_rows(
     """Answer some rows of a table that was cast by the schemas of the model; raises DataError for a misfit."""
     answers, regions, counts = with_regions(model, conformal, table, rows)
     seen = _seen(model, table, rows) if looks_for_drift and model.reference.columns else None
-    trained = find_trained(model.trained_rows, table, model.row_columns, rows)
+    trained = count_trained_rows(model.trained_rows, table, model.row_columns, rows)
     return AnsweredRows(answers, regions, counts, seen, trained)
 
 
@@ -52,7 +52,9 @@ def together(model: Model, parts: Sequence[AnsweredRows]) -> AnsweredRows:
         {name: counts.n_missing[name] for name in names if name in counts.n_missing},
         {name: counts.n_unseen[name] for name in names if name in counts.n_unseen},
     )
-    trained = TrainedRows(sum(part.trained.n_told for part in parts), sum(part.trained.n_trained for part in parts))
+    trained = TrainedRows(
+        sum(part.trained.n_comparable for part in parts), sum(part.trained.n_trained for part in parts)
+    )
     regions = joined_regions([part.regions for part in parts if part.regions is not None])
     return AnsweredRows(np.concatenate([part.answers for part in parts]), regions, in_order, seen, trained)
 

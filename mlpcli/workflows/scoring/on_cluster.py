@@ -16,7 +16,7 @@ from mlpcli.data.reading.sources import sha256_together
 from mlpcli.data.row_sketch import TrainedRows
 from mlpcli.data.table import Column, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import has_targets, true_values
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
@@ -140,7 +140,7 @@ def _as_texts(setup: ScoredSetup, names: set[str]) -> Mapping[str, Column]:
 
 
 def _of_no_rows(model: Model) -> AnsweredRows:
-    answers = np.zeros((0, len(answer_names(model.target))))
+    answers = np.zeros((0, len(prediction_names(model.target))))
     return AnsweredRows(answers, None, TransformCounts({}, {}), None, TrainedRows(0, 0))
 
 

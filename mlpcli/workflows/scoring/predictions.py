@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, answer_names
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, prediction_names
 from mlpcli.evaluation.conformal.metrics import (
     RowScores,
     rows_of_boolean_sets,
@@ -79,7 +79,7 @@ def reasons_undefined(
     undefined = [key for key, score in scores.items() if math.isnan(score)]
     if not undefined:
         return {}
-    reason = "a single row" if len(truth) == 1 else lacking(target.task, truth, answer_names(target), weights)
+    reason = "a single row" if len(truth) == 1 else lacking(target.task, truth, prediction_names(target), weights)
     return {key: f"{key} is not defined on these rows{': ' if reason else ''}{reason}" for key in undefined}
 
 
@@ -114,7 +114,7 @@ class Predictions:
         """Every score, and the interval of each, or of those in `keys`."""
         target = self.target
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
-        names, further = answer_names(target), self._further()
+        names, further = prediction_names(target), self._further()
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
         inputs = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
         with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
@@ -134,7 +134,7 @@ class Predictions:
 
     def _further(self) -> list[RowScores]:
         """What the rows say of intervals, sets and quantiles."""
-        target, regions, names = self.target, self.regions, answer_names(self.target)
+        target, regions, names = self.target, self.regions, prediction_names(self.target)
         found = []
         if regions is not None and regions.low is not None and regions.high is not None:
             found.append(rows_of_ends(self.truth, regions.low, regions.high, regions.level, names))

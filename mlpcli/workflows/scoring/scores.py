@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, answer_names, decode_outputs
+from mlpcli.data.targets.target import (
+    BooleanTarget,
+    ClassTarget,
+    NumberTarget,
+    Target,
+    decode_outputs,
+    prediction_names,
+)
 from mlpcli.evaluation.averages import Predicted
 from mlpcli.evaluation.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
@@ -33,7 +40,7 @@ class Decoded:
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_rows, n_classes or n_targets)."""
-        return len(self.outputs), len(answer_names(self.target))
+        return len(self.outputs), len(prediction_names(self.target))
 
     def __getitem__(self, rows: slice, /) -> Values:
         """Those of some rows."""
@@ -99,7 +106,7 @@ class Criterion:
         `counts` (r,) say how often each counts in the mean, once by default.
         """
         times = np.array(counts or (1,) * len(outputs))
-        names = answer_names(self.target)
+        names = prediction_names(self.target)
 
         def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
             state = self.state | {"temperature": np.array([temperature])}
@@ -124,7 +131,7 @@ class Criterion:
         return self.state | {"temperature": np.array([fit_temperature(answers, self.truth, self.weights)])}
 
     def _of_answers(self, answers: Predicted) -> float:
-        names = answer_names(self.target)
+        names = prediction_names(self.target)
         threshold = self.state.get("threshold")
         return score(self.target.task, self.metric, self.truth, answers, names, self.weights, threshold)
 
@@ -166,7 +173,7 @@ def far_worse_on_rows(
     if not len(truth):
         return ""
     answers = constant_answers(target, SquaredError(), truth, weights, len(truth))
-    names, recorded = answer_names(target), of_part(model.scores, "constant")
+    names, recorded = prediction_names(target), of_part(model.scores, "constant")
     constant: dict[str, float | None] = {}
     for key in compared_keys(scores):
         here = score(target.task, key, truth, answers, names, weights)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlpcli.data.grouping import Groups, cross_groups, group_rows
 from mlpcli.data.table import Role, Table
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
@@ -90,7 +90,7 @@ def _slice_table(
 ) -> SliceTable:
     task = predictions.target.task
     gated = [without_end(gate.metric) for gate in gates] if by.is_gated else []
-    first = main_metrics(task, answer_names(predictions.target))
+    first = main_metrics(task, prediction_names(predictions.target))
     metric = gated[0] if gated else first[0]
     keys = tuple(dict.fromkeys([*first, *(["coverage"] if predictions.regions is not None else []), *gated]))
     if options.replicates is None:

@@ -1,6 +1,6 @@
 """Whether a model is judged on rows that it was trained on."""
 
-from mlpcli.data.row_sketch import TrainedRows, are_too_many, find_trained
+from mlpcli.data.row_sketch import TrainedRows, count_trained_rows, exceeds_expected
 from mlpcli.data.table import Rows, Table
 from mlpcli.model import Model
 
@@ -10,7 +10,7 @@ def notes_on_trained_rows(model: Model, table: Table, rows: Rows) -> list[str]:
 
     By the hash of the file, or by those of the rows, whatever their file is called and in whatever order they stand.
     """
-    return notes_on_trained(model, table, find_trained(model.trained_rows, table, model.row_columns, rows))
+    return notes_on_trained(model, table, count_trained_rows(model.trained_rows, table, model.row_columns, rows))
 
 
 def notes_on_trained(model: Model, table: Table, found: TrainedRows) -> list[str]:
@@ -19,7 +19,7 @@ def notes_on_trained(model: Model, table: Table, found: TrainedRows) -> list[str
     part = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
     if part == "validation":
         return [f"{table.name}: this file was used to choose the epoch, so the scores are optimistic."]
-    if not part and not are_too_many(found, model.trained_rows):
+    if not part and not exceeds_expected(found, model.trained_rows):
         return []
     what = "this is the training file" if part else "this table contains training rows"
     size = f"{_about(found.fraction, model)} of the rows were trained on"

@@ -9,7 +9,7 @@ from mlpcli.config.loading import LoadedConfig, without_search
 from mlpcli.config.schema.data import HeldOut
 from mlpcli.config.schema.network import Members
 from mlpcli.config.schema.sections import ExpectConfig
-from mlpcli.data.store import WATCH, MappedFile, aligned
+from mlpcli.data.store import PAGE_WATCHER, MappedFile, align_up
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target
 from mlpcli.workflows.preparing.rows.data_store import store_folder
@@ -42,7 +42,7 @@ def _taken(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
     if table.n_buckets == 1:
         return table.take(rows)
     arrays = {name: _array(column) for name, column in table.columns.items()}
-    size = sum(aligned(len(rows) * array.dtype.itemsize) for array in arrays.values())
+    size = sum(align_up(len(rows) * array.dtype.itemsize) for array in arrays.values())
     mapped, columns = MappedFile(store_folder(loaded), size), dict[str, Column]()
     for name, column in table.columns.items():
         values = mapped.write(arrays[name], rows)
@@ -50,7 +50,7 @@ def _taken(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
             columns[name] = replace(column, values=values)
         else:
             columns[name] = replace(column, codes=values)
-        WATCH.release()
+        PAGE_WATCHER.release()
     mapped.close()
     return replace(table.with_columns({}).take(rows), columns=columns)
 

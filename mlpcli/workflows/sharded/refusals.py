@@ -27,7 +27,7 @@ def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
         )
     for key, is_asked, remedy in (
         ("data.weight", loaded.config.data.weight is not None, "leave it out"),
-        ("preprocess.encoding", loaded.config.preprocess.encoding.sees_targets, "write edges: quantile"),
+        ("preprocess.encoding", loaded.config.preprocess.encoding.uses_targets, "write edges: quantile"),
     ):
         if is_asked:
             raise loaded.error(

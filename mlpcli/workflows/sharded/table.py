@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.data.column_sketch import ColumnSketch, hash_missing, merged
-from mlpcli.data.distant import DistantColumns
+from mlpcli.data.column_sketch import ColumnSketch, hash_missing, merge_sketches
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.faults import fault
@@ -27,6 +26,7 @@ from mlpcli.data.reading.shards import (
     mixed_columns,
 )
 from mlpcli.data.reading.sources import find_sources, sha256_together
+from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Column, NumericColumn, Rows, Table, TableFormat, row_dtype
 from mlpcli.watching import tell
@@ -103,7 +103,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     )
 
 
-class ShardedColumns(DistantColumns):
+class ShardedColumns(RemoteColumns):
     """The columns of the shards; `rows` are the numbers that the rows of each have in the table.
 
     `kinds` has some cells of each column, of its kind. Where it `sketches`, numbers are sketched, not fetched.
@@ -129,11 +129,11 @@ class ShardedColumns(DistantColumns):
             self._owner[own], self._place[own] = shard, np.arange(len(own))
 
     def fetch(self, name: str) -> Column:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return gathered(self._pool.call("column", lambda shard: (name,)), self._rows, name)
 
-    def kind(self, name: str) -> Column:
-        """See `DistantColumns`."""
+    def sample(self, name: str) -> Column:
+        """See `RemoteColumns`."""
         kind = self.kinds.get(name)
         return kind if isinstance(kind, NumericColumn) else self[name]
 
@@ -143,7 +143,7 @@ class ShardedColumns(DistantColumns):
         return str(place)
 
     def row_hashes(self, columns: Sequence[ColumnSchema], rows: Rows | None) -> NDArray[np.uint64]:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         self._pick(np.arange(len(self._owner)) if rows is None else rows)
         found = self._pool.call("row_hashes", lambda shard: (columns, self._format, self._column_names))
         hashes = np.empty(len(self._picked), np.uint64)
@@ -152,31 +152,31 @@ class ShardedColumns(DistantColumns):
         return hashes
 
     def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         if not self.sketches:
             return None
         self._pick(rows)
-        sketch = merged(self._pool.call("sketch", lambda shard: (schema, self._format, self._column_names)))
+        sketch = merge_sketches(self._pool.call("sketch", lambda shard: (schema, self._format, self._column_names)))
         self._rank_error = max(self._rank_error, sketch.error / max(sketch.n_known, 1))
         return sketch
 
-    def pattern(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
-        """See `DistantColumns`."""
+    def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
+        """See `RemoteColumns`."""
         places = [self._places(rows, shard) for shard in range(self._pool.n_shards)]
         return b"".join(hash_missing(is_missing[own]) for own in places)
 
     @property
     def is_sketched(self) -> bool:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return self.sketches
 
     @property
     def rank_error(self) -> float:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         return self._rank_error
 
     def inputs(self, preprocessor: Preprocessor, rows: Rows, dtype: Any) -> tuple[Any, TransformCounts]:
-        """See `DistantColumns`."""
+        """See `RemoteColumns`."""
         self._n_parts += 1
         part, own_rows, format = f"part-{self._n_parts}", self._dealt(rows), self._format
         counts = self._pool.tell(

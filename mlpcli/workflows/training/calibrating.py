@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_ends
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, decode_bounds
 from mlpcli.evaluation.conformal.conformity import CalibrationRows, ConformityScores, gather_scores
 from mlpcli.evaluation.conformal.ends import Kind
 from mlpcli.model import Model
@@ -80,7 +80,7 @@ def _scores_of(
 ) -> Values:
     """Scores (n_rows, n_targets) of some rows."""
     target = prepared.target
-    answers = decode_ends(target, prepared.target_state, outputs)
+    answers = decode_bounds(target, prepared.target_state, outputs)
     if isinstance(target, ClassTarget):
         return np.asarray(-answers[np.arange(len(truth)), truth][:, None])
     if not isinstance(target, NumberTarget):

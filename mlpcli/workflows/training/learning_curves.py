@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.scores import gather, measure_of
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
@@ -46,7 +46,7 @@ class LearningCurves:
         return {f"{part}_{metric}": scores[metric] for metric in self._metrics for part, scores in found.items()}
 
     def _scores(self, part: Part, outputs: Array) -> dict[str, float]:
-        task, names = self._target.task, answer_names(self._target)
+        task, names = self._target.task, prediction_names(self._target)
         answers = Decoded(self._target, self._state, outputs)
         inputs = gather(task, part.truth, answers, part.weights, self._state.get("threshold"))
         with np.errstate(all="ignore"):
@@ -55,7 +55,7 @@ class LearningCurves:
 
 def curve_metrics(prepared: Prepared) -> tuple[str, ...]:
     """The metrics of the curves: the first ones of the task, and the one by which the epoch is chosen."""
-    first = main_metrics(prepared.target.task, answer_names(prepared.target))
+    first = main_metrics(prepared.target.task, prediction_names(prepared.target))
     is_another = prepared.picks_best_epoch and prepared.metric not in ("loss", *first)
     return (*first, prepared.metric) if is_another else first
 

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from mlpcli.data.features import bin_edges
 from mlpcli.data.features.bin_edges import quantile_edges, split_targets, tree_edges
 from mlpcli.data.features.bins import PiecewiseLinear, write_bins
-from mlpcli.data.features.scaling import is_new
+from mlpcli.data.features.scaling import is_distinct
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 columns = arrays(np.float64, st.integers(20, 60), elements=st.one_of(finite, st.just(np.nan), st.integers(-3, 3)))
@@ -78,7 +78,7 @@ def test_edges_rise_from_the_smallest_value_to_the_largest_whatever_the_target(v
     if len(found):
         assert known.min() == found[0]
         assert found[-1] == pytest.approx(known.max(), abs=1e-299)
-    if is_new(np.sort(known)).sum() > bins:
+    if is_distinct(np.sort(known)).sum() > bins:
         assert len(found) == bins + 1
 
 
@@ -156,8 +156,8 @@ def test_very_many_classes_and_rows_are_looked_at_in_part(monkeypatch):
     rng = np.random.default_rng(6)
     values = rng.uniform(size=5000)
     codes = np.floor(values * 8).astype(np.int64) * 50 + rng.integers(0, 50, 5000)
-    monkeypatch.setattr(bin_edges, "TREE_ROWS", 2500)
-    monkeypatch.setattr(bin_edges, "TREE_SUMS", 400 * 500)
+    monkeypatch.setattr(bin_edges, "MAX_TREE_ROWS", 2500)
+    monkeypatch.setattr(bin_edges, "MAX_TREE_SUMS", 400 * 500)
     found = np.sort(tree_edges(values, split_targets(codes), 8))
     assert found == pytest.approx(np.arange(1, 8) / 8, abs=0.005)
 

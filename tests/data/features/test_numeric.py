@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mlpcli.data.features.bins import NoEncoding, PiecewiseLinear
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.numeric import fit_numeric, pack_numeric, scale, unpack_numeric
 from mlpcli.data.features.scaling import MedianFill, MinMax, Quantile, Robust
 from mlpcli.data.schema.column import ColumnSchema

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlpcli.data.features import preprocessor as preprocessing
 from mlpcli.data.features.bins import NoEncoding, PiecewiseLinear
 from mlpcli.data.features.onehot import OneHot
-from mlpcli.data.features.preprocessor import TransformCounts, fit_preprocessor, read_by
+from mlpcli.data.features.preprocessor import TransformCounts, cast_inputs, fit_preprocessor
 from mlpcli.data.features.scaling import (
     Divide,
     MeanFill,
@@ -40,7 +40,7 @@ def fit(table, roles=None, numeric=None, missing=None, categorical=ALL_LEVELS, e
 
 def transform(preprocessor, table, *arguments, **options):
     """The inputs of a table as read."""
-    return preprocessing.transform(preprocessor, read_by(preprocessor, as_table(table)), *arguments, **options)
+    return preprocessing.transform(preprocessor, cast_inputs(preprocessor, as_table(table)), *arguments, **options)
 
 
 def as_table(table):

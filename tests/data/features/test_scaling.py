@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlpcli.data.features.row_counts import sort_known
 from mlpcli.data.features.scaling import (
     Divide,
     MeanFill,
@@ -16,9 +15,10 @@ from mlpcli.data.features.scaling import (
     Standardize,
     _quantile,
     count_distinct,
-    fit_fill,
-    known_and_sorted,
+    fit_imputed_value,
+    sorted_non_missing,
 )
+from mlpcli.data.features.weighted_statistics import sort_non_missing
 
 SCALERS = (Standardize(), Robust(), MinMax(), Quantile(), Divide(by=255.0), NoScaling())
 numbers = st.floats(-1e150, 1e150, allow_nan=False)
@@ -26,7 +26,7 @@ columns = arrays(np.float64, st.integers(1, 30), elements=numbers)
 
 
 def measured(scaler, values):
-    return scaler.measure(known_and_sorted(values))
+    return scaler.fit(sorted_non_missing(values))
 
 
 @pytest.mark.parametrize("scaler", SCALERS, ids=lambda scaler: scaler.name)
@@ -95,9 +95,9 @@ def test_where_most_values_are_equal_one_that_is_far_out_does_not_squeeze_the_ot
 
 @given(values=columns, weights=arrays(np.float64, 30, elements=st.integers(1, 3)))
 def test_a_row_of_some_weight_is_scaled_robustly_as_so_many_copies(values, weights):
-    ordered, counted = sort_known(np.round(values / 1e150), weights[: len(values)])
+    ordered, counted = sort_non_missing(np.round(values / 1e150), weights[: len(values)])
     copies = np.repeat(ordered, counted.astype(int))
-    assert Robust().measure(ordered, counted) == pytest.approx(Robust().measure(copies), rel=1e-12)
+    assert Robust().fit(ordered, counted) == pytest.approx(Robust().fit(copies), rel=1e-12)
 
 
 @pytest.mark.parametrize("scaler", [Standardize(), Robust(), MinMax()], ids=lambda scaler: scaler.name)
@@ -164,15 +164,15 @@ def test_many_values_become_normal():
 
 def test_fills_are_median_and_mean_of_the_known_cells():
     values = np.array([1.0, np.nan, 2.0, 9.0])
-    ordered = known_and_sorted(values)
-    assert fit_fill(MedianFill(), ordered) == 2.0
-    assert fit_fill(MeanFill(), ordered) == 4.0
+    ordered = sorted_non_missing(values)
+    assert fit_imputed_value(MedianFill(), ordered) == 2.0
+    assert fit_imputed_value(MeanFill(), ordered) == 4.0
 
 
 @given(values=arrays(np.float64, st.integers(1, 30), elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_median_is_the_middle_of_the_values_in_whatever_order_they_come(values):
-    fill = fit_fill(MedianFill(), known_and_sorted(values))
-    assert fit_fill(MedianFill(), known_and_sorted(np.append(np.nan, values))) == fill
+    fill = fit_imputed_value(MedianFill(), sorted_non_missing(values))
+    assert fit_imputed_value(MedianFill(), sorted_non_missing(np.append(np.nan, values))) == fill
     if np.abs(values).max() < 1e100:
         assert fill == np.median(values)
     else:  # the mean of two may be beyond the range
@@ -181,7 +181,7 @@ def test_a_median_is_the_middle_of_the_values_in_whatever_order_they_come(values
 
 @given(values=arrays(np.float64, st.integers(1, 30), elements=st.sampled_from([np.nan, -1.5, -0.0, 0.0, 1e-300, 7.0])))
 def test_distinct_values_are_counted_and_missing_ones_are_not(values):
-    ordered = known_and_sorted(values)
+    ordered = sorted_non_missing(values)
     assert ordered.tolist() == sorted(value for value in values.tolist() if value == value)
     if len(ordered):
         assert count_distinct(ordered) == len(set(ordered.tolist()))
@@ -194,4 +194,4 @@ def test_distinct_values_are_counted_up_to_a_thousand():
 
 def test_a_column_without_any_value_is_filled_with_0():
     values = np.full(3, np.nan)
-    assert fit_fill(MedianFill(), known_and_sorted(values)) == 0.0
+    assert fit_imputed_value(MedianFill(), sorted_non_missing(values)) == 0.0

@@ -9,8 +9,8 @@ from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.reading import building
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.column import ColumnOptions, cast_table
-from mlpcli.data.schema.roles import Writing, decide
-from mlpcli.data.schema.task import plan_targets
+from mlpcli.data.schema.roles import TextFormat, infer_schema
+from mlpcli.data.schema.task import infer_targets
 from mlpcli.data.table import DEFAULT_MISSING, NumericColumn, TableFormat
 from tests.data.tables_by_hand import cells_of
 
@@ -58,8 +58,8 @@ def test_of_very_many_numbers_no_more_texts_are_kept(tmp_path, monkeypatch):
 )
 def test_two_spellings_that_become_one_label_level_or_group_are_a_note(cells, note, tmp_path):
     name = write(tmp_path / "t.csv", cells * 30)
-    labels = plan_targets(read_table(name, spelled=["v"]), ["v"], "classification").findings
-    levels = decide(read_table(name, texts=["v"]), "v", ColumnOptions(role="category"))[1]
+    labels = infer_targets(read_table(name, spelled=["v"]), ["v"], "classification").findings
+    levels = infer_schema(read_table(name, texts=["v"]), "v", ColumnOptions(role="category"))[1]
     groups = notes_on_groups(read_table(name, spelled=["v"]), ["v"])
     assert [finding.text for finding in labels] == [note.format("class")] * bool(note)
     assert [finding.text for finding in levels] == [note.format("level")] * bool(note)
@@ -70,14 +70,14 @@ def test_spellings_with_a_decimal_comma_are_noted_too(tmp_path):
     (tmp_path / "t.csv").write_text("v;y\n" + "1,1;a\n1,10;b\n2,5;a\n" * 9)
     format = TableFormat(decimal=",")
     table = read_table(str(tmp_path / "t.csv"), format, spelled=["v"])
-    (finding,) = plan_targets(table, ["v"], "classification", writing=Writing(decimal=",")).findings
+    (finding,) = infer_targets(table, ["v"], "classification", writing=TextFormat(decimal=",")).findings
     assert finding.text == "column v: '1,1' and '1,10' are the same number, and one class"
 
 
 def test_spellings_of_missing_cells_are_no_labels(tmp_path):
     name = write(tmp_path / "t.csv", ["-99", "-99.0", "1", "2"] * 9)
     table = read_table(name, TableFormat(missing=(*DEFAULT_MISSING, "-99")), spelled=["v"])
-    assert plan_targets(table, ["v"], "classification").findings == ()
+    assert infer_targets(table, ["v"], "classification").findings == ()
 
 
 @pytest.mark.parametrize("code", ["00501", "123456789012345678"])
@@ -86,6 +86,6 @@ def test_floats_in_one_file_and_codes_in_the_next_are_codes(number, code, tmp_pa
     names = [write(tmp_path / "a.csv", [number] * 3), write(tmp_path / "b.csv", [code] * 3)]
     for source in (names, names[::-1]):
         table = read_table(source)
-        schema, (finding, *_) = decide(table, "v")
+        schema, (finding, *_) = infer_schema(table, "v")
         assert (schema.role, "read as codes" in finding.text) == ("category", True)
         assert set(cells_of(cast_table(table, [schema]).columns["v"])) == {number.removesuffix(".0"), code}

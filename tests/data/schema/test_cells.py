@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from mlpcli.data.schema.cells import (
     boolean_values,
     complete_boolean,
-    differ_in_case_only,
     find_boolean,
+    labels_differing_in_case,
     merged_spellings,
     missing_mask,
     name_hint,
     parse_numbers,
+    quote_with_difference,
     sort_levels,
-    tell_apart,
 )
 from mlpcli.data.schema.spelling import PLAIN, THOUSANDS, NumberFormat, canonical, is_code, number_text
 
@@ -191,8 +191,8 @@ def test_a_name_that_only_looks_like_a_known_one_is_told_with_code_points(name, 
 
 
 def test_labels_that_differ_in_case_only_are_grouped():
-    assert differ_in_case_only(["Yes", "no", "yes", "YES", "maybe", "No"]) == [("Yes", "yes", "YES"), ("no", "No")]
-    assert differ_in_case_only(["1E5", "1e5", "a"]) == []
+    assert labels_differing_in_case(["Yes", "no", "yes", "YES", "maybe", "No"]) == [("Yes", "yes", "YES"), ("no", "No")]
+    assert labels_differing_in_case(["1E5", "1e5", "a"]) == []
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_labels_that_differ_in_case_only_are_grouped():
     ],
 )
 def test_texts_that_look_alike_are_told_apart_by_code_points(text, known, message):
-    assert tell_apart(text, ["Berlin", known]) == message
+    assert quote_with_difference(text, ["Berlin", known]) == message
 
 
 @given(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=5))
 def test_telling_apart_begins_with_the_text_in_quotes(text, known):
-    assert tell_apart(text, known).startswith(repr(text))
+    assert quote_with_difference(text, known).startswith(repr(text))
 
 
 def test_no_and_yes_keep_the_spelling_of_the_user():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.date_forms import DATE_FORMATS
+from mlpcli.data.schema.date_patterns import DATE_FORMATS
 from mlpcli.data.schema.dates import (
     best_date_format,
     cycle_names,

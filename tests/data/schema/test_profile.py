@@ -4,7 +4,7 @@ import pytest
 
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.data.schema.profile import profile_columns
-from mlpcli.data.schema.task import plan_targets
+from mlpcli.data.schema.task import infer_targets
 from tests.data.tables_by_hand import frame_table
 
 rng = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def profiles_of(frame, roles=None):
     """Profile of each column but the target y."""
     table = frame_table(frame)
     options = {name: ColumnOptions(role=role) for name, role in (roles or {}).items()}
-    return profile_columns(table, plan_targets(table, ["y"]), options)
+    return profile_columns(table, infer_targets(table, ["y"]), options)
 
 
 def texts(*cells):

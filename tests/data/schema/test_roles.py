@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.findings import refuse_faults
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
+from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import cells_of, frame_table, hand_table
 
 
-def decided(cells, options=AS_FOUND, writing=Writing()):  # noqa: B008
-    return decide(hand_table(x=cells), "x", options, writing)
+def decided(cells, options=INFER, writing=TextFormat()):  # noqa: B008
+    return infer_schema(hand_table(x=cells), "x", options, writing)
 
 
-def read(cells, options=AS_FOUND, writing=Writing(), later=None):  # noqa: B008
+def read(cells, options=INFER, writing=TextFormat(), later=None):  # noqa: B008
     """The cells as they are read, or those of a later table."""
     schema, findings = decided(cells, options, writing)
     refuse_faults(findings)
@@ -74,7 +74,7 @@ def test_types_of_the_source_speak_for_themselves():
         }
     )
     table = table_from_frame(frame)
-    roles = {name: decide(table, name)[0].role for name in frame.columns}
+    roles = {name: infer_schema(table, name)[0].role for name in frame.columns}
     assert roles == {"day": "date", "category": "category", "whole": "number", "boolean": "boolean", "text": "category"}
 
 
@@ -89,7 +89,7 @@ def test_types_of_the_source_speak_for_themselves():
 )
 def test_what_was_typed_in_training_may_come_as_texts_later(frame, later):
     table = table_from_frame(pd.DataFrame(frame))
-    schema, _ = decide(table, "x")
+    schema, _ = infer_schema(table, "x")
     column, texts = (cast_table(one, [schema]).columns["x"] for one in (table, hand_table(x=later)))
     assert type(column) is type(texts)
     assert cells_of(texts)[0] == cells_of(column)[1]
@@ -149,11 +149,11 @@ def test_a_code_in_any_row_makes_codes_of_a_column_of_whole_numbers_and_is_told_
     ],
 )
 def test_a_code_among_whole_numbers_with_zeros_behind_the_point_makes_codes(cells, levels, decimal):
-    writing = Writing(decimal=decimal)
-    schema, (finding, *_) = decided(cells, AS_FOUND, writing)
+    writing = TextFormat(decimal=decimal)
+    schema, (finding, *_) = decided(cells, INFER, writing)
     assert (schema.role, finding.is_fault) == ("category", False)
     assert "read as codes" in finding.text
-    assert read(cells, AS_FOUND, writing) == levels
+    assert read(cells, INFER, writing) == levels
 
 
 def test_leading_zeros_among_fractions_are_numbers():
@@ -192,7 +192,7 @@ def test_several_strays_are_counted():
 def test_faults_of_many_columns_are_counted_and_some_are_shown():
     cells = [*map(str, range(400)), "oops"]
     table = hand_table(**{f"x{index}": cells for index in range(5)})
-    findings = [finding for name in table.names for finding in decide(table, name)[1]]
+    findings = [finding for name in table.names for finding in infer_schema(table, name)[1]]
     with pytest.raises(DataError) as caught:
         refuse_faults(findings, most=3)
     assert str(caught.value).count("'oops'") == 3
@@ -237,7 +237,7 @@ def test_a_minus_of_another_sign_is_a_minus():
 
 
 def test_the_writing_of_the_table_is_that_of_every_column_that_says_nothing_else():
-    writing = Writing(decimal=",", thousands=".")
+    writing = TextFormat(decimal=",", thousands=".")
     assert read(["1.234,5", "7"], writing=writing) == [1234.5, 7.0]
     assert read(["1.234,5", "7"], ColumnOptions(decimal=","), writing) == [1234.5, 7.0]
     assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=","), writing) == [1.234, 7.0]
@@ -249,7 +249,7 @@ def test_decimal_commas_in_several_columns_are_answered_by_keys_for_the_table():
         a=[f"{number},25" for number in range(30)], b=[f"1.{number}5,5" for number in range(10, 40)],
         c=[f"{number}%" for number in range(30)],
     )  # fmt: skip
-    findings = [finding for name in table.names for finding in decide(table, name)[1]]
+    findings = [finding for name in table.names for finding in infer_schema(table, name)[1]]
     advice = (
         '\n2 columns have decimal commas. If all numbers of the table do: data.decimal: "," and data.thousands: "."'
     )
@@ -274,9 +274,9 @@ def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():
     assert (schema.date_format, finding.is_fault) == ("MM/DD/YYYY", False)
     assert "day_first" in finding.text
     for dates, day in [("day_first", "2024-04-03"), ("month_first", "2024-03-04"), ("DD/MM/YYYY", "2024-04-03")]:
-        schema, findings = decided(cells, writing=Writing(dates=dates))
+        schema, findings = decided(cells, writing=TextFormat(dates=dates))
         assert findings == []
-        assert read(cells, writing=Writing(dates=dates))[0] == np.datetime64(day).astype(int)
+        assert read(cells, writing=TextFormat(dates=dates))[0] == np.datetime64(day).astype(int)
     assert read(cells, ColumnOptions(format="DD/MM/YYYY"))[0] == np.datetime64("2024-04-03").astype(int)
     assert decided([*cells, "25/12/2024"])[1] == []
 
@@ -295,9 +295,9 @@ AMERICAN = [f"{1 + n % 12}/{n % 16 + 13}/2024 1:{n:02} PM" for n in range(60)]
 @pytest.mark.parametrize("cells", [AMERICAN, ["13 Jan 2024", "14 Feb 2024"], ["2024/01/13 10:00", "2024/02/14 11:00"]])
 def test_a_key_for_dates_that_does_not_fit_is_a_fault_that_names_a_cell_and_what_fits(cells, dates):
     fitting = decided(cells)[0].date_format
-    asked = {"data.dates": (AS_FOUND, Writing(dates=dates))}
+    asked = {"data.dates": (INFER, TextFormat(dates=dates))}
     if dates != "day_first":
-        asked["data.columns.x.format"] = (ColumnOptions(format=dates), Writing())
+        asked["data.columns.x.format"] = (ColumnOptions(format=dates), TextFormat())
     for key, (options, writing) in asked.items():
         _, findings = decided(cells, options, writing)
         if dates == "day_first" and cells is not AMERICAN:
@@ -313,10 +313,10 @@ def test_a_key_for_dates_that_does_not_fit_is_a_fault_that_names_a_cell_and_what
 
 
 def test_a_key_for_dates_leaves_texts_alone_and_strays_are_strays():
-    assert decided(["a", "b"], writing=Writing(dates="YYYY-MM-DD"))[0].role == "category"
+    assert decided(["a", "b"], writing=TextFormat(dates="YYYY-MM-DD"))[0].role == "category"
     cells = [*["13/01/2024", "14/01/2024"] * 30, "soon"]
     with pytest.raises(DataError, match="'soon' is not a date written DD/MM/YYYY; the other 60"):
-        refuse_faults(decided(cells, writing=Writing(dates="day_first"))[1])
+        refuse_faults(decided(cells, writing=TextFormat(dates="day_first"))[1])
 
 
 def test_years_of_two_digits_are_told():
@@ -365,7 +365,7 @@ def test_a_marker_of_missing_cells_is_compared_as_a_cell_is():
 
 
 def test_a_marker_is_compared_as_a_cell_is_in_a_category_with_decimal_commas_too():
-    writing = Writing(decimal=",")
+    writing = TextFormat(decimal=",")
     for options in (ColumnOptions(missing=("-99",)), ColumnOptions(missing=("-99,0",))):
         for role, one in (("category", "1,5"), ("number", 1.5), (None, 1.5)):
             chosen = dataclasses.replace(options, role=role)
@@ -375,7 +375,7 @@ def test_a_marker_is_compared_as_a_cell_is_in_a_category_with_decimal_commas_too
 
 def test_names_of_columns_may_be_numbers_and_are_not_given_twice():
     table = frame_table(pd.DataFrame({0: [5.0, 6.0]}))
-    assert decide(table, "0")[0].name == "0"
+    assert infer_schema(table, "0")[0].name == "0"
     with pytest.raises(DataError, match="columns 1 and 2 are both named 'x'"):
         frame_table(pd.DataFrame([[1, 2]], columns=["x", "x"]))
 
@@ -385,7 +385,7 @@ def test_names_of_columns_may_be_numbers_and_are_not_given_twice():
     "cells", [["1", "007"], [*map(str, range(40)), "oops"], [f"${n}" for n in range(40)], ["#REF!", "a"]]
 )
 def test_the_keys_that_messages_name_are_yaml_whatever_the_column_is_called(cells, name):
-    (finding,) = decide(hand_table(**{name: cells}), name)[1]
+    (finding,) = infer_schema(hand_table(**{name: cells}), name)[1]
     keys = finding.text.split("data.columns: ")[1:]
     assert keys
     for key in keys:

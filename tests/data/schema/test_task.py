@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from mlpcli.data.schema.task import are_codes, plan_targets
+from mlpcli.data.schema.task import are_codes, infer_targets
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import hand_table
 
 
 def plan(cells, task="auto"):
-    return plan_targets(hand_table(y=cells), ["y"], task)
+    return infer_targets(hand_table(y=cells), ["y"], task)
 
 
 def task_of(cells, task="auto"):
@@ -65,8 +65,8 @@ def test_the_user_has_the_last_word():
 
 def test_several_targets_are_multilabel_only_when_all_are_yes_or_no():
     table = hand_table(a=["yes", "no"], b=["0", "1"], c=["1", "2"])
-    assert plan_targets(table, ["a", "b"]).task == "multilabel"
-    assert plan_targets(table, ["b", "c"]).task == "regression"
+    assert infer_targets(table, ["a", "b"]).task == "multilabel"
+    assert infer_targets(table, ["b", "c"]).task == "regression"
 
 
 def test_the_target_columns_are_read_in_the_role_of_the_task():
@@ -78,20 +78,20 @@ def test_the_target_columns_are_read_in_the_role_of_the_task():
         (["a", "b"], "multilabel", ["boolean", "boolean"]),
         (["c"], "regression", ["number"]),
     ]:
-        assert [schema.role for schema in plan_targets(table, names, task).schemas] == roles
-    pairs = [schema.levels for schema in plan_targets(table, ["a", "b"], "multilabel").schemas]
+        assert [schema.role for schema in infer_targets(table, names, task).schemas] == roles
+    pairs = [schema.levels for schema in infer_targets(table, ["a", "b"], "multilabel").schemas]
     assert pairs == [("no", "yes"), ("x", "y")]
     with pytest.raises(DataError, match=r"the target d has 3 values \(ja, nein, vielleicht\); multilabel needs boo"):
-        plan_targets(table, ["a", "d"], "multilabel")
+        infer_targets(table, ["a", "d"], "multilabel")
 
 
 def test_a_target_that_is_not_there_or_empty_is_an_error():
     table = hand_table(y=[None, None], t=["NA", " "])
     for name in ("y", "t"):
         with pytest.raises(DataError, match=f"target {name} is missing in every row"):
-            plan_targets(table, [name])
+            infer_targets(table, [name])
     with pytest.raises(DataError, match="target column z is missing"):
-        plan_targets(table, ["z"])
+        infer_targets(table, ["z"])
 
 
 def test_labels_of_one_number_in_several_spellings_are_counted_once():

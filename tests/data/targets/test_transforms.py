@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from mlpcli.data.targets import encode
 from mlpcli.data.targets.target import decode_outputs
-from mlpcli.data.targets.transforms import fit_transform, restored, transformed
+from mlpcli.data.targets.transforms import fit_transform, inverse_transform, transform_targets
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import hand_table, read_as
 
@@ -28,8 +28,8 @@ amounts = arrays(np.float64, st.integers(2, 40), elements=st.floats(0, 1e6, widt
 @given(amounts, st.sampled_from(["none", "standardize", "log", "quantile", "scale"]))
 def test_every_transform_makes_the_round_trip(values, transform):
     state, n_quantiles = fit_transform([values], transform)
-    there = transformed(values[:, None], transform, n_quantiles, state)
-    back = restored(there, transform, n_quantiles, state)
+    there = transform_targets(values[:, None], transform, n_quantiles, state)
+    back = inverse_transform(there, transform, n_quantiles, state)
     np.testing.assert_allclose(back[:, 0], values, rtol=1e-9, atol=1e-9)
     if transform == "scale":
         np.testing.assert_allclose(np.abs(there).mean(), 1)
@@ -41,14 +41,14 @@ def test_every_transform_makes_the_round_trip(values, transform):
 @given(amounts, st.sampled_from(["log", "quantile"]))
 def test_the_order_of_amounts_is_kept(values, transform):
     state, n_quantiles = fit_transform([values], transform)
-    there = transformed(np.sort(values)[:, None], transform, n_quantiles, state)
+    there = transform_targets(np.sort(values)[:, None], transform, n_quantiles, state)
     assert (np.diff(there[:, 0]) >= 0).all()
 
 
 def test_normal_scores_of_a_skewed_target_are_normal():
     values = np.exp(np.random.default_rng(0).normal(0, 2, 5000))
     state, n_quantiles = fit_transform([values], "quantile")
-    there = transformed(values[:, None], "quantile", n_quantiles, state)[:, 0]
+    there = transform_targets(values[:, None], "quantile", n_quantiles, state)[:, 0]
     assert n_quantiles == (1000,)
     np.testing.assert_allclose(np.quantile(there, [0.023, 0.159, 0.5, 0.841, 0.977]), [-2, -1, 0, 1, 2], atol=0.02)
 
@@ -56,9 +56,9 @@ def test_normal_scores_of_a_skewed_target_are_normal():
 def test_of_many_rows_the_ends_are_kept_and_values_between_the_knots_come_back():
     values = np.random.default_rng(1).gamma(1.0, 3.0, 5000)
     state, n_quantiles = fit_transform([values], "quantile")
-    there = transformed(values[:, None], "quantile", n_quantiles, state)
-    np.testing.assert_allclose(restored(there, "quantile", n_quantiles, state)[:, 0], values, rtol=1e-9)
-    far = restored(np.array([[-50.0], [50.0]]), "quantile", n_quantiles, state)
+    there = transform_targets(values[:, None], "quantile", n_quantiles, state)
+    np.testing.assert_allclose(inverse_transform(there, "quantile", n_quantiles, state)[:, 0], values, rtol=1e-9)
+    far = inverse_transform(np.array([[-50.0], [50.0]]), "quantile", n_quantiles, state)
     assert far[:, 0].tolist() == [values.min(), values.max()]
 
 
@@ -79,14 +79,14 @@ def test_several_targets_have_knots_of_their_own():
 
 def test_outputs_beyond_every_number_are_still_numbers():
     state, n_quantiles = fit_transform([np.array([1.0, 2.0, 1e300])], "log")
-    assert np.isfinite(restored(np.array([[1e30], [-1e30]]), "log", n_quantiles, state)).all()
+    assert np.isfinite(inverse_transform(np.array([[1e30], [-1e30]]), "log", n_quantiles, state)).all()
 
 
 def test_a_wide_target_has_finite_knots():
     values = np.array([-1e308, 0.0, 1e308])
     state, n_quantiles = fit_transform([values], "quantile")
-    there = transformed(values[:, None], "quantile", n_quantiles, state)
-    np.testing.assert_allclose(restored(there, "quantile", n_quantiles, state)[:, 0], values, atol=1e295)
+    there = transform_targets(values[:, None], "quantile", n_quantiles, state)
+    np.testing.assert_allclose(inverse_transform(there, "quantile", n_quantiles, state)[:, 0], values, atol=1e295)
 
 
 def test_a_negative_amount_has_no_logarithm_in_training_rows_and_in_any_other():

@@ -243,7 +243,7 @@ def test_columns_of_many_values_miss_their_ranks_by_no_more_than_is_said(folder,
     data, preprocess = {"target": "kind", "validation": 0}, {"encoding": "piecewise_linear", "missing": "median"}
     loaded = config_of(folder, data=data, preprocess=preprocess)
     exact = prepare(loaded)
-    monkeypatch.setattr(column_sketch, "POINTS", points)
+    monkeypatch.setattr(column_sketch, "MAX_POINTS", points)
     found = prepare(loaded, sketched_table(loaded, 3))
     assert 0 < found.rank_error <= 0.5 / points + 1e-3
     note = f"miss their rank by {found.rank_error:.2g} of the rows at most"

@@ -26,8 +26,8 @@ from mlpcli.data.table import (
     Table,
     TableFormat,
     code_dtype,
-    smallest,
-    smallest_rows,
+    downcast_integers,
+    downcast_rows,
 )
 from mlpcli.errors import DataError
 
@@ -207,11 +207,11 @@ class CsvReader:
         frame = self._frame(batch, places, texts, objects)
         matrix = frame.to_numpy() if not texts and len(places) > MANY_COLUMNS else None
         if matrix is not None and matrix.dtype.kind in "if":
-            return dict(zip(places, map(NumericColumn, smallest_rows(matrix.T)), strict=True))
+            return dict(zip(places, map(NumericColumn, downcast_rows(matrix.T)), strict=True))
         columns: dict[int, Column] = {}
         for place, (_, series) in zip(places, frame.items(), strict=True):
             if place not in texts:
-                columns[place] = NumericColumn(smallest(series.to_numpy()))
+                columns[place] = NumericColumn(downcast_integers(series.to_numpy()))
             elif place in objects or isinstance(series.dtype, pd.StringDtype):
                 columns[place] = _categorical(series)
         # Texts that all look like numbers or truth values in this batch.

@@ -5,7 +5,7 @@ from threading import Lock
 
 import numpy as np
 
-from mlpcli.data.schema.disguise import count_point_groups
+from mlpcli.data.schema.number_formats import count_point_groups
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn
 
 # Of so many numbers that all have groups of three digits, none is a decimal of fewer or more.

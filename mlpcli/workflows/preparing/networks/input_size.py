@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.data import PreprocessConfig
 from mlpcli.data.features.bins import PiecewiseLinear
-from mlpcli.data.features.columns import Feature
-from mlpcli.data.features.preprocessor import level_feature
+from mlpcli.data.features.feature import Feature
+from mlpcli.data.features.preprocessor import fit_categorical
 from mlpcli.data.features.scaling import RefuseMissing
 from mlpcli.data.schema.cells import missing_mask
 from mlpcli.data.schema.column import ColumnSchema, cast
 from mlpcli.data.schema.dates import cycle_names, has_time, parse_dates
-from mlpcli.data.schema.roles import AS_FOUND, decide
+from mlpcli.data.schema.roles import INFER, infer_schema
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, code_dtype
 from mlpcli.workflows.preparing.rows.tables import plan_columns, writing_of
 
@@ -53,15 +53,15 @@ def count_inputs(loaded: LoadedConfig, table: Table) -> int:
 
 
 def _schema(loaded: LoadedConfig, table: Table, name: str) -> ColumnSchema:
-    column, options = table.columns[name], loaded.config.data.columns.get(name, AS_FOUND)
+    column, options = table.columns[name], loaded.config.data.columns.get(name, INFER)
     if isinstance(column, CategoricalColumn) and len(column.levels) > MOST_TEXTS:
         levels = column.levels[:: -(-len(column.levels) // MOST_TEXTS)]
         few = CategoricalColumn(levels, np.arange(len(levels), dtype=code_dtype(len(levels))), column.role)
         some = replace(table, columns={name: few}, n_rows=len(levels))
-        schema, _ = decide(some, name, options, writing_of(loaded))
+        schema, _ = infer_schema(some, name, options, writing_of(loaded))
         if schema.role != "number":  # a single code among numbers makes levels of them
             return schema
-    return decide(table, name, options, writing_of(loaded))[0]
+    return infer_schema(table, name, options, writing_of(loaded))[0]
 
 
 def _feature(table: Table, schema: ColumnSchema, options: PreprocessConfig) -> tuple[Feature, NDArray[np.bool_]]:
@@ -71,7 +71,7 @@ def _feature(table: Table, schema: ColumnSchema, options: PreprocessConfig) -> t
     if schema.role in ("category", "boolean"):
         read = cast(column, schema, missing, table.where)
         assert isinstance(read, CategoricalColumn)
-        return level_feature(schema, read, options.categorical), read.codes < 0
+        return fit_categorical(schema, read, options.categorical), read.codes < 0
     if isinstance(column, CategoricalColumn):  # whose texts are not all parsed for this
         markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
         is_marker = missing_mask(column.levels, markers)
@@ -94,4 +94,4 @@ def _n_bins(options: PreprocessConfig, n_distinct: int) -> int:
     if not isinstance(encoding, PiecewiseLinear) or n_distinct < max(encoding.min_distinct, 3):
         return 0
     # A tree splits between values, and values are edges beside its splits.
-    return min(encoding.bins, (n_distinct - 1) * (2 if encoding.sees_targets else 1))
+    return min(encoding.bins, (n_distinct - 1) * (2 if encoding.uses_targets else 1))

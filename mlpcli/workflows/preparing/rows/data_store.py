@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.sections import parse_memory
-from mlpcli.data.distant import DistantColumns
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.prefetch import mapped_ahead
-from mlpcli.data.store import WATCH, MappedFile
+from mlpcli.data.remote_columns import RemoteColumns
+from mlpcli.data.store import PAGE_WATCHER, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine
 from mlpcli.training.rows import MIXED_CHUNKS
@@ -108,14 +108,14 @@ def inputs_of(
     They are in memory or, where the table was scattered over buckets, on disk; those of distant columns stay where they
     are.
     """
-    if isinstance(table.columns, DistantColumns):
+    if isinstance(table.columns, RemoteColumns):
         return table.columns.inputs(preprocessor, rows, dtype)
     shape = (len(rows), len(preprocessor.feature_names))
     if table.n_buckets == 1:
         X: NDArray[np.floating] = np.zeros(shape, dtype)
         width = len(preprocessor.columns)
     else:
-        WATCH.limit = int((memory_for_data(loaded) or FEWEST_BYTES) * MAPPED)
+        PAGE_WATCHER.limit = int((memory_for_data(loaded) or FEWEST_BYTES) * MAPPED)
         X = MappedFile(store_folder(loaded), shape[0] * shape[1] * np.dtype(dtype).itemsize).array(shape, dtype)
         width = shape[1]  # what is written stays in memory until it is released
     # Rows far apart touch as many pages of a column on disk as those between them.
@@ -124,7 +124,7 @@ def inputs_of(
 
     def write(some: slice) -> TransformCounts:
         _, counts = transform(preprocessor, table, dtype, rows[some], out=X[some])
-        WATCH.release()  # of columns on disk
+        PAGE_WATCHER.release()  # of columns on disk
         return counts
 
     slices = [slice(start, start + n_at_once) for start in range(0, len(rows), n_at_once)]

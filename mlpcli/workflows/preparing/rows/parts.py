@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
-from mlpcli.data.grouping import group_texts
+from mlpcli.data.grouping import group_labels
 from mlpcli.data.table import CategoricalColumn, Codes, Rows, Table, code_dtype, count_codes
 from mlpcli.data.targets.encode import encode_target, rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
@@ -131,7 +131,7 @@ class PartMaker:
     def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
         """The given rows of a table, whose inputs are `X`."""
         weights = None if self.weight is None else row_weights(table, self.weight.name, rows)
-        by = None if self.interval_by is None else group_texts(table, self.interval_by.name).take(rows)
+        by = None if self.interval_by is None else group_labels(table, self.interval_by.name).take(rows)
         if isinstance(self.target, ClassTarget):
             codes = np.asarray(encode_target(self.target, {}, table, rows), code_dtype(len(self.target.labels)))
             table_of_targets = class_target_table(len(self.target.labels), self.network.n_out, self.loss, self.dtype)

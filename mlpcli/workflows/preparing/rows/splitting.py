@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.data import HeldOut
-from mlpcli.data.dealing import LEFT_OUT, RowKeys, deal, first_times, group_codes, near_spans
 from mlpcli.data.reading.faults import counted
-from mlpcli.data.row_hashes import places_of, row_hashes
+from mlpcli.data.row_hashes import hash_positions, row_hashes
 from mlpcli.data.schema.cells import canonical_in
-from mlpcli.data.schema.roles import AS_FOUND, number_format
+from mlpcli.data.schema.roles import INFER, number_format
 from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.split import cut_by_time, split_rows
+from mlpcli.data.split_by_key import EXCLUDED, SplitKeys, group_codes, group_start_times, rows_within_gap, split_by_keys
 from mlpcli.data.stratify import fold_multilabel, split_multilabel
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
@@ -99,7 +99,7 @@ def _cut(
             part_of = np.zeros(len(known), np.int64)
             part_of[_split_by_chance(settled, known, fraction, rng)] = 1
         else:
-            part_of = deal(keys_of(way, settled, known), (1.0 - fraction, fraction), rng)
+            part_of = split_by_keys(keys_of(way, settled, known), (1.0 - fraction, fraction), rng)
     except IndivisibleRows as error:
         raise DataError(f"{settled.table.name}: {error}") from error
     return known[part_of == 0], known[part_of == 1], note_on_left_out(way, part_of)
@@ -107,7 +107,7 @@ def _cut(
 
 def note_on_left_out(way: HeldOut | None, part_of: Codes) -> list[str]:
     """How many rows are in no part, and why."""
-    n_left_out = int(np.count_nonzero(part_of == LEFT_OUT))
+    n_left_out = int(np.count_nonzero(part_of == EXCLUDED))
     if way is None or not n_left_out:
         return []
     why = [] if way.group is None else [f"their {way.group} begins before the validation rows, and they do not"]
@@ -130,7 +130,7 @@ def draw_member_folds(
         folds = draw_folds_by(way, settled, rows, count, seed)
         near = None
         if way is not None and way.gap is not None:
-            near = near_spans(_times(settled, str(way.time), rows), folds, count, way.gap)
+            near = rows_within_gap(_times(settled, str(way.time), rows), folds, count, way.gap)
             for fold in range(count):
                 if not (~near[fold] & (folds != fold)).any():
                     raise IndivisibleRows(f"a gap of {way.gap:g} leaves no training row for fold {fold + 1}.")
@@ -152,9 +152,9 @@ def draw_folds_by(
         return assign_folds(count, _strata(settled, rows), len(rows), seed, repeat)
     keys = replace(keys_of(way, settled, rows), gap=0.0)
     if keys.times is not None:
-        times = keys.times if keys.groups is None else first_times(keys.times, keys.groups)
+        times = keys.times if keys.groups is None else group_start_times(keys.times, keys.groups)
         return cut_by_time(times, (1.0 / count,) * count)
-    return deal(keys, (1.0 / count,) * count, rng_of(seed, "folds", repeat))
+    return split_by_keys(keys, (1.0 / count,) * count, rng_of(seed, "folds", repeat))
 
 
 def way_of(loaded: LoadedConfig) -> HeldOut | None:
@@ -220,12 +220,12 @@ def _encoded(settled: TrainingTable, rows: Rows) -> NDArray[Any]:
     return encode_target(target, {}, settled.table, rows)
 
 
-def keys_of(way: HeldOut, settled: TrainingTable, rows: Rows) -> RowKeys:
+def keys_of(way: HeldOut, settled: TrainingTable, rows: Rows) -> SplitKeys:
     """What says where the rows belong."""
-    return RowKeys(
+    return SplitKeys(
         groups=None if way.group is None and way.copies is None else _groups(way, settled, rows),
         times=None if way.time is None else _times(settled, way.time, rows),
-        places=None if way.hash is None else places_of(_texts(settled, way.hash, rows)),
+        positions=None if way.hash is None else hash_positions(_texts(settled, way.hash, rows)),
         strata=_strata(settled, rows) if way.time is None and way.hash is None else None,
         gap=way.gap or 0.0,
     )
@@ -274,7 +274,7 @@ def _rows_where(loaded: LoadedConfig, validation: HeldOut, table: Table, rows: R
     assert validation.column is not None
     column = table.columns[validation.column].take(rows)
     assert isinstance(column, CategoricalColumn)
-    options = loaded.config.data.columns.get(validation.column, AS_FOUND)
+    options = loaded.config.data.columns.get(validation.column, INFER)
     (wanted,) = canonical_in([str(validation.equals)], number_format(options, writing_of(loaded)))
     if wanted not in column.levels:  # numbers of YAML and of typed files have points
         wanted = canonical(str(validation.equals))

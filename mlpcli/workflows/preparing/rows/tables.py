@@ -14,13 +14,13 @@ from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import fault_of_signs, name_hint
+from mlpcli.data.schema.cells import name_hint, separator_fault
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
-from mlpcli.data.schema.date_forms import DATE_FORMATS
-from mlpcli.data.schema.findings import merged_cells, note_on_missing, refuse_faults
-from mlpcli.data.schema.profile import is_telling
-from mlpcli.data.schema.roles import AS_FOUND, Writing, decide
-from mlpcli.data.schema.task import TargetPlan, plan_targets
+from mlpcli.data.schema.date_patterns import DATE_FORMATS
+from mlpcli.data.schema.findings import find_merged_spellings, note_on_missing, refuse_faults
+from mlpcli.data.schema.profile import may_group_rows
+from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
+from mlpcli.data.schema.task import TargetSpec, infer_targets
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target
 from mlpcli.errors import did_you_mean
@@ -61,7 +61,7 @@ class TrainingTable:
 
     table: Table
     columns: ColumnPlan
-    targets: TargetPlan
+    targets: TargetSpec
     features: tuple[ColumnSchema, ...]
     weight: ColumnSchema | None
     notes: tuple[str, ...]
@@ -86,14 +86,14 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
 
 
 def _check_signs(loaded: LoadedConfig, key: str, decimal: str, thousands: str | None) -> None:
-    if fault := fault_of_signs(decimal, thousands):
+    if fault := separator_fault(decimal, thousands):
         raise loaded.error(f"{key}.{fault[0]}", fault[1])
 
 
-def writing_of(loaded: LoadedConfig) -> Writing:
+def writing_of(loaded: LoadedConfig) -> TextFormat:
     """How cells are written, as far as the config says so for all columns."""
     data = loaded.config.data
-    return Writing(data.decimal, data.thousands, data.dates)
+    return TextFormat(data.decimal, data.thousands, data.dates)
 
 
 def read_training_table(
@@ -130,7 +130,7 @@ def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple
     texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
     texts |= held_out.keys - {*data.target}
     labels = data.target if loaded.config.task in ("auto", "classification") else ()
-    unwanted = {name for name in data.drop if not is_telling(name)} - other_columns(loaded) - {*further}
+    unwanted = {name for name in data.drop if not may_group_rows(name)} - other_columns(loaded) - {*further}
     request = Request(unwanted=frozenset(unwanted), written=frozenset(texts), spelled=frozenset(labels))
     return request, [*data.target, *data.columns, *data.drop, *(data.features or ())]
 
@@ -140,7 +140,7 @@ def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
     data = loaded.config.data
     others = other_columns(loaded)
     wanted = None if data.features is None else frozenset(data.features) | others
-    unwanted = frozenset(name for name in data.drop if not is_telling(name)) - others
+    unwanted = frozenset(name for name in data.drop if not may_group_rows(name)) - others
     return table_from_frame(rows, request=Request(wanted, unwanted=unwanted), missing=data.missing)
 
 
@@ -155,7 +155,7 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False, start: S
     columns = plan_columns(loaded, table)
     options, writing = loaded.config.data.columns, writing_of(loaded)
     if start is None:
-        targets = plan_targets(table, columns.targets, loaded.config.task, options, writing)
+        targets = infer_targets(table, columns.targets, loaded.config.task, options, writing)
     else:
         columns, targets = replace(columns, features=start.features), start.targets
         require_columns(table, columns.features)
@@ -163,7 +163,7 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False, start: S
     features = []
     for name in columns.features:
         given = None if start is None else start.schemas[name]
-        schema, found = (given, []) if given else decide(table, name, options.get(name, AS_FOUND), writing)
+        schema, found = (given, []) if given else infer_schema(table, name, options.get(name, INFER), writing)
         features.append(schema)
         findings += found
     refuse_faults(findings, None if lists_all else 3)
@@ -172,11 +172,11 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False, start: S
     known = {*columns.features, *columns.targets}
     for name, what in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id"), (columns.by, "group")):
         if name and name not in known:
-            schema = as_category(decide(table, name, options.get(name, AS_FOUND), writing)[0])
+            schema = as_category(infer_schema(table, name, options.get(name, INFER), writing)[0])
             others.append(schema)
-            findings += merged_cells(table, schema, what)
+            findings += find_merged_spellings(table, schema, what)
     if columns.time:
-        others.append(decide(table, columns.time, options.get(columns.time, AS_FOUND), writing)[0])
+        others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
     used = one_each([*features, *targets.schemas, *others])
     by = next((schema for schema in used if schema.name == columns.by and columns.by not in columns.targets), None)
     further = _telling(loaded, table, {schema.name for schema in used})
@@ -189,8 +189,8 @@ def _telling(loaded: LoadedConfig, table: Table, used: set[str]) -> tuple[Column
     """Dropped columns that may tell which rows belong together, as far as they can be read without a question."""
     found = []
     for name in loaded.config.data.drop:
-        if name in table.columns and name not in used and is_telling(name):
-            schema, findings = decide(table, name, AS_FOUND, writing_of(loaded))
+        if name in table.columns and name not in used and may_group_rows(name):
+            schema, findings = infer_schema(table, name, INFER, writing_of(loaded))
             found += [] if any(finding.is_fault for finding in findings) else [schema]
     return tuple(found)
 
@@ -200,7 +200,7 @@ def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:
     name, options = loaded.config.data.weight, loaded.config.data.columns
     if not name:
         return None
-    return replace(decide(table, name, options.get(name, AS_FOUND), writing_of(loaded))[0], role="number")
+    return replace(infer_schema(table, name, options.get(name, INFER), writing_of(loaded))[0], role="number")
 
 
 def is_written(options: ColumnOptions, decimal: str) -> bool:

@@ -4,7 +4,7 @@ from math import ceil
 
 import numpy as np
 
-from mlpcli.data.targets.target import answer_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions
 from mlpcli.messages import number
 from mlpcli.workflows.scoring.predictions import Predictions
@@ -32,7 +32,9 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
     n_rows, task, enough = len(predictions.truth), predictions.target.task, fewest_rows(options)
     if n_rows >= enough:
         return ""
-    asked = OF_TWO_CLASSES if len(answer_names(predictions.target)) == 2 and task == "classification" else ASKED[task]
+    asked = (
+        OF_TWO_CLASSES if len(prediction_names(predictions.target)) == 2 and task == "classification" else ASKED[task]
+    )
     scored, shown = predictions.score(options, asked, seed), []
     for key in asked:
         interval = scored.intervals.get(key)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.grouping import codes_of
+from mlpcli.data.grouping import value_codes
 from mlpcli.data.reading.faults import in_yaml
-from mlpcli.data.row_hashes import cell_hashes, mixed, row_hashes
-from mlpcli.data.schema.profile import names_entity
+from mlpcli.data.row_hashes import cell_hashes, combine_hashes, row_hashes
+from mlpcli.data.schema.profile import is_entity_name
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows
 from mlpcli.evaluation.likeness import (
     ALIKE,
@@ -151,7 +151,9 @@ def _are_copies(settled: TrainingTable, sides: Sides) -> bool:
     for half in (sides.rows[is_left], sides.rows[~is_left]):
         some = half if len(half) <= SAMPLED_ROWS else np.sort(rng.choice(half, SAMPLED_ROWS, replace=False))
         columns = [cell_hashes(settled.table.columns[name].take(some)) for name in settled.columns.features]
-        halves.append(np.stack([mixed(np.full(len(some), j, np.uint64), one) for j, one in enumerate(columns)], axis=1))
+        halves.append(
+            np.stack([combine_hashes(np.full(len(some), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
+        )
     return outnumber_near_copies(halves[0], halves[1])
 
 
@@ -159,7 +161,7 @@ def _groups(settled: TrainingTable, sides: Sides) -> list[Leak]:
     """Columns whose values stand on both sides, and whose rows of one value are alike."""
     found, targets = list[Leak](), " and ".join(settled.columns.targets)
     for name, codes in _candidates(settled, sides.rows):
-        known, is_named = codes >= 0, names_entity(name)
+        known, is_named = codes >= 0, is_entity_name(name)
         n_groups = len(np.unique(codes[known]))
         if n_groups < 2 or 2 * n_groups > np.count_nonzero(known):
             continue
@@ -190,8 +192,8 @@ def _candidates(settled: TrainingTable, rows: Rows) -> list[tuple[str, Codes]]:
     found = []
     for name in (*settled.columns.features, *(schema.name for schema in settled.further)):
         column = settled.table.columns[name].take(rows)
-        if isinstance(column, CategoricalColumn) or names_entity(name):
-            found.append((name, codes_of(column)))
+        if isinstance(column, CategoricalColumn) or is_entity_name(name):
+            found.append((name, value_codes(column)))
     return found
 
 

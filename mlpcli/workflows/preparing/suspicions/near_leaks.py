@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.distant import DistantColumns
 from mlpcli.data.reading.faults import in_yaml
-from mlpcli.data.row_hashes import Hashes, cell_hashes, mixed
+from mlpcli.data.remote_columns import RemoteColumns
+from mlpcli.data.row_hashes import Hashes, cell_hashes, combine_hashes
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.evaluation.likeness import pairs_alike
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
@@ -53,7 +53,7 @@ def _tried(n_columns: int) -> list[int]:
 def _hashes(table: Table, names: tuple[str, ...], rows: Rows) -> Hashes:
     """A hash of each cell (n_rows, n_columns), another one for the same cell in another column."""
     columns = [cell_hashes(table.columns[name].take(rows)) for name in names]
-    return np.stack([mixed(np.full(len(rows), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
+    return np.stack([combine_hashes(np.full(len(rows), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
 
 
 def _outnumber(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes) -> bool:
@@ -77,7 +77,7 @@ def is_backwards(train: Column, held_out: Column) -> bool:
 
 def notes_on_age(settled: TrainingTable, train: Rows, name: str, table: Table, rows: Rows) -> list[str]:
     """Dates that were not sketched by which rows of a file, of the part `name`, are older than the training rows."""
-    if isinstance(settled.table.columns, DistantColumns) and settled.table.columns.is_sketched:
+    if isinstance(settled.table.columns, RemoteColumns) and settled.table.columns.is_sketched:
         return []
     return [
         f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores do not apply "

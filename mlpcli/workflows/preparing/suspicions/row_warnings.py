@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.distant import DistantColumns
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.reading.faults import in_yaml, quoted
-from mlpcli.data.schema.column import ColumnOptions, first_row_of
+from mlpcli.data.remote_columns import RemoteColumns
+from mlpcli.data.schema.column import ColumnOptions, first_row_with_level
 from mlpcli.data.schema.profile import id_reason
 from mlpcli.data.split import count_shared_rows
-from mlpcli.data.store import WATCH
+from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, Codes, Table, count_codes
 from mlpcli.messages import listed
 
@@ -57,7 +57,7 @@ def poor_inputs(table: Table, features: Sequence[Feature], options: Mapping[str,
     Of columns whose role is in the `options` only those without any level of their own, and no sketched numbers.
     """
     notes = []
-    is_sketched = isinstance(table.columns, DistantColumns) and table.columns.is_sketched
+    is_sketched = isinstance(table.columns, RemoteColumns) and table.columns.is_sketched
     for feature in features:
         if is_sketched and feature.is_numeric:
             continue
@@ -69,7 +69,7 @@ def poor_inputs(table: Table, features: Sequence[Feature], options: Mapping[str,
             notes += _rare_texts(table, column, feature, is_near_unique=bool(reason), is_asked=is_asked)
         elif reason:
             notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{in_yaml(name)}]")
-        WATCH.release()  # of a column on disk
+        PAGE_WATCHER.release()  # of a column on disk
     return notes
 
 
@@ -82,7 +82,7 @@ def _rare_texts(
     is_lost = bool(n_rare) and (not known or (2 * n_rare > n_cells and not is_asked))
     if not is_lost and not is_near_unique:
         return []
-    row = first_row_of(column, is_rare if n_rare else counts > 0)
+    row = first_row_with_level(column, is_rare if n_rare else counts > 0)
     name, n_distinct = feature.schema.name, np.count_nonzero(counts)
     shared = f"{n_rare} cells share the input of rare levels. " if n_rare else ""
     return [

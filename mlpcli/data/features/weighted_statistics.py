@@ -11,49 +11,49 @@ Values = NDArray[np.float64]
 # Sums of relative weights may miss a rank by their rounding; those of integers are exact.
 DIGITS = 9
 # Ranks up to here are exact.
-MOST_COPIES = 2.0**53
+MAX_EXACT_RANK = 2.0**53
 
 
-def rows_counted(weights: Values) -> Values | None:
+def normalize_weights(weights: Values) -> Values | None:
     """What weights (n_rows,) above 0 count for; None where each counts for one row.
 
     Integers are numbers of copies, unless there are too many to count. Others are relative, as only their ratios
     can be meant: their mean becomes 1.
     """
-    are_copies = _is_whole(weights) and float(np.sum(weights / MOST_COPIES)) <= 1.0
+    are_copies = _are_integers(weights) and float(np.sum(weights / MAX_EXACT_RANK)) <= 1.0
     fractions = weights / weights.max()  # whose sum is finite
     counts = weights if are_copies else fractions / fractions.mean()
     return None if np.allclose(counts, 1.0, rtol=1e-12, atol=0.0) else counts
 
 
-def total(values: Values, weights: Values | None) -> float:
+def total_weight(values: Values, weights: Values | None) -> float:
     """How many rows the values are of, copies included."""
     return len(values) if weights is None else round(float(weights.sum()), DIGITS)
 
 
-def mean(values: Values, weights: Values | None) -> float:
+def weighted_mean(values: Values, weights: Values | None) -> float:
     """The mean over all copies."""
     return float(np.mean(values)) if weights is None else float(np.sum(values * weights) / weights.sum())
 
 
-def at_ranks(ordered: Values, ranks: NDArray[np.generic], weights: Values | None) -> Values:
+def values_at_ranks(ordered: Values, ranks: NDArray[np.generic], weights: Values | None) -> Values:
     """The values at places among the copies of `ordered` values."""
     places = np.asarray(ranks, np.int64)
     if weights is not None:
-        places = np.searchsorted(_upto(weights), places, side="right")
+        places = np.searchsorted(_cumulative(weights), places, side="right")
     return np.asarray(ordered[np.minimum(places, len(ordered) - 1)])
 
 
-def rows_below(ordered: Values, values: Values, weights: Values | None) -> tuple[Values, Values]:
+def weights_below(ordered: Values, values: Values, weights: Values | None) -> tuple[Values, Values]:
     """How many copies lie below each of `values`, and how many below or at it."""
     places = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     if weights is None:
         return places[0].astype(np.float64), places[1].astype(np.float64)
-    upto = np.append(0.0, _upto(weights))
+    upto = np.append(0.0, _cumulative(weights))
     return upto[places[0]], upto[places[1]]
 
 
-def sort_known(values: Values, weights: Values | None = None) -> tuple[Values, Values | None]:
+def sort_non_missing(values: Values, weights: Values | None = None) -> tuple[Values, Values | None]:
     """Sorts `values` in place, and gives those that are not missing in rising order, a view; and their weights."""
     if weights is not None:
         order = np.lexsort((weights, values))  # equal values by weight: the order of the rows decides no last digit
@@ -65,10 +65,10 @@ def sort_known(values: Values, weights: Values | None = None) -> tuple[Values, V
     return values[: np.searchsorted(values, np.nan)], None
 
 
-def _upto(weights: Values) -> Values:
+def _cumulative(weights: Values) -> Values:
     upto = np.cumsum(weights)
-    return np.asarray(upto if _is_whole(weights) else np.round(upto, DIGITS))
+    return np.asarray(upto if _are_integers(weights) else np.round(upto, DIGITS))
 
 
-def _is_whole(weights: Values) -> bool:
+def _are_integers(weights: Values) -> bool:
     return bool((weights == np.rint(weights)).all())

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.data.schema.findings import refuse_faults
-from mlpcli.data.schema.odd_numbers import SHEET_ERRORS
-from mlpcli.data.schema.roles import decide
-from mlpcli.data.schema.task import plan_targets
+from mlpcli.data.schema.roles import infer_schema
+from mlpcli.data.schema.task import infer_targets
+from mlpcli.data.schema.unreadable_numbers import SHEET_ERRORS
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import hand_table
 
 
 def decided(cells):
-    return decide(hand_table(x=cells), "x")
+    return infer_schema(hand_table(x=cells), "x")
 
 
 NUMBERS = range(111, 151)
@@ -89,7 +89,7 @@ def test_an_error_of_a_spreadsheet_is_no_level_and_no_class(usual, error):
     (finding,) = [one for one in decided(cells)[1] if one.is_fault]
     assert finding.text.startswith(f"new.csv:{len(usual) * 30 + 2}: column x: '{error}' is a spreadsheet error")
     for task in ("auto", "classification"):
-        plan = plan_targets(hand_table(y=cells), ["y"], task)
+        plan = infer_targets(hand_table(y=cells), ["y"], task)
         assert any(error in one.text and one.is_fault for one in plan.findings)
-        as_texts = plan_targets(hand_table(y=cells), ["y"], task, {"y": ColumnOptions(role="category")})
+        as_texts = infer_targets(hand_table(y=cells), ["y"], task, {"y": ColumnOptions(role="category")})
         assert not any(one.is_fault for one in as_texts.findings)

@@ -7,44 +7,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.split import cut_by_time, deal_groups
+from mlpcli.data.split import cut_by_time, split_groups
 from mlpcli.data.table import CategoricalColumn
 from mlpcli.errors import IndivisibleRows
 
 Codes = NDArray[np.int64]
 Times = NDArray[np.float64]
 
-LEFT_OUT = -1  # the part of a row that is in none
+EXCLUDED = -1  # the part of a row that is in none
 
 
 @dataclass(frozen=True)
-class RowKeys:
-    """What says where rows belong, an entry for each of them (n_rows,); None for what does not count.
+class SplitKeys:
+    """What a split is decided by, each (n_rows,); None where it does not apply.
 
-    `places` are from `row_hashes.places_of`; `strata` are as for `split.deal_groups`, `gap` is in the unit of `times`.
+    `positions` come from `row_hashes.hash_positions`, `strata` as for `split.split_groups`; `gap` is in the unit of
+    `times`.
     """
 
     groups: Codes | None = None
     times: Times | None = None
-    places: Times | None = None
+    positions: Times | None = None
     strata: NDArray[Any] | None = None
     gap: float = 0.0
 
 
-def deal(keys: RowKeys, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
+def split_by_keys(keys: SplitKeys, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
     """The part of each row (n_rows,), of which each gets about its fraction; LEFT_OUT of rows that are in none.
 
     Raises IndivisibleRows where a part would be empty.
     """
     if keys.times is not None:
-        return deal_ahead(keys.times, fractions, keys.gap, keys.groups)
-    if keys.places is not None:
-        return deal_by_place(keys.places, fractions)
+        return split_by_time(keys.times, fractions, keys.gap, keys.groups)
+    if keys.positions is not None:
+        return split_by_hash(keys.positions, fractions)
     assert keys.groups is not None
-    return deal_groups(keys.groups, keys.strata, fractions, rng)
+    return split_groups(keys.groups, keys.strata, fractions, rng)
 
 
-def deal_by_place(places: Times, fractions: Sequence[float]) -> Codes:
+def split_by_hash(places: Times, fractions: Sequence[float]) -> Codes:
     """The part of each row (n_rows,) by its place alone: the last part begins at 0, the one before where that ends.
 
     A row without a place (NaN) is in the first part. Raises IndivisibleRows where a part would be empty.
@@ -59,7 +60,7 @@ def deal_by_place(places: Times, fractions: Sequence[float]) -> Codes:
     return np.asarray(part_of, np.int64)
 
 
-def deal_ahead(times: Times, fractions: Sequence[float], gap: float = 0.0, groups: Codes | None = None) -> Codes:
+def split_by_time(times: Times, fractions: Sequence[float], gap: float = 0.0, groups: Codes | None = None) -> Codes:
     """The part of each row (n_rows,), in the order of time; LEFT_OUT of rows that are in none.
 
     Every row of a part is later than every row of the parts before it, by `gap` at least (in the unit of `times`):
@@ -68,7 +69,7 @@ def deal_ahead(times: Times, fractions: Sequence[float], gap: float = 0.0, group
     as the first. Raises IndivisibleRows where a part would be empty.
     """
     times = np.where(np.isnan(times), -np.inf, times)
-    starts = times if groups is None else first_times(times, groups)
+    starts = times if groups is None else group_start_times(times, groups)
     part_of = cut_by_time(starts, fractions)
     later = np.inf  # where the parts above begin
     for part in range(len(fractions) - 1, -1, -1):
@@ -76,7 +77,7 @@ def deal_ahead(times: Times, fractions: Sequence[float], gap: float = 0.0, group
         begins = float(starts[own].min())
         with np.errstate(invalid="ignore"):  # infinity less infinity: a missing time is early enough
             is_near = own & ((times >= later) | (later - times < gap))
-        part_of[is_near] = LEFT_OUT
+        part_of[is_near] = EXCLUDED
         if is_near.sum() == own.sum():
             raise IndivisibleRows(_why_empty(gap, groups))
         later = begins
@@ -91,16 +92,16 @@ def group_codes(column: CategoricalColumn) -> Codes:
     return codes
 
 
-def folds_ahead(
+def time_series_folds(
     times: Times, n_folds: int, gap: float = 0.0, groups: Codes | None = None
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """Of each fold the rows to train on and those to score (n_rows,), the latter always later: forward chaining.
 
     The rows are cut into `n_folds` + 1 spans of time; fold f trains on what comes before span f + 1, and scores that.
-    `gap` and `groups` as for `deal_ahead`. Raises IndivisibleRows where a fold would have nothing to train on.
+    `gap` and `groups` as for `split_by_time`. Raises IndivisibleRows where a fold would have nothing to train on.
     """
     times = np.where(np.isnan(times), -np.inf, times)
-    starts = times if groups is None else first_times(times, groups)
+    starts = times if groups is None else group_start_times(times, groups)
     span_of = cut_by_time(starts, (1.0 / (n_folds + 1),) * (n_folds + 1))
     found = []
     for span in range(1, n_folds + 1):
@@ -113,7 +114,7 @@ def folds_ahead(
     return found
 
 
-def first_times(times: Times, groups: Codes) -> Times:
+def group_start_times(times: Times, groups: Codes) -> Times:
     """The time of the first row of each row's group (n_rows,)."""
     places = np.unique(groups, return_inverse=True)[1]
     firsts = np.full(int(places.max(initial=-1)) + 1, np.inf)
@@ -121,7 +122,7 @@ def first_times(times: Times, groups: Codes) -> Times:
     return np.asarray(firsts[places], np.float64)
 
 
-def near_spans(times: Times, folds: Codes, n_folds: int, gap: float) -> NDArray[np.bool_]:
+def rows_within_gap(times: Times, folds: Codes, n_folds: int, gap: float) -> NDArray[np.bool_]:
     """Which rows (n_folds, n_rows) of other folds are nearer in time than `gap` to a row between the ends of a fold."""
     found = np.zeros((n_folds, len(times)), np.bool_)
     for fold in range(n_folds):

@@ -12,10 +12,10 @@ from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.table import CategoricalColumn, Column, Rows
 
 # Bytes of the columns that were asked for last: those of a small table are fetched once.
-KEPT_BYTES = 1 << 28
+MAX_CACHE_BYTES = 1 << 28
 
 
-class DistantColumns(Mapping[str, Column]):
+class RemoteColumns(Mapping[str, Column]):
     """The columns of these names; the ones asked for last are kept."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ class DistantColumns(Mapping[str, Column]):
         """The sketch of a column of numbers or dates in some rows; None where the column is to be fetched instead."""
 
     @abstractmethod
-    def pattern(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
+    def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
         """Equal to `missing` of a sketch of these rows where the same of their cells are missing (n_rows,)."""
 
     @property
@@ -55,7 +55,7 @@ class DistantColumns(Mapping[str, Column]):
     def rank_error(self) -> float:
         """The error in rank of quantiles of columns that were sketched, at most, as a fraction of the rows."""
 
-    def kind(self, name: str) -> Column:
+    def sample(self, name: str) -> Column:
         """Some cells of a column that say of which kind it is; of texts all."""
         return self[name]
 
@@ -65,7 +65,7 @@ class DistantColumns(Mapping[str, Column]):
         if name not in self._kept:
             self._kept[name] = self.fetch(name)
         self._kept.move_to_end(name)
-        while len(self._kept) > 1 and sum(map(_bytes_of, self._kept.values())) > KEPT_BYTES:
+        while len(self._kept) > 1 and sum(map(_n_bytes, self._kept.values())) > MAX_CACHE_BYTES:
             self._kept.popitem(last=False)
         return self._kept[name]
 
@@ -79,5 +79,5 @@ class DistantColumns(Mapping[str, Column]):
         return len(self._names)
 
 
-def _bytes_of(column: Column) -> int:
+def _n_bytes(column: Column) -> int:
     return (column.codes if isinstance(column, CategoricalColumn) else column.values).nbytes

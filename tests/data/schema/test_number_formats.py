@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.cells import parse_numbers
-from mlpcli.data.schema.disguise import count_point_groups, find_number_format, yaml_of
+from mlpcli.data.schema.number_formats import count_point_groups, find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat
 
 US, GERMAN = {"thousands": ","}, {"decimal": ",", "thousands": "."}
@@ -197,18 +197,18 @@ signs = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=4)
 @given(signs, signs, st.sampled_from(".,"), st.sampled_from(["", ",", " ", "'"]), st.booleans())
 def test_the_yaml_of_a_format_reads_back(prefix, suffix, decimal, thousands, parentheses):
     format = NumberFormat(decimal=decimal, thousands=thousands, prefix=prefix, suffix=suffix, parentheses=parentheses)
-    options = yaml.safe_load(yaml_of(format))
+    options = yaml.safe_load(format_as_yaml(format))
     assert options.pop("role") == "number"
     assert NumberFormat(**options) == format
-    assert yaml_of(NumberFormat(prefix="$", thousands=",")) == '{role: number, prefix: "$", thousands: ","}'
+    assert format_as_yaml(NumberFormat(prefix="$", thousands=",")) == '{role: number, prefix: "$", thousands: ","}'
 
 
 def test_the_yaml_of_a_format_says_how_it_differs_from_that_of_the_table():
     table = NumberFormat(decimal=",", thousands=".")
-    assert yaml_of(table, table) == yaml_of(NumberFormat(decimal=","), table) == "{role: number}"
-    assert yaml_of(NumberFormat(decimal=",", suffix="%"), table) == '{role: number, suffix: "%"}'
-    assert yaml_of(NumberFormat(), table) == '{role: number, decimal: ".", thousands: ""}'
-    assert yaml_of(NumberFormat(thousands=","), table) == '{role: number, decimal: ".", thousands: ","}'
+    assert format_as_yaml(table, table) == format_as_yaml(NumberFormat(decimal=","), table) == "{role: number}"
+    assert format_as_yaml(NumberFormat(decimal=",", suffix="%"), table) == '{role: number, suffix: "%"}'
+    assert format_as_yaml(NumberFormat(), table) == '{role: number, decimal: ".", thousands: ""}'
+    assert format_as_yaml(NumberFormat(thousands=","), table) == '{role: number, decimal: ".", thousands: ","}'
 
 
 def test_what_an_ambiguous_sign_can_also_be_is_said():

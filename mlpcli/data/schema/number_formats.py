@@ -19,8 +19,8 @@ from mlpcli.data.schema.spelling import BLANKS, MINUS, NUMBER_BLANKS, PLAIN, THO
 Counts = Sequence[int] | NDArray[np.int64]
 
 # Fraction of the cells that have to be numbers, and of those in a sample of the texts.
-MOST, MOST_OF_SAMPLE = 0.95, 0.9
-SAMPLE = 10_000
+MIN_FRACTION, MIN_SAMPLE_FRACTION = 0.95, 0.9
+SAMPLE_SIZE = 10_000
 # Decimal and thousands signs, the simplest first.
 _SIGNS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 # Prefixes without a currency sign. Other letters before integers make names: ID7, Q3.
@@ -35,13 +35,13 @@ _SHAPE = re.compile(
     rf"[{BLANKS}]*(?P<suffix>(?:{_LETTER}(?:{_LETTER}|/){{0,5}}(?:(?<=m)[23])?)?)\)?"
 )
 # Phone numbers and addresses of networks, should all cells be such.
-NAME = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
+IDENTIFIER = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
 _EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]+")
 _POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\.[0-9]{{3}})*))")
 
 
 @dataclass(frozen=True)
-class Disguise:
+class DetectedFormat:
     """How cells are read as numbers.
 
     `fraction` of the cells are numbers then. `example` is one that is none as it stands. `alternatives` read as many
@@ -68,7 +68,7 @@ class Disguise:
         return f"a {sign} before three digits can also be {other}"
 
 
-def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",") -> Disguise | None:
+def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",") -> DetectedFormat | None:
     """How distinct texts, with their counts of cells, are written if nearly all are numbers; None if they are plain.
 
     `delimiter` is of the file: a semicolon speaks for decimal commas where nothing else decides.
@@ -89,20 +89,22 @@ def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",
     fractions = {format: weights[~is_unknown].sum() / weights.sum() for format, (_, is_unknown) in readings.items()}
     most = max(fractions.values())
     best = {format: readings[format][0] for format in formats if fractions[format] == most}
-    if most < MOST or PLAIN in best:
+    if most < MIN_FRACTION or PLAIN in best:
         return None
     chosen, alternatives = _choose(best, "," if delimiter == ";" else ".")
     is_example = is_strange & ~readings[chosen][1]
-    return Disguise(chosen, float(most), texts[int(np.argmax(is_example))], alternatives)
+    return DetectedFormat(chosen, float(most), texts[int(np.argmax(is_example))], alternatives)
 
 
 def _affixes(texts: Sequence[str], weights: Values) -> NumberFormat | None:
     """Prefix, suffix and parentheses that most cells of a sample share; None if they are no numbers with these."""
-    some = slice(None, None, max(1, len(texts) // SAMPLE))
+    some = slice(None, None, max(1, len(texts) // SAMPLE_SIZE))
     shapes = zip(map(_SHAPE.fullmatch, texts[some]), weights[some].tolist(), strict=True)
     sample = [(match, weight) for match, weight in shapes if match and not is_code(match["body"])]
     n_cells = sum(weight for _, weight in sample)
-    if n_cells < MOST_OF_SAMPLE * weights[some].sum() or all(NAME.fullmatch(match[0]) for match, _ in sample):
+    if n_cells < MIN_SAMPLE_FRACTION * weights[some].sum() or all(
+        IDENTIFIER.fullmatch(match[0]) for match, _ in sample
+    ):
         return None
     prefix, suffix = (_shared((match[side], weight) for match, weight in sample) for side in ("prefix", "suffix"))
     is_currency = prefix.lower().rstrip(".") in CURRENCIES or "Sc" in map(unicodedata.category, prefix)
@@ -151,7 +153,7 @@ def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] 
     return n_grouped, n_small
 
 
-def yaml_of(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
+def format_as_yaml(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
     """What stands in the config for a column written in this format: {role: number, prefix: "$"}.
 
     `table` is how the numbers of all columns are written.

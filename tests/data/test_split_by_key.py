@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.data.split import cut_by_time, deal_groups
+from mlpcli.data.split import cut_by_time, split_groups
 from mlpcli.errors import DataError
 
 RNG = np.random.default_rng
@@ -18,9 +18,9 @@ def test_groups_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
     fractions = (1.0 / n_parts,) * n_parts
     if len(np.unique(groups)) < n_parts:
         with pytest.raises(DataError, match="as many groups"):
-            deal_groups(groups, None, fractions, RNG(seed))
+            split_groups(groups, None, fractions, RNG(seed))
         return
-    parts = deal_groups(groups, RNG(1).integers(0, 3, len(groups)), fractions, RNG(seed))
+    parts = split_groups(groups, RNG(1).integers(0, 3, len(groups)), fractions, RNG(seed))
     assert set(parts.tolist()) == set(range(n_parts))
     assert all(len(set(parts[groups == group].tolist())) == 1 for group in set(groups.tolist()))
 
@@ -30,7 +30,7 @@ def test_parts_have_their_fraction_of_the_rows_and_of_each_class(fractions):
     rng = RNG(0)
     groups = np.repeat(np.arange(300), rng.integers(1, 12, 300))
     classes = (rng.random(300) < 0.15).astype(int)[groups]
-    parts = deal_groups(groups, classes, fractions, rng)
+    parts = split_groups(groups, classes, fractions, rng)
     for part, fraction in enumerate(fractions):
         assert np.mean(parts == part) == pytest.approx(fraction, abs=0.01)
         assert np.mean(parts[classes == 1] == part) == pytest.approx(fraction, abs=0.03)
@@ -43,7 +43,7 @@ def test_parts_have_their_fraction_of_each_yes_and_each_no(fractions, largest):
     rng = RNG(0)
     groups = np.repeat(np.arange(300), rng.integers(1, largest + 1, 300))
     y = np.stack([(rng.random(300) < rate)[groups] for rate in (0.04, 0.3, 0.9)], axis=1).astype(float)
-    parts = deal_groups(groups, y, fractions, rng)
+    parts = split_groups(groups, y, fractions, rng)
     slack = 1.0 / 300 + (0.01 if largest == 1 else 0.0)
     for part, fraction in enumerate(fractions):
         is_part = parts == part
@@ -62,17 +62,17 @@ def test_groups_of_rows_with_several_answers_stay_whole_and_no_part_is_empty(gro
     fractions = (1.0 / n_parts,) * n_parts
     if len(np.unique(groups)) < n_parts:
         return
-    parts = deal_groups(groups, rng.integers(0, 2, (len(groups), 3)).astype(float), fractions, rng)
+    parts = split_groups(groups, rng.integers(0, 2, (len(groups), 3)).astype(float), fractions, rng)
     assert set(parts.tolist()) == set(range(n_parts))
     assert all(len(set(parts[groups == group].tolist())) == 1 for group in set(groups.tolist()))
 
 
 def test_rows_that_are_all_alone_are_split_as_strata_ask():
     classes = np.array([0] * 9000 + [1] * 1000)
-    parts = deal_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))
+    parts = split_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))
     assert np.mean(parts == 1) == pytest.approx(0.2, abs=0.001)
     assert np.mean(parts[classes == 1] == 1) == pytest.approx(0.2, abs=0.002)
-    other = deal_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(1))
+    other = split_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(1))
     assert 0.5 < np.mean(parts == other) < 0.9  # by chance
 
 
@@ -102,5 +102,5 @@ def test_the_last_fraction_of_the_times_is_held_out():
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
 @pytest.mark.parametrize("n_rows", [2, 60, 500])
 def test_no_part_is_empty_however_small_its_fraction_of_rows_that_are_all_alone(fraction, n_rows):
-    parts = deal_groups(np.arange(n_rows), None, (1.0 - fraction, fraction), RNG(0))
+    parts = split_groups(np.arange(n_rows), None, (1.0 - fraction, fraction), RNG(0))
     assert set(parts.tolist()) == {0, 1}

@@ -1,4 +1,4 @@
-from mlpcli.data.features.columns import Feature
+from mlpcli.data.features.feature import Feature
 from mlpcli.data.schema.column import ColumnSchema
 
 

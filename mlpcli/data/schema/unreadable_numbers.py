@@ -7,11 +7,11 @@ import numpy as np
 
 from mlpcli.data.reading.faults import in_yaml, listed, quoted
 from mlpcli.data.schema.cells import parse_numbers
-from mlpcli.data.schema.disguise import CURRENCIES, MOST, MOST_OF_SAMPLE, NAME
-from mlpcli.data.schema.findings import FEW_TEXTS, Cells, Finding
+from mlpcli.data.schema.findings import FEW_TEXTS, Finding, TextCounts
+from mlpcli.data.schema.number_formats import CURRENCIES, IDENTIFIER, MIN_FRACTION, MIN_SAMPLE_FRACTION
 from mlpcli.data.schema.spelling import BLANKS, MINUS, is_code
 
-_SAMPLE = 1000
+_SAMPLE_SIZE = 1000
 # Errors of a spreadsheet, as its export writes them.
 SHEET_ERRORS = frozenset(
     (
@@ -53,15 +53,17 @@ _WRITTEN = {
 }
 
 
-def find_odd_numbers(name: str, cells: Cells) -> Finding | None:
+def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
     """What texts look like that are nearly all numbers; of many distinct texts a fault. None for other texts."""
     texts = cells.texts
-    some = texts[:: max(1, len(texts) // _SAMPLE)]
-    if sum(_look(text) is not None for text in some) < MOST_OF_SAMPLE * len(some) or all(map(NAME.fullmatch, some)):
+    some = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
+    if sum(_describe(text) is not None for text in some) < MIN_SAMPLE_FRACTION * len(some) or all(
+        map(IDENTIFIER.fullmatch, some)
+    ):
         return None
-    looks = [_look(text) for text in texts]
+    looks = [_describe(text) for text in texts]
     is_number = np.asarray([look is not None for look in looks], np.bool_)
-    if cells.counts[is_number].sum() < MOST * cells.n_cells:
+    if cells.counts[is_number].sum() < MIN_FRACTION * cells.n_cells:
         return None
     units = sorted({look[1] for look in looks if look is not None})
     ways = dict.fromkeys(way for look in looks if look is not None for way in look[0])
@@ -75,29 +77,29 @@ def find_odd_numbers(name: str, cells: Cells) -> Finding | None:
         is_odd, how = is_number & parse_numbers(texts)[1], "written in several ways"
     in_one = " in one unit" if len(units) > 1 else ""
     text = (
-        f"{cells.place(is_odd)}: column {name}: {quoted(texts[cells.first(is_odd)])}: its cells look like numbers "
-        f"{how}. Write plain numbers{in_one}, or leave the column out: "
+        f"{cells.location(is_odd)}: column {name}: {quoted(texts[cells.first_index(is_odd)])}: "
+        f"its cells look like numbers {how}. Write plain numbers{in_one}, or leave the column out: "
         f"data.drop: [{in_yaml(name)}]; to keep texts: data.columns: {{{in_yaml(name)}: category}}"
     )
     return Finding(name, text, is_fault=len(texts) > FEW_TEXTS)
 
 
-def find_sheet_errors(name: str, cells: Cells) -> Finding | None:
+def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
     """The fault of a column in which a spreadsheet wrote errors."""
     is_error = np.asarray([text in SHEET_ERRORS for text in cells.texts], np.bool_)
     if not is_error.any():
         return None
     n = int(cells.counts[is_error].sum())
     text = (
-        f"{cells.place(is_error)}: column {name}: {quoted(cells.texts[cells.first(is_error)])} is a spreadsheet "
-        f"error{'' if n == 1 else f', one of {n} such cells'}.\n"
+        f"{cells.location(is_error)}: column {name}: {quoted(cells.texts[cells.first_index(is_error)])} "
+        f"is a spreadsheet error{'' if n == 1 else f', one of {n} such cells'}.\n"
         f"Correct the formula, or name missing values: data.missing; if these are texts: "
         f"data.columns: {{{in_yaml(name)}: category}}"
     )
     return Finding(name, text, is_fault=True, is_of_labels=True)
 
 
-def _look(text: str) -> tuple[tuple[str, ...], str] | None:
+def _describe(text: str) -> tuple[tuple[str, ...], str] | None:
     """How a number is written, () if plainly, and its unit; None for other texts."""
     plain = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
     is_hidden = any(unicodedata.category(sign) == "Cf" or (sign.isdecimal() and not sign.isascii()) for sign in text)
