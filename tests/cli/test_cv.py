@@ -261,7 +261,7 @@ def test_what_is_cut_off_goes_on_to_the_same_bytes_in_this_process_and_in_others
     assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     if number != signal.SIGKILL:
         assert b"interrupted after " in stderr
-        assert b"Go on with: mlp cv " in stderr
+        assert b"Resume with: mlp cv " in stderr
     assert not (folder / "run-cv").exists()
     kept = (folder / "run-cv.partial" / "fold_1.npz").stat().st_mtime_ns
     changed = mlp(*words, "--resume", "--set", "training.epochs=41")

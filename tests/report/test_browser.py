@@ -113,7 +113,7 @@ def test_axe_finds_nothing_that_keeps_people_out(opened, theme, width):
 def test_the_page_can_be_used_by_the_keyboard(opened):
     page = opened()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the verdict"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the summary"
     page.keyboard.press("Enter")
     page.wait_for_url("**#verdict")
     # A heading sorts its table: numbers from the largest on, then from the least; every row stays.

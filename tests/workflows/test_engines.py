@@ -109,7 +109,7 @@ def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(insta
     for optimizer in (Other(), Muon()):
         update = replace(prepared.spec.update, optimizer=optimizer)
         choice = engines.choose_engine(prepared.loaded, prepared.networks, [replace(prepared.spec, update=update)], 100)
-        name = type(optimizer).__name__
+        name = type(optimizer).__name__.lower()
         assert choice == EngineChoice("numpy", f"compiled does not support the optimizer {name}")
 
 

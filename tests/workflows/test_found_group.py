@@ -33,7 +33,7 @@ def test_rows_of_one_patient_stay_together_and_the_column_is_no_input(tmp_path, 
     assert config.data.validation.group == "patient_id"
     assert config.data.validation.fraction == (None if config.model.members.rows == "folds" else 0.2)
     assert "patient_id" not in (*config.data.columns, *config.data.drop)
-    assert any(note.startswith("rows of one patient_id are alike") for note in starter.notes)
+    assert any(note.startswith("rows with the same patient_id are correlated") for note in starter.notes)
 
 
 @pytest.mark.parametrize(

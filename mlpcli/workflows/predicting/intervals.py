@@ -258,7 +258,7 @@ def _scores_of(model: Model) -> ConformityScores:
     config: Any = model.record.get("config", {})
     options: Any = config.get("intervals", {}) if isinstance(config, dict) else {}
     if "folds" in model.record:
-        reason = "it is made of the folds of a cross-validation; train one with: mlp train CONFIG"
+        reason = "it combines the folds of a cross-validation; train one with: mlp train CONFIG"
     elif model.weight is not None:
         reason = "it was trained with sample weights, and rows of different weight are not exchangeable"
     elif isinstance(options, dict) and options.get("rows") == "none":
