@@ -69,7 +69,9 @@ def test_rows_in_folds_are_counted_once_and_a_first_layer_with_other_inputs_is_e
     shown = done("inspect", train(folder, data, {"epochs": 1}, model=model)).stdout
     assert "penguins.csv · 344 train in 2 folds\n" in shown
     assert re.search(
-        r"^W of the first member, parameters of all 4; layer 1 reads \d+ values, computed from the 12 inputs", shown, re.M
+        r"^W of the first member, parameters of all 4; layer 1 reads \d+ values, computed from the 12 inputs",
+        shown,
+        re.M,
     )
 
 

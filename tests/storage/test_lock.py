@@ -117,7 +117,8 @@ def test_on_a_disk_without_locks_the_file_is_the_lock(tmp_path):
     path = str(tmp_path / "x.lock")
     first, second = Lock(path, "runs/x"), Lock(path, "runs/x")
     first.acquire()
-    with pytest.raises(OutputError, match=f"another training .process {os.getpid()} on {socket.gethostname()}. is writing here"):
+    owner = f"process {os.getpid()} on {socket.gethostname()}"
+    with pytest.raises(OutputError, match=f"another training .{owner}. is writing here"):
         second.acquire()
     first.release()
     assert os.listdir(tmp_path) == []
