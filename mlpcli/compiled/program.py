@@ -101,11 +101,9 @@ def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value
 
 
 def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
-    first = sum(map(len, build.salts))
+    options = {"option": layer.fixed_point_rate, "size0": sum(map(len, build.salts))}
     build.salts.append(neuron_salts(layer.stream, x.width))
-    return build.elementwise(
-        codes.DROPOUT, x, saved=build.allocate(x.width), option=layer.fixed_point_rate, size0=first
-    )
+    return build.elementwise(codes.DROPOUT, x, saved=build.allocate(x.width), **options)
 
 
 def _layer_norm(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
@@ -137,8 +135,7 @@ def _periodic_embedding(layer: PeriodicEmbedding, x: Value, path: str, build: Bu
     if x.delta >= 0:
         raise NotSupported("a periodic embedding after layers with parameters")
     build.columns += layer.columns
-    x, width = build.as_panel(x), layer.n_out(x.width)
-    saved = build.allocate(2 * n * layer.frequencies)
+    x, width, saved = build.as_panel(x), layer.n_out(x.width), build.allocate(2 * n * layer.frequencies)
     sizes = {"size0": n, "size1": layer.frequencies, "size2": layer.outputs}
     keys = tuple(f"{path}{name}" for name in ("frequency", "phase", "mixing", "offset"))
     y = Value(width, build.allocate(width), build.allocate(width))
