@@ -107,7 +107,7 @@ def measure(setting: Setting, n_repeats: int, first_seed: int = 0) -> dict[str, 
             outcome = finalize(prepared, state)
             for result in outcome.gate_results:
                 passed[result.gate.metric] += result.passed
-            last = outcome.scores[prepared.parts[-1].name]
+            last = outcome.scores[prepared.splits[-1].name]
             for gate in GATES:
                 scores[gate].append(last[gate.removesuffix(".low")])
     means = {f"mean {gate}": float(np.mean(values)) for gate, values in scores.items()}

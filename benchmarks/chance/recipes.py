@@ -119,7 +119,7 @@ def _judged(config: dict[str, Any], seed: int) -> dict[str, tuple[float, float, 
         pass
     outcome = finalize(prepared, state)
     ends = {result.gate.metric: result.score for result in outcome.gate_results}
-    scores = outcome.scores[prepared.parts[-1].name]
+    scores = outcome.scores[prepared.splits[-1].name]
     return {metric: (scores[metric], ends[f"{metric}.low"], ends[f"{metric}.high"]) for metric in METRICS}
 
 

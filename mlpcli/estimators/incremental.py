@@ -10,14 +10,17 @@ from mlpcli.config.loading import config_from_mapping
 from mlpcli.errors import Diverged
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.workflows.preparing.rows.tables import training_frame
-from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.incremental import THE_MODEL, next_epoch, untrained
 
 
 def train_batch(
-    config: Mapping[str, Any], rows: pd.DataFrame, start: Start | None, preprocessing_rows: pd.DataFrame | None = None
-) -> tuple[TrainedModel, Start]:
+    config: Mapping[str, Any],
+    rows: pd.DataFrame,
+    start: WarmStart | None,
+    preprocessing_rows: pd.DataFrame | None = None,
+) -> tuple[TrainedModel, WarmStart]:
     """Train on these rows up to the last epoch of the config; return the model and the start of the next batch.
 
     Without `start`, preprocessing and targets are fitted on `preprocessing_rows`, by default on `rows`. Raises
@@ -33,6 +36,6 @@ def train_batch(
     return TrainedModel(result.model), start
 
 
-def warm_start(model: TrainedModel) -> Start:
+def warm_start(model: TrainedModel) -> WarmStart:
     """Start from a trained model, with a new state of the optimizer."""
-    return Start(THE_MODEL, "", model._model, 1.0)
+    return WarmStart(THE_MODEL, "", model._model, 1.0)

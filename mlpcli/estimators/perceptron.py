@@ -22,7 +22,7 @@ from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import MlpError
 from mlpcli.estimators.incremental import train_batch, warm_start
 from mlpcli.workflows.init import starter_for
-from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.preparing.warm_start import WarmStart
 
 ACTIVATIONS = {"logistic": "sigmoid"}  # scikit-learn's name: ours
 MAX_AUTO_BATCH = 200  # as in scikit-learn
@@ -240,7 +240,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     _is_array = True
     _names: list[str]
-    _start: Start | None = None  # for the next batch of partial_fit
+    _start: WarmStart | None = None  # for the next batch of partial_fit
 
 
 def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:

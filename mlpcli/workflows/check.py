@@ -15,9 +15,9 @@ from mlpcli.search.space import space_of
 from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import store_options
-from mlpcli.workflows.preparing.rows.parts import Part
-from mlpcli.workflows.preparing.rows.tables import read_training_table, settle, writing_of
-from mlpcli.workflows.preparing.suspicions.row_warnings import rarest_class, shared_rows
+from mlpcli.workflows.preparing.rows.splits import Split
+from mlpcli.workflows.preparing.rows.tables import read_training_table, resolve_columns, writing_of
+from mlpcli.workflows.preparing.warnings.row_warnings import duplicate_notes, rarest_class
 from mlpcli.workflows.train import default_output
 from mlpcli.workflows.training.memory import expected_peak, refuse_over_budget
 from mlpcli.workflows.training.timing import expected_seconds
@@ -59,7 +59,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
     require_trackers(loaded)
     with loaded.naming("data.train"):
         table = read_training_table(loaded, store_options(loaded))
-        settle(loaded, table, lists_all=True)
+        resolve_columns(loaded, table, lists_all=True)
     prepared = prepare(loaded, table)
     refuse_over_budget(prepared)
     expected = expected_peak(prepared)
@@ -71,14 +71,14 @@ def check(loaded: LoadedConfig) -> CheckResult:
         for profile in profile_columns(table, targets, config.data.columns, writing_of(loaded))
         if profile.name in features
     ]
-    parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
+    parts = [part for part in prepared.splits if prepared.folds is None or part is not prepared.validation]
     counts = {part.name: _class_counts(prepared, part) for part in parts}
     warnings = _useless_columns(profiles)
     has_copies = any("copies of training rows" in note for note in prepared.notes)
     is_cut = prepared.validation is not None and prepared.folds is None and "validation" not in prepared.data_sha256
     if prepared.validation is not None and is_cut and not has_copies:
         # Held out of the training file; a file of its own is looked at by every training.
-        warnings += shared_rows("validation", prepared.train.samples.X, prepared.validation.samples.X)
+        warnings += duplicate_notes("validation", prepared.train.samples.X, prepared.validation.samples.X)
     if counts["train"] and config.training.class_weights is None:
         rarest = rarest_class(list(counts["train"]), list(counts["train"].values()))
         advice = (
@@ -116,7 +116,7 @@ def _useless_columns(profiles: Sequence[ColumnProfile]) -> list[str]:
     return lines
 
 
-def _class_counts(prepared: Prepared, part: Part) -> dict[str, int]:
+def _class_counts(prepared: Prepared, part: Split) -> dict[str, int]:
     if not isinstance(prepared.target, ClassTarget):
         return {}
     counted = count_codes(part.truth, len(prepared.target.labels)).tolist()

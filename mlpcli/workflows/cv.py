@@ -41,8 +41,8 @@ from mlpcli.workflows.cross_validation.result import (
 from mlpcli.workflows.cross_validation.workers import Job, train_beside, train_in_turn
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import store_options
-from mlpcli.workflows.preparing.rows.splitting import known_rows
-from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, settle
+from mlpcli.workflows.preparing.rows.splitting import labeled_rows
+from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
 from mlpcli.workflows.scoring.predictions import notes_on_sides
 from mlpcli.workflows.train import SEARCHES_NOTHING, default_output
 from mlpcli.workflows.training.interruption import Interruption
@@ -92,8 +92,8 @@ class _Ready:
     """All that is known before the first fold is trained; `job` is what other processes need of it."""
 
     job: Job
-    settled: TrainingTable
-    known: Rows
+    training_table: TrainingTable
+    labeled: Rows
     folds: Folds
     target: Target
     ids: Mapping[str, Column]
@@ -127,7 +127,7 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
         n_folds = request.options.n_folds
         for record in records[1:]:
             refuse_other_labels(records[0], record, n_folds)
-        table = ready.settled.table
+        table = ready.training_table.table
         write_out_of_fold(folder.path(OUT_OF_FOLD), table, ready.target, ready.ids, records, n_folds)
         result = _result(ready, request, records, run.final)
         if request.options.keeps:
@@ -146,18 +146,20 @@ def _get_ready(loaded: LoadedConfig, request: CvRequest) -> _Ready:
     with loaded.naming("data.train"):
         table = read_training_table(of_folds, store_options(of_folds), frozenset(request.ids))
         ids = id_columns(table, request.ids)
-        settled = settle(of_folds, table)
-        known, on_rows = known_rows(settled)
-        folds = draw(loaded, of_folds, settled, known, options)
-        target, _ = fit_target(settled.table, settled.targets.schemas, settled.targets.task, known)
-        truth = true_values(target, settled.table, known)
+        training_table = resolve_columns(of_folds, table)
+        labeled, on_rows = labeled_rows(training_table)
+        folds = draw(loaded, of_folds, training_table, labeled, options)
+        target, _ = fit_target(
+            training_table.table, training_table.targets.schemas, training_table.targets.task, labeled
+        )
+        truth = true_values(target, training_table.table, labeled)
     gates = [*make_gates(loaded.config.expect.min, loaded.config.expect.max), *request.gates]
     check_gates(gates, target)
-    notes = [*table.notes, *settled.notes, *on_rows, *folds.notes]
-    notes += notes_on_leaks(settled, known, folds, options.n_folds, truth)
+    notes = [*table.notes, *training_table.notes, *on_rows, *folds.notes]
+    notes += notes_on_leaks(training_table, labeled, folds, options.n_folds, truth)
     notes += [*notes_on_sides(gates), *_notes_on_config(loaded)]
     job = Job(loaded, of_folds, options, table.sha256, folds.sha256)
-    return _Ready(job, settled, known, folds, target, ids, tuple(gates), tuple(notes))
+    return _Ready(job, training_table, labeled, folds, target, ids, tuple(gates), tuple(notes))
 
 
 def _notes_on_config(loaded: LoadedConfig) -> list[str]:
@@ -181,7 +183,7 @@ def _train(
     if not numbers:
         return
     n_jobs, first = _jobs(request, ready, numbers)
-    observer.began(len(ready.known), len(done), n_all, n_jobs)
+    observer.began(len(ready.labeled), len(done), n_all, n_jobs)
 
     def keep(trained: TrainedFold) -> None:
         folder.add(trained)
@@ -199,7 +201,7 @@ def _train(
                 keep(found)
         return
     try:
-        for trained in train_in_turn(ready.job, ready.settled, ready.folds, numbers, first, must_stop):
+        for trained in train_in_turn(ready.job, ready.training_table, ready.folds, numbers, first, must_stop):
             keep(trained)
     except Stopped:
         return
@@ -211,11 +213,11 @@ def _jobs(request: CvRequest, ready: _Ready, numbers: Sequence[int]) -> tuple[in
     It is the user's number, else as many as there are cores, where that pays.
     """
     source, n_left, n_folds = ready.job.of_folds.config.data.train, len(numbers), request.options.n_folds
-    is_alone = n_left == 1 or "-" in source or ready.settled.table.n_buckets > 1
+    is_alone = n_left == 1 or "-" in source or ready.training_table.table.n_buckets > 1
     if request.n_jobs > 1 and not is_alone:
         return min(request.n_jobs, n_left), None
     fold = ready.folds.rows[numbers[0]]
-    first = prepare_numbered(FoldTask(ready.job.of_folds, ready.settled, fold, numbers[0], n_folds))
+    first = prepare_numbered(FoldTask(ready.job.of_folds, ready.training_table, fold, numbers[0], n_folds))
     if is_alone or request.n_jobs:  # standard input cannot be read twice; rows on disk are a budget of memory
         return 1, first
     n_cores = min(available_cores(), n_left)
@@ -230,7 +232,7 @@ def _result(ready: _Ready, request: CvRequest, records: tuple[FoldRecord, ...], 
     constants = summaries([record.constant for record in records], ratio, confidence)
     n_train = round(float(np.mean([len(fold.train) for fold in ready.folds.rows])))
     return CvResult(
-        ready.target, request.options, confidence, len(ready.known), n_train, ready.folds.are_ahead, ratio, records,
+        ready.target, request.options, confidence, len(ready.labeled), n_train, ready.folds.are_ahead, ratio, records,
         scores, {key: one.mean for key, one in constants.items()}, tuple(judge_means(ready.gates, scores)), folder,
         request.options.keeps,
     )  # fmt: skip

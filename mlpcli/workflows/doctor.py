@@ -30,7 +30,7 @@ from mlpcli.probabilities import no_and_yes, tempered
 from mlpcli.storage.run_directory import DIVERGED
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.examining.run import ExaminedRun, read_run
-from mlpcli.workflows.preparing.suspicions.few_rows import few_rows_note
+from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note
 from mlpcli.workflows.scoring.baseline import of_part
 from mlpcli.workflows.training.initial_state import fresh_state
 

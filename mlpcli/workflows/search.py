@@ -26,7 +26,7 @@ from mlpcli.workflows.evaluate import evaluate_table
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.tables import read_training_table
-from mlpcli.workflows.preparing.stop_metric import metric_is_gain
+from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.reading import format_of, read_columns
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
 from mlpcli.workflows.searching.first_trials import first_trials
@@ -113,7 +113,7 @@ def search(
         if resume and not is_going_on:
             observer.note(f"no search in {place.path}: nothing to resume, it starts from the beginning.")
         warmup = prepared.spec.epochs // UNPRUNED
-        study = Study(place.journal, space, seen, first, metric_is_gain(metric), options.seed, warmup)
+        study = Study(place.journal, space, seen, first, metric_higher_is_better(metric), options.seed, warmup)
         try:
             refuse_other(loaded, place.journal, study.identity, identity)
             study.begin(identity)

@@ -21,8 +21,8 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import memory_limit
-from mlpcli.workflows.preparing.start import load_start
-from mlpcli.workflows.preparing.suspicions.row_warnings import rarest_class
+from mlpcli.workflows.preparing.warm_start import load_warm_start
+from mlpcli.workflows.preparing.warnings.row_warnings import rarest_class
 from mlpcli.workflows.scoring.baseline import far_worse_run
 from mlpcli.workflows.sharded.inputs import sharded
 from mlpcli.workflows.sharded.table import table_on_cluster
@@ -85,7 +85,7 @@ class TrainResult:
     @property
     def judged_on(self) -> str:
         """The split that gates were judged on: the last one."""
-        return self.prepared.parts[-1].name
+        return self.prepared.splits[-1].name
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def train_if_changed(
 ) -> TrainResult | FinishedRun:  # fmt: skip
     """The run that is there, if it is the one that would come out; else as `train`."""
     found = finished_run(
-        without_search(loaded), RunDirectory(default_output(loaded)).final, load_start(start) if start else None
+        without_search(loaded), RunDirectory(default_output(loaded)).final, load_warm_start(start) if start else None
     )
     return (
         train(loaded, observer, resume, resume_command, replaces_any, start, cluster, local_steps)
@@ -147,7 +147,7 @@ def train(
     memory_limit(loaded)  # refuses a text that is none before the data is read
     loaded = _without_search(loaded, observer)
     if cluster is None:
-        prepared = prepare(loaded, start=load_start(start) if start else None)
+        prepared = prepare(loaded, start=load_warm_start(start) if start else None)
         return _train(prepared, observer, resume, resume_command, replaces_any, started)
     if start:
         raise MlpError("--from: is not supported on a cluster. Leave out --from or --cluster.")

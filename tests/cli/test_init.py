@@ -7,7 +7,7 @@ import pytest
 
 from mlpcli.config.loading import load_config
 from mlpcli.data.schema.column import ColumnOptions
-from mlpcli.workflows.preparing.rows.tables import read_training_table, settle
+from mlpcli.workflows.preparing.rows.tables import read_training_table, resolve_columns
 from mlpcli.workflows.training import time_budget as workflow
 from tests.program import DATA, done, mlp, write_csv
 
@@ -281,7 +281,7 @@ def test_a_table_of_decimal_commas_gets_one_key_and_is_read_as_it_is_written(fol
     assert written == {"p": ColumnOptions(role="number", suffix="%")} | (
         {"q": ColumnOptions(role="number", decimal=".", thousands="")} if n_points else {}
     )
-    table = settle(load_config("t.yaml"), read_training_table(load_config("t.yaml"))).table
+    table = resolve_columns(load_config("t.yaml"), read_training_table(load_config("t.yaml"))).table
     assert table.columns["a"].values.tolist() == [round(row[0], 2) for row in numbers]
     assert table.columns["t"].values.tolist() == [row[3] for row in numbers]
     if n_points:

@@ -12,7 +12,7 @@ from mlpcli.cli.verbs.describing import shown_draws
 from mlpcli.errors import ConfigError, Interrupted
 from mlpcli.nn.embeddings import PeriodicEmbedding
 from mlpcli.storage.model_file import load_model
-from mlpcli.workflows.preparing.networks.draws import member_configs
+from mlpcli.workflows.preparing.networks.member_configs import member_configs
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.finalize import finalize

@@ -9,7 +9,7 @@ from mlpcli.errors import ConfigError
 from mlpcli.evaluation.intervals import USUAL
 from mlpcli.evaluation.uncertainty.proportions import wilson
 from mlpcli.storage.model_file import load_model
-from mlpcli.workflows.preparing.expectations import CHOOSERS, chosen_on_validation
+from mlpcli.workflows.preparing.expectations import SELECTION_KEYS, chosen_on_validation
 from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA, done, mlp, train, write_config
 from tests.workflows.staging import IRIS, loaded
@@ -52,7 +52,7 @@ def test_rows_that_choose_have_no_interval_and_others_have(chosen, sections):
         ConfigError, match=r"accuracy\.low: there is no confidence interval on rows that chose the"
     ) as refused:
         prepare(config)
-    assert all(f"{what} ({CHOOSERS[what]})" in str(refused.value) for what in chosen)
+    assert all(f"{what} ({SELECTION_KEYS[what]})" in str(refused.value) for what in chosen)
     prepare(loaded(data | {"test": CANCER["train"]}, **sections, expect=ENDS))
 
 

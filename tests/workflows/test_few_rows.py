@@ -7,7 +7,7 @@ from mlpcli.config.loading import config_from_text
 from mlpcli.evaluation.intervals import USUAL
 from mlpcli.messages import number
 from mlpcli.workflows.init import init
-from mlpcli.workflows.preparing.suspicions.few_rows import FEWEST_ROWS, WITHIN, fewest_rows
+from mlpcli.workflows.preparing.warnings.few_rows import MARGIN, MIN_ROWS, min_rows
 from mlpcli.workflows.train import train
 from tests.program import write_csv
 from tests.workflows.staging import Watch, loaded
@@ -29,7 +29,7 @@ def caution(members=1, validation=0.2, **more):
 
 
 def test_from_the_stated_number_of_rows_on_any_fraction_is_known_to_within_a_tenth():
-    assert 1.959964 * np.sqrt(0.25 / FEWEST_ROWS) <= WITHIN < 1.959964 * np.sqrt(0.25 / (FEWEST_ROWS - 1))
+    assert 1.959964 * np.sqrt(0.25 / MIN_ROWS) <= MARGIN < 1.959964 * np.sqrt(0.25 / (MIN_ROWS - 1))
 
 
 @pytest.mark.parametrize(("task", "key"), [("classification", "roc_auc"), ("regression", "r2")])
@@ -46,7 +46,7 @@ def test_few_validation_rows_are_told_with_the_interval_they_leave(folder, task,
 
 def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
     """Scores of folds go together, so rows that are enough on their own are few in folds."""
-    n_rows = 2 * FEWEST_ROWS
+    n_rows = 2 * MIN_ROWS
     table(folder, n_rows, 0.3)
     folds = {"count": 5, "rows": "folds"}
     nothing_chosen = {"early_stopping": None, "epochs": 1}
@@ -61,13 +61,13 @@ def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
     ).outcome
     (result,) = outcome.gate_results
     assert f"has the confidence interval [{number(result.score)}, " in outcome.caution
-    enough = fewest_rows(USUAL.of_folds(5))
-    assert enough == pytest.approx(FEWEST_ROWS * 2.25, abs=2)
+    enough = min_rows(USUAL.of_folds(5))
+    assert enough == pytest.approx(MIN_ROWS * 2.25, abs=2)
     assert f"From {enough} rows on" in outcome.caution
 
 
 def test_enough_rows_and_rows_that_leave_nothing_open_are_not_told(folder):
-    table(folder, 5 * FEWEST_ROWS, 0.3)
+    table(folder, 5 * MIN_ROWS, 0.3)
     assert caution() == ""
     rows = [(i % 2 + 0.001 * i, "yes" if i % 2 else "no") for i in range(300)]
     write_csv(folder / "t.csv", ["a", "y"], rows)

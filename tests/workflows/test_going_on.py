@@ -10,7 +10,7 @@ from mlpcli.errors import Interrupted
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows.examining.run import read_run
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.preparing.start import load_start
+from mlpcli.workflows.preparing.warm_start import load_warm_start
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.initial_state import fresh_state
 from tests.program import done, mlp, write_csv
@@ -45,7 +45,7 @@ def first(folder):
 
 def test_it_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
     model = load_model(str(first))
-    prepared = prepare(config("second.csv"), start=load_start(str(first)))
+    prepared = prepare(config("second.csv"), start=load_warm_start(str(first)))
     state = fresh_state(prepared)
     assert all(np.array_equal(a.flat, b) for a, b in zip(state.members, model.ensemble.flats, strict=True))
     assert prepared.preprocessor.columns == model.preprocessor.columns
@@ -54,7 +54,7 @@ def test_it_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
         for key in model.preprocessor.state
     )
     assert prepared.spec.update.optimizer.learning_rate == pytest.approx(0.001)
-    table_of_first = prepare(config("first.csv"), start=load_start(str(first)))
+    table_of_first = prepare(config("first.csv"), start=load_warm_start(str(first)))
     plain = prepare(config("first.csv"))
     assert np.array_equal(table_of_first.train.samples.X, plain.train.samples.X)
 
@@ -67,7 +67,7 @@ def test_without_a_step_it_would_answer_as_before_and_with_steps_it_learns_the_n
     assert result.outcome.scores["train"]["log_loss"] < 0.7 * before
     assert watch.notes[0].startswith(f"continues from {first}, trained on 240 rows")
     new = load_model("run/weights.npz")
-    assert new.record["from"] == load_start(str(first)).sha256
+    assert new.record["from"] == load_warm_start(str(first)).sha256
     assert [layer.name for layer in new.ensemble.first.layers] == [
         layer.name for layer in load_model(str(first)).ensemble.first.layers
     ]
@@ -145,16 +145,16 @@ def test_a_config_that_asks_for_another_model_is_refused(first, folder, settings
 
 
 def test_it_is_resumed_bit_for_bit_and_only_with_the_model_it_began_with(first, folder):
-    settled = config("second.csv", training={"epochs": 8})
-    train(settled, Watch(), start=str(first))
+    training_table = config("second.csv", training={"epochs": 8})
+    train(training_table, Watch(), start=str(first))
     whole = (folder / "run" / "weights.npz").read_bytes()
     with pytest.raises(Interrupted):
-        train(settled, Watch(stop_after=3), start=str(first))
+        train(training_table, Watch(stop_after=3), start=str(first))
     ended = mlp("train", *written(folder, "second.csv"), "-o", "run", "--set", "training.epochs=8",
                 "--set", "training.threads=1", "--resume")  # fmt: skip
     assert ended.code == 2
     assert "the model of --from differs from what run.partial/checkpoint.npz was trained on" in ended.stderr
-    train(settled, Watch(), resume=True, start=str(first))
+    train(training_table, Watch(), resume=True, start=str(first))
     assert (folder / "run" / "weights.npz").read_bytes() == whole
 
 
@@ -180,10 +180,10 @@ def test_a_table_of_another_subject_is_told_from_one_that_lacks_a_column(first, 
 def test_doctor_looks_at_its_rows_as_the_training_did(first, folder):
     done("train", *written(folder, "second.csv"), "--from", first)
     examined = read_run("again", ())
-    prepared = prepare(config("second.csv"), start=load_start(str(first)))
+    prepared = prepare(config("second.csv"), start=load_warm_start(str(first)))
     assert not isinstance(examined.rows, str)
     assert np.array_equal(examined.rows.train.samples.X, prepared.train.samples.X)
-    assert np.array_equal(examined.rows.held_out.samples.X, prepared.parts[-1].samples.X)
+    assert np.array_equal(examined.rows.held_out.samples.X, prepared.splits[-1].samples.X)
     ended = mlp("doctor", "again", "--data", "first.csv")
     assert ended.code == 2
     assert "data differs from what again/weights.npz was trained on" in ended.stderr
@@ -228,7 +228,7 @@ def test_rows_that_judge_and_that_the_model_was_trained_on_are_noted(first, fold
     every = config("first.csv", data={"validation": None}, training={"early_stopping": None})
     train(every, Watch(), replaces_any=True)
     shutil.copy(folder / "run" / "weights.npz", folder / "first.npz")
-    notes = prepare(config(table, training=training, **changes), start=load_start("first.npz")).notes
+    notes = prepare(config(table, training=training, **changes), start=load_warm_start("first.npz")).notes
     found = [note for note in notes if "so the scores are optimistic" in note]
     assert len(found) == bool(said)
     assert all(note.startswith(said) for note in found)

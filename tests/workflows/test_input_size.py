@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from mlpcli.data.features.preprocessor import fit_preprocessor
 from mlpcli.workflows.preparing.networks import input_size
-from mlpcli.workflows.preparing.networks.input_size import count_inputs, most_inputs
+from mlpcli.workflows.preparing.networks.input_size import count_inputs, max_inputs
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows import data_store
 from mlpcli.workflows.preparing.rows.data_store import store_options
-from mlpcli.workflows.preparing.rows.tables import read_training_table, settle
+from mlpcli.workflows.preparing.rows.tables import read_training_table, resolve_columns
 from tests.program import write_csv
 from tests.workflows.staging import loaded
 
@@ -49,7 +49,7 @@ def test_the_inputs_counted_before_are_those_that_training_makes(folder, options
     counted = count_inputs(config, table)
     assert counted == n_inputs or (config.config.preprocess.encoding.uses_targets and counted > n_inputs)
     n_texts = {name: len(getattr(column, "levels", ())) for name, column in table.columns.items()}
-    assert most_inputs(config, n_texts) >= n_inputs
+    assert max_inputs(config, n_texts) >= n_inputs
 
 
 @given(codes=st.lists(st.integers(0, 30), min_size=20, max_size=200), n_texts=st.integers(2, 40))
@@ -60,9 +60,14 @@ def test_roles_told_by_some_of_the_texts_are_those_of_all(tmp_path_factory, code
     write_csv(folder / "t.csv", ["level", "day", "code", "y"], rows)
     config = loaded({"train": str(folder / "t.csv"), "target": "y", "validation": None})
     table = read_training_table(config)
-    settled, options = settle(config, table), config.config.preprocess
+    training_table, options = resolve_columns(config, table), config.config.preprocess
     fitted, _ = fit_preprocessor(
-        settled.table, settled.features, options.numeric, options.missing, options.categorical, options.encoding
+        training_table.table,
+        training_table.features,
+        options.numeric,
+        options.missing,
+        options.categorical,
+        options.encoding,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(input_size, "MOST_TEXTS", n_texts)

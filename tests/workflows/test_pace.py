@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlpcli.workflows.preparing.networks.pace import judged_epochs, resolve_batch_size
+from mlpcli.workflows.preparing.networks.early_stopping import resolve_batch_size, scored_epochs
 from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA
 from tests.workflows.staging import IRIS, loaded
@@ -97,7 +97,7 @@ def test_a_warm_up_that_never_ends_is_noted():
 def test_the_judged_epochs_are_those_at_which_the_schedule_rests_and_the_last(schedule, epochs, expected):
     training = {"epochs": epochs, "schedule": schedule}
     assert (
-        judged_epochs(loaded(training={**training, "early_stopping": {"at": "cycle_ends"}}).config.training) == expected
+        scored_epochs(loaded(training={**training, "early_stopping": {"at": "cycle_ends"}}).config.training) == expected
     )
-    assert judged_epochs(loaded(training=training).config.training) is None
-    assert judged_epochs(loaded(training={**training, "early_stopping": None}).config.training) is None
+    assert scored_epochs(loaded(training=training).config.training) is None
+    assert scored_epochs(loaded(training={**training, "early_stopping": None}).config.training) is None

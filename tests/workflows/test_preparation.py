@@ -47,7 +47,11 @@ def test_a_validation_file_leaves_every_row_to_training(folder):
     write_csv(folder / "w.csv", ["species", "petal_width", "petal_length", "sepal_width", "sepal_length"],
               [("setosa", 0.3, 1.4, 3.5, 5.1)] * 4)  # fmt: skip
     prepared = prepare(loaded({**IRIS, "validation": "v.csv", "test": "w.csv"}))
-    assert [(part.name, len(part.truth)) for part in prepared.parts] == [("train", 150), ("validation", 4), ("test", 4)]
+    assert [(part.name, len(part.truth)) for part in prepared.splits] == [
+        ("train", 150),
+        ("validation", 4),
+        ("test", 4),
+    ]
     assert set(prepared.data_sha256) == {"train", "validation", "test"}
     np.testing.assert_array_equal(prepared.validation.samples.X, prepared.train.samples.X[[0] * 4])
 
@@ -153,13 +157,13 @@ def test_several_files_and_a_glob_are_one_table(folder):
         (folder / f"part-{number}.csv").write_text(part + "\n")
     for train in ("part-*.csv", ["part-0.csv", "part-1.csv", "part-2.csv"]):
         prepared = prepare(loaded({"train": train, "target": "species"}))
-        assert sum(len(part.truth) for part in prepared.parts) == 150
+        assert sum(len(part.truth) for part in prepared.splits) == 150
 
 
 def test_rows_without_a_target_are_left_out_and_noted(folder):
     write_csv(folder / "t.csv", ["x", "y"], [(i % 7, ("a", "b", "")[i % 3]) for i in range(30)])
     prepared = prepare(loaded({"train": "t.csv", "target": "y"}))
-    assert sum(len(part.truth) for part in prepared.parts) == 20
+    assert sum(len(part.truth) for part in prepared.splits) == 20
     assert "t.csv: 10 rows have no value for y: left out." in prepared.notes
 
 
@@ -234,11 +238,11 @@ def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_confi
     assert note.startswith(
         "t.csv: read as missing: country: 'NA' in 20 cells, color: 'NA' in 15 cells, y: 'null' in 20 cells. If these"
     )
-    for settled in (
+    for training_table in (
         {"missing": ["", "NA", "null"]},
         {"columns": {name: {"missing": [""]} for name in ("country", "color", "y")}},
     ):
-        assert not [note for note in prepare(loaded({**data, **settled})).notes if "read as missing" in note]
+        assert not [note for note in prepare(loaded({**data, **training_table})).notes if "read as missing" in note]
     assert "NA" in prepare(loaded({**data, "columns": {"country": {"missing": [""]}}})).preprocessor.columns[0].levels
 
 

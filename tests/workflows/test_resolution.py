@@ -6,8 +6,8 @@ import pytest
 from mlpcli.errors import ConfigError
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.preparing.resolution import TASK_LOSSES, class_target_table, domain_warning, smoothing_of
-from mlpcli.workflows.preparing.stop_metric import metric_is_gain
+from mlpcli.workflows.preparing.resolution import TASK_LOSSES, class_target_table, domain_warning, label_smoothing_of
+from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -110,9 +110,9 @@ def test_outputs_outside_of_a_logarithm_are_warned_of():
 def test_the_metric_may_be_the_users_and_knows_its_direction():
     prepared = prepare(loaded(training={"early_stopping": {"metric": "f1[setosa]"}}))
     assert prepared.metric == "f1[setosa]"
-    assert metric_is_gain("f1[setosa]")
-    assert not metric_is_gain("log_loss")
-    assert not metric_is_gain("loss")
+    assert metric_higher_is_better("f1[setosa]")
+    assert not metric_higher_is_better("log_loss")
+    assert not metric_higher_is_better("loss")
     assert prepare(loaded(training={"early_stopping": None})).metric == "loss"
     assert prepare(loaded(DIABETES, {"loss": "absolute_error"})).metric == "loss"
 
@@ -134,7 +134,7 @@ def smoothed(metric, data=IRIS, loss="cross_entropy", smoothing="auto"):
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "mcc", "f1_macro", "f1[setosa]", "recall_macro"])
 def test_smoothing_by_itself_is_on_where_labels_are_judged(metric):
     prepared = smoothed(metric)
-    assert smoothing_of(prepared.spec.loss) == 0.1
+    assert label_smoothing_of(prepared.spec.loss) == 0.1
     assert f"label_smoothing auto is 0.1: {metric} scores labels, not probabilities." in prepared.notes
 
 
@@ -153,7 +153,7 @@ def test_smoothing_by_itself_is_off_where_no_metric_chooses():
 @pytest.mark.parametrize(("metric", "smoothing"), [("accuracy", 0.0), ("accuracy", 0.3), ("log_loss", 0.3)])
 def test_smoothing_that_is_written_stays(metric, smoothing):
     prepared = smoothed(metric, smoothing=smoothing)
-    assert smoothing_of(prepared.spec.loss) == smoothing
+    assert label_smoothing_of(prepared.spec.loss) == smoothing
     assert not any("label_smoothing" in note for note in prepared.notes)
 
 

@@ -15,7 +15,7 @@ from mlpcli.search.study import First, Study, Trial
 from mlpcli.storage.run_directory import WEIGHTS
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
+from mlpcli.workflows.preparing.reprepare import data_settings, reprepare
 from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.searching.folder import SearchFolder
 from mlpcli.workflows.searching.put_aside import put_aside
@@ -83,7 +83,7 @@ CHANGES = [
 def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
     base = {"data": {"train": str(DATA / "penguins.csv"), "target": "species"}, "training": {"epochs": 2}}
     before, after = config_from_mapping(base), config_from_mapping({**base, **change})
-    assert of_the_rows(before) == of_the_rows(after)
+    assert data_settings(before) == data_settings(after)
     again, anew = reprepare(prepare(before), after), prepare(after)
     for field in fields(anew):
         if field.name in ("spec", "networks", "engine", "metric", "n_threads", "loaded"):
@@ -110,7 +110,7 @@ def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
 )
 def test_data_that_depends_on_a_key_is_not_used_again(change):
     base = {"data": {"train": "a.csv", "target": "y"}}
-    assert of_the_rows(config_from_mapping(base)) != of_the_rows(config_from_mapping({**base, **change}))
+    assert data_settings(config_from_mapping(base)) != data_settings(config_from_mapping({**base, **change}))
 
 
 class Silent:

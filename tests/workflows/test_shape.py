@@ -213,7 +213,7 @@ def test_networks_that_no_model_file_holds_are_refused_before_the_training(model
 
 
 def test_the_limit_of_a_container_counts(monkeypatch):
-    monkeypatch.setattr("mlpcli.workflows.preparing.networks.shape.memory_of_machine", lambda: 10_000_000)
+    monkeypatch.setattr("mlpcli.workflows.preparing.networks.building.memory_of_machine", lambda: 10_000_000)
     prepare(loaded(model={"layers": ["auto", 100, "auto"]}))
     with pytest.raises(
         ConfigError, match=r"4 -> 1000 -> 1000 -> 3 takes about 24.* MB of memory to train, and 10.* MB"

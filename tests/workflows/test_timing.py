@@ -56,7 +56,7 @@ def test_the_scores_of_each_judged_epoch_and_of_the_end_are_counted(monkeypatch,
     stopping = early_stopping if early_stopping is None else {"metric": "loss", **early_stopping}
     training = {"epochs": 8, "schedule": {"name": "coslog", "cycles": 3}, "early_stopping": stopping}
     prepared = prepare(loaded(training=training))
-    n_rows = sum(len(part.truth) for part in prepared.parts)
+    n_rows = sum(len(part.truth) for part in prepared.splits)
     assert scoring_seconds(prepared) == pytest.approx(0.5 * (n_judged + n_rows / len(prepared.validation.truth)))
 
 

@@ -54,7 +54,7 @@ class TrainingView:
         LOG.note(
             "prepared",
             seconds=round(seconds, 3),
-            rows={part.name: len(part.truth) for part in prepared.parts},
+            rows={part.name: len(part.truth) for part in prepared.splits},
             layers=prepared.network.sizes,
             members=len(prepared.networks),
             engine=prepared.engine.name,

@@ -114,7 +114,7 @@ def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple
 
 def document(result: "CheckResult") -> Document:
     """The resolved config with the origin of each value, the data, the network, and what it would cost."""
-    from mlpcli.workflows.preparing.networks.shape import describe_inputs
+    from mlpcli.workflows.preparing.networks.building import describe_inputs
 
     prepared = result.prepared
     keys = Column("", is_text=True, is_name=True, is_whole=True)
@@ -148,7 +148,7 @@ def as_json(result: "CheckResult") -> dict[str, Any]:
         "batch_size": prepared.spec.batch_size,
         "label_smoothing": prepared.label_smoothing,
         "inputs": prepared.preprocessor.feature_names,
-        "rows": {part.name: len(part.truth) for part in (*prepared.parts, prepared.apart) if part is not None},
+        "rows": {part.name: len(part.truth) for part in (*prepared.splits, prepared.calibration) if part is not None},
         "class_counts": result.class_counts,
         "warnings": [*prepared.notes, *result.warnings],
         "memory_bytes": result.n_bytes,

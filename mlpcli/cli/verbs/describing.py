@@ -60,8 +60,8 @@ def describe_postprocessing(model: "Model") -> str:
 
 def describe_data(prepared: "Prepared") -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
-    parts = [part for part in prepared.parts if prepared.folds is None or part is not prepared.validation]
-    parts += [prepared.apart] if prepared.apart is not None else []
+    parts = [part for part in prepared.splits if prepared.folds is None or part is not prepared.validation]
+    parts += [prepared.calibration] if prepared.calibration is not None else []
     sizes = ", ".join(count(len(part.truth), part.name, part.name) for part in parts)
     if prepared.folds is not None:
         sizes = sizes.replace(" train", f" train in {int(prepared.folds.max()) + 1} folds", 1)

@@ -16,7 +16,7 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine
 from mlpcli.workflows.preparing.preparation import Prepared, prepare_fold
-from mlpcli.workflows.preparing.rows.parts import FoldRows
+from mlpcli.workflows.preparing.rows.splits import FoldRows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
@@ -33,7 +33,7 @@ class FoldTask:
     """
 
     loaded: LoadedConfig
-    settled: TrainingTable
+    training_table: TrainingTable
     fold: FoldRows
     number: int
     n_folds: int
@@ -61,25 +61,27 @@ def train_numbered(task: FoldTask, must_stop: Callable[[], bool], prepared: Prep
     """
     prepared = prepared or prepare_numbered(task)
     scored = train_fold(task, prepared, must_stop)
-    if task.fold.learnt_of is None:
+    if task.fold.fit_rows is None:
         return scored
     del prepared
-    kept = train_fold(task, prepare_numbered(task, task.fold.learnt_of), must_stop)
+    kept = train_fold(task, prepare_numbered(task, task.fold.fit_rows), must_stop)
     seconds = scored.record.seconds + kept.record.seconds
     return TrainedFold(replace(scored.record, seconds=seconds), kept.model)
 
 
-def prepare_numbered(task: FoldTask, learnt_of: Rows | None = None) -> Prepared:
+def prepare_numbered(task: FoldTask, fit_rows: Rows | None = None) -> Prepared:
     """A fold, ready to be trained; each repeat has a seed of its own.
 
-    Preprocessing and targets are learnt of the rows `learnt_of`, without them of those that it is trained on. Raises
+    Preprocessing and targets are learnt of the rows `fit_rows`, without them of those that it is trained on. Raises
     DataError that names the fold.
     """
     training = task.loaded.config.training
     seed, threads = training.seed + task.number // task.n_folds, task.n_threads or training.threads
     config = replace(task.loaded.config, training=replace(training, seed=seed, threads=threads))
     try:
-        return prepare_fold(replace(task.loaded, config=config), task.settled, replace(task.fold, learnt_of=learnt_of))
+        return prepare_fold(
+            replace(task.loaded, config=config), task.training_table, replace(task.fold, fit_rows=fit_rows)
+        )
     except DataError as error:
         raise DataError(f"{task.name}: {error}") from error
 
@@ -115,7 +117,7 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
     budget.refuse_untrained(state)
     with blas_threads(1):
         outcome = finalize(prepared, state, budget.reason)
-        answers, _ = outcome.model.answers(task.settled.table, task.fold.test)
+        answers, _ = outcome.model.answers(task.training_table.table, task.fold.test)
     record = FoldRecord(
         task.number,
         len(prepared.train.truth),

@@ -16,10 +16,11 @@ from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
 from mlpcli.workflows.cross_validation.joining import refuse_unjoinable
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
-from mlpcli.workflows.preparing.rows.parts import FoldRows
-from mlpcli.workflows.preparing.rows.splitting import draw_folds_by, keys_of, notes_on_way, way_in, way_of
+from mlpcli.workflows.preparing.rows.splits import FoldRows
+from mlpcli.workflows.preparing.rows.splitting import checked_split_strategy, missing_key_notes, split_folds, split_keys
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
-from mlpcli.workflows.preparing.suspicions.leaks import Sides, find_leaks
+from mlpcli.workflows.preparing.validation_options import split_strategy
+from mlpcli.workflows.preparing.warnings.leakage import SplitRows, find_leaks
 
 FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
 
@@ -90,10 +91,10 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
         if isinstance(held_out, str) or (isinstance(held_out, HeldOut) and held_out.column is not None):
             option = next(iter(asked))
             raise loaded.error("data.validation", f"names the validation rows: --{option} needs a fraction or null.")
-        way = held_out if isinstance(held_out, HeldOut) else HeldOut(fraction=held_out or None)
+        strategy = held_out if isinstance(held_out, HeldOut) else HeldOut(fraction=held_out or None)
         if not set(asked) <= {"gap"}:  # another way takes the place of the one that is there
-            way = replace(way, group=None, time=None, hash=None, copies=None, gap=None)
-        held_out = replace(way, **asked)
+            strategy = replace(strategy, group=None, time=None, hash=None, copies=None, gap=None)
+        held_out = replace(strategy, **asked)
         if held_out.gap is not None and held_out.time is None:
             raise MlpError(f"--gap {held_out.gap:g}: requires --time, or data.validation: {{time: COLUMN}}.")
     if not has_validation(loaded):
@@ -103,7 +104,7 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
     changed = replace(
         loaded, config=replace(config, data=data, expect=expect), source_map=_with_origins(loaded.source_map, asked)
     )
-    way_of(changed)  # refuses what is no way
+    split_strategy(changed)  # refuses what is no way
     return changed
 
 
@@ -129,51 +130,57 @@ def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
 
 
 def draw(
-    loaded: LoadedConfig, of_folds: LoadedConfig, settled: TrainingTable, known: Rows, options: FoldOptions
+    loaded: LoadedConfig, of_folds: LoadedConfig, training_table: TrainingTable, labeled: Rows, options: FoldOptions
 ) -> Folds:
     """The rows of every fold; `loaded` is the config as written, `of_folds` that of `config_of_folds`.
 
     Raises DataError where the rows do not make so many folds, ConfigError for a column of times that are none.
     """
-    way, seed = way_in(of_folds, settled), of_folds.config.training.seed
-    way = None if way is not None and way.column is not None else way
-    holds_out = bool(loaded.config.data.validation) and not uses_folds(of_folds)
-    name = settled.table.name
-    if len(known) < 2 * options.n_folds:
-        raise DataError(f"{name}: {options.n_folds} folds need at least {2 * options.n_folds} rows, not {len(known)}.")
-    is_fixed = way is not None and (way.time is not None or way.hash is not None)
+    strategy, seed = checked_split_strategy(of_folds, training_table), of_folds.config.training.seed
+    strategy = None if strategy is not None and strategy.column is not None else strategy
+    holds_out_validation = bool(loaded.config.data.validation) and not uses_folds(of_folds)
+    name = training_table.table.name
+    if len(labeled) < 2 * options.n_folds:
+        raise DataError(
+            f"{name}: {options.n_folds} folds need at least {2 * options.n_folds} rows, not {len(labeled)}."
+        )
+    is_fixed = strategy is not None and (strategy.time is not None or strategy.hash is not None)
     if is_fixed and options.n_repeats > 1:
-        kind = "time" if way is not None and way.time is not None else "hash"
+        kind = "time" if strategy is not None and strategy.time is not None else "hash"
         raise MlpError(
             f"--repeats {options.n_repeats}: folds by {kind} are not random, so that all repeats are equal. "
             "Leave it out."
         )
     try:
-        if way is not None and way.time is not None:
-            keys = keys_of(way, settled, known)
+        if strategy is not None and strategy.time is not None:
+            keys = split_keys(strategy, training_table, labeled)
             assert keys.times is not None
             masks = time_series_folds(keys.times, options.n_folds, keys.gap, keys.groups)
         else:
             masks = []
             for repeat in range(options.n_repeats):
-                fold_of = draw_folds_by(way, settled, known, options.n_folds, seed, repeat)
+                fold_of = split_folds(strategy, training_table, labeled, options.n_folds, seed, repeat)
                 masks += [(fold_of != fold, fold_of == fold) for fold in range(options.n_folds)]
     except IndivisibleRows as error:
         raise DataError(f"{name}: {error}") from error
-    learnt_of = known if options.keeps else None
-    rows = tuple(FoldRows(known[is_train], known[is_test], holds_out, learnt_of) for is_train, is_test in masks)
-    are_ahead = way is not None and way.time is not None
-    return Folds(rows, are_ahead, tuple(notes_on_way(way, settled, known)), _hash_of(rows))
+    fit_rows = labeled if options.keeps else None
+    rows = tuple(
+        FoldRows(labeled[is_train], labeled[is_test], holds_out_validation, fit_rows) for is_train, is_test in masks
+    )
+    are_ahead = strategy is not None and strategy.time is not None
+    return Folds(rows, are_ahead, tuple(missing_key_notes(strategy, training_table, labeled)), _hash_of(rows))
 
 
-def notes_on_leaks(settled: TrainingTable, known: Rows, folds: Folds, n_folds: int, truth: NDArray[Any]) -> list[str]:
-    """What stands in several folds of the first repeat; `truth` is as in `parts.Part`, of the `known` rows."""
+def notes_on_leaks(
+    training_table: TrainingTable, labeled: Rows, folds: Folds, n_folds: int, truth: NDArray[Any]
+) -> list[str]:
+    """What stands in several folds of the first repeat; `truth` is as in `Split`, of the `labeled` rows."""
     if folds.are_ahead:
         return []
-    place = np.full(settled.table.n_rows, -1, np.int64)
+    place = np.full(training_table.table.n_rows, -1, np.int64)
     for number, fold in enumerate(folds.rows[:n_folds]):
         place[fold.test] = number
-    return [leak.note for leak in find_leaks(settled, Sides(known, place[known], True, truth))]
+    return [leak.note for leak in find_leaks(training_table, SplitRows(labeled, place[labeled], True, truth))]
 
 
 def _hash_of(rows: Sequence[FoldRows]) -> str:

@@ -17,7 +17,7 @@ from mlpcli.errors import MlpError
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits
-from mlpcli.workflows.preparing.start import OF_TARGETS
+from mlpcli.workflows.preparing.warm_start import TARGET_STATISTICS
 
 Values = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def _joined_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
         if any(name not in state for state in states):
             raise MlpError(f"--keep: only some folds have a {name}. Omit --keep.")
         values = np.stack([state[name] for state in states])
-        if name in OF_TARGETS or (values == values[0]).all():
+        if name in TARGET_STATISTICS or (values == values[0]).all():
             found[name] = values[0]
         elif name in JOINED:
             found[name] = np.asarray(JOINED[name](values, axis=0), np.float64)

@@ -51,9 +51,9 @@ def train_on_worker(setup: FoldSetup, number: int, report: Callable[..., bool]) 
         with suppress(OSError):  # then the file that is missing is named
             os.chdir(setup.folder)
         _BEGUN[:] = [(setup, *begin_job(job))]
-    _, settled, folds = _BEGUN[0]
+    _, training_table, folds = _BEGUN[0]
     fold, n_folds = folds.rows[number], job.options.n_folds
-    return train_numbered(FoldTask(job.of_folds, settled, fold, number, n_folds, 1), lambda: False)
+    return train_numbered(FoldTask(job.of_folds, training_table, fold, number, n_folds, 1), lambda: False)
 
 
 _BEGUN: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, at most one

@@ -20,8 +20,8 @@ from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFol
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, draw
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import store_options
-from mlpcli.workflows.preparing.rows.splitting import known_rows
-from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, settle
+from mlpcli.workflows.preparing.rows.splitting import labeled_rows
+from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
 
 WAIT_SECONDS = 0.1  # between two looks at whether a signal has come
 END_SECONDS = 2.0  # a process that was told to end
@@ -40,7 +40,7 @@ class Job:
 
 def train_in_turn(
     job: Job,
-    settled: TrainingTable,
+    training_table: TrainingTable,
     folds: Folds,
     numbers: Sequence[int],
     first: Prepared | None,
@@ -50,7 +50,7 @@ def train_in_turn(
     n_folds = job.options.n_folds
     for number in numbers:
         fold = folds.rows[number]
-        yield train_numbered(FoldTask(job.of_folds, settled, fold, number, n_folds), must_stop, first)
+        yield train_numbered(FoldTask(job.of_folds, training_table, fold, number, n_folds), must_stop, first)
         first = None
 
 
@@ -136,7 +136,7 @@ def _serve(job: Job, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
     is_orphan = orphan_check()
     try:
-        settled, folds = begin_job(job)
+        training_table, folds = begin_job(job)
     except Exception as error:
         connection.recv()
         connection.send(_as_sent(error))
@@ -147,7 +147,7 @@ def _serve(job: Job, connection: Connection) -> None:
             fold = folds.rows[number]
             try:
                 found: Any = train_numbered(
-                    FoldTask(job.of_folds, settled, fold, number, job.options.n_folds, 1), is_orphan
+                    FoldTask(job.of_folds, training_table, fold, number, job.options.n_folds, 1), is_orphan
                 )
             except Exception as error:
                 found = _as_sent(error)
@@ -157,11 +157,11 @@ def _serve(job: Job, connection: Connection) -> None:
 def begin_job(job: Job) -> tuple[TrainingTable, Folds]:
     """The table and its folds, which are those of the parent unless the files have changed."""
     table = read_training_table(job.of_folds, store_options(job.of_folds))
-    settled = settle(job.of_folds, table)
-    folds = draw(job.loaded, job.of_folds, settled, known_rows(settled)[0], job.options)
+    training_table = resolve_columns(job.of_folds, table)
+    folds = draw(job.loaded, job.of_folds, training_table, labeled_rows(training_table)[0], job.options)
     if (table.sha256, folds.sha256) != (job.data_sha256, job.folds_sha256):
         raise DataError(f"{table.name}: was changed while the folds were trained. Start again.")
-    return settled, folds
+    return training_table, folds
 
 
 def _as_sent(error: Exception) -> Exception:

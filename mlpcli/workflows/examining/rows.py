@@ -16,8 +16,8 @@ from mlpcli.probabilities import no_and_yes
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.preparing.rows.parts import Part
-from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.preparing.rows.splits import Split
+from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.recorded import check_data, recorded_config
 from mlpcli.workflows.scoring.predictions import Predictions
 from mlpcli.workflows.training.selecting import mean_of_rounds
@@ -38,8 +38,8 @@ class Rows:
 
     prepared: Prepared
     model: Model
-    train: Part
-    held_out: Part | None
+    train: Split
+    held_out: Split | None
     folds: NDArray[np.int64] | None
 
     @property
@@ -96,7 +96,7 @@ class Rows:
         return np.asarray(parts[0] / size, np.float64), np.asarray(parts[1] / size, np.float64)
 
     @cached_property
-    def _halves(self) -> tuple[Part, Part]:
+    def _halves(self) -> tuple[Split, Split]:
         assert self.held_out is not None
         if self.folds is None:
             return self.train, self.held_out
@@ -140,7 +140,7 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
     check_data(weights, record["config"], data)
     here = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # what trained it may not be installed
     # What a model went on from was never learnt of these rows: scaling, levels and bins are those of the model itself.
-    start = Start(weights, "", model) if "from" in record else None
+    start = WarmStart(weights, "", model) if "from" in record else None
     prepared = prepare(recorded_config(weights, here, data), start=start)
     recorded = record.get("data", {}).get("sha256", {})
     changed = [part for part, then in recorded.items() if prepared.data_sha256.get(part) != then]
@@ -150,7 +150,7 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
         model.target
     ):
         raise MlpError(f"{weights}: the same data gives inputs that differ from those of the model.")
-    held_out = prepared.parts[-1] if len(prepared.parts) > 1 else None
+    held_out = prepared.splits[-1] if len(prepared.splits) > 1 else None
     folds = prepared.folds if held_out is not None and held_out.name == "validation" else None
     train, _ = _sampled(prepared, prepared.train)
     if held_out is not None:
@@ -159,7 +159,7 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
     return Rows(prepared, model, train, held_out, folds)
 
 
-def _sampled(prepared: Prepared, part: Part) -> tuple[Part, NDArray[np.int64] | slice]:
+def _sampled(prepared: Prepared, part: Split) -> tuple[Split, NDArray[np.int64] | slice]:
     n_rows = len(part.truth)
     if n_rows <= MOST_ROWS:
         return part, slice(None)

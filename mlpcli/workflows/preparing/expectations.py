@@ -8,12 +8,12 @@ from mlpcli.evaluation.intervals import gate_names, without_end
 from mlpcli.evaluation.scores import explain_unknown_metric
 from mlpcli.messages import listed
 from mlpcli.nn.losses import Quantile
-from mlpcli.workflows.preparing.networks.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
 from mlpcli.workflows.scoring.predictions import notes_on_sides
 
 # What validation rows may choose, and the key that has it chosen.
-CHOOSERS = {
+SELECTION_KEYS = {
     "epoch": "training.early_stopping",
     "bin edges": "preprocess.encoding",
     "members": "model.members.select",
@@ -31,7 +31,7 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
     config = loaded.config
     if not has_validation(loaded):
         return ()
-    judged = judged_epochs(config.training)
+    judged = scored_epochs(config.training)
     n_candidates = config.training.epochs if judged is None else len(judged)
     is_chosen = {
         "epoch": config.training.early_stopping is not None and n_candidates > 1,
@@ -40,7 +40,7 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
         "temperature": config.postprocess.calibration == "temperature",
         "threshold": isinstance(config.postprocess.threshold, str),
     }
-    return tuple(what for what in CHOOSERS if is_chosen[what])
+    return tuple(what for what in SELECTION_KEYS if is_chosen[what])
 
 
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
@@ -50,7 +50,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
     interval on rows that chose.
     """
     config = loaded.config
-    known = gate_names(task, names, _further(loaded, task, names))
+    known = gate_names(task, names, _interval_metrics(loaded, task, names))
     chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric, bound in gates.items():
@@ -63,7 +63,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
             if metric not in known:
                 raise loaded.error(key, explain_unknown_metric(metric, known))
             if chosen and without_end(metric) != metric:
-                choosers = ", ".join(f"{what} ({CHOOSERS[what]})" for what in chosen)
+                choosers = ", ".join(f"{what} ({SELECTION_KEYS[what]})" for what in chosen)
                 raise loaded.error(
                     key,
                     f"{metric}: there is no confidence interval on rows that chose the {choosers}: their scores "
@@ -86,7 +86,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
     return notes
 
 
-def _further(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
+def _interval_metrics(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
     """The scores of intervals on the test rows, and of an answer that is a quantile."""
     config = loaded.config
     has_level = config.intervals.level is not None and config.data.test is not None

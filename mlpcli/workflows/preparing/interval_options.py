@@ -7,7 +7,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import ClassTarget, Target, Task
 from mlpcli.evaluation.conformal.conformity import MISSING, MOST_GROUPS
 from mlpcli.workflows.preparing.resolution import has_validation
-from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.rows.splits import Split
 
 
 def check_intervals(loaded: LoadedConfig, task: Task) -> None:
@@ -35,13 +35,15 @@ def check_intervals(loaded: LoadedConfig, task: Task) -> None:
         raise loaded.error("intervals.by", f"{options.by} is the target, which forms groups for classification only.")
 
 
-def check_groups(loaded: LoadedConfig, target: Target, part: Part | None) -> None:
+def check_interval_groups(loaded: LoadedConfig, target: Target, part: Split | None) -> None:
     """Raise ConfigError where the calibration rows have more groups than a model keeps."""
     if part is not None:
-        groups_of(loaded, target, part)
+        interval_groups(loaded, target, part)
 
 
-def groups_of(loaded: LoadedConfig, target: Target, part: Part) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+def interval_groups(
+    loaded: LoadedConfig, target: Target, part: Split
+) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
     """The names of the groups of intervals, and the group of each calibration row (n_rows,); of no groups none.
 
     Raises ConfigError for more groups than a model keeps.

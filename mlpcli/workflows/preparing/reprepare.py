@@ -8,13 +8,13 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.engines import choose_engine, training_threads
-from mlpcli.workflows.preparing.networks.shape import resolve_networks
-from mlpcli.workflows.preparing.networks.specs import drawn_specs, training_spec
+from mlpcli.workflows.preparing.networks.building import build_networks
+from mlpcli.workflows.preparing.networks.specs import draw_member_specs, training_spec
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.resolution import resolve_loss, resolve_output_activation
 
 # Keys that say nothing of the rows, their inputs and their targets; of layers only the hidden ones.
-OF_THE_NETWORK = (
+NETWORK_KEYS = (
     "model.layers", "model.activation", "model.initializer", "model.output_bias", "model.dropout",
     "model.parametrization", "model.scale_inputs", "model.numeric_embedding", "model.category_embedding",
     "model.learn_slopes", "model.layer_norm", "model.residual", "model.members.draw", "training.optimizer",
@@ -26,33 +26,33 @@ OF_THE_NETWORK = (
 )  # fmt: skip
 
 
-def of_the_rows(loaded: LoadedConfig) -> Mapping[str, Any]:
+def data_settings(loaded: LoadedConfig) -> Mapping[str, Any]:
     """The keys of the config that prepared data depends on, with their values."""
     plain = as_plain(loaded.config)
     kept = {
         key: value
         for key, value in flattened(plain)
-        if not any(key == one or key.startswith(f"{one}.") for one in OF_THE_NETWORK)
+        if not any(key == one or key.startswith(f"{one}.") for one in NETWORK_KEYS)
     }
     layers = loaded.config.model.layers
     return kept | {"model.layers": (layers[0], layers[-1], len(layers) > 1)}
 
 
 def reprepare(prepared: Prepared, loaded: LoadedConfig) -> Prepared:
-    """The same rows for the network and the course of another config; the two must agree in `of_the_rows`.
+    """The same rows for the network and the course of another config; the two must agree in `data_settings`.
 
     Raises ConfigError as `prepare` does.
     """
     loss = resolve_loss(loaded, prepared.task)  # type: ignore[arg-type]
-    networks = resolve_networks(
+    networks = build_networks(
         loaded, prepared.preprocessor, prepared.target, loss, resolve_output_activation(loaded, loss)
     )
     n_rows = prepared.train.samples.n_rows
     spec = training_spec(loaded, prepared.spec.loss, n_rows, chunk_rows=prepared.spec.chunk_rows)
-    drawn, own_specs = drawn_specs(loaded, spec, n_rows)
-    engine = choose_engine(loaded, networks, own_specs or (spec,), n_rows)
+    drawn, member_specs = draw_member_specs(loaded, spec, n_rows)
+    engine = choose_engine(loaded, networks, member_specs or (spec,), n_rows)
     threads = training_threads(loaded.config.training.threads, engine, networks, spec.batch_size)
     return replace(
         prepared, loaded=loaded, networks=networks, spec=spec, engine=engine, n_threads=threads, drawn=drawn,
-        own_specs=own_specs,
+        member_specs=member_specs,
     )  # fmt: skip

@@ -26,7 +26,7 @@ DEFAULT_LOSSES: dict[str, Loss] = {
 }
 
 # What `label_smoothing: auto` is where labels are judged (RealMLP's value).
-SMOOTHING = 0.1
+AUTO_LABEL_SMOOTHING = 0.1
 
 # Output activations whose values a loss's logarithms can take.
 PROBABILITIES = ("sigmoid", "softmax")
@@ -90,43 +90,46 @@ def has_validation(loaded: LoadedConfig) -> bool:
 def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
     """The loss of the task; raises ConfigError for one that does not go with it."""
     _check_layers(loaded)
-    asked = loaded.config.training.loss
-    if isinstance(asked, str):
+    configured = loaded.config.training.loss
+    if isinstance(configured, str):
         # One output can only be the probability of the second of two classes.
         single = task == "classification" and loaded.config.model.layers[-1] == 1
         return BinaryCrossEntropy() if single else DEFAULT_LOSSES[task]
-    if asked.name not in TASK_LOSSES[task]:
+    if configured.name not in TASK_LOSSES[task]:
         fitting = ", ".join(TASK_LOSSES[task])
         raise loaded.error(
-            "training.loss", f"{asked.name} does not go with {task}. Use one of {fitting}, or set the task by task: ..."
+            "training.loss",
+            f"{configured.name} does not go with {task}. Use one of {fitting}, or set the task by task: ...",
         )
-    if isinstance(asked, Quantile) and list(asked.output_quantiles) != sorted(set(asked.output_quantiles)):
+    if isinstance(configured, Quantile) and list(configured.output_quantiles) != sorted(
+        set(configured.output_quantiles)
+    ):
         raise loaded.error(
             "training.loss.quantile",
-            f"{flow_text(list(asked.output_quantiles))} is not increasing. Write it like [0.05, 0.5, 0.95].",
+            f"{flow_text(list(configured.output_quantiles))} is not increasing. Write it like [0.05, 0.5, 0.95].",
         )
-    return asked
+    return configured
 
 
-def resolve_smoothing(loss: Loss, metric: str) -> Loss:
+def resolve_label_smoothing(loss: Loss, metric: str) -> Loss:
     """The loss with a number for `label_smoothing`: smoothed targets help labels and bend probabilities."""
     if not isinstance(loss, CrossEntropy | BinaryCrossEntropy) or loss.label_smoothing != "auto":
         return loss
     judges_labels = metric != "loss" and not find_metric(metric).judges_probabilities
-    return replace(loss, label_smoothing=SMOOTHING if judges_labels else 0.0)
+    return replace(loss, label_smoothing=AUTO_LABEL_SMOOTHING if judges_labels else 0.0)
 
 
-def smoothing_of(loss: Loss) -> float:
+def label_smoothing_of(loss: Loss) -> float:
     """The resolved label smoothing; 0 of a loss without one."""
     smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
     return 0.0 if smoothing == "auto" else smoothing
 
 
-def smoothing_note(asked: Loss, loss: Loss, metric: str) -> list[str]:
+def smoothing_note(configured: Loss, loss: Loss, metric: str) -> list[str]:
     """A sentence where `auto` smooths: the losses shown are of smoothed targets, the probabilities less sure."""
-    if asked == loss or not smoothing_of(loss):
+    if configured == loss or not label_smoothing_of(loss):
         return []
-    return [f"label_smoothing auto is {smoothing_of(loss):g}: {metric} scores labels, not probabilities."]
+    return [f"label_smoothing auto is {label_smoothing_of(loss):g}: {metric} scores labels, not probabilities."]
 
 
 def estimates_means(loss: Loss) -> bool:
@@ -136,8 +139,8 @@ def estimates_means(loss: Loss) -> bool:
 
 def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
     """The activation of the last layer: the user's, or the loss's partner."""
-    asked = loaded.config.model.output_activation
-    return loss.canonical_activation if asked == "auto" else asked
+    configured = loaded.config.model.output_activation
+    return loss.canonical_activation if configured == "auto" else configured
 
 
 def domain_warning(loss: Loss, output_activation: str) -> str:
@@ -156,16 +159,16 @@ def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation
 
     Divided by their mean, counts of any size have gradients of the same size, and the rate means the same.
     """
-    asked = loaded.config.preprocess.target
-    if asked == "auto":
+    configured = loaded.config.preprocess.target
+    if configured == "auto":
         if isinstance(loss, Poisson):
             return "scale" if output_activation in UNBOUNDED_POSITIVES else "none"
         return "standardize" if output_activation == "identity" else "none"
-    if asked not in ("none", "scale") and isinstance(loss, Poisson):
+    if configured not in ("none", "scale") and isinstance(loss, Poisson):
         raise loaded.error(
-            "preprocess.target", f"poisson needs counts, which {asked} does not leave. Write scale or none."
+            "preprocess.target", f"poisson needs counts, which {configured} does not leave. Write scale or none."
         )
-    return asked
+    return configured
 
 
 def _check_layers(loaded: LoadedConfig) -> None:
@@ -179,7 +182,7 @@ def _check_layers(loaded: LoadedConfig) -> None:
 
 def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -> NDArray[np.floating]:
     """Row `code` is what the outputs should be for that class (n_classes, n_outputs), smoothed if the loss asks."""
-    smoothing = smoothing_of(loss)
+    smoothing = label_smoothing_of(loss)
     if n_outputs == 1:
         table = np.array([[0.0], [1.0]])
         return np.asarray(table * (1.0 - smoothing) + smoothing / 2.0, dtype=dtype)

@@ -12,10 +12,10 @@ from mlpcli.evaluation.discernment import lacking, tells_apart
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
 from mlpcli.workflows.preparing.resolution import has_validation
-from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.rows.splits import Split
 
 # Deviations of targets that differ by more than this are taken for those of different units.
-SAME_UNIT = 10.0
+MAX_DEVIATION_RATIO = 10.0
 
 
 def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[str, ...]) -> str:
@@ -31,14 +31,14 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
     if asked == "auto":
         if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
             return "log_loss"
-        return _of_numbers(loaded, loss, len(names)) if task == "regression" else "loss"
+        return _regression_metric(loaded, loss, len(names)) if task == "regression" else "loss"
     known = metric_names(task, names)
     if asked != "loss" and asked not in known:
         raise loaded.error("training.early_stopping.metric", explain_unknown_metric(asked, ("loss", *known)))
     return asked
 
 
-def _of_numbers(loaded: LoadedConfig, loss: Loss, n_targets: int) -> str:
+def _regression_metric(loaded: LoadedConfig, loss: Loss, n_targets: int) -> str:
     """Of one target a metric in its unit where the loss is not; of several one without a unit, so that all count.
 
     The loss has none where each target is standardized before.
@@ -53,7 +53,9 @@ def _of_numbers(loaded: LoadedConfig, loss: Loss, n_targets: int) -> str:
     return "rmse" if isinstance(loss, SquaredError) else absolute
 
 
-def sound_metric(metric: str, task: Task, names: tuple[str, ...], validation: Part | None) -> tuple[str, list[str]]:
+def discriminating_metric(
+    metric: str, task: Task, names: tuple[str, ...], validation: Split | None
+) -> tuple[str, list[str]]:
     """The metric, or the next one that can tell epochs apart on the validation rows, with a sentence that says so."""
     if metric == "loss" or validation is None:
         return metric, []
@@ -68,7 +70,7 @@ def sound_metric(metric: str, task: Task, names: tuple[str, ...], validation: Pa
     ]
 
 
-def notes_on_threshold(loaded: LoadedConfig, names: tuple[str, ...], validation: Part | None) -> list[str]:
+def threshold_notes(loaded: LoadedConfig, names: tuple[str, ...], validation: Split | None) -> list[str]:
     """A sentence where the metric that is to choose the threshold of two classes is the same at each of them."""
     metric = loaded.config.postprocess.threshold
     if not isinstance(metric, str) or validation is None or validation.truth.ndim > 1:
@@ -79,9 +81,7 @@ def notes_on_threshold(loaded: LoadedConfig, names: tuple[str, ...], validation:
     return [f"{metric} cannot distinguish thresholds on the validation rows ({reason}): the threshold stays 0.5."]
 
 
-def notes_on_units(
-    loaded: LoadedConfig, asked: Sequence[str], names: tuple[str, ...], truth: NDArray[Any]
-) -> list[str]:
+def unit_notes(loaded: LoadedConfig, asked: Sequence[str], names: tuple[str, ...], truth: NDArray[Any]) -> list[str]:
     """Sentences where of several targets the one with the largest unit decides.
 
     `asked` are the metrics that choose or judge, `truth` (n_rows, n_targets) the training targets.
@@ -90,7 +90,7 @@ def notes_on_units(
         return []
     deviations = truth.std(axis=0)
     least, most = int(np.argmin(deviations)), int(np.argmax(deviations))
-    if deviations[most] <= SAME_UNIT * deviations[least]:
+    if deviations[most] <= MAX_DEVIATION_RATIO * deviations[least]:
         return []
     large, small = (f"{names[which]} (deviation {deviations[which]:.3g})" for which in (most, least))
     with_unit = [key for key in dict.fromkeys(asked) if key != "loss" and "[" not in key and find_metric(key).has_unit]
@@ -107,6 +107,6 @@ def notes_on_units(
     return notes
 
 
-def metric_is_gain(metric: str) -> bool:
+def metric_higher_is_better(metric: str) -> bool:
     """Whether more of the metric is better."""
     return metric != "loss" and find_metric(metric).higher_is_better

@@ -12,9 +12,9 @@ from mlpcli.config.schema.sections import ExpectConfig
 from mlpcli.data.store import PAGE_WATCHER, MappedFile, align_up
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target
-from mlpcli.workflows.preparing.rows.data_store import store_folder
-from mlpcli.workflows.preparing.rows.splitting import split_table
-from mlpcli.workflows.preparing.rows.tables import settle
+from mlpcli.workflows.preparing.rows.data_store import temporary_folder
+from mlpcli.workflows.preparing.rows.splitting import split_validation
+from mlpcli.workflows.preparing.rows.tables import resolve_columns
 from mlpcli.workflows.reading import rows_that_count
 
 
@@ -23,16 +23,18 @@ def put_aside(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Tabl
 
     By groups, by time or by copies where the config says so, else by chance, stratified. Raises DataError.
     """
-    settled = settle(loaded, table)
-    known, _ = rows_with_target(settled.table, settled.columns.targets)
-    known, _ = rows_that_count(settled.table, "" if settled.weight is None else settled.weight.name, known)
-    config, way = loaded.config, loaded.config.data.validation
-    has_way = isinstance(way, HeldOut) and way.column is None
-    asked = replace(way, fraction=fraction) if isinstance(way, HeldOut) and has_way else fraction
+    training_table = resolve_columns(loaded, table)
+    labeled, _ = rows_with_target(training_table.table, training_table.columns.targets)
+    labeled, _ = rows_that_count(
+        training_table.table, "" if training_table.weight is None else training_table.weight.name, labeled
+    )
+    config, strategy = loaded.config, loaded.config.data.validation
+    has_way = isinstance(strategy, HeldOut) and strategy.column is None
+    asked = replace(strategy, fraction=fraction) if isinstance(strategy, HeldOut) and has_way else fraction
     drawing = replace(
         config, data=replace(config.data, validation=asked), model=replace(config.model, members=Members())
     )
-    kept, aside, _ = split_table(replace(loaded, config=drawing), settled, known)
+    kept, aside, _ = split_validation(replace(loaded, config=drawing), training_table, labeled)
     assert aside is not None
     return _taken(loaded, table, kept), _taken(loaded, table, aside)
 
@@ -43,7 +45,7 @@ def _taken(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
         return table.take(rows)
     arrays = {name: _array(column) for name, column in table.columns.items()}
     size = sum(align_up(len(rows) * array.dtype.itemsize) for array in arrays.values())
-    mapped, columns = MappedFile(store_folder(loaded), size), dict[str, Column]()
+    mapped, columns = MappedFile(temporary_folder(loaded), size), dict[str, Column]()
     for name, column in table.columns.items():
         values = mapped.write(arrays[name], rows)
         if isinstance(column, NumericColumn):

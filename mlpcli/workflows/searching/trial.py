@@ -22,10 +22,10 @@ from mlpcli.training.fit import TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine
-from mlpcli.workflows.preparing.networks.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.preparing.reprepare import of_the_rows, reprepare
-from mlpcli.workflows.preparing.stop_metric import metric_is_gain
+from mlpcli.workflows.preparing.reprepare import data_settings, reprepare
+from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
@@ -69,7 +69,7 @@ class TrialRunner:
 
     def __init__(self, setup: TrialSetup) -> None:
         self._setup = setup
-        self._prepared = [(of_the_rows(setup.prepared.loaded), setup.prepared)]
+        self._prepared = [(data_settings(setup.prepared.loaded), setup.prepared)]
 
     def is_for(self, setup: TrialSetup) -> bool:
         """Whether this runs trials of that very setup."""
@@ -161,7 +161,7 @@ class TrialRunner:
 
     def _prepare(self, loaded: LoadedConfig) -> Prepared:
         """The rows for a config; raises MlpError."""
-        needed = of_the_rows(loaded)
+        needed = data_settings(loaded)
         known = next((prepared for key, prepared in self._prepared if key == needed), None)
         if known is None:
             known = prepare(loaded, self._setup.table)
@@ -202,7 +202,7 @@ def with_arrays(prepared: Prepared, change: Callable[[Any], Any]) -> Prepared:
 
 def _reported(prepared: Prepared) -> frozenset[int]:
     """The epochs that are reported, the same for all trainings of one length and schedule."""
-    n_epochs, judged = prepared.spec.epochs, judged_epochs(prepared.loaded.config.training)
+    n_epochs, judged = prepared.spec.epochs, scored_epochs(prepared.loaded.config.training)
     if judged is not None and len(judged) <= MOST_REPORTS:
         return judged
     return frozenset(ceil(n_epochs * place / MOST_REPORTS) for place in range(1, MOST_REPORTS + 1))
@@ -210,7 +210,7 @@ def _reported(prepared: Prepared) -> frozenset[int]:
 
 def _is_as_good(score: float, best: float, metric: str) -> bool:
     # Of equals the first wins, and a trial that began again may be before the best of those that are done.
-    return score >= best if metric_is_gain(metric) else score <= best
+    return score >= best if metric_higher_is_better(metric) else score <= best
 
 
 def _csv(rows: Sequence[Mapping[str, float | None]]) -> bytes:

@@ -23,7 +23,7 @@ from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.member import TrainingSpec
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.preparing.rows.data_store import inputs_of
+from mlpcli.workflows.preparing.rows.data_store import transform_rows
 from mlpcli.workflows.sharded.steps import LocalBatch, ShardSteps
 
 Array = NDArray[np.floating[Any]]
@@ -84,7 +84,7 @@ class TrainingShard:
     ) -> TransformCounts:
         """Make the inputs of some of the rows, and keep them under the name of their part."""
         table = self._cast(preprocessor.schemas, format, names)
-        self._inputs[part], counts = inputs_of(self._loaded, preprocessor, table, rows, dtype)
+        self._inputs[part], counts = transform_rows(self._loaded, preprocessor, table, rows, dtype)
         return counts
 
     def _cast(self, schemas: Sequence[ColumnSchema], format: TableFormat, names: tuple[str, ...]) -> Table:

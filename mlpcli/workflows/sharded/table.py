@@ -30,7 +30,7 @@ from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Column, NumericColumn, Rows, Table, TableFormat, row_dtype
 from mlpcli.watching import tell
-from mlpcli.workflows.preparing.rows.tables import check_train_place, table_format, training_request
+from mlpcli.workflows.preparing.rows.tables import check_train_location, table_format, training_request
 from mlpcli.workflows.sharded.inputs import ShardedInputs
 from mlpcli.workflows.sharded.refusals import must_sketch, refuse_unsharded
 from mlpcli.workflows.sharded.shard import TrainingShard
@@ -67,7 +67,7 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
 def files_of(loaded: LoadedConfig) -> TableFiles:
     """The files of `data.train`, and what is wanted of them."""
     train = loaded.config.data.train
-    check_train_place(loaded)
+    check_train_location(loaded)
     request, named = training_request(loaded)
     sources = find_sources(train)
     name = sources[0].name if len(sources) == 1 else shown_together(train)

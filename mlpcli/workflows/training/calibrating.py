@@ -12,22 +12,22 @@ from mlpcli.evaluation.conformal.ends import Kind
 from mlpcli.model import Model
 from mlpcli.nn.losses import Poisson, Quantile
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
-from mlpcli.workflows.preparing.interval_options import groups_of
+from mlpcli.workflows.preparing.interval_options import interval_groups
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.rows.splits import Split
 
 Values = NDArray[np.float64]
 ROWS_AT_ONCE = 1 << 16
 
 
 def conformity_scores(
-    prepared: Prepared, outputs_of: Callable[[Part], NDArray[np.floating[Any]]]
+    prepared: Prepared, outputs_of: Callable[[Split], NDArray[np.floating[Any]]]
 ) -> ConformityScores | None:
     """The scores of the calibration rows: those set apart, or the validation rows; None where there are none.
 
     `outputs_of` are the outputs (n_rows, n_out) of the members that have not seen a row.
     """
-    part = prepared.validation if prepared.apart is None else prepared.apart
+    part = prepared.validation if prepared.calibration is None else prepared.calibration
     if part is None or prepared.loaded.config.intervals.rows == "none" or prepared.weight is not None:
         return None
     outputs = outputs_of(part)
@@ -36,10 +36,10 @@ def conformity_scores(
     if isinstance(loss, Quantile):
         kind = "quantiles" if loss.output_quantiles else "absolute" if loss.predicted_quantile == 0.5 else "signed"
     scale: Literal["plain", "log"] = "log" if getattr(target, "transform", "none") == "log" else "plain"
-    is_apart = prepared.apart is not None
+    is_apart = prepared.calibration is not None
     folds = None if is_apart else prepared.folds
     n_folds = 1 if folds is None else int(folds.max()) + 1
-    names, groups = groups_of(prepared.loaded, target, part)
+    names, groups = interval_groups(prepared.loaded, target, part)
     source: Literal["apart", "folds", "validation"] = (
         "apart" if is_apart else "validation" if folds is None else "folds"
     )

@@ -77,7 +77,7 @@ def highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], 
 
 def _lower_rates(prepared: Prepared) -> list[float]:
     """Rates below that of the training, of one digit each, the highest first."""
-    specs = prepared.own_specs or (prepared.spec,)
+    specs = prepared.member_specs or (prepared.spec,)
     optimizer = max((spec.update.optimizer for spec in specs), key=lambda one: one.learning_rate)
     tops = (optimizer.learning_rate, type(optimizer)().learning_rate, 1e-3)
     rates = {float(f"{top * fraction:.0e}") for top in tops for fraction in FRACTIONS}

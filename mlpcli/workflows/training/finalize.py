@@ -21,8 +21,8 @@ from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import SCORED_ROWS
-from mlpcli.workflows.preparing.rows.parts import Part
-from mlpcli.workflows.preparing.suspicions.few_rows import few_rows_note, fewest_rows
+from mlpcli.workflows.preparing.rows.splits import Split
+from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note, min_rows
 from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
 from mlpcli.workflows.sharded.inputs import sharded
@@ -34,7 +34,7 @@ from mlpcli.workflows.training.sittings import sitting_until, training_record
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
-PredictionsOf = Callable[[Part], Predictions]
+PredictionsOf = Callable[[Split], Predictions]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def finalize(
     prepared, ensemble = selected(prepared, ensemble)
     prepared = _postprocessed(prepared, ensemble)
     scores = _score_parts(prepared, ensemble)
-    last = prepared.parts[-1]
+    last = prepared.splits[-1]
     baseline = constant_answers(
         prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
@@ -100,7 +100,7 @@ def finalize(
     )
     conformal = conformal_predictor_of(prepared, bare)
     predictions_of = partial(_predictions, prepared, ensemble=ensemble, conformal=conformal)
-    for part in prepared.parts:
+    for part in prepared.splits:
         if quantile_of_loss(prepared) is not None or (conformal is not None and part is prepared.test):
             scores[part.name] |= predictions_of(_scored(prepared, part)).further_scores
     gate_results = _gate_results(prepared, predictions_of, scores[last.name])
@@ -154,7 +154,7 @@ def _class_weights_taken_out(state: dict[str, Values], ensemble: Ensemble) -> di
     return {name: values for name, values in state.items() if name != "class_weights"}
 
 
-def _outputs(prepared: Prepared, part: Part, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
+def _outputs(prepared: Prepared, part: Split, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
     """The network's outputs on a part; on folds the mean over the members that have not seen the row."""
     if part is prepared.validation and prepared.folds is not None:
         each = outputs_of_unseen(prepared, part, prepared.folds, ensemble)
@@ -169,14 +169,14 @@ def _flat(scores: Scores) -> dict[str, float | None]:
     return {key: value if np.isfinite(value) else None for key, value in pairs}
 
 
-def _scored(prepared: Prepared, part: Part) -> Part:
+def _scored(prepared: Prepared, part: Split) -> Split:
     """The rows that are scored: all, or of training rows on disk a random sample."""
     is_sampled = prepared.spec.chunk_rows is not None and part is prepared.train and prepared.folds is None
     return part.first(SCORED_ROWS) if is_sampled else part
 
 
 def _score_parts(prepared: Prepared, ensemble: Ensemble) -> Scores:
-    parts = [_scored(prepared, part) for part in prepared.parts]
+    parts = [_scored(prepared, part) for part in prepared.splits]
     n_rows, n_done, scores = sum(len(part.truth) for part in parts), 0, {}
     for part in parts:
         tell("stage", "scoring", n_done, n_rows)
@@ -185,17 +185,17 @@ def _score_parts(prepared: Prepared, ensemble: Ensemble) -> Scores:
     return scores
 
 
-def _score_part(prepared: Prepared, part: Part, ensemble: Ensemble) -> dict[str, float]:
+def _score_part(prepared: Prepared, part: Split, ensemble: Ensemble) -> dict[str, float]:
     outputs = _outputs(prepared, part, ensemble)
     answers = Decoded(prepared.target, prepared.target_state, outputs)
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
 
 
 def _gate_results(
-    prepared: Prepared, predictions_of: Callable[[Part], Predictions], scores: dict[str, float]
+    prepared: Prepared, predictions_of: Callable[[Split], Predictions], scores: dict[str, float]
 ) -> list[GateResult]:
     """What the gates of `expect` say of the last part; intervals are made where one asks for an end of them."""
-    expect, last = prepared.loaded.config.expect, prepared.parts[-1]
+    expect, last = prepared.loaded.config.expect, prepared.splits[-1]
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
@@ -206,7 +206,7 @@ def _gate_results(
 
 
 def _predictions(
-    prepared: Prepared, part: Part, ensemble: Ensemble, conformal: ConformalPredictor | None
+    prepared: Prepared, part: Split, ensemble: Ensemble, conformal: ConformalPredictor | None
 ) -> Predictions:
     answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
     threshold, quantile = prepared.target_state.get("threshold"), quantile_of_loss(prepared)
@@ -220,7 +220,7 @@ def _predictions(
 def _caution(prepared: Prepared, predictions_of: PredictionsOf) -> str:
     """How little a few validation rows prove."""
     validation, n_folds = prepared.validation, _n_folds(prepared)
-    if validation is None or len(validation.truth) >= fewest_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
+    if validation is None or len(validation.truth) >= min_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
         return ""
     return few_rows_note(predictions_of(validation), n_folds, prepared.spec.seed)
 

@@ -7,10 +7,10 @@ import numpy as np
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, MakeTrainer, Monitor, TrainingState, fit
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.preparing.networks.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.preparing.rows.parts import Part
-from mlpcli.workflows.preparing.stop_metric import metric_is_gain
+from mlpcli.workflows.preparing.rows.splits import Split
+from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.scoring.scores import Criterion
 from mlpcli.workflows.sharded.inputs import ShardedEvaluator, sharded
 from mlpcli.workflows.training.learning_curves import LearningCurves
@@ -86,7 +86,7 @@ def stop_reason(prepared: Prepared, state: TrainingState) -> str:
     early_stopping = prepared.loaded.config.training.early_stopping
     if early_stopping is None or early_stopping.patience is None or prepared.validation is None:
         return ""
-    judged = judged_epochs(prepared.loaded.config.training)
+    judged = scored_epochs(prepared.loaded.config.training)
     last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
     if state.epoch >= prepared.spec.epochs or state.epoch < last or (judged is not None and state.epoch not in judged):
         return ""
@@ -100,15 +100,15 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     metric = prepared.metric
     return Monitor(
         metric,
-        metric_is_gain(metric),
+        metric_higher_is_better(metric),
         None if metric == "loss" else criterion_of(prepared, validation, metric),
         early_stopping.min_gain,
         early_stopping.ties == "last",
-        judged_epochs(prepared.loaded.config.training),
+        scored_epochs(prepared.loaded.config.training),
     )
 
 
-def criterion_of(prepared: Prepared, validation: Part, metric: str) -> Criterion:
+def criterion_of(prepared: Prepared, validation: Split, metric: str) -> Criterion:
     """What scores network outputs on the rows of `validation` by `metric`."""
     return Criterion(
         metric,

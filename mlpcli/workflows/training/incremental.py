@@ -8,7 +8,7 @@ from mlpcli.nn.ensemble import Ensemble
 from mlpcli.training.fit import TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import fresh_state
@@ -16,7 +16,7 @@ from mlpcli.workflows.training.initial_state import fresh_state
 THE_MODEL = "the model"
 
 
-def untrained(loaded: LoadedConfig, table: Table) -> Start:
+def untrained(loaded: LoadedConfig, table: Table) -> WarmStart:
     """Columns, scaling, levels and targets learnt of these rows, and weights before their first step.
 
     Raises ConfigError and DataError.
@@ -26,7 +26,7 @@ def untrained(loaded: LoadedConfig, table: Table) -> Start:
         return _start(prepared, fresh_state(prepared))[1]
 
 
-def next_epoch(loaded: LoadedConfig, table: Table, before: Start | None) -> tuple[TrainingResult, Start]:
+def next_epoch(loaded: LoadedConfig, table: Table, before: WarmStart | None) -> tuple[TrainingResult, WarmStart]:
     """Train up to the last epoch of the config on these rows: the model, and what the next part goes on from.
 
     Without `before` columns, scaling, levels and targets are learnt of these rows. Raises ConfigError, DataError, and
@@ -40,9 +40,9 @@ def next_epoch(loaded: LoadedConfig, table: Table, before: Start | None) -> tupl
         return _start(prepared, state)
 
 
-def _start(prepared: Prepared, state: TrainingState) -> tuple[TrainingResult, Start]:
+def _start(prepared: Prepared, state: TrainingState) -> tuple[TrainingResult, WarmStart]:
     """The model of a state, and what goes on from it."""
     result = finalize(prepared, state)
     # The layers as they are trained: of the model that is saved some are merged, which the optimizer would not know.
     ensemble = Ensemble(prepared.networks, tuple(member.flat.copy() for member in state.members))
-    return result, Start(THE_MODEL, "", replace(result.model, ensemble=ensemble), 1.0, state)
+    return result, WarmStart(THE_MODEL, "", replace(result.model, ensemble=ensemble), 1.0, state)

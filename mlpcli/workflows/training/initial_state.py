@@ -20,11 +20,11 @@ INITIALIZER_ROWS = 4096
 def fresh_state(prepared: Prepared) -> TrainingState:
     """Weights and optimizer state of each member: initial ones from the config's seed, or those of a start."""
     training, X = prepared.loaded.config.training, prepared.train.samples.X
-    if prepared.start is not None and prepared.start.state is not None:
-        return prepared.start.state.copy()
-    if prepared.start is not None:
-        flats = [flat.astype(training.dtype) for flat in prepared.start.model.ensemble.flats]
-        specs = prepared.own_specs or (prepared.spec,) * len(flats)
+    if prepared.warm_start is not None and prepared.warm_start.state is not None:
+        return prepared.warm_start.state.copy()
+    if prepared.warm_start is not None:
+        flats = [flat.astype(training.dtype) for flat in prepared.warm_start.model.ensemble.flats]
+        specs = prepared.member_specs or (prepared.spec,) * len(flats)
         pairs = zip(flats, specs, strict=True)
         states = [MemberState(flat, init_state(spec.update, flat)) for flat, spec in pairs]
         return TrainingState(states, [state.flat.copy() for state in states])

@@ -11,7 +11,7 @@ from mlpcli.evaluation.scores import gather, measure_of
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.scores import Decoded
 
@@ -45,7 +45,7 @@ class LearningCurves:
             found["validation"] = self._scores(self._validation, mean)
         return {f"{part}_{metric}": scores[metric] for metric in self._metrics for part, scores in found.items()}
 
-    def _scores(self, part: Part, outputs: Array) -> dict[str, float]:
+    def _scores(self, part: Split, outputs: Array) -> dict[str, float]:
         task, names = self._target.task, prediction_names(self._target)
         answers = Decoded(self._target, self._state, outputs)
         inputs = gather(task, part.truth, answers, part.weights, self._state.get("threshold"))
@@ -60,7 +60,7 @@ def curve_metrics(prepared: Prepared) -> tuple[str, ...]:
     return (*first, prepared.metric) if is_another else first
 
 
-def _sampled(prepared: Prepared) -> Part:
+def _sampled(prepared: Prepared) -> Split:
     part, n_rows = prepared.train, prepared.train.samples.n_rows
     n_scored = min(n_rows, max(LEAST_ROWS, min(n_rows // FRACTION, MOST_ROWS)))
     if n_scored == n_rows or prepared.spec.chunk_rows is not None:  # rows on disk are in random order

@@ -19,13 +19,13 @@ def expected_peak(prepared: Prepared) -> int:
     buffers of a step of each, and those of a block of rows that is scored.
     """
     item = prepared.train.samples.X.dtype.itemsize
-    specs = prepared.own_specs or (prepared.spec,)
+    specs = prepared.member_specs or (prepared.spec,)
     # Arrays of the optimizer, each as long as the weights.
     n_arrays = max(len(init_state(spec.update, np.empty(0))) for spec in specs)
     vectors = (4 + 2 * n_arrays) * sum(network.n_parameters for network in prepared.networks)
     widths = [sum(network.chain.widths(network.n_in)) for network in prepared.networks]
     steps = 5 * max(spec.batch_size for spec in specs) * sum(widths)
-    scoring = EVALUATION_ROWS * max(widths) if len(prepared.parts) > 1 else 0
+    scoring = EVALUATION_ROWS * max(widths) if len(prepared.splits) > 1 else 0
     engine = COMPILED_BYTES if prepared.engine.name == "compiled" else 0
     return max(peak_memory(), held_memory() + engine + (vectors + steps + scoring) * item)
 

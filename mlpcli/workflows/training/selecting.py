@@ -11,7 +11,7 @@ from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.network import predict
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.preparing.rows.parts import Part
+from mlpcli.workflows.preparing.rows.splits import Split
 
 Outputs = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]
@@ -50,7 +50,7 @@ def selected(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, Ensemble
     return replace(prepared, networks=left.networks, drawn=drawn, kept_members=numbers), left
 
 
-def outputs_of_unseen(prepared: Prepared, part: Part, folds: Rows, ensemble: Ensemble) -> Outputs:
+def outputs_of_unseen(prepared: Prepared, part: Split, folds: Rows, ensemble: Ensemble) -> Outputs:
     """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
     return Evaluator(ensemble.networks, prepared.spec.loss, part.samples, folds).run(ensemble.flats)[1]
 

@@ -55,7 +55,7 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         "seed": prepared.spec.seed,
         "sittings": to_plain(list(sittings)),
         "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
-        "rows": {part.name: len(part.truth) for part in (*prepared.parts, prepared.apart) if part is not None},
+        "rows": {part.name: len(part.truth) for part in (*prepared.splits, prepared.calibration) if part is not None},
         "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
         **({"drawn": [dict(of) for of in prepared.drawn]} if prepared.drawn else {}),
         **({"members": list(prepared.kept_members)} if prepared.kept_members else {}),
@@ -63,4 +63,4 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         **({"rank_error": prepared.rank_error} if prepared.rank_error else {}),
         "epoch": state.best_epoch or state.epoch,
         "epochs": state.epoch,
-    } | ({} if prepared.start is None else {"from": prepared.start.sha256})
+    } | ({} if prepared.warm_start is None else {"from": prepared.warm_start.sha256})

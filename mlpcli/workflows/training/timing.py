@@ -9,7 +9,7 @@ from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import trainer_maker
-from mlpcli.workflows.preparing.networks.pace import judged_epochs
+from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.fitting import report_start
 from mlpcli.workflows.training.initial_state import fresh_state
@@ -31,9 +31,9 @@ def scoring_seconds(prepared: Prepared) -> float:
         once = _seconds_of(lambda: report_start(prepared, state))
         if once < PROBE_SECONDS:  # the first time pays for what is allocated once
             once = min(_seconds_of(lambda: report_start(prepared, state)) for _ in range(3))
-    judged = judged_epochs(prepared.loaded.config.training)
+    judged = scored_epochs(prepared.loaded.config.training)
     n_judged = prepared.spec.epochs if judged is None else len(judged)
-    n_rows = sum(len(part.truth) for part in prepared.parts)
+    n_rows = sum(len(part.truth) for part in prepared.splits)
     return once * (n_judged + n_rows / len(prepared.validation.truth))
 
 

@@ -15,7 +15,7 @@ from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, GateResult, make_gates
 from mlpcli.storage.model_file import load_model
 from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
-from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.scoring.baseline import far_worse_run, of_part
 
 
@@ -58,7 +58,7 @@ class FinishedRun:
         return list(self.metrics["missed_gates"])
 
 
-def finished_run(loaded: LoadedConfig, folder: str, start: Start | None = None) -> FinishedRun | None:
+def finished_run(loaded: LoadedConfig, folder: str, start: WarmStart | None = None) -> FinishedRun | None:
     """The run in the folder, if it was made of this config and data, and `start`, by this version, and is sound."""
     try:
         model = load_model(os.path.join(folder, WEIGHTS))

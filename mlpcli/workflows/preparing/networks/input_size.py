@@ -20,13 +20,14 @@ from mlpcli.data.schema.column import ColumnSchema, cast
 from mlpcli.data.schema.dates import cycle_names, has_time, parse_dates
 from mlpcli.data.schema.roles import INFER, infer_schema
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, code_dtype
-from mlpcli.workflows.preparing.rows.tables import plan_columns, writing_of
+from mlpcli.workflows.preparing.rows.column_plan import plan_columns
+from mlpcli.workflows.preparing.rows.tables import writing_of
 
 # Distinct texts that a role is told by: to decide it on a million of them takes seconds.
-MOST_TEXTS = 1000
+MAX_TEXTS = 1000
 
 
-def most_inputs(loaded: LoadedConfig, n_texts: Mapping[str, int]) -> int:
+def max_inputs(loaded: LoadedConfig, n_texts: Mapping[str, int]) -> int:
     """The inputs that there may be at most, by the distinct texts of each column, 0 of numbers and dates."""
     options, named = loaded.config.preprocess, loaded.config.data.columns
     bins = options.encoding.bins if isinstance(options.encoding, PiecewiseLinear) else 0
@@ -54,8 +55,8 @@ def count_inputs(loaded: LoadedConfig, table: Table) -> int:
 
 def _schema(loaded: LoadedConfig, table: Table, name: str) -> ColumnSchema:
     column, options = table.columns[name], loaded.config.data.columns.get(name, INFER)
-    if isinstance(column, CategoricalColumn) and len(column.levels) > MOST_TEXTS:
-        levels = column.levels[:: -(-len(column.levels) // MOST_TEXTS)]
+    if isinstance(column, CategoricalColumn) and len(column.levels) > MAX_TEXTS:
+        levels = column.levels[:: -(-len(column.levels) // MAX_TEXTS)]
         few = CategoricalColumn(levels, np.arange(len(levels), dtype=code_dtype(len(levels))), column.role)
         some = replace(table, columns={name: few}, n_rows=len(levels))
         schema, _ = infer_schema(some, name, options, writing_of(loaded))
@@ -78,7 +79,7 @@ def _feature(table: Table, schema: ColumnSchema, options: PreprocessConfig) -> t
         n_distinct = int(np.count_nonzero(column.counts[~is_marker]))
         is_missing = column.translate(is_marker, True)
         if schema.role == "date":
-            is_timed = has_time(parse_dates(column.levels[:MOST_TEXTS], schema.date_format))
+            is_timed = has_time(parse_dates(column.levels[:MAX_TEXTS], schema.date_format))
     else:
         read = cast(column, schema, missing, table.where)
         assert isinstance(read, NumericColumn)

@@ -8,17 +8,17 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.member import TrainingSpec
-from mlpcli.workflows.preparing.networks.draws import member_configs
-from mlpcli.workflows.preparing.networks.pace import resolve_batch_size
-from mlpcli.workflows.preparing.start import Start
+from mlpcli.workflows.preparing.networks.early_stopping import resolve_batch_size
+from mlpcli.workflows.preparing.networks.member_configs import member_configs
+from mlpcli.workflows.preparing.warm_start import WarmStart
 
 
 def training_spec(
-    loaded: LoadedConfig, loss: Loss, n_rows: int, start: Start | None = None, chunk_rows: int | None = None
+    loaded: LoadedConfig, loss: Loss, n_rows: int, start: WarmStart | None = None, chunk_rows: int | None = None
 ) -> TrainingSpec:
     """How to train, with every `auto` resolved but the threads, which depend on the engine."""
     training = loaded.config.training
-    factor = 1.0 if start is None else start.rate
+    factor = 1.0 if start is None else start.learning_rate_factor
     optimizer = replace(training.optimizer, learning_rate=training.optimizer.learning_rate * factor)
     update = UpdateSpec(
         optimizer, training.rates, loaded.config.model.parametrization == "ntk", training.gradient_clip,
@@ -37,8 +37,8 @@ def training_spec(
     )
 
 
-def drawn_specs(
-    loaded: LoadedConfig, shared: TrainingSpec, n_rows: int, start: Start | None = None
+def draw_member_specs(
+    loaded: LoadedConfig, shared: TrainingSpec, n_rows: int, start: WarmStart | None = None
 ) -> tuple[tuple[Mapping[str, Any], ...], tuple[TrainingSpec, ...]]:
     """What each member has drawn, by key, and how it is trained; both empty where members draw nothing."""
     if not loaded.config.model.members.draw:

@@ -18,18 +18,18 @@ from mlpcli.data.store import PAGE_WATCHER, MappedFile
 from mlpcli.data.table import Rows, Table
 from mlpcli.machine import memory_of_machine
 from mlpcli.training.rows import MIXED_CHUNKS
-from mlpcli.workflows.preparing.networks.input_size import count_inputs, most_inputs
+from mlpcli.workflows.preparing.networks.input_size import count_inputs, max_inputs
 
 # What the program itself takes: Python, NumPy, pandas, buffers.
 BASE_BYTES = 150_000_000
-FEWEST_BYTES = 32_000_000
+MIN_BYTES = 32_000_000
 # Bytes in memory for each byte of the inputs: copies, targets, row numbers. And those of a table that is being read.
 OVERHEAD = 1.3
 READING_BYTES = 32_000_000
 # Fraction of the memory for data that mapped pages may take, and the chunks that are mixed together.
-MAPPED = 0.25
+MAPPED_FRACTION = 0.25
 # Cells that are transformed together, and the fewest rows: each column of them costs a few calls.
-CELLS_AT_ONCE, FEWEST_ROWS = 1 << 21, 1 << 13
+CHUNK_CELLS, MIN_CHUNK_ROWS = 1 << 21, 1 << 13
 # Training rows that are scored at the end where they lie on disk: a random sample.
 SCORED_ROWS = 1_000_000
 
@@ -53,7 +53,7 @@ def memory_for_data(loaded: LoadedConfig) -> int | None:
     if limit is None and machine is None:
         return None
     total = limit if limit is not None else (machine or 0) // 2
-    return max(total - BASE_BYTES, FEWEST_BYTES)
+    return max(total - BASE_BYTES, MIN_BYTES)
 
 
 def store_options(loaded: LoadedConfig) -> StoreOptions:
@@ -66,15 +66,15 @@ def store_options(loaded: LoadedConfig) -> StoreOptions:
         return budget is None or needed * OVERHEAD + READING_BYTES <= budget
 
     def n_buckets(table: Table, n_texts: Mapping[str, int]) -> int:
-        if budget is None or fits(table.n_rows * most_inputs(loaded, n_texts) * itemsize):
+        if budget is None or fits(table.n_rows * max_inputs(loaded, n_texts) * itemsize):
             return 1
         needed = table.n_rows * count_inputs(loaded, table) * itemsize
-        return 1 if fits(needed) else math.ceil(needed * MIXED_CHUNKS / (MAPPED * budget))
+        return 1 if fits(needed) else math.ceil(needed * MIXED_CHUNKS / (MAPPED_FRACTION * budget))
 
-    return StoreOptions(store_folder(loaded), n_buckets, config.training.seed)
+    return StoreOptions(temporary_folder(loaded), n_buckets, config.training.seed)
 
 
-def store_folder(loaded: LoadedConfig) -> str:
+def temporary_folder(loaded: LoadedConfig) -> str:
     """The folder of temporary data: `data.cache`, or where the run will be; raises ConfigError for no folder."""
     cache = loaded.config.data.cache
     if cache is not None:
@@ -100,7 +100,7 @@ def disk_notes(table: Table, n_rows: int) -> list[str]:
     ]
 
 
-def inputs_of(
+def transform_rows(
     loaded: LoadedConfig, preprocessor: Preprocessor, table: Table, rows: Rows, dtype: DTypeLike
 ) -> tuple[NDArray[np.floating], TransformCounts]:
     """The inputs of some rows; and what was odd.
@@ -115,12 +115,12 @@ def inputs_of(
         X: NDArray[np.floating] = np.zeros(shape, dtype)
         width = len(preprocessor.columns)
     else:
-        PAGE_WATCHER.limit = int((memory_for_data(loaded) or FEWEST_BYTES) * MAPPED)
-        X = MappedFile(store_folder(loaded), shape[0] * shape[1] * np.dtype(dtype).itemsize).array(shape, dtype)
+        PAGE_WATCHER.limit = int((memory_for_data(loaded) or MIN_BYTES) * MAPPED_FRACTION)
+        X = MappedFile(temporary_folder(loaded), shape[0] * shape[1] * np.dtype(dtype).itemsize).array(shape, dtype)
         width = shape[1]  # what is written stays in memory until it is released
     # Rows far apart touch as many pages of a column on disk as those between them.
     density = len(rows) / max(table.n_rows, 1)
-    n_at_once = max(int(density * CELLS_AT_ONCE) // max(width, 1), FEWEST_ROWS)
+    n_at_once = max(int(density * CHUNK_CELLS) // max(width, 1), MIN_CHUNK_ROWS)
 
     def write(some: slice) -> TransformCounts:
         _, counts = transform(preprocessor, table, dtype, rows[some], out=X[some])

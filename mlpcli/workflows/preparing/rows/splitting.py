@@ -1,6 +1,6 @@
 """Which rows of the training table are held out: by chance, by a column, by groups, by time, or by a hash of ids."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,248 +24,249 @@ from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.interval_options import check_intervals
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, writing_of
+from mlpcli.workflows.preparing.validation_options import split_strategy
 from mlpcli.workflows.reading import rows_that_count
 
-FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none
+DEFAULT_FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none
 
 Codes = NDArray[np.int64]
-WAYS = "{column, equals}, {group}, {time}, {group, time}, {hash}, {copies}"
 
 
-def known_rows(settled: TrainingTable) -> tuple[Rows, list[str]]:
+def labeled_rows(training_table: TrainingTable) -> tuple[Rows, list[str]]:
     """The rows with a target and a weight above 0, and notes on the others."""
-    table, weight = settled.table, "" if settled.weight is None else settled.weight.name
-    known, note = rows_with_target(table, settled.columns.targets)
-    known, left_out = rows_that_count(table, weight, known)
-    return known, [*([f"{table.name}: {note}"] if note else []), *left_out]
+    table, weight = training_table.table, "" if training_table.weight is None else training_table.weight.name
+    labeled, note = rows_with_target(table, training_table.columns.targets)
+    labeled, left_out = rows_that_count(table, weight, labeled)
+    return labeled, [*([f"{table.name}: {note}"] if note else []), *left_out]
 
 
-def rows_of_parts(
-    loaded: LoadedConfig, settled: TrainingTable, known: Rows, holds_out: bool
-) -> tuple[Rows, Rows | None, Rows | None, list[str]]:
-    """Rows that train, validate and calibrate intervals, the last two None for none, and notes.
+@dataclass(frozen=True)
+class AssignedRows:
+    """Row numbers of the training table for each split; None without that split."""
 
-    Unless `holds_out`, none are for validation.
+    train: Rows
+    validation: Rows | None
+    calibration: Rows | None
+
+
+def assign_rows(
+    loaded: LoadedConfig, training_table: TrainingTable, labeled: Rows, holds_out_validation: bool
+) -> tuple[AssignedRows, list[str]]:
+    """Assign labeled rows to training, validation and calibration, and collect notes.
+
+    Without `holds_out_validation` there are no validation rows. Raises ConfigError and DataError.
     """
-    known, apart, notes = set_apart(loaded, settled, known)
-    if not holds_out:
-        return known, None, apart, notes
-    train, validation, odd = split_table(loaded, settled, known)
-    return train, validation, apart, notes + odd
+    train, calibration, notes = split_calibration(loaded, training_table, labeled)
+    if not holds_out_validation:
+        return AssignedRows(train, None, calibration), notes
+    train, validation, validation_notes = split_validation(loaded, training_table, train)
+    return AssignedRows(train, validation, calibration), notes + validation_notes
 
 
-def split_table(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None, list[str]]:
-    """Training rows, validation rows of the same table or None, and notes; `known` are the rows with a target."""
-    asked, table = loaded.config.data.validation, settled.table
-    way = way_in(loaded, settled)
-    if way is not None and way.column is not None:
-        return *_rows_where(loaded, way, table, known), []
-    notes = notes_on_way(way, settled, known)
+def split_validation(
+    loaded: LoadedConfig, training_table: TrainingTable, labeled: Rows
+) -> tuple[Rows, Rows | None, list[str]]:
+    """Training rows, validation rows of the same table or None, and notes; `labeled` are the rows with a target."""
+    asked, table = loaded.config.data.validation, training_table.table
+    strategy = checked_split_strategy(loaded, training_table)
+    if strategy is not None and strategy.column is not None:
+        return *_rows_where(loaded, strategy, table, labeled), []
+    notes = missing_key_notes(strategy, training_table, labeled)
     if isinstance(asked, str) or not asked or uses_folds(loaded):
-        return known, None, notes
-    fraction = float(asked) if way is None else way.fraction or FRACTION  # type: ignore[arg-type]
-    train, held_out, left_out = _cut(way, settled, known, fraction, rng_of(loaded.config.training.seed, "split"))
+        return labeled, None, notes
+    fraction = float(asked) if strategy is None else strategy.fraction or DEFAULT_FRACTION  # type: ignore[arg-type]
+    train, held_out, left_out = _cut(
+        strategy, training_table, labeled, fraction, rng_of(loaded.config.training.seed, "split")
+    )
     return train, held_out, notes + left_out
 
 
-def set_apart(loaded: LoadedConfig, settled: TrainingTable, known: Rows) -> tuple[Rows, Rows | None, list[str]]:
+def split_calibration(
+    loaded: LoadedConfig, training_table: TrainingTable, labeled: Rows
+) -> tuple[Rows, Rows | None, list[str]]:
     """The rows that are trained on or validate, and those that calibrate intervals and do nothing else, if asked for.
 
     They are taken as validation rows are: by groups, by time, or by chance, of rows marked by a column from the others.
     Ids of a hash are groups: by the hash the same rows would validate. Also notes on rows that are left out.
     """
-    check_intervals(loaded, settled.targets.task)
-    fraction, way = loaded.config.intervals.rows, way_in(loaded, settled)
+    check_intervals(loaded, training_table.targets.task)
+    fraction, strategy = loaded.config.intervals.rows, checked_split_strategy(loaded, training_table)
     if isinstance(fraction, str):
-        return known, None, []
+        return labeled, None, []
     rng = rng_of(loaded.config.training.seed, "apart")
-    if way is None or way.column is None:
-        way = way if way is None or way.hash is None else HeldOut(group=way.hash)
-        return _cut(way, settled, known, fraction, rng)
-    others, validating = _rows_where(loaded, way, settled.table, known)
-    others, apart, notes = _cut(None, settled, others, fraction, rng)
-    return np.sort(np.concatenate([others, validating])), apart, notes
+    if strategy is None or strategy.column is None:
+        strategy = strategy if strategy is None or strategy.hash is None else HeldOut(group=strategy.hash)
+        return _cut(strategy, training_table, labeled, fraction, rng)
+    others, validating = _rows_where(loaded, strategy, training_table.table, labeled)
+    others, calibration, notes = _cut(None, training_table, others, fraction, rng)
+    return np.sort(np.concatenate([others, validating])), calibration, notes
 
 
 def _cut(
-    way: HeldOut | None, settled: TrainingTable, known: Rows, fraction: float, rng: np.random.Generator
+    strategy: HeldOut | None, training_table: TrainingTable, labeled: Rows, fraction: float, rng: np.random.Generator
 ) -> tuple[Rows, Rows, list[str]]:
     """Most of the rows, a fraction of them that is held out, and notes on rows that are in neither.
 
     Raises DataError for rows that cannot be divided.
     """
     try:
-        if way is None:
-            part_of = np.zeros(len(known), np.int64)
-            part_of[_split_by_chance(settled, known, fraction, rng)] = 1
+        if strategy is None:
+            part_of = np.zeros(len(labeled), np.int64)
+            part_of[_split_by_chance(training_table, labeled, fraction, rng)] = 1
         else:
-            part_of = split_by_keys(keys_of(way, settled, known), (1.0 - fraction, fraction), rng)
+            part_of = split_by_keys(split_keys(strategy, training_table, labeled), (1.0 - fraction, fraction), rng)
     except IndivisibleRows as error:
-        raise DataError(f"{settled.table.name}: {error}") from error
-    return known[part_of == 0], known[part_of == 1], note_on_left_out(way, part_of)
+        raise DataError(f"{training_table.table.name}: {error}") from error
+    return labeled[part_of == 0], labeled[part_of == 1], left_out_notes(strategy, part_of)
 
 
-def note_on_left_out(way: HeldOut | None, part_of: Codes) -> list[str]:
+def left_out_notes(strategy: HeldOut | None, part_of: Codes) -> list[str]:
     """How many rows are in no part, and why."""
     n_left_out = int(np.count_nonzero(part_of == EXCLUDED))
-    if way is None or not n_left_out:
+    if strategy is None or not n_left_out:
         return []
-    why = [] if way.group is None else [f"their {way.group} begins before the validation rows, and they do not"]
-    why += [] if way.gap is None else [f"they are nearer to the validation rows than {way.gap:g} in {way.time}"]
+    why = []
+    if strategy.group is not None:
+        why.append(f"their {strategy.group} begins before the validation rows, and they do not")
+    if strategy.gap is not None:
+        why.append(f"they are nearer to the validation rows than {strategy.gap:g} in {strategy.time}")
     return [f"{counted(n_left_out, 'row')} of {len(part_of)} are left out: {', or '.join(why)}."]
 
 
-def draw_member_folds(
-    loaded: LoadedConfig, settled: TrainingTable, rows: Rows
+def assign_member_folds(
+    loaded: LoadedConfig, training_table: TrainingTable, rows: Rows
 ) -> tuple[Codes, NDArray[np.bool_] | None]:
     """The fold of each training row; classes and answers are spread as far as groups or time allow.
 
     Also which rows are too near to each fold to be trained on beside it (n_folds, n_rows), None for none.
     """
-    members, way, seed = loaded.config.model.members, way_of(loaded), loaded.config.training.seed
+    members, strategy, seed = loaded.config.model.members, split_strategy(loaded), loaded.config.training.seed
     count = members.folds or members.count
     if len(rows) < 2 * count:
         raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {len(rows)}.")
     try:
-        folds = draw_folds_by(way, settled, rows, count, seed)
-        near = None
-        if way is not None and way.gap is not None:
-            near = rows_within_gap(_times(settled, str(way.time), rows), folds, count, way.gap)
+        folds = split_folds(strategy, training_table, rows, count, seed)
+        purged = None
+        if strategy is not None and strategy.gap is not None:
+            purged = rows_within_gap(_times(training_table, str(strategy.time), rows), folds, count, strategy.gap)
             for fold in range(count):
-                if not (~near[fold] & (folds != fold)).any():
-                    raise IndivisibleRows(f"a gap of {way.gap:g} leaves no training row for fold {fold + 1}.")
+                if not (~purged[fold] & (folds != fold)).any():
+                    raise IndivisibleRows(f"a gap of {strategy.gap:g} leaves no training row for fold {fold + 1}.")
     except IndivisibleRows as error:
-        raise DataError(f"{settled.table.name}: {error}") from error
-    return folds, near
+        raise DataError(f"{training_table.table.name}: {error}") from error
+    return folds, purged
 
 
-def draw_folds_by(
-    way: HeldOut | None, settled: TrainingTable, rows: Rows, count: int, seed: int, repeat: int = 0
+def split_folds(
+    strategy: HeldOut | None, training_table: TrainingTable, rows: Rows, count: int, seed: int, repeat: int = 0
 ) -> Codes:
     """The fold of each row: by chance, with classes or answers spread evenly, or whole groups, spans of time, hashes.
 
     Raises IndivisibleRows where there are too few groups or times.
     """
-    if way is None and settled.targets.task == "multilabel":
-        return fold_multilabel(_targets(settled, rows), count, rng_of(seed, "folds", repeat))
-    if way is None:
-        return assign_folds(count, _strata(settled, rows), len(rows), seed, repeat)
-    keys = replace(keys_of(way, settled, rows), gap=0.0)
+    if strategy is None and training_table.targets.task == "multilabel":
+        return fold_multilabel(_targets(training_table, rows), count, rng_of(seed, "folds", repeat))
+    if strategy is None:
+        return assign_folds(count, _strata(training_table, rows), len(rows), seed, repeat)
+    keys = replace(split_keys(strategy, training_table, rows), gap=0.0)
     if keys.times is not None:
         times = keys.times if keys.groups is None else group_start_times(keys.times, keys.groups)
         return cut_by_time(times, (1.0 / count,) * count)
     return split_by_keys(keys, (1.0 / count,) * count, rng_of(seed, "folds", repeat))
 
 
-def way_of(loaded: LoadedConfig) -> HeldOut | None:
-    """How rows are held out, if not by chance or in a file; raises ConfigError for no way, or two."""
-    way = loaded.config.data.validation
-    if not isinstance(way, HeldOut):
-        return None
-    asked = [key for key in ("column", "group", "time", "hash", "copies") if getattr(way, key) is not None]
-    if len(asked) != 1 and asked != ["group", "time"]:
-        said = "does not say how to hold out rows" if not asked else f"{' and '.join(asked)} cannot be combined"
-        raise loaded.error("data.validation", f"{said}. Write one of {WAYS}.")
-    if (way.column is None) != (way.equals is None):
-        missing = "column" if way.column is None else "equals"
-        raise loaded.error("data.validation", f"{missing} is missing: {{column: fold, equals: val}}.")
-    if way.column is not None and way.fraction is not None:
-        raise loaded.error(
-            "data.validation.fraction", "cannot be combined with column, which says which rows they are. Leave it out."
-        )
-    if way.gap is not None and way.time is None:
-        raise loaded.error("data.validation.gap", "applies to time only. Leave it out.")
-    if way.group is not None and way.group == way.time:
-        raise loaded.error("data.validation", f"group and time are both {way.group}. Leave one out.")
-    return way
-
-
-def way_in(loaded: LoadedConfig, settled: TrainingTable) -> HeldOut | None:
+def checked_split_strategy(loaded: LoadedConfig, training_table: TrainingTable) -> HeldOut | None:
     """The same for the rows of a table; raises ConfigError for a column of times that are none."""
-    way = way_of(loaded)
-    if way is not None and way.time is not None:
-        column = settled.table.columns[way.time]
+    strategy = split_strategy(loaded)
+    if strategy is not None and strategy.time is not None:
+        column = training_table.table.columns[strategy.time]
         if not isinstance(column, NumericColumn):
-            text = f"column {way.time} of {settled.table.name} holds neither dates nor numbers, so it is not a time."
-            raise loaded.error("data.validation.time", text)
-    return way
+            name = f"column {strategy.time} of {training_table.table.name}"
+            raise loaded.error("data.validation.time", f"{name} holds neither dates nor numbers, so it is not a time.")
+    return strategy
 
 
-def _split_by_chance(settled: TrainingTable, rows: Rows, fraction: float, rng: np.random.Generator) -> Codes | Rows:
+def _split_by_chance(
+    training_table: TrainingTable, rows: Rows, fraction: float, rng: np.random.Generator
+) -> Codes | Rows:
     """Which of the rows are held out, stratified by class or by the answers of boolean columns."""
-    if settled.targets.task == "multilabel":
-        return split_multilabel(_targets(settled, rows), fraction, rng)[1]
-    return split_rows(len(rows), fraction, _strata(settled, rows), rng)[1]
+    if training_table.targets.task == "multilabel":
+        return split_multilabel(_targets(training_table, rows), fraction, rng)[1]
+    return split_rows(len(rows), fraction, _strata(training_table, rows), rng)[1]
 
 
-def _targets(settled: TrainingTable, rows: Rows) -> NDArray[np.float64]:
+def _targets(training_table: TrainingTable, rows: Rows) -> NDArray[np.float64]:
     """0 and 1 of each boolean column (n_rows, n_targets)."""
-    return np.asarray(_encoded(settled, rows), np.float64)
+    return np.asarray(_encoded(training_table, rows), np.float64)
 
 
-def _strata(settled: TrainingTable, rows: Rows) -> NDArray[Any] | None:
+def _strata(training_table: TrainingTable, rows: Rows) -> NDArray[Any] | None:
     """The class of each row (n_rows,), or 0 and 1 of each boolean column (n_rows, n_targets); None for numbers."""
-    if settled.targets.task == "regression":
+    if training_table.targets.task == "regression":
         return None
-    if settled.targets.task == "multilabel":
-        return _targets(settled, rows)
-    return _encoded(settled, rows)
+    if training_table.targets.task == "multilabel":
+        return _targets(training_table, rows)
+    return _encoded(training_table, rows)
 
 
-def _encoded(settled: TrainingTable, rows: Rows) -> NDArray[Any]:
+def _encoded(training_table: TrainingTable, rows: Rows) -> NDArray[Any]:
     """Codes of the classes, or 0 and 1, of rows that are not divided yet; new rows may lack classes of their model."""
-    targets, target = settled.targets, settled.targets.model_target
+    targets, target = training_table.targets, training_table.targets.model_target
     if target is None:
-        target, _ = fit_target(settled.table, targets.schemas, targets.task, rows)
-    return encode_target(target, {}, settled.table, rows)
+        target, _ = fit_target(training_table.table, targets.schemas, targets.task, rows)
+    return encode_target(target, {}, training_table.table, rows)
 
 
-def keys_of(way: HeldOut, settled: TrainingTable, rows: Rows) -> SplitKeys:
+def split_keys(strategy: HeldOut, training_table: TrainingTable, rows: Rows) -> SplitKeys:
     """What says where the rows belong."""
     return SplitKeys(
-        groups=None if way.group is None and way.copies is None else _groups(way, settled, rows),
-        times=None if way.time is None else _times(settled, way.time, rows),
-        positions=None if way.hash is None else hash_positions(_texts(settled, way.hash, rows)),
-        strata=_strata(settled, rows) if way.time is None and way.hash is None else None,
-        gap=way.gap or 0.0,
+        groups=None if strategy.group is None and strategy.copies is None else _groups(strategy, training_table, rows),
+        times=None if strategy.time is None else _times(training_table, strategy.time, rows),
+        positions=None if strategy.hash is None else hash_positions(_texts(training_table, strategy.hash, rows)),
+        strata=_strata(training_table, rows) if strategy.time is None and strategy.hash is None else None,
+        gap=strategy.gap or 0.0,
     )
 
 
-def _texts(settled: TrainingTable, name: str, rows: Rows) -> CategoricalColumn:
-    column = settled.table.columns[name].take(rows)
+def _texts(training_table: TrainingTable, name: str, rows: Rows) -> CategoricalColumn:
+    column = training_table.table.columns[name].take(rows)
     assert isinstance(column, CategoricalColumn)
     return column
 
 
-def _groups(way: HeldOut, settled: TrainingTable, rows: Rows) -> Codes:
+def _groups(strategy: HeldOut, training_table: TrainingTable, rows: Rows) -> Codes:
     """The group of each row; a row without one is a group of its own."""
-    if way.group is None:
-        return np.unique(row_hashes(settled.table, settled.columns.features, rows), return_inverse=True)[1]
-    return group_codes(_texts(settled, way.group, rows))
+    if strategy.group is None:
+        return np.unique(row_hashes(training_table.table, training_table.columns.features, rows), return_inverse=True)[
+            1
+        ]
+    return group_codes(_texts(training_table, strategy.group, rows))
 
 
-def _times(settled: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]:
-    column = settled.table.columns[name].take(rows)
+def _times(training_table: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]:
+    column = training_table.table.columns[name].take(rows)
     assert isinstance(column, NumericColumn)  # `way_in` has looked
     return np.asarray(column.values, np.float64)
 
 
-def notes_on_way(way: HeldOut | None, settled: TrainingTable, rows: Rows) -> list[str]:
+def missing_key_notes(strategy: HeldOut | None, training_table: TrainingTable, rows: Rows) -> list[str]:
     """Rows that the columns of groups, times or ids say nothing of."""
-    if way is None:
+    if strategy is None:
         return []
     notes = []
     meanings = (
-        (way.group, "each forms a separate group"),
-        (way.time, "treated as the earliest"),
-        (way.hash, "used for training"),
+        (strategy.group, "each forms a separate group"),
+        (strategy.time, "treated as the earliest"),
+        (strategy.hash, "used for training"),
     )
     for name, what in meanings:
         if name is not None:
-            column = settled.table.columns[name].take(rows)
+            column = training_table.table.columns[name].take(rows)
             is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
             if n_missing := int(is_missing.sum()):
-                notes.append(f"{settled.table.name}: {counted(n_missing, 'row')} without a value of {name}: {what}.")
+                notes.append(
+                    f"{training_table.table.name}: {counted(n_missing, 'row')} without a value of {name}: {what}."
+                )
     return notes
 
 

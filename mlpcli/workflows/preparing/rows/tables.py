@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import name_hint, separator_fault
+from mlpcli.data.schema.cells import separator_fault
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.date_patterns import DATE_FORMATS
 from mlpcli.data.schema.findings import find_merged_spellings, note_on_missing, refuse_faults
@@ -24,31 +24,14 @@ from mlpcli.data.schema.task import TargetSpec, infer_targets
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import Target
 from mlpcli.errors import did_you_mean
-from mlpcli.workflows.preparing.rows.holding import holding_columns, other_columns
-from mlpcli.workflows.preparing.start import Start, read_by_start
+from mlpcli.workflows.preparing.rows.column_plan import ColumnPlan, plan_columns
+from mlpcli.workflows.preparing.validation_options import non_input_columns, split_columns
+from mlpcli.workflows.preparing.warm_start import WarmStart, read_for_warm_start
 from mlpcli.workflows.reading import cast_scored, one_each, read_columns
 
 Rows = NDArray[np.int64]
 
 DATE_ORDERS = ("day_first", "month_first")
-
-
-@dataclass(frozen=True)
-class ColumnPlan:
-    """What each column of the training table is for.
-
-    Of the last five, "" for none: `fold` marks validation rows, `group` says which rows stay together, `id` is hashed;
-    `time` and `by`, which may be inputs, say which are the last, and which have intervals of their own.
-    """
-
-    features: tuple[str, ...]
-    targets: tuple[str, ...]
-    weight: str
-    fold: str
-    group: str = ""
-    time: str = ""
-    id: str = ""
-    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,19 +80,19 @@ def writing_of(loaded: LoadedConfig) -> TextFormat:
 
 
 def read_training_table(
-    loaded: LoadedConfig, store: StoreOptions | None = None, further: Iterable[str] = (), start: Start | None = None
+    loaded: LoadedConfig, store: StoreOptions | None = None, further: Iterable[str] = (), start: WarmStart | None = None
 ) -> Table:
     """The file or files of `data.train`; large columns go where `store` says. `further` columns are read as well.
 
     With `start` the table is read as its model reads tables.
     """
     data = loaded.config.data
-    check_train_place(loaded)
+    check_train_location(loaded)
     if start is not None:
-        return read_by_start(loaded, start, _one_or_several(data.train), store or StoreOptions())
+        return read_for_warm_start(loaded, start, _unwrapped(data.train), store or StoreOptions())
     request, named = training_request(loaded, further)
     return read_table(
-        _one_or_several(data.train),
+        _unwrapped(data.train),
         table_format(loaded),
         texts=request.written or (),
         named=named,
@@ -119,18 +102,18 @@ def read_training_table(
     )
 
 
-def check_train_place(loaded: LoadedConfig) -> None:
+def check_train_location(loaded: LoadedConfig) -> None:
     """Raise ConfigError for a file of `data.train` that is not here but beside the config."""
-    _check_place(loaded, "data.train", loaded.config.data.train)
+    _check_location(loaded, "data.train", loaded.config.data.train)
 
 
 def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple[Request, Sequence[str]]:
     """What is wanted of the files of `data.train`, and the columns that somebody gave names to."""
-    data, held_out = loaded.config.data, holding_columns(loaded)
-    texts = {name for name, column in data.columns.items() if is_written(column, data.decimal)}
+    data, held_out = loaded.config.data, split_columns(loaded)
+    texts = {name for name, column in data.columns.items() if is_read_verbatim(column, data.decimal)}
     texts |= held_out.keys - {*data.target}
     labels = data.target if loaded.config.task in ("auto", "classification") else ()
-    unwanted = {name for name in data.drop if not may_group_rows(name)} - other_columns(loaded) - {*further}
+    unwanted = {name for name in data.drop if not may_group_rows(name)} - non_input_columns(loaded) - {*further}
     request = Request(unwanted=frozenset(unwanted), written=frozenset(texts), spelled=frozenset(labels))
     return request, [*data.target, *data.columns, *data.drop, *(data.features or ())]
 
@@ -138,13 +121,15 @@ def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple
 def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
     """The same of a data frame that takes the place of `data.train`: the columns that the training uses."""
     data = loaded.config.data
-    others = other_columns(loaded)
+    others = non_input_columns(loaded)
     wanted = None if data.features is None else frozenset(data.features) | others
     unwanted = frozenset(name for name in data.drop if not may_group_rows(name)) - others
     return table_from_frame(rows, request=Request(wanted, unwanted=unwanted), missing=data.missing)
 
 
-def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False, start: Start | None = None) -> TrainingTable:
+def resolve_columns(
+    loaded: LoadedConfig, table: Table, lists_all: bool = False, start: WarmStart | None = None
+) -> TrainingTable:
     """Decide how every column of the training table that is used is read, and read it so.
 
     With `start` its inputs and targets are those of that model, read as it reads them.
@@ -179,13 +164,13 @@ def settle(loaded: LoadedConfig, table: Table, lists_all: bool = False, start: S
         others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
     used = one_each([*features, *targets.schemas, *others])
     by = next((schema for schema in used if schema.name == columns.by and columns.by not in columns.targets), None)
-    further = _telling(loaded, table, {schema.name for schema in used})
+    further = _entity_columns(loaded, table, {schema.name for schema in used})
     read = cast_table(table, [*used, *further])
     notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
     return TrainingTable(read, columns, targets, tuple(features), weight, notes, further, by)
 
 
-def _telling(loaded: LoadedConfig, table: Table, used: set[str]) -> tuple[ColumnSchema, ...]:
+def _entity_columns(loaded: LoadedConfig, table: Table, used: set[str]) -> tuple[ColumnSchema, ...]:
     """Dropped columns that may tell which rows belong together, as far as they can be read without a question."""
     found = []
     for name in loaded.config.data.drop:
@@ -203,7 +188,7 @@ def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:
     return replace(infer_schema(table, name, options.get(name, INFER), writing_of(loaded))[0], role="number")
 
 
-def is_written(options: ColumnOptions, decimal: str) -> bool:
+def is_read_verbatim(options: ColumnOptions, decimal: str) -> bool:
     """Whether the cells of a column are to be read as they are written: the reader knows one decimal sign."""
     has_own_sign = options.decimal not in (None, decimal) or bool(options.thousands)
     has_affix = bool(options.prefix or options.suffix or options.parentheses)
@@ -225,8 +210,8 @@ def read_scored_table(
     names = (source,) if isinstance(source, str) else source
     if "-" in names and "-" in data.train:
         raise loaded.error(key, "standard input is data.train already. Name a file.")
-    source = source if isinstance(source, str) else _one_or_several(source)
-    _check_place(loaded, key, [source] if isinstance(source, str) else source)
+    source = source if isinstance(source, str) else _unwrapped(source)
+    _check_location(loaded, key, [source] if isinstance(source, str) else source)
     # Whether there is a header is found once: a few rows of a further file may look otherwise.
     format = replace(table_format(loaded), header=has_header)
     schemas = [*preprocessor.schemas, *target.schemas, *others]
@@ -235,48 +220,7 @@ def read_scored_table(
     return table
 
 
-def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
-    """Who is who among the columns; raises ConfigError for a name that is not there or stands in two places."""
-    data, found = loaded.config.data, list(table.names)
-    held_out = holding_columns(loaded)
-    _require(loaded, table, "data.target", data.target)
-    _require(loaded, table, "data.drop", data.drop, table.column_names)
-    _require(loaded, table, "data.columns", data.columns, table.column_names)
-    _require(loaded, table, "data.features", data.features or ())
-    _require(loaded, table, "data.weight", () if data.weight is None else [data.weight])
-    by = loaded.config.intervals.by or ""
-    _require(loaded, table, "intervals.by", [by] if by else [])
-    ways = (("column", held_out.fold), ("group", held_out.group), ("time", held_out.time), ("hash", held_out.id))
-    for key, name in ways:
-        is_named = getattr(data.validation, key, None) is not None
-        _require(loaded, table, f"data.validation.{key}", [name] if is_named else ())
-        if key != "column" and name in data.target:
-            raise loaded.error(f"data.validation.{key}", f"{name} is the target.")
-    taken = {*data.target, *data.drop, data.weight or "", *held_out.keys} - {""}
-    if len(set(data.target)) < len(data.target):
-        raise loaded.error("data.target", "names a column twice.")
-    if data.weight in data.target:
-        raise loaded.error("data.weight", f"{data.weight} is the target.")
-    for name in data.target:
-        if name in data.drop:
-            raise loaded.error("data.drop", f"{name} is the target. Leave it out here.")
-        if name in data.columns and data.columns[name].role in ("date", "boolean"):
-            raise loaded.error("data.columns", f"{name} is the target: it can be read as number or category only.")
-    if data.features is not None:
-        for name in data.features:
-            if name in taken:
-                raise loaded.error(
-                    "data.features", f"{name} is also a target, a weight, dropped or used by data.validation."
-                )
-        features = tuple(dict.fromkeys(data.features))
-    else:
-        features = tuple(name for name in found if name not in taken)
-    if not features:
-        raise loaded.error("data.drop", f"no input column is left in {table.name}.")
-    return ColumnPlan(features, data.target, data.weight or "", **asdict(held_out), by=by)
-
-
-def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:
+def _check_location(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:
     """A file that is not here but beside the config gets a better hint than one that is nowhere."""
     for name in names:
         beside = os.path.join(os.path.dirname(loaded.path), name)
@@ -286,14 +230,5 @@ def _check_place(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:
             )
 
 
-def _require(
-    loaded: LoadedConfig, table: Table, key: str, names: Iterable[str], known: Sequence[str] | None = None
-) -> None:
-    known = table.names if known is None else known
-    for name in names:
-        if name not in known:
-            raise loaded.error(key, f"no column {name!r} in {table.name}.{name_hint(name, known)}")
-
-
-def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...]:
+def _unwrapped(names: tuple[str, ...]) -> str | tuple[str, ...]:
     return names[0] if len(names) == 1 else names

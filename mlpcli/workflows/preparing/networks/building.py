@@ -18,20 +18,20 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
 from mlpcli.storage.model_header import MOST_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
-from mlpcli.workflows.preparing.networks.draws import member_configs
+from mlpcli.workflows.preparing.networks.member_configs import member_configs
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
-VECTORS = 6
+VECTORS_PER_PARAMETER = 6
 # Arrays of a model file that are not of its networks, at most.
 SPARE_ENTRIES = 96
 
 
-def resolve_networks(
+def build_networks(
     loaded: LoadedConfig, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
 ) -> tuple[Network, ...]:
     """The network n -> N -> ... -> M of each member; raises ConfigError where explicit sizes do not fit the data."""
     networks = [
-        _network(member.loaded, number, preprocessor, target, loss, output_activation)
+        _build_network(member.loaded, number, preprocessor, target, loss, output_activation)
         for number, member in enumerate(member_configs(loaded))
     ]
     _check_file(loaded, networks)
@@ -39,7 +39,7 @@ def resolve_networks(
     return tuple(networks)
 
 
-def _network(
+def _build_network(
     loaded: LoadedConfig, number: int, preprocessor: Preprocessor, target: Target, loss: Loss, output_activation: str
 ) -> Network:
     """The network of the member of this number, whose config it is."""
@@ -51,26 +51,26 @@ def _network(
         raise loaded.error(
             "model.layers",
             f"the data gives {n_inputs} inputs, layers[0] says {layers[0]} ({describe_inputs(preprocessor)}). "
-            f"Write {_meant(layers, *fits)}.",
+            f"Write {_suggested_layers(layers, *fits)}.",
         )
     if not fits[1]:
         raise loaded.error(
             "model.layers",
             f"{describe_outputs(target)} need {n_outputs} outputs, the last size is {layers[-1]}. "
-            f"Write {_meant(layers, *fits)}.",
+            f"Write {_suggested_layers(layers, *fits)}.",
         )
     if output_activation == "softmax" and layers[-1] == 1:
         raise loaded.error("model.output_activation", "softmax over one output is always 1. Use sigmoid.")
     hidden = [int(size) for size in layers[1:-1]]
     n_out = n_outputs if layers[-1] == "auto" else int(layers[-1])
     spec = HiddenSpec(model.initializer, model.dropout, model.learn_slopes, model.layer_norm, model.residual)
-    below = _input_layers(loaded, number, preprocessor)
-    width, activations = Chain(layers=below).n_out(n_inputs), _activations(loaded, len(hidden))
-    above = perceptron(width, hidden, n_out, activations, output_activation, spec)
-    return Network(n_inputs, (*below, *above), output_activation)
+    input_layers = _input_layers(loaded, number, preprocessor)
+    width, activations = Chain(layers=input_layers).n_out(n_inputs), _activations(loaded, len(hidden))
+    hidden_layers = perceptron(width, hidden, n_out, activations, output_activation, spec)
+    return Network(n_inputs, (*input_layers, *hidden_layers), output_activation)
 
 
-def _meant(layers: Sequence[object], has_inputs: bool, has_outputs: bool) -> str:
+def _suggested_layers(layers: Sequence[object], has_inputs: bool, has_outputs: bool) -> str:
     """The layers with auto at an end that does not fit; sizes of hidden layers alone get both ends around them."""
     is_hidden_alone = len(layers) == 2 or not (has_inputs or has_outputs)
     kept = list(layers) if is_hidden_alone else list(layers)[not has_inputs : len(layers) - (not has_outputs)]
@@ -79,35 +79,35 @@ def _meant(layers: Sequence[object], has_inputs: bool, has_outputs: bool) -> str
 
 def _activations(loaded: LoadedConfig, n_hidden: int) -> tuple[str, ...]:
     """The activation of each hidden layer; raises ConfigError for a list of another length."""
-    asked = loaded.config.model.activation
-    if isinstance(asked, str):
-        return (asked,) * n_hidden
-    if len(asked) != n_hidden:
+    configured = loaded.config.model.activation
+    if isinstance(configured, str):
+        return (configured,) * n_hidden
+    if len(configured) != n_hidden:
         sizes = ", ".join(map(str, loaded.config.model.layers))
         raise loaded.error(
             "model.activation",
-            f"{count(len(asked), 'activation')} for {count(n_hidden, 'hidden layer')} (layers: [{sizes}]). "
+            f"{count(len(configured), 'activation')} for {count(n_hidden, 'hidden layer')} (layers: [{sizes}]). "
             "Write one for each, or a single name for all.",
         )
-    return asked
+    return configured
 
 
 def _input_layers(loaded: LoadedConfig, number: int, preprocessor: Preprocessor) -> tuple[AnyLayer, ...]:
     """What the config asks for on the inputs of a member, as far as the columns have any use for it."""
     model, n_inputs = loaded.config.model, len(preprocessor.feature_names)
-    cosines, embedding = model.numeric_embedding, model.category_embedding
-    numbers = () if cosines is None else preprocessor.number_inputs_with(cosines.min_distinct)
+    periodic, embedding = model.numeric_embedding, model.category_embedding
+    numbers = () if periodic is None else preprocessor.number_inputs_with(periodic.min_distinct)
     wide = () if embedding is None else [b for b in preprocessor.category_blocks if b[1] - b[0] > embedding.above]
-    sees_cosines, sees_bins = _view(loaded, number, preprocessor, has_cosines=bool(numbers))
+    uses_periodic, uses_bins = _feature_view(loaded, number, preprocessor, has_periodic=bool(numbers))
     layers, first, stop = list[AnyLayer](), *preprocessor.bin_inputs
-    hidden = 0 if sees_bins else stop - first
+    hidden = 0 if uses_bins else stop - first
     if hidden:
         spans = ((0, first), (stop, n_inputs))
         layers.append(ColumnMask(spans=tuple(span for span in spans if span[0] < span[1])))
-    if cosines is not None and numbers and sees_cosines:
+    if periodic is not None and numbers and uses_periodic:
         layers.append(
             PeriodicEmbedding(
-                columns=tuple(numbers), frequencies=cosines.frequencies, outputs=cosines.outputs, sigma=cosines.sigma
+                columns=tuple(numbers), frequencies=periodic.frequencies, outputs=periodic.outputs, sigma=periodic.sigma
             )
         )
     if embedding is not None and wide:
@@ -116,7 +116,9 @@ def _input_layers(loaded: LoadedConfig, number: int, preprocessor: Preprocessor)
     return tuple(layers)
 
 
-def _view(loaded: LoadedConfig, number: int, preprocessor: Preprocessor, has_cosines: bool) -> tuple[bool, bool]:
+def _feature_view(
+    loaded: LoadedConfig, number: int, preprocessor: Preprocessor, has_periodic: bool
+) -> tuple[bool, bool]:
     """Whether a member sees cosines and bins: with alternate views every other one, and both kinds in each fold."""
     members = loaded.config.model.members
     if members.views == "same":
@@ -127,12 +129,12 @@ def _view(loaded: LoadedConfig, number: int, preprocessor: Preprocessor, has_cos
             f"{members.views} needs model.numeric_embedding and preprocess.encoding: piecewise_linear.",
         )
     first, stop = preprocessor.bin_inputs
-    if not has_cosines or first == stop:  # no column has many values: all see the same
+    if not has_periodic or first == stop:  # no column has many values: all see the same
         return True, True
     n_folds = members.folds or members.count
     alternates = (number // n_folds + number) % 2 == 0
-    sees_cosines = {"alternate": alternates, "cosines": True, "bins": False}[members.views]
-    return sees_cosines, not sees_cosines
+    uses_periodic = {"alternate": alternates, "cosines": True, "bins": False}[members.views]
+    return uses_periodic, not uses_periodic
 
 
 def _check_file(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
@@ -153,7 +155,9 @@ def _check_file(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
 def _check_memory(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
     """Refuse networks whose weights, gradient and optimizer state cannot fit into the machine."""
     needed = (
-        sum(network.n_parameters for network in networks) * np.dtype(loaded.config.training.dtype).itemsize * VECTORS
+        sum(network.n_parameters for network in networks)
+        * np.dtype(loaded.config.training.dtype).itemsize
+        * VECTORS_PER_PARAMETER
     )
     memory = memory_of_machine()
     if memory is not None and needed > memory:

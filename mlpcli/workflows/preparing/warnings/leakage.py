@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.grouping import value_codes
 from mlpcli.data.reading.faults import in_yaml
-from mlpcli.data.row_hashes import cell_hashes, combine_hashes, row_hashes
+from mlpcli.data.row_hashes import row_hashes
 from mlpcli.data.schema.profile import is_entity_name
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows
 from mlpcli.evaluation.likeness import (
@@ -24,28 +24,28 @@ from mlpcli.evaluation.likeness import (
     outnumber_near_copies,
 )
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
-from mlpcli.workflows.preparing.suspicions.near_leaks import is_backwards, near_copies
+from mlpcli.workflows.preparing.warnings.near_duplicates import column_hashes, find_near_duplicates, is_older
 
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 # Larger tables are not searched; so many rows of each side tell copies from chance.
-MOST_ROWS = 4_000_000
+MAX_ROWS = 4_000_000
 SAMPLED_ROWS = 50_000
 # Fractions of the validation rows from which copies are told, and rows with a group, or a later row, in training.
-LEAST_COPIES = 0.01
-LEAST_REPEATED = 0.2
+MIN_DUPLICATES = 0.01
+MIN_SHARED = 0.2
 # A column whose name does not say that it names groups must make rows much more alike, in target and inputs.
-VERY_ALIKE = 0.6
-LARGEST_MEAN_GROUP = 100
-MOST_INPUTS = 30
+HIGH_CORRELATION = 0.6
+MAX_MEAN_GROUP_SIZE = 100
+MAX_INPUTS = 30
 
 
 @dataclass(frozen=True)
-class Sides:
+class SplitRows:
     """Rows of the training table, the part of each (0 for training, 1 for validation; or its fold), and their targets.
 
-    `truth` is as in `parts.Part`: class codes (n_rows,), or numbers (n_rows, n_targets).
+    `truth` is as in `Split`: class codes (n_rows,), or numbers (n_rows, n_targets).
     """
 
     rows: Rows
@@ -85,22 +85,22 @@ class Leak:
         return f"{self.fact}: {self.effect}. {self.remedy}"
 
 
-def find_leaks(settled: TrainingTable, sides: Sides) -> list[Leak]:
+def find_leaks(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
     """What stands on both sides, but for what the config holds together."""
-    columns = settled.columns
-    if len(sides.rows) > MOST_ROWS or not sides.is_held_out.any():
+    columns = training_table.columns
+    if len(splits.rows) > MAX_ROWS or not splits.is_held_out.any():
         return []
-    found = _copies(settled, sides) or _near_copies(settled, sides)
-    found += [] if sides.are_folds or columns.time else _backwards(settled, sides)
+    found = _duplicates(training_table, splits) or _near_duplicates(training_table, splits)
+    found += [] if splits.are_folds or columns.time else _older_validation_rows(training_table, splits)
     if not columns.group and not columns.time:
-        found += _groups(settled, sides) + _times(settled, sides)
+        found += _shared_groups(training_table, splits) + _temporal_neighbours(training_table, splits)
     return found
 
 
-def _copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
-    names, n_held_out = settled.columns.features, int(sides.is_held_out.sum())
-    n_repeated = int(sides.is_repeated(row_hashes(settled.table, names, sides.rows)).sum())
-    if n_repeated < max(LEAST_COPIES * n_held_out, 1) or not _are_copies(settled, sides):
+def _duplicates(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
+    names, n_held_out = training_table.columns.features, int(splits.is_held_out.sum())
+    n_repeated = int(splits.is_repeated(row_hashes(training_table.table, names, splits.rows)).sum())
+    if n_repeated < max(MIN_DUPLICATES * n_held_out, 1) or not _exceed_chance(training_table, splits):
         return []
     return [
         Leak(
@@ -111,10 +111,10 @@ def _copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
     ]
 
 
-def _near_copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
+def _near_duplicates(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
     """Of folds one half is held against the other."""
-    is_left = sides.part * 2 > sides.part.max(initial=0) if sides.are_folds else sides.part == 0
-    near = near_copies(settled, sides.rows[is_left], sides.rows[~is_left])
+    is_left = splits.part * 2 > splits.part.max(initial=0) if splits.are_folds else splits.part == 0
+    near = find_near_duplicates(training_table, splits.rows[is_left], splits.rows[~is_left])
     if near is None:
         return []
     n_near, n_rows, name = near
@@ -128,54 +128,51 @@ def _near_copies(settled: TrainingTable, sides: Sides) -> list[Leak]:
     ]
 
 
-def _backwards(settled: TrainingTable, sides: Sides) -> list[Leak]:
+def _older_validation_rows(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
     """Dates by which the validation rows are older than the training rows."""
-    train, held_out = (sides.rows[sides.part == part] for part in (0, 1))
+    train, held_out = (splits.rows[splits.part == part] for part in (0, 1))
     return [
         Leak(
             f"the validation rows are older than the training rows, by {schema.name}",
             "the scores do not apply to later rows",
             f"Hold out the latest rows: {_key('time', schema.name)}",
         )
-        for schema in (*settled.features, *settled.further)
+        for schema in (*training_table.features, *training_table.further)
         if schema.role == "date"
-        for column in [settled.table.columns[schema.name]]
-        if is_backwards(column.take(train), column.take(held_out))
+        for column in [training_table.table.columns[schema.name]]
+        if is_older(column.take(train), column.take(held_out))
     ]
 
 
-def _are_copies(settled: TrainingTable, sides: Sides) -> bool:
-    """Whether equal rows are more than what columns of few values give; half of the folds against the others."""
+def _exceed_chance(training_table: TrainingTable, splits: SplitRows) -> bool:
+    """Whether there are more duplicates than columns with few values produce by chance; folds are cut in two halves."""
     rng, halves = np.random.default_rng(0), []
-    is_left = sides.part * 2 > sides.part.max(initial=0)
-    for half in (sides.rows[is_left], sides.rows[~is_left]):
-        some = half if len(half) <= SAMPLED_ROWS else np.sort(rng.choice(half, SAMPLED_ROWS, replace=False))
-        columns = [cell_hashes(settled.table.columns[name].take(some)) for name in settled.columns.features]
-        halves.append(
-            np.stack([combine_hashes(np.full(len(some), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
-        )
+    is_left = splits.part * 2 > splits.part.max(initial=0)
+    for half in (splits.rows[is_left], splits.rows[~is_left]):
+        sample = half if len(half) <= SAMPLED_ROWS else np.sort(rng.choice(half, SAMPLED_ROWS, replace=False))
+        halves.append(column_hashes(training_table.table, training_table.columns.features, sample))
     return outnumber_near_copies(halves[0], halves[1])
 
 
-def _groups(settled: TrainingTable, sides: Sides) -> list[Leak]:
+def _shared_groups(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
     """Columns whose values stand on both sides, and whose rows of one value are alike."""
-    found, targets = list[Leak](), " and ".join(settled.columns.targets)
-    for name, codes in _candidates(settled, sides.rows):
+    found, targets = list[Leak](), " and ".join(training_table.columns.targets)
+    for name, codes in _group_candidates(training_table, splits.rows):
         known, is_named = codes >= 0, is_entity_name(name)
         n_groups = len(np.unique(codes[known]))
         if n_groups < 2 or 2 * n_groups > np.count_nonzero(known):
             continue
-        if not is_named and (n_groups < FEWEST_GROUPS or known.sum() / n_groups > LARGEST_MEAN_GROUP):
+        if not is_named and (n_groups < FEWEST_GROUPS or known.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
             continue
         alone = np.where(known, codes, codes.max() + 1 + np.arange(len(codes)))
-        share = sides.is_repeated(alone).sum() / sides.is_held_out.sum()
-        if share < LEAST_REPEATED:
+        share = splits.is_repeated(alone).sum() / splits.is_held_out.sum()
+        if share < MIN_SHARED:
             continue
-        of_target, deviations = intraclass_correlation(codes[known], sides.targets[known])
-        least = ALIKE if is_named else VERY_ALIKE
+        of_target, deviations = intraclass_correlation(codes[known], splits.targets[known])
+        least = ALIKE if is_named else HIGH_CORRELATION
         if of_target < least or deviations < DEVIATIONS:
             continue
-        if is_named or _likeness_of_inputs(settled, sides.rows, name, codes) >= least:
+        if is_named or _input_correlation(training_table, splits.rows, name, codes) >= least:
             found.append(
                 Leak(
                     f"{share:.0%} of the validation rows have the {name} of a training row, and rows of one {name} are "
@@ -187,21 +184,21 @@ def _groups(settled: TrainingTable, sides: Sides) -> list[Leak]:
     return found
 
 
-def _candidates(settled: TrainingTable, rows: Rows) -> list[tuple[str, Codes]]:
+def _group_candidates(training_table: TrainingTable, rows: Rows) -> list[tuple[str, Codes]]:
     """Columns that may name groups, with a code for each row, -1 where the cell is missing."""
     found = []
-    for name in (*settled.columns.features, *(schema.name for schema in settled.further)):
-        column = settled.table.columns[name].take(rows)
+    for name in (*training_table.columns.features, *(schema.name for schema in training_table.further)):
+        column = training_table.table.columns[name].take(rows)
         if isinstance(column, CategoricalColumn) or is_entity_name(name):
             found.append((name, value_codes(column)))
     return found
 
 
-def _likeness_of_inputs(settled: TrainingTable, rows: Rows, group: str, codes: Codes) -> float:
+def _input_correlation(training_table: TrainingTable, rows: Rows, group: str, codes: Codes) -> float:
     """The mean correlation of the number inputs in groups; 0 where there are none."""
     known, found = codes >= 0, []
-    for name in [name for name in settled.columns.features if name != group][:MOST_INPUTS]:
-        column = settled.table.columns[name].take(rows)
+    for name in [name for name in training_table.columns.features if name != group][:MAX_INPUTS]:
+        column = training_table.table.columns[name].take(rows)
         if isinstance(column, NumericColumn):
             values = np.asarray(column.values, np.float64)
             if not np.isnan(values).all():
@@ -210,20 +207,20 @@ def _likeness_of_inputs(settled: TrainingTable, rows: Rows, group: str, codes: C
     return float(np.mean(found)) if found else 0.0
 
 
-def _times(settled: TrainingTable, sides: Sides) -> list[Leak]:
+def _temporal_neighbours(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
     """Columns of dates along which the target runs smoothly, and training rows follow validation rows."""
-    found, targets = list[Leak](), " and ".join(settled.columns.targets)
-    for schema in (*settled.features, *settled.further):
+    found, targets = list[Leak](), " and ".join(training_table.columns.targets)
+    for schema in (*training_table.features, *training_table.further):
         if schema.role != "date":
             continue
-        times = _numbers(settled.table.columns[schema.name].take(sides.rows))
-        known, last = ~np.isnan(times), np.nanmax(np.where(sides.part == 0, times, -np.inf), initial=-np.inf)
-        is_passed = known & sides.is_held_out & (times < last)
-        if len(np.unique(times[known])) < FEWEST_GROUPS or is_passed.sum() < LEAST_REPEATED * sides.is_held_out.sum():
+        times = _numbers(training_table.table.columns[schema.name].take(splits.rows))
+        known, last = ~np.isnan(times), np.nanmax(np.where(splits.part == 0, times, -np.inf), initial=-np.inf)
+        is_passed = known & splits.is_held_out & (times < last)
+        if len(np.unique(times[known])) < FEWEST_GROUPS or is_passed.sum() < MIN_SHARED * splits.is_held_out.sum():
             continue
         shuffled = np.random.default_rng(0).permutation(np.flatnonzero(known))  # rows of one time have no order
         order = shuffled[np.argsort(times[shuffled], kind="stable")]
-        correlation, deviations = neighbour_correlation(sides.targets[order])
+        correlation, deviations = neighbour_correlation(splits.targets[order])
         if correlation >= ALIKE and deviations >= DEVIATIONS:
             found.append(
                 Leak(

@@ -13,50 +13,52 @@ from mlpcli.evaluation.likeness import pairs_alike
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
 # So many rows of each side, and columns, are looked at; near copies are told from this fraction of the rows.
-LOOKED_AT, MOST_COLUMNS, LEAST_NEAR = 20_000, 16, 0.01
-FEWEST_COLUMNS = 3
+MAX_SAMPLED, MAX_COLUMNS, MIN_NEAR = 20_000, 16, 0.01
+MIN_COLUMNS = 3
 # The fraction of each side that may lie on the wrong side of the other in time.
 TAIL = 0.05
 
 
-def near_copies(settled: TrainingTable, train: Rows, held_out: Rows) -> tuple[int, int, str] | None:
+def find_near_duplicates(training_table: TrainingTable, train: Rows, held_out: Rows) -> tuple[int, int, str] | None:
     """How many of how many rows differ from a training row in one column, and in which mostly; None for hardly any.
 
     There must be more pairs of rows that differ in one column than in two: where few values make rows agree by chance
     it is the other way round. Large tables are sampled.
     """
-    names = settled.columns.features
-    if not len(names) >= FEWEST_COLUMNS:
+    names = training_table.columns.features
+    if not len(names) >= MIN_COLUMNS:
         return None
-    left, right = (_hashes(settled.table, names, _some(rows)) for rows in (train, held_out))
+    left, right = (column_hashes(training_table.table, names, _sample(rows)) for rows in (train, held_out))
     left_sum, right_sum = left.sum(axis=1, dtype=np.uint64), right.sum(axis=1, dtype=np.uint64)
     is_copy = np.isin(right_sum, left_sum)
-    tried = _tried(len(names))
-    is_near = np.stack([np.isin(right_sum - right[:, j], left_sum - left[:, j]) & ~is_copy for j in tried])
+    columns = _sampled_columns(len(names))
+    is_near = np.stack([np.isin(right_sum - right[:, j], left_sum - left[:, j]) & ~is_copy for j in columns])
     n_near = int(is_near.any(axis=0).sum())
-    if n_near < max(LEAST_NEAR * len(right), 2) or not _outnumber(left[:, tried], right[:, tried], left_sum, right_sum):
+    if n_near < max(MIN_NEAR * len(right), 2) or not _exceed_chance(
+        left[:, columns], right[:, columns], left_sum, right_sum
+    ):
         return None
-    return n_near, len(right), names[tried[int(is_near.sum(axis=1).argmax())]]
+    return n_near, len(right), names[columns[int(is_near.sum(axis=1).argmax())]]
 
 
-def _some(rows: Rows) -> Rows:
-    if len(rows) <= LOOKED_AT:
+def _sample(rows: Rows) -> Rows:
+    if len(rows) <= MAX_SAMPLED:
         return rows
-    return np.sort(np.random.default_rng(0).choice(rows, LOOKED_AT, replace=False))
+    return np.sort(np.random.default_rng(0).choice(rows, MAX_SAMPLED, replace=False))
 
 
-def _tried(n_columns: int) -> list[int]:
-    found: list[int] = np.unique(np.linspace(0, n_columns - 1, min(n_columns, MOST_COLUMNS)).astype(np.int64)).tolist()
+def _sampled_columns(n_columns: int) -> list[int]:
+    found: list[int] = np.unique(np.linspace(0, n_columns - 1, min(n_columns, MAX_COLUMNS)).astype(np.int64)).tolist()
     return found
 
 
-def _hashes(table: Table, names: tuple[str, ...], rows: Rows) -> Hashes:
+def column_hashes(table: Table, names: tuple[str, ...], rows: Rows) -> Hashes:
     """A hash of each cell (n_rows, n_columns), another one for the same cell in another column."""
     columns = [cell_hashes(table.columns[name].take(rows)) for name in names]
     return np.stack([combine_hashes(np.full(len(rows), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
 
 
-def _outnumber(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes) -> bool:
+def _exceed_chance(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes) -> bool:
     """Whether more pairs differ in exactly one of the tried columns than in exactly two."""
     n, equal = left.shape[1], pairs_alike(left_sum, right_sum)
     but_one = sum(pairs_alike(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * equal
@@ -67,7 +69,7 @@ def _outnumber(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes)
     return bool(but_two - (n - 1) * but_one - n * (n - 1) // 2 * equal < but_one)
 
 
-def is_backwards(train: Column, held_out: Column) -> bool:
+def is_older(train: Column, held_out: Column) -> bool:
     """Whether the held-out rows are older: hardly any is later than the oldest training rows."""
     before, after = _known(train), _known(held_out)
     if not len(before) or not len(after) or not before.max() > before.min():
@@ -75,17 +77,17 @@ def is_backwards(train: Column, held_out: Column) -> bool:
     return bool(np.quantile(after, 1.0 - TAIL) <= np.quantile(before, TAIL) and after.min() < before.min())
 
 
-def notes_on_age(settled: TrainingTable, train: Rows, name: str, table: Table, rows: Rows) -> list[str]:
+def age_notes(training_table: TrainingTable, train: Rows, name: str, table: Table, rows: Rows) -> list[str]:
     """Dates that were not sketched by which rows of a file, of the part `name`, are older than the training rows."""
-    if isinstance(settled.table.columns, RemoteColumns) and settled.table.columns.is_sketched:
+    if isinstance(training_table.table.columns, RemoteColumns) and training_table.table.columns.is_sketched:
         return []
     return [
         f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores do not apply "
         "to later rows. Exchange the files, or hold out the latest rows: "
         f"data.validation: {{time: {in_yaml(schema.name)}}}"
-        for schema in settled.features
+        for schema in training_table.features
         if schema.role == "date" and schema.name in table.columns
-        if is_backwards(settled.table.columns[schema.name].take(train), table.columns[schema.name].take(rows))
+        if is_older(training_table.table.columns[schema.name].take(train), table.columns[schema.name].take(rows))
     ]
 
 

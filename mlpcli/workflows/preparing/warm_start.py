@@ -1,6 +1,6 @@
-"""A training that goes on from a model, on new rows: what of the model stays, and what must go with it.
+"""Warm start: continue training from a model on new rows.
 
-Columns and how they are read, scaling, levels, bins, target and network stay as they are; the weights are trained on.
+Column schemas, scaling, levels, bins, target and network layers are those of the model; only its weights are trained.
 """
 
 import hashlib
@@ -33,82 +33,84 @@ from mlpcli.storage.strict_json import flattened
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.drift import judge_drift
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.preparing.rows.holding import other_columns
+from mlpcli.workflows.preparing.validation_options import non_input_columns
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
-# The weights are near an optimum already: the rate is lowered to this fraction of the config's.
-RATE = 0.1
-# Entries of the target state that are learnt of targets, and not fitted to answers.
-OF_TARGETS = ("target_center", "target_scale", "target_quantiles", "target_scores")
-# Sections of the config that say what the model is.
-SAME_SECTIONS = ("preprocess", "model")
+# The weights are near an optimum already, so the learning rate of the config is multiplied by this.
+LEARNING_RATE_FACTOR = 0.1
+# Entries of the target state that are fitted on targets, not on predictions.
+TARGET_STATISTICS = ("target_center", "target_scale", "target_quantiles", "target_scores")
+# Sections of the config that must be unchanged.
+FIXED_SECTIONS = ("preprocess", "model")
 
 
 @dataclass(frozen=True)
-class Start:
-    """The model that a training goes on from, and the hash of its file, "" for none.
+class WarmStart:
+    """The initial model, and the SHA-256 of its file ("" without a file).
 
-    `rate` is the fraction of the config's learning rate that it goes on at. With `state` the optimizer goes on too.
+    `learning_rate_factor` multiplies the learning rate of the config. With `state` the optimizer state is kept too.
     """
 
     path: str
     sha256: str
     model: Model
-    rate: float = RATE
+    learning_rate_factor: float = LEARNING_RATE_FACTOR
     state: TrainingState | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The input columns."""
+        """Names of the input columns."""
         return tuple(column.name for column in self.model.preprocessor.columns)
 
     @property
     def schemas(self) -> dict[str, ColumnSchema]:
-        """How each column of the model is read."""
+        """The schema of each column of the model."""
         return {schema.name: schema for schema in self.model.schemas}
 
     @property
     def targets(self) -> TargetSpec:
-        """The task and the targets."""
+        """Task and target columns."""
         target = self.model.target
         return TargetSpec(target.task, f"as in {self.path}", tuple(target.schemas), (), target)
 
     @property
     def target_state(self) -> dict[str, NDArray[np.float64]]:
-        """What was learnt of the targets."""
-        return {name: values for name, values in self.model.target_state.items() if name in OF_TARGETS}
+        """The entries of the target state that are fitted on targets."""
+        return {name: values for name, values in self.model.target_state.items() if name in TARGET_STATISTICS}
 
 
-def load_start(path: str) -> Start:
+def load_warm_start(path: str) -> WarmStart:
     """Read the model; raises ModelFileError."""
     model = load_model(path)
-    return Start(path, hashlib.sha256(Path(path).read_bytes()).hexdigest(), model)
+    return WarmStart(path, hashlib.sha256(Path(path).read_bytes()).hexdigest(), model)
 
 
-def read_by_start(loaded: LoadedConfig, start: Start, source: str | tuple[str, ...], store: StoreOptions) -> Table:
-    """The file or files of `data.train`, read as the model reads tables.
+def read_for_warm_start(
+    loaded: LoadedConfig, start: WarmStart, source: str | tuple[str, ...], store: StoreOptions
+) -> Table:
+    """Read the files of `data.train` by the schemas of the model.
 
-    Raises ConfigError for another target than the model's, and DataError.
+    Raises ConfigError if the target differs from that of the model, and DataError.
     """
     data, model = loaded.config.data, start.model
-    _check_targets(loaded, start)  # before the table is said to lack the model's
+    _check_targets(loaded, start)  # before a missing target column is reported
     format = format_of(model, data.delimiter, data.encoding)
-    others = other_columns(loaded)
+    others = non_input_columns(loaded)
     texts = {schema.name for schema in model.schemas if is_read_as_text(schema, format)} | (others - set(start.schemas))
     table = read_table(source, format, texts=texts, named=start.schemas, store=store)
     require_targets(table, model.target.names)
     return table
 
 
-def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> None:
-    """Raise ConfigError where the config asks for another model than the one that is gone on with."""
+def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: str) -> None:
+    """Raise ConfigError if the config describes a different model."""
     config, model = loaded.config, start.model
     path = f"--from {start.path}"
     _check_targets(loaded, start)
     if config.task not in ("auto", model.target.task):
         raise loaded.error("task", f"{path} is for {model.target.task}.")
     recorded = model.record.get("config", {})
-    for section in SAME_SECTIONS:
+    for section in FIXED_SECTIONS:
         before, now = (dict(flattened(_mapping(one), f"{section}.")) for one in (
             recorded.get(section, {}), as_plain(getattr(config, section))))  # fmt: skip
         for key in now:
@@ -133,7 +135,7 @@ def check_start(loaded: LoadedConfig, start: Start, output_activation: str) -> N
         raise loaded.error("training.loss", f"{path} ends with {model.ensemble.first.output}, not {output_activation}.")
 
 
-def _check_targets(loaded: LoadedConfig, start: Start) -> None:
+def _check_targets(loaded: LoadedConfig, start: WarmStart) -> None:
     names = start.model.target.names
     if names != loaded.config.data.target:
         raise loaded.error("data.target", f"--from {start.path} predicts {listed(names)}. Name the same target.")
@@ -147,15 +149,16 @@ def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def notes_on_start(
-    loaded: LoadedConfig, start: Start, table: Table, rows: Rows, counts: TransformCounts, optimizer: Optimizer
+def warm_start_notes(
+    loaded: LoadedConfig, start: WarmStart, table: Table, rows: Rows, counts: TransformCounts, optimizer: Optimizer
 ) -> list[str]:
-    """What stays, at which rate it goes on, and how the new rows differ from those of the model."""
+    """Notes on what is kept, on the learning rate, and on how the new rows differ from those of the model."""
     model = start.model
-    known = {*start.schemas, *other_columns(loaded), *loaded.config.data.drop}
+    known = {*start.schemas, *non_input_columns(loaded), *loaded.config.data.drop}
     notes = [
         f"continues from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers "
-        f"are kept; the learning rate is {optimizer.learning_rate:g}, {start.rate:g} times that of the config."
+        f"are kept; the learning rate is {optimizer.learning_rate:g}, {start.learning_rate_factor:g} times that of "
+        "the config."
     ]
     if new := [name for name in table.column_names if name not in known]:
         notes.append(f"{table.name}: columns that the model does not have are left out: {listed(new)}.")
@@ -168,23 +171,25 @@ def notes_on_start(
     return notes
 
 
-def notes_on_judges(start: Start, table: Table, judging: Sequence[Rows | None], hashes: Mapping[str, str]) -> list[str]:
-    """Which of the rows that judge this training the model has been trained on, so that scores on them are optimistic.
+def reused_rows_notes(
+    start: WarmStart, table: Table, held_out: Sequence[Rows | None], hashes: Mapping[str, str]
+) -> list[str]:
+    """Notes on held-out rows that the model was trained on, whose scores are therefore optimistic.
 
-    `judging` are those of the table that validate and that calibrate, `hashes` those of the files of validation and
-    test rows.
+    `held_out` are the validation and calibration rows of the table, `hashes` the SHA-256 of the validation and test
+    files.
     """
     model, notes = start.model, []
-    given = [rows for rows in judging if rows is not None]
-    cure = "Evaluate on rows that neither training used."
+    given = [rows for rows in held_out if rows is not None]
+    remedy = "Evaluate on rows that neither training used."
     found = count_trained_rows(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *given]))
     if exceeds_expected(found, model.trained_rows):
         about = "about " if model.trained_rows.is_sample else ""
         notes.append(
             f"{table.name}: {about}{found.fraction:.0%} of the rows that judge this training were trained on in "
-            f"{start.path}, so the scores are optimistic. {cure}"
+            f"{start.path}, so the scores are optimistic. {remedy}"
         )
     before = _mapping(model.record.get("data")).get("sha256")
     known = [name for name in ("validation", "test") if hashes.get(name, "") == _mapping(before).get("train")]
-    text = f"{start.path} was trained on this file, so the scores are optimistic. {cure}"
+    text = f"{start.path} was trained on this file, so the scores are optimistic. {remedy}"
     return [*notes, *(f"data.{name}: {text}" for name in known)]

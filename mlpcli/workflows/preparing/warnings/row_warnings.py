@@ -16,17 +16,17 @@ from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, Codes, Table, count_codes
 from mlpcli.messages import listed
 
-FEW_ROWS = 10
-RARE_SHARE = 0.1
+MIN_CLASS_ROWS = 10
+RARE_FRACTION = 0.1
 
 
-def rare_classes(labels: Sequence[str], codes: Codes) -> list[str]:
+def rare_class_notes(labels: Sequence[str], codes: Codes) -> list[str]:
     """Classes with too few training rows to be learnt well, and those of a model that new rows lack."""
     counts = dict(zip(labels, count_codes(codes, len(labels)).tolist(), strict=True))
-    few = [f"{label} {n}" for label, n in counts.items() if 0 < n < FEW_ROWS]
+    few = [f"{label} {n}" for label, n in counts.items() if 0 < n < MIN_CLASS_ROWS]
     which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
     shown = ", ".join(few[:6]) + (", ..." if len(few) > 6 else "")
-    notes = [f"{which} fewer than {FEW_ROWS} training rows: {shown}"] if few else []
+    notes = [f"{which} fewer than {MIN_CLASS_ROWS} training rows: {shown}"] if few else []
     if absent := [label for label, n in counts.items() if not n]:
         which = "1 class of the model has" if len(absent) == 1 else f"{len(absent)} classes of the model have"
         notes.append(
@@ -40,10 +40,10 @@ def rarest_class(labels: Sequence[str], counts: Sequence[int] | NDArray[np.int64
     """The rarest class and its share, "late (3.1%)", where accuracy would hide it; else ""."""
     share, label = min(zip((np.asarray(counts) / max(np.sum(counts), 1)).tolist(), labels, strict=True))
     # Of twenty equal classes each is rare, and none is rarer.
-    return f"{label} ({share:.1%})" if share < min(RARE_SHARE, 0.5 / len(labels)) else ""
+    return f"{label} ({share:.1%})" if share < min(RARE_FRACTION, 0.5 / len(labels)) else ""
 
 
-def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
+def duplicate_notes(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
     """Rows of a part (inputs `others`) whose inputs stand in the training rows `X` too: its scores are optimistic."""
     n = count_shared_rows(X, others)
     if not n:
@@ -51,7 +51,7 @@ def shared_rows(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
     return [f"{n} of {len(others)} {part} rows ({n / len(others):.1%}) have the inputs of a training row."]
 
 
-def poor_inputs(table: Table, features: Sequence[Feature], options: Mapping[str, ColumnOptions]) -> list[str]:
+def column_notes(table: Table, features: Sequence[Feature], options: Mapping[str, ColumnOptions]) -> list[str]:
     """Input columns of a table as cast that tell a network next to nothing: ids, and texts that are nearly all rare.
 
     Of columns whose role is in the `options` only those without any level of their own, and no sketched numbers.

@@ -18,17 +18,17 @@ from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.preparing.resolution import class_target_table, smoothing_of
-from mlpcli.workflows.preparing.rows.data_store import inputs_of
+from mlpcli.workflows.preparing.resolution import class_target_table, label_smoothing_of
+from mlpcli.workflows.preparing.rows.data_store import transform_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_scored_table
-from mlpcli.workflows.preparing.suspicions.near_leaks import notes_on_age
+from mlpcli.workflows.preparing.warnings.near_duplicates import age_notes
 from mlpcli.workflows.reading import row_weights, rows_that_count
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Part:
+class Split:
     """One set of rows, for training or for scoring.
 
     `truth` is what the answers are compared with, in the user's units: class codes (n_rows,), or numbers (n_rows,
@@ -42,11 +42,11 @@ class Part:
     weights: Values | None
     by: CategoricalColumn | None = None
 
-    def first(self, n_rows: int) -> "Part":
+    def first(self, n_rows: int) -> "Split":
         """Some of the rows, which of a table on disk are a random sample."""
         return self if len(self.truth) <= n_rows else self.only(slice(n_rows))
 
-    def only(self, rows: slice | Rows) -> "Part":
+    def only(self, rows: slice | Rows) -> "Split":
         """These rows."""
         samples = self.samples
         weights = None if samples.weights is None else samples.weights[rows]
@@ -60,20 +60,20 @@ class Part:
 
 @dataclass(frozen=True)
 class FoldRows:
-    """Rows of the training table for one fold of a cross-validation: to be trained on, and to be scored.
+    """Rows of the training table for one fold of a cross-validation.
 
-    Unless `holds_out`, none of those to be trained on are validation rows. Preprocessing and targets are learnt of
-    those to be trained on, and of the rows `learnt_of` for a model that is to share them with those of other folds.
+    `test` rows are scored; `train` rows include validation rows if `holds_out_validation`. Target and preprocessing are
+    fitted on the training rows, or on `fit_rows` if the models of all folds must share them.
     """
 
     train: Rows
     test: Rows
-    holds_out: bool
-    learnt_of: Rows | None = None
+    holds_out_validation: bool
+    fit_rows: Rows | None = None
 
 
-class PartMaker:
-    """Turns rows of a table into a `Part`; class weights are measured on the first one made, the training part."""
+class SplitBuilder:
+    """Turns rows of a table into a `Split`; class weights are measured on the first one made, the training part."""
 
     def __init__(
         self,
@@ -83,37 +83,30 @@ class PartMaker:
         target_state: dict[str, Values],
         network: Network,
         loss: Loss,
-        settled: TrainingTable,
-        has_header: bool | None,
+        training_table: TrainingTable,
     ) -> None:
         self.loaded, self.preprocessor, self.target, self.target_state = loaded, preprocessor, target, target_state
-        self.network, self.loss, self.weight, self.has_header = network, loss, settled.weight, has_header
-        self.interval_by = settled.interval_by
+        self.network, self.loss, self.weight = network, loss, training_table.weight
+        table = training_table.table
+        self.has_header = table.format.header if table.is_file else None
+        self.interval_by = training_table.interval_by
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
-        self.settled, self.rows_of = settled, dict[str, Rows]()
+        self.training_table, self.rows_of = training_table, dict[str, Rows]()
         self.counts: dict[str, TransformCounts] = {}  # what was odd in the rows of each part
 
-    def parts_of(
-        self, table: Table, train_rows: Rows, validation_rows: Rows | None, apart_rows: Rows | None
-    ) -> tuple[Part, Part | None, Part | None]:
-        """The parts that stand in the training table."""
-        train = self.rows("train", table, train_rows)
-        validation = None if validation_rows is None else self.rows("validation", table, validation_rows)
-        return train, validation, None if apart_rows is None else self.rows("calibration", table, apart_rows)
-
-    def rows(self, name: str, table: Table, rows: Rows) -> Part:
+    def rows(self, name: str, table: Table, rows: Rows) -> Split:
         """Some rows of the training table."""
         self.rows_of[name] = rows
-        X, self.counts[name] = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
-        return self.part(name, table, rows, X)
+        X, self.counts[name] = transform_rows(self.loaded, self.preprocessor, table, rows, self.dtype)
+        return self.split(name, table, rows, X)
 
-    def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
+    def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Split, str]:
         """The part in a file of its own, and the hash of that file."""
         with self.loaded.naming(f"data.{name}"):
             return self._file(name, source, notes)
 
-    def _file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Part, str]:
+    def _file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Split, str]:
         others = [schema for schema in (self.weight, self.interval_by) if schema is not None]
         table = read_scored_table(
             self.loaded, f"data.{name}", source, self.preprocessor, self.target, others, self.has_header
@@ -122,13 +115,13 @@ class PartMaker:
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
         rows, left_out = rows_that_count(table, "" if self.weight is None else self.weight.name, rows)
         notes += left_out
-        X, counts = inputs_of(self.loaded, self.preprocessor, table, rows, self.dtype)
+        X, counts = transform_rows(self.loaded, self.preprocessor, table, rows, self.dtype)
         odd = describe_counts(counts)
         notes += [f"{table.name}: {odd}"] if odd else []
-        notes += notes_on_age(self.settled, self.rows_of["train"], name, table, rows)
-        return self.part(name, table, rows, X), table.sha256
+        notes += age_notes(self.training_table, self.rows_of["train"], name, table, rows)
+        return self.split(name, table, rows, X), table.sha256
 
-    def part(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Part:
+    def split(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Split:
         """The given rows of a table, whose inputs are `X`."""
         weights = None if self.weight is None else row_weights(table, self.weight.name, rows)
         by = None if self.interval_by is None else group_labels(table, self.interval_by.name).take(rows)
@@ -138,16 +131,16 @@ class PartMaker:
             if name == "train":
                 self.class_weights = _class_weights(self.loaded, codes, self.target.labels, weights)
             sample_weights = _normalized(_combined(weights, self.class_weights, codes), self.dtype)
-            return Part(name, Dataset(X, codes, table_of_targets, sample_weights), codes, weights, by)
+            return Split(name, Dataset(X, codes, table_of_targets, sample_weights), codes, weights, by)
         y = np.asarray(encode_target(self.target, self.target_state, table, rows), dtype=np.float64)
         truth = true_values(self.target, table, rows)
         if isinstance(self.target, NumberTarget):
             self._check_counts(table, np.asarray(truth, np.float64))
             y = np.tile(y, (1, max(len(self.target.fitted), 1)))
         elif isinstance(self.loss, BinaryCrossEntropy):
-            smoothing = smoothing_of(self.loss)
+            smoothing = label_smoothing_of(self.loss)
             y = y * (1.0 - smoothing) + smoothing / 2.0
-        return Part(name, Dataset(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights, by)
+        return Split(name, Dataset(X, y.astype(self.dtype), None, _normalized(weights, self.dtype)), truth, weights, by)
 
     def _check_counts(self, table: Table, truth: Values) -> None:
         if isinstance(self.loss, Poisson) and truth.min() < 0.0:

@@ -11,24 +11,24 @@ BATCH_SIZES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
 LARGEST_BATCH = 1024
 
 # What happens in a stretch that `plateau_ends` closes, by schedule.
-STRETCHES = {
+PLATEAU_PHASES = {
     "step": "before the rate drops",
     "one_cycle": "while the rate still rises",
     "flat_cos": "before the rate falls",
     "coslog": "in the middle of a cycle",
 }
 # Ends of stretches are computed in floats, patience is counted in whole epochs.
-ROUNDING = 1e-9
+TOLERANCE = 1e-9
 
 
-def resolve_batch_size(asked: int | str, n_rows: int) -> int:
+def resolve_batch_size(configured: int | str, n_rows: int) -> int:
     """The user's number of rows per step, or for "auto" one that goes by the `n_rows` trained on."""
-    if asked != "auto":
-        return int(asked)
+    if configured != "auto":
+        return int(configured)
     return next((size for most, size in BATCH_SIZES if n_rows <= most), LARGEST_BATCH)
 
 
-def judged_epochs(training: TrainingConfig) -> frozenset[int] | None:
+def scored_epochs(training: TrainingConfig) -> frozenset[int] | None:
     """The epochs (from 1) whose validation rows are scored; None for every one."""
     early_stopping = training.early_stopping
     if early_stopping is None or early_stopping.at == "every_epoch":
@@ -58,13 +58,13 @@ def _patience_note(training: TrainingConfig) -> str:
         return ""
     ends = plateau_ends(schedule, training.epochs)
     # Waiting begins, at the latest, with a best epoch at the end of the stretch before.
-    waits = [(begin, end, end - factor * begin - ROUNDING) for begin, end in zip((0.0, *ends), ends, strict=False)]
+    waits = [(begin, end, end - factor * begin - TOLERANCE) for begin, end in zip((0.0, *ends), ends, strict=False)]
     too_long = [wait for wait in waits if wait[2] > patience]
     if not too_long:
         return ""
     begin, end, _ = too_long[0]
     cure = f"Patience {ceil(max(wait for _, _, wait in too_long))} would not"
     if isinstance(schedule, CosLog) and factor < 2:
-        cure += f", nor {ceil(ends[0] - ROUNDING)} with patience_factor 2"
-    when = f"{STRETCHES[schedule.name]} (schedule {schedule.name}, epochs {begin:.0f} to {end:.0f})"
+        cure += f", nor {ceil(ends[0] - TOLERANCE)} with patience_factor 2"
+    when = f"{PLATEAU_PHASES[schedule.name]} (schedule {schedule.name}, epochs {begin:.0f} to {end:.0f})"
     return f"early stopping with patience {patience} can end training {when}. {cure}."
