@@ -9,11 +9,18 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import typer.main
+
 from mlpcli.cli.main import run
+
+# Typer builds every verb anew each time that the program runs, which happens once in a process but here thousands of
+# times, and takes longer than many of the verbs.
+typer.main.get_command = cache(typer.main.get_command)
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"

@@ -100,20 +100,25 @@ def write_table(path: Path, n_rows: int = 240) -> Path:
     return write_csv(path, [*COLUMNS, *TARGETS], rows)
 
 
+def train_model(folder: Path, name: str) -> Path:
+    """Train the model of this name in an empty folder; returns weights.npz."""
+    target, sections = CONFIGS[name]
+    targets = [target] if isinstance(target, str) else target
+    data = {
+        "train": str(write_table(folder / "table.csv")),
+        "target": target,
+        "drop": [other for other in TARGETS if other not in targets],
+        "columns": {"money": NUMBER},
+        "missing": ["", "?", "-99"],
+        "validation": None if name == "members" else 0.2,
+    }
+    model = {"layers": ["auto", 8, "auto"], **sections.get("model", {})}
+    return train(folder, data, **{"training": SHORT, **sections, "model": model})
+
+
 def train_each(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every model, by its name: weights.npz."""
-    table = write_table(folder / "table.csv")
-    for place, (name, (target, sections)) in enumerate(CONFIGS.items()):
-        targets = [target] if isinstance(target, str) else target
-        data = {
-            "train": str(table),
-            "target": target,
-            "drop": [other for other in TARGETS if other not in targets],
-            "columns": {"money": NUMBER},
-            "missing": ["", "?", "-99"],
-            "validation": None if name == "members" else 0.2,
-        }
+    for place, name in enumerate(CONFIGS):
         own = folder / str(place)
         own.mkdir()
-        model = {"layers": ["auto", 8, "auto"], **sections.get("model", {})}
-        yield name, train(own, data, **{"training": SHORT, **sections, "model": model})
+        yield name, train_model(own, name)

@@ -34,6 +34,7 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.storage.strict_json import format_json
 from mlpcli.workflows.export import ExportRequest, expected_regions, export
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
+from tests.export.conftest import Made
 from tests.export.models import write_table
 from tests.export.regions import CASES, LEVEL, train_case
 from tests.export.test_schema import VALIDATOR, changed, objects_of
@@ -54,14 +55,8 @@ SANITIZED_MODELS = ("folds of three quantiles", "groups of folds", "sets by text
 @pytest.fixture(scope="module")
 def weights(models, tmp_path_factory):
     """A function that gives weights.npz of a model, trained when it is first asked for."""
-    made = {name: models[name] for name in KNOWN}
-
-    def of(name):
-        if name not in made:
-            made[name] = train_case(tmp_path_factory.mktemp("model"), *CASES[name])
-        return made[name]
-
-    return of
+    own = Made(lambda name: train_case(tmp_path_factory.mktemp("model"), *CASES[name]))
+    return lambda name: own[name] if name in CASES else models[name]
 
 
 def answer_in(language, model, description, flags=("-O0",)):
