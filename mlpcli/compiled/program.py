@@ -101,9 +101,9 @@ def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value
 
 
 def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
-    options = {"option": layer.fixed_point_rate, "size0": sum(map(len, build.salts))}
+    saved, size0 = build.allocate(x.width), sum(map(len, build.salts))
     build.salts.append(neuron_salts(layer.stream, x.width))
-    return build.elementwise(codes.DROPOUT, x, saved=build.allocate(x.width), **options)
+    return build.elementwise(codes.DROPOUT, x, saved=saved, option=layer.fixed_point_rate, size0=size0)
 
 
 def _layer_norm(layer: LayerNorm, x: Value, path: str, build: Builder) -> Value:
