@@ -9,7 +9,7 @@ import pytest
 import mlpcli.workflows.export as workflow
 from mlpcli.errors import MlpError
 from mlpcli.export.agreement import Agreement, agreement, tried_rows, usual_inputs
-from mlpcli.export.c.fixed import MOST_INPUTS, FixedNetworks
+from mlpcli.export.c.fixed import LARGEST, MOST_INPUTS, FixedNetworks
 from mlpcli.export.c.names import identifiers, remark, strings
 from mlpcli.export.c.runtime import runtime
 from mlpcli.export.c.source import c_source
@@ -192,10 +192,10 @@ def test_networks_in_integers_keep_the_labels(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("norm", "layer_norm is not said in integers; identity, relu, leaky_relu, sigmoid, tanh are"),
+        ("norm", "layers of kind layer_norm, only dense layers with identity, relu, leaky_relu, sigmoid, tanh"),
         ("number", "--fixed-point keeps labels; this model predicts numbers"),
-        ("cosines", "periodic is not said in integers"),
-        ("activations", "the activation elu is not said in integers"),
+        ("cosines", "--fixed-point does not support layers of kind periodic"),
+        ("activations", "--fixed-point does not support the activation elu"),
     ],
 )
 def test_what_integers_cannot_say_is_refused_by_name(models, tmp_path, name, message):
@@ -214,6 +214,15 @@ def test_a_layer_whose_sums_could_overflow_is_refused():
     layer = {"layer": "dense", "W": np.ones((1, n)), "b": None}
     with pytest.raises(MlpError, match=f"a layer of {n} inputs"):
         FixedNetworks([{"count": 1, "layers": [layer], "output": "identity"}], np.ones((1, n)))
+
+
+@pytest.mark.parametrize(("scale", "weight"), [(5e6, 1.0), (1e9, 1.0), (np.inf, 1.0), (1.0, 1e9)])
+def test_values_that_leave_no_headroom_in_32_bits_are_refused(scale, weight):
+    layer = {"layer": "dense", "W": np.full((1, 2), weight), "b": None}
+    network = {"count": 1, "layers": [layer], "output": "identity"}
+    FixedNetworks([network], np.array([[LARGEST / (4 * weight), 0.0]]))
+    with pytest.raises(MlpError, match="leave no bits for a fraction"):
+        FixedNetworks([network], np.array([[scale, 0.0]]))
 
 
 def test_a_model_whose_labels_integers_do_not_keep_is_not_written(models, tmp_path, monkeypatch):

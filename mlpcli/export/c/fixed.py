@@ -19,6 +19,8 @@ Values = NDArray[np.float64]
 
 WEIGHT_BITS, VALUE_BITS = 15, 31
 HEADROOM = 256.0
+# One bit is left for a fraction.
+LARGEST = 2.0 ** (VALUE_BITS - 1) / HEADROOM
 # More would need shifts that no weight of a network asks for.
 MOST_BITS = 30
 # Of 2^16 products of 15 and 31 bits, and a bias below 2^62, the sum stays below 2^63.
@@ -43,7 +45,7 @@ class FixedNetworks:
     def _function(self, name: str, network: Mapping[str, Any], X: Values) -> str:
         layers, output = network["layers"], network["output"]
         if output not in ("identity", "sigmoid", "softmax"):
-            raise MlpError(f"--fixed-point: an output of {output} is not said in integers.")
+            raise MlpError(f"--fixed-point does not support the output activation {output}.")
         arrays, lines = "", []
         usual, bits, width, most = X, bits_for(X), X.shape[1], X.shape[1]
         lines.append(f"for (i = 0; i < {width}; i++)\n        a[i] = fixed(x[i], {bits});")
@@ -62,8 +64,12 @@ class FixedNetworks:
                 lines += line
                 usual = ACTIVATIONS[layer["function"]](usual)
             else:
-                what = layer["layer"] if layer["layer"] != "activation" else f"the activation {layer['function']}"
-                raise MlpError(f"--fixed-point: {what} is not said in integers; {', '.join(ACTIVATIONS)} are.")
+                kind = layer["layer"]
+                what = f"the activation {layer['function']}" if kind == "activation" else f"layers of kind {kind}"
+                raise MlpError(
+                    f"--fixed-point does not support {what}, only dense layers with {', '.join(ACTIVATIONS)}. "
+                    "Leave it out."
+                )
         lines.append(f"for (i = 0; i < {width}; i++)\n        out[i] = (float){here}[i] / {2**bits}.0f;")
         if output == "softmax":
             lines.append(f"softmax({width}, out);")
@@ -119,9 +125,17 @@ def activation(function: str, here: str, width: int, bits: int) -> tuple[list[st
 
 
 def bits_for(values: Values) -> int:
-    """The power of two over which values of this size, and of `HEADROOM` times as much, are integers of 32 bits."""
+    """The power of two over which values of this size, and of `HEADROOM` times as much, are integers of 32 bits.
+
+    Raises MlpError for values that leave no bit for a fraction, or are not finite.
+    """
     largest = max(float(np.abs(values).max(initial=0.0)), 1e-3)
-    return int(min(max(math.floor(VALUE_BITS - math.log2(largest * HEADROOM)), 1), MOST_BITS))
+    if not largest <= LARGEST:
+        raise MlpError(
+            f"--fixed-point: inputs or sums of up to {largest:.1g} leave no bits for a fraction; {LARGEST:.2g} is the "
+            "limit. Scale the inputs (preprocess.numeric: standardize), or leave it out."
+        )
+    return min(math.floor(VALUE_BITS - math.log2(largest * HEADROOM)), MOST_BITS)
 
 
 def dense_arrays(layer: Mapping[str, Any]) -> tuple[Values, Values]:
