@@ -1,9 +1,8 @@
-"""Numbers of a column whose rows lie in several places, as some of them from each: quantiles with a bound.
+"""Mergeable quantile sketches of numeric columns whose rows are in several shards, with a bound on the rank error.
 
-Each place sorts its numbers, cuts them into stretches of `step` neighbours, and gives the middle one of each, which
-counts for all of them. Of the numbers below any value a place then counts half a stretch too many or too few at most,
-and all places together the sum of these halves: that is `error`. A place with no more than POINTS distinct numbers
-gives each with its count, and errs in nothing.
+Each shard sorts its values, cuts them into runs of `step` neighbours, and represents each run by its middle value. The
+rank error of a shard is at most half a run, and the errors of shards add up: that is `error`. A shard with at most
+MAX_POINTS distinct values stores each with its count, without error.
 """
 
 import math
@@ -19,7 +18,7 @@ from mlpcli.data.features.scaling import moments
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-# Stretches of a place: it errs by one row in 32768. Above MOST_DISTINCT, so that distinct numbers are counted exactly.
+# Runs per shard: a rank error of one row in 32768. Above MAX_DISTINCT, so that distinct values are counted exactly.
 MAX_POINTS = 1 << 14
 
 
@@ -41,12 +40,12 @@ class ColumnSketch:
 
     @property
     def n_known(self) -> int:
-        """Cells that are not missing."""
+        """Number of non-missing cells."""
         return int(self.counts.sum())
 
     @property
     def moments(self) -> tuple[float, float]:
-        """Mean and standard deviation (of the population) of all known cells, of which there is one at least."""
+        """Mean and population standard deviation of the non-missing cells, at least one."""
         unit = max(max(abs(mean), deviation) for _, mean, deviation in self.shard_moments) or 1.0
         shares = [(n / self.n_known, mean / unit, deviation / unit) for n, mean, deviation in self.shard_moments]
         mean = math.fsum(share * own for share, own, _ in shares)  # rounded once: the same in any order
@@ -55,7 +54,7 @@ class ColumnSketch:
 
 
 def sketch_column(values: Values) -> ColumnSketch:
-    """The sketch of one place: `values` (n_rows,), NaN where a cell is missing."""
+    """Sketch of one shard: `values` (n_rows,), NaN where a cell is missing."""
     is_missing = np.isnan(values)
     known = np.sort(values[~is_missing]) + 0.0  # -0.0 becomes 0.0
     bounds, error = np.flatnonzero(np.append(np.ones(len(known[:1]), np.bool_), known[1:] > known[:-1])), 0
@@ -75,12 +74,12 @@ def sketch_column(values: Values) -> ColumnSketch:
 
 
 def hash_missing(is_missing: NDArray[np.bool_]) -> bytes:
-    """A hash of which cells of a place are missing (n_rows,)."""
+    """Hash of the missing mask (n_rows,) of a shard."""
     return blake2b(np.packbits(is_missing).tobytes(), digest_size=16).digest()
 
 
 def merge_sketches(sketches: Sequence[ColumnSketch]) -> ColumnSketch:
-    """The sketch of all rows; in whatever order and groups sketches are merged, quantiles and moments are the same."""
+    """Sketch of all rows; quantiles and moments do not depend on the order of merging."""
     values, counts = (np.concatenate([getattr(one, name) for one in sketches]) for name in ("values", "counts"))
     return ColumnSketch(
         *_aggregate(values, counts),
@@ -93,6 +92,6 @@ def merge_sketches(sketches: Sequence[ColumnSketch]) -> ColumnSketch:
 
 
 def _aggregate(values: Values, counts: Counts) -> tuple[Values, Counts]:
-    """The values in rising order, each once, with the sum of its counts."""
+    """Distinct values in ascending order, with the sum of their counts."""
     distinct, place = np.unique(values, return_inverse=True)
     return distinct, np.bincount(place, counts, len(distinct)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Rows in groups by what a column holds: each text or number, quartiles of many numbers, and the missing cells."""
+"""Rows grouped by the values of a column: each text or number, quartiles of many numbers, and missing cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ NO_ROLES: Mapping[str, Role] = {}
 
 @dataclass(frozen=True)
 class Groups:
-    """What each group is called, such as "region = north", and the number of the group of each row, (n_rows,)."""
+    """Group names, such as "region = north", and the group index of each row (n_rows,)."""
 
     names: tuple[str, ...]
     codes: NDArray[np.int64]
 
 
 def value_codes(column: Column) -> NDArray[np.int64]:
-    """A number for each value of a column, (n_rows,), -1 for a missing one."""
+    """Integer code of each cell (n_rows,), -1 if missing (factorize)."""
     if isinstance(column, CategoricalColumn):
         return column.codes.astype(np.int64)
     values = np.asarray(column.values, np.float64)
@@ -38,9 +38,9 @@ def value_codes(column: Column) -> NDArray[np.int64]:
 
 
 def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NO_ROLES) -> Groups:
-    """The rows by one column; `roles` are of the columns that were cast already, others are as read.
+    """Group rows by one column; `roles` are of the columns already cast, others are inferred.
 
-    Raises DataError where it is not there or holds too many values.
+    Raises DataError if the column does not exist or has too many values.
     """
     if name not in table.columns:
         raise DataError(f"{table.name}: --by {name}: no such column.{name_hint(name, table.column_names)}")
@@ -60,7 +60,7 @@ def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NO_ROLES) ->
 
 
 def group_labels(table: Table, name: str) -> CategoricalColumn:
-    """The texts by which a column that was cast makes groups; raises DataError where it is not there."""
+    """Group texts of a cast column; raises DataError if it does not exist."""
     if name not in table.columns:
         hint = name_hint(name, table.column_names)
         raise DataError(f"{table.name}: column {name} is missing: intervals are made for each of its groups.{hint}")
@@ -69,7 +69,7 @@ def group_labels(table: Table, name: str) -> CategoricalColumn:
 
 
 def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NO_ROLES) -> list[str]:
-    """What the user has to know of groups by columns as read: two spellings of a number are one group."""
+    """Notes for the user on grouping columns as read: two spellings of a number are one group."""
     notes = []
     for name in names:
         column = table.columns.get(name)
@@ -82,7 +82,7 @@ def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role
 
 
 def cross_groups(table: Table, columns: Sequence[str], roles: Mapping[str, Role] = NO_ROLES) -> Groups:
-    """The rows by each combination of several columns that occurs; raises DataError for more than MOST_GROUPS."""
+    """Group rows by the combinations of several columns that occur; raises DataError for more than MAX_GROUPS."""
     crossed = group_rows(table, columns[0], roles)
     for column in columns[1:]:
         further = group_rows(table, column, roles)
@@ -115,7 +115,7 @@ def _quartiles(values: NDArray[np.float64]) -> tuple[list[str], NDArray[np.int64
 
 
 def _named_groups(column: str, names: Sequence[str], codes: NDArray[np.int64]) -> Groups:
-    """Only groups that have rows."""
+    """Groups without those that have no rows."""
     codes = np.where(codes < 0, len(names), codes)
     found, dense = np.unique(codes, return_inverse=True)
     all_names = [f"{column} = {name}" for name in (*names, MISSING)]

@@ -1,8 +1,8 @@
-"""The levels of a text column in bounded memory: some by name, chosen by their hash, and all rows in buckets of hashes.
+"""The levels of a text column in bounded memory: a sample of levels by hash, and row counts in hash buckets.
 
-Levels that are kept for their counts have less of any later table: that they were frequent is partly chance. A hash
-knows nothing of counts, so levels chosen by it, and buckets, hold the same fraction of rows in tables of one source
-(Cohen and Kaplan 2007, "Summarizing Data using Bottom-k Sketches").
+Levels selected by frequency are biased: they are partly frequent by chance, and less frequent in later tables. Hashes
+are independent of counts, so levels selected by hash, and buckets, have the same expected fraction of rows in every
+table of one source (Cohen and Kaplan 2007, "Summarizing Data using Bottom-k Sketches").
 """
 
 from collections.abc import Collection, Mapping
@@ -18,24 +18,24 @@ N_BUCKETS = 64
 
 
 def hash_levels(texts: Collection[str]) -> Hashes:
-    """64 bits of BLAKE2b of each text in UTF-8 (n_texts,); a lone surrogate counts as its three bytes."""
+    """64-bit BLAKE2b hashes of texts in UTF-8 (n_texts,); a lone surrogate is encoded in three bytes."""
     digests = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts]
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def hash_buckets(hashes: Hashes) -> Counts:
-    """The bucket of each hash: its lowest bits, so that levels with the lowest hashes are spread over all buckets."""
+    """The bucket of each hash, by its lowest bits: levels with the lowest hashes are spread over all buckets."""
     return (hashes % np.uint64(N_BUCKETS)).astype(np.int64)
 
 
 def fill_buckets(hashes: Hashes, counts: Collection[int]) -> Counts:
-    """Rows in each bucket (N_BUCKETS,), of levels with so many rows each; exact up to 2^53."""
+    """Rows per bucket (N_BUCKETS,) from the `counts` of levels; exact up to 2^53."""
     rows = np.fromiter(counts, np.float64, len(counts))
     return np.bincount(hash_buckets(hashes), rows, N_BUCKETS).astype(np.int64)
 
 
 def keep_lowest_hashes(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """The counts of the `most` texts with the lowest hashes; the same whatever the order in which tables are added."""
+    """Counts of the `most` texts with the lowest hashes; independent of the order in which tables are added."""
     if len(counts) <= most:
         return dict(counts)
     kept = frozenset(np.argsort(hash_levels(counts), kind="stable")[:most].tolist())

@@ -1,7 +1,7 @@
-"""What the training rows held, column by column, and later rows counted into the same bins.
+"""Reference profile of the training rows, and histograms of later rows in the same bins.
 
-Of numbers and dates the bins lie between edges near every twentieth of the training rows, of texts a bin is a level, or
-a bucket of levels (`level_sketch`). docs/data-contract.md describes what is made of the counts.
+Numbers and dates have bins with edges near every twentieth of the training rows; texts have a bin per level, and hash
+buckets of levels (`level_sketch`). docs/data-contract.md describes how the counts are used.
 """
 
 import math
@@ -41,11 +41,11 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class ReferenceColumn:
-    """What the training rows held in a column; nothing counts missing cells.
+    """Counts of the training rows in a column; missing cells are not counted.
 
-    A number or a date has rising `edges` and one of `counts` more: up to and with an edge, and above the last. Any
-    other column has `levels` with the count of each, and in `buckets` the rows of all its levels by their hashes.
-    `is_sample` says that there were more levels: those of `levels` have the lowest hashes.
+    Numbers and dates have ascending `edges`; `counts` has one entry more: up to and including each edge, and above the
+    last. Other columns have `levels` with their `counts`, and `buckets` with the rows of all levels by hash. If
+    `is_sample`, only the levels with the lowest hashes are in `levels`.
     """
 
     edges: tuple[float, ...] = ()
@@ -65,14 +65,14 @@ class ReferenceColumn:
         return hash_buckets(self.hashes)
 
     def names(self, texts: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Of which texts (n_texts,) it is known whether the training rows had them."""
+        """For which texts (n_texts,) the profile records whether they occurred in the training rows."""
         is_short = np.asarray([len(text) <= MAX_LEVEL_LENGTH for text in texts], np.bool_)
         return is_short & (hashes <= self.hashes.max()) if self.is_sample else is_short
 
 
 @dataclass(frozen=True)
 class ReferenceProfile:
-    """What the training rows held: how many there were, and each input column; no columns for a very wide table."""
+    """Number of training rows and a profile per input column; empty for a very wide table."""
 
     n_rows: int = 0
     columns: tuple[ReferenceColumn, ...] = ()
@@ -80,11 +80,11 @@ class ReferenceProfile:
 
 @dataclass(frozen=True)
 class Histogram:
-    """What rows held, for each input column in its order; `a + b` is of the rows of both.
+    """Counts per input column of some rows, in the bins of a profile; `a + b` merges two histograms.
 
-    `counts` are those of the profile's bins and buckets, all columns in a row; `n_missing`, `n_below` and `n_above` the
-    range of the training rows are (n_columns,), so are `low` and `high`, infinite where there are no numbers. `unseen`
-    counts levels that the training rows did not have, of each column those with the lowest hashes.
+    `counts` concatenates the bins and buckets of all columns; `n_missing`, and `n_below` and `n_above` the training
+    range, are (n_columns,), as are `low` and `high`, infinite where there are no numbers. `unseen` counts levels that
+    are not in the training rows, per column those with the lowest hashes.
     """
 
     n_rows: int
@@ -112,7 +112,7 @@ class Histogram:
 
 
 def fit_numeric_bins(ordered: Values, weights: Values | None = None) -> ReferenceColumn:
-    """The bins of known numbers or days (n_known,) in rising order; `weights` are whole numbers of rows."""
+    """Bins of non-missing numbers or days (n_known,) in ascending order; `weights` are integer row counts."""
     edges = _bin_edges(ordered, weights)
     upto = weights_below(ordered, np.asarray(edges, np.float64), weights)[1]
     counts = np.diff(np.concatenate([[0.0], upto, [total_weight(ordered, weights)]])).astype(np.int64)
@@ -120,7 +120,7 @@ def fit_numeric_bins(ordered: Values, weights: Values | None = None) -> Referenc
 
 
 def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
-    """The levels of a column of which the table has `n_columns` at most, and their counts."""
+    """Levels of a column of a table with `n_columns` columns, and their counts."""
     found = _counts_by_level(column)
     if feature.role == "boolean":
         levels, is_sample = feature.schema.levels, False
@@ -136,12 +136,12 @@ def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int
 
 
 def build_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceProfile:
-    """The profile of so many training rows; nothing is kept of a very wide table."""
+    """The profile of `n_rows` training rows; empty for a very wide table."""
     return ReferenceProfile() if len(columns) > MAX_COLUMNS else ReferenceProfile(n_rows, tuple(columns))
 
 
 def sample_rows(n_rows: int, most: int) -> Rows:
-    """All rows, or `most` of them: one of each stretch, at a place in it that no period of the table keeps up with."""
+    """All row indices, or `most` of them: one per interval, at an offset that avoids any period of the table."""
     if n_rows <= most:
         return np.arange(n_rows)
     number = np.arange(most)
@@ -151,9 +151,9 @@ def sample_rows(n_rows: int, most: int) -> Rows:
 def count_rows(
     profile: ReferenceProfile, features: Sequence[Feature], table: Table, rows: Rows | None = None, most_rows: int = 0
 ) -> Histogram:
-    """Count the rows of a table, all or some, into the bins of the profile; at most `most_rows` of them unless 0.
+    """Count rows of a table (None: all) into the bins of the profile, or a sample of `most_rows` of them unless 0.
 
-    `table` was cast by the schemas of the features.
+    `table` is cast by the schemas of the features.
     """
     n_rows = table.n_rows if rows is None else len(rows)
     if most_rows and n_rows > most_rows:
@@ -193,16 +193,16 @@ def count_rows(
 
 
 def split_counts(profile: ReferenceProfile, histogram: Histogram) -> list[tuple[Counts, Counts]]:
-    """The counts of each column, in its bins and in its buckets."""
+    """Counts per column: in its bins and in its buckets."""
     lengths = [length for column in profile.columns for length in (len(column.counts), len(column.buckets))]
     counts = np.split(histogram.counts, np.cumsum(lengths)[:-1])
     return list(zip(counts[::2], counts[1::2], strict=True))
 
 
 def comparable_counts(known: ReferenceColumn, now: Counts, unseen: Mapping[str, int]) -> tuple[Counts, Counts]:
-    """Rows before and now of each level of either that both sides would know by name.
+    """Row counts in training and now, of the levels that would be recorded by name in both.
 
-    Of very many new levels some were dropped, those with the highest hashes; so are known ones with such hashes.
+    If new levels were dropped, those with the highest hashes, known levels in the same hash range are dropped too.
     """
     before = np.asarray(known.counts, np.int64)
     if len(unseen) >= MAX_UNSEEN_LEVELS:
@@ -213,7 +213,7 @@ def comparable_counts(known: ReferenceColumn, now: Counts, unseen: Mapping[str, 
 
 
 def find_profile_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
-    """What a profile from a file does not fit these columns by; "" if it does, or says nothing of any column."""
+    """Describe why a profile from a file does not match these columns; "" if it matches or is empty."""
     if profile == ReferenceProfile():
         return ""
     if len(profile.columns) != len(features) or not 0 < profile.n_rows <= MAX_ROWS:
@@ -246,9 +246,9 @@ def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
 
 
 def _bin_edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
-    """At most N_BINS - 1 edges, each in the middle between two values that follow each other.
+    """At most N_BINS - 1 edges, each midway between two adjacent values.
 
-    There no rounding of a value moves it to another bin, and a value that many rows share is on one side.
+    So rounding does not move a value to another bin, and a frequent value is on one side.
     """
     if not len(ordered):
         return ()
@@ -274,7 +274,7 @@ def _bin_counts(ordered: Values, edges: Sequence[float]) -> Counts:
 
 
 def _count_out_of_range(ordered: Values, feature: Feature) -> tuple[int, int]:
-    """How many values lie below the training rows' least, and above their greatest."""
+    """Number of values below the training minimum, and above the maximum."""
     low, high = feature.minimum, feature.maximum
     if low is None or high is None:
         return 0, 0

@@ -1,4 +1,4 @@
-"""Columns of a table that no process holds: one is fetched when it is asked for."""
+"""Columns of a table whose shards are in other processes, fetched on access."""
 
 from abc import abstractmethod
 from collections import OrderedDict
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.table import CategoricalColumn, Column, Rows
 
-# Bytes of the columns that were asked for last: those of a small table are fetched once.
+# Size of the cache of fetched columns: a small table is fetched once.
 MAX_CACHE_BYTES = 1 << 28
 
 
 class RemoteColumns(Mapping[str, Column]):
-    """The columns of these names; the ones asked for last are kept."""
+    """A mapping of column names to fetched columns, with a least-recently-used cache."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
@@ -24,39 +24,39 @@ class RemoteColumns(Mapping[str, Column]):
 
     @abstractmethod
     def fetch(self, name: str) -> Column:
-        """The cells of a column in all rows."""
+        """Fetch a column, all rows."""
 
     @abstractmethod
     def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
-        """What a fitted preprocessor makes of some rows, which stays where they are; and the counts of `transform`.
+        """Transform rows with a fitted preprocessor in the processes that hold them; returns inputs and counts.
 
-        It is used like the array (n_rows, n_in) it stands for.
+        The inputs are a proxy with the interface of an array (n_rows, n_in); counts as from `transform`.
         """
 
     @abstractmethod
     def row_hashes(self, columns: Sequence[Any], rows: Rows | None) -> NDArray[np.uint64]:
-        """The hashes of some rows, or of all, by the cells of some columns: names of cast ones, else their schemas."""
+        """Hashes of rows (None: all) over columns: names if they are cast, otherwise their schemas."""
 
     @abstractmethod
     def sketch(self, schema: Any, rows: Rows) -> ColumnSketch | None:
-        """The sketch of a column of numbers or dates in some rows; None where the column is to be fetched instead."""
+        """Sketch of a numeric or date column over rows; None if the column should be fetched instead."""
 
     @abstractmethod
     def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
-        """Equal to `missing` of a sketch of these rows where the same of their cells are missing (n_rows,)."""
+        """Comparable with `missing_hash` of a sketch of these rows: equal if the same cells are missing (n_rows,)."""
 
     @property
     @abstractmethod
     def is_sketched(self) -> bool:
-        """Whether numbers are sketched: they can be fetched, but nobody should have to."""
+        """Whether numeric columns should be sketched, not fetched."""
 
     @property
     @abstractmethod
     def rank_error(self) -> float:
-        """The error in rank of quantiles of columns that were sketched, at most, as a fraction of the rows."""
+        """Upper bound on the rank error of sketched quantiles, as a fraction of the rows."""
 
     def sample(self, name: str) -> Column:
-        """Some cells of a column that say of which kind it is; of texts all."""
+        """Enough cells of a column to infer its role; all cells of a text column."""
         return self[name]
 
     def __getitem__(self, name: str) -> Column:

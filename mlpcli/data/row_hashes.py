@@ -1,4 +1,4 @@
-"""A number for each row that equal rows share, however their file is written or ordered."""
+"""Row hashes, independent of file format and row order."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ MISSING = np.uint64(0x5851F42D4C957F2D)
 
 
 def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> Hashes:
-    """A hash (n_rows,) of the cells of some columns of a cast table.
+    """Row hashes (n_rows,) over the columns `names` of a cast table; the order of `names` matters.
 
-    Different rows have the same one with a chance of 2^-64. The order of `names` matters.
+    The collision probability of two rows is 2^-64.
     """
     if isinstance(table.columns, RemoteColumns):
         return table.columns.row_hashes(names, rows)
@@ -34,7 +34,7 @@ def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> 
 
 
 def cell_hashes(column: Column) -> Hashes:
-    """A hash of each cell (n_rows,): of a text by its letters, of a number by its value."""
+    """Cell hashes (n_rows,): texts by their characters, numbers by their value."""
     if isinstance(column, CategoricalColumn):
         levels = pd.util.hash_array(np.asarray(column.levels, object)) if column.levels else np.zeros(0, np.uint64)
         return np.asarray(column.translate(levels, MISSING), np.uint64)
@@ -43,9 +43,9 @@ def cell_hashes(column: Column) -> Hashes:
 
 
 def hash_positions(column: CategoricalColumn) -> NDArray[np.float64]:
-    """A place in [0, 1) for each cell (n_rows,), the same in every table and every version; NaN where it is missing.
+    """A hash in [0, 1) per cell (n_rows,), stable across tables and versions; NaN if missing.
 
-    The first 64 bits of the SHA-256 of the cell's UTF-8 text, as a fraction of 2^64, cut to the 53 bits of a float64.
+    The first 64 bits of the SHA-256 of the cell's UTF-8 text, as a fraction of 2^64, truncated to 53 bits (float64).
     """
     digests = (hashlib.sha256(level.encode()).digest() for level in column.levels)
     places = [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests]
@@ -53,12 +53,12 @@ def hash_positions(column: CategoricalColumn) -> NDArray[np.float64]:
 
 
 def combine_hashes(hashes: Hashes, others: Hashes) -> Hashes:
-    """Two hashes of each row as one."""
+    """Combine two hashes per row into one; not symmetric."""
     return _splitmix64(hashes * FACTOR + others)
 
 
 def _splitmix64(bits: NDArray[Any]) -> Hashes:
-    """Every bit of the result depends on all bits (splitmix64, Steele et al. 2014)."""
+    """The finalizer of splitmix64 (Steele et al. 2014): every output bit depends on all input bits."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(bits ^ (bits >> np.uint64(31)))

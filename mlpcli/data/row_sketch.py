@@ -1,7 +1,7 @@
-"""Which rows a model was trained on, in a few kilobytes: the lowest hashes of its training rows.
+"""Bottom-k sketch of the training rows (Cohen & Kaplan 2007): their lowest hashes, in a few kilobytes.
 
-Of any rows those whose hash lies below the highest one that is kept are a random sample (bottom-k sketch, Cohen &
-Kaplan 2007); how many of them are among the kept hashes estimates how many of all rows the training had.
+Rows of another table whose hash is at most the highest stored hash are a random sample of it; the fraction of these
+that is in the sketch estimates the fraction of all its rows that are training rows.
 """
 
 import re
@@ -16,18 +16,18 @@ from mlpcli.data.row_hashes import row_hashes
 from mlpcli.data.table import Rows, Table
 
 MAX_HASHES = 2048
-HEX_DIGITS = 8  # of a hash, hexadecimal: its upper half
-# The chance, were the rows new, below which they are not.
+HEX_DIGITS = 8  # of a stored hash: the upper 32 bits
+# Significance level of the test that rows are new.
 SIGNIFICANCE = 1e-3
 _HALF = np.uint64(32)
 
 
 @dataclass(frozen=True)
 class RowSketch:
-    """Hashes of training rows, rising, eight hexadecimal digits each; `is_sample` where there were more than are kept.
+    """Hashes of training rows in ascending order, eight hexadecimal digits each; `is_sample` if only the lowest.
 
-    `repeated` is the fraction of the training rows that equal another one: a new row that is drawn in the same way
-    equals a training row about as often (Good & Turing, Good 1953).
+    `repeated` is the fraction of training rows that equal another one, which estimates how often a new row of the same
+    distribution equals a training row (Good-Turing, Good 1953).
     """
 
     hashes: str = ""
@@ -36,7 +36,7 @@ class RowSketch:
 
     @cached_property
     def values(self) -> NDArray[np.uint32]:
-        """The hashes as numbers."""
+        """The hashes as integers (n_hashes,)."""
         digits = self.hashes
         return np.asarray([int(digits[i : i + HEX_DIGITS], 16) for i in range(0, len(digits), HEX_DIGITS)], np.uint32)
 
@@ -52,19 +52,19 @@ class RowSketch:
 
 @dataclass(frozen=True)
 class TrainedRows:
-    """How many of the rows that the sketch can tell were trained on."""
+    """Rows in the range of the sketch, and how many of them are training rows."""
 
     n_comparable: int
     n_trained: int
 
     @property
     def fraction(self) -> float:
-        """Of all rows, as far as they can be comparable."""
+        """Estimated fraction of training rows."""
         return self.n_trained / max(self.n_comparable, 1)
 
 
 def sketch_rows(table: Table, names: Sequence[str], rows: Rows) -> RowSketch:
-    """The sketch of some rows of a cast table, by the cells of these columns."""
+    """Sketch of rows of a cast table, over the columns `names`."""
     hashes, counts = np.unique((row_hashes(table, names, rows) >> _HALF).astype(np.uint32), return_counts=True)
     kept = hashes[:MAX_HASHES]
     repeated = 1.0 - float(np.count_nonzero(counts == 1)) / max(len(rows), 1)
@@ -72,10 +72,10 @@ def sketch_rows(table: Table, names: Sequence[str], rows: Rows) -> RowSketch:
 
 
 def merge_row_sketches(one: RowSketch, other: RowSketch) -> RowSketch:
-    """The sketch of the rows of both; the fraction of repeated rows is the larger one."""
+    """Merge two sketches; `repeated` is the larger fraction."""
     kept = np.union1d(one.values, other.values)
     for sketch in (one, other):
-        if sketch.is_sample:  # above its highest hash it says nothing
+        if sketch.is_sample:  # hashes above its highest are unknown
             kept = kept[kept <= sketch.values[-1]]
     is_sample = one.is_sample or other.is_sample or len(kept) > MAX_HASHES
     hashes = "".join(f"{hash:0{HEX_DIGITS}x}" for hash in kept[:MAX_HASHES].tolist())
@@ -83,7 +83,7 @@ def merge_row_sketches(one: RowSketch, other: RowSketch) -> RowSketch:
 
 
 def count_trained_rows(sketch: RowSketch, table: Table, names: Sequence[str], rows: Rows) -> TrainedRows:
-    """How many rows of another table, cast alike, are training rows."""
+    """Count the training rows among rows of another table with the same schema."""
     kept = sketch.values
     if not len(kept):
         return TrainedRows(0, 0)
@@ -93,7 +93,7 @@ def count_trained_rows(sketch: RowSketch, table: Table, names: Sequence[str], ro
 
 
 def exceeds_expected(found: TrainedRows, sketch: RowSketch) -> bool:
-    """Whether new rows would hardly be training rows so often: Chernoff's bound on the binomial tail."""
+    """Whether new rows would equal training rows this often with probability below SIGNIFICANCE (Chernoff bound)."""
     share, usual = found.fraction, min(sketch.repeated + 0.01, 1.0 - 1e-9)
     if share <= usual:
         return False

@@ -1,4 +1,4 @@
-"""Which rows are for training and which are held out, and rows that stand on both sides."""
+"""Random, grouped and temporal splits of rows, and rows shared between splits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,18 +11,18 @@ from mlpcli.data.stratify import assign_multilabel
 from mlpcli.data.table import Rows, row_dtype
 from mlpcli.errors import IndivisibleRows
 
-# Rows that are dealt out at a time, and cells that are hashed at a time.
+# Rows assigned at a time, and cells hashed at a time.
 ROWS_PER_CHUNK = 1 << 16
 CELLS_PER_CHUNK = 1 << 23
-# Groups of one row, for each part, that are dealt like larger ones; the others fill up at once.
+# Single-row groups per split that are assigned one by one like larger groups; the rest is assigned in bulk.
 SINGLE_ROW_GROUPS = 16
 
 
 def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Part the rows into training and validation, both sorted; `share` in (0, 1) goes to validation.
+    """Split the rows into training and validation, both sorted; a fraction `share` in (0, 1) is for validation.
 
-    With `strata` (n_rows,), a class code per row, each class gives its share (largest remainder) and keeps at least one
-    row in training. Raises IndivisibleRows when no row can be held out.
+    Stratified by `strata` (n_rows,), class codes, with the largest-remainder method; each class keeps at least one row
+    in training. Raises IndivisibleRows if no row can be held out.
     """
     codes = np.zeros(n_rows, np.int8) if strata is None else strata
     sizes = np.bincount(codes)
@@ -53,7 +53,7 @@ def _rows_where(is_wanted: NDArray[np.bool_]) -> Rows:
 
 
 def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
-    """How many rows each class gives, `wanted` in all and never more than it can spare."""
+    """Rows to hold out per class, `wanted` in total and at most `spare` of a class."""
     quotas = sizes * (wanted / sizes.sum())
     taken: NDArray[np.int64] = np.minimum(np.floor(quotas).astype(np.int64), spare)
     while (lacking := wanted - int(taken.sum())) > 0:
@@ -69,12 +69,12 @@ def split_groups(
     fractions: Sequence[float],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """The part of each row (n_rows,), rows of one group in one part; each part gets about its fraction of the rows.
+    """The split index of each row (n_rows,): groups stay together, each split has about its fraction of the rows.
 
-    Groups with most of any answer come first, each into the part that has least of what it has, half of the group
-    counted (Webster's and Sainte-Lague's rule, which favours neither large nor small parts). So every answer is spread
-    as evenly as groups allow. `strata` are class codes (n_rows,), or 0 and 1 of boolean columns (n_rows, n_columns),
-    each of which has two answers. Raises IndivisibleRows where there are fewer groups than parts.
+    Stratified greedily: groups with the most rows of a label are assigned first, each to the split with the least of
+    these labels, with half of the group counted (Webster/Sainte-Lague, unbiased by split size). `strata` are class
+    codes (n_rows,), or 0 and 1 of boolean columns (n_rows, n_columns), with two labels per column. Raises
+    IndivisibleRows if there are fewer groups than splits.
     """
     names, first_rows, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if len(names) < len(fractions):
@@ -110,7 +110,7 @@ def split_groups(
 def _count_labels_per_group(
     groups: NDArray[np.int64], sizes: NDArray[np.int64], strata: NDArray[Any] | None
 ) -> NDArray[np.int64]:
-    """Rows of each group and answer (n_groups, n_answers), of the answers that occur: the classes, or yes and no."""
+    """Row counts (n_groups, n_labels) of the labels that occur: classes, or yes and no of each column."""
     n_groups = len(sizes)
     if strata is None:
         return sizes[:, None]
@@ -125,9 +125,9 @@ def _count_labels_per_group(
 
 
 def _split_single_rows(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The part of each group of one row, which are in a random order: what a part lacks of each class.
+    """The split index of each single-row group, in proportion to the rows a split still lacks of its class.
 
-    `kinds` (n_singles,) are their classes, `lacking` (n_parts, n_classes) the rows that parts lack.
+    The groups are in random order, of classes `kinds` (n_singles,); `lacking` is (n_splits, n_classes).
     """
     part_of = np.empty(len(kinds), np.int64)
     for kind in range(lacking.shape[1]):
@@ -137,17 +137,17 @@ def _split_single_rows(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -
 
 
 def _allocate(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
-    """`n_rows` in integers over parts (n_parts,) that lack so many."""
+    """`n_rows` distributed over splits in proportion to `lacking` (n_splits,), as integers."""
     share = np.maximum(lacking, 1e-9)
     ends = np.round(np.cumsum(share) / share.sum() * n_rows).astype(np.int64)
     return np.asarray(np.diff(ends, prepend=0))
 
 
 def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArray[np.int64]:
-    """The part of each row (n_rows,): consecutive spans of time, each of about its fraction of the rows.
+    """The split index of each row (n_rows,): consecutive time spans, each with about its fraction of the rows.
 
-    Rows of one time are in one part. Missing times (NaN) count as the first. Raises IndivisibleRows where there are
-    fewer distinct times than parts.
+    Rows of equal time are in one split; missing times (NaN) sort first. Raises IndivisibleRows if there are fewer
+    distinct times than splits.
     """
     distinct, places, counts = np.unique(
         np.where(np.isnan(times), -np.inf, times), return_inverse=True, return_counts=True
@@ -161,7 +161,7 @@ def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArr
     part_of = np.zeros(len(distinct), np.int64)
     first = 0
     for part, share in enumerate(np.cumsum(fractions)[:-1].tolist(), start=1):
-        # The cut nearest to the fraction, which leaves a time for this part and for each one after it.
+        # The cut nearest to the fraction that leaves at least one time for this split and each later one.
         cuts = np.arange(first + 1, len(distinct) - (len(fractions) - part) + 1)
         first = int(cuts[np.argmin(np.abs(reached[cuts - 1] - share * len(times)))])
         part_of[first:] = part
@@ -169,9 +169,9 @@ def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArr
 
 
 def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:
-    """How many rows of `others` (n_others, n_inputs) are, in every input, a row of `X` (n_rows, n_inputs).
+    """Number of rows of `others` (n_others, n_inputs) that equal a row of `X` (n_rows, n_inputs).
 
-    Rows are compared by a 64-bit hash: two different rows have the same one with a chance of 2^-64.
+    Compared by 64-bit hashes; the collision probability of two rows is 2^-64.
     """
     return int(np.isin(_hash_rows(others), _hash_rows(X)).sum())
 

@@ -1,4 +1,4 @@
-"""Rows dealt to parts (training, validation, test; or folds) by what they are: their group, time or id."""
+"""Splits of rows (training, validation, test; or folds) by keys: group, time or id."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from mlpcli.errors import IndivisibleRows
 Codes = NDArray[np.int64]
 Times = NDArray[np.float64]
 
-EXCLUDED = -1  # the part of a row that is in none
+EXCLUDED = -1  # split index of a row that is in no split
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class SplitKeys:
 
 
 def split_by_keys(keys: SplitKeys, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
-    """The part of each row (n_rows,), of which each gets about its fraction; LEFT_OUT of rows that are in none.
+    """The split index of each row (n_rows,), with about the given fractions; EXCLUDED for rows in no split.
 
-    Raises IndivisibleRows where a part would be empty.
+    Raises IndivisibleRows if a split would be empty.
     """
     if keys.times is not None:
         return split_by_time(keys.times, fractions, keys.gap, keys.groups)
@@ -46,9 +46,9 @@ def split_by_keys(keys: SplitKeys, fractions: Sequence[float], rng: np.random.Ge
 
 
 def split_by_hash(places: Times, fractions: Sequence[float]) -> Codes:
-    """The part of each row (n_rows,) by its place alone: the last part begins at 0, the one before where that ends.
+    """The split index of each row (n_rows,) by its hash position: the last split starts at 0, the others follow.
 
-    A row without a place (NaN) is in the first part. Raises IndivisibleRows where a part would be empty.
+    A row without a position (NaN) is in the first split. Raises IndivisibleRows if a split would be empty.
     """
     ends = np.cumsum(fractions[::-1])[:-1]
     part_of = len(fractions) - 1 - np.searchsorted(ends, np.nan_to_num(places, nan=1.0), side="right")
@@ -61,12 +61,12 @@ def split_by_hash(places: Times, fractions: Sequence[float]) -> Codes:
 
 
 def split_by_time(times: Times, fractions: Sequence[float], gap: float = 0.0, groups: Codes | None = None) -> Codes:
-    """The part of each row (n_rows,), in the order of time; LEFT_OUT of rows that are in none.
+    """The split index of each row (n_rows,) in time order; EXCLUDED for rows in no split.
 
-    Every row of a part is later than every row of the parts before it, by `gap` at least (in the unit of `times`):
-    earlier rows that are nearer are left out. With `groups` (n_rows,) no group is in two parts: a group belongs where
-    its first row stands, and its rows from the beginning of the next part on are left out. Missing times (NaN) count
-    as the first. Raises IndivisibleRows where a part would be empty.
+    Every row of a split is later than all rows of earlier splits, by at least `gap` (in the unit of `times`): earlier
+    rows within the gap are excluded. With `groups` (n_rows,) a group belongs to the split of its first row, and its
+    rows after the start of the next split are excluded. Missing times (NaN) sort first. Raises IndivisibleRows if a
+    split would be empty.
     """
     times = np.where(np.isnan(times), -np.inf, times)
     starts = times if groups is None else group_start_times(times, groups)
@@ -85,7 +85,7 @@ def split_by_time(times: Times, fractions: Sequence[float], gap: float = 0.0, gr
 
 
 def group_codes(column: CategoricalColumn) -> Codes:
-    """The group of each row (n_rows,), a number; a row without one is a group of its own."""
+    """The group index of each row (n_rows,); a missing cell is a group of its own."""
     codes = column.codes.astype(np.int64)
     is_alone = codes < 0
     codes[is_alone] = len(column.levels) + np.arange(np.count_nonzero(is_alone))
@@ -95,10 +95,10 @@ def group_codes(column: CategoricalColumn) -> Codes:
 def time_series_folds(
     times: Times, n_folds: int, gap: float = 0.0, groups: Codes | None = None
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Of each fold the rows to train on and those to score (n_rows,), the latter always later: forward chaining.
+    """Masks (n_rows,) of training and validation rows of each fold, by forward chaining (TimeSeriesSplit).
 
-    The rows are cut into `n_folds` + 1 spans of time; fold f trains on what comes before span f + 1, and scores that.
-    `gap` and `groups` as for `split_by_time`. Raises IndivisibleRows where a fold would have nothing to train on.
+    The rows are cut into `n_folds` + 1 time spans; fold f trains on the spans before f + 1 and validates on that span.
+    `gap` and `groups` as for `split_by_time`. Raises IndivisibleRows if a fold would have no training row.
     """
     times = np.where(np.isnan(times), -np.inf, times)
     starts = times if groups is None else group_start_times(times, groups)
@@ -115,7 +115,7 @@ def time_series_folds(
 
 
 def group_start_times(times: Times, groups: Codes) -> Times:
-    """The time of the first row of each row's group (n_rows,)."""
+    """The earliest time in the group of each row (n_rows,)."""
     places = np.unique(groups, return_inverse=True)[1]
     firsts = np.full(int(places.max(initial=-1)) + 1, np.inf)
     np.minimum.at(firsts, places, times)
@@ -123,7 +123,7 @@ def group_start_times(times: Times, groups: Codes) -> Times:
 
 
 def rows_within_gap(times: Times, folds: Codes, n_folds: int, gap: float) -> NDArray[np.bool_]:
-    """Which rows (n_folds, n_rows) of other folds are nearer in time than `gap` to a row between the ends of a fold."""
+    """Mask (n_folds, n_rows) of rows of other folds within `gap` of the time span of a fold."""
     found = np.zeros((n_folds, len(times)), np.bool_)
     for fold in range(n_folds):
         known = times[(folds == fold) & np.isfinite(times)]

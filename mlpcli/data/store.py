@@ -1,8 +1,7 @@
-"""Columns on disk: arrays in an unlinked temporary file, memory-mapped, whose pages are let go of again.
+"""Memory-mapped columns: arrays in an unlinked temporary file, whose pages are released when they exceed a limit.
 
-The file has no name (or loses it at once), so nothing stays behind whatever ends the process. A mapped array is used
-like any other; `release` drops its pages from the memory of this process, and a thread does so whenever they exceed a
-limit.
+The file has no name, so nothing is left behind however the process ends. A mapped array has the interface of any other
+array; a thread drops its pages from the memory of this process whenever they exceed the limit.
 """
 
 import mmap
@@ -28,7 +27,7 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Segment:
-    """Where in the file an array of one dimension stands."""
+    """Offset, dtype and length of a one-dimensional array in the file."""
 
     start: int
     dtype: "np.dtype[Any]"
@@ -36,7 +35,7 @@ class Segment:
 
 
 class SpillFile:
-    """Arrays appended one after the other, read back one at a time."""
+    """Arrays appended to a temporary file and read back one at a time."""
 
     def __init__(self, folder: str | None) -> None:
         self._file = temporary_file(folder)
@@ -44,14 +43,14 @@ class SpillFile:
         self._end = 0
 
     def append(self, array: NDArray[Any]) -> Segment:
-        """Write an array (n,); raises OutputError where the disk is full."""
+        """Write an array (n,); raises OutputError if the disk is full."""
         segment = Segment(self._end, array.dtype, len(array))
         self._file.seek(self._end)
         self._end += write_all(self._file, np.ascontiguousarray(array))
         return segment
 
     def read(self, segments: Sequence[Segment], dtype: "np.dtype[Any]") -> NDArray[Any]:
-        """The arrays of some segments as one (n,) of a type that holds them all."""
+        """Concatenate the arrays of the segments into one (n,) of `dtype`."""
         values = np.empty(sum(segment.length for segment in segments), dtype)
         start = 0
         for segment in segments:
@@ -62,12 +61,12 @@ class SpillFile:
         return values
 
     def close(self) -> None:
-        """Give the disk back."""
+        """Release the disk space."""
         self._file.close()
 
 
 class MappedFile:
-    """A temporary file that is mapped as a whole once its size is known."""
+    """A temporary file of known size, mapped as a whole."""
 
     def __init__(self, folder: str | None, n_bytes: int) -> None:
         self._file = temporary_file(folder)
@@ -87,7 +86,7 @@ class MappedFile:
         PAGE_WATCHER.add(self._map)
 
     def write(self, array: NDArray[Any], order: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Append an array (n,), its entries in another order or some of them if one is given; gives the mapped one."""
+        """Append an array (n,), permuted or selected by `order` if given; returns the mapped array."""
         self._file.seek(self._end)
         start, n_at_once = self._end, ENTRIES_PER_WRITE
         size = array.size if order is None else order.size
@@ -97,17 +96,17 @@ class MappedFile:
         return np.frombuffer(self._map, array.dtype, size, start)
 
     def array(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """The whole file as one array, to be written through the mapping."""
+        """The whole file as one writable array."""
         self.close()
         return np.frombuffer(self._map, dtype, int(np.prod(shape))).reshape(shape)
 
     def close(self) -> None:
-        """Nothing more is written: the mapping lives as long as its arrays do, and then gives the disk back."""
+        """Close for writing; the mapping lives as long as its arrays, then releases the disk space."""
         self._file.close()
 
 
 class _PageWatcher:
-    """Releases mapped files whenever they hold more memory than `limit` bytes."""
+    """Releases the pages of mapped files whenever the process holds more than `limit` bytes of them."""
 
     def __init__(self) -> None:
         self.limit = 1 << 25
@@ -116,7 +115,7 @@ class _PageWatcher:
         self._lock = threading.Lock()
 
     def add(self, file: mmap.mmap) -> None:
-        """Watch a mapping for as long as it is used."""
+        """Watch a mapping while it is referenced."""
         with self._lock:
             self._files.add(file)
             is_watched = self._thread is not None and self._thread.is_alive()
@@ -147,13 +146,13 @@ PAGE_WATCHER = _PageWatcher()
 
 
 def mapped_bytes() -> int:
-    """How much memory this process holds of mapped files, the libraries among them."""
+    """Resident bytes of mapped files in this process, shared libraries included."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[2]) * mmap.PAGESIZE
 
 
 def temporary_file(folder: str | None) -> BinaryIO:
-    """A file without a name in the nearest folder that exists; raises OutputError."""
+    """An unnamed file in the nearest existing parent of `folder`; raises OutputError."""
     while folder and not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     try:
@@ -166,7 +165,7 @@ def temporary_file(folder: str | None) -> BinaryIO:
 
 
 def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
-    """Write the bytes of an array, up to the next aligned place; gives how many."""
+    """Write the bytes of an array, padded to the alignment; returns the number of bytes."""
     try:
         view = memoryview(array.reshape(-1).view(np.uint8).data)
         while len(view):
@@ -181,5 +180,5 @@ def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
 
 
 def align_up(n_bytes: int) -> int:
-    """The next multiple of ALIGNMENT."""
+    """Round up to a multiple of ALIGNMENT."""
     return -(-n_bytes // ALIGNMENT) * ALIGNMENT

@@ -1,9 +1,8 @@
-"""Rows with several boolean targets, dealt out so that each side has its part of every yes and every no.
+"""Iterative stratification of splits and folds for several boolean targets.
 
-Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011, "On the stratification of multi-label data"): the rarest
-answer is dealt out first, each row to the side that lacks most of it. Here the rows of a combination of answers are
-dealt out together, the no of a column counts as an answer like its yes, the sides have exact sizes, and a side without
-any row of an answer comes first.
+Sechidis, Tsoumakas & Vlahavas 2011, "On the stratification of multi-label data": rows of the rarest label are assigned
+first, each to the split that lacks most of it. Unlike there, rows with equal label combinations are assigned together,
+the no of a column is a label like its yes, split sizes are exact, and a split without any row of a label comes first.
 """
 
 from typing import Any
@@ -20,9 +19,9 @@ Floats = NDArray[np.float64]
 def split_multilabel(
     y: NDArray[Any], share: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Part the rows of `y` (n_rows, n_columns), 0 and 1, into training and validation, which gets `share` of them.
+    """Split the rows of `y` (n_rows, n_columns), 0 and 1, into training and a fraction `share` for validation.
 
-    An answer of a single row stays in training. Raises IndivisibleRows where no row can be held out.
+    A label of a single row stays in training. Raises IndivisibleRows if no row can be held out.
     """
     n_rows = len(y)
     if n_rows < 2:
@@ -33,13 +32,13 @@ def split_multilabel(
 
 
 def fold_multilabel(y: NDArray[Any], n_folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A fold for each row of `y` (n_rows, n_columns), 0 and 1; all of nearly equal size."""
+    """The fold of each row of `y` (n_rows, n_columns), 0 and 1; fold sizes differ by at most one row."""
     sizes = np.bincount(np.arange(len(y)) % n_folds, minlength=n_folds)
     return assign_multilabel(y, sizes, rng)
 
 
 def assign_multilabel(y: NDArray[Any], sizes: Counts, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A side for each row of `y` (n_rows, n_columns), 0 and 1; side s gets `sizes[s]` rows, n_rows in all."""
+    """The split index of each row of `y` (n_rows, n_columns), 0 and 1; split s gets `sizes[s]` of the n_rows rows."""
     return _assign(y, sizes, rng, is_first_kept=False)
 
 
@@ -57,12 +56,12 @@ def _assign(y: NDArray[Any], sizes: Counts, rng: np.random.Generator, is_first_k
 
 
 def _assign_combinations(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, is_first_kept: bool) -> Counts:
-    """How many rows of each combination go to each side (n_combinations, n_sides).
+    """Rows of each label combination per split (n_combinations, n_splits).
 
-    `answers` (n_combinations, n_answers) says which answers a combination has, `n_of` how many rows have it.
+    `answers` (n_combinations, n_labels) marks the labels of a combination, `n_of` counts its rows.
     """
     wanted = _desired_counts(answers, n_of, sizes, is_first_kept)
-    lacks = wanted >= 1.0  # sides that should have some row of an answer, and have none yet
+    lacks = wanted >= 1.0  # splits that still lack any row of a label
     room, dealt = sizes.copy(), np.zeros((len(n_of), len(sizes)), np.int64)
     is_left = np.ones(len(n_of), np.bool_)
     while is_left.any():
@@ -86,7 +85,7 @@ def _assign_combinations(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts
 def _record_assignment(
     dealt: Counts, rows: Counts, has: NDArray[np.bool_], wanted: Floats, lacks: NDArray[np.bool_], room: Counts
 ) -> None:
-    """Note that each side gets so many `rows` of a combination; all but `has` and `rows` are changed in place."""
+    """Record that each split gets `rows` (n_splits,) of a combination; updates all but `has` and `rows` in place."""
     dealt += rows
     room -= rows
     wanted[has] -= rows
@@ -94,7 +93,7 @@ def _record_assignment(
 
 
 def _desired_counts(answers: NDArray[np.bool_], n_of: Counts, sizes: Counts, is_first_kept: bool) -> Floats:
-    """How many rows of each answer a side should have (n_answers, n_sides): at least one where there are enough."""
+    """Target number of rows per label and split (n_labels, n_splits): at least one if there are enough rows."""
     n_rows = (n_of @ answers)[:, None]
     wanted = n_rows * (sizes / sizes.sum())
     if not is_first_kept:

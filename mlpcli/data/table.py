@@ -1,7 +1,7 @@
-"""A table: named columns of numbers or of categories, and where each row stood.
+"""Tables: named numeric and categorical columns, and the source position of each row.
 
-A cell means one thing. A column is either numbers or codes into distinct texts; nothing is packed, rounded or read
-halfway. Arrays lie in memory, or in a memory-mapped temporary file (`store`), and are used in the same way.
+A column is either numbers or codes into distinct texts; no value is rounded. Arrays are in memory or memory-mapped
+from a temporary file (`store`), with the same interface.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Role = Literal["number", "date", "boolean", "category"]
-# What the cells of a typed source are. `datetime64[us, UTC]` are times with a zone, `mixed` cells of several types.
+# Cell types of typed sources; `datetime64[us, UTC]` has a time zone, `mixed` is cells of several types.
 CellType = Literal[
     "text", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
     "float64", "decimal", "date", "datetime64[s]", "datetime64[ms]", "datetime64[us]", "datetime64[ns]",
@@ -24,23 +24,23 @@ Values = NDArray[np.float64]
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "NaT", "null", "NULL", "?", "#N/A")
 
-# Codes that are counted or looked up together: NumPy indexes by int64, which is eight times as long as most codes.
+# Codes counted or looked up at a time: NumPy converts indices to int64, eight times the size of most codes.
 CODES_PER_CHUNK = 1 << 16
 ROWS_PER_CHUNK = 1 << 18
 
-# Integer types from the smallest on, with their least and greatest number.
+# Integer types by size, with their minimum and maximum.
 INTEGERS = tuple(
-    (np.dtype(one), int(np.iinfo(one).min), int(np.iinfo(one).max))
-    for one in (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64)
+    (np.dtype(dtype), int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    for dtype in (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64)
 )
 
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """Numbers (n_rows,) of any real dtype that holds them exactly; NaN where a cell is missing.
+    """Numbers (n_rows,) in a real dtype that represents them exactly; NaN where a cell is missing.
 
-    `role` is what the type in the source says ("date": days since 1970-01-01); None leaves it to the cells.
-    `cell_type` is that type, None where cells are texts without one (CSV).
+    `role` follows from the type in the source ("date": days since 1970-01-01); None if it is inferred from the cells.
+    `cell_type` is the type in the source, None for text formats (CSV).
     """
 
     values: NDArray[Any]
@@ -51,15 +51,15 @@ class NumericColumn:
         return len(self.values)
 
     def take(self, rows: "Rows | slice") -> "NumericColumn":
-        """Some rows; a slice copies nothing."""
+        """Selected rows; a slice is a view."""
         return replace(self, values=gather(self.values, rows))
 
 
 @dataclass(frozen=True)
 class CategoricalColumn:
-    """Texts: cell = `levels[codes[row]]`, code -1 a missing cell. Levels are distinct, without surrounding blanks, NFC.
+    """Texts: cell = `levels[codes[row]]`, code -1 if missing. Levels are distinct, stripped and NFC-normalized.
 
-    `role` is what the type in the source says; None leaves it to the cells. `cell_type` as of a `NumericColumn`.
+    `role` and `cell_type` as for `NumericColumn`.
     """
 
     levels: tuple[str, ...]
@@ -71,31 +71,31 @@ class CategoricalColumn:
         return len(self.codes)
 
     def take(self, rows: "Rows | slice") -> "CategoricalColumn":
-        """Some rows, with all levels; a slice copies nothing."""
+        """Selected rows, with all levels; a slice is a view."""
         return replace(self, codes=gather(self.codes, rows))
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Cells of each level (n_levels,)."""
+        """Number of cells per level (n_levels,)."""
         return count_codes(self.codes, len(self.levels))
 
     def translate(self, values: NDArray[Any], missing: object) -> NDArray[Any]:
-        """`values` (one per level) looked up for each cell, `missing` where there is none."""
-        whole = np.append(values, np.asarray([missing], values.dtype))
-        found = np.empty(len(self.codes), whole.dtype)
-        for some in _chunks(self.codes):
-            found[some] = whole[self.codes[some]]
-        return found
+        """Map each cell to the entry of its level in `values` (n_levels,), missing cells to `missing`."""
+        lookup = np.append(values, np.asarray([missing], values.dtype))  # code -1 is the last entry
+        mapped = np.empty(len(self.codes), lookup.dtype)
+        for chunk in _chunks(self.codes):
+            mapped[chunk] = lookup[self.codes[chunk]]
+        return mapped
 
     def relabel(self, levels: Sequence[str | None]) -> "CategoricalColumn":
-        """Each level under another name: equal names become one level, None and "" a missing cell.
+        """Rename the levels; levels of equal name are merged, None and "" are missing cells.
 
-        Levels stand in the order of their names, so that the order of the rows does not matter.
+        Levels are sorted by name, so that the result does not depend on the order of the rows.
         """
         names = sorted({name for name in levels if name})
-        places = {name: place for place, name in enumerate(names)}
-        table = np.asarray([places.get(name or "", -1) for name in levels], code_dtype(len(names)))
-        return replace(self, levels=tuple(names), codes=self.translate(table, -1))
+        code_of = {name: code for code, name in enumerate(names)}
+        new_codes = np.asarray([code_of.get(name or "", -1) for name in levels], code_dtype(len(names)))
+        return replace(self, levels=tuple(names), codes=self.translate(new_codes, -1))
 
 
 Column: TypeAlias = NumericColumn | CategoricalColumn
@@ -103,9 +103,9 @@ Column: TypeAlias = NumericColumn | CategoricalColumn
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How a file is written; None means: found in the file.
+    """The text format of a file; None is detected.
 
-    `missing` are texts of a missing cell, beside the empty one. `sheet` is of a workbook.
+    `missing` lists the markers of a missing cell besides the empty cell. `sheet` applies to workbooks.
     """
 
     delimiter: str | None = None
@@ -125,16 +125,16 @@ def _row_number(row: int) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of named columns, all of them read.
+    """Named columns of equal length.
 
-    `column_names` has every column of the source in its order, also those that were not wanted. `locate(row)` gives the
-    place of a row, such as "file.csv:17". `sha256` is of the uncompressed bytes (`sha256_together`). `notes` are
-    sentences for the user: what was guessed. `first_row` is the number of the first row in its file; `file_ends` are
-    the numbers of rows up to and with each file, where known.
-    `kept` are columns as a typed source has them, for those who write them again: a `KeptArray`, or a list of cells.
-    `spellings` are, of columns of numbers that may be labels or keys, the texts of the numbers as they are written.
-    With more than one of `n_buckets` the rows stand in random order, for a training that reads them from disk; `order`
-    (n_rows,) then has the number of each in its source.
+    `column_names` lists all columns of the source in order, including those not read. `locate(row)` returns the source
+    position of a row, such as "file.csv:17". `sha256` is the hash of the uncompressed bytes (`sha256_together`).
+    `notes` report to the user what was detected. `first_row` is the index of the first row in its file; `file_ends` are
+    cumulative row counts of the files, if known.
+    `kept` holds columns in their source type, for output files: a `KeptArray` or a list of cells.
+    `spellings` holds the original texts of numeric columns that may be labels or keys.
+    With `n_buckets` > 1 the rows are shuffled, for training from disk; `order` (n_rows,) then holds the source row
+    number of each.
     """
 
     columns: Mapping[str, Column]
@@ -155,19 +155,19 @@ class Table:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that were read, in the order of the source."""
+        """The columns read, in source order."""
         return tuple(name for name in self.column_names if name in self.columns)
 
     def where(self, row: int) -> str:
-        """The place of a row (from 0) in its file."""
+        """Source position of a row, such as "file.csv:17"."""
         return self.locate(int(row))
 
     def with_columns(self, columns: Mapping[str, Column]) -> "Table":
-        """The same rows with other columns."""
+        """The table with its columns replaced."""
         return replace(self, columns=columns)
 
     def take(self, rows: "Rows | slice") -> "Table":
-        """Some rows of every column."""
+        """Selected rows of every column."""
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         numbers = np.arange(self.n_rows)[rows]
         return replace(
@@ -176,44 +176,44 @@ class Table:
         )  # fmt: skip
 
 
-def common_type(one: CellType | None, other: CellType | None) -> CellType | None:
-    """The type of cells of two types."""
-    if one == other:
-        return one
+def common_type(first: CellType | None, second: CellType | None) -> CellType | None:
+    """The cell type to which both types are promoted, "mixed" if there is none."""
+    if first == second:
+        return first
     try:
-        found = np.result_type(str(one), str(other))
+        promoted = np.result_type(str(first), str(second))
     except TypeError:
         return "mixed"
-    return found.name if found.kind in "iufM" and "bool" not in (one, other) else "mixed"  # type: ignore[return-value]
+    return promoted.name if promoted.kind in "iufM" and "bool" not in (first, second) else "mixed"  # type: ignore[return-value]
 
 
 def code_dtype(n_codes: int) -> "np.dtype[np.signedinteger[Any]]":
-    """The smallest type for codes from -1 to `n_codes`, which has room for one more than there are."""
+    """The smallest dtype for codes from -1 to `n_codes`, one more than there are."""
     return np.dtype(np.min_scalar_type(-n_codes - 1))
 
 
 def row_dtype(n_rows: int) -> "np.dtype[np.signedinteger[Any]]":
-    """The type for numbers of rows."""
+    """The dtype for row indices."""
     return np.dtype(np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64)
 
 
 def count_codes(codes: Codes, n_codes: int) -> NDArray[np.int64]:
-    """How many cells have each of the codes from 0 on; -1 is a missing cell."""
+    """Number of cells per code from 0 to `n_codes` - 1; missing cells (-1) are not counted."""
     counts = np.zeros(n_codes + 1, np.int64)
-    for some in _chunks(codes):
-        counts += np.bincount(codes[some] + 1, minlength=n_codes + 1)
+    for chunk in _chunks(codes):
+        counts += np.bincount(codes[chunk] + 1, minlength=n_codes + 1)
     return counts[1:]
 
 
 def downcast_integers(values: NDArray[Any]) -> NDArray[Any]:
-    """The same numbers in the smallest integer type that holds every one of them; others as they are."""
+    """Integers in the smallest dtype that represents all of them; other dtypes are unchanged."""
     if values.dtype.kind not in "iu" or not len(values):
         return values
     return values.astype(_integer_dtype(values.min(), values.max()), copy=False)
 
 
 def downcast_rows(values: NDArray[Any]) -> list[NDArray[Any]]:
-    """The same of each row of a matrix (n_columns, n_rows), with fewer calls."""
+    """`downcast_integers` of each row of a matrix (n_columns, n_rows), with fewer NumPy calls."""
     if values.dtype.kind not in "iu" or not values.size:
         return list(np.ascontiguousarray(values))
     lows, highs = values.min(axis=1).tolist(), values.max(axis=1).tolist()
@@ -229,14 +229,14 @@ def _integer_dtype(low: int, high: int) -> "np.dtype[Any]":
 
 
 def gather(values: NDArray[Any], rows: "Rows | slice") -> NDArray[Any]:
-    """Some of the values; a slice copies nothing. NumPy would turn all row numbers into int64 at once."""
+    """Selected values; a slice is a view. Chunked, as NumPy would convert all row indices to int64 at once."""
     if isinstance(rows, slice) or len(rows) <= ROWS_PER_CHUNK:
         return values[rows]
-    found = np.empty(len(rows), values.dtype)
+    gathered = np.empty(len(rows), values.dtype)
     for start in range(0, len(rows), ROWS_PER_CHUNK):
-        some = slice(start, start + ROWS_PER_CHUNK)
-        found[some] = values[rows[some]]
-    return found
+        chunk = slice(start, start + ROWS_PER_CHUNK)
+        gathered[chunk] = values[rows[chunk]]
+    return gathered
 
 
 def _chunks(codes: Codes) -> Iterator[slice]:

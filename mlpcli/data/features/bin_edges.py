@@ -1,7 +1,7 @@
-"""Where the bins of a column end: at quantiles, or where a decision tree on this column alone would split it.
+"""Bin edges of a column: quantiles, or the splits of a decision tree on this column alone.
 
-The tree grows best first by the gain in impurity: Gini for classes, variance for numbers and booleans. Both are
-sums of squares, so one formula serves: with s the sum of a target column over the rows of a node, sum of s^2 / n.
+The tree grows best first by impurity gain: Gini for classes, variance for numbers and booleans. Both are sums of
+squares with one formula: with s the sum of a target column over the n rows of a node, sum of s^2 / n.
 """
 
 import heapq
@@ -32,10 +32,10 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class SplitTargets:
-    """What the trees of all columns split: the targets of the training rows.
+    """Targets of the training rows, for the trees of all columns.
 
-    Either `codes` (n_rows,) of more than two classes, or `numbers` (n_targets, n_rows), which are whole. `weights`
-    (n_rows,) say how many rows each counts for.
+    Either `codes` (n_rows,) of more than two classes, or integer `numbers` (n_targets, n_rows). `weights` (n_rows,)
+    are row weights.
     """
 
     codes: Codes | None
@@ -43,7 +43,7 @@ class SplitTargets:
     weights: Values | None = None
 
     def sorted_rows(self, values: Values) -> NDArray[np.int64]:
-        """The rows whose value is known, by value, and the rows a tree looks at where there are many."""
+        """Non-missing rows sorted by value; a subsample of them if there are many."""
         n_known = len(values) - int(np.count_nonzero(np.isnan(values)))
         step = -(-n_known // MAX_TREE_ROWS) or 1
         if step == 1:
@@ -85,7 +85,7 @@ def _even_ranks(n_values: int, n_steps: int) -> NDArray[np.int64]:
 
 
 def pad_with_quantiles(edges: Values, distinct: Values, n_edges: int) -> Values:
-    """Edges in rising order, each once, and with them quantiles of the other `distinct` values up to `n_edges`."""
+    """Distinct edges in ascending order, padded to `n_edges` with quantiles of the other `distinct` values."""
     edges = np.sort(edges)
     edges = edges[is_distinct(edges)]
     others = distinct[~np.isin(distinct, edges)]
@@ -98,9 +98,9 @@ def pad_with_quantiles(edges: Values, distinct: Values, n_edges: int) -> Values:
 
 
 def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
-    """Edges between the leaves of a tree with at most `n_leaves`, in no order; midpoints of values next to each other.
+    """Unsorted edges between the leaves of a tree with at most `n_leaves`: midpoints of adjacent values.
 
-    `values` (n_rows,), NaN where a cell is missing, are of the rows that `targets` was made from.
+    `values` (n_rows,), NaN where missing, are of the same rows as `targets`.
     """
     order = targets.sorted_rows(values)
     ordered = values[order]
@@ -129,14 +129,14 @@ def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
 
 
 def _prefix_sums(values: NDArray[np.generic]) -> Values:
-    """Sums of all that stand before each place of the last axis, and before its end."""
+    """Cumulative sums along the last axis, starting with 0."""
     sums = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
     np.cumsum(values, axis=-1, out=sums[..., 1:])
     return sums
 
 
 def _grow_tree(counts: Values, sums: Values, n_leaves: int) -> list[int]:
-    """The groups before which leaves part; `counts` (n_groups + 1,), `sums` (n_targets, n_groups + 1)."""
+    """Indices of the groups that start a leaf; `counts` (n_groups + 1,), `sums` (n_targets, n_groups + 1)."""
     least = max(MIN_LEAF_ROWS, int(counts[-1] * MIN_LEAF_FRACTION))
     smallest = (_ROUNDING * float(np.abs(sums).max())) ** 2
     splits: list[int] = []
@@ -157,7 +157,7 @@ def _grow_tree(counts: Values, sums: Values, n_leaves: int) -> list[int]:
 
 
 def _best_split(counts: Values, sums: Values, low: int, high: int, least: int) -> tuple[float, int]:
-    """The largest gain among the splits of groups `low` to `high` (excluded), and the first group behind the split."""
+    """The largest gain among splits of groups `low` to `high` (exclusive), and the first group after the split."""
     first = int(np.searchsorted(counts, counts[low] + least, "left"))
     last = int(np.searchsorted(counts, counts[high] - least, "right"))
     if first >= last:

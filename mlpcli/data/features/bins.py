@@ -29,7 +29,7 @@ class NoEncoding:
 
     @property
     def uses_targets(self) -> bool:
-        """Whether what the rows are to give decides on the edges."""
+        """Whether the edges depend on the targets."""
         return False
 
     def find_edges(self, values: Values, targets: SplitTargets | None = None, weights: Values | None = None) -> Values:
@@ -64,7 +64,7 @@ class PiecewiseLinear:
 
     @property
     def uses_targets(self) -> bool:
-        """Whether what the rows are to give decides on the edges."""
+        """Whether the edges depend on the targets."""
         return self.edges == "target"
 
     def find_edges(self, values: Values, targets: SplitTargets | None = None, weights: Values | None = None) -> Values:
@@ -89,9 +89,9 @@ Encoding = NoEncoding | PiecewiseLinear
 
 
 def write_bins(out: NDArray[np.floating], values: Values, edges: Values, span: float | None = None) -> None:
-    """Write e = clip((x - low) / (high - low), 0, 1) of each bin into `out` (n_rows, n_bins); `values` (n_rows,).
+    """Write e = clip((x - low) / (high - low), 0, 1) per bin into `out` (n_rows, n_bins); `values` (n_rows,).
 
-    With `span` it is (2 e - 1) span.
+    With `span`, write (2 e - 1) span.
     """
     halves = edges / 2  # no difference of halves is infinite
     # Bin by bin, since a row of a few bins is too short for NumPy's inner loop.
@@ -107,7 +107,7 @@ def write_bins(out: NDArray[np.floating], values: Values, edges: Values, span: f
 
 
 def bin_names(edges: Values, is_date: bool) -> list[str]:
-    """Names of the bins: "22..37", with as many digits as tell the edges apart."""
+    """Names of the bins, such as "22..37", with enough digits to distinguish the edges."""
     for texts in _edge_texts(edges, is_date):
         if len(set(texts)) == len(edges):
             break

@@ -1,4 +1,4 @@
-"""One input column as it was fitted, and how many inputs of the network it feeds."""
+"""`Feature`: a fitted input column, and the number of network inputs it feeds."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,14 +11,14 @@ from mlpcli.options import Setting
 
 @dataclass(frozen=True)
 class Feature:
-    """One input column: how its cells are read (`schema`), and what was learnt of the training rows.
+    """A fitted input column: how its cells are read (`schema`), and its statistics over the training rows.
 
-    `levels` are the category levels with an input of their own; `is_signed` says that two of them share one, as -1 and
-    1. `flag_of` names the column whose missing indicator this one shares (itself, mostly), "" when it has none.
-    `minimum` and `maximum` are of the training rows, of a date as days since 1970-01-01. `clip` is the bound of the
-    scaled value, `n_quantiles` the number of knots of a quantile scaler (0 with another scaler), `n_bins` the number of
-    inputs that a piecewise-linear encoding adds, which go from 0 to 1, or from -`bin_span` to `bin_span`. `n_distinct`
-    counts the distinct training values of a number or date up to 1000; 0 where they were not counted.
+    `levels` are the category levels with an input of their own; with `is_signed`, two levels share one input, -1 and 1.
+    `flag_of` names the column whose missing indicator it shares (mostly itself), "" without one. `minimum` and
+    `maximum` are of the training rows, dates as days since 1970-01-01. `clip` is the bound of the scaled value,
+    `n_quantiles` the number of knots of a quantile scaler (otherwise 0), `n_bins` the number of piecewise-linear
+    inputs, with range 0 to 1, or -`bin_span` to `bin_span`. `n_distinct` counts distinct training values of a number or
+    date, up to 1000; 0 if not counted.
     """
 
     schema: ColumnSchema
@@ -45,7 +45,7 @@ class Feature:
 
     @property
     def role(self) -> Role:
-        """What its cells are."""
+        """The role of the column."""
         return self.schema.role
 
     @property
@@ -55,12 +55,12 @@ class Feature:
 
     @property
     def n_edges(self) -> int:
-        """How many edges its bins have."""
+        """Number of bin edges."""
         return self.n_bins + 1 if self.n_bins else 0
 
     @property
     def n_inputs(self) -> int:
-        """How many inputs of the network it feeds, an indicator it shares with an earlier column not counted."""
+        """Number of network inputs, without an indicator shared with an earlier column."""
         flag = 1 if self.flag_of == self.name else 0
         match self.role:
             case "number":

@@ -18,7 +18,7 @@ Spans = Mapping[tuple[Kind, str], slice]
 
 
 def input_spans(features: Sequence[Feature]) -> dict[tuple[Kind, str], slice]:
-    """The inputs of each span, by its kind and the name of its column, in order."""
+    """The input range of each kind and column, in order."""
     spans, start = {}, 0
     for kind, feature, n_inputs in _spans(features):
         spans[kind, feature.name] = slice(start, start + n_inputs)
@@ -27,7 +27,7 @@ def input_spans(features: Sequence[Feature]) -> dict[tuple[Kind, str], slice]:
 
 
 def input_names(features: Sequence[Feature], fits: Mapping[str, NumericFit]) -> tuple[str, ...]:
-    """A name for each input, in order."""
+    """Name of each input, in order."""
     return tuple(name for kind, feature, _ in _spans(features) for name in _names(kind, feature, fits))
 
 

@@ -1,7 +1,7 @@
-"""Numbers and dates as the network gets them: what was learnt of each column, and the arithmetic from cell to input.
+"""Numeric and date columns: fitted state, and the arithmetic from cell to input.
 
-As state, what was learnt stands in flat arrays of float64: `fill`, `center` and `scale` (n_numeric,), one entry per
-number or date; `quantiles` and `scores`, of each column its `n_quantiles`; `edges`, `n_bins` + 1 of each that has bins.
+The state is flat float64 arrays: `fill`, `center` and `scale` (n_numeric,), one entry per number or date; `quantiles`
+and `scores`, `n_quantiles` per column; `edges`, `n_bins` + 1 per column with bins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,10 +34,9 @@ _LARGE = 1e100  # its square is finite; a clipped number this far out is at the 
 
 @dataclass(frozen=True)
 class NumericFit:
-    """What was learnt of one number or date; `quantiles` and `scores` are (n_quantiles,), `edges` (n_bins + 1,).
+    """Fitted state of a number or date; `quantiles` and `scores` are (n_quantiles,), `edges` (n_bins + 1,).
 
-    `fill` stands in for a missing cell, `clip` bounds the scaled value, `span` is how far the inputs of bins go to both
-    sides of 0.
+    `fill` is the imputed value, `clip` the bound of the scaled value, `span` the range of bin inputs: -span to span.
     """
 
     fill: float
@@ -50,7 +49,7 @@ class NumericFit:
     span: float | None
 
     def scaled(self, values: Values) -> Values:
-        """The input of each of `values` (n_rows,)."""
+        """The scaled input of each of `values` (n_rows,)."""
         if len(self.quantiles):
             # Halves, so that no difference of two values is infinite.
             return np.interp(values / 2, self.quantiles / 2, self.scores)
@@ -58,7 +57,7 @@ class NumericFit:
 
 
 def scale(values: NDArray[np.generic], center: float | Values, deviation: float | Values, clip: float | None) -> Values:
-    """Centered, divided and (if asked) smoothly clipped: values of a column, or (n_columns, n_rows) of several."""
+    """Center, divide and, with `clip`, smoothly clip values of one column, or of several (n_columns, n_rows)."""
     with np.errstate(over="ignore"):
         scaled: Values = np.subtract(values, center, dtype=np.float64)
         scaled /= deviation
@@ -76,7 +75,7 @@ def scale(values: NDArray[np.generic], center: float | Values, deviation: float 
 
 @dataclass(frozen=True)
 class ColumnStatistics:
-    """The known training values of one number or date: how many, the least, the greatest, how many distinct ones."""
+    """Non-missing training values of a number or date: count, minimum, maximum, number of distinct values."""
 
     n_known: int
     low: float
@@ -92,10 +91,9 @@ def fit_numeric(
     targets: SplitTargets | None = None,
     weights: Values | None = None,
 ) -> tuple[NumericFit, ColumnStatistics]:
-    """Learn from training values (n_rows,) with NaN where a cell is missing, and at least one that is not.
+    """Fit on training values (n_rows,), NaN where missing and at least one that is not.
 
-    Sorts `values` in place: what is learnt is learnt of them in rising order, so that the rows may come in any.
-    `weights` (n_rows,) say how many rows each counts for.
+    Sorts `values` in place, so that the result does not depend on row order. `weights` (n_rows,) are row weights.
     """
     edges = encoding.find_edges(values, targets, weights)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
@@ -112,7 +110,7 @@ def fit_numeric(
 def fit_sketch(
     sketch: ColumnSketch, scaler: Scaler, missing: MissingPolicy, encoding: Encoding
 ) -> tuple[NumericFit, ColumnStatistics]:
-    """The same from a sketch: quantiles within its error; means, deviations and extremes are those of all values."""
+    """`fit_numeric` on a sketch: quantiles within its error; exact means, deviations and extremes."""
     fit, statistics = fit_numeric(
         sketch.values.copy(), scaler, missing, encoding, weights=sketch.counts.astype(np.float64)
     )
@@ -125,7 +123,7 @@ def fit_sketch(
 
 
 def pack_numeric(fits: Sequence[NumericFit]) -> dict[str, Values]:
-    """The state of all of them, as the module's text says; `clip` and `span` are in the columns."""
+    """State arrays of all columns (see the module docstring); `clip` and `span` are in `Feature`."""
     state = {name: np.asarray([getattr(fit, name) for fit in fits], np.float64) for name in ("fill", "center", "scale")}
     for name in ("quantiles", "scores", "edges"):
         state[name] = np.concatenate([np.zeros(0), *(getattr(fit, name) for fit in fits)])
@@ -133,7 +131,7 @@ def pack_numeric(fits: Sequence[NumericFit]) -> dict[str, Values]:
 
 
 def unpack_numeric(features: Sequence[Feature], state: Mapping[str, Values]) -> dict[str, NumericFit]:
-    """What was learnt of each number and date, by the name of its column."""
+    """Fitted state of each number and date, by column name."""
     fits: dict[str, NumericFit] = {}
     quantile = edge = 0
     for feature in features:

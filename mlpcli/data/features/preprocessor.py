@@ -1,6 +1,6 @@
-"""Input columns to the network's inputs: fitted on training rows, then the same for every row, by itself.
+"""Input columns to network inputs: fitted on training rows, then applied to every row independently.
 
-The order of the inputs is in `layout`, the state and the arithmetic of numbers and dates in `numeric`.
+The order of inputs is in `layout`, the state and arithmetic of numbers and dates in `numeric`.
 """
 
 from collections import Counter
@@ -44,7 +44,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """What was learnt of the input columns: `columns` in the order of the features, `feature_names` of the inputs."""
+    """Fitted input columns: `columns` in feature order, `feature_names` of the inputs."""
 
     columns: tuple[Feature, ...]
     feature_names: tuple[str, ...]
@@ -52,11 +52,11 @@ class Preprocessor:
 
     @property
     def schemas(self) -> tuple[ColumnSchema, ...]:
-        """How each column is read."""
+        """Schema of each column."""
         return tuple(column.schema for column in self.columns)
 
     def number_inputs_with(self, min_distinct: int) -> tuple[int, ...]:
-        """Inputs that are scaled numbers or dates, of columns with so many distinct training values (1000 at most)."""
+        """Inputs of scaled numbers or dates with at least `min_distinct` distinct training values (1000 at most)."""
         spans = input_spans(self.columns)
         return tuple(
             spans["numeric", column.name].start
@@ -66,20 +66,20 @@ class Preprocessor:
 
     @property
     def bin_inputs(self) -> tuple[int, int]:
-        """First of the inputs that are bins of numbers and the one after the last; equal where there are none."""
+        """Start and end of the inputs that are bins; equal if there are none."""
         places = [place for (kind, _), place in input_spans(self.columns).items() if kind == "bins"]
         return (places[0].start, places[-1].stop) if places else (0, 0)
 
     @property
     def category_blocks(self) -> tuple[tuple[int, int], ...]:
-        """First input and the one after the last of each one-hot column; a row has at most one 1 among them."""
+        """Start and end of each one-hot column; at most one input of each is 1."""
         places = [place for (kind, _), place in input_spans(self.columns).items() if kind == "level"]
         return tuple((place.start, place.stop) for place in places)
 
 
 @dataclass(frozen=True)
 class TransformCounts:
-    """Cells that were missing, and cells with a level that was rare or absent in training, per column that has any."""
+    """Missing cells, and cells with a rare or unseen level, per column that has any."""
 
     n_missing: dict[str, int]
     n_unseen: dict[str, int]
@@ -102,11 +102,10 @@ def fit_preprocessor(
     targets: NDArray[Any] | None = None,
     weights: Values | None = None,
 ) -> tuple[Preprocessor, ReferenceProfile]:
-    """Learn from the training rows `rows` (all rows without it) of a table that was cast by these schemas.
+    """Fit on the training rows `rows` (None: all) of a cast table; also returns their reference profile.
 
-    Also gives the reference profile: what these rows hold. `targets` is what they are to give (`encode_target`), for an
-    encoding that goes by it. `weights` (n_rows,) say how many rows each counts for, but in the profile. Raises
-    DataError for a column that is not there or is empty.
+    `targets` are the encoded targets (`encode_target`), for supervised bin edges. `weights` (n_rows,) are row weights,
+    ignored by the profile. Raises DataError for a column that does not exist or is empty.
     """
     if not schemas:
         raise DataError(f"{table.name}: no input columns are left. Check data.features and data.drop.")
@@ -153,9 +152,9 @@ def transform(
     rows: Rows | None = None,
     out: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.floating], TransformCounts]:
-    """Inputs (n_rows, n_inputs), C-contiguous, of all rows or of `rows`; and how many cells were missing or unseen.
+    """Inputs (n_rows, n_inputs), C-contiguous, of `rows` (None: all); and counts of missing and unseen cells.
 
-    `table` was cast by the preprocessor's schemas. Raises DataError for a cell that cannot be used, with its place.
+    `table` is cast by the schemas of the preprocessor. Raises DataError with the location of an invalid cell.
     """
     n_rows = table.n_rows if rows is None else len(rows)
     X = np.zeros((n_rows, len(preprocessor.feature_names)), dtype) if out is None else out
@@ -182,13 +181,13 @@ def transform(
 
 
 def cast_inputs(preprocessor: Preprocessor, table: Table) -> Table:
-    """A table as read, its columns cast as the training's were; raises DataError for a misfit."""
+    """Cast a table as read by the training schemas; raises DataError for a mismatch."""
     require_columns(table, [column.name for column in preprocessor.columns])
     return cast_table(table, preprocessor.schemas)
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
-    """Raise DataError for a column that is not there, with the name it may have instead."""
+    """Raise DataError for a column that does not exist, with the name that may be meant."""
     lacking = [name for name in names if name not in table.columns]
     if not lacking:
         return
@@ -217,14 +216,14 @@ def _take_rows(table: Table, name: str, rows: Rows | None) -> Column:
 
 
 def _sketch_of(table: Table, schema: ColumnSchema, rows: Rows | None) -> ColumnSketch | None:
-    """The sketch of a column of numbers that is not to be fetched."""
+    """The sketch of a remote numeric column that should not be fetched."""
     if rows is None or schema.role not in ("number", "date") or not isinstance(table.columns, RemoteColumns):
         return None
     return table.columns.sketch(schema, rows)
 
 
 def _missing_hash(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
-    """Equal where the same cells are missing, also of a column that is sketched."""
+    """Hash of the missing mask, comparable with that of a sketched column."""
     if rows is None or not isinstance(table.columns, RemoteColumns):
         return np.packbits(is_missing).tobytes()
     return table.columns.missing_hash(is_missing, rows)
@@ -239,7 +238,7 @@ def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:
 
 @dataclass(frozen=True)
 class _FittedColumn:
-    """What was learnt of one column; `pattern` is equal where the same cells are missing."""
+    """A fitted column; `pattern` is equal for columns with the same missing cells."""
 
     feature: Feature
     profile: ReferenceColumn
@@ -280,7 +279,7 @@ def _numeric_feature(
 def fit_categorical(
     schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot, weights: Values | None = None
 ) -> Feature:
-    """A column of levels or booleans; `weights` say how many rows each counts for."""
+    """Fit a categorical or boolean column; `weights` (n_rows,) are row weights."""
     n_missing = int(np.count_nonzero(column.codes < 0))
     if schema.role == "boolean":
         return Feature(schema, n_missing=n_missing)

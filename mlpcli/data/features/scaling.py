@@ -172,7 +172,7 @@ MissingPolicy = MedianFill | MeanFill | RefuseMissing
 
 
 def fit_imputed_value(missing: MissingPolicy, ordered: Values, weights: Values | None = None) -> float:
-    """What stands in for a missing cell of a column whose known values (n_known,) rise; 0 when there are none."""
+    """The imputed value of a column with sorted non-missing values (n_known,); 0 if there are none."""
     if not len(ordered):
         return 0.0
     unit = _unit(ordered)
@@ -184,12 +184,12 @@ def fit_imputed_value(missing: MissingPolicy, ordered: Values, weights: Values |
 
 
 def sorted_non_missing(values: Values) -> Values:
-    """Those that are not missing, in rising order."""
+    """Non-missing values in ascending order."""
     return sort_non_missing(values.copy())[0]
 
 
 def moments(values: Values, weights: Values | None = None) -> tuple[float, float]:
-    """Mean and standard deviation (of the population) of `values` (n_known,), one at least."""
+    """Mean and population standard deviation of `values` (n_known,), at least one."""
     unit = _unit(values)
     measured = _divide_by_unit(values, unit)
     # Rounding must not carry the mean out of the range: equal values are then exactly 0.
@@ -211,7 +211,7 @@ def _deviation(values: Values, weights: Values | None) -> float:
 
 
 def _quantile(ordered: Values, share: float, weights: Values | None = None) -> float:
-    """As `np.quantile`, of sorted values, and so without a copy of them all."""
+    """`np.quantile` of sorted values, without a copy."""
     place = (total_weight(ordered, weights) - 1) * share
     first = int(place)
     return float(np.quantile(values_at_ranks(ordered, np.asarray([first, first + 1]), weights), place - first))
@@ -237,7 +237,7 @@ def evenly_ranked(values: Values, most: int, weights: Values | None = None) -> V
 
 
 def limit_knots(values: Values, most: int, weights: Values | None = None) -> Values:
-    """The distinct ones of sorted `values`; of more than `most` those at equal steps of rank, both ends included."""
+    """Distinct values of sorted `values`; if more than `most`, those at equal steps of rank, both ends included."""
     distinct = values[is_distinct(values)]
     if len(distinct) <= most:
         return distinct
@@ -246,13 +246,13 @@ def limit_knots(values: Values, most: int, weights: Values | None = None) -> Val
 
 
 def is_distinct(values: Values) -> NDArray[np.bool_]:
-    """Which of sorted `values` (n_values,) are not the one before them once more, as far as a slope can tell."""
+    """Which of sorted `values` (n_values,) differ from their predecessor by enough for a finite slope."""
     halves = values / 2  # no difference of halves is infinite
     return np.concatenate([np.ones(len(values[:1]), np.bool_), np.diff(halves) > _NEAREST])
 
 
 def count_distinct(ordered: Values) -> int:
-    """How many distinct values are in a sorted column (n_known,), one at least; MOST_DISTINCT for all above."""
+    """Number of distinct values of a non-empty sorted column (n_known,), at most MAX_DISTINCT."""
     return min(1 + int(np.count_nonzero(ordered[1:] > ordered[:-1])), MAX_DISTINCT)
 
 
@@ -262,7 +262,7 @@ def _unit(values: Values) -> float:
 
 
 def _half_median_distance(values: Values, center: float, weights: Values | None) -> float:
-    """Half the median distance from `center` of those values that are not equal to it; 0 where all are."""
+    """Half the median distance from `center` of the values unequal to it; 0 if all are equal."""
     differs = values != center
     if not differs.any():
         return 0.0
@@ -272,6 +272,6 @@ def _half_median_distance(values: Values, center: float, weights: Values | None)
 
 
 def handle_zero_scale(scale: float, values: Values) -> float:
-    """The scale, or 1 when it is nothing but the rounding of equal values; of these the ends are enough."""
+    """The scale, or 1 if it is rounding error or not finite; of `values` the minimum and maximum suffice."""
     rounding = 1000 * np.finfo(np.float64).eps * max(float(values.max()), -float(values.min()))
     return scale if scale > rounding and np.isfinite(scale) and np.isfinite(1.0 / scale) else 1.0

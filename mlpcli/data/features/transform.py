@@ -1,6 +1,6 @@
-"""Columns, as their roles have them, written into the inputs of the network.
+"""Cast columns written into the network inputs.
 
-Numbers without missing cells are scaled together, a block of rows after the other, while the block is in the cache.
+Plain numeric columns are scaled together in chunks of rows that fit in the cache.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ ROWS_PER_CHUNK = 1 << 12
 
 
 class NumericGroup:
-    """Numbers that need nothing but scaling, a few columns that are written together."""
+    """Numeric columns that only need scaling, a few written together."""
 
     def __init__(self, features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> None:
         self.features, self._spans = features, spans
@@ -42,7 +42,7 @@ class NumericGroup:
         self._places: slice | list[int] = slice(places[0], places[-1] + 1) if is_run else places
 
     def write(self, X: Inputs, table: Table, rows: Rows | None) -> dict[str, int]:
-        """Write them all; returns how many cells of each column are missing. Raises DataError for too large a value."""
+        """Write all columns; returns missing cells per column. Raises DataError for a value out of range."""
         columns = [table.columns[one.name] for one in self.features]
         arrays = [column.values for column in columns if isinstance(column, NumericColumn)]
         n_missing = np.zeros(len(arrays), np.int64)
@@ -77,7 +77,7 @@ class NumericGroup:
 
 
 def first_if_contiguous(rows: Rows | None) -> int:
-    """The first of rows that follow each other, which need not be gathered one by one; -1 for others."""
+    """First of contiguous row indices, which can be sliced; -1 for others."""
     if rows is None:
         return 0
     first, n_rows = int(rows[0]), len(rows)
@@ -87,14 +87,14 @@ def first_if_contiguous(rows: Rows | None) -> int:
 def group_numeric_columns(
     features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans
 ) -> list[NumericGroup]:
-    """The columns that are only scaled, in groups."""
+    """Columns that are only scaled, in groups of COLUMNS_PER_GROUP."""
     plain = [one for one in features if one.role == "number" and not len(fits[one.name].quantiles) and not one.n_bins]
     starts = range(0, len(plain), COLUMNS_PER_GROUP)
     return [NumericGroup(plain[start : start + COLUMNS_PER_GROUP], fits, spans) for start in starts]
 
 
 def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit: NumericFit) -> int:
-    """Write a number or a date (n_rows,), its bins and cycles too; returns a row with too large a value, or -1."""
+    """Write a number or date (n_rows,) with bins and cycles; returns a row with a value out of range, or -1."""
     limit = float(np.finfo(X.dtype).max)
     is_missing = np.isnan(values)
     for start in range(0, len(values), ROWS_PER_CHUNK):
@@ -116,7 +116,7 @@ def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit
 
 
 def write_levels(X: Inputs, spans: Spans, feature: Feature, column: CategoricalColumn) -> NDArray[np.bool_]:
-    """Write levels or booleans; returns which of the column's levels training never saw (n_levels,)."""
+    """Write levels or booleans; returns which of the column's levels are unseen in training (n_levels,)."""
     if feature.role == "boolean" or feature.is_signed:
         levels = feature.schema.levels if feature.role == "boolean" else feature.levels
         known = dict(zip(levels, (-1.0, 1.0), strict=True))
@@ -140,7 +140,7 @@ def write_levels(X: Inputs, spans: Spans, feature: Feature, column: CategoricalC
 def write_column(
     X: Inputs, spans: Spans, feature: Feature, fits: Mapping[str, NumericFit], table: Table, rows: Rows | None
 ) -> tuple[int, int]:
-    """Write one column; returns how many cells are missing, and how many hold a level training never saw."""
+    """Write one column; returns the number of missing cells, and of cells with an unseen level."""
     column = table.columns[feature.name]
     column = column if rows is None else column.take(rows)
     n_unseen = 0
@@ -159,7 +159,7 @@ def write_column(
 
 
 def missing_cell_error(table: Table, rows: Rows | None, name: str) -> DataError:
-    """What is said of the first missing cell of a column that must have none."""
+    """Error for the first missing cell of a column with preprocess.missing: error."""
     column = table.columns[name] if rows is None else table.columns[name].take(rows)
     is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
     return DataError(
@@ -174,5 +174,5 @@ def _location(table: Table, rows: Rows | None, row: int) -> str:
 
 
 def _too_large_error(table: Table, rows: Rows | None, row: int, name: str, number: float) -> DataError:
-    """A number that leaves the range of the network's numbers once it is scaled."""
+    """Error for a scaled number outside the range of the inputs' dtype."""
     return DataError(f"{_location(table, rows, row)}: column {name}: {number:g} is too large to compute with.")

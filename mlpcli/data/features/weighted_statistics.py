@@ -1,6 +1,6 @@
-"""How many rows each row counts for, in the statistics of a column: a row of weight k is k copies of it.
+"""Weighted means, ranks and quantiles: a row of weight k counts as k copies.
 
-Ranks are places among these copies, from 0 on. `weights` is aligned with the values; None stands for 1 each.
+Ranks are 0-based indices among these copies. `weights` is aligned with the values; None is a weight of 1 each.
 """
 
 import numpy as np
@@ -15,10 +15,9 @@ MAX_EXACT_RANK = 2.0**53
 
 
 def normalize_weights(weights: Values) -> Values | None:
-    """What weights (n_rows,) above 0 count for; None where each counts for one row.
+    """Row weights from positive weights (n_rows,); None if all are 1.
 
-    Integers are numbers of copies, unless there are too many to count. Others are relative, as only their ratios
-    can be meant: their mean becomes 1.
+    Integers are numbers of copies, unless too many to count. Others are relative and scaled to mean 1.
     """
     are_copies = _are_integers(weights) and float(np.sum(weights / MAX_EXACT_RANK)) <= 1.0
     fractions = weights / weights.max()  # whose sum is finite
@@ -27,17 +26,17 @@ def normalize_weights(weights: Values) -> Values | None:
 
 
 def total_weight(values: Values, weights: Values | None) -> float:
-    """How many rows the values are of, copies included."""
+    """Number of rows, copies included."""
     return len(values) if weights is None else round(float(weights.sum()), DIGITS)
 
 
 def weighted_mean(values: Values, weights: Values | None) -> float:
-    """The mean over all copies."""
+    """Mean over all copies."""
     return float(np.mean(values)) if weights is None else float(np.sum(values * weights) / weights.sum())
 
 
 def values_at_ranks(ordered: Values, ranks: NDArray[np.generic], weights: Values | None) -> Values:
-    """The values at places among the copies of `ordered` values."""
+    """Values of `ordered` at ranks among the copies."""
     places = np.asarray(ranks, np.int64)
     if weights is not None:
         places = np.searchsorted(_cumulative(weights), places, side="right")
@@ -45,7 +44,7 @@ def values_at_ranks(ordered: Values, ranks: NDArray[np.generic], weights: Values
 
 
 def weights_below(ordered: Values, values: Values, weights: Values | None) -> tuple[Values, Values]:
-    """How many copies lie below each of `values`, and how many below or at it."""
+    """Copies below, and copies below or equal to, each of `values`."""
     places = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     if weights is None:
         return places[0].astype(np.float64), places[1].astype(np.float64)
@@ -54,7 +53,7 @@ def weights_below(ordered: Values, values: Values, weights: Values | None) -> tu
 
 
 def sort_non_missing(values: Values, weights: Values | None = None) -> tuple[Values, Values | None]:
-    """Sorts `values` in place, and gives those that are not missing in rising order, a view; and their weights."""
+    """Sort `values` in place; returns a view of the non-missing ones in ascending order, and their weights."""
     if weights is not None:
         order = np.lexsort((weights, values))  # equal values by weight: the order of the rows decides no last digit
         values[:] = values[order]

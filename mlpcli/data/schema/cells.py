@@ -1,4 +1,4 @@
-"""What a text means: a number, a code, a missing cell, a word for no or yes. Texts come without surrounding blanks."""
+"""The meaning of a text: number, code, missing cell, boolean word. Texts are stripped of surrounding blanks."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ _LOOKALIKES = str.maketrans(
 
 
 def separator_fault(decimal: str, thousands: str | None) -> tuple[str, str] | None:
-    """Which of the two signs, `decimal` or `thousands`, numbers cannot be written with, and why; None if they can."""
+    """Which of `decimal` and `thousands` is invalid, and why; None if both are valid."""
     if decimal not in (".", ","):
         return "decimal", f"{decimal!r} is not a decimal separator. Write '.' or ','."
     if thousands and (len(thousands) != 1 or thousands.isalnum() or thousands in '+-"\n\r'):
@@ -42,10 +42,10 @@ def separator_fault(decimal: str, thousands: str | None) -> tuple[str, str] | No
 
 
 def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[Values, NDArray[np.bool_]]:
-    """The number of each text, and which texts are no numbers; both are (n_texts,).
+    """Numbers of the texts and a mask of unparsable texts, both (n_texts,).
 
-    NUMBER_BLANKS are NaN and no strays. Infinite numbers are infinite and no strays: the caller refuses them.
-    Plain numbers of equal canonical texts are equal.
+    NUMBER_BLANKS parse as NaN, infinite numbers as infinite: the caller refuses them. Plain numbers with equal
+    canonical texts are equal.
     """
     if format.is_plain and _NUMBER_SIGNS.fullmatch("".join(texts)):
         try:  # of these signs alone, float() reads what _NUMBER matches
@@ -62,7 +62,7 @@ def parse_numbers(texts: Sequence[str], format: NumberFormat = PLAIN) -> tuple[V
 
 
 def missing_mask(texts: Sequence[str], markers: frozenset[str], format: NumberFormat = PLAIN) -> NDArray[np.bool_]:
-    """Which texts mean a missing cell (n_texts,): "" and those equal to a marker, written plainly or in the format."""
+    """Mask (n_texts,) of missing cells: "" and texts equal to a marker, plain or in the number format."""
     missing = _missing_texts(markers, format)
     return np.fromiter((text in missing for text in canonical_in(texts, format)), np.bool_, len(texts))
 
@@ -74,14 +74,14 @@ def _missing_texts(markers: frozenset[str], format: NumberFormat) -> frozenset[s
 
 @lru_cache(1 << 12)  # each batch of a table asks for each column
 def marker_numbers(markers: frozenset[str], format: NumberFormat) -> Values:
-    """The numbers among markers of a missing cell, written plainly or in the format of the column; read only."""
+    """Finite numbers among the missing markers, plain or in the number format."""
     texts = sorted(markers)
     found = [parse_numbers(texts, PLAIN), parse_numbers(texts, format)]
     return np.unique(np.concatenate([numbers[~is_unknown & np.isfinite(numbers)] for numbers, is_unknown in found]))
 
 
 def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
-    """`canonical` of each text of a column whose numbers are written in a format of its own."""
+    """`canonical` of each text of a column with its own number format."""
     if format.is_plain:
         return [canonical(text) for text in texts]
     pairs = zip(texts, parse_numbers(texts, format)[0].tolist(), strict=True)
@@ -89,7 +89,7 @@ def canonical_in(texts: Sequence[str], format: NumberFormat) -> list[str]:
 
 
 def merged_spellings(texts: Iterable[str], format: NumberFormat = PLAIN) -> list[tuple[str, str]]:
-    """Up to three pairs of spellings that are one cell by `canonical_in`."""
+    """Up to three pairs of different texts with the same canonical text."""
     spelled = list(texts)
     first: dict[str, str] = {}
     pairs = (
@@ -99,7 +99,7 @@ def merged_spellings(texts: Iterable[str], format: NumberFormat = PLAIN) -> list
 
 
 def labels_differing_in_case(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of distinct labels that differ in capitals only."""
+    """Groups of distinct labels that differ only in case."""
     groups: dict[str, dict[str, None]] = {}
     for label in map(canonical, labels):
         groups.setdefault(label.casefold(), {})[label] = None
@@ -107,7 +107,7 @@ def labels_differing_in_case(labels: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def quote_with_difference(text: str, known: Sequence[str]) -> str:
-    """The text in quotes; where it only looks like one of `known`, with the code points that differ."""
+    """The text in quotes; if it only looks like one of `known`, with the code points that differ."""
     twin = (
         None if text in known else next((other for other in known if _visual_form(other) == _visual_form(text)), None)
     )
@@ -122,7 +122,7 @@ def quote_with_difference(text: str, known: Sequence[str]) -> str:
 
 
 def name_hint(name: str, known: Sequence[str]) -> str:
-    """`did_you_mean`; of a known name that only looks the same, the code points that differ."""
+    """`did_you_mean`; for a known name that only looks the same, the code points that differ."""
     twin = next((other for other in known if other != name and _visual_form(other) == _visual_form(name)), None)
     shown = "" if twin is None else quote_with_difference(twin, [name])
     return did_you_mean(name, known) if shown in ("", repr(twin)) else f" There is {shown}, which only looks the same."
@@ -130,13 +130,13 @@ def name_hint(name: str, known: Sequence[str]) -> str:
 
 @lru_cache(1 << 12)
 def _visual_form(text: str) -> str:
-    """What texts that look alike have in common."""
+    """A normal form shared by texts that look alike."""
     visible = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
     return " ".join(visible.translate(_LOOKALIKES).casefold().split())
 
 
 def find_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
-    """The words for no and yes that the texts are spelled with, if both occur and nothing else does."""
+    """The words for no and yes, if the texts are exactly these two."""
     # Every word and its capitals: more distinct texts than this cannot all be two words.
     if len(texts) > 16:
         return None
@@ -159,7 +159,7 @@ def boolean_spelling(texts: Sequence[str], is_typed: bool) -> tuple[str, str] | 
 
 
 def complete_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
-    """Texts of no and yes for a column the user calls boolean: words for it, or any two texts in their order."""
+    """Texts of no and yes of a column configured as boolean: words for it, or any two texts in order."""
     if (words := find_boolean(texts)) is not None:
         return words
     if len(texts) == 1:
@@ -173,7 +173,7 @@ def complete_boolean(texts: Sequence[str]) -> tuple[str, str] | None:
 def boolean_values(levels: Sequence[str], texts: Iterable[str]) -> Values:
     """0 for no, 1 for yes, NaN for neither (n_texts,); `levels` are the texts of no and yes.
 
-    Capitals do not matter where no level is met exactly. Levels that are words for no and yes stand for all of them.
+    Case is ignored unless a level matches exactly. Levels that are common words for no and yes match all such words.
     """
     no, yes = map(canonical, levels)
     words = {word: float(value) for pair in boolean_pairs(levels) for value, word in enumerate(pair)}
@@ -182,7 +182,7 @@ def boolean_values(levels: Sequence[str], texts: Iterable[str]) -> Values:
 
 
 def sort_levels(levels: Iterable[str]) -> tuple[str, ...]:
-    """Levels in the order of their numbers when all are finite numbers, else of their texts."""
+    """Levels sorted as numbers if all are finite numbers, otherwise as texts."""
     ordered = sorted(levels)
     numbers, is_unknown = parse_numbers(ordered)
     if is_unknown.any() or not np.isfinite(numbers).all():

@@ -1,4 +1,4 @@
-"""How the cells of a column are read: decided once, recorded in the model, the same for every later table."""
+"""Column schemas: how the cells of a column are read; inferred once, recorded in the model, applied to every table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -37,11 +37,11 @@ class ColumnOptions:
 
 @dataclass(frozen=True)
 class ColumnSchema:
-    """How to read a column, and why.
+    """How a column is read, and why.
 
-    `number` is for numbers, `date_format` for dates, `levels` (no, yes) for booleans; of a category they are how false
-    and true are spelled, whose capitals do not matter (see `boolean_spelling`). `missing` are texts of a missing cell;
-    None means those of the table.
+    `number` applies to numbers, `date_format` to dates. `levels` are (no, yes) of a boolean; of a category the spelling
+    of false and true, matched in any case (see `boolean_spelling`). `missing` are the markers of a missing cell; None
+    means those of the table.
     """
 
     name: str
@@ -54,23 +54,22 @@ class ColumnSchema:
 
 
 def as_category(schema: ColumnSchema) -> ColumnSchema:
-    """The column read as texts: of words for no and yes false and true alone are the same in any capitals."""
+    """The schema with role category; only a spelling of false and true is kept in `levels`."""
     is_spelling = tuple(map(str.casefold, schema.levels)) == ("false", "true")
     return replace(schema, role="category", levels=schema.levels if is_spelling else ())
 
 
 def normalize_booleans(texts: Sequence[str | None], levels: Sequence[str]) -> list[str | None]:
-    """The texts, with one of `levels` for each that differs from it in capitals only."""
+    """Replace each text that differs from one of `levels` only in case by that level."""
     words = {level.casefold(): level for level in levels}
     return [words.get(text.casefold(), text) if text and words else text for text in texts]
 
 
 def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Locate) -> Column:
-    """The column as its role has it: numbers and days (float64 or smaller), or codes of canonical texts.
+    """Cast a column to its role: numbers and days (float64 or smaller), or codes of canonical texts.
 
-    `missing` are the table's texts of a missing cell, `where` gives the place of a row. A boolean has the levels
-    (no, yes) first, and after them texts that are neither. Raises DataError with the place of a cell that is not what
-    the role asks for.
+    `missing` are the missing markers of the table, `where` maps a row to its location. A boolean has the levels
+    (no, yes) first, then any other texts. Raises DataError with the location of an invalid cell.
     """
     markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
     if schema.role in ("number", "date"):
@@ -87,7 +86,7 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: L
 
 
 def as_categorical(column: NumericColumn) -> CategoricalColumn:
-    """Numbers as texts in their one spelling, days as ISO dates; `role` says what they were."""
+    """A numeric column as canonical texts, days as ISO dates; `role` keeps what they were."""
     distinct, codes = np.unique(np.asarray(column.values), return_inverse=True)
     # The shortest text of a float32 is not that of its float64.
     is_date = column.role == "date"
@@ -103,7 +102,7 @@ def as_categorical(column: NumericColumn) -> CategoricalColumn:
 
 
 def first_row_with_level(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
-    """The first row with one of the levels that are marked (n_levels,)."""
+    """The first row with a marked level (n_levels,)."""
     return int(np.argmax(column.translate(is_asked, False)))
 
 
@@ -131,7 +130,7 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
 
 
 def _without_markers(values: NDArray[Any], numbers: NDArray[np.float64]) -> NDArray[Any]:
-    """Numbers that mean a missing cell as NaN."""
+    """Replace numbers that are missing markers by NaN."""
     if not len(numbers):
         return values
     is_missing = np.isin(values, numbers)
@@ -175,7 +174,7 @@ def _boolean(texts: CategoricalColumn, names: list[str | None], schema: ColumnSc
 
 
 def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError:
-    """A text in a column of numbers."""
+    """Error for an invalid cell of a numeric column."""
     hint = ""
     if schema.number == PLAIN and any(sign.isdigit() for sign in text):
         hint = f" Or say how its numbers are written (prefix, suffix, decimal, thousands): data.columns.{schema.name}."
@@ -186,7 +185,7 @@ def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError
 
 
 def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
-    """A text in a column of dates that is none, or is written otherwise."""
+    """Error for an invalid cell of a date column."""
     return DataError(
         f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a date"
         f"{f' written {schema.date_format}' if schema.date_format else ''}.\n"
@@ -195,7 +194,7 @@ def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
 
 
 class CastRemoteColumns(RemoteColumns):
-    """Distant columns, each cast when it is fetched."""
+    """Remote columns, each cast when it is fetched."""
 
     def __init__(self, table: Table, schemas: Sequence[ColumnSchema]) -> None:
         super().__init__([schema.name for schema in schemas])
@@ -240,9 +239,9 @@ class CastRemoteColumns(RemoteColumns):
 
 
 def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
-    """The columns of these schemas, each as its role has it; raises DataError with the place of a misfit.
+    """Cast the columns of these schemas; raises DataError with the location of an invalid cell.
 
-    Of distant columns it is raised when one is fetched.
+    Remote columns are cast, and raise, when they are fetched.
     """
     if isinstance(table.columns, RemoteColumns):
         return table.with_columns(CastRemoteColumns(table, schemas))

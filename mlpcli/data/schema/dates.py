@@ -27,9 +27,9 @@ _FIRST_TEXTS, _SAMPLE = 100, 1000
 
 
 def find_date_formats(texts: Sequence[str], order: str | None = None) -> tuple[str, ...]:
-    """Names of the formats that read every text; the first one is to be used.
+    """Names of the formats that read every text, the preferred one first.
 
-    `order` is "day_first" or "month_first", which decide between numbers, or the name of the only format.
+    `order` is "day_first" or "month_first", which resolves ambiguous dates, or the name of the only format.
     """
     names = _allowed(order) if len(texts) else ()
     for size in (1, _FIRST_TEXTS, len(texts)):
@@ -44,9 +44,9 @@ def find_date_formats(texts: Sequence[str], order: str | None = None) -> tuple[s
 def best_date_format(
     texts: Sequence[str], counts: Sequence[int] | NDArray[np.int64], order: str | None = None
 ) -> tuple[str, NDArray[np.bool_]]:
-    """The format that reads most cells, and which texts it does not read; "" if none reads any.
+    """The format that reads most cells, and a mask of the texts it does not read; "" if none reads any.
 
-    `counts` are cells per text. Formats that read nothing in a sample of the texts are not tried.
+    `counts` are cells per text. Formats that read nothing in a sample of the texts are skipped.
     """
     sample = texts[:: max(1, len(texts) // _SAMPLE)]
     best, most, is_other = "", 0, np.ones(len(texts), np.bool_)
@@ -64,7 +64,7 @@ def best_date_format(
 
 
 def _count_years(days: Values) -> int:
-    """How many years dates lie in."""
+    """Number of distinct years."""
     return len(np.unique(days.astype("datetime64[D]").astype("datetime64[Y]")))
 
 
@@ -75,23 +75,23 @@ def _allowed(order: str | None) -> tuple[str, ...]:
 
 
 def looks_like_date(text: str) -> bool:
-    """Whether a text is written as a date, even of a day that does not exist."""
+    """Whether a text has the form of a date, even of a day that does not exist."""
     matches = (pattern.fullmatch(text) for pattern in PATTERNS.values())
     return any(not match["rest"] or TIME.fullmatch(match["rest"]) for match in matches if match)
 
 
 def has_two_digit_year(format: str) -> bool:
-    """Whether years are written without their century."""
+    """Whether years have two digits."""
     return "YYYY" not in format
 
 
 def has_zone(text: str) -> bool:
-    """Whether a time ends with its zone."""
+    """Whether a time has a zone."""
     return _ZONE.search(text) is not None
 
 
 def parse_dates(texts: Sequence[str], format: str) -> Values:
-    """Day numbers (n_texts,), NaN for a text that is no such date."""
+    """Day numbers (n_texts,), NaN for a text that does not match."""
     match = PATTERNS[format].fullmatch
     year, month, day, time = np.asarray([date_fields(match(text)) for text in texts], np.int64).reshape(-1, 4).T
     if has_two_digit_year(format):  # as POSIX has it
@@ -105,9 +105,9 @@ def parse_dates(texts: Sequence[str], format: str) -> Values:
 
 
 def date_texts(days: NDArray[np.floating]) -> list[str]:
-    """Day numbers as ISO texts, of the fewest digits below the second (0, 3 or 6) that give the same number.
+    """Day numbers as ISO texts, with the fewest fractional digits (0, 3 or 6) that round-trip.
 
-    The time is left out at midnight; NaN is "NaT".
+    Midnight has no time; NaN is "NaT".
     """
     stamps = np.full(len(days), "NaT", "datetime64[us]")
     is_open = ~np.isnan(days)
@@ -126,12 +126,12 @@ def has_time(days: Values) -> bool:
 
 
 def iso_date(day: float) -> str:
-    """The date of a day number, as 2024-02-29."""
+    """ISO date of a day number, such as 2024-02-29."""
     return str(np.datetime64(int(np.floor(day)), "D"))
 
 
 def cycle_names(with_hour: bool) -> tuple[str, ...]:
-    """Names of what `cycles` gives, in order."""
+    """Names of the features of `cycles`, in order."""
     parts = ("year", "week", "day") if with_hour else ("year", "week")
     return tuple(f"{part}_{function}" for part in parts for function in ("sin", "cos"))
 

@@ -1,4 +1,4 @@
-"""What a column holds that the user has to know: where it stands, and what settles it."""
+"""Findings about columns that are reported to the user, with their location and remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ FEW_TEXTS = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a column that the user has to know; a fault stops a training.
+    """A finding about a column; a fault stops the training.
 
-    `number` is how its numbers are written, where they are in disguise, and `doubt` what that leaves open.
-    `is_of_labels` says that it also holds for labels which the user calls classes.
+    `number` is the number format of formatted numbers, `doubt` what it leaves ambiguous. `is_of_labels` marks findings
+    that also apply to class labels.
     """
 
     column: str
@@ -35,12 +35,12 @@ class Finding:
 
     @property
     def doubts(self) -> "list[Finding]":
-        """The note that is left where the column is read as the numbers it holds."""
+        """The remaining note once the column is read as the numbers it holds."""
         return [Finding(self.column, f"column {self.column}: {self.doubt}", is_fault=False)] if self.doubt else []
 
 
 def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
-    """Raise DataError for columns that are not what they seem to be: each with its place and what settles it."""
+    """Raise DataError for faults, each with its location and remedy; at most `most` of them."""
     findings = tuple(findings)
     faults = [finding.text for finding in findings if finding.is_fault]
     if not faults:
@@ -66,7 +66,7 @@ def _advice_on_commas(findings: Iterable[Finding]) -> str:
 
 @dataclass(frozen=True)
 class TextCounts:
-    """The texts of a column that are not missing, with the number of cells of each; `column` has them as levels."""
+    """Distinct non-missing texts of a column with their counts; `levels` are their indices in `column`."""
 
     table: Table
     column: CategoricalColumn
@@ -77,34 +77,34 @@ class TextCounts:
 
     @property
     def n_cells(self) -> int:
-        """How many cells are not missing."""
+        """Number of non-missing cells."""
         return int(self.counts.sum())
 
     def location(self, is_asked: NDArray[np.bool_]) -> str:
-        """Where the first cell with one of the marked texts stands."""
+        """Location of the first cell with a marked text."""
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_asked]] = True
         return self.table.where(first_row_with_level(self.column, marked))
 
     def first_index(self, is_asked: NDArray[np.bool_]) -> int:
-        """The index of the marked text that comes first in the table."""
+        """Index of the marked text that occurs first in the table."""
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_asked]] = True
         code = int(self.column.codes[first_row_with_level(self.column, marked)])
         return int(np.flatnonzero(self.levels == code)[0])
 
     def are_few(self, is_stray: NDArray[np.bool_]) -> bool:
-        """Whether marked texts are few cells, or few of many distinct texts."""
+        """Whether the marked texts are few cells, or few of many distinct texts."""
         few_cells = self.counts[is_stray].sum() <= STRAYS * self.n_cells
         return bool(few_cells or (len(self.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
 
     def examples(self, is_asked: NDArray[np.bool_]) -> str:
-        """The marked texts, for a message."""
+        """Up to three marked texts, for a message."""
         return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
 
 
 def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> TextCounts:
-    """The cells of a column that are not missing, with the markers of its options or of the table."""
+    """Count the non-missing texts of a column, with the markers of its options or of the table."""
     markers = frozenset(table.format.missing if options.missing is None else options.missing)
     counts = column.counts
     levels = np.flatnonzero(~missing_mask(column.levels, markers, number) & (counts > 0))
@@ -114,7 +114,7 @@ def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions,
 
 
 def find_merged_spellings(table: Table, schema: ColumnSchema, what: str) -> list[Finding]:
-    """A note where two spellings of a number both occur, and are one label, level, fold or group (`what`)."""
+    """A note if two spellings of a number occur and become one label, level, fold or group (`what`)."""
     column, name = table.columns[schema.name], schema.name
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing)
     texts: tuple[str, ...] = table.spellings.get(name, ())
@@ -161,14 +161,14 @@ def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
 
 
 def _shape(text: str) -> str:
-    """Which signs are capitals, other letters and digits."""
+    """Pattern of capitals, other letters and digits."""
     return "".join(
         "A" if sign.isupper() else "a" if sign.isalpha() else "0" if sign.isdigit() else sign for sign in text
     )
 
 
 def stray_finding(name: str, cells: TextCounts, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
-    """The fault of a column that is numbers or dates but for few cells."""
+    """Fault of a column of numbers or dates with a few unparsable cells."""
     n = int(cells.counts[is_stray].sum())
     row = cells.location(is_stray)
     text = cells.texts[cells.first_index(is_stray)]

@@ -1,4 +1,4 @@
-"""Input columns that leak the target: copies of it, and what is known only after it."""
+"""Input columns that leak the target: copies of it, and values that determine it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ COPY_CORRELATION = 0.99999
 
 
 def levels_determine_classes(levels: Codes, y: Codes, max_levels: float = np.inf) -> bool:
-    """Whether every level of a column (codes; -1, missing, is a level too) has rows of one class only.
+    """Whether every level of a column (codes; -1, missing, is a level) occurs with one class only.
 
-    `y` (n_rows,) are class codes, -1 where the target is missing. There must be enough rows per level to tell.
+    `y` (n_rows,) are class codes, -1 where the target is missing. Needs enough rows per level to be significant.
     """
     known = y >= 0
     levels, y = levels[known] + 1, y[known]
@@ -34,10 +34,10 @@ def levels_determine_classes(levels: Codes, y: Codes, max_levels: float = np.inf
 
 
 def number_determines_classes(distinct: Values, levels: Codes, y: Codes) -> bool:
-    """Whether thresholds on a number, as few as there are classes less one, separate all classes of `y` perfectly.
+    """Whether n_classes - 1 thresholds on a number separate all classes of `y` perfectly.
 
-    `distinct[levels]` are the numbers of the rows (-1: missing). A number with hardly more values than classes may have
-    them in any order; and whether it is missing counts as well.
+    `distinct[levels]` are the numbers of the rows (-1: missing). Numbers with few distinct values, and whether a number
+    is missing, are tested as levels.
     """
     if levels_determine_classes(np.minimum(levels, 0), y):
         return True
@@ -55,7 +55,7 @@ def number_determines_classes(distinct: Values, levels: Codes, y: Codes) -> bool
 
 
 def _class_of_level(levels: Codes, y: Codes) -> Codes | None:
-    """The one class of each level, -1 for a level without rows; None when some level has rows of two classes."""
+    """The class of each level, -1 without rows; None if a level has rows of several classes."""
     if not len(levels):
         return None
     classes = np.full(int(levels.max()) + 1, -1, np.int64)
@@ -64,7 +64,7 @@ def _class_of_level(levels: Codes, y: Codes) -> Codes | None:
 
 
 def is_linear_copy(values: Values, y: Values) -> bool:
-    """Whether a number is the target itself, up to its unit and its origin."""
+    """Whether a number is the target itself, up to unit and origin (correlation)."""
     known = ~np.isnan(values) & ~np.isnan(y) & np.isfinite(values) & np.isfinite(y)
     if np.count_nonzero(known) < MIN_ROWS:
         return False

@@ -1,7 +1,7 @@
-"""Numbers in disguise: $2,212.04, 56.3%, 12 kg, 1 234,5, (117.88).
+"""Detection of formatted numbers: $2,212.04, 56.3%, 12 kg, 1 234,5, (117.88).
 
-Some way of writing has to read nearly all cells. Where two ways read as many cells as other numbers (7,409), whole
-numbers below 1000 beside them speak for groups of thousands; without them the format is ambiguous.
+One format has to parse nearly all cells. If two formats parse as many to different numbers (7,409), integers below
+1000 decide for thousands separators; without them the format is ambiguous.
 """
 
 import json
@@ -42,10 +42,9 @@ _POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\
 
 @dataclass(frozen=True)
 class DetectedFormat:
-    """How cells are read as numbers.
+    """A number format that parses a `fraction` of the cells.
 
-    `fraction` of the cells are numbers then. `example` is one that is none as it stands. `alternatives` read as many
-    cells as other numbers.
+    `example` is a cell that is not a plain number. `alternatives` parse as many cells to other numbers.
     """
 
     format: NumberFormat
@@ -60,7 +59,7 @@ class DetectedFormat:
 
     @property
     def doubt(self) -> str:
-        """What the cells leave open, or ""."""
+        """The ambiguity, for a message, or ""."""
         if not self.is_ambiguous:
             return ""
         sign = "comma" if "," in (self.format.thousands or self.format.decimal) else "point"
@@ -69,9 +68,9 @@ class DetectedFormat:
 
 
 def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",") -> DetectedFormat | None:
-    """How distinct texts, with their counts of cells, are written if nearly all are numbers; None if they are plain.
+    """The format of distinct texts with these cell counts, if nearly all are numbers; None if they are plain.
 
-    `delimiter` is of the file: a semicolon speaks for decimal commas where nothing else decides.
+    `delimiter` is of the file: a semicolon breaks ties in favour of decimal commas.
     """
     weights = np.asarray(counts, np.float64)
     affixes = _affixes(texts, weights)
@@ -97,7 +96,7 @@ def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",
 
 
 def _affixes(texts: Sequence[str], weights: Values) -> NumberFormat | None:
-    """Prefix, suffix and parentheses that most cells of a sample share; None if they are no numbers with these."""
+    """Prefix, suffix and parentheses shared by most cells of a sample; None if they are not numbers with these."""
     some = slice(None, None, max(1, len(texts) // SAMPLE_SIZE))
     shapes = zip(map(_SHAPE.fullmatch, texts[some]), weights[some].tolist(), strict=True)
     sample = [(match, weight) for match, weight in shapes if match and not is_code(match["body"])]
@@ -116,7 +115,7 @@ def _affixes(texts: Sequence[str], weights: Values) -> NumberFormat | None:
 
 
 def _shared(affixes: Iterable[tuple[str, float]]) -> str:
-    """The affix of at least half of the cells, else ""."""
+    """The affix of at least half of the cells, otherwise ""."""
     totals: dict[str, float] = {}
     for affix, weight in affixes:
         totals[affix] = totals.get(affix, 0.0) + weight
@@ -125,7 +124,7 @@ def _shared(affixes: Iterable[tuple[str, float]]) -> str:
 
 
 def _choose(readings: dict[NumberFormat, Values], decimal: str) -> tuple[NumberFormat, tuple[NumberFormat, ...]]:
-    """The format to be used and its alternatives; `readings` have the numbers of each, the simplest format first."""
+    """The preferred format and its alternatives; `readings` has the numbers by format, the simplest first."""
     simplest, *others = readings
     numbers = readings[simplest]
     other = next((one for one in others if not np.array_equal(numbers, readings[one], equal_nan=True)), None)
@@ -154,9 +153,9 @@ def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] 
 
 
 def format_as_yaml(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
-    """What stands in the config for a column written in this format: {role: number, prefix: "$"}.
+    """YAML options of a column in this format: {role: number, prefix: "$"}.
 
-    `table` is how the numbers of all columns are written.
+    `table` is the number format of all columns.
     """
     signs = sorted(
         (name, sign)

@@ -1,4 +1,4 @@
-"""What `mlp init` and `mlp check` say of each column: what it holds, and whether it is of use."""
+"""Column profiles of `mlp init` and `mlp check`: contents, and whether a column is useful."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -34,12 +34,12 @@ _MIN_ROWS = 20
 
 
 def is_entity_name(name: str) -> bool:
-    """Whether a column is called as one that says whose row it is: patient_id, customer, an id."""
+    """Whether the name of a column identifies whose row it is: patient_id, customer, an id."""
     return bool(_ID_NAME.match(name) or _ENTITY_NAME.match(name))
 
 
 def may_group_rows(name: str) -> bool:
-    """Whether a column may tell which rows belong together though it is no input: it names whose row it is, or when."""
+    """Whether a column may identify related rows though it is no input: by entity or by time."""
     return is_entity_name(name) or bool(_TIME_NAME.search(name))
 
 
@@ -149,7 +149,7 @@ def _factorize(column: Column, schema: ColumnSchema) -> _FactorizedColumn:
 
 
 def id_reason(column: Column, schema: ColumnSchema) -> str:
-    """Why a column as its role has it names rows, such as "its name is that of an id"; "" if it does not seem to."""
+    """Why a cast column looks like a row id, such as "its name is that of an id"; "" if it does not."""
     if isinstance(column, NumericColumn):
         may_be_one = _ID_NAME.match(schema.name) or _may_be_counter(column.values)
         if schema.role != "number" or not may_be_one:
@@ -159,7 +159,7 @@ def id_reason(column: Column, schema: ColumnSchema) -> str:
 
 
 def _may_be_counter(values: NDArray[Any]) -> bool:
-    """Whether numbers may be those of `_is_counter`: tells most others from it without sorting them."""
+    """A cheap necessary condition of `_is_counter`, without sorting."""
     few, n_rows = values[:_MIN_ROWS], len(values)
     if not np.array_equal(few, np.round(few)) or n_rows <= _MIN_ROWS:
         return False
@@ -167,7 +167,7 @@ def _may_be_counter(values: NDArray[Any]) -> bool:
 
 
 def _profile(schema: ColumnSchema, cells: _FactorizedColumn, is_role_given: bool) -> ColumnProfile:
-    """Kind of one column, judged without the target."""
+    """The profile of one column, without regard to the target."""
     n_rows = len(cells.codes)
     counts = np.bincount(cells.codes + 1, minlength=1)
     n_missing, n_distinct = int(counts[0]), int(np.count_nonzero(counts[1:]))
@@ -191,7 +191,7 @@ def _profile(schema: ColumnSchema, cells: _FactorizedColumn, is_role_given: bool
 
 
 def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) -> ColumnProfile:
-    """Tell ids, codes and booleans from numeric columns."""
+    """Distinguish ids, codes and booleans from numeric columns."""
     if np.isinf(distinct).any() or not np.array_equal(distinct, np.round(distinct)):
         return found
     if np.array_equal(distinct, [0.0, 1.0]):
@@ -207,7 +207,7 @@ def _number_profile(found: ColumnProfile, distinct: Values, is_id_name: bool) ->
 
 
 def _is_counter(distinct: Values, found: ColumnProfile) -> bool:
-    """Whether every row has a number of its own, in a range hardly wider than the table is long; years are numeric."""
+    """Whether every row has its own integer, in a range not much wider than n_rows; years are numeric."""
     if len(distinct) < found.n_rows or len(distinct) <= _MIN_ROWS:
         return False
     are_years = distinct.min() >= 1800 and distinct.max() <= 2200
@@ -216,7 +216,7 @@ def _is_counter(distinct: Values, found: ColumnProfile) -> bool:
 
 
 def _keep_if_only_input(profile: ColumnProfile) -> ColumnProfile:
-    """Of a table in which nothing else is left: what may be meant as the input after all."""
+    """Keep a counter or leaking column of a table without other inputs."""
     is_counter = profile.kind == "id" and profile.role == "number" and not _ID_NAME.match(profile.name)
     if not is_counter and profile.kind != "leak":
         return profile
@@ -225,7 +225,7 @@ def _keep_if_only_input(profile: ColumnProfile) -> ColumnProfile:
 
 
 def _leak_targets(table: Table, targets: TargetSpec) -> list[NDArray[Any]]:
-    """Class codes (ints) or numbers (float64) of each target that columns are compared with."""
+    """Class codes (int) or numbers (float64) of each target, for the leak tests."""
     found: list[NDArray[Any]] = []
     for column in cast_table(table, targets.schemas).columns.values():
         if isinstance(column, NumericColumn):

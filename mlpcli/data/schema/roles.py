@@ -1,8 +1,8 @@
-"""Which role a column has: decided once, on all its rows, with a reason; what the cells cannot settle is said.
+"""Inference of column roles: once, over all rows, with a reason; ambiguous cells give notes or errors.
 
-A typed source decides by its type. Texts are numbers if all are, dates if one format reads all, booleans if they are
-two words for no and yes; else categories. Nearly all numbers or dates with a few strays are a fault, and so are numbers
-in disguise ($2,212.04) that would make useless categories: the user says what they are.
+Typed sources decide by their type. Texts are numbers if all parse, dates if one format reads all, booleans if they are
+two words for no and yes; otherwise categories. A few unparsable cells among numbers or dates are an error, and so are
+formatted numbers ($2,212.04), which would make useless categories: the user says what they are.
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ INFER = ColumnOptions()
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How all columns of the table are written, unless a column says otherwise; `dates` as `data.dates`."""
+    """Number and date format of all columns of a table, unless overridden per column; `dates` as `data.dates`."""
 
     decimal: str = "."
     thousands: str | None = None
@@ -42,12 +42,12 @@ class TextFormat:
 
     @property
     def number(self) -> NumberFormat:
-        """How numbers are written."""
+        """The number format."""
         return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
 
 
 def number_format(options: ColumnOptions, writing: TextFormat) -> NumberFormat:
-    """How the numbers of a column are written, by its own options and those of the table."""
+    """The number format of a column, from its options or those of the table."""
     return NumberFormat(
         decimal=options.decimal or writing.decimal,
         thousands=(writing.thousands if options.thousands is None else options.thousands) or "",
@@ -60,9 +60,9 @@ def number_format(options: ColumnOptions, writing: TextFormat) -> NumberFormat:
 def infer_schema(
     table: Table, name: str, options: ColumnOptions = INFER, writing: TextFormat = TextFormat()
 ) -> tuple[ColumnSchema, list[Finding]]:
-    """How to read a column, and what the user has to know of it.
+    """The schema of a column, and findings for the user.
 
-    Raises DataError only where `options` ask for what the column cannot be.
+    Raises DataError only if `options` require what the column cannot be.
     """
     column = _column_to_inspect(table, name, options)
     number = number_format(options, writing)
@@ -75,7 +75,7 @@ def infer_schema(
 
 
 def _column_to_inspect(table: Table, name: str, options: ColumnOptions) -> Column:
-    """The column; of distant numbers only their kind, unless it is asked which numbers they are."""
+    """The column; for remote numbers a sample, unless all distinct values are needed."""
     columns = table.columns
     if isinstance(columns, RemoteColumns) and options.role not in ("boolean", "category"):
         return columns.sample(name)

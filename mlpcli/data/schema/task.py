@@ -1,4 +1,4 @@
-"""Which task the target columns set when the user leaves it open, and how they are read."""
+"""Inference of the task from the target columns, and their schemas."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,10 +30,7 @@ FEW_CLASSES = 10
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """The task, one sentence that says why, how the target columns are read, and what the user has to know of them.
-
-    `model_target` is that of the model a training continues from.
-    """
+    """The task and why, the schemas of the target columns, and findings for the user."""
 
     task: Task
     reason: str
@@ -43,7 +40,7 @@ class TargetSpec:
 
 
 def are_codes(numbers: NDArray[np.float64]) -> bool:
-    """Whether distinct numbers are whole, run from 0 or 1 without gaps, and are at most 20."""
+    """Whether distinct numbers are at most 20 consecutive integers from 0 or 1."""
     ordered = np.unique(numbers)
     if not 0 < len(ordered) <= MAX_CODES or ordered[0] not in (0.0, 1.0):
         return False
@@ -132,7 +129,7 @@ def _task_of(
 
 
 def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
-    """The distinct cells of a target in their one spelling; of a faulty column as they are."""
+    """The distinct canonical texts of a target; of a faulty column unchanged."""
     column = table.columns[schema.name]
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
     number = schema.number

@@ -1,4 +1,4 @@
-"""Texts that are nearly all numbers, but in a way of writing that is not known, or in several units."""
+"""Texts that are nearly all numbers, but in an unknown notation or in several units."""
 
 import re
 import unicodedata
@@ -54,7 +54,7 @@ _WRITTEN = {
 
 
 def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
-    """What texts look like that are nearly all numbers; of many distinct texts a fault. None for other texts."""
+    """A finding for texts that look like numbers, a fault if there are many; None for other texts."""
     texts = cells.texts
     some = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
     if sum(_describe(text) is not None for text in some) < MIN_SAMPLE_FRACTION * len(some) or all(
@@ -85,7 +85,7 @@ def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
 
 
 def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
-    """The fault of a column in which a spreadsheet wrote errors."""
+    """The fault of a column with spreadsheet errors."""
     is_error = np.asarray([text in SHEET_ERRORS for text in cells.texts], np.bool_)
     if not is_error.any():
         return None
@@ -100,7 +100,7 @@ def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
 
 
 def _describe(text: str) -> tuple[tuple[str, ...], str] | None:
-    """How a number is written, () if plainly, and its unit; None for other texts."""
+    """Notations of a number, () if plain, and its unit; None for other texts."""
     plain = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
     is_hidden = any(unicodedata.category(sign) == "Cf" or (sign.isdecimal() and not sign.isascii()) for sign in text)
     match = _CELL.fullmatch(plain)
@@ -116,5 +116,5 @@ def _describe(text: str) -> tuple[tuple[str, ...], str] | None:
 
 
 def _is_currency(text: str) -> bool:
-    """Whether an affix is the sign or the name of a currency, or none."""
+    """Whether an affix is empty or the sign or name of a currency."""
     return not text or text in CURRENCIES or "Sc" in map(unicodedata.category, text)

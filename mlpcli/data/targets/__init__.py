@@ -1,1 +1,1 @@
-"""Targets to what the network learns, and its outputs back to answers."""
+"""Target columns to network targets, and network outputs to predictions."""

@@ -1,4 +1,4 @@
-"""Target columns of a cast table: which rows have one, what is learnt of them, and what the network is to give."""
+"""Target columns of a cast table: rows with a target, fitted targets, and encoded network targets."""
 
 import re
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def require_targets(table: Table, names: Sequence[str], role: str = "target") ->
 
 
 def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = None) -> tuple[Rows, str]:
-    """Rows (of `rows`, of all) where no target is missing, and one sentence for the user ("" when none is).
+    """Rows (of `rows`, None: all) where no target is missing, and a note for the user ("" if none is missing).
 
-    `table` was cast by the schemas of the targets. Raises DataError when no row is left.
+    `table` is cast by the schemas of the targets. Raises DataError if no row is left.
     """
     each = _non_missing_cells(table, names, rows)
     known, n_rows = np.logical_and.reduce(each), len(each[0])
@@ -55,12 +55,12 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
 
 
 def has_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
-    """Of which rows (n_rows,) no target is missing; `table` was cast by their schemas."""
+    """Mask (n_rows,) of rows without a missing target; `table` is cast by their schemas."""
     return np.asarray(np.logical_and.reduce(_non_missing_cells(table, names, None)))
 
 
 def _non_missing_cells(table: Table, names: Sequence[str], rows: Rows | None) -> list[NDArray[np.bool_]]:
-    """Of each target, in which of `rows` (of all) its cell is known; raises DataError for one that is too large."""
+    """Mask of non-missing cells per target, over `rows` (None: all); raises DataError for a number too large."""
     require_targets(table, names)
     each = []
     for name in names:
@@ -80,11 +80,11 @@ def fit_target(
     weights: Values | None = None,
     fitted: tuple[float, ...] = (),
 ) -> tuple[Target, State]:
-    """Describe the targets from the training rows `rows` of a table that was cast by `schemas`.
+    """Fit the targets on the training rows `rows` of a table cast by `schemas`.
 
-    `transform` is of numbers, and so are the quantiles `fitted` of a network that has several; the state is empty but
-    for these. `weights` (n_rows,) say how many rows each of `rows` counts for. Raises DataError for a target that is
-    constant, or of the wrong sort for the task or the transform.
+    `transform`, and the quantiles `fitted` of a quantile network, apply to regression, which alone has a non-empty
+    state. `weights` (n_rows,) are the weights of `rows`. Raises DataError for a target that is constant or invalid for
+    the task or transform.
     """
     if task == "regression":
         return _fit_numbers(table, schemas, rows, transform, weights, fitted)
@@ -108,7 +108,7 @@ def fit_target(
 
 
 def label_cell_type(table: Table, name: str, labels: Sequence[str]) -> CellType:
-    """What labels are in a data frame: the type of their cells; where these have none, as pandas would read them."""
+    """Data-frame type of labels: that of their cells, otherwise the one pandas would infer."""
     cell_type = table.columns[name].cell_type
     if cell_type is not None and cell_type != "mixed":
         return cell_type
@@ -124,9 +124,9 @@ def label_cell_type(table: Table, name: str, labels: Sequence[str]) -> CellType:
 
 
 def encode_target(target: Target, state: State, table: Table, rows: Rows | None = None) -> NDArray[Any]:
-    """What the network is to give: class codes (n_rows,), or float64 numbers or 0 and 1 (n_rows, n_targets).
+    """Network targets: class codes (n_rows,), or float64 numbers or 0 and 1 (n_rows, n_targets).
 
-    Raises DataError with the place for a missing cell (see `rows_with_target`) and a class that training never saw.
+    Raises DataError with the location of a missing cell (see `rows_with_target`) or an unseen class.
     """
     values = true_values(target, table, rows)
     if not isinstance(target, NumberTarget):
@@ -138,7 +138,7 @@ def encode_target(target: Target, state: State, table: Table, rows: Rows | None 
 
 
 def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArray[Any]:
-    """What answers are compared with: as `encode_target`, but numbers in the user's units."""
+    """Ground truth for scores: as `encode_target`, but numbers in original units."""
     require_targets(table, target.names)
     columns = [table.columns[name] if rows is None else table.columns[name].take(rows) for name in target.names]
     found = []
@@ -159,7 +159,7 @@ def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArr
 def _encode_labels(
     table: Table, rows: Rows | None, name: str, column: CategoricalColumn, labels: Sequence[str], what: str
 ) -> Codes:
-    """The place of each cell's label among `labels`; raises DataError for an unknown label."""
+    """Index of each cell's label in `labels`; raises DataError for an unseen label."""
     places = {label: place for place, label in enumerate(labels)}
     found = np.asarray([places.get(level, -1) for level in column.levels], code_dtype(len(labels)))
     is_unknown = (found < 0) & (column.counts > 0)

@@ -1,6 +1,6 @@
-"""Target columns: what the network learns from them, and how its outputs become answers.
+"""Fitted targets, and the decoding of network outputs into predictions.
 
-A target is read as its recorded schema says, like any column; labels are the canonical texts of its cells.
+A target is cast by its recorded schema, like any column; labels are the canonical texts of its cells.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """One column of class labels; `labels[code]` is the label. `cell_type` is what labels are in a data frame."""
+    """A column of class labels; `labels[code]` is the label, `cell_type` the type of labels in a data frame."""
 
     schema: ColumnSchema
     labels: tuple[str, ...]
@@ -38,7 +38,7 @@ class ClassTarget:
 
     @property
     def schemas(self) -> tuple[ColumnSchema, ...]:
-        """How the target column is read."""
+        """Schema of the target column."""
         return (self.schema,)
 
     @property
@@ -48,7 +48,7 @@ class ClassTarget:
 
     @property
     def cell_types(self) -> tuple[CellType, ...]:
-        """What labels are in a data frame."""
+        """Type of labels in a data frame."""
         return (self.cell_type,)
 
     @property
@@ -59,10 +59,10 @@ class ClassTarget:
 
 @dataclass(frozen=True)
 class NumberTarget:
-    """One or more columns of numbers; what their state holds is said in `transforms`.
+    """One or more numeric columns; `transforms` describes their state.
 
-    Where a network has outputs for three quantiles of each target, `fitted` are these: the outputs of all targets for
-    the first, then those for the second, which are the answers, then those for the third.
+    A quantile network has outputs for three quantiles, `fitted`: all targets at the first, then at the second, which
+    are the predictions, then at the third.
     """
 
     schemas: tuple[ColumnSchema, ...]
@@ -73,12 +73,12 @@ class NumberTarget:
 
     @property
     def n_outputs(self) -> int:
-        """How many outputs a network has."""
+        """Number of network outputs."""
         return len(self.schemas) * max(len(self.fitted), 1)
 
     @property
     def prediction_outputs(self) -> slice:
-        """Which outputs are the answers."""
+        """Slice of the outputs that are the predictions."""
         n_targets = len(self.schemas)
         first = n_targets * (len(self.fitted) // 2)
         return slice(first, first + n_targets)
@@ -96,7 +96,7 @@ class NumberTarget:
 
 @dataclass(frozen=True)
 class BooleanTarget:
-    """One or more columns of no and yes; `cell_types` is what these are in a data frame."""
+    """One or more boolean columns; `cell_types` are their types in a data frame."""
 
     schemas: tuple[ColumnSchema, ...]
     cell_types: tuple[CellType, ...]
@@ -109,7 +109,7 @@ class BooleanTarget:
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
-        """The texts of no and yes of each column."""
+        """Texts of no and yes, per column."""
         return tuple(schema.levels for schema in self.schemas)
 
     @property
@@ -123,9 +123,9 @@ State = dict[str, Values]
 
 
 def typed_labels(labels: Sequence[str], cell_type: CellType) -> Any:
-    """Labels (n_labels,) as a data frame has them: an array, of times with a zone an index.
+    """Labels (n_labels,) as data-frame values: an array, or an index for times with a zone.
 
-    Texts, dates and decimals are objects. Raises ValueError for a label that is not of its type.
+    Texts, dates and decimals have dtype object. Raises ValueError for a label that is invalid for its type.
     """
     if cell_type == "text":
         return np.asarray(labels, object)
@@ -142,16 +142,16 @@ def typed_labels(labels: Sequence[str], cell_type: CellType) -> Any:
 
 
 def prediction_names(target: Target) -> tuple[str, ...]:
-    """What the columns of answers stand for: the labels of classes, else the targets."""
+    """Names of the prediction columns: class labels, otherwise targets."""
     return target.labels if isinstance(target, ClassTarget) else target.names
 
 
 def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
-    """Answers in the user's units from network outputs (n_rows, n_outputs), as float64.
+    """Predictions in original units, float64, from network outputs (n_rows, n_outputs).
 
-    Classes: probabilities (n_rows, n_classes), from which `class_weights` (n_classes,) of the training are taken out.
-    Booleans: probabilities of yes. Both go through `temperature` (1,), if the state has it. Numbers: transformed back,
-    and within `target_low` and `target_high` (n_targets,) if it has them.
+    Classes: probabilities (n_rows, n_classes), corrected for the training `class_weights` (n_classes,). Booleans:
+    probabilities of yes. Both are calibrated by `temperature` (1,), if in the state. Numbers: inverse-transformed, and
+    clipped to `target_low` and `target_high` (n_targets,), if in the state.
     """
     exact: Values = outputs.astype(np.float64)
     if isinstance(target, NumberTarget):
@@ -166,9 +166,9 @@ def decode_outputs(target: Target, state: State, outputs: NDArray[np.floating]) 
 
 
 def decode_bounds(target: Target, state: State, outputs: NDArray[np.floating]) -> Values:
-    """What regions are made of, from network outputs (n_rows, n_outputs): as `decode_outputs`.
+    """Inputs of conformal prediction from network outputs (n_rows, n_outputs): as `decode_outputs`.
 
-    Of three quantiles of n targets it is the lower and then the upper ones, (n_rows, 2 n), with the answer within.
+    For a quantile network with n targets: lower, then upper quantiles (n_rows, 2 n), which enclose the prediction.
     """
     answers = decode_outputs(target, state, outputs)
     if not isinstance(target, NumberTarget) or not target.fitted:
@@ -187,9 +187,9 @@ def _decode_numbers(target: NumberTarget, state: State, outputs: Values) -> Valu
 def predicted_columns(
     target: Target, answers: Values, threshold: Values | None = None
 ) -> dict[str, NDArray[np.generic]]:
-    """The answer of each row by target column: labels (see `typed_labels`) or numbers (float64).
+    """Predictions by target column: labels (see `typed_labels`) or numbers (float64).
 
-    `answers` come from `decode_outputs`; `threshold` as for `predicted_labels`.
+    `answers` are from `decode_outputs`; `threshold` as for `predicted_labels`.
     """
     if isinstance(target, NumberTarget):
         return {name: answers[:, index] for index, name in enumerate(target.names)}
@@ -203,10 +203,10 @@ def predicted_columns(
 def predicted_labels(
     target: ClassTarget | BooleanTarget, answers: Values, threshold: Values | None = None
 ) -> dict[str, tuple[tuple[str, ...], NDArray[np.int64]]]:
-    """By target column its labels, and which of them each row gets; a tie goes to the first class, and to no.
+    """Labels and predicted codes (n_rows,) by target column; ties go to the first class, and to no.
 
-    Of two classes the second, and of booleans yes, is taken above `threshold` (one number, or one per column), if
-    there is one. Of more classes, each with its threshold (n_classes,), it is the one that most exceeds its own.
+    With `threshold`, the second of two classes, or yes, is predicted above it (a number, or one per column). With more
+    classes, each has a threshold (n_classes,), and the class that most exceeds its own is predicted.
     """
     if isinstance(target, ClassTarget):
         return {target.name: (target.labels, most_exceeding(answers, threshold))}

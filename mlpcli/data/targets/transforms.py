@@ -1,8 +1,8 @@
-"""How target numbers become what the network learns, and back: arrays in, arrays out, one column per target.
+"""Transforms of numeric targets and their inverses, one column per target.
 
-`scale` divides by the mean size; every other transform but `none` ends in mean 0 and deviation 1 over the training
-rows. The state holds `target_center` and `target_scale` (n_targets,); of `quantile` also `target_quantiles` and
-`target_scores`, the knots of one target after the other, `n_quantiles[j]` of target j.
+`scale` divides by the mean absolute value; every other transform except `none` ends in mean 0 and standard deviation 1
+over the training rows. The state is `target_center` and `target_scale` (n_targets,); for `quantile` also
+`target_quantiles` and `target_scores`, the concatenated knots of the targets, `n_quantiles[j]` of target j.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,9 +26,9 @@ _LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
 def fit_transform(
     columns: Sequence[Values], transform: TargetTransform, weights: Values | None = None
 ) -> tuple[dict[str, Values], tuple[int, ...]]:
-    """State and `n_quantiles` from the training values of each target, NaN where missing; none of these is constant.
+    """State and `n_quantiles` from the training values per target, NaN where missing, not constant.
 
-    `log` needs values of 0 or more. `weights` (n_rows,) say how many rows each counts for.
+    `log` needs non-negative values. `weights` (n_rows,) are row weights.
     """
     centers, scales = np.zeros(len(columns)), np.ones(len(columns))
     known = [
@@ -52,7 +52,7 @@ def fit_transform(
 def transform_targets(
     values: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
 ) -> Values:
-    """What the network learns for `values` (n_rows, n_targets); beyond the knots of `quantile` its ends."""
+    """Network targets for `values` (n_rows, n_targets); `quantile` is constant beyond its knots."""
     if transform == "log":
         values = np.log1p(values)
     if transform == "quantile":
@@ -64,7 +64,7 @@ def transform_targets(
 def inverse_transform(
     outputs: Values, transform: TargetTransform, n_quantiles: tuple[int, ...], state: dict[str, Values]
 ) -> Values:
-    """The inverse of `transform_targets`: numbers in the user's units (n_rows, n_targets)."""
+    """Inverse of `transform_targets`: numbers in original units (n_rows, n_targets)."""
     numbers = outputs * state["target_scale"] + state["target_center"]
     if transform == "log":
         return np.asarray(np.expm1(np.minimum(numbers, _LARGEST_LOG)))
@@ -80,7 +80,7 @@ def _knots_by_target(n_quantiles: tuple[int, ...], state: dict[str, Values]) -> 
 
 
 def _fit_knots(ordered: Values, weights: Values | None) -> tuple[Values, Values]:
-    """Distinct values in rising order, and the normal score of each."""
+    """Distinct values in ascending order, with their normal scores."""
     is_small = total_weight(ordered, weights) <= MAX_QUANTILES
     knots = np.unique(ordered if is_small else evenly_ranked(ordered, MAX_QUANTILES, weights))
     return knots, normal_scores(ordered, knots, weights)
