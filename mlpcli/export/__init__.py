@@ -1,1 +1,1 @@
-"""A model in other languages: what `mlp predict` computes, without mlpcli."""
+"""Export of a model to other languages, so that predictions need no mlpcli."""

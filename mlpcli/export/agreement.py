@@ -1,7 +1,7 @@
-"""Rows that try an exported model, and how far its answers are from those of the model itself.
+"""Rows for testing an exported model, and how far its predictions are from those of the model itself.
 
-The rows are drawn from what the training rows held, and then have in each column in turn what is rare: no cell, a level
-that training never saw, numbers and dates far outside.
+Cells are drawn from the reference profile of the training data; further rows have a rare cell in one column each: a
+missing cell, an unseen level, numbers and dates far outside the training range.
 """
 
 import re
@@ -23,10 +23,10 @@ from mlpcli.evaluation.conformal.conformity import MISSING
 from mlpcli.model import Model
 
 DRAWN_ROWS = 200
-# Of a table of hundreds of columns some columns have what is rare in the same row: one row for each of their
-# rare cells would be a number of cells that grows with the square of the columns.
+# In a table of hundreds of columns, rows have rare cells in several columns: with one row per rare cell, the number of
+# cells would grow with the square of the number of columns.
 RARE_CELLS, FEWEST_RARE = 500_000, 8
-# Probabilities nearer to each other, or to a threshold, than this are a tie: either label is right.
+# Probabilities closer than this to each other or to a threshold are a tie: either label is correct.
 TIE = 1e-4
 UNSEEN = "a level that training never saw"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -37,10 +37,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many rows were tried, and how far apart answers are at most.
+    """How many rows were compared, and the largest difference between predictions.
 
-    `difference` is of probabilities, or of numbers relative to their size or to the unit of the target, whichever is
-    larger. `n_labels` are labels that differ though the answer is no tie.
+    `difference` is that of probabilities; for numbers it is relative to the larger of their size and the target's
+    scale. `n_labels` counts labels that differ although the prediction is no tie.
     """
 
     n_rows: int
@@ -50,21 +50,21 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Expected:
-    """What is right for some rows (n_rows, ...), and where either is, of what stands behind the probabilities."""
+    """The correct values of some rows (n_rows, n_values), and which of those after the probabilities are ties."""
 
     values: Values
     is_tie: NDArray[np.bool_]
 
 
-def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0, with_groups: bool = False) -> list[Row]:
-    """Rows as texts, by column, that the model answers; if asked for also by the column of its groups."""
+def sample_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0, with_groups: bool = False) -> list[Row]:
+    """Rows as texts by column that the model can predict; `with_groups` adds the column of its calibration groups."""
     rng = np.random.default_rng(seed)
     features = model.preprocessor.columns
-    known = model.reference.columns or tuple(ReferenceColumn() for _ in features)
-    usual = {one.name: _usual(one, of) for one, of in zip(features, known, strict=True)}
-    rare = {one.name: _rare(one, of) for one, of in zip(features, known, strict=True)}
+    profiles = model.reference.columns or tuple(ReferenceColumn() for _ in features)
+    usual = {feature.name: _usual(feature, profile) for feature, profile in zip(features, profiles, strict=True)}
+    rare = {feature.name: _rare(feature) for feature in features}
     if with_groups and model.interval_by is not None and model.interval_by.name not in usual:
-        usual[model.interval_by.name], rare[model.interval_by.name] = _of_groups(model, model.interval_by)
+        usual[model.interval_by.name], rare[model.interval_by.name] = _group_cells(model, model.interval_by)
 
     def drawn() -> dict[str, str]:
         return {name: texts[rng.integers(len(texts))] for name, texts in usual.items()}
@@ -77,8 +77,8 @@ def tried_rows(model: Model, n_rows: int = DRAWN_ROWS, seed: int = 0, with_group
     return rows
 
 
-def _of_groups(model: Model, by: ColumnSchema) -> tuple[list[str], list[str]]:
-    """Cells of the groups of calibration rows, and those of no group."""
+def _group_cells(model: Model, by: ColumnSchema) -> tuple[list[str], list[str]]:
+    """Cells of the calibration groups, and cells that belong to no group."""
     assert model.conformity is not None
     groups = [group for group in model.conformity.rows.groups if group != MISSING]
     if by.role == "date":
@@ -89,7 +89,7 @@ def _of_groups(model: Model, by: ColumnSchema) -> tuple[list[str], list[str]]:
 
 
 def schemas_of(rows: Sequence[Row], model: Model) -> list[ColumnSchema]:
-    """How the columns of these rows are read."""
+    """The schemas of the columns of these rows."""
     schemas = {schema.name: schema for schema in model.preprocessor.schemas}
     if model.interval_by is not None and model.interval_by.name in rows[0]:
         schemas.setdefault(model.interval_by.name, model.interval_by)
@@ -97,8 +97,8 @@ def schemas_of(rows: Sequence[Row], model: Model) -> list[ColumnSchema]:
 
 
 def usual_inputs(model: Model, n_rows: int, seed: int) -> Values:
-    """The inputs (n_rows, n_in) of rows as training had them, each cell drawn by itself."""
-    rows = tried_rows(model, n_rows, seed)[:n_rows]
+    """The inputs (n_rows, n_in) of rows whose cells are drawn independently from the reference profile."""
+    rows = sample_rows(model, n_rows, seed)[:n_rows]
     X = transform(model.preprocessor, model.read(table_of(rows, model)), model.ensemble.dtype)[0]
     return np.asarray(X, np.float64)
 
@@ -119,43 +119,40 @@ def table_of(rows: Sequence[Row], model: Model) -> Table:
 def agreement(
     model: Model,
     rows: Sequence[Row],
-    answer: Callable[[Sequence[Row]], Values],
+    predict: Callable[[Sequence[Row]], Values],
     expected: Callable[[Table], Expected] | None = None,
 ) -> Agreement:
-    """How far `answer`, which gives probabilities or numbers (n_rows, n_answers), is from the model on these rows.
+    """Compare `predict`, which returns probabilities or numbers (n_rows, n_values), with the model on these rows.
 
-    `expected` gives what is right for a table as it comes, where that is more than the answers: several numbers for
-    each target in turn, or behind the probabilities what is 1 and 0, which counts as labels do.
+    `expected` computes the correct values if there are more than the model's predictions: several numbers for each
+    target in turn, or, after the probabilities, 0 or 1 for each label of a set; these are compared like labels.
     """
     table = table_of(rows, model)
-    right = _answered(model, table) if expected is None else expected(table)
-    truth, found = right.values, np.asarray(answer(rows), np.float64)
-    with np.errstate(invalid="ignore"):  # ends may be infinite
-        distance = np.where(found == truth, 0.0, np.abs(found - truth))
+    reference = _predictions(model, table) if expected is None else expected(table)
+    truth, values = reference.values, np.asarray(predict(rows), np.float64)
+    with np.errstate(invalid="ignore"):  # ends of intervals may be infinite
+        distance = np.where(values == truth, 0.0, np.abs(values - truth))
     if isinstance(model.target, NumberTarget):
-        scales = np.repeat(_spreads(model, model.target), truth.shape[1] // len(model.target.names))
+        scales = np.repeat(_scales(model, model.target), truth.shape[1] // len(model.target.names))
         size = np.where(np.isinf(truth), 1.0, np.maximum(np.abs(truth), scales))
         return Agreement(len(rows), float(np.max(distance / size, initial=0.0)), 0)
-    n_answers = len(prediction_names(model.target))
-    answers, theirs = truth[:, :n_answers], found[:, :n_answers]
-    is_clear = ~_is_tie(answers, model)
-    labels = (predicted_labels(model.target, each, model.threshold).values() for each in (answers, theirs))
-    n_labels = sum(
-        int(np.count_nonzero((one != other) & is_clear)) for (_, one), (_, other) in zip(*labels, strict=True)
-    )
-    differs = (distance[:, n_answers:] > 0.0) & is_clear[:, None] & ~right.is_tie
-    return Agreement(
-        len(rows), float(np.max(distance[:, :n_answers], initial=0.0)), n_labels + int(np.count_nonzero(differs))
-    )
+    n_probabilities = len(prediction_names(model.target))
+    ours, theirs = truth[:, :n_probabilities], values[:, :n_probabilities]
+    is_clear = ~_is_tie(ours, model)
+    labels = (predicted_labels(model.target, each, model.threshold).values() for each in (ours, theirs))
+    n_labels = sum(int(np.count_nonzero((a != b) & is_clear)) for (_, a), (_, b) in zip(*labels, strict=True))
+    differs = (distance[:, n_probabilities:] > 0.0) & is_clear[:, None] & ~reference.is_tie
+    difference = float(np.max(distance[:, :n_probabilities], initial=0.0))
+    return Agreement(len(rows), difference, n_labels + int(np.count_nonzero(differs)))
 
 
-def _answered(model: Model, table: Table) -> Expected:
-    answers = model.answers(model.read(table))[0]
-    return Expected(answers, np.zeros((len(answers), 0), np.bool_))
+def _predictions(model: Model, table: Table) -> Expected:
+    predictions = model.answers(model.read(table))[0]
+    return Expected(predictions, np.zeros((len(predictions), 0), np.bool_))
 
 
-def _spreads(model: Model, target: NumberTarget) -> Values:
-    """What is one unit of each target (n_targets,), of numbers that a quantile transform makes their deviation."""
+def _scales(model: Model, target: NumberTarget) -> Values:
+    """The scale of each target (n_targets,); with a quantile transform the standard deviation of its knots."""
     state = model.target_state
     if "target_quantiles" not in state:
         return model.target_scales
@@ -163,34 +160,33 @@ def _spreads(model: Model, target: NumberTarget) -> Values:
     return np.asarray([np.std(knots) or 1.0 for knots in each])
 
 
-def _is_tie(answers: Values, model: Model) -> NDArray[np.bool_]:
-    """Rows whose label hangs on the last digits."""
+def _is_tie(probabilities: Values, model: Model) -> NDArray[np.bool_]:
+    """Whether the label of each row depends on rounding errors (n_rows,)."""
     threshold = model.threshold
     if model.target.kind == "booleans":
-        limits = np.full(answers.shape[1], 0.5) if threshold is None else threshold
-        return np.asarray((np.abs(answers - limits) < TIE).any(axis=1))
+        limits = np.full(probabilities.shape[1], 0.5) if threshold is None else threshold
+        return np.asarray((np.abs(probabilities - limits) < TIE).any(axis=1))
     if threshold is not None and len(threshold) == 1:
-        return np.asarray(np.abs(answers[:, 1] - threshold[0]) < TIE)
-    best = np.sort(answers if threshold is None else answers / threshold, axis=1)
+        return np.asarray(np.abs(probabilities[:, 1] - threshold[0]) < TIE)
+    best = np.sort(probabilities if threshold is None else probabilities / threshold, axis=1)
     return np.asarray(best[:, -1] - best[:, -2] < TIE)
 
 
-def _usual(feature: Feature, known: ReferenceColumn) -> list[str]:
-    """Cells as training had them."""
+def _usual(feature: Feature, profile: ReferenceColumn) -> list[str]:
+    """Cells in the range, or of the levels, of the training data."""
     if feature.is_numeric:
         low, high = feature.minimum or 0.0, feature.maximum or 0.0
-        numbers = np.asarray([*known.edges, low, high, *np.linspace(low, high, 11)])
-        is_whole = all(float(edge).is_integer() for edge in known.edges) and bool(known.edges)
-        return _spelled(
-            feature, np.floor(numbers) if is_whole or (not feature.has_time and _is_date(feature)) else numbers
-        )
+        numbers = np.asarray([*profile.edges, low, high, *np.linspace(low, high, 11)])
+        is_integer = all(float(edge).is_integer() for edge in profile.edges) and bool(profile.edges)
+        is_day = _is_date(feature) and not feature.has_time
+        return _spelled(feature, np.floor(numbers) if is_integer or is_day else numbers)
     if feature.role == "boolean":
         return list(feature.schema.levels)
-    return list(dict.fromkeys([*feature.levels, *known.levels[:50]])) or [UNSEEN]
+    return list(dict.fromkeys([*feature.levels, *profile.levels[:50]])) or [UNSEEN]
 
 
-def _rare(feature: Feature, known: ReferenceColumn) -> list[str]:
-    """What the model must take all the same."""
+def _rare(feature: Feature) -> list[str]:
+    """Cells outside the training data that the model must predict, too."""
     missing = [] if feature.refuses_missing else [""]
     if not feature.is_numeric:
         return [*missing, UNSEEN]
@@ -206,7 +202,7 @@ def _is_date(feature: Feature) -> bool:
 
 
 def _spelled(feature: Feature, numbers: Values) -> list[str]:
-    """Numbers or days as the column writes them."""
+    """Numbers or days in the number or date format of the column."""
     if not _is_date(feature):
         return [_number_in(feature.schema.number, number) for number in numbers.tolist()]
     return [_date_in(feature.schema.date_format, text) for text in date_texts(numbers)]
@@ -218,7 +214,7 @@ def _number_in(format: NumberFormat, number: float) -> str:
 
 
 def _date_in(format: str, text: str) -> str:
-    """An ISO text, with its time, in another format of dates."""
+    """An ISO date, with its time if any, in another date format."""
     day, _, time = text.partition("T")
     year, month, number = day.split("-")
     parts = {"YYYY": year, "YY": year[2:], "MON": MONTHS[int(month) - 1], "MM": month, "DD": number}

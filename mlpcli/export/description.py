@@ -1,4 +1,4 @@
-"""A model as plain data, from cells to answers: what every exported file is made of. docs/export.md describes it."""
+"""A model as plain data, from cells to predictions: the source of every export. docs/export.md describes it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ Plain = dict[str, Any]
 
 
 def describe(model: Model) -> Plain:
-    """Columns, networks and target of a model, as what JSON can say; raises MlpError for a layer it cannot name."""
+    """Columns, networks and target of a model as JSON values; raises MlpError for an unknown layer."""
     columns, spans = model.preprocessor.columns, input_spans(model.preprocessor.columns)
     fits = unpack_numeric(columns, model.preprocessor.state)
     missing = model.reading.missing
@@ -33,7 +33,7 @@ def describe(model: Model) -> Plain:
         "format": FORMAT,
         "kind": "mlp model",
         "task": model.target.task,
-        "columns": [_column(one, spans, fits, missing) for one in columns],
+        "columns": [_column(feature, spans, fits, missing) for feature in columns],
         "inputs": list(model.preprocessor.feature_names),
         "largest_input": float(np.finfo(model.ensemble.dtype).max),
         "networks": networks,
@@ -43,12 +43,13 @@ def describe(model: Model) -> Plain:
 
 
 def networks_of(model: Model, with_quantiles: bool = False) -> list[Plain]:
-    """The layers of each member, and how often it counts; of several quantiles only the outputs that are answers.
+    """The layers of each member, and its count in the mean.
 
-    `with_quantiles` keeps all outputs. Raises MlpError for a layer that has no name.
+    Of a quantile regression only the outputs of the predictions, unless `with_quantiles`. Raises MlpError for an
+    unknown layer.
     """
     members = zip(model.ensemble.networks, model.ensemble.flats, model.ensemble.member_counts, strict=True)
-    found: list[Plain] = [
+    networks: list[Plain] = [
         {
             "layers": _layers(network.chain, network.n_in, network.unflatten(flat)),
             "output": network.output,
@@ -58,16 +59,16 @@ def networks_of(model: Model, with_quantiles: bool = False) -> list[Plain]:
     ]
     if isinstance(model.target, NumberTarget) and model.target.fitted and not with_quantiles:
         kept = model.target.prediction_outputs
-        for network in found:
+        for network in networks:
             if network["output"] == "softmax":
                 raise MlpError("a softmax over the outputs of several quantiles cannot be exported.")
             last = network["layers"][-1]
             last |= {"W": last["W"][kept], "b": None if last["b"] is None else last["b"][kept]}
-    return found
+    return networks
 
 
 def n_numbers(networks: Sequence[Plain]) -> int:
-    """How many weights and other numbers the layers hold."""
+    """The number of weights and other floats in a description."""
 
     def size(value: Any) -> int:
         if isinstance(value, dict):
@@ -80,13 +81,13 @@ def n_numbers(networks: Sequence[Plain]) -> int:
 
 
 def spellings_of(level: str) -> list[str]:
-    """A level, and how a program spells it that holds it as a float."""
-    is_whole = not is_code(level) and plain_number(level) is not None and level.lstrip("-").isdigit()
-    return [level, f"{level}.0"] if is_whole else [level]
+    """A level, and for an integer also its spelling as a float (`1.0` for `1`)."""
+    is_integer = not is_code(level) and plain_number(level) is not None and level.lstrip("-").isdigit()
+    return [level, f"{level}.0"] if is_integer else [level]
 
 
 def _column(feature: Feature, spans: Spans, fits: Mapping[str, NumericFit], missing: Sequence[str]) -> Plain:
-    """How cells of a column are read, and which inputs they are written into."""
+    """How the cells of a column are read, and which inputs they fill."""
     plain: Plain = {"name": feature.name, "role": feature.role, **reading_of(feature.schema, missing)}
     if feature.is_numeric:
         plain |= _numeric(feature, spans, fits[feature.name])
@@ -95,21 +96,21 @@ def _column(feature: Feature, spans: Spans, fits: Mapping[str, NumericFit], miss
         plain["levels"] = [] if feature.role == "boolean" else list(feature.levels)
     else:
         first = spans["level", feature.name].start
-        behind = first + len(feature.levels)
+        end = first + len(feature.levels)
         plain["levels"] = list(feature.levels)
         plain["first"] = first
-        plain["missing_level"] = behind if feature.has_missing_level else None
-        plain["other_level"] = behind + feature.has_missing_level if feature.has_other_level else None
+        plain["missing_level"] = end if feature.has_missing_level else None
+        plain["other_level"] = end + feature.has_missing_level if feature.has_other_level else None
     plain["flag"] = spans["flag", feature.flag_of].start if feature.flag_of else None
     plain["refuses_missing"] = feature.refuses_missing
     return plain
 
 
 def reading_of(schema: ColumnSchema, missing: Sequence[str]) -> Plain:
-    """What the texts of a column mean; `missing` are those of a missing cell where the column has none of its own."""
+    """How the texts of a column are read; `missing` are the missing-value markers of columns without their own."""
     markers = frozenset(missing if schema.missing is None else schema.missing) | {""}
-    is_amount = schema.role in ("number", "date")
-    spelled = {*map(canonical, markers), *(() if is_amount else canonical_in(sorted(markers), schema.number))}
+    is_numeric = schema.role in ("number", "date")
+    spelled = {*map(canonical, markers), *(() if is_numeric else canonical_in(sorted(markers), schema.number))}
     plain: Plain = {"missing": sorted(spelled)}
     if schema.role == "number":
         plain["missing_numbers"] = marker_numbers(markers, schema.number).tolist()
@@ -117,8 +118,8 @@ def reading_of(schema: ColumnSchema, missing: Sequence[str]) -> Plain:
         plain["date_format"] = schema.date_format
     else:
         plain["number"] = dict(vars(schema.number))
-    if not is_amount:
-        plain["words"] = list(schema.levels)  # of no and yes, or as false and true are spelled
+    if not is_numeric:
+        plain["words"] = list(schema.levels)  # boolean words, also of a category whose levels are such words
     return plain
 
 
@@ -137,17 +138,17 @@ def _numeric(feature: Feature, spans: Spans, fit: NumericFit) -> Plain:
 
 
 def _layers(chain: Chain, n_in: int, tensors: Any) -> list[Plain]:
-    """Every layer in order, with its tensors as nested lists; dropout, which predictions have not, is left out."""
-    found: list[Plain] = []
+    """Every layer in order, with its tensors as nested lists; dropout, inactive in predictions, is omitted."""
+    layers: list[Plain] = []
     for layer, own, width in zip(chain.layers, tensors, chain.widths(n_in), strict=False):
         if type(layer) is Residual:
-            found.append({"layer": "residual", "layers": _layers(layer, width, own)})
+            layers.append({"layer": "residual", "layers": _layers(layer, width, own)})
         elif type(layer) is not Dropout:
             name, describe_layer = LAYERS.get(type(layer), ("", None))
             if describe_layer is None:
                 raise MlpError(f"the layer {type(layer).__name__} cannot be exported.")
-            found.append({"layer": name, **describe_layer(layer, own, width)})
-    return found
+            layers.append({"layer": name, **describe_layer(layer, own, width)})
+    return layers
 
 
 def _dense(layer: Dense, own: Tensors, n_in: int) -> Plain:
@@ -174,7 +175,7 @@ def _category_embedding(layer: CategoryEmbedding, own: Tensors, n_in: int) -> Pl
     return {"kept": _indices(layer.passthrough_spans(n_in)), "firsts": firsts, "tables": tables}
 
 
-# By the very type: what derives from a layer may compute something else.
+# By exact type, because a subclass may compute something else.
 LAYERS: dict[type[Layer], tuple[str, Callable[[Any, Tensors, int], Plain]]] = {
     Dense: ("dense", _dense),
     Activation: ("activation", _activation),
@@ -207,7 +208,7 @@ def _target(model: Model) -> Plain:
 
 
 def _labels(target: Target) -> list[list[str]]:
-    """The texts of labels, of each target column."""
+    """The labels of each target column as texts."""
     if isinstance(target, ClassTarget):
         return [list(target.labels)]
     assert isinstance(target, BooleanTarget)
@@ -215,9 +216,9 @@ def _labels(target: Target) -> list[list[str]]:
 
 
 def _values(target: ClassTarget | BooleanTarget) -> list[list[Any]]:
-    """The labels as numbers or booleans where their column is of such, else as texts."""
-    found = []
+    """The labels of each target column as numbers or booleans if its cells are such, otherwise as texts."""
+    values = []
     for labels, cell_type in zip(_labels(target), target.cell_types, strict=True):
         is_plain = cell_type == "bool" or cell_type.startswith(("int", "uint", "float"))
-        found.append(typed_labels(labels, cell_type).tolist() if is_plain else list(labels))
-    return found
+        values.append(typed_labels(labels, cell_type).tolist() if is_plain else list(labels))
+    return values

@@ -1,6 +1,6 @@
-"""What lies around the answers of an exported model: the scores of its calibration rows, as plain data.
+"""Prediction intervals and sets of an exported model: its conformity scores as plain data.
 
-docs/export.md says how intervals and sets are made of them.
+docs/export.md describes how intervals and sets are computed from them.
 """
 
 import math
@@ -18,9 +18,9 @@ from mlpcli.model import Model
 
 
 def with_regions(description: Plain, model: Model, level: float) -> Plain:
-    """The description with `regions` at a level, for which the model has enough calibration rows.
+    """The description with `regions` at a level for which the model has enough calibration rows.
 
-    Of three quantiles the networks keep all outputs. Raises MlpError for what `networks_of` cannot say.
+    With `quantiles` intervals the networks keep all outputs. Raises MlpError for a layer that cannot be exported.
     """
     assert model.conformity is not None
     rows, target = model.conformity.rows, model.target
@@ -33,8 +33,8 @@ def with_regions(description: Plain, model: Model, level: float) -> Plain:
         "by": None if of_labels or not rows.by else _by(model, rows, len(description["inputs"])),
         "of_labels": of_labels,
         "calibration": [
-            [_calibration(rows.kind, folds_of(place, group), level) for group in range(rows.n_groups)]
-            for place in range(n_targets)
+            [_calibration(rows.kind, folds_of(index, group), level) for group in range(rows.n_groups)]
+            for index in range(n_targets)
         ],
     }
     if not isinstance(target, NumberTarget):
@@ -50,19 +50,19 @@ def with_regions(description: Plain, model: Model, level: float) -> Plain:
 
 
 def read_columns(model: Plain) -> list[Plain]:
-    """The columns that a row must have: the inputs, and behind them that of the groups, which may be one of these."""
+    """The columns that a row must have: the features, then the column of the calibration groups (maybe a feature)."""
     regions = model.get("regions")
     return [*model["columns"], *([regions["by"]["column"]] if regions and regions["by"] else [])]
 
 
 def n_read(model: Plain) -> int:
-    """How many inputs these columns are written into: those of the networks, and those that tell the group."""
+    """The number of inputs that these columns fill: those of the networks, and those that encode the group."""
     regions = model.get("regions")
     return len(model["inputs"]) + (regions["by"]["n_inputs"] if regions and regions["by"] else 0)
 
 
 def _calibration(kind: Kind, folds: Sequence[Scores], level: float) -> Plain:
-    """How many scores an end needs, and which there are above and below an answer; below null where they are equal."""
+    """The rank of the score that an end needs, and the scores above and below a prediction (below None if equal)."""
     level = level_of_end(kind, level)
     negated = [fold.negated for fold in folds]
     needed = 1 if len(folds) == 1 else rank_of(sum(fold.n_rows for fold in folds), level)
@@ -74,9 +74,9 @@ def _calibration(kind: Kind, folds: Sequence[Scores], level: float) -> Plain:
 
 
 def _scores(folds: Sequence[Scores], level: float) -> list[Plain]:
-    """The scores of each fold and how many rows each stands for; none where they are too few for the level.
+    """The scores of each fold and the number of rows of each; empty if there are too few for the level.
 
-    Of one fold only the score that an end is off its answer.
+    With one fold, only the score at the quantile.
     """
     pooled = upper_ends(folds, level).pooled
     if not math.isfinite(pooled):
@@ -87,33 +87,33 @@ def _scores(folds: Sequence[Scores], level: float) -> list[Plain]:
 
 
 def _by(model: Model, rows: CalibrationRows, first: int) -> Plain:
-    """The column of the groups, which writes into inputs from `first` on, and which input tells each group.
+    """The column of the groups, which fills inputs from `first` on, and the input and value that encode each group.
 
-    Texts have an input each; numbers, days and words for no and yes are told by the value of one. The last input is 1
-    where the cell is missing.
+    Categories are one-hot; numbers, dates and booleans have one input. The last input is the missing indicator. Raises
+    MlpError for groups that have no encoding.
     """
     schema = model.interval_by
     assert schema is not None
     column: Plain = {"name": schema.name, "role": schema.role, **reading_of(schema, model.reading.missing)}
-    known = [group for group in rows.groups if group != MISSING]
+    names = [group for group in rows.groups if group != MISSING]
     if schema.role in ("number", "date"):
-        numbers = parse_dates(known, "YYYY-MM-DD") if schema.role == "date" else np.asarray(known, np.float64)
-        told = {group: (first, value) for group, value in zip(known, numbers.tolist(), strict=True)}
-        other = 2.0 * float(np.abs(numbers).max(initial=0.0)) + 1.0  # a missing cell is none of the groups
+        numbers = parse_dates(names, "YYYY-MM-DD") if schema.role == "date" else np.asarray(names, np.float64)
+        codes = {group: (first, value) for group, value in zip(names, numbers.tolist(), strict=True)}
+        other = 2.0 * float(np.abs(numbers).max(initial=0.0)) + 1.0  # equals no group, for a missing cell
         column |= {"at": first, "fill": other, "center": 0.0, "scale": 1.0, "clip": None}
     elif schema.role == "boolean":
-        told = {level: (first, sign) for level, sign in zip(schema.levels, (-1.0, 1.0), strict=True)}
+        codes = {level: (first, sign) for level, sign in zip(schema.levels, (-1.0, 1.0), strict=True)}
         column |= {"sign": first, "levels": []}
     else:
-        told = {group: (place, 1.0) for place, group in enumerate(known, start=first)}
-        column |= {"levels": known, "first": first, "missing_level": None, "other_level": None}
-    flag = max([first, *(place for place, _ in told.values())]) + 1
-    pairs = [told.get(group, (flag, 1.0) if group == MISSING else None) for group in rows.groups]
+        codes = {group: (position, 1.0) for position, group in enumerate(names, start=first)}
+        column |= {"levels": names, "first": first, "missing_level": None, "other_level": None}
+    indicator = max([first, *(position for position, _ in codes.values())]) + 1
+    pairs = [codes.get(group, (indicator, 1.0) if group == MISSING else None) for group in rows.groups]
     if None in pairs:
         raise MlpError(f"--interval cannot be exported: {schema.name} has groups that are neither no nor yes.")
     return {
-        "column": column | {"flag": flag, "refuses_missing": False},
-        "n_inputs": flag + 1 - first,
+        "column": column | {"flag": indicator, "refuses_missing": False},
+        "n_inputs": indicator + 1 - first,
         "groups": [
             {"name": name, "input": pair[0], "value": pair[1]}
             for name, pair in zip(rows.groups, pairs, strict=True)

@@ -1,4 +1,4 @@
-"""How each exported file is run on rows of texts: what `mlp export` tries it by."""
+"""Run an exported file on rows of texts; `mlp export` compares the result with the model."""
 
 import csv
 import io
@@ -29,37 +29,39 @@ from mlpcli.export.python.standalone.predictor import Predictor
 from mlpcli.export.sql.steps import quoted
 from mlpcli.model import Model
 
-# The C compiler of this machine, "" for none.
+# The C compiler of this machine, "" if there is none.
 C_COMPILER = which("cc") or which("gcc") or which("clang") or ""
 
-# Between cells and behind rows of the C program: levels and labels may hold tabs and newlines.
+# Separators of cells and rows for the C program, because levels and labels may contain tabs and newlines.
 CELL_END, ROW_END = "\x1f", "\x1e"
 
 Values = NDArray[np.float64]
-# Probabilities, or numbers (n_rows, n_answers), for rows of texts.
-Answer = Callable[[Sequence[Row]], Values]
+# Maps rows of texts to probabilities or numbers (n_rows, n_values).
+Predict = Callable[[Sequence[Row]], Values]
 
 
-def run_json(data: bytes) -> Answer:
-    """What the program of `--to python` makes of a description."""
+def run_json(data: bytes) -> Predict:
+    """A JSON description, run by the code of `--to python`."""
     predictor = Predictor(json.loads(data))
 
-    def answer(rows: Sequence[Row]) -> Values:
-        found = []
+    def predict(rows: Sequence[Row]) -> Values:
+        values = []
         for row in rows:
-            answers, _, around = predictor.regions_of(row)
-            pairs = zip(answers, around or [[]] * len(answers), strict=True)
-            is_number = predictor.target["kind"] == "numbers"
-            found.append([x for one, ends in pairs for x in (one, *ends)] if is_number else [*answers, *chain(*around)])
-        return np.asarray(found, np.float64)
+            predictions, _, regions = predictor.regions_of(row)
+            if predictor.target["kind"] == "numbers":
+                pairs = zip(predictions, regions or [[]] * len(predictions), strict=True)
+                values.append([value for prediction, ends in pairs for value in (prediction, *ends)])
+            else:
+                values.append([*predictions, *chain(*regions)])
+        return np.asarray(values, np.float64)
 
-    return answer
+    return predict
 
 
-def run_python(data: bytes, description: Plain) -> Answer:
-    """The program as a filter of CSV, in a process of its own."""
+def run_python(data: bytes, description: Plain) -> Predict:
+    """The program as a filter on CSV, in a separate process."""
 
-    def answer(rows: Sequence[Row]) -> Values:
+    def predict(rows: Sequence[Row]) -> Values:
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "exported.py"
             program.write_bytes(data)
@@ -70,40 +72,42 @@ def run_python(data: bytes, description: Plain) -> Answer:
         next(lines)
         return values_of(lines, description)
 
-    return answer
+    return predict
 
 
 def run_c(
     source: str, header: str, file: str, name: str, model: Model, description: Plain, flags: Sequence[str] = ()
-) -> Answer:
-    """The program around the model, compiled and given lines."""
+) -> Predict:
+    """The source compiled as a program, which reads rows from standard input."""
 
-    def answer(rows: Sequence[Row]) -> Values:
+    def predict(rows: Sequence[Row]) -> Values:
         columns = typed_columns(rows, model, has_days=True)
         cells = zip(*columns.values(), strict=True)
         lines = (CELL_END.join("" if cell is None else str(cell) for cell in row) for row in cells)
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            (place / f"{file}.c").write_text(source, "utf-8")
-            (place / f"{file}.h").write_text(header, "utf-8")
+            directory = Path(folder)
+            (directory / f"{file}.c").write_text(source, "utf-8")
+            (directory / f"{file}.h").write_text(header, "utf-8")
             ends = {"MAIN": 1, "CELL_END": ord(CELL_END), "ROW_END": ord(ROW_END)}
             defined = [f"-D{name.upper()}_{key}={value}" for key, value in ends.items()]
-            options = ["-std=c99", "-O2", *defined, *flags, f"{file}.c", "-o", "it", "-lm"]
-            made = subprocess.run([C_COMPILER, *options], cwd=place, capture_output=True)
-            if made.returncode:
-                raise GateMissed(f"the exported source does not compile: {made.stderr.decode()}")
-            ended = subprocess.run([place / "it"], input=ROW_END.join([*lines, ""]).encode(), capture_output=True)
+            options = ["-std=c99", "-O2", *defined, *flags, f"{file}.c", "-o", "program", "-lm"]
+            compiled = subprocess.run([C_COMPILER, *options], cwd=directory, capture_output=True)
+            if compiled.returncode:
+                raise GateMissed(f"the exported source does not compile: {compiled.stderr.decode()}")
+            ended = subprocess.run(
+                [directory / "program"], input=ROW_END.join([*lines, ""]).encode(), capture_output=True
+            )
         if ended.returncode:
             raise GateMissed(f"the exported program ends with {ended.returncode}: {ended.stderr.decode()}")
         return values_of((line.split(CELL_END) for line in ended.stdout.decode().split(ROW_END)[:-1]), description)
 
-    return answer
+    return predict
 
 
-def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], description: Plain) -> Answer:
-    """The query, in a database of SQLite in memory."""
+def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], description: Plain) -> Predict:
+    """The query in an in-memory SQLite database."""
 
-    def answer(rows: Sequence[Row]) -> Values:
+    def predict(rows: Sequence[Row]) -> Values:
         columns = typed_columns(rows, model)
         others = [name for name in kept if name not in columns]
         with sqlite3.connect(":memory:") as database:
@@ -112,17 +116,17 @@ def run_sqlite(query: str, model: Model, table: str, kept: Sequence[str], descri
                 database.execute(f"ATTACH ':memory:' AS {quoted(one)}")
             where = ".".join(map(quoted, [*schema, name]))
             database.execute(f"CREATE TABLE {where} ({', '.join(map(quoted, [*columns, *others]))})")
-            places = ", ".join("?" * (len(columns) + len(others)))
+            parameters = ", ".join("?" * (len(columns) + len(others)))
             cells = [(*row, *[None] * len(others)) for row in zip(*columns.values(), strict=True)]
-            database.executemany(f"INSERT INTO {where} VALUES ({places})", cells)
-            found = database.execute(query).fetchall()
-        return values_of((row[len(kept) :] for row in found), description)
+            database.executemany(f"INSERT INTO {where} VALUES ({parameters})", cells)
+            result = database.execute(query).fetchall()
+        return values_of((row[len(kept) :] for row in result), description)
 
-    return answer
+    return predict
 
 
-def run_onnx(data: bytes, model: Model, description: Plain) -> Answer:
-    """The graph in onnxruntime, or else in the slower evaluator of the package onnx."""
+def run_onnx(data: bytes, model: Model, description: Plain) -> Predict:
+    """The graph in onnxruntime if installed, otherwise in the slower reference evaluator of the package onnx."""
     session: Any
     if find_spec("onnxruntime") is not None:
         session = import_module("onnxruntime").InferenceSession(data)
@@ -130,71 +134,71 @@ def run_onnx(data: bytes, model: Model, description: Plain) -> Answer:
         session = import_module("onnx.reference").ReferenceEvaluator(data)
     n_labels = n_label_columns(description)
 
-    def answer(rows: Sequence[Row]) -> Values:
-        with np.errstate(all="ignore"):  # log(0), and exponentials that a division takes back
-            found = session.run(None, onnx_inputs(rows, model))
+    def predict(rows: Sequence[Row]) -> Values:
+        with np.errstate(all="ignore"):  # log(0), and exponentials that overflow before a division
+            outputs = session.run(None, onnx_inputs(rows, model))
         if not n_labels:
-            return np.hstack(found)
-        sets = [found[place] for place in range(1, n_labels, 2)] if description.get("regions") else []
-        return np.hstack([found[-1], *sets]).astype(np.float64)
+            return np.hstack(outputs)
+        sets = [outputs[index] for index in range(1, n_labels, 2)] if description.get("regions") else []
+        return np.hstack([outputs[-1], *sets]).astype(np.float64)
 
-    return answer
+    return predict
 
 
 def onnx_inputs(rows: Sequence[Row], model: Model) -> dict[str, NDArray[Any]]:
     """The cells of each column (n_rows, 1): numbers, microseconds since 1970-01-01, texts."""
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     columns = typed_columns(rows, model)
     for schema in schemas_of(rows, model):
         cells = columns[schema.name]
         if schema.role == "number":
-            found[schema.name] = np.asarray([[np.nan if cell is None else cell] for cell in cells], np.float64)
+            arrays[schema.name] = np.asarray([[np.nan if cell is None else cell] for cell in cells], np.float64)
         elif schema.role == "date":
             stamps = np.asarray([["NaT" if cell is None else cell] for cell in cells], "datetime64[us]")
-            found[schema.name] = stamps.astype(np.int64)
+            arrays[schema.name] = stamps.astype(np.int64)
         else:
-            found[schema.name] = np.asarray([["" if cell is None else cell] for cell in cells], object)
-    return found
+            arrays[schema.name] = np.asarray([["" if cell is None else cell] for cell in cells], object)
+    return arrays
 
 
 def typed_columns(rows: Sequence[Row], model: Model, has_days: bool = False) -> dict[str, list[float | str | None]]:
-    """The cells of each column as programs have them: numbers, ISO dates, texts, None where one is missing.
+    """The typed cells of each column: numbers, ISO dates, texts, None for a missing one.
 
     With `has_days` dates are days since 1970-01-01.
     """
     schemas = schemas_of(rows, model)
     table = cast_table(table_of(rows, model), schemas)
-    found: dict[str, list[float | str | None]] = {}
+    typed: dict[str, list[float | str | None]] = {}
     for schema in schemas:
         column = table.columns[schema.name]
         if isinstance(column, NumericColumn):
             values = np.asarray(column.values, np.float64)
             cells = date_texts(values) if schema.role == "date" and not has_days else values.tolist()
             pairs = zip(cells, np.isnan(values).tolist(), strict=True)
-            found[schema.name] = [None if is_missing else cell for cell, is_missing in pairs]
+            typed[schema.name] = [None if is_missing else cell for cell, is_missing in pairs]
         else:
             assert isinstance(column, CategoricalColumn)
-            found[schema.name] = [None if code < 0 else column.levels[code] for code in column.codes.tolist()]
-    return found
+            typed[schema.name] = [None if code < 0 else column.levels[code] for code in column.codes.tolist()]
+    return typed
 
 
 def n_label_columns(description: Plain) -> int:
-    """How many columns of labels, and of sets of them, stand before the probabilities."""
+    """The number of columns before the probabilities: labels and their sets."""
     target = description["target"]
     return 0 if target["kind"] == "numbers" else len(target["names"]) * (2 if description.get("regions") else 1)
 
 
 def values_of(rows: Iterable[Sequence[Any]], description: Plain) -> Values:
-    """The numbers of answered cells: of labels the probabilities, and whether each set holds each label."""
-    n_labels, found = n_label_columns(description), []
+    """The numbers in rows of predictions; for labels their probabilities, and whether each set contains each label."""
+    n_labels, values = n_label_columns(description), []
     has_sets = description.get("regions") and n_labels
     for row in rows:
         numbers = [*map(float, row[n_labels:])]
         for labels, cell in zip(description["target"]["labels"], row[1:n_labels:2], strict=True) if has_sets else ():
-            held = [re.sub(r"\\(.)", r"\1", label) for label in re.findall(r"(?:[^|\\]|\\.)+", cell)]
-            numbers += [label in held for label in labels]
-        found.append(numbers)
-    return np.asarray(found, np.float64)
+            members = [re.sub(r"\\(.)", r"\1", label) for label in re.findall(r"(?:[^|\\]|\\.)+", cell)]
+            numbers += [label in members for label in labels]
+        values.append(numbers)
+    return np.asarray(values, np.float64)
 
 
 def _csv(rows: Sequence[Row]) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from mlpcli.data.grouping import group_labels
 from mlpcli.data.table import Table
 from mlpcli.errors import GateMissed, MlpError, did_you_mean
-from mlpcli.export.agreement import DRAWN_ROWS, TIE, Agreement, Expected, agreement, tried_rows, usual_inputs
+from mlpcli.export.agreement import DRAWN_ROWS, TIE, Agreement, Expected, agreement, sample_rows, usual_inputs
 from mlpcli.export.c.names import identifier
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import Plain, describe, n_numbers
@@ -19,7 +19,7 @@ from mlpcli.export.python.program import python_source
 from mlpcli.export.regions import with_regions
 from mlpcli.export.sql.query import sql_query
 from mlpcli.export.sql.steps import DIALECTS, Dialect
-from mlpcli.export.trials import C_COMPILER, Answer, run_c, run_json, run_onnx, run_python, run_sqlite
+from mlpcli.export.trials import C_COMPILER, Predict, run_c, run_json, run_onnx, run_python, run_sqlite
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model_file import load_model
@@ -73,7 +73,7 @@ class Exported:
     """The bytes of a file, and what answers rows by them; None with the reason where nothing here can run it."""
 
     data: bytes
-    run: Answer | None
+    run: Predict | None
     reason: str = ""
     beside: tuple[str, bytes] | None = None  # a second file: its path and bytes
 
@@ -119,13 +119,13 @@ def _refuse_to_replace(request: ExportRequest) -> None:
         raise MlpError(f"-o {request.path}: is the model itself. Name another file.")
 
 
-def _tried(model: Model, run: Answer, request: ExportRequest, conformal: ConformalPredictor | None) -> Agreement:
+def _tried(model: Model, run: Predict, request: ExportRequest, conformal: ConformalPredictor | None) -> Agreement:
     """How the exported model answers rows made for it; raises GateMissed where it does not answer as the model does."""
     if request.fixed_point:
         return _tried_in_integers(model, run, request)
     n_drawn = max(FEWEST_DRAWN, min(DRAWN_ROWS, TRIED_NUMBERS // model.ensemble.n_parameters))
     expected = None if conformal is None else partial(expected_regions, conformal)
-    found = agreement(model, tried_rows(model, n_drawn, with_groups=conformal is not None), run, expected)
+    found = agreement(model, sample_rows(model, n_drawn, with_groups=conformal is not None), run, expected)
     if found.n_labels or not found.difference <= LARGEST_DIFFERENCE:
         raise GateMissed(
             f"{request.weights}: in {request.language} the predictions differ ({found.n_labels} of "
@@ -135,7 +135,7 @@ def _tried(model: Model, run: Answer, request: ExportRequest, conformal: Conform
 
 
 def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
-    """Answer, lower and upper end of each target in turn, or the probabilities and which labels each set holds.
+    """Prediction, lower and upper end of each target in turn, or the probabilities and which labels each set holds.
 
     A label whose probability is nearly the least that a set holds is a tie.
     """
@@ -151,9 +151,9 @@ def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
     return Expected(np.hstack([answers, holds]), np.logical_xor(*others))
 
 
-def _tried_in_integers(model: Model, run: Answer, request: ExportRequest) -> Agreement:
+def _tried_in_integers(model: Model, run: Predict, request: ExportRequest) -> Agreement:
     """The same of networks in integers, which must give the label of 999 in 1000 rows."""
-    found = agreement(model, tried_rows(model, FIXED_POINT_ROWS), run)
+    found = agreement(model, sample_rows(model, FIXED_POINT_ROWS), run)
     if found.n_labels > MOST_OTHER_LABELS * found.n_rows:
         raise GateMissed(
             f"{request.weights}: in integer arithmetic the predicted labels differ ({found.n_labels} of "

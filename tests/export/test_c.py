@@ -8,7 +8,7 @@ import pytest
 
 import mlpcli.workflows.export as workflow
 from mlpcli.errors import MlpError
-from mlpcli.export.agreement import Agreement, agreement, tried_rows, usual_inputs
+from mlpcli.export.agreement import Agreement, agreement, sample_rows, usual_inputs
 from mlpcli.export.c.fixed import LARGEST, MOST_INPUTS, FixedNetworks
 from mlpcli.export.c.names import identifiers, remark, strings
 from mlpcli.export.c.runtime import runtime
@@ -46,7 +46,7 @@ def test_the_program_answers_as_the_model_does(loaded, name):
     model, description = loaded[name], describe(loaded[name])
     flags = STRICT + (SANITIZED if name in SANITIZED_MODELS else ["-O0"])
     source, header = c_source(description, "model", "model")
-    found = agreement(model, tried_rows(model), run_c(source, header, "model", "model", model, description, flags))
+    found = agreement(model, sample_rows(model), run_c(source, header, "model", "model", model, description, flags))
     assert found.difference < (5e-5 if model.target.task == "regression" else 1e-5)
     assert found.n_labels == 0
 
@@ -183,7 +183,7 @@ def test_networks_in_integers_keep_the_labels(name, tmp_path):
     model = load_model(str(weights))
     source, header = c_source(describe(model), "it", "it", usual_inputs(model, 500, 1))
     found = agreement(
-        model, tried_rows(model, 300, 3), run_c(source, header, "it", "it", model, describe(model), STRICT + SANITIZED)
+        model, sample_rows(model, 300, 3), run_c(source, header, "it", "it", model, describe(model), STRICT + SANITIZED)
     )
     assert found.n_labels == 0
     assert found.difference < 2e-3

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlpcli.export.agreement import agreement, tried_rows
+from mlpcli.export.agreement import agreement, sample_rows
 from mlpcli.export.description import describe
 from mlpcli.export.sql.query import sql_query
 from mlpcli.export.trials import run_sqlite, typed_columns, values_of
@@ -24,7 +24,7 @@ POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=T
 
 
 def check(model, run):
-    found = agreement(model, tried_rows(model), run)
+    found = agreement(model, sample_rows(model), run)
     is_double = model.ensemble.dtype == np.float64
     assert found.difference < (1e-9 if is_double else 5e-5 if model.target.task == "regression" else 1e-5)
     assert found.n_labels == 0

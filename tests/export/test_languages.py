@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mlpcli.export import agreement as agreements
-from mlpcli.export.agreement import Agreement, agreement, table_of, tried_rows
+from mlpcli.export.agreement import Agreement, agreement, sample_rows, table_of
 from mlpcli.export.description import describe
 from mlpcli.export.python.program import PARTS
 from mlpcli.export.python.standalone.predictor import Predictor
@@ -38,7 +38,7 @@ def program(path, rows=b"", *arguments):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_plain_python_answers_as_the_model_does(models, name):
     model, predictor = load_model(str(models[name])), predictor_of(models[name])
-    found = agreement(model, tried_rows(model), lambda rows: np.array([*map(predictor.probabilities, rows)]))
+    found = agreement(model, sample_rows(model), lambda rows: np.array([*map(predictor.probabilities, rows)]))
     assert found.n_rows > 200
     assert found.difference < (5e-5 if model.target.task == "regression" else 1e-5)
     assert found.n_labels == 0
@@ -157,7 +157,7 @@ def test_equal_models_give_equal_files(models, tmp_path):
 
 def test_the_rows_that_are_tried_have_what_training_never_saw(models):
     model = load_model(str(models["plain"]))
-    rows = tried_rows(model)
+    rows = sample_rows(model)
     _, counts = model.answers(model.read(table_of(rows, model)))
     assert set(counts.n_missing) == {
         *model.preprocessor.columns[0:0],
@@ -170,9 +170,9 @@ def test_the_rows_that_are_tried_have_what_training_never_saw(models):
 
 def test_wide_tables_are_tried_on_all_that_is_rare_in_a_bounded_number_of_rows(models, monkeypatch):
     model = load_model(str(models["plain"]))
-    alone = tried_rows(model)
+    alone = sample_rows(model)
     monkeypatch.setattr(agreements, "RARE_CELLS", 1)
-    rows = tried_rows(model)
+    rows = sample_rows(model)
     assert len(rows) == agreements.DRAWN_ROWS + agreements.FEWEST_RARE + 1 < len(alone)
     for name in rows[0]:
         assert {row[name] for row in alone[agreements.DRAWN_ROWS :]} >= {row[name] for row in rows[-9:]}
@@ -183,7 +183,7 @@ def test_wide_tables_are_tried_on_all_that_is_rare_in_a_bounded_number_of_rows(m
 
 def test_numbers_of_a_quantile_transform_are_held_against_their_spread(loaded):
     model = loaded["quantile target"]
-    rows = tried_rows(model)
+    rows = sample_rows(model)
     answers = model.answers(model.read(table_of(rows, model)))[0]
     quantiles = model.target_state["target_quantiles"]
     moved = agreement(model, rows, lambda _: answers + 1e-3 * np.std(quantiles))
@@ -204,7 +204,7 @@ def test_a_difference_is_found(models):
     def shifted(rows):
         return np.array([predictor.probabilities(row)[::-1] for row in rows])
 
-    found = agreement(model, tried_rows(model), shifted)
+    found = agreement(model, sample_rows(model), shifted)
     assert found.difference > 1e-3
     assert found.n_labels > 0
     assert agreements.TIE < 1e-3

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from mlpcli.export.agreement import agreement, tried_rows
+from mlpcli.export.agreement import agreement, sample_rows
 from mlpcli.export.description import describe
 from mlpcli.export.onnx import graph
 from mlpcli.export.onnx.graph import onnx_model
@@ -35,7 +35,7 @@ def answering(model, session):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_onnxruntime_answers_as_the_model_does(loaded, name):
     model = loaded[name]
-    found = agreement(model, tried_rows(model), answering(model, onnxruntime.InferenceSession(graph_of(model))))
+    found = agreement(model, sample_rows(model), answering(model, onnxruntime.InferenceSession(graph_of(model))))
     assert found.difference < 1e-5
     assert found.n_labels == 0
 
@@ -46,7 +46,7 @@ def test_the_reference_evaluator_agrees(loaded, name):
 
     model = loaded[name]
     with np.errstate(all="ignore"):  # log(0), and exponentials that a division takes back
-        found = agreement(model, tried_rows(model, 40), answering(model, ReferenceEvaluator(graph_of(model))))
+        found = agreement(model, sample_rows(model, 40), answering(model, ReferenceEvaluator(graph_of(model))))
     assert found.difference < 1e-5
     assert found.n_labels == 0
 
@@ -54,7 +54,7 @@ def test_the_reference_evaluator_agrees(loaded, name):
 @pytest.mark.parametrize("name", ["plain", "numbers", "cosines"])
 def test_a_row_alone_gets_the_answer_that_it_gets_among_others(loaded, name):
     model = loaded[name]
-    session, rows = onnxruntime.InferenceSession(graph_of(model)), tried_rows(model, 20)
+    session, rows = onnxruntime.InferenceSession(graph_of(model)), sample_rows(model, 20)
     together = session.run(None, onnx_inputs(rows, model))
     for place in (0, 7, len(rows) - 1):
         alone = session.run(None, onnx_inputs(rows[place : place + 1], model))
@@ -84,7 +84,7 @@ def test_inputs_and_outputs_have_the_names_and_types_of_the_table(loaded):
 def test_a_row_that_cannot_be_answered_has_no_answer(loaded):
     model = loaded["plain"]
     session = onnxruntime.InferenceSession(graph_of(model))
-    cells = onnx_inputs(tried_rows(model, 3)[:3], model)
+    cells = onnx_inputs(sample_rows(model, 3)[:3], model)
     cells["plain"][:2, 0] = [np.inf, 1e300]
     label, probabilities = session.run(None, cells)
     assert [*label[:2]] == ["", ""]

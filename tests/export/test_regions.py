@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mlpcli.export.agreement import agreement, schemas_of, tried_rows
+from mlpcli.export.agreement import agreement, sample_rows, schemas_of
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
 from mlpcli.export.onnx.graph import onnx_model
@@ -86,7 +86,7 @@ def test_intervals_and_sets_are_those_of_predict(weights, name, language):
     model = load_model(str(weights(name)))
     conformal = ConformalPredictor(model, LEVEL)
     description = with_regions(describe(model), model, LEVEL)
-    rows = tried_rows(model, 40, with_groups=True)
+    rows = sample_rows(model, 40, with_groups=True)
     answer = answer_in(language, model, description, SANITIZED if name in SANITIZED_MODELS else ["-O0"])
     found = agreement(model, rows, answer, partial(expected_regions, conformal))
     assert found.difference < (1e-9 if name == "double" and language in ("json", "sql") else 5e-5)
@@ -181,7 +181,7 @@ def test_a_date_tells_the_group_of_a_row_and_so_does_a_missing_cell(tmp_path):
         assert sorted(found) == ["(missing)", *sorted(days[:3])]
         expected = partial(expected_regions, ConformalPredictor(model, LEVEL))
         for language in ("json", "sql", "c", "onnx"):
-            rows = tried_rows(model, 40, with_groups=True)
+            rows = sample_rows(model, 40, with_groups=True)
             found = agreement(model, rows, answer_in(language, model, description), expected)
             assert found.difference < 5e-5, (language, drop)
 
@@ -210,7 +210,7 @@ def test_duckdb_has_the_same_ends_and_sets(weights):
                 found = sorted(database.execute(sql_query(description, "duckdb", "data", ["id"])).fetchall())
             return values_of([row[1:] for row in found], description)
 
-        rows = tried_rows(model, 40, with_groups=True)
+        rows = sample_rows(model, 40, with_groups=True)
         found = agreement(model, rows, run, partial(expected_regions, ConformalPredictor(model, LEVEL)))
         assert found.difference < 5e-5, name
         assert found.n_labels == 0, name

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from mlpcli.export.agreement import agreement, tried_rows
+from mlpcli.export.agreement import agreement, sample_rows
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
 from mlpcli.export.onnx.graph import onnx_model
@@ -59,7 +59,7 @@ def main():
     worst, n_rows, n_wrong = {}, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         for name, model, description, expected in models_in(Path(folder)):
-            rows = tried_rows(model, N_ROWS, SEED, with_groups=expected is not None)
+            rows = sample_rows(model, N_ROWS, SEED, with_groups=expected is not None)
             n_rows += len(rows)
             kind = "double" if model.ensemble.dtype.name == "float64" else model.target.task
             for language, answer in answers_of(model, description).items():

@@ -1,6 +1,6 @@
-/* Networks in integers: a value is its integer over a power of two. `fixed.py` takes these functions as they are. */
+/* Networks in fixed-point arithmetic: a value is an integer divided by a power of two. `fixed.py` copies these functions. */
 
-/* The integer at another power of two, rounded to the nearest, ends at the bounds of int32. */
+/* v / 2^shift, rounded to the nearest integer and saturated to int32. */
 static int32_t shifted(int64_t v, int shift)
 {
     const int64_t most = 2147483647;
@@ -16,7 +16,7 @@ static int32_t shifted(int64_t v, int shift)
     return (int32_t)(v > most ? most : v < -most ? -most : v);
 }
 
-/* An input as an integer over 2^bits. */
+/* x * 2^bits as an integer, saturated to int32. */
 static int32_t fixed(float x, int bits)
 {
     const float scaled = x * (float)((int64_t)1 << bits);
@@ -27,7 +27,7 @@ static int32_t fixed(float x, int bits)
     return (int32_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);
 }
 
-/* z = W x + b: weights of 16 bits, values of 32, sums of 64, which fewer than 65536 inputs cannot overflow. */
+/* z = W x + b with 16-bit weights, 32-bit values and 64-bit sums, which fewer than 65536 inputs cannot overflow. */
 static void fixed_dense(const int32_t *x, int n_in, const int16_t *w, const int64_t *b, const int *shifts, int n_out,
                         int32_t *z)
 {
@@ -41,16 +41,16 @@ static void fixed_dense(const int32_t *x, int n_in, const int16_t *w, const int6
 }
 
 // fixed_logistic
-/* 1 / (1 + exp(-z)) over 2^24, on the lines between 513 values from 0 to 16. */
+/* 2^24 / (1 + exp(-z)), interpolated linearly between 513 values from 0 to 16. */
 static int32_t fixed_logistic(int32_t z, int bits)
 {
     const int64_t size = z < 0 ? -(int64_t)z : z;
-    const int64_t place = bits > 24 ? size >> (bits - 24) : size << (24 - bits); /* over 2^24 */
+    const int64_t position = bits > 24 ? size >> (bits - 24) : size << (24 - bits); /* |z| * 2^24 */
     const int64_t step = (int64_t)1 << 19;
     int64_t y = logistic_table[512];
-    if (place < 512 * step) {
-        const int64_t k = place / step;
-        y = logistic_table[k] + ((logistic_table[k + 1] - logistic_table[k]) * (place % step)) / step;
+    if (position < 512 * step) {
+        const int64_t k = position / step;
+        y = logistic_table[k] + ((logistic_table[k + 1] - logistic_table[k]) * (position % step)) / step;
     }
     return (int32_t)(z < 0 ? ((int64_t)1 << 24) - y : y);
 }

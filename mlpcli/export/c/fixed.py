@@ -1,7 +1,7 @@
-"""Networks in C without floats: weights of 16 bits, values of 32, sums of 64.
+"""Networks in C in fixed-point arithmetic: 16-bit weights, 32-bit values, 64-bit sums.
 
-A value is an integer over a power of two that leaves a factor of 256 above what rows of the training came to. Inputs
-become integers at the entrance, and the outputs numbers again behind the last layer.
+A value is an integer divided by a power of two, chosen to leave a headroom of a factor of 256 over typical values.
+Inputs are quantized before the first layer, and outputs converted to float after the last one.
 """
 
 import math
@@ -21,16 +21,16 @@ WEIGHT_BITS, VALUE_BITS = 15, 31
 HEADROOM = 256.0
 # One bit is left for a fraction.
 LARGEST = 2.0 ** (VALUE_BITS - 1) / HEADROOM
-# More would need shifts that no weight of a network asks for.
+# No weight of a network needs larger shifts.
 MOST_BITS = 30
-# Of 2^16 products of 15 and 31 bits, and a bias below 2^62, the sum stays below 2^63.
+# The sum of fewer than 2^16 products of 15 and 31 bits and a bias below 2^62 stays below 2^63.
 MOST_INPUTS = 1 << 16
 
 
 class FixedNetworks:
-    """The functions of all networks as `text`, with the names `names`; as `Networks`, but in integers.
+    """As `Networks`, in integers: `text` has the functions of all networks, `names` their names.
 
-    `X` (n_rows, n_in) are inputs as they usually are. Raises MlpError for a layer that integers cannot say.
+    `X` (n_rows, n_in) are typical inputs, from which scales are computed. Raises MlpError for an unsupported layer.
     """
 
     def __init__(self, networks: Sequence[Mapping[str, Any]], X: Values) -> None:
@@ -47,22 +47,22 @@ class FixedNetworks:
         if output not in ("identity", "sigmoid", "softmax"):
             raise MlpError(f"--fixed-point does not support the output activation {output}.")
         arrays, lines = "", []
-        usual, bits, width, most = X, bits_for(X), X.shape[1], X.shape[1]
+        typical, bits, width, max_width = X, bits_for(X), X.shape[1], X.shape[1]
         lines.append(f"for (i = 0; i < {width}; i++)\n        a[i] = fixed(x[i], {bits});")
         here, there = "a", "b"
         for layer in layers:
             if layer["layer"] == "dense":
                 W, b = dense_arrays(layer)
-                usual = usual @ W.T + b
-                declared_arrays, names, own = self._dense(W, b, bits, bits_for(usual))
+                typical = typical @ W.T + b
+                declared_arrays, names, own = self._dense(W, b, bits, bits_for(typical))
                 arrays += declared_arrays
                 lines.append(f"fixed_dense({here}, {width}, {', '.join(names)}, {len(W)}, {there});")
                 here, there, bits, width = there, here, own, len(W)
-                most = max(most, width)
+                max_width = max(max_width, width)
             elif layer["layer"] == "activation" and layer["function"] in ACTIVATIONS and layer["slope"] is None:
                 line, bits = activation(layer["function"], here, width, bits)
                 lines += line
-                usual = ACTIVATIONS[layer["function"]](usual)
+                typical = ACTIVATIONS[layer["function"]](typical)
             else:
                 kind = layer["layer"]
                 what = f"the activation {layer['function']}" if kind == "activation" else f"layers of kind {kind}"
@@ -74,11 +74,11 @@ class FixedNetworks:
         if output == "softmax":
             lines.append(f"softmax({width}, out);")
         self.n_out = width
-        body = "".join(f"    {line}\n" for line in [f"int32_t a[{most}], b[{most}];", "int i;", *lines])
+        body = "".join(f"    {line}\n" for line in [f"int32_t a[{max_width}], b[{max_width}];", "int i;", *lines])
         return f"{arrays}\nstatic void {name}(const float *x, float *out)\n{{\n{body}}}\n"
 
     def _dense(self, W: Values, b: Values, bits: int, out_bits: int) -> tuple[str, list[str], int]:
-        """The arrays of a layer, their names, and over which power of two its outputs are."""
+        """The arrays of a layer, their names, and the number of fractional bits of its outputs."""
         if W.shape[1] >= MOST_INPUTS:
             raise MlpError(
                 f"--fixed-point: a layer of {W.shape[1]} inputs; its sums fit into 64 bits below {MOST_INPUTS}."
@@ -111,7 +111,7 @@ ACTIVATIONS: dict[str, Callable[[Values], Values]] = {
 
 
 def activation(function: str, here: str, width: int, bits: int) -> tuple[list[str], int]:
-    """The lines of f(z) in place, and over which power of two it is."""
+    """The lines that compute f(z) in place, and the number of fractional bits of the result."""
     texts = {
         "relu": (f"{here}[i] < 0 ? 0 : {here}[i]", bits),
         "leaky_relu": (f"{here}[i] < 0 ? {here}[i] / 100 : {here}[i]", bits),
@@ -125,9 +125,9 @@ def activation(function: str, here: str, width: int, bits: int) -> tuple[list[st
 
 
 def bits_for(values: Values) -> int:
-    """The power of two over which values of this size, and of `HEADROOM` times as much, are integers of 32 bits.
+    """The number of fractional bits with which values `HEADROOM` times as large still fit into 32 bits.
 
-    Raises MlpError for values that leave no bit for a fraction, or are not finite.
+    Raises MlpError for values that leave no fractional bit, or are not finite.
     """
     largest = max(float(np.abs(values).max(initial=0.0)), 1e-3)
     if not largest <= LARGEST:
@@ -145,6 +145,6 @@ def dense_arrays(layer: Mapping[str, Any]) -> tuple[Values, Values]:
 
 
 def row_maxima(W: Values) -> Values:
-    """The largest weight of each output (n_out,)."""
+    """The largest absolute weight of each output (n_out,)."""
     largest: Values = np.maximum(np.abs(W).max(axis=1), 1e-6)
     return largest

@@ -1,11 +1,11 @@
-"""Names, texts and arrays as C has them."""
+"""C identifiers, comments, literals and arrays."""
 
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-# Of C99, of C23, and the macros that the headers define.
+# Keywords of C99 and C23, and macros of the standard headers.
 _KEYWORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int long register
 restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
@@ -17,38 +17,38 @@ PER_LINE = 8
 
 
 def identifier(name: str) -> str:
-    """A name with nothing but ASCII letters, digits and _."""
+    """The name as a C identifier."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    found = re.sub(r"\W+", "_", plain, flags=re.ASCII).strip("_") or "column"
-    return f"c_{found}" if found[0].isdigit() or found in KEYWORDS else found
+    cleaned = re.sub(r"\W+", "_", plain, flags=re.ASCII).strip("_") or "column"
+    return f"c_{cleaned}" if cleaned[0].isdigit() or cleaned in KEYWORDS else cleaned
 
 
 def identifiers(names: Iterable[str]) -> list[str]:
-    """The same of several names, each of them another."""
-    own_names: dict[str, None] = {}
+    """A distinct identifier for each name."""
+    distinct: dict[str, None] = {}
     for name in map(identifier, names):
         number, own = 1, name
-        while own in own_names:
+        while own in distinct:
             number += 1
             own = f"{name}_{number}"
-        own_names[own] = None
-    return list(own_names)
+        distinct[own] = None
+    return list(distinct)
 
 
-def remark(text: str) -> str:
-    """A text of the user in a comment, which it cannot end."""
+def comment_safe(text: str) -> str:
+    """A text from the user's table, escaped so that it cannot end a comment."""
     return json.dumps(text).replace("*", "\\u002a").replace("?", "\\u003f").replace("/", "\\/")
 
 
 def strings(texts: Iterable[str]) -> list[str]:
-    """Texts as literals: bytes of UTF-8, all but plain ASCII as octal numbers."""
+    """Texts as string literals in UTF-8, with non-ASCII bytes as octal escapes."""
     plain = frozenset(range(32, 127)) - frozenset(b'"\\?')
     spelled = ("".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode()) for text in texts)
     return [f'"{text}"' for text in spelled]
 
 
 def floats(values: Iterable[float]) -> list[str]:
-    """Numbers as float literals with every digit."""
+    """Numbers as float literals that round-trip."""
     texts = (f"{value:.9g}" for value in values)
     return [f"{text}f" if re.search("[.e]", text) else f"{text}.0f" for text in texts]
 

@@ -1,4 +1,4 @@
-"""Networks in C: a function each, which goes from layer to layer in two buffers."""
+"""Networks in C: one function each, whose layers alternate between two buffers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,10 +9,10 @@ Layer = Mapping[str, Any]
 
 
 class Networks:
-    """The functions of all networks and their weights as `text`; `names` are those of the functions.
+    """`text` has the functions of all networks and their weights, `names` the names of the functions.
 
-    `factors` multiply the outputs of networks that count more than once.
-    An output that is a sigmoid is left to the caller, who has doubles: near 1 it has its say in 1 - a.
+    `factors` multiply the outputs of networks that count more than once in the mean. A sigmoid output is left to the
+    caller, who computes it in double precision: near 1 float32 loses the digits of 1 - a.
     """
 
     def __init__(self, networks: Sequence[Mapping[str, Any]], n_in: int) -> None:
@@ -24,7 +24,7 @@ class Networks:
         self.text = "".join(self._arrays) + "".join(f"\n{text}" for text, _ in written)
 
     def _function(self, name: str, network: Mapping[str, Any], n_in: int) -> tuple[str, int]:
-        """A function, and the width of its output."""
+        """A function and its number of outputs."""
         function = _Function(self, name, n_in)
         function.chain(network["layers"])
         if network["output"] == "softmax":
@@ -41,30 +41,30 @@ class Networks:
 
 
 class _Function:
-    """One network in the making: where the values stand, how many there are, and the lines so far."""
+    """The function of one network: the buffer of the current values, their number, and the lines so far."""
 
     def __init__(self, owner: Networks, name: str, n_in: int) -> None:
         self._owner, self._name = owner, name
-        self._here, self.width, self._most = "x", n_in, 1
+        self._here, self.width, self._max_width = "x", n_in, 1
         self._lines: list[str] = []
         self._n_skips = 0
 
     def text(self) -> str:
-        """The whole function."""
+        """The source of the function."""
         lines = [*self._lines, f"memcpy(out, {self._here}, {self.width} * sizeof *out);"]
         buffers = [name for name in ("a", "b") if any(_uses(line, name) for line in lines)]
-        declarations = [f"float {name}[{self._most}];" for name in buffers]
+        declarations = [f"float {name}[{self._max_width}];" for name in buffers]
         declarations += ["int i;"] if any("(i = 0" in line for line in lines) else []
         body = "".join(f"    {line}\n" for line in [*declarations, *lines])
         return f"static void {self._name}(const float *x, float *out)\n{{\n{body}}}\n"
 
     def chain(self, layers: Iterable[Layer]) -> None:
-        """Go through layers."""
+        """Append the lines of layers in order."""
         for layer in layers:
             getattr(self, layer["layer"])(layer)
 
     def dense(self, layer: Layer) -> None:
-        """Inputs stand outside, outputs inside: the compiler then computes several outputs at once."""
+        """W x + b with weights in input-major order, so that the compiler vectorizes over outputs."""
         n_in, n_out = self.width, len(layer["W"])
         weights = self._owner.array("float", floats(w for column in zip(*layer["W"], strict=True) for w in column))
         biases = self._owner.array("float", floats(layer["b"] or [0.0] * n_out))
@@ -73,7 +73,7 @@ class _Function:
         self._go(there, n_out)
 
     def activation(self, layer: Layer) -> None:
-        """f(z), in place unless there are slopes."""
+        """f(z), in place unless it has slopes."""
         function, slope = layer["function"], layer["slope"]
         if function == "identity":
             return
@@ -91,19 +91,19 @@ class _Function:
         self._lines.append(f"softmax({self.width}, {self._here});")
 
     def layer_norm(self, layer: Layer) -> None:
-        """Mean 0 and variance 1."""
+        """Layer normalization, in place."""
         self._own()
         gain, shift = (self._owner.array("float", floats(layer[name])) for name in ("gain", "shift"))
         self._lines.append(f"layer_norm({gain}, {shift}, {self.width}, {layer['epsilon']!r}, {self._here});")
 
     def scale(self, layer: Layer) -> None:
-        """Times a factor each."""
+        """x times a factor for each input, in place."""
         self._own()
         factors = self._owner.array("float", floats(layer["factors"]))
         self._lines.append(f"scaled({factors}, {self.width}, {self._here});")
 
     def select(self, layer: Layer) -> None:
-        """Some of the values."""
+        """The values at the indices."""
         self._select(layer["indices"], self._other(len(layer["indices"])))
 
     def _select(self, indices: Sequence[int], there: str) -> None:
@@ -112,7 +112,7 @@ class _Function:
         self._go(there, len(indices))
 
     def periodic(self, layer: Layer) -> None:
-        """Cosines of some values, behind all values."""
+        """x, followed by the periodic embeddings of some columns."""
         n_columns, n_waves, n_out = len(layer["columns"]), len(layer["phase"][0]), len(layer["offset"][0])
         there = self._other(self.width + n_columns * n_out)
         columns = self._owner.array("int", map(str, layer["columns"]))
@@ -128,7 +128,7 @@ class _Function:
         self._go(there, self.width + n_columns * n_out)
 
     def embed(self, layer: Layer) -> None:
-        """Tables of levels, behind the values that are none."""
+        """The passthrough values, followed by the embedding of each category."""
         kept, size = layer["kept"], len(layer["tables"][0][0])
         width = len(kept) + size * len(layer["tables"])
         here, there, end = self._here, self._other(width), len(kept)
@@ -141,7 +141,7 @@ class _Function:
         self._go(there, width)
 
     def residual(self, layer: Layer) -> None:
-        """Layers of x, plus x."""
+        """x plus the layers of x."""
         self._n_skips += 1
         skip, width = f"skip_{self._n_skips}", self.width
         self._lines += [f"float {skip}[{width}];", f"memcpy({skip}, {self._here}, {width} * sizeof *{skip});"]
@@ -149,14 +149,14 @@ class _Function:
         self._lines.append(f"added({skip}, {width}, {self._here});")
 
     def _own(self) -> None:
-        """Make sure that the values may be written over."""
+        """Copy the values to a buffer if they are still the read-only input."""
         if self._here == "x":
             there = self._other(self.width)
             self._lines.append(f"memcpy({there}, x, {self.width} * sizeof *x);")
             self._go(there, self.width)
 
     def _other(self, width: int) -> str:
-        self._most = max(self._most, width)
+        self._max_width = max(self._max_width, width)
         return "b" if self._here == "a" else "a"
 
     def _go(self, there: str, width: int) -> None:
@@ -164,5 +164,5 @@ class _Function:
 
 
 def _uses(line: str, name: str) -> bool:
-    """Whether a line names a buffer."""
-    return any(f"{before}{name}{behind}" in line for before in "( " for behind in ",[); ")
+    """Whether a line mentions a buffer."""
+    return any(f"{before}{name}{after}" in line for before in "( " for after in ",[); ")

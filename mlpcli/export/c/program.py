@@ -1,8 +1,8 @@
-"""A program around a model in C: a filter that answers lines of cells, compiled where its macro is defined."""
+"""The optional `main` of a C export: a filter that predicts lines of cells, compiled if its macro is defined."""
 
 from collections.abc import Sequence
 
-from mlpcli.export.c.regions import n_held
+from mlpcli.export.c.regions import n_set_labels
 from mlpcli.export.description import Plain
 
 MAIN = """
@@ -18,9 +18,9 @@ MAIN = """
 #endif
 
 static char line[{size}], *rest;
-static int is_wrong;
+static int is_invalid;
 
-/* A row of the input into `line`; 0 where there is none, -1 where it is too long. */
+/* Reads a row into `line`; returns 0 at the end of the input, -1 if the row is too long. */
 static int read_row(void)
 {{
     int c;
@@ -41,7 +41,7 @@ static const char *text_cell(void)
 {{
     char *cell = rest;
     if (!cell) {{
-        is_wrong = 1;
+        is_invalid = 1;
         return "";
     }}
     rest = strchr(cell, {macro}_CELL_END);
@@ -50,18 +50,18 @@ static const char *text_cell(void)
     return cell;
 }}
 {functions}
-/* Answers lines of cells between tabs, in the order of the row; an empty cell is missing. */
+/* Predicts lines of tab-separated cells in the order of the struct; an empty cell is missing. */
 int main(void)
 {{
     {name}_row row;
     double answers[{n_answers}];{holds}
     long n_rows = 0;
-    int found, i;
-    while ((found = read_row()) != 0) {{
+    int status, i;
+    while ((status = read_row()) != 0) {{
         n_rows++;
         rest = line;
 {reading}
-        if (found < 0 || is_wrong || rest) {{
+        if (status < 0 || is_invalid || rest) {{
             fprintf(stderr, "line %ld: too long, another number of cells, or a text among numbers\\n", n_rows);
             return 2;
         }}
@@ -78,61 +78,61 @@ int main(void)
 #endif
 """
 NUMBER = """
-/* The same as a number, or NAN where it is missing. */
+/* The next cell as a number, NAN if it is missing. */
 static double number_cell(void)
 {
     const char *cell = text_cell();
     char *end;
     const double value = strtod(cell, &end);
-    is_wrong |= *end != 0;
+    is_invalid |= *end != 0;
     return *cell ? value : NAN;
 }
 """
 PUT_SET = """
-/* The labels that a set holds, between bars. */
+/* Prints the labels of a set, separated by |. */
 static void put_set(const char *const *labels, const unsigned char *holds, int n, char end)
 {
     int i, is_first = 1;
     for (i = 0; i < n; i++) {
-        const char *sign = labels[i];
+        const char *c = labels[i];
         if (!holds[i])
             continue;
         if (!is_first)
             putchar('|');
         is_first = 0;
-        for (; *sign; sign++) {
-            if (*sign == '|' || *sign == '\\\\')
+        for (; *c; c++) {
+            if (*c == '|' || *c == '\\\\')
                 putchar('\\\\');
-            putchar(*sign);
+            putchar(*c);
         }
     }
     putchar(end);
 }
 """
-# Of a line, for each of its cells.
-MOST_BYTES, MOST_BYTES_PER_CELL = 1 << 16, 64
+# The line buffer has at least MIN_BYTES, and BYTES_PER_CELL for each cell.
+MIN_BYTES, BYTES_PER_CELL = 1 << 16, 64
 
 
 def main_source(model: Plain, name: str, fields: Sequence[tuple[Plain, str]], n_answers: int) -> str:
-    """The program, of a model `name` whose row has these columns as fields."""
-    macro, labels_held = name.upper(), n_held(model)
+    """The source of `main` for the model `name`, whose row has these columns and fields."""
+    macro, n_labels = name.upper(), n_set_labels(model)
     has_number = [column["role"] in ("number", "date") for column, _ in fields]
     reading = "\n".join(
         f"        row.{field} = {'number_cell' if is_number else 'text_cell'}();"
         for (_, field), is_number in zip(fields, has_number, strict=True)
     )
-    printing = "\n".join(f"        {line}" for line in _printing(model["target"], name, labels_held > 0))
+    printing = "\n".join(f"        {line}" for line in _printing(model["target"], name, n_labels > 0))
     return MAIN.format(
         macro=macro, name=name, n_answers=n_answers, reading=reading, printing=printing,
-        size=max(MOST_BYTES, MOST_BYTES_PER_CELL * len(fields)),
-        functions=(NUMBER if any(has_number) else "") + (PUT_SET if labels_held else ""),
-        holds=f"\n    unsigned char holds[{labels_held}];" if labels_held else "",
-        argument=", holds" if labels_held else "",
+        size=max(MIN_BYTES, BYTES_PER_CELL * len(fields)),
+        functions=(NUMBER if any(has_number) else "") + (PUT_SET if n_labels else ""),
+        holds=f"\n    unsigned char holds[{n_labels}];" if n_labels else "",
+        argument=", holds" if n_labels else "",
     )  # fmt: skip
 
 
 def _printing(target: Plain, name: str, has_sets: bool) -> list[str]:
-    """What prints the label of each target column, and its set."""
+    """The lines that print the label of each target column, and its set."""
     n, end = len(target["answers"]), f"{name.upper()}_CELL_END"
     if target["kind"] == "numbers":
         return []

@@ -1,4 +1,4 @@
-"""What lies around answers, in C: the ends of intervals, and the labels that sets hold."""
+"""Prediction intervals and prediction sets in C."""
 
 from collections.abc import Mapping
 from itertools import accumulate
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlpcli.errors import MlpError
-from mlpcli.export.c.answers import restored
+from mlpcli.export.c.decode import restored
 from mlpcli.export.c.names import array, declared
 from mlpcli.export.description import Plain
 from mlpcli.export.python.standalone.network import LARGEST_LOG
@@ -21,14 +21,14 @@ ENDS = """\
         for (i = {n} - 1; i >= 0; i--) {{
             double below[{n_folds}], above[{n_folds}], low = -HUGE_VAL, high = HUGE_VAL;
             for (fold = 0; fold < {n_folds}; fold++) {{
-                const double *own = scaled[fold] + i, answer = own[{middle}];
-                below[fold] = -(own[0] < answer ? own[0] : answer);
-                above[fold] = own[{last}] > answer ? own[{last}] : answer;
+                const double *own = scaled[fold] + i, predicted = own[{middle}];
+                below[fold] = -(own[0] < predicted ? own[0] : predicted);
+                above[fold] = own[{last}] > predicted ? own[{last}] : predicted;
             }}
             if (group >= 0) {{
-                const int place = i * {n_groups} + group;
-                low = -upper_end(below, {n_folds}, firsts_{side}[place], scores_{side}, counts_{side}, needed[place]);
-                high = upper_end(above, {n_folds}, firsts_above[place], scores_above, counts_above, needed[place]);
+                const int index = i * {n_groups} + group;
+                low = -upper_end(below, {n_folds}, firsts_{side}[index], scores_{side}, counts_{side}, needed[index]);
+                high = upper_end(above, {n_folds}, firsts_above[index], scores_above, counts_above, needed[index]);
             }}
 {lines}            answers[3 * i] = answers[i];
             answers[3 * i + 1] = low;
@@ -38,33 +38,33 @@ ENDS = """\
 """
 SETS = """\
     {{
-        double shares[{n_folds}][{n}], own[{n_folds}];
+        double by_fold[{n_folds}][{n}], negated[{n_folds}];
         for (fold = 0; fold < {n_folds}; fold++)
-            decoded(folds[fold], shares[fold]);
+            decode(folds[fold], by_fold[fold]);
         for (i = 0; i < {n_labels}; i++) {{
-            const int place = {place};
+            const int index = {index};
             for (fold = 0; fold < {n_folds}; fold++)
-                own[fold] = {chance};
+                negated[fold] = {negated};
             holds[i] = group < 0
-                || is_held(own, {n_folds}, firsts_above[place], scores_above, counts_above, needed[place]);
+                || contains(negated, {n_folds}, firsts_above[index], scores_above, counts_above, needed[index]);
         }}
 {labels}    }}
 """
 
 
-def n_held(model: Plain) -> int:
-    """How many labels sets are made of, 0 where there are none."""
+def n_set_labels(model: Plain) -> int:
+    """The number of labels of all targets that a set may contain; 0 without sets."""
     return sum(map(len, model["target"].get("labels", ()))) if model.get("regions") else 0
 
 
 def tables_of(model: Plain) -> str:
-    """The scores of all places, a target's groups each, and the function that tells the group of a row."""
+    """The arrays of conformity scores by target and group, and the function that finds the group of a row."""
     regions = model["regions"]
-    places = [one for groups in regions["calibration"] for one in groups]
-    text = declared("static const int64_t needed", [str(one["needed"]) for one in places])
-    sides = ["above"] if places[0]["below"] is None else ["above", "below"]
+    calibrations = [scores for groups in regions["calibration"] for scores in groups]
+    text = declared("static const int64_t needed", [str(scores["needed"]) for scores in calibrations])
+    sides = ["above"] if calibrations[0]["below"] is None else ["above", "below"]
     for side in sides:
-        folds = [fold for place in places for fold in place[side]]
+        folds = [fold for scores in calibrations for fold in scores[side]]
         ends = [0, *accumulate(len(fold["scores"]) for fold in folds)]
         n = regions["n_folds"]
         firsts = [f"{{{', '.join(map(str, ends[k : k + n + 1]))}}}" for k in range(0, len(folds), n)]
@@ -82,12 +82,12 @@ def _group(by: Mapping[str, Any] | None) -> str:
     tests = [f"x[{group['input']}] == {value!r}f" for group, value in zip(by["groups"], values, strict=True)]
     if len({*tests}) < len(tests):
         raise MlpError(f"--to c: float cannot tell the groups of {by['column']['name']} apart.")
-    lines = "".join(f"    if ({test})\n        return {place};\n" for place, test in enumerate(tests))
+    lines = "".join(f"    if ({test})\n        return {index};\n" for index, test in enumerate(tests))
     return f"\nstatic int group_of(const float *x)\n{{\n{lines}    return -1;\n}}\n"
 
 
-def regions_into_answers(model: Plain, name: str) -> str:
-    """The lines that put ends behind the answers, or what sets hold into `holds`, from `folds`, `x` and `answers`."""
+def region_lines(model: Plain, name: str) -> str:
+    """The lines that add interval ends to `answers`, or write sets into `holds`, from `folds`, `x` and `answers`."""
     target, regions = model["target"], model["regions"]
     n_folds, n_groups = regions["n_folds"], len(regions["calibration"][0])
     group = "    const int group = 0;\n" if regions["by"] is None else "    const int group = group_of(x);\n"
@@ -95,18 +95,18 @@ def regions_into_answers(model: Plain, name: str) -> str:
         return group + _ends(target, regions, n_folds, n_groups)
     n = len(target["answers"])
     if target["kind"] == "classes":
-        place, chance, n_labels = "i" if regions["of_labels"] else "group", "-shares[fold][i]", n
+        index, negated, n_labels = "i" if regions["of_labels"] else "group", "-by_fold[fold][i]", n
         labels = f"        holds[{name}_label(answers)] = 1;\n"
     else:
-        place, n_labels = f"i / 2 * {n_groups} + group", 2 * n
-        chance = "-(i % 2 ? shares[fold][i / 2] : 1.0 - shares[fold][i / 2])"
+        index, n_labels = f"i / 2 * {n_groups} + group", 2 * n
+        negated = "-(i % 2 ? by_fold[fold][i / 2] : 1.0 - by_fold[fold][i / 2])"
         labels = f"        for (i = 0; i < {n}; i++)\n            holds[2 * i + {name}_label(answers, i)] = 1;\n"
-    return group + SETS.format(n_folds=n_folds, n=n, n_labels=n_labels, place=place, chance=chance, labels=labels)
+    return group + SETS.format(n_folds=n_folds, n=n, n_labels=n_labels, index=index, negated=negated, labels=labels)
 
 
 def _ends(target: Mapping[str, Any], regions: Mapping[str, Any], n_folds: int, n_groups: int) -> str:
     n, lines = len(target["names"]), list[str]()
-    n_parts = 3 if regions["has_quantiles"] else 1
+    n_quantiles = 3 if regions["has_quantiles"] else 1
     if target["transform"] == "log":
         lines.append(f"low = {restored(target, 'low')};")
         lines.append(f"high = high > {LARGEST_LOG!r} ? HUGE_VAL : {restored(target, 'high')};")
@@ -116,6 +116,6 @@ def _ends(target: Mapping[str, Any], regions: Mapping[str, Any], n_folds: int, n
         lines += ["low = low > answers[i] ? answers[i] : low;", "high = high < answers[i] ? answers[i] : high;"]
     side = "above" if regions["calibration"][0][0]["below"] is None else "below"
     return ENDS.format(
-        n_folds=n_folds, n=n, n_scaled=n_parts * n, middle=n_parts // 2 * n, last=(n_parts - 1) * n, side=side,
-        n_groups=n_groups, lines="".join(f"            {line}\n" for line in lines),
+        n_folds=n_folds, n=n, n_scaled=n_quantiles * n, middle=n_quantiles // 2 * n, last=(n_quantiles - 1) * n,
+        side=side, n_groups=n_groups, lines="".join(f"            {line}\n" for line in lines),
     )  # fmt: skip

@@ -1,7 +1,7 @@
-/* What exported models are made of: functions, each behind its name. `source.py` takes those that a model uses. */
+/* Functions of exported models, each after a line with its name. `source.py` copies those that a model needs. */
 
 // root
-/* Newton's method, from half of the exponent. */
+/* Square root by Newton's method, starting from half the exponent. */
 static double root(double v)
 {
     uint64_t bits;
@@ -18,7 +18,7 @@ static double root(double v)
 }
 
 // logarithm
-/* Of v > 0: the exponent, and 2 artanh((m - 1) / (m + 1)) of the mantissa m. */
+/* Natural logarithm of v > 0 with mantissa m: exponent * log(2) + 2 artanh((m - 1) / (m + 1)). */
 static double logarithm(double v)
 {
     uint64_t bits;
@@ -42,7 +42,7 @@ static double logarithm(double v)
 }
 
 // exponential
-/* 2^k exp(r), with the series of exp for |r| of at most half a logarithm of 2. */
+/* 2^k exp(r), with the power series of exp for |r| <= log(2) / 2. */
 static double exponential(double v)
 {
     double r, sum = 1.0, scale;
@@ -82,7 +82,7 @@ static int is_text(const char *cell, const char *const *texts, int n)
 }
 
 // is_word
-/* As is_text, whatever the capitals of ASCII letters. */
+/* As is_text, ignoring the case of ASCII letters. */
 static int is_word(const char *cell, const char *const *words, int n)
 {
     int i;
@@ -117,9 +117,9 @@ static double clipped(double z, double clip)
     return u / root(1.0 + u * u) * clip;
 }
 
-// between
-/* The height at v, on the lines between the knots; the ends beyond them. */
-static double between(double v, const double *knots, const double *heights, int n)
+// interpolate
+/* Piecewise linear interpolation at v, constant beyond the first and the last knot. */
+static double interpolate(double v, const double *knots, const double *heights, int n)
 {
     int low = 0, high = n - 1;
     if (v <= knots[0])
@@ -137,7 +137,7 @@ static double between(double v, const double *knots, const double *heights, int 
 }
 
 // bins
-/* How far v fills each bin between two edges, from -span to span; a span of 0 is from 0 to 1. */
+/* The fraction to which v fills each bin, scaled to [-span, span]; from 0 to 1 if span is 0. */
 static void bins(double v, const double *edges, int n, double span, float *x)
 {
     int i;
@@ -149,7 +149,7 @@ static void bins(double v, const double *edges, int n, double span, float *x)
 }
 
 // cycles
-/* Sine and cosine of the place in the year, in the week from Monday and in the day (H. Hinnant, civil_from_days). */
+/* Sine and cosine of the position in the year, the week from Monday and the day (H. Hinnant, civil_from_days). */
 static void cycles(double days, int has_time, float *x)
 {
     const double whole = floored(days);
@@ -157,9 +157,9 @@ static void cycles(double days, int has_time, float *x)
     const int64_t day = z - era * 146097, year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
     const int64_t from_march = day - (365 * year + year / 4 - year / 100);
     const int is_leap = year % 4 == 0 && (year % 100 != 0 || year == 0);
-    const int64_t place = from_march >= 306 ? from_march - 306 : from_march + 59 + is_leap;
+    const int64_t of_year = from_march >= 306 ? from_march - 306 : from_march + 59 + is_leap;
     const double week = whole + 3.0 - 7.0 * floored((whole + 3.0) / 7.0);
-    const double turns[3] = {(double)place / 365.25, week / 7.0, days - whole};
+    const double turns[3] = {(double)of_year / 365.25, week / 7.0, days - whole};
     int i;
     for (i = 0; i < 2 + has_time; i++) {
         const float angle = (float)(6.283185307179586 * turns[i]);
@@ -169,17 +169,17 @@ static void cycles(double days, int has_time, float *x)
 }
 
 // dense
-/* z = W x + b; the weights of one input stand side by side, and inputs that are 0 cost nothing. */
+/* z = W x + b; the weights of one input are contiguous, and inputs that are 0 are skipped. */
 static void dense(const float *restrict x, int n_in, const float *restrict w, const float *restrict b, int n_out,
                   float *restrict z)
 {
     int i, j;
     memcpy(z, b, (size_t)n_out * sizeof *z);
     for (i = 0; i < n_in; i++, w += n_out) {
-        const float one = x[i];
-        if (one != 0.0f)
+        const float xi = x[i];
+        if (xi != 0.0f)
             for (j = 0; j < n_out; j++)
-                z[j] += one * w[j];
+                z[j] += xi * w[j];
     }
 }
 
@@ -217,7 +217,7 @@ static void added(const float *x, int n, float *h)
 }
 
 // embedded
-/* The inputs of one column, times its table (n_levels, size). */
+/* The one-hot inputs of a column times its embedding table (n_levels, size). */
 static void embedded(const float *x, const float *table, int n_levels, int size, float *h)
 {
     int i, j;
@@ -230,7 +230,7 @@ static void embedded(const float *x, const float *table, int n_levels, int size,
 }
 
 // periodic
-/* x, and behind it mixing cos(frequency x_i + phase) + offset of each column. */
+/* x, followed by mixing cos(frequency x_i + phase) + offset for each column. */
 static void periodic(const float *x, int n_in, const int *columns, int n_columns, const float *frequency,
                      const float *phase, int n_waves, const float *mixing, const float *offset, int n_out, float *h)
 {
@@ -351,20 +351,20 @@ static float f_exp(float z)
     return expf(z);
 }
 
-// shared
-/* Each part of the sum of all. */
-static void shared(int n, double *parts)
+// normalize
+/* Divides values by their sum. */
+static void normalize(int n, double *values)
 {
     double total = 0.0;
     int i;
     for (i = 0; i < n; i++)
-        total += parts[i];
+        total += values[i];
     for (i = 0; i < n; i++)
-        parts[i] /= total;
+        values[i] /= total;
 }
 
 // tempered
-/* p^(1 / temperature), of the sum of all. */
+/* p^(1 / temperature), normalized. */
 static void tempered(int n, double temperature, double *p)
 {
     double highest = p[0];
@@ -373,11 +373,11 @@ static void tempered(int n, double temperature, double *p)
         highest = p[i] > highest ? p[i] : highest;
     for (i = 0; i < n; i++)
         p[i] = p[i] > 0.0 ? exponential((logarithm(p[i]) - logarithm(highest)) / temperature) : 0.0;
-    shared(n, p);
+    normalize(n, p);
 }
 
 // probabilities
-/* Outputs that sum to 1 as they are; others above 0, of their sum. */
+/* Leaves outputs that sum to 1 unchanged; clips others at 0 and normalizes them. */
 static void probabilities(int n, double *p)
 {
     double total = 0.0, highest = p[0];
@@ -391,39 +391,39 @@ static void probabilities(int n, double *p)
         return;
     for (i = 0; i < n; i++)
         p[i] = (p[i] > 0.0 ? p[i] : 0.0) + (highest <= 0.0 ? 1.0 : 0.0);
-    shared(n, p);
+    normalize(n, p);
 }
 
 // upper_end
-/* The least number that `needed` of answer plus score of the folds do not exceed: the largest are taken away in turn. */
-static double upper_end(const double *answers, int n_folds, const int *firsts, const double *scores,
+/* The `needed`-th smallest sum of prediction and score over all folds, found by removing the largest ones in turn. */
+static double upper_end(const double *predictions, int n_folds, const int *firsts, const double *scores,
                         const int64_t *counts, int64_t needed)
 {
-    int behind[64], fold, i;
+    int stop[64], fold, i;
     int64_t n = 0;
     double end = HUGE_VAL;
     for (i = firsts[0]; i < firsts[n_folds]; i++)
         n += counts[i];
     for (fold = 0; fold < n_folds; fold++)
-        behind[fold] = firsts[fold + 1];
+        stop[fold] = firsts[fold + 1];
     while (n >= needed) {
         int last = -1;
         for (fold = 0; fold < n_folds; fold++)
-            if (behind[fold] > firsts[fold]) {
-                const double sum = answers[fold] + scores[behind[fold] - 1];
+            if (stop[fold] > firsts[fold]) {
+                const double sum = predictions[fold] + scores[stop[fold] - 1];
                 if (last < 0 || sum > end) {
                     end = sum;
                     last = fold;
                 }
             }
-        n -= counts[--behind[last]];
+        n -= counts[--stop[last]];
     }
     return end;
 }
 
-// is_held
-/* Whether fewer than `needed` truths fit better than a label of these scores, one of each fold. */
-static int is_held(const double *own, int n_folds, const int *firsts, const double *scores, const int64_t *counts,
+// contains
+/* Whether fewer than `needed` calibration rows have a lower score than a label, whose score is `own` in each fold. */
+static int contains(const double *own, int n_folds, const int *firsts, const double *scores, const int64_t *counts,
                    int64_t needed)
 {
     int fold, i;

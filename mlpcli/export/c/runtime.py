@@ -1,4 +1,4 @@
-"""The functions that C sources are made of: those of runtime.c one by one, those of fixed.c together."""
+"""Functions that are copied into C sources: those of runtime.c individually, those of fixed.c together."""
 
 import math
 import re
@@ -7,20 +7,20 @@ from importlib.resources import files
 
 from mlpcli.export.c.names import declared
 
-# The logistic function in integers is over 2 to this power.
+# Fractional bits of the logistic function in integers.
 LOGISTIC_BITS = 24
 
 
 @cache
 def runtime() -> dict[str, str]:
-    """The functions of c/runtime.c, by their names."""
+    """The functions of c/runtime.c by name."""
     text = (files("mlpcli.export.c") / "runtime.c").read_text("utf-8")
     _, *parts = re.split(r"(?m)^// (\w+)\n", text)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def needed(text: str) -> list[str]:
-    """The functions of the runtime that a text calls, and those that these call, in the order of the runtime."""
+    """The runtime functions that a source calls, directly or indirectly, in the order of runtime.c."""
     parts, wanted = runtime(), set[str]()
     texts = [text]
     while texts:
@@ -32,10 +32,10 @@ def needed(text: str) -> list[str]:
 
 @cache
 def fixed_runtime(has_logistic: bool) -> str:
-    """The functions of c/fixed.c; the last one and its table only where a network has it."""
+    """The functions of c/fixed.c; the logistic function and its table only if needed."""
     text = (files("mlpcli.export.c") / "fixed.c").read_text("utf-8").partition("\n")[2]
-    always, _, logistic = text.partition("// fixed_logistic\n")
+    functions, _, logistic = text.partition("// fixed_logistic\n")
     if not has_logistic:
-        return always
-    table = [round(2.0**LOGISTIC_BITS / (1.0 + math.exp(-place / 32.0))) for place in range(513)]
-    return always + declared("static const int32_t logistic_table", [str(value) for value in table]) + logistic
+        return functions
+    table = [round(2.0**LOGISTIC_BITS / (1.0 + math.exp(-step / 32.0))) for step in range(513)]
+    return functions + declared("static const int32_t logistic_table", [str(value) for value in table]) + logistic

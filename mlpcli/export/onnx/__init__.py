@@ -1,1 +1,1 @@
-"""`--to onnx`: a model as a graph of ONNX."""
+"""`--to onnx`: a model as an ONNX graph."""

@@ -1,7 +1,8 @@
-"""`--to onnx`: a model as a graph of ONNX (opset 18, ai.onnx.ml 3), from cells to labels."""
+"""`--to onnx`: a model as an ONNX graph (opset 18, ai.onnx.ml 3), from cells to labels."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -10,22 +11,22 @@ import numpy as np
 from mlpcli import __version__
 from mlpcli.errors import MlpError
 from mlpcli.export.description import Plain
-from mlpcli.export.onnx.answers import answers, labels
 from mlpcli.export.onnx.cells import inputs
+from mlpcli.export.onnx.decode import decode, labels
 from mlpcli.export.onnx.nodes import Nodes
 from mlpcli.export.onnx.regions import Regions
-from mlpcli.export.python.standalone.predictor import answer_columns
+from mlpcli.export.python.standalone.predictor import prediction_columns
 from mlpcli.export.regions import n_read, read_columns
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
 
 Layer = Mapping[str, Any]
 OPSETS = (("", 18), ("ai.onnx.ml", 3))
-IR = 8  # of onnx 1.13, which brought opset 18
+IR = 8  # that of onnx 1.13, the first version with opset 18
 INSTALL = 'pip install "mlp-train[onnx]"'
 
 
 def _mean(nodes: Nodes, members: Sequence[str], counts: Sequence[int]) -> str:
-    """The mean of the outputs of some networks, each as often as it counts, in double precision."""
+    """The mean of the outputs of some networks, weighted by their counts, in double precision."""
     total = ""
     for own, count in zip(members, counts, strict=True):
         if len(members) > 1 and count > 1:
@@ -36,55 +37,56 @@ def _mean(nodes: Nodes, members: Sequence[str], counts: Sequence[int]) -> str:
     return nodes.double(nodes.add("Div", total, nodes.const(np.asarray(sum(counts), nodes.dtype_of(total)))))
 
 
-def _answered(nodes: Nodes, model: Plain, x: str) -> tuple[str, list[str], Regions | None]:
-    """The answers, those of each fold (outputs of numbers, probabilities of labels), and what lies around answers."""
+def _predictions(nodes: Nodes, model: Plain, x: str) -> tuple[str, list[str], Regions | None]:
+    """The predictions, those of each fold (raw outputs of numbers, probabilities of labels), and the regions."""
     networks, target, regions = model["networks"], model["target"], model.get("regions")
     n_in, counts = len(model["inputs"]), [network["count"] for network in networks]
     own = nodes.columns(x, 0, n_in) if n_read(model) > n_in else x
     members = [_network(nodes, network, own) for network in networks]
     outputs, n_outputs = _mean(nodes, members, counts), model["n_outputs"]
     if not regions:
-        return answers(nodes, target, outputs, n_outputs), [], None
+        return decode(nodes, target, outputs, n_outputs), [], None
     n_folds = regions["n_folds"]
     folds = [_mean(nodes, members[fold::n_folds], counts[fold::n_folds]) for fold in range(n_folds)]
     if target["kind"] != "numbers":
-        folds = [answers(nodes, target, one, n_outputs) for one in folds]
+        folds = [decode(nodes, target, own, n_outputs) for own in folds]
     elif regions["has_quantiles"]:
         outputs = nodes.columns(outputs, len(target["names"]), len(target["names"]))
-    return answers(nodes, target, outputs, n_outputs), folds, Regions(nodes, model, x)
+    return decode(nodes, target, outputs, n_outputs), folds, Regions(nodes, model, x)
 
 
 def onnx_model(model: Plain, record: Mapping[str, Any], dtype: str) -> bytes:
-    """The bytes of the file; `record` stands in its metadata.
+    """The bytes of the file; `record` is stored in its metadata.
 
-    Raises MlpError where the package onnx is missing, and for what a graph cannot say.
+    Raises MlpError if the package onnx is not installed, and for a model that a graph cannot represent.
     """
     onnx = load_onnx()
     nodes = Nodes(onnx, dtype)
-    x, is_unsound = inputs(nodes, read_columns(model), n_read(model))
-    found, folds, regions = _answered(nodes, model, x)
+    x, is_invalid = inputs(nodes, read_columns(model), n_read(model))
+    predictions, folds, regions = _predictions(nodes, model, x)
     if model["target"]["kind"] == "numbers" and regions is not None:
-        found = regions.ends(folds, found)
-    found = nodes.add("Where", is_unsound, nodes.const(np.asarray(np.nan)), found)
-    _outputs(nodes, model, found, is_unsound, lambda index, label: regions.held(folds, index, label) if regions else "")
+        predictions = regions.ends(folds, predictions)
+    predictions = nodes.add("Where", is_invalid, nodes.const(np.asarray(np.nan)), predictions)
+    set_of = None if regions is None else partial(regions.prediction_set, folds)
+    _outputs(nodes, model, predictions, is_invalid, set_of)
     helper = onnx.helper
-    graph = helper.make_graph(nodes.made, "mlp", nodes.inputs, nodes.outputs, nodes.constants)
+    graph = helper.make_graph(nodes.nodes, "mlp", nodes.inputs, nodes.outputs, nodes.constants)
     opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS]
-    made = helper.make_model(
+    proto = helper.make_model(
         graph, opset_imports=opsets, ir_version=IR, producer_name="mlp", producer_version=__version__
     )
-    facts = {
+    metadata = {
         "columns": json.dumps(_schema(model), ensure_ascii=False),
         "record": json.dumps(record, ensure_ascii=False),
     }
-    helper.set_model_props(made, facts)
-    onnx.checker.check_model(made, full_check=True)
-    data: bytes = made.SerializeToString(deterministic=True)
+    helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    data: bytes = proto.SerializeToString(deterministic=True)
     return data
 
 
 def load_onnx() -> Any:
-    """The package; raises MlpError where it is missing."""
+    """The package onnx; raises MlpError if it is not installed."""
     try:
         import_module("onnx.checker")
         return import_module("onnx")
@@ -96,52 +98,54 @@ def _schema(model: Plain) -> list[dict[str, str]]:
     return [{"name": column["name"], "role": column["role"]} for column in read_columns(model)]
 
 
-def _outputs(nodes: Nodes, model: Plain, found: str, is_unsound: str, held: Callable[[int, str], str]) -> None:
-    """The label of each target, its set and the probabilities; of numbers an output for each, and for its ends.
+def _outputs(
+    nodes: Nodes, model: Plain, predictions: str, is_invalid: str, set_of: Callable[[int, str], str] | None
+) -> None:
+    """Graph outputs: each target's label and set, and all probabilities; for numbers each prediction and interval end.
 
-    `held` gives which labels the set of a target holds, for their numbers (n_rows,), "" where there are no sets. A row
-    that cannot be answered has NaN for every number, "" for a label that is a text, and an empty set.
+    `set_of` makes the set of a target from the indices of its predicted labels (n_rows,). A row that cannot be
+    predicted has NaN for every number, "" for a label that is a text, and an empty set.
     """
     target = model["target"]
-    columns = answer_columns(target, bool(model.get("regions")))
-    *names, last = _free(
+    columns = prediction_columns(target, bool(model.get("regions")))
+    *names, last = _distinct(
         [*columns[: -len(target["answers"])], "probabilities"] if target["kind"] != "numbers" else [*columns, ""],
         [column["name"] for column in read_columns(model)],
     )
     if target["kind"] == "numbers":
         for index, name in enumerate(names):
-            nodes.output(name, nodes.column(found, index), np.float64, (None, 1))
+            nodes.output(name, nodes.column(predictions, index), np.float64, (None, 1))
         return
-    places = iter(names)
-    for index, (values, indices) in enumerate(labels(nodes, target, found)):
-        own = held(index, indices)
+    free_names = iter(names)
+    for index, (values, indices) in enumerate(labels(nodes, target, predictions)):
+        own_set = set_of and set_of(index, indices)
         if values.dtype == object:
-            nowhere = nodes.add("Squeeze", is_unsound, nodes.const(np.asarray([1])))
-            indices = nodes.add("Where", nowhere, nodes.const(np.asarray(len(values))), indices)
+            has_no_label = nodes.add("Squeeze", is_invalid, nodes.const(np.asarray([1])))
+            indices = nodes.add("Where", has_no_label, nodes.const(np.asarray(len(values))), indices)
             values = np.append(values, "")
-        nodes.output(next(places), nodes.add("Gather", nodes.const(values), indices), values.dtype, (None,))
-        if own:
-            own = nodes.add("And", own, nodes.add("Not", is_unsound))
-            nodes.output(next(places), own, np.bool_, (None, len(target["labels"][index])))
-    probabilities = nodes.add("Cast", found, to=nodes.type_of(np.float32))
+        nodes.output(next(free_names), nodes.add("Gather", nodes.const(values), indices), values.dtype, (None,))
+        if own_set:
+            own_set = nodes.add("And", own_set, nodes.add("Not", is_invalid))
+            nodes.output(next(free_names), own_set, np.bool_, (None, len(target["labels"][index])))
+    probabilities = nodes.add("Cast", predictions, to=nodes.type_of(np.float32))
     nodes.output(last, probabilities, np.float32, (None, len(target["answers"])))
 
 
-def _free(names: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Names that no input has."""
-    found = []
+def _distinct(names: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """The names, with `_` appended until they differ from each other and from the input names."""
+    distinct: list[str] = []
     for name in names:
-        while name in taken or name in found:
+        while name in taken or name in distinct:
             name += "_"
-        found.append(name)
-    return found
+        distinct.append(name)
+    return distinct
 
 
 def _network(nodes: Nodes, network: Layer, x: str) -> str:
     z = _chain(nodes, network["layers"], x)
     if network["output"] == "softmax":
         return nodes.add("Softmax", z, axis=-1)
-    if network["output"] == "sigmoid":  # near 1 it has its say in 1 - a, of which float32 keeps nothing
+    if network["output"] == "sigmoid":  # near 1, float32 loses the digits of 1 - a
         z = nodes.double(z)
     return ACTIVATIONS[network["output"]](nodes, z)
 
@@ -182,17 +186,17 @@ def _periodic(nodes: Nodes, layer: Layer, x: str) -> str:
     waves = nodes.add("Transpose", nodes.add("Cos", angle), perm=[1, 0, 2])  # (n_columns, n_rows, n_waves)
     mixed = nodes.add("MatMul", waves, nodes.weights(np.asarray(layer["mixing"]).swapaxes(1, 2)))
     by_row = nodes.add("Transpose", mixed, perm=[1, 0, 2])
-    moved = nodes.add("Add", by_row, nodes.weights([layer["offset"]]))
+    shifted = nodes.add("Add", by_row, nodes.weights([layer["offset"]]))
     n_outputs = np.asarray(layer["offset"]).size
-    return nodes.add("Concat", x, nodes.add("Reshape", moved, nodes.const(np.asarray([-1, n_outputs]))), axis=1)
+    return nodes.add("Concat", x, nodes.add("Reshape", shifted, nodes.const(np.asarray([-1, n_outputs]))), axis=1)
 
 
 def _embed(nodes: Nodes, layer: Layer, x: str) -> str:
-    parts = [nodes.add("Gather", x, nodes.const(np.asarray(layer["kept"])), axis=1)] if layer["kept"] else []
+    blocks = [nodes.add("Gather", x, nodes.const(np.asarray(layer["kept"])), axis=1)] if layer["kept"] else []
     for first, table in zip(layer["firsts"], layer["tables"], strict=True):
-        hot = nodes.add("Gather", x, nodes.const(np.arange(first, first + len(table))), axis=1)
-        parts.append(nodes.add("MatMul", hot, nodes.weights(table)))
-    return nodes.add("Concat", *parts, axis=1)
+        one_hot = nodes.add("Gather", x, nodes.const(np.arange(first, first + len(table))), axis=1)
+        blocks.append(nodes.add("MatMul", one_hot, nodes.weights(table)))
+    return nodes.add("Concat", *blocks, axis=1)
 
 
 LAYERS: dict[str, Callable[[Nodes, Layer, str], str]] = {
@@ -238,7 +242,7 @@ ACTIVATIONS: dict[str, Callable[[Nodes, str], str]] = {
 
 
 def _elu(nodes: Nodes, z: str, scale: float, alpha: float) -> str:
-    """Scale times z above zero, scale alpha (exp(z) - 1) below."""
+    """scale z for z > 0, otherwise scale alpha (exp(z) - 1)."""
     zero = nodes.like(0.0, z)
     below = nodes.add("Sub", nodes.add("Exp", nodes.add("Min", z, zero)), nodes.like(1.0, z))
     above = nodes.add("Mul", nodes.like(scale, z), nodes.add("Max", z, zero))
@@ -246,7 +250,7 @@ def _elu(nodes: Nodes, z: str, scale: float, alpha: float) -> str:
 
 
 def _softplus(nodes: Nodes, z: str) -> str:
-    """max(z, 0) + log(1 + exp(-|z|)), which no z makes infinite."""
+    """max(z, 0) + log(1 + exp(-|z|)), which cannot overflow."""
     small = nodes.add("Exp", nodes.add("Neg", nodes.add("Abs", z)))
     return nodes.add(
         "Add", nodes.add("Max", z, nodes.like(0.0, z)), nodes.add("Log", nodes.add("Add", nodes.like(1.0, z), small))

@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph in the making; values go by name, and their types are kept."""
+"""Builder for the nodes of an ONNX graph; values are referred to by name, and their types are recorded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# Operators whose result is of another type than their first argument.
-_TRUE_OR_FALSE = frozenset({"Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Equal", "IsNaN", "Not", "And", "Or"})
+# Operators with a boolean result.
+_PREDICATES = frozenset({"Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Equal", "IsNaN", "Not", "And", "Or"})
 
 
 class Nodes:
-    """Inputs, constants, nodes and outputs of a graph; `dtype` is that of the networks."""
+    """Inputs, constants, nodes and outputs of a graph; `dtype` is the type of the weights."""
 
     def __init__(self, onnx: Any, dtype: str) -> None:
         self._onnx, self.dtype = onnx, np.dtype(dtype)
-        self.made: list[Any] = []
+        self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
@@ -23,10 +23,10 @@ class Nodes:
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def add(self, operator: str, *arguments: str, domain: str = "", **attributes: Any) -> str:
-        """One node; returns the name of its result."""
-        name = f"v{len(self.made) + 1}"
-        self.made.append(self._onnx.helper.make_node(operator, [*arguments], [name], domain=domain, **attributes))
-        if operator in _TRUE_OR_FALSE:
+        """Add a node; returns the name of its result."""
+        name = f"v{len(self.nodes) + 1}"
+        self.nodes.append(self._onnx.helper.make_node(operator, [*arguments], [name], domain=domain, **attributes))
+        if operator in _PREDICATES:
             dtype: np.dtype[Any] = np.dtype(np.bool_)
         elif operator == "Cast":
             dtype = np.dtype(self._onnx.helper.tensor_dtype_to_np_dtype(attributes["to"]))
@@ -40,7 +40,7 @@ class Nodes:
         return name
 
     def const(self, values: NDArray[Any]) -> str:
-        """A constant; equal ones are one."""
+        """The name of a constant; equal constants are stored once."""
         key = (
             values.dtype.str,
             values.shape,
@@ -53,7 +53,7 @@ class Nodes:
         return self._known[key]
 
     def weights(self, values: Any) -> str:
-        """A constant in the precision of the networks."""
+        """A constant in the precision of the weights."""
         return self.const(np.ascontiguousarray(values, self.dtype))
 
     def numbers(self, values: Any) -> str:
@@ -61,26 +61,26 @@ class Nodes:
         return self.const(np.ascontiguousarray(values, np.float64))
 
     def like(self, value: float, other: str) -> str:
-        """A number of the type of another value."""
+        """A constant of the type of another value."""
         return self.const(np.asarray(value, self._types[other]))
 
     def double(self, value: str) -> str:
-        """The value in double precision."""
+        """A value, cast to double precision."""
         return value if self.dtype_of(value) == np.float64 else self.add("Cast", value, to=self.type_of(np.float64))
 
     def column(self, matrix: str, index: int) -> str:
-        """One column of a matrix, (n_rows, 1)."""
+        """A column of a matrix (n_rows, 1)."""
         return self.add("Gather", matrix, self.const(np.asarray([index])), axis=1)
 
     def columns(self, matrix: str, first: int, n_columns: int) -> str:
-        """Some columns of a matrix (n_rows, n_columns)."""
+        """Consecutive columns of a matrix (n_rows, n_columns)."""
         return self.add("Gather", matrix, self.const(np.arange(first, first + n_columns)), axis=1)
 
     def sort(self, matrix: str, width: int) -> tuple[str, str]:
-        """The numbers of each row of a matrix (n_rows, width) in ascending order, and the columns that they had."""
-        ordered, n = self.add("TopK", matrix, self.const(np.asarray([width])), axis=1, largest=0), len(self.made)
+        """The sorted numbers of each row of a matrix (n_rows, width), and the indices that sort them."""
+        ordered, n = self.add("TopK", matrix, self.const(np.asarray([width])), axis=1, largest=0), len(self.nodes)
         order = f"v{n}_order"
-        self.made[-1].output.append(order)
+        self.nodes[-1].output.append(order)
         self._types[order] = np.dtype(np.int64)
         return ordered, order
 
@@ -89,11 +89,11 @@ class Nodes:
         return self._types[value]
 
     def type_of(self, dtype: DTypeLike) -> int:
-        """A type by its number."""
+        """The ONNX code of a type."""
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def input(self, name: str, dtype: DTypeLike) -> str:
-        """A column of the table, (n_rows, 1)."""
+        """A graph input for a column of the table (n_rows, 1); returns its name."""
         if any(one.name == name for one in self.inputs):
             return name
         self.inputs.append(self._onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["rows", 1]))
@@ -101,7 +101,7 @@ class Nodes:
         return name
 
     def output(self, name: str, value: str, dtype: DTypeLike, shape: Sequence[int | None]) -> None:
-        """What the graph gives under a name."""
-        self.made.append(self._onnx.helper.make_node("Identity", [value], [name]))
+        """Make a value a graph output; None in `shape` is the number of rows."""
+        self.nodes.append(self._onnx.helper.make_node("Identity", [value], [name]))
         sizes = ["rows" if size is None else size for size in shape]
         self.outputs.append(self._onnx.helper.make_tensor_value_info(name, self.type_of(dtype), sizes))

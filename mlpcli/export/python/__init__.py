@@ -1,1 +1,1 @@
-"""`--to python`: a model as one file of plain Python."""
+"""`--to python`: a model as one Python file without dependencies."""

@@ -1,4 +1,4 @@
-"""`--to python`: a program of one file that needs nothing but Python."""
+"""`--to python`: write a model as one Python file that needs only the standard library."""
 
 import ast
 import inspect
@@ -8,17 +8,17 @@ from typing import Any
 
 from mlpcli.data.schema import date_patterns, spelling
 from mlpcli.export.description import Plain
-from mlpcli.export.python.standalone import answers, cells, network, predictor, regions
+from mlpcli.export.python.standalone import cells, decode, network, predictor, regions
 
-# The texts that a program is made of, those that are used first.
-PARTS: tuple[ModuleType, ...] = (spelling, date_patterns, cells, network, answers, regions, predictor)
-USAGE = '''"""What a multi-layer perceptron answers to rows; written by `mlp export`, and all that is needed to run it.
+# The modules whose source is copied into the file, dependencies first.
+PARTS: tuple[ModuleType, ...] = (spelling, date_patterns, cells, network, decode, regions, predictor)
+USAGE = '''"""Predictions of a multi-layer perceptron, exported by `mlp export`. Needs only the Python standard library.
 
-As a filter on CSV:  python THIS_FILE.py < rows.csv > answers.csv
-From Python:         THIS_FILE.predict({"a column": "its cell", ...})
+As a filter on CSV:  python THIS_FILE.py < rows.csv > predictions.csv
+From Python:         THIS_FILE.predict({"column": cell, ...})
 
-`PREDICTOR.columns` are the columns that a row must have. Cells are texts as in the table, numbers, booleans, dates, or
-None where one is missing.
+`PREDICTOR.columns` lists the columns that a row must have. A cell is a text as in the table, a number, a boolean, a
+date, or None if it is missing.
 """
 
 '''
@@ -27,9 +27,9 @@ PREDICTOR = Predictor(MODEL)
 
 
 def predict(row: Mapping[str, Cell]) -> dict[str, Any]:
-    """The label or number of each target, what lies around it if that is known, and the probability `p_NAME` of labels.
+    """The predicted label or number of each target, its set or interval if exported, and the probabilities `p_NAME`.
 
-    Raises ValueError for a column that is missing, and for a cell that is not what its column has.
+    Raises ValueError for a column that is missing and for an invalid cell.
     """
     return PREDICTOR.predict(row)
 
@@ -40,15 +40,15 @@ if __name__ == "__main__":
 
 
 def python_source(model: Plain) -> str:
-    """The text of the program."""
+    """The source of the program."""
     parts = [_without_imports(part) for part in PARTS]
-    # No text of the user stands anywhere but in this literal.
+    # Text from the user's table appears only inside this literal, so that it cannot become code.
     literal = f"MODEL: dict[str, Any] = {_literal(model)}\n"
     return "\n\n".join([USAGE + _imports() + "\n", *parts, literal]) + ENDING
 
 
 def _imports() -> str:
-    """What the parts import of the standard library, each name once."""
+    """The imports from the standard library, without repetition."""
     modules, names = set[str](), dict[str, set[str]]()
     for part in PARTS:
         for node in ast.parse(inspect.getsource(part)).body:
@@ -62,14 +62,14 @@ def _imports() -> str:
 
 
 def _without_imports(part: ModuleType) -> str:
-    """The text of a module behind its imports."""
+    """The source of a module after its imports."""
     source = inspect.getsource(part)
     last = max(node.end_lineno or 0 for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom))
     return "\n".join(source.splitlines()[last:]).strip() + "\n"
 
 
 def _literal(value: Any) -> str:
-    """Plain data as Python has it, a line for each row of numbers."""
+    """Plain data as a Python literal, with one line per row of numbers."""
     return "".join(_pieces(value, ""))
 
 

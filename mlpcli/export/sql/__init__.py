@@ -1,1 +1,1 @@
-"""`--to sql`: a model as one SELECT."""
+"""`--to sql`: a model as one SELECT statement."""

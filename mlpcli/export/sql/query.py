@@ -1,7 +1,7 @@
 """`--to sql`: one SELECT over a table whose columns have the types of the model's columns.
 
-Every step of the computation is a common table expression of its own, materialized, so that nothing is computed twice.
-docs/export.md says what the columns must be.
+Each step of the computation is a materialized common table expression, so that nothing is computed twice.
+docs/export.md lists the column types.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,21 +9,21 @@ from typing import Any
 
 from mlpcli.errors import MlpError
 from mlpcli.export.description import Plain, n_numbers
-from mlpcli.export.python.standalone.predictor import answer_columns
+from mlpcli.export.python.standalone.predictor import prediction_columns
 from mlpcli.export.regions import read_columns
-from mlpcli.export.sql.answers import answers, labels
 from mlpcli.export.sql.cells import group_of, inputs, read_cells
+from mlpcli.export.sql.decode import decode, labels, normalize
 from mlpcli.export.sql.regions import Regions
 from mlpcli.export.sql.steps import Dialect, Steps, Vector, literal, number, power, quoted, total
 from mlpcli.messages import count
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
 
-# Of the weights and of the knots of scalers: databases take minutes to plan a longer query.
+# Limit for weights, scaler parameters and scores together: databases take minutes to plan a longer query.
 MOST_NUMBERS = 20_000
 
 
 def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = ()) -> str:
-    """The text of the query; `kept` are columns of the table that stand in front of the answers.
+    """The query; `kept` are columns of the table that precede the predictions.
 
     Raises MlpError for a model that is too large for a query.
     """
@@ -36,8 +36,8 @@ def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = 
         )
     steps = Steps(dialect, table, kept)
     columns = read_columns(model)
-    cells, is_sound = read_cells(steps, columns)
-    steps.pin([is_sound])
+    cells, is_valid = read_cells(steps, columns)
+    steps.pin([is_valid])
     n_columns, group = len(model["columns"]), "0"
     if len(columns) > n_columns:
         with steps.pinned(cells):
@@ -46,14 +46,15 @@ def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = 
     regions = Regions(steps, model, group) if model.get("regions") else None
     x = inputs(steps, model["columns"], cells[:n_columns], len(model["inputs"]))
     steps.pin(x)
-    shown = [f"CASE WHEN {is_sound} = 1 THEN {column} END" for column in _answered(steps, model, regions, x)]
-    names = _free(answer_columns(model["target"], regions is not None), kept)
+    shown = [f"CASE WHEN {is_valid} = 1 THEN {column} END" for column in _predictions(steps, model, regions, x)]
+    names = prediction_columns(model["target"], regions is not None)
+    names = [f"predicted_{name}" if name in kept else name for name in names]
     named = (f"{column} AS {quoted(name)}" for column, name in zip(shown, names, strict=True))
     return steps.text([*map(quoted, kept), *named])
 
 
-def _answered(steps: Steps, model: Plain, regions: Regions | None, x: Vector) -> Vector:
-    """What the columns of answers are, as expressions of the last step."""
+def _predictions(steps: Steps, model: Plain, regions: Regions | None, x: Vector) -> Vector:
+    """The prediction columns as expressions over the last step."""
     target, networks = model["target"], model["networks"]
     members, counts = [], [network["count"] for network in networks]
     for network in networks:
@@ -64,46 +65,41 @@ def _answered(steps: Steps, model: Plain, regions: Regions | None, x: Vector) ->
     outputs = _mean(steps, members, counts)
     if regions is not None and model["regions"].get("has_quantiles"):
         outputs = outputs[len(target["names"]) : 2 * len(target["names"])]
-    found = answers(steps, target, outputs)
+    decoded = decode(steps, target, outputs)
     if target["kind"] == "numbers":
-        return found if regions is None else regions.ends(folds, found)
+        return decoded if regions is None else regions.ends(folds, decoded)
     if regions is None:
-        return [*labels(steps, target, found), *found]
-    steps.pin(found)
-    label = steps.add(labels(steps, target, found))
+        return [*labels(steps, target, decoded), *decoded]
+    steps.pin(decoded)
+    label = steps.add(labels(steps, target, decoded))
     steps.pin(label)
-    shares = []
+    by_fold = []
     for own in folds:
-        shares.append(answers(steps, target, own))
-        steps.pin(shares[-1])
-    sets = regions.sets(shares, label)
-    return [*(one for pair in zip(label, sets, strict=True) for one in pair), *found]
+        by_fold.append(decode(steps, target, own))
+        steps.pin(by_fold[-1])
+    sets = regions.sets(by_fold, label)
+    return [*(column for pair in zip(label, sets, strict=True) for column in pair), *decoded]
 
 
 def _mean(steps: Steps, members: Sequence[Vector], counts: Sequence[int]) -> Vector:
-    """The mean of the outputs of some networks, which is carried to the end."""
+    """The weighted mean of the outputs of some networks, pinned to the end of the query."""
     if len(members) == 1:
         return members[0]
-    counted = [
-        [one if count == 1 else f"{one} * {number(count)}" for one in member]
+    weighted = [
+        [column if count == 1 else f"{column} * {number(count)}" for column in member]
         for member, count in zip(members, counts, strict=True)
     ]
-    found = steps.add(f"{total(each)} / {number(sum(counts))}" for each in zip(*counted, strict=True))
-    steps.pin(found)
-    return found
-
-
-def _free(names: Sequence[str], kept: Sequence[str]) -> list[str]:
-    """Names of answers that are none of the kept columns."""
-    return [f"predicted_{name}" if name in kept else name for name in names]
+    mean = steps.add(f"{total(terms)} / {number(sum(counts))}" for terms in zip(*weighted, strict=True))
+    steps.pin(mean)
+    return mean
 
 
 def _network(steps: Steps, network: Mapping[str, Any], x: Vector, largest: float) -> Vector:
     z = _chain(steps, network["layers"], x)
     if network["output"] == "softmax":
         return softmax(steps, z)
-    if network["output"] == "exp":  # beyond it the outputs of the model are infinite
-        return steps.add(f"CASE WHEN EXP({power(one)}) <= {literal(largest)} THEN EXP({power(one)}) END" for one in z)
+    if network["output"] == "exp":  # larger outputs overflow in the model
+        return steps.add(f"CASE WHEN EXP({power(zi)}) <= {literal(largest)} THEN EXP({power(zi)}) END" for zi in z)
     return z if network["output"] == "identity" else steps.add(map(ACTIVATIONS[network["output"]], z))
 
 
@@ -113,15 +109,14 @@ def _chain(steps: Steps, layers: Iterable[Mapping[str, Any]], x: Vector) -> Vect
     return x
 
 
-def _weighted(weights: Sequence[float], x: Vector) -> str:
-    """Sum of weights times columns."""
-    return total([f"{number(weight)} * {one}" for weight, one in zip(weights, x, strict=True) if weight])
+def _weighted_sum(weights: Sequence[float], x: Vector) -> str:
+    return total([f"{number(weight)} * {xi}" for weight, xi in zip(weights, x, strict=True) if weight])
 
 
 def _dense(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
     biases = layer["b"] or [0.0] * len(layer["W"])
     return steps.add(
-        f"{_weighted(weights, x)} + {number(bias)}" for weights, bias in zip(layer["W"], biases, strict=True)
+        f"{_weighted_sum(weights, x)} + {number(bias)}" for weights, bias in zip(layer["W"], biases, strict=True)
     )
 
 
@@ -129,34 +124,27 @@ def _activation(steps: Steps, layer: Mapping[str, Any], z: Vector) -> Vector:
     f = ACTIVATIONS[layer["function"]]
     if layer["slope"] is None:
         return z if layer["function"] == "identity" else steps.add(map(f, z))
-    return steps.add(f"{one} + {number(s)} * ({f(one)} - {one})" for one, s in zip(z, layer["slope"], strict=True))
+    return steps.add(f"{zi} + {number(s)} * ({f(zi)} - {zi})" for zi, s in zip(z, layer["slope"], strict=True))
 
 
 def softmax(steps: Steps, z: Vector) -> Vector:
     """exp(z) / sum(exp(z))."""
     with steps.pinned(z):
         (highest,) = steps.add([steps.largest(z)])
-        powers = steps.add(f"EXP({power(f'({one} - {highest})')})" for one in z)
-    return shared(steps, powers)
-
-
-def shared(steps: Steps, parts: Vector) -> Vector:
-    """Each part of the sum of all."""
-    with steps.pinned(parts):
-        (whole,) = steps.add([total(parts)])
-        return steps.add(f"{part} / {whole}" for part in parts)
+        powers = steps.add(f"EXP({power(f'({zi} - {highest})')})" for zi in z)
+    return normalize(steps, powers)
 
 
 def _layer_norm(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
     n = number(len(x))
     with steps.pinned(x):
         (mean,) = steps.add([f"{total(x)} / {n}"])
-        centered = steps.add(f"{one} - {mean}" for one in x)
+        centered = steps.add(f"{xi} - {mean}" for xi in x)
     with steps.pinned(centered):
-        squares = total([f"{one} * {one}" for one in centered])
+        squares = total([f"{xi} * {xi}" for xi in centered])
         (deviation,) = steps.add([f"SQRT({squares} / {n} + {number(layer['epsilon'])})"])
         scaled = zip(centered, layer["gain"], layer["shift"], strict=True)
-        return steps.add(f"{one} / {deviation} * {number(gain)} + {number(shift)}" for one, gain, shift in scaled)
+        return steps.add(f"{xi} / {deviation} * {number(gain)} + {number(shift)}" for xi, gain, shift in scaled)
 
 
 def _periodic(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
@@ -172,7 +160,7 @@ def _periodic(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
             [
                 *x,
                 *(
-                    f"{_weighted(weights, waves[start : start + width])} + {number(offset)}"
+                    f"{_weighted_sum(weights, waves[start : start + width])} + {number(offset)}"
                     for start, mixing, offsets in zip(starts, layer["mixing"], layer["offset"], strict=True)
                     for weights, offset in zip(mixing, offsets, strict=True)
                 ),
@@ -181,15 +169,15 @@ def _periodic(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
 
 
 def _embed(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
-    found = [x[index] for index in layer["kept"]]
+    h = [x[index] for index in layer["kept"]]
     for first, table in zip(layer["firsts"], layer["tables"], strict=True):
-        found += [_weighted(column, x[first : first + len(table)]) for column in zip(*table, strict=True)]
-    return steps.add(found)
+        h += [_weighted_sum(column, x[first : first + len(table)]) for column in zip(*table, strict=True)]
+    return steps.add(h)
 
 
 def _residual(steps: Steps, layer: Mapping[str, Any], x: Vector) -> Vector:
     with steps.pinned(x):
-        return steps.add(f"{one} + {y}" for one, y in zip(x, _chain(steps, layer["layers"], x), strict=True))
+        return steps.add(f"{xi} + {y}" for xi, y in zip(x, _chain(steps, layer["layers"], x), strict=True))
 
 
 LAYERS: dict[str, Callable[[Steps, Mapping[str, Any], Vector], Vector]] = {
@@ -198,7 +186,7 @@ LAYERS: dict[str, Callable[[Steps, Mapping[str, Any], Vector], Vector]] = {
     "softmax": lambda steps, _, z: softmax(steps, z),
     "layer_norm": _layer_norm,
     "scale": lambda steps, layer, x: steps.add(
-        f"{one} * {number(factor)}" for one, factor in zip(x, layer["factors"], strict=True)
+        f"{xi} * {number(factor)}" for xi, factor in zip(x, layer["factors"], strict=True)
     ),
     "select": lambda steps, layer, x: [x[index] for index in layer["indices"]],
     "periodic": _periodic,
@@ -229,7 +217,7 @@ def _gelu(z: str) -> str:
     return f"{z} * 0.5e0 * (1e0 + ({_tanh(inner)}))"
 
 
-# Of a column z, which an expression may name several times.
+# Expressions of a column z, which may occur several times.
 ACTIVATIONS: dict[str, Callable[[str], str]] = {
     "identity": lambda z: z,
     "sigmoid": _logistic,

@@ -1,13 +1,14 @@
-"""What lies around answers, in SQL: the ends of intervals, and the labels that sets hold.
+"""Prediction intervals and prediction sets in SQL.
 
-Where there are several folds, their scores are a table of the query, and each end or set is a subquery over it.
+With several folds, the conformity scores are a common table expression, and each end or set is a subquery over it.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from mlpcli.export.python.standalone.predictor import joined
-from mlpcli.export.sql.answers import from_scale, label_value, on_scale
+from mlpcli.export.sql.decode import from_scale, label_value, on_scale
 from mlpcli.export.sql.steps import Steps, Vector, literal, number, text, total
 
 Model = Mapping[str, Any]
@@ -15,7 +16,7 @@ SCORES = "calibration_scores"
 
 
 class Regions:
-    """The regions of a model in a query; `group` is the number of a row's group, NULL for none."""
+    """The regions of a model in a query; `group` is the expression of a row's group index, NULL for none."""
 
     def __init__(self, steps: Steps, model: Model, group: str) -> None:
         self._steps, self._target, self._regions, self._group = steps, model["target"], model["regions"], group
@@ -24,11 +25,11 @@ class Regions:
             steps.define(SCORES, ("place", "fold", "score", "n", "needed"), self._rows())
 
     def _rows(self) -> list[str]:
-        """The scores of all places, which are those above an answer, and behind them those below where they differ."""
+        """The scores of each target and group: those above a prediction, then those below if they differ."""
         return [
             f"({place}, {fold}, {literal(score)}, {n}, {scores['needed']})"
-            for side, behind in (("above", 0), ("below", self._n_places))
-            for place, scores in enumerate((one for groups in self._calibration for one in groups), start=behind)
+            for side, start in (("above", 0), ("below", self._n_places))
+            for place, scores in enumerate(chain.from_iterable(self._calibration), start=start)
             for fold, own in enumerate(scores[side] or ())
             for score, n in zip(own["scores"], own["counts"], strict=True)
         ]
@@ -37,16 +38,16 @@ class Regions:
     def _n_places(self) -> int:
         return len(self._calibration) * len(self._calibration[0])
 
-    def ends(self, folds: Sequence[Vector], found: Vector) -> Vector:
-        """Answer, lower and upper end of each target in turn, from the outputs of each fold's networks."""
+    def ends(self, folds: Sequence[Vector], predictions: Vector) -> Vector:
+        """Prediction, lower and upper end of each target in turn, from the outputs of each fold's networks."""
         steps, target, regions = self._steps, self._target, self._regions
-        n_targets = len(found)
-        steps.pin(found)
+        n_targets = len(predictions)
+        steps.pin(predictions)
         numbers = []
         for outputs in folds:
             numbers.append(on_scale(steps, target, outputs))
             steps.pin(numbers[-1])
-        middle = len(numbers[0]) // n_targets // 2 * n_targets  # where the answers stand among three quantiles
+        middle = len(numbers[0]) // n_targets // 2 * n_targets  # of three quantiles, the predictions are the medians
         raw = []
         for index in range(n_targets):
             lows = [_least(own[index], own[middle + index]) for own in numbers]
@@ -57,18 +58,20 @@ class Regions:
             ]
         ends = from_scale(steps, target, steps.add(raw), steps.infinity)
         shown = []
-        for answer, low, high in zip(found, ends[::2], ends[1::2], strict=True):
+        for predicted, low, high in zip(predictions, ends[::2], ends[1::2], strict=True):
             low = low if regions["least"] is None else _most(low, literal(regions["least"]))
-            nested = [f"({_least(low, answer)})", f"({_most(high, answer)})"]
-            shown += [answer, *(nested if regions["holds_answer"] else [low, high])]
+            nested = [f"({_least(low, predicted)})", f"({_most(high, predicted)})"]
+            shown += [predicted, *(nested if regions["holds_answer"] else [low, high])]
         return shown
 
-    def _upper(self, answers: Sequence[str], index: int, side: str) -> str:
-        """The least number that enough of answer plus score of the folds do not exceed."""
+    def _upper(self, predictions: Sequence[str], index: int, side: str) -> str:
+        """The `needed`-th smallest sum of prediction and conformity score over all folds."""
         side = side if self._calibration[0][0][side] is not None else "above"
-        if len(answers) == 1:
-            return f"({answers[0]}) + {self._score(index, side)}"
-        sums = f"SELECT needed, n, score + {_of_fold(answers)} AS reached FROM {SCORES} WHERE {self._at(index, side)}"
+        if len(predictions) == 1:
+            return f"({predictions[0]}) + {self._score(index, side)}"
+        sums = (
+            f"SELECT needed, n, score + {_of_fold(predictions)} AS reached FROM {SCORES} WHERE {self._at(index, side)}"
+        )
         counts = f"SELECT needed, reached, SUM(n) OVER (ORDER BY reached) AS counted FROM ({sums}) AS sums"
         least = f"SELECT MIN(reached) FROM ({counts}) AS counts WHERE counted >= needed"
         return f"COALESCE(({least}), {self._steps.infinity})"
@@ -78,35 +81,35 @@ class Regions:
         return f"place = {first + label}" if label is not None else f"place = {first} + {self._group}"
 
     def _score(self, index: int, side: str, label: int | None = None) -> str:
-        """The one score of a row's group, where there is one fold."""
-        found = [(one[side][0]["scores"] or [None])[0] for one in self._calibration[index]]
-        texts = [self._steps.infinity if one is None else number(one) for one in found]
+        """The score of a row's group if there is only one fold."""
+        scores = [(group[side][0]["scores"] or [None])[0] for group in self._calibration[index]]
+        texts = [self._steps.infinity if score is None else number(score) for score in scores]
         if label is not None or self._group == "0":
             return texts[label or 0]
-        arms = " ".join(f"WHEN {place} THEN {one}" for place, one in enumerate(texts))
+        arms = " ".join(f"WHEN {group} THEN {score}" for group, score in enumerate(texts))
         return f"CASE {self._group} {arms} ELSE {self._steps.infinity} END"
 
     def sets(self, folds: Sequence[Vector], label: Vector) -> list[str]:
-        """The text of the set of each target column, from the probabilities of each fold; `label` are the answers."""
+        """The set of each target column as a text, from the probabilities of each fold and the predicted labels."""
         target, of_labels, shown = self._target, self._regions["of_labels"], []
         for index, (labels, values) in enumerate(zip(target["labels"], target["values"], strict=True)):
-            parts = []
-            for place, (name, value) in enumerate(zip(labels, values, strict=True)):
+            members = []
+            for code, (name, value) in enumerate(zip(labels, values, strict=True)):
                 if target["kind"] == "booleans":
-                    chances = [f"(1e0 - {own[index]})" if place == 0 else own[index] for own in folds]
+                    probabilities = [f"(1e0 - {own[index]})" if code == 0 else own[index] for own in folds]
                 else:
-                    chances = [own[place] for own in folds]
-                held = self._is_held(chances, index, place if of_labels else None)
-                condition = f"{label[index]} = {label_value(value)} OR {held}"
-                parts.append(f"(CASE WHEN {condition} THEN {text('|' + joined([name]))} ELSE '' END)")
-            shown.append(f"SUBSTR({total(parts, '||')}, 2)")
+                    probabilities = [own[code] for own in folds]
+                contains = self._contains(probabilities, index, code if of_labels else None)
+                condition = f"{label[index]} = {label_value(value)} OR {contains}"
+                members.append(f"(CASE WHEN {condition} THEN {text('|' + joined([name]))} ELSE '' END)")
+            shown.append(f"SUBSTR({total(members, '||')}, 2)")
         return shown
 
-    def _is_held(self, chances: Sequence[str], index: int, label: int | None) -> str:
-        """Whether fewer than so many truths fit better than a label with these probabilities of the folds."""
-        if len(chances) == 1:
-            return f"-({chances[0]}) <= {self._score(index, 'above', label)}"
-        n_better = f"SUM(CASE WHEN score < -{_of_fold(chances)} THEN n ELSE 0 END)"
+    def _contains(self, probabilities: Sequence[str], index: int, label: int | None) -> str:
+        """Whether fewer than `needed` calibration rows have a lower score than a label with these probabilities."""
+        if len(probabilities) == 1:
+            return f"-({probabilities[0]}) <= {self._score(index, 'above', label)}"
+        n_better = f"SUM(CASE WHEN score < -{_of_fold(probabilities)} THEN n ELSE 0 END)"
         where = self._at(index, "above", label)
         return f"COALESCE((SELECT {n_better} < MIN(needed) FROM {SCORES} WHERE {where}), 1 = 1)"
 

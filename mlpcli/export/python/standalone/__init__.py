@@ -1,4 +1,4 @@
-"""Answers to rows by a described model, in plain Python: `program` makes a program of these texts.
+"""Prediction from a model description with the standard library alone; `program` joins these modules into one file.
 
-Only the standard library is used. What is imported from the project is copied into the program, text by text.
+Modules of the project that these import are copied into the file, too.
 """

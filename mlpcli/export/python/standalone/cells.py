@@ -1,4 +1,4 @@
-"""From the cells of a row to the inputs of the networks."""
+"""Preprocessing: from the cells of a row to the network inputs."""
 
 import math
 import unicodedata
@@ -25,19 +25,19 @@ Vector = list[float]
 
 EPOCH = 719_163  # the ordinal of 1970-01-01
 DAY = 86_400_000_000  # microseconds
-LARGE = 1e100  # beyond it a clipped number is at its bound
+LARGE = 1e100  # larger ratios are clipped to the bound anyway, and their squares overflow
 
 
 def cell_reader(column: Mapping[str, Any]) -> Callable[[Cell, Vector], bool]:
-    """A function that writes a cell of the column into the inputs, and says whether it is missing."""
+    """A function that writes a cell of the column into the inputs, and returns whether the cell is missing."""
     write = _writer(column)
-    flag = column["flag"]
+    indicator = column["flag"]
     read = {"number": _number_reader, "date": _date_reader}.get(column["role"], _text_reader)(column)
 
     def put(cell: Cell, x: Vector) -> bool:
         value = read(cell)
-        if value is None and flag is not None:
-            x[flag] = 1.0
+        if value is None and indicator is not None:
+            x[indicator] = 1.0
         write(value, x)
         return value is None
 
@@ -45,7 +45,7 @@ def cell_reader(column: Mapping[str, Any]) -> Callable[[Cell, Vector], bool]:
 
 
 def _text(cell: Cell) -> str:
-    """The text of a cell, "" where it is missing."""
+    """The text of a cell; "" if it is missing."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, bool):
@@ -61,22 +61,22 @@ def _number_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
     missing_numbers = frozenset(column["missing_numbers"])
 
     def number(cell: Cell) -> float | None:
-        found: float | None
+        value: float | None
         if isinstance(cell, int | float) and not isinstance(cell, bool):
-            found = float(cell)
+            value = float(cell)
         else:
             text = _text(cell)
             if canonical(text) in missing:
                 return None
-            found = read(text)
-            found = special_number(text) if found is None else found
-            if found is None:
+            value = read(text)
+            value = special_number(text) if value is None else value
+            if value is None:
                 raise ValueError(f"column {column['name']}: {text!r} is not a number")
-        if math.isnan(found) or found in missing_numbers:
+        if math.isnan(value) or value in missing_numbers:
             return None
-        if math.isinf(found):
+        if math.isinf(value):
             raise ValueError(f"column {column['name']}: an infinite value")
-        return found
+        return value
 
     return number
 
@@ -97,7 +97,7 @@ def _date_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
         if canonical(text) in missing:
             return None
         year, month, number, time = date_fields(match(text))
-        if is_short:  # as POSIX has it
+        if is_short:  # two digits mean 1969 to 2068, as in POSIX
             year += 1900 if year >= 69 else 2000
         try:
             days = date(year, month, number).toordinal() - EPOCH
@@ -123,7 +123,7 @@ def _text_reader(column: Mapping[str, Any]) -> Callable[[Cell], str | None]:
 
 
 def _writer(column: Mapping[str, Any]) -> Callable[[Any, Vector], None]:
-    """A function that writes what was read into the inputs."""
+    """A function that writes the value of a cell into the inputs."""
     if column["role"] in ("number", "date"):
         return lambda value, x: _write_number(column, value, x)
     if "sign" in column:
@@ -136,12 +136,12 @@ def _writer(column: Mapping[str, Any]) -> Callable[[Any, Vector], None]:
             x[column["sign"]] = 0.0 if text is None else known.get(text, words.get(text.casefold(), 0.0))
 
         return write_sign
-    places = {level: column["first"] + index for index, level in enumerate(column["levels"])}
+    positions = {level: index for index, level in enumerate(column["levels"], start=column["first"])}
 
     def write_level(text: str | None, x: Vector) -> None:
-        place = column["missing_level"] if text is None else places.get(text, column["other_level"])
-        if place is not None:
-            x[place] = 1.0
+        position = column["missing_level"] if text is None else positions.get(text, column["other_level"])
+        if position is not None:
+            x[position] = 1.0
 
     return write_level
 
@@ -151,27 +151,27 @@ def _signs(levels: Sequence[str]) -> dict[str, float]:
 
 
 def _write_number(column: Mapping[str, Any], value: float | None, x: Vector) -> None:
-    filled = column["fill"] if value is None else value
+    imputed = column["fill"] if value is None else value
     if "quantiles" in column:
         knots = [knot / 2 for knot in column["quantiles"]]  # no difference of halves is infinite
-        x[column["at"]] = between(filled / 2, knots, column["scores"])
+        x[column["at"]] = interpolate(imputed / 2, knots, column["scores"])
     else:
-        scaled = (filled - column["center"]) / column["scale"]
+        scaled = (imputed - column["center"]) / column["scale"]
         if (clip := column["clip"]) is not None:
             scaled = min(max(scaled / clip, -LARGE), LARGE)
             scaled = scaled / math.sqrt(1.0 + scaled * scaled) * clip
         x[column["at"]] = scaled
     if bins := column.get("bins"):
         edges, span = bins["edges"], bins["span"]
-        for place, (low, high) in enumerate(pairwise(edges)):
-            share = min(max((filled / 2 - low / 2) / (high / 2 - low / 2), 0.0), 1.0)
-            x[bins["first"] + place] = share if span is None else (2.0 * share - 1.0) * span
+        for position, (low, high) in enumerate(pairwise(edges), start=bins["first"]):
+            fraction = min(max((imputed / 2 - low / 2) / (high / 2 - low / 2), 0.0), 1.0)
+            x[position] = fraction if span is None else (2.0 * fraction - 1.0) * span
     if (cycles := column.get("cycles")) and value is not None:
         x[cycles["first"] : cycles["first"] + (6 if cycles["has_time"] else 4)] = _cycles(value, cycles["has_time"])
 
 
-def between(value: float, knots: Sequence[float], heights: Sequence[float]) -> float:
-    """The height at a value, on the lines between the knots; the ends beyond them."""
+def interpolate(value: float, knots: Sequence[float], heights: Sequence[float]) -> float:
+    """Piecewise linear interpolation, constant beyond the first and the last knot."""
     if value <= knots[0] or value >= knots[-1]:
         return heights[0] if value <= knots[0] else heights[-1]
     right = bisect_right(knots, value)
@@ -180,7 +180,7 @@ def between(value: float, knots: Sequence[float], heights: Sequence[float]) -> f
 
 
 def _cycles(days: float, has_time: bool) -> Vector:
-    """Sine and cosine of the place in the year, in the week and in the day."""
+    """Sine and cosine of the position in the year, in the week and in the day."""
     whole = math.floor(days)
     day = date.fromordinal(whole + EPOCH)
     turns = [(day.timetuple().tm_yday - 1) / 365.25, (whole + 3) % 7 / 7]  # Monday is 0

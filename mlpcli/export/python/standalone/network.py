@@ -1,4 +1,4 @@
-"""From inputs to outputs: every layer and every activation, for one row."""
+"""Forward pass of one row: every layer and every activation."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,12 +7,12 @@ from typing import Any
 
 from mlpcli.export.python.standalone.cells import Vector
 
-MOST_NEGATIVE, MOST_POSITIVE = -70.0, 80.0  # of the exponents of softmax and sigmoid
+MOST_NEGATIVE, MOST_POSITIVE = -70.0, 80.0  # bounds for the exponents of softmax and sigmoid
 LARGEST_LOG = 709.782712893384
 
 
 def network_outputs(network: Mapping[str, Any], x: Vector) -> Vector:
-    """The outputs of one network."""
+    """The outputs of one network for one row."""
     z = _chain(network["layers"], x)
     return _softmax(z) if network["output"] == "softmax" else [*map(ACTIVATIONS[network["output"]], z)]
 
@@ -29,43 +29,43 @@ def _dot(weights: Sequence[float], x: Sequence[float]) -> float:
 
 def _dense(layer: Mapping[str, Any], x: Vector) -> Vector:
     z = [_dot(weights, x) for weights in layer["W"]]
-    return z if layer["b"] is None else [one + bias for one, bias in zip(z, layer["b"], strict=True)]
+    return z if layer["b"] is None else [zi + bias for zi, bias in zip(z, layer["b"], strict=True)]
 
 
 def _activation(layer: Mapping[str, Any], z: Vector) -> Vector:
     a = [*map(ACTIVATIONS[layer["function"]], z)]
     slopes = layer["slope"]
-    return a if slopes is None else [one + s * (f - one) for one, f, s in zip(z, a, slopes, strict=True)]
+    return a if slopes is None else [zi + s * (f - zi) for zi, f, s in zip(z, a, slopes, strict=True)]
 
 
 def _softmax(z: Vector) -> Vector:
     highest = max(z)
-    powers = [math.exp(max(one - highest, MOST_NEGATIVE)) for one in z]
+    powers = [math.exp(max(zi - highest, MOST_NEGATIVE)) for zi in z]
     return [power / sum(powers) for power in powers]
 
 
 def _layer_norm(layer: Mapping[str, Any], x: Vector) -> Vector:
     mean = sum(x) / len(x)
-    centered = [one - mean for one in x]
+    centered = [xi - mean for xi in x]
     deviation = math.sqrt(_dot(centered, centered) / len(x) + layer["epsilon"])
-    return [one / deviation * g + s for one, g, s in zip(centered, layer["gain"], layer["shift"], strict=True)]
+    return [xi / deviation * g + s for xi, g, s in zip(centered, layer["gain"], layer["shift"], strict=True)]
 
 
 def _periodic(layer: Mapping[str, Any], x: Vector) -> Vector:
-    found = list(x)
-    parts = zip(layer["columns"], layer["frequency"], layer["phase"], layer["mixing"], layer["offset"], strict=True)
-    for column, frequencies, phases, mixing, offsets in parts:
-        waves = [math.cos(x[column] * one + phase) for one, phase in zip(frequencies, phases, strict=True)]
-        found += [_dot(weights, waves) + offset for weights, offset in zip(mixing, offsets, strict=True)]
-    return found
+    h = list(x)
+    columns = zip(layer["columns"], layer["frequency"], layer["phase"], layer["mixing"], layer["offset"], strict=True)
+    for column, frequencies, phases, mixing, offsets in columns:
+        waves = [math.cos(x[column] * f + phase) for f, phase in zip(frequencies, phases, strict=True)]
+        h += [_dot(weights, waves) + offset for weights, offset in zip(mixing, offsets, strict=True)]
+    return h
 
 
 def _embed(layer: Mapping[str, Any], x: Vector) -> Vector:
-    found = [x[index] for index in layer["kept"]]
+    h = [x[index] for index in layer["kept"]]
     for first, table in zip(layer["firsts"], layer["tables"], strict=True):
-        hot = x[first : first + len(table)]
-        found += [_dot(hot, column) for column in zip(*table, strict=True)]
-    return found
+        one_hot = x[first : first + len(table)]
+        h += [_dot(one_hot, column) for column in zip(*table, strict=True)]
+    return h
 
 
 LAYERS: dict[str, Callable[[Mapping[str, Any], Vector], Vector]] = {
@@ -73,11 +73,11 @@ LAYERS: dict[str, Callable[[Mapping[str, Any], Vector], Vector]] = {
     "activation": _activation,
     "softmax": lambda _, z: _softmax(z),
     "layer_norm": _layer_norm,
-    "scale": lambda layer, x: [one * factor for one, factor in zip(x, layer["factors"], strict=True)],
+    "scale": lambda layer, x: [xi * factor for xi, factor in zip(x, layer["factors"], strict=True)],
     "select": lambda layer, x: [x[index] for index in layer["indices"]],
     "periodic": _periodic,
     "embed": _embed,
-    "residual": lambda layer, x: [one + y for one, y in zip(x, _chain(layer["layers"], x), strict=True)],
+    "residual": lambda layer, x: [xi + y for xi, y in zip(x, _chain(layer["layers"], x), strict=True)],
 }
 
 

@@ -1,4 +1,4 @@
-"""From outputs to probabilities, numbers and labels, in C."""
+"""Decoding of network outputs into probabilities, numbers and labels, in C."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,17 @@ from mlpcli.export.c.names import array, declared, strings
 BOUNDED = "{0} < 0.0 ? 0.0 : {0} > 1.0 ? 1.0 : {0}"
 
 
-def decoding(target: Mapping[str, Any], n_out: int, outputs: str = "sums") -> tuple[str, str]:
-    """What makes answers of the outputs, and the arrays and the function that it needs."""
+def decoding_code(target: Mapping[str, Any], n_out: int, outputs: str = "sums") -> tuple[str, str]:
+    """The lines that decode the outputs into `answers`, and the arrays and the function that they need."""
     if target["kind"] == "numbers":
         return _numbers(target, outputs)
     if target["kind"] == "booleans":
-        tables, lines = "", _yes(n_out, target.get("temperature", [1.0])[0])
+        tables, lines = "", _booleans(n_out, target.get("temperature", [1.0])[0])
     else:
         lines = []
         tables = _classes(target, n_out, lines)
-    return f"    decoded({outputs}, answers);\n", tables + _function(
-        "decoded(const double *sums, double *answers)", lines
-    )
+    function = _function("decode(const double *sums, double *answers)", lines)
+    return f"    decode({outputs}, answers);\n", tables + function
 
 
 def _function(head: str, lines: Sequence[str]) -> str:
@@ -28,8 +27,8 @@ def _function(head: str, lines: Sequence[str]) -> str:
     return f"\nstatic void {head}\n{{\n{body}}}\n"
 
 
-def _yes(n: int, temperature: float) -> list[str]:
-    """Probabilities of yes."""
+def _booleans(n: int, temperature: float) -> list[str]:
+    """The lines for the probability that each target is true."""
     lines = [f"for (i = 0; i < {n}; i++) {{", f"    answers[i] = {BOUNDED.format('sums[i]')};"]
     if temperature != 1.0:
         odds = f"(logarithm(1.0 - answers[i]) - logarithm(answers[i])) / {temperature!r}"
@@ -39,7 +38,7 @@ def _yes(n: int, temperature: float) -> list[str]:
 
 
 def _classes(target: Mapping[str, Any], n_out: int, lines: list[str]) -> str:
-    """Probabilities of classes."""
+    """Append the lines for class probabilities; returns the arrays that they need."""
     n, tables = len(target["answers"]), ""
     if n_out == 1 and n == 2:
         lines += [f"answers[1] = {BOUNDED.format('sums[0]')};", "answers[0] = 1.0 - answers[1];"]
@@ -47,14 +46,14 @@ def _classes(target: Mapping[str, Any], n_out: int, lines: list[str]) -> str:
         lines += [f"memcpy(answers, sums, {n} * sizeof *sums);", f"probabilities({n}, answers);"]
     if weights := target.get("class_weights"):
         tables = array("static const double class_weights", weights)
-        lines += [f"for (i = 0; i < {n}; i++)", "    answers[i] /= class_weights[i];", f"shared({n}, answers);"]
+        lines += [f"for (i = 0; i < {n}; i++)", "    answers[i] /= class_weights[i];", f"normalize({n}, answers);"]
     if (temperature := target.get("temperature", [1.0])[0]) != 1.0:
         lines.append(f"tempered({n}, {temperature!r}, answers);")
     return tables
 
 
 def _numbers(target: Mapping[str, Any], outputs: str) -> tuple[str, str]:
-    """The numbers in the units of the table; the function gives them on the scale of scores."""
+    """As `decoding_code`; the function computes numbers on the scale of the conformity scores."""
     tables, lines, n = "", list[str](), len(target["names"])
     for index in range(n):
         number = f"numbers[{index}]"
@@ -65,7 +64,7 @@ def _numbers(target: Mapping[str, Any], outputs: str) -> tuple[str, str]:
             knots, scores = target["target_quantiles"][index], target["target_scores"][index]
             tables += array(f"static const double quantiles_{index}", knots)
             tables += array(f"static const double scores_{index}", scores)
-            lines.append(f"{number} = between({number}, scores_{index}, quantiles_{index}, {len(knots)});")
+            lines.append(f"{number} = interpolate({number}, scores_{index}, quantiles_{index}, {len(knots)});")
         if "target_low" in target:
             bounds = target["target_low"][index], target["target_high"][index]
             low, high = map(math.log1p, bounds) if target["transform"] == "log" else bounds
@@ -80,12 +79,12 @@ def _numbers(target: Mapping[str, Any], outputs: str) -> tuple[str, str]:
 
 
 def restored(target: Mapping[str, Any], number: str) -> str:
-    """A number on the scale of scores in the units of the table."""
+    """The expression that converts from the scale of the conformity scores to the units of the table."""
     return f"exponential({number}) - 1.0" if target["transform"] == "log" else number
 
 
 def label_arrays(target: Mapping[str, Any], name: str, storage: str) -> str:
-    """The labels of each target column, defined, or declared as `extern`."""
+    """The definition of the labels of each target column, or with `storage` "extern " their declaration."""
     if target["kind"] == "numbers":
         return ""
     kind = f"{storage}const char *const {name}_labels"
@@ -96,8 +95,8 @@ def label_arrays(target: Mapping[str, Any], name: str, storage: str) -> str:
     return f"{kind}[{len(pairs)}][2];\n" if storage else f"{kind}[{len(pairs)}][2] = {{{', '.join(pairs)}}};\n"
 
 
-def labelling(target: Mapping[str, Any], name: str) -> tuple[str, str]:
-    """The function from answers to the number of a label, and its declaration."""
+def label_function(target: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """The function from predictions to the index of a label, and its declaration."""
     n, threshold = len(target["answers"]), target.get("threshold")
     if target["kind"] == "numbers":
         return "", ""
@@ -105,7 +104,10 @@ def labelling(target: Mapping[str, Any], name: str) -> tuple[str, str]:
         limits = array(f"static const double {name}_thresholds", threshold or [0.5] * n)
         head = f"int {name}_label(const double answers[{n}], int target)"
         body = f"\n{limits}\n{head}\n{{\n    return answers[target] > {name}_thresholds[target];\n}}\n"
-        return body, f"\n/* 0 for no and 1 for yes of a target; see {name}_labels. */\n{head};\n"
+        return (
+            body,
+            f"\n/* 1 if a target is predicted true, otherwise 0; see {name}_labels. */\n{head};\n",
+        )
     head = f"int {name}_label(const double answers[{n}])"
     if threshold is not None and len(threshold) == 1:
         body = f"\n{head}\n{{\n    return answers[1] > {threshold[0]!r};\n}}\n"
@@ -117,4 +119,4 @@ def labelling(target: Mapping[str, Any], name: str) -> tuple[str, str]:
             f"\n{limits}\n{head}\n{{\n    int i, best = 0;\n    for (i = 1; i < {n}; i++)\n"
             f"        if ({better})\n            best = i;\n    return best;\n}}\n"
         )
-    return body, f"\n/* The number of the answered class in {name}_labels. */\n{head};\n"
+    return body, f"\n/* The index of the predicted class in {name}_labels. */\n{head};\n"
