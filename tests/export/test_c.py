@@ -10,7 +10,7 @@ import mlpcli.workflows.export as workflow
 from mlpcli.errors import MlpError
 from mlpcli.export.agreement import Agreement, agreement, sample_rows, usual_inputs
 from mlpcli.export.c.fixed import LARGEST, MOST_INPUTS, FixedNetworks
-from mlpcli.export.c.names import identifiers, remark, strings
+from mlpcli.export.c.names import comment_safe, identifiers, strings
 from mlpcli.export.c.runtime import runtime
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
@@ -126,7 +126,7 @@ def test_names_of_fields_are_names_of_c_each_of_its_own():
         *("a_b", "a_b_2", "c_int", "c_2x", "Groe", "column", "column_2", "x")
     ]  # fmt: skip
     assert strings(['é"1']) == ['"\\303\\251\\0421"']
-    assert "*/" not in remark("a */ b")
+    assert "*/" not in comment_safe("a */ b")
 
 
 def test_a_row_that_cannot_be_answered_is_told(loaded, tmp_path):
