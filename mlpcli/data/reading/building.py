@@ -1,4 +1,4 @@
-"""Batches of rows put together into the columns of one table, in memory or on disk."""
+"""Concatenation of row batches into the columns of a table, in memory or on disk."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -46,7 +46,7 @@ class StoreOptions:
 
 
 class _Part:
-    """What is known of one column so far: arrays in memory, segments on disk; its first known cell decides its kind."""
+    """A column under construction: arrays in memory, segments on disk; its first non-missing cell decides its kind."""
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -57,7 +57,7 @@ class _Part:
         self._is_known, self._n_blank = False, 0
 
     def add(self, column: Column) -> bool:
-        """Take in a batch; False where it is of another kind than those before."""
+        """Append a batch; returns False if it is of another kind than earlier ones."""
         is_text = isinstance(column, CategoricalColumn)
         if _is_blank(column):
             if not self._is_known:
@@ -83,7 +83,7 @@ class _Part:
 
     @property
     def kind(self) -> Column:
-        """A column of one cell, of the kind of this one so far."""
+        """A column of one cell, of the current kind."""
         if not self._is_known:
             return NumericColumn(np.full(1, np.nan))
         if self.places is None:
@@ -91,7 +91,7 @@ class _Part:
         return CategoricalColumn(("text",), np.zeros(1, np.int8), self.role, self.cell_type)
 
     def end(self) -> None:
-        """A column without any known cell is one of no texts."""
+        """Make a column without non-missing cells a text column."""
         if not self._is_known:
             self._is_known, self.places = True, {}
             self.arrays.append(self._blanks(self._n_blank))
@@ -100,7 +100,7 @@ class _Part:
         return np.full(n_rows, np.nan) if self.places is None else np.full(n_rows, -1, np.int8)
 
     def _code(self, column: CategoricalColumn) -> Codes:
-        """The codes of a batch over the texts of all batches so far."""
+        """Codes of a batch over the levels of all batches so far."""
         places = self.places if self.places is not None else {}
         table = [places.setdefault(level, len(places)) for level in column.levels]
         codes: Codes = column.translate(np.asarray(table, code_dtype(len(places))), -1)
@@ -124,7 +124,7 @@ class ColumnBuilder:
         self._held = 0
 
     def add(self, columns: Mapping[str, Column], n_rows: int, spellings: Mapping[str, tuple[str, ...]] = {}) -> None:
-        """Take in the next rows."""
+        """Append rows."""
         self.n_rows += n_rows
         for name, texts in spellings.items():
             if len(known := self.spellings.get(name, ())) <= MOST_SPELLED:
@@ -143,17 +143,17 @@ class ColumnBuilder:
 
     @property
     def kinds(self) -> dict[str, Column]:
-        """A column of one cell for each column but the `mixed` ones, of its kind; a missing cell for any kind."""
+        """One cell per column except `mixed`, of its kind; a missing cell if any kind is possible."""
         return {name: part.kind for name, part in self._parts.items() if name not in self.mixed}
 
     @property
     def n_texts(self) -> dict[str, int]:
-        """How many distinct texts each column but the `mixed` ones has, 0 of numbers."""
+        """Number of distinct texts per column except `mixed`; 0 for numbers."""
         parts = {name: part for name, part in self._parts.items() if name not in self.mixed}
         return {name: len(part.places) if part.places is not None else 0 for name, part in parts.items()}
 
     def column(self, name: str) -> Column:
-        """One column of all rows, as they came."""
+        """One column of all rows, in source order."""
         part = self._parts[name]
         part.end()
         if self._spill is not None:
@@ -163,7 +163,7 @@ class ColumnBuilder:
         return part.column(part.arrays[0])
 
     def build(self, order: NDArray[np.signedinteger] | None = None) -> dict[str, Column]:
-        """The columns of all rows but the `mixed` ones, in the order given; None: as they came."""
+        """The columns of all rows except `mixed`, permuted by the order given (None: source order)."""
         for part in self._parts.values():
             part.end()
         parts = {name: part for name, part in self._parts.items() if name not in self.mixed}
@@ -200,7 +200,7 @@ class ColumnBuilder:
 
 
 class BuiltColumns(Mapping[str, Column]):
-    """The columns of some builders, each read when it is asked for."""
+    """Columns of several builders, each built on access."""
 
     def __init__(self, builders: Sequence[ColumnBuilder]) -> None:
         self._builders = {name: builder for builder in builders for name in builder.n_texts}
@@ -219,7 +219,7 @@ class BuiltColumns(Mapping[str, Column]):
 
 
 def draw_order(n_rows: int, n_buckets: int, seed: int) -> NDArray[np.signedinteger] | None:
-    """The rows by their random bucket, within it as they came; None for one bucket: as they came."""
+    """A permutation of the rows by random bucket, in source order within it; None for one bucket."""
     if n_buckets == 1:
         return None
     rng = np.random.default_rng([seed, n_buckets])
@@ -229,7 +229,7 @@ def draw_order(n_rows: int, n_buckets: int, seed: int) -> NDArray[np.signedinteg
 
 
 def _is_blank(column: Column) -> bool:
-    """Whether all cells are missing: such a batch can be of any kind."""
+    """Whether all cells are missing: such a batch is compatible with any kind."""
     if isinstance(column, CategoricalColumn):
         return not (column.codes >= 0).any()
     return column.values.dtype.kind == "f" and bool(np.isnan(column.values).all())

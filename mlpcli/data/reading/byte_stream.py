@@ -1,4 +1,4 @@
-"""The uncompressed bytes of one input, which tells how far it is read."""
+"""The uncompressed bytes of an input, with the reading position."""
 
 import gzip
 import lzma
@@ -20,7 +20,7 @@ DAMAGES: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile, 
 
 
 class ByteStream:
-    """The uncompressed bytes of a source; raises DataError where they are damaged."""
+    """The uncompressed bytes of a source; raises DataError if they are damaged."""
 
     def __init__(self, name: str, raw: Any, file: Any = None, damages: Sequence[type[Exception]] = ()) -> None:
         self.name = name
@@ -34,11 +34,11 @@ class ByteStream:
 
     @property
     def n_read(self) -> int:
-        """Bytes read so far: of a file those that are stored, so that its size is 100 %; of a pipe, uncompressed."""
+        """Bytes read so far: stored bytes of a file, so that its size is 100 %; uncompressed bytes of a pipe."""
         return int(self._file.tell()) if self._file is not None and self._file.seekable() else self._n_given
 
     def read(self, size: int) -> bytes:
-        """Give `size` bytes, fewer only at the end of the input."""
+        """Read `size` bytes, fewer only at the end of the input."""
         parts, self._head = [self._head[:size]] * bool(self._head), self._head[size:]
         n_left = size - sum(map(len, parts))
         while n_left:
@@ -58,24 +58,24 @@ class ByteStream:
         return b"".join(parts)
 
     def chunks(self) -> Iterator[bytes]:
-        """All that is left."""
+        """The remaining bytes, in chunks."""
         return iter(lambda: self.read(CHUNK_SIZE), b"")
 
     def look(self) -> bytes:
-        """The first bytes, which `read` gives again."""
+        """Peek at the first bytes; `read` returns them again."""
         self._head = self.read(HEAD_SIZE)
         self._n_given = 0
         return self._head
 
     def close(self) -> None:
-        """Close the file below; standard input stays open."""
+        """Close the underlying file; standard input stays open."""
         self._n_given, file, self._file = self.n_read, self._file, None
         if file is not None and file is not sys.stdin.buffer:
             file.close()
 
 
 def _stored_size(file: Any) -> int:
-    """The bytes of a file; 0 of a pipe."""
+    """The size of a file in bytes; 0 for a pipe."""
     try:
         return os.fstat(file.fileno()).st_size if file.seekable() else 0
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The bytes of what can be read only once, kept so that they can be read again."""
+"""A buffer of input that can be read only once, so that it can be read again."""
 
 import io
 import os
@@ -14,7 +14,7 @@ MOST_IN_MEMORY = 64 << 20
 
 
 class Held:
-    """Bytes in memory or, if they are many, in a temporary file without a name."""
+    """Bytes in memory or, above MOST_IN_MEMORY, in an unnamed temporary file."""
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
         self.lock = threading.Lock()
@@ -29,7 +29,7 @@ class Held:
             ) from error
 
     def open(self) -> BinaryIO:
-        """The bytes as an open file with a position of its own."""
+        """The bytes as an open file with its own position."""
         return io.BufferedReader(_View(self))
 
 

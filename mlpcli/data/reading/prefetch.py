@@ -1,4 +1,4 @@
-"""Prefetch: items are worked on in threads while the caller is busy; results in order, in bounded memory."""
+"""Prefetch: process items in threads while the caller is busy; results in order, in bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,10 +15,10 @@ MOST_THREADS = 4  # what each works on is in memory
 
 
 def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_waiting: int = 2) -> Iterator[Result]:
-    """Yield `function` of each item, in order; at most `n_waiting` items more than there are threads are under way.
+    """Yield `function(item)` in order; at most `n_waiting` items more than threads are in progress.
 
-    `items` are taken in the caller's thread, so that Ctrl-C ends a wait for them; a DataError that ends them is raised
-    after the results before it. Closing the iterator early ends the threads.
+    `items` are consumed in the calling thread, so that Ctrl-C interrupts a wait for them; a DataError from them is
+    raised after the results before it. Closing the iterator early ends the threads.
     """
     waiting: deque[Future[Result]] = deque()
     n_threads = min(available_cores(), MOST_THREADS)

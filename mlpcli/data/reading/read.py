@@ -1,4 +1,4 @@
-"""Tables in: files of any format, several of them, or standard input; whole, or chunk by chunk in constant memory."""
+"""Reading of tables in any format, from one or several files or standard input; whole or in chunks."""
 
 import hashlib
 from bisect import bisect_right
@@ -106,7 +106,7 @@ def _notes(readers: Sequence[Reader], format: TableFormat) -> Iterator[str]:
 
 
 def _built(table: Table, place: _Place, builders: Sequence[ColumnBuilder], store: StoreOptions) -> Table:
-    """The table with its columns, in memory, or on disk in an order that is drawn where it is large."""
+    """The table with its columns, in memory, or if large on disk in shuffled order."""
     n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
     order = draw_order(table.n_rows, n_buckets, store.seed)
     columns = {name: column for one in builders for name, column in one.build(order).items()}
@@ -163,7 +163,7 @@ def open_reader(
     digest: Digest | None = None,
     finds_codes: bool = True,
 ) -> Reader:
-    """The reader of a file, by what is in it."""
+    """The reader for the format of a file, detected from its content."""
     match kind_of(source):
         case "parquet" | "arrow":
             return ArrowReader(held(source), format)
@@ -226,12 +226,12 @@ def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> t
 
 
 def as_first(format: TableFormat, first: Reader | None) -> TableFormat:
-    """Whether there is a header is found once, in the first file."""
+    """The format with the header detection of the first file."""
     return format if first is None else replace(format, header=first.format.header)
 
 
 def check_columns(reader: Reader, first: Reader) -> None:
-    """Refuse a further file that has not the columns of the first, in whatever order, or alone has a header."""
+    """Raise DataError if a further file has other columns than the first, in any order, or another header."""
     found, expected = frozenset(reader.names), frozenset(first.names)
     missing = [name for name in first.names if name not in found]
     added = [name for name in reader.names if name not in expected]
@@ -247,6 +247,6 @@ def _empty(reader: Reader, request: Request) -> Table:
 
 
 def shown_together(source: str | Sequence[str]) -> str:
-    """The name of several files together."""
+    """A common name of several files."""
     names = [source] if isinstance(source, str) else list(source)
     return ", ".join(escaped_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

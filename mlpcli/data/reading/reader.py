@@ -1,4 +1,4 @@
-"""What every format is read by: a file as a sequence of batches of rows, each made into columns on demand."""
+"""The protocol of file readers: a file is an iterator of row batches, each converted to columns on demand."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,13 @@ from mlpcli.data.table import Table, TableFormat
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller wants of a file.
+    """The columns that a caller requests of a file.
 
-    `wanted` are the columns to read (None: all but `unwanted`); names that the file has not are no error here. `texts`
-    are columns whose cells are wanted as texts, whatever they are; `written` those that are wanted as they are written
-    where the source is a text, and as they are where cells have a type (None: all of them). `kept` are columns to be
-    written again (None: all): a text source gives them as they are written, a typed one in `Table.kept`. Of numbers in
-    columns of `spelled`, which may be labels or keys, a text source also gives the texts (`Table.spellings`), unless
-    there are so many distinct ones that they are numeric.
+    `wanted` are the columns to read (None: all but `unwanted`); names the file does not have are ignored. `texts` are
+    columns to return as texts; `written` those to return as written in a text source, but typed in a typed one (None:
+    all). `kept` are columns for output files (None: all): as written from a text source, in `Table.kept` from a typed
+    one. For numeric columns in `spelled`, which may be labels or keys, a text source also returns the original texts
+    (`Table.spellings`), unless they have too many distinct values to be labels.
     """
 
     wanted: frozenset[str] | None = None
@@ -31,61 +30,61 @@ class Request:
         return self.keeps(name) or self.makes(name)
 
     def keeps(self, name: str) -> bool:
-        """Whether a column is to be written again."""
+        """Whether a column is needed for output files."""
         return self.kept is None or name in self.kept
 
     def makes(self, name: str) -> bool:
-        """Whether a typed source is to make a `Column` of it."""
+        """Whether a typed source converts it to a `Column`."""
         return name not in self.unwanted and (self.wanted is None or name in self.wanted)
 
     def wants_text(self, name: str) -> bool:
-        """Whether the cells of a column are wanted as texts."""
+        """Whether a column is requested as texts."""
         return self.texts is None or name in self.texts
 
     def wants_as_written(self, name: str) -> bool:
-        """Whether a text source is to give the cells of a column as they are written."""
+        """Whether a text source returns the cells of a column as written."""
         return self.written is None or name in self.written or self.wants_text(name) or self.keeps(name)
 
 
 class Batch(Protocol):
-    """A batch of rows that is made when it is called, in whatever thread; its rows are numbered from 0."""
+    """A batch of rows, converted when it is called, in any thread; rows are numbered from 0."""
 
     def __call__(self, *, request: Request = ...) -> Table:
-        """The rows with the columns that were wanted when they were taken, or with those that are wanted now."""
+        """The rows with the columns of the original request, or of `request`."""
 
 
 class Reader(Protocol):
-    """One open file. Raises DataError, with file and place, for all that can be wrong with it.
+    """An open file. Raises DataError with file and location for anything invalid in it.
 
-    `format` and `notes` are final when all batches have been taken.
+    `format` and `notes` are final once all batches have been consumed.
     """
 
     @property
     def name(self) -> str:
-        """What messages call the file."""
+        """The name of the file in messages."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All its columns, in order."""
+        """All columns, in order."""
 
     @property
     def format(self) -> TableFormat:
-        """How it is written, as found."""
+        """The detected format."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was guessed, for the user."""
+        """Notes for the user on what was detected."""
 
     def batches(self, request: Request) -> Iterator[Batch]:
-        """The rows in order, with the wanted columns.
+        """The rows in order, with the requested columns.
 
-        Numbers come as NumericColumn, in which texts that mean a missing cell are NaN. All else comes as
-        CategoricalColumn with stripped NFC levels, of which only the empty text is missing. A column may be numbers in
-        one batch and texts in another: the caller then asks again with it in `texts`.
+        Numbers are NumericColumn, with NaN for missing markers. Other columns are CategoricalColumn with stripped NFC
+        levels, of which only "" is missing. If a column is numeric in one batch and text in another, the caller
+        reads it again with it in `texts`.
         """
 
     def locate(self, row: int) -> str:
-        """The place of a row of the file (from 0), such as "file.csv:17"; also once it is closed."""
+        """The location of a row (from 0), such as "file.csv:17"; also after `close`."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""

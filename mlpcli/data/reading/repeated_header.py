@@ -1,4 +1,4 @@
-"""The header once more: a row that repeats the names of all columns, as files joined by hand have it."""
+"""Repeated headers: a row with the names of all columns, as in concatenated files."""
 
 from functools import lru_cache
 
@@ -19,7 +19,7 @@ FEWEST_NUMBERS = 5
 
 
 def made(batch: Batch) -> Table:
-    """The rows of a batch; raises DataError for one that is the header once more."""
+    """Convert a batch to a table; raises DataError for a repeated header."""
     table = batch()
     names = table.column_names
     is_told_apart = len(names) >= FEWEST_NUMBERS or any(_number_of(name) is None for name in names)
@@ -34,7 +34,7 @@ def made(batch: Batch) -> Table:
 
 
 def _rows_like_header(table: Table) -> NDArray[np.intp]:
-    """The rows in which each column that was read holds its name; a look at one column nearly always rules them out."""
+    """Rows in which every column read holds its name; one column nearly always rules them out."""
     none, found = np.zeros(0, np.intp), None
     numeric, texts = list[tuple[int, str]](), list[tuple[int, str]]()
     for place, name in enumerate(table.column_names):
@@ -53,7 +53,7 @@ def _rows_like_header(table: Table) -> NDArray[np.intp]:
 
 
 def _holds_name(column: Column, name: str, place: int, is_blank: bool) -> NDArray[np.bool_]:
-    """Which cells are the name of their column."""
+    """Mask of cells that equal the name of their column."""
     if isinstance(column, NumericColumn):
         is_name = np.isnan(column.values) if is_blank else np.zeros(len(column), np.bool_)
         number = _number_of(name)
@@ -69,7 +69,7 @@ def _holds_name(column: Column, name: str, place: int, is_blank: bool) -> NDArra
 
 
 def _is_blank(name: str, place: int, table: Table) -> bool:
-    """Whether a header has an empty or missing cell where a column has this name."""
+    """Whether a column of this name has an empty or missing cell in the header."""
     return name == column_name("", place) or name in table.format.missing
 
 

@@ -1,7 +1,7 @@
-"""A shard of a table, read by itself: some of its files or, of few files, a stretch of every batch of rows.
+"""A shard of a table, read alone: some of its files or, if there are few, a range of every batch of rows.
 
-A column has one kind in the whole table, which no shard knows: each says what its columns are, and those that are of
-another kind elsewhere are read again as texts.
+The kind of a column depends on the whole table: each shard reports the kinds it found, and columns of mixed kinds are
+read again as texts.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableForma
 
 @dataclass(frozen=True)
 class ShardRows:
-    """The files (by number) that a shard reads, and which of `n_turns` equal stretches of each batch it keeps."""
+    """File indices of a shard, and which of `n_turns` equal ranges of each batch it reads."""
 
     files: tuple[int, ...]
     turn: int = 0
@@ -32,7 +32,7 @@ class ShardRows:
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The files of a table, how they are read, and what is wanted of them; see `read_table`."""
+    """The files of a table, their format, and the requested columns; see `read_table`."""
 
     sources: tuple[Source, ...]
     format: TableFormat
@@ -66,9 +66,9 @@ class ShardSummary:
 
 
 def divide_files(sources: Sequence[Source], n_shards: int) -> tuple[ShardRows, ...]:
-    """The rows of each shard: whole files, the largest first to whoever has least; stretches where there are fewer.
+    """The rows of each shard: whole files, largest first to the least loaded; ranges if there are fewer files.
 
-    The same files give the same shards.
+    Deterministic for the same files.
     """
     if len(sources) < n_shards:
         return tuple(ShardRows(tuple(range(len(sources))), turn, n_shards) for turn in range(n_shards))
@@ -83,7 +83,7 @@ def divide_files(sources: Sequence[Source], n_shards: int) -> tuple[ShardRows, .
 
 @dataclass
 class Shard:
-    """The rows of a shard, once they are read; large columns are memory-mapped."""
+    """The rows of a shard once read; large columns are memory-mapped."""
 
     files: TableFiles
     rows: ShardRows
@@ -93,7 +93,7 @@ class Shard:
     _readers: dict[int, Reader] = field(default_factory=dict)
 
     def read(self) -> ShardSummary:
-        """Read the rows; raises DataError for what `read_table` refuses, but for a table without rows."""
+        """Read the rows; raises DataError as `read_table`, except for a table without rows."""
         builder, n_rows = ColumnBuilder(StoreOptions()), dict[int, int]()
         hashes = self._read(self.files.request, builder, n_rows)
         self.columns, self.n_rows = builder.build() if builder.n_rows else {}, builder.n_rows
@@ -111,7 +111,7 @@ class Shard:
         self.columns |= builder.build() if builder.n_rows else {}
 
     def where(self, row: int) -> str:
-        """The place of a row of this shard in its file."""
+        """The location of a row of this shard."""
         for number, first, n_rows in self._pieces:
             if row < n_rows:
                 return self._readers[number].locate(first + row)
@@ -119,7 +119,7 @@ class Shard:
         raise IndexError(row)
 
     def table(self, format: TableFormat, column_names: Sequence[str]) -> Table:
-        """The rows as a table, read as the whole table is."""
+        """The rows as a table, with the format of the whole table."""
         nothing = CategoricalColumn((), np.zeros(0, np.int8))
         columns = self.columns if self.n_rows else dict.fromkeys(column_names, nothing)
         return Table(columns, self.n_rows, self.files.name, tuple(column_names), format, self.where)
@@ -154,7 +154,7 @@ class Shard:
 
 
 def mixed_columns(summaries: Sequence[ShardSummary]) -> frozenset[str]:
-    """The columns that are of several kinds in the table: they are texts."""
+    """Columns of different kinds in different shards, which are read as texts."""
     builder = ColumnBuilder()
     for summary in summaries:
         builder.add(summary.kinds, 1)
@@ -162,7 +162,7 @@ def mixed_columns(summaries: Sequence[ShardSummary]) -> frozenset[str]:
 
 
 def joined_kinds(summaries: Sequence[ShardSummary], mixed: frozenset[str]) -> dict[str, Column]:
-    """A cell of each shard for each column but the `mixed` ones, of the kind that the column has in the table."""
+    """One cell per column except `mixed`, of the kind of the column in the whole table."""
     builder = ColumnBuilder()
     for summary in summaries:
         builder.add({name: kind for name, kind in summary.kinds.items() if name not in mixed}, 1)
@@ -170,7 +170,7 @@ def joined_kinds(summaries: Sequence[ShardSummary], mixed: frozenset[str]) -> di
 
 
 def global_rows(summaries: Sequence[ShardSummary]) -> list[Rows]:
-    """For each shard the numbers that its rows have in the table."""
+    """Row numbers in the whole table, per shard."""
     n_rows: dict[int, int] = {}
     for summary in summaries:
         n_rows |= summary.n_rows
@@ -189,7 +189,7 @@ def global_rows(summaries: Sequence[ShardSummary]) -> list[Rows]:
 
 
 def gathered(columns: Sequence[Column], rows: Sequence[Rows], name: str) -> Column:
-    """One column of the table from that of each shard, whose rows have these numbers; as `read_table` gives it."""
+    """Merge the shards of one column, whose rows have these numbers; as `read_table` returns it."""
     builder = ColumnBuilder()
     for column in columns:
         builder.add({name: column}, len(column))
@@ -201,7 +201,7 @@ def gathered(columns: Sequence[Column], rows: Sequence[Rows], name: str) -> Colu
 
 
 def _by_first_row(column: CategoricalColumn) -> CategoricalColumn:
-    """The same cells with the levels in the order in which they occur, and no others."""
+    """The column with unused levels dropped and the others in order of first occurrence."""
     n_levels = len(column.levels)
     first = np.full(n_levels + 1, len(column.codes), np.int64)
     first[column.codes[::-1]] = np.arange(len(column.codes) - 1, -1, -1)  # of code -1 the last place
@@ -213,7 +213,7 @@ def _by_first_row(column: CategoricalColumn) -> CategoricalColumn:
 
 
 def joined_spellings(summaries: Sequence[ShardSummary]) -> Mapping[str, tuple[str, ...]]:
-    """The spellings of numbers in all shards."""
+    """Spellings of numbers in all shards."""
     builder = ColumnBuilder()
     for summary in summaries:
         builder.add({}, 0, summary.spellings)

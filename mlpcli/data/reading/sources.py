@@ -1,4 +1,4 @@
-"""Where the bytes of a table come from: files, globs, standard input, compressed or not."""
+"""Sources of table bytes: files, globs, standard input, compressed or not."""
 
 import bz2
 import difflib
@@ -49,7 +49,7 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class Source:
-    """One input: `path` is "-" for standard input; `content` keeps a pipe, `looked_at` its stream till then."""
+    """One input: `path` is "-" for standard input; `content` buffers a pipe, `looked_at` its stream until then."""
 
     path: str
     content: Held | None = None
@@ -68,7 +68,7 @@ class Source:
 
 
 def find_sources(source: str | Sequence[str]) -> tuple[Source, ...]:
-    """List the inputs a path, a glob, "-" or a list of these stands for; at least one."""
+    """List the inputs of a path, a glob, "-" or a list of these; at least one."""
     names = [source] if isinstance(source, str) else list(source)
     if not names or "" in names:
         raise DataError("No data file is named. Name a CSV file, or - for standard input.")
@@ -76,7 +76,7 @@ def find_sources(source: str | Sequence[str]) -> tuple[Source, ...]:
 
 
 def kind_of(source: str | Source) -> Kind:
-    """What a file is, by its content. What was read of a pipe is there again when it is opened."""
+    """Detect the kind of a file from its content; the bytes read from a pipe are read again when it is opened."""
     source = Source(source) if isinstance(source, str) else source
     stream = open_source(source)
     if source.is_pipe:
@@ -87,7 +87,7 @@ def kind_of(source: str | Source) -> Kind:
 
 
 def open_source(source: Source) -> ByteStream:
-    """Open an input and undo the compression of a text; the bytes of other formats are given as they are stored."""
+    """Open an input and decompress it if it is text; other formats are returned as stored."""
     if source.looked_at:
         return source.looked_at.pop()
     file = open_stored(source)
@@ -100,7 +100,7 @@ def open_source(source: Source) -> ByteStream:
 
 
 def open_stored(source: Source) -> BinaryIO:
-    """Open the bytes of an input as they are stored; in all but a pipe one can seek."""
+    """Open the stored bytes of an input; seekable unless it is a pipe."""
     if source.content is not None:
         return source.content.open()
     if source.path == "-":
@@ -115,7 +115,7 @@ def open_stored(source: Source) -> BinaryIO:
 
 
 def held(source: Source) -> Source:
-    """Give a source that can be opened again: what comes from a pipe is kept, a text uncompressed."""
+    """Make a source that can be opened again: a pipe is buffered, text is decompressed."""
     if not source.is_pipe:
         return source
     stream = open_source(source)
@@ -126,7 +126,7 @@ def held(source: Source) -> Source:
 
 
 def sha256_of(source: str | Sequence[str]) -> str:
-    """The hash of a table's files, without parsing them."""
+    """The hash of the files of a table, without parsing them."""
     digests = []
     for found in find_sources(source):
         digest = hashlib.sha256()
@@ -139,12 +139,12 @@ def sha256_of(source: str | Sequence[str]) -> str:
 
 
 def sha256_together(digests: Sequence[str]) -> str:
-    """The hash of a table: that of the uncompressed bytes of its file; of several, that of their hashes in a row."""
+    """The hash of a table: of its uncompressed bytes; for several files, of their concatenated hashes."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _expanded(name: str) -> list[Source]:
-    """The inputs of one name: itself, or in the order of their names the files of a glob or a folder of Parquet."""
+    """The inputs of one name: itself, or sorted by name the files of a glob or of a folder of Parquet files."""
     if os.path.isdir(name):
         parts = [part for part in _names_in(name) or [] if PARQUET_PART.fullmatch(part)]
         return [Source(os.path.join(name, part)) for part in parts] or [Source(name)]
@@ -157,7 +157,7 @@ def _expanded(name: str) -> list[Source]:
 
 
 def _plain(source: Source, stream: ByteStream, file: BinaryIO) -> ByteStream:
-    """The stream without its compression, its kind told; raises DataError for what is no table."""
+    """The decompressed stream with its kind; raises DataError if it is not a table."""
     name, head = source.name, stream.look()
     for magic, kind in KINDS.items():
         if head.startswith(magic):

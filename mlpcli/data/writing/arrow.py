@@ -1,4 +1,4 @@
-"""Parquet and Arrow files (Feather), by pyarrow."""
+"""Parquet and Arrow (Feather) files, with pyarrow."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,10 +17,10 @@ EXACT = 2**53  # integers above have no float64 of their own
 
 
 class ArrowWriter:
-    """Parquet, or an Arrow file (Feather); a chunk is a row group, missing cells are null. See `Writer`.
+    """Parquet or Arrow (Feather); a chunk is a row group, missing cells are null. See `Writer`.
 
-    A list of cells has no declared type (JSON Lines, workbooks): from the first chunk with one on, chunks go to a
-    temporary file, and the type that fits all of them is known at the end.
+    Cell lists have no declared type (JSON Lines, workbooks): from the first such chunk on, chunks are spilled to a
+    temporary file until the type that fits all of them is known.
     """
 
     is_typed = True
@@ -38,13 +38,13 @@ class ArrowWriter:
         self._file, self._names = file, list(names)
 
     def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
-        """A batch, and the names of its columns without a declared type."""
+        """A record batch, and the names of its columns without a declared type."""
         open_names = [name for name, cells in zip(names, columns, strict=True) if isinstance(cells, list)]
         arrays = [self._array(column) for column in columns]
         return self._pa.RecordBatch.from_arrays(arrays, names=list(names)), open_names
 
     def write(self, chunk: Any) -> None:
-        """Write a chunk, or hold it back."""
+        """Write a chunk, or spill it."""
         batch, open_names = chunk
         if not open_names and self._held is None:
             self._write(batch)
@@ -58,7 +58,7 @@ class ArrowWriter:
         self._sizes.append(self._held.write(sink.getvalue()))
 
     def end(self) -> None:
-        """Write what was held back, and what belongs at the end."""
+        """Write spilled chunks and the end of the file."""
         pa = self._pa
         types = {name: _common_type(pa, found) for name, found in self._types.items()}
         for batch in self._chunks():
@@ -130,7 +130,7 @@ class ArrowWriter:
 
 
 def _type_of(pa: Any, array: Any) -> Any:
-    """The type of an array, text for integers that would not survive beside floats."""
+    """The type of an array; for integers with their magnitude, as large ones do not survive beside floats."""
     if not pa.types.is_integer(array.type) or not array.null_count < len(array):
         return array.type
     bounds = pa.compute.min_max(array)
@@ -138,7 +138,7 @@ def _type_of(pa: Any, array: Any) -> Any:
 
 
 def _common_type(pa: Any, found: list[Any]) -> Any:
-    """The type that holds all cells of arrays of these types: text where no other does."""
+    """The type to which arrays of these types are promoted: text if there is no other."""
     types = {one[0] if isinstance(one, tuple) else one for one in found} - {pa.null()}
     if len(types) < 2:
         return next(iter(types), pa.string())

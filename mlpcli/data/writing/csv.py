@@ -1,4 +1,4 @@
-"""CSV text (RFC 4180, UTF-8), built column by column; numbers as the shortest text that reads back as the same."""
+"""CSV text (RFC 4180, UTF-8), built column by column; numbers in the shortest text that round-trips."""
 
 import re
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ SMALL, LARGE = (0.99e-6, 1.01e-4), 1e12
 
 @dataclass(frozen=True)
 class Labels:
-    """A column of few values: the cell of a row is `values[codes[row]]`, missing at -1.
+    """A column with few distinct values: the cell of a row is `values[codes[row]]`, missing at -1.
 
-    `values` are texts, or, for a typed format, an array or index of what `typed_labels` gives.
+    `values` are texts or, for a typed format, an array or index from `typed_labels`.
     """
 
     values: Sequence[str] | Any
@@ -31,16 +31,16 @@ class Labels:
 
 @dataclass(frozen=True)
 class LabelSets:
-    """A column of sets: those of `labels` whose column of `holds` (n_rows, n_labels) is true.
+    """A column of sets: the `labels` where `holds` (n_rows, n_labels) is true.
 
-    `labels` are as the `values` of `Labels`. In texts they are joined by `|`, with a backslash before one in a label.
+    `labels` are as `Labels.values`. In text they are joined by `|`, which is escaped in a label by a backslash.
     """
 
     labels: Sequence[str] | Any
     holds: NDArray[np.bool_]
 
     def distinct(self) -> tuple[list[list[Any]], NDArray[np.int64]]:
-        """The sets that there are, and which of them each row has."""
+        """Distinct sets, and the index of the set of each row."""
         packed = np.packbits(self.holds, axis=1)
         keys = np.zeros((len(packed), max(8, packed.shape[1])), np.uint8)
         keys[:, : packed.shape[1]] = packed
@@ -61,12 +61,12 @@ Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | LabelSets | KeptArra
 
 
 def format_header(names: Sequence[str], delimiter: str = ",") -> str:
-    """One line of names, with its line end."""
+    """The header line, with its line end."""
     return delimiter.join(_quoted(list(names), delimiter, len(names))) + "\n"
 
 
 def format_rows(columns: Sequence[Cells], delimiter: str = ",") -> str:
-    """The lines of columns of equal length; NaN, None and label -1 are empty cells."""
+    """The lines of columns of equal length; NaN, None and code -1 are empty cells."""
     texts = [_texts(column, delimiter, len(columns)) for column in columns]
     if not texts or not texts[0]:
         return ""
@@ -75,7 +75,7 @@ def format_rows(columns: Sequence[Cells], delimiter: str = ",") -> str:
 
 
 def without_formulas(cells: Sequence[Any]) -> list[Any]:
-    """The cells, with a single quote before each text that a spreadsheet would take for a formula; -1.5 is none."""
+    """The cells, with a single quote before texts that a spreadsheet would evaluate; -1.5 is not one."""
     return [
         f"'{cell}"
         if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not SIGNED_NUMBER.fullmatch(cell)
@@ -85,7 +85,7 @@ def without_formulas(cells: Sequence[Any]) -> list[Any]:
 
 
 def float_texts(numbers: NDArray[Any]) -> list[str]:
-    """Floats as Python writes the shortest decimals that read back, but 1 for 1.0; NaN is empty."""
+    """Floats as Python's shortest decimals that round-trip, but 1 for 1.0; NaN is empty."""
     numbers = np.ascontiguousarray(numbers, np.float64 if numbers.dtype == np.float64 else np.float32)
     joined = f"{orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1]},"
     for end in (".0,", "null,"):
@@ -101,7 +101,7 @@ def float_texts(numbers: NDArray[Any]) -> list[str]:
 
 
 def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
-    """The cells of a column as they stand in the file."""
+    """The CSV texts of a column."""
     if isinstance(column, KeptArray):
         column = column.cells()
     if isinstance(column, LabelSets):
@@ -117,7 +117,7 @@ def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
 
 
 def _quoted(texts: list[str], delimiter: str, n_columns: int) -> list[str]:
-    """The texts, with quotes around those that need them; one search settles the common case."""
+    """The texts, quoted where needed; one search settles the common case."""
     special = re.compile(rf'[{delimiter}"\n\r]')
     if special.search(" ".join(texts)):
         texts = ['"' + text.replace('"', '""') + '"' if special.search(text) else text for text in texts]

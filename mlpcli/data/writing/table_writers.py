@@ -1,4 +1,4 @@
-"""Tables out, chunk after chunk, in the format that the ending of the path names."""
+"""Writing of tables, chunk by chunk, in the format of the file name extension."""
 
 import gzip
 import io
@@ -24,33 +24,33 @@ ARROW = (".parquet", ".feather", ".arrow")
 
 
 class Writer(Protocol):
-    """Writes one table into a binary file, which stays open: `begin`, then the chunks in order, then `end`.
+    """Writes one table into an open binary file: `begin`, then the chunks in order, then `end`.
 
-    `is_typed` says that numbers are told from texts.
+    `is_typed` says whether numbers are distinguished from texts.
     """
 
     @property
     def is_typed(self) -> bool:
-        """Whether a reader knows the type of a cell from the file."""
+        """Whether cells have types in the file."""
 
     def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
-        """Start the table; `has_header` is for CSV."""
+        """Start the table; `has_header` applies to CSV."""
 
     def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
-        """A chunk, made of columns of equal length in whatever thread, also before `begin`, for `write`."""
+        """Encode a chunk of columns of equal length for `write`; in any thread, also before `begin`."""
 
     def write(self, chunk: Any) -> None:
-        """Write what `encode` gave; raises OutputError where a column has another type than before."""
+        """Write an encoded chunk; raises OutputError if a column changes its type."""
 
     def end(self) -> None:
-        """Write what belongs at the end."""
+        """Write the end of the file."""
 
     def close(self) -> None:
-        """Let go of what is held; without `end` before, what was written is no whole table."""
+        """Release resources; without `end` before, the file is incomplete."""
 
 
 class _Sink(io.RawIOBase):
-    """What bytes are written to, as the file that writers of formats want."""
+    """A write function as a file object."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write, self._n_written = write, 0
@@ -68,12 +68,12 @@ class _Sink(io.RawIOBase):
 
 
 def file_of(write: Callable[[bytes], object]) -> BinaryIO:
-    """What bytes are written to, as the file that `Writer.begin` wants."""
+    """A write function as the file object for `Writer.begin`."""
     return cast(BinaryIO, _Sink(write))
 
 
 def cells_as_read(table: Table, name: str) -> Cells:
-    """The cells of a column: as a typed source has them, else texts, of which a missing one is empty."""
+    """The cells of a column: typed from a typed source, otherwise texts, "" if missing."""
     if name in table.kept:
         return cast(Cells, table.kept[name])
     column = table.columns[name]
@@ -82,7 +82,7 @@ def cells_as_read(table: Table, name: str) -> Cells:
 
 
 def some_cells(cells: Cells, rows: Rows) -> Cells:
-    """Those of some rows."""
+    """The cells of selected rows."""
     if isinstance(cells, Labels):
         return Labels(cells.values, cells.codes[rows])
     if isinstance(cells, KeptArray):
@@ -94,7 +94,7 @@ def some_cells(cells: Cells, rows: Rows) -> Cells:
 
 
 def writer_for(path: str, delimiter: str | None = None) -> Writer:
-    """The writer for an ending; a path without one, such as "-", is CSV. `delimiter` is for CSV (None: a comma)."""
+    """The writer for a file name extension; none, as in "-", is CSV. `delimiter` is for CSV (None: a comma)."""
     name = PurePath(path).name.lower()
     plain = name.removesuffix(".gz")
     suffix = PurePath(plain).suffix
@@ -139,7 +139,7 @@ class _TextWriter:
 
 
 def format_objects(names: Sequence[str], columns: Sequence[Cells]) -> str:
-    """A JSON object per row; a missing or infinite number is null."""
+    """A JSON object per row; missing and infinite numbers are null."""
     pairs = (orjson.dumps(name).decode().replace("%", "%%") + ":%s" for name in names)
     template = "{" + ",".join(pairs) + "}\n"
     return "".join(map(template.__mod__, zip(*map(_json_texts, columns), strict=True)))
@@ -162,7 +162,7 @@ def _json_texts(column: Cells) -> list[str]:
 
 
 def _plain(cell: Any) -> str | bool | int | float | None:
-    """A cell as JSON has it; "" is a missing one."""
+    """A cell as a JSON value; "" is missing."""
     if isinstance(cell, str):
         return cell or None
     if isinstance(cell, bool | np.bool_):

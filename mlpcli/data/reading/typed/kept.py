@@ -1,4 +1,4 @@
-"""Columns of typed sources that are written again: as they are, or as cells in one form a column."""
+"""Columns of typed sources for output files: unchanged, or as cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,15 @@ from mlpcli.data.reading.typed.columns import text_of
 
 @dataclass(frozen=True)
 class KeptArray:
-    """An Arrow array, with the package it comes from; its type is one that `arrow_column` reads."""
+    """An Arrow array of a type that `arrow_column` reads, with its package."""
 
     pa: Any
     array: Any
 
     def cells(self) -> Sequence[Any] | NDArray[Any]:
-        """Numbers as an array, other cells as a list, None where missing.
+        """Numbers as an array, other cells as a list, None if missing.
 
-        Dates are `YYYY-MM-DD`. Times have all digits of their unit, also at midnight, and Z behind them if they have a
-        zone.
+        Dates are `YYYY-MM-DD`. Times have all digits of their unit, also at midnight, and end in Z if they have a zone.
         """
         pa, array = self.pa, self.array
         if isinstance(array, pa.ExtensionArray):
@@ -45,7 +44,7 @@ class KeptArray:
 
 
 def kept_text(cell: Any) -> str:
-    """A cell as it stands in a CSV file, with all its digits; "" if it is missing."""
+    """The CSV text of a cell, with all its digits; "" if missing."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, Decimal):
