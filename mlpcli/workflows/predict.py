@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reference import Histogram
-from mlpcli.data.writing.table_writers import Writer, file_of, writer_for
+from mlpcli.data.writing.table_writers import Writer, as_binary_file, writer_for
 from mlpcli.errors import MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.storage.atomic import AtomicFile
@@ -82,7 +82,7 @@ class _Gathered:
     def take(self, chunk: Chunk) -> None:
         """The next one."""
         if not self._is_begun:
-            self._writer.begin(file_of(self._write), chunk.names, chunk.has_header)
+            self._writer.begin(as_binary_file(self._write), chunk.names, chunk.has_header)
             self._is_begun = True
         self._writer.write(chunk.rows)
         self.notes |= dict.fromkeys(chunk.notes)

@@ -11,17 +11,17 @@ from mlpcli.machine import available_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_THREADS = 4  # what each works on is in memory
+MAX_THREADS = 4  # what each works on is in memory
 
 
-def mapped_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_waiting: int = 2) -> Iterator[Result]:
+def prefetch_map(function: Callable[[Item], Result], items: Iterable[Item], n_waiting: int = 2) -> Iterator[Result]:
     """Yield `function(item)` in order; at most `n_waiting` items more than threads are in progress.
 
     `items` are consumed in the calling thread, so that Ctrl-C interrupts a wait for them; a DataError from them is
     raised after the results before it. Closing the iterator early ends the threads.
     """
     waiting: deque[Future[Result]] = deque()
-    n_threads = min(available_cores(), MOST_THREADS)
+    n_threads = min(available_cores(), MAX_THREADS)
     source, fault, is_done = iter(items), None, False
     pool = ThreadPoolExecutor(n_threads)
     try:

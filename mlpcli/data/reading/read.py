@@ -16,9 +16,9 @@ from mlpcli.data.reading.building import BuiltColumns, ColumnBuilder, StoreOptio
 from mlpcli.data.reading.csv.encoding import Digest
 from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import escaped_path, fault, other_columns
-from mlpcli.data.reading.prefetch import mapped_ahead
+from mlpcli.data.reading.prefetch import prefetch_map
 from mlpcli.data.reading.reader import Batch, Reader, Request
-from mlpcli.data.reading.repeated_header import made
+from mlpcli.data.reading.repeated_header import checked_table
 from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source, sha256_together
 from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.reading.typed.excel import WorkbookReader
@@ -87,7 +87,7 @@ def read_table(
     table = Table(
         BuiltColumns(builders),
         builder.n_rows,
-        first.name if len(readers) == 1 else shown_together(source),
+        first.name if len(readers) == 1 else joined_names(source),
         first.names,
         first.format,
         place,
@@ -143,13 +143,13 @@ def map_tables(
         if only is not None and number not in (0, only):
             continue
         with closing(
-            open_reader(part, as_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
+            open_reader(part, with_header_of_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
         ) as reader:
             first = first or reader
             check_columns(reader, first)
             if only not in (None, number):  # it says how the others are read
                 continue
-            for table, result in mapped_ahead(partial(_work_on, work, seen), reader.batches(request)):
+            for table, result in prefetch_map(partial(_process_chunk, work, seen), reader.batches(request)):
                 is_any = is_any or table > 0
                 yield result
     if not is_any and first is not None:
@@ -195,14 +195,14 @@ def _read_all(
         if only is not None and number not in (0, only):
             continue
         digest = hashlib.sha256()
-        with closing(open_reader(source, as_first(format, first), named, digest)) as reader:
+        with closing(open_reader(source, with_header_of_first(format, first), named, digest)) as reader:
             first = first or reader
             check_columns(reader, first)
             if only not in (None, number):  # it says how the others are read
                 continue
             add_stored(reader, source, digest)
             before = builder.n_rows
-            for table in mapped_ahead(made, reader.batches(request)):
+            for table in prefetch_map(checked_table, reader.batches(request)):
                 builder.add(table.columns, table.n_rows, table.spellings)
             readers.append(reader)
             n_rows.append(builder.n_rows - before)
@@ -218,14 +218,14 @@ def add_stored(reader: Reader, source: Source, digest: Digest) -> None:
                 digest.update(part)
 
 
-def _work_on(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
-    table = made(batch)
+def _process_chunk(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
+    table = checked_table(batch)
     new = tuple(note for note in table.notes if note not in seen)
     seen.update(new)
     return table.n_rows, work(replace(table, notes=new))
 
 
-def as_first(format: TableFormat, first: Reader | None) -> TableFormat:
+def with_header_of_first(format: TableFormat, first: Reader | None) -> TableFormat:
     """The format with the header detection of the first file."""
     return format if first is None else replace(format, header=first.format.header)
 
@@ -246,7 +246,7 @@ def _empty(reader: Reader, request: Request) -> Table:
     return Table(columns, 0, reader.name, reader.names, reader.format, notes=tuple(reader.notes))
 
 
-def shown_together(source: str | Sequence[str]) -> str:
+def joined_names(source: str | Sequence[str]) -> str:
     """A common name of several files."""
     names = [source] if isinstance(source, str) else list(source)
     return ", ".join(escaped_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -18,7 +18,7 @@ EVERYTHING = Request(texts=None)
 FEWEST_NUMBERS = 5
 
 
-def made(batch: Batch) -> Table:
+def checked_table(batch: Batch) -> Table:
     """Convert a batch to a table; raises DataError for a repeated header."""
     table = batch()
     names = table.column_names

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
-from mlpcli.data.reading.prefetch import mapped_ahead
-from mlpcli.data.reading.read import add_stored, as_first, check_columns, open_reader
+from mlpcli.data.reading.prefetch import prefetch_map
+from mlpcli.data.reading.read import add_stored, check_columns, open_reader, with_header_of_first
 from mlpcli.data.reading.reader import Reader, Request
-from mlpcli.data.reading.repeated_header import made
+from mlpcli.data.reading.repeated_header import checked_table
 from mlpcli.data.reading.sources import Source
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableFormat, row_dtype
 
@@ -132,13 +132,13 @@ class Shard:
         with closing(open_reader(sources[0], format, named)) as first:
             pass  # it says how the others are read
         for number in self.rows.files:
-            own = format if number == 0 else as_first(format, first)
+            own = format if number == 0 else with_header_of_first(format, first)
             digest = hashlib.sha256()
             with closing(open_reader(sources[number], own, named, digest)) as reader:
                 check_columns(reader, first if number else reader)
                 add_stored(reader, sources[number], digest)
                 n_rows[number] = 0
-                for table in mapped_ahead(made, reader.batches(request)):
+                for table in prefetch_map(checked_table, reader.batches(request)):
                     self._add(number, n_rows[number], table, builder)
                     n_rows[number] += table.n_rows
                 self._readers[number], hashes[number] = reader, digest.hexdigest()
@@ -161,7 +161,7 @@ def mixed_columns(summaries: Sequence[ShardSummary]) -> frozenset[str]:
     return frozenset(builder.mixed).union(*(summary.mixed for summary in summaries))
 
 
-def joined_kinds(summaries: Sequence[ShardSummary], mixed: frozenset[str]) -> dict[str, Column]:
+def merge_kinds(summaries: Sequence[ShardSummary], mixed: frozenset[str]) -> dict[str, Column]:
     """One cell per column except `mixed`, of the kind of the column in the whole table."""
     builder = ColumnBuilder()
     for summary in summaries:
@@ -188,7 +188,7 @@ def global_rows(summaries: Sequence[ShardSummary]) -> list[Rows]:
     ]
 
 
-def gathered(columns: Sequence[Column], rows: Sequence[Rows], name: str) -> Column:
+def merge_column(columns: Sequence[Column], rows: Sequence[Rows], name: str) -> Column:
     """Merge the shards of one column, whose rows have these numbers; as `read_table` returns it."""
     builder = ColumnBuilder()
     for column in columns:
@@ -197,10 +197,10 @@ def gathered(columns: Sequence[Column], rows: Sequence[Rows], name: str) -> Colu
     order = np.empty_like(numbers)
     order[numbers] = np.arange(len(numbers), dtype=numbers.dtype)
     found = builder.build(order)[name]
-    return _by_first_row(found) if isinstance(found, CategoricalColumn) else found
+    return _levels_by_first_row(found) if isinstance(found, CategoricalColumn) else found
 
 
-def _by_first_row(column: CategoricalColumn) -> CategoricalColumn:
+def _levels_by_first_row(column: CategoricalColumn) -> CategoricalColumn:
     """The column with unused levels dropped and the others in order of first occurrence."""
     n_levels = len(column.levels)
     first = np.full(n_levels + 1, len(column.codes), np.int64)
@@ -212,7 +212,7 @@ def _by_first_row(column: CategoricalColumn) -> CategoricalColumn:
     return replace(column, levels=tuple(column.levels[code] for code in occurring), codes=codes)
 
 
-def joined_spellings(summaries: Sequence[ShardSummary]) -> Mapping[str, tuple[str, ...]]:
+def merge_spellings(summaries: Sequence[ShardSummary]) -> Mapping[str, tuple[str, ...]]:
     """Spellings of numbers in all shards."""
     builder = ColumnBuilder()
     for summary in summaries:

@@ -67,12 +67,12 @@ class _Sink(io.RawIOBase):
         return len(data)
 
 
-def file_of(write: Callable[[bytes], object]) -> BinaryIO:
+def as_binary_file(write: Callable[[bytes], object]) -> BinaryIO:
     """A write function as the file object for `Writer.begin`."""
     return cast(BinaryIO, _Sink(write))
 
 
-def cells_as_read(table: Table, name: str) -> Cells:
+def source_cells(table: Table, name: str) -> Cells:
     """The cells of a column: typed from a typed source, otherwise texts, "" if missing."""
     if name in table.kept:
         return cast(Cells, table.kept[name])
@@ -81,7 +81,7 @@ def cells_as_read(table: Table, name: str) -> Cells:
     return Labels(texts.levels, texts.codes)
 
 
-def some_cells(cells: Cells, rows: Rows) -> Cells:
+def take_cells(cells: Cells, rows: Rows) -> Cells:
     """The cells of selected rows."""
     if isinstance(cells, Labels):
         return Labels(cells.values, cells.codes[rows])

@@ -12,7 +12,7 @@ from mlpcli.data.reference import Histogram, count_rows
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.table import Table
 from mlpcli.data.writing.csv import without_formulas
-from mlpcli.data.writing.table_writers import Writer, cells_as_read
+from mlpcli.data.writing.table_writers import Writer, source_cells
 from mlpcli.errors import DataError
 from mlpcli.model import Model
 from mlpcli.workflows.predicting.columns import (
@@ -108,7 +108,7 @@ def _answered(
         seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
     all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
-    written = [*(cells_as_read(table, name) for name in keep), *(cells for _, cells in named)]
+    written = [*(source_cells(table, name) for name in keep), *(cells for _, cells in named)]
     if request.is_safe_csv:
         all_names, written = without_formulas(all_names), [safe_column(column) for column in written]
     n_open = Counter({} if regions is None else regions.n_open)

@@ -11,7 +11,7 @@ from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.features.preprocessor import TransformCounts, require_columns
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.building import ColumnBuilder
-from mlpcli.data.reading.read import read_table, shown_together
+from mlpcli.data.reading.read import joined_names, read_table
 from mlpcli.data.reading.sources import sha256_together
 from mlpcli.data.row_sketch import TrainedRows
 from mlpcli.data.table import Column, Rows, Table, TableFormat
@@ -125,10 +125,10 @@ def _joined(setup: ScoredSetup, source: str, tables: Sequence[Table]) -> Table:
         first,
         columns=columns,
         n_rows=ends[-1],
-        name=first.name if len(tables) == 1 else shown_together(source),
+        name=first.name if len(tables) == 1 else joined_names(source),
         sha256=sha256_together([table.sha256 for table in tables]),
         notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
-        locate=_Rows(first.name if len(tables) == 1 else shown_together(source)),
+        locate=_Rows(first.name if len(tables) == 1 else joined_names(source)),
         spellings=builder.spellings,
         file_ends=ends,
     )

@@ -14,15 +14,15 @@ from mlpcli.data.column_sketch import ColumnSketch, hash_missing, merge_sketches
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.faults import fault
-from mlpcli.data.reading.read import shown_together
+from mlpcli.data.reading.read import joined_names
 from mlpcli.data.reading.shards import (
     ShardSummary,
     TableFiles,
     divide_files,
-    gathered,
     global_rows,
-    joined_kinds,
-    joined_spellings,
+    merge_column,
+    merge_kinds,
+    merge_spellings,
     mixed_columns,
 )
 from mlpcli.data.reading.sources import find_sources, sha256_together
@@ -70,7 +70,7 @@ def files_of(loaded: LoadedConfig) -> TableFiles:
     check_train_location(loaded)
     request, named = training_request(loaded)
     sources = find_sources(train)
-    name = sources[0].name if len(sources) == 1 else shown_together(train)
+    name = sources[0].name if len(sources) == 1 else joined_names(train)
     return TableFiles(sources, table_format(loaded), tuple(named), request, name)
 
 
@@ -88,7 +88,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     notes = {number: own for summary in summaries for number, own in summary.notes.items()}
     known = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
-    kinds = joined_kinds(summaries, mixed)
+    kinds = merge_kinds(summaries, mixed)
     columns = ShardedColumns(pool, [name for name in names if name in known], rows, names, format, kinds)
     return Table(
         columns,
@@ -99,7 +99,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
         columns.where,
         sha256_together([hashes[number] for number in sorted(hashes)]),
         tuple(dict.fromkeys(note for number in sorted(notes) for note in notes[number])),
-        spellings=joined_spellings(summaries),
+        spellings=merge_spellings(summaries),
     )
 
 
@@ -130,7 +130,7 @@ class ShardedColumns(RemoteColumns):
 
     def fetch(self, name: str) -> Column:
         """See `RemoteColumns`."""
-        return gathered(self._pool.call("column", lambda shard: (name,)), self._rows, name)
+        return merge_column(self._pool.call("column", lambda shard: (name,)), self._rows, name)
 
     def sample(self, name: str) -> Column:
         """See `RemoteColumns`."""

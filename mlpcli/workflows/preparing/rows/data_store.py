@@ -12,7 +12,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.sections import parse_memory
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, transform
 from mlpcli.data.reading.building import StoreOptions
-from mlpcli.data.reading.prefetch import mapped_ahead
+from mlpcli.data.reading.prefetch import prefetch_map
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.store import PAGE_WATCHER, MappedFile
 from mlpcli.data.table import Rows, Table
@@ -128,4 +128,4 @@ def transform_rows(
         return counts
 
     slices = [slice(start, start + n_at_once) for start in range(0, len(rows), n_at_once)]
-    return X, sum(mapped_ahead(write, slices, n_waiting=0), TransformCounts({}, {}))
+    return X, sum(prefetch_map(write, slices, n_waiting=0), TransformCounts({}, {}))
