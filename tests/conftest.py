@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,33 @@ os.environ.pop("COLUMNS", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests, and the programs that they start, are compiled once, whatever the environment says: otherwise each of hundreds
+# of processes compiles the whole package again, a third of the time of a small training.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # What a test writes need not outlive a power cut, and waiting for the disk is a large part of a small training.
 os.fsync = os.fstat  # type: ignore[assignment]
 
 # As the program does for itself: what the tests import stays, and searching it for garbage is a seventh of their time.
 gc.set_threshold(GARBAGE_THRESHOLD)
+
+
+# Files that take longest, of few tests each.
+LONGEST = (
+    "test_agreement.py", "test_browser.py", "test_ci.py", "test_distribution.py", "test_docs.py", "test_estimators.py",
+    "test_regions.py", "test_report.py", "test_screens.py", "test_search.py", "test_site.py", "test_soak.py",
+)  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the order of files: pytest-xdist would begin with those of most tests, and end with the longest."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that at the end no process waits for another."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_collection_finish() -> None:
