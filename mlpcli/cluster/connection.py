@@ -12,7 +12,7 @@ from distributed import Client, LocalCluster, Security, Worker, WorkerPlugin
 
 from mlpcli.cluster.address import LOCAL, TlsFiles
 from mlpcli.errors import MlpError
-from mlpcli.fork_server import METHOD
+from mlpcli.fork_server import METHOD, start_server
 
 CONNECT_SECONDS = 15.0  # for a scheduler to answer
 CLOSE_SECONDS = 10.0
@@ -44,6 +44,7 @@ def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
         with _client(where, where, _security(tls)) as client:
             yield client
         return
+    start_server("distributed")  # unless the command has: workers leave Ctrl-C to this process
     with dask.config.set({"distributed.worker.multiprocessing-method": METHOD}), _local(int(local[1]), where) as client:
         yield client
 

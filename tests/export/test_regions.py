@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -230,8 +231,8 @@ def test_groups_that_float32_cannot_tell_apart_are_refused_by_name_where_it_is_u
     rows = [[place % 7, 20_000_000 + place % 2, place % 7 + 0.5 * (place % 3)] for place in range(200)]
     data = {"train": str(write_csv(tmp_path / "t.csv", ["x", "plant", "y"], rows)), "target": "y"}
     path = train(tmp_path, data | {"columns": {"plant": "number"}}, task="regression", intervals={"by": "plant"})
-    for language, ending in (("c", "c"), ("onnx", "onnx")):
-        ended = mlp("export", path, "--to", language, "-o", tmp_path / f"it.{ending}", "--interval", LEVEL)
+    for language in ("c", "onnx") if find_spec("onnx") else ("c",):
+        ended = mlp("export", path, "--to", language, "-o", tmp_path / f"it.{language}", "--interval", LEVEL)
         assert ended.code == 2
         assert "cannot tell the groups of plant apart" in ended.stderr
     done("export", path, "--to", "sql", "-o", tmp_path / "it.sql", "--interval", LEVEL)

@@ -70,13 +70,13 @@ def test_roles_told_by_some_of_the_texts_are_those_of_all(tmp_path_factory, code
         options.encoding,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(input_size, "MOST_TEXTS", n_texts)
+        patch.setattr(input_size, "MAX_TEXTS", n_texts)
         assert count_inputs(config, table) == len(fitted.feature_names)
 
 
 def is_on_disk(monkeypatch, data, n_bytes, **sections):
     """Whether a table is, where all of the memory is for inputs."""
-    for name in ("BASE_BYTES", "FEWEST_BYTES", "READING_BYTES"):
+    for name in ("BASE_BYTES", "MIN_BYTES", "READING_BYTES"):
         monkeypatch.setattr(data_store, name, 0)
     config = loaded(data, budget={"memory": int(n_bytes)}, **sections)
     return read_training_table(config, store_options(config)).n_buckets > 1
