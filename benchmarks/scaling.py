@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from benchmarks.printing import markdown_table, write_between
 from mlpcli.cluster.connection import connected
-from mlpcli.cluster.pool import ShardPool, speak_directly
+from mlpcli.cluster.pool import ShardPool, connect_directly
 from mlpcli.nn.build import HiddenSpec, perceptron
 from mlpcli.nn.losses import CrossEntropy
 from mlpcli.nn.network import LossAndGradient, Network
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.sharded.pace import Pace
+from mlpcli.workflows.sharded.round_times import RoundTimes
 
 Values = NDArray[np.float64]
 WORKERS = (2, 4, 8, 16, 64, 256)
@@ -94,7 +94,7 @@ def measure_rounds(works: Mapping[str, Work], n_times: int) -> dict[str, Costs]:
     """What rounds of objects that answer at once cost, by work."""
     seconds: dict[str, dict[int, list[tuple[float, float]]]] = {name: {} for name in works}
     with connected("local:2") as client, client.as_current():
-        speak_directly(client)
+        connect_directly(client)
         for n in MEASURED:
             pool = ShardPool(client, Echo, lambda shard: (), n)
             for name, work in works.items():
@@ -149,7 +149,7 @@ def simulated(work: Work, costs: Costs, gradients: Mapping[int, float], n: int) 
     latencies = rng.choice(costs.latencies, (DRAWS, n))
     taken = float(np.mean([seconds_of_round(share + own, costs.per_message) for own in latencies]))
     exchange = float(np.mean([seconds_of_round(own, ADAM * costs.per_message) for own in latencies]))
-    pace = Pace(share, whole, taken, exchange)
+    pace = RoundTimes(share, whole, taken, exchange)
     return {
         "share": share,
         "whole": whole,

@@ -16,7 +16,7 @@ from mlpcli.workflows.preparing.reprepare import reprepare
 from mlpcli.workflows.search import search
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 
 OVERHEAD_TARGET, SPEEDUP_TARGET = 0.050, 1.7  # seconds a trial; trials of two processes beside one
 
@@ -102,7 +102,7 @@ def _trainings(loaded: LoadedConfig, n_trials: int) -> dict[str, float]:
     started, processor = time.perf_counter(), time.process_time()
     for _ in range(n_trials):
         again = reprepare(prepared, prepared.loaded)
-        state = fresh_state(again)
+        state = initial_state(again)
         with blas_threads(1):
             for _report in epochs(again, state, lambda: False):
                 pass

@@ -34,11 +34,11 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows.tables import training_frame
 from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.budget import Budget
-from mlpcli.workflows.training.divergence import highest_stable_rate, short_rate
+from mlpcli.workflows.training.divergence import format_rate, highest_stable_rate
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.journal import first_row, history_row
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.journal import history_row, initial_row
 from mlpcli.workflows.training.memory import refuse_over_budget
 
 # What `score` gives where no metric is asked for; what scikit-learn's estimators give, too.
@@ -279,21 +279,21 @@ def train(
     frame = None if rows is None else as_frame(rows, columns)
     prepared = prepare(loaded, None if frame is None else training_frame(loaded, frame))
     refuse_over_budget(prepared)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     budget = Budget(prepared.loaded, monotonic() - started, prepared.spec.chunk_rows is not None)
     view = TrainingView(Screen(is_quiet=not progress))
     try:
         with blas_threads(1):
-            history = [first_row(prepared, state)]
+            history = [initial_row(prepared, state)]
             view.prepared(prepared, 0)
-            for report in epochs(prepared, state, budget.is_used_up):
+            for report in epochs(prepared, state, budget.is_exhausted):
                 history.append(history_row(prepared, report))
                 view.epoch(report, state)
             budget.refuse_untrained(state)
             outcome = finalize(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
         found = highest_stable_rate(prepared, fault.epoch, lambda: False)
-        rate = "" if found is None else f" At {short_rate(found[0])}, {found[1]} steps did not diverge."
+        rate = "" if found is None else f" At {format_rate(found[0])}, {found[1]} steps did not diverge."
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.{rate}") from fault
     finally:
         view.ended()

@@ -20,7 +20,7 @@ from mlpcli.workflows.preparing.expectations import chosen_on_validation
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 
 N_ROWS, N_INPUTS, N_REPEATS, FEW = 200, 8, 200, 10
 GATES = ("roc_auc.low", "balanced_accuracy.low")
@@ -101,7 +101,7 @@ def measure(setting: Setting, n_repeats: int, first_seed: int = 0) -> dict[str, 
             prepared = prepare(loaded)
             gated = config_from_mapping(config | {"expect": {"min": dict.fromkeys(GATES, 0.5)}})
             prepared = replace(prepared, loaded=gated)  # past the check that refuses it
-            state = fresh_state(prepared)
+            state = initial_state(prepared)
             for _ in epochs(prepared, state, lambda: False):
                 pass
             outcome = finalize(prepared, state)

@@ -25,7 +25,7 @@ from mlpcli.workflows.init import init
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 
 N_ROWS, N_YES, N_REPEATS, FEW = 160, 64, 200, 4
 N_GROUPS = 40
@@ -114,7 +114,7 @@ def config_of(recipe: RecipeName, split: Split, judged: str) -> dict[str, Any]:
 def _judged(config: dict[str, Any], seed: int) -> dict[str, tuple[float, float, float]]:
     """The score of each metric on the judged rows of one training, and the ends of its interval."""
     prepared = prepare(config_from_mapping(config | {"training": config["training"] | {"seed": seed}}))
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
     outcome = finalize(prepared, state)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlpcli.cluster.address import LOCAL, ClusterAddress, TlsFiles, check_address
-from mlpcli.cluster.installed import require_distributed
+from mlpcli.cluster.address import LOCAL, ClusterAddress, TlsFiles, check_address, require_distributed
 from mlpcli.errors import MlpError
 
 Cluster = Annotated[

@@ -1,7 +1,8 @@
-"""Where a cluster is, and how it is spoken to; nothing here needs Dask."""
+"""The address of a cluster, its TLS files, and the check that its package is installed; works without Dask."""
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from mlpcli.errors import MlpError
 
@@ -11,7 +12,7 @@ SCHEDULER = re.compile(r"(tcp|tls)://[^\s/:]+:\d+|(tcp|tls)://\[[0-9a-fA-F:]+\]:
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """The files of TLS: the authority that both sides trust, and the own certificate and key."""
+    """Paths of the CA certificate, the client certificate and its key."""
 
     authority: str
     certificate: str
@@ -20,13 +21,19 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class ClusterAddress:
-    """A scheduler, `tcp://host:port` or `tls://host:port`, or `local:N`, N processes of this machine."""
+    """A scheduler (`tcp://host:port`, `tls://host:port`) or `local:N`, N processes on this machine."""
 
     where: str
     tls: TlsFiles | None = None
 
 
 def check_address(where: str) -> None:
-    """Raise MlpError for what is no address of a cluster, before anything is done."""
+    """Raise MlpError for an invalid cluster address."""
     if not (LOCAL.fullmatch(where) or SCHEDULER.fullmatch(where)):
         raise MlpError(f"--cluster {where}: must be tcp://HOST:PORT, tls://HOST:PORT or local:N, N processes here.")
+
+
+def require_distributed() -> None:
+    """Raise MlpError with the install command if the extra `cluster` is missing."""
+    if find_spec("distributed") is None:
+        raise MlpError('--cluster: needs the package distributed. Install it with: pip install "mlp-train[cluster]"')

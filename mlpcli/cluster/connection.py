@@ -18,12 +18,12 @@ CONNECT_SECONDS = 15.0  # for a scheduler to answer
 CLOSE_SECONDS = 10.0
 # A free port that only this machine reaches: without an address Dask serves its pages to the network at its fixed port,
 # and two clusters of one machine meet there.
-PAGES = "127.0.0.1:0"
+DASHBOARD_ADDRESS = "127.0.0.1:0"
 # A worker would look at the stack of each of its threads a hundred times a second.
 NO_PROFILE = {"distributed.worker.profile.enabled": False}
 
 
-class _LeavesSignalsToTheCommand(WorkerPlugin):
+class _IgnoreInterrupts(WorkerPlugin):
     """Ctrl-C reaches every process of a terminal: the command ends what it began, and needs its workers for that."""
 
     def setup(self, worker: Worker) -> None:
@@ -56,7 +56,7 @@ def _local(n_workers: int, where: str) -> Iterator[Client]:
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=PAGES,
+            dashboard_address=DASHBOARD_ADDRESS,
             host="127.0.0.1",
             config=NO_PROFILE,
         )
@@ -64,7 +64,7 @@ def _local(n_workers: int, where: str) -> Iterator[Client]:
         raise MlpError(f"--cluster {where}: its processes do not start ({error}).") from error
     try:
         with _client(cluster, where, None) as client:
-            client.register_plugin(_LeavesSignalsToTheCommand())
+            client.register_plugin(_IgnoreInterrupts())
             yield client
     finally:
         with suppress(Exception):

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from mlpcli.cluster.tasks import LATER
+from mlpcli.cluster.tasks import NOT_YET
 from mlpcli.errors import MlpError
 
-AHEAD = 16  # results that may wait for an earlier one
+MAX_WAITING = 16  # results that may wait for an earlier one
 
 Result = TypeVar("Result")
 
@@ -22,8 +22,8 @@ class FilesInOrder(Generic[Result]):
         """The number of the next file."""
         if self._next >= self._n_files:
             return None
-        if self._next - self._taken > AHEAD:
-            return LATER
+        if self._next - self._taken > MAX_WAITING:
+            return NOT_YET
         self._next += 1
         return self._next - 1
 

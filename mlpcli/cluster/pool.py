@@ -14,11 +14,11 @@ from uuid import uuid4
 
 from distributed import Client
 
-from mlpcli.cluster.tasks import ALONE_SECONDS, ANSWER_SECONDS, TICK
+from mlpcli.cluster.tasks import ANSWER_SECONDS, NO_WORKER_SECONDS, POLL_SECONDS
 from mlpcli.errors import ClusterLost
 
 # Workers that may be lost with the same shard, one after the other, before it is taken to be too much for any.
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 START_SECONDS = 120.0  # for a worker to import what it needs
 REACH_SECONDS = 5.0  # to find out whether the workers can be reached from here
 Arguments = Callable[[int], tuple[Any, ...]]  # of the shard of a number
@@ -28,7 +28,7 @@ class _Lost(Exception):
     """An object is gone with its worker."""
 
 
-class Host:
+class ActorHost:
     """The side of a worker: one object, whose errors are answers."""
 
     def __init__(self, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -68,10 +68,10 @@ class ShardPool:
         note: Callable[[str], object] = lambda text: None,
     ) -> None:
         self.n_shards, self._client, self._make, self._arguments, self._note = n_shards, client, make, arguments, note
-        self._told: dict[str, tuple[str, Arguments]] = {}
+        self._broadcasts: dict[str, tuple[str, Arguments]] = {}
         self._live: dict[str, int] = {}
-        self._shunned: set[str] = set()
-        self._asked = 0.0
+        self._excluded: set[str] = set()
+        self._last_checked = 0.0
         self._shards = [_Shard(number) for number in range(n_shards)]
 
     @property
@@ -79,11 +79,11 @@ class ShardPool:
         """The worker of each shard."""
         return tuple(shard.worker for shard in self._shards)
 
-    def tell(self, topic: str, method: str, arguments: Arguments) -> list[Any]:
+    def broadcast(self, topic: str, method: str, arguments: Arguments) -> list[Any]:
         """As `call`, and once more wherever an object is made again; replaces what was told of this topic before."""
-        self._told.pop(topic, None)
+        self._broadcasts.pop(topic, None)
         found = self.call(method, arguments)
-        self._told[topic] = (method, arguments)
+        self._broadcasts[topic] = (method, arguments)
         return found
 
     def call(
@@ -105,13 +105,13 @@ class ShardPool:
                     shard.deaths = 0
                     del waiting[number]
                 except _Lost:
-                    self._bury(shard)
+                    self._mark_lost(shard)
                     waiting[number] = self._started(number, method, arguments)
         return [results[number] for number in numbers]
 
     def rebalance(self) -> None:
         """Move shards from crowded workers to those that came since; they are made there when they are next called."""
-        free = [name for name in self._workers() if name not in self._shunned]
+        free = [name for name in self._workers() if name not in self._excluded]
         loads = {shard.worker: self._load(shard.worker) for shard in self._shards if shard.actor is not None}
         loads |= {name: loads.get(name, 0) for name in free}
         while free:
@@ -132,93 +132,93 @@ class ShardPool:
         while True:
             try:
                 if shard.actor is None:
-                    self._place(shard)
-                return _calling(shard.actor, method, arguments(number))
+                    self._create(shard)
+                return _call_actor(shard.actor, method, arguments(number))
             except _Lost:
-                self._bury(shard)
+                self._mark_lost(shard)
 
-    def _place(self, shard: _Shard) -> None:
+    def _create(self, shard: _Shard) -> None:
         """Make the object on the worker that has the fewest, and tell it all that it was told."""
-        worker = self._emptiest()
+        worker = self._least_loaded()
         name = f"mlp-shard-{shard.number}-{uuid4().hex}"
         future: Any = self._client.submit(
-            Host, self._make, self._arguments(shard.number), actor=True, workers=[worker], pure=False, key=name
+            ActorHost, self._make, self._arguments(shard.number), actor=True, workers=[worker], pure=False, key=name
         )
         shard.worker, shard.made = worker, [future]
-        shard.actor = self._waited(worker, lambda seconds: future.result(timeout=seconds), START_SECONDS)
-        for method, arguments in list(self._told.values()):
-            self._answer(shard, _calling(shard.actor, method, arguments(shard.number)), None)
+        shard.actor = self._wait(worker, lambda seconds: future.result(timeout=seconds), START_SECONDS)
+        for method, arguments in list(self._broadcasts.values()):
+            self._answer(shard, _call_actor(shard.actor, method, arguments(shard.number)), None)
 
     def _answer(self, shard: _Shard, future: Any, most_seconds: float | None) -> Any:
-        result, error = self._waited(shard.worker, lambda seconds: future.result(timeout=seconds), most_seconds)
+        result, error = self._wait(shard.worker, lambda seconds: future.result(timeout=seconds), most_seconds)
         if error is not None:
             raise error
         return result
 
-    def _waited(self, worker: str, result: Callable[[float], Any], most_seconds: float | None) -> Any:
+    def _wait(self, worker: str, result: Callable[[float], Any], most_seconds: float | None) -> Any:
         """What comes from a worker; raises _Lost where it does not come."""
         started = monotonic()
         while True:
             try:
-                return result(TICK)
+                return result(POLL_SECONDS)
             except TimeoutError as error:
                 if worker not in self._workers():
                     raise _Lost from error
                 if most_seconds is not None and monotonic() - started > most_seconds:
                     raise _Lost from error
             except (Exception, CancelledError) as error:  # of Dask alone: those of the object come as answers
-                self._asked = 0.0
+                self._last_checked = 0.0
                 self._workers()  # or it is the scheduler that is gone
                 raise _Lost from error
 
-    def _bury(self, shard: _Shard) -> None:
-        self._shunned.add(shard.worker)  # a worker that is started again has another address
+    def _mark_lost(self, shard: _Shard) -> None:
+        self._excluded.add(shard.worker)  # a worker that is started again has another address
         self._note(f"worker {shard.worker} is lost: its rows (shard {shard.number + 1}) are read by another.")
         shard.actor, shard.made, shard.deaths = None, [], shard.deaths + 1
-        if shard.deaths > MOST_DEATHS:
+        if shard.deaths > MAX_DEATHS:
             raise ClusterLost(
                 f"shard {shard.number + 1} of {self.n_shards}: {shard.deaths} workers were lost with it, one after the "
                 "other. Was there enough memory?"
             )
 
-    def _emptiest(self) -> str:
+    def _least_loaded(self) -> str:
         started = monotonic()
-        while not (found := {name for name in self._workers() if name not in self._shunned}):
-            if monotonic() - started > ALONE_SECONDS:
+        while not (found := {name for name in self._workers() if name not in self._excluded}):
+            if monotonic() - started > NO_WORKER_SECONDS:
                 raise no_worker()
-            sleep(TICK)
+            sleep(POLL_SECONDS)
         return min(found, key=lambda name: (self._load(name), name))
 
     def _workers(self) -> Mapping[str, int]:
         """Threads of each live worker, asked now and then; raises ClusterLost where the scheduler is gone."""
         if self._client.status != "running":
-            raise scheduler_gone()
-        if monotonic() - self._asked > 1.0:
+            raise scheduler_lost()
+        if monotonic() - self._last_checked > 1.0:
             self._live = live_workers(self._client)
-            self._asked = monotonic()
+            self._last_checked = monotonic()
         return self._live
 
 
-def _calling(actor: Any, method: str, arguments: tuple[Any, ...]) -> Any:
+def _call_actor(actor: Any, method: str, arguments: tuple[Any, ...]) -> Any:
     try:
         return actor.call(method, *arguments)
     except RuntimeError as error:  # "Worker holding Actor was lost"
         raise _Lost from error
 
 
-def first_workers(client: Client) -> tuple[str, ...]:
+def wait_for_workers(client: Client) -> tuple[str, ...]:
     """The workers that are there now; waits for the first. Raises ClusterLost where none comes."""
     started = monotonic()
     while not (found := live_workers(client)):
-        if monotonic() - started > ALONE_SECONDS:
+        if monotonic() - started > NO_WORKER_SECONDS:
             raise no_worker()
-        sleep(TICK)
+        sleep(POLL_SECONDS)
     return tuple(sorted(found))
 
 
-def speak_directly(client: Client) -> None:
+def connect_directly(client: Client) -> None:
     """Have the client speak to workers itself, if it reaches each of them; else all goes through the scheduler."""
-    workers = first_workers(client)
+    workers = wait_for_workers(client)
 
     async def reach() -> None:
         for worker in workers:
@@ -235,14 +235,16 @@ def live_workers(client: Client) -> dict[str, int]:
     try:
         return dict(client.sync(scheduler.ncores, callback_timeout=ANSWER_SECONDS))
     except (OSError, TimeoutError) as error:
-        raise scheduler_gone() from error
+        raise scheduler_lost() from error
 
 
-def scheduler_gone() -> ClusterLost:
+def scheduler_lost() -> ClusterLost:
     """The one sentence of it."""
     return ClusterLost("the scheduler of the cluster is gone.")
 
 
 def no_worker() -> ClusterLost:
     """The one sentence of it."""
-    return ClusterLost(f"the cluster has had no worker for {ALONE_SECONDS:g} s. Start some with: dask worker ADDRESS")
+    return ClusterLost(
+        f"the cluster has had no worker for {NO_WORKER_SECONDS:g} s. Start some with: dask worker ADDRESS"
+    )

@@ -15,10 +15,10 @@ from distributed import Client, Future, KilledWorker, get_client, get_worker
 
 from mlpcli.errors import MlpError
 
-TICK = 0.2  # seconds between two looks at the cluster and at whether to stop
+POLL_SECONDS = 0.2  # seconds between two looks at the cluster and at whether to stop
 ANSWER_SECONDS = 30.0  # for the scheduler or a worker to answer
-ALONE_SECONDS = 60.0  # without any worker
-LATER = object()  # in place of a task: there will be more when others are done
+NO_WORKER_SECONDS = 60.0  # without any worker
+NOT_YET = object()  # in place of a task: there will be more when others are done
 
 
 class Tasks(Protocol):
@@ -66,10 +66,10 @@ def run_on_cluster(
     Raises MlpError where the scheduler is gone, or no worker is there for a while.
     """
     topic = f"mlp-{uuid4().hex}"
-    heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-    client.subscribe_topic(topic, lambda event: heard.put(("report", event[1])))
+    messages: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    client.subscribe_topic(topic, lambda event: messages.put(("report", event[1])))
     # As one task that keeps it: data that is only scattered would be lost with the last worker that has it.
-    shared = client.submit(_itself, setup, pure=False, key=f"{topic}-setup")
+    shared = client.submit(_identity, setup, pure=False, key=f"{topic}-setup")
     running: dict[str, tuple[Any, Future[Any]]] = {}
     pool = _Pool(client)
     is_over = False
@@ -78,41 +78,41 @@ def run_on_cluster(
             n_threads = pool.n_threads()  # also behind the last task: a cluster that is gone is not waited for
             while not is_over and len(running) < n_threads:
                 task = tasks.next()
-                if task is LATER:
+                if task is NOT_YET:
                     break
                 is_over = task is None
                 if task is not None:
                     name = f"{topic}-{uuid4().hex}"
                     future = client.submit(do, shared, task, _Reports(topic, name), key=name, pure=False, priority=1)
                     running[name] = (task, future)
-                    _listen(heard, name, future)
+                    _notify_when_done(messages, name, future)
             if not running and is_over:
                 return
-            _hear(client, topic, heard, running, tasks)
+            _handle_message(client, topic, messages, running, tasks)
     finally:
         if client.status == "running":
             client.cancel([future for _, future in running.values()], force=True)
 
 
-def _itself(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
-def _listen(heard: "queue.SimpleQueue[tuple[str, Any]]", name: str, future: Future[Any]) -> None:
+def _notify_when_done(messages: "queue.SimpleQueue[tuple[str, Any]]", name: str, future: Future[Any]) -> None:
     """Have it heard when a future is done."""
-    future.add_done_callback(lambda _: heard.put(("done", name)))
+    future.add_done_callback(lambda _: messages.put(("done", name)))
 
 
-def _hear(
+def _handle_message(
     client: Client,
     topic: str,
-    heard: "queue.SimpleQueue[tuple[str, Any]]",
+    messages: "queue.SimpleQueue[tuple[str, Any]]",
     running: dict[str, tuple[Any, Future[Any]]],
     tasks: Tasks,
 ) -> None:
     """Take one message, if one comes in time."""
     try:
-        kind, what = heard.get(timeout=TICK)
+        kind, what = messages.get(timeout=POLL_SECONDS)
     except queue.Empty:
         return
     if kind == "report":
@@ -133,22 +133,22 @@ def _hear(
     if not is_lost:
         tasks.done(task, result)
     elif future.status == "cancelled" or client.status != "running":
-        raise _gone()
+        raise _scheduler_lost()
     else:  # it is made again
-        _again(heard, what, task, future, running)
+        _wait_again(messages, what, task, future, running)
 
 
-def _again(
-    heard: "queue.SimpleQueue[tuple[str, Any]]",
+def _wait_again(
+    messages: "queue.SimpleQueue[tuple[str, Any]]",
     name: str,
     task: Any,
     future: Future[Any],
     running: dict[str, tuple[Any, Future[Any]]],
 ) -> None:
     """Wait anew for a result that was lost."""
-    sleep(TICK)  # until it is known to be lost it counts as done
+    sleep(POLL_SECONDS)  # until it is known to be lost it counts as done
     running[name] = (task, future)
-    _listen(heard, name, future)
+    _notify_when_done(messages, name, future)
 
 
 def _set_flag(client: Any, name: str) -> None:
@@ -156,35 +156,35 @@ def _set_flag(client: Any, name: str) -> None:
     try:
         client.sync(client.scheduler.event_set, name=name, callback_timeout=ANSWER_SECONDS)
     except (OSError, TimeoutError) as error:
-        raise _gone() from error
+        raise _scheduler_lost() from error
 
 
 class _Pool:
     """How many tasks the workers can do at a time, asked now and then."""
 
     def __init__(self, client: Client) -> None:
-        self._client, self._asked, self._n_threads, self._alone = client, 0.0, 0, monotonic()
+        self._client, self._last_checked, self._n_threads, self._last_worker_seen = client, 0.0, 0, monotonic()
 
     def n_threads(self) -> int:
         """Threads of all workers; raises MlpError where nobody answers, or no worker is there for a while."""
         if self._client.status != "running":
-            raise _gone()
-        if monotonic() - self._asked < 1.0:
+            raise _scheduler_lost()
+        if monotonic() - self._last_checked < 1.0:
             return self._n_threads
         try:
             scheduler: Any = self._client.scheduler
             found = self._client.sync(scheduler.ncores, callback_timeout=ANSWER_SECONDS)
         except (OSError, TimeoutError) as error:
-            raise _gone() from error
-        self._asked, self._n_threads = monotonic(), sum(found.values())
+            raise _scheduler_lost() from error
+        self._last_checked, self._n_threads = monotonic(), sum(found.values())
         if self._n_threads:
-            self._alone = self._asked
-        elif self._asked - self._alone > ALONE_SECONDS:
+            self._last_worker_seen = self._last_checked
+        elif self._last_checked - self._last_worker_seen > NO_WORKER_SECONDS:
             raise MlpError(
-                f"the cluster has had no worker for {ALONE_SECONDS:g} s. Start some with: dask worker ADDRESS"
+                f"the cluster has had no worker for {NO_WORKER_SECONDS:g} s. Start some with: dask worker ADDRESS"
             )
         return self._n_threads
 
 
-def _gone() -> MlpError:
+def _scheduler_lost() -> MlpError:
     return MlpError("the scheduler of the cluster is gone. What is done is kept.")

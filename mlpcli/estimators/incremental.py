@@ -12,7 +12,7 @@ from mlpcli.training.member import NonFiniteLoss
 from mlpcli.workflows.preparing.rows.tables import training_frame
 from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.recorded import DATA_FRAME
-from mlpcli.workflows.training.incremental import THE_MODEL, next_epoch, untrained
+from mlpcli.workflows.training.incremental import MODEL_NAME, train_epoch, untrained_model
 
 
 def train_batch(
@@ -28,9 +28,9 @@ def train_batch(
     """
     loaded = config_from_mapping({**config, "data": {"train": DATA_FRAME, **config["data"]}})
     if start is None and preprocessing_rows is not None:
-        start = untrained(loaded, training_frame(loaded, preprocessing_rows))
+        start = untrained_model(loaded, training_frame(loaded, preprocessing_rows))
     try:
-        result, start = next_epoch(loaded, training_frame(loaded, rows), start)
+        result, start = train_epoch(loaded, training_frame(loaded, rows), start)
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}. Try a smaller learning_rate_init.") from fault
     return TrainedModel(result.model), start
@@ -38,4 +38,4 @@ def train_batch(
 
 def warm_start(model: TrainedModel) -> WarmStart:
     """Start from a trained model, with a new state of the optimizer."""
-    return WarmStart(THE_MODEL, "", model._model, 1.0)
+    return WarmStart(MODEL_NAME, "", model._model, 1.0)

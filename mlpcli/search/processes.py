@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from mlpcli.fork_server import context, one_thread_each, orphan_check
 
-TICK = 0.1  # seconds between two looks at whether to stop
-PATIENCE = 2.0  # seconds for a process to end by itself
+POLL_SECONDS = 0.1  # seconds between two looks at whether to stop
+EXIT_SECONDS = 2.0  # seconds for a process to end by itself
 
 
 class Tasks(Protocol):
@@ -87,24 +87,24 @@ def run_tasks(
     try:
         with one_thread_each():
             while len(workers) < n_processes and (task := tasks.next()) is not None:
-                workers.append(_started(serve, setup, task))
+                workers.append(_start_worker(serve, setup, task))
         while any(one.task is not None for one in workers) and not must_stop():
             busy = {one.connection: one for one in workers if one.task is not None}
-            for connection in wait(list(busy), TICK):
+            for connection in wait(list(busy), POLL_SECONDS):
                 worker = busy[connection]  # type: ignore[index]
-                if not _heard(worker, tasks):
+                if not _handle_message(worker, tasks):
                     workers.remove(worker)
-                    reason = _ended(worker)
+                    reason = _exit_reason(worker)
                     goes_on = tasks.died(worker.task, reason)
                     task = tasks.next() if goes_on else None
                     if task is not None:
                         with one_thread_each():
-                            workers.append(_started(serve, setup, task))
+                            workers.append(_start_worker(serve, setup, task))
     finally:
-        _stop(workers)
+        _stop_workers(workers)
 
 
-def _heard(worker: _Worker, tasks: Tasks) -> bool:
+def _handle_message(worker: _Worker, tasks: Tasks) -> bool:
     """Take one message of a worker; says whether it is alive."""
     try:
         kind, what = worker.connection.recv()
@@ -121,7 +121,7 @@ def _heard(worker: _Worker, tasks: Tasks) -> bool:
     return True
 
 
-def _started(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _Worker:
+def _start_worker(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _Worker:
     """A process that begins with a task."""
     here, there = context().Pipe()
     process = context().Process(target=_run, args=(serve, setup, there), daemon=True)
@@ -137,16 +137,16 @@ def _run(serve: Callable[[Any, Channel], None], setup: Any, connection: Connecti
     serve(setup, Channel(connection, orphan_check()))
 
 
-def _ended(worker: _Worker) -> str:
+def _exit_reason(worker: _Worker) -> str:
     """How a process ended, for a message."""
-    worker.process.join(PATIENCE)
+    worker.process.join(EXIT_SECONDS)
     code = worker.process.exitcode
     if code == -signal.SIGKILL:
         return "its process was killed: there was likely too little memory"
     return f"its process ended with signal {-code}" if code is not None and code < 0 else f"its process ended ({code})"
 
 
-def _stop(workers: list[_Worker]) -> None:
+def _stop_workers(workers: list[_Worker]) -> None:
     for one in workers:
         with suppress(OSError):
             if one.task is None:
@@ -154,7 +154,7 @@ def _stop(workers: list[_Worker]) -> None:
             else:
                 one.process.terminate()
     for one in workers:
-        one.process.join(PATIENCE)
+        one.process.join(EXIT_SECONDS)
         if one.process.is_alive():
             one.process.kill()
             one.process.join()

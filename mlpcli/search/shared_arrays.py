@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.store import align_up, write_all
 
-LEAST_BYTES = 1 << 14  # smaller arrays go along with what refers to them
+MIN_BYTES = 1 << 14  # smaller arrays go along with what refers to them
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SharedArray:
     dtype: str
     shape: tuple[int, ...]
 
-    def opened(self) -> NDArray[Any]:
+    def open(self) -> NDArray[Any]:
         """The array; what is written into it stays in this process."""
         mapped = np.memmap(self.path, np.dtype(self.dtype), "c", self.start, self.shape)
         return np.asarray(mapped)
@@ -35,14 +35,14 @@ class ArrayFile:
 
     def share(self, value: Any) -> Any:
         """A value whose large arrays are in the file."""
-        return _swapped(value, self._written)
+        return _map_arrays(value, self._written)
 
     def close(self) -> None:
         """Nothing more is written."""
         self._file.close()
 
     def _written(self, array: Any) -> Any:
-        if not isinstance(array, np.ndarray) or array.nbytes < LEAST_BYTES or array.dtype.hasobject:
+        if not isinstance(array, np.ndarray) or array.nbytes < MIN_BYTES or array.dtype.hasobject:
             return array
         start = self._end
         self._end += write_all(self._file, np.ascontiguousarray(array))
@@ -50,18 +50,18 @@ class ArrayFile:
         return SharedArray(self._path, start, array.dtype.str, array.shape)
 
 
-def opened(value: Any) -> Any:
+def open_arrays(value: Any) -> Any:
     """A shared value with its arrays mapped."""
-    return _swapped(value, lambda one: one.opened() if isinstance(one, SharedArray) else one)
+    return _map_arrays(value, lambda one: one.open() if isinstance(one, SharedArray) else one)
 
 
-def _swapped(value: Any, swap: Callable[[Any], Any]) -> Any:
+def _map_arrays(value: Any, swap: Callable[[Any], Any]) -> Any:
     """A value, or the fields, items and values in it, with each array swapped for what stands for it."""
     if isinstance(value, np.ndarray | SharedArray):
         return swap(value)
     if isinstance(value, Mapping):
-        return {key: _swapped(item, swap) for key, item in value.items()}
+        return {key: _map_arrays(item, swap) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        found = {one.name: _swapped(getattr(value, one.name), swap) for one in fields(value) if one.init}
+        found = {one.name: _map_arrays(getattr(value, one.name), swap) for one in fields(value) if one.init}
         return replace(value, **found)
     return value

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import product
 from typing import Any, Protocol
 
@@ -12,18 +13,18 @@ import numpy as np
 from mlpcli.config.loading import LoadedConfig, Override, with_values
 from mlpcli.config.schema.search import Domain
 from mlpcli.config.yaml.dumping import as_plain, flow_text
-from mlpcli.errors import ConfigError
+from mlpcli.errors import ConfigError, MlpError
 
 # Keys that decide which rows are judged, and how: with other values scores could not be compared.
-FIXED = (
+FIXED_KEYS = (
     "task", "output", "intervals", "expect", "budget", "search", "training.seed", "training.early_stopping.metric",
     "model.members.rows", "model.members.folds",
 )  # fmt: skip
-FREE_OF_DATA = ("data.features", "data.drop")
+SEARCHABLE_DATA_KEYS = ("data.features", "data.drop")
 ATTEMPTS = 64  # to meet the conditions of a key by chance
 
 
-class Suggesting(Protocol):
+class Suggester(Protocol):
     """What draws values: a trial of Optuna."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
@@ -66,11 +67,11 @@ class Parameter:
         return self.bounds[1] - self.bounds[0] + 1 if self.domain.is_whole else math.inf
 
     @property
-    def tested(self) -> list[Any]:
+    def probe_values(self) -> list[Any]:
         """Values that show whether the config takes all of them."""
         return list(self.choices.values()) if self.kind == "choice" else list(self.bounds)
 
-    def suggest(self, trial: Suggesting) -> Any:
+    def suggest(self, trial: Suggester) -> Any:
         """The value that a trial draws, as it stands in the config."""
         if self.kind == "choice":
             return self.choices[trial.suggest_categorical(self.key, list(self.choices))]
@@ -133,6 +134,12 @@ class Space:
         return found
 
 
+def require_optuna() -> None:
+    """Raise MlpError with the install command if the extra `search` is missing."""
+    if find_spec("optuna") is None:
+        raise MlpError('mlp search: needs the package optuna. Install it with: pip install "mlp-train[search]"')
+
+
 def space_of(loaded: LoadedConfig) -> Space:
     """The space that the config asks for; raises ConfigError for one that cannot be searched."""
     search = loaded.config.search
@@ -183,9 +190,9 @@ def _check_domain(loaded: LoadedConfig, one: Parameter) -> None:
         raise loaded.error(where, "choice needs at least two different values.")
     if one.kind != "choice" and one.bounds[0] == one.bounds[1]:
         raise loaded.error(where, f"{domain.given[0]} needs two different bounds, got {one.bounds[0]:g} twice.")
-    for fixed in (*FIXED, "data"):
+    for fixed in (*FIXED_KEYS, "data"):
         touches = one.key == fixed or one.key.startswith(f"{fixed}.") or fixed.startswith(f"{one.key}.")
-        if touches and one.key not in FREE_OF_DATA:
+        if touches and one.key not in SEARCHABLE_DATA_KEYS:
             raise loaded.error(
                 where,
                 ("cannot be searched: it it defines the rows or their scoring, which must be the same for all trials."),
@@ -216,18 +223,18 @@ def _check_values(loaded: LoadedConfig, space: Space) -> None:
     rng = np.random.default_rng(0)
     for one in space.parameters:
         where = loaded.source_map.origin(("search", "space", one.key)).where
-        for value in one.tested:
-            if not _takes(loaded, space, one, value, where, rng):
+        for value in one.probe_values:
+            if not _is_accepted(loaded, space, one, value, where, rng):
                 raise loaded.error(f"search.space.{one.key}.when", "never holds at any point of the space.")
 
 
-def _takes(
+def _is_accepted(
     loaded: LoadedConfig, space: Space, one: Parameter, value: Any, where: str, rng: np.random.Generator
 ) -> bool:
     """Whether there is a point where the parameter has this value; raises ConfigError if the config refuses it."""
-    needed = [other for other in space.parameters if other is not one and _leads_to(space, one, other)]
+    needed = [other for other in space.parameters if other is not one and _depends_indirectly(space, one, other)]
     small = Space((*needed, one))
-    grids = [other.tested for other in needed]
+    grids = [other.probe_values for other in needed]
     points = list(product(*grids)) if math.prod(map(len, grids)) <= ATTEMPTS else None
     for attempt in range(len(points) if points is not None else ATTEMPTS):
         drawn = points[attempt] if points is not None else [grid[rng.integers(len(grid))] for grid in grids]
@@ -243,10 +250,10 @@ def _takes(
     return False
 
 
-def _leads_to(space: Space, one: Parameter, other: Parameter) -> bool:
+def _depends_indirectly(space: Space, one: Parameter, other: Parameter) -> bool:
     """Whether a parameter depends on another, if only by way of others."""
     return _depends(one, other) or any(
-        _depends(one, between) and _leads_to(space, between, other)
+        _depends(one, between) and _depends_indirectly(space, between, other)
         for between in space.parameters
         if between not in (one, other)
     )

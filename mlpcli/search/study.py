@@ -23,12 +23,12 @@ Outcome = Literal["complete", "pruned", "diverged", "failed", "in flight"]
 OUTCOMES: tuple[Outcome, ...] = ("complete", "pruned", "diverged", "failed", "in flight")
 
 NAME = "search"
-RECORD, IDENTITY, REPEATED = "record", "identity", "repeated"
+RECORD, IDENTITY, DUPLICATE = "record", "identity", "repeated"
 RANDOM_TRIALS = 10  # before the sampler has enough to go by
 UNPRUNED_TRIALS = 5  # complete ones, before any is pruned
 # In a small space the sampler draws points again that were tried; after so many it draws at random, then gives up.
-REPEATS, MOST_REPEATS = 5, 200
-FEWEST_FOR_IMPORTANCE = 8
+RANDOM_AFTER, MAX_DUPLICATES = 5, 200
+MIN_TRIALS_FOR_IMPORTANCE = 8
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -58,7 +58,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class First:
+class InitialTrial:
     """A trial whose config is given.
 
     `drawn` are the values that the sampler learns of, as it would have drawn them; `values` as the config has them.
@@ -74,7 +74,7 @@ class Study:
     """The trials of one search, kept in the journal under `path`; no trial is pruned before `warmup` epochs."""
 
     def __init__(
-        self, path: str, space: Space, loaded: LoadedConfig, first: Sequence[First], higher_is_better: bool,
+        self, path: str, space: Space, loaded: LoadedConfig, first: Sequence[InitialTrial], higher_is_better: bool,
         seed: int, warmup: int = 0,
     ) -> None:  # fmt: skip
         self._space, self._loaded, self._first, self._seed = space, loaded, tuple(first), seed
@@ -130,11 +130,11 @@ class Study:
             trial = optuna.Trial(self._study, frozen._trial_id)
             if RECORD in frozen.user_attrs:  # killed between the record and the end
                 self._end(trial, frozen.user_attrs[RECORD])
-            elif frozen.user_attrs.get(REPEATED):
+            elif frozen.user_attrs.get(DUPLICATE):
                 self._study.tell(trial, state=TrialState.FAIL)
             elif proposal := self._proposal(trial):
                 return proposal
-        while self._n_repeated() < MOST_REPEATS:
+        while self._n_recent_duplicates() < MAX_DUPLICATES:
             if proposal := self._proposal(self._study.ask()):
                 return proposal
         return None
@@ -174,7 +174,7 @@ class Study:
         Empty where too few trials are complete.
         """
         complete = [one for one in self._frozen() if one.state == TrialState.COMPLETE and one.params]
-        if len(complete) < FEWEST_FOR_IMPORTANCE or len({one.value for one in complete}) < 2:
+        if len(complete) < MIN_TRIALS_FOR_IMPORTANCE or len({one.value for one in complete}) < 2:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # keys that few trials have are of little importance
@@ -186,7 +186,7 @@ class Study:
 
     def _trials(self) -> Iterator[Trial]:
         for one in self._frozen():
-            if one.state == TrialState.WAITING or one.user_attrs.get(REPEATED):
+            if one.state == TrialState.WAITING or one.user_attrs.get(DUPLICATE):
                 continue
             origin = self._first[one.number].origin if one.number < len(self._first) else ""
             if (record := one.user_attrs.get(RECORD)) is not None:
@@ -206,7 +206,7 @@ class Study:
                     one.suggest(trial)
             proposal = Proposal(number, first.loaded, dict(first.values), first.origin)
         else:
-            is_random = self._n_repeated() >= REPEATS
+            is_random = self._n_recent_duplicates() >= RANDOM_AFTER
             keys = [one.key for one in self._space.parameters]
 
             def pick(one: Parameter) -> Any:
@@ -216,15 +216,15 @@ class Study:
             loaded, values = self._space.assign(self._loaded, pick)
             proposal = Proposal(number, loaded, values, "")
             if any(trial.params == one.params for one in self._frozen() if one.number < number):
-                trial.set_user_attr(REPEATED, True)
+                trial.set_user_attr(DUPLICATE, True)
                 self._study.tell(trial, state=TrialState.FAIL)
                 return None
         self._running[number], self._proposed[number] = trial, proposal
         return proposal
 
-    def _n_repeated(self) -> int:
+    def _n_recent_duplicates(self) -> int:
         """How many of the last trials drew a point again that was tried."""
-        repeated = [bool(one.user_attrs.get(REPEATED)) for one in self._frozen()]
+        repeated = [bool(one.user_attrs.get(DUPLICATE)) for one in self._frozen()]
         return len(repeated) - max((place + 1 for place, is_one in enumerate(repeated) if not is_one), default=0)
 
     def _sampler(self, number: int, place: int, is_random: bool) -> optuna.samplers.BaseSampler:

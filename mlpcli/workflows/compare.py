@@ -20,7 +20,7 @@ from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
-from mlpcli.workflows.cross_validation.files import compare_cross_validations, is_cross_validation
+from mlpcli.workflows.cross_validation.comparing import compare_cross_validations, is_cross_validation
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics

@@ -19,26 +19,26 @@ from mlpcli.storage.fold_file import FoldRecord
 from mlpcli.storage.run_directory import RunDirectory
 from mlpcli.workflows.cross_validation.fold_training import (
     FoldTask,
-    Stopped,
     TrainedFold,
-    prepare_numbered,
+    TrainingStopped,
+    prepare_fold_task,
     refuse_other_labels,
 )
 from mlpcli.workflows.cross_validation.folder import CROSS_VALIDATION, OUT_OF_FOLD, CvFolder
 from mlpcli.workflows.cross_validation.folds import FoldOptions as FoldOptions
-from mlpcli.workflows.cross_validation.folds import Folds, check_options, config_of_folds, draw, notes_on_leaks
+from mlpcli.workflows.cross_validation.folds import Folds, check_options, leak_notes, make_fold_config, make_folds
 from mlpcli.workflows.cross_validation.on_cluster import train_on_cluster
 from mlpcli.workflows.cross_validation.out_of_fold import id_columns, write_out_of_fold
 from mlpcli.workflows.cross_validation.result import (
     CvResult,
     check_gates,
-    judge_means,
-    summaries,
+    check_mean_gates,
+    summarize_scores,
 )
 from mlpcli.workflows.cross_validation.result import (
     as_json as as_json,
 )
-from mlpcli.workflows.cross_validation.workers import Job, train_beside, train_in_turn
+from mlpcli.workflows.cross_validation.workers import CvJob, train_in_processes, train_sequentially
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splitting import labeled_rows
@@ -49,7 +49,7 @@ from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.timing import expected_seconds
 
 # Expected seconds of all folds from which processes are worth their start: about one second each.
-SECONDS_WORTH_PROCESSES = 6.0
+MIN_SECONDS_FOR_PROCESSES = 6.0
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
-class _Ready:
+class _CvSetup:
     """All that is known before the first fold is trained; `job` is what other processes need of it."""
 
-    job: Job
+    job: CvJob
     training_table: TrainingTable
     labeled: Rows
     folds: Folds
@@ -110,45 +110,45 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
     started = perf_counter()
     request = request if request.output else replace(request, output=f"{default_output(loaded)}-cv")
     RunDirectory(request.output, kind=CROSS_VALIDATION).check()
-    ready = _get_ready(loaded, request)
+    setup = _prepare(loaded, request)
     with Interruption() as interruption, RunDirectory(request.output, request.replaces_any, CROSS_VALIDATION) as run:
-        folder = CvFolder(run, ready.job.of_folds, request.options, ready.folds, ready.job.data_sha256)
+        folder = CvFolder(run, setup.job.fold_config, request.options, setup.folds, setup.job.data_sha256)
         done, said = folder.begin(request.resume)
-        for note in (*ready.notes, *said):
+        for note in (*setup.notes, *said):
             observer.note(note)
         try:
-            _train(ready, done, folder, request, observer, interruption.was_asked)
+            _train(setup, done, folder, request, observer, interruption.is_set)
         finally:
             observer.ended()
-        if interruption.was_asked():
-            text = _interruption(len(done), len(ready.folds.rows), run.partial, resume_command)
+        if interruption.is_set():
+            text = _interruption(len(done), len(setup.folds.rows), run.partial, resume_command)
             raise Interrupted(text, interruption.exit_code)
-        records = tuple(done[number] for number in range(len(ready.folds.rows)))
+        records = tuple(done[number] for number in range(len(setup.folds.rows)))
         n_folds = request.options.n_folds
         for record in records[1:]:
             refuse_other_labels(records[0], record, n_folds)
-        table = ready.training_table.table
-        write_out_of_fold(folder.path(OUT_OF_FOLD), table, ready.target, ready.ids, records, n_folds)
-        result = _result(ready, request, records, run.final)
+        table = setup.training_table.table
+        write_out_of_fold(folder.path(OUT_OF_FOLD), table, setup.target, setup.ids, records, n_folds)
+        result = _result(setup, request, records, run.final)
         if request.options.keeps:
             folder.join(result.flat)
         folder.complete(as_json(result))
         return replace(result, kept=run.kept, seconds=perf_counter() - started)
 
 
-def _get_ready(loaded: LoadedConfig, request: CvRequest) -> _Ready:
+def _prepare(loaded: LoadedConfig, request: CvRequest) -> _CvSetup:
     """Read the table, settle its columns, and draw the folds; raises MlpError for all that can be wrong."""
     options = request.options
     check_options(options)
     if not 0.0 < request.confidence < 1.0:
         raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
-    of_folds = config_of_folds(loaded, options)
+    fold_config = make_fold_config(loaded, options)
     with loaded.naming("data.train"):
-        table = read_training_table(of_folds, store_options(of_folds), frozenset(request.ids))
+        table = read_training_table(fold_config, store_options(fold_config), frozenset(request.ids))
         ids = id_columns(table, request.ids)
-        training_table = resolve_columns(of_folds, table)
+        training_table = resolve_columns(fold_config, table)
         labeled, on_rows = labeled_rows(training_table)
-        folds = draw(loaded, of_folds, training_table, labeled, options)
+        folds = make_folds(loaded, fold_config, training_table, labeled, options)
         target, _ = fit_target(
             training_table.table, training_table.targets.schemas, training_table.targets.task, labeled
         )
@@ -156,10 +156,10 @@ def _get_ready(loaded: LoadedConfig, request: CvRequest) -> _Ready:
     gates = [*make_gates(loaded.config.expect.min, loaded.config.expect.max), *request.gates]
     check_gates(gates, target)
     notes = [*table.notes, *training_table.notes, *on_rows, *folds.notes]
-    notes += notes_on_leaks(training_table, labeled, folds, options.n_folds, truth)
+    notes += leak_notes(training_table, labeled, folds, options.n_folds, truth)
     notes += [*notes_on_sides(gates), *_notes_on_config(loaded)]
-    job = Job(loaded, of_folds, options, table.sha256, folds.sha256)
-    return _Ready(job, training_table, labeled, folds, target, ids, tuple(gates), tuple(notes))
+    job = CvJob(loaded, fold_config, options, table.sha256, folds.sha256)
+    return _CvSetup(job, training_table, labeled, folds, target, ids, tuple(gates), tuple(notes))
 
 
 def _notes_on_config(loaded: LoadedConfig) -> list[str]:
@@ -170,7 +170,7 @@ def _notes_on_config(loaded: LoadedConfig) -> list[str]:
 
 
 def _train(
-    ready: _Ready,
+    setup: _CvSetup,
     done: dict[int, FoldRecord],
     folder: CvFolder,
     request: CvRequest,
@@ -178,12 +178,12 @@ def _train(
     must_stop: Callable[[], bool],
 ) -> None:
     """Train the folds that are not in `done`, which takes them in, and keep each."""
-    n_all, n_folds = len(ready.folds.rows), request.options.n_folds
+    n_all, n_folds = len(setup.folds.rows), request.options.n_folds
     numbers = [number for number in range(n_all) if number not in done]
     if not numbers:
         return
-    n_jobs, first = _jobs(request, ready, numbers)
-    observer.began(len(ready.labeled), len(done), n_all, n_jobs)
+    n_jobs, first = _jobs(request, setup, numbers)
+    observer.began(len(setup.labeled), len(done), n_all, n_jobs)
 
     def keep(trained: TrainedFold) -> None:
         folder.add(trained)
@@ -192,48 +192,48 @@ def _train(
 
     if request.cluster is not None:
         del first
-        train_on_cluster(request.cluster, ready.job, numbers, keep, must_stop)
+        train_on_cluster(request.cluster, setup.job, numbers, keep, must_stop)
         return
     if n_jobs > 1:
         del first
-        for found in train_beside(ready.job, numbers, n_jobs, must_stop):
+        for found in train_in_processes(setup.job, numbers, n_jobs, must_stop):
             if found is not None:
                 keep(found)
         return
     try:
-        for trained in train_in_turn(ready.job, ready.training_table, ready.folds, numbers, first, must_stop):
+        for trained in train_sequentially(setup.job, setup.training_table, setup.folds, numbers, first, must_stop):
             keep(trained)
-    except Stopped:
+    except TrainingStopped:
         return
 
 
-def _jobs(request: CvRequest, ready: _Ready, numbers: Sequence[int]) -> tuple[int, Prepared | None]:
+def _jobs(request: CvRequest, setup: _CvSetup, numbers: Sequence[int]) -> tuple[int, Prepared | None]:
     """How many folds are trained at a time, and the first of them, unless processes prepare it.
 
     It is the user's number, else as many as there are cores, where that pays.
     """
-    source, n_left, n_folds = ready.job.of_folds.config.data.train, len(numbers), request.options.n_folds
-    is_alone = n_left == 1 or "-" in source or ready.training_table.table.n_buckets > 1
+    source, n_left, n_folds = setup.job.fold_config.config.data.train, len(numbers), request.options.n_folds
+    is_alone = n_left == 1 or "-" in source or setup.training_table.table.n_buckets > 1
     if request.n_jobs > 1 and not is_alone:
         return min(request.n_jobs, n_left), None
-    fold = ready.folds.rows[numbers[0]]
-    first = prepare_numbered(FoldTask(ready.job.of_folds, ready.training_table, fold, numbers[0], n_folds))
+    fold = setup.folds.rows[numbers[0]]
+    first = prepare_fold_task(FoldTask(setup.job.fold_config, setup.training_table, fold, numbers[0], n_folds))
     if is_alone or request.n_jobs:  # standard input cannot be read twice; rows on disk are a budget of memory
         return 1, first
     n_cores = min(available_cores(), n_left)
-    if n_cores == 1 or expected_seconds(first) * n_left < SECONDS_WORTH_PROCESSES:
+    if n_cores == 1 or expected_seconds(first) * n_left < MIN_SECONDS_FOR_PROCESSES:
         return 1, first
     return n_cores, first
 
 
-def _result(ready: _Ready, request: CvRequest, records: tuple[FoldRecord, ...], folder: str) -> CvResult:
-    ratio, confidence = ready.folds.test_ratio, request.confidence
-    scores = summaries([record.scores for record in records], ratio, confidence)
-    constants = summaries([record.constant for record in records], ratio, confidence)
-    n_train = round(float(np.mean([len(fold.train) for fold in ready.folds.rows])))
+def _result(setup: _CvSetup, request: CvRequest, records: tuple[FoldRecord, ...], folder: str) -> CvResult:
+    ratio, confidence = setup.folds.test_ratio, request.confidence
+    scores = summarize_scores([record.scores for record in records], ratio, confidence)
+    constants = summarize_scores([record.constant for record in records], ratio, confidence)
+    n_train = round(float(np.mean([len(fold.train) for fold in setup.folds.rows])))
     return CvResult(
-        ready.target, request.options, confidence, len(ready.labeled), n_train, ready.folds.are_ahead, ratio, records,
-        scores, {key: one.mean for key, one in constants.items()}, tuple(judge_means(ready.gates, scores)), folder,
+        setup.target, request.options, confidence, len(setup.labeled), n_train, setup.folds.is_forward, ratio, records,
+        scores, {key: one.mean for key, one in constants.items()}, tuple(check_mean_gates(setup.gates, scores)), folder,
         request.options.keeps,
     )  # fmt: skip
 

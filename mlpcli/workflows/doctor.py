@@ -32,7 +32,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.examining.run import ExaminedRun, read_run
 from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note
 from mlpcli.workflows.scoring.baseline import of_part
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 
 RATE = "training.optimizer.learning_rate"
 GRADIENT_ROWS = 2048
@@ -102,7 +102,7 @@ def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
     samples, loss = run.rows.train.first(GRADIENT_ROWS).samples, run.rows.prepared.spec.loss
     X, y = np.ascontiguousarray(samples.X), samples.targets(slice(None))
     first = run.model.record.get("members", [1])[0] - 1  # of the members that were trained, the first that is kept
-    fresh = fresh_state(run.rows.prepared).members[first].flat
+    fresh = initial_state(run.rows.prepared).members[first].flat
     sizes = [
         gradient_sizes(network, loss, flat, X, y)
         for network, flat in (

@@ -18,9 +18,9 @@ from mlpcli.workflows.recorded import check_data, recorded_config, require_recor
 from mlpcli.workflows.train import Observer
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.on_shards import is_of_cluster
-from mlpcli.workflows.training.sittings import sitting_until
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.on_shards import is_cluster_engine
+from mlpcli.workflows.training.sittings import current_sitting
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
         raise ModelFileError(
             f"{weights}: was trained with --from another model, so its record alone cannot reproduce it."
         )
-    if any(is_of_cluster(sitting.get("engine", "")) for sitting in record.get("sittings") or ()):
+    if any(is_cluster_engine(sitting.get("engine", "")) for sitting in record.get("sittings") or ()):
         raise ModelFileError(
             f"{weights}: was trained on a cluster, which rounds its sums otherwise: this machine cannot give its bytes."
         )
@@ -102,7 +102,7 @@ def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) 
 
     What ended the recorded training, a signal for one, may not come again.
     """
-    state, sittings = fresh_state(prepared), []
+    state, sittings = initial_state(prepared), []
     observer.prepared(prepared, 0)
     try:
         with blas_threads(1):
@@ -112,7 +112,7 @@ def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) 
                     observer.epoch(report, state)
                     if report.epoch >= sitting["epoch"]:
                         break
-                sittings.append(sitting_until(own, state.epoch))
+                sittings.append(current_sitting(own, state.epoch))
             return finalize(prepared, state, sittings=sittings).model
     except NonFiniteLoss as fault:
         raise Diverged(f"{fault}; the recorded training did not diverge. Compare versions and machine.") from fault

@@ -27,7 +27,7 @@ from mlpcli.storage.run_directory import (
     repair,
 )
 from mlpcli.storage.strict_json import flattened, parse_json
-from mlpcli.workflows.cross_validation.files import PLAN, RESULT
+from mlpcli.workflows.cross_validation.comparing import PLAN, RESULT
 from mlpcli.workflows.scoring.baseline import far_worse_run
 from mlpcli.workflows.scoring.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
 

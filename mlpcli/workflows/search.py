@@ -29,21 +29,21 @@ from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.reading import format_of, read_columns
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
-from mlpcli.workflows.searching.first_trials import first_trials
+from mlpcli.workflows.searching.first_trials import make_initial_trials
 from mlpcli.workflows.searching.folder import SearchFolder
-from mlpcli.workflows.searching.identity import identity_of, refuse_other
-from mlpcli.workflows.searching.put_aside import as_trials_see_it, put_aside
+from mlpcli.workflows.searching.holdout import make_trial_config, split_holdout
+from mlpcli.workflows.searching.identity import refuse_other_search, search_identity
 from mlpcli.workflows.searching.queue import Observer, TrialQueue
 from mlpcli.workflows.searching.trial import (
     TrialRunner,
     TrialSetup,
+    map_row_arrays,
     run_on_worker,
     serve,
-    with_arrays,
 )
 from mlpcli.workflows.training.interruption import Interruption
 
-UNPRUNED = 4  # of the epochs of the config one in so many passes before a trial may be pruned
+WARMUP_DIVISOR = 4  # of the epochs of the config one in so many passes before a trial may be pruned
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,22 @@ def search(
         raise loaded.error("search.trials", "trials and seconds are both null. Set one of them.")
     if not cluster and (available_cores() if options.processes == "auto" else options.processes) > 1:
         start_server("mlpcli.workflows.searching.trial")  # which imports while the rows are prepared here
-    seen = as_trials_see_it(loaded)
+    seen = make_trial_config(loaded)
     with loaded.naming("data.train"):
         table = read_training_table(loaded, store_options(loaded))
-        rows, aside = (table, None) if loaded.config.data.test else put_aside(seen, table, options.holdout)
+        rows, aside = (table, None) if loaded.config.data.test else split_holdout(seen, table, options.holdout)
     prepared = prepare(seen, rows)
     metric = _metric(loaded, prepared)
-    first = first_trials(seen, prepared, space, options.recipes)
-    identity = identity_of(loaded, table.sha256)
+    first = make_initial_trials(seen, prepared, space, options.recipes)
+    identity = search_identity(loaded, table.sha256)
     with SearchFolder(folder or default_folder(loaded)) as place, Interruption() as interruption:
         is_going_on = place.begin(resume)
         if resume and not is_going_on:
             observer.note(f"no search in {place.path}: nothing to resume, it starts from the beginning.")
-        warmup = prepared.spec.epochs // UNPRUNED
+        warmup = prepared.spec.epochs // WARMUP_DIVISOR
         study = Study(place.journal, space, seen, first, metric_higher_is_better(metric), options.seed, warmup)
         try:
-            refuse_other(loaded, place.journal, study.identity, identity)
+            refuse_other_search(loaded, place.journal, study.identity, identity)
             study.begin(identity)
             for note in prepared.notes:
                 observer.note(note)
@@ -126,7 +126,7 @@ def search(
             observer.begun(study, metric, options.trials, cluster.where if cluster else n_processes)
 
             def must_stop() -> bool:
-                return interruption.was_asked() or tasks.is_late
+                return interruption.is_set() or tasks.is_late
 
             try:
                 if cluster:
@@ -135,7 +135,7 @@ def search(
                     _run(setup, place, tasks, n_processes, must_stop)
             finally:
                 observer.ended()
-            if interruption.was_asked():
+            if interruption.is_set():
                 raise Interrupted(_interruption(study, place, resume_command), interruption.exit_code)
             return _result(loaded, place, study, metric, aside, table, prepared, monotonic() - started)
         finally:
@@ -152,10 +152,10 @@ def _run(
             if result is not None:
                 tasks.done(task, result)
         return
-    setup = replace(setup, table=_without_places(setup.table))
+    setup = replace(setup, table=_without_locations(setup.table))
     file = ArrayFile(folder.arrays)
     table = setup.table.with_columns(file.share(dict(setup.table.columns)))
-    shared = replace(setup, table=table, prepared=with_arrays(setup.prepared, file.share))
+    shared = replace(setup, table=table, prepared=map_row_arrays(setup.prepared, file.share))
     file.close()
     run_tasks(n_processes, serve, shared, tasks, must_stop)
 
@@ -167,10 +167,10 @@ def _run_on_cluster(
     from mlpcli.cluster.tasks import run_on_cluster
 
     with connected(cluster.where, cluster.tls) as client:
-        run_on_cluster(client, run_on_worker, replace(setup, table=_without_places(setup.table)), tasks, must_stop)
+        run_on_cluster(client, run_on_worker, replace(setup, table=_without_locations(setup.table)), tasks, must_stop)
 
 
-def _without_places(table: Table) -> Table:
+def _without_locations(table: Table) -> Table:
     """The table for other processes: where a row stood says a function, which they have not; they tell its number."""
     return Table(
         table.columns, table.n_rows, table.name, table.column_names, table.format, sha256=table.sha256,

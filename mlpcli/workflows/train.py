@@ -24,19 +24,19 @@ from mlpcli.workflows.preparing.rows.data_store import memory_limit
 from mlpcli.workflows.preparing.warm_start import load_warm_start
 from mlpcli.workflows.preparing.warnings.row_warnings import rarest_class
 from mlpcli.workflows.scoring.baseline import far_worse_run
-from mlpcli.workflows.sharded.inputs import sharded
+from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.sharded.table import table_on_cluster
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.journal import Journal, flat_metrics
 from mlpcli.workflows.training.memory import refuse_over_budget
-from mlpcli.workflows.training.on_shards import on_shards
-from mlpcli.workflows.training.tracked import described, require_trackers, tracking_of
-from mlpcli.workflows.training.up_to_date import FinishedRun, finished_run
+from mlpcli.workflows.training.on_shards import configure_shards
+from mlpcli.workflows.training.tracked import describe_training, make_tracking, require_trackers
+from mlpcli.workflows.training.up_to_date import FinishedRun, find_finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
 KEPT_MEMORY = 1 << 22
@@ -116,7 +116,7 @@ def train_if_changed(
     replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None, local_steps: int | None = None,
 ) -> TrainResult | FinishedRun:  # fmt: skip
     """The run that is there, if it is the one that would come out; else as `train`."""
-    found = finished_run(
+    found = find_finished_run(
         without_search(loaded), RunDirectory(default_output(loaded)).final, load_warm_start(start) if start else None
     )
     return (
@@ -164,46 +164,46 @@ def _train(
     loaded = prepared.loaded
     refuse_over_budget(prepared)
     return_freed_memory()  # of the table, before the network and its scores take theirs
-    run, tracking = RunDirectory(default_output(loaded), replaces_any), tracking_of(loaded, observer.note)
+    run, tracking = RunDirectory(default_output(loaded), replaces_any), make_tracking(loaded, observer.note)
     with Interruption() as interruption, run, tracking:
         for note in (*prepared.notes, *run.begin(resume)):
             observer.note(note)
         journal = Journal(run, prepared)
-        state = journal.resume() if run.can_resume else fresh_state(prepared)
-        if sharded(prepared.train.samples) is not None:
-            prepared, notes = on_shards(prepared, state, local_steps, journal.earlier)
+        state = journal.resume() if run.can_resume else initial_state(prepared)
+        if sharded_inputs(prepared.train.samples) is not None:
+            prepared, notes = configure_shards(prepared, state, local_steps, journal.earlier)
             journal.prepared = prepared
             for note in notes:
                 observer.note(note)
         journal.start()
         budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.spec.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)
-        tracking.start(described(loaded, run.final, state.epoch))
+        tracking.start(describe_training(loaded, run.final, state.epoch))
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
                 if not run.can_resume:
-                    tracking.epoch(0, time(), journal.fresh(state))
-                with interruption.at_once():
+                    tracking.epoch(0, time(), journal.record_initial(state))
+                with interruption.immediate():
                     load_engine(prepared.engine, loaded.config.training.dtype)
-                for report in epochs(prepared, state, lambda: interruption.was_asked() or budget.is_used_up()):
+                for report in epochs(prepared, state, lambda: interruption.is_set() or budget.is_exhausted()):
                     tracking.epoch(report.epoch, time(), journal.epoch(report, state))
                     observer.epoch(report, state)
         except NonFiniteLoss as fault:
             journal.save(state, f"{DIVERGED} at epoch {fault.epoch}")
-            raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.was_asked)) from fault
+            raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.is_set)) from fault
         except ClusterLost as fault:
-            journal.keep(state)
+            journal.checkpoint_if_trained(state)
             raise ClusterLost(f"{fault} {_kept(state, run.partial, resume_command)}") from fault
         except Exception:  # the terminal is gone, memory is short, or a bug: the state is that of the last whole epoch
             with suppress(OutputError, MemoryError):
-                journal.keep(state)
+                journal.checkpoint_if_trained(state)
             raise
         except KeyboardInterrupt:  # while compiling: no state is torn
-            if not interruption.was_asked():
+            if not interruption.is_set():
                 raise
         finally:
             observer.ended()
-        if interruption.was_asked():
+        if interruption.is_set():
             journal.save(state, INTERRUPTED)
             raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
         budget.refuse_untrained(state)
@@ -230,15 +230,15 @@ def _scored(
 ) -> TrainingResult:
     """The model and its scores; raises Interrupted, with a checkpoint written."""
     try:
-        with blas_threads(1), interruption.at_once():
+        with blas_threads(1), interruption.immediate():
             return finalize(prepared, state, budget.reason, journal.sittings(state))
     except KeyboardInterrupt:
-        if not interruption.was_asked():
+        if not interruption.is_set():
             raise
         journal.checkpoint(state)
         raise Interrupted(_unscored(journal.run.partial, resume_command), interruption.exit_code) from None
     except ClusterLost as fault:
-        journal.keep(state)
+        journal.checkpoint_if_trained(state)
         raise ClusterLost(f"{fault} {_kept(state, journal.run.partial, resume_command)}") from fault
 
 

@@ -185,7 +185,7 @@ def test_check_refuses_a_space_that_search_would(folder):
 
 
 def test_without_optuna_it_says_what_to_install(folder, monkeypatch):
-    monkeypatch.setattr("mlpcli.search.installed.find_spec", lambda name: None)
+    monkeypatch.setattr("mlpcli.search.space.find_spec", lambda name: None)
     ended = mlp("search", searched(folder))
     assert ended.code == 2
     assert 'pip install "mlp-train[search]"' in ended.stderr

@@ -20,7 +20,7 @@ from distributed.client import FutureCancelledError
 
 from mlpcli.cluster import connection, tasks
 from mlpcli.cluster.address import TlsFiles, check_address
-from mlpcli.cluster.connection import PAGES, connected
+from mlpcli.cluster.connection import DASHBOARD_ADDRESS, connected
 from mlpcli.cluster.tasks import run_on_cluster
 from mlpcli.errors import MlpError
 
@@ -236,7 +236,7 @@ def tls(tmp_path_factory):
         n_workers=1,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=PAGES,
+        dashboard_address=DASHBOARD_ADDRESS,
         security=known,
         host="tls://127.0.0.1",
     ) as found:

@@ -128,8 +128,8 @@ def test_a_worker_that_is_too_slow_is_lost(config, cluster, monkeypatch):
         stopped.append(pid_of(cluster, shards.workers[0]))
         os.kill(stopped[0], signal.SIGSTOP)
 
-    monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LEAST_SECONDS", 1.0)
-    monkeypatch.setattr("mlpcli.workflows.sharded.rounds.LONGER", 2.0)
+    monkeypatch.setattr("mlpcli.workflows.sharded.rounds.MIN_TIMEOUT", 1.0)
+    monkeypatch.setattr("mlpcli.workflows.sharded.rounds.TIMEOUT_FACTOR", 2.0)
     killing(monkeypatch, stop)
     try:
         there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
@@ -147,7 +147,7 @@ def test_a_shard_moves_to_a_worker_that_comes_later():
         client.as_current(),
     ):
         shards = pool.ShardPool(client, list, lambda shard: ([shard],), 2)
-        shards.tell("more", "append", lambda shard: (10 * shard,))
+        shards.broadcast("more", "append", lambda shard: (10 * shard,))
         assert len(set(shards.workers)) == 1
         own.scale(2)
         client.wait_for_workers(2, timeout=60)

@@ -32,7 +32,7 @@ from mlpcli.workflows.predicting.chunks import PredictRequest
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.data.tables_by_hand import iter_tables
 
 SCALERS = (Standardize(), Robust(), Robust(clip=3.0), MinMax(), Divide(), Quantile(points=20), NoScaling())
@@ -230,7 +230,7 @@ def trained(table_source, scaler="standardize", table=None, **data) -> Model:
         }
     )
     prepared = prepare(loaded, table)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
     return finalize(prepared, state).model
@@ -295,7 +295,7 @@ def test_a_row_is_answered_with_the_same_text_whatever_rows_stand_beside_it(tmp_
         }
     )
     prepared = prepare(loaded)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
     (tmp_path / "w.npz").write_bytes(encode_model(finalize(prepared, state).model))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.search.shared_arrays import ArrayFile, SharedArray, opened
+from mlpcli.search.shared_arrays import ArrayFile, SharedArray, open_arrays
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def test_what_is_shared_comes_back_the_same(tmp_path):
     file.close()
     assert isinstance(shared["rows"].X, SharedArray)
     assert shared["few"] is value["few"]
-    first, second = opened(shared), opened(shared)
+    first, second = open_arrays(shared), open_arrays(shared)
     for found in (first, second):
         np.testing.assert_array_equal(found["rows"].X, value["rows"].X)
         np.testing.assert_array_equal(found["rows"].y, value["rows"].y)

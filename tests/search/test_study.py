@@ -10,7 +10,7 @@ pytest.importorskip("optuna", reason="the extra search is not installed")
 
 from mlpcli.errors import MlpError
 from mlpcli.search.space import space_of
-from mlpcli.search.study import First, Study, Trial
+from mlpcli.search.study import InitialTrial, Study, Trial
 from tests.search.conftest import config
 
 IDENTITY = {"data": "abc", "training.epochs": 20}
@@ -20,7 +20,7 @@ N_TRIALS = 18
 def opened(path, space=None, seed=0):
     loaded = config(space)
     found = space_of(loaded)
-    first = [First("as written", loaded, found.written(loaded)), First("recipe fast", loaded)]
+    first = [InitialTrial("as written", loaded, found.written(loaded)), InitialTrial("recipe fast", loaded)]
     study = Study(str(path), found, loaded, first, higher_is_better=False, seed=seed)
     study.begin(IDENTITY)
     return study

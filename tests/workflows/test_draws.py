@@ -17,7 +17,7 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.workflows.staging import IRIS, Watch, loaded
 
 SIGMA = "model.numeric_embedding.sigma"
@@ -104,7 +104,7 @@ def test_the_bytes_do_not_depend_on_the_threads_and_are_those_of_a_resumed_train
     found = []
     for threads in (1, 3):
         prepared = prepare(drawing(members=members, threads=threads, engine=engine, dtype="float64"))
-        state = fresh_state(prepared)
+        state = initial_state(prepared)
         for _ in epochs(prepared, state, lambda: False):
             pass
         found.append([member.flat.tobytes() for member in state.members])
@@ -131,7 +131,7 @@ def test_what_was_drawn_stands_in_the_model_file_and_in_the_metrics(tmp_path, mo
 
 def test_answers_of_members_of_different_shapes_are_their_mean():
     prepared = prepare(drawing(epochs=1))
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     next(epochs(prepared, state, lambda: False))
     ensemble = finalize(prepared, state).model.ensemble
     X = prepared.train.samples.X

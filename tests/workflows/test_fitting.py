@@ -11,13 +11,13 @@ from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs, stop_reason
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
 
 def fitted(prepared, must_stop=lambda: False):
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     reports = list(epochs(prepared, state, must_stop))
     return finalize(prepared, state), reports
 
@@ -130,14 +130,14 @@ def test_equal_trainings_give_equal_bytes_and_the_record_has_no_clock():
 
 
 def test_separate_streams_the_weights_do_not_depend_on_the_split():
-    one = fresh_state(prepare(loaded({**IRIS, "validation": 0.2}))).members[0].flat
-    other = fresh_state(prepare(loaded({**IRIS, "validation": 0.4}))).members[0].flat
+    one = initial_state(prepare(loaded({**IRIS, "validation": 0.2}))).members[0].flat
+    other = initial_state(prepare(loaded({**IRIS, "validation": 0.4}))).members[0].flat
     np.testing.assert_array_equal(one, other)
 
 
 def test_a_stop_between_two_steps_gives_the_epoch_up():
     prepared = prepare(loaded(training={"epochs": 5, "batch_size": 50}))
-    whole, state = fresh_state(prepared), fresh_state(prepared)
+    whole, state = initial_state(prepared), initial_state(prepared)
     next(iter(epochs(prepared, whole, lambda: False)))
     looks = itertools.count()
     n_steps = whole.members[0].n_steps

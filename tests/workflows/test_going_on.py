@@ -12,7 +12,7 @@ from mlpcli.workflows.examining.run import read_run
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.warm_start import load_warm_start
 from mlpcli.workflows.train import train
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.program import done, mlp, write_csv
 from tests.workflows.staging import Watch, loaded
 
@@ -46,7 +46,7 @@ def first(folder):
 def test_it_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
     model = load_model(str(first))
     prepared = prepare(config("second.csv"), start=load_warm_start(str(first)))
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     assert all(np.array_equal(a.flat, b) for a, b in zip(state.members, model.ensemble.flats, strict=True))
     assert prepared.preprocessor.columns == model.preprocessor.columns
     assert all(

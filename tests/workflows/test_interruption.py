@@ -15,20 +15,20 @@ from mlpcli.workflows.training.interruption import Interruption
 def test_a_first_signal_is_only_noted(number, code):
     before = signal.getsignal(number)
     with Interruption() as interruption:
-        assert not interruption.was_asked()
+        assert not interruption.is_set()
         assert interruption.exit_code == 0
         os.kill(os.getpid(), number)
-        assert interruption.was_asked()
+        assert interruption.is_set()
         assert interruption.exit_code == code
     assert signal.getsignal(number) == before
 
 
 def test_where_it_ends_at_once_a_first_signal_does_so_whether_it_comes_now_or_came_before():
     with Interruption() as interruption:
-        with pytest.raises(KeyboardInterrupt), interruption.at_once():
+        with pytest.raises(KeyboardInterrupt), interruption.immediate():
             os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.exit_code == 143
-        with pytest.raises(KeyboardInterrupt), interruption.at_once():
+        with pytest.raises(KeyboardInterrupt), interruption.immediate():
             raise AssertionError("went on")
 
 
@@ -53,7 +53,7 @@ def test_outside_of_the_main_thread_signals_stay_with_whoever_runs_us():
 
     def work():
         with Interruption() as interruption:
-            found.append((interruption.was_asked(), signal.getsignal(signal.SIGINT)))
+            found.append((interruption.is_set(), signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=work)
     thread.start()

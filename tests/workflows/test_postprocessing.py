@@ -20,7 +20,7 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -44,7 +44,7 @@ def drawn(seed, n_classes=3, n_rows=300, sureness=2.0):
 
 def fitted(config):
     prepared = prepare(config)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
     return finalize(prepared, state)

@@ -11,18 +11,18 @@ pytest.importorskip("optuna", reason="the extra search is not installed")
 
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.search.space import space_of
-from mlpcli.search.study import First, Study, Trial
+from mlpcli.search.study import InitialTrial, Study, Trial
 from mlpcli.storage.run_directory import WEIGHTS
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.reprepare import data_settings, reprepare
 from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.searching.folder import SearchFolder
-from mlpcli.workflows.searching.put_aside import put_aside
+from mlpcli.workflows.searching.holdout import split_holdout
 from mlpcli.workflows.searching.queue import TrialQueue
 from mlpcli.workflows.searching.trial import TrialResult, TrialRunner, TrialSetup
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.program import DATA, write_csv
 
 
@@ -40,7 +40,7 @@ def loaded(validation, folder, drop=("id",)):
 def test_rows_are_searched_or_put_aside(folder, validation):
     config = loaded(validation, folder, drop=())
     table = read_training_table(config)
-    kept, aside = put_aside(config, table, 0.25)
+    kept, aside = split_holdout(config, table, 0.25)
     ids = [set(np.asarray(one.columns["id"].values).tolist()) for one in (kept, aside)]
     assert ids[0] | ids[1] == set(range(400))
     assert not ids[0] & ids[1]
@@ -59,8 +59,8 @@ def test_rows_are_searched_or_put_aside(folder, validation):
 def test_the_rows_of_a_table_on_disk_stay_there(folder):
     config = loaded(0.2, folder)
     table = read_training_table(config)
-    expected = put_aside(config, table, 0.25)
-    found = put_aside(config, replace(table, n_buckets=2), 0.25)
+    expected = split_holdout(config, table, 0.25)
+    found = split_holdout(config, replace(table, n_buckets=2), 0.25)
     for plain, mapped in zip(expected, found, strict=True):
         assert mapped.n_rows == plain.n_rows
         assert mapped.where(3) == plain.where(3)
@@ -90,7 +90,7 @@ def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
             assert getattr(again, field.name) == getattr(anew, field.name), field.name
     flats = []
     for prepared in (again, anew):
-        state = fresh_state(prepared)
+        state = initial_state(prepared)
         with blas_threads(1):
             list(epochs(prepared, state, lambda: False))
         flats.append(state.members[0].flat)
@@ -124,7 +124,7 @@ def test_the_winner_has_a_model_where_it_began_again_and_is_as_good_as_a_later_t
     config = config_from_mapping({"data": data, "training": {"epochs": 2}, "search": search})
     prepared = prepare(config)
     runner = TrialRunner(TrialSetup(read_training_table(config), prepared, "accuracy", 1))
-    first = [First(f"recipe {number}", config) for number in range(3)]
+    first = [InitialTrial(f"recipe {number}", config) for number in range(3)]
 
     def opened(place):
         study = Study(place.journal, space_of(config), config, first, higher_is_better=True, seed=0)

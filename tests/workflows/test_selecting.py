@@ -14,8 +14,8 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.selecting import mean_of_rounds, outputs_of_unseen
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs
 from tests.workflows.staging import IRIS, Watch, loaded
 
 RATES = {"training.optimizer.learning_rate": {"choice": [1e-4, 0.003, 0.02, 0.1]}}
@@ -30,7 +30,7 @@ def selecting(members=FOLDS, select="greedy", data=IRIS, **sections):
 
 def fitted(config):
     prepared = prepare(config)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
     return prepared, state, finalize(prepared, state)
@@ -47,9 +47,9 @@ def test_what_is_kept_is_at_least_as_good_as_all_members_and_as_the_best_round(m
         own = kept.outputs(validation.samples.X)
     else:
         n_folds = 3
-        rounds = outputs_of_unseen(prepared, validation, prepared.folds, everything)
-        each = outputs_of_unseen(prepared, validation, prepared.folds, kept)
-        own = mean_of_rounds(each, kept, n_folds)
+        rounds = out_of_fold_outputs(prepared, validation, prepared.folds, everything)
+        each = out_of_fold_outputs(prepared, validation, prepared.folds, kept)
+        own = average_rounds(each, kept, n_folds)
     y = validation.samples.targets(slice(None))
     worst = min(float(loss.values(one, y).mean()) for one in [*rounds, rounds.mean(axis=0)])
     assert float(loss.values(own, y).mean()) <= worst * (1 + 1e-5)

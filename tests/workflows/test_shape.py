@@ -11,7 +11,7 @@ from mlpcli.nn.network import predict
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 
@@ -70,7 +70,7 @@ def test_folds_of_too_few_rows_are_refused(folder):
 
 def outcome_of(config):
     prepared = prepare(config)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     list(epochs(prepared, state, lambda: False))
     return prepared, state, finalize(prepared, state)
 
@@ -135,8 +135,8 @@ def test_members_on_all_rows_are_validated_by_the_mean_of_their_answers():
 
 
 def test_the_first_member_starts_as_a_single_network_would():
-    alone = fresh_state(prepare(loaded(IRIS))).members[0].flat
-    together = fresh_state(prepare(loaded(IRIS, model={"members": 3}))).members
+    alone = initial_state(prepare(loaded(IRIS))).members[0].flat
+    together = initial_state(prepare(loaded(IRIS, model={"members": 3}))).members
     np.testing.assert_array_equal(together[0].flat, alone)
     assert len(together) == 3
 

@@ -13,7 +13,7 @@ from mlpcli.messages import count, duration, number
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.watching import Work, watched_by
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.training.fitting import metric_is_loss, monitored_name
+from mlpcli.workflows.training.fitting import metric_is_loss, monitored_metric_name
 
 PLAIN_LINES = 10
 LABEL = 10  # columns of `network   `
@@ -64,7 +64,7 @@ class TrainingView:
         if from_epoch:
             self._fact("resumed", f"after epoch {from_epoch}")
         self._of = prepared.metric
-        self._metric, self._epochs, self._first = monitored_name(prepared), prepared.spec.epochs, from_epoch
+        self._metric, self._epochs, self._first = monitored_metric_name(prepared), prepared.spec.epochs, from_epoch
         self._is_loss = metric_is_loss(prepared)
         self._batch_size, self._done = prepared.spec.batch_size, from_epoch
         self._started = self._epoch_started = self._last_said = monotonic()

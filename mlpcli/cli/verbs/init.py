@@ -81,9 +81,9 @@ def init(
     with shown_work(screen):
         starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output)
     if time_budget is not None:
-        from mlpcli.workflows.training.time_budget import fitted_into
+        from mlpcli.workflows.training.time_budget import fit_time_budget
 
-        starter = fitted_into(starter, parse_number("--time-budget", time_budget, above=0.0))
+        starter = fit_time_budget(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
     say_what_was_found(screen, starter, output)

@@ -46,7 +46,7 @@ def search(
 
     Example: mlp search configs/search.yaml --trials 20
     """
-    from mlpcli.search.installed import require_optuna
+    from mlpcli.search.space import require_optuna
 
     require_optuna()
     from mlpcli.cli.progress.search_view import SearchView

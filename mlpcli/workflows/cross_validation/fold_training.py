@@ -22,7 +22,7 @@ from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class FoldTask:
 
     @property
     def name(self) -> str:
-        """See `name_of`."""
-        return name_of(self.number, self.n_folds)
+        """See `fold_name`."""
+        return fold_name(self.number, self.n_folds)
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,23 @@ class TrainedFold:
     model: Model
 
 
-def train_numbered(task: FoldTask, must_stop: Callable[[], bool], prepared: Prepared | None = None) -> TrainedFold:
+def run_fold_task(task: FoldTask, must_stop: Callable[[], bool], prepared: Prepared | None = None) -> TrainedFold:
     """Prepare a fold unless that is done, train and score it.
 
     Where the models of the folds are to be one, it is trained once more on inputs that all folds share: the scores are
-    those of a fold that has learnt its inputs of its own rows. Raises as `prepare_numbered` and `train_fold`.
+    those of a fold that has learnt its inputs of its own rows. Raises as `prepare_fold_task` and `train_fold`.
     """
-    prepared = prepared or prepare_numbered(task)
+    prepared = prepared or prepare_fold_task(task)
     scored = train_fold(task, prepared, must_stop)
     if task.fold.fit_rows is None:
         return scored
     del prepared
-    kept = train_fold(task, prepare_numbered(task, task.fold.fit_rows), must_stop)
+    kept = train_fold(task, prepare_fold_task(task, task.fold.fit_rows), must_stop)
     seconds = scored.record.seconds + kept.record.seconds
     return TrainedFold(replace(scored.record, seconds=seconds), kept.model)
 
 
-def prepare_numbered(task: FoldTask, fit_rows: Rows | None = None) -> Prepared:
+def prepare_fold_task(task: FoldTask, fit_rows: Rows | None = None) -> Prepared:
     """A fold, ready to be trained; each repeat has a seed of its own.
 
     Preprocessing and targets are learnt of the rows `fit_rows`, without them of those that it is trained on. Raises
@@ -86,13 +86,13 @@ def prepare_numbered(task: FoldTask, fit_rows: Rows | None = None) -> Prepared:
         raise DataError(f"{task.name}: {error}") from error
 
 
-def name_of(number: int, n_folds: int) -> str:
+def fold_name(number: int, n_folds: int) -> str:
     """`fold 3`, or `fold 3 of repeat 2` behind the first repeat."""
     repeat, fold = divmod(number, n_folds)
     return f"fold {fold + 1}" + (f" of repeat {repeat + 1}" if repeat else "")
 
 
-class Stopped(Exception):
+class TrainingStopped(Exception):
     """The training of a fold was told to stop."""
 
 
@@ -102,18 +102,18 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
     `must_stop` is asked between steps; then Stopped is raised. Raises Diverged that names the fold.
     """
     started = perf_counter()
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     budget = Budget(prepared.loaded, 0.0, prepared.spec.chunk_rows is not None)
     try:
         with blas_threads(1):
             load_engine(prepared.engine, prepared.loaded.config.training.dtype)
-            for _ in epochs(prepared, state, lambda: must_stop() or budget.is_used_up()):
+            for _ in epochs(prepared, state, lambda: must_stop() or budget.is_exhausted()):
                 pass
     except NonFiniteLoss as fault:
         reason = explain_divergence(prepared, replace(state, epoch=0), fault, "", must_stop)
         raise Diverged(f"{task.name}: {reason}") from fault
     if must_stop():
-        raise Stopped
+        raise TrainingStopped
     budget.refuse_untrained(state)
     with blas_threads(1):
         outcome = finalize(prepared, state, budget.reason)
@@ -145,6 +145,6 @@ def refuse_other_labels(first: FoldRecord, other: FoldRecord, n_folds: int) -> N
     if first.labels != other.labels:
         odd = sorted(set(first.labels) ^ set(other.labels))
         raise MlpError(
-            f"{name_of(first.number, n_folds)} and {name_of(other.number, n_folds)} have different classes "
+            f"{fold_name(first.number, n_folds)} and {fold_name(other.number, n_folds)} have different classes "
             f"({odd[0]!r} is in the training rows of only one). Use fewer folds, or leave out rare classes."
         )

@@ -20,17 +20,17 @@ from mlpcli.storage.model_file import encode_model, load_model
 from mlpcli.storage.run_directory import CONFIG, WEIGHTS, RunDirectory
 from mlpcli.storage.run_kind import RunKind
 from mlpcli.storage.strict_json import flattened
-from mlpcli.workflows.cross_validation.files import PLAN, RESULT, read_json
+from mlpcli.workflows.cross_validation.comparing import PLAN, RESULT, read_json
 from mlpcli.workflows.cross_validation.fold_training import TrainedFold
 from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds
-from mlpcli.workflows.cross_validation.joining import join_models
+from mlpcli.workflows.cross_validation.merging import merge_models
 
 OUT_OF_FOLD = "out_of_fold.csv"
 CROSS_VALIDATION = RunKind(
     "cross-validation", RESULT, PLAN, (CONFIG, WEIGHTS, PLAN, RESULT, OUT_OF_FOLD), r"fold_\d+(\.weights)?\.npz"
 )
 # Sections of the config that no fold depends on.
-NOT_OF_FOLDS = ("output", "expect")
+UNUSED_SECTIONS = ("output", "expect")
 
 
 class CvFolder:
@@ -41,13 +41,13 @@ class CvFolder:
     ) -> None:
         self.run, self._loaded, self._folds = run, loaded, folds
         config = as_plain(loaded.config)
-        for key in NOT_OF_FOLDS:
+        for key in UNUSED_SECTIONS:
             del config[key]
         self.plan = {
             "version": __version__,
             "folds": options.n_folds,
             "repeats": options.n_repeats,
-            "trained_ahead_of_test": folds.are_ahead,
+            "trained_ahead_of_test": folds.is_forward,
             "keep": options.keeps,
             "data_sha256": data_sha256,
             "folds_sha256": folds.sha256,
@@ -76,7 +76,7 @@ class CvFolder:
     def join(self, scores: Mapping[str, float | None]) -> None:
         """Write the models of all folds as one."""
         models = [load_model(self.run.path(_weights_name(number))) for number in range(len(self._folds.rows))]
-        self.run.write(WEIGHTS, encode_model(join_models(models, scores)))
+        self.run.write(WEIGHTS, encode_model(merge_models(models, scores)))
 
     def path(self, name: str) -> str:
         """Where a file of the growing folder stands."""

@@ -14,7 +14,7 @@ from mlpcli.config.yaml.source_map import Origin, SourceMap
 from mlpcli.data.split_by_key import time_series_folds
 from mlpcli.data.table import Rows
 from mlpcli.errors import DataError, IndivisibleRows, MlpError
-from mlpcli.workflows.cross_validation.joining import refuse_unjoinable
+from mlpcli.workflows.cross_validation.merging import refuse_unmergeable
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
 from mlpcli.workflows.preparing.rows.splits import FoldRows
 from mlpcli.workflows.preparing.rows.splitting import checked_split_strategy, missing_key_notes, split_folds, split_keys
@@ -22,7 +22,7 @@ from mlpcli.workflows.preparing.rows.tables import TrainingTable
 from mlpcli.workflows.preparing.validation_options import split_strategy
 from mlpcli.workflows.preparing.warnings.leakage import SplitRows, find_leaks
 
-FEWEST_FOLDS, MOST_FOLDS, MOST_REPEATS = 2, 1000, 1000
+MIN_FOLDS, MAX_FOLDS, MAX_REPEATS = 2, 1000, 1000
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Folds:
     """The rows of each fold, repeat by repeat; what is to be known of them; and a hash by which to tell them apart."""
 
     rows: tuple[FoldRows, ...]
-    are_ahead: bool
+    is_forward: bool
     notes: tuple[str, ...]
     sha256: str
 
@@ -64,10 +64,10 @@ class Folds:
 
 def check_options(options: FoldOptions) -> None:
     """Raise MlpError for numbers that are out of bounds, and for ways that cannot be combined."""
-    if not FEWEST_FOLDS <= options.n_folds <= MOST_FOLDS:
-        raise MlpError(f"--folds {options.n_folds}: must be from {FEWEST_FOLDS} to {MOST_FOLDS}.")
-    if not 1 <= options.n_repeats <= MOST_REPEATS:
-        raise MlpError(f"--repeats {options.n_repeats}: must be from 1 to {MOST_REPEATS}.")
+    if not MIN_FOLDS <= options.n_folds <= MAX_FOLDS:
+        raise MlpError(f"--folds {options.n_folds}: must be from {MIN_FOLDS} to {MAX_FOLDS}.")
+    if not 1 <= options.n_repeats <= MAX_REPEATS:
+        raise MlpError(f"--repeats {options.n_repeats}: must be from 1 to {MAX_REPEATS}.")
     if options.hash and (options.group or options.time):
         raise MlpError(f"--hash and --{'group' if options.group else 'time'} cannot be combined. Choose one.")
     if options.gap is not None and not 0.0 < options.gap < np.inf:
@@ -76,7 +76,7 @@ def check_options(options: FoldOptions) -> None:
         )
 
 
-def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
+def make_fold_config(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
     """The config with `--group`, `--time`, `--gap` and `--hash` in `data.validation`, without gates and test file.
 
     Raises MlpError and ConfigError where the config holds rows out in a way that does not go with them.
@@ -84,7 +84,7 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
     loaded = without_search(loaded)
     config = loaded.config
     if options.keeps:
-        refuse_unjoinable(loaded)
+        refuse_unmergeable(loaded)
     asked = {key: value for key in ("group", "time", "hash", "gap") if (value := getattr(options, key))}
     held_out = config.data.validation
     if asked:
@@ -98,7 +98,7 @@ def config_of_folds(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
         if held_out.gap is not None and held_out.time is None:
             raise MlpError(f"--gap {held_out.gap:g}: requires --time, or data.validation: {{time: COLUMN}}.")
     if not has_validation(loaded):
-        _refuse_fitted_answers(loaded)
+        _refuse_postprocessing(loaded)
     data = replace(config.data, validation=held_out, test=None)
     expect = replace(config.expect, min={}, max={})
     changed = replace(
@@ -117,7 +117,7 @@ def _with_origins(source_map: SourceMap, asked: Mapping[str, Any]) -> SourceMap:
     return SourceMap(source_map.name, source_map.root, origins)
 
 
-def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
+def _refuse_postprocessing(loaded: LoadedConfig) -> None:
     """Raise ConfigError for what would be fitted on validation rows, of which there are none."""
     options = loaded.config.postprocess
     for key, is_asked in (
@@ -129,16 +129,16 @@ def _refuse_fitted_answers(loaded: LoadedConfig) -> None:
             raise loaded.error(f"postprocess.{key}", text)
 
 
-def draw(
-    loaded: LoadedConfig, of_folds: LoadedConfig, training_table: TrainingTable, labeled: Rows, options: FoldOptions
+def make_folds(
+    loaded: LoadedConfig, fold_config: LoadedConfig, training_table: TrainingTable, labeled: Rows, options: FoldOptions
 ) -> Folds:
-    """The rows of every fold; `loaded` is the config as written, `of_folds` that of `config_of_folds`.
+    """The rows of every fold; `loaded` is the config as written, `fold_config` that of `make_fold_config`.
 
     Raises DataError where the rows do not make so many folds, ConfigError for a column of times that are none.
     """
-    strategy, seed = checked_split_strategy(of_folds, training_table), of_folds.config.training.seed
+    strategy, seed = checked_split_strategy(fold_config, training_table), fold_config.config.training.seed
     strategy = None if strategy is not None and strategy.column is not None else strategy
-    holds_out_validation = bool(loaded.config.data.validation) and not uses_folds(of_folds)
+    holds_out_validation = bool(loaded.config.data.validation) and not uses_folds(fold_config)
     name = training_table.table.name
     if len(labeled) < 2 * options.n_folds:
         raise DataError(
@@ -167,15 +167,15 @@ def draw(
     rows = tuple(
         FoldRows(labeled[is_train], labeled[is_test], holds_out_validation, fit_rows) for is_train, is_test in masks
     )
-    are_ahead = strategy is not None and strategy.time is not None
-    return Folds(rows, are_ahead, tuple(missing_key_notes(strategy, training_table, labeled)), _hash_of(rows))
+    is_forward = strategy is not None and strategy.time is not None
+    return Folds(rows, is_forward, tuple(missing_key_notes(strategy, training_table, labeled)), _hash_of(rows))
 
 
-def notes_on_leaks(
+def leak_notes(
     training_table: TrainingTable, labeled: Rows, folds: Folds, n_folds: int, truth: NDArray[Any]
 ) -> list[str]:
     """What stands in several folds of the first repeat; `truth` is as in `Split`, of the `labeled` rows."""
-    if folds.are_ahead:
+    if folds.is_forward:
         return []
     place = np.full(training_table.table.n_rows, -1, np.int64)
     for number, fold in enumerate(folds.rows[:n_folds]):

@@ -9,9 +9,9 @@ from typing import Any
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.reading.sources import find_sources
 from mlpcli.errors import MlpError
-from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
+from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, fold_name, run_fold_task
 from mlpcli.workflows.cross_validation.folds import Folds
-from mlpcli.workflows.cross_validation.workers import Job, begin_job
+from mlpcli.workflows.cross_validation.workers import CvJob, load_job
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
 
@@ -19,13 +19,13 @@ from mlpcli.workflows.preparing.rows.tables import TrainingTable
 class FoldSetup:
     """The job, and the folder that its paths start at."""
 
-    job: Job
+    job: CvJob
     folder: str
 
 
 def train_on_cluster(
     cluster: ClusterAddress,
-    job: Job,
+    job: CvJob,
     numbers: Sequence[int],
     keep: Callable[[TrainedFold], None],
     must_stop: Callable[[], bool],
@@ -37,9 +37,9 @@ def train_on_cluster(
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.tasks import run_on_cluster
 
-    if "-" in [source.path for source in find_sources(job.of_folds.config.data.train)]:
+    if "-" in [source.path for source in find_sources(job.fold_config.config.data.train)]:
         raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
-    tasks = _Folds(numbers, keep, job.options.n_folds)
+    tasks = _FoldTasks(numbers, keep, job.options.n_folds)
     with connected(cluster.where, cluster.tls) as client:
         run_on_cluster(client, train_on_worker, FoldSetup(job, os.getcwd()), tasks, must_stop)
 
@@ -47,19 +47,19 @@ def train_on_cluster(
 def train_on_worker(setup: FoldSetup, number: int, report: Callable[..., bool]) -> TrainedFold:
     """Train one fold on a worker, with one thread."""
     job = setup.job
-    if not (_BEGUN and _BEGUN[0][0] is setup):
+    if not (_LOADED and _LOADED[0][0] is setup):
         with suppress(OSError):  # then the file that is missing is named
             os.chdir(setup.folder)
-        _BEGUN[:] = [(setup, *begin_job(job))]
-    _, training_table, folds = _BEGUN[0]
+        _LOADED[:] = [(setup, *load_job(job))]
+    _, training_table, folds = _LOADED[0]
     fold, n_folds = folds.rows[number], job.options.n_folds
-    return train_numbered(FoldTask(job.of_folds, training_table, fold, number, n_folds, 1), lambda: False)
+    return run_fold_task(FoldTask(job.fold_config, training_table, fold, number, n_folds, 1), lambda: False)
 
 
-_BEGUN: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, at most one
+_LOADED: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, at most one
 
 
-class _Folds:
+class _FoldTasks:
     """The folds that wait, and who keeps those that are done."""
 
     def __init__(self, numbers: Sequence[int], keep: Callable[[TrainedFold], None], n_folds: int) -> None:
@@ -79,4 +79,4 @@ class _Folds:
 
     def died(self, task: int, reason: str) -> bool:
         """No fold can be left out."""
-        raise MlpError(f"{name_of(task, self._n_folds)}: {reason}. Completed folds are kept: continue with --resume")
+        raise MlpError(f"{fold_name(task, self._n_folds)}: {reason}. Completed folds are kept: continue with --resume")

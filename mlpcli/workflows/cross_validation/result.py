@@ -32,7 +32,7 @@ class CvResult:
     confidence: float
     n_rows: int
     n_train: int
-    are_ahead: bool
+    is_forward: bool
     test_ratio: float
     records: tuple[FoldRecord, ...]
     scores: dict[str, FoldScores]
@@ -69,7 +69,7 @@ class CvResult:
         """What the intervals are of, and what they leave out."""
         percent = f"{100.0 * self.confidence:.4g} %"
         of = f"the mean score of models trained on {count(self.n_train, 'row')} like these"
-        spans = ", scored on later rows" if self.are_ahead else ""
+        spans = ", scored on later rows" if self.is_forward else ""
         kept = " The kept model was retrained with inputs that are the same for all folds." if self.has_model else ""
         return (
             f"{percent} intervals are of {of}{spans}, over other draws of training and test rows (Student's t, the "
@@ -88,7 +88,7 @@ def check_gates(gates: Sequence[Gate], target: Target) -> None:
             raise MlpError(f"gate {gate.text}: {fault}")
 
 
-def summaries(scores: Sequence[Scores], test_ratio: float, confidence: float) -> dict[str, FoldScores]:
+def summarize_scores(scores: Sequence[Scores], test_ratio: float, confidence: float) -> dict[str, FoldScores]:
     """Every score that a fold has, over all of them."""
     keys = dict.fromkeys(key for of_fold in scores for key in of_fold)
     return {
@@ -99,7 +99,7 @@ def summaries(scores: Sequence[Scores], test_ratio: float, confidence: float) ->
     }
 
 
-def judge_means(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> list[GateResult]:
+def check_mean_gates(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> list[GateResult]:
     """What gates say of the means, and of the ends of their intervals."""
     intervals = {key: one.interval for key, one in scores.items()}
     reasons = {key + end: one.reason for key, one in intervals.items() for end in ("", *ENDS)}
@@ -116,7 +116,7 @@ def as_json(result: CvResult) -> dict[str, Any]:
         "repeats": result.options.n_repeats,
         "n_rows": result.n_rows,
         "n_train": result.n_train,
-        "trained_ahead_of_test": result.are_ahead,
+        "trained_ahead_of_test": result.is_forward,
         "test_ratio": result.test_ratio,
         "confidence": result.confidence,
         "passed": result.passed,

@@ -16,30 +16,30 @@ from typing import Any
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import DataError, MlpError
 from mlpcli.fork_server import context, orphan_check, start_server
-from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, name_of, train_numbered
-from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, draw
+from mlpcli.workflows.cross_validation.fold_training import FoldTask, TrainedFold, fold_name, run_fold_task
+from mlpcli.workflows.cross_validation.folds import FoldOptions, Folds, make_folds
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splitting import labeled_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
 
-WAIT_SECONDS = 0.1  # between two looks at whether a signal has come
-END_SECONDS = 2.0  # a process that was told to end
+POLL_SECONDS = 0.1  # between two looks at whether a signal has come
+EXIT_SECONDS = 2.0  # a process that was told to end
 
 
 @dataclass(frozen=True)
-class Job:
-    """A cross-validation as a process of its own can begin it: `loaded` as written, `of_folds` as trained."""
+class CvJob:
+    """A cross-validation as a process of its own can begin it: `loaded` as written, `fold_config` as trained."""
 
     loaded: LoadedConfig
-    of_folds: LoadedConfig
+    fold_config: LoadedConfig
     options: FoldOptions
     data_sha256: str
     folds_sha256: str
 
 
-def train_in_turn(
-    job: Job,
+def train_sequentially(
+    job: CvJob,
     training_table: TrainingTable,
     folds: Folds,
     numbers: Sequence[int],
@@ -50,12 +50,12 @@ def train_in_turn(
     n_folds = job.options.n_folds
     for number in numbers:
         fold = folds.rows[number]
-        yield train_numbered(FoldTask(job.of_folds, training_table, fold, number, n_folds), must_stop, first)
+        yield run_fold_task(FoldTask(job.fold_config, training_table, fold, number, n_folds), must_stop, first)
         first = None
 
 
-def train_beside(
-    job: Job, numbers: Sequence[int], n_jobs: int, must_stop: Callable[[], bool]
+def train_in_processes(
+    job: CvJob, numbers: Sequence[int], n_jobs: int, must_stop: Callable[[], bool]
 ) -> Iterator[TrainedFold | None]:
     """The same in processes, as they are done; None now and again while nothing is.
 
@@ -75,7 +75,7 @@ def train_beside(
                 worker.train(waiting.pop(0))
                 n_busy += 1
             busy = [worker for worker in workers if worker not in idle]
-            ready = wait([worker.connection for worker in busy], WAIT_SECONDS)
+            ready = wait([worker.connection for worker in busy], POLL_SECONDS)
             if must_stop():
                 return
             if not ready:
@@ -92,7 +92,7 @@ def train_beside(
 class _Worker:
     """A process that trains folds, and this end of the pipe to it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: CvJob) -> None:
         self.connection, other = context().Pipe()
         self._process = context().Process(target=_serve, args=(job, other), daemon=True)
         self._process.start()
@@ -110,10 +110,10 @@ class _Worker:
         try:
             found: Any = self.connection.recv()
         except (EOFError, OSError) as error:
-            self._process.join(END_SECONDS)
+            self._process.join(EXIT_SECONDS)
             code = self._process.exitcode
             raise MlpError(
-                f"{name_of(self._number, n_folds)}: its process ended (exit code {code}), possibly for lack of "
+                f"{fold_name(self._number, n_folds)}: its process ended (exit code {code}), possibly for lack of "
                 "memory. Completed folds are kept: continue with --resume, and --jobs 1 for less memory."
             ) from error
         if isinstance(found, TrainedFold):
@@ -124,47 +124,47 @@ class _Worker:
         """End the process; what it was training is lost."""
         self.connection.close()
         self._process.terminate()
-        self._process.join(END_SECONDS)
+        self._process.join(EXIT_SECONDS)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
         self._process.close()
 
 
-def _serve(job: Job, connection: Connection) -> None:
+def _serve(job: CvJob, connection: Connection) -> None:
     """Train the folds whose numbers come, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
     is_orphan = orphan_check()
     try:
-        training_table, folds = begin_job(job)
+        training_table, folds = load_job(job)
     except Exception as error:
         connection.recv()
-        connection.send(_as_sent(error))
+        connection.send(_picklable(error))
         return
     with suppress(EOFError, OSError):  # the parent is gone
         while True:
             number = connection.recv()
             fold = folds.rows[number]
             try:
-                found: Any = train_numbered(
-                    FoldTask(job.of_folds, training_table, fold, number, job.options.n_folds, 1), is_orphan
+                found: Any = run_fold_task(
+                    FoldTask(job.fold_config, training_table, fold, number, job.options.n_folds, 1), is_orphan
                 )
             except Exception as error:
-                found = _as_sent(error)
+                found = _picklable(error)
             connection.send(found)
 
 
-def begin_job(job: Job) -> tuple[TrainingTable, Folds]:
+def load_job(job: CvJob) -> tuple[TrainingTable, Folds]:
     """The table and its folds, which are those of the parent unless the files have changed."""
-    table = read_training_table(job.of_folds, store_options(job.of_folds))
-    training_table = resolve_columns(job.of_folds, table)
-    folds = draw(job.loaded, job.of_folds, training_table, labeled_rows(training_table)[0], job.options)
+    table = read_training_table(job.fold_config, store_options(job.fold_config))
+    training_table = resolve_columns(job.fold_config, table)
+    folds = make_folds(job.loaded, job.fold_config, training_table, labeled_rows(training_table)[0], job.options)
     if (table.sha256, folds.sha256) != (job.data_sha256, job.folds_sha256):
         raise DataError(f"{table.name}: was changed while the folds were trained. Start again.")
     return training_table, folds
 
 
-def _as_sent(error: Exception) -> Exception:
+def _picklable(error: Exception) -> Exception:
     """An error that a pipe can carry: ours as it is, a bug with the lines that say where it is."""
     if isinstance(error, MlpError):
         return type(error)(str(error))

@@ -20,7 +20,7 @@ from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.recorded import check_data, recorded_config
 from mlpcli.workflows.scoring.predictions import Predictions
-from mlpcli.workflows.training.selecting import mean_of_rounds
+from mlpcli.workflows.training.member_selection import average_rounds
 
 Values = NDArray[np.float64]
 Inputs = NDArray[np.floating[Any]]
@@ -65,7 +65,7 @@ class Rows:
             return self._decoded(self.model.ensemble.outputs(self.held_out.samples.X))
         ensemble = self.model.ensemble
         evaluator = Evaluator(ensemble.networks, self.prepared.spec.loss, self.held_out.samples, self.folds)
-        return self._decoded(mean_of_rounds(evaluator.run(ensemble.flats)[1], ensemble, self.n_folds))
+        return self._decoded(average_rounds(evaluator.run(ensemble.flats)[1], ensemble, self.n_folds))
 
     @property
     def predictions(self) -> Predictions:

@@ -51,7 +51,7 @@ from mlpcli.workflows.preparing.warm_start import WarmStart, reused_rows_notes, 
 from mlpcli.workflows.preparing.warnings.leakage import Leak, SplitRows, find_leaks
 from mlpcli.workflows.preparing.warnings.row_warnings import column_notes, duplicate_notes, rare_class_notes
 from mlpcli.workflows.reading import row_weights
-from mlpcli.workflows.sharded.inputs import sharded
+from mlpcli.workflows.sharded.inputs import sharded_inputs
 
 Rows = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -284,7 +284,7 @@ def _build_splits(
     if isinstance(target, ClassTarget):
         notes += rare_class_notes(target.labels, train.truth)
     for split in (validation, test):
-        if split is not None and split.name in hashes and sharded(train.samples) is None:
+        if split is not None and split.name in hashes and sharded_inputs(train.samples) is None:
             notes += duplicate_notes(split.name, train.samples.X, split.samples.X)
     leaks = list[Leak]()
     if folds is not None:

@@ -10,26 +10,28 @@ from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.search.space import Space, value_at
-from mlpcli.search.study import First
+from mlpcli.search.study import InitialTrial
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.resolution import uses_folds
 
 AS_WRITTEN = "as written"
 # What recipes leave as the config has it: other seeds or another precision would not be the recipe's doing.
-KEPT = ("training.seed", "training.dtype", "training.engine", "training.threads", "training.class_weights")
+KEPT_KEYS = ("training.seed", "training.dtype", "training.engine", "training.threads", "training.class_weights")
 
 
-def first_trials(loaded: LoadedConfig, prepared: Prepared, space: Space, with_recipes: bool) -> list[First]:
+def make_initial_trials(
+    loaded: LoadedConfig, prepared: Prepared, space: Space, with_recipes: bool
+) -> list[InitialTrial]:
     """The config as written, and each recipe that is another one; on the rows that the config holds out."""
     drawn = space.written(loaded)
-    found = [First(AS_WRITTEN, loaded, drawn, {key: value_at(loaded, key) for key in drawn})]
+    found = [InitialTrial(AS_WRITTEN, loaded, drawn, {key: value_at(loaded, key) for key in drawn})]
     for first in _recipes(loaded, prepared) if with_recipes else ():
         if all(first.loaded.config != other.loaded.config for other in found):
             found.append(first)
     return found
 
 
-def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[First]:
+def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[InitialTrial]:
     n_classes = len(prepared.target.labels) if isinstance(prepared.target, ClassTarget) else 0
     n_fine = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
     facts = TableSummary(
@@ -45,10 +47,10 @@ def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[First]:
         recipe: dict[str, Any] = parse_yaml(text, f"recipe {name}")[0]
         recipe["model"] |= _members(loaded, recipe["model"].get("members", {}))
         overrides = [Override(key, value, f"recipe {name}") for key, value in recipe.items()]
-        overrides += [Override(key, value_at(loaded, key), f"recipe {name}") for key in KEPT]
+        overrides += [Override(key, value_at(loaded, key), f"recipe {name}") for key in KEPT_KEYS]
         if stopping := as_plain(loaded.config.training.early_stopping):
             overrides.append(Override("training.early_stopping.metric", stopping["metric"], f"recipe {name}"))
-        yield First(f"recipe {name}", with_values(loaded, overrides))
+        yield InitialTrial(f"recipe {name}", with_values(loaded, overrides))
 
 
 def _members(loaded: LoadedConfig, members: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mlpcli.storage.strict_json import flattened
 FREE_TO_CHANGE = ("output", "expect", "data.test", "search.trials", "search.seconds", "search.processes")
 
 
-def identity_of(loaded: LoadedConfig, sha256: str) -> dict[str, Any]:
+def search_identity(loaded: LoadedConfig, sha256: str) -> dict[str, Any]:
     """What must be the same when a search goes on: the data, and every key that changes a trial."""
     found = dict(flattened(as_plain(loaded.config)))
     kept = {key: value for key, value in found.items() if key not in FREE_TO_CHANGE}
@@ -21,7 +21,7 @@ def identity_of(loaded: LoadedConfig, sha256: str) -> dict[str, Any]:
     return kept | {"rows": "all" if has_test else "without those put aside", "data": sha256}
 
 
-def refuse_other(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def refuse_other_search(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Raise ConfigError or DataError where the trials of a journal are of another search."""
     if not old:
         return

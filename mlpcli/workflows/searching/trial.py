@@ -14,7 +14,7 @@ from mlpcli.config.yaml.dumping import dump_yaml
 from mlpcli.data.table import Table
 from mlpcli.errors import MlpError
 from mlpcli.search.processes import Channel
-from mlpcli.search.shared_arrays import opened
+from mlpcli.search.shared_arrays import open_arrays
 from mlpcli.search.study import Outcome, Proposal, Trial
 from mlpcli.storage.model_file import encode_model
 from mlpcli.storage.run_directory import CONFIG, DIVERGED, HISTORY, METRICS, PRUNED, WEIGHTS
@@ -29,10 +29,10 @@ from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.journal import first_row, flat_metrics, history_row
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.journal import flat_metrics, history_row, initial_row
 
-MOST_REPORTS = 20  # of a trial: more epochs tell the sampler little more
+MAX_REPORTS = 20  # of a trial: more epochs tell the sampler little more
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,18 @@ class TrialRunner:
         ended: Callable[..., Trial],
     ) -> TrialResult | None:
         budget = Budget(prepared.loaded, 0.0, prepared.spec.chunk_rows is not None)
-        state = fresh_state(prepared)
-        reported = _reported(prepared)
+        state = initial_state(prepared)
+        reported = _reported_epochs(prepared)
         rows, is_pruned, is_stopped, fault = [], False, False, ""
 
         def asked() -> bool:
             nonlocal is_stopped
             is_stopped = is_stopped or must_stop()
-            return is_stopped or budget.is_used_up()
+            return is_stopped or budget.is_exhausted()
 
         with blas_threads(1):
             load_engine(prepared.engine, prepared.loaded.config.training.dtype)
-            rows.append(first_row(prepared, state))
+            rows.append(initial_row(prepared, state))
             try:
                 for one in epochs(prepared, state, asked):
                     rows.append(history_row(prepared, one))
@@ -174,8 +174,8 @@ class TrialRunner:
 
 def serve(setup: TrialSetup, channel: Channel) -> None:
     """Run trials in a process of their own."""
-    table = replace(setup.table, columns=opened(setup.table.columns))
-    runner = TrialRunner(replace(setup, table=table, prepared=with_arrays(setup.prepared, opened)))
+    table = replace(setup.table, columns=open_arrays(setup.table.columns))
+    runner = TrialRunner(replace(setup, table=table, prepared=map_row_arrays(setup.prepared, open_arrays)))
     for task in channel.tasks():
         result = runner.run(task, channel.report, channel.is_orphan)
         if result is None:
@@ -193,19 +193,19 @@ def run_on_worker(setup: TrialSetup, task: TrialTask, report: Callable[..., bool
 _RUNNERS: list[TrialRunner] = []  # of this process, at most one
 
 
-def with_arrays(prepared: Prepared, change: Callable[[Any], Any]) -> Prepared:
+def map_row_arrays(prepared: Prepared, change: Callable[[Any], Any]) -> Prepared:
     """Prepared data with the arrays of its rows changed for others."""
     return replace(
         prepared, train=change(prepared.train), validation=change(prepared.validation), folds=change(prepared.folds)
     )
 
 
-def _reported(prepared: Prepared) -> frozenset[int]:
+def _reported_epochs(prepared: Prepared) -> frozenset[int]:
     """The epochs that are reported, the same for all trainings of one length and schedule."""
     n_epochs, judged = prepared.spec.epochs, scored_epochs(prepared.loaded.config.training)
-    if judged is not None and len(judged) <= MOST_REPORTS:
+    if judged is not None and len(judged) <= MAX_REPORTS:
         return judged
-    return frozenset(ceil(n_epochs * place / MOST_REPORTS) for place in range(1, MOST_REPORTS + 1))
+    return frozenset(ceil(n_epochs * place / MAX_REPORTS) for place in range(1, MAX_REPORTS + 1))
 
 
 def _is_as_good(score: float, best: float, metric: str) -> bool:

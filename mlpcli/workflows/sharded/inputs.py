@@ -13,7 +13,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.member import Member, MemberState, Trainer, TrainingSpec
-from mlpcli.workflows.sharded.rounds import LocalTrainer, PartRows, RoundTrainer
+from mlpcli.workflows.sharded.rounds import LocalTrainer, RoundTrainer, ShardedRows
 
 if TYPE_CHECKING:
     from mlpcli.cluster.pool import ShardPool
@@ -24,15 +24,15 @@ Array = NDArray[np.floating[Any]]
 class ShardedInputs:
     """Stands for the array (n_rows, n_in) of a part: rows of it are fetched, the others stay where they are.
 
-    `owner` (n_rows,) is the shard of each row; the rows of a shard stand there in the same order.
+    `shard_of` (n_rows,) is the shard of each row; the rows of a shard stand there in the same order.
     """
 
-    def __init__(self, pool: "ShardPool", part: str, owner: NDArray[Any], n_in: int, dtype: "np.dtype[Any]") -> None:
-        self.pool, self.part, self.shape, self.dtype = pool, part, (len(owner), n_in), dtype
-        self.owner = owner
-        kind = row_dtype(len(owner))
-        self.rows_of = [np.flatnonzero(owner == shard).astype(kind) for shard in range(pool.n_shards)]
-        self.local = np.empty(len(owner), kind)
+    def __init__(self, pool: "ShardPool", part: str, shard_of: NDArray[Any], n_in: int, dtype: "np.dtype[Any]") -> None:
+        self.pool, self.part, self.shape, self.dtype = pool, part, (len(shard_of), n_in), dtype
+        self.shard_of = shard_of
+        kind = row_dtype(len(shard_of))
+        self.rows_of = [np.flatnonzero(shard_of == shard).astype(kind) for shard in range(pool.n_shards)]
+        self.local = np.empty(len(shard_of), kind)
         for rows in self.rows_of:
             self.local[rows] = np.arange(len(rows))
         self.local_steps = 1  # of a shard between two rounds
@@ -45,11 +45,11 @@ class ShardedInputs:
         """Some rows, by a slice or their numbers, as an array."""
         numbers = np.arange(len(self))[rows]
         X: Array = np.empty((len(numbers), self.shape[1]), self.dtype)
-        places = [np.flatnonzero(self.owner[numbers] == shard) for shard in range(self.pool.n_shards)]
-        asked = [shard for shard, own in enumerate(places) if len(own)]
-        found = self.pool.call("take", lambda shard: (self.part, self.local[numbers[places[shard]]]), asked)
+        positions = [np.flatnonzero(self.shard_of[numbers] == shard) for shard in range(self.pool.n_shards)]
+        asked = [shard for shard, own in enumerate(positions) if len(own)]
+        found = self.pool.call("take", lambda shard: (self.part, self.local[numbers[positions[shard]]]), asked)
         for shard, own in zip(asked, found, strict=True):
-            X[places[shard]] = own
+            X[positions[shard]] = own
         return X
 
     @property
@@ -75,7 +75,7 @@ class ShardedInputs:
         if self._sent is dataset:
             return
         y, weights = dataset.y, dataset.weights
-        self.pool.tell(
+        self.pool.broadcast(
             f"{self.part}-samples",
             "set_samples",
             lambda shard: (
@@ -88,7 +88,7 @@ class ShardedInputs:
     def trainer(self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState) -> Trainer:
         """What trains a member on the rows, round by round."""
         self.send(dataset)
-        rows = PartRows(self.part, self.owner, self.local)
+        rows = ShardedRows(self.part, self.shard_of, self.local)
         if self.local_steps == 1:
             return RoundTrainer(self.pool, rows, member, spec, state)
         return LocalTrainer(self.pool, rows, member, spec, state, self.local_steps)
@@ -100,7 +100,7 @@ class ShardedInputs:
         return joined
 
 
-def sharded(dataset: Dataset) -> ShardedInputs | None:
+def sharded_inputs(dataset: Dataset) -> ShardedInputs | None:
     """The inputs of rows that lie on a cluster; None for those that are here."""
     inputs: Any = dataset.X
     return inputs if isinstance(inputs, ShardedInputs) else None

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from mlpcli.cluster.pool import ShardPool
 
 # A round may take so many times as long as the longest one so far, and at least so many seconds.
-LONGER, LEAST_SECONDS = 20.0, 60.0
+TIMEOUT_FACTOR, MIN_TIMEOUT = 20.0, 60.0
 
 
 @dataclass(frozen=True)
-class PartRows:
+class ShardedRows:
     """The rows of a part: the shard of each, and its place there (n_rows,)."""
 
     part: str
-    owner: NDArray[Any]
+    shard_of: NDArray[Any]
     local: NDArray[Any]
 
 
@@ -41,7 +41,7 @@ class RoundTrainer:
     """Trains a member by synchronous rounds, one for each step."""
 
     def __init__(
-        self, pool: "ShardPool", rows: PartRows, member: Member, spec: TrainingSpec, state: MemberState
+        self, pool: "ShardPool", rows: ShardedRows, member: Member, spec: TrainingSpec, state: MemberState
     ) -> None:
         self.member, self.spec, self.state = member, spec, state
         self._pool, self._rows = pool, rows
@@ -53,27 +53,29 @@ class RoundTrainer:
         """See `Trainer`."""
         order = shuffle_rows(self.member.rows, rng_of(self.spec.seed, "order", epoch, self.member.number))
         self._pool.rebalance()
-        places, total, rate = self.deal(order), 0.0, 0.0
+        positions, total, rate = self.assign_rows(order), 0.0, 0.0
         for batches in self._rounds(epoch, len(order)):
             rate = batches[-1].values.learning_rate
             if must_stop():
                 return EpochResult(total / len(order), rate, is_complete=False)
-            loss = self._round(batches, places)
+            loss = self._round(batches, positions)
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")
             self.state.n_steps += len(batches)
             total += loss
         return EpochResult(total / len(order), rate)
 
-    def deal(self, order: NDArray[Any]) -> list[NDArray[Any]]:
+    def assign_rows(self, order: NDArray[Any]) -> list[NDArray[Any]]:
         """Tell each shard which of its rows come in this epoch; gives their places in the order."""
-        owner = self._rows.owner[order]
-        places = [np.flatnonzero(owner == shard) for shard in range(self._pool.n_shards)]
+        shard_of = self._rows.shard_of[order]
+        positions = [np.flatnonzero(shard_of == shard) for shard in range(self._pool.n_shards)]
         part, local, network, spec = self._rows.part, self._rows.local, self.member.network, self.spec
-        self._pool.tell(
-            "epoch", "begin_epoch", lambda shard: (part, network, spec, local[order[places[shard]]], places[shard])
+        self._pool.broadcast(
+            "epoch",
+            "begin_epoch",
+            lambda shard: (part, network, spec, local[order[positions[shard]]], positions[shard]),
         )
-        return places
+        return positions
 
     def _rounds(self, epoch: int, n_rows: int) -> Iterator[Sequence[LocalBatch]]:
         """The batches of each round of an epoch."""
@@ -83,10 +85,10 @@ class RoundTrainer:
             n_batch = min(spec.batch_size, n_rows - step * spec.batch_size)
             yield (LocalBatch(step, n_batch, keys[step], epoch * n_steps + step + 1, StepValues(*values)),)
 
-    def _round(self, batches: Sequence[LocalBatch], places: Sequence[NDArray[Any]]) -> float:
+    def _round(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> float:
         """Take the steps of a round; gives the sum of the losses of its rows."""
         (batch,) = batches
-        asked = np.flatnonzero(self.count_rows(batches, places)).tolist()
+        asked = np.flatnonzero(self.count_rows(batches, positions)).tolist()
         arguments = (batch.step, batch.n_rows, batch.key, batch.values.dropout_factor, self.state.flat)
         found = self._call("gradient", arguments, asked)
         # Summed shard by shard, so that no worker's fate changes a bit.
@@ -98,15 +100,15 @@ class RoundTrainer:
             self._step(batch.count, batch.values)
         return float(loss) * batch.n_rows
 
-    def count_rows(self, batches: Sequence[LocalBatch], places: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    def count_rows(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
         """How many rows of some neighbouring batches each shard has (n_shards,)."""
         first = batches[0].step * self.spec.batch_size
         ends = (first, first + sum(batch.n_rows for batch in batches))
-        return np.asarray([np.diff(np.searchsorted(own, ends))[0] for own in places])
+        return np.asarray([np.diff(np.searchsorted(own, ends))[0] for own in positions])
 
     def _call(self, method: str, arguments: tuple[Any, ...], asked: list[int]) -> list[Any]:
         """What these shards answer; one that takes far longer than ever is lost."""
-        started, most = monotonic(), max(LEAST_SECONDS, LONGER * self._longest)
+        started, most = monotonic(), max(MIN_TIMEOUT, TIMEOUT_FACTOR * self._longest)
         found = self._pool.call(method, lambda shard: arguments, asked, most)
         self._longest = max(self._longest, monotonic() - started)
         return found
@@ -120,7 +122,7 @@ class LocalTrainer(RoundTrainer):
     """
 
     def __init__(
-        self, pool: "ShardPool", rows: PartRows, member: Member, spec: TrainingSpec, state: MemberState, n_local: int
+        self, pool: "ShardPool", rows: ShardedRows, member: Member, spec: TrainingSpec, state: MemberState, n_local: int
     ) -> None:
         super().__init__(pool, rows, member, spec, state)
         self._n_local = n_local
@@ -130,8 +132,8 @@ class LocalTrainer(RoundTrainer):
         for start in range(0, len(batches), self._n_local):
             yield tuple(batches[start : start + self._n_local])
 
-    def _round(self, batches: Sequence[LocalBatch], places: Sequence[NDArray[Any]]) -> float:
-        n_rows = self.count_rows(batches, places)
+    def _round(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> float:
+        n_rows = self.count_rows(batches, positions)
         asked, arrays = np.flatnonzero(n_rows).tolist(), [self.state.flat, *self.state.optimizer.values()]
         found = self._call("local_steps", (tuple(batches), *arrays), asked)
         with np.errstate(all="ignore"):

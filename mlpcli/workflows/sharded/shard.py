@@ -90,9 +90,9 @@ class TrainingShard:
     def _cast(self, schemas: Sequence[ColumnSchema], format: TableFormat, names: tuple[str, ...]) -> Table:
         return cast_table(self._shard.table(format, names), schemas)
 
-    def take(self, part: str, places: Rows) -> Array:
+    def take(self, part: str, positions: Rows) -> Array:
         """The inputs of some rows of a part, by their places in it."""
-        return self._inputs[part][places]
+        return self._inputs[part][positions]
 
     def set_samples(self, part: str, y: NDArray[Any], class_targets: Array | None, weights: Array | None) -> None:
         """Take the targets and weights of the rows of a part."""
@@ -114,11 +114,11 @@ class TrainingShard:
         mean, outputs = Evaluator(networks, loss, samples).run(flats)
         return mean * samples.n_rows, outputs
 
-    def begin_epoch(self, part: str, network: Network, spec: TrainingSpec, rows: Rows, places: Rows) -> None:
+    def begin_epoch(self, part: str, network: Network, spec: TrainingSpec, rows: Rows, positions: Rows) -> None:
         """Take the rows of an epoch in their order, and the place of each in the order of all rows."""
         if self._steps is None or not self._steps.is_for(network, spec, self._samples[part]):
             self._steps = ShardSteps(network, spec, self._samples[part])
-        self._steps.begin(rows, places)
+        self._steps.begin(rows, positions)
 
     def gradient(self, step: int, n_batch: int, key: int, dropout: float, flat: Array) -> tuple[float, Array]:
         """What the rows of a batch add to its cost and to the gradient of that."""

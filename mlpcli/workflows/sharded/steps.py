@@ -18,8 +18,8 @@ from mlpcli.training.member import TrainingSpec
 Array = NDArray[np.floating[Any]]
 # How many a batch has from a shard differs from step to step. Buffers are kept for so many sizes; between two of them
 # rows of weight 0 fill a batch up.
-SIZES = 16
-TIMED = 3  # times that something is done to see how long it takes
+BUFFER_SIZES = 16
+TIMED_RUNS = 3  # times that something is done to see how long it takes
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class ShardSteps:
     def __init__(self, network: Network, spec: TrainingSpec, samples: Dataset) -> None:
         self._network, self._spec, self._samples = network, spec, samples
         dtype = samples.X.dtype
-        self._unit = max(1, math.ceil(spec.batch_size / SIZES))
+        self._unit = max(1, math.ceil(spec.batch_size / BUFFER_SIZES))
         most = math.ceil(spec.batch_size / self._unit) * self._unit
         self._batch = Batch(samples, most, dtype)
         self._weights = np.empty(most, dtype)
         self._flat = np.empty(network.n_parameters, dtype)
         self._gradient = np.empty_like(self._flat)
         self._cost = LossAndGradient(network, spec.loss, self._flat, self._gradient)
-        self._rows, self._places = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._rows, self._positions = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._state = init_state(spec.update, self._flat)
         self._step = make_step(network, spec.update, self._flat, self._gradient, self._state)
 
@@ -54,9 +54,9 @@ class ShardSteps:
         """Whether these are the steps of such a training."""
         return samples is self._samples and (network, spec) == (self._network, self._spec)
 
-    def begin(self, rows: Rows, places: Rows) -> None:
+    def begin(self, rows: Rows, positions: Rows) -> None:
         """Take the rows of an epoch, in rising order of their places among all rows."""
-        self._rows, self._places = rows, places
+        self._rows, self._positions = rows, positions
 
     def gradient(self, step: int, n_batch: int, key: int, dropout: float, flat: Array) -> tuple[float, Array]:
         """The shares of cost and gradient of batch `step`, which has `n_batch` rows in all shards together.
@@ -91,12 +91,12 @@ class ShardSteps:
     def seconds_of(self, n_rows: int, flat: Array) -> float:
         """How long the gradient of so many rows takes, at least: of own rows, some of them more than once."""
         self._flat[...] = flat
-        rows, places = np.resize(self._rows, n_rows), np.arange(n_rows, dtype=np.uint32)
+        rows, positions = np.resize(self._rows, n_rows), np.arange(n_rows, dtype=np.uint32)
         found = []
-        for _ in range(TIMED + 1):  # the first time pays for what is allocated once
+        for _ in range(TIMED_RUNS + 1):  # the first time pays for what is allocated once
             started = perf_counter()
             with np.errstate(all="ignore"):
-                self._of_rows(rows, n_rows, Noise(0, 1.0, places))
+                self._of_rows(rows, n_rows, Noise(0, 1.0, positions))
             found.append(perf_counter() - started)
         return min(found[1:])
 
@@ -107,7 +107,7 @@ class ShardSteps:
 
     def _span(self, step: int, n_batch: int) -> tuple[int, int]:
         first = step * self._spec.batch_size
-        start, stop = np.searchsorted(self._places, (first, first + n_batch)).tolist()
+        start, stop = np.searchsorted(self._positions, (first, first + n_batch)).tolist()
         return start, stop
 
     def _of_batch(self, step: int, n_batch: int, key: int, dropout: float) -> float | None:
@@ -115,9 +115,9 @@ class ShardSteps:
         start, stop = self._span(step, n_batch)
         if start == stop:
             return None
-        places = (self._places[start:stop] - step * self._spec.batch_size).astype(np.uint32)
+        positions = (self._positions[start:stop] - step * self._spec.batch_size).astype(np.uint32)
         with np.errstate(all="ignore"):
-            loss, n = self._of_rows(self._rows[start:stop], n_batch, Noise(key, dropout, places))
+            loss, n = self._of_rows(self._rows[start:stop], n_batch, Noise(key, dropout, positions))
             if n != n_batch:
                 self._gradient *= n / n_batch
         return loss * n / n_batch
@@ -134,5 +134,5 @@ class ShardSteps:
             own[n_rows:] = 0.0
             weights = own
         assert noise.positions is not None
-        places = np.concatenate([noise.positions, np.zeros(n - n_rows, np.uint32)])
-        return self._cost(X, y, weights, replace(noise, positions=places)), n
+        positions = np.concatenate([noise.positions, np.zeros(n - n_rows, np.uint32)])
+        return self._cost(X, y, weights, replace(noise, positions=positions)), n

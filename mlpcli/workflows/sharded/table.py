@@ -32,7 +32,7 @@ from mlpcli.data.table import Column, NumericColumn, Rows, Table, TableFormat, r
 from mlpcli.watching import tell
 from mlpcli.workflows.preparing.rows.tables import check_train_location, table_format, training_request
 from mlpcli.workflows.sharded.inputs import ShardedInputs
-from mlpcli.workflows.sharded.refusals import must_sketch, refuse_unsharded
+from mlpcli.workflows.sharded.requirements import must_sketch, refuse_unsharded
 from mlpcli.workflows.sharded.shard import TrainingShard
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
     what cannot be trained so, DataError as `read_table`, MlpError where the cluster is at fault.
     """
     from mlpcli.cluster.connection import connected
-    from mlpcli.cluster.pool import ShardPool, first_workers, speak_directly
+    from mlpcli.cluster.pool import ShardPool, connect_directly, wait_for_workers
 
     refuse_unsharded(loaded)
     files = files_of(loaded)
     with loaded.naming("data.train"), connected(cluster.where, cluster.tls) as client, client.as_current():
-        n_shards = len(first_workers(client))
-        speak_directly(client)
+        n_shards = len(wait_for_workers(client))
+        connect_directly(client)
         rows, folder = divide_files(files.sources, n_shards), os.getcwd()
         arguments = [(loaded, files, own, folder) for own in rows]
         pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
@@ -77,12 +77,12 @@ def files_of(loaded: LoadedConfig) -> TableFiles:
 def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> Table:
     """The table whose shards the objects of a pool are to read; raises DataError as `read_table`."""
     expected: list[Any] = [None] * pool.n_shards  # known once all have read: who reads again must find the same
-    summaries: list[ShardSummary] = pool.tell("rows", "read", lambda shard: (expected[shard],))
+    summaries: list[ShardSummary] = pool.broadcast("rows", "read", lambda shard: (expected[shard],))
     expected[:] = [summary.fingerprint for summary in summaries]
     if not any(summary.pieces for summary in summaries):
         raise fault(files.sources[0].name, None, faults.HEADER_ONLY)
     if mixed := mixed_columns(summaries):
-        pool.tell("texts", "read_again", lambda shard: (mixed,))
+        pool.broadcast("texts", "read_again", lambda shard: (mixed,))
     names, format = next(summary.first for summary in summaries if summary.first is not None)
     hashes = {number: own for summary in summaries for number, own in summary.hashes.items()}
     notes = {number: own for summary in summaries for number, own in summary.notes.items()}
@@ -179,7 +179,7 @@ class ShardedColumns(RemoteColumns):
         """See `RemoteColumns`."""
         self._n_parts += 1
         part, own_rows, format = f"part-{self._n_parts}", self._dealt(rows), self._format
-        counts = self._pool.tell(
+        counts = self._pool.broadcast(
             part,
             "make_inputs",
             lambda shard: (part, preprocessor, own_rows[shard], str(dtype), format, self._column_names),
@@ -192,7 +192,7 @@ class ShardedColumns(RemoteColumns):
         """Tell each shard which of its rows are looked at next."""
         if rows is not self._picked:
             own_rows = self._dealt(rows)
-            self._pool.tell("picked", "pick", lambda shard: (own_rows[shard],))
+            self._pool.broadcast("picked", "pick", lambda shard: (own_rows[shard],))
             self._picked = rows
 
     def _dealt(self, rows: Rows) -> list[Rows]:

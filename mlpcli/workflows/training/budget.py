@@ -6,7 +6,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
-from mlpcli.workflows.training.memory import shown
+from mlpcli.workflows.training.memory import format_bytes
 
 # Steps between two looks at the memory, which cost as much as a step of a small network.
 STEPS_PER_LOOK = 16
@@ -37,13 +37,13 @@ class Budget:
             when = "before the first step" + (" of every member" if len(state.members) > 1 else "")
             raise self._loaded.error("budget", f"{self.reason} {when} ({self.seconds:.3g} s). Raise it.")
 
-    def is_used_up(self) -> bool:
+    def is_exhausted(self) -> bool:
         """To be asked before each step."""
         if self.reason:
             return True
         if self._seconds is not None and self.seconds >= self._seconds:
             self.reason = f"the budget of {self._seconds:g} s is used up"
         elif self._memory is not None and self._n_asked % STEPS_PER_LOOK == 0 and peak_memory() > self._memory:
-            self.reason = f"the process took {shown(peak_memory())}, its budget is {shown(self._memory)}"
+            self.reason = f"the process took {format_bytes(peak_memory())}, its budget is {format_bytes(self._memory)}"
         self._n_asked += 1
         return bool(self.reason)

@@ -12,18 +12,18 @@ from mlpcli.training.fit import TrainingState, fit
 from mlpcli.training.member import Member, NonFiniteLoss, TrainingSpec
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.sharded.inputs import sharded
-from mlpcli.workflows.training.fitting import trainer_of
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.sharded.inputs import sharded_inputs
+from mlpcli.workflows.training.fitting import trainer_factory
+from mlpcli.workflows.training.initial_state import initial_state
 
 # Inputs that are scaled stay far below.
-LARGE_INPUT = 1e3
+MAX_INPUT = 1e3
 # Lower rates that are tried, as fractions of the one that diverged and of the optimizer's default; the time of each.
 FRACTIONS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4, 1e-5)
-SECONDS = 2.0
+TRIAL_SECONDS = 2.0
 # A rate that survives must come this far beyond the epoch that diverged, as far as the time allows.
 FURTHER_EPOCHS = 2
-JUDGED_ROWS = 4096
+EVALUATION_ROWS = 4096
 
 
 def explain_divergence(
@@ -37,9 +37,9 @@ def explain_divergence(
     if state.epoch:
         text += f"Best weights so far (epoch {state.best_epoch or state.epoch}) are in {partial}/. "
     samples = prepared.train.samples
-    there = sharded(samples)
+    there = sharded_inputs(samples)
     largest = float(np.abs(samples.X).max(initial=0.0)) if there is None else there.largest
-    if largest > LARGE_INPUT:
+    if largest > MAX_INPUT:
         return text + (
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
             "or --set preprocess.numeric=robust if a few rows are outliers."
@@ -48,7 +48,7 @@ def explain_divergence(
     if must_stop():
         return text + "The learning rate is likely too high."
     if found is None:
-        lowest = short_rate(_lower_rates(prepared)[-1])
+        lowest = format_rate(_lower_rates(prepared)[-1])
         return text + (
             f"No lower learning rate helps, down to {lowest}. Look for outliers in targets and weights: mlp check. "
             "Or try --set training.optimizer=adam --set training.gradient_clip=1"
@@ -57,12 +57,12 @@ def explain_divergence(
     key = "training.optimizer.learning_rate"
     if any(one == key or key.startswith(f"{one}.") for of in prepared.drawn for one in of):
         return text + (
-            f"The learning rate is too high: with {short_rate(rate)} for every member, {n_steps} steps did not "
+            f"The learning rate is too high: with {format_rate(rate)} for every member, {n_steps} steps did not "
             f"diverge. Lower the rates of model.members.draw."
         )
     return text + (
-        f"The learning rate is too high: at {short_rate(rate)}, {n_steps} steps did not diverge. "
-        f"Try --set {key}={short_rate(rate)}"
+        f"The learning rate is too high: at {format_rate(rate)}, {n_steps} steps did not diverge. "
+        f"Try --set {key}={format_rate(rate)}"
     )
 
 
@@ -89,16 +89,16 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
 
     The course of the schedule is that of the whole training.
     """
-    spec, members = _at_rate(prepared.spec, rate), [_member_at_rate(member, rate) for member in prepared.members]
-    state = fresh_state(prepared)
-    evaluator = Evaluator(prepared.networks, spec.loss, prepared.train.first(JUDGED_ROWS).samples)
+    spec, members = _with_rate(prepared.spec, rate), [_member_with_rate(member, rate) for member in prepared.members]
+    state = initial_state(prepared)
+    evaluator = Evaluator(prepared.networks, spec.loss, prepared.train.first(EVALUATION_ROWS).samples)
     before = evaluator.run([member.flat for member in state.members])[0]
-    end = perf_counter() + SECONDS
+    end = perf_counter() + TRIAL_SECONDS
     try:
         with blas_threads(1):
             for report in fit(
                 members, spec, prepared.train.samples, state, must_stop=lambda: must_stop() or perf_counter() > end,
-                n_threads=prepared.n_threads, make_trainer=trainer_of(prepared),
+                n_threads=prepared.n_threads, make_trainer=trainer_factory(prepared),
             ):  # fmt: skip
                 if report.epoch >= epochs:
                     break
@@ -109,14 +109,14 @@ def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Calla
     return max(member.n_steps for member in state.members) if is_sound else 0
 
 
-def _member_at_rate(member: Member, rate: float) -> Member:
-    return member if member.own_spec is None else replace(member, own_spec=_at_rate(member.own_spec, rate))
+def _member_with_rate(member: Member, rate: float) -> Member:
+    return member if member.own_spec is None else replace(member, own_spec=_with_rate(member.own_spec, rate))
 
 
-def _at_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:
+def _with_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:
     return replace(spec, update=replace(spec.update, optimizer=replace(spec.update.optimizer, learning_rate=rate)))
 
 
-def short_rate(number: float) -> str:
+def format_rate(number: float) -> str:
     """A rate as it is written in a config."""
     return f"{number:.{max(1, 1 - math.floor(math.log10(number)))}f}".rstrip("0") if number < 1 else f"{number:g}"

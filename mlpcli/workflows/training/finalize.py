@@ -25,11 +25,11 @@ from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note, min_rows
 from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
 from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
-from mlpcli.workflows.sharded.inputs import sharded
-from mlpcli.workflows.training.calibrating import conformal_predictor_of, conformity_scores, quantile_of_loss
-from mlpcli.workflows.training.fitting import criterion_of, stop_reason
-from mlpcli.workflows.training.selecting import mean_of_rounds, outputs_of_unseen, selected
-from mlpcli.workflows.training.sittings import sitting_until, training_record
+from mlpcli.workflows.sharded.inputs import sharded_inputs
+from mlpcli.workflows.training.conformity_scores import conformity_scores, make_conformal_predictor, predicted_quantile
+from mlpcli.workflows.training.fitting import make_criterion, stop_reason
+from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs, select_members
+from mlpcli.workflows.training.sittings import current_sitting, training_record
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]
@@ -72,15 +72,15 @@ def finalize(
     # Where no epoch was scored (the first one was given up) the last weights stand.
     flats = state.best if state.best_epoch else [member.evaluated_flat for member in state.members]
     ensemble = Ensemble(prepared.networks, tuple(flats)).merged()  # a temperature goes into these weights
-    prepared, ensemble = selected(prepared, ensemble)
+    prepared, ensemble = select_members(prepared, ensemble)
     prepared = _postprocessed(prepared, ensemble)
-    scores = _score_parts(prepared, ensemble)
+    scores = _score_splits(prepared, ensemble)
     last = prepared.splits[-1]
     baseline = constant_answers(
         prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
     constant = Predictions(
-        prepared.target, last.truth, baseline, last.weights, None, quantile=quantile_of_loss(prepared)
+        prepared.target, last.truth, baseline, last.weights, None, quantile=predicted_quantile(prepared)
     )
     scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights) | constant.further_scores
     conformity = conformity_scores(prepared, lambda part: _outputs(prepared, part, ensemble))
@@ -92,20 +92,20 @@ def finalize(
         replace(prepared.table_format, delimiter=None, encoding=None),
         prepared.weight,
         {},
-        training_record(prepared, state, sittings or (sitting_until(prepared, state.epoch),)),
+        training_record(prepared, state, sittings or (current_sitting(prepared, state.epoch),)),
         prepared.reference,
         prepared.trained_rows,
         conformity,
         prepared.interval_by if conformity else None,
     )
-    conformal = conformal_predictor_of(prepared, bare)
+    conformal = make_conformal_predictor(prepared, bare)
     predictions_of = partial(_predictions, prepared, ensemble=ensemble, conformal=conformal)
     for part in prepared.splits:
-        if quantile_of_loss(prepared) is not None or (conformal is not None and part is prepared.test):
-            scores[part.name] |= predictions_of(_scored(prepared, part)).further_scores
+        if predicted_quantile(prepared) is not None or (conformal is not None and part is prepared.test):
+            scores[part.name] |= predictions_of(_scored_rows(prepared, part)).further_scores
     gate_results = _gate_results(prepared, predictions_of, scores[last.name])
     return TrainingResult(
-        replace(bare, scores=_flat(scores)),
+        replace(bare, scores=_flat_scores(scores)),
         scores,
         state.epoch,
         state.best_epoch or state.epoch,
@@ -124,16 +124,16 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     to say into the weights of the last layer, before the members are averaged.
     """
     network = ensemble.first
-    is_shares = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
-    if "class_weights" in prepared.target_state and network.output in ("softmax", "sigmoid") and not is_shares:
-        prepared = replace(prepared, target_state=_class_weights_taken_out(prepared.target_state, ensemble))
+    normalizes_outputs = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
+    if "class_weights" in prepared.target_state and network.output in ("softmax", "sigmoid") and not normalizes_outputs:
+        prepared = replace(prepared, target_state=_merge_class_weights(prepared.target_state, ensemble))
     options, validation = prepared.loaded.config.postprocess, prepared.validation
     if validation is None or not is_fitted(options):
         return prepared
     has_logits = network.output in ("softmax", "sigmoid")
-    if prepared.folds is not None and options.calibration == "temperature" and has_logits and not is_shares:
-        each = outputs_of_unseen(prepared, validation, prepared.folds, ensemble)
-        criterion = criterion_of(prepared, validation, "log_loss")
+    if prepared.folds is not None and options.calibration == "temperature" and has_logits and not normalizes_outputs:
+        each = out_of_fold_outputs(prepared, validation, prepared.folds, ensemble)
+        criterion = make_criterion(prepared, validation, "log_loss")
         temperature = criterion.members_temperature(each, counts=ensemble.repeat_counts(_n_folds(prepared)))
         for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
             scale_logits(own, flat, 1.0 / temperature)
@@ -146,7 +146,7 @@ def _postprocessed(prepared: Prepared, ensemble: Ensemble) -> Prepared:
     )
 
 
-def _class_weights_taken_out(state: dict[str, Values], ensemble: Ensemble) -> dict[str, Values]:
+def _merge_class_weights(state: dict[str, Values], ensemble: Ensemble) -> dict[str, Values]:
     """The target state without the class weights, which go into the biases of the last layer: softmax(z - log w)."""
     shift = -np.log(state["class_weights"])
     for own, flat in zip(ensemble.networks, ensemble.flats, strict=True):
@@ -157,35 +157,35 @@ def _class_weights_taken_out(state: dict[str, Values], ensemble: Ensemble) -> di
 def _outputs(prepared: Prepared, part: Split, ensemble: Ensemble) -> NDArray[np.floating[Any]]:
     """The network's outputs on a part; on folds the mean over the members that have not seen the row."""
     if part is prepared.validation and prepared.folds is not None:
-        each = outputs_of_unseen(prepared, part, prepared.folds, ensemble)
-        return mean_of_rounds(each, ensemble, _n_folds(prepared))
-    there = sharded(part.samples)
+        each = out_of_fold_outputs(prepared, part, prepared.folds, ensemble)
+        return average_rounds(each, ensemble, _n_folds(prepared))
+    there = sharded_inputs(part.samples)
     return ensemble.outputs(part.samples.X) if there is None else there.outputs(ensemble)
 
 
-def _flat(scores: Scores) -> dict[str, float | None]:
+def _flat_scores(scores: Scores) -> dict[str, float | None]:
     """`part.metric` for every score; None, which JSON can say, where one is not defined."""
     pairs = ((f"{part}.{name}", value) for part, of in scores.items() for name, value in of.items())
     return {key: value if np.isfinite(value) else None for key, value in pairs}
 
 
-def _scored(prepared: Prepared, part: Split) -> Split:
+def _scored_rows(prepared: Prepared, part: Split) -> Split:
     """The rows that are scored: all, or of training rows on disk a random sample."""
     is_sampled = prepared.spec.chunk_rows is not None and part is prepared.train and prepared.folds is None
     return part.first(SCORED_ROWS) if is_sampled else part
 
 
-def _score_parts(prepared: Prepared, ensemble: Ensemble) -> Scores:
-    parts = [_scored(prepared, part) for part in prepared.splits]
+def _score_splits(prepared: Prepared, ensemble: Ensemble) -> Scores:
+    parts = [_scored_rows(prepared, part) for part in prepared.splits]
     n_rows, n_done, scores = sum(len(part.truth) for part in parts), 0, {}
     for part in parts:
         tell("stage", "scoring", n_done, n_rows)
-        scores[part.name] = _score_part(prepared, part, ensemble)
+        scores[part.name] = _score_split(prepared, part, ensemble)
         n_done += len(part.truth)
     return scores
 
 
-def _score_part(prepared: Prepared, part: Split, ensemble: Ensemble) -> dict[str, float]:
+def _score_split(prepared: Prepared, part: Split, ensemble: Ensemble) -> dict[str, float]:
     outputs = _outputs(prepared, part, ensemble)
     answers = Decoded(prepared.target, prepared.target_state, outputs)
     return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
@@ -209,7 +209,7 @@ def _predictions(
     prepared: Prepared, part: Split, ensemble: Ensemble, conformal: ConformalPredictor | None
 ) -> Predictions:
     answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
-    threshold, quantile = prepared.target_state.get("threshold"), quantile_of_loss(prepared)
+    threshold, quantile = prepared.target_state.get("threshold"), predicted_quantile(prepared)
     regions = None
     if conformal is not None and part is prepared.test:
         of_folds = conformal.model.fold_answers_to(part.samples.X, answers)

@@ -12,7 +12,7 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.scoring.scores import Criterion
-from mlpcli.workflows.sharded.inputs import ShardedEvaluator, sharded
+from mlpcli.workflows.sharded.inputs import ShardedEvaluator, sharded_inputs
 from mlpcli.workflows.training.learning_curves import LearningCurves
 
 
@@ -23,7 +23,7 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
     """
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
-        must_stop, prepared.n_threads, trainer_of(prepared), LearningCurves(prepared),
+        must_stop, prepared.n_threads, trainer_factory(prepared), LearningCurves(prepared),
     )  # fmt: skip
     while not stop_reason(prepared, state):
         if (report := next(reports, None)) is None:
@@ -31,9 +31,9 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
         yield report
 
 
-def trainer_of(prepared: Prepared) -> MakeTrainer:
+def trainer_factory(prepared: Prepared) -> MakeTrainer:
     """What makes the trainer of each member: of the engine, or rounds of a cluster."""
-    if (there := sharded(prepared.train.samples)) is not None:
+    if (there := sharded_inputs(prepared.train.samples)) is not None:
         return there.trainer
     return trainer_maker(prepared.engine, len(prepared.networks), prepared.n_threads)
 
@@ -42,12 +42,12 @@ def _evaluator(prepared: Prepared) -> Evaluator | None:
     validation = prepared.validation
     if validation is None:
         return None
-    if (there := sharded(validation.samples)) is not None:
+    if (there := sharded_inputs(validation.samples)) is not None:
         return ShardedEvaluator(prepared.networks, prepared.spec.loss, validation.samples, there)
     return Evaluator(prepared.networks, prepared.spec.loss, validation.samples, prepared.folds)
 
 
-def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None, dict[str, float]]:
+def initial_report(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None, dict[str, float]]:
     """Validation loss, score and learning curves of the fresh weights, before the first step.
 
     Loss and score are None without validation rows.
@@ -63,10 +63,10 @@ def report_start(prepared: Prepared, state: TrainingState) -> tuple[float | None
     return loss, loss if monitor.score is None else monitor.score(outputs), scores
 
 
-def monitored_name(prepared: Prepared) -> str:
+def monitored_metric_name(prepared: Prepared) -> str:
     """What each epoch is judged by, `log_loss`, and what is done to it: `expected calibrated log_loss`."""
     words = [prepared.metric]
-    if prepared.metric != "loss" and criterion_of(prepared, prepared.train, prepared.metric).finds_temperature:
+    if prepared.metric != "loss" and make_criterion(prepared, prepared.train, prepared.metric).finds_temperature:
         words.insert(0, "calibrated")
     if prepared.metric != "loss" and prepared.folds is not None:
         has_several = len(prepared.networks) > int(prepared.folds.max()) + 1  # that have not seen a row
@@ -78,7 +78,7 @@ def metric_is_loss(prepared: Prepared) -> bool:
     """Whether what each epoch is judged by is the validation loss itself: log_loss is the plain cross-entropy."""
     is_plain = prepared.spec.loss.name == "cross_entropy" and not prepared.label_smoothing
     is_weighted = prepared.loaded.config.training.class_weights is not None
-    return is_plain and not is_weighted and prepared.folds is None and monitored_name(prepared) == "log_loss"
+    return is_plain and not is_weighted and prepared.folds is None and monitored_metric_name(prepared) == "log_loss"
 
 
 def stop_reason(prepared: Prepared, state: TrainingState) -> str:
@@ -101,14 +101,14 @@ def _monitor(prepared: Prepared) -> Monitor | None:
     return Monitor(
         metric,
         metric_higher_is_better(metric),
-        None if metric == "loss" else criterion_of(prepared, validation, metric),
+        None if metric == "loss" else make_criterion(prepared, validation, metric),
         early_stopping.min_gain,
         early_stopping.ties == "last",
         scored_epochs(prepared.loaded.config.training),
     )
 
 
-def criterion_of(prepared: Prepared, validation: Split, metric: str) -> Criterion:
+def make_criterion(prepared: Prepared, validation: Split, metric: str) -> Criterion:
     """What scores network outputs on the rows of `validation` by `metric`."""
     return Criterion(
         metric,

@@ -11,29 +11,29 @@ from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.initial_state import initial_state
 
-THE_MODEL = "the model"
+MODEL_NAME = "the model"
 
 
-def untrained(loaded: LoadedConfig, table: Table) -> WarmStart:
+def untrained_model(loaded: LoadedConfig, table: Table) -> WarmStart:
     """Columns, scaling, levels and targets learnt of these rows, and weights before their first step.
 
     Raises ConfigError and DataError.
     """
     prepared = prepare(loaded, table)
     with blas_threads(1):
-        return _start(prepared, fresh_state(prepared))[1]
+        return _start(prepared, initial_state(prepared))[1]
 
 
-def next_epoch(loaded: LoadedConfig, table: Table, before: WarmStart | None) -> tuple[TrainingResult, WarmStart]:
+def train_epoch(loaded: LoadedConfig, table: Table, before: WarmStart | None) -> tuple[TrainingResult, WarmStart]:
     """Train up to the last epoch of the config on these rows: the model, and what the next part goes on from.
 
     Without `before` columns, scaling, levels and targets are learnt of these rows. Raises ConfigError, DataError, and
     NonFiniteLoss.
     """
     prepared = prepare(loaded, table, before)
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     with blas_threads(1):
         for _ in epochs(prepared, state, lambda: False):
             pass
@@ -45,4 +45,4 @@ def _start(prepared: Prepared, state: TrainingState) -> tuple[TrainingResult, Wa
     result = finalize(prepared, state)
     # The layers as they are trained: of the model that is saved some are merged, which the optimizer would not know.
     ensemble = Ensemble(prepared.networks, tuple(member.flat.copy() for member in state.members))
-    return result, WarmStart(THE_MODEL, "", replace(result.model, ensemble=ensemble), 1.0, state)
+    return result, WarmStart(MODEL_NAME, "", replace(result.model, ensemble=ensemble), 1.0, state)

@@ -17,7 +17,7 @@ from mlpcli.workflows.preparing.preparation import Prepared
 INITIALIZER_ROWS = 4096
 
 
-def fresh_state(prepared: Prepared) -> TrainingState:
+def initial_state(prepared: Prepared) -> TrainingState:
     """Weights and optimizer state of each member: initial ones from the config's seed, or those of a start."""
     training, X = prepared.loaded.config.training, prepared.train.samples.X
     if prepared.warm_start is not None and prepared.warm_start.state is not None:

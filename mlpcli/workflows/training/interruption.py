@@ -13,7 +13,7 @@ class Interruption:
 
     The second is left to who handled it before, else it raises KeyboardInterrupt. A signal that is ignored stays so.
 
-    `was_asked()` says whether a signal came, `exit_code` which: 130 for SIGINT, 143 for SIGTERM.
+    `is_set()` says whether a signal came, `exit_code` which: 130 for SIGINT, 143 for SIGTERM.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Interruption:
             signal.signal(number, handler)  # type: ignore[arg-type]  # it came from signal.signal
         self._previous = {}
 
-    def was_asked(self) -> bool:
+    def is_set(self) -> bool:
         """Whether a signal has come."""
         return self._signal is not None
 
@@ -48,11 +48,11 @@ class Interruption:
         return EXIT_CODES[signal.Signals(self._signal)] if self._signal is not None else 0
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
+    def immediate(self) -> Iterator[None]:
         """Within, where nobody asks and no state can be torn, a first signal raises KeyboardInterrupt."""
         self._stops_at_once = True
         try:
-            if self.was_asked():
+            if self.is_set():
                 raise KeyboardInterrupt
             yield
         finally:

@@ -17,10 +17,10 @@ from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
-from mlpcli.workflows.training.fitting import monitored_name, report_start
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.fitting import initial_report, monitored_metric_name
+from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.learning_curves import curve_metrics
-from mlpcli.workflows.training.sittings import joined, sitting_until
+from mlpcli.workflows.training.sittings import current_sitting, merge_sittings
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.
@@ -43,14 +43,14 @@ class Journal:
     def __init__(self, run: RunDirectory, prepared: Prepared) -> None:
         self.run, self.prepared = run, prepared
         self.config = as_plain(prepared.loaded.config)
-        self._before = 0.0
+        self._earlier_seconds = 0.0
         self.earlier: tuple[Sitting, ...] = ()
         self._started = self._saved = perf_counter()
 
     @property
     def seconds(self) -> float:
         """Time spent on training, earlier sittings included."""
-        return self._before + perf_counter() - self._started
+        return self._earlier_seconds + perf_counter() - self._started
 
     def start(self) -> None:
         """Write the resolved config; the clock starts. What an earlier sitting came to is of no use any more."""
@@ -61,7 +61,7 @@ class Journal:
     def resume(self) -> TrainingState:
         """The state of the checkpoint; raises ConfigError or DataError when it belongs to another training."""
         path = self.run.path(CHECKPOINT)
-        checkpoint = load_checkpoint(path, fresh_state(self.prepared))
+        checkpoint = load_checkpoint(path, initial_state(self.prepared))
         free_keys = FREE_TO_CHANGE + (("training.epochs",) if _is_open_ended(self.prepared) else ())
         for key, old, new in _differences(checkpoint.config, self.config):
             if not any(key == free or key.startswith(free + ".") for free in free_keys):
@@ -78,14 +78,14 @@ class Journal:
             if name != "test" and identity.get(name) != checkpoint.data_sha256.get(name):
                 what = NAMES_OF_INPUTS.get(name, f"{name} data")
                 raise DataError(f"the {what} differs from what {path} was trained on. Restore it, or omit --resume.")
-        self._before, self.earlier = checkpoint.seconds, checkpoint.sittings
+        self._earlier_seconds, self.earlier = checkpoint.seconds, checkpoint.sittings
         columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))
         self.run.rewind_history(checkpoint.state.epoch, columns)
         return checkpoint.state
 
-    def fresh(self, state: TrainingState) -> HistoryRow:
+    def record_initial(self, state: TrainingState) -> HistoryRow:
         """Note what the weights are worth before the first step; returns the row of history.csv."""
-        row = first_row(self.prepared, state)
+        row = initial_row(self.prepared, state)
         self.run.append_history(row)
         return row
 
@@ -122,9 +122,9 @@ class Journal:
 
     def sittings(self, state: TrainingState) -> tuple[Sitting, ...]:
         """Every sitting of the training, this one included."""
-        return joined([*self.earlier, sitting_until(self.prepared, state.epoch)])
+        return merge_sittings([*self.earlier, current_sitting(self.prepared, state.epoch)])
 
-    def keep(self, state: TrainingState) -> None:
+    def checkpoint_if_trained(self, state: TrainingState) -> None:
         """A checkpoint, but of a training without a whole epoch, which cannot be resumed."""
         if state.epoch:
             self.checkpoint(state)
@@ -137,9 +137,9 @@ class Journal:
         self._saved = perf_counter()
 
 
-def first_row(prepared: Prepared, state: TrainingState) -> dict[str, float | None]:
+def initial_row(prepared: Prepared, state: TrainingState) -> dict[str, float | None]:
     """The row of history.csv before the first step."""
-    validation_loss, score, scores = report_start(prepared, state)
+    validation_loss, score, scores = initial_report(prepared, state)
     return _row(prepared, 0, None, validation_loss, score, scores, None, None)
 
 
@@ -164,7 +164,7 @@ def _row(
     row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
     parts = ("train",) if prepared.validation is None else ("train", "validation")
     row |= {(key := f"{part}_{metric}"): scores.get(key) for metric in curve_metrics(prepared) for part in parts}
-    judged_by = monitored_name(prepared)
+    judged_by = monitored_metric_name(prepared)
     if prepared.picks_best_epoch and judged_by != "loss":  # after a temperature of its own it is another number
         row[f"validation_{judged_by.replace(' ', '_')}"] = score
     return row | {"learning_rate": learning_rate, "seconds": seconds}

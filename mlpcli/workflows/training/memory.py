@@ -41,14 +41,20 @@ def refuse_over_budget(prepared: Prepared) -> None:
     if needed <= limit:
         return
     if taken > limit and limit < BASE_BYTES:
-        raise prepared.loaded.error("budget.memory", f"the program itself takes about {shown(BASE_BYTES)}. Raise it.")
-    what = f"reading the data took {shown(taken)}" if taken > limit else f"the training needs about {shown(needed)}"
+        raise prepared.loaded.error(
+            "budget.memory", f"the program itself takes about {format_bytes(BASE_BYTES)}. Raise it."
+        )
+    what = (
+        f"reading the data took {format_bytes(taken)}"
+        if taken > limit
+        else f"the training needs about {format_bytes(needed)}"
+    )
     raise prepared.loaded.error(
         "budget.memory",
-        f"{what}, the budget is {shown(budget)}. Raise it, or use fewer rows, columns or neurons.",
+        f"{what}, the budget is {format_bytes(budget)}. Raise it, or use fewer rows, columns or neurons.",
     )
 
 
-def shown(n_bytes: int) -> str:
+def format_bytes(n_bytes: int) -> str:
     """`420 MB`, `2.15 GB`."""
     return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"

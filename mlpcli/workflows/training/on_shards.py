@@ -8,28 +8,28 @@ from mlpcli.storage.model_record import Sitting
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.engines import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.sharded.inputs import sharded
-from mlpcli.workflows.sharded.pace import Pace, measure_pace
+from mlpcli.workflows.sharded.inputs import sharded_inputs
+from mlpcli.workflows.sharded.round_times import RoundTimes, measure_round_times
 
 CLUSTER = "cluster"  # the engine, in records; with local steps their number follows
 LOCAL = f"{CLUSTER}, local steps: "
 
 
-def on_shards(
+def configure_shards(
     prepared: Prepared, state: TrainingState, asked: int | None, earlier: Sequence[Sitting] = ()
 ) -> tuple[Prepared, list[str]]:
     """The same with the cluster as its engine: NumPy on each worker, with one thread. Also notes.
 
     `asked` are the local steps of a round; None has them follow from measured times, or from an `earlier` sitting.
     """
-    there = sharded(prepared.train.samples)
+    there = sharded_inputs(prepared.train.samples)
     assert there is not None
     n_rows, notes, pace = [len(rows) for rows in there.rows_of], list[str](), None
     there.local_steps = asked or _local_steps_of(earlier)
     if not there.local_steps:
         member = prepared.members[0]
         spec = member.effective_spec(prepared.spec)
-        pace = measure_pace(there, member, prepared.train.samples, spec, state.members[0])
+        pace = measure_round_times(there, member, prepared.train.samples, spec, state.members[0])
         there.local_steps = pace.local_steps
         notes += _notes(pace)
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"
@@ -39,20 +39,20 @@ def on_shards(
     return replace(prepared, engine=engine, n_threads=1), notes
 
 
-def is_of_cluster(engine: str) -> bool:
+def is_cluster_engine(engine: str) -> bool:
     """Whether a recorded engine is a cluster."""
     return engine.startswith(CLUSTER)
 
 
 def _local_steps_of(sittings: Sequence[Sitting]) -> int:
     """Those of the last sitting on a cluster, 0 for none."""
-    names = [sitting.engine for sitting in sittings if is_of_cluster(sitting.engine)]
+    names = [sitting.engine for sitting in sittings if is_cluster_engine(sitting.engine)]
     if not names:
         return 0
     return int(names[-1].removeprefix(LOCAL)) if names[-1].startswith(LOCAL) else 1
 
 
-def _notes(pace: Pace) -> list[str]:
+def _notes(pace: RoundTimes) -> list[str]:
     taken, notes = pace.seconds_of_step(pace.local_steps), list[str]()
     if pace.local_steps > 1:
         notes.append(

@@ -18,10 +18,10 @@ from mlpcli.workflows.engines import engine_versions
 from mlpcli.workflows.preparing.preparation import Prepared
 
 # Sections of the config that a model does not depend on.
-NOT_RECORDED = ("output", "expect", "budget", "tracking")
+UNRECORDED_SECTIONS = ("output", "expect", "budget", "tracking")
 
 
-def sitting_until(prepared: Prepared, epoch: int) -> Sitting:
+def current_sitting(prepared: Prepared, epoch: int) -> Sitting:
     """This sitting, whose last completed epoch is `epoch`."""
     versions = {
         "mlp": __version__,
@@ -33,7 +33,7 @@ def sitting_until(prepared: Prepared, epoch: int) -> Sitting:
     return Sitting(epoch, prepared.engine.name, prepared.n_threads, versions)
 
 
-def joined(sittings: Sequence[Sitting]) -> tuple[Sitting, ...]:
+def merge_sittings(sittings: Sequence[Sitting]) -> tuple[Sitting, ...]:
     """Without those that trained no epoch, alike neighbours as one: a stop alone leaves no trace in a model."""
     found: list[Sitting] = []
     for sitting in sittings:
@@ -48,7 +48,7 @@ def joined(sittings: Sequence[Sitting]) -> tuple[Sitting, ...]:
 def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting]) -> dict[str, object]:
     """How the model was made; without times and places, so that the same training gives the same bytes."""
     config = as_plain(prepared.loaded.config)
-    for key in NOT_RECORDED:
+    for key in UNRECORDED_SECTIONS:
         del config[key]
     return {
         "config": config,

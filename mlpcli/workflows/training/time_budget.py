@@ -11,7 +11,7 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.timing import expected_seconds
 
 
-def fitted_into(starter: Starter, seconds: float) -> Starter:
+def fit_time_budget(starter: Starter, seconds: float) -> Starter:
     """The starter with its recipe, or the first one down the ladder that is expected to train in `seconds`.
 
     Each is timed by a few real steps on the table. Where the last one takes longer, it gets as many epochs as fit, and

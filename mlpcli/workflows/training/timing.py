@@ -11,8 +11,8 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.training.fitting import report_start
-from mlpcli.workflows.training.initial_state import fresh_state
+from mlpcli.workflows.training.fitting import initial_report
+from mlpcli.workflows.training.initial_state import initial_state
 
 PROBE_SECONDS = 0.3
 
@@ -26,11 +26,11 @@ def scoring_seconds(prepared: Prepared) -> float:
     """Seconds for the scores of the epochs that are judged, and of every part at the end; one epoch's are timed."""
     if prepared.validation is None:
         return 0.0
-    state = fresh_state(prepared)
+    state = initial_state(prepared)
     with blas_threads(1):
-        once = _seconds_of(lambda: report_start(prepared, state))
+        once = _seconds_of(lambda: initial_report(prepared, state))
         if once < PROBE_SECONDS:  # the first time pays for what is allocated once
-            once = min(_seconds_of(lambda: report_start(prepared, state)) for _ in range(3))
+            once = min(_seconds_of(lambda: initial_report(prepared, state)) for _ in range(3))
     judged = scored_epochs(prepared.loaded.config.training)
     n_judged = prepared.spec.epochs if judged is None else len(judged)
     n_rows = sum(len(part.truth) for part in prepared.splits)
@@ -68,7 +68,7 @@ def step_seconds(prepared: Prepared) -> float:
     # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
     with blas_threads(1), suppress(NonFiniteLoss):
         for _ in fit(
-            members, spec, prepared.train.samples, fresh_state(prepared), must_stop=is_enough, n_threads=n_threads,
+            members, spec, prepared.train.samples, initial_state(prepared), must_stop=is_enough, n_threads=n_threads,
             make_trainer=make_trainer,
         ):  # fmt: skip
             if is_enough():

@@ -15,11 +15,11 @@ def require_trackers(loaded: LoadedConfig) -> None:
         raise loaded.error("tracking", missing)
 
 
-def tracking_of(loaded: LoadedConfig, note: Callable[[str], None]) -> Tracking:
+def make_tracking(loaded: LoadedConfig, note: Callable[[str], None]) -> Tracking:
     """The trackers, not yet started."""
     return Tracking(kinds_of(loaded.config.tracking), note)
 
 
-def described(loaded: LoadedConfig, run: str, from_epoch: int) -> Training:
+def describe_training(loaded: LoadedConfig, run: str, from_epoch: int) -> Training:
     """What they are told before the first step of the run in this folder."""
     return Training(run, dict(flattened(as_plain(loaded.config))), dump_yaml(loaded.config), from_epoch)

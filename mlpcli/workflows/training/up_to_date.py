@@ -58,7 +58,7 @@ class FinishedRun:
         return list(self.metrics["missed_gates"])
 
 
-def finished_run(loaded: LoadedConfig, folder: str, start: WarmStart | None = None) -> FinishedRun | None:
+def find_finished_run(loaded: LoadedConfig, folder: str, start: WarmStart | None = None) -> FinishedRun | None:
     """The run in the folder, if it was made of this config and data, and `start`, by this version, and is sound."""
     try:
         model = load_model(os.path.join(folder, WEIGHTS))

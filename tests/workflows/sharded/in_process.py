@@ -8,8 +8,8 @@ from mlpcli.workflows.sharded.shard import TrainingShard
 from mlpcli.workflows.sharded.table import files_of, read_shards
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.on_shards import on_shards
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.on_shards import configure_shards
 
 
 class Pool:
@@ -17,11 +17,11 @@ class Pool:
 
     def __init__(self, make, arguments, n_shards):
         self.n_shards, self._make, self._arguments = n_shards, make, arguments
-        self._told, self._objects = {}, [make(*arguments(shard)) for shard in range(n_shards)]
+        self._broadcasts, self._objects = {}, [make(*arguments(shard)) for shard in range(n_shards)]
 
-    def tell(self, topic, method, arguments):
+    def broadcast(self, topic, method, arguments):
         found = self.call(method, arguments)
-        self._told[topic] = (method, arguments)
+        self._broadcasts[topic] = (method, arguments)
         return found
 
     def rebalance(self):
@@ -33,7 +33,7 @@ class Pool:
 
     def lose(self, shard):
         self._objects[shard] = self._make(*self._arguments(shard))
-        for method, arguments in self._told.values():
+        for method, arguments in self._broadcasts.values():
             getattr(self._objects[shard], method)(*arguments(shard))
 
 
@@ -46,14 +46,14 @@ def sharded_table(loaded, n_shards):
 
 def trained(prepared, state=None):
     """The outcome of a training, and its reports."""
-    state = state or fresh_state(prepared)
+    state = state or initial_state(prepared)
     reports = list(epochs(prepared, state, lambda: False))
     return finalize(prepared, state), reports
 
 
 def prepared_on_shards(loaded, table, local_steps=1):
     prepared = prepare(loaded, table)
-    return on_shards(prepared, fresh_state(prepared), local_steps)[0]
+    return configure_shards(prepared, initial_state(prepared), local_steps)[0]
 
 
 def trained_on_shards(loaded, n_shards, local_steps=1):

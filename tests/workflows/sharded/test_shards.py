@@ -11,11 +11,11 @@ from mlpcli.data.reading.read import read_table
 from mlpcli.errors import ConfigError, DataError, MlpError
 from mlpcli.storage.model_record import Sitting
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.sharded.pace import Pace, measure_pace
-from mlpcli.workflows.sharded.refusals import must_sketch, refuse_unsharded
+from mlpcli.workflows.sharded.requirements import must_sketch, refuse_unsharded
+from mlpcli.workflows.sharded.round_times import RoundTimes, measure_round_times
 from mlpcli.workflows.sharded.rounds import LocalTrainer
-from mlpcli.workflows.training.initial_state import fresh_state
-from mlpcli.workflows.training.on_shards import on_shards
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.on_shards import configure_shards
 from tests.program import DATA, write_config
 from tests.workflows.sharded.in_process import prepared_on_shards, sharded_table, trained, trained_on_shards
 
@@ -129,23 +129,23 @@ def test_local_steps_learn(penguins):
 def test_local_steps_follow_from_measured_times_and_are_kept_when_a_training_goes_on(penguins, monkeypatch):
     loaded = config_of(penguins)
     prepared = prepare(loaded, sharded_table(loaded, 2)[0])
-    state = fresh_state(prepared)
-    before, where = state.members[0].flat.copy(), "mlpcli.workflows.training.on_shards.measure_pace"
-    measured = measure_pace(
+    state = initial_state(prepared)
+    before, where = state.members[0].flat.copy(), "mlpcli.workflows.training.on_shards.measure_round_times"
+    measured = measure_round_times(
         prepared.train.samples.X, prepared.members[0], prepared.train.samples, prepared.spec, state.members[0]
     )
     assert min(measured.share, measured.whole, measured.round, measured.exchange) > 0
     assert (state.members[0].flat == before).all()
-    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 3.0, 9.0, 8.0))
-    there, notes = on_shards(prepared, state, None)
+    monkeypatch.setattr(where, lambda *arguments: RoundTimes(2.0, 3.0, 9.0, 8.0))
+    there, notes = configure_shards(prepared, state, None)
     assert there.engine.name == "cluster, local steps: 4"
     assert "4 local steps are taken between two rounds. --local-steps 1 trains as one machine does" in notes[0]
     assert "training without --cluster is faster" in notes[1]
-    assert on_shards(prepared, state, 1)[0].engine.name == "cluster"
+    assert configure_shards(prepared, state, 1)[0].engine.name == "cluster"
     earlier = [Sitting(3, there.engine.name, 1, {})]
-    monkeypatch.setattr(where, lambda *arguments: Pace(2.0, 4.0, 3.0, 9.0))
-    assert on_shards(prepared, state, None)[0].engine.name == "cluster"
-    assert on_shards(prepared, state, None, earlier) == (there, [])
+    monkeypatch.setattr(where, lambda *arguments: RoundTimes(2.0, 4.0, 3.0, 9.0))
+    assert configure_shards(prepared, state, None)[0].engine.name == "cluster"
+    assert configure_shards(prepared, state, None, earlier) == (there, [])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_local_steps_follow_from_measured_times_and_are_kept_when_a_training_goe
     [(1.0, 1.9, 5.0, 1), (1.0, 4.5, 3.6, 4), (0.001, 9.0, 9.0, 16), (1.0, 0.5, 0.1, 1), (1.0, 2.5, 400.0, 1)],
 )
 def test_rounds_that_take_longer_than_their_work_are_made_rare(share, whole_round, exchange, local_steps):
-    assert Pace(share, 2.0, whole_round, exchange).local_steps == local_steps
+    assert RoundTimes(share, 2.0, whole_round, exchange).local_steps == local_steps
 
 
 @pytest.mark.parametrize("n_shards", [2, 8])
@@ -262,7 +262,7 @@ def test_columns_of_many_values_miss_their_ranks_by_no_more_than_is_said(folder,
         below, upto = (np.searchsorted(ordered, state["fill"][index], side) for side in ("left", "right"))
         error = found.rank_error * len(ordered)
         assert below - error <= len(ordered) / 2 <= upto + error
-    outcome, _ = trained(on_shards(found, fresh_state(found), 1)[0])
+    outcome, _ = trained(configure_shards(found, initial_state(found), 1)[0])
     assert outcome.model.record["rank_error"] == found.rank_error
 
 

@@ -17,7 +17,7 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.splits import Split
 
 Values = NDArray[np.float64]
-ROWS_AT_ONCE = 1 << 16
+CHUNK_ROWS = 1 << 16
 
 
 def conformity_scores(
@@ -55,13 +55,13 @@ def conformity_scores(
         (),
     )
     blocks = [
-        _scores_of(prepared, rows, outputs[start : start + ROWS_AT_ONCE], part.truth[start : start + ROWS_AT_ONCE])
-        for start in range(0, len(part.truth), ROWS_AT_ONCE)
+        _scores_of(prepared, rows, outputs[start : start + CHUNK_ROWS], part.truth[start : start + CHUNK_ROWS])
+        for start in range(0, len(part.truth), CHUNK_ROWS)
     ]
     return gather_scores(rows, np.concatenate(blocks), folds, groups)
 
 
-def conformal_predictor_of(prepared: Prepared, model: Model) -> ConformalPredictor | None:
+def make_conformal_predictor(prepared: Prepared, model: Model) -> ConformalPredictor | None:
     """What makes the intervals or sets whose coverage is told of the test rows, if any are asked for."""
     level = prepared.loaded.config.intervals.level
     if level is None or prepared.test is None or model.conformity is None:
@@ -69,7 +69,7 @@ def conformal_predictor_of(prepared: Prepared, model: Model) -> ConformalPredict
     return ConformalPredictor(model, level)
 
 
-def quantile_of_loss(prepared: Prepared) -> float | None:
+def predicted_quantile(prepared: Prepared) -> float | None:
     """The quantile that answers are, None for a loss of another kind."""
     loss = prepared.spec.loss
     return loss.predicted_quantile if isinstance(loss, Quantile) else None

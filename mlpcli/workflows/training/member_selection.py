@@ -17,7 +17,7 @@ Outputs = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]
 
 
-def selected(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, Ensemble]:
+def select_members(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, Ensemble]:
     """What is left of a training and its members, where they are to be selected by the loss on the validation rows.
 
     On folds rounds are selected, by the outputs of the member of each that has not seen a row.
@@ -31,7 +31,7 @@ def selected(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, Ensemble
         outputs = np.stack([predict(network, flat, X) for network, flat in pairs])
     else:
         n_alike = int(folds.max()) + 1
-        outputs = outputs_of_unseen(prepared, validation, folds, ensemble)
+        outputs = out_of_fold_outputs(prepared, validation, folds, ensemble)
     y, weights, loss = validation.samples.targets(slice(None)), validation.samples.weights, prepared.spec.loss
 
     def mean_loss(mean: Outputs) -> float:
@@ -50,12 +50,12 @@ def selected(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, Ensemble
     return replace(prepared, networks=left.networks, drawn=drawn, kept_members=numbers), left
 
 
-def outputs_of_unseen(prepared: Prepared, part: Split, folds: Rows, ensemble: Ensemble) -> Outputs:
+def out_of_fold_outputs(prepared: Prepared, part: Split, folds: Rows, ensemble: Ensemble) -> Outputs:
     """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
     return Evaluator(ensemble.networks, prepared.spec.loss, part.samples, folds).run(ensemble.flats)[1]
 
 
-def mean_of_rounds(outputs: Outputs, ensemble: Ensemble, n_folds: int) -> Outputs:
+def average_rounds(outputs: Outputs, ensemble: Ensemble, n_folds: int) -> Outputs:
     """The mean of such outputs (n_rows, n_out), each round as often as it counts."""
     counts = ensemble.repeat_counts(n_folds)
     mean: Outputs = outputs.mean(axis=0)

@@ -22,10 +22,10 @@ from mlpcli.workflows.preparing.warm_start import TARGET_STATISTICS
 Values = NDArray[np.float64]
 
 # How entries of the target state that each fold fits are made one; those of OF_TARGETS are the same in all.
-JOINED: dict[str, Callable[..., Any]] = {"threshold": np.mean, "target_low": np.min, "target_high": np.max}
+MERGE_FUNCTIONS: dict[str, Callable[..., Any]] = {"threshold": np.mean, "target_low": np.min, "target_high": np.max}
 
 
-def refuse_unjoinable(loaded: LoadedConfig) -> None:
+def refuse_unmergeable(loaded: LoadedConfig) -> None:
     """Raise ConfigError for what keeps the models of folds from being one, before any is trained."""
     config = loaded.config
     if config.preprocess.encoding.uses_targets:
@@ -41,7 +41,7 @@ def refuse_unjoinable(loaded: LoadedConfig) -> None:
         raise loaded.error("postprocess.calibration", text)
 
 
-def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> Model:
+def merge_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> Model:
     """One model of all networks; temperatures go into their last layers, other fitted entries are made one.
 
     `scores` are those of the folds. It has no intervals. Raises MlpError where the models cannot be combined.
@@ -51,7 +51,7 @@ def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> 
     flats = tuple(flat.copy() for model in models for flat in model.ensemble.flats)
     for number, model in enumerate(models):
         if "temperature" in model.target_state:
-            if model.ensemble.first.output not in ("softmax", "sigmoid") or _are_shares(model):
+            if model.ensemble.first.output not in ("softmax", "sigmoid") or _normalizes_outputs(model):
                 raise MlpError(
                     "--keep: the temperatures of the folds cannot be merged. Omit --keep, or the calibration."
                 )
@@ -59,7 +59,7 @@ def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> 
     return replace(
         first,
         ensemble=Ensemble(networks, flats),
-        target_state=_joined_state([model.target_state for model in models]),
+        target_state=_merge_state([model.target_state for model in models]),
         scores=dict(scores),
         record={**first.record, "folds": len(models)},
         trained_rows=reduce(merge_row_sketches, (model.trained_rows for model in models)),
@@ -68,13 +68,13 @@ def join_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> 
     )
 
 
-def _are_shares(model: Model) -> bool:
+def _normalizes_outputs(model: Model) -> bool:
     """Whether probabilities are outputs divided by their sum, which no factor of the logits scales."""
     network = model.ensemble.first
     return network.output == "sigmoid" and model.target.task == "classification" and network.n_out > 1
 
 
-def _joined_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
+def _merge_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
     found = {}
     for name in dict.fromkeys(name for state in states for name in state):
         if name == "temperature":
@@ -84,8 +84,8 @@ def _joined_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
         values = np.stack([state[name] for state in states])
         if name in TARGET_STATISTICS or (values == values[0]).all():
             found[name] = values[0]
-        elif name in JOINED:
-            found[name] = np.asarray(JOINED[name](values, axis=0), np.float64)
+        elif name in MERGE_FUNCTIONS:
+            found[name] = np.asarray(MERGE_FUNCTIONS[name](values, axis=0), np.float64)
         else:
             raise MlpError(f"--keep: the {name} of the folds differ. Omit --keep.")
     return found

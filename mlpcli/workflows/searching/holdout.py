@@ -18,7 +18,7 @@ from mlpcli.workflows.preparing.rows.tables import resolve_columns
 from mlpcli.workflows.reading import rows_that_count
 
 
-def put_aside(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Table, Table]:
+def split_holdout(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Table, Table]:
     """The rows of the search and those that no trial sees, drawn as `data.validation` draws its own.
 
     By groups, by time or by copies where the config says so, else by chance, stratified. Raises DataError.
@@ -36,10 +36,10 @@ def put_aside(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Tabl
     )
     kept, aside, _ = split_validation(replace(loaded, config=drawing), training_table, labeled)
     assert aside is not None
-    return _taken(loaded, table, kept), _taken(loaded, table, aside)
+    return _take_rows(loaded, table, kept), _take_rows(loaded, table, aside)
 
 
-def _taken(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
+def _take_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
     """Some rows of a table; on disk where its own are there, as they do not fit into memory."""
     if table.n_buckets == 1:
         return table.take(rows)
@@ -61,7 +61,7 @@ def _array(column: Column) -> NDArray[Any]:
     return column.values if isinstance(column, NumericColumn) else column.codes
 
 
-def as_trials_see_it(loaded: LoadedConfig) -> LoadedConfig:
+def make_trial_config(loaded: LoadedConfig) -> LoadedConfig:
     """The config without what only the winner is asked (test rows, gates, coverage), the search and the output."""
     plain = without_search(loaded)
     written = plain.config
