@@ -106,9 +106,9 @@ def test_seconds_of_earlier_sittings_count(config, monkeypatch):
     monkeypatch.setattr(budget, "monotonic", lambda: now[0])
     fresh, resumed = budget.Budget(loaded), budget.Budget(loaded, seconds=8.0)
     now[0] = 103.0
-    assert (fresh.is_used_up(), resumed.is_used_up()) == (False, True)
+    assert (fresh.is_exhausted(), resumed.is_exhausted()) == (False, True)
     now[0] = 110.0
-    assert fresh.is_used_up()
+    assert fresh.is_exhausted()
 
 
 def test_epochs_without_gain_end_a_training_also_where_the_config_lets_patience_grow(folder):

@@ -140,7 +140,7 @@ def test_what_runs_is_left_when_asked_to_stop(cluster):
 
 
 def test_the_last_task_is_not_waited_for_without_end_where_no_worker_is_left(monkeypatch):
-    monkeypatch.setattr(tasks, "ALONE_SECONDS", 0.5)
+    monkeypatch.setattr(tasks, "NO_WORKER_SECONDS", 0.5)
     started, found = time.monotonic(), Tasks(1)
 
     def leave():

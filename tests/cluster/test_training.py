@@ -111,7 +111,7 @@ def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on
 
 
 def test_a_cluster_without_workers_is_waited_for_a_while_only(config, monkeypatch):
-    monkeypatch.setattr(pool, "ALONE_SECONDS", 0.5)
+    monkeypatch.setattr(pool, "NO_WORKER_SECONDS", 0.5)
     started = time.monotonic()
     with LocalCluster(n_workers=0, **LOCAL) as empty:
         ended = mlp("train", config, "-o", "there", "--cluster", empty.scheduler_address)

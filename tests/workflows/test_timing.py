@@ -52,7 +52,7 @@ def test_the_scores_of_each_judged_epoch_and_of_the_end_are_counted(monkeypatch,
         clock.now += 0.5
 
     monkeypatch.setattr(timing, "perf_counter", clock)
-    monkeypatch.setattr(timing, "report_start", report_start)
+    monkeypatch.setattr(timing, "initial_report", report_start)
     stopping = early_stopping if early_stopping is None else {"metric": "loss", **early_stopping}
     training = {"epochs": 8, "schedule": {"name": "coslog", "cycles": 3}, "early_stopping": stopping}
     prepared = prepare(loaded(training=training))
