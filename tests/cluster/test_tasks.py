@@ -172,7 +172,7 @@ def test_a_result_that_is_lost_with_the_scheduler_is_no_bug():
     heard = queue.SimpleQueue()
     heard.put(("done", "name"))
     with pytest.raises(MlpError, match="scheduler of the cluster is gone"):
-        tasks._hear(SimpleNamespace(status="connecting"), "topic", heard, {"name": (1, Gone())}, Tasks(0))
+        tasks._handle_message(SimpleNamespace(status="connecting"), "topic", heard, {"name": (1, Gone())}, Tasks(0))
 
 
 def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):

@@ -162,12 +162,12 @@ def test_shards_are_spread_at_once_over_all_workers_that_have_come(monkeypatch):
     monkeypatch.setattr(shards, "_workers", lambda: dict.fromkeys("abcd", 1))
     for shard in shards._shards:
         shard.actor, shard.worker = object(), "a"
-    shards._shunned.add("d")
+    shards._excluded.add("d")
     shards.rebalance()
     assert [shards._load(name) for name in "abcd"] == [3, 0, 0, 0]
     for shard in shards._shards:  # as when each is called next
         if shard.actor is None:
-            shard.actor, shard.worker = object(), shards._emptiest()
+            shard.actor, shard.worker = object(), shards._least_loaded()
     assert [shards._load(name) for name in "abcd"] == [3, 2, 2, 0]
     shards.rebalance()
     assert all(shard.actor for shard in shards._shards)
